@@ -120,7 +120,6 @@ from ._readers.decode import ImageFacts as ImageFacts
 from ._readers.decode import check_image_size as check_image_size
 from ._readers.decode import decode_image as decode_image
 from ._readers.decode import decode_with_facts as decode_with_facts
-from ._readers.decode import image_type as image_type
 from ._readers.decode import is_image as is_image
 from ._readers.decode import keep_warnings as keep_warnings
 from ._readers.foreign_files import check_size as check_size

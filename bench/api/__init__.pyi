@@ -26,7 +26,6 @@ from .datasets import dataset_facts as dataset_facts
 from .datasets import dataset_rows as dataset_rows
 from .datasets import datasets_to_fetch as datasets_to_fetch
 from .datasets import drawn_support as drawn_support
-from .datasets import write_croissant_folder as write_croissant_folder
 from .demonstration import demo_requests as demo_requests
 from .documentation import documentation_pages as documentation_pages
 from .documentation import page_title as page_title

@@ -1,18 +1,16 @@
-"""Datasets: list them, add own images or features, check, draw and fetch them, and write them as Croissant."""
+"""Datasets: list them, add own images or features, check, draw and fetch them."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
-from bench.sweep import cores, parse_choice, parse_numbers, parse_shots, split_list
+from bench.sweep import cores, parse_choice, parse_shots, split_list
 from datasets_registry import (
     COLLECTIONS,
     DATASETS,
@@ -397,79 +395,3 @@ def drawn_support(
     if out is not None:
         write_output(out, f"{text}\n".encode(), force=force)
     return task, text
-
-
-@dataclass(frozen=True)
-class CroissantFolder:
-    """A written dataset: its files, what Croissant requires and it lacks, and its numbers of images and classes."""
-
-    files: tuple[Path, ...]
-    missing: tuple[str, ...]
-    images: int
-    classes: int
-
-
-def write_croissant_folder(
-    name: str,
-    out: Path,
-    *,
-    creator: str | None = None,
-    url: str | None = None,
-    version: str = "1.0.0",
-    date: str | None = None,
-    shots: str | None = None,
-    seeds: str = "3",
-    draw: str = "coop",
-    allow_fewer: bool = False,
-) -> CroissantFolder:
-    """Write a synthetic or own dataset as a folder for `mlcroissant`; see `etl-bench datasets croissant`."""
-    from bench.boards import Publication, write_croissant
-    from bench.results import check_output_folder
-
-    info = get_dataset(name)
-    if not (info.synthetic or info.own_images):
-        raise UsageError(
-            f"The images of dataset {name!r} are not copied. Croissant is written for synthetic datasets and for those "
-            f"of `etl-bench datasets add`; `etl-bench datasets draw {name}` lists a draw."
-        )
-    check_output_folder(out, "--out")
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"--out {out} is not empty; name a new folder.")
-    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise UsageError(f"--version {version!r} is not three numbers such as 1.0.0.")
-    day = _day(date)
-    how = recorded_draw(info, parse_choice(DrawRule, draw, "--draw"))
-    numbers = parse_shots(shots) if shots is not None else []
-    if any(number < 1 or number == ALL_SHOTS for number in numbers):
-        raise UsageError(f"--shots {shots!r} must be numbers of at least 1, such as 1,4,16.")
-    of_seeds = parse_numbers(seeds, "--seeds", lone_is_count=True)
-    splits = info.reader(None)
-
-    def drawn(number: int, seed: int) -> FewShotTask:
-        few_shot = EvalProtocol.FEW_SHOT
-        return build_task(
-            TaskRequest(info, splits, protocol=few_shot, shots=number, seed=seed, draw=how, allow_fewer=allow_fewer)
-        )
-
-    draws = [drawn(number, seed) for number in numbers for seed in of_seeds]
-    about = Publication(
-        creator or ("clip-etl-bench" if info.synthetic else None), url or info.homepage or None, version, day
-    )
-    files = tuple(write_croissant(out, info, splits, about, draws))
-    required = {
-        "a creator (--creator)": about.creator,
-        "a web page (--url)": about.url,
-        "a licence (`licence` in its TOML file)": info.licence_is_known,
-    }
-    missing = tuple(what for what, given in required.items() if not given)
-    return CroissantFolder(files, missing, len(splits.keys), len(splits.class_names))
-
-
-def _day(text: str | None) -> str:
-    """The day of publication; raises UsageError if the text is not a day."""
-    if text is None:
-        return datetime.now(UTC).date().isoformat()
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
-    except ValueError:
-        raise UsageError(f"--date {text!r} is not a day such as 2026-01-31.") from None

@@ -3,7 +3,7 @@
 - `submissions/`: a folder with a bundle of runs, facts about who submits it, and the checks that it must pass. Nothing
   of a submission is executed.
 - `build`, `summary`, `verify`, `template`: a board made of submissions, its changes, repeated runs, and its repository.
-- `exchange/`: leaderboards and datasets in the formats of other projects.
+- `exchange/`: leaderboards in the formats of other projects.
 - `trackers/`: finished runs in MLflow, Weights & Biases and trackio.
 """
 

@@ -1,4 +1,4 @@
-"""`etl-bench datasets`: lists datasets, adds own ones, checks and fetches copies, and writes draws and Croissant."""
+"""`etl-bench datasets`: lists datasets, adds own ones, checks and fetches copies, and writes draws."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LINES = ("known_problems", "overlap_with_pretraining_data")
 
 datasets_app = Commands(
     cls=ListsByDefault,
-    help="List the datasets, show one (`etl-bench datasets NAME`), add your own, or check, fetch and publish them.",
+    help="List the datasets, show one (`etl-bench datasets NAME`), add your own, or check and fetch them.",
 )
 
 
@@ -312,48 +312,3 @@ def _bytes(n: int | None) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-@datasets_app.command("croissant")
-def croissant(
-    name: Annotated[str, typer.Argument(help="A synthetic dataset, or one of your own.")],
-    out: Annotated[Path, typer.Option("--out", help="New or empty folder to write.")],
-    creator: Annotated[str | None, typer.Option("--creator", help="Person or organization that made it.")] = None,
-    url: Annotated[str | None, typer.Option("--url", help="Web page. Default: the dataset's homepage.")] = None,
-    version: Annotated[str, typer.Option("--version", help="Version, as three numbers.")] = "1.0.0",
-    date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD. Default: today.")] = None,
-    shots: Annotated[
-        list[str], typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
-    ] = [],  # noqa: B006
-    seeds: Annotated[
-        list[str], typer.Option("--seeds", help="Seeds of the draws; a number N means seeds 1 to N.", show_default="3")
-    ] = [],  # noqa: B006
-    rule: opt.Draw = "coop",
-    allow_fewer: opt.AllowFewer = False,
-) -> None:
-    """Write a dataset as a folder for `mlcroissant`: images, labels, splits, draws and metadata.
-
-    The folder contains an archive of the images, `images.csv`, `support.csv` (with --shots), and `croissant.json`,
-    which describes them in the format Croissant 1.1. Licence and citation are those of the dataset's entry.
-
-    Example: etl-bench datasets croissant spectrum_basic --out spectrum_basic --shots 1,4,16 --creator 'Our lab'
-    """
-    from bench.api import write_croissant_folder
-
-    done = write_croissant_folder(
-        name,
-        out,
-        creator=creator,
-        url=url,
-        version=version,
-        date=date,
-        shots=opt.joined("--shots", shots) if shots else None,
-        seeds=opt.joined("--seeds", seeds or ["3"]),
-        draw=rule,
-        allow_fewer=allow_fewer,
-    )
-    for path in done.files:
-        print_line(str(path))
-    if done.missing:
-        remark(f"Croissant also requires {', '.join(done.missing)}. Add what is missing and write the folder again.")
-    remark(f"{counted(done.images, 'image')} of {counted(done.classes, 'class')}")

@@ -350,16 +350,6 @@ def is_image(source: bytes | Path) -> bool:
     return False
 
 
-def image_type(content: bytes) -> tuple[str, str]:
-    """Suffix without a dot, and MIME type, of an encoded image; raises BadImageError for anything else."""
-    try:
-        with _opened(content) as image:
-            kind = image.format or ""
-    except Exception as error:
-        raise _undecodable(content, "in memory", PUBLISHED, error) from error
-    return kind.lower(), Image.MIME.get(kind, "application/octet-stream")
-
-
 def is_web_page(content: bytes) -> bool:
     """Whether the first bytes are those of an HTML page."""
     return content[:512].lstrip().lower().startswith((b"<!doctype", b"<html"))

@@ -50,7 +50,6 @@ FOLDERS = {
     "papers reproduce --figures-dir": "papers reproduce apex table-16 --on synthetic --figures-dir {}",
     "demo --site": "demo --quick --site {} --runs demo-runs",
     "export --out": "export --format hf --out {}",
-    "datasets croissant --out": "datasets croissant spectrum_basic --out {}",
     "models export --out": "models export nothing --format hf-folder --out {}",
     "board init DIR": "board init {}",
     "board build --site": "board build empty --site {}",
@@ -123,7 +122,7 @@ def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> Non
 
 
 def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
-    without = {"predict --page", "models suggest-labels --page", "datasets croissant --out", "board verify --work"}
+    without = {"predict --page", "models suggest-labels --page", "board verify --work"}
     tree = commands(typer.main.get_command(app))
     forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
     assert {one.rpartition(" ")[0] for one in (FILES.keys() | FOLDERS.keys()) - without} == forced

@@ -22,7 +22,6 @@ from datasets_registry import (
     decode_image,
     decode_with_facts,
     image_suffixes,
-    image_type,
     keep_warnings,
 )
 
@@ -132,8 +131,6 @@ def test_no_format_that_runs_a_program_is_read() -> None:
 def test_postscript_is_named_and_not_run(content: bytes) -> None:
     with pytest.raises(BadImageError, match="x.png is PostScript"):
         decode_image(content, "x.png")
-    with pytest.raises(BadImageError):
-        image_type(content)
 
 
 def has_more_frames(image: Image.Image, kind: str, **options: object) -> bool:
