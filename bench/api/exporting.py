@@ -31,10 +31,9 @@ class Format(StrEnum):
     EEE = "eee"
     HF = "hf"
     HF_RESULTS = "hf-results"
-    MTEB = "mteb"
 
 
-FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS, Format.MTEB)
+FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS)
 """Formats that write a folder of files, one per entry of a board."""
 SUFFIXES = {
     Format.CSV: (".csv", ".txt"),
@@ -63,8 +62,8 @@ def export_leaderboards(
     """Write leaderboards in one of the formats of `etl-bench export`.
 
     Args:
-        form: csv, parquet, markdown, latex, bencheval, eee, hf, hf-results or mteb.
-        out: a file, or a folder for the last four; None returns the text.
+        form: csv, parquet, markdown, latex, bencheval, eee, hf or hf-results.
+        out: a file, or a folder for the last three; None returns the text.
         runs: the runs folder.
         protocol: only this one.
         shots: only these.
@@ -114,7 +113,7 @@ def export_leaderboards(
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if kind in FOLDERS and out is not None:
-        texts = _files(boards, kind, runs, organization, benchmark or "", source)
+        texts = _files(boards, kind, organization, benchmark or "", source)
         return "", write_listed(out, {name: text.encode() for name, text in texts.items()}, force=force)
     if kind is Format.PARQUET and out is not None:
         _write_parquet(boards, out, by_dataset=by_dataset, force=force)
@@ -215,19 +214,16 @@ def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool
 
 
 def _files(
-    boards: Sequence[Leaderboard], kind: Format, runs: Path, organization: str, benchmark: str, source: str | None
+    boards: Sequence[Leaderboard], kind: Format, organization: str, benchmark: str, source: str | None
 ) -> dict[str, str]:
     """The texts of a format's files, by name."""
-    from bench.boards import eee_documents, eval_results, model_cards, results_tree
-    from bench.results import Shards
+    from bench.boards import eee_documents, eval_results, model_cards
 
     if kind is Format.EEE:
         documents = eee_documents(boards, organization=organization, made=datetime.now(UTC))
         return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
     if kind is Format.HF_RESULTS:
         return eval_results(boards, benchmark=benchmark, source=source)
-    if kind is Format.MTEB:
-        return results_tree(boards, Shards(runs).record, Shards(runs).difficulties.read)
     return model_cards(boards)
 
 

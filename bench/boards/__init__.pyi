@@ -13,7 +13,6 @@ from .comparison import reports as reports
 from .exchange.every_eval_ever import eee_documents as eee_documents
 from .exchange.hugging_face import eval_results as eval_results
 from .exchange.hugging_face import model_cards as model_cards
-from .exchange.mteb_results import results_tree as results_tree
 from .precedence import first_seen as first_seen
 from .submissions.check import Checks as Checks
 from .submissions.data_checks import DataChecks as DataChecks

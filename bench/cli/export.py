@@ -18,13 +18,11 @@ def export(
     context: typer.Context,
     form: Annotated[
         str,
-        typer.Option("--format", help="csv, parquet, markdown, latex, bencheval, eee, hf, hf-results or mteb."),
+        typer.Option("--format", help="csv, parquet, markdown, latex, bencheval, eee, hf or hf-results."),
     ] = "csv",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", help="File to write, or the folder for eee, hf, hf-results and mteb. parquet needs it too."
-        ),
+        typer.Option("--out", help="File to write, or the folder for eee, hf and hf-results. parquet needs it too."),
     ] = None,
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
@@ -56,8 +54,7 @@ def export(
 
     eee writes one JSON document per entry in the schema of Every Eval Ever 0.3.0. hf writes one model card per entry,
     with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file
-    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's repository. mteb
-    writes `results/MODEL/REVISION/TASK.json`, which mteb's classes read.
+    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's repository.
 
     Example: etl-bench export --format latex --out table.tex
     """

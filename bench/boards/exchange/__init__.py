@@ -1,1 +1,1 @@
-"""Leaderboards in the formats of other projects: Every Eval Ever, model cards of the Hugging Face Hub, and mteb."""
+"""Leaderboards in the formats of other projects: Every Eval Ever, and model cards of the Hugging Face Hub."""
