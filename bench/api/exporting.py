@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,12 +26,11 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     LATEX = "latex"
     BENCHEVAL = "bencheval"
-    EEE = "eee"
     HF = "hf"
     HF_RESULTS = "hf-results"
 
 
-FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS)
+FOLDERS = (Format.HF, Format.HF_RESULTS)
 """Formats that write a folder of files, one per entry of a board."""
 SUFFIXES = {
     Format.CSV: (".csv", ".txt"),
@@ -54,7 +51,6 @@ def export_leaderboards(
     shots: Sequence[int] | None = None,
     by_dataset: bool = False,
     convention: str = "mean_of_h",
-    organization: str = "not stated",
     benchmark: str | None = None,
     source: str | None = None,
     force: bool = False,
@@ -62,14 +58,13 @@ def export_leaderboards(
     """Write leaderboards in one of the formats of `etl-bench export`.
 
     Args:
-        form: csv, parquet, markdown, latex, bencheval, eee, hf or hf-results.
-        out: a file, or a folder for the last three; None returns the text.
+        form: csv, parquet, markdown, latex, bencheval, hf or hf-results.
+        out: a file, or a folder for the last two; None returns the text.
         runs: the runs folder.
         protocol: only this one.
         shots: only these.
         by_dataset: one row per dataset instead of averages.
         convention: the H of average rows, `mean_of_h` or `h_of_means`.
-        organization: provider of the results, for eee.
         benchmark: dataset repository of the benchmark, OWNER/NAME, for hf-results.
         source: web page of the leaderboard, for hf-results.
         force: replace files that etl-bench did not write, and tables, which cannot show who wrote them.
@@ -113,7 +108,7 @@ def export_leaderboards(
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if kind in FOLDERS and out is not None:
-        texts = _files(boards, kind, organization, benchmark or "", source)
+        texts = _files(boards, kind, benchmark or "", source)
         return "", write_listed(out, {name: text.encode() for name, text in texts.items()}, force=force)
     if kind is Format.PARQUET and out is not None:
         _write_parquet(boards, out, by_dataset=by_dataset, force=force)
@@ -213,15 +208,10 @@ def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool
         write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), draft)
 
 
-def _files(
-    boards: Sequence[Leaderboard], kind: Format, organization: str, benchmark: str, source: str | None
-) -> dict[str, str]:
+def _files(boards: Sequence[Leaderboard], kind: Format, benchmark: str, source: str | None) -> dict[str, str]:
     """The texts of a format's files, by name."""
-    from bench.boards import eee_documents, eval_results, model_cards
+    from bench.boards import eval_results, model_cards
 
-    if kind is Format.EEE:
-        documents = eee_documents(boards, organization=organization, made=datetime.now(UTC))
-        return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
     if kind is Format.HF_RESULTS:
         return eval_results(boards, benchmark=benchmark, source=source)
     return model_cards(boards)

@@ -10,9 +10,8 @@ from .bundle_import import import_results as import_results
 from .comparison import SubmissionReport as SubmissionReport
 from .comparison import compare_with_others as compare_with_others
 from .comparison import reports as reports
-from .exchange.every_eval_ever import eee_documents as eee_documents
-from .exchange.hugging_face import eval_results as eval_results
-from .exchange.hugging_face import model_cards as model_cards
+from .hugging_face import eval_results as eval_results
+from .hugging_face import model_cards as model_cards
 from .precedence import first_seen as first_seen
 from .submissions.check import Checks as Checks
 from .submissions.data_checks import DataChecks as DataChecks

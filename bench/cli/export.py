@@ -18,18 +18,15 @@ def export(
     context: typer.Context,
     form: Annotated[
         str,
-        typer.Option("--format", help="csv, parquet, markdown, latex, bencheval, eee, hf or hf-results."),
+        typer.Option("--format", help="csv, parquet, markdown, latex, bencheval, hf or hf-results."),
     ] = "csv",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write, or the folder for eee, hf and hf-results. parquet needs it too."),
+        typer.Option("--out", help="File to write, or the folder for hf and hf-results. parquet needs it too."),
     ] = None,
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
     shots: opt.Shots = [],  # noqa: B006
-    organization: Annotated[
-        str, typer.Option("--organization", help="Provider of the results, for eee.")
-    ] = "not stated",
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", help="Dataset repository of the benchmark, OWNER/NAME, for hf-results.")
     ] = None,
@@ -52,7 +49,7 @@ def export(
     bencheval writes one row per method, dataset and seed for the class Evaluator of bencheval, which computes ranks,
     win rates and Elo.
 
-    eee writes one JSON document per entry in the schema of Every Eval Ever 0.3.0. hf writes one model card per entry,
+    hf writes one model card per entry,
     with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file
     `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's repository.
 
@@ -70,7 +67,6 @@ def export(
         shots=opt.shot_counts(shots),
         by_dataset=by_dataset,
         convention=convention,
-        organization=organization,
         benchmark=benchmark,
         source=source,
         force=force,

@@ -1,34 +1,26 @@
-"""Exports in the formats of other projects are valid there, and hold the numbers of the board."""
+"""The Hugging Face Hub reads its exports, and they hold the numbers of the board."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 from fake_runner import answered, make_record, make_spec, rescored
 from huggingface_hub import ModelCard, eval_result_entries_to_yaml, parse_eval_result_entries
 from open_runs import open_run
-from places import FIXTURES
 from typer.testing import CliRunner
 
 from bench.analysis import reach_text
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.leaderboard_building import build_leaderboards
-from bench.boards.exchange.every_eval_ever import eee_documents
-from bench.boards.exchange.hugging_face import eval_results, model_cards, yaml_text
+from bench.boards.hugging_face import eval_results, model_cards, yaml_text
 from bench.cli.app import app
 from bench.errors import UsageError
 from bench.results import FILE_LIST
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
 from bench.sweep import parse_shots
-
-SCHEMA = json.loads((FIXTURES / "exchange" / "every-eval-ever-0.3.0.schema.json").read_text())
-MADE = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -50,31 +42,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def board(runs: Path) -> Leaderboard:
     (found,) = build_leaderboards(fresh_store(runs).runs_frame(outcomes=True))
     return found
-
-
-def test_every_document_is_valid_and_holds_the_scores(board: Leaderboard) -> None:
-    documents = eee_documents([board], organization="A lab", made=MADE)
-    assert len(documents) == 2
-    for document in documents.values():
-        jsonschema.validate(document, SCHEMA)
-    document = next(d for d in documents.values() if d["model_info"]["additional_details"]["method"] == "coop")
-    scores = {item["evaluation_result_id"]: item["score_details"] for item in document["evaluation_results"]}
-    cell = board.entry("coop").cells["spectrum_a"]
-    assert set(scores) == {f"{name}/{m}" for name in ("spectrum_a", "average") for m in ("base", "new", "H")}
-    for measure, estimate in cell.scores.items():
-        found = scores[f"spectrum_a/{measure}"]
-        assert found["score"] == estimate.mean
-        assert found["uncertainty"]["num_samples"] == estimate.images
-        assert found["uncertainty"]["confidence_interval"]["lower"] == estimate.low
-        assert json.loads(found["details"]["run_ids"]) == list(cell.run_ids)
-    assert document["retrieved_timestamp"] == f"{MADE.timestamp():.0f}"
-
-
-def test_the_schema_notices_a_wrong_document(board: Leaderboard) -> None:
-    document = next(iter(eee_documents([board], organization="A lab", made=MADE).values()))
-    del document["eval_library"]
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(document, SCHEMA)
 
 
 def test_the_hub_reads_the_cards_back(board: Leaderboard) -> None:
@@ -123,10 +90,6 @@ def test_open_scores_are_exported(tmp_path: Path) -> None:
         Shards(tmp_path).write(*open_run(seed))
     (found,) = build_leaderboards(fresh_store(tmp_path).runs_frame(outcomes=True))
     value = found.entry("coop").cells["spectrum_a"].scores["open"].mean
-    (document,) = eee_documents([found], organization="A lab", made=MADE).values()
-    jsonschema.validate(document, SCHEMA)
-    scores = {item["evaluation_result_id"]: item["score_details"]["score"] for item in document["evaluation_results"]}
-    assert scores["spectrum_a/open"] == value
     (card,) = model_cards([found]).values()
     named = {item.metric_name: item.metric_value for item in ModelCard(card).data.eval_results}
     (name,) = (name for name in named if name.startswith("H of base and new accuracy, each among all names, 2 seeds"))
@@ -142,13 +105,10 @@ def test_all_shots_are_named_and_equal_titles_have_files_of_their_own(tmp_path: 
         Shards(tmp_path).write(make_record(spec, scores=record.scores), predictions)
     boards = build_leaderboards(fresh_store(tmp_path).runs_frame(outcomes=True))
     assert len(boards) == 2
-    documents = eee_documents(boards, organization="A lab", made=MADE)
-    details = [
-        item["source_data"]["additional_details"] for d in documents.values() for item in d["evaluation_results"]
-    ]
-    assert {(item["draw"], item["shots"]) for item in details} == {("coop", "all"), ("nested", "all")}
     cards = model_cards(boards)
-    assert len(documents) == len(cards) == 2
+    assert len(cards) == 2
+    for draw in ("coop", "nested"):
+        assert sum(f"draw {draw}" in text for text in cards.values()) == 1
     assert all("all training images" in text and str(every) not in text for text in cards.values())
 
 
@@ -159,7 +119,6 @@ def test_older_code_and_imports_are_marked(runs: Path) -> None:
     texts = [
         next(text for name, text in model_cards([found]).items() if name.endswith("/coop.md")),
         eval_results([found], benchmark="a/b", source=None)[name],
-        json.dumps(next(d for n, d in eee_documents([found], organization="A lab", made=MADE).items() if "coop" in n)),
     ]
     for text in texts:
         assert "Made with another version of the method's code: 3 of 3 runs: other code." in text
@@ -177,7 +136,7 @@ def test_yaml_is_read_back_equal(value: object) -> None:
     assert yaml.safe_load(yaml_text(value)) == value
 
 
-@pytest.mark.parametrize(("form", "suffix"), [("eee", "json"), ("hf", "md"), ("hf-results", "yaml")])
+@pytest.mark.parametrize(("form", "suffix"), [("hf", "md"), ("hf-results", "yaml")])
 def test_the_command_writes_a_folder(runs: Path, tmp_path: Path, form: str, suffix: str) -> None:
     arguments = ["export", "--format", form, "--runs", str(runs)]
     arguments += ["--benchmark", "a-lab/spectrum"] if form == "hf-results" else []

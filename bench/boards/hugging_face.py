@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import bench
-from bench.analysis import OPEN, Entry, Estimate, H, Leaderboard
-from bench.boards.exchange.entry_files import named_entries, provenance_sentences, seeds_text, task_text
+from bench._util.words import counted
+from bench.analysis import OPEN, Entry, Estimate, H, Leaderboard, reach_text
 from bench.errors import UsageError
 from bench.results import slug
 
@@ -22,7 +23,7 @@ def model_cards(boards: Sequence[Leaderboard]) -> dict[str, str]:
     oracle say so in their name.
     """
     return {
-        f"{name}.md": _card(board, entry, list(_results(board, entry))) for name, board, entry in named_entries(boards)
+        f"{name}.md": _card(board, entry, list(_results(board, entry))) for name, board, entry in _named_entries(boards)
     }
 
 
@@ -35,7 +36,7 @@ def _card(board: Leaderboard, entry: Entry, results: list[dict[str, Any]]) -> st
         "model-index": [{"name": name, "results": results}],
     }
     what = f"{board.setting.title}: accuracies in per cent, means over seeds, computed with"
-    sentences = " ".join([f"{what} clip-etl-bench {bench.__version__}.", *provenance_sentences(entry)])
+    sentences = " ".join([f"{what} clip-etl-bench {bench.__version__}.", *_provenance_sentences(entry)])
     return f"---\n{yaml_text(facts)}---\n\n# {name}\n\n{sentences}\n"
 
 
@@ -71,7 +72,7 @@ def _metric(measure: str, estimate: Estimate, *, oracle: bool) -> dict[str, Any]
     title = _HARMONIC.get(measure, f"accuracy, {measure} classes")
     return {
         "type": "accuracy",
-        "name": f"{title}, {seeds_text(estimate)}{', selected on test labels' if oracle else ''}",
+        "name": f"{title}, {_seeds_text(estimate)}{', selected on test labels' if oracle else ''}",
         "value": round(100 * estimate.mean, 4),
     }
 
@@ -122,7 +123,7 @@ def eval_results(boards: Sequence[Leaderboard], *, benchmark: str, source: str |
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", benchmark, flags=re.ASCII):
         raise UsageError(f"--benchmark {benchmark!r} is not the OWNER/NAME of a dataset repository of the Hub.")
     files, tasks = {}, set()
-    for name, board, entry in named_entries(boards):
+    for name, board, entry in _named_entries(boards):
         if results := [] if entry.oracle else list(_ranked_results(board, entry, benchmark, source)):
             files[f"{name}/.eval_results/{_NAME}.yaml"] = yaml_text(results)
             tasks |= {result["dataset"]["task_id"] for result in results}
@@ -140,7 +141,7 @@ def _ranked_results(board: Leaderboard, entry: Entry, benchmark: str, source: st
         for measure in board.measures:
             if (estimate := cell.scores.get(measure)) is not None:
                 yield {
-                    "dataset": {"id": benchmark, "task_id": slug(f"{task_text(board, dataset)}.{measure}")},
+                    "dataset": {"id": benchmark, "task_id": slug(f"{_task_text(board, dataset)}.{measure}")},
                     "value": round(100 * estimate.mean, 4),
                     **({"source": {"url": source, "name": _NAME}} if source else {}),
                     "notes": _notes(board, entry, estimate),
@@ -148,6 +149,47 @@ def _ranked_results(board: Leaderboard, entry: Entry, benchmark: str, source: st
 
 
 def _notes(board: Leaderboard, entry: Entry, estimate: Estimate) -> str:
-    setting, seeds = board.setting, seeds_text(estimate)
+    setting, seeds = board.setting, _seeds_text(estimate)
     facts = f"{entry.key} on {setting.backbone}, {setting.precision}, mean of {seeds}, {_NAME} {bench.__version__}."
-    return " ".join([facts, *provenance_sentences(entry)])
+    return " ".join([facts, *_provenance_sentences(entry)])
+
+
+def _named_entries(boards: Sequence[Leaderboard]) -> Iterator[tuple[str, Leaderboard, Entry]]:
+    """All entries with scores: a file name `BOARD/ENTRY` without suffix, the board and the entry.
+
+    Draw and precision are part of the board's name if its title is that of another board as well.
+    """
+    titles = Counter(board.setting.title for board in boards)
+    for board in boards:
+        setting = board.setting
+        title = setting.title if titles[setting.title] == 1 else f"{setting.title}, {setting.draw}, {setting.precision}"
+        place = slug(title.lower().replace(",", "").replace(" ", "-"))
+        for entry in board.entries:
+            if any(measure in cell.scores for cell in entry.cells.values() for measure in board.measures):
+                yield f"{place}/{slug(entry.key)}", board, entry
+
+
+def _task_text(board: Leaderboard, dataset: str) -> str:
+    """A dataset in the setting of a board, without what belongs to the model: `eurosat.few-shot.16-shots.coop`."""
+    setting = board.setting
+    source = f"from-{setting.source}" if setting.source else ""
+    shots = setting.shots_text.replace(", ", ".").replace(" ", "-")
+    return ".".join(filter(None, [dataset, setting.protocol, source, shots, setting.draw]))
+
+
+def _seeds_text(estimate: Estimate) -> str:
+    """The number of seeds, and the interval in per cent: `3 seeds, 95 % interval ± 1.20 over seeds and test images`."""
+    reach = reach_text(estimate)
+    return counted(estimate.n, "seed") + (f", 95 % interval {reach} over {estimate.covers}" if reach else "")
+
+
+def _provenance_sentences(entry: Entry) -> list[str]:
+    """What a reader of the entry's numbers must know about its runs."""
+    found = []
+    if entry.oracle:
+        found.append("Test labels selected settings or epochs, so the numbers are optimistic.")
+    if entry.stale:
+        found.append(f"Made with another version of the method's code: {entry.stale}.")
+    if entry.imported:
+        found.append(f"Imported, not verified: {entry.imported}.")
+    return found
