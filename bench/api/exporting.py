@@ -25,7 +25,6 @@ class Format(StrEnum):
     PARQUET = "parquet"
     MARKDOWN = "markdown"
     LATEX = "latex"
-    BENCHEVAL = "bencheval"
     HF = "hf"
     HF_RESULTS = "hf-results"
 
@@ -37,7 +36,6 @@ SUFFIXES = {
     Format.PARQUET: (".parquet",),
     Format.MARKDOWN: (".md", ".markdown", ".txt"),
     Format.LATEX: (".tex", ".txt"),
-    Format.BENCHEVAL: (".csv", ".txt"),
 }
 """Suffixes of the file of each other format."""
 
@@ -58,7 +56,7 @@ def export_leaderboards(
     """Write leaderboards in one of the formats of `etl-bench export`.
 
     Args:
-        form: csv, parquet, markdown, latex, bencheval, hf or hf-results.
+        form: csv, parquet, markdown, latex, hf or hf-results.
         out: a file, or a folder for the last two; None returns the text.
         runs: the runs folder.
         protocol: only this one.
@@ -87,8 +85,6 @@ def export_leaderboards(
         raise UsageError("--format hf-results needs --benchmark OWNER/NAME.")
     if kind is not Format.HF_RESULTS and (benchmark is not None or source is not None):
         raise UsageError(f"--benchmark and --source-url are for --format hf-results; leave them out for {kind}.")
-    if kind is Format.BENCHEVAL and by_dataset:
-        raise UsageError("--format bencheval has one row per dataset and seed; leave out --by-dataset.")
     if out is not None:
         if kind in FOLDERS:
             check_own_folder(out, "--out", force=force)
@@ -133,8 +129,6 @@ def _text(boards: Sequence[Leaderboard], frame: pd.DataFrame, kind: Format, *, b
     )
     from bench.papers import registered
 
-    if kind is Format.BENCHEVAL:
-        return bencheval_csv(boards, frame)
     titles = registered().board_titles
     if kind is Format.CSV:
         return "\n".join(
@@ -149,51 +143,6 @@ def _text(boards: Sequence[Leaderboard], frame: pd.DataFrame, kind: Format, *, b
     else:
         tables = [export_table(one, frame, titles=titles(one)) for one in boards]
     return "\n".join(map(write, tables))
-
-
-def bencheval_csv(boards: Sequence[Leaderboard], runs: pd.DataFrame) -> str:
-    """The runs of one leaderboard as the table of bencheval's `Evaluator`, which computes ranks, win rates and Elo.
-
-    One row per method, dataset (`task`) and seed (`fold`). `metric_error` is one minus H in base-to-new and one minus
-    the accuracy otherwise. Times are seconds of a run; a fold of a method that does not depend on the seed repeats its
-    only run. Incomplete entries and oracles, which have no rank, are left out.
-
-    Args:
-        runs: the frame of the runs.
-
-    Raises UsageError if there are several leaderboards, which an evaluation must not mix.
-    """
-    import pandas as pd
-
-    from bench.analysis import H, seed_scores
-
-    if len(boards) > 1:
-        found = "; ".join(board.setting.title for board in boards)
-        raise UsageError(
-            f"--format bencheval writes one leaderboard, and these options select {len(boards)}: {found}. Choose one "
-            "with --protocol and --shots."
-        )
-    (board,) = boards
-    measure = H if H in board.measures else board.measures[0]
-    scores, columns = seed_scores(board, runs), ["run_id", "prepare_seconds", "train_seconds", "eval_seconds"]
-    times = {str(run): costs for run, *costs in runs[columns].itertuples(index=False, name=None)}
-    rows = []
-    for entry in board.entries:
-        for dataset in board.averaged if entry.rankable else ():
-            for seed in board.seeds:
-                score = scores[entry.key][dataset][seed]
-                prepare, train, evaluate = times[score.run_id]
-                rows.append(
-                    {
-                        "method": entry.key,
-                        "task": dataset,
-                        "fold": seed,
-                        "metric_error": 1 - score[measure],
-                        "time_train_s": float(prepare) + float(train),
-                        "time_infer_s": float(evaluate),
-                    }
-                )
-    return pd.DataFrame(rows).to_csv(index=False)
 
 
 def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool, force: bool) -> None:

@@ -18,7 +18,7 @@ def export(
     context: typer.Context,
     form: Annotated[
         str,
-        typer.Option("--format", help="csv, parquet, markdown, latex, bencheval, hf or hf-results."),
+        typer.Option("--format", help="csv, parquet, markdown, latex, hf or hf-results."),
     ] = "csv",
     out: Annotated[
         Path | None,
@@ -45,9 +45,6 @@ def export(
     counts the runs. Parquet contains every digit and the run ids, csv six digits. In csv, an apostrophe precedes text
     that a spreadsheet would run as a formula. In parquet, shots is null and support is all for runs on all training
     images.
-
-    bencheval writes one row per method, dataset and seed for the class Evaluator of bencheval, which computes ranks,
-    win rates and Elo.
 
     hf writes one model card per entry,
     with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file

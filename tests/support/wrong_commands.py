@@ -339,7 +339,6 @@ WRONG = [
     "export x.docx",
     "export --format docx",
     "export --format parquet",
-    "export --format bencheval --by-dataset",
     "export --protocol nowhere",
     "export --out empty",
     "export --out file.txt/below.csv",
