@@ -171,6 +171,7 @@ from .statistics.prediction_sets import in_sets as in_sets
 from .statistics.prediction_sets import set_scores as set_scores
 from .statistics.prediction_sets import too_few as too_few
 from .statistics.suspect_labels import audit_labels as audit_labels
+from .table_exports import ExportTable as ExportTable
 from .table_exports import dataset_rows as dataset_rows
 from .table_exports import dataset_table as dataset_table
 from .table_exports import export_table as export_table

@@ -1,12 +1,13 @@
-"""Leaderboards in the formats of papers, spreadsheets and other tools, and runs in experiment trackers."""
+"""Leaderboards in the formats of papers, spreadsheets and the Hugging Face Hub, and runs in experiment trackers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Self
 
 from bench.errors import UsageError
 from bench.sweep import parse_choice
@@ -15,29 +16,105 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Leaderboard
+    from bench.analysis import ExportTable, Leaderboard
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Leaderboards, the frame of their runs, and how to write them; see `export_leaderboards`."""
+
+    boards: Sequence[Leaderboard]
+    frame: pd.DataFrame
+    by_dataset: bool
+    benchmark: str
+    source: str | None
+
+
+_Content = str | bytes | Mapping[str, str]
+"""A text that can be printed, the bytes of a file, or the texts of a folder's files by name."""
+
+
+def _csv(chosen: _Chosen) -> str:
+    from bench.analysis import board_rows, dataset_rows, rank_entries, to_csv
+    from bench.papers import registered
+
+    titles = registered().board_titles
+    return "\n".join(
+        to_csv(dataset_rows(board), titles(board))
+        if chosen.by_dataset
+        else to_csv(board_rows(board), titles(board), rank_entries(board, chosen.frame).ranks)
+        for board in chosen.boards
+    )
+
+
+def _tables(chosen: _Chosen) -> Iterator[ExportTable]:
+    from bench.analysis import dataset_table, export_table
+    from bench.papers import registered
+
+    for board in chosen.boards:
+        titles = registered().board_titles(board)
+        if chosen.by_dataset:
+            yield from (dataset_table(board, chosen.frame, measure, titles) for measure in board.measures)
+        else:
+            yield export_table(board, chosen.frame, titles=titles)
+
+
+def _markdown(chosen: _Chosen) -> str:
+    from bench.analysis import to_markdown
+
+    return "\n".join(map(to_markdown, _tables(chosen)))
+
+
+def _latex(chosen: _Chosen) -> str:
+    from bench.analysis import to_latex
+
+    return "\n".join(map(to_latex, _tables(chosen)))
+
+
+def _parquet(chosen: _Chosen) -> bytes:
+    import pandas as pd
+
+    from bench.analysis import board_rows, dataset_rows
+    from bench.results import write_parquet
+
+    rows_of = dataset_rows if chosen.by_dataset else board_rows
+    tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), path)
+        return path.read_bytes()
+
+
+def _model_cards(chosen: _Chosen) -> Mapping[str, str]:
+    from bench.boards import model_cards
+
+    return model_cards(chosen.boards)
+
+
+def _eval_results(chosen: _Chosen) -> Mapping[str, str]:
+    from bench.boards import eval_results
+
+    return eval_results(chosen.boards, benchmark=chosen.benchmark, source=chosen.source)
 
 
 class Format(StrEnum):
-    """The formats of a leaderboard."""
+    """The formats of leaderboards: name, content, and the suffixes of the file; without suffixes it is a folder."""
 
-    CSV = "csv"
-    PARQUET = "parquet"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-    HF = "hf"
-    HF_RESULTS = "hf-results"
+    content: Callable[[_Chosen], _Content]
+    suffixes: Sequence[str]
 
+    def __new__(cls, name: str, content: Callable[[_Chosen], _Content], *suffixes: str) -> Self:
+        """A member, whose value is its name."""
+        member = str.__new__(cls, name)
+        member._value_, member.content, member.suffixes = name, content, suffixes
+        return member
 
-FOLDERS = (Format.HF, Format.HF_RESULTS)
-"""Formats that write a folder of files, one per entry of a board."""
-SUFFIXES = {
-    Format.CSV: (".csv", ".txt"),
-    Format.PARQUET: (".parquet",),
-    Format.MARKDOWN: (".md", ".markdown", ".txt"),
-    Format.LATEX: (".tex", ".txt"),
-}
-"""Suffixes of the file of each other format."""
+    CSV = "csv", _csv, ".csv", ".txt"
+    PARQUET = "parquet", _parquet, ".parquet"
+    MARKDOWN = "markdown", _markdown, ".md", ".markdown", ".txt"
+    LATEX = "latex", _latex, ".tex", ".txt"
+    HF = "hf", _model_cards
+    HF_RESULTS = "hf-results", _eval_results
 
 
 def export_leaderboards(
@@ -73,97 +150,48 @@ def export_leaderboards(
     Raises UsageError for options that do not fit, and if no run fits.
     """
     from bench.analysis import HConvention, build_leaderboards
-    from bench.results import check_output_file, check_own_folder, fresh_store, write_listed, write_output
+    from bench.results import fresh_store, write_listed, write_output
     from bench.sweep import missing_specs, unfinished_sweeps
 
-    kind, out, runs = parse_choice(Format, form, "--format"), None if out is None else Path(out), Path(runs)
-    if out is None and kind is Format.PARQUET:
-        raise UsageError("--format parquet needs a file; name one with --out.")
-    if out is None and kind in FOLDERS:
-        raise UsageError(f"--format {kind} writes a folder of files; name it with --out.")
+    kind, out = parse_choice(Format, form, "--format"), None if out is None else Path(out)
     if kind is Format.HF_RESULTS and benchmark is None:
         raise UsageError("--format hf-results needs --benchmark OWNER/NAME.")
     if kind is not Format.HF_RESULTS and (benchmark is not None or source is not None):
         raise UsageError(f"--benchmark and --source-url are for --format hf-results; leave them out for {kind}.")
-    if out is not None:
-        if kind in FOLDERS:
-            check_own_folder(out, "--out", force=force)
-        else:
-            check_output_file(out, "--out", force=force, suffixes=SUFFIXES[kind])
+    _check_place(kind, out, force=force)
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
-    frame = fresh_store(runs).runs_frame(outcomes=True, installed=True)
+    frame = fresh_store(Path(runs)).runs_frame(outcomes=True, installed=True)
     boards = build_leaderboards(
         frame,
         protocol=protocol,
         shots=shots,
         convention=how,
-        planned=missing_specs(unfinished_sweeps(runs)),
+        planned=missing_specs(unfinished_sweeps(Path(runs))),
         compared=not by_dataset,
     )
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
-    if kind in FOLDERS and out is not None:
-        texts = _files(boards, kind, benchmark or "", source)
-        return "", write_listed(out, {name: text.encode() for name, text in texts.items()}, force=force)
-    if kind is Format.PARQUET and out is not None:
-        _write_parquet(boards, out, by_dataset=by_dataset, force=force)
-        return "", []
-    text = _text(boards, frame, kind, by_dataset=by_dataset)
+    content = kind.content(_Chosen(boards, frame, by_dataset, benchmark or "", source))
     if out is None:
-        return text, []
-    write_output(out, text.encode(), force=force)
+        return str(content), []
+    if isinstance(content, Mapping):
+        return "", write_listed(out, {name: text.encode() for name, text in content.items()}, force=force)
+    write_output(out, content.encode() if isinstance(content, str) else content, force=force)
     return "", []
 
 
-def _text(boards: Sequence[Leaderboard], frame: pd.DataFrame, kind: Format, *, by_dataset: bool) -> str:
-    from bench.analysis import (
-        board_rows,
-        dataset_rows,
-        dataset_table,
-        export_table,
-        rank_entries,
-        to_csv,
-        to_latex,
-        to_markdown,
-    )
-    from bench.papers import registered
+def _check_place(kind: Format, out: Path | None, *, force: bool) -> None:
+    """Raise UsageError if the content of a format cannot be written to `out`, or not be printed."""
+    from bench.results import check_output_file, check_own_folder
 
-    titles = registered().board_titles
-    if kind is Format.CSV:
-        return "\n".join(
-            to_csv(dataset_rows(one), titles(one))
-            if by_dataset
-            else to_csv(board_rows(one), titles(one), rank_entries(one, frame).ranks)
-            for one in boards
-        )
-    write = to_latex if kind is Format.LATEX else to_markdown
-    if by_dataset:
-        tables = [dataset_table(one, frame, name, titles(one)) for one in boards for name in one.measures]
+    if out is None:
+        if kind is Format.PARQUET or not kind.suffixes:
+            raise UsageError(f"--format {kind} needs a {'file' if kind.suffixes else 'folder'}; name one with --out.")
+    elif kind.suffixes:
+        check_output_file(out, "--out", force=force, suffixes=kind.suffixes)
     else:
-        tables = [export_table(one, frame, titles=titles(one)) for one in boards]
-    return "\n".join(map(write, tables))
-
-
-def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool, force: bool) -> None:
-    import pandas as pd
-
-    from bench.analysis import board_rows, dataset_rows
-    from bench.results import replacing, write_parquet
-
-    rows = [dataset_rows(board) if by_dataset else board_rows(board) for board in boards]
-    tables = [pd.DataFrame(part).assign(**b.setting.columns()) for part, b in zip(rows, boards, strict=True)]
-    with replacing(out, force=force) as draft:
-        write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), draft)
-
-
-def _files(boards: Sequence[Leaderboard], kind: Format, benchmark: str, source: str | None) -> dict[str, str]:
-    """The texts of a format's files, by name."""
-    from bench.boards import eval_results, model_cards
-
-    if kind is Format.HF_RESULTS:
-        return eval_results(boards, benchmark=benchmark, source=source)
-    return model_cards(boards)
+        check_own_folder(out, "--out", force=force)
 
 
 @dataclass(frozen=True)

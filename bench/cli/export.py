@@ -16,10 +16,7 @@ export_app = Commands(invoke_without_command=True)
 @export_app.callback()
 def export(
     context: typer.Context,
-    form: Annotated[
-        str,
-        typer.Option("--format", help="csv, parquet, markdown, latex, hf or hf-results."),
-    ] = "csv",
+    form: Annotated[str, typer.Option("--format", help="csv, parquet, markdown, latex, hf or hf-results.")] = "csv",
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File to write, or the folder for hf and hf-results. parquet needs it too."),
@@ -46,9 +43,9 @@ def export(
     that a spreadsheet would run as a formula. In parquet, shots is null and support is all for runs on all training
     images.
 
-    hf writes one model card per entry,
-    with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file
-    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's repository.
+    hf writes one model card per entry, with `model-index` metadata that the Hugging Face Hub reads. hf-results writes
+    one folder per entry with the file `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for
+    the benchmark's repository.
 
     Example: etl-bench export --format latex --out table.tex
     """
