@@ -112,9 +112,7 @@ from .ranking import rank_entries as rank_entries
 from .ranking_stability import EQUAL_MARGIN as EQUAL_MARGIN
 from .ranking_stability import Noise as Noise
 from .ranking_stability import SplitHalves as SplitHalves
-from .ranking_stability import board_rows as board_rows
 from .ranking_stability import equivalence_probability as equivalence_probability
-from .ranking_stability import improvabilities as improvabilities
 from .ranking_stability import noise_of as noise_of
 from .ranking_stability import split_halves as split_halves
 from .reliability import Reliability as Reliability

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,47 +14,12 @@ from bench.analysis.leaderboard import Leaderboard, splits_of
 from bench.analysis.paired_average import outcomes_of
 from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.correlation import kendall_tau
-from bench.analysis.statistics.intervals import Covers, Estimate, MeanTest, student_t
+from bench.analysis.statistics.intervals import Estimate, MeanTest
 
 EQUAL_MARGIN = 0.01
 """Largest difference of two accuracies that counts as equal in practice: one point, as in verdicts on papers."""
 SPLITS = 50
 """Random splits of the test images; each gives two halves."""
-
-
-def improvabilities(board: Leaderboard) -> dict[str, Estimate]:
-    """By entry, how much of its error the best entry of each dataset avoids: mean of `(error - best) / error`.
-
-    0 is an entry that is best everywhere. Entries outside the rankable ones are left out. Other than Elo, the measure
-    needs no pool of opponents (TabArena: Erickson et al., NeurIPS 2025). The interval is Student's t over datasets.
-    """
-    measure = board.measures[-1]
-    errors = {
-        entry.key: [1 - entry.cells[dataset].scores[measure].mean for dataset in board.averaged]
-        for entry in board.entries
-        if entry.rankable and entry.cells
-    }
-    if not errors or not board.averaged:
-        return {}
-    best = np.min(list(errors.values()), axis=0)
-    found = {}
-    for key, own in errors.items():
-        shares = [0.0 if error == 0 else (error - least) / error for error, least in zip(own, best, strict=True)]
-        mean = student_t(shares)
-        low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (mean.low, mean.high))
-        found[key] = replace(mean, low=low, high=high, covers=None if low is None else Covers.DATASETS)
-    return found
-
-
-def board_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """`Leaderboard.rows` with the improvability of each entry and its interval over datasets; None if not rankable."""
-    known = improvabilities(board)
-    rows = board.rows()
-    for row in rows:
-        found = known.get(row["entry"])
-        mean, low, high = (None, None, None) if found is None else (found.mean, found.low, found.high)
-        row |= {"improvability": mean, "improvability_low": low, "improvability_high": high}
-    return rows
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench._util.words import counted
 from bench.api.result_table import ResultTable, TablePart, setting_frame
@@ -54,7 +54,7 @@ def leaderboard_table(
         [_part(board, overview, titles, held, costs=costs) for board, held in zip(boards, ranges, strict=True)],
         notes=[*unfinished, *_notes(boards)],
         json=lambda: [_plain(board, held) for board, held in zip(boards, ranges, strict=True)],
-        frame=lambda: setting_frame([(_rows(board), board.setting.facts()) for board in boards]),
+        frame=lambda: setting_frame([(board.rows(), board.setting.facts()) for board in boards]),
     )
 
 
@@ -112,17 +112,11 @@ def _plain(board: Leaderboard, ranks: Mapping[str, str]) -> dict[str, object]:
         "averaged": list(board.averaged),
         "seeds": list(board.seeds),
         "complete": board.complete,
-        "rows": _rows(board),
+        "rows": board.rows(),
         "ranks": dict(ranks),
         "missing": [vars(cell) for cell in board.missing],
         "set_aside": [vars(run) for run in board.excluded],
     }
-
-
-def _rows(board: Leaderboard) -> list[dict[str, Any]]:
-    from bench.analysis import board_rows
-
-    return board_rows(board)
 
 
 def _picture(view: OverviewView) -> str:

@@ -1,14 +1,13 @@
 """Below a leaderboard: how stable its order is, how near methods are to the best, and what more data would buy."""
 
-from bench.analysis import EQUAL_MARGIN, improvabilities, percent
+from bench.analysis import EQUAL_MARGIN, percent
 from reports._format import counted
 from reports.parts.part import Part, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
+from reports.tables.model import Column, Table, TableCell, whole
 from reports.views import BoardView
 
 _COLUMNS = [
     Column("Method", "method"),
-    Column("Improvability", "pm", "Share of its error that the best method of each dataset avoids, %"),
     Column("Equal", "percent", f"Probability that it is less than {percent(EQUAL_MARGIN, 0)} point from the best, %"),
     Column("Error", "percent", "Standard error of the difference from the best on these datasets, points"),
     Column("Due to seeds", "percent", "Share of its variance due to draw and training, %; the rest is of the images"),
@@ -32,13 +31,12 @@ def stability_parts(view: BoardView) -> list[Part]:
                 f"{found.tau:.2f} on average over {counted(found.halves // 2, 'split')} (1: the same order)."
             )
         parts.append(paragraph(text))
-    distances = improvabilities(view.board)
     rows: list[list[TableCell]] = []
     for number, entry in enumerate(view.entries):
-        distance, noise, equal = distances.get(entry.key), order.noise.get(entry.key), order.equal.get(entry.key)
-        if distance is None:
+        noise, equal = order.noise.get(entry.key), order.equal.get(entry.key)
+        if noise is None and equal is None:
             continue
-        row = [number, cell(whole(distance.mean), whole_sides(distance)), None if equal is None else whole(equal)]
+        row = [number, None if equal is None else whole(equal)]
         errors = (
             [None] * 5
             if noise is None
@@ -46,6 +44,6 @@ def stability_parts(view: BoardView) -> list[Part]:
         )
         rows.append([*row, *(None if error is None else whole(error) for error in errors)])
     if rows:
-        caption = "Improvability has its interval over datasets. A seed changes the draw and the training together."
+        caption = "A seed changes the draw and the training together."
         parts.append(table(Table(f"{view.anchor}-worth-table", _COLUMNS, rows, caption=caption)))
     return parts

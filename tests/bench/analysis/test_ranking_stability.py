@@ -1,22 +1,20 @@
-"""What averages are worth: bencheval's improvability, halves of known stability, and noise with known parts."""
+"""What averages are worth: halves of known stability, and noise with known parts."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from bencheval.evaluator import BenchmarkEvaluator
 from scipy import stats as reference
 from worlds import make_world
 
-from bench.analysis import board_rows, equivalence_probability, improvabilities, noise_of
+from bench.analysis import equivalence_probability, noise_of
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.ranking_stability import split_halves
-from bench.analysis.statistics import Covers, grouped_t, student_t
+from bench.analysis.statistics import grouped_t, student_t
 from bench.results.database import fresh_store
 
-TIMES = {"time_train_s": 1.0, "time_infer_s": 1.0}
 RATES = {"zero_shot": 0.5, "coop": 0.7, "maple": 0.7, "apex": 0.95}
 
 
@@ -26,33 +24,6 @@ def board_and_runs(tmp_path_factory):
     make_world(folder, {m: {d: {"base": r, "new": r} for d in "abc"} for m, r in RATES.items()}, images=300)
     runs = fresh_store(folder).runs_frame(outcomes=True)
     return build_leaderboard(runs, board_settings(runs)[0]), runs
-
-
-def test_improvability_is_that_of_bencheval(board_and_runs):
-    board, _ = board_and_runs
-    rows = pd.DataFrame(
-        [
-            {"method": e.key, "task": d, "metric_error": 1 - e.cells[d].scores["H"].mean} | TIMES
-            for e in board.entries
-            for d in board.averaged
-        ]
-    )
-    table = BenchmarkEvaluator().leaderboard(rows, include_elo=False, include_winrate=False)
-    found = improvabilities(board)
-    for key, estimate in found.items():
-        assert 100 * estimate.mean == pytest.approx(table.loc[key, "improvability"] * _scale(table))
-        assert 0 <= estimate.low <= estimate.high <= 1
-        assert (estimate.n, estimate.covers) == (3, Covers.DATASETS)
-    assert found["apex"].mean == 0
-    for row in board_rows(board):
-        estimate = found[row["entry"]]
-        stated = row["improvability"], row["improvability_low"], row["improvability_high"]
-        assert stated == (estimate.mean, estimate.low, estimate.high)
-
-
-def _scale(table: pd.DataFrame) -> float:
-    """1 if bencheval gives per cent, 100 if it gives fractions."""
-    return 1.0 if table["improvability"].max() > 1 else 100.0
 
 
 def test_a_clear_leader_is_first_in_all_halves_and_equal_methods_share_the_halves(board_and_runs):
