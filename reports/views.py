@@ -24,7 +24,6 @@ from bench.analysis import (
     Reliability,
     RuleDifference,
     ScoreTable,
-    SplitHalves,
     Standings,
     Trends,
     WithoutSeen,
@@ -53,7 +52,6 @@ class BoardView:
         datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
         exports: text of the table by format, to copy.
         quality, reliability: empty without stored predictions.
-        halves: how stable the order is on halves of the test images; None if that is unknown.
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
         verified: number of an entry's runs that a public board has recomputed, and the result, by key.
@@ -71,7 +69,6 @@ class BoardView:
     quality: tuple[Quality, ...] = ()
     reliability: tuple[Reliability, ...] = ()
     agreement: tuple[RankAgreement, ...] = ()
-    halves: SplitHalves | None = None
     costs: tuple[CostPoint, ...] = ()
     over_time: AccuracyOverTime | None = None
     selection: tuple[RuleDifference, ...] = ()

@@ -111,10 +111,8 @@ from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries
 from .ranking_stability import EQUAL_MARGIN as EQUAL_MARGIN
 from .ranking_stability import Noise as Noise
-from .ranking_stability import SplitHalves as SplitHalves
 from .ranking_stability import equivalence_probability as equivalence_probability
 from .ranking_stability import noise_of as noise_of
-from .ranking_stability import split_halves as split_halves
 from .reliability import Reliability as Reliability
 from .reliability import ReliabilityBin as ReliabilityBin
 from .reliability import binned_frame as binned_frame

@@ -1,8 +1,7 @@
 """Below a leaderboard: how stable its order is, how near methods are to the best, and what more data would buy."""
 
 from bench.analysis import EQUAL_MARGIN, percent
-from reports._format import counted
-from reports.parts.part import Part, paragraph, table
+from reports.parts.part import Part, table
 from reports.tables.model import Column, Table, TableCell, whole
 from reports.views import BoardView
 
@@ -20,17 +19,6 @@ _COLUMNS = [
 def stability_parts(view: BoardView) -> list[Part]:
     """How stable the order is, how near each method is to the best, and what more data would buy."""
     order, parts = view.standings, []
-    if (found := view.halves) is not None:
-        text = (
-            f"{view.entry_name(found.leader)} is first in {found.first} of {found.halves} random halves of the "
-            f"{found.images:,} test images."
-        )
-        if found.tau is not None:
-            text += (
-                " The orders of the two halves agree with a Kendall’s tau of "
-                f"{found.tau:.2f} on average over {counted(found.halves // 2, 'split')} (1: the same order)."
-            )
-        parts.append(paragraph(text))
     rows: list[list[TableCell]] = []
     for number, entry in enumerate(view.entries):
         noise, equal = order.noise.get(entry.key), order.equal.get(entry.key)

@@ -1,9 +1,6 @@
-"""What averages are worth: halves of known stability, and noise with known parts."""
-
-from dataclasses import replace
+"""What averages are worth: noise with known parts, and equality in practice."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats as reference
 from worlds import make_world
@@ -11,7 +8,6 @@ from worlds import make_world
 from bench.analysis import equivalence_probability, noise_of
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
-from bench.analysis.ranking_stability import split_halves
 from bench.analysis.statistics import grouped_t, student_t
 from bench.results.database import fresh_store
 
@@ -24,37 +20,6 @@ def board_and_runs(tmp_path_factory):
     make_world(folder, {m: {d: {"base": r, "new": r} for d in "abc"} for m, r in RATES.items()}, images=300)
     runs = fresh_store(folder).runs_frame(outcomes=True)
     return build_leaderboard(runs, board_settings(runs)[0]), runs
-
-
-def test_a_clear_leader_is_first_in_all_halves_and_equal_methods_share_the_halves(board_and_runs):
-    board, runs = board_and_runs
-    found = split_halves(board, runs, generator=np.random.default_rng(0))
-    assert (found.leader, found.first, found.halves, found.images) == ("apex", 100, 100, 1800)
-    assert 0.3 < found.tau <= 1
-    others = replace(board, entries=tuple(entry for entry in board.entries if entry.method in ("coop", "maple")))
-    assert 20 < split_halves(others, runs, generator=np.random.default_rng(0)).first < 100
-
-
-def test_groups_stay_in_one_half_and_two_groups_leave_two_orders(board_and_runs):
-    board, runs = board_and_runs
-    groups = pd.Series([np.arange(len(c)) % 2 for c in runs["correct"]], index=runs.index, dtype=object)
-    found = split_halves(board, runs.assign(groups=groups), generator=np.random.default_rng(0))
-    assert found.first in range(101)
-    whole = split_halves(board, runs, generator=np.random.default_rng(0))
-    assert (found.tau, found.images) != (whole.tau, 0)
-
-
-def test_tied_methods_have_no_order_to_agree_on(board_and_runs):
-    board, runs = board_and_runs
-    same = pd.Series([np.ones(len(c), dtype=bool) for c in runs["correct"]], index=runs.index, dtype=object)
-    found = split_halves(board, runs.assign(correct=same), generator=np.random.default_rng(0))
-    assert (found.tau, found.first) == (None, 100)
-
-
-def test_without_predictions_there_are_no_halves(board_and_runs):
-    board, runs = board_and_runs
-    without = runs.drop(columns=["images", "correct", "groups"])
-    assert split_halves(board, without, generator=np.random.default_rng(0)) is None
 
 
 def test_standings_have_the_worth_of_each_difference_from_the_leader(board_and_runs):

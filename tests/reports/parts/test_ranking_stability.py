@@ -17,10 +17,8 @@ def view(tmp_path_factory):
     return write_page(PageRequest(runs=folder / "runs", out=folder / "page.html")).boards[0]
 
 
-def test_the_sentence_and_the_table_have_the_numbers_of_the_analysis(view):
-    (_, text, _), (_, table) = stability_parts(view)
-    assert f"{view.entry_name('apex')} is first in 100 of 100 random halves of the 600 test images." in text
-    assert f"tau of {view.halves.tau:.2f}" in text
+def test_the_table_has_the_numbers_of_the_analysis(view):
+    ((_, table),) = stability_parts(view)
     assert len(table["rows"]) == len(view.entries) - 1 == 2
     for entry, (_, equal, *errors) in zip(view.entries[1:], table["rows"], strict=True):
         noise = view.standings.noise.get(entry.key)
