@@ -92,6 +92,10 @@ from .metrics.scores import harmonic_mean as harmonic_mean
 from .metrics.scores import nll as nll
 from .metrics.scores import require_finite as require_finite
 from .metrics.scores import run_metrics as run_metrics
+from .noise import EQUAL_MARGIN as EQUAL_MARGIN
+from .noise import Noise as Noise
+from .noise import equivalence_probability as equivalence_probability
+from .noise import noise_of as noise_of
 from .paired_average import board_average as board_average
 from .paired_average import common_seeds as common_seeds
 from .paired_average import image_tables as image_tables
@@ -109,10 +113,6 @@ from .quality import with_sets as with_sets
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries
-from .ranking_stability import EQUAL_MARGIN as EQUAL_MARGIN
-from .ranking_stability import Noise as Noise
-from .ranking_stability import equivalence_probability as equivalence_probability
-from .ranking_stability import noise_of as noise_of
 from .reliability import Reliability as Reliability
 from .reliability import ReliabilityBin as ReliabilityBin
 from .reliability import binned_frame as binned_frame

@@ -1,4 +1,4 @@
-"""Ranks the entries of one board: significant differences, ranges of ranks, and the seeds needed. Pure."""
+"""Ranks the entries of one board: significant differences and ranges of ranks. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import pandas as pd
 
 from bench.analysis.all_pairs import board_averages
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.noise import Noise, noise_of
 from bench.analysis.paired_average import over_datasets
-from bench.analysis.ranking_stability import Noise, equivalence_probability, noise_of
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.statistics.power import detectable_difference, grouped_seeds_needed
+from bench.analysis.statistics.power import detectable_difference
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,6 @@ class Standings:
         ranks: range of ranks by entry, such as `2–4`.
         pairs: first minus second, by (entry, entry).
         detectable: smallest difference from the leader with 80 % power, by entry.
-        seeds_needed: seeds for 80 % power at the observed difference from the leader, by entry.
-        equal: probability that the difference from the leader is less than `EQUAL_MARGIN`, by entry.
         noise: where the noise of the difference from the leader comes from, by entry.
         notes: limits of the comparison, and how to remove them.
     """
@@ -50,8 +48,6 @@ class Standings:
     ranks: Mapping[str, str]
     pairs: Mapping[tuple[str, str], PairDifference]
     detectable: Mapping[str, float]
-    seeds_needed: Mapping[str, int | None]
-    equal: Mapping[str, float]
     noise: Mapping[str, Noise]
     notes: tuple[str, ...]
 
@@ -78,29 +74,21 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> Standings:
     pairs = _differences(tests)
     ranks = rank_ranges(names, {pair: found.significant and found.mean > 0 for pair, found in pairs.items()})
     strictest = LEVEL / max(1, len(tests))
-    detectable, needed = {}, {}
-    equal, noise = {}, {}
+    detectable, noise = {}, {}
     for name in names[1:]:
         test = tests.get((names[0], name))
         if test is None:
             continue
-        smallest = detectable_difference(test, level=strictest)
-        if (probability := equivalence_probability(test)) is not None:
-            equal[name] = probability
         if (parts := noise_of(test, over_datasets(board, scores, names[0], name, measure))) is not None:
             noise[name] = parts
-        if smallest is not None:
+        if (smallest := detectable_difference(test, level=strictest)) is not None:
             detectable[name] = smallest
-            significant = pairs[names[0], name].significant
-            needed[name] = None if significant else grouped_seeds_needed(test, level=strictest)
     return Standings(
         measure=measure,
         leader=ranks[0].name if ranks else None,
         ranks={held.name: str(held) for held in ranks},
         pairs=pairs,
         detectable=detectable,
-        seeds_needed=needed,
-        equal=equal,
         noise=noise,
         notes=_notes(board, len(names), pairs),
     )

@@ -31,7 +31,7 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
     from bench.papers import registered
 
     skipped = [f"not compared: {dataset}: {reason}" for _, found in pairs for dataset, reason in found.skipped]
-    worth = [_worth(found) for _, found in pairs]
+    equality = [_equality(found) for _, found in pairs]
     stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in pairs]
     catalogue = registered()
     parts = [
@@ -41,13 +41,14 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
             [_row(cell, catalogue) for cell in found.cells],
             SPARE,
             partial(_counts, found),
+            detail_notes=_noise(found),
         )
         for board, found in pairs
     ]
     return ResultTable(
         pairs,
         parts,
-        notes=skipped + [note for notes in (*worth, *stale) for note in notes],
+        notes=skipped + [note for notes in (*equality, *stale) for note in notes],
         json=lambda: [_plain(board, found) for board, found in pairs],
         frame=lambda: setting_frame(
             [
@@ -129,27 +130,34 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
     }
 
 
-def _worth(found: Comparison) -> list[str]:
-    """How likely it is that A and B are equal in practice, and what more data would buy, by the last measure."""
-    from bench.analysis import EQUAL_MARGIN, equivalence_probability, noise_of
+def _equality(found: Comparison) -> list[str]:
+    """How likely it is that A and B are equal in practice, by the last measure."""
+    from bench.analysis import EQUAL_MARGIN, equivalence_probability
 
     if not found.averages:
         return []
     measure = list(found.averages)[-1]
-    test, wider, name = found.averages[measure], found.other_datasets[measure], measure_name(measure)
-    equal, noise = equivalence_probability(test), noise_of(test, wider)
-    notes = []
-    if equal is not None:
-        margin = f"{100 * EQUAL_MARGIN:.0f} point"
-        notes.append(f"equal in practice: {100 * equal:.0f} % probability that {name} differs by less than {margin}")
-    if noise is not None:
-        parts = f"{100 * noise.seeds:.0f} % of its variance from seeds, {100 * noise.images:.0f} % from test images"
-        more = f"one more seed gives {100 * noise.more_seeds:.2f}"
-        if noise.datasets_error is not None and noise.more_datasets is not None:
-            other = f"{100 * noise.datasets_error:.2f}, with one more dataset {100 * noise.more_datasets:.2f}"
-            more += f"; on other datasets {other}"
-        notes.append(f"noise: standard error of {name} {100 * noise.error:.2f} points ({parts}); {more}")
-    return notes
+    if (equal := equivalence_probability(found.averages[measure])) is None:
+        return []
+    chance = f"{100 * equal:.0f} % probability that {measure_name(measure)} differs"
+    return [f"equal in practice: {chance} by less than {100 * EQUAL_MARGIN:.0f} point"]
+
+
+def _noise(found: Comparison) -> list[str]:
+    """The noise of the average difference, its sources, and what one more seed would buy, by the last measure."""
+    from bench.analysis import noise_of
+
+    if not found.averages:
+        return []
+    measure = list(found.averages)[-1]
+    noise = noise_of(found.averages[measure], found.other_datasets[measure])
+    if noise is None:
+        return []
+    parts = f"{100 * noise.seeds:.0f} % of its variance from seeds, {100 * noise.images:.0f} % from test images"
+    more = f"one more seed gives {100 * noise.more_seeds:.2f}"
+    if noise.datasets_error is not None:
+        more += f"; on other datasets {100 * noise.datasets_error:.2f}"
+    return [f"noise: standard error of {measure_name(measure)} {100 * noise.error:.2f} points ({parts}); {more}"]
 
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:

@@ -117,7 +117,6 @@ def ledger_table(rows: Sequence[ReproductionRow]) -> list[dict[str, object]]:
             "95 %": interval_text(row.low, row.high),
             "seeds": row.n,
             "verdict": str(row.verdict),
-            "needs": row.seeds_needed,
             "standing": row.standing,
             "sources": f"{len(row.sources)}: {row.sources[0]}",
             "note": row.note,

@@ -31,6 +31,7 @@ class TablePart:
         spare: columns that a narrow terminal leaves out, the first one first.
         text: lines below the rows in a terminal.
         picture: HTML above the rows in a notebook.
+        detail_notes: notes that a terminal prints with the details.
     """
 
     title: str
@@ -39,6 +40,7 @@ class TablePart:
     spare: Sequence[str] = ()
     text: Callable[[], str] = _nothing
     picture: Callable[[], str] = _nothing
+    detail_notes: Sequence[str] = ()
 
 
 class ResultTable(Generic[T]):
@@ -97,7 +99,7 @@ class ResultTable(Generic[T]):
         texts = []
         for part in self.parts:
             texts.append(f"{part.title}\n{pd.DataFrame([*part.rows, *part.details]).to_string(index=False)}")
-            texts += filter(None, [part.text()])
+            texts += filter(None, [part.text(), *part.detail_notes])
         return "\n\n".join([*texts, *self.notes])
 
     __repr__ = __str__

@@ -66,6 +66,8 @@ def print_table(table: ResultTable[Any], *, details: bool = True, as_json: bool 
             print_text(text)
         if part.details and details:
             print_rows(part.details, spare=part.spare)
+            for note in part.detail_notes:
+                remark(note)
         elif part.details:
             remark("--verbose adds a row for each dataset")
     for note in table.notes:

