@@ -1,9 +1,9 @@
-"""Comparison of two entries of one board on the same images: differences, exact tests, discordant images. Pure."""
+"""Comparison of two entries of one board on the same images: differences and discordant images. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +15,6 @@ from bench.analysis.board_intervals import with_interval
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.paired_average import board_average, common_seeds, image_tables, over_datasets
 from bench.analysis.scores_by_seed import SeedScore, seed_scores
-from bench.analysis.statistics.hypothesis_tests import McNemar, holm, mcnemar
 from bench.analysis.statistics.intervals import Estimate, Interval, MeanTest, two_way_bootstrap
 from bench.analysis.statistics.score_intervals import in_groups
 from bench.errors import UsageError
@@ -39,19 +38,16 @@ class ComparisonVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class SeedTest:
+class SeedPair:
     """A against B with one seed on one split.
 
     Args:
-        p_holm: p value of the exact McNemar test, adjusted over all tests of the comparison.
         only_a: images that only A classifies correctly; `only_b` likewise.
     """
 
     seed: int
     run_a: str
     run_b: str
-    test: McNemar
-    p_holm: float
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
 
@@ -73,7 +69,7 @@ class PairedCell:
     score_a: Estimate
     score_b: Estimate
     difference: Interval
-    seeds: tuple[SeedTest, ...]
+    seeds: tuple[SeedPair, ...]
     seeded: bool
 
     @property
@@ -86,7 +82,7 @@ class PairedCell:
     @property
     def flipped(self) -> tuple[int, int]:
         """Numbers of images that only A and only B classifies correctly, summed over seeds."""
-        return sum(seed.test.only_a for seed in self.seeds), sum(seed.test.only_b for seed in self.seeds)
+        return sum(len(seed.only_a) for seed in self.seeds), sum(len(seed.only_b) for seed in self.seeds)
 
 
 @dataclass(frozen=True)
@@ -173,13 +169,10 @@ def compare_entries(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFra
                 skipped.append((dataset, f"{split}: the runs were not scored on the same images"))
             elif kept:
                 found.append(_Tested(dataset, split, kept, list(runs_of.values()), seeded))
-    p_values = holm([pair.test.p_holm for tested in found for pair in tested.pairs])
-    adjusted = iter(p_values.tolist())
-    cells = tuple(_cell(tested, [next(adjusted) for _ in tested.pairs]) for tested in found)
     averages = {m: board_average(board, scores, first.key, second.key, m) for m in board.measures}
     tested = {measure: test for measure, test in averages.items() if test is not None}
     wider = {measure: over_datasets(board, scores, first.key, second.key, measure) for measure in tested}
-    return Comparison(first.key, second.key, cells, tested, wider, tuple(skipped))
+    return Comparison(first.key, second.key, tuple(map(_cell, found)), tested, wider, tuple(skipped))
 
 
 _Outcomes = Mapping[str, NDArray[Any]]
@@ -188,9 +181,9 @@ _Outcomes = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class _Pair:
-    """A test that is not yet adjusted, the images sorted by name, and whether A and B classify each correctly."""
+    """The runs of one seed, the images sorted by name, and whether A and B classify each correctly."""
 
-    test: SeedTest
+    seed: SeedPair
     images: NDArray[Any]
     correct_a: NDArray[np.bool_]
     correct_b: NDArray[np.bool_]
@@ -238,9 +231,7 @@ def _pair(
     images = a["image"]
     only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
     order = _order(images)
-    test = mcnemar(a_correct[order], b_correct[order], groups)
-    seed_test = SeedTest(seed, *run_ids, test, test.p, only_a, only_b)
-    return _Pair(seed_test, images[order], a_correct[order], b_correct[order], groups)
+    return _Pair(SeedPair(seed, *run_ids, only_a, only_b), images[order], a_correct[order], b_correct[order], groups)
 
 
 def _by_image(columns: _Outcomes) -> _Outcomes:
@@ -252,7 +243,7 @@ def _order(images: NDArray[Any]) -> NDArray[np.intp]:
     return np.argsort(images.astype(str), kind="stable")
 
 
-def _cell(tested: _Tested, adjusted: Sequence[float]) -> PairedCell:
+def _cell(tested: _Tested) -> PairedCell:
     correct_a = np.stack([pair.correct_a for pair in tested.pairs]).astype(float)
     correct_b = np.stack([pair.correct_b for pair in tested.pairs]).astype(float)
     means = [float(correct_a.mean()), float(correct_b.mean())]
@@ -265,7 +256,7 @@ def _cell(tested: _Tested, adjusted: Sequence[float]) -> PairedCell:
         for i, mean in enumerate(means)
     )
     interval = two_way_bootstrap(table, generator=np.random.default_rng(BOOTSTRAP_SEED))
-    seeds = tuple(replace(pair.test, p_holm=p) for pair, p in zip(tested.pairs, adjusted, strict=True))
+    seeds = tuple(pair.seed for pair in tested.pairs)
     return PairedCell(tested.dataset, tested.split, score_a, score_b, interval, seeds, tested.seeded)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Pair = tuple[Leaderboard, Comparison]
 
 
-SPARE = ("seeds", "McNemar p, Holm", "only A right", "only B right", "B", "A", "runs", "datasets")
+SPARE = ("seeds", "only A right", "only B right", "B", "A", "runs", "datasets")
 """Columns that a narrow terminal leaves out, the first one first."""
 
 
@@ -110,7 +110,6 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
         "only A right": only_a,
         "only B right": only_b,
         "seeds": len(cell.seeds),
-        "McNemar p, Holm": ", ".join(f"{seed.p_holm:.2g}" for seed in cell.seeds),
     }
 
 
@@ -177,8 +176,6 @@ def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
                         "seed": seed.seed,
                         "run_a": seed.run_a,
                         "run_b": seed.run_b,
-                        "p": seed.test.p,
-                        "p_holm": seed.p_holm,
                         "only_a": seed.only_a,
                         "only_b": seed.only_b,
                     }

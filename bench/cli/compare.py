@@ -26,10 +26,9 @@ def compare(
 ) -> None:
     """Compare two methods: mean difference in percentage points and its 95 % interval, on request for each dataset.
 
-    Intervals resample test images and seeds together; with one seed they resample the images only. p values are exact
-    McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average is tested with the noise of
-    seeds and test images; its verdict applies to these datasets. The interval over datasets applies to other datasets
-    of the same kind.
+    Intervals resample test images and seeds together; with one seed they resample the images only. The average is
+    tested with the noise of seeds and test images; its verdict applies to these datasets. The interval over datasets
+    applies to other datasets of the same kind.
 
     Example: etl-bench compare apex coop --shots 16
     """

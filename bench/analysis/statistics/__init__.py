@@ -2,7 +2,7 @@
 
 - `student_t`, `grouped_t`, `two_way_bootstrap`: intervals of a mean over seeds, over seeds within datasets, and over
   images and seeds.
-- `mcnemar`, `equivalence`: paired tests. `holm`, `rank_ranges`: many tests at once.
+- `equivalence`: a test of equality. `holm`, `rank_ranges`: many tests at once.
 - `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.
 - `spearman`, `random_orders`, `kendall_tau`: rank correlation.
 - `close_pairs`, `picture_likeness`, `audit_labels`: near-duplicates and suspect labels of a dataset.

@@ -11,11 +11,9 @@ from .cross_fitting import between_trainings as between_trainings
 from .cross_fitting import cross_fitted as cross_fitted
 from .cross_fitting import pooled as pooled
 from .hypothesis_tests import Equivalence as Equivalence
-from .hypothesis_tests import McNemar as McNemar
 from .hypothesis_tests import RankRange as RankRange
 from .hypothesis_tests import equivalence as equivalence
 from .hypothesis_tests import holm as holm
-from .hypothesis_tests import mcnemar as mcnemar
 from .hypothesis_tests import rank_ranges as rank_ranges
 from .intervals import Covers as Covers
 from .intervals import Estimate as Estimate

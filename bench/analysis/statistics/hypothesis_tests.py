@@ -1,4 +1,4 @@
-"""Paired tests of two classifiers, equivalence within a margin, and corrections for many tests."""
+"""Equivalence within a margin, and corrections for many tests."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,30 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.05
 """Family-wise level of the tests of a board or of a table."""
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """The McNemar test of two classifiers on the same `n` images.
-
-    Args:
-        only_a: number of images that only A classifies correctly; `only_b` likewise.
-        p: exact two-sided p value against equal accuracy: A wins a discordant image with probability 1/2.
-    """
-
-    only_a: int
-    only_b: int
-    n: int
-    p: float
-
-    @property
-    def difference(self) -> float:
-        """Accuracy of A minus accuracy of B, -1..1."""
-        return (self.only_a - self.only_b) / self.n
 
 
 @dataclass(frozen=True)
@@ -57,53 +37,6 @@ class Equivalence:
     def different(self) -> bool:
         """Whether the whole interval is outside the margin."""
         return self.low > self.margin or self.high < -self.margin
-
-
-def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike, groups: ArrayLike | None = None) -> McNemar:
-    """Exact McNemar test of two classifiers on the same images, for one seed.
-
-    The arguments, `(n,)`, are whether A and B classify each image correctly, in the same order, and the number of the
-    image's group. With groups, such as the slides of a patient, the test is that of the groups' differences: each is as
-    likely as its opposite if A and B are equally good, so the p value counts the signs that give at least the observed
-    total (the exact form of the test of Yang, Sun and Hardin, Statistics in Medicine 2010). With groups of one image it
-    is McNemar's. Raises ValueError if the arguments are empty or differ in length.
-
-    Example:
-        >>> found = mcnemar([1, 1, 1, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1, 1])
-        >>> found.only_a, found.only_b, round(found.p, 5)  # 2 (1 + 6) / 2^6
-        (5, 1, 0.21875)
-    """
-    a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
-    if a.shape != b.shape or a.ndim != 1 or not a.size:
-        raise ValueError(f"McNemar's test needs one outcome of each for every image, got {a.shape} and {b.shape}.")
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    if groups is None:
-        return McNemar(only_a, only_b, len(a), float(mcnemar_p(only_a, only_b)))
-    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
-    differences = np.bincount(numbers, weights=a.astype(float) - b).astype(int)
-    return McNemar(only_a, only_b, len(a), _signs_p(np.abs(differences[differences != 0]), abs(only_a - only_b)))
-
-
-def _signs_p(sizes: NDArray[np.int_], total: int) -> float:
-    """Probability that the sizes with random signs add up to at least `total` in absolute value."""
-    chances = np.ones(1)  # of each sum, from -reach to reach
-    for size in sizes.tolist():
-        apart = np.zeros(size * 2)
-        chances = (np.concatenate([chances, apart]) + np.concatenate([apart, chances])) / 2
-    sums = np.arange(len(chances)) - len(chances) // 2
-    return float(min(1.0, chances[np.abs(sums) >= total].sum()))
-
-
-def mcnemar_p(only_a: ArrayLike, only_b: ArrayLike) -> NDArray[np.float64]:
-    """Exact two-sided p values, `min(1, 2 P(Binomial(a + b, 1/2) <= min(a, b)))`, element by element.
-
-    Example:
-        >>> float(mcnemar_p(0, 5))  # 2 / 2^5
-        0.0625
-    """
-    a, b = np.asarray(only_a), np.asarray(only_b)
-    p: NDArray[np.float64] = np.minimum(1.0, 2 * bdtr(np.minimum(a, b), a + b, 0.5))
-    return p
 
 
 def equivalence(

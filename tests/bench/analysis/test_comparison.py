@@ -11,7 +11,6 @@ from bench.analysis.leaderboard import H, Leaderboard
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores
-from bench.analysis.statistics.hypothesis_tests import mcnemar
 from bench.errors import UsageError
 from bench.results.database import Store, fresh_store
 
@@ -54,16 +53,14 @@ def test_a_difference_is_found_on_every_dataset_with_its_sign(store: Store):
     assert compared(store, "coop", "apex").averages["base"].mean == -found.averages["base"].mean
 
 
-def test_mcnemar_per_seed_and_flips_come_from_the_stored_predictions(store: Store):
+def test_flips_come_from_the_stored_predictions(store: Store):
     cell = compared(store, "apex", "coop").cells[0]
     seed = cell.seeds[1]
     frames = [store.outcomes_frame([run]).query("split == 'base'") for run in (seed.run_a, seed.run_b)]
     a, b = ((frame["label"] == frame["predicted"]).to_numpy() for frame in frames)
-    assert seed.test == mcnemar(a, b)
     assert seed.only_a == tuple(frames[0]["image"][a & ~b])
     assert seed.only_b == tuple(frames[0]["image"][b & ~a])
     assert seed.only_b
-    assert seed.p_holm >= seed.test.p
 
 
 def test_zero_shot_is_paired_with_every_seed(store: Store):

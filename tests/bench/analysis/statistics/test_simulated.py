@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from bench.analysis.statistics.hypothesis_tests import equivalence, holm, mcnemar_p, rank_ranges
+from bench.analysis.statistics.hypothesis_tests import equivalence, holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest, grouped_t, student_t, two_way_bootstrap
 from bench.analysis.statistics.power import detectable_difference
 
@@ -98,26 +98,6 @@ def test_the_average_over_datasets_covers_other_seeds_and_images(datasets, seeds
         found = grouped_t([sum(half.mean(1) for half in pair) for pair in halves], halves)
         covered.append(found.low <= truth <= found.high)
     assert 0.93 <= np.mean(covered) <= 0.97
-
-
-def test_mcnemar_with_holm_keeps_the_family_wise_error():
-    """2,000 simulations of five equal methods on 800 shared images, with all ten pairs compared."""
-    draw = np.random.default_rng(2)
-    difficulty = draw.normal(size=(2000, 1, 800))
-    right = difficulty + 0.7 * draw.normal(size=(2000, 5, 800)) > -0.4
-    p = [
-        mcnemar_p((right[:, i] & ~right[:, j]).sum(1), (right[:, j] & ~right[:, i]).sum(1))
-        for i, j in itertools.combinations(range(5), 2)
-    ]
-    false_findings = holm(np.stack(p, axis=1)).min(1) <= 0.05
-    assert np.mean(false_findings) <= 0.055
-
-
-def test_mcnemar_finds_one_point_on_pets():
-    """1 pp, 5 % discordant, 3,669 images: an unpaired z test has power 0.15."""
-    draw = np.random.default_rng(3)
-    only_a, only_b, _ = draw.multinomial(3669, [0.03, 0.02, 0.95], size=4000).T
-    assert np.mean(mcnemar_p(only_a, only_b) <= 0.05) >= 0.7
 
 
 def test_the_detectable_difference_is_found_four_times_in_five():

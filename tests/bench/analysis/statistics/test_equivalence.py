@@ -1,53 +1,10 @@
-"""Paired tests: examples computed by hand, and comparisons with SciPy."""
-
-import itertools
+"""Equivalence: examples computed by hand, and comparisons with SciPy."""
 
 import numpy as np
 import pytest
 from scipy import stats as reference
 
-from bench.analysis.statistics.hypothesis_tests import Equivalence, equivalence, mcnemar, mcnemar_p
-
-
-def test_mcnemar_by_hand():
-    """Six flips, one against five: 2 (1 + 6) / 64."""
-    a = [1, 1, 1, 1, 1, 0, 1, 0]
-    b = [0, 0, 0, 0, 0, 1, 1, 0]
-    found = mcnemar(a, b)
-    assert (found.only_a, found.only_b, found.n) == (5, 1, 8)
-    assert found.p == pytest.approx(14 / 64)
-    assert found.difference == 0.5
-
-
-def test_mcnemar_is_the_binomial_test():
-    for a, b in itertools.product(range(7), range(7)):
-        wanted = reference.binomtest(a, a + b, 0.5).pvalue if a + b else 1.0
-        assert float(mcnemar_p(a, b)) == pytest.approx(wanted)
-
-
-def test_mcnemar_of_groups_counts_the_signs_of_their_differences():
-    a = np.array([1, 1, 1, 1, 0, 0, 1, 1, 0, 1])
-    b = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 1])
-    groups = np.array([4, 4, 4, 0, 0, 0, 1, 1, 2, 2])
-    found = mcnemar(a, b, groups)
-    sizes = [3, 2, 2, 0]  # differences of the groups 4, 0, 1 and 2, without their signs
-    totals = [sum(s * x for s, x in zip(signs, sizes, strict=True)) for signs in itertools.product((-1, 1), repeat=4)]
-    assert (found.only_a, found.only_b) == (5, 2)
-    assert found.p == pytest.approx(np.mean([abs(total) >= 3 for total in totals]))
-
-
-def test_mcnemar_of_groups_of_one_image_is_mcnemar():
-    generator = np.random.default_rng(0)
-    for _ in range(5):
-        a, b = generator.random((2, 40)) < 0.6
-        assert mcnemar(a, b, np.arange(40)).p == pytest.approx(mcnemar(a, b).p)
-    assert mcnemar([1, 0], [1, 0], [0, 0]).p == 1
-
-
-def test_outcomes_of_different_lengths_are_errors():
-    for a, b in [([1, 0], [1]), ([], []), ([[1, 0]], [[1, 0]])]:
-        with pytest.raises(ValueError, match="one outcome of each for every image"):
-            mcnemar(a, b)
+from bench.analysis.statistics.hypothesis_tests import Equivalence, equivalence
 
 
 def test_equivalence_is_two_one_sided_t_tests():
