@@ -360,9 +360,6 @@ class Leaderboard:
             row[f"{measure}_low"] = estimate.low if estimate else None
             row[f"{measure}_high"] = estimate.high if estimate else None
         if H in self.measures:
-            for convention in HConvention:
-                estimate = entry.average(H, convention)
-                row[convention.value] = estimate.mean if estimate else None
             row |= self._open_row(entry)
         if self.setting.source:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
