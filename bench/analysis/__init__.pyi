@@ -18,6 +18,13 @@ from .changed_predictions import ClassGain as ClassGain
 from .changed_predictions import MovedImage as MovedImage
 from .changed_predictions import changes as changes
 from .changed_predictions import moved_images as moved_images
+from .columns import H_TITLES as H_TITLES
+from .columns import Kind as Kind
+from .columns import LeaderboardColumn as LeaderboardColumn
+from .columns import Place as Place
+from .columns import board_rows as board_rows
+from .columns import leaderboard_columns as leaderboard_columns
+from .columns import measure_name as measure_name
 from .comparison import Comparison as Comparison
 from .comparison import PairedCell as PairedCell
 from .comparison import compare_entries as compare_entries

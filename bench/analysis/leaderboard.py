@@ -320,11 +320,6 @@ class Leaderboard:
         return tuple(measure for measure in self.measures if measure not in HARMONIC)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The measures of the table in the terminal; for base-to-new they always include `open`."""
-        return (*self.splits, OPEN, H) if H in self.measures else self.measures
-
-    @property
     def n_runs(self) -> int:
         """Number of runs that count on the board."""
         return len({run_id for entry in self.entries for run_id in entry.run_ids})
@@ -341,49 +336,3 @@ class Leaderboard:
     def entry(self, key: str) -> Entry:
         """The entry with that key."""
         return next(entry for entry in self.entries if entry.key == key)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per entry with means, intervals, coverage and cost; accuracies are fractions.
-
-        `datasets`, `seeds` and `images` (test images) are the numbers that the means are over; `n` and `expected` count
-        all runs. `intervals` says what the 95 % intervals cover.
-        """
-        return [self._row(entry) for entry in self.entries]
-
-    def _row(self, entry: Entry) -> dict[str, Any]:
-        row: dict[str, Any] = {"rank": entry.rank, "entry": entry.key, "method": entry.method, "label": entry.label}
-        for measure in self.measures:
-            if measure == OPEN:
-                continue
-            estimate = entry.average(measure, self.convention)
-            row[measure] = estimate.mean if estimate else None
-            row[f"{measure}_low"] = estimate.low if estimate else None
-            row[f"{measure}_high"] = estimate.high if estimate else None
-        if H in self.measures:
-            row |= self._open_row(entry)
-        if self.setting.source:
-            row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
-        done = entry.coverage == entry.planned
-        row |= {"n": entry.coverage, "expected": entry.planned, "complete": done, "oracle": entry.oracle}
-        ranked = entry.average(self.measures[-1], self.convention)
-        row |= {"datasets": len(self.averaged), "seeds": len(self.seeds)}
-        row["images"] = ranked.images if ranked else None
-        row["intervals"] = str(ranked.covers) if ranked and ranked.covers else None
-        row["stale"] = entry.stale
-        row["imported"] = entry.imported
-        if entry.oracle:
-            row["optimism"] = dict(entry.optimism)
-        row["trainable_parameters"] = entry.cost.parameters_high if entry.cost else None
-        row["train_seconds"] = entry.cost.train_seconds if entry.cost else None
-        row["eval_seconds"] = entry.cost.eval_seconds if entry.cost else None
-        row["device"] = entry.cost.device if entry.cost else None
-        row["run_ids"] = list(entry.run_ids)
-        return row
-
-    def _open_row(self, entry: Entry) -> dict[str, float | None]:
-        """The open score; None if it was not computed."""
-        found = entry.average(OPEN, self.convention)
-        others = {name: entry.averages.get(name) for name in OPEN_SCORES}
-        low, high = (None, None) if found is None else (found.low, found.high)
-        row = {OPEN: found.mean if found else None, "open_low": low, "open_high": high}
-        return row | {name.replace("-", "_"): value.mean if value else None for name, value in others.items()}

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from bench._util.words import counted
-from bench.analysis.leaderboard import ALL, OPEN, Entry, H, HConvention, Leaderboard
+from bench.analysis.columns import NOT_COMPUTED, Place, leaderboard_columns
+from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.score_texts import percent, reach_text
@@ -37,8 +38,6 @@ _H_NOTES = {
     HConvention.MEAN_OF_H: "harmonic mean of base and new accuracy on each dataset, averaged over the datasets",
     HConvention.H_OF_MEANS: "harmonic mean of the average base and the average new accuracy",
 }
-NOT_COMPUTED = "not computed"
-"""Shown instead of an open score that some run of an entry lacks."""
 
 
 class Mark(StrEnum):
@@ -93,19 +92,20 @@ def export_table(
         titles: of entries by key; without a title an entry has its key.
     """
     scores = seed_scores(board, runs)
+    columns = {column.titles[Place.TABLE]: column for column in leaderboard_columns(board, Place.TABLE)}
     marks = {}
-    for measure in board.measures:
-        estimates = {entry.key: entry.average(measure, board.convention) for entry in board.entries if entry.rankable}
-        means = {key: estimate.mean for key, estimate in estimates.items() if estimate is not None}
-        marks[measure] = _marks(means, partial(board_average, board, scores, measure=measure))
+    for head, column in columns.items():
+        found = {entry.key: column.value(entry) for entry in board.entries if entry.rankable}
+        means = {key: estimate.mean for key, estimate in found.items() if isinstance(estimate, Estimate)}
+        marks[head] = _marks(means, partial(board_average, board, scores, measure=column.titles[Place.DATA]))
 
-    def cell_of(entry: Entry, measure: str) -> ExportCell | None:
-        found = entry.average(measure, board.convention)
-        if found is None and measure == OPEN and entry.n:
-            return ExportCell(NOT_COMPUTED, "", Mark.NONE)
-        return None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
+    def cell_of(entry: Entry, head: str) -> ExportCell | None:
+        found = columns[head].value(entry)
+        if isinstance(found, Estimate):
+            return _cell(found, marks[head].get(entry.key, Mark.NONE))
+        return None if found is None else ExportCell(str(found), "", Mark.NONE)
 
-    rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures, titles)
+    rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, list(columns), titles)
     title = f"{board.setting.title}, average of {counted(len(board.averaged), 'dataset')}"
     note = (
         f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest; underlined: not shown to "
@@ -117,8 +117,7 @@ def export_table(
         note += f" Runs are missing: averaged over the {grid} that the ranked methods share; n/N counts all runs."
     if H in board.measures:
         note += f" H: {_H_NOTES[board.convention]}."
-    columns = tuple("accuracy" if measure == ALL else measure for measure in board.measures)
-    return ExportTable(title, columns, rows, note + _provenance_notes(board))
+    return ExportTable(title, tuple(columns), rows, note + _provenance_notes(board))
 
 
 def dataset_table(
@@ -202,7 +201,7 @@ def _overlap(dataset: str, backbone: str) -> str:
 def to_csv(
     rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] = NOTHING, ranks: Mapping[str, str] = NOTHING
 ) -> str:
-    """CSV of `Leaderboard.rows` or `dataset_rows` with six digits after the point, without run ids.
+    """CSV of `board_rows` or `dataset_rows` with six digits after the point, without run ids.
 
     A column `title` follows `entry` if there are titles, by key. `ranks` are ranges of ranks, by key; they replace the
     positions by the mean. Texts that a spreadsheet would run as formulas begin with an apostrophe.

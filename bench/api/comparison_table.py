@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.api.leaderboard_table import measure_name, stale_notes
+from bench.api.leaderboard_table import stale_notes
 from bench.api.result_table import ResultTable, Rows, TablePart, interval_text, setting_frame
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
 
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    from bench.analysis import why_untested
+    from bench.analysis import measure_name, why_untested
 
     test, wider = found.averages[measure], found.other_datasets[measure]
     return {
@@ -131,7 +131,7 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
 
 def _equality(found: Comparison) -> list[str]:
     """How likely it is that A and B are equal in practice, by the last measure."""
-    from bench.analysis import EQUAL_MARGIN, equivalence_probability
+    from bench.analysis import EQUAL_MARGIN, equivalence_probability, measure_name
 
     if not found.averages:
         return []
@@ -144,7 +144,7 @@ def _equality(found: Comparison) -> list[str]:
 
 def _noise(found: Comparison) -> list[str]:
     """The noise of the average difference, its sources, and what one more seed would buy, by the last measure."""
-    from bench.analysis import noise_of
+    from bench.analysis import measure_name, noise_of
 
     if not found.averages:
         return []

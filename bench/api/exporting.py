@@ -35,14 +35,14 @@ _Content = str | bytes | Mapping[str, str]
 
 
 def _csv(chosen: _Chosen) -> str:
-    from bench.analysis import dataset_rows, rank_entries, to_csv
+    from bench.analysis import board_rows, dataset_rows, rank_entries, to_csv
     from bench.papers import registered
 
     titles = registered().board_titles
     return "\n".join(
         to_csv(dataset_rows(board), titles(board))
         if chosen.by_dataset
-        else to_csv(board.rows(), titles(board), rank_entries(board, chosen.frame).ranks)
+        else to_csv(board_rows(board), titles(board), rank_entries(board, chosen.frame).ranks)
         for board in chosen.boards
     )
 
@@ -74,11 +74,11 @@ def _latex(chosen: _Chosen) -> str:
 def _parquet(chosen: _Chosen) -> bytes:
     import pandas as pd
 
-    from bench.analysis import dataset_rows
+    from bench.analysis import board_rows, dataset_rows
     from bench.results import write_parquet
 
-    rows = [dataset_rows(board) if chosen.by_dataset else board.rows() for board in chosen.boards]
-    tables = [pd.DataFrame(part).assign(**b.setting.columns()) for part, b in zip(rows, chosen.boards, strict=True)]
+    rows_of = dataset_rows if chosen.by_dataset else board_rows
+    tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
         write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), path)

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.api.result_table import ResultTable, TablePart, setting_frame
-from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
-    from bench.analysis import Entry, Estimate, Leaderboard
+    from bench.analysis import Cost, Entry, Estimate, Kind, Leaderboard
     from reports.views import OverviewView
 
 
@@ -21,10 +20,6 @@ MOST_STALE = 3
 """Entries with runs of other code that a note names."""
 STALE = " †"
 """Marks an entry with runs of other code than today's."""
-
-
-SPARE = ("parameters", "runs", "train s", "test s", "open", "new", "base")
-"""Columns that a narrow terminal leaves out, the first one first."""
 
 
 def leaderboard_table(
@@ -48,13 +43,15 @@ def leaderboard_table(
         ranks: the ranges of ranks that the tests of a board leave, by key.
         costs: show parameters and training times.
     """
+    from bench.analysis import board_rows
+
     ranges = [{} if ranks is None else ranks(board) for board in boards]
     return ResultTable(
         boards,
         [_part(board, overview, titles, held, costs=costs) for board, held in zip(boards, ranges, strict=True)],
         notes=[*unfinished, *_notes(boards)],
         json=lambda: [_plain(board, held) for board, held in zip(boards, ranges, strict=True)],
-        frame=lambda: setting_frame([(board.rows(), board.setting.facts()) for board in boards]),
+        frame=lambda: setting_frame([(board_rows(board), board.setting.facts()) for board in boards]),
     )
 
 
@@ -66,18 +63,25 @@ def _part(
     *,
     costs: bool,
 ) -> TablePart:
-    rows = [_row(board, entry, titles(entry), ranks.get(entry.key, "–"), costs=costs) for entry in board.entries]
+    from bench.analysis import Kind, Place, leaderboard_columns
+
+    hidden = () if costs else (Kind.PARAMETERS, Kind.TIME)
+    columns = [c for c in leaderboard_columns(board, Place.TERMINAL, ranks) if c.kind not in hidden]
+    heads = {column.titles[Place.TERMINAL]: column for column in columns}
+    write = _writers(titles)
+    rows = [{head: write[c.kind](entry, c.value(entry)) for head, c in heads.items()} for entry in board.entries]
+    spare = sorted((head for head, column in heads.items() if column.spare), key=lambda head: heads[head].spare)
     title = f"{board_title(board)}{_what_h_is(board)}"
     if overview is None:
-        return TablePart(title, rows, spare=SPARE)
+        return TablePart(title, rows, spare=spare)
     view = cache(lambda: overview(board))
-    return TablePart(title, rows, [], SPARE, lambda: _answer(view()), lambda: _picture(view()))
+    return TablePart(title, rows, [], spare, lambda: _answer(view()), lambda: _picture(view()))
 
 
 def _what_h_is(board: Leaderboard) -> str:
     from bench.analysis import H, HConvention
 
-    if H not in board.columns:
+    if H not in board.measures:
         return ""
     how = "H of the mean accuracies" if board.convention is HConvention.H_OF_MEANS else "mean of the datasets' H"
     return f"; H is the {how}"
@@ -105,6 +109,8 @@ def _notes(boards: Sequence[Leaderboard]) -> list[str]:
 
 
 def _plain(board: Leaderboard, ranks: Mapping[str, str]) -> dict[str, object]:
+    from bench.analysis import board_rows
+
     return {
         "setting": board.setting.facts(),
         "h_convention": str(board.convention),
@@ -112,7 +118,7 @@ def _plain(board: Leaderboard, ranks: Mapping[str, str]) -> dict[str, object]:
         "averaged": list(board.averaged),
         "seeds": list(board.seeds),
         "complete": board.complete,
-        "rows": board.rows(),
+        "rows": board_rows(board),
         "ranks": dict(ranks),
         "missing": [vars(cell) for cell in board.missing],
         "set_aside": [vars(run) for run in board.excluded],
@@ -159,38 +165,28 @@ def board_title(board: Leaderboard) -> str:
     return f"{board.setting.title}, {over}"
 
 
-def _row(board: Leaderboard, entry: Entry, title: str, ranks: str, *, costs: bool) -> dict[str, object]:
-    """One line of the terminal: the score that orders the rows comes first."""
-    row: dict[str, object] = {"rank": ranks, "method": f"{title}{STALE}" if entry.stale else title}
-    for measure in (board.columns[-1], *board.columns[:-1]):
-        found = entry.average(measure, board.convention)
-        name = "average of targets" if board.setting.source else measure_name(measure)
-        row[name] = "not computed" if measure == "open" and found is None and entry.n else _percent(found)
-    if board.setting.source:
-        for dataset in (board.setting.source, *board.averaged):
-            cell = entry.cells.get(dataset)
-            name = f"{dataset} (source)" if dataset == board.setting.source else dataset
-            row[name] = _percent(cell.scores["all"] if cell else None)
-    row["runs"] = f"{entry.coverage}/{entry.planned}{'' if entry.coverage == entry.planned else ' *'}"
-    if not costs:
-        return row
-    time = "test s" if board.setting.protocol == EvalProtocol.TEST_TIME else "train s"
-    row[time] = _seconds(entry)
-    row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
-    return row
+def _writers(titles: Callable[[Entry], str]) -> Mapping[Kind, Callable[[Entry, Any], object]]:
+    """How the terminal shows the value of an entry, by the kind of its column."""
+    from bench.analysis import Kind
+
+    return {
+        Kind.RANK: lambda _, ranks: ranks[1],
+        Kind.METHOD: lambda entry, _: f"{titles(entry)}{STALE}" if entry.stale else titles(entry),
+        Kind.MAIN_SCORE: lambda _, found: _percent(found),
+        Kind.SCORE: lambda _, found: found if isinstance(found, str) else _percent(found),
+        Kind.RUNS: lambda _, runs: f"{runs[0]}/{runs[1]}{'' if runs[0] == runs[1] else ' *'}",
+        Kind.PARAMETERS: lambda _, cost: cost.parameters_high if cost else "–",
+        Kind.TIME: lambda _, cost: _seconds(cost),
+        Kind.FACT: lambda _, value: value,
+    }
 
 
-def measure_name(measure: str) -> str:
-    """The name of a measure in tables: all classes together have an accuracy."""
-    return "accuracy" if measure == "all" else measure
-
-
-def _seconds(entry: Entry) -> str:
-    if entry.cost is None:
+def _seconds(cost: Cost | None) -> str:
+    if cost is None:
         return "–"
-    seconds = entry.cost.learning_seconds
+    seconds = cost.learning_seconds
     if seconds is None:
-        return entry.cost.device
+        return cost.device
     return "–" if seconds == 0 else "< 0.1" if seconds < 0.05 else f"{seconds:.1f}"
 
 

@@ -1,17 +1,25 @@
 """The leaderboard of a setting with its notes, and accuracies on transfer targets."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
 
 from bench.analysis import (
+    H_TITLES,
     MIXED,
+    Cost,
     Entry,
     Estimate,
     H,
     HConvention,
+    Kind,
+    LeaderboardColumn,
     PairDifference,
+    Place,
     is_seen,
+    leaderboard_columns,
     percent,
 )
 from bench.boards import NOT_REPRODUCED
@@ -19,7 +27,7 @@ from datasets_registry import EvalProtocol
 from reports._format import count as short_count
 from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
-from reports.charts.plot import interval_bars
+from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.noise import noise_parts
 from reports.parts.part import Part, fold, heading, paragraph, table
 from reports.sentences import seen_mark, without_seen
@@ -99,13 +107,6 @@ def _power_note(view: BoardView) -> str:
     )
 
 
-OPEN_HINT = "H of base and new test images, each classified among all names, base and new. Empty: not computed"
-H_TITLES = {
-    HConvention.H_OF_MEANS: "H of the average base and new accuracy, as most papers print it",
-    HConvention.MEAN_OF_H: "mean of the datasets’ H",
-}
-
-
 def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
     what = "target" if view.source else "dataset"
@@ -152,74 +153,74 @@ def _seen_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     return [paragraph(without_seen(overview, found)), fold(anchor, "Without seen datasets", titles, [table(shown)])]
 
 
+_PageColumn = tuple[Column, Callable[[Entry], TableCell]]
+
+
 def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     """Rank, score, gains on easy and hard datasets, distance from the best, coverage and cost of every method."""
-    shown, order = view.measures[-1], view.standings
-    answer = overview.answers[shown]
-    sizes = [len(group) for group in overview.groups]
-    by_group = bool(answer.gains and sizes[0] and sizes[2])
-    columns = [
-        Column("Rank", "word", "Ranks that are consistent with the paired tests; none if runs are missing", "rank"),
-        Column("Method", "method"),
-        Column(MEASURE_TITLES[shown], "pm", H_TITLES[view.board.convention] if shown == H else "", "score"),
-        Column(
-            "Interval",
-            "bar",
-            "Mean and 95 % interval on a scale shared by all rows; clipped at the ends",
-        ),
-    ]
-    if by_group:
-        columns += [
-            Column(
-                f"Gain, {name}", "tint", f"Mean gain over zero-shot on the {counted(n, f'{name} dataset')}, in points"
-            )
-            for name, n in zip(("easy", "medium", "hard"), sizes, strict=True)
-        ]
-    behind = (
-        "Mean paired difference from the best method on these datasets, in points, and its "
-        "95 % interval over seeds and "
-        "test images; bold: significant after Holm correction"
-    )
-    columns.append(Column("Behind best", "tenths", behind))
-    columns.append(Column("On other datasets", "word", "95 % interval over datasets of the same difference"))
-    columns += [
-        Column(MEASURE_TITLES[measure], "pm", OPEN_HINT if measure == "open" else "", "score")
-        for measure in view.measures
-        if measure != shown
-    ]
-    columns += [
-        Column("Runs", "of", "Scored dataset × seed cells"),
-        Column("Parameters", "word", "Trainable parameters"),
-        _time_column(view),
-    ]
-    bars = interval_bars({entry.key: value for entry in view.entries if (value := _average(view, entry, shown))})
-    largest = max((abs(gain) for row in answer.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
-    rows = []
-    for number, entry in enumerate(view.entries):
-        bar = bars.get(entry.key)
-        row: list[TableCell] = [
-            cell(entry.rank, order.ranks.get(entry.key, "–")),
-            number,
-            _score(view, entry, shown, _other_h(view, entry) if shown == H else "", key=True),
-            cell(None if bar is None else [round(10 * x) for x in (bar.mean, bar.low, bar.high) if x is not None]),
-        ]
-        if by_group:
-            gains = answer.gains.get(entry.key, (None,) * 3) if entry.key != view.board.baseline else (None,) * 3
-            row += [None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))] for gain in gains]
-        row += _behind(view, overview, entry)
-        row += [_score(view, entry, measure) for measure in view.measures if measure != shown]
-        row += [_coverage(entry.coverage, entry.planned), *_cost(entry)]
-        rows.append(row)
+    columns: list[_PageColumn] = []
+    for one in leaderboard_columns(view.board, Place.PAGE, view.standings.ranks):
+        heading = Column(one.titles[Place.PAGE], _DRAWN.get(one.kind, "word"), one.hint, _CLASSES.get(one.kind, ""))
+        columns.append((heading, partial(_shared_cell, view, one)))
+        if one.kind is Kind.MAIN_SCORE:
+            columns += _distances(view, overview)
     return Table(
         id=f"{view.anchor}-table",
-        columns=columns,
-        rows=rows,
+        columns=[heading for heading, _ in columns],
+        rows=[[cell_of(entry) for _, cell_of in columns] for entry in view.entries],
         caption=_caption(view),
         classes="board",
         filters=[view.catalogue.method(entry.method).family for entry in view.entries],
         copies=view.anchor,
         row_classes=["" if entry.complete else "incomplete" for entry in view.entries],
     )
+
+
+_DRAWN = {Kind.METHOD: "method", Kind.MAIN_SCORE: "pm", Kind.SCORE: "pm", Kind.RUNS: "of"}
+"""The kind of the page's column by the kind of the leaderboard's; the others are words."""
+_CLASSES = {Kind.RANK: "rank", Kind.MAIN_SCORE: "score", Kind.SCORE: "score"}
+
+
+def _shared_cell(view: BoardView, column: LeaderboardColumn, entry: Entry) -> TableCell:
+    """The cell of a column that other places have as well."""
+    value = column.value(entry)
+    if column.kind in (Kind.MAIN_SCORE, Kind.SCORE):
+        key = column.kind is Kind.MAIN_SCORE
+        tip = _other_h(view, entry) if key and H in view.measures else ""
+        return score_cell(None if isinstance(value, str) else value, complete=entry.complete, tip=tip, key=key)
+    if column.kind is Kind.METHOD:
+        return view.numbers[value]
+    return _CELLS[column.kind](value) if column.kind in _CELLS else value
+
+
+def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
+    """The columns of the page alone: interval as a bar, gains by difficulty, and the distance from the best."""
+    shown = view.measures[-1]
+    bars = interval_bars({entry.key: value for entry in view.entries if (value := _average(view, entry, shown))})
+    hint = "Mean and 95 % interval on a scale shared by all rows; clipped at the ends"
+    yield Column("Interval", "bar", hint), lambda entry: _bar(bars.get(entry.key))
+    answer, sizes = overview.answers[shown], [len(group) for group in overview.groups]
+    gains = {key: row for key, row in answer.gains.items() if key != view.board.baseline}
+    largest = max((abs(gain) for row in answer.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
+    for place, name in enumerate(("easy", "medium", "hard") if answer.gains and sizes[0] and sizes[2] else ()):
+        hint = f"Mean gain over zero-shot on the {counted(sizes[place], f'{name} dataset')}, in points"
+        yield Column(f"Gain, {name}", "tint", hint), partial(_gain, gains, place, largest)
+    hint = (
+        "Mean paired difference from the best method on these datasets, in points, and its 95 % interval over seeds "
+        "and test images; bold: significant after Holm correction"
+    )
+    yield Column("Behind best", "tenths", hint), partial(_behind, view)
+    hint = "95 % interval over datasets of the same difference"
+    yield Column("On other datasets", "word", hint), partial(_elsewhere, view, overview)
+
+
+def _bar(bar: IntervalBar | None) -> TableCell:
+    return cell(None if bar is None else [round(10 * x) for x in (bar.mean, bar.low, bar.high) if x is not None])
+
+
+def _gain(gains: Mapping[str, Sequence[float | None]], place: int, largest: float, entry: Entry) -> TableCell:
+    gain = gains[entry.key][place] if entry.key in gains else None
+    return None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))]
 
 
 def interval_text(pair: PairDifference) -> str:
@@ -261,44 +262,52 @@ def _other_convention(view: BoardView) -> HConvention:
     return next(convention for convention in HConvention if convention is not view.board.convention)
 
 
-def _behind(view: BoardView, overview: OverviewView, entry: Entry) -> list[TableCell]:
-    order, answer = view.standings, overview.answers[view.measures[-1]]
+def _behind(view: BoardView, entry: Entry) -> TableCell:
+    order = view.standings
     pair = order.pairs.get((entry.key, order.leader or ""))
     if pair is None:
-        return [cell(None, "best" if entry.key == order.leader else None, "", "faint"), None]
+        return cell(None, "best" if entry.key == order.leader else None, "", "faint")
     tip = interval_text(pair)
     if entry.key in order.detectable:
         tip += f"; smallest detectable difference (80 % power): {percent(order.detectable[entry.key])} points"
-    wide = answer.behind.get(entry.key, (0.0, None))[1]
     near = None if pair.low is None or pair.high is None else interval(pair.low, pair.high)
-    return [
-        cell(whole(pair.mean), near, tip, "shown" if pair.significant else "faint"),
-        None if wide is None else cell(whole(pair.mean), interval(*wide), "", "faint"),
-    ]
+    return cell(whole(pair.mean), near, tip, "shown" if pair.significant else "faint")
 
 
-def _cost(entry: Entry) -> list[TableCell]:
-    cost = entry.cost
+def _elsewhere(view: BoardView, overview: OverviewView, entry: Entry) -> TableCell:
+    pair = view.standings.pairs.get((entry.key, view.standings.leader or ""))
+    wide = overview.answers[view.measures[-1]].behind.get(entry.key, (0.0, None))[1]
+    return None if pair is None or wide is None else cell(whole(pair.mean), interval(*wide), "", "faint")
+
+
+def _size(cost: Cost | None) -> TableCell:
     if cost is None:
-        return [None, None]
+        return None
     low, high = cost.parameters_low, cost.parameters_high
     size = short_count(high) if low == high else f"{short_count(low)}–{short_count(high)}"
-    tip = f"{low}" if low == high else f"{low} to {high}, depending on the dataset"
+    return cell(high, size, f"{low}" if low == high else f"{low} to {high}, depending on the dataset")
+
+
+def _time(cost: Cost | None) -> TableCell:
+    if cost is None:
+        return None
     if cost.prepare_seconds is None or cost.train_seconds is None or cost.eval_seconds is None:
-        return [cell(high, size, tip), cell(None, MIXED, "computed on different devices, so times are not averaged")]
+        return cell(None, MIXED, "computed on different devices, so times are not averaged")
     spent = (
         f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} in "
         f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
         f"{f'; on {cost.device}' if cost.device else ''}"
     )
     total = cost.learning_seconds or 0.0
-    return [cell(high, size, tip), cell(float(f"{total:.4g}"), seconds(total), spent)]
+    return cell(float(f"{total:.4g}"), seconds(total), spent)
 
 
-def _time_column(view: BoardView) -> Column:
-    if view.board.setting.protocol == EvalProtocol.TEST_TIME:
-        return Column("Test", "word", "Mean time of one run: preparation, and evaluation, in which the methods learn")
-    return Column("Training", "word", "Mean time of one run: preparation and training")
+_CELLS: Mapping[Kind, Callable[[Any], TableCell]] = {
+    Kind.RANK: lambda ranks: cell(*ranks),
+    Kind.RUNS: lambda runs: _coverage(*runs),
+    Kind.PARAMETERS: _size,
+    Kind.TIME: _time,
+}
 
 
 def _caption(view: BoardView) -> str:

@@ -16,6 +16,7 @@ from bench.analysis import (
     agreement,
     board_quality,
     board_reliability,
+    board_rows,
     board_trends,
     cost_points,
     export_table,
@@ -111,7 +112,7 @@ def _exports(
     """The table as `etl-bench export` writes it."""
     table = export_table(board, runs, ranks, titles)
     return {
-        "CSV": to_csv(board.rows(), titles, ranks),
+        "CSV": to_csv(board_rows(board), titles, ranks),
         "LaTeX": to_latex(table),
         "Markdown": to_markdown(table),
     }

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from leaderboard_rows import B2N, frame, run
 
+from bench.analysis import board_rows
 from bench.analysis.entries import LONGEST_LABEL
 from bench.analysis.leaderboard import H, HConvention, Setting
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
@@ -18,7 +19,7 @@ def test_costs_of_different_devices_are_not_averaged():
     assert (mixed.added_memory_bytes, mixed.steps) == (None, 150)
     alone = build_leaderboard(frame(cpu), B2N).entries[0].cost
     assert (alone.device, alone.train_seconds, alone.learning_seconds) == ("cpu", 9.0, 10.0)
-    rows = build_leaderboard(frame(cpu, gpu), B2N).rows()
+    rows = board_rows(build_leaderboard(frame(cpu, gpu), B2N))
     assert (rows[0]["device"], rows[0]["train_seconds"]) == ("mixed", None)
 
 
@@ -26,7 +27,7 @@ def test_evaluation_is_learning_time_in_the_test_time_protocol():
     setting = Setting("ViT-B-16.openai", "test-time", 0, "coop", "fp32")
     found = build_leaderboard(frame(run("tda", shots=0, protocol="test-time", train_seconds=0.0)), setting)
     assert found.entries[0].cost.learning_seconds == 4.0
-    assert found.rows()[0]["eval_seconds"] == 3.0
+    assert board_rows(found)[0]["eval_seconds"] == 3.0
 
 
 def test_the_title_names_test_time_adaptation_and_no_shots():
@@ -105,7 +106,7 @@ def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
     assert apex.average(H, board.convention).half_width is None
     assert not board.complete
     assert [entry.key for entry in board.entries] == ["coop", "apex"], "incomplete entries come last"
-    assert [row["complete"] for row in board.rows()] == [True, False]
+    assert [row["complete"] for row in board_rows(board)] == [True, False]
 
 
 def test_a_seed_that_ran_out_of_memory_is_listed_with_its_message():
@@ -162,7 +163,7 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
     assert average.std == pytest.approx(0.05 * 2**0.5), "means 0.4 and 0.5 of the two seeds"
     assert entry.cells["imagenet"].scores["all"].mean == pytest.approx(0.8)
     assert entry.cells["eurosat"].gains["all"] == pytest.approx(0.55 - 0.2)
-    row = next(row for row in board.rows() if row["entry"] == "coop")
+    row = next(row for row in board_rows(board) if row["entry"] == "coop")
     assert row["by_dataset"] == pytest.approx({"dtd": 0.35, "eurosat": 0.55, "imagenet": 0.8})
     assert board.stored_split("all", "imagenet") == "all"
     assert board.stored_split("all", "dtd") == "dtd"
@@ -324,7 +325,7 @@ class TestOracles:
         assert entry.optimism == {}
 
     def test_it_is_marked_in_rows(self):
-        rows = {row["entry"]: row for row in self.board().rows()}
+        rows = {row["entry"]: row for row in board_rows(self.board())}
         assert rows["coop"]["oracle"] is False
         assert "optimism" not in rows["coop"]
         assert rows["tip_adapter_f [selection=oracle]"]["optimism"] == pytest.approx({"base": 0.02, "new": 0.02})

@@ -11,6 +11,7 @@ import pytest
 from page_data import block_of
 from worlds import make_world
 
+from bench.analysis import board_rows
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
@@ -127,8 +128,8 @@ def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
     board, runs = world
     ranks = rank_entries(board, runs).ranks
     titles = {entry.key: entry.key.upper() for entry in board.entries}
-    rows = list(csv.DictReader(io.StringIO(to_csv(board.rows(), titles, ranks))))
-    assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board.rows()]
+    rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board), titles, ranks))))
+    assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board_rows(board)]
     assert [row["title"] for row in rows] == [row["entry"].upper() for row in rows]
     assert {row["entry"]: row["rank"] for row in rows if row["rank"]} == ranks
     assert list(rows[0])[1:3] == ["entry", "title"]
@@ -262,7 +263,7 @@ def test_imported_runs_are_marked_in_every_format(world):
         assert [row[0] for row in table.rows if row[0].endswith("‡")] == ["coop ‡"]
         for text in (to_markdown(table), to_latex(table)):
             assert "‡ Imported, not verified: coop: " in text or r"\ddag{} Imported, not verified: coop: " in text
-    for rows in (board.rows(), dataset_rows(board)):
+    for rows in (board_rows(board), dataset_rows(board)):
         marked = [row for row in csv.DictReader(io.StringIO(to_csv(rows))) if row["imported"]]
         assert {row["entry"] for row in marked} == {"coop"}
     assert "‡" not in to_markdown(export_table(*world))

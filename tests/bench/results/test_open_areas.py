@@ -11,6 +11,7 @@ from click.testing import Result
 from open_runs import open_run
 from typer.testing import CliRunner
 
+from bench.analysis import board_rows
 from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard import OPEN, HConvention
 from bench.analysis.leaderboard_building import build_leaderboards
@@ -67,7 +68,7 @@ def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convent
     entry = board.entry("coop")
     assert entry.average(OPEN, convention).mean == pytest.approx(expected)
     assert entry.cells["spectrum_b"].scores[OPEN].mean == pytest.approx(np.mean([open_h(r) for r in mine[1]]))
-    row = next(row for row in board.rows() if row["method"] == "coop")
+    row = next(row for row in board_rows(board) if row["method"] == "coop")
     assert row["open"] == pytest.approx(expected)
     assert row["open_low"] < row["open"] < row["open_high"]
     assert (row["open_base"], row["open_new"]) == (pytest.approx(base), pytest.approx(new))
@@ -85,7 +86,7 @@ def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(ru
     assert part.average(OPEN, board.convention) is None
     assert [OPEN in part.cells[dataset].scores for dataset in DATASETS] == [False, True, True]
     assert not any(OPEN in cell.scores for cell in old.cells.values())
-    row = next(row for row in board.rows() if row["method"] == "old")
+    row = next(row for row in board_rows(board) if row["method"] == "old")
     assert row["open"] is row["openworld_auc"] is None
 
 
@@ -93,7 +94,6 @@ def test_a_board_of_old_runs_has_no_open_measure(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame()
     (board,) = build_leaderboards(frame[frame["method"] == "old"])
     assert board.measures == ("base", "new", "H")
-    assert board.columns == ("base", "new", "open", "H")
 
 
 def command(*arguments: str) -> Result:
@@ -123,7 +123,7 @@ def test_exports_hold_it(runs: Path) -> None:
     assert cells["coop"] == f"{100 * board.entry('coop').average(OPEN, board.convention).mean:.2f}"
     by_dataset = dataset_table(board, frame, "open")
     assert {name: row[1].mean for name, _, row, _ in by_dataset.rows}["old"] == "not computed"
-    assert "openworld_auc" in to_csv(board.rows()).splitlines()[0]
+    assert "openworld_auc" in to_csv(board_rows(board)).splitlines()[0]
     for text in (to_markdown(table), to_latex(table), to_markdown(by_dataset), to_latex(by_dataset)):
         assert "not computed" in text
 
