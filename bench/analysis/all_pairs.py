@@ -8,17 +8,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.paired_average import board_average, split_weights
-from bench.analysis.scores_by_seed import Scores, SeedScore
+from bench.analysis.paired_average import SplitOutcomes, board_average, outcomes_of, split_weights
+from bench.analysis.scores_by_seed import Scores
 from bench.analysis.statistics.intervals import MeanTest, mean_test_of_parts
 
 Pair = tuple[str, str]
+
+
+class _OnDataset(NamedTuple):
+    """The runs of an entry on a dataset: their seeds, values by seed, outcomes, and whether they depend on the seed."""
+
+    seeds: tuple[int, ...]
+    values: list[float]
+    splits: Sequence[SplitOutcomes]
+    seeded: bool
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The digest of the test images of each split."""
+        return tuple(split.images for split in self.splits)
 
 
 def board_averages(
@@ -26,58 +40,42 @@ def board_averages(
 ) -> dict[Pair, MeanTest]:
     """`board_average` of each pair of entries by one measure, without the pairs that share no run."""
     wanted = list(pairs)
-    alike = _alike(board.averaged, scores, sorted({key for pair in wanted for key in pair}), measure)
-    found: dict[Pair, MeanTest | None] = {}
-    for keys in alike:
-        together = [(a, b) for a, b in wanted if {a, b} <= keys and _depend_on_seeds(scores[a], scores[b])]
-        if together and len(board.averaged) > 1:
-            found |= _tests(board.averaged, scores, together, measure)
+    keys = sorted({key for pair in wanted for key in pair}) if len(board.averaged) > 1 else []
+    tables = {key: _tables(board.averaged, scores[key], measure) for key in keys}
+    designs = {key: tuple((one.seeds, one.images) for one in table) for key, table in tables.items() if table}
+    together: dict[tuple[object, ...], list[Pair]] = defaultdict(list)
     for a, b in wanted:
-        if (a, b) not in found:
-            found[a, b] = board_average(board, scores, a, b, measure)
-    return {pair: test for pair in wanted if (test := found[pair]) is not None}
+        if a in designs and designs[a] == designs.get(b) and all(map(_seeded, tables[a], tables[b])):
+            together[designs[a]].append((a, b))
+    found = {pair: test for alike in together.values() for pair, test in _tests(tables, alike).items()}
+    tests = {pair: found.get(pair) or board_average(board, scores, *pair, measure) for pair in wanted}
+    return {pair: test for pair, test in tests.items() if test is not None}
 
 
-def _alike(
-    datasets: Sequence[str], scores: Mapping[str, Scores], keys: Sequence[str], measure: str
-) -> list[frozenset[str]]:
-    """Groups of entries with the same two or more seeds and the same test images on all datasets."""
-    groups: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for key in keys:
-        if (design := _design(datasets, scores[key], measure)) is not None:
-            groups[design].append(key)
-    return [frozenset(group) for group in groups.values()]
+def _seeded(a: _OnDataset, b: _OnDataset) -> bool:
+    return a.seeded or b.seeded
 
 
-def _design(datasets: Sequence[str], scores: Scores, measure: str) -> tuple[object, ...] | None:
-    """Seeds and digests of images on each dataset; None if the runs do not fit one table of two or more seeds."""
-    parts: list[object] = []
+def _tables(datasets: Sequence[str], scores: Scores, measure: str) -> list[_OnDataset]:
+    """The runs of an entry on each dataset.
+
+    Empty without two or more seeds and images, without predictions, with groups, or if the seeds have other images.
+    """
+    found = []
     for dataset in datasets:
-        by_seed = scores.get(dataset, {})
-        runs = list(by_seed.values())
+        seeds = tuple(sorted(scores.get(dataset, {})))
+        runs = [scores[dataset][seed] for seed in seeds]
         if len(runs) < 2 or not all(measure in run for run in runs):
-            return None
-        splits = tuple(split_weights(runs, measure))
-        digests = {tuple(_digest(run, split) for split in splits) for run in runs}
-        if len(digests) > 1 or None in next(iter(digests)):
-            return None
-        parts.append((tuple(sorted(by_seed)), splits, digests.pop()))
-    return tuple(parts)
+            return []
+        splits = outcomes_of(runs, split_weights(runs, measure))
+        if not splits or any(split.groups is not None or split.right.shape[1] < 2 for split in splits):
+            return []
+        values = [run[measure] for run in runs]
+        found.append(_OnDataset(seeds, values, splits, any(run.seeded for run in runs)))
+    return found
 
 
-def _digest(run: SeedScore, split: str) -> str | None:
-    """The digest of the images of a split; None with groups, and without predictions on two or more images."""
-    found = (run.correct or {}).get(split)
-    return None if found is None or len(found[1]) < 2 or split in run.groups else found[0]
-
-
-def _depend_on_seeds(a: Scores, b: Scores) -> bool:
-    """Whether one of two entries depends on the seed on every dataset."""
-    return all(any(run.seeded for scores in (a, b) for run in scores[dataset].values()) for dataset in a)
-
-
-@dataclass(frozen=True)
-class _Noise:
+class _Noise(NamedTuple):
     """Noise of the differences of pairs on one dataset, each array `(pairs,)`.
 
     Args:
@@ -91,22 +89,17 @@ class _Noise:
     residual: NDArray[np.float64]
 
 
-def _tests(
-    datasets: Sequence[str], scores: Mapping[str, Scores], pairs: Sequence[Pair], measure: str
-) -> dict[Pair, MeanTest]:
-    """The tests of entries that are alike (see `_alike`) over two or more datasets."""
+def _tests(tables: Mapping[str, Sequence[_OnDataset]], pairs: Sequence[Pair]) -> dict[Pair, MeanTest]:
+    """The tests of entries with the same seeds and images on two or more datasets."""
     keys = sorted({key for pair in pairs for key in pair})
-    places = {key: place for place, key in enumerate(keys)}
-    a, b = (np.array([places[pair[side]] for pair in pairs]) for side in (0, 1))
+    a, b = (np.array([keys.index(pair[side]) for pair in pairs]) for side in (0, 1))
     means, noises, sizes = [], [], []
-    for dataset in datasets:
-        seeds = sorted(scores[keys[0]][dataset])
-        runs = [[scores[key][dataset][seed] for seed in seeds] for key in keys]
-        values = np.array([[run[measure] for run in of_entry] for of_entry in runs])
+    for entries in zip(*(tables[key] for key in keys), strict=True):
+        values = np.array([entry.values for entry in entries])
         gaps = np.sort(values[a] - values[b], axis=1)  # sorted: sums must not depend on the order of seeds
         means.append(gaps.mean(1))
-        noises.append(_noise(runs, gaps, a, b, measure))
-        sizes.append(len(seeds))
+        noises.append(_noise([entry.splits for entry in entries], gaps, a, b))
+        sizes.append(gaps.shape[1])
     mean = np.mean(means, axis=0)
     return {
         pair: mean_test_of_parts(
@@ -121,19 +114,16 @@ def _tests(
 
 
 def _noise(
-    runs: Sequence[Sequence[SeedScore]],
+    outcomes: Sequence[Sequence[SplitOutcomes]],
     gaps: NDArray[np.float64],
     a: NDArray[np.intp],
     b: NDArray[np.intp],
-    measure: str,
 ) -> _Noise:
-    """The noise on one dataset; `runs` are those of each entry by seed, `gaps` their differences `(pairs, seeds)`."""
+    """The noise on one dataset from the outcomes of each entry and the differences of pairs, `(pairs, seeds)`."""
     n_seeds = gaps.shape[1]
-    weights = [split_weights(of_entry, measure) for of_entry in runs]
     images, residual = [], np.zeros(len(a))
-    for split in weights[0]:
-        right = np.array([[_correct(run, split) for run in of_entry] for of_entry in runs])
-        weight = np.array([of_entry[split] for of_entry in weights])
+    for of_split in zip(*outcomes, strict=True):
+        right, weight = np.array([entry.right for entry in of_split]), np.array([entry.weight for entry in of_split])
         n_images = right.shape[2]
         between, rest = _products(right)
         variance = _of_differences(between, weight, a, b) / n_seeds**2 / n_images**2
@@ -143,13 +133,6 @@ def _noise(
         residual += squares / freedom / (n_seeds * n_images)
     centred = gaps - gaps[:, :1]  # exact zeros for equal values
     return _Noise(images, centred.var(axis=1, ddof=1) / n_seeds, residual)
-
-
-def _correct(run: SeedScore, split: str) -> NDArray[np.bool_]:
-    found = (run.correct or {})[split]
-    if found is None:
-        raise ValueError(f"Run {run.run_id} has no predictions of {split}.")
-    return found[1]
 
 
 def _products(right: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
