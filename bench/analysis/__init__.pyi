@@ -58,7 +58,6 @@ from .error_analysis import hard_images as hard_images
 from .error_analysis import probabilities as probabilities
 from .leaderboard import ALL as ALL
 from .leaderboard import BASELINE as BASELINE
-from .leaderboard import HARMONIC as HARMONIC
 from .leaderboard import MIXED as MIXED
 from .leaderboard import OPEN as OPEN
 from .leaderboard import Cell as Cell
@@ -100,7 +99,6 @@ from .metrics.scores import nll as nll
 from .metrics.scores import require_finite as require_finite
 from .metrics.scores import run_metrics as run_metrics
 from .noise import EQUAL_MARGIN as EQUAL_MARGIN
-from .noise import Noise as Noise
 from .noise import equivalence_probability as equivalence_probability
 from .noise import noise_of as noise_of
 from .paired_average import board_average as board_average

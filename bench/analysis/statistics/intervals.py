@@ -22,14 +22,13 @@ class Covers(StrEnum):
     """What varies between the repetitions that an interval of a score is about.
 
     `IMAGES`: the accuracy of these trained models on images like these. `SEEDS`: the expected score over draws and
-    trainings on these images. `SEEDS_AND_IMAGES`: the expected score over draws, trainings and images. `DATASETS`: a
-    mean over datasets like these. With groups, such as the slides of a patient, whole groups vary instead of images.
+    trainings on these images. `SEEDS_AND_IMAGES`: the expected score over draws, trainings and images.
+    With groups, such as the slides of a patient, whole groups vary instead of images.
     """
 
     IMAGES = "test images"
     GROUPS = "groups of test images"
     SEEDS = "seeds"
-    DATASETS = "datasets"
     SEEDS_AND_IMAGES = "seeds and test images"
     SEEDS_AND_GROUPS = "seeds and groups of test images"
 
