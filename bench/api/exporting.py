@@ -7,16 +7,31 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+import pandas as pd
+
+from bench.analysis import (
+    ExportTable,
+    HConvention,
+    Leaderboard,
+    board_rows,
+    build_leaderboards,
+    dataset_rows,
+    dataset_table,
+    export_table,
+    rank_entries,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
+from bench.api.stored_runs import chosen_runs
+from bench.boards import Sender, SendResult, eval_results, model_cards
 from bench.errors import UsageError
-from bench.sweep import parse_choice
+from bench.papers import registered
+from bench.results import check_output_file, check_own_folder, fresh_store, write_listed, write_output, write_parquet
+from bench.sweep import Target, check_installed, missing_specs, parse_choice, unfinished_sweeps
 from datasets_registry import EvalProtocol
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from bench.analysis import ExportTable, Leaderboard
 
 
 @dataclass(frozen=True)
@@ -35,9 +50,6 @@ _Content = str | bytes | Mapping[str, str]
 
 
 def _csv(chosen: _Chosen) -> str:
-    from bench.analysis import board_rows, dataset_rows, rank_entries, to_csv
-    from bench.papers import registered
-
     titles = registered().board_titles
     return "\n".join(
         to_csv(dataset_rows(board), titles(board))
@@ -48,9 +60,6 @@ def _csv(chosen: _Chosen) -> str:
 
 
 def _tables(chosen: _Chosen) -> Iterator[ExportTable]:
-    from bench.analysis import dataset_table, export_table
-    from bench.papers import registered
-
     for board in chosen.boards:
         titles = registered().board_titles(board)
         if chosen.by_dataset:
@@ -59,24 +68,7 @@ def _tables(chosen: _Chosen) -> Iterator[ExportTable]:
             yield export_table(board, chosen.frame, titles=titles)
 
 
-def _markdown(chosen: _Chosen) -> str:
-    from bench.analysis import to_markdown
-
-    return "\n".join(map(to_markdown, _tables(chosen)))
-
-
-def _latex(chosen: _Chosen) -> str:
-    from bench.analysis import to_latex
-
-    return "\n".join(map(to_latex, _tables(chosen)))
-
-
 def _parquet(chosen: _Chosen) -> bytes:
-    import pandas as pd
-
-    from bench.analysis import board_rows, dataset_rows
-    from bench.results import write_parquet
-
     rows_of = dataset_rows if chosen.by_dataset else board_rows
     tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
     with TemporaryDirectory() as folder:
@@ -85,15 +77,7 @@ def _parquet(chosen: _Chosen) -> bytes:
         return path.read_bytes()
 
 
-def _model_cards(chosen: _Chosen) -> Mapping[str, str]:
-    from bench.boards import model_cards
-
-    return model_cards(chosen.boards)
-
-
 def _eval_results(chosen: _Chosen) -> Mapping[str, str]:
-    from bench.boards import eval_results
-
     return eval_results(chosen.boards, benchmark=chosen.benchmark, source=chosen.source)
 
 
@@ -111,9 +95,9 @@ class Format(StrEnum):
 
     CSV = "csv", _csv, ".csv", ".txt"
     PARQUET = "parquet", _parquet, ".parquet"
-    MARKDOWN = "markdown", _markdown, ".md", ".markdown", ".txt"
-    LATEX = "latex", _latex, ".tex", ".txt"
-    HF = "hf", _model_cards
+    MARKDOWN = "markdown", lambda chosen: "\n".join(map(to_markdown, _tables(chosen))), ".md", ".markdown", ".txt"
+    LATEX = "latex", lambda chosen: "\n".join(map(to_latex, _tables(chosen))), ".tex", ".txt"
+    HF = "hf", lambda chosen: model_cards(chosen.boards)
     HF_RESULTS = "hf-results", _eval_results
 
 
@@ -149,10 +133,6 @@ def export_leaderboards(
 
     Raises UsageError for options that do not fit, and if no run fits.
     """
-    from bench.analysis import HConvention, build_leaderboards
-    from bench.results import fresh_store, write_listed, write_output
-    from bench.sweep import missing_specs, unfinished_sweeps
-
     kind, out = parse_choice(Format, form, "--format"), None if out is None else Path(out)
     if kind is Format.HF_RESULTS and benchmark is None:
         raise UsageError("--format hf-results needs --benchmark OWNER/NAME.")
@@ -183,8 +163,6 @@ def export_leaderboards(
 
 def _check_place(kind: Format, out: Path | None, *, force: bool) -> None:
     """Raise UsageError if the content of a format cannot be written to `out`, or not be printed."""
-    from bench.results import check_output_file, check_own_folder
-
     if out is None:
         if kind is Format.PARQUET or not kind.suffixes:
             raise UsageError(f"--format {kind} needs a {'file' if kind.suffixes else 'folder'}; name one with --out.")
@@ -208,10 +186,6 @@ def send_runs(
     trackers: Sequence[str], runs: Path, *, where: str | None = None, say: Callable[[str], None]
 ) -> Iterator[Sent]:
     """Send finished runs to experiment trackers; `say` receives notes. Raises TrackerError if one is not installed."""
-    from bench.api.stored_runs import chosen_runs
-    from bench.boards import Sender, SendResult
-    from bench.sweep import Target, check_installed
-
     targets = [Target.parse(text) for text in dict.fromkeys(trackers)]
     check_installed(targets)
     chosen = chosen_runs(runs, where, completed=True)
