@@ -8,24 +8,8 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 LARGEST_SETTINGS = 4 * MIB
 """A TOML file written by hand, or by `datasets add`; one that names 100,000 classes and images is smaller."""
-LARGEST_PLAN = 64 * MIB
-"""A kept sweep file with the 16 digits of each of its runs; a plan of a million runs has 21 MiB."""
-LARGEST_CONFIGURATION = 4 * MIB
-"""The configuration of a backbone; those of open_clip have less than 10 KiB."""
-LARGEST_HEADER = 16 * MIB
-"""The list of tensors at the beginning of a safetensors file; 2,000 tensors have 300 KiB."""
 LARGEST_JSON = 512 * MIB
 """A published split or scene file; the largest, CLEVR's scenes, has about 260 MiB."""
-LARGEST_RECORD = 32 * MIB
-"""The record of a run, which lists a digest per training image: 450,000 images."""
-LARGEST_PREDICTIONS = GIB
-"""The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
-MOST_RECORD_VALUES = 1_000_000
-"""Values in the record of a run, which is mostly the digests of its training images."""
-LARGEST_DIFFICULTY = MIB
-"""The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
-LARGEST_BOARD_FILE = 64 * MIB
-"""`board.json`, the list of files of a site, and outcomes of recomputed runs; 100,000 runs take 16 MiB of a list."""
 MOST_VALUES = 4_000_000
 """Values in one JSON file. Each takes up to 100 bytes of memory, however few bytes it has in the file."""
 MOST_KEY_PARTS = 20
@@ -39,10 +23,6 @@ MOST_MEMBERS = 2_000_000
 """Files in an archive; ImageNet has 1.3 million images. Python keeps about 1 KiB of memory per file."""
 LONGEST_MEMBER_HEADER = 256 * KIB
 """The long name or the extended attributes of a file in a tar archive, which are read at once."""
-MOST_BUNDLE_FILES = 500_000
-"""Files of a results bundle; 100,000 runs have 200,000."""
-BUNDLE_LIST_ENTRY, BUNDLE_LIST_VALUES = KIB, 8
-"""Bytes and values per file in the list of a bundle; its longest names have 420 characters."""
 LARGEST_LABEL = MIB
 """The label of an image in a tar file of webdataset: a word, a number, or JSON with captions."""
 LARGEST_IMAGE = GIB // 2
@@ -59,12 +39,6 @@ LARGE_PIXELS = 16 * MIB
 """Images with more pixels are decoded one at a time, so that several of them do not fill the memory."""
 MOST_TILES = MIB
 """Tiles or strips of a TIFF; Pillow takes 200 bytes of memory for each."""
-LARGEST_PACKED_IMAGE = 32 * MIB
-"""One image in a compressed tar archive, which is unpacked into memory with its neighbours."""
-LARGEST_UNPACKED = GIB
-"""Unpacked bytes that a compressed archive of images may have besides `LARGEST_RATIO` times its own."""
-LONGEST_PATH = 32 * KIB
-"""Bytes of a line of a list of images; Linux allows 4,096 for a path."""
 
 LARGEST_TABLE = GIB // 2
 """A table of images; one of five million rows has about 250 MiB."""
@@ -91,10 +65,3 @@ LARGEST_LIST_DOWNLOAD = 256 * MIB
 """The same for a split file or a list, which is not an archive."""
 UNPACKED_RATIO, UNPACKED_MORE = 20, GIB
 """Unpacked bytes of a downloaded archive: at most this many times its size, and this much in addition."""
-
-LARGEST_MODEL, MOST_TENSORS = 16 * GIB, 20_000
-"""A tuned model: its file and its tensors. One that keeps a whole ViT-bigG has 10 GiB and 2,000 tensors."""
-LARGEST_SIDE, LARGEST_WIDTH = 4096, 65_536
-"""Pixels of a tower's image, and numbers in its features; open_clip has at most 1,024 and 1,664."""
-LARGEST_NUMBER, MOST_LAYERS = 4_000_000, 1000
-"""Any number in a backbone's configuration, such as its vocabulary of up to 256,000 words, and its layers, up to 48."""

@@ -11,6 +11,8 @@ from ._backbones.backbone_spec import Precision as Precision
 from ._backbones.backbone_spec import WeightsError as WeightsError
 from ._backbones.imported_features import NoTowerError as NoTowerError
 from ._backbones.loading import load_backbone as load_backbone
+from ._backbones.model_folders import LARGEST_SIDE as LARGEST_SIDE
+from ._backbones.model_folders import LARGEST_WIDTH as LARGEST_WIDTH
 from ._backbones.model_folders import ModelFolderError as ModelFolderError
 from ._backbones.model_folders import TokenizerError as TokenizerError
 from ._backbones.preprocessing import CLIP_MEAN as CLIP_MEAN

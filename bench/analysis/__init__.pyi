@@ -2,19 +2,15 @@
 
 from .accuracy_over_time import CONVERGENCE_MARGIN as CONVERGENCE_MARGIN
 from .accuracy_over_time import AccuracyOverTime as AccuracyOverTime
-from .accuracy_over_time import AnytimeCurve as AnytimeCurve
-from .accuracy_over_time import AnytimePoint as AnytimePoint
 from .accuracy_over_time import accuracy_over_time_of as accuracy_over_time_of
 from .best_method import Advice as Advice
 from .best_method import Answer as Answer
 from .best_method import Lead as Lead
-from .best_method import LeaderTests as LeaderTests
 from .best_method import Pick as Pick
 from .best_method import answer_for as answer_for
 from .best_method import leader_tests as leader_tests
 from .board_intervals import with_intervals as with_intervals
 from .changed_predictions import Changes as Changes
-from .changed_predictions import ClassGain as ClassGain
 from .changed_predictions import MovedImage as MovedImage
 from .changed_predictions import changes as changes
 from .changed_predictions import moved_images as moved_images
@@ -32,13 +28,10 @@ from .comparison import find_entry as find_entry
 from .dataset_difficulty import AXES as AXES
 from .dataset_difficulty import COVARIATES as COVARIATES
 from .dataset_difficulty import RTD as RTD
-from .dataset_difficulty import ZERO_SHOT_ACCURACY as ZERO_SHOT_ACCURACY
 from .dataset_difficulty import Measured as Measured
 from .dataset_difficulty import covariates as covariates
 from .dataset_difficulty import measured_datasets as measured_datasets
-from .difficulty_trend import CONTRASTS as CONTRASTS
 from .difficulty_trend import FEWEST_FOR_TREND as FEWEST_FOR_TREND
-from .difficulty_trend import LOGARITHMIC as LOGARITHMIC
 from .difficulty_trend import PUBLISHED_CONTRASTS as PUBLISHED_CONTRASTS
 from .difficulty_trend import SIGNIFICANT as SIGNIFICANT
 from .difficulty_trend import ContrastTrend as ContrastTrend
@@ -63,7 +56,6 @@ from .leaderboard import OPEN as OPEN
 from .leaderboard import Cell as Cell
 from .leaderboard import Cost as Cost
 from .leaderboard import Entry as Entry
-from .leaderboard import ExcludedRun as ExcludedRun
 from .leaderboard import H as H
 from .leaderboard import HConvention as HConvention
 from .leaderboard import Leaderboard as Leaderboard
@@ -81,11 +73,9 @@ from .method_choice import Policy as Policy
 from .method_choice import PolicyChoice as PolicyChoice
 from .method_choice import Rule as Rule
 from .method_choice import choose_for as choose_for
-from .method_choice import choose_rule as choose_rule
 from .method_choice import chosen as chosen
 from .method_choice import judge_policies as judge_policies
 from .method_choice import losses as losses
-from .method_choice import positions as positions
 from .metrics.difficulty import difficulty_measures as difficulty_measures
 from .metrics.open_world import base_confidence as base_confidence
 from .metrics.open_world import near_ood_auroc as near_ood_auroc
@@ -119,7 +109,6 @@ from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries
 from .reliability import Reliability as Reliability
-from .reliability import ReliabilityBin as ReliabilityBin
 from .reliability import binned_frame as binned_frame
 from .reliability import board_reliability as board_reliability
 from .score_table import Candidate as Candidate
@@ -133,7 +122,6 @@ from .scores_by_seed import Outcomes as Outcomes
 from .scores_by_seed import Scores as Scores
 from .scores_by_seed import seed_scores as seed_scores
 from .scores_by_seed import with_outcomes as with_outcomes
-from .seen_datasets import MethodWithout as MethodWithout
 from .seen_datasets import WithoutSeen as WithoutSeen
 from .seen_datasets import is_seen as is_seen
 from .seen_datasets import published_overlap as published_overlap
@@ -151,7 +139,6 @@ from .statistics.cross_fitting import between_trainings as between_trainings
 from .statistics.cross_fitting import cross_fitted as cross_fitted
 from .statistics.cross_fitting import pooled as pooled
 from .statistics.hypothesis_tests import equivalence as equivalence
-from .statistics.hypothesis_tests import holm as holm
 from .statistics.intervals import Estimate as Estimate
 from .statistics.intervals import MeanTest as MeanTest
 from .statistics.intervals import difference_of_means as difference_of_means

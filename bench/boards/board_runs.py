@@ -17,7 +17,7 @@ from bench.boards.precedence import LEDGER
 from bench.boards.submissions.check import Checks, OwnChecks
 from bench.boards.submissions.data_checks import DataChecks
 from bench.boards.submissions.submission import BUNDLE, open_submission
-from bench.bounds import RunId
+from bench.bounds import LARGEST_BOARD_FILE, RunId
 from bench.errors import BoardError, SubmissionError
 from bench.results import (
     DIFFICULTY_FILE,
@@ -31,7 +31,7 @@ from bench.results import (
     write_note,
     write_output,
 )
-from datasets_registry import LARGEST_BOARD_FILE, LARGEST_JSON, custom_folders, read_bytes, read_json
+from datasets_registry import LARGEST_JSON, custom_folders, read_bytes, read_json
 
 _WORK = "etl-bench-board.json"
 """File that marks the work folder of a board."""

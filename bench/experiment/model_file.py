@@ -9,26 +9,18 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 
-from bench.bounds import MOST_CLASSES, ClassName, Count, Finite, Line, Moment, RunId
+from bench.bounds import LARGEST_RECORD, MOST_CLASSES, ClassName, Count, Finite, Line, Moment, RunId
 from bench.record import Fraction, Provenance, Score
 from bench.results import write_atomically
 from bench.spec import ExperimentSpec
-from datasets_registry import (
-    LARGEST_MODEL,
-    LARGEST_RECORD,
-    LARGEST_SIDE,
-    LARGEST_WIDTH,
-    MOST_TENSORS,
-    BenchError,
-    ClassSet,
-    check_size,
-    parse_json,
-)
-from methods import Preprocessing
+from datasets_registry import BenchError, ClassSet, check_size, parse_json
+from methods import LARGEST_SIDE, LARGEST_WIDTH, Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST_MODEL, MOST_TENSORS = 16 * 2**30, 20_000
+"""A tuned model: its file and its tensors. One that keeps a whole ViT-bigG has 10 GiB and 2,000 tensors."""
 
 FORMAT_VERSION = 1
 WIDEST_TEMPERATURE = 1e3

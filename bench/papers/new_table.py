@@ -10,6 +10,7 @@ from statistics import fmean
 
 from bench._util.words import counted
 from bench.analysis import HConvention, harmonic_mean
+from bench.bounds import LARGEST_RECORD
 from bench.errors import UsageError
 from bench.papers.addresses import ALLOWED, is_address
 from bench.papers.printed_averages import (
@@ -31,7 +32,7 @@ from bench.papers.published_numbers import (
     value_columns,
 )
 from bench.results import known_methods, write_atomically
-from datasets_registry import LARGEST_RECORD, read_bytes
+from datasets_registry import read_bytes
 
 PROTOCOL_SPLITS = {
     "base-to-new": ("base", "new", "H"),

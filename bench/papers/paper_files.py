@@ -16,18 +16,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bench.bounds import printable
+from bench.bounds import LARGEST_RECORD, printable
 from bench.errors import UsageError
 from bench.sweep import SweepOutline, SweepRequest, outline_of
-from datasets_registry import (
-    LARGEST_RECORD,
-    BenchError,
-    EvalProtocol,
-    UnknownNameError,
-    did_you_mean,
-    parse_toml,
-    read_text,
-)
+from datasets_registry import BenchError, EvalProtocol, UnknownNameError, did_you_mean, parse_toml, read_text
 
 _FOLDER = resources.files("bench.papers") / "experiments"
 _NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
+from bench.bounds import LARGEST_RECORD
 from bench.errors import BundleError, ShardError
 from bench.record import RunStatus
 from bench.results.difficulty_files import check_difficulty
@@ -22,17 +23,16 @@ from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 from bench.results.staged_import import ImportNote, commit_import
 from bench.results.tables import refusal, scratch_database
-from datasets_registry import (
-    BUNDLE_LIST_ENTRY,
-    BUNDLE_LIST_VALUES,
-    LARGEST_DIFFICULTY,
-    LARGEST_PREDICTIONS,
-    LARGEST_RECORD,
-    MOST_BUNDLE_FILES,
-    open_zip,
-    parse_json,
-    read_zip_member,
-)
+from datasets_registry import open_zip, parse_json, read_zip_member
+
+LARGEST_PREDICTIONS = 2**30
+"""The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
+LARGEST_DIFFICULTY = 2**20
+"""The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
+MOST_BUNDLE_FILES = 500_000
+"""Files of a results bundle; 100,000 runs have 200,000."""
+BUNDLE_LIST_ENTRY, BUNDLE_LIST_VALUES = 2**10, 8
+"""Bytes and values per file in the list of a bundle; its longest names have 420 characters."""
 
 BUNDLE_VERSION = 1
 BUNDLE_LIST = "bundle.json"

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from bench.bounds import LARGEST_BOARD_FILE
 from bench.errors import UsageError
 from bench.results.files import atomic_draft, write_atomically
-from datasets_registry import LARGEST_BOARD_FILE, read_json, regular_file
+from datasets_registry import read_json, regular_file
 
 GENERATOR = '<meta name="generator" content="clip-etl-bench">'
 """Mark of a page, in its head."""

@@ -17,7 +17,10 @@ from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
 from bench.sweep.request import SweepRequest, option_name
-from datasets_registry import LARGEST_PLAN, BenchError, did_you_mean, parse_toml, read_text, read_toml
+from datasets_registry import BenchError, did_you_mean, parse_toml, read_text, read_toml
+
+LARGEST_PLAN = 64 * 2**20
+"""A kept sweep file with the 16 digits of each of its runs; a plan of a million runs has 21 MiB."""
 
 SWEEPS = "sweeps"
 """Folder of the kept sweep files, below the runs folder."""

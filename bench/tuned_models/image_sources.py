@@ -20,10 +20,7 @@ from bench.bounds import printable
 from bench.errors import UsageError
 from datasets_registry import (
     LARGEST_IMAGE,
-    LARGEST_PACKED_IMAGE,
     LARGEST_RATIO,
-    LARGEST_UNPACKED,
-    LONGEST_PATH,
     PATH_COLUMNS,
     TABLE_SUFFIXES,
     WINDOWS_FILES,
@@ -40,6 +37,13 @@ from datasets_registry import (
     regular_file,
     stream_table,
 )
+
+LARGEST_PACKED_IMAGE = 32 * 2**20
+"""One image in a compressed tar archive, which is unpacked into memory with its neighbours."""
+LARGEST_UNPACKED = 2**30
+"""Unpacked bytes that a compressed archive of images may have besides `LARGEST_RATIO` times its own."""
+LONGEST_PATH = 32 * 2**10
+"""Bytes of a line of a list of images; Linux allows 4,096 for a path."""
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LIST = "-"

@@ -11,16 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from datasets_registry import (
-    LARGEST_CONFIGURATION,
-    LARGEST_NUMBER,
-    LARGEST_SIDE,
-    LARGEST_WIDTH,
-    MOST_LAYERS,
-    BenchError,
-    read_json,
-    regular_file,
-)
+from datasets_registry import BenchError, read_json, regular_file
+
+LARGEST_CONFIGURATION = 4 * 2**20
+"""The configuration of a backbone; those of open_clip have less than 10 KiB."""
+LARGEST_SIDE, LARGEST_WIDTH = 4096, 65_536
+"""Pixels of a tower's image, and numbers in its features; open_clip has at most 1,024 and 1,664."""
+LARGEST_NUMBER, MOST_LAYERS = 4_000_000, 1000
+"""Any number in a backbone's configuration, such as its vocabulary of up to 256,000 words, and its layers, up to 48."""
 
 SECONDS = 5
 """Seconds to wait for the hub. Its own client would try for 23 s and print each attempt."""

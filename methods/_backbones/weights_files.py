@@ -7,11 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from datasets_registry import LARGEST_HEADER, open_zip, parse_json, regular_file
+from datasets_registry import open_zip, parse_json, regular_file
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
 from methods._backbones.open_clip_library import open_clip, open_clip_names
 from methods._backbones.published_weights import PublishedWeights
+
+LARGEST_HEADER = 16 * 2**20
+"""The list of tensors at the beginning of a safetensors file; 2,000 tensors have 300 KiB."""
 
 ACTIVATIONS = ("quickgelu", "gelu")
 PREPROCESSING_OPTIONS = ("preprocess", "mean", "std", "interpolation", "resize_mode", "fill_color")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.analysis import probabilities
+from bench.bounds import LARGEST_BOARD_FILE
 from bench.results import ListedFiles, slug
 from bench.spec import OPEN_BASE, OPEN_NEW
-from datasets_registry import LARGEST_BOARD_FILE, parse_json, read_bytes
+from datasets_registry import parse_json, read_bytes
 
 if TYPE_CHECKING:
     from bench.results import Store
