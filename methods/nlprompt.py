@@ -83,7 +83,7 @@ def class_scaling(
     return columns
 
 
-def probabilities(features: Tensor, texts: Tensor, scale: float) -> Float[Tensor, "n n_cls"]:
+def _probabilities(features: Tensor, texts: Tensor, scale: float) -> Float[Tensor, "n n_cls"]:
     """The probabilities of the classes."""
     return cosine_logits(features, texts, scale).softmax(dim=1)
 
@@ -138,7 +138,7 @@ class NLPrompt(ContextMethod[NLPromptConfig]):
         """The partition of this epoch, computed at its first step."""
         if self.partition is None:
             c, texts = self.config, self.text_features(self.support_classes)
-            p = probabilities(self.support_features(), texts, self.backbone.logit_scale)
+            p = _probabilities(self.support_features(), texts, self.backbone.logit_scale)
             kernel = F.log_softmax(p.cpu().double(), dim=1) / c.entropy  # not every device has double precision
             scaling = class_scaling(kernel, iterations=c.iterations, tolerance=c.tolerance).log()
             self.partition = Partition(texts, on_device((scaling - scaling.max()).float(), texts.device))
@@ -148,7 +148,7 @@ class NLPrompt(ContextMethod[NLPromptConfig]):
     def clean(self, batch: Batch) -> Bool[Tensor, " batch"]:
         """Which images have the label that the transport gives them."""
         part = self.epoch_partition()
-        p = probabilities(self.image_features(batch), part.texts, self.backbone.logit_scale)
+        p = _probabilities(self.image_features(batch), part.texts, self.backbone.logit_scale)
         return (p / self.config.entropy + part.log_scaling).argmax(dim=1) == batch.labels
 
     def loss_terms(self, batch: Batch) -> tuple[Tensor, None]:

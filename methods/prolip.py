@@ -52,7 +52,7 @@ RECIPE = Recipe(
 )
 
 
-class Projection(nn.Module):
+class _Projection(nn.Module):
     """`h P + b` with trained P and fixed b."""
 
     start: Tensor
@@ -72,7 +72,7 @@ class Projection(nn.Module):
 class ProLIP(TrainableMethod[ProLIPConfig]):
     """`scale cos(h P, t)` with a trained P."""
 
-    trainable: Projection
+    trainable: _Projection
 
     info = MethodInfo(
         name="prolip",
@@ -95,7 +95,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         project, width = self.backbone.image_tower.project_to_joint_space, self.backbone.vision_width
         bias = project(torch.zeros(1, width, device=self.backbone.device))
         matrix = project(torch.eye(width, device=self.backbone.device)) - bias
-        self.trainable = Projection(matrix, bias[0])
+        self.trainable = _Projection(matrix, bias[0])
         self.texts: dict[ClassSet, Tensor] = {}
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:

@@ -66,7 +66,7 @@ class PromptKDConfig(MethodConfig):
         return prompts + teacher_dim * (sizes.embed_dim + teacher_dim + 4)
 
 
-class Projection(nn.Module):
+class _Projection(nn.Module):
     """Two linear layers with batch normalisation and a ReLU between, from the student's width to the teacher's."""
 
     def __init__(self, dim: int, teacher_dim: int, generator: torch.Generator) -> None:
@@ -121,7 +121,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
         c, b, g = self.config, self.backbone, self.generator
         return Parts(
             visual_prompts=VisualPrompts(c.n_visual, min(c.visual_depth, b.vision_depth), b, g),
-            visual_adapter=Projection(b.embed_dim, next(iter(self.texts.values())).shape[1], g),
+            visual_adapter=_Projection(b.embed_dim, next(iter(self.texts.values())).shape[1], g),
         )
 
     def prepare(self, support: SupportView) -> None:

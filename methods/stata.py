@@ -106,10 +106,10 @@ class _AnchoredTransduction(StreamClassifier):
         log_y = (self.scale * features @ text.T).log_softmax(dim=1)
         near, weights = nearest_neighbours(features, c.neighbours)
         z = log_y.exp()
-        means, anchor_spread = text, (spread(features, z, text).sum(dim=0) / len(features)).clamp_min(SMALL)
+        means, anchor_spread = text, (_spread(features, z, text).sum(dim=0) / len(features)).clamp_min(SMALL)
         variances = anchor_spread.expand_as(text)
         for i in range(c.rounds + 1):
-            fixed = c.text_weight * log_y + log_density(features, means, variances) / TEMPERATURE
+            fixed = c.text_weight * log_y + _log_density(features, means, variances) / TEMPERATURE
             for _ in range(c.inner_rounds):
                 logits = fixed + c.laplacian / (2 * c.neighbours) * of_neighbours(z, near, weights)
                 z = logits.softmax(dim=1)
@@ -118,13 +118,13 @@ class _AnchoredTransduction(StreamClassifier):
             shown = F.one_hot(z.argmax(dim=1), len(text)).sum(dim=0).to(z)
             share = (shown / (shown + c.anchor))[:, None]
             means = F.normalize(share * F.normalize(z.T @ features, dim=-1) + (1 - share) * text, dim=-1)
-            own = spread(features, z, means) / z.sum(dim=0)[:, None].clamp_min(SMALL)
+            own = _spread(features, z, means) / z.sum(dim=0)[:, None].clamp_min(SMALL)
             variances = share * own + (1 - share) * (anchor_spread + (text - means).square())
             variances = variances.clamp_min(SMALL)
         return logits.log_softmax(dim=1)
 
 
-def spread(
+def _spread(
     features: Float[Tensor, "n dim"], z: Float[Tensor, "n n_cls"], means: Float[Tensor, "n_cls dim"]
 ) -> Float[Tensor, "n_cls dim"]:
     """For each class, the sum over images of `z (f - mean)^2`."""
@@ -132,7 +132,7 @@ def spread(
     return total
 
 
-def log_density(
+def _log_density(
     features: Float[Tensor, "n dim"], means: Float[Tensor, "n_cls dim"], variances: Float[Tensor, "n_cls dim"]
 ) -> Float[Tensor, "n n_cls"]:
     """Log density under Gaussians with diagonal covariances, up to a constant that all classes share."""

@@ -96,7 +96,7 @@ class _Transduction(StreamClassifier):
         variance = torch.full_like(features[0], 1 / features.shape[1])
         logits, z = log_y, log_y.exp()
         for _ in range(c.rounds):
-            fixed = c.text_weight * log_y + log_density(features, means, variance)
+            fixed = c.text_weight * log_y + _log_density(features, means, variance)
             for _ in range(c.inner_rounds):
                 logits = fixed + (weights[:, :, None] * z[near]).sum(dim=1)
                 z = logits.softmax(dim=1)
@@ -109,7 +109,7 @@ class _Transduction(StreamClassifier):
         return logits.log_softmax(dim=1)
 
 
-def log_density(
+def _log_density(
     features: Float[Tensor, "n dim"], means: Float[Tensor, "n_cls dim"], variance: Float[Tensor, " dim"]
 ) -> Float[Tensor, "n n_cls"]:
     """Log density under Gaussians with one diagonal covariance, up to a constant that all classes share."""

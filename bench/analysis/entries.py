@@ -232,11 +232,11 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
         naming = [key for key in keys if len(found[key]) > 1 or key in always or found[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
-            labels[identity] = f"{method} [{shortened(text)}]" if naming else method
+            labels[identity] = f"{method} [{_shortened(text)}]" if naming else method
     return labels
 
 
-def shortened(text: str) -> str:
+def _shortened(text: str) -> str:
     """Text of at most `LONGEST_LABEL` characters; a digest of all of it stands for the rest, so it stays unique."""
     if len(text) <= LONGEST_LABEL:
         return text

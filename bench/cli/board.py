@@ -91,7 +91,7 @@ def build(
 
 
 @board_app.command("diff")
-def diff(
+def _diff(
     old: Annotated[Path, typer.Argument(help="Old site: a folder that `board build` wrote.")],
     new: Annotated[Path, typer.Argument(help="New site.")],
 ) -> None:
@@ -105,7 +105,7 @@ def diff(
 
 
 @board_app.command("verify")
-def verify(
+def _verify(
     submissions: Submissions,
     secret: Annotated[
         str,
@@ -160,7 +160,7 @@ def verify(
 
 
 @board_app.command("submit")
-def submit(
+def _submit(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; its name is the submission's name.")],
     who: Annotated[str, typer.Option("--who", help="Authors or laboratory.")],
     contact: Annotated[str, typer.Option("--contact", help="An e-mail address or an https address.")],
@@ -196,12 +196,12 @@ def submit(
         force=force,
     )
     print_line(f"{counted(done.runs, 'run')}, {done.bytes / 2**20:.1f} MiB in {folder}")
-    print_report(done.report)
+    _print_report(done.report)
     raise typer.Exit(0 if done.report.accepted else 1)
 
 
 @board_app.command("check")
-def check(
+def _check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A submission, or a folder of submissions.")],
     against: Annotated[
         Path | None,
@@ -226,13 +226,13 @@ def check(
         print_json([plain(report) for report in found])
     else:
         for report in found:
-            print_report(report)
+            _print_report(report)
         if len(found) != 1:
             print_line(f"{sum(report.accepted for report in found)} of {counted(len(found), 'submission')} accepted")
     raise typer.Exit(0 if all(report.accepted for report in found) else 1)
 
 
-def print_report(report: SubmissionReport) -> None:
+def _print_report(report: SubmissionReport) -> None:
     """Print the checks, the notes, and the reasons for a refusal."""
     print_line(f"{report.name}: {'accepted' if report.accepted else 'refused'}")
     for text in report.refusals:

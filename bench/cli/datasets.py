@@ -33,7 +33,7 @@ datasets_app = Commands(
 
 
 @datasets_app.command(LIST)
-def list_command(data_root: opt.DataRoot = None, as_json: opt.AsJson = False) -> None:
+def _list_command(data_root: opt.DataRoot = None, as_json: opt.AsJson = False) -> None:
     """List the datasets.
 
     The column `get` is `built in`, `fetch` (`datasets fetch` downloads it), `by hand` (`datasets fetch` says how),
@@ -47,7 +47,7 @@ def list_command(data_root: opt.DataRoot = None, as_json: opt.AsJson = False) ->
 
 
 @datasets_app.command(SHOW)
-def show(
+def _show(
     name: Annotated[str, typer.Argument(help="The dataset.")],
     data_root: opt.DataRoot = None,
     as_json: opt.AsJson = False,
@@ -66,7 +66,7 @@ datasets_app.command("add")(add)
 
 
 @datasets_app.command("check")
-def check(
+def _check(
     names: Annotated[
         list[str] | None,
         typer.Argument(help="Names or patterns of datasets. Default: all on disk.", show_default=False),

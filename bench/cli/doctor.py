@@ -55,7 +55,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 
 
 @cache_app.command("verify")
-def verify(cache: opt.Cache = None) -> None:
+def _verify(cache: opt.Cache = None) -> None:
     """Read every file and delete damaged files; exit code 1 if there were any."""
     from bench.api import repair_cache
 

@@ -72,7 +72,7 @@ def export(
 
 
 @export_app.command("send")
-def send_runs(
+def _send_runs(
     trackers: Annotated[
         list[str], typer.Argument(metavar="TRACKER...", help="mlflow[:URI], wandb[:PROJECT] or trackio[:PROJECT].")
     ],

@@ -17,7 +17,7 @@ methods_app = Commands(
 
 
 @methods_app.command(LIST)
-def list_command(as_json: opt.AsJson = False) -> None:
+def _list_command(as_json: opt.AsJson = False) -> None:
     """List the methods by name: what each learns, whether it is trained, and whether it classifies new classes."""
     from bench.api import method_rows
 
@@ -25,7 +25,7 @@ def list_command(as_json: opt.AsJson = False) -> None:
 
 
 @methods_app.command(SHOW)
-def show(
+def _show(
     name: Annotated[str, typer.Argument(help="A method, of this package or of another one.")],
     backbone: Annotated[
         str, typer.Option("-b", "--backbone", help="Backbone for the parameter count; its weights are not needed.")
@@ -65,7 +65,7 @@ def new(
 
 
 @methods_app.command("check")
-def check(
+def _check(
     name: Annotated[str, typer.Argument(help="A registered method, of this package or of another one.")],
     with_trial: Annotated[
         bool,

@@ -23,7 +23,7 @@ models_app = Commands(
 
 
 @models_app.command(LIST)
-def list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
+def _list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
     """List the tuned models that `run --keep-models` stored.
 
     Accuracy is that of the run on test images, low to high its 95 % interval over images like these; --json has all
@@ -43,7 +43,7 @@ def list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False)
 
 
 @models_app.command("export")
-def export_command(
+def _export_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
     form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
     out: Annotated[Path, typer.Option("--out", help="File to write, or the folder for hf-folder.")],
@@ -66,7 +66,7 @@ def export_command(
 
 
 @models_app.command("explain")
-def explain(
+def _explain(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
     images: Annotated[
         list[str] | None,

@@ -92,7 +92,7 @@ def published(
 
 
 @papers_app.command("add")
-def add(
+def _add(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A paper's table as CSV.")],
     write: Annotated[
         bool, typer.Option("--write", help="Also copy the file into the checkout of this package, for a pull request.")
@@ -122,7 +122,7 @@ def add(
 
 
 @papers_app.command("claims")
-def claims(
+def _claims(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     file: Annotated[Path | None, typer.Option("--file", help="Claims as TOML. Default: the shipped claims.")] = None,
     easy: opt.Easy = [],  # noqa: B006

@@ -107,13 +107,13 @@ def report(
     )
     if watch:
         check_page_port(port)
-    print_report(write_report(request, figures_dir))
+    _print_report(write_report(request, figures_dir))
     if watch:
         serve_report(request, port, lambda address: print_line(f"{address} (Ctrl-C ends)"), remark)
         remark("ended")
 
 
-def print_report(done: Report) -> None:
+def _print_report(done: Report) -> None:
     """Print the written files, and what is incomplete on standard error."""
     for note in done.notes:
         remark(note)

@@ -27,7 +27,7 @@ runs_app = Commands(
 
 
 @runs_app.command("show")
-def show(
+def _show(
     run: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
@@ -49,7 +49,7 @@ def show(
 
 
 @runs_app.command("diff")
-def diff(
+def _diff(
     a: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
     b: Annotated[str, typer.Argument(help="The other run.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
@@ -99,7 +99,7 @@ def diff(
 
 
 @runs_app.command("verify")
-def verify(
+def _verify(
     chosen: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or unique prefixes.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006
@@ -221,7 +221,7 @@ def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
 
 
 @runs_app.command("export")
-def export_command(
+def _export_command(
     out: Annotated[Path, typer.Argument(help="File to write, such as mine.zip.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     where: opt.Where = None,

@@ -178,7 +178,7 @@ def registered() -> Catalogue:
 
     return Catalogue(
         methods={facts.name: _sheet(facts) for facts in known_methods().infos()},
-        datasets={info.name: dataset_facts(info) for info in list_datasets()},
+        datasets={info.name: _dataset_facts(info) for info in list_datasets()},
         published={
             one.name: MethodSheet(
                 one.name, one.title, one.family, uses=one.uses, year=one.year, venue=one.venue, paper=one.paper,
@@ -210,7 +210,7 @@ def method_uses() -> dict[str, tuple[str, ...] | None]:
     return {name: one.uses for name, one in published_methods().items()} | known
 
 
-def dataset_facts(info: DatasetInfo) -> DatasetFacts:
+def _dataset_facts(info: DatasetInfo) -> DatasetFacts:
     """What the registry knows about a dataset."""
     return DatasetFacts(info.name, info.title, info.summary, info.domain, info.licence, info.homepage)
 

@@ -351,7 +351,7 @@ def _conditions(line: Mapping[str, str]) -> dict[str, object]:
             and (rule["method"] == "" or rule["variant"] == line["variant"])
         ):
             found |= {key: rule[key] for key in found if rule[key]}
-    if is_own(line):
+    if _is_own(line):
         found |= {"standing": Standing.OWN.value, "recipe": found["recipe"] or PUBLISHED}
         found["settings"] = found["settings"] or ("" if line["variant"] else "{}")
     if line["method"] == "zero_shot":
@@ -359,7 +359,7 @@ def _conditions(line: Mapping[str, str]) -> dict[str, object]:
     return found | {"seeds": int(found["seeds"]) if found["seeds"] else None}
 
 
-def is_own(line: Mapping[str, str]) -> bool:
+def _is_own(line: Mapping[str, str]) -> bool:
     """Whether a row was printed by the method's own paper or official code: they have the same identifier."""
     return bool(line["paper"]) and line["paper"].removeprefix("openreview:") in _IDENTIFIER.findall(line["reported_in"])
 

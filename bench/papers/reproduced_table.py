@@ -162,14 +162,14 @@ def _own(estimate: Estimate, row: ReproductionRow | None) -> TableCell:
     return TableCell(printed, 100 * estimate.mean, reach_text(estimate), estimate.n, verdict)
 
 
-def columns_of(rows: Sequence[TableRow]) -> list[str]:
+def _columns_of(rows: Sequence[TableRow]) -> list[str]:
     """The splits and measures of a table, in order of appearance."""
     return list(dict.fromkeys(split for row in rows for split in row.cells))
 
 
 def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
     """The rows as texts: for each split ours with the 95 % interval, the printed number and the verdict."""
-    columns, settings = columns_of(rows), {row.setting for row in rows}
+    columns, settings = _columns_of(rows), {row.setting for row in rows}
     compared = any(cell.printed for row in rows for cell in row.cells.values())
     for row in rows:
         found: dict[str, object] = {"dataset": row.dataset, "method": row.method}

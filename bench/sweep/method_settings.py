@@ -169,7 +169,7 @@ def overrides_of(
     return {item.key: item for item in exact_last if item.key in keys or not item.broad}
 
 
-def changed_recipe(
+def _changed_recipe(
     method: str, recipe: Recipe, changes: Mapping[str, object], overrides: Sequence[Override] = ()
 ) -> Recipe:
     """The recipe with these changes, validated again; its name becomes `custom` if a value differs.
@@ -304,7 +304,7 @@ class MethodVariants:
             settings = self.facts.settled(request.protocol, {**(rule.settings if rule else {}), **changes})
         recipe, recipe_changes = self.recipe, {item.key: value for item, value in given if item.recipe}
         if recipe is not None:
-            recipe = changed_recipe(name, recipe, recipe_changes, [item for item in self.overrides if item.recipe])
+            recipe = _changed_recipe(name, recipe, recipe_changes, [item for item in self.overrides if item.recipe])
         by_epoch = rule is not None and rule.by_epoch
         unselectable = None
         if rules is not None and rule is None:

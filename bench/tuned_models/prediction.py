@@ -28,7 +28,7 @@ from datasets_registry import BadImageError, ImageFacts, ImageNotes, keep_warnin
 Row = Mapping[str, Any]
 
 
-def columns_of(top: int, *, sets: bool) -> list[str]:
+def _columns_of(top: int, *, sets: bool) -> list[str]:
     """The columns of a table with the `top` most probable classes, and with prediction sets if there are any."""
     best = [name for i in range(2, top + 1) for name in (f"label_{i}", f"probability_{i}")]
     return ["image", "label", "probability", *best, *(["set"] if sets else []), "novelty", "unlike", "error"]
@@ -215,7 +215,7 @@ def predict_files(
     check_sources(sources)
     top = min(top, len(model.classes))
     notes = ImageNotes()
-    columns, items = columns_of(top, sets=not no_sets), image_items(sources, notes)
+    columns, items = _columns_of(top, sets=not no_sets), image_items(sources, notes)
     key = {"run": model.info.run_id, "classes": list(model.classes), "top": top, "sources": list(sources)}
     key |= {"promise": promise}
     table = None if out is None else PartialTable(out, key, force=force)

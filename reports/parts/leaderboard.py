@@ -39,7 +39,7 @@ MOST_STALE = 3
 """Entries with runs of other code that the note names; each row has its own tooltip."""
 
 
-def facts_text(view: BoardView) -> Markup:
+def _facts_text(view: BoardView) -> Markup:
     """Numbers of methods, datasets and runs, seeds, the draw of the training images, and precision."""
     source = " including the source" if view.source else ""
     board, setting = view.board, view.board.setting
@@ -110,7 +110,7 @@ def _power_note(view: BoardView) -> str:
 def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
     what = "target" if view.source else "dataset"
-    parts = [paragraph(facts_text(view), "facts")]
+    parts = [paragraph(_facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
     parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
@@ -223,7 +223,7 @@ def _gain(gains: Mapping[str, Sequence[float | None]], place: int, largest: floa
     return None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))]
 
 
-def interval_text(pair: PairDifference) -> str:
+def _interval_text(pair: PairDifference) -> str:
     """The 95 % interval and the corrected p value of a difference as text."""
     if pair.low is None or pair.high is None or pair.p is None:
         return "no interval: one seed"
@@ -267,7 +267,7 @@ def _behind(view: BoardView, entry: Entry) -> TableCell:
     pair = order.pairs.get((entry.key, order.leader or ""))
     if pair is None:
         return cell(None, "best" if entry.key == order.leader else None, "", "faint")
-    tip = interval_text(pair)
+    tip = _interval_text(pair)
     if entry.key in order.detectable:
         tip += f"; smallest detectable difference (80 % power): {percent(order.detectable[entry.key])} points"
     near = None if pair.low is None or pair.high is None else interval(pair.low, pair.high)

@@ -96,7 +96,7 @@ def check_pixels(info: ModelInfo, sizes: tuple[int, ...] = CHECKED) -> list[Tens
     return [torch.randn(n, 3, info.image_size, info.image_size, generator=generator) for n in sizes]
 
 
-def compare(info: ModelInfo, form: str, found: list[Tensor], model: ImageClassifier) -> float:
+def _compare(info: ModelInfo, form: str, found: list[Tensor], model: ImageClassifier) -> float:
     """The largest difference of a logit, as a share of the largest. Raises ExportError if it is not small."""
     with torch.no_grad():
         expected = [model(pixels)[0] for pixels in check_pixels(info)]
@@ -177,7 +177,7 @@ def torchscript(info: ModelInfo, method: Method[Any]) -> bytes:
         buffer.seek(0)
         loaded = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            compare(info, "torchscript", [loaded(pixels)[0] for pixels in check_pixels(info)], model)
+            _compare(info, "torchscript", [loaded(pixels)[0] for pixels in check_pixels(info)], model)
     return buffer.getvalue()
 
 
@@ -205,7 +205,7 @@ def onnx(info: ModelInfo, method: Method[Any]) -> bytes:
     content: bytes = made.SerializeToString()
     session = modules["onnxruntime"].InferenceSession(content, providers=["CPUExecutionProvider"])
     found = [torch.from_numpy(session.run([OUTPUTS[0]], {INPUT: p.numpy()})[0]) for p in check_pixels(info)]
-    compare(info, "onnx", found, model)
+    _compare(info, "onnx", found, model)
     return content
 
 
