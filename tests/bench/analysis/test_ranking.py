@@ -1,4 +1,4 @@
-"""Ranges of ranks, pairwise tests and the seeds needed, and how the page shows them."""
+"""Ranges of ranks and pairwise tests, and how the page shows them."""
 
 from __future__ import annotations
 
