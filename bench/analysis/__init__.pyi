@@ -131,7 +131,6 @@ from .selection_rules import RuleDifference as RuleDifference
 from .selection_rules import other_settings as other_settings
 from .selection_rules import selection_command as selection_command
 from .selection_rules import selection_differences as selection_differences
-from .statistics import Covers as Covers
 from .statistics import wilson as wilson
 from .statistics.cross_fitting import ADDED_TO_ACCURACIES as ADDED_TO_ACCURACIES
 from .statistics.cross_fitting import ADDED_TO_DIFFERENCES as ADDED_TO_DIFFERENCES
