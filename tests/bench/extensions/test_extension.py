@@ -1,0 +1,135 @@
+"""An extension of another package adds commands and a kind of runs; a broken one costs one warning."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from sweep_requests import sweep_over
+
+from bench import extension
+from bench.errors import UsageError
+from bench.extension import extensions, kind_of, kind_of_pattern, requested_kind, run_kinds
+from bench.sweep import expand, named_files
+
+PACKAGE = '''
+"""An extension: a command in a group, a group of its own, and a kind of runs that answers at random."""
+import typer
+
+from bench.cli import Commands, print_line
+from bench.extension import Extension, RunKind
+
+lab = Commands(help="Commands of the lab.")
+
+
+@lab.command("greet")
+def greet() -> None:
+    """Greet."""
+    print_line("hello")
+
+
+def audit(name: str) -> None:
+    """Audit a model."""
+    print_line(f"audited {name}")
+
+
+COMMANDS = {"lab": lab, "models audit": audit}
+EXTENSION = Extension(
+    commands="lab_extension:COMMANDS", panels={"lab": "Keep"},
+    kinds=(RunKind("fork:", ("dice:",), planner="lab_extension:PLAN", runner="lab_extension:roll"),),
+)
+
+
+class PLAN:
+    asked = []
+
+    def facts(text):
+        from bench.results import known_methods
+        import dataclasses
+        return dataclasses.replace(known_methods().get("zero_shot"), name="fork:dice")
+
+    def check(facts, settings):
+        PLAN.asked.append((facts.name, dict(settings)))
+
+    def conflict(facts, config, dataset, class_text):
+        return "its dice have no such side." if dataset.startswith("spectrum_words") else None
+
+    def files(facts, settings):
+        from pathlib import Path
+        return {"dice": Path(settings.get("template", ""))}
+
+
+def roll(spec, context):
+    return "record", ["predictions"]
+'''
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The extension as that of another distribution, in the place of those of the harness."""
+    (tmp_path / "lab_extension.py").write_text(PACKAGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [
+        EntryPoint("lab", "lab_extension:EXTENSION", "etl_bench.extensions"),
+        EntryPoint("broken", "nowhere:EXTENSION", "etl_bench.extensions"),
+    ]
+    monkeypatch.setattr(extension, "entry_points", lambda group: points)
+    monkeypatch.setattr(extension, "iter_modules", lambda path: ())
+    extensions.cache_clear()
+    run_kinds.cache_clear()
+    yield
+    extensions.cache_clear()
+    run_kinds.cache_clear()
+
+
+def test_a_broken_extension_is_left_out_with_a_warning(lab: None, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert list(extensions()) == ["lab"]
+    assert "broken is left out" in caplog.text
+
+
+def test_its_commands_are_found_by_their_words(lab: None) -> None:
+    assert list(extensions()["lab"].command_table()) == ["lab", "models audit"]
+
+
+def test_its_kind_of_runs_is_planned_and_carried_out(lab: None) -> None:
+    import lab_extension
+
+    request = sweep_over(
+        ["dice:six"], ["spectrum_basic:test=5"], ["ViT-tiny.random"], overrides=["dice.template=a {}."]
+    )
+    (spec,) = expand(request).specs
+    assert spec.method == "fork:dice"
+    assert lab_extension.PLAN.asked == [("fork:dice", {"template": "a {}."})]
+    assert named_files(request)["dice"] == Path("a {}.")
+    kind = kind_of(spec.method)
+    assert kind is not None
+    assert kind is requested_kind("dice:six")
+    assert kind is kind_of_pattern("dice")
+    assert kind.run(spec, None) == ("record", ["predictions"])
+
+
+def test_its_reason_refuses_a_combination(lab: None) -> None:
+    expansion = expand(sweep_over(["dice:six"], ["spectrum_words:test=5"], ["ViT-tiny.random"]))
+    assert expansion.specs == ()
+    assert any("its dice have no such side" in one.reason for one in expansion.rejected)
+
+
+def test_runs_of_a_kind_that_nobody_carries_out(lab: None) -> None:
+    with pytest.raises(UsageError, match="external:NAME .* no installed extension"):
+        kind_of("external:Theirs")
+    assert kind_of("coop") is None
+    assert kind_of("apex_on:coop") is None
+
+
+def test_commands_of_the_shipped_extensions_are_listed_where_they_belong(etl) -> None:
+    for name, one in extensions().items():
+        for words in one.command_table():
+            code, out, _ = etl(*words.split(), "--help")
+            assert (code, f"etl-bench {words}" in " ".join(out.split())) == (0, True), (name, words)
+    code, out, _ = etl("methods", "--json")
+    assert (code, any(row["name"] == "coop" for row in json.loads(out))) == (0, True)
