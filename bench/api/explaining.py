@@ -1,9 +1,7 @@
-"""What a tuned model learned, and which images to label next, as data."""
+"""What a tuned model learned, as data and as a page."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -16,7 +14,7 @@ from bench.sweep import cache_folder, cores, resolve_device
 from datasets_registry import DataError, ImageNotes, get_dataset, keep_warnings, some
 
 if TYPE_CHECKING:
-    from bench.tuned_models import Explanation, LabelledImage, Suggestions, TunedModel
+    from bench.tuned_models import Explanation, LabelledImage, TunedModel
 
 
 def explain(
@@ -42,17 +40,6 @@ def explain(
         return _explain_given(tuned, [str(one) for one in images], limit)
     root = None if data_root is None else Path(data_root)
     return explain_model(tuned, _test_images(tuned, root, limit), f"test images of {tuned.info.spec.dataset}")
-
-
-def suggest_labels(
-    dataset: str, model: str | Path | TunedModel, images: Sequence[str | Path], *, n: int = 20, by: str = "both",
-    data_root: str | Path | None = None, **options: Any,
-) -> Suggestions:  # fmt: skip
-    """Which unlabelled images to label next, see `etl-bench models suggest-labels`; options as of `load_model`."""
-    from bench.tuned_models import suggest_labels as suggested
-
-    root = None if data_root is None else Path(data_root)
-    return suggested(dataset, _loaded(model, options), [str(one) for one in images], n=n, rule=by, data_root=root)
 
 
 def _loaded(model: str | Path | TunedModel, options: dict[str, Any]) -> TunedModel:
@@ -139,75 +126,3 @@ def write_explanation(
 
         render_explanation(found, out, force=force)
     return found
-
-
-SUGGESTION_COLUMNS = ("rank", "image", "label", "probability", "margin", "distance", "error")
-
-
-def write_suggestions(
-    dataset: str,
-    model: str,
-    images: Sequence[str],
-    out: Path | None = None,
-    *,
-    n: int = 20,
-    by: str = "both",
-    page: bool = False,
-    backbone: str | None = None,
-    data_root: Path | None = None,
-    runs: Path = Path("runs"),
-    force: bool = False,
-    device: str = "auto",
-) -> tuple[Suggestions, str]:
-    """Which unlabelled images to label next, and the same as CSV, which is also written to the file `out`.
-
-    With `page`, an offline page with the images is written next to `out`. See `etl-bench models suggest-labels`. Raises
-    UsageError before torch is imported, also for existing files that are not to be replaced, unless `force`.
-    """
-    from bench.experiment import read_model_info
-    from bench.results import check_output_file, write_output
-    from bench.tuned_models import RULES, check_sources, find_model
-
-    if by not in RULES:
-        raise UsageError(f"--by {by} is unknown; choose {', '.join(RULES)}.")
-    if page and out is None:
-        raise UsageError("--page needs --out FILE, because it writes next to that file.")
-    if out is not None:
-        check_output_file(out, "--out", force=force, suffixes=(".csv", ".txt"))
-    html = out.with_suffix(".html") if page and out else None
-    if html is not None:
-        check_output_file(html, "--page", force=force)
-    get_dataset(dataset)
-    source = find_model(model, runs)
-    precision = read_model_info(source).spec.precision
-    check_sources(images)
-    device = resolve_device(device, precision)
-    import torch
-
-    torch.set_num_threads(cores())
-    found = suggest_labels(
-        dataset, source, images, n=n, by=by, data_root=data_root, backbone=backbone, device=device,
-        cache_dir=cache_folder(None),
-    )  # fmt: skip
-    text = _csv(found)
-    if out is not None:
-        write_output(out, text.encode(), force=force)
-    if html is not None:
-        from bench.tuned_models import suggestions_view
-        from reports import render_gallery
-
-        title = f"{dataset}, images to label next (--by {by})"
-        render_gallery(suggestions_view(found, title), html, force=force)
-    return found, text
-
-
-def _csv(found: Suggestions) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(SUGGESTION_COLUMNS)
-    for rank, one in enumerate(found.images, 1):
-        numbers = (f"{value:.6f}" for value in (one.probability, one.margin, one.distance))
-        writer.writerow([rank, one.image, one.label, *numbers, ""])
-    for name, problem in found.unreadable:
-        writer.writerow(["", name, "", "", "", "", problem])
-    return buffer.getvalue()

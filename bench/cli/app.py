@@ -65,7 +65,6 @@ RENAMED = {
     "results import": "is now `etl-bench runs import`",
     "results send": "is now `etl-bench export send`",
     "explain": "is now `etl-bench models explain`",
-    "suggest-labels": "is now `etl-bench models suggest-labels`",
     "submit": "is now `etl-bench board submit`",
     "submissions": "is now `etl-bench board check`",
     "cache": "is now `etl-bench doctor cache`",

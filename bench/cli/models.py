@@ -1,4 +1,4 @@
-"""`etl-bench models`: lists, exports and explains tuned models, and suggests images to label with one."""
+"""`etl-bench models`: lists, exports and explains tuned models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
-from bench.cli._print import print_json, print_line, print_rows, remark
+from bench.cli._print import print_json, print_rows, remark
 
 _COLUMNS = (
     "model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "low", "high", "images", "size",
@@ -18,7 +18,7 @@ _COLUMNS = (
 
 models_app = Commands(
     cls=ListsByDefault,
-    help="List the tuned models that `run --keep-models` stored, export or explain one, or find images to label.",
+    help="List the tuned models that `run --keep-models` stored, and export or explain one.",
 )
 
 
@@ -113,54 +113,3 @@ def _explain(
         return
     shown = counted(found.changes.images, "image") if found.changes else "no images"
     remark(f"{found.title}, with {shown}; in {out}")
-
-
-@models_app.command("suggest-labels")
-def suggest_labels(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset of labelled images.")],
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Unlabelled images, as for `predict`.")],
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Images to suggest.")] = 20,
-    by: Annotated[
-        str, typer.Option("--by", help="margin (the model is unsure), coverage (far from labelled images), or both.")
-    ] = "both",
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file. Default: standard output.")] = None,
-    page: Annotated[bool, typer.Option("--page", help="Also write an offline page with the images.")] = False,
-    backbone: opt.ModelWeights = None,
-    data_root: opt.DataRoot = None,
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    force: opt.Force = False,
-    device: opt.Device = "auto",
-) -> None:
-    """List unlabelled images in the order in which to label them, each with the model's prediction.
-
-    Images that the dataset contains and repeated images are left out. An image that cannot be read gets a row with an
-    error and no rank. A distance is one minus the cosine of two frozen
-    features.
-
-    Example: etl-bench models suggest-labels birds birds new_images/ -n 50 --out next.csv --page
-    """
-    from bench.api import write_suggestions
-
-    found, text = write_suggestions(
-        dataset,
-        model,
-        images,
-        out,
-        n=n,
-        by=by,
-        page=page,
-        backbone=backbone,
-        data_root=data_root,
-        runs=runs,
-        force=force,
-        device=device,
-    )
-    if out is None:
-        print_line(text.rstrip("\n"))
-    remark(
-        f"{len(found.images)} of {counted(found.pool, 'image')}; left out: {found.labelled} in {dataset} already, "
-        f"{found.repeated} repeated, {len(found.unreadable)} unreadable"
-    )
-    for note in found.notes:
-        remark(note)

@@ -1,6 +1,5 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
 
-from .early_checks import RULES as RULES
 from .early_checks import check_format as check_format
 from .explanation import ClassTextProjection as ClassTextProjection
 from .explanation import EnsembleSummary as EnsembleSummary
@@ -11,11 +10,8 @@ from .explanation import explain_model as explain_model
 from .export.exports import check_export as check_export
 from .export.exports import export_model as export_model
 from .galleries import GalleryView as GalleryView
-from .galleries import suggestions_view as suggestions_view
 from .image_sources import check_sources as check_sources
 from .image_sources import opened_images as opened_images
-from .label_suggestions import Suggestions as Suggestions
-from .label_suggestions import suggest_labels as suggest_labels
 from .model_lookup import find_model as find_model
 from .prediction import PredictionSummary as PredictionSummary
 from .prediction import Row as Row

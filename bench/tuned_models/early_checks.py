@@ -1,11 +1,9 @@
-"""Checks of arguments before torch is imported: the format of a table of predictions, and rules of suggestions."""
+"""The check of the format of a table of predictions, before torch is imported."""
 
 from pathlib import Path
 
 from bench.errors import UsageError
 
-RULES = ("both", "margin", "coverage")
-"""Rules that order unlabelled images."""
 FORMATS = (".csv", ".jsonl", ".parquet")
 """Suffixes of a table of predictions."""
 

@@ -1,4 +1,4 @@
-"""Predictions and suggested labels as galleries of thumbnails."""
+"""Predictions as galleries of thumbnails."""
 
 import heapq
 from collections.abc import Callable, Mapping
@@ -7,11 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from bench._util.words import counted
 from bench.analysis import PROMISE
 from bench.experiment import ModelInfo
 from bench.tuned_models.explanation import small_picture
-from bench.tuned_models.label_suggestions import Suggestions
 from datasets_registry import BadImageError
 
 
@@ -24,7 +22,6 @@ class GalleryImage:
         others: the next classes with their probabilities.
         unlike: whether it is unlike the images that the model was trained on.
         in_set: its prediction set, most probable class first; None without sets.
-        note: a line below the classes.
     """
 
     name: str
@@ -34,12 +31,11 @@ class GalleryImage:
     others: tuple[tuple[str, float], ...] = ()
     unlike: bool = False
     in_set: tuple[str, ...] | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True)
 class GalleryView:
-    """A page of predictions, least certain images first, or in the order that the introduction names.
+    """A page of predictions, least certain images first.
 
     Args:
         predicted: number of predicted images; the page may show fewer.
@@ -47,7 +43,6 @@ class GalleryView:
         false_alarm_rate: of the mark for images unlike the training images; None without a novelty score.
         promise: probability with which a prediction set contains the true class.
         no_sets: why there are no prediction sets; empty if there are.
-        introduction: text in place of the paragraph about predictions.
     """
 
     title: str
@@ -58,7 +53,6 @@ class GalleryView:
     false_alarm_rate: float | None = None
     promise: float = PROMISE
     no_sets: str = ""
-    introduction: str = ""
 
 
 SIDE = 112
@@ -114,24 +108,3 @@ class Gallery:
             promise=promise,
             no_sets=no_sets,
         )
-
-
-def suggestions_view(found: Suggestions, title: str) -> GalleryView:
-    """The view of the gallery page."""
-    images = tuple(
-        GalleryImage(
-            name=one.image,
-            picture=small_picture(Image.fromarray(one.rendered)),
-            label=one.label,
-            probability=one.probability,
-            note=f"{rank}. margin {one.margin:.2f}, distance {one.distance:.2f}",
-        )
-        for rank, one in enumerate(found.images, 1)
-    )
-    introduction = (
-        f"{len(images)} of {counted(found.pool, 'image')}, in the order in which to label them, with the model's "
-        "predictions. Margin: difference of the two largest probabilities. Distance: to the nearest labelled image or "
-        f"image listed before. Left out: {found.labelled} that the dataset has already, {found.repeated} repeated, "
-        f"{len(found.unreadable)} unreadable."
-    )
-    return GalleryView(title=title, images=images, predicted=found.pool, introduction=introduction)

@@ -23,7 +23,7 @@ FEATURES = "datasets add toy --features features.npz --backbone clip --classes c
 
 FORMER = (
     "published", "published add", "claims", "check", "features import", "verify", "show", "diff", "results sql",
-    "results rebuild", "results export", "results import", "results send", "explain", "suggest-labels", "submit",
+    "results rebuild", "results export", "results import", "results send", "explain", "submit",
     "submissions check", "cache", "docs", "rescore",
 )  # fmt: skip
 """Names of commands before they were grouped."""
@@ -125,14 +125,6 @@ WRONG = [
     "models explain broken.safetensors nowhere.png",
     "models explain broken.safetensors --out pictures",
     "models explain broken.safetensors --limit 0",
-    "models suggest-labels",
-    "models suggest-labels spectrum_basic nothing pictures",
-    "models suggest-labels spectrum_basik broken.safetensors pictures",
-    "models suggest-labels spectrum_basic broken.safetensors pictures",
-    "models suggest-labels spectrum_basic broken.safetensors pictures --by guess",
-    "models suggest-labels spectrum_basic broken.safetensors pictures --page",
-    "models suggest-labels spectrum_basic broken.safetensors pictures --out pictures",
-    "models suggest-labels spectrum_basic broken.safetensors pictures -n 0",
     "predict",
     "predict nothing",
     "predict nothing birds",
@@ -463,7 +455,6 @@ WRONG = [
     "runs export mine.tar.gz",
     "datasets draw spectrum_basic --shots 1 --out draw.csv",
     "models explain broken.safetensors --out page.pdf",
-    "models suggest-labels spectrum_basic broken.safetensors pictures --out labels.xlsx",
     "models export broken.safetensors --format onnx --out birds.zip",
     "board init runs",
     "board init pictures",

@@ -25,10 +25,6 @@ FILES = {
     "datasets draw --out": ("datasets draw spectrum_basic --shots 1 --out {}", "draw.json"),
     "models export --out": ("models export nothing --format onnx --out {}", "model.onnx"),
     "models explain --out": ("models explain nothing --out {}", "mine.html"),
-    "models suggest-labels --out": ("models suggest-labels spectrum_basic nothing pictures --out {}", "labels.csv"),
-    "models suggest-labels --page": (
-        "models suggest-labels spectrum_basic nothing pictures --out new.csv --page", "new.html"
-    ),
     "runs export OUT": ("runs export {}", "mine.zip"),
     "runs drop-in OUT": ("runs drop-in {}", "mine.py"),
 }  # fmt: skip
@@ -122,7 +118,7 @@ def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> Non
 
 
 def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
-    without = {"predict --page", "models suggest-labels --page", "board verify --work"}
+    without = {"predict --page", "board verify --work"}
     tree = commands(typer.main.get_command(app))
     forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
     assert {one.rpartition(" ")[0] for one in (FILES.keys() | FOLDERS.keys()) - without} == forced

@@ -1,8 +1,7 @@
-"""Explanations and suggestions of tuned models, compared with plain computations, and their pages and commands."""
+"""Explanations of tuned models, compared with plain computations, and their pages and command."""
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from collections.abc import Callable
@@ -36,7 +35,7 @@ DATASET = "spectrum_basic:test=5"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models of four kinds, and a folder of pictures of which three are in the dataset and one is no picture."""
+    """Models of four kinds, and a folder of pictures of which one is no picture."""
     folder = tmp_path_factory.mktemp("explained")
     bench.run(
         "coop,apex,linear_probe,vpt", DATASET, backbone="ViT-tiny.random", protocol="few-shot", shots=2, seeds=1,
@@ -44,14 +43,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     pictures = folder / "pictures"
     pictures.mkdir()
-    old, new = (get_dataset(name).reader(None) for name in (DATASET, "spectrum_basic:test=9"))
-    for part, name in ((old.train, "a"), (old.val, "b"), (old.test, "c")):
-        old.images.load(part[0].key).save(pictures / f"known_{name}.png")
-    known = {old.images.digest(sample.key) for part in (old.train, old.val, old.test) for sample in part}
-    fresh = [sample for sample in new.test if new.images.digest(sample.key) not in known]
-    for i, sample in enumerate(fresh[:12]):
-        new.images.load(sample.key).save(pictures / f"new_{i:02}.png")
-    shutil.copy(pictures / "new_00.png", pictures / "twice.png")
+    splits = get_dataset(DATASET).reader(None)
+    for i, sample in enumerate(splits.test[:12]):
+        splits.images.load(sample.key).save(pictures / f"new_{i:02}.png")
     (pictures / "zero.png").write_bytes(b"")
     return folder
 
@@ -159,36 +153,10 @@ def test_the_page_is_offline_and_says_what_maps_do_not_show(
     assert "The first 1 of" in render_explanation(more, tmp_path / "more.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("rule", ["both", "margin", "coverage"])
-def test_no_labelled_repeated_or_broken_image_is_suggested(
-    rule: str, model: Callable[[str], TunedModel], place: Path
-) -> None:
-    found = bench.suggest_labels(DATASET, model("coop"), [place / "pictures"], n=50, by=rule)
-    names = [Path(one.image).name for one in found.images]
-    assert sorted(names) == [f"new_{i:02}.png" for i in range(12)]
-    assert (found.pool, found.labelled, found.repeated) == (17, 3, 1)
-    assert found.unreadable == ((f"{place / 'pictures'}/zero.png", "has zero bytes"),)
-
-
-def test_a_pool_of_labelled_images_is_an_error(model: Callable[[str], TunedModel], place: Path) -> None:
-    with pytest.raises(UsageError, match="No image is left to label: of 1, 1 are in"):
-        bench.suggest_labels(DATASET, model("coop"), [place / "pictures" / "known_a.png"])
-
-
 def test_the_commands_write_their_files(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etl: Etl) -> None:
     monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(place)
     coop = next(m.path.stem for m in list_models(Path("runs/models")) if m.info and m.info.spec.method == "coop")
-    out = tmp_path / "next.csv"
-    code, _, said = etl("models", "suggest-labels", DATASET, coop, "pictures", "-n", "3", "--out", str(out), "--page")
-    assert code == 0, said
-    with out.open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["rank"] for row in rows] == ["1", "2", "3", ""]
-    assert [row["error"] for row in rows] == ["", "", "", "has zero bytes"]
-    page = (tmp_path / "next.html").read_text()
-    assert all(row["image"] in page for row in rows[:3])
-    assert f"<h1>Labels: {DATASET}, images to label next (--by both)</h1>" in page
     code, _, said = etl("models", "explain", coop, "pictures", "--out", str(tmp_path / "page.html"), "--device", "cpu")
     assert code == 0, said
     assert "pictures/zero.png has zero bytes" in said
@@ -204,18 +172,14 @@ def test_odd_items_are_named_with_a_reason(place: Path, tmp_path: Path, model: C
     (tmp_path / "odd" / "c.png").symlink_to("/dev/zero")
     (tmp_path / "odd" / "d.heic").write_bytes(b"x")
     expected = ["is PostScript, a program, which is not run", "is a pipe, not a file", "is a device, not a file"]
-    explained = bench.explain(model("coop"), [tmp_path / "odd"])
-    suggested = bench.suggest_labels(DATASET, model("coop"), [tmp_path / "odd"], n=2)
-    for found in (explained, suggested):
-        assert [problem for _, problem in found.unreadable] == [*expected, "has zero bytes"]
-        assert any("d.heic" in note for note in found.notes) is (".heic" not in image_suffixes())
+    found = bench.explain(model("coop"), [tmp_path / "odd"])
+    assert [problem for _, problem in found.unreadable] == [*expected, "has zero bytes"]
+    assert any("d.heic" in note for note in found.notes) is (".heic" not in image_suffixes())
     with pytest.raises(UsageError, match=r"can be read \(1 image tried; .*c.png is a device, not a file\)"):
         bench.explain(model("coop"), [tmp_path / "odd" / "c.png"])
 
 
-@pytest.mark.parametrize("command", ["explain", "suggest-labels"])
-def test_a_device_that_does_not_exist_is_refused(place: Path, command: str, etl: Etl) -> None:
+def test_a_device_that_does_not_exist_is_refused(place: Path, etl: Etl) -> None:
     coop = next(m.path for m in list_models(place / "runs" / "models") if m.info and m.info.spec.method == "coop")
-    first = [DATASET] if command == "suggest-labels" else []
-    code, _, said = etl("models", command, *first, str(coop), str(place / "pictures"), "--device", "cuda:97")
+    code, _, said = etl("models", "explain", str(coop), str(place / "pictures"), "--device", "cuda:97")
     assert (code, "--device 'cuda:97'" in said) == (2, True)
