@@ -83,11 +83,11 @@ def export_tuned_model(
     backbone: str | None = None,
     runs: Path = Path("runs"),
 ) -> tuple[str, int]:
-    """Write a tuned model in another format, after comparing the export with the model's logits.
+    """Write a tuned model for use elsewhere, see `etl-bench models export`.
 
     Args:
         model: a path, the beginning of a name, or a dataset with one model.
-        form: onnx, torchscript, linear or hf-folder.
+        form: onnx or hf-folder.
         out: a file, or a folder for hf-folder.
         force: replace an existing file, or the files of the same names in a folder.
         backbone: the weights, as ARCH=FILE or a file; by default the recorded ones.

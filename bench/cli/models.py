@@ -45,17 +45,17 @@ def _list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False
 @models_app.command("export")
 def _export_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
-    form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
+    form: Annotated[str, typer.Option("--format", help="onnx or hf-folder.")],
     out: Annotated[Path, typer.Option("--out", help="File to write, or the folder for hf-folder.")],
     force: opt.Force = False,
     backbone: opt.ModelWeights = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
-    """Write a tuned model for use without this package, after comparing the export with the model's logits.
+    """Write a tuned model for use elsewhere.
 
-    onnx and torchscript contain the adapted image tower: preprocessed pixels (n, 3, h, w) to logits and probabilities,
-    in fp32. linear contains weights and biases on the frozen feature. hf-folder contains the model file, a card, the
-    class names and the preprocessing. A method that a format cannot represent is refused.
+    onnx contains the adapted image tower: preprocessed pixels (n, 3, h, w) to logits and probabilities, in fp32. It is
+    compared with the model's logits first, and a method that it cannot represent is refused. hf-folder contains the
+    model file, a card, the class names and the preprocessing.
 
     Example: etl-bench models export birds --format onnx --out birds.onnx
     """

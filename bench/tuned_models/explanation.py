@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from bench.analysis import accuracy_text
 from bench.experiment import ModelInfo
-from bench.tuned_models.export.description import ExportError
-from bench.tuned_models.export.linear_head import linear_head
+from bench.tuned_models.linear_head import linear_head
 from bench.tuned_models.tuned_model import TunedModel
 from datasets_registry import BenchError
 from methods import Blend, Context, Method, TextContext, TwoTowerMethod, cosine_logits, image_hidden_states, outer_norms
@@ -159,11 +158,10 @@ def class_text_projection(info: ModelInfo, method: Method[Any]) -> ClassTextProj
     before = method.backbone.class_texts(classes, classes.template)
     if isinstance(method, TwoTowerMethod) and method.one_pair:
         after, what = method.text_features(classes), "text features"
+    elif head := linear_head(info, method):
+        after, what = head.weight.to(before), "rows of the classifier"
     else:
-        try:
-            after, what = linear_head(info, method).weight.to(before), "rows of the classifier"
-        except ExportError:
-            return None
+        return None
     pair = [F.normalize(one.float(), dim=-1).cpu().numpy() for one in (before, after)]
     plane, share = main_axes(np.concatenate(pair))
     n = len(classes)

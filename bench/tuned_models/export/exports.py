@@ -1,4 +1,4 @@
-"""Exports of a tuned model, each compared with the model's own logits before it is written."""
+"""Exports of a tuned model: an ONNX file, or a folder for the Hugging Face Hub."""
 
 import json
 from pathlib import Path
@@ -62,13 +62,7 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-FORMATS = {
-    "onnx": ".onnx",
-    "torchscript": ".pt",
-    "linear": ".safetensors",
-    "hf-folder": "",
-}
-"""Formats with the usual suffix of their file; a folder has none."""
+FORMATS = ("onnx", "hf-folder")
 
 
 def check_export(form: str, out: Path, *, force: bool = False) -> None:
@@ -80,13 +74,13 @@ def check_export(form: str, out: Path, *, force: bool = False) -> None:
             raise UsageError(f"--out {out} is a file; --format hf-folder writes a folder.")
         check_own_folder(out, "--out", marks=(), force=force)
     else:
-        check_output_file(out, "--out", force=force, suffixes=(FORMATS[form],))
+        check_output_file(out, "--out", force=force, suffixes=(".onnx",))
 
 
 def export_model(
     info: "ModelInfo", method: "Method[Any] | None", form: str, out: Path, *, source: Path, force: bool = False
 ) -> None:
-    """Export a model and compare it with its own logits.
+    """Export a model; an ONNX file is compared with the model's own logits before it is written.
 
     Args:
         method: the restored method; `hf-folder` needs none.
@@ -105,25 +99,6 @@ def export_model(
             write_output(out / name, content, force=force)
         return
     assert method is not None, "only the folder needs no method"
-    if form == "linear":
-        content = _linear(info, method)
-    else:
-        from bench.tuned_models.export import graph_files
+    from bench.tuned_models.export.onnx_file import onnx_file
 
-        content = graph_files.onnx(info, method) if form == "onnx" else graph_files.torchscript(info, method)
-    write_output(out, content, force=force)
-
-
-def _linear(info: "ModelInfo", method: "Method[Any]") -> bytes:
-    """`weight` and `bias` as safetensors; class names and the kind of feature are in its header."""
-    import safetensors.torch
-
-    from bench.tuned_models.export.linear_head import linear_head
-
-    head = linear_head(info, method)
-    facts = description(info) | {
-        "feature": head.feature,
-        "formula": "logits = weight @ feature + bias; probabilities = softmax(logits / temperature)",
-    }
-    header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
-    return safetensors.torch.save({"weight": head.weight, "bias": head.bias}, header)
+    write_output(out, onnx_file(info, method), force=force)

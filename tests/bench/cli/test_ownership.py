@@ -36,7 +36,6 @@ MORE_FILES = [
     ("export --format markdown --out {}", "table.md"),
     ("export --format parquet --out {}", "table.parquet"),
     ("predict nothing pictures --out {}", "rows.parquet"),
-    ("models export nothing --format linear --out {}", "head.safetensors"),
 ]
 """Defaults and further formats."""
 FOLDERS = {

@@ -1,4 +1,4 @@
-"""Exports: each format gives the logits of the model, refusals name the method and the reason, and no part remains."""
+"""Exports: ONNX gives the logits of the model, refusals name the method and the reason, and no part remains."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 import yaml
-from safetensors import safe_open
 from short_settings import short_overrides, short_recipe_overrides
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET
@@ -26,7 +24,6 @@ from bench.experiment.task import load_task
 from bench.sweep import expand
 from bench.tuned_models.export.description import ExportError
 from bench.tuned_models.export.exports import export_model
-from bench.tuned_models.export.linear_head import linear_head
 from datasets_registry import EvalProtocol
 from methods import Batch, Method, get_method
 
@@ -52,14 +49,12 @@ def model(method: str, folder: Path) -> tuple[ModelInfo, Method, Path]:
     return info, restored_method(info, tensors, shared_inputs(BACKBONE, RunContext()).backbone), path
 
 
-def some_images(info: ModelInfo) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixels and frozen features of some test images."""
+def some_images(info: ModelInfo) -> torch.Tensor:
+    """Pixels of some test images."""
     inputs, (split,) = shared_inputs(BACKBONE, RunContext()), load_task(info.spec, RunContext()).evals
     from bench.experiment.features.views import CENTER_VIEW
 
-    pixels = inputs.pixels(split.images, split.samples[:7], CENTER_VIEW)
-    with torch.no_grad():
-        return pixels, inputs.backbone.encode_image(pixels)
+    return inputs.pixels(split.images, split.samples[:7], CENTER_VIEW)
 
 
 def own_logits(info: ModelInfo, method: Method, pixels: torch.Tensor) -> torch.Tensor:
@@ -81,7 +76,7 @@ def test_onnx_gives_the_logits_of_the_model_on_real_images(method: str, tmp_path
     runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     pytest.importorskip("onnx", reason="needs onnx")
     info, trained, source = model(method, tmp_path)
-    pixels, _ = some_images(info)
+    pixels = some_images(info)
     expected = own_logits(info, trained, pixels)
     out = tmp_path / "made" / "m.onnx"
     export_model(info, trained, "onnx", out, source=source)
@@ -96,71 +91,23 @@ def test_onnx_gives_the_logits_of_the_model_on_real_images(method: str, tmp_path
     assert float(said["temperature"]) == info.calibration.temperature
 
 
-@pytest.mark.parametrize("method", ["vpt"])
-def test_torchscript_gives_the_logits_of_the_model(method: str, tmp_path: Path) -> None:
-    info, trained, source = model(method, tmp_path)
-    pixels, _ = some_images(info)
-    expected = own_logits(info, trained, pixels)
-    export_model(info, trained, "torchscript", tmp_path / "m.pt", source=source)
-    extra = {"etl-bench.json": ""}
-    with pytest.warns(DeprecationWarning, match="torch.jit.load"):
-        loaded = torch.jit.load(tmp_path / "m.pt", _extra_files=extra)
-    with torch.no_grad():
-        assert torch.allclose(loaded(pixels)[0], expected, atol=1e-4 * float(expected.abs().max()))
-    assert json.loads(extra["etl-bench.json"])["classes"] == list(info.classes.names)
-
-
-@pytest.mark.parametrize("method", ["zero_shot", "coop", "linear_probe", "task_res", "gda"])
-def test_a_linear_head_gives_the_logits_of_the_model(method: str, tmp_path: Path) -> None:
-    info, trained, source = model(method, tmp_path)
-    pixels, features = some_images(info)
-    export_model(info, trained, "linear", tmp_path / "head.safetensors", source=source)
-    tensors = safetensors.torch.load_file(tmp_path / "head.safetensors")
-    with safe_open(tmp_path / "head.safetensors", "pt") as file:
-        said = file.metadata()
-    given = torch.nn.functional.normalize(features, dim=-1) if said["feature"] == "normalised" else features
-    expected = own_logits(info, trained, pixels)
-    found = given @ tensors["weight"].T + tensors["bias"]
-    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
-    assert json.loads(said["classes"]) == list(info.classes.names)
-    assert (tmp_path / "head.safetensors").stat().st_size < 30_000
-
-
-def test_a_cache_far_from_its_features_is_not_taken_for_linear(tmp_path: Path) -> None:
-    info, trained, _ = model("tip_adapter", tmp_path)
-    trained.beta = 400.0
-    with pytest.raises(ExportError, match="tip_adapter cannot be exported as linear"):
-        linear_head(info, trained)
-
-
-REFUSED = [
-    ("vpt", "linear", "vpt cannot be exported as linear: it reads pixels of the image tower"),
-    ("clip_adapter", "linear", "clip_adapter cannot be exported as linear: its logits differ"),
-    ("mma", "torchscript", "mma cannot be exported as torchscript .* Use --format onnx"),
-    ("plot_pp", "torchscript", "plot_pp cannot be exported as a graph, because its computation depends on the images"),
-]
-
-
-@pytest.mark.parametrize(("method", "form", "message"), REFUSED)
-def test_a_refusal_names_the_method_and_leaves_nothing(method: str, form: str, message: str, tmp_path: Path) -> None:
-    info, trained, source = model(method, tmp_path)
+def test_a_refusal_names_the_method_and_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    info, trained, source = model("plot_pp", tmp_path)
+    message = "plot_pp cannot be exported as onnx, because its computation depends on the images"
     with pytest.raises(ExportError, match=message):
-        export_model(info, trained, form, tmp_path / "out" / "m", source=source)
+        export_model(info, trained, "onnx", tmp_path / "out" / "m", source=source)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_export_with_other_logits_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     info, trained, source = model("lp_plus_plus", tmp_path)
-    real = torch.jit.load
-
-    def altered(*args: object) -> object:
-        loaded = real(*args)
-        return lambda pixels: [loaded(pixels)[0] * 1.001]
-
-    monkeypatch.setattr(torch.jit, "load", altered)
+    real = runtime.InferenceSession.run
+    monkeypatch.setattr(runtime.InferenceSession, "run", lambda *args: [1.001 * one for one in real(*args)])
     with pytest.raises(ExportError, match="the exported model gives other logits"):
-        export_model(info, trained, "torchscript", tmp_path / "m.pt", source=source)
-    assert not (tmp_path / "m.pt").exists()
+        export_model(info, trained, "onnx", tmp_path / "m.onnx", source=source)
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_without_onnx_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -196,11 +143,12 @@ def test_a_folder_for_the_hub_holds_model_card_classes_and_preprocessing(tmp_pat
 
 
 def test_a_file_is_replaced_with_force_only(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     info, trained, source = model("zero_shot", tmp_path)
-    out = tmp_path / "head.safetensors"
+    out = tmp_path / "model.onnx"
     out.write_text("mine")
     with pytest.raises(UsageError, match="exists already.* Choose another name, or replace it with --force"):
-        export_model(info, trained, "linear", out, source=source)
+        export_model(info, trained, "onnx", out, source=source)
     assert out.read_text() == "mine"
-    export_model(info, trained, "linear", out, source=source, force=True)
+    export_model(info, trained, "onnx", out, source=source, force=True)
     assert out.stat().st_size > 1000

@@ -1,4 +1,4 @@
-"""ONNX and TorchScript files of a tuned model, from its recorded computation."""
+"""The ONNX file of a tuned model, from its recorded computation."""
 
 import builtins
 import io
@@ -78,12 +78,12 @@ def record(info: ModelInfo, method: Method[Any]) -> tuple[torch.jit.ScriptModule
             graph: torch.jit.ScriptModule = torch.jit.trace(model, (pixels,), check_trace=False)  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             raise ExportError(
-                f"{info.spec.method} cannot be exported as a graph: {' '.join(str(error).split())[:200]}"
+                f"{info.spec.method} cannot be exported as onnx: {' '.join(str(error).split())[:200]}"
             ) from None
     steps = sorted({_place(one) for one in found if _depends_on_images(one)})
     if steps:
         raise ExportError(
-            f"{info.spec.method} cannot be exported as a graph, because its computation depends on the images "
+            f"{info.spec.method} cannot be exported as onnx, because its computation depends on the images "
             f"({', '.join(steps[-2:])}): the number of its steps is not fixed. Use `etl-bench predict`, or another "
             "method."
         )
@@ -96,7 +96,7 @@ def check_pixels(info: ModelInfo, sizes: tuple[int, ...] = CHECKED) -> list[Tens
     return [torch.randn(n, 3, info.image_size, info.image_size, generator=generator) for n in sizes]
 
 
-def _compare(info: ModelInfo, form: str, found: list[Tensor], model: ImageClassifier) -> float:
+def _compare(info: ModelInfo, found: list[Tensor], model: ImageClassifier) -> float:
     """The largest difference of a logit, as a share of the largest. Raises ExportError if it is not small."""
     with torch.no_grad():
         expected = [model(pixels)[0] for pixels in check_pixels(info)]
@@ -104,7 +104,7 @@ def _compare(info: ModelInfo, form: str, found: list[Tensor], model: ImageClassi
     difference = max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True)) / max(scale, 1e-12)
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"{info.spec.method} cannot be exported as {form}: the exported model gives other logits (largest "
+            f"{info.spec.method} cannot be exported as onnx: the exported model gives other logits (largest "
             f"difference {difference:.2g} of the largest logit, allowed is {TOLERANCE:g}). Nothing was written."
         )
     return difference
@@ -156,33 +156,10 @@ INPUT = "pixels"
 OUTPUTS = ("logits", "probabilities")
 OPSET = 17
 """The ONNX operator set: the first with layer norm, so that old runtimes can read the file."""
-METADATA = "etl-bench.json"
-"""Name of the description inside a TorchScript file."""
 
 
-def torchscript(info: ModelInfo, method: Method[Any]) -> bytes:
-    """A TorchScript file; `torch.jit.load` reads it without this package."""
-    graph, model = record(info, method)
-    text = json.dumps(_facts(info))
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            torch.jit.save(graph, buffer, _extra_files={METADATA: text})
-        except RuntimeError as error:
-            first = next(line for line in str(error).splitlines() if line.strip())
-            raise ExportError(
-                f"{info.spec.method} cannot be exported as torchscript ({first}). Use --format onnx."
-            ) from None
-        buffer.seek(0)
-        loaded = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            _compare(info, "torchscript", [loaded(pixels)[0] for pixels in check_pixels(info)], model)
-    return buffer.getvalue()
-
-
-def onnx(info: ModelInfo, method: Method[Any]) -> bytes:
-    """An ONNX file with any batch size, and its description as metadata."""
+def onnx_file(info: ModelInfo, method: Method[Any]) -> bytes:
+    """The content of an ONNX file for any batch size, with the description of the model as metadata."""
     modules = onnx_modules()
     graph, model = record(info, method)
     buffer = io.BytesIO()
@@ -205,7 +182,7 @@ def onnx(info: ModelInfo, method: Method[Any]) -> bytes:
     content: bytes = made.SerializeToString()
     session = modules["onnxruntime"].InferenceSession(content, providers=["CPUExecutionProvider"])
     found = [torch.from_numpy(session.run([OUTPUTS[0]], {INPUT: p.numpy()})[0]) for p in check_pixels(info)]
-    _compare(info, "onnx", found, model)
+    _compare(info, found, model)
     return content
 
 
@@ -215,9 +192,7 @@ def onnx_modules() -> dict[str, Any]:
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise ExportError(
-            f"--format onnx needs {error.name}. Run `pip install 'clip-etl-bench[onnx]'`, or use --format torchscript."
-        ) from None
+        raise ExportError(f"--format onnx needs {error.name}. Run `pip install 'clip-etl-bench[onnx]'`.") from None
     return {"onnx": onnx, "onnxruntime": onnxruntime}
 
 

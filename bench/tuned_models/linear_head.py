@@ -1,4 +1,4 @@
-"""The head of a model whose logits are linear in the frozen feature: weights and biases for other feature pipelines.
+"""The weights of a model whose logits are linear in the frozen feature.
 
 Whether they are linear is measured, not listed: the head is read off the classifier along each axis, and must then
 give its logits for random features, for the features that the model stores, and for mixtures of both.
@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bench.experiment import ModelInfo
-from bench.tuned_models.export.description import ExportError
 from methods import Batch, Method, Needs
 
 TOLERANCE = 2e-5
@@ -49,12 +48,11 @@ class LinearHead:
 
 
 @torch.no_grad()
-def linear_head(info: ModelInfo, method: Method[Any]) -> LinearHead:
-    """The head of a model. Raises ExportError, with the reason, if its logits are not linear in the frozen feature."""
+def linear_head(info: ModelInfo, method: Method[Any]) -> LinearHead | None:
+    """The head of a model; None if its logits are not linear in the frozen feature."""
     needs = method.info.needs - {Needs.UNLABELLED}  # read before the model was stored
     if needs != {Needs.FEATURES}:
-        others = ", ".join(sorted(needs - {Needs.FEATURES}))
-        raise _refused(info, f"it reads {others} of the image tower, and not only the frozen feature")
+        return None
     classify, dim = method.classifier(info.classes.class_set), info.embed_dim
     device = method.backbone.device
 
@@ -75,12 +73,7 @@ def linear_head(info: ModelInfo, method: Method[Any]) -> LinearHead:
         error = float((head(tried.double()) - expected).abs().max() / expected.abs().max().clamp(min=1e-12))
         if best is None or error < best.difference:
             best = LinearHead(kind, head.weight.float().cpu(), head.bias.float().cpu(), error)
-    assert best is not None
-    if not best.difference <= TOLERANCE:
-        raise _refused(
-            info, f"its logits differ from those of a linear head by up to {best.difference:.2g} of the largest logit"
-        )
-    return best
+    return best if best is not None and best.difference <= TOLERANCE else None
 
 
 def _tried(info: ModelInfo, method: Method[Any]) -> Tensor:
@@ -109,10 +102,3 @@ def _tried(info: ModelInfo, method: Method[Any]) -> Tensor:
     found = torch.cat([random, near, mixed])
     found = F.normalize(found[found.norm(dim=1) > 0], dim=-1)
     return found * (0.5 + 10 * torch.rand(len(found), 1, generator=generator))
-
-
-def _refused(info: ModelInfo, reason: str) -> ExportError:
-    return ExportError(
-        f"{info.spec.method} cannot be exported as linear: {reason}. Use --format onnx or torchscript, which include "
-        "the image tower."
-    )
