@@ -133,7 +133,6 @@ def predict_images(
     top: int = 5,
     promise: float = 0.95,
     batch: int = 32,
-    resume: bool = False,
     runs: Path = Path("runs"),
     device: str = "auto",
     cache: Path | None = None,
@@ -153,8 +152,8 @@ def predict_images(
     from bench.tuned_models import check_format, check_sources, find_model
 
     check_promise(promise)
-    if out is None and (page or resume):
-        raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, because it writes next to that file.")
+    if page and out is None:
+        raise UsageError("--page needs --out FILE, because it writes next to that file.")
     html = out.with_suffix(".html") if page and out else None
     if out is not None:
         check_format(out)
@@ -183,8 +182,8 @@ def predict_images(
             bar.refresh()
 
         summary = predict_files(
-            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, resume=resume, top=top,
-            promise=promise, batch=batch, force=force,
+            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, top=top, promise=promise, batch=batch,
+            force=force,
         )  # fmt: skip
     if html is not None and summary.gallery is not None:
         from reports import render_gallery

@@ -42,7 +42,6 @@ def predict(
         typer.Option("--promise", help="Probability with which the prediction set of an image contains its class."),
     ] = 0.95,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images per pass of the tower.")] = 32,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     device: opt.Device = "auto",
     cache: opt.Cache = None,
@@ -53,10 +52,9 @@ def predict(
 
     The prediction set of an image contains its class with the probability of --promise. Without validation images that
     nothing was selected on, there are no sets, and the reason is printed. An image is marked if it is unlike the
-    training images. Images are streamed, so their number is not limited. An
-    image that cannot be read gets a row with an error. With --out, finished rows are stored in a partial file, so
-    --resume can continue a killed prediction. Exit code: 0 all done, 1 some images could not be read, 2 wrong usage or
-    no images.
+    training images. Images are streamed, so their number is not limited. An image that cannot be read gets a row with
+    an error. The table is written as rows come: standard output has those of a killed prediction, and --out a whole
+    file or none. Exit code: 0 all done, 1 some images could not be read, 2 wrong usage or no images.
 
     Example: etl-bench predict birds new_images/ --out predictions.csv --page
     """
@@ -72,7 +70,6 @@ def predict(
         top=top,
         promise=promise,
         batch=batch,
-        resume=resume,
         runs=runs,
         device=device,
         cache=cache,
@@ -89,7 +86,6 @@ def predict(
 def _report(done: PredictedFiles, written: Sequence[str]) -> None:
     summary = done.summary
     where = f"; in {' and '.join(written)}" if written else ""
-    resumed = f", {summary.resumed} of them earlier" if summary.resumed else ""
     unreadable = f", {summary.unreadable} could not be read" if summary.unreadable else ""
     unlike = f", {summary.unlike} unlike the training images" if summary.unlike else ""
     for note in summary.notes:
@@ -104,4 +100,4 @@ def _report(done: PredictedFiles, written: Sequence[str]) -> None:
             f"note: {counted(summary.empty_sets, 'set')} of {promise} without a class, since the model is right more "
             "often than that; a higher --promise gives larger sets"
         )
-    remark(f"{counted(summary.images, 'image')}{resumed}{unreadable}{unlike}{size}{where}")
+    remark(f"{counted(summary.images, 'image')}{unreadable}{unlike}{size}{where}")

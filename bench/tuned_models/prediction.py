@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,71 +33,6 @@ def _columns_of(top: int, *, sets: bool) -> list[str]:
     """The columns of a table with the `top` most probable classes, and with prediction sets if there are any."""
     best = [name for i in range(2, top + 1) for name in (f"label_{i}", f"probability_{i}")]
     return ["image", "label", "probability", *best, *(["set"] if sets else []), "novelty", "unlike", "error"]
-
-
-class PartialTable:
-    """Rows of an unfinished prediction, beside the output.
-
-    Args:
-        key: everything that the rows depend on; a partial file with another key is not resumed.
-        force: replace an existing output.
-    """
-
-    def __init__(self, out: Path, key: Mapping[str, Any], *, force: bool = False) -> None:
-        self.out, self.key, self.force = out, dict(key), force
-        self.path = out.with_name(f"{out.name}.partial")
-
-    def begin(self, *, resume: bool) -> int:
-        """Check and open the file; returns the number of existing rows. Raises UsageError."""
-        if not self.path.exists():
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(self._header())
-            return 0
-        if not resume:
-            raise UsageError(
-                f"{self.path} has the rows of a prediction that did not finish. Continue with --resume, or delete it."
-            )
-        with self.path.open("rb") as file:
-            header = file.readline()
-        if header != self._header():
-            raise UsageError(
-                f"{self.path} belongs to another model, other classes or other options and is not continued; delete it."
-            )
-        with self.path.open("r+b") as file:  # a killed process may have left half a line
-            content_end = file.seek(0, 2)
-            whole, position, lines = 0, 0, 0
-            file.seek(0)
-            for line in file:
-                position += len(line)
-                if line.endswith(b"\n"):
-                    whole, lines = position, lines + 1
-            if whole < content_end:
-                file.truncate(whole)
-        return lines - 1
-
-    def _header(self) -> bytes:
-        return json.dumps(self.key).encode() + b"\n"
-
-    def append(self, rows: Sequence[Row]) -> None:
-        """Add finished rows."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """All rows so far."""
-        with self.path.open(encoding="utf-8") as file:
-            next(file)
-            yield from (json.loads(line) for line in file)
-
-    def finish(self, columns: Sequence[str]) -> None:
-        """Write the output from the rows, and remove the partial file."""
-        with replacing(self.out, force=self.force) as draft:
-            _WRITERS[self.out.suffix.lower()](draft, columns, self.rows())
-        self.path.unlink()
-
-    def discard(self) -> None:
-        """Remove the partial file."""
-        self.path.unlink(missing_ok=True)
 
 
 def write_csv_rows(file: IO[str], columns: Sequence[str], rows: Iterator[Row], *, header: bool = True) -> None:
@@ -173,7 +109,6 @@ class PredictionSummary:
     images: int
     unreadable: int
     unlike: int
-    resumed: int = 0
     gallery: GalleryView | None = None
     notes: tuple[str, ...] = ()
     promise: float = PROMISE
@@ -200,7 +135,6 @@ def predict_files(
     *,
     on_rows: Callable[[list[str], Sequence[Row]], None] = lambda *_: None,
     with_gallery: bool = False,
-    resume: bool = False,
     top: int = 5,
     promise: float = PROMISE,
     batch: int = BATCH,
@@ -216,38 +150,31 @@ def predict_files(
     top = min(top, len(model.classes))
     notes = ImageNotes()
     columns, items = _columns_of(top, sets=not no_sets), image_items(sources, notes)
-    key = {"run": model.info.run_id, "classes": list(model.classes), "top": top, "sources": list(sources)}
-    key |= {"promise": promise}
-    table = None if out is None else PartialTable(out, key, force=force)
-    done = table.begin(resume=resume) if table else 0
     gallery = Gallery() if with_gallery else None
-    counts, complete = _Counts(gallery), False
-    reason = ""
-    try:
-        if table and done:
-            for row, opened in _matching_rows(model, table, items):
-                counts.add(row, opened)
-        with keep_warnings():
-            for decoded in _decoded_batches(model, items, batch):
-                rows = _rows(model, decoded, top, promise)
-                if table:
-                    table.append(rows)
-                for row, one in zip(rows, decoded, strict=True):
-                    counts.add(row, one.open)
-                    reason = reason or (one.error and f"{one.name} {one.error}")
-                    if one.facts:
-                        notes.add(one.name, one.facts)
-                on_rows(columns, rows)
+    counts = _Counts(gallery)
+
+    def predicted() -> Iterator[Row]:
+        reason = ""
+        for decoded in _decoded_batches(model, items, batch):
+            rows = _rows(model, decoded, top, promise)
+            for row, one in zip(rows, decoded, strict=True):
+                counts.add(row, one.open)
+                reason = reason or (one.error and f"{one.name} {one.error}")
+                if one.facts:
+                    notes.add(one.name, one.facts)
+            on_rows(columns, rows)
+            yield from rows
         if counts.unreadable == counts.images:
             tried = f"{counted(counts.images, 'image')} tried" + (f"; {reason}" if reason else "")
             end = "the rows above give the reasons" if out is None else "nothing was written"
             raise UsageError(f"No image of {', '.join(sources)} can be read ({tried}); {end}.")
-        complete = True
-    finally:
-        if table and not complete and counts.unreadable == counts.images and not done:
-            table.discard()
-    if table:
-        table.finish(columns)
+
+    with keep_warnings():
+        if out is None:
+            deque(predicted(), maxlen=0)
+        else:
+            with replacing(out, force=force) as draft:
+                _WRITERS[out.suffix.lower()](draft, columns, predicted())
     shown = None
     if gallery is not None:
         shown = gallery.view(model.info, unreadable=counts.unreadable, promise=promise, no_sets=no_sets)
@@ -255,7 +182,6 @@ def predict_files(
         counts.images,
         counts.unreadable,
         counts.unlike,
-        done,
         shown,
         tuple(notes.lines()),
         promise,
@@ -284,19 +210,6 @@ class _Counts:
         self.empty_sets += row.get("set") == []
         if self.gallery:
             self.gallery.add(row, opened)
-
-
-def _matching_rows(
-    model: TunedModel, table: PartialTable, items: Iterator[ImageItem]
-) -> Iterator[tuple[Row, Callable[[], Image.Image]]]:
-    """The finished rows, each with its image; raises UsageError if the images have changed."""
-    for row in table.rows():
-        item = next(items, None)
-        if item is None or item.name != row["image"]:
-            raise UsageError(
-                f"{table.path} has a row for {row['image']}, but the images have changed; delete it to start over."
-            )
-        yield row, lambda item=item: model.decoded(item.read(), item.name)[0]  # type: ignore[misc]
 
 
 def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -> Iterator[list[_Decoded]]:

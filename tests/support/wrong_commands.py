@@ -131,7 +131,6 @@ WRONG = [
     "predict broken.safetensors birds",
     "predict file.txt birds",
     "predict nothing birds --page",
-    "predict nothing birds --resume",
     "predict nothing birds --promise 1.5",
     "predict nothing birds --promise 95%",
     "predict nothing birds --out rows.xlsx",

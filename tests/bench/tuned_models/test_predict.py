@@ -1,4 +1,4 @@
-"""`predict` and `load_model`: the numbers of the run, every kind of source, resuming, and bad input."""
+"""`predict` and `load_model`: the numbers of the run, every kind of source, and bad input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from bench.results.shards import Shards
 from bench.tuned_models import check_sources, opened_images
 from bench.tuned_models.image_sources import image_items
 from bench.tuned_models.prediction import predict_files
-from bench.tuned_models.tuned_model import TunedModel
 from datasets_registry import (
     DataError,
     ImageFacts,
@@ -149,50 +148,13 @@ def test_each_kind_of_source_and_of_table_has_the_same_rows(etl: Etl, monkeypatc
     table = pd.read_parquet("rows.parquet")
     assert list(table.columns) == list(expected[0])
     assert table["probability"].tolist() == pytest.approx([line["probability"] for line in lines])
-    assert not list(Path().glob("*.partial"))
 
 
-def test_a_killed_prediction_is_continued_with_the_same_table(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = ["predict", name_of("lp_plus_plus"), "pictures", "--batch", "8", "--out", "rows.csv"]
-    assert etl(*command)[0] == 0
-    whole = Path("rows.csv").read_text()
-    Path("rows.csv").unlink()
-    real, seen = TunedModel.predict_rendered, []
-
-    def dies(self: TunedModel, rendered: list[np.ndarray], promise: float) -> object:
-        seen.append(len(rendered))
-        if len(seen) == 4:
-            raise MemoryError
-        return real(self, rendered, promise)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(TunedModel, "predict_rendered", dies)
-        with pytest.raises(MemoryError):
-            predict_files(bench.load_model(name_of("lp_plus_plus")), ["pictures"], Path("rows.csv"), batch=8)
-    partial = Path("rows.csv.partial")
-    partial.write_text(partial.read_text() + '{"image": "half a li')
-    assert not Path("rows.csv").exists()
-    code, _, err = etl(*command)
-    assert code == 2
-    assert "has the rows of a prediction that did not finish. Continue with --resume, or delete it" in err
-    code, _, err = etl(*command, "--top", "3", "--resume")
-    assert code == 2
-    assert "belongs to another model" in err
-    code, _, err = etl(*command, "--resume", "--page")
-    assert code == 0
-    assert "40 images, 24 of them earlier" in err
-    assert Path("rows.csv").read_text() == whole
-    assert Path("rows.html").read_text().count("<img ") == 40
-
-
-def test_resuming_with_other_images_is_refused(etl: Etl) -> None:
-    model = bench.load_model(name_of("lp_plus_plus"))
+def test_a_killed_prediction_leaves_no_part_of_a_table(etl: Etl) -> None:
+    model, before = bench.load_model(name_of("lp_plus_plus")), sorted(Path().iterdir())
     with pytest.raises(KeyboardInterrupt):
         predict_files(model, ["pictures"], Path("rows.csv"), batch=8, on_rows=_interrupt)
-    Path("pictures/000.png").unlink()
-    code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--out", "rows.csv", "--resume")
-    assert code == 2
-    assert "row for pictures/000.png" in err
+    assert sorted(Path().iterdir()) == before
 
 
 def _interrupt(*_: object) -> None:
