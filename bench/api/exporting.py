@@ -126,7 +126,7 @@ def export_leaderboards(
         convention: the H of average rows, `mean_of_h` or `h_of_means`.
         benchmark: dataset repository of the benchmark, OWNER/NAME, for hf-results.
         source: web page of the leaderboard, for hf-results.
-        force: replace files that etl-bench did not write, and tables, which cannot show who wrote them.
+        force: replace files that etl-bench did not write.
 
     Returns:
         The text, empty if it was written to `out`, and the files of a folder.

@@ -59,21 +59,24 @@ class OpenBundle:
     read: Callable[[str], bytes]
 
 
-def write_bundle(files: Mapping[str, Path], out: Path, *, force: bool = False) -> str:
+def write_bundle(files: Mapping[str, Path], out: Path, *, force: bool = False, listed: bool = True) -> str:
     """Write files under their names and return the root digest; equal files give equal bytes.
 
-    Raises UsageError if `out` exists, unless `force`, and BundleError if it cannot be written.
+    Raises UsageError for another file in place of `out`, unless `force`, and BundleError if it cannot be written.
     """
-    listed = []
+    entries = []
     try:
-        with replacing(out, force=force) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+        with (
+            replacing(out, force=force, listed=listed) as draft,
+            zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             for name in sorted(files):
                 content = files[name].read_bytes()
-                listed.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+                entries.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
                 archive.writestr(_entry(name), content)
-            root = _root(listed)
+            root = _root(entries)
             facts = {"bundle_version": BUNDLE_VERSION, "package_version": bench.__version__, "root": root}
-            archive.writestr(_entry(BUNDLE_LIST), json.dumps(facts | {"files": listed}, indent=1, sort_keys=True))
+            archive.writestr(_entry(BUNDLE_LIST), json.dumps(facts | {"files": entries}, indent=1, sort_keys=True))
     except OSError as error:
         raise BundleError(f"{out} cannot be written ({error.strerror}); give another path.") from error
     return root
@@ -193,8 +196,12 @@ class Imported:
     difficulties: int
 
 
-def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path, *, force: bool = False) -> Exported:
+def export_bundle(
+    shards: Shards, run_ids: Sequence[str], out: Path, *, force: bool = False, listed: bool = True
+) -> Exported:
     """Write runs, and the difficulties of their datasets, as one file; the same runs give the same bytes.
+
+    The options are those of `replacing`.
 
     Raises BundleError if a run is damaged or the file cannot be written.
     """
@@ -208,9 +215,8 @@ def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path, *, force: b
         datasets |= {(spec.backbone, name) for name in (spec.dataset, *spec.targets)}
         paths += shards.files(run_id)
     measured = [path for pair in sorted(datasets) if (path := shards.difficulties.file(*pair)).is_file()]
-    root = write_bundle(
-        {path.relative_to(shards.runs).as_posix(): path for path in [*paths, *measured]}, out, force=force
-    )
+    files = {path.relative_to(shards.runs).as_posix(): path for path in [*paths, *measured]}
+    root = write_bundle(files, out, force=force, listed=listed)
     return Exported(len(run_ids), len(measured), out.stat().st_size, root)
 
 

@@ -6,36 +6,19 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench.analysis import probabilities
-from bench.bounds import LARGEST_BOARD_FILE
-from bench.results import ListedFiles, slug
+from bench.results import claim_folder, is_own_file, slug, write_output
 from bench.spec import OPEN_BASE, OPEN_NEW
-from datasets_registry import parse_json, read_bytes
 
 if TYPE_CHECKING:
     from bench.results import Store
     from reports.presenters.content import Pictures
-
-
-def _looks_ours(path: Path, name: str) -> bool:
-    """Whether a file that is not in the list has the content that a site writes under this name."""
-    try:
-        text = read_bytes(path, LARGEST_BOARD_FILE)
-        content: Any = parse_json(text)
-    except (OSError, ValueError):
-        return False
-    if not isinstance(content, Mapping):
-        return False
-    if name.startswith("runs/"):
-        return content.get("run_id") == path.stem and "splits" in content
-    if name.startswith("lists/"):
-        return hashlib.sha256(text).hexdigest().startswith(path.stem)
-    return all(isinstance(uri, str) and uri.startswith("data:image/") for uri in content.values())
 
 
 PICTURES = 400
@@ -54,27 +37,50 @@ def write_run_files(store: Store, runs: pd.DataFrame, pictures: Pictures, folder
     """
     once = runs[runs["status"] == "ok"].drop_duplicates("run_id")
     known: dict[str, _Facts] = {str(row["run_id"]): row for row in once.to_dict("records")}  # type: ignore[misc]
-    files, stamps = ListedFiles(folder, force, _looks_ours), store.shard_stamps()
-    files.save()  # first, so that an interrupted command can be repeated
-    files.keep_only("runs", {_name(run) for run in known})
-    fresh = [run for run in known if not files.is_current(_name(run), stamps[run])]
+    claim_folder(folder)  # first, so that an interrupted command can be repeated
+    for path in (folder / "runs").glob("*.json"):
+        if path.stem not in known and is_own_file(path):
+            path.unlink()
+    files, stamps = _Files(folder, force), store.shard_stamps()
+    fresh = [run for run in known if not files.is_current(run, stamps[run])]
     for start in range(0, len(fresh), _AT_ONCE):
         for key, frame in store.predictions_frame(fresh[start : start + _AT_ONCE]).groupby("run_id", sort=False):
             run = str(key)
-            files.write(_name(run), _json(_run(run, known[run], frame, files)), stamps[run])
-        files.save()
+            files.write("runs", run, _head(stamps[run]) | _run(run, known[run], frame, files))
     changed = {known[run]["dataset"] for run in fresh}
     scored = {run: str(facts["dataset"]) for run, facts in known.items() if facts["dataset"] in changed}
     _write_pictures(store, scored, pictures, files)
-    files.save()
     return len(fresh)
 
 
-def _name(run: str) -> str:
-    return f"runs/{run}.json"
+@dataclass(frozen=True)
+class _Files:
+    """The JSON files of a site, such as `runs/<run id>.json`; each begins with the mark of etl-bench."""
+
+    folder: Path
+    force: bool
+
+    def path(self, kind: str, name: str) -> Path:
+        return self.folder / kind / f"{name}.json"
+
+    def is_current(self, run: str, stamp: str) -> bool:
+        """Whether the file of a run was made from the shard with this stamp."""
+        path, start = self.path("runs", run), _json(_head(stamp)).removesuffix(b"}")
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+
+    def write(self, kind: str, name: str, content: _Facts) -> None:
+        write_output(self.path(kind, name), _json(content), force=self.force)
 
 
-def _run(run: str, facts: _Facts, frame: pd.DataFrame, files: ListedFiles) -> _Facts:
+def _head(source: str = "") -> _Facts:
+    """The first values of a file: the mark of etl-bench, and the stamp of the shard that it was made from."""
+    return {"format": "clip-etl-bench site"} | ({"source": source} if source else {})
+
+
+def _run(run: str, facts: _Facts, frame: pd.DataFrame, files: _Files) -> _Facts:
     splits = {}
     for split, part in frame.groupby("split", sort=True):
         shares = map(probabilities, part["top_logits"], part["log_sum_exp"])
@@ -88,16 +94,16 @@ def _run(run: str, facts: _Facts, frame: pd.DataFrame, files: ListedFiles) -> _F
     return {"run_id": run, **names, "shots": int(facts["shots"]), "seed": int(facts["seed"]), "splits": splits}
 
 
-def _image_list(part: pd.DataFrame, files: ListedFiles) -> str:
+def _image_list(part: pd.DataFrame, files: _Files) -> str:
+    """Write the list of images that runs share, and return its name, the digest of its content."""
     content = {"ids": [str(image) for image in part["image"]], "labels": [int(label) for label in part["label"]]}
-    text = _json(content)
-    digest = hashlib.sha256(text).hexdigest()[:16]
-    if not files.is_current(f"lists/{digest}.json", digest):
-        files.write(f"lists/{digest}.json", text, digest)
+    digest = hashlib.sha256(_json(content)).hexdigest()[:16]
+    if not is_own_file(files.path("lists", digest)):
+        files.write("lists", digest, _head() | content)
     return digest
 
 
-def _write_pictures(store: Store, trained_on: Mapping[str, str], pictures: Pictures, files: ListedFiles) -> None:
+def _write_pictures(store: Store, trained_on: Mapping[str, str], pictures: Pictures, files: _Files) -> None:
     """Write thumbnails of the images that the runs misclassify, by dataset."""
     missed: defaultdict[str, Counter[str]] = defaultdict(Counter)
     outcomes = store.outcomes_frame(list(trained_on))
@@ -108,7 +114,7 @@ def _write_pictures(store: Store, trained_on: Mapping[str, str], pictures: Pictu
         commonest = sorted(images, key=lambda image: (-images[image], image))[:PICTURES]
         found = {image: pictures.picture(dataset, image) for image in commonest}
         shown = {image: uri for image, uri in found.items() if uri is not None}
-        files.write(f"pictures/{slug(dataset)}.json", _json(shown))
+        files.write("pictures", slug(dataset), _head() | shown)
 
 
 def _dataset_of(split: str, trained_on: str) -> str:

@@ -241,7 +241,7 @@ def prepare_submission(
             f"{folder} holds {inside[0]!r}, and `etl-bench board submit` did not write it; give a new folder, or "
             "replace it with --force."
         )
-    done = export_bundle(shards, run_ids, folder / BUNDLE, force=True)
+    done = export_bundle(shards, run_ids, folder / BUNDLE, force=True, listed=False)
     settings: dict[str, set[str]] = {}
     for run_id in run_ids:
         if (record := shards.record(run_id)) is not None:

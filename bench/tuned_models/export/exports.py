@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis import accuracy_text
 from bench.errors import UsageError
 from bench.experiment import ModelInfo, model_card
-from bench.results import check_output_file, check_own_folder, write_output
+from bench.results import check_output_file, check_own_folder, write_listed, write_output
 from bench.tuned_models.export.description import description, preprocessing
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def check_export(form: str, out: Path, *, force: bool = False) -> None:
     if form == "hf-folder":
         if out.exists() and not out.is_dir():
             raise UsageError(f"--out {out} is a file; --format hf-folder writes a folder.")
-        check_own_folder(out, "--out", marks=(), force=force)
+        check_own_folder(out, "--out", force=force)
     else:
         check_output_file(out, "--out", force=force, suffixes=(".onnx",))
 
@@ -95,8 +95,7 @@ def export_model(
         from bench.experiment import read_model
 
         read_model(source)  # raises for a damaged file
-        for name, content in hub_files(info, source.read_bytes()).items():
-            write_output(out / name, content, force=force)
+        write_listed(out, hub_files(info, source.read_bytes()), force=force)
         return
     assert method is not None, "only the folder needs no method"
     from bench.tuned_models.export.onnx_file import onnx_file

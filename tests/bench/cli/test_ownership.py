@@ -162,6 +162,11 @@ def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any
         ("report --site {}", "ours"),
         ("datasets draw spectrum_basic --shots 1 --out {}", "ours.json"),
         ("export --format hf --out {}", "cards"),
+        ("export --out {}", "ours.csv"),
+        ("export --format latex --out {}", "ours.tex"),
+        ("export --format parquet --out {}", "ours.parquet"),
+        ("runs export {}", "ours.zip"),
+        ("runs drop-in {}", "ours.py"),
         (SUBMIT, "our-lab"),
     ],
 )
@@ -169,6 +174,16 @@ def test_what_etl_bench_wrote_is_replaced_without_a_question(command: str, name:
     arguments = shlex.split(command.format(name))
     assert etl(*arguments)[0] in (0, 1)
     assert etl(*arguments)[0] in (0, 1)
+
+
+def test_a_file_of_the_user_in_place_of_a_written_one_is_kept(place: Path, etl: Any) -> None:
+    assert etl("export", "--out", "replaced.csv")[0] == 0
+    (place / "replaced.csv").write_text("mine\n")
+    assert etl("export", "--out", "replaced.csv")[0] == 2
+    assert etl("export", "--out", "replaced.csv", "--force")[0] == 0
+    assert etl("export", "--out", "replaced.csv")[0] == 0
+    code, _, err = etl("export", "--format", "hf", "--out", ".")
+    assert (code, "is in use" in err) == (2, True), "a written file does not make the folder etl-bench's"
 
 
 def test_force_replaces_the_file_and_leaves_its_neighbours(place: Path, etl: Any) -> None:

@@ -21,6 +21,7 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import ModelInfo, read_model, write_model
 from bench.experiment.task import load_task
+from bench.results import FILE_LIST
 from bench.sweep import expand
 from bench.tuned_models.export.description import ExportError
 from bench.tuned_models.export.exports import export_model
@@ -124,7 +125,7 @@ def test_a_folder_for_the_hub_holds_model_card_classes_and_preprocessing(tmp_pat
     out = tmp_path / "hub"
     export_model(info, None, "hf-folder", out, source=source)
     assert sorted(path.name for path in out.iterdir()) == [
-        "README.md", "classes.json", "config.json", "model.safetensors", "preprocessing.json",
+        FILE_LIST, "README.md", "classes.json", "config.json", "model.safetensors", "preprocessing.json",
     ]  # fmt: skip
     _, header, card = (out / "README.md").read_text().split("---\n", 2)
     front = yaml.safe_load(header)
@@ -134,9 +135,11 @@ def test_a_folder_for_the_hub_holds_model_card_classes_and_preprocessing(tmp_pat
     assert "A tuned CLIP classifier" in card
     assert read_model(out / "model.safetensors")[0] == info
     assert json.loads((out / "classes.json").read_text()) == list(info.classes.names)
-    with pytest.raises(UsageError, match="is in use"):
-        export_model(info, None, "hf-folder", out, source=source)
     (out / "mine").touch()
+    export_model(info, None, "hf-folder", out, source=source)
+    (out / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match="README.md exists already"):
+        export_model(info, None, "hf-folder", out, source=source)
     export_model(info, None, "hf-folder", out, source=source, force=True)
     assert (out / "mine").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"hub", "model.safetensors", "model.md"}
