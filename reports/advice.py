@@ -16,7 +16,7 @@ def training_text(view: OverviewView, method: Candidate, unit: str = " of traini
     """The time of one run, with preparation and fitting; empty if it is unknown."""
     if view.families[method.key] == EvalProtocol.TEST_TIME:  # the family has the name of its protocol
         return "learns from the unlabelled test images"
-    if method.trained is False and (method.key == view.baseline or not method.seconds):
+    if method.trained is False and (method.key == view.table.baseline or not method.seconds):
         return "no training"
     return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
 
@@ -33,7 +33,7 @@ def picks_html(view: OverviewView, advice: Advice) -> Markup:
 def _pick(view: OverviewView, pick: Pick) -> Markup:
     method, name = view.table.method(pick.method), view.names[pick.method]
     titles = [shorten(view.title(dataset), TITLE_LENGTH) for dataset in pick.datasets]
-    if method.key == view.baseline:
+    if method.key == view.table.baseline:
         text = Markup("<b>{}</b>: no method within the budget gains").format(name)
     else:
         text = Markup("<b>{}</b>").format(name)
@@ -87,7 +87,7 @@ def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:
     n, name = len(pick.datasets), shorten(view.names[pick.method], LONGEST_NAME)
     by_mean = found.advice["any"].rule is Rule.AVERAGE
     near = f" {counted(pick.near, 'other')} within 1 point." if pick.near else ""
-    if method.key == view.baseline:
+    if method.key == view.table.baseline:
         place = ("easy", "medium", "hard").index(pick.kind)
         largest = max((gain for row in found.gains.values() if (gain := row[place]) is not None), default=0.0)
         most = f"more than {unsigned(largest)} points " if points(largest) != "0.0" else ""

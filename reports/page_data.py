@@ -89,7 +89,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
                 _links(facts.paper, facts.code),
             ]
             for board in site.boards
-            for entry in board.entries
+            for entry in board.board.entries
         },
         "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetFacts)},
         "sections": sections if site.boards else {},
@@ -135,7 +135,7 @@ def t_quantiles(largest: int) -> list[float]:
 
 def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, Any]:
     keys, names = list(view.names), list(view.table.datasets)
-    splits = dict.fromkeys(split for measure in view.measures for split in splits_of(measure))
+    splits = dict.fromkeys(split for measure in view.table.measures for split in splits_of(measure))
     stated = board.datasets if isinstance(board, BoardView) else ()
     overlap: dict[str, dict[str, Any]] = {
         dataset.name: {"overlap": [["Overlap with pretraining", text] for text in dataset.overlap]}
@@ -153,26 +153,26 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
         "facets": _facets(board, view),
         "whole": int(view.whole),
         "seeds": list(view.seeds),
-        "baseline": _place(keys, view.baseline),
+        "baseline": _place(keys, view.table.baseline),
         "methods": [_method(view, board, key, here) for key in keys],
         "datasets": [
             {"name": d.name, "title": d.title, "address": f"dataset={quote(d.name, safe='')}{here}"}
             | overlap.get(d.name, {})
             for d in view.datasets
         ],
-        "measures": list(view.measures),
+        "measures": list(view.table.measures),
         "axes": [[axis.name, axis.title, int(axis.log)] for axis in view.axes],
         "scores": {
             split: [[_whole(view.table.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
             for split in splits
         },
-        "answers": {measure: _answer(view, measure, keys, names) for measure in view.measures},
+        "answers": {measure: _answer(view, measure, keys, names) for measure in view.table.measures},
     }
     averages = _averages(view, board)
     complete = [ranked.key for ranked in view.table.methods if ranked.complete]
     bars = {measure: interval_bars(of_measure, complete) for measure, of_measure in averages.items()}
     for method, ranked in zip(found["methods"], view.table.methods, strict=True):
-        known = [measure for measure in view.measures if ranked.key in averages[measure]]
+        known = [measure for measure in view.table.measures if ranked.key in averages[measure]]
         method["means"] = {measure: _mean(averages[measure][ranked.key]) for measure in known}
         method["bars"] = {measure: _bar(bars[measure][ranked.key]) for measure in known}
         cost = unbroken(training_text(view, ranked))
@@ -181,7 +181,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
-            "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.measures},
+            "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
             "pairs": pairs_data(board),
             "costs": costs_data(board),
             "curves": curves_data(board),
@@ -214,7 +214,8 @@ def _facets(board: AnyBoardView, view: OverviewView) -> list[str]:
         draw = ", ".join(filter(None, [*learned, setting.precision]))
         shared = "" if common is None else f"shared by {'most' if common.without else 'all'} methods"
         scope = ", ".join(filter(None, [shared, "without code of others" if view.own else ""])) or "all"
-    return [board.backbone, board.protocol_title, str(shots_value(board.shots)), draw, scope]
+    shots = board.board.setting.shots if isinstance(board, BoardView) else board.board.shots
+    return [view.backbone, board.protocol_title, str(shots_value(shots)), draw, scope]
 
 
 def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dict[str, Any]:
@@ -242,13 +243,13 @@ def _averages(view: OverviewView, board: AnyBoardView) -> Mapping[str, Mapping[s
     if isinstance(board, BoardView):
         convention = board.board.convention
         return {
-            measure: {entry.key: mean for entry in board.entries if (mean := entry.average(measure, convention))}
-            for measure in view.measures
+            measure: {entry.key: mean for entry in board.board.entries if (mean := entry.average(measure, convention))}
+            for measure in view.table.measures
         }
     found = {}
-    for measure in view.measures:
+    for measure in view.table.measures:
         rows, means = view.table.complete_rows(measure), view.table.averages[measure]
-        zero = rows.pop(view.baseline or "", None)
+        zero = rows.pop(view.table.baseline or "", None)
         gains = {} if zero is None else {key: student_t((row - zero).tolist()) for key, row in rows.items()}
         found[measure] = {key: _around(mean, gains.get(key)) for key, mean in means.items()}
     return found

@@ -58,9 +58,9 @@ def headline(view: OverviewView, measure: str) -> str:
     reference, gain = shorten(_inline(view, found.lead.reference), LONGEST_NAME), unsigned(abs(found.lead.mean))
     if gain == "0.0":
         return f"{name} and {reference} are level."
-    if found.leader == view.baseline:
+    if found.leader == view.table.baseline:
         return _nothing_gains(view, found)
-    if found.lead.reference != view.baseline:
+    if found.lead.reference != view.table.baseline:
         return f"{name} leads {reference} by {gain} points{'' if found.is_clear else ', which is not clear'}."
     if found.lead.over_seeds is None and not found.published:
         what = "One seed" if len(view.seeds) == 1 else "One dataset" if found.lead.n == 1 else "The runs"
@@ -97,9 +97,9 @@ def basis(view: OverviewView, measure: str) -> str:
         means = [_score(found.averages[key], digits) for key in (found.leader, found.lead.reference)]
         parts.append(f"Mean {PHRASES[measure]} {means[0]} %, {other} {means[1]} %")
     if found.lead is not None and found.lead.over_datasets is not None:
-        what = "gain" if view.baseline in (found.lead.reference, found.leader) else "lead"
-        ends = found.lead.over_datasets if found.leader != view.baseline else _reverse(found.lead.over_datasets)
-        whose = "" if found.leader != view.baseline else f" of {_inline(view, found.lead.reference)}"
+        what = "gain" if view.table.baseline in (found.lead.reference, found.leader) else "lead"
+        ends = found.lead.over_datasets if found.leader != view.table.baseline else _reverse(found.lead.over_datasets)
+        whose = "" if found.leader != view.table.baseline else f" of {_inline(view, found.lead.reference)}"
         parts.append(f"{what}{whose} on similar datasets: {interval(*ends)} (95 %)")
     counts = [counted(len(view.datasets), "dataset")]
     if view.seeds:
@@ -147,7 +147,7 @@ def without_seen(view: OverviewView, found: WithoutSeen) -> str:
 
 def answer_lines(view: OverviewView) -> list[str]:
     """Headline, basis, remarks and what is missing as plain lines, by the measure that orders the methods."""
-    measure = view.measures[-1]
+    measure = view.table.measures[-1]
     first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), basis(view, measure))]
     lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
     return [_with_backticks(line) for line in lines if line]
@@ -195,8 +195,8 @@ def _to_add(view: OverviewView, found: Answer) -> list[Markup]:
         return [Markup("The same <code>etl-bench run</code> command repeats runs that failed or are missing.")]
     lacks = []
     if len(view.names) == 1:
-        lacks.append(("A comparison needs a second method", f"-m {'coop' if view.baseline else 'zero_shot'}", ""))
-    elif view.baseline is None:
+        lacks.append(("A comparison needs a second method", f"-m {'coop' if view.table.baseline else 'zero_shot'}", ""))
+    elif view.table.baseline is None:
         lacks.append(("Gains need zero-shot CLIP", "-m zero_shot", ""))
     elif found.leader is None:
         lacks.append(("A comparison needs the missing runs", "", "with the same options as before"))
@@ -277,7 +277,7 @@ def _demo(view: OverviewView) -> list[Markup]:
 def _inline(view: OverviewView, key: str) -> str:
     """The name of a method within a sentence."""
     name = view.names[key]
-    return name[0].lower() + name[1:] if key == view.baseline and name.startswith("Zero-shot") else name
+    return name[0].lower() + name[1:] if key == view.table.baseline and name.startswith("Zero-shot") else name
 
 
 def _compared_on(view: OverviewView) -> list[Markup]:
@@ -312,7 +312,7 @@ def _best(view: OverviewView, found: Answer) -> Markup:
         return Markup("<b>{}</b> and <b>{}</b> are level on {}: mean {} {}.").format(
             name, reference, where, phrase, value
         )
-    if found.leader == view.baseline:
+    if found.leader == view.table.baseline:
         text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points{}.")
         ends = "" if lead.over_datasets is None else f" (95 % interval {interval(*_reverse(lead.over_datasets))})"
         sentence = text.format(_inline(view, found.leader), phrase, value, where, reference, points(-lead.mean), ends)
@@ -349,7 +349,7 @@ def _digits(found: Answer) -> int:
 
 def _gain(view: OverviewView, lead: Lead) -> Markup:
     """The mean difference with its two intervals, and the dataset that it hangs on."""
-    what = "gain" if lead.reference == view.baseline else "lead"
+    what = "gain" if lead.reference == view.table.baseline else "lead"
     here = "" if lead.over_seeds is None else f"{interval(*lead.over_seeds)} over seeds and images"
     if lead.over_datasets is None:
         return Markup("Its {} is <b>{}</b>{}.").format(what, points(lead.mean), here and f" (95 % interval {here})")
@@ -409,9 +409,9 @@ def _may_match(
     every = "both others" if n == 2 else f"all {n} others"
     some = every if len(keys) == n else f"{len(keys)} of {n} others"
     assert found.lead is not None
-    if found.lead.reference == view.baseline and view.baseline in keys and ends is not None and ends[0] > 0:
+    if found.lead.reference == view.table.baseline and view.table.baseline in keys and ends is not None and ends[0] > 0:
         return f"{some} may match {whom}, allowing for the number of comparisons"
-    among = ", zero-shot CLIP included," if view.baseline in keys and len(keys) < n else ""
+    among = ", zero-shot CLIP included," if view.table.baseline in keys and len(keys) < n else ""
     return f"{some}{among} may match {whom}"
 
 
@@ -425,7 +425,7 @@ def _hard(view: OverviewView, found: Answer) -> list[Markup]:
         gains.append(f"<b>{points(part.on_medium)}</b> on {part.n_medium} medium")
     gains.append(f"<b>{points(part.on_hard)}</b> on the {_named(view, part.n_hard, 'hard')}")
     start = Markup("By difficulty:")
-    if found.leader is not None and found.leader != view.baseline:
+    if found.leader is not None and found.leader != view.table.baseline:
         start = Markup("By difficulty, {} gains").format(view.names[found.leader])
     return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), trend_text(view, part.trend))]
 

@@ -11,13 +11,10 @@ from bench.analysis import (
     Answer,
     Changes,
     CostPoint,
-    Entry,
     EntryErrors,
-    H,
     HardImage,
     HConvention,
     Leaderboard,
-    MissingCell,
     MovedImage,
     Quality,
     RankAgreement,
@@ -77,39 +74,9 @@ class BoardView:
     only_differing: bool = False
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The rows of the leaderboard."""
-        return self.board.entries
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The measures of the leaderboard; the last one orders it."""
-        return self.board.measures
-
-    @property
-    def backbone(self) -> str:
-        """The backbone of all runs."""
-        return self.board.setting.backbone
-
-    @property
-    def shots(self) -> int:
-        """Images per class, `ALL_SHOTS` for all training images."""
-        return self.board.setting.shots
-
-    @property
-    def convention(self) -> HConvention | None:
-        """How H is averaged; None without H."""
-        return self.board.convention if H in self.measures else None
-
-    @property
-    def source(self) -> str:
-        """The training dataset of a transfer protocol, which is shown but excluded from averages; empty without one."""
-        return self.board.setting.source
-
-    @property
     def averaged(self) -> tuple[DatasetFacts, ...]:
         """The datasets that averages include: all but the source."""
-        return tuple(dataset for dataset in self.datasets if dataset.name != self.source)
+        return tuple(dataset for dataset in self.datasets if dataset.name != self.board.setting.source)
 
     @property
     def heading(self) -> str:
@@ -125,31 +92,16 @@ class BoardView:
 
     @property
     def _source_title(self) -> str:
-        return self.dataset_title(self.source) if self.source else ""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every entry has all planned runs."""
-        return self.board.complete
-
-    @property
-    def missing(self) -> tuple[MissingCell, ...]:
-        """Missing and failed cells of all entries."""
-        return self.board.missing
-
-    @property
-    def n_failed(self) -> int:
-        """Number of cells whose run failed."""
-        return sum(cell.error is not None for cell in self.board.missing)
+        return self.dataset_title(self.board.setting.source) if self.board.setting.source else ""
 
     @property
     def numbers(self) -> Mapping[str, int]:
         """The place of each entry on the board by key, by which the page's data refers to it."""
-        return {entry.key: number for number, entry in enumerate(self.entries)}
+        return {entry.key: number for number, entry in enumerate(self.board.entries)}
 
     def entry_name(self, key: str) -> str:
         """Title of an entry with the settings that distinguish it; the key of an unknown one."""
-        found = next((entry for entry in self.entries if entry.key == key), None)
+        found = next((entry for entry in self.board.entries if entry.key == key), None)
         return key if found is None else self.catalogue.entry_title(found.method, found.label)
 
     def dataset_title(self, name: str) -> str:
@@ -165,21 +117,6 @@ class PublishedBoardView:
     board: PublishedBoard
     catalogue: Catalogue
     spread: LiteratureSpread = field(default_factory=lambda: LiteratureSpread((), {}))
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The measures of the board; the last one orders it."""
-        return self.board.measures
-
-    @property
-    def backbone(self) -> str:
-        """The backbone of all numbers."""
-        return self.board.backbone
-
-    @property
-    def shots(self) -> int:
-        """Images per class."""
-        return self.board.shots
 
     @property
     def trends(self) -> tuple[Trends, ...]:
@@ -274,16 +211,6 @@ class OverviewView:
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def measures(self) -> tuple[str, ...]:
-        """The measures of the table; the last one orders the methods."""
-        return self.table.measures
-
-    @property
-    def baseline(self) -> str | None:
-        """Key of the zero-shot entry."""
-        return self.table.baseline
-
-    @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds that are compared; empty for published numbers."""
         return () if self.board is None else self.board.seeds
@@ -296,7 +223,7 @@ class OverviewView:
     @property
     def groups(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         """Names of the easy, medium and hard datasets by the last measure."""
-        return self.answers[self.measures[-1]].by_difficulty
+        return self.answers[self.table.measures[-1]].by_difficulty
 
     @property
     def has_missing(self) -> bool:

@@ -168,12 +168,11 @@ def serve_report(request: PageRequest, port: int, on_start: Callable[[str], None
 
 
 def _incomplete(view: SiteView) -> Iterator[str]:
-    boards = [
-        f"incomplete: {board.backbone}, {board.heading}: {counted(len(board.board.missing), 'run')} missing, "
-        f"{board.n_failed} of them failed"
-        for board in view.boards
-        if not board.complete
-    ]
+    boards = []
+    for shown in (shown for shown in view.boards if not shown.board.complete):
+        missing, failed = shown.board.missing, sum(cell.error is not None for cell in shown.board.missing)
+        counts = f"{counted(len(missing), 'run')} missing, {failed} of them failed"
+        boards.append(f"incomplete: {shown.board.setting.backbone}, {shown.heading}: {counts}")
     yield from dict.fromkeys(boards)  # shared and all runs of a setting are two leaderboards
     for figure in view.figures:
         if figure.missing:

@@ -39,7 +39,7 @@ def hero_specification(view: OverviewView) -> dict[str, Any]:
 
     Without a known difficulty, datasets are in their order.
     """
-    measure = view.measures[-1]
+    measure = view.table.measures[-1]
     answer = view.answers[measure]
     _, b = first_pair(view, answer)
     axis = next((axis for axis in view.axes if answer.difficulty.get(axis.name)), None)
@@ -68,7 +68,7 @@ def hero_specification(view: OverviewView) -> dict[str, Any]:
         [
             *names,
             _layer({"type": "rule", "color": OTHERS, "size": 5, "opacity": 0.3}, above, "low", score, "high"),
-            _layer(_mark(B, "diamond", dash=b == view.baseline), above, "b", score),
+            _layer(_mark(B, "diamond", dash=b == view.table.baseline), above, "b", score),
             _layer(_mark(A, "circle"), above, "a", score),
         ]
     ]
@@ -176,11 +176,11 @@ def _differences(answer: Answer, x: dict[str, Any]) -> list[dict[str, Any]]:
 
 def hero_caption(view: OverviewView) -> str:
     """The legend of the chart as text."""
-    answer = view.answers[view.measures[-1]]
+    answer = view.answers[view.table.measures[-1]]
     a, b = first_pair(view, answer)
     marks = [] if a is None else [f"Disc: {view.names[a]}."]
     if b is not None:
-        marks.append(f"{'Dash' if b == view.baseline else 'Diamond'}: {view.names[b]}.")
+        marks.append(f"{'Dash' if b == view.table.baseline else 'Diamond'}: {view.names[b]}.")
     marks.append(f"Grey: from the lowest to the highest of {counted(len(view.names), 'method')}.")
     if a is not None and b is not None:
         marks.append(f"Below: {view.names[a]} minus {view.names[b]}, in the colour of the method that is ahead.")
@@ -200,8 +200,8 @@ def first_pair(view: OverviewView, answer: Answer) -> tuple[str | None, str | No
     if answer.lead is not None:
         return answer.leader, answer.lead.reference
     keys = [method.key for method in view.table.methods]
-    a = answer.leader if answer.leader is not None else next((key for key in keys if key != view.baseline), None)
-    return a, next((key for key in (view.baseline, *keys) if key is not None and key != a), None)
+    a = answer.leader if answer.leader is not None else next((key for key in keys if key != view.table.baseline), None)
+    return a, next((key for key in (view.table.baseline, *keys) if key is not None and key != a), None)
 
 
 def axis_text(axis: DifficultyAxis, measure: str) -> str:

@@ -95,7 +95,7 @@ def selection_parts(view: BoardView) -> list[Part]:
 
 
 def _rules_table(view: BoardView, anchor: str) -> Table:
-    measures = [view.measures[-1], *view.measures[:-1]]  # the one that orders the board is first, as there
+    measures = [view.board.measures[-1], *view.board.measures[:-1]]  # the one that orders the board is first, as there
     columns = [Column("Rule", "text"), *(Column(MEASURE_TITLES[m], "points", "", "score") for m in measures)]
     columns.append(Column("Pairs", "number", "Pairs of runs that differ only in the rule"))
     rows: list[list[TableCell]] = []
@@ -109,7 +109,7 @@ def _rules_table(view: BoardView, anchor: str) -> Table:
 
 
 def _methods_table(view: BoardView, anchor: str) -> Table:
-    shown = view.measures[-1]
+    shown = view.board.measures[-1]
     names = {key: _name(view, key) for rule in view.selection for key in rule.by_method}
     columns = [Column("Method", "text"), *(Column(_title(rule), "points", "", "score") for rule in view.selection)]
     rows: list[list[TableCell]] = [

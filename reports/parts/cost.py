@@ -44,8 +44,8 @@ def cost_parts(view: BoardView) -> list[Part]:
 
 def _cost_table(view: BoardView) -> Table:
     numbers = view.numbers
-    costs = {entry.key: entry.cost for entry in view.entries}
-    columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.measures[-1]], "percent")]
+    costs = {entry.key: entry.cost for entry in view.board.entries}
+    columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.board.measures[-1]], "percent")]
     axes = [axis for axis in COST_AXES if any(axis in point.costs for point in view.costs)]
     for title in (COST_AXES[axis] for axis in axes):
         columns.append(Column(title.partition(":")[0], "word"))
@@ -92,7 +92,7 @@ def _curves(view: BoardView) -> list[Part]:
         f" The dashed line is {view.entry_name(view.board.baseline or '')}." if times.baseline is not None else ""
     )
     caption = (
-        f"Mean {MEASURE_TITLES[view.measures[-1]]} if all runs of a method were stopped at that point, over the "
+        f"Mean {MEASURE_TITLES[view.board.measures[-1]]} if all runs of a method were stopped at that point, over the "
         f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} {_COLOURS} "
         "These numbers were not used for selection. A shorter run would also decay its learning rate earlier, so the "
         "left part of a curve usually underestimates its accuracy."

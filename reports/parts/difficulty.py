@@ -29,7 +29,7 @@ def difficulty_parts(view: AnyBoardView, overview: OverviewView) -> list[Part]:
             "the first run on a dataset."
         )
         if isinstance(view, PublishedBoardView):
-            missing = f"Trends need at least six datasets with known difficulty for {view.backbone}."
+            missing = f"Trends need at least six datasets with known difficulty for {overview.backbone}."
         return [*parts, paragraph(missing, "missing")]
     return [*parts, *_ablations(view), *_slopes(view)]
 

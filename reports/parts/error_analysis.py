@@ -28,7 +28,7 @@ def list_rows(errors: ErrorAnalysisView, catalogue: Catalogue) -> list[dict[str,
 
 def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
     """One board: names of its entries, and the errors of each on every class list."""
-    names = {entry.key: board.entry_name(entry.key) for entry in board.entries}
+    names = {entry.key: board.entry_name(entry.key) for entry in board.board.entries}
     cells, changed = errors.cells.get(board.anchor, {}), errors.changes.get(board.anchor, {})
     found = [
         _cell(entry, key, cell, errors.seeds) | _changes(changed.get((entry, key)))

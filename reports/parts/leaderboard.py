@@ -41,10 +41,10 @@ MOST_STALE = 3
 
 def _facts_text(view: BoardView) -> Markup:
     """Numbers of methods, datasets and runs, seeds, the draw of the training images, and precision."""
-    source = " including the source" if view.source else ""
+    source = " including the source" if view.board.setting.source else ""
     board, setting = view.board, view.board.setting
     seeds = f"{plural(len(board.seeds), 'seed', 'seeds')} {', '.join(map(str, board.seeds))}"
-    counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
+    counts = f"{counted(len(board.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
     if setting.protocol == EvalProtocol.TEST_TIME:
         support = "no labelled images: methods learn from the test images, which each seed orders as a stream"
         return Markup("{} · {} · {} · {}").format(counts, counted(board.n_runs, "run"), support, setting.precision)
@@ -55,7 +55,7 @@ def _facts_text(view: BoardView) -> Markup:
 
 def note_text(view: BoardView, overview: OverviewView) -> str:
     """The note below the table, which explains its columns and marks."""
-    answer = overview.answers[view.measures[-1]]
+    answer = overview.answers[view.board.measures[-1]]
     text = _ranks_note(view) + Markup(
         "<em>Behind best</em> is paired over datasets and seeds. Below it is its 95 % interval over seeds and test "
         "images. Bold: significant on these datasets after Holm correction over all pairs. <em>On other datasets</em> "
@@ -71,12 +71,12 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
         text += f" Ranked methods are averaged over the {grid} that they share. Hatched: runs are missing."
     elif not view.board.complete:
         text += " Hatched: runs are missing, so the average has no rank."
-    if any(entry.oracle for entry in view.entries):
+    if any(entry.oracle for entry in view.board.entries):
         text += (
             " Oracles are selected on test labels. They show the score of a perfect choice and the effect of the "
             "labels; they are neither ranked nor compared."
         )
-    if stale := [f"{view.entry_name(entry.key)} ({entry.stale})" for entry in view.entries if entry.stale]:
+    if stale := [f"{view.entry_name(entry.key)} ({entry.stale})" for entry in view.board.entries if entry.stale]:
         more = [f"{len(stale) - MOST_STALE} more"] if stale[MOST_STALE:] else []
         text += f" † Made with another version of the method's code: {'; '.join([*stale[:MOST_STALE], *more])}."
     return text
@@ -84,7 +84,7 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
 
 def _ranks_note(view: BoardView) -> Markup:
     """Explains a range of ranks with the first method that has one."""
-    ranges = [(entry, rank) for entry in view.entries if "–" in (rank := view.standings.ranks.get(entry.key, ""))]
+    ranges = [(entry, rank) for entry in view.board.entries if "–" in (rank := view.standings.ranks.get(entry.key, ""))]
     if not ranges:
         return Markup("")
     entry, rank = ranges[0]
@@ -109,7 +109,7 @@ def _power_note(view: BoardView) -> str:
 
 def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
-    what = "target" if view.source else "dataset"
+    what = "target" if view.board.setting.source else "dataset"
     parts = [paragraph(_facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
@@ -117,7 +117,7 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     if noise := noise_parts(view):
         parts.append(fold(f"{view.anchor}-noise", "How far this order can be trusted", "", noise))
     parts += _seen_parts(view, overview)
-    if view.source:
+    if view.board.setting.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
         parts.append(table(_targets_table(view)))
     return parts
@@ -129,7 +129,7 @@ MOST_MOVED = 20
 
 def _seen_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     """The ranks that differ without the datasets that the backbone has seen; empty if the order is the same."""
-    found = overview.without_seen.get(view.measures[-1])
+    found = overview.without_seen.get(view.board.measures[-1])
     if found is None or not found.moved:
         return []
     left_out = [dataset for dataset in view.datasets if dataset.name in found.left_out and dataset.seen is not None]
@@ -167,12 +167,12 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     return Table(
         id=f"{view.anchor}-table",
         columns=[heading for heading, _ in columns],
-        rows=[[cell_of(entry) for _, cell_of in columns] for entry in view.entries],
+        rows=[[cell_of(entry) for _, cell_of in columns] for entry in view.board.entries],
         caption=_caption(view),
         classes="board",
-        filters=[view.catalogue.method(entry.method).family for entry in view.entries],
+        filters=[view.catalogue.method(entry.method).family for entry in view.board.entries],
         copies=view.anchor,
-        row_classes=["" if entry.complete else "incomplete" for entry in view.entries],
+        row_classes=["" if entry.complete else "incomplete" for entry in view.board.entries],
     )
 
 
@@ -186,7 +186,7 @@ def _shared_cell(view: BoardView, column: LeaderboardColumn, entry: Entry) -> Ta
     value = column.value(entry)
     if column.kind in (Kind.MAIN_SCORE, Kind.SCORE):
         key = column.kind is Kind.MAIN_SCORE
-        tip = _other_h(view, entry) if key and H in view.measures else ""
+        tip = _other_h(view, entry) if key and H in view.board.measures else ""
         return score_cell(None if isinstance(value, str) else value, complete=entry.complete, tip=tip, key=key)
     if column.kind is Kind.METHOD:
         return view.numbers[value]
@@ -195,8 +195,8 @@ def _shared_cell(view: BoardView, column: LeaderboardColumn, entry: Entry) -> Ta
 
 def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
     """The columns of the page alone: interval as a bar, gains by difficulty, and the distance from the best."""
-    shown = view.measures[-1]
-    bars = interval_bars({entry.key: value for entry in view.entries if (value := _average(view, entry, shown))})
+    shown = view.board.measures[-1]
+    bars = interval_bars({entry.key: value for entry in view.board.entries if (value := _average(view, entry, shown))})
     hint = "Mean and 95 % interval on a scale shared by all rows; clipped at the ends"
     yield Column("Interval", "bar", hint), lambda entry: _bar(bars.get(entry.key))
     answer, sizes = overview.answers[shown], [len(group) for group in overview.groups]
@@ -276,7 +276,7 @@ def _behind(view: BoardView, entry: Entry) -> TableCell:
 
 def _elsewhere(view: BoardView, overview: OverviewView, entry: Entry) -> TableCell:
     pair = view.standings.pairs.get((entry.key, view.standings.leader or ""))
-    wide = overview.answers[view.measures[-1]].behind.get(entry.key, (0.0, None))[1]
+    wide = overview.answers[view.board.measures[-1]].behind.get(entry.key, (0.0, None))[1]
     return None if pair is None or wide is None else cell(whole(pair.mean), interval(*wide), "", "faint")
 
 
@@ -312,28 +312,28 @@ _CELLS: Mapping[Kind, Callable[[Any], TableCell]] = {
 
 def _caption(view: BoardView) -> str:
     h: str = ""
-    if view.convention is not None:
+    if H in view.board.measures:
         text = Markup(" Column H: <b>{}</b>. Its tooltip: {}.")
-        h = text.format(H_TITLES[view.convention], H_TITLES[_other_convention(view)])
-    source = " The source is excluded from means." if view.source else ""
+        h = text.format(H_TITLES[view.board.convention], H_TITLES[_other_convention(view)])
+    source = " The source is excluded from means." if view.board.setting.source else ""
     return str(Markup("Accuracy in % with its 95 % interval over seeds and test images.{}{}").format(h, source))
 
 
 def _targets_table(view: BoardView) -> Table:
-    shown = view.measures[-1]
+    shown = view.board.measures[-1]
     columns = [Column("Method", "method")]
-    order = [dataset for dataset in view.datasets if dataset.name == view.source] + list(view.averaged)
+    order = [dataset for dataset in view.datasets if dataset.name == view.board.setting.source] + list(view.averaged)
     for dataset in order:
-        source = " (source)" if dataset.name == view.source else ""
+        source = " (source)" if dataset.name == view.board.setting.source else ""
         seen = dataset.seen if is_seen(dataset.seen) else None
         mark, tip = (f" ({seen_mark(seen)})", seen.statement) if seen is not None else ("", "")
         columns.append(Column(f"{dataset.title}{source}{mark}", "pm", tip, "score"))
     columns.append(Column("Average", "pm", "Over the targets", "score"))
     rows: list[list[TableCell]] = []
-    for number, entry in enumerate(view.entries):
+    for number, entry in enumerate(view.board.entries):
         scores = [_target_score(entry, dataset.name, shown) for dataset in order]
         rows.append([number, *scores, _score(view, entry, shown, key=True)])
-    source_title = view.dataset_title(view.source)
+    source_title = view.dataset_title(view.board.setting.source)
     caption = Markup.escape(
         f"Accuracy over all classes of each target, %. Methods were trained on the source, {source_title}, which is "
         "excluded from the average."

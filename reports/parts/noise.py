@@ -18,7 +18,7 @@ _COLUMNS = [
 def noise_parts(view: BoardView) -> list[Part]:
     """The table of the noise, empty if nothing is known; its caption says what one more dataset would buy."""
     rows: list[list[TableCell]] = []
-    for number, entry in enumerate(view.entries):
+    for number, entry in enumerate(view.board.entries):
         if (noise := view.standings.noise.get(entry.key)) is not None:
             errors = noise.error, noise.seeds, noise.more_seeds, noise.datasets_error
             rows.append([number, *(None if error is None else whole(error) for error in errors)])

@@ -37,9 +37,9 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
         "variation over seeds, so there are no tests and no ranks. Hatched: the table lacks some datasets, so the mean "
         "covers fewer datasets."
     )
-    if "H" in view.measures:
+    if "H" in view.board.measures:
         note += " H is the harmonic mean of the average base and average new accuracy."
-    shown = PANEL_TITLES[view.measures[-1]]
+    shown = PANEL_TITLES[view.board.measures[-1]]
     origin = (
         "Published results of few-shot adaptation of CLIP, as papers and their repositories report them. Nothing on "
         "this page was measured by this project. Different tables come from different authors and different runs. "
@@ -57,7 +57,7 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
 
 def spread_parts(view: PublishedBoardView) -> list[Part]:
     """How far the tables disagree about the same method: a strip of its averages, and a table; empty if they do not."""
-    split = "new" if "new" in view.measures else view.measures[-1]
+    split = "new" if "new" in view.board.measures else view.board.measures[-1]
     methods = view.spread.methods(split)
     sentence = spread_sentence(view.spread, split)
     if not sentence:
@@ -142,10 +142,10 @@ def _spread_table(view: PublishedBoardView, split: str) -> Table:
 
 
 def _means_table(view: PublishedBoardView) -> Table:
-    shown = view.measures[-1]
+    shown = view.board.measures[-1]
     columns = [Column("Method", "text")]
     hint = "Mean over the datasets in the table, %"
-    columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.measures]
+    columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.board.measures]
     columns += [
         Column("Range", "text", f"Lowest and highest {MEASURE_TITLES[shown]} in tables with as many datasets, %"),
         Column("Uses", "text", "What the method sees besides the labelled images"),
@@ -160,7 +160,7 @@ def _means_table(view: PublishedBoardView) -> Table:
             percent_cell(row.averages[measure], classes=f"{'key' if measure == shown else ''}{gap}")
             if measure in row.averages
             else None
-            for measure in view.measures
+            for measure in view.board.measures
         ]
         sources = sorted({number for item in tables for number in item.sources})
         notes = " ".join(dict.fromkeys(note for item in tables for note in item.notes))
@@ -186,7 +186,7 @@ def by_method(view: PublishedBoardView) -> list[tuple[PublishedRow, list[Publish
     found: dict[str, list[PublishedRow]] = {}
     for row in view.board.rows:
         found.setdefault(_title(view, row), []).append(row)
-    shown = view.measures[-1]
+    shown = view.board.measures[-1]
     main = [
         (max(rows, key=lambda row: (row.complete, len(row.sources), -min(row.sources))), rows)
         for rows in found.values()
@@ -211,7 +211,7 @@ def _range(row: PublishedRow, tables: list[PublishedRow], shown: str) -> str:
 
 
 def _datasets_table(view: PublishedBoardView) -> Table:
-    shown = view.measures[-1]
+    shown = view.board.measures[-1]
     columns = [Column("Method", "text"), *(Column(dataset.title, "percent") for dataset in view.datasets)]
     rows: list[list[TableCell]] = []
     for row in view.board.rows:

@@ -12,7 +12,7 @@ from reports.views import BoardView
 def runs_parts(view: BoardView) -> list[Part]:
     """The parts of the section."""
     parts = []
-    if view.missing:
+    if view.board.missing:
         rows = [
             [
                 view.entry_name(run.entry),
@@ -21,9 +21,9 @@ def runs_parts(view: BoardView) -> list[Part]:
                 "not run" if run.error is None else brief(f"failed: {run.error}"),
                 run.run_id,
             ]
-            for run in view.missing[:MOST_RUNS]
+            for run in view.board.missing[:MOST_RUNS]
         ]
-        parts.append(table(_runs(f"{view.anchor}-missing-table", rows, _cut(len(view.missing)))))
+        parts.append(table(_runs(f"{view.anchor}-missing-table", rows, _cut(len(view.board.missing)))))
     if view.board.excluded:
         rows = [
             [view.entry_name(run.entry), view.dataset_title(run.dataset), run.seed, run.reason, run.run_id]

@@ -31,7 +31,9 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
     view = write_page(page)
     summary = board.summary(summarise_settings(view.boards, dict(board.runs.owner)))
     settings = {
-        f"{shown.backbone}, {shown.heading}": {entry.key: entry_settings(entry) for entry in shown.entries}
+        f"{shown.board.setting.backbone}, {shown.heading}": {
+            entry.key: entry_settings(entry) for entry in shown.board.entries
+        }
         for shown in view.boards
     }
     content = {"format": "clip-etl-bench settings", "leaderboards": settings}
@@ -57,7 +59,7 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
     for board in view.boards:
         texts = {
             entry.key: verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))
-            for entry in board.entries
+            for entry in board.board.entries
         }
         boards.append(replace(board, board=without_extra_gaps(board.board), verified=texts, only_differing=True))
     shown = {board.anchor: board.board for board in boards}
@@ -86,7 +88,7 @@ def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tu
 def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
     measure = board.standings.measure
     rows = []
-    for entry in board.entries:
+    for entry in board.board.entries:
         value = entry.average(measure, board.board.convention)
         rows.append(
             RowSummary(
@@ -102,7 +104,7 @@ def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
             )
         )
     return SettingSummary(
-        title=f"{board.backbone}, {board.heading}",
+        title=f"{board.board.setting.backbone}, {board.heading}",
         measure=measure,
         rows=tuple(rows),
         separated=separated_pairs(board),

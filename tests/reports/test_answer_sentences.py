@@ -62,12 +62,12 @@ FIXTURES = {
 @pytest.mark.parametrize("name", FIXTURES)
 def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
     site, view = overview_of(FIXTURES[name](runs))
-    board, text = site.boards[0], answer(view, view.measures[-1]).striptags()
+    board, text = site.boards[0], answer(view, view.table.measures[-1]).striptags()
     if board.standings.leader is None:
         assert name == "nothing shared"
         assert text == "No method has a score for every dataset and seed, so there is no comparison yet."
         return
-    first = board.entries[0]
+    first = board.board.entries[0]
     assert first.key == board.standings.leader == view.answers["H"].leader
     best = text.split(". ", 1)[1] if view.board.common is not None else text
     name = view.names[first.key]
@@ -95,7 +95,8 @@ def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
 @pytest.mark.parametrize("name", FIXTURES)
 def test_the_headline_is_short_and_agrees_with_the_answer_the_ranks_and_the_cards(runs, name):
     site, view = overview_of(FIXTURES[name](runs))
-    for measure in view.measures:
+    baseline, ranks = view.table.baseline, site.boards[0].standings.ranks
+    for measure in view.table.measures:
         found, text = view.answers[measure], headline(view, measure)
         assert len(text.split()) <= 25
         if found.lead is None:
@@ -105,30 +106,26 @@ def test_the_headline_is_short_and_agrees_with_the_answer_the_ranks_and_the_card
         assert text.endswith("are level.") == level
         if level:
             continue
-        against_zero_shot = found.lead.reference == view.baseline
+        against_zero_shot = found.lead.reference == baseline
         assert ("reliably better" in text) == (
-            against_zero_shot
-            and not found.is_clear
-            and found.lead.over_seeds is not None
-            and found.leader != view.baseline
+            against_zero_shot and not found.is_clear and found.lead.over_seeds is not None and found.leader != baseline
         )
-        assert text.startswith("No method beats zero-shot CLIP on average.") == (found.leader == view.baseline)
+        assert text.startswith("No method beats zero-shot CLIP on average.") == (found.leader == baseline)
         assert ("cannot tell whether that is chance" in text) == (
-            against_zero_shot and found.lead.over_seeds is None and found.leader != view.baseline
+            against_zero_shot and found.lead.over_seeds is None and found.leader != baseline
         )
-        if found.leader != view.baseline:
+        if found.leader != baseline:
             assert view.names[found.leader] in text
             assert f"{unsigned(abs(found.lead.mean))} points" in text
-        if found.is_clear and measure == view.measures[-1] and against_zero_shot and site.boards[0].standings.ranks:
-            ranks = site.boards[0].standings.ranks
-            assert ranks[found.leader].split("–")[-1] < ranks.get(view.baseline, "9").split("–")[0] or len(ranks) == 1
+        if found.is_clear and measure == view.table.measures[-1] and against_zero_shot and ranks:
+            assert ranks[found.leader].split("–")[-1] < ranks.get(baseline, "9").split("–")[0] or len(ranks) == 1
         if found.lead.over_datasets is not None:
             ends = found.lead.over_datasets
-            ends = ends if found.leader != view.baseline else (-ends[1], -ends[0])
+            ends = ends if found.leader != baseline else (-ends[1], -ends[0])
             assert f"on similar datasets: {points(ends[0])} to {points(ends[1])}" in basis(view, measure)
         for (title, advice), pick in zip(cards(view, measure), found.advice["any"].picks, strict=True):
             assert pick.kind in title.lower()
-            stays = pick.method == view.baseline
+            stays = pick.method == baseline
             assert advice.startswith("Stay with zero-shot" if stays else view.names[pick.method])
 
 
@@ -165,13 +162,13 @@ def test_a_gain_that_may_be_zero_elsewhere_is_called_that(runs, measure):
     for datasets in (None, ["dtd", "oxford_pets", "food101"], ["eurosat", "dtd"]):
         _, view = overview_of(runs if datasets is None else runs[runs["dataset"].isin(datasets)])
         found = view.answers[measure]
-        if found.leader == view.baseline:
+        if found.leader == view.table.baseline:
             continue
         text = answer(view, measure).striptags()
         low, high = found.lead.over_datasets
         assert (f"Its gain of {points(found.lead.mean)} is not clear: 95 % interval " in text) == (low <= 0)
         assert f"{points(low)} to {points(high)} over datasets of this kind" in text
-        assert found.averages[found.leader] - found.averages[view.baseline] == pytest.approx(found.lead.mean)
+        assert found.averages[found.leader] - found.averages[view.table.baseline] == pytest.approx(found.lead.mean)
         shown = re.search(r": (\d+\.\d+) %, zero-shot CLIP (\d+\.\d+) %\.", text)
         first, second = map(float, shown.groups())
         tolerance = 0.1 if "." not in shown[1][-2:] else 0.056  # rounded from hundredths
@@ -445,8 +442,10 @@ def test_the_common_cells_give_the_numbers_of_a_board_of_these_runs_alone(runs):
     site, view = overview_of(rows)
     alone, same = overview_of(rows[(rows["dataset"] != "imagenet") & rows["seed"].isin([0, 1])])
     assert view.answers == same.answers
-    assert [entry.averages for entry in site.boards[0].entries] == [entry.averages for entry in alone.boards[0].entries]
-    coverage = {(entry.coverage, entry.planned) for entry in site.boards[0].entries}
+    assert [entry.averages for entry in site.boards[0].board.entries] == [
+        entry.averages for entry in alone.boards[0].board.entries
+    ]
+    coverage = {(entry.coverage, entry.planned) for entry in site.boards[0].board.entries}
     assert coverage == {(10, 11), (10, 22), (11, 22), (21, 22)}
 
 

@@ -71,8 +71,10 @@ def test_the_leaderboard_has_the_numbers_of_the_board_in_every_setting(page, vie
         [row.querySelector('a.method').title, row.querySelector('.key .mean').textContent])"""
     for protocol, board in zip(("Base-to-new", "Few-shot", "Base-to-new"), (*view.boards, view.boards[0]), strict=True):
         choose(page, "#chooser select", protocol)
-        means = [entry.average(board.measures[-1], board.convention).mean for entry in board.entries]
-        wanted = [[board.entry_name(e.key), f"{100 * mean:.2f}"] for e, mean in zip(board.entries, means, strict=True)]
+        means = [entry.average(board.board.measures[-1], board.board.convention).mean for entry in board.board.entries]
+        wanted = [
+            [board.entry_name(e.key), f"{100 * mean:.2f}"] for e, mean in zip(board.board.entries, means, strict=True)
+        ]
         assert page.run(rows) == wanted
 
 
@@ -231,7 +233,7 @@ def test_methods_datasets_and_runs_have_pages(page, view):
         assert float(gain.replace("−", "-")) == pytest.approx(100 * cell.gains["base"], abs=0.02)
     page.run("[...document.querySelectorAll('#page a')].find((a) => a.innerText === 'DTD').click()")
     page.wait("document.querySelector('#page h2').innerText === 'DTD'")
-    assert page.run("document.querySelectorAll('#page-table tbody tr').length") == len(board.entries)
+    assert page.run("document.querySelectorAll('#page-table tbody tr').length") == len(board.board.entries)
     assert "Photographs of textures." in page.run("document.getElementById('page').innerText")
     run = apex.cells["dtd"].run_ids[1]
     page.run(f"[...document.querySelectorAll('#page a')].find((a) => a.hash === '#run={run}').click()")

@@ -28,7 +28,7 @@ def view():
 
 
 def board_of(view, shots):
-    return next(board for board in view.boards if board.shots == shots)
+    return next(board for board in view.boards if board.board.setting.shots == shots)
 
 
 def set_select(page, identity, value):
@@ -49,7 +49,7 @@ def test_accuracy_by_shots_is_that_of_the_leaderboards(page, view):
         "4 shots",
         "16 shots",
     ]
-    entries = board_of(view, 16).entries
+    entries = board_of(view, 16).board.entries
     assert len(rows) == len(entries)
     for entry, (name, *cells) in zip(entries, rows, strict=True):
         assert view.catalogue.method(entry.method).title in name[0]

@@ -50,7 +50,7 @@ def view():
 
 def test_it_is_a_score_of_the_first_screen_and_of_the_map(page, view):
     (board,) = view.boards
-    assert board.measures == ("base", "new", "open", "H")
+    assert board.board.measures == ("base", "new", "open", "H")
     choose_score(page, "open")
     assert "score=open" in page.run("location.hash")
     heads = page.run("[...document.querySelectorAll('#map thead th .sort')].map((node) => node.textContent)")
@@ -59,7 +59,7 @@ def test_it_is_a_score_of_the_first_screen_and_of_the_map(page, view):
     names = [titles[head] for head in heads if head in titles]
     baseline = board.board.entry(board.board.baseline)
     for _, method, mean, _, *cells, _ in page.run(CELLS.format("#map tbody tr")):
-        entry = next(e for e in board.entries if method[0].startswith(board.catalogue.method(e.method).title))
+        entry = next(e for e in board.board.entries if method[0].startswith(board.catalogue.method(e.method).title))
         if entry.key == WITHOUT:
             assert {mean[0], *(text for text, *_ in cells)} <= {"", "–"}
             continue
@@ -76,7 +76,7 @@ def test_it_is_a_column_of_the_leaderboard(page, view):
     place = next(number for number, cell in enumerate(head) if cell[0] == "Open")
     shown = {row[1][0]: row[place][0] for row in page.run(CELLS.format("table.board tbody tr"))}
     assert {name: text for name, text in shown.items() if text in ("", "–")}.keys() == {"VPT"}
-    apex = board.entries[0]
+    apex = board.board.entries[0]
     mean = apex.average("open", board.board.convention).mean
     assert shown[LONG_TITLE].startswith(f"{100 * mean:.2f}")
 

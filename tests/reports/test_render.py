@@ -53,7 +53,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
 
 
 def test_a_row_with_recomputed_runs_does_not_say_that_nothing_was_verified(view):
-    entry = replace(view.boards[0].entries[0], imported="3 of 4 runs")
+    entry = replace(view.boards[0].board.entries[0], imported="3 of 4 runs")
     assert [text for _, text, _ in badges(entry)] == ["imported, not verified"]
     text = "recomputed here: 1 of 4, bit-identical"
     assert [(kind, shown) for kind, shown, _ in badges(entry, text)] == [("verified", text)]
@@ -91,7 +91,7 @@ def test_the_data_has_every_accuracy_in_hundredths_and_its_run(view, page):
                     assert (data["scores"][split][m][d] or []) == whole
                 assert data["runs"][m][d] == list(overview.table.runs.get((method.key, dataset), ()))
     runs = {run for data in block["settings"].values() for row in data["runs"] for ids in row for run in ids if run}
-    assert runs == {run for board in view.boards for entry in board.entries for run in entry.run_ids}
+    assert runs == {run for board in view.boards for entry in board.board.entries for run in entry.run_ids}
 
 
 def test_every_number_of_a_table_is_in_the_data(view, page):
@@ -100,8 +100,8 @@ def test_every_number_of_a_table_is_in_the_data(view, page):
     for board in view.boards:
         tables = dict(tables_in(block["settings"][board.anchor]["sections"]))
         rows = tables[f"{board.anchor}-table"]["rows"]
-        averages = [entry.average(board.measures[-1], board.board.convention) for entry in board.entries]
-        assert [row[1] for row in rows] == list(range(len(board.entries)))
+        averages = [entry.average(board.board.measures[-1], board.board.convention) for entry in board.board.entries]
+        assert [row[1] for row in rows] == list(range(len(board.board.entries)))
         assert [row[2][0] for row in rows] == [round(1e4 * value.mean) for value in averages]
     other = next(board for board in view.boards if board.anchor != block["first"])
     assert f'id="{other.anchor}-table"' not in page
@@ -154,7 +154,7 @@ def test_training_time_is_shown_for_those_who_recorded_it_and_the_others_are_nam
     assert "zero_shot" not in (*shown, *times.without)
     assert "cocoop" in times.without
     assert [line[0] for line in block_of(page)["settings"][view.boards[0].anchor]["curves"]["lines"]] == [
-        [entry.key for entry in view.boards[0].entries].index(key) for key in shown
+        [entry.key for entry in view.boards[0].board.entries].index(key) for key in shown
     ]
     assert "Methods with runs that lack a curve: " in page
     board = view.boards[0].board
@@ -273,6 +273,6 @@ def test_an_oracle_says_what_test_labels_added(tmp_path):
     text = render_site(view, tmp_path / "a.html").read_text()
     assert "oracle: selected on test labels; +1.25 base, +1.25 new" in text
     assert "neither ranked nor compared" in text
-    entry = next(entry for entry in view.boards[0].entries if entry.method == "tip_adapter")
+    entry = next(entry for entry in view.boards[0].board.entries if entry.method == "tip_adapter")
     assert entry.rank is None
     assert entry.key not in view.boards[0].standings.ranks

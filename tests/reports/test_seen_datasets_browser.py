@@ -53,7 +53,7 @@ def test_the_sentence_and_the_table_are_those_of_one_comparison(view, tmp_path):
     assert SENTENCE in answer_lines(overview)[2]
     page = render_site(view, tmp_path / "a.html").read_text("utf-8")
     (table,) = (part[1] for part in evidence_of(page, board.anchor)["folds"][f"{board.anchor}-seen"])
-    keys = [entry.key for entry in board.entries]
+    keys = [entry.key for entry in board.board.entries]
     rows = {keys[row[0]]: row[1:] for row in table["rows"]}
     assert rows == {
         one.key: [one.rank, one.rank_without, round(1e4 * one.average), round(1e4 * one.average_without)]

@@ -39,14 +39,14 @@ def test_the_picks_follow_the_rule_within_the_budget(view, measure, budget):
         seen = group if advice.rule == "alike" else names
         means = {key: mean(score(view, key, name, measure) for name in seen) for key in advice.candidates}
         best = max(means, key=means.get)
-        gain = mean(score(view, best, d, measure) - score(view, view.baseline, d, measure) for d in group)
-        if view.baseline in advice.candidates and gain < WORTHWHILE:
-            assert (pick.method, pick.gain, pick.near) == (view.baseline, 0.0, 0)
+        gain = mean(score(view, best, d, measure) - score(view, view.table.baseline, d, measure) for d in group)
+        if view.table.baseline in advice.candidates and gain < WORTHWHILE:
+            assert (pick.method, pick.gain, pick.near) == (view.table.baseline, 0.0, 0)
             continue
         assert means[pick.method] == pytest.approx(max(means.values()))
         here = {key: mean([score(view, key, d, measure) for d in group]) for key in means}
         assert pick.near == sum(value >= here[pick.method] - 0.01 for value in here.values()) - 1
-        gains = [score(view, pick.method, d, measure) - score(view, view.baseline, d, measure) for d in group]
+        gains = [score(view, pick.method, d, measure) - score(view, view.table.baseline, d, measure) for d in group]
         assert (pick.low, pick.gain, pick.high) == pytest.approx((min(gains), mean(gains), max(gains)))
 
 

@@ -51,7 +51,7 @@ def test_every_cell_of_the_board_has_its_errors_and_they_add_up_to_the_score(sit
     cells = site.error_analysis.cells[board.anchor]
     assert len(cells) == 3 * 2 * 2
     for listed in site.error_analysis.lists:
-        for entry in board.entries:
+        for entry in board.board.entries:
             cell = cells[entry.key, listed.key]
             right = np.mean([run.right for run in cell.runs]) / listed.n_images
             assert right == pytest.approx(entry.cells[listed.dataset].scores[listed.split].mean)
@@ -121,14 +121,14 @@ def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_p
 def test_calibration_of_every_entry_on_both_halves(site):
     (board,) = site.boards
     assert {(row.entry, row.split) for row in board.quality} == {
-        (e.key, s) for e in board.entries for s in ("base", "new")
+        (e.key, s) for e in board.board.entries for s in ("base", "new")
     }
 
 
 def test_cost_points_agree_with_the_board_and_the_cheapest_is_surely_on_the_front(site):
     (board,) = site.boards
     for point in board.costs:
-        entry = next(entry for entry in board.entries if entry.key == point.entry)
+        entry = next(entry for entry in board.board.entries if entry.key == point.entry)
         assert point.value == entry.average("H", board.board.convention)
         assert point.costs["parameters"] == entry.cost.parameters_high
         assert set(point.front) == set(point.probability) == set(point.costs)

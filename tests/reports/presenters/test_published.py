@@ -58,7 +58,7 @@ def test_the_table_has_one_row_a_method_and_the_range_of_its_tables(site):
         titles = [title(row) for row, _ in rows]
         assert len(set(titles)) == len(titles)
         assert sum(len(tables) for _, tables in rows) == len(view.board.rows)
-        means = [row.averages.get(view.measures[-1], -1.0) for row, _ in rows if row.complete]
+        means = [row.averages.get(view.board.measures[-1], -1.0) for row, _ in rows if row.complete]
         assert means == sorted(means, reverse=True)
     parts = published_parts(site.published_boards[0])
     (means,) = (part[1] for part in parts if part[0] == "table")

@@ -32,7 +32,7 @@ def test_each_contrast_is_paired_and_set_against_three_properties(board):
     assert [trend.covariate for trend in contrast.trends] == [covariate.name for covariate in COVARIATE_AXES]
     rows = [
         {"method": entry.key, "dataset": dataset, "value": cell.scores["new"].mean}
-        for entry in board.entries
+        for entry in board.board.entries
         for dataset, cell in entry.cells.items()
     ]
     found = contrast_trends(pd.DataFrame(rows), trends.difficulty)

@@ -74,14 +74,14 @@ def test_all_failed(write, runs):
     site, page = write(failed)
     assert "No method has a score" in page
     assert "failed: boom" in page
-    assert all(not entry.averages for entry in site.boards[0].entries)
+    assert all(not entry.averages for entry in site.boards[0].board.entries)
 
 
 def test_a_mean_over_part_of_the_grid_is_hatched_and_carries_n_of_n(write, runs, tmp_path):
     site, page = write(runs[(runs["method"] != "coop") | (runs["dataset"] != "dtd")])
     parts = parts_of((tmp_path / "a.html").read_text("utf-8"))["leaderboard"]
     table = next(part[1] for part in parts if part[0] == "table")
-    row = table["rows"][[entry.key for entry in site.boards[0].entries].index("coop")]
+    row = table["rows"][[entry.key for entry in site.boards[0].board.entries].index("coop")]
     gaps = [cell for cell in row if isinstance(cell, list) and "gap" in str(cell[-1])]
     assert len(gaps) == 4, "three means and the count of cells"
     assert gaps[-1][0] == [30, 33]
@@ -95,7 +95,7 @@ def test_scores_that_are_not_numbers_are_missing_and_named(write, runs):
     one = (odd["method"] == "coop") & (odd["dataset"] == "dtd") & (odd["seed"] == 1) & (odd["split"] == "new")
     odd.loc[one, "accuracy"] = np.nan
     site, page = write(odd)
-    entry = next(entry for entry in site.boards[0].entries if entry.key == "coop")
+    entry = next(entry for entry in site.boards[0].board.entries if entry.key == "coop")
     assert (entry.n, entry.expected, entry.rank) == (32, 33, None)
     assert "its accuracy on new is not a number" in page
     assert "not a number" in write(runs.assign(accuracy=np.nan))[1]
@@ -104,7 +104,7 @@ def test_scores_that_are_not_numbers_are_missing_and_named(write, runs):
 def test_two_backbones_are_never_on_one_board(write, runs):
     other = runs.assign(backbone="RN50.openai", run_id=runs["run_id"].str[::-1])
     site, page = write(pd.concat([runs, other]))
-    assert [board.backbone for board in site.boards] == ["RN50.openai", "ViT-B-16.openai"]
+    assert [board.board.setting.backbone for board in site.boards] == ["RN50.openai", "ViT-B-16.openai"]
     assert len({board.board.n_runs for board in site.boards}) == 1
     assert "No difficulty is known for these datasets and this backbone" in page
 
