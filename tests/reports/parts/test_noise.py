@@ -19,8 +19,8 @@ def view(tmp_path_factory):
 
 def test_the_table_has_the_numbers_of_the_analysis(view):
     ((_, table),) = noise_parts(view)
-    assert len(table["rows"]) == len(view.entries) - 1 == 2
-    for entry, (_, *errors) in zip(view.entries[1:], table["rows"], strict=True):
+    assert len(table["rows"]) == len(view.board.entries) - 1 == 2
+    for entry, (_, *errors) in zip(view.board.entries[1:], table["rows"], strict=True):
         noise = view.standings.noise.get(entry.key)
         assert errors[0] == round(10_000 * noise.error)
         assert errors[2] <= errors[0], "one more seed"
