@@ -26,7 +26,7 @@ from bench.analysis import (
     to_markdown,
 )
 from bench.api.stored_runs import chosen_runs
-from bench.boards import Sender, SendResult, eval_results, model_cards
+from bench.boards import Sending, eval_results, model_cards
 from bench.errors import UsageError
 from bench.papers import registered
 from bench.results import check_output_file, check_own_folder, fresh_store, write_listed, write_output, write_parquet
@@ -189,9 +189,9 @@ def send_runs(
     targets = [Target.parse(text) for text in dict.fromkeys(trackers)]
     check_installed(targets)
     chosen = chosen_runs(runs, where, completed=True)
-    with Sender(runs, targets, say, patience=None) as sender:
-        for run_id in chosen:
-            sender.finished(run_id)
     for target in targets:
-        sent, known = sender.count(target, SendResult.SENT), sender.count(target, SendResult.KNOWN)
-        yield Sent(str(target), sent, known, sender.missing(target))
+        sending = Sending(runs, target)
+        hook = sending.after_run(say, limit=None)
+        for run_id in chosen:
+            hook(run_id)
+        yield Sent(str(target), sending.sent, sending.known, len(chosen) - sending.sent - sending.known)

@@ -138,14 +138,14 @@ def run_request(request: SweepRequest, log: SweepLog, again: Collection[str] = (
     The failed runs are reported by `report_failures`, so that a result can be printed before. `again` as of
     `bench.sweep.make_plan`.
     """
-    from bench.boards import Sender
+    from bench.boards import Sending
 
     with early_server(request) as server:
         made = make_plan(request, log, again)
         check_launch(made, request)
         report_plan(made, request, log)
-        with Sender(request.runs, request.tracker_targets, log.notice) as sender:
-            return carry_out(made, request, log, server, listeners=[sender])
+        hooks = [Sending(request.runs, target).after_run(log.notice) for target in request.tracker_targets]
+        return carry_out(made, request, log, server, after_run=hooks)
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:

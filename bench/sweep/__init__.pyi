@@ -1,5 +1,7 @@
 """Public names of `bench.sweep`; `__init__.py` loads each on first use."""
 
+from .after_run import LIMIT as LIMIT
+from .after_run import AfterRun as AfterRun
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
 from .compatibility import backbone_conflict as backbone_conflict
@@ -10,7 +12,6 @@ from .coordination.heartbeat import read_heartbeats as read_heartbeats
 from .dataset_names import backbone_advice as backbone_advice
 from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
-from .driver import RunListener as RunListener
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
 from .driver import check_launch as check_launch
@@ -27,7 +28,6 @@ from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files
 from .inputs import repetition_context as repetition_context
-from .launch.fork_server import search_path as search_path
 from .launch.tasks import Outcome as Outcome
 from .launchers import early_server as early_server
 from .machine import cache_folder as cache_folder

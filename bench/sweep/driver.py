@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
 
 from bench import THREADS_SPIN
 from bench._util.words import counted
@@ -15,6 +14,7 @@ from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder
+from bench.sweep.after_run import AfterRun
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
@@ -54,16 +54,6 @@ from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.task_factory import short_draw
 from bench.sweep.tracker_target import check_installed
 from bench.sweep.weights import report_rejections, without_missing_weights
-
-
-class RunListener(Protocol):
-    """Receives the runs of a sweep whose record is stored, and must return at once."""
-
-    def finished_before(self, run_ids: Sequence[str]) -> None:
-        """The sweep begins; these of its runs have a result, some of them a failure."""
-
-    def finished(self, run_id: str) -> None:
-        """A run has finished without error."""
 
 
 @dataclass(frozen=True)
@@ -128,21 +118,19 @@ def carry_out(
     server: ForkServer | None = None,
     *,
     database: bool = True,
-    listeners: Sequence[RunListener] = (),
+    after_run: Sequence[AfterRun] = (),
 ) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
         server: local workers are forked from it, if given.
         database: False only writes the shards, as in a job of Slurm.
-        listeners: each receives, in this thread, the runs with a result and every run that finishes without error.
+        after_run: each is called after every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
     made = without_missing_weights(made, request, log)
     tasks = plan_tasks(made, request)
-    for listener in listeners:
-        listener.finished_before([spec.run_id for spec in made.done])
     if tasks and request.inline and THREADS_SPIN:
         log.notice(
             "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
@@ -150,7 +138,7 @@ def carry_out(
         )
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    summary = _launch(tasks, made, request, log, server, listeners) if tasks else LaunchSummary((), interrupted=False)
+    summary = _launch(tasks, made, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
@@ -219,7 +207,7 @@ def _launch(
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
-    listeners: Sequence[RunListener],
+    after_run: Sequence[AfterRun],
 ) -> LaunchSummary:
     tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
     limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
@@ -235,8 +223,8 @@ def _launch(
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
-                for listener in listeners:
-                    listener.finished(item.task.spec.run_id)
+                for hook in after_run:
+                    hook(item.task.spec.run_id)
 
         if by_jobs:
             return launch_on_slurm(request, tasks, on_finished, log.notice)

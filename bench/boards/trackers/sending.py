@@ -1,51 +1,13 @@
-"""The process that sends runs to trackers, so that a tracker cannot fail, wait or print in the sweep."""
+"""Sends stored runs to one tracker, which says which runs it has."""
 
-import json
-import os
-import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Callable
 from pathlib import Path
-from textwrap import shorten
-from typing import Protocol, Self
+from typing import Protocol
 
-from bench.boards.trackers.sent_runs import FOLDER, SentRuns
 from bench.boards.trackers.tracked_run import TrackedRun, tracked_run
 from bench.errors import UnknownRunError
 from bench.results import Shards, locked
-from bench.sweep import Kind, Target
-
-
-class SendResult(StrEnum):
-    """The result of sending a run."""
-
-    SENT = "sent"
-    KNOWN = "known"
-    """The tracker has this result."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class SendReport:
-    """The result of sending a run to a tracker; `message` says why it was not sent."""
-
-    run_id: str
-    target: str
-    result: SendResult
-    message: str = ""
-
-    def dump(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def load(cls, line: str) -> Self:
-        """The inverse of `dump`."""
-        values = json.loads(line)
-        return cls(**values | {"result": SendResult(values["result"])})
+from bench.sweep import LIMIT, AfterRun, Kind, Target
 
 
 class Tracker(Protocol):
@@ -75,52 +37,31 @@ def connect(target: Target) -> Tracker:
             return TrackioTracker(target.place)
 
 
-MOST_FAILURES = 3
-"""After so many failures in a row nothing more is sent to a tracker."""
-_LONGEST_MESSAGE = 200
-_NICE = 5
+class Sending:
+    """Sends runs of a folder to a tracker, which is opened with the first.
 
+    `sent` counts the runs that it received, `known` those that it had.
+    """
 
-class _Channel:
-    """One tracker, opened with the first run; given up after several failures in a row. It remembers what it sent."""
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, runs: Path, target: Target) -> None:
+        self.sent = self.known = 0
+        self._shards, self._target = Shards(runs), target
         self._tracker: Tracker | None = None
-        self._failures = 0
 
-    def send(self, shards: Shards, run_id: str) -> tuple[SendResult, str]:
-        if self._failures >= MOST_FAILURES:
-            return SendResult.FAILED, f"not tried after {MOST_FAILURES} failures in a row"
-        try:
-            stamp = shards.stamp(run_id)  # before the record, so that a newer result counts as missing
-            run = _stored_run(shards, run_id)
-            with locked(shards.runs / FOLDER):  # also while a first connection creates the database
-                self._tracker = self._tracker or connect(self.target)
-                sent = self._tracker.send(run)
-                _remember(SentRuns(shards.runs, self.target), run_id, stamp)
-        except Exception as error:
-            traceback.print_exc()
-            self._failures += 1
-            return SendResult.FAILED, shorten(f"{type(error).__name__}: {error}", _LONGEST_MESSAGE, placeholder=" ...")
-        self._failures = 0
-        return (SendResult.SENT if sent else SendResult.KNOWN), ""
+    def send(self, run_id: str) -> None:
+        """Send a run. Raises UnknownRunError if it is not stored; any other exception is the tracker's."""
+        run = _stored_run(self._shards, run_id)
+        with locked(self._shards.runs / self._target.kind):  # one process at a time, so that no run is sent twice
+            self._tracker = self._tracker or connect(self._target)
+            if self._tracker.send(run):
+                self.sent += 1
+            else:
+                self.known += 1
 
-
-def send_each(runs: Path, targets: list[Target], run_ids: Iterator[str]) -> Iterator[SendReport]:
-    """Send runs in turn to every tracker. One process of a runs folder sends at a time, so no run is sent twice."""
-    shards = Shards(runs)
-    channels = [_Channel(target) for target in targets]
-    for run_id in run_ids:
-        for channel in channels:
-            yield SendReport(run_id, str(channel.target), *channel.send(shards, run_id))
-
-
-def _remember(sent: SentRuns, run_id: str, stamp: str | None) -> None:
-    """Remember a received run; without room on the disk, the tracker is asked again."""
-    if stamp is not None:
-        with suppress(OSError):
-            sent.add(run_id, stamp)
+    def after_run(self, notice: Callable[[str], None], limit: float | None = LIMIT) -> AfterRun:
+        """`send` as a sweep calls it; `notice` receives one line if the tracker fails."""
+        advice = f"`etl-bench export send {self._target} --runs {self._shards.runs}` sends what is missing there."
+        return AfterRun(f"sending a run to {self._target}", self.send, advice, notice, limit)
 
 
 def _stored_run(shards: Shards, run_id: str) -> TrackedRun:
@@ -129,15 +70,3 @@ def _stored_run(shards: Shards, run_id: str) -> TrackedRun:
     if record is None:
         raise UnknownRunError(f"There is no intact record of run {run_id} in {shards.runs}.")
     return tracked_run(record, shards.difficulties.read(record.spec.backbone, record.spec.dataset) or ())
-
-
-def main() -> None:
-    """Send the runs that standard input names. Arguments: the search path, the runs folder, the trackers."""
-    _, _, runs, *targets = sys.argv
-    with suppress(AttributeError, OSError):  # Windows has none
-        os.nice(_NICE)  # runs come first
-    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # trackers print
-    ids = (line.strip() for line in sys.stdin)
-    for report in send_each(Path(runs), [Target.parse(text) for text in targets], ids):
-        print(report.dump(), file=reports, flush=True)

@@ -15,7 +15,7 @@ from bench.extensions.recommendation.elimination import Look, going_on, look, pl
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
 from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
 from bench.results import RACE, Shard, Shards
-from bench.sweep import RunListener, SweepLog, SweepRequest, carry_out, make_plan
+from bench.sweep import AfterRun, SweepLog, SweepRequest, carry_out, make_plan
 from datasets_registry import EvalProtocol, Fold
 
 TOO_LITTLE = 5.0
@@ -76,7 +76,7 @@ class Race:
     Args:
         costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
-        listeners: each receives every finished run.
+        after_run: each is called after every finished run.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Race:
         costs: dict[str, float],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        listeners: Sequence[RunListener] = (),
+        after_run: Sequence[AfterRun] = (),
     ) -> None:
         self.request, self.plan, self.outcomes, self.say = request, plan, outcomes, say
-        self._costs, self._clock, self._listeners = costs, clock, listeners
+        self._costs, self._clock, self._after_run = costs, clock, after_run
         self._begin = clock()
         self.left = list(request.sweep.methods)
         self.active = list(self.left)
@@ -190,7 +190,7 @@ class Race:
         here = race_request(self.request.sweep, methods, [fold], shots)
         here = here.model_copy(update={"timeout": max(self._time_limit(methods), 1.0)})
         made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
-        outcome = carry_out(made, here, SweepLog(), database=False, listeners=self._listeners)
+        outcome = carry_out(made, here, SweepLog(), database=False, after_run=self._after_run)
         if outcome.summary.interrupted:
             raise KeyboardInterrupt
         return {spec.method: spec.run_id for spec in made.specs}

@@ -64,12 +64,12 @@ def recommend(
 
 def recommend_request(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
     """The answer to a request, with published numbers as prior knowledge; `say` receives a line for each decision."""
-    from bench.boards import Sender
+    from bench.boards import Sending
     from bench.papers import DATASETS, published_difficulty, published_frame
 
     published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
-    with Sender(request.race_runs, request.sweep.tracker_targets, say) as sender:
-        return carry_out_recommendation(request, say, published, listeners=[sender])
+    hooks = [Sending(request.race_runs, target).after_run(say) for target in request.sweep.tracker_targets]
+    return carry_out_recommendation(request, say, published, hooks)
 
 
 def train_recommended(found: Recommendation) -> tuple[Path, str] | None:

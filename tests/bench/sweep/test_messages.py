@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import fake_runner
@@ -12,7 +11,7 @@ from sweep_requests import changed, sweep_over
 
 from bench.errors import ImpossibleCombinationError
 from bench.results.shards import Shards
-from bench.sweep import LogStyle, RerunPolicy, carry_out, expand, make_plan, open_log, report_failures
+from bench.sweep import AfterRun, LogStyle, RerunPolicy, carry_out, expand, make_plan, open_log, report_failures
 from datasets_registry import DataError
 
 RESNET = "RN50.openai"
@@ -98,7 +97,7 @@ def test_failures_of_earlier_sweeps_are_one_line_for_each_reason(tmp_path: Path,
     assert lines[0].count("seed ") == 3
 
 
-def test_listeners_hear_of_every_stored_run_and_of_no_failure(tmp_path: Path, monkeypatch):
+def test_hooks_are_called_for_every_stored_run_and_for_no_failure(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
     request = sweep_over(
         ["coop", "vpt"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner"
@@ -106,19 +105,14 @@ def test_listeners_hear_of_every_stored_run_and_of_no_failure(tmp_path: Path, mo
     log = open_log(LogStyle.NONE)
     made, again = make_plan(request, log), changed(request, rerun=RerunPolicy.MISSING)
     heard: list[str] = []
-    before: list[str] = []
 
-    class Listener:
-        def finished_before(self, run_ids: Sequence[str]) -> None:
-            before.extend(run_ids)
+    def call(run_id: str) -> None:
+        assert Shards(tmp_path).read(run_id) is not None
+        heard.append(run_id)
 
-        def finished(self, run_id: str) -> None:
-            assert Shards(tmp_path).read(run_id) is not None
-            heard.append(run_id)
-
-    carry_out(made, request, log, listeners=[Listener(), Listener()])
+    hook = AfterRun("hearing", call, "", notice=pytest.fail)
+    carry_out(made, request, log, after_run=[hook, hook])
     right = sorted(spec.run_id for spec in made.specs if spec.method == "vpt")
-    assert (sorted(heard), before) == (sorted(right * 2), [])
-    carry_out(make_plan(again, log), again, log, listeners=[Listener()])
-    assert before == [spec.run_id for spec in made.specs]
+    assert sorted(heard) == sorted(right * 2)
+    carry_out(make_plan(again, log), again, log, after_run=[hook])
     assert len(heard) == 2 * len(right)
