@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
 from bench.boards import submissions
-from bench.boards.precedence import LEDGER
 from bench.boards.submissions.check import Checks, OwnChecks
 from bench.boards.submissions.data_checks import DataChecks
 from bench.boards.submissions.submission import BUNDLE, open_submission
@@ -94,8 +93,8 @@ def update_runs(
 
 
 def claim_work(work: Path) -> None:
-    """Mark a new folder, or one with only a ledger, as the work folder of a board; UsageError if it is in use."""
-    check_own_folder(work, "--work", marks=(_WORK,), may_force=False, kept=(LEDGER,))
+    """Mark a new folder as the work folder of a board; UsageError if it is in use."""
+    check_own_folder(work, "--work", marks=(_WORK,), may_force=False)
     work.mkdir(parents=True, exist_ok=True)
     if not (work / _WORK).exists():
         write_output(work / _WORK, b'{"format": "clip-etl-bench work folder of a board"}\n')

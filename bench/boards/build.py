@@ -7,7 +7,7 @@ from pathlib import Path
 import bench
 from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
 from bench.boards.comparison import SubmissionReport, reports
-from bench.boards.precedence import LEDGER, first_seen, note_seen, owners
+from bench.boards.precedence import first_seen, owners
 from bench.boards.submissions.check import OwnChecks, harmless
 from bench.boards.submissions.data_checks import Level
 from bench.boards.submissions.submission import submission_folders
@@ -120,12 +120,11 @@ def collect_board(request: BoardRequest) -> CollectedBoard:
     kept = KeptChecks(request.work / "checked", request.data_root)
     verified = request.submissions.parent / VERIFIED
     checked = kept.all(submission_folders(request.submissions))
-    seen = first_seen(request.submissions, checked, request.work / LEDGER)
+    seen = first_seen(request.submissions, checked)
     found = [_without_invalid(report, read_verified(verified, report.own)) for report in reports(checked, seen)]
     accepted = [report.own for report in found if report.accepted]
     outcomes = {own.name: read_verified(verified, own) for own in accepted}
     runs = update_runs(request.work / "runs", request.submissions, accepted, owners(accepted, seen), outcomes)
-    note_seen(request.work / LEDGER, accepted, seen)
     return CollectedBoard(
         request,
         tuple(found),

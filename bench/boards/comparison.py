@@ -1,17 +1,16 @@
 """Compares the submissions of a board with each other: the later one of two gives way."""
 
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from bench._util.words import counted
 from bench.boards.precedence import FirstSeen
 from bench.boards.submissions.check import OwnChecks, shortened
-from bench.boards.submissions.plausibility import CLOCK, date_notes, gain_notes
-from bench.boards.submissions.run_facts import RunFacts
-from bench.boards.submissions.suspicion import Named, foreign_weights, impossible_scores, near_copies, shared_runs
+
+_CLOCK = timedelta(days=1)
+"""How far clocks may differ."""
 
 
 class SubmissionReport(BaseModel):
@@ -41,51 +40,38 @@ def compare_with_others(own: OwnChecks, others: Sequence[OwnChecks], seen: First
     seen = seen or FirstSeen(newcomer=own.name)
     others = [other for other in others if other.name != own.name]
     refusals, notes = [*own.refusals], [*own.notes]
-    if own.facts is not None:
-        now = datetime.now(UTC)
-        if own.facts.submitted > now + CLOCK:
-            refusals.append(f"it states a time of submission in the future, {own.facts.submitted:%Y-%m-%d %H:%M} UTC")
-        notes += date_notes(own.runs, own.facts.submitted, now)
+    if own.facts is not None and own.facts.submitted > datetime.now(UTC) + _CLOCK:
+        refusals.append(f"it states a time of submission in the future, {own.facts.submitted:%Y-%m-%d %H:%M} UTC")
     if own.runs:
-        everything: list[Named] = [(other.name, run) for other in others for run in other.runs]
-        first = {other.name: _shared_first(own, other, seen) for other in others}
-        came = seen.came(own)
-        earlier = {other.name for other in others if seen.came(other) < came}
-        refusals += shortened(_impossible(own, everything, seen))
-        if {run.run_id for run in own.runs} <= {run.run_id for runs in first.values() for run in runs}:
+        refusals += shortened(_other_labels(own, others, seen))
+        shared = _on_the_board(own, others, seen)
+        if len(shared) == len(own.runs):
             refusals.append("all of its runs are on the board already, so it adds nothing")
-        notes += shortened(shared_runs(own.runs, first))
-        notes += shortened(near_copies(own.runs, everything, earlier))
-        notes += shortened(foreign_weights(own.runs, everything))
-        notes += shortened(gain_notes(own.runs, everything))
+        elif shared:
+            notes.append(
+                f"{len(shared)} of {counted(len(own.runs), 'run')} are on the board already, which counts those that "
+                "came first"
+            )
     return SubmissionReport(name=own.name, accepted=not refusals, refusals=tuple(refusals), notes=tuple(notes), own=own)
 
 
-def _impossible(own: OwnChecks, everything: Sequence[Named], seen: FirstSeen) -> list[str]:
-    """What is impossible beside runs that came before, without what is impossible alone."""
-    places = [seen.place(name, run.run_id) for name, run in everything]
-    ordered = sorted(places)
-    by_number: dict[int, list[RunFacts]] = defaultdict(list)  # the key is the number of runs that came before
-    for run in own.runs:
-        by_number[bisect_left(ordered, seen.place(own.name, run.run_id))].append(run)
-    found: dict[str, None] = {}
-    for number, runs in sorted(by_number.items()):
-        if number:
-            last = ordered[number - 1]
-            pool = [named for place, named in zip(places, everything, strict=True) if place <= last]
-            alone = set(impossible_scores(runs))
-            found |= dict.fromkeys(text for text in impossible_scores(runs, pool) if text not in alone)
-    return list(found)
+def _other_labels(own: OwnChecks, others: Sequence[OwnChecks], seen: FirstSeen) -> Iterator[str]:
+    """Runs whose test images or true labels are not those of an earlier run of the same task."""
+    runs = [(other.name, run) for other in (*others, own) for run in other.runs]
+    first: dict[tuple[str, ...], tuple[str, str]] = {}
+    for name, run in sorted(runs, key=lambda item: seen.place(item[0], item[1].run_id)):
+        for split, key, truth in run.truths():
+            expected, where = first.setdefault(key, (truth, f"run {run.run_id} of {name}"))
+            if name == own.name and truth != expected:
+                yield f"{run.label}: {split}: its test images or true labels are not those of {where}"
+                break
 
 
-def _shared_first(own: OwnChecks, other: OwnChecks, seen: FirstSeen) -> list[RunFacts]:
-    """The runs of both that the other submission came with first."""
-    mine = {run.run_id for run in own.runs}
-    return [
-        run
-        for run in other.runs
-        if run.run_id in mine and seen.place(other.name, run.run_id) < seen.place(own.name, run.run_id)
-    ]
+def _on_the_board(own: OwnChecks, others: Sequence[OwnChecks], seen: FirstSeen) -> set[str]:
+    """The ids of its runs with which another submission came first."""
+    mine = {run.run_id: seen.place(own.name, run.run_id) for run in own.runs}
+    theirs = ((other.name, run.run_id) for other in others for run in other.runs if run.run_id in mine)
+    return {run_id for name, run_id in theirs if seen.place(name, run_id) < mine[run_id]}
 
 
 def reports(submissions: Sequence[OwnChecks], seen: FirstSeen | None = None) -> list[SubmissionReport]:

@@ -1,4 +1,4 @@
-"""Which submission was first on a board with which run: by the history of its repository, elsewhere by its ledger.
+"""Which submission was first on a board with which run: by the history of its repository, elsewhere by name.
 
 A date in a submission decides nothing, and neither does the date of a commit: the order of the commits does.
 """
@@ -17,22 +17,19 @@ from typing import IO
 from bench.boards.submissions.check import OwnChecks
 from bench.boards.submissions.submission import BUNDLE
 from bench.errors import BundleError
-from bench.results import bundle_runs, open_bundle, write_atomically
+from bench.results import bundle_runs, open_bundle
 
-LEDGER = "first-seen.txt"
-"""File of a board's work folder: a line `RUN SUBMISSION` for each pair, in the order in which they came."""
 TIME_LIMIT = 60
 """Seconds for one call of git."""
 MOST_VERSIONS = 50
 """Versions of one submission that are read; one with more is dated by its newest version."""
 LARGEST_BUNDLE = 256 * 2**20
 """Bytes of an earlier version that is read; a larger one counts as empty."""
-_LINE = re.compile(r"([0-9a-f]{16}) ([a-z0-9][a-z0-9-]{0,62})")
 _CHANGE = re.compile(rb":\d+ \d+ [0-9a-f]+ ([0-9a-f]{40,64}) [AMT]")
 
 Place = tuple[int, int, str]
-"""When a submission came with a run. The smaller one was first: committed before listed in the ledger before new."""
-_COMMITTED, _LISTED, _NEW, _NEVER = range(4)
+"""When a submission came with a run. The smaller one was first: committed before new."""
+_COMMITTED, _NEW, _NEVER = range(3)
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,10 @@ class FirstSeen:
 
     Args:
         committed: number of the commit by submission and run.
-        listed: line of the ledger.
         newcomer: a submission that comes after all others with its other runs.
     """
 
     committed: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    listed: Mapping[tuple[str, str], int] = field(default_factory=dict)
     newcomer: str = ""
 
     def place(self, name: str, run_id: str) -> Place:
@@ -54,8 +49,6 @@ class FirstSeen:
         key = name, run_id
         if key in self.committed:
             return _COMMITTED, self.committed[key], name
-        if key in self.listed:
-            return _LISTED, self.listed[key], name
         return _NEVER if name == self.newcomer else _NEW, 0, name
 
     def came(self, own: OwnChecks) -> Place:
@@ -63,13 +56,9 @@ class FirstSeen:
         return min((self.place(own.name, run.run_id) for run in own.runs), default=(_NEVER, 0, own.name))
 
 
-def first_seen(folder: Path, submissions: Sequence[OwnChecks], ledger: Path | None = None) -> FirstSeen:
-    """The order of the submissions in a folder, which hold the runs of `submissions`.
-
-    Args:
-        ledger: file that earlier builds of the board wrote.
-    """
-    return FirstSeen(_committed(folder, submissions), {} if ledger is None else _read(ledger))
+def first_seen(folder: Path, submissions: Sequence[OwnChecks]) -> FirstSeen:
+    """The order of the submissions in a folder, which hold the runs of `submissions`."""
+    return FirstSeen(_committed(folder, submissions))
 
 
 def owners(accepted: Sequence[OwnChecks], seen: FirstSeen) -> dict[str, str]:
@@ -80,27 +69,6 @@ def owners(accepted: Sequence[OwnChecks], seen: FirstSeen) -> dict[str, str]:
             place = seen.place(own.name, run.run_id)
             found[run.run_id] = min(place, found.get(run.run_id, place))
     return {run_id: found[run_id][2] for run_id in sorted(found, key=lambda run_id: (found[run_id], run_id))}
-
-
-def note_seen(ledger: Path, accepted: Sequence[OwnChecks], seen: FirstSeen) -> None:
-    """Append the runs with which a submission is new to the ledger."""
-    known = _read(ledger)
-    pairs = {(own.name, run.run_id) for own in accepted for run in own.runs} - known.keys()
-    new = sorted(pairs, key=lambda pair: (seen.place(*pair), pair))
-    if new:
-        before = ledger.read_text(encoding="utf-8") if ledger.is_file() else ""
-        ledger.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(ledger, (before + "".join(f"{run_id} {name}\n" for name, run_id in new)).encode())
-
-
-def _read(ledger: Path) -> dict[tuple[str, str], int]:
-    if not ledger.is_file():
-        return {}
-    found: dict[tuple[str, str], int] = {}
-    for number, line in enumerate(ledger.read_text(encoding="utf-8", errors="replace").splitlines()):
-        if match := _LINE.fullmatch(line):
-            found.setdefault((match[2], match[1]), number)
-    return found
 
 
 def _committed(folder: Path, submissions: Sequence[OwnChecks]) -> dict[tuple[str, str], int]:

@@ -15,7 +15,7 @@ from bench.boards.board_runs import (
 )
 from bench.boards.build import BoardRequest
 from bench.boards.comparison import reports
-from bench.boards.precedence import LEDGER, first_seen
+from bench.boards.precedence import first_seen
 from bench.boards.submissions.check import OwnChecks
 from bench.boards.submissions.submission import BUNDLE, submission_folders
 from bench.errors import BoardError
@@ -71,7 +71,7 @@ def repeat_drawn_runs(
     claim_work(request.work)
     kept = KeptChecks(request.work / "checked", request.data_root)
     checked = kept.all(submission_folders(request.submissions))
-    found = reports(checked, first_seen(request.submissions, checked, request.work / LEDGER))
+    found = reports(checked, first_seen(request.submissions, checked))
     accepted = {report.name: report.own for report in found if report.accepted}
     if unknown := [name for name in names if name not in accepted]:
         raise BoardError(f"{unknown[0]!r} is not an accepted submission. Accepted: {', '.join(accepted) or 'none'}.")

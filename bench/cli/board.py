@@ -69,7 +69,7 @@ def build(
     """Check all submissions and write the page of their runs, which works offline, and board.json.
 
     Unchanged submissions are not checked again. A run in several submissions counts once, for the one that came with it
-    first: by the repository's history where there is one, else by the ledger in the work folder, never by a date.
+    first by the history of the repository, never by a date; without a history, for the first name.
     Refused submissions are left out and listed. Results of `board verify` are read from the folder `verified` beside
     the submissions.
 

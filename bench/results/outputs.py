@@ -91,7 +91,6 @@ def check_own_folder(
     marks: Sequence[str] = (FILE_LIST,),
     force: bool = False,
     may_force: bool = True,
-    kept: Collection[str] = (),
 ) -> None:
     """Raise UsageError, naming the option, unless the folder is new, empty, or one that etl-bench made.
 
@@ -99,12 +98,11 @@ def check_own_folder(
         marks: files below the folder, each of which shows that etl-bench made it: its list, or a marked file.
         force: write into any folder.
         may_force: whether the message offers --force.
-        kept: names of files that may lie in a folder that is empty otherwise.
     """
     check_output_folder(path, option)
     if force or not path.is_dir():
         return
-    inside = sorted(item.name for item in path.iterdir() if item.name not in kept)
+    inside = sorted(item.name for item in path.iterdir())
     if inside and not any(_is_mark(path / mark) for mark in marks):
         advice = ", or write into this one with --force" if may_force else ""
         raise UsageError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,10 +15,8 @@ from bundle_files import listing, rewritten
 from fake_runner import rescored
 from simulated_submissions import (
     DATASET,
-    FACTS,
     Draft,
     Run,
-    honest_runs,
     oracle_of,
     simulated_run,
     task_of,
@@ -125,10 +122,6 @@ def stating(run: Run, **changes: object) -> Run:
     return run[0].model_copy(update={"provenance": run[0].provenance.model_copy(update=changes)}), run[1]
 
 
-def other_weights(run: Run) -> Run:
-    return stating(run, backbone_digest="0" * 32)
-
-
 def long_device(run: Run) -> Run:
     return stating(run, device="x" * 5000)
 
@@ -136,23 +129,6 @@ def long_device(run: Run) -> Run:
 def more_classes(run: Run) -> Run:
     (item,) = run[1]
     return run[0].model_copy(update={"scores": [rescored(item, run[0].scores[0].n_classes + 1)]}), run[1]
-
-
-def same_logits(run: Run) -> Run:
-    (item,) = run[1]
-    first = {
-        name: np.repeat(getattr(item, name)[:1], len(item.images), axis=0) for name in ("top_labels", "top_logits")
-    }
-    first |= {
-        name: np.repeat(getattr(item, name)[:1], len(item.images)) for name in ("log_sum_exp", "sum_p2", "predicted")
-    }
-    places = (first["top_labels"] == item.label[:, None]).argmax(axis=1)
-    listed = (first["top_labels"] == item.label[:, None]).any(axis=1)
-    true = np.where(
-        listed, np.take_along_axis(first["top_logits"], places[:, None], 1)[:, 0], first["top_logits"][0, -1]
-    )
-    changed = replace(item, **first, rank=np.where(listed, places, 5).astype(np.int32), true_logit=true)
-    return with_predictions(run, [changed])
 
 
 def unmarked(run: Run) -> Run:
@@ -269,22 +245,6 @@ HOSTILE: dict[str, Hostile] = {
     # claims
     "an oracle that is not marked": runs(lambda: [unmarked(oracle_of())], "scores do not say so"),
     "an oracle's setting that is not marked": runs(lambda: [oracle_setting()], "settings select on test labels"),
-    "an oracle's score as its own": runs(
-        lambda: [oracle_of(), with_predictions(simulated_run(), oracle_of()[1])], "bit for bit"
-    ),
-    "a score above the oracle": runs(lambda: [oracle_of(skill=1.0), simulated_run(skill=4.0)], "above the"),
-    "predictions of another method": runs(
-        lambda: [simulated_run(), with_predictions(simulated_run("clip_adapter"), simulated_run()[1])], "bit for bit"
-    ),
-    "training that left zero-shot unchanged": runs(
-        lambda: [simulated_run("zero_shot"), with_predictions(simulated_run(), simulated_run("zero_shot")[1])],
-        "bit for bit",
-    ),
-    "one run as two seeds": runs(
-        lambda: [simulated_run(), with_predictions(simulated_run(seed=2), simulated_run()[1])], "bit for bit"
-    ),
-    "one answer for all images": runs(lambda: [same_logits(simulated_run())], "have the same logits"),
-    "weights of another backbone": runs(lambda: [other_weights(simulated_run())], "its backbone has the weights"),
     "more classes than the data": runs(
         lambda: [more_classes(simulated_run())], "classes are stated, and the data have"
     ),
@@ -298,10 +258,3 @@ def with_dataset(name: str) -> Run:
     record, predictions = simulated_run(salt=3)
     spec = record.spec.model_copy(update={"dataset": name})
     return record.model_copy(update={"spec": spec, "run_id": spec.run_id}), predictions
-
-
-def copy_of(earlier: Path, folder: Path) -> None:
-    """The predictions of another submission under another method's name."""
-    shutil.copytree(earlier, folder)
-    stolen = with_predictions(simulated_run("clip_adapter"), honest_runs()[0][1])
-    Draft([stolen], FACTS.model_copy(update={"who": "A thief"})).write(folder)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from fake_runner import PROVENANCE, make_record, rescored
 
-from bench.boards.submissions.known_code import KNOWN_WEIGHTS
 from bench.boards.submissions.submission import SubmissionFacts, prepare_submission
 from bench.context import RunContext
 from bench.experiment.task import declared_task
@@ -68,8 +67,7 @@ def simulated_run(
     rng = np.random.default_rng([salt, seed, *map(ord, method + dataset)])
     predictions = [_predictions(split, rng, skill) for split in task.evals]
     digests = [task.support.images.digest(sample.key) for sample in task.support.samples]
-    weights = KNOWN_WEIGHTS.get(spec.backbone, "b")
-    known = {"backbone_digest": weights, "method_digest": info.source_digest or None, "method_version": info.version}
+    known = {"backbone_digest": "b", "method_digest": info.source_digest or None, "method_version": info.version}
     provenance = PROVENANCE.model_copy(update={"support_digests": digests} | known)
     scores = [rescored(item, len(split.classes)) for item, split in zip(predictions, task.evals, strict=True)]
     return make_record(spec, scores=scores, provenance=provenance), predictions

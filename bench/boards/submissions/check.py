@@ -11,11 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.boards.submissions.data_checks import DataChecks, Level
-from bench.boards.submissions.known_code import code_note, known_weights, weights_problem
-from bench.boards.submissions.plausibility import cost_problem
 from bench.boards.submissions.run_facts import RunFacts, run_facts
 from bench.boards.submissions.submission import Submission, SubmissionFacts, open_submission
-from bench.boards.submissions.suspicion import impossible_scores, seed_notes
 from bench.bounds import printable
 from bench.errors import BundleError, ShardError, SubmissionError
 from bench.record import RunRecord, RunStatus
@@ -212,10 +209,9 @@ class Checks:
             refusals=(
                 *found.refusals(),
                 *([f"methods.md has no card of {', '.join(missing)}"] if missing else []),
-                *shortened(impossible_scores(found.runs)),
                 *found.counts.problems(),
             ),
-            notes=(*found.notes(), *seed_notes(found.runs)),
+            notes=tuple(found.notes()),
             checked=tuple(found.checked()),
             data=dict(found.levels),
             published=found.published,
@@ -291,9 +287,6 @@ class _Findings:
     differences: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     problems: list[str] = field(default_factory=list)
     counts: _Counts = field(default_factory=_Counts)
-    costs: Counter[str] = field(default_factory=Counter)
-    code: set[str] = field(default_factory=set)
-    unknown_weights: Counter[str] = field(default_factory=Counter)
     levels: Counter[Level] = field(default_factory=Counter)
     unchecked: Counter[str] = field(default_factory=Counter)
     unknown: set[str] = field(default_factory=set)
@@ -326,12 +319,6 @@ class _Findings:
         yield from data.problems
         if data.reason:
             self.unchecked[data.reason] += 1
-        if (foreign := weights_problem(record)) is not None:
-            yield foreign
-        if known_weights(record) is None:
-            self.unknown_weights[record.spec.backbone] += 1
-        if (cost := cost_problem(record)) is not None:
-            self.costs[cost] += 1
         if (hidden := self.checks.settings.hidden_oracle(record)) is not None:
             yield hidden
         differences = self.checks.settings.differences(record)
@@ -340,10 +327,7 @@ class _Findings:
         else:
             self.differences[record.spec.method].update(differences)
             self.published += not differences
-            facts = self.checks.settings.facts(record.spec.method)
-            if facts is not None and (note := code_note(record, facts)) is not None:
-                self.code.add(harmless(note))
-        self.runs.append(run_facts(shard, self.checks.settings.oracle_settings(record.spec.method)))
+        self.runs.append(run_facts(shard))
 
     def refusals(self) -> Iterator[str]:
         yield from shortened(self.problems)
@@ -355,11 +339,6 @@ class _Findings:
             yield f"{counted(self.failed, 'run')} failed and count for nothing"
         if self.unknown:
             yield f"not installed here, so that their runs cannot be recomputed: {', '.join(sorted(self.unknown))}"
-        if self.unknown_weights:
-            yield f"weights not known here, so not compared: {', '.join(shortened(sorted(self.unknown_weights)))}"
-        yield from shortened(sorted(self.code))
-        for reason, number in self.costs.most_common():
-            yield f"implausible cost of {counted(number, 'run')}: {reason}"
         for reason, number in self.unchecked.most_common(3):
             yield f"data of {counted(number, 'run')} not checked: {reason}"
         alike: dict[tuple[str, ...], list[str]] = defaultdict(list)

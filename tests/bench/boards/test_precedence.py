@@ -1,4 +1,4 @@
-"""The first submission with a run is found by the order of commits, elsewhere by the ledger, and never by a date."""
+"""The first submission with a run is found by the order of commits, and never by a date."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from simulated_submissions import FACTS, Draft, Run, simulated_run
 
 from bench.boards import precedence as module
-from bench.boards.precedence import FirstSeen, first_seen, note_seen, owners
+from bench.boards.precedence import first_seen, owners
 from bench.boards.submissions.check import Checks, OwnChecks
 from bench.boards.submissions.data_checks import DataChecks
 from bench.boards.submissions.submission import submission_folders
@@ -57,11 +57,11 @@ def own_checks(folder: Path) -> list[OwnChecks]:
     return [checks.own(item) for item in submission_folders(folder)]
 
 
-def owner(folder: Path, ledger: Path | None = None) -> dict[str, str]:
+def owner(folder: Path) -> dict[str, str]:
     """The owner of each run by the name of its method."""
     found = own_checks(folder)
     methods = {run.run_id: run.method for own in found for run in own.runs}
-    return {methods[run]: name for run, name in owners(found, first_seen(folder, found, ledger)).items()}
+    return {methods[run]: name for run, name in owners(found, first_seen(folder, found)).items()}
 
 
 def test_the_first_commit_with_a_run_counts(git: Git, folder: Path) -> None:
@@ -100,20 +100,3 @@ def test_a_shallow_history_and_a_failing_git_give_no_order(
     assert owner(tmp_path / "shallow" / "submissions") == {"coop": "a"}
     monkeypatch.setattr(module, "TIME_LIMIT", 0)
     assert owner(folder) == {"coop": "a"}
-
-
-def test_the_ledger_keeps_the_order_without_a_repository(folder: Path, tmp_path: Path) -> None:
-    ledger = tmp_path / "work" / "first-seen.txt"
-    Draft([MINE], FACTS).write(folder / "honest")
-    found = own_checks(folder)
-    note_seen(ledger, found, first_seen(folder, found, ledger))
-    before = ledger.read_text()
-    Draft([MINE, YOURS], OLD).write(folder / "copy")
-    assert owner(folder, ledger) == {"coop": "honest", "zero_shot": "copy"}
-    assert owner(folder) == {"coop": "copy", "zero_shot": "copy"}
-    found = own_checks(folder)
-    note_seen(ledger, found, FirstSeen())
-    assert ledger.read_text().startswith(before)
-    assert len(ledger.read_text().splitlines()) == 3
-    ledger.write_text("\0 no line\n" + ledger.read_text())
-    assert owner(folder, ledger) == {"coop": "honest", "zero_shot": "copy"}
