@@ -44,7 +44,7 @@ class StoredRun:
 def stored_run(run: str, runs: str | Path = "runs") -> StoredRun:
     """The run whose id begins with `run`; raises UnknownRunError, or ShardError if it is damaged."""
     from bench.analysis import harmonic_mean
-    from bench.results import Shards, origin
+    from bench.results import Shards
 
     record = _read(Shards(Path(runs)), run).record
     spec = record.spec.model_dump(mode="json")
@@ -61,7 +61,7 @@ def stored_run(run: str, runs: str | Path = "runs") -> StoredRun:
         provenance["true_labels"] = f"{counted(len(record.provenance.true_labels), 'image')} with another label"
     facts |= provenance
     facts["created_at"] = record.created_at.isoformat()
-    facts["imported_from"] = origin(Path(runs), record.run_id) or "made here"
+    facts["imported_from"] = Shards(Path(runs)).origin(record.run_id) or "made here"
     opened: dict[str, object] = {}
     if record.open is not None:
         opened["open"] = harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
@@ -164,7 +164,7 @@ def verify_runs(
 def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | None) -> VerifiedRun:
     """`exported` are the threads that the environment names and the repetition does not use."""
     from bench.experiment import run_experiment  # imports torch, which the checks do not need
-    from bench.results import RepetitionOutcome, judge_repetition, note_verified
+    from bench.results import RepetitionOutcome, Shards, judge_repetition
 
     made, run_id, notes = stored.record.provenance, stored.record.run_id, []
     if exported not in (None, made.threads):
@@ -180,7 +180,7 @@ def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | No
             f"{run_id}: made on {made.device_class} and repeated on {here}, so it can agree only within rounding"
         )
     if found.outcome in (RepetitionOutcome.IDENTICAL, RepetitionOutcome.ROUNDING):
-        note_verified(runs, run_id)
+        Shards(runs).note_verified(run_id)
     return VerifiedRun(found, here != made.device_class, tuple(notes))
 
 

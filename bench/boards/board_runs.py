@@ -23,11 +23,9 @@ from bench.results import (
     OpenBundle,
     Shards,
     check_own_folder,
-    imports_folder,
-    note_verified,
     open_bundle,
+    with_origin,
     write_atomically,
-    write_note,
     write_output,
 )
 from datasets_registry import LARGEST_JSON, custom_folders, read_bytes, read_json
@@ -67,7 +65,12 @@ def update_runs(
     BoardError. `outcomes` of repeated runs, by submission and run, decide which runs count as verified.
     """
     shards = Shards(runs)
-    wanted = {run.run_id: run.record for own in accepted for run in own.runs if owner[run.run_id] == own.name}
+    wanted = {
+        run.run_id: f"{run.record} {'verified' if _repeated(outcomes, own.name, run.run_id) else 'imported'}"
+        for own in accepted
+        for run in own.runs
+        if owner[run.run_id] == own.name
+    }
     before = _written(runs)
     here = {entry.run_id for entry in shards.scan()}
     if foreign := sorted(here - set(before)):
@@ -86,10 +89,10 @@ def update_runs(
         with open_bundle(submissions / own.name / BUNDLE) as bundle:
             _difficulties(runs, bundle)
             for run_id in by_owner[own.name]:
-                _place(runs, run_id, bundle)
-    _note(runs, accepted, owner, outcomes)
+                _place(runs, run_id, bundle, verified=_repeated(outcomes, own.name, run_id))
     _write_list(runs, wanted)
-    return BoardRuns(owner, len(new), len(gone))
+    added = [run_id for run_id in new if run_id not in here or _record(before, run_id) != _record(wanted, run_id)]
+    return BoardRuns(owner, len(added), len(gone))
 
 
 def claim_work(work: Path) -> None:
@@ -100,13 +103,18 @@ def claim_work(work: Path) -> None:
         write_output(work / _WORK, b'{"format": "clip-etl-bench work folder of a board"}\n')
 
 
-def _place(runs: Path, run_id: str, bundle: OpenBundle) -> None:
-    """Write the files of a run as they are in the bundle, which was checked; the record last, which commits it."""
+def _repeated(outcomes: Mapping[str, Mapping[str, str]], name: str, run_id: str) -> bool:
+    return outcomes.get(name, {}).get(run_id) in REPRODUCED
+
+
+def _place(runs: Path, run_id: str, bundle: OpenBundle, *, verified: bool) -> None:
+    """Write the files of a run, which were checked, with its origin; the record last, which commits it."""
     stem = f"shards/{run_id[:2]}/{run_id}"
     (runs / stem).parent.mkdir(parents=True, exist_ok=True)
-    for name in (f"{stem}.predictions.safetensors", f"{stem}.json"):
-        if name in bundle.names:
-            write_atomically(runs / name, bundle.read(name), durable=False)
+    if (packed := f"{stem}.predictions.safetensors") in bundle.names:
+        write_atomically(runs / packed, bundle.read(packed), durable=False)
+    record = with_origin(bundle.read(f"{stem}.json"), bundle.root, verified=verified)
+    write_atomically(runs / f"{stem}.json", record, durable=False)
 
 
 def _difficulties(runs: Path, bundle: OpenBundle) -> None:
@@ -117,30 +125,17 @@ def _difficulties(runs: Path, bundle: OpenBundle) -> None:
             write_atomically(runs / name, bundle.read(name), durable=False)
 
 
-def _note(
-    runs: Path,
-    accepted: Sequence[OwnChecks],
-    owner: Mapping[str, str],
-    outcomes: Mapping[str, Mapping[str, str]],
-) -> None:
-    """Mark all runs as imported, except verified runs."""
-    rmtree(imports_folder(runs), ignore_errors=True)
-    imports_folder(runs).mkdir(parents=True, exist_ok=True)
-    for own in accepted:
-        mine = [run.run_id for run in own.runs if owner[run.run_id] == own.name]
-        others = [run.run_id for run in own.runs if owner[run.run_id] != own.name]
-        write_note(runs, own.root, own.name, mine, others)
-        for run_id in mine:
-            if outcomes.get(own.name, {}).get(run_id) in REPRODUCED:
-                note_verified(runs, run_id)
-
-
 def _written(runs: Path) -> dict[str, str]:
-    """The digest of each record as it was last written, by run id."""
+    """What was last written of each run, by run id: the digest of its record, and whether it is verified."""
     path = runs / "board-runs.txt"
     if not path.is_file():
         return {}
     return dict(line.split(" ", 1) for line in path.read_text(encoding="utf-8").splitlines() if " " in line)
+
+
+def _record(written: Mapping[str, str], run_id: str) -> str:
+    """The digest of a record in a list of `_written`."""
+    return written.get(run_id, "").partition(" ")[0]
 
 
 def _write_list(runs: Path, wanted: Mapping[str, str]) -> None:

@@ -52,7 +52,7 @@ from .outputs import write_listed as write_listed
 from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels
 from .predictions import open_metrics as open_metrics
-from .recomputed_scores import contradictions as contradictions
+from .recomputed_scores import contradiction as contradiction
 from .recomputed_scores import split_scores as split_scores
 from .run_diff import Difference as Difference
 from .run_diff import RunDiff as RunDiff
@@ -63,12 +63,7 @@ from .shards import ShardEntry as ShardEntry
 from .shards import Shards as Shards
 from .shards import no_runs as no_runs
 from .shards import runs_folders as runs_folders
-from .staged_import import ImportNote as ImportNote
-from .staged_import import commit_import as commit_import
-from .staged_import import imports_folder as imports_folder
-from .staged_import import note_verified as note_verified
-from .staged_import import origin as origin
-from .staged_import import write_note as write_note
+from .shards import with_origin as with_origin
 from .staleness import Staleness as Staleness
 from .staleness import code_reasons as code_reasons
 from .tables import unloadable_runs as unloadable_runs

@@ -19,9 +19,8 @@ from bench.record import RunStatus
 from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
 from bench.results.outputs import replacing
-from bench.results.recomputed_scores import contradictions
-from bench.results.shards import Shard, Shards, parse_shard
-from bench.results.staged_import import ImportNote, commit_import
+from bench.results.recomputed_scores import contradiction
+from bench.results.shards import Shard, Shards, parse_shard, with_origin
 from bench.results.tables import refusal, scratch_database
 from datasets_registry import open_zip, parse_json, read_zip_member
 
@@ -71,7 +70,7 @@ def write_bundle(files: Mapping[str, Path], out: Path, *, force: bool = False, l
             zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
             for name in sorted(files):
-                content = files[name].read_bytes()
+                content = _made_anywhere(name, files[name].read_bytes())
                 entries.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
                 archive.writestr(_entry(name), content)
             root = _root(entries)
@@ -165,9 +164,6 @@ def _root(listed: Sequence[Mapping[str, Any]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-_SHOWN_PROBLEMS = 5
-
-
 @dataclass(frozen=True)
 class Exported:
     """The contents of a bundle: numbers of runs and of difficulty files, size in bytes, and the root digest."""
@@ -194,6 +190,12 @@ class Imported:
     unchanged: tuple[str, ...]
     conflicting: tuple[str, ...]
     difficulties: int
+
+
+def _made_anywhere(name: str, content: bytes) -> bytes:
+    """The bytes of a file in a bundle: a record says nothing about an earlier import."""
+    is_record = RUN_FILE.fullmatch(name) and name.endswith(".json")
+    return with_origin(content, "") if is_record else content
 
 
 def export_bundle(
@@ -225,7 +227,9 @@ def _accept(shard: Shard) -> Iterable[str]:  # noqa: ARG001
 
 
 def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterable[str]] = _accept) -> Imported:
-    """Check a whole bundle and add what is new to a runs folder; a bundle with any error adds nothing.
+    """Check a whole bundle and add its new runs to a runs folder; a bundle with any error adds nothing.
+
+    Runs are added one by one, each in one step. After a kill or a full disk, the same call adds the others.
 
     Args:
         problems: returns further reasons to reject a run; those of `bench.boards.import_results` need data.
@@ -236,20 +240,15 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
     """
     with open_bundle(path) as bundle, scratch_database() as scratch:
         run_ids = bundle_runs(bundle, path)
-        wrong = []
         for run_id in run_ids:
             shard = bundle_shard(run_id, bundle, path)
-            found = contradictions(shard.record, shard.predictions)
-            if not found:
-                unloadable = refusal(scratch, [shard])
-                found = [*([unloadable] if unloadable else []), *problems(shard)]
-            wrong += [f"run {run_id}, {text}" for text in found]
-        if wrong:
-            more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
-            listed = "; ".join(wrong[:_SHOWN_PROBLEMS]) + more
-            raise bundle_error(
-                path, f"its numbers do not follow from its predictions, or contradict what is known: {listed}"
-            )
+            wrong = contradiction(shard.record, shard.predictions) or refusal(scratch, [shard])
+            if wrong := wrong or next(iter(problems(shard)), ""):
+                raise bundle_error(
+                    path,
+                    "its numbers do not follow from its predictions, or contradict what is known: run "
+                    f"{run_id}, {wrong}",
+                )
         measured = [name for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)]
         for name in measured:
             content = bundle.read(name)
@@ -257,28 +256,19 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
                 check_difficulty(name, content)
             except ShardError as error:
                 raise bundle_error(path, f"{name} is not a difficulty record: {error}") from error
-        shards.scan()  # completes an import whose process was killed
-        new, unchanged, conflicting = _sort_runs(shards, (bundle_shard(run_id, bundle, path) for run_id in run_ids))
         difficulties = [name for name in measured if not (shards.runs / name).exists()]
-        note = ImportNote(bundle.root, path.name, new, conflicting)
-
-        def fill(folder: Path) -> None:
-            for run_id in new:
-                shard = bundle_shard(run_id, bundle, path)
-                Shards(folder).write(shard.record, shard.predictions)
-            for name in difficulties:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / name, bundle.read(name))
-
         try:
-            added = commit_import(shards.runs, note, fill, shards.take)
+            found = (bundle_shard(run_id, bundle, path) for run_id in run_ids)
+            added, unchanged, conflicting = _add(shards, found, bundle.root)
+            for name in difficulties:
+                (shards.runs / name).parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(shards.runs / name, bundle.read(name))
         except OSError as error:
             raise BundleError(
-                f"{path} was not imported, since {shards.runs} cannot be written ({error.strerror or error}). Repeat "
-                "the command once it can."
+                f"{path} was not imported completely, since {shards.runs} cannot be written "
+                f"({error.strerror or error}). Repeat the command once it can."
             ) from error
-    kept = (*conflicting, *(run_id for run_id in new if run_id not in added))
-    return Imported(bundle.root, added, unchanged, kept, len(difficulties))
+    return Imported(bundle.root, added, unchanged, conflicting, len(difficulties))
 
 
 def bundle_runs(bundle: OpenBundle, path: Path) -> list[str]:
@@ -304,15 +294,16 @@ def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
     return shard
 
 
-def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The ids of runs to add, of runs with the same record here, and of runs with another record here."""
-    new, unchanged, conflicting = [], [], []
+def _add(shards: Shards, runs: Iterable[Shard], root: str) -> tuple[tuple[str, ...], ...]:
+    """Add runs; the ids of added ones, of those with the same record here, and of those with another record here."""
+    added, unchanged, conflicting = [], [], []
     for shard in runs:
         record, ours = shard.record, shards.read(shard.record.run_id)
+        failed_here = ours is None or (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED)
         if ours is not None and ours.record == record:
             unchanged.append(record.run_id)
-        elif ours is not None and not (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED):
-            conflicting.append(record.run_id)
+        elif failed_here and shards.write(record, shard.predictions, origin=root):
+            added.append(record.run_id)
         else:
-            new.append(record.run_id)
-    return tuple(new), tuple(unchanged), tuple(conflicting)
+            conflicting.append(record.run_id)
+    return tuple(added), tuple(unchanged), tuple(conflicting)

@@ -28,7 +28,12 @@ class DamagedError(Exception):
 def encode_document(document: dict[str, Any], record: object) -> bytes:
     """The bytes of a file with `record`, its checksum, and the other entries of `document`."""
     checked = document | {"record": record, "record_sha256": sha256(canonical_json(record).encode())}
-    return json.dumps(checked, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
+    return dump_document(checked)
+
+
+def dump_document(document: dict[str, Any]) -> bytes:
+    """The bytes of a document that has its checksum."""
+    return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def read_document(path: Path) -> dict[str, Any] | None:

@@ -25,7 +25,6 @@ from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.results.database_file import DAMAGED, connect, open_database, transaction
 from bench.results.method_facts import with_changed_settings
 from bench.results.shards import Shard, ShardEntry, Shards, no_runs
-from bench.results.staged_import import unverified_imports
 from bench.results.staleness import code_reasons
 from bench.results.tables import (
     CURVE_COLUMNS,
@@ -162,11 +161,10 @@ class Store:
                     tuning_seconds, added_memory_bytes, device, held_out_shot, unlabelled, teacher,
                     openworld_auc, near_ood_auroc,
                     CASE WHEN targets IS NOT NULL THEN sha256(nullif(
-                        provenance ->> '$.support_digests', '[]')) END AS support_digest
+                        provenance ->> '$.support_digests', '[]')) END AS support_digest, imported
                 FROM runs LEFT JOIN scores USING (run_id)
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
-        frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
         if outcomes:
             frame = self.with_outcomes(frame)
         if not installed:

@@ -152,53 +152,53 @@ _FLOAT_COLUMNS = ("true_logit", "log_sum_exp", "sum_p2", "top_logits")
 _INTEGERS = ("label", "predicted", "rank", "top_labels")
 
 
-def impossible_columns(item: Predictions, n_classes: int) -> list[str]:
-    """Why a classifier of `n_classes` classes cannot produce these columns, one sentence per reason; empty if it can.
+def impossible_columns(item: Predictions, n_classes: int) -> str:
+    """Why a classifier of `n_classes` classes cannot produce these columns, in one sentence; empty if it can.
 
     Bounds allow for the rounding of float32 columns.
     """
-    checks = _shapes(item, n_classes) or _images(item) or _groups(item)
-    return checks or _ranges(item, n_classes) or _logits(item, n_classes)
+    problem = _shapes(item, n_classes) or _images(item) or _groups(item)
+    return problem or _ranges(item, n_classes) or _logits(item, n_classes)
 
 
-def _shapes(item: Predictions, n_classes: int) -> list[str]:
+def _shapes(item: Predictions, n_classes: int) -> str:
     n, width = len(item.images), min(TOP, n_classes)
     for name in (*_INTEGERS, *_FLOAT_COLUMNS):
         column, expected = getattr(item, name), (n, width) if name.startswith("top_") else (n,)
         if column.shape != expected:
-            return [f"{name} has shape {column.shape}, and {n} images of {n_classes} classes need {expected}"]
+            return f"{name} has shape {column.shape}, and {n} images of {n_classes} classes need {expected}"
         kind = np.floating if name in _FLOAT_COLUMNS else np.integer
         if not np.issubdtype(column.dtype, kind):
-            return [f"{name} holds {column.dtype}, not {'numbers' if name in _FLOAT_COLUMNS else 'whole numbers'}"]
-    return [] if n else ["there are no images"]
+            return f"{name} holds {column.dtype}, not {'numbers' if name in _FLOAT_COLUMNS else 'whole numbers'}"
+    return "" if n else "there are no images"
 
 
-def _images(item: Predictions) -> list[str]:
+def _images(item: Predictions) -> str:
     if repeated := len(item.images) - len(set(item.images)):
-        return [f"{repeated} images are listed more than once"]
+        return f"{repeated} images are listed more than once"
     if any(not key or len(key) > LONGEST_KEY for key in item.images):
-        return [f"the key of an image is empty or longer than {LONGEST_KEY} characters"]
-    return ["the key of an image contains control characters"] if CONTROL.search("".join(item.images)) else []
+        return f"the key of an image is empty or longer than {LONGEST_KEY} characters"
+    return "the key of an image contains control characters" if CONTROL.search("".join(item.images)) else ""
 
 
-def _groups(item: Predictions) -> list[str]:
+def _groups(item: Predictions) -> str:
     if item.group is not None and (item.group.min() < -1 or item.group.max() >= MOST_IMAGES):
-        return [f"the numbers of groups are not all in -1..{MOST_IMAGES - 1}"]
-    return []
+        return f"the numbers of groups are not all in -1..{MOST_IMAGES - 1}"
+    return ""
 
 
-def _ranges(item: Predictions, n_classes: int) -> list[str]:
+def _ranges(item: Predictions, n_classes: int) -> str:
     for name in _FLOAT_COLUMNS:
         if not np.isfinite(getattr(item, name)).all():
-            return [f"{name} is not finite everywhere"]
+            return f"{name} is not finite everywhere"
     for name in _INTEGERS:
         column = getattr(item, name)
         if column.min() < 0 or column.max() >= n_classes:
-            return [f"{'ranks' if name == 'rank' else 'classes'} are not all in 0..{n_classes - 1} ({name})"]
-    return []
+            return f"{'ranks' if name == 'rank' else 'classes'} are not all in 0..{n_classes - 1} ({name})"
+    return ""
 
 
-def _logits(item: Predictions, n_classes: int) -> list[str]:
+def _logits(item: Predictions, n_classes: int) -> str:
     top = item.top_logits.astype(np.float64)
     true, log_sum, sum_p2 = (getattr(item, name).astype(np.float64) for name in ("true_logit", "log_sum_exp", "sum_p2"))
     width = top.shape[1]
@@ -229,7 +229,8 @@ def _logits(item: Predictions, n_classes: int) -> list[str]:
         )
         | (sum_p2 > shares[:, 0] + 2 * slack),
     }
-    return [f"{text} ({int(wrong.sum())} of {len(wrong)} images)" for text, wrong in checks.items() if wrong.any()]
+    found = ((text, int(wrong.sum())) for text, wrong in checks.items())
+    return next((f"{text} ({wrong} of {len(top)} images)" for text, wrong in found if wrong), "")
 
 
 @dataclass(frozen=True)

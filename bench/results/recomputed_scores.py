@@ -1,4 +1,4 @@
-"""Scores of stored predictions: those of a new record, and checks that the scores of a record follow from them."""
+"""Scores of stored predictions: those of a new record, and the check that the scores of a record follow from them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -53,27 +53,24 @@ def with_current_scores(record: RunRecord, predictions: Sequence[Predictions]) -
     return record.model_copy(update={"scores": scores, "open": opened, "scores_version": SCORES_VERSION})
 
 
-def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> list[str]:
-    """Contradictions between a record and its predictions, one sentence each; empty if there are none."""
+def contradiction(record: RunRecord, predictions: Sequence[Predictions]) -> str:
+    """The first reason why a record does not follow from its predictions, in one sentence; empty if it does."""
     if record.spec.run_id != record.run_id:
-        return [f"the record has the id {record.run_id}, and its spec has the id {record.spec.run_id}"]
+        return f"the record has the id {record.run_id}, and its spec has the id {record.spec.run_id}"
     if record.status is RunStatus.FAILED:
-        return ["a failed run has scores or predictions"] if record.scores or predictions else []
-    found = []
-    scored, predicted = [score.split for score in record.all_scores], [item.split for item in predictions]
-    if sorted(scored) != sorted(predicted):
-        return [f"scores are of {', '.join(scored) or 'no split'}, predictions of {', '.join(predicted) or 'no split'}"]
+        return "a failed run has scores or predictions" if record.scores or predictions else ""
     expected = _splits(record)
-    if sorted(scored) != sorted(expected):
-        return [f"scores are of {', '.join(scored) or 'no split'}, and the spec requires {', '.join(expected)}"]
-    if wrong := [
-        score.split for score in record.all_scores if score.set_size is not None and score.split != expected[0]
-    ]:
-        return [f"{wrong[0]}: it has prediction sets, which are for the classes of the validation images only"]
     by_split = {item.split: item for item in predictions}
+    scored, predicted = [score.split for score in record.all_scores], [item.split for item in predictions]
+    for what, found in (("scores", scored), ("predictions", predicted)):
+        if sorted(found) != sorted(expected):
+            return f"{what} are of {', '.join(found) or 'no split'}, and the spec requires {', '.join(expected)}"
     for score in record.all_scores:
-        found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
-    return found or [*_open_contradictions(record, by_split), *_curve_contradictions(record)]
+        if score.set_size is not None and score.split != expected[0]:
+            return f"{score.split}: it has prediction sets, which are for the classes of the validation images only"
+        if problem := _split_contradiction(score, by_split[score.split]):
+            return f"{score.split}: {problem}"
+    return _open_contradiction(record, by_split) or _curve_contradiction(record)
 
 
 def _splits(record: RunRecord) -> list[str]:
@@ -83,68 +80,67 @@ def _splits(record: RunRecord) -> list[str]:
     return ["all", *record.spec.targets]
 
 
-def _open_contradictions(record: RunRecord, by_split: Mapping[str, Predictions]) -> list[str]:
-    """Contradictions of the open score with its predictions, or with predictions among base or new names only."""
+def _split_contradiction(score: Score, item: Predictions) -> str:
+    if score.n != len(item.images):
+        return f"n is {score.n}, but there are predictions of {len(item.images)} images"
+    if problem := impossible_columns(item, score.n_classes) or _impossible_sets(score, item):
+        return problem
+    sets = {} if item.set_size is None else set_scores(item.set_size, item.rank)
+    return _difference(score, split_scores(item, score.n_classes) | sets)
+
+
+def _difference(stated: object, computed: Mapping[str, float]) -> str:
+    """The first stated number that is not the computed one; empty if all are."""
+    for name, value in computed.items():
+        claimed = float(getattr(stated, name))
+        if not math.isclose(claimed, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            return f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}"
+    return ""
+
+
+def _open_contradiction(record: RunRecord, by_split: Mapping[str, Predictions]) -> str:
+    """Why the open score does not follow from its predictions, or these from those among base or new names only."""
     if record.open is None:
-        return []
+        return ""
     n_base = next(score.n_classes for score in record.scores if score.split == "base")
     n_classes = record.open.base.n_classes
     for plain, split, first, last in (("base", OPEN_BASE, 0, n_base), ("new", OPEN_NEW, n_base, n_classes)):
-        item, own = by_split[split], by_split[plain]
-        if item.open is None:
-            return [f"{split}: its predictions lack the columns of the open score"]
-        within, confidence = item.open.within, item.open.base_confidence
-        if item.images != own.images or not np.array_equal(item.label, own.label + first):
-            return [f"{split}: its images or labels are not those of {plain}"]
-        groups = [None if one.group is None else one.group.tolist() for one in (item, own)]
-        if groups[0] != groups[1]:
-            return [f"{split}: the groups of its images are not those of {plain}"]
-        if within.min() < first or within.max() >= last:
-            return [f"{split}: a prediction among the {plain} names is not one of them"]
-        inside = (item.predicted >= first) & (item.predicted < last)
-        if wrong := int((within != item.predicted)[inside].sum()):
-            return [f"{split}: {wrong} predictions among the {plain} names contradict those among all names"]
-        if not np.isfinite(confidence).all() or confidence.max() > 0:
-            return [f"{split}: the confidence in base names is not a logarithm of a probability everywhere"]
-    found = []
-    for name, value in open_metrics(by_split[OPEN_BASE], by_split[OPEN_NEW]).items():
-        claimed = float(getattr(record.open, name))
-        if not math.isclose(claimed, value, rel_tol=0, abs_tol=TOLERANCE):
-            found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}")
-    return found
+        if problem := _impossible_open(by_split[split], by_split[plain], first, last):
+            return f"{split}: {problem}"
+    return _difference(record.open, open_metrics(by_split[OPEN_BASE], by_split[OPEN_NEW]))
 
 
-def _curve_contradictions(record: RunRecord) -> list[str]:
-    """Contradictions of a curve with the scores; its earlier points have no stored predictions."""
+def _impossible_open(item: Predictions, plain: Predictions, first: int, last: int) -> str:
+    """Why predictions among all names cannot be of the images of `plain`, whose classes are `first` to `last` - 1."""
+    if item.open is None:
+        return "its predictions lack the columns of the open score"
+    within, confidence = item.open.within, item.open.base_confidence
+    inside = (item.predicted >= first) & (item.predicted < last)
+    groups = [None if one.group is None else one.group.tolist() for one in (item, plain)]
+    if item.images != plain.images or not np.array_equal(item.label, plain.label + first) or groups[0] != groups[1]:
+        return f"its images, labels or groups are not those of {plain.split}"
+    if within.min() < first or within.max() >= last or (within != item.predicted)[inside].any():
+        return f"its predictions among the {plain.split} names contradict those among all names"
+    if not np.isfinite(confidence).all() or confidence.max() > 0:
+        return "the confidence in base names is not a logarithm of a probability everywhere"
+    return ""
+
+
+def _curve_contradiction(record: RunRecord) -> str:
+    """Why a curve contradicts the scores; its earlier points have no stored predictions."""
     splits = {score.split: score.accuracy for score in record.scores}
     epochs = [point.epoch for point in record.curve]
     if not epochs:
-        return []
+        return ""
     if any(set(point.accuracy) != set(splits) for point in record.curve):
-        return ["its curve and its scores have different splits"]
+        return "its curve and its scores have different splits"
     if epochs != sorted(set(epochs)) or epochs[-1] != record.curve[-1].epochs:
-        return ["the epochs of its curve do not increase to the last epoch"]
+        return "the epochs of its curve do not increase to the last epoch"
     chosen = record.spec.epoch_selection is not None or record.cost is None or record.cost.candidate_evaluations != 0
     end = record.curve[-1].accuracy
     if not chosen and any(abs(end[split] - splits[split]) > TOLERANCE for split in splits):
-        return ["its curve does not end at its scores, although nothing was selected afterwards"]
-    return []
-
-
-def _split_contradictions(score: Score, item: Predictions) -> list[str]:
-    if score.n != len(item.images):
-        return [f"n is {score.n}, but there are predictions of {len(item.images)} images"]
-    found = impossible_columns(item, score.n_classes)
-    if found:
-        return found
-    if problem := _impossible_sets(score, item):
-        return [problem]
-    sets = {} if item.set_size is None else set_scores(item.set_size, item.rank)
-    for name, value in (split_scores(item, score.n_classes) | sets).items():
-        claimed = float(getattr(score, name))
-        if not math.isclose(claimed, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-            found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}")
-    return found
+        return "its curve does not end at its scores, although nothing was selected afterwards"
+    return ""
 
 
 def _impossible_sets(score: Score, item: Predictions) -> str:

@@ -4,6 +4,7 @@
 CREATE TABLE runs (
     run_id VARCHAR NOT NULL,
     shard_stamp VARCHAR NOT NULL,        -- changes whenever the shard is replaced; shows whether it is loaded
+    imported BOOLEAN NOT NULL,           -- whether the run was imported and not verified since
     method VARCHAR NOT NULL,
     config VARCHAR NOT NULL,             -- canonical JSON
     recipe_name VARCHAR,                 -- NULL for training-free methods

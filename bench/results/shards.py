@@ -7,11 +7,12 @@ Readers take the lock only if a shard seems damaged, which can happen while a wr
 """
 
 import errno
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
+    dump_document,
     encode_document,
     parse_document,
     quarantine,
@@ -34,7 +36,6 @@ from bench.results.difficulty_files import DifficultyFiles
 from bench.results.files import file_stamp, locked, stamp_of, write_atomically
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.recomputed_scores import with_current_scores
-from bench.results.staged_import import finish_imports
 
 _T = TypeVar("_T")
 
@@ -43,10 +44,11 @@ _RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True)
 class Shard:
-    """One run as read from disk, its checksums verified."""
+    """One run as read from disk, its checksums verified. `imported` is True until an imported run is verified."""
 
     record: RunRecord
     predictions: tuple[Predictions, ...]
+    imported: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, order=True)
@@ -68,15 +70,16 @@ class Shards:
         """The measured difficulties in the same folder."""
         return DifficultyFiles(self.runs)
 
-    def write(self, record: RunRecord, predictions: Sequence[Predictions] = ()) -> bool:
+    def write(self, record: RunRecord, predictions: Sequence[Predictions] = (), *, origin: str = "") -> bool:
         """Commit a finished or failed run atomically, with one entry of predictions per evaluation split.
 
-        Returns False, and writes nothing, if the run failed and a finished one exists.
+        `origin` is the root of the bundle that it comes from; empty for a run that was made here. Returns False, and
+        writes nothing, if the run failed or comes from a bundle, and a finished one exists.
         """
         folder = self._folder(record.run_id)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            if record.status is RunStatus.FAILED and self._finished(record.run_id):
+            if (origin or record.status is RunStatus.FAILED) and self._finished(record.run_id):
                 return False
             for stale in folder.glob(f".{record.run_id}.*.tmp"):  # from a writer that was killed
                 stale.unlink(missing_ok=True)
@@ -87,29 +90,11 @@ class Shards:
                 "shard_version": SHARD_VERSION,
                 "predictions_bytes": len(packed),
                 "predictions_sha256": sha256(packed) if packed else None,
-            }
+            } | _marks(origin)
             content = encode_document(document, record.model_dump(mode="json"))
             write_atomically(self._record_path(record.run_id), content)
             if not packed:
                 self._predictions_path(record.run_id).unlink(missing_ok=True)
-        return True
-
-    def take(self, source: Path, run_id: str) -> bool:
-        """Move a run here from another runs folder on the same file system; False if a finished run exists here.
-
-        Can be repeated after a kill: True for a run that was moved before.
-        """
-        staged = Shards(source)
-        if not staged._record_path(run_id).exists():
-            return True
-        folder = self._folder(run_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
-            if self._finished(run_id):
-                return False
-            if (packed := staged._predictions_path(run_id)).exists():
-                packed.replace(self._predictions_path(run_id))
-            staged._record_path(run_id).replace(self._record_path(run_id))
         return True
 
     def read(self, run_id: str) -> Shard | None:
@@ -150,19 +135,27 @@ class Shards:
                 times.append(self._record_path(run_id).stat().st_mtime)
         return max(times, default=None)
 
+    def origin(self, run_id: str) -> str:
+        """The root of the bundle that a run was imported from; empty for a run that was made here."""
+        document = self._read_intact(run_id, self._document) or {}
+        return str(document.get(_ORIGIN, ""))
+
+    def note_verified(self, run_id: str) -> None:
+        """Record that an imported run was repeated with the same predictions."""
+        with locked(self._folder(run_id)), suppress(DamagedError):
+            document = self._document(run_id) or {}
+            if _imported(document):
+                write_atomically(self._record_path(run_id), dump_document(document | {_VERIFIED: True}))
+
     def stamp(self, run_id: str) -> str | None:
         """A text that changes whenever the run's shard is replaced; None if there is none."""
         return file_stamp(self._record_path(run_id))
 
     def scan(self) -> list[ShardEntry]:
-        """All committed shards by run id, without opening them; raises RunsFolderError if the folder cannot be read.
-
-        An import whose process was killed is completed first.
-        """
+        """All committed shards by run id, without opening them; raises RunsFolderError if the folder cannot be read."""
         root = self.runs / "shards"
         if self.runs.exists() and not self.runs.is_dir():
             raise RunsFolderError(f"The runs folder {self.runs} is a file. Give another one with --runs.")
-        finish_imports(self.runs, self.take)
         entries = []
         try:
             for folder in root.iterdir() if root.is_dir() else ():
@@ -230,7 +223,8 @@ class Shards:
             return None
         packed = self._packed(run_id, document, content=True)
         predictions = unpack_predictions(packed) if packed else ()
-        return _current_shard(_record(document["record"], self._record_path(run_id)), predictions)
+        record = with_current_scores(_record(document["record"], self._record_path(run_id)), predictions)
+        return Shard(record, predictions, _imported(document))
 
     def _document(self, run_id: str) -> dict[str, Any] | None:
         """The record's document, if the predictions file has its full size; raises DamagedError."""
@@ -288,13 +282,28 @@ def parse_shard(record: bytes, packed: bytes | None) -> Shard:
         expected = document.get("predictions_sha256")
         if (None if packed is None else sha256(packed)) != expected:
             raise DamagedError("the predictions do not match the record's checksum")
-        return _current_shard(_record(document["record"], Path("record")), unpack_predictions(packed) if packed else ())
+        predictions = unpack_predictions(packed) if packed else ()
+        return Shard(with_current_scores(_record(document["record"], Path("record")), predictions), predictions)
     except DamagedError as error:
         raise ShardError(str(error)) from error
 
 
-def _current_shard(record: RunRecord, predictions: tuple[Predictions, ...]) -> Shard:
-    return Shard(with_current_scores(record, predictions), predictions)
+_ORIGIN, _VERIFIED = "imported_from", "verified"
+"""Entries of the file of an imported run: the root of its bundle, and whether it was repeated here."""
+
+
+def with_origin(content: bytes, origin: str, *, verified: bool = False) -> bytes:
+    """The bytes of a record's file with another origin; an empty one for a run that was made here."""
+    document = {key: value for key, value in json.loads(content).items() if key not in (_ORIGIN, _VERIFIED)}
+    return dump_document(document | _marks(origin, verified=verified))
+
+
+def _marks(origin: str, *, verified: bool = False) -> dict[str, object]:
+    return {_ORIGIN: origin, _VERIFIED: verified} if origin else {}
+
+
+def _imported(document: dict[str, Any]) -> bool:
+    return bool(document.get(_ORIGIN)) and not document.get(_VERIFIED)
 
 
 def _stamp(item: os.DirEntry[str]) -> str:

@@ -104,7 +104,8 @@ def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[Sha
     found = [(entry, shard) for entry, shard in found if shard.record.spec.fold is None]
     if not found:
         return
-    _insert(connection, "runs", [_run_row(shard.record, entry.stamp) for entry, shard in found])
+    rows = [_run_row(shard.record, entry.stamp) | {"imported": shard.imported} for entry, shard in found]
+    _insert(connection, "runs", rows)
     outcomes, groups = _outcomes([shard for _, shard in found])
     unknown = dict.fromkeys(("images", "correct", "groups"))
     scores = [

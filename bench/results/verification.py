@@ -12,7 +12,7 @@ import numpy as np
 from bench.errors import VerificationError
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.predictions import pack_predictions
-from bench.results.recomputed_scores import contradictions
+from bench.results.recomputed_scores import contradiction
 from bench.results.run_diff import Cause, Difference, diff_runs
 from bench.results.shards import Shard
 
@@ -75,7 +75,8 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())
     same_bits = _required(stored.predictions) == _required(predictions) and not _other_requested(stored, predictions)
-    faults = (*contradictions(stored.record, stored.predictions), *_other_data(stored.predictions, predictions))
+    wrong = contradiction(stored.record, stored.predictions)
+    faults = (*([wrong] if wrong else []), *_other_data(stored.predictions, predictions))
     if faults:
         outcome = RepetitionOutcome.INVALID
     elif same_bits and _same_scores(stored.record, record):

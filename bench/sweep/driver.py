@@ -92,7 +92,6 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request)
     shards = Shards(request.runs)
-    shards.scan()  # completes an import whose process was killed
     if request.keep_models:
         check_keepable(expansion.specs)
     lacking = lacking_models(expansion.specs, request.runs, request.keep_models).union(again)

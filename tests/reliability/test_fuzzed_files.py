@@ -30,7 +30,6 @@ from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import encode_document
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.results.staged_import import origin, unverified_imports
 from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats
 from bench.sweep.sweep_files import read_sweep_file
 from datasets_registry import BenchError, FeatureBundle, import_feature_bundle, read_coop_split
@@ -82,12 +81,10 @@ def read_runs(folder: Path) -> None:
     """What reading commands do with a runs folder."""
     shards = Shards(folder)
     for entry in shards.scan():
-        for read in (shards.record, shards.status, shards.read):
+        for read in (shards.record, shards.status, shards.read, shards.origin):
             with contextlib.suppress(BenchError):
                 read(entry.run_id)
-        origin(folder, entry.run_id)
     shards.difficulties.all()
-    unverified_imports(folder)
     read_heartbeats(folder)
 
 

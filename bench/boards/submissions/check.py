@@ -24,7 +24,7 @@ from bench.results import (
     bundle_shard,
     changed_recipe,
     check_difficulty,
-    contradictions,
+    contradiction,
     known_methods,
     open_bundle,
     unloadable_runs,
@@ -305,8 +305,8 @@ class _Findings:
         self.methods.add(record.spec.method)
         self.counts.add(record)
         yield from _long_texts(record)
-        wrong = contradictions(record, shard.predictions)
-        yield from wrong
+        if wrong := contradiction(record, shard.predictions):
+            yield wrong
         if record.spec.fold is not None:
             yield "it scores held-out training images and not the test images"
         if wrong or record.spec.fold is not None:

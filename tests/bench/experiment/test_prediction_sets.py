@@ -20,7 +20,7 @@ from bench.experiment.prediction_sets import why_no_promise
 from bench.experiment.task import load_task
 from bench.record import SETS, Predictions, RunRecord
 from bench.results.predictions import pack_predictions, unpack_predictions
-from bench.results.recomputed_scores import contradictions
+from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shard
 from bench.results.verification import RepetitionOutcome, judge_repetition
 from bench.spec import ExperimentSpec
@@ -42,7 +42,7 @@ def spec_of(method: str, protocol: EvalProtocol = EvalProtocol.FEW_SHOT, **optio
 def sets_of(spec: ExperimentSpec, context: RunContext = ASKED) -> dict[str, float | None]:
     """The promise of the sets of each split of a run; None without sets."""
     record, predictions = runner.run_experiment(spec, context)
-    assert contradictions(record, predictions) == []
+    assert contradiction(record, predictions) == ""
     sized = {item.split for item in predictions if item.set_size is not None}
     found = {score.split: score.set_promise for score in record.all_scores}
     assert sized == {split for split, promise in found.items() if promise is not None}

@@ -1,4 +1,4 @@
-"""Bundles: equal runs give equal bytes, imports are all or nothing, and scores must follow from predictions."""
+"""Bundles: equal runs give equal bytes, a repeated import completes one, and scores must follow from predictions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from limited import limited
 from pydantic import ValidationError
 
 from bench.errors import BundleError
-from bench.record import Branches, RunError, RunStatus, Score
+from bench.record import Branches, RunError, RunRecord, RunStatus, Score
 from bench.results.bundles import BUNDLE_LIST, export_bundle, import_bundle
 from bench.results.checksummed_json import DamagedError
 from bench.results.predictions import pack_predictions, unpack_predictions
-from bench.results.recomputed_scores import METRICS, contradictions, split_scores
+from bench.results.recomputed_scores import METRICS, contradiction, split_scores
 from bench.results.shards import Shards
-from bench.results.staged_import import origin
 
 
 @pytest.fixture
@@ -56,10 +55,11 @@ def test_what_is_taken_in_is_what_was_given_away(theirs: Shards, tmp_path: Path)
     imported = import_bundle(ours, tmp_path / "out" / "b.zip")
     assert imported.root == done.root
     assert (len(imported.added), len(imported.unchanged), imported.difficulties) == (3, 0, 1)
-    expected = {name: content for name, content in tree(theirs.runs).items() if "spectrum_z" not in name}
-    assert tree(ours.runs) == expected
-    assert origin(ours.runs, imported.added[0]) == done.root
-    assert origin(theirs.runs, imported.added[0]) is None
+    assert tree(ours.runs).keys() == {name for name in tree(theirs.runs) if "spectrum_z" not in name}
+    assert all(ours.record(run_id) == theirs.record(run_id) for run_id in ids(theirs))
+    assert ours.origin(imported.added[0]) == done.root
+    assert theirs.origin(imported.added[0]) == ""
+    assert export_bundle(ours, ids(ours), tmp_path / "again.zip").root == done.root, "an export says nothing of imports"
 
 
 def test_the_same_runs_give_the_same_bytes(theirs: Shards, tmp_path: Path):
@@ -76,7 +76,7 @@ def test_taking_in_twice_changes_nothing(theirs: Shards, tmp_path: Path):
     second = import_bundle(ours, tmp_path / "b.zip")
     assert (len(second.added), len(second.unchanged)) == (0, 3)
     assert tree(ours.runs) == before
-    assert origin(ours.runs, first.added[0]) == first.root, "the second import does not forget what the first brought"
+    assert ours.origin(first.added[0]) == first.root
 
 
 def killed_import(runs: Path, bundle: Path, step: int) -> bool:
@@ -101,56 +101,43 @@ def killed_import(runs: Path, bundle: Path, step: int) -> bool:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="forks")
-def test_a_killed_import_adds_everything_or_nothing(theirs: Shards, tmp_path: Path):
+def test_a_killed_import_loses_nothing_and_a_repetition_completes_it(theirs: Shards, tmp_path: Path):
     root = export_bundle(theirs, ids(theirs), tmp_path / "b.zip").root
-    expected = {name: content for name, content in tree(theirs.runs).items() if "spectrum_z" not in name}
-    outcomes = []
+    import_bundle(Shards(tmp_path / "whole"), tmp_path / "b.zip")
+    mine, outcomes = answered(4), []
     for step in itertools.count():
         ours = Shards(tmp_path / f"ours-{step}")
+        ours.write(*mine)
         if not killed_import(ours.runs, tmp_path / "b.zip", step):
             break
         found = ids(ours)
-        assert tree(ours.runs) in ({}, expected), f"killed before rename {step}"
-        assert [origin(ours.runs, run_id) for run_id in found] == [root] * len(found)
+        assert all(ours.read(run_id) for run_id in found), f"killed before rename {step}"
+        assert mine[0].run_id in found
         again = import_bundle(ours, tmp_path / "b.zip")
-        assert {*again.added, *again.unchanged} == set(ids(theirs))
-        assert tree(ours.runs) == expected
-        assert [origin(ours.runs, run_id) for run_id in ids(ours)] == [root] * 3
-        assert not [path.name for path in (ours.runs / "imports").iterdir() if path.is_dir()], "nothing is left over"
+        assert sorted([*again.added, *again.unchanged]) == ids(theirs)
+        assert (again.conflicting, ours.origin(mine[0].run_id)) == ((), "")
+        assert tree(ours.runs).items() >= tree(tmp_path / "whole").items()
+        assert {ours.origin(run_id) for run_id in ids(theirs)} == {root}
         outcomes.append(len(found))
-    assert outcomes == sorted(outcomes), "once an import is committed, it is completed"
-    assert {0, 3} == set(outcomes)
+    assert outcomes == sorted(outcomes)
+    assert {1, 2, 3, 4} == set(outcomes)
 
 
-@pytest.mark.parametrize("odd", [{"added": ["../../../elsewhere/run"]}, {"root": "../../../elsewhere/note"}])
-def test_an_unfinished_import_of_somebody_else_moves_nothing_out_of_the_folder(tmp_path: Path, odd, caplog):
-    ready = tmp_path / "runs" / "imports" / "ready-0000"
-    (tmp_path / "elsewhere").mkdir()
-    for folder in (ready, ready / "shards" / "..", tmp_path / "runs" / "shards" / ".."):
-        folder.mkdir(parents=True, exist_ok=True)
-    note = {"root": "0" * 64, "bundle": "b.zip", "added": [], "kept": []} | odd
-    (ready / "note.json").write_text(json.dumps(note))
-    assert Shards(tmp_path / "runs").scan() == []
-    assert "is not complete" in caplog.text
-    assert "which is not an id" in caplog.text
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_a_full_disk_adds_nothing(theirs: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_keeps_what_was_added(theirs: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
     ours = Shards(tmp_path / "ours")
     real, written = Shards.write, itertools.count()
 
-    def full(self: Shards, *arguments: Any) -> bool:
+    def full(self: Shards, *arguments: Any, **options: Any) -> bool:
         if next(written) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(self, *arguments)
+        return real(self, *arguments, **options)
 
     monkeypatch.setattr(Shards, "write", full)
-    with pytest.raises(BundleError, match=r"was not imported, since .*ours cannot be written \(No space left"):
+    with pytest.raises(BundleError, match=r"not imported completely, since .*ours cannot be written \(No space left"):
         import_bundle(ours, tmp_path / "b.zip")
-    assert tree(ours.runs) == {}
-    assert list((ours.runs / "imports").iterdir()) == []
+    assert len(ids(ours)) == 2
+    assert len(import_bundle(ours, tmp_path / "b.zip").added) == 1
 
 
 def test_a_run_that_was_finished_during_the_import_stays(theirs: Shards, tmp_path: Path, monkeypatch):
@@ -158,16 +145,17 @@ def test_a_run_that_was_finished_during_the_import_stays(theirs: Shards, tmp_pat
     ours = Shards(tmp_path / "ours")
     record, predictions = answered(1)
     mine = record.model_copy(update={"final_loss": 0.5})
-    real = Shards.take
+    real = Shards.write
 
-    def late(self: Shards, source: Path, run_id: str) -> bool:
-        self.write(mine, predictions)
-        return real(self, source, run_id)
+    def late(self: Shards, imported: RunRecord, *arguments: Any, **options: Any) -> bool:
+        if imported.run_id == mine.run_id:
+            real(self, mine, predictions)
+        return real(self, imported, *arguments, **options)
 
-    monkeypatch.setattr(Shards, "take", late)
+    monkeypatch.setattr(Shards, "write", late)
     done = import_bundle(ours, tmp_path / "b.zip")
     assert (len(done.added), done.conflicting) == (2, (record.run_id,))
-    assert origin(ours.runs, record.run_id) is None
+    assert ours.origin(record.run_id) == ""
     kept = ours.read(record.run_id)
     assert kept is not None
     assert kept.record == mine
@@ -410,24 +398,23 @@ def test_a_difficulty_that_is_none_or_of_another_dataset_is_refused(theirs: Shar
     refused(rewritten(tmp_path / "b.zip", change, honest_list=True), tmp_path, said)
 
 
-def test_contradictions_name_what_does_not_follow():
+def test_the_first_contradiction_is_named():
     record, predictions = answered(1)
-    assert contradictions(record, predictions) == []
-    assert "predictions of base" in contradictions(record, predictions[:1])[0]
+    assert contradiction(record, predictions) == ""
+    assert "predictions are of base, and the spec requires base, new" in contradiction(record, predictions[:1])
     fewer = [record.scores[0].model_copy(update={"n": 5}), record.scores[1]]
-    assert contradictions(record.model_copy(update={"scores": fewer}), predictions) == [
+    assert contradiction(record.model_copy(update={"scores": fewer}), predictions) == (
         "base: n is 5, but there are predictions of 6 images"
-    ]
+    )
     base = predictions[0]
     swapped = replace(base, predicted=base.label.copy())
-    found = contradictions(record, [swapped, predictions[1]])
-    assert any("not those with the highest logit" in text for text in found)
+    assert "not those with the highest logit" in contradiction(record, [swapped, predictions[1]])
     outside = replace(base, label=np.full_like(base.label, 7))
-    assert contradictions(record, [outside, predictions[1]]) == ["base: classes are not all in 0..6 (label)"]
+    assert contradiction(record, [outside, predictions[1]]) == "base: classes are not all in 0..6 (label)"
     other = record.model_copy(update={"spec": make_spec(seed=9)})
-    assert "its spec has the id" in contradictions(other, predictions)[0]
+    assert "its spec has the id" in contradiction(other, predictions)
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[make_score("base", 0.5)])
-    assert contradictions(failed, []) == ["a failed run has scores or predictions"]
+    assert contradiction(failed, []) == "a failed run has scores or predictions"
 
 
 def test_the_commands(theirs: Shards, tmp_path: Path, etl):

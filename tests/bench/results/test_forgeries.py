@@ -25,7 +25,6 @@ from bench.results.bundles import BUNDLE_LIST, export_bundle
 from bench.results.checksummed_json import encode_document
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.results.staged_import import note_verified
 
 
 @dataclass
@@ -327,7 +326,7 @@ def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> Non
     board = build_leaderboard(runs, board_settings(runs)[0])
     assert board.entries[0].imported == "1 of 1 run"
     assert "imported, not verified: coop" in " ".join(leaderboard_table((board,)).notes)
-    note_verified(tmp_path / "ours", done.added[0])
+    Shards(tmp_path / "ours").note_verified(done.added[0])
     assert not fresh_store(tmp_path / "ours").runs_frame()["imported"].any()
 
 

@@ -14,7 +14,7 @@ from open_runs import N_BASE, open_run
 
 from bench.record import Predictions, RunRecord
 from bench.results.bundles import export_bundle, import_bundle
-from bench.results.recomputed_scores import contradictions
+from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome as Outcome
 from bench.results.verification import judge_repetition
@@ -46,7 +46,7 @@ def test_a_record_without_open_score_has_no_such_field(tmp_path: Path) -> None:
     shard = Shards(tmp_path).read(record.run_id)
     assert shard is not None
     assert shard.record.open is None
-    assert contradictions(shard.record, shard.predictions) == []
+    assert contradiction(shard.record, shard.predictions) == ""
 
 
 Change = Callable[[RunRecord, list[Predictions]], tuple[RunRecord, list[Predictions]]]
@@ -87,8 +87,8 @@ def other_images(record: RunRecord, predictions: list[Predictions]) -> tuple[Run
         (claim(openworld_auc=0.999), "openworld_auc is stated as 0.999000, but the predictions give 0."),
         (claim(near_ood_auroc=0.111), "near_ood_auroc is stated as 0.111000, but the predictions give 0."),
         (without_columns, "open-new: its predictions lack the columns of the open score"),
-        (other_images, "open-base: its images or labels are not those of base"),
-        (edit(3, within=lambda item: np.zeros_like(item.label)), "the new names is not one of them"),
+        (other_images, "open-base: its images, labels or groups are not those of base"),
+        (edit(3, within=lambda item: np.zeros_like(item.label)), "its predictions among the new names contradict"),
         (edit(2, within=lambda item: (item.open.within + 1) % N_BASE), "contradict those among all names"),
         (edit(2, base_confidence=lambda item: np.abs(item.open.base_confidence)), "logarithm of a probability"),
         (edit(2, base_confidence=lambda item: np.full_like(item.open.base_confidence, -9)), "auc is stated as"),
@@ -96,8 +96,8 @@ def other_images(record: RunRecord, predictions: list[Predictions]) -> tuple[Run
 )
 def test_an_open_score_that_does_not_follow_from_its_predictions_is_found(change: Change, said: str) -> None:
     record, predictions = open_run(seed=3)
-    assert contradictions(record, predictions) == []
-    assert any(said in fault for fault in contradictions(*change(record, predictions)))
+    assert contradiction(record, predictions) == ""
+    assert said in contradiction(*change(record, predictions))
 
 
 def test_a_repetition_with_the_same_open_score_is_identical() -> None:

@@ -18,7 +18,7 @@ from bench.context import RunContext
 from bench.experiment.runner import measure_difficulty, run_experiment
 from bench.record import SCORES_VERSION
 from bench.results.bundles import import_bundle
-from bench.results.recomputed_scores import contradictions, split_scores
+from bench.results.recomputed_scores import contradiction, split_scores
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome as Outcome
 from bench.results.verification import judge_repetition
@@ -61,7 +61,7 @@ def test_a_shard_is_read_and_has_the_same_run_id(shards: Shards) -> None:
     assert [entry.run_id for entry in shards.scan()] == [RUN_ID]
     shard = only_shard(shards, RUN_ID)
     assert shard.record.spec.run_id == RUN_ID == shard.record.run_id
-    assert contradictions(shard.record, shard.predictions) == []
+    assert contradiction(shard.record, shard.predictions) == ""
 
 
 def test_a_shard_is_written_again_with_the_same_content(shards: Shards, tmp_path: Path) -> None:

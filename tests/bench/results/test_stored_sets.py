@@ -21,7 +21,7 @@ from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import DamagedError
 from bench.results.database import fresh_store
 from bench.results.predictions import pack_predictions, unpack_predictions
-from bench.results.recomputed_scores import contradictions
+from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shards
 
 Run = tuple[RunRecord, list[Predictions]]
@@ -42,7 +42,7 @@ def with_sets(**changes: Any) -> Run:
 
 def test_they_survive_the_disk_a_bundle_and_the_database(tmp_path: Path) -> None:
     record, predictions = with_sets()
-    assert contradictions(record, predictions) == []
+    assert contradiction(record, predictions) == ""
     shards = Shards(tmp_path / "runs")
     shards.write(record, predictions)
     export_bundle(shards, [record.run_id], tmp_path / "runs.bundle")
@@ -85,7 +85,7 @@ def test_a_record_without_sets_has_no_such_field(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_sets_that_contradict_the_predictions_are_named(changes: dict[str, Any], said: str) -> None:
     record, predictions = with_sets(**changes)
-    problem = contradictions(record, predictions)[0]
+    problem = contradiction(record, predictions)
     assert re.search(said, problem), problem
 
 
@@ -94,7 +94,7 @@ def test_new_classes_have_no_sets(tmp_path: Path) -> None:
     facts = {name: getattr(record.scores[0], name) for name in SETS}
     sizes = np.zeros(len(new.images), np.int32)
     moved = record.model_copy(update={"scores": [record.scores[0], record.scores[1].model_copy(update=facts)]})
-    (problem,) = contradictions(moved, [base, replace(new, set_size=sizes)])
+    problem = contradiction(moved, [base, replace(new, set_size=sizes)])
     assert problem.startswith("new: it has prediction sets, which are for the classes of the validation images only")
     theirs = Shards(tmp_path / "theirs")
     theirs.write(moved, [base, replace(new, set_size=sizes)])
