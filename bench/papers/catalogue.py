@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from bench.analysis import Leaderboard
 from bench.papers.published_numbers import published_methods
@@ -179,29 +180,22 @@ def registered() -> Catalogue:
     return Catalogue(
         methods={facts.name: _sheet(facts) for facts in known_methods().infos()},
         datasets={info.name: _dataset_facts(info) for info in list_datasets()},
-        published={
-            one.name: MethodSheet(
-                one.name, one.title, one.family, uses=one.uses, year=one.year, venue=one.venue, paper=one.paper,
-                code=one.code,
-            )
-            for one in published_methods().values()
-        },
-    )  # fmt: skip
+        published={one.name: _copied(MethodSheet, one) for one in published_methods().values()},
+    )
 
 
 def _sheet(facts: MethodFacts) -> MethodSheet:
-    return MethodSheet(
-        name=facts.name,
-        title=facts.title,
-        family=str(facts.family),
-        summary=facts.summary,
-        citation=facts.citation.strip(),
-        uses=tuple(map(str, facts.extras)),
-        year=facts.year,
-        venue=facts.venue,
-        paper=facts.paper,
-        code=facts.code,
-    )
+    sheet = _copied(MethodSheet, facts, uses=tuple(map(str, facts.extras)))
+    return replace(sheet, family=str(facts.family), citation=facts.citation.strip())
+
+
+_T = TypeVar("_T", MethodSheet, DatasetFacts)
+
+
+def _copied(kind: type[_T], source: object, **others: Any) -> _T:
+    """An object of this kind with the fields that the source has under the same names, and others."""
+    names = [one.name for one in fields(kind) if hasattr(source, one.name)]
+    return kind(**{name: getattr(source, name) for name in names} | others)
 
 
 def method_uses() -> dict[str, tuple[str, ...] | None]:
@@ -212,7 +206,7 @@ def method_uses() -> dict[str, tuple[str, ...] | None]:
 
 def _dataset_facts(info: DatasetInfo) -> DatasetFacts:
     """What the registry knows about a dataset."""
-    return DatasetFacts(info.name, info.title, info.summary, info.domain, info.licence, info.homepage)
+    return _copied(DatasetFacts, info)
 
 
 def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:
