@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, build_leaderboards, reach_text
+from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
-from bench.papers.published_numbers import published_frame
+from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
 from bench.papers.reproduction import (
+    ACCURACY,
     ReproductionRow,
     ReproductionVerdict,
     compare_difficulty,
@@ -35,14 +36,19 @@ class TableCell:
         reach: our 95 % interval, `± 1.20` or `−2.10/+0.40`; empty without one. Beside a printed number it covers the
             seeds alone, since the paper's number is of the same test images.
         verdict: empty without both numbers.
+        digits: decimal digits of ours.
     """
 
     printed: str = ""
     ours: float | None = None
     reach: str = ""
-    n: int = 0
     verdict: str = ""
-    measure: str = "accuracy"
+    digits: int = 2
+
+    @property
+    def text(self) -> str | None:
+        """Ours with its interval; None without runs."""
+        return None if self.ours is None else f"{self.ours:.{self.digits}f} {self.reach}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -84,22 +90,17 @@ def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.
         difficulty: the store's `difficulty_frame()`.
     """
     boards = build_leaderboards(runs) if len(runs) else []
-    defaults = published_settings(runs) if len(runs) else {}
     rows: dict[tuple[str, str, str], dict[str, TableCell]] = {}
     for key, group in published.groupby(_GROUP, sort=False, dropna=False):
         _, method, variant, label, backbone, *_ = key
-        found = compare_with_published(boards, runs, group, defaults=defaults) if boards else []
-        if len(difficulty):
-            found = [*found, *compare_difficulty(difficulty, group)]
-        ours = {(row.dataset, row.split, row.measure): row for row in found if _like(row)}
+        measured = compare_difficulty(difficulty, group) if len(difficulty) else []
+        ours = {(row.dataset, row.split, row.measure): row for row in (*_compared(boards, runs, group), *measured)}
         name = str(label or (f"{method} [{variant}]" if variant else method))
-        for values in group.itertuples(index=False, name=None):
-            number: dict[str, Any] = dict(zip(map(str, group.columns), values, strict=True))
-            split = "all" if number["split"] == "target" else str(number["split"])
-            match = _match(ours, number, split)
-            column = split if number["metric"] == "accuracy" else str(number["metric"])
+        for number in rows_of(group):
+            metric, split = str(number["metric"]), "all" if number["split"] == "target" else str(number["split"])
+            row = ours.get((str(number["dataset"]), split, DIFFICULTIES.get(metric, metric)))
             cells = rows.setdefault((name, str(number["dataset"]), str(backbone)), {})
-            cells.setdefault(column, _cell(number, match))
+            cells.setdefault(split if metric == ACCURACY else metric, _cell(str(number["printed"]), row))
     return [TableRow(*key, cells=cells) for key, cells in rows.items()]
 
 
@@ -111,10 +112,8 @@ def own_rows(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> list[
         published: printed numbers that stand beside ours where they have the same recipe and settings; None for none.
     """
     boards = build_leaderboards(runs) if len(runs) else []
-    printed: dict[tuple[str, str, str], ReproductionRow] = {}
-    if published is not None and boards:
-        rows = compare_with_published(boards, runs, published, defaults=published_settings(runs))
-        printed = {(row.entry, row.dataset, row.split): row for row in rows if _like(row)}
+    rows = [] if published is None else _compared(boards, runs, published)
+    printed = {(row.entry, row.dataset, row.split): row for row in rows}
     found: list[TableRow] = []
     for board in boards:
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
@@ -132,34 +131,25 @@ def own_rows(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> list[
     return found
 
 
-def _like(row: ReproductionRow) -> bool:
-    """Whether a run was compared with a number of its recipe and settings."""
-    return row.verdict != ReproductionVerdict.PROTOCOL_DIFFERS
+def _compared(boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.DataFrame) -> list[ReproductionRow]:
+    """Our accuracies beside the printed ones of the same recipe and settings."""
+    if not boards:
+        return []
+    rows = compare_with_published(boards, runs, published, defaults=published_settings(runs))
+    return [row for row in rows if row.verdict != ReproductionVerdict.PROTOCOL_DIFFERS]
 
 
-def _match(
-    ours: Mapping[tuple[str, str, str], ReproductionRow], number: Mapping[str, object], split: str
-) -> ReproductionRow | None:
-    if number["metric"] == "accuracy":
-        return ours.get((str(number["dataset"]), split, "accuracy"))
-    value = round(float(str(number["value"])), 6)
-    candidates = (row for row in ours.values() if row.measure != "accuracy" and row.dataset == number["dataset"])
-    return next((row for row in candidates if abs(row.published - value) < 1e-9), None)
-
-
-def _cell(number: Mapping[str, object], row: ReproductionRow | None) -> TableCell:
-    printed = str(number["printed"])
+def _cell(printed: str, row: ReproductionRow | None) -> TableCell:
     if row is None:
         return TableCell(printed)
-    scale = 100.0 if row.measure == "accuracy" else 1.0
-    digits = _digits(row.measure)
+    scale, digits = (100.0, 2) if row.measure == ACCURACY else (1.0, 4)
     reach = "" if row.low is None or row.high is None else f"± {scale * (row.high - row.low) / 2:.{digits}f}"
-    return TableCell(printed, scale * row.ours, reach, row.n, str(row.verdict), row.measure)
+    return TableCell(printed, scale * row.ours, reach, str(row.verdict), digits)
 
 
 def _own(estimate: Estimate, row: ReproductionRow | None) -> TableCell:
     printed, verdict = ("", "") if row is None else (f"{100 * row.published:.2f}", str(row.verdict))
-    return TableCell(printed, 100 * estimate.mean, reach_text(estimate), estimate.n, verdict)
+    return TableCell(printed, 100 * estimate.mean, reach_text(estimate), verdict)
 
 
 def _columns_of(rows: Sequence[TableRow]) -> list[str]:
@@ -177,7 +167,7 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
             found["backbone"] = row.setting
         for split in columns:
             cell = row.cells.get(split, TableCell())
-            found[split] = _ours_text(cell)
+            found[split] = cell.text
             if compared:
                 found[f"{split} printed"] = cell.printed or None
                 found[f"{split} verdict"] = _MARKS.get(cell.verdict, cell.verdict)
@@ -186,13 +176,3 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
 
 _MARKS = {"reproduced": "yes", "not reproduced": "NO", "under-powered": "open"}
 """Verdicts in a table: reproduced, not reproduced, and more seeds are needed."""
-
-
-def _ours_text(cell: TableCell) -> str | None:
-    if cell.ours is None:
-        return None
-    return " ".join(filter(None, [f"{cell.ours:.{_digits(cell.measure)}f}", cell.reach]))
-
-
-def _digits(measure: str) -> int:
-    return 2 if measure == "accuracy" else 4

@@ -27,8 +27,10 @@ from bench.papers.printed_averages import AVERAGE, GROUPS
 from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of
 from bench.results import published_values
 
+ACCURACY = "accuracy"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class ReproductionRow:
     """One published number and ours, for one method, dataset and split.
 
@@ -60,19 +62,19 @@ class ReproductionRow:
     published: float
     ours: float
     difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    n: int
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    n: int = 1
     verdict: str
     sources: tuple[str, ...]
     note: str
-    run_ids: tuple[str, ...]
+    run_ids: tuple[str, ...] = ()
     standing: str = Standing.UNKNOWN
     recipe: str = ""
     printed_elsewhere: tuple[float, ...] = ()
     convention: str = ""
-    measure: str = "accuracy"
+    measure: str = ACCURACY
 
 
 @dataclass(frozen=True)
@@ -141,14 +143,12 @@ def compare_with_published(
             for (dataset, split), numbers in _cells(known, board, entry):
                 run = _conditions(board, entry, members(numbers[0].row)[0], defaults)
                 reasons = [differences(number.row, run) for number in numbers]
-                if dataset in _MEANS:
+                if mean := dataset in _MEANS:
                     reasons = [
                         differs or ([] if _is_of(number, split, chosen) else ["It is of other numbers."])
                         for number, differs in zip(numbers, reasons, strict=True)
                     ]
-                    number, differs = _first(numbers, reasons, run, only_met=True)
-                else:
-                    number, differs = _first(numbers, reasons, run)
+                number, differs = _first(numbers, reasons, run, only_met=mean)
                 if number is not None:
                     chosen[dataset, split] = number
                     ours = _our_values(entry, scores[entry.key], number, split)
@@ -206,14 +206,9 @@ def _difficulty_row(number: "_Number", measure: str, ours: float, n_classes: int
         published=number.value,
         ours=ours,
         difference=ours - number.value,
-        low=None,
-        high=None,
-        p=None,
-        n=1,
         verdict=ReproductionVerdict.REPRODUCED if equal else ReproductionVerdict.NOT_REPRODUCED,
         sources=(number.source,),
         note=number.note,
-        run_ids=(),
         standing=Standing.OWN,
         measure=measure,
     )
