@@ -1,6 +1,5 @@
 """Public names of `bench.sweep`; `__init__.py` loads each on first use."""
 
-from .after_run import LIMIT as LIMIT
 from .after_run import AfterRun as AfterRun
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups

@@ -7,7 +7,7 @@ from typing import Protocol
 from bench.boards.trackers.tracked_run import TrackedRun, tracked_run
 from bench.errors import UnknownRunError
 from bench.results import Shards, locked
-from bench.sweep import LIMIT, AfterRun, Kind, Target
+from bench.sweep import AfterRun, Kind, Target
 
 
 class Tracker(Protocol):
@@ -58,7 +58,7 @@ class Sending:
             else:
                 self.known += 1
 
-    def after_run(self, notice: Callable[[str], None], limit: float | None = LIMIT) -> AfterRun:
+    def after_run(self, notice: Callable[[str], None], limit: float | None = AfterRun.limit) -> AfterRun:
         """`send` as a sweep calls it; `notice` receives one line if the tracker fails."""
         advice = f"`etl-bench export send {self._target} --runs {self._shards.runs}` sends what is missing there."
         return AfterRun(f"sending a run to {self._target}", self.send, advice, notice, limit)
