@@ -17,9 +17,7 @@ from bench.extensions.forks.prediction_files import (
     read_predictions,
 )
 from bench.record import Predictions, RunRecord
-from bench.results import ImportNote, Shards, commit_import, fresh_store
-
-_SHOWN = 3
+from bench.results import Shards, fresh_store
 
 
 @dataclass(frozen=True)
@@ -66,20 +64,20 @@ def import_predictions(
     ids = Counter(record.run_id for record, _ in made)
     if repeated := [run_id for run_id, count in ids.items() if count > 1]:
         raise PredictionsError(f"Several of these files describe the same run ({repeated[0]}); give each once.")
+    origin = hashlib.sha256("\n".join(sorted(file.digest for file in read)).encode()).hexdigest()
     added, unchanged, kept = [], [], []
     for record, items in made:
         known = shards.read(record.run_id)
-        if known is None or not known.predictions:
-            added.append((record, items))
-        elif _same(known.predictions, items):
+        known_items = () if known is None else known.predictions
+        if known_items and _same(known_items, items):
             unchanged.append(record.run_id)
+        elif not known_items and shards.write(record, items, origin=origin):
+            added.append(record)
         else:
             kept.append(record.run_id)
-    if added:
-        _commit(shards, read, added, kept)
     fresh_store(Path(runs))
     notes = dict.fromkeys(note for run in built for note in run.notes)
-    return ImportedPredictions(tuple(record for record, _ in added), tuple(unchanged), tuple(kept), tuple(notes))
+    return ImportedPredictions(tuple(added), tuple(unchanged), tuple(kept), tuple(notes))
 
 
 def _runs(files: Iterable[PredictionFile]) -> list[list[PredictionFile]]:
@@ -119,20 +117,3 @@ def _same(a: Sequence[Predictions], b: Sequence[Predictions]) -> bool:
         and np.array_equal(item.top_logits, other[item.split].top_logits)
         for item in a
     )
-
-
-def _commit(
-    shards: Shards,
-    read: Sequence[PredictionFile],
-    added: Sequence[tuple[RunRecord, list[Predictions]]],
-    kept: Sequence[str],
-) -> None:
-    root = hashlib.sha256("\n".join(sorted(file.digest for file in read)).encode()).hexdigest()
-    names = ", ".join(file.source.name for file in read[:_SHOWN])
-    note = ImportNote(root, names, tuple(record.run_id for record, _ in added), tuple(kept))
-
-    def fill(folder: Path) -> None:
-        for record, items in added:
-            Shards(folder).write(record, items)
-
-    commit_import(shards.runs, note, fill, shards.take)
