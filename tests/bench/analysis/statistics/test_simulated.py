@@ -19,8 +19,12 @@ def test_students_interval_covers(n):
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-    ("seeds", "seed_effect"), [(3, 0.0), (3, 0.05), (3, 0.3), (5, 0.1), (10, 0.1), (1, 0.0)], ids=str
+    ("seeds", "seed_effect"), [slow(3, 0.0), (3, 0.05), slow(3, 0.3), slow(5, 0.1), slow(10, 0.1), (1, 0.0)]
 )
 def test_the_two_way_bootstrap_covers(seeds, seed_effect):
     """An image is correct by a latent score: image difficulty + seed + noise. The truth averages over all three."""
@@ -63,16 +67,12 @@ def test_grouped_t_covers_and_keeps_its_level():
     ("datasets", "seeds", "seed_effect", "noise"),
     [
         (2, 2, 0.1, 0.5),
-        (2, 2, 0.0, 0.5),
+        slow(2, 2, 0.0, 0.5),
         (3, 2, 0.0, 0.8),
-        (2, 2, 0.3, 0.5),
-        (3, 3, 0.2, 0.5),
-        (11, 2, 0.1, 0.5),
-        (11, 3, 0.1, 0.5),
+        *(slow(*case) for case in [(2, 2, 0.3, 0.5), (3, 3, 0.2, 0.5), (11, 2, 0.1, 0.5), (11, 3, 0.1, 0.5)]),
         (2, 2, 0.0, 0.0),
-        (11, 1, 0.0, 0.0),
+        slow(11, 1, 0.0, 0.0),
     ],
-    ids=lambda value: str(value),
 )
 def test_the_average_over_datasets_covers_other_seeds_and_images(datasets, seeds, seed_effect, noise):
     """Two methods on the same images, two class halves a dataset. Without noise both are deterministic."""
