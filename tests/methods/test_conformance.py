@@ -38,11 +38,11 @@ IMAGES = {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED, Needs.TEST_VIEWS}
 
 
 def checked() -> Iterator[object]:
-    """Each method with both groups of checks. Fast are one method of each family, and the quick checks of features."""
+    """Each method with both groups of checks. One of each family is fast, and quick checks without images or search."""
     for name in METHODS:
         first = name in FIRST_OF_FAMILY.values()
-        reads_images = bool(IMAGES & METHODS.get(name).info.needs)
-        for group, checks, slow in (("quick", QUICK, reads_images and not first), ("long", LONG, not first)):
+        costly = name in SHORT or bool(IMAGES & METHODS.get(name).info.needs)
+        for group, checks, slow in (("quick", QUICK, costly and not first), ("long", LONG, not first)):
             yield pytest.param(name, checks, id=f"{name}-{group}", marks=[pytest.mark.slow] if slow else [])
 
 

@@ -11,8 +11,14 @@ from bench.conformance import CHECKS, Outcome, Subject, run_check, run_checks
 from bench.conformance.device_process import why_no_device
 from methods import Method
 
+FIRST_OF_CHECK = {check: method for method, check in reversed(MUTANTS.items())}
+CASES = [
+    pytest.param(method, id=method.__name__, marks=[] if method is FIRST_OF_CHECK[check] else [pytest.mark.slow])
+    for method, check in MUTANTS.items()
+]
 
-@pytest.mark.parametrize("method", MUTANTS, ids=lambda method: method.__name__)
+
+@pytest.mark.parametrize("method", CASES)
 def test_a_seeded_bug_is_found_by_the_check_that_is_meant_for_it(method: type[Method[Any]]) -> None:
     """The healthy methods pass the same checks in `test_conformance.py`."""
     result = run_check(CHECKS[MUTANTS[method]], Subject(method))

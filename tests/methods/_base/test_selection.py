@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from families_of_methods import some_fast
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
@@ -60,7 +61,10 @@ def settings_of(name: str) -> list[dict[str, float]]:
             return [{"beta": b, "alpha": a} for b, a in product(betas, alphas)]
 
 
-@pytest.mark.parametrize("name", ["linear_probe", "gda", "proker", "tip_adapter", "tip_adapter_f", "ape"])
+WITH_A_GRID = ("linear_probe", "gda", "proker", "tip_adapter", "tip_adapter_f", "ape")
+
+
+@pytest.mark.parametrize("name", some_fast(WITH_A_GRID, {"gda", "tip_adapter"}))
 def test_an_ensemble_is_the_mean_of_the_probabilities_of_its_candidates(name: str) -> None:
     quick = {"proker": {"views": 1}, "linear_probe": {}, "gda": {}}.get(name, {"augment_epochs": 1})
     alone = [probabilities(prepared(name, selection="fixed", **quick, **values)) for values in settings_of(name)]
@@ -73,7 +77,7 @@ def unread(*_: object) -> Tensor:
     raise AssertionError("a validation image was read")
 
 
-@pytest.mark.parametrize("name", ["linear_probe", "gda", "proker", "tip_adapter", "tip_adapter_f", "ape"])
+@pytest.mark.parametrize("name", some_fast(WITH_A_GRID, {"gda", "tip_adapter"}))
 def test_an_ensemble_reads_no_validation_image(name: str) -> None:
     method = prepared(name, selection="ensemble")
     before = probabilities(method)
