@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from moved_methods import moved, train_batch
+from parity_kit import class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
 from datasets_registry import DATASETS, BenchError, ClassSet, EvalProtocol
@@ -15,20 +16,11 @@ from methods import get_method
 from methods.atprompt_on import ATTRIBUTES
 
 HOSTS = ("coop", "cocoop", "kgcoop", "maple", "dept")
-INDEX = torch.tensor([0, 3, 5, 8])
 
 
 def prepared(name: str, dataset: str | None = None, **config: Any) -> Any:
-    """Prepared and moved away from its start, as training would."""
-    cls = get_method(name)
-    settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | config
-    method: Any = cls(tiny_backbone(), cls.info.config.model_validate(settings), torch.Generator().manual_seed(0))
     names, template = class_set("base").names, class_set("base").template
-    method.prepare(support_view(tiny_backbone(), ClassSet(names, template, dataset=dataset)))
-    with torch.no_grad():
-        for parameter in method.trainable.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5)))
-    return method
+    return moved(name, ClassSet(names, template, dataset=dataset), **config)
 
 
 def context_of(method: Any) -> Any:
@@ -88,7 +80,7 @@ def test_every_context_is_counted_and_learns(host: str) -> None:
     plain = prepared(host, **{key: getattr(method.config, key) for key in type(prepared(host).config).model_fields})
     added = method.learned_parameters() - plain.learned_parameters()
     assert added == 3 * 5 * tiny_backbone().text_width
-    method.loss(batch_of(tiny_backbone(), images("train")[INDEX], INDEX // 2, method.info.needs)).backward()
+    method.loss(train_batch(method)).backward()
     for key, parameter in method.trainable.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.abs().sum() > 0, key
