@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench._util.words import counted
-from bench.analysis.board_runs import COSTS, EPOCH, LATER_COSTS, RECIPE, Run
 from bench.analysis.leaderboard import (
     HARMONIC,
     MIXED,
@@ -22,6 +21,7 @@ from bench.analysis.leaderboard import (
     averages_over_datasets,
 )
 from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis.setting_runs import COSTS, EPOCH, LATER_COSTS, RECIPE, Run
 from bench.analysis.statistics.intervals import Estimate, student_t
 from bench.spec import DEMO_RECIPE, PUBLISHED_RECIPES, external_parts
 

@@ -8,7 +8,6 @@ from itertools import combinations
 import pandas as pd
 
 from bench.analysis.board_intervals import with_intervals
-from bench.analysis.board_runs import belongs, collect_runs, learned_images, planned_run, select_runs
 from bench.analysis.entries import entry_keys, make_entry
 from bench.analysis.leaderboard import (
     BASELINE,
@@ -21,6 +20,7 @@ from bench.analysis.leaderboard import (
     Leaderboard,
     Setting,
 )
+from bench.analysis.setting_runs import belongs, collect_runs, learned_images, planned_run, select_runs
 from bench.spec import ExperimentSpec
 from datasets_registry import EvalProtocol
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.board_runs import depends_on_seed
 from bench.analysis.leaderboard import ALL, HARMONIC, Entry, H, Leaderboard
 from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis.setting_runs import depends_on_seed
 
 if TYPE_CHECKING:
     import pandas as pd

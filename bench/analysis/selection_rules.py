@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.board_runs import EPOCH
 from bench.analysis.entries import ORACLE
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.paired_average import mean_paired_test, untested
 from bench.analysis.scores_by_seed import Scores, seed_scores
+from bench.analysis.setting_runs import EPOCH
 from bench.analysis.statistics.intervals import MeanTest
 from bench.spec import DEMO_RECIPE, shots_value
 

@@ -1,8 +1,5 @@
 """Public names of `bench.api`; `__init__.py` loads each on first use."""
 
-from .auditing import audit_dataset as audit_dataset
-from .boards import BuiltBoard as BuiltBoard
-from .boards import SubmissionReport as SubmissionReport
 from .boards import board_changes as board_changes
 from .boards import build_board as build_board
 from .boards import check_submissions as check_submissions
@@ -11,7 +8,6 @@ from .boards import submit_runs as submit_runs
 from .boards import verify_board as verify_board
 from .catalogue import backbone_facts as backbone_facts
 from .catalogue import backbone_rows as backbone_rows
-from .catalogue import check_method as check_method
 from .catalogue import method_checks as method_checks
 from .catalogue import method_facts as method_facts
 from .catalogue import method_rows as method_rows
@@ -37,11 +33,11 @@ from .health import cache_content as cache_content
 from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
+from .options import Opt as Opt
 from .paper_listing import ListedExperiment as ListedExperiment
 from .paper_listing import PaperListing as PaperListing
 from .paper_listing import list_experiments as list_experiments
 from .paper_listing import list_papers as list_papers
-from .paper_numbers import LISTED_COLUMNS as LISTED_COLUMNS
 from .paper_numbers import add_paper_table as add_paper_table
 from .paper_numbers import ledger_table as ledger_table
 from .paper_numbers import published_numbers as published_numbers
@@ -49,8 +45,6 @@ from .paper_numbers import published_uses as published_uses
 from .paper_numbers import published_values as published_values
 from .paper_numbers import reproduction as reproduction
 from .reporting import Report as Report
-from .reporting import build_report as build_report
-from .reporting import check_page_port as check_page_port
 from .reporting import report_request as report_request
 from .reporting import serve_report as serve_report
 from .reporting import write_published_report as write_published_report
@@ -58,20 +52,13 @@ from .reporting import write_report as write_report
 from .reproducing import ReproducedExperiment as ReproducedExperiment
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
-from .result_table import interval_text as interval_text
 from .results import Results as Results
-from .results import claims as claims
-from .results import compare as compare
-from .results import difficulty as difficulty
-from .results import leaderboard as leaderboard
 from .results import load_results as load_results
 from .running import SweepOutcome as SweepOutcome
 from .running import open_progress as open_progress
-from .running import plan as plan
 from .running import plan_request as plan_request
 from .running import read_sweep_file as read_sweep_file
 from .running import report_failures as report_failures
-from .running import run as run
 from .running import run_request as run_request
 from .running import slurm_script as slurm_script
 from .running import sweep_facts as sweep_facts
@@ -92,12 +79,9 @@ from .stored_runs import verify_runs as verify_runs
 from .sweep_options import DEMO_BACKBONE as DEMO_BACKBONE
 from .sweep_options import SweepRequest as SweepRequest
 from .sweep_options import backbone_advice as backbone_advice
-from .sweep_options import cache_folder as cache_folder
-from .sweep_options import cores as cores
 from .sweep_options import option_name as option_name
 from .sweep_options import option_of as option_of
 from .sweep_options import parse_choice as parse_choice
-from .sweep_options import parse_numbers as parse_numbers
 from .sweep_options import parse_shots as parse_shots
 from .sweep_options import split_list as split_list
 from .sweep_status import sweep_state as sweep_state

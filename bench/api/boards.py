@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from bench.boards import SubmissionReport
+from bench.api.options import Arg, DataRoot, Force, Opt, Runs, Where
+from bench.sweep import DEMO_BACKBONE, split_list
 
 if TYPE_CHECKING:
-    from bench.boards import BoardRuns, BoardSummary, Repeated
+    from bench.boards import BoardRuns, BoardSummary, Repeated, SubmissionReport
 
-
-__all__ = [
-    "BuiltBoard", "SubmissionReport", "board_changes", "build_board", "check_submissions", "new_board", "submit_runs",
-    "verify_board",
-]  # fmt: skip
+SUBMISSIONS = Arg("Folder with one subfolder per submission.", metavar="SUBMISSIONS")
+Work = Annotated[
+    Path | None, Opt("Cache folder of later builds, used for nothing else. Default: .board beside the submissions.")
+]
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,17 @@ class BuiltBoard:
 
 
 def build_board(
-    submissions: str | Path,
-    site: str | Path = "site",
+    submissions: Annotated[Path | str, SUBMISSIONS],
+    site: Annotated[Path | str, Opt("Folder of the site.", "-o")] = "site",
     *,
-    work: Path | None = None,
-    data_root: Path | None = None,
-    images: bool = True,
-    force: bool = False,
+    work: Work = None,
+    data_root: DataRoot = None,
+    images: Annotated[bool, Opt("Show a few images of each available dataset.", "--images/--no-images")] = True,
+    force: Force = False,
 ) -> BuiltBoard:
     """Check the submissions, collect the runs of accepted submissions, and write the page and `board.json`.
 
     A refused submission is left out and named on the page with the reasons.
-
-    Args:
-        submissions: folder with one subfolder per submission.
-        site: folder of the page.
-        work: cache of later builds; by default `.board` beside the submissions.
-        data_root: folder of the datasets.
-        images: show a few images of each available dataset.
-        force: replace files of the site that etl-bench did not write.
 
     Raises UsageError for a site or a work folder in use that etl-bench did not make.
     """
@@ -65,7 +57,9 @@ def build_board(
     return BuiltBoard(page, board.reports, board.checked, board.runs, summary)
 
 
-def board_changes(old: Path, new: Path) -> str:
+def board_changes(
+    old: Annotated[Path, Arg("Old site: a folder that `board build` wrote.")], new: Annotated[Path, Arg("New site.")]
+) -> str:
     """The changes between two sites of a board as Markdown: submissions, rows, ranks and significant differences."""
     from bench.boards import board_diff, read_summary
 
@@ -73,11 +67,17 @@ def board_changes(old: Path, new: Path) -> str:
 
 
 def new_board(
-    folder: Path, title: str = "Leaderboard", requirement: str | None = None, *, force: bool = False
+    folder: Annotated[Path, Arg("Folder of the repository: new, empty, or with only .git.", metavar="DIR")],
+    title: Annotated[str, Opt("Heading of its README.")] = "Leaderboard",
+    requirement: Annotated[
+        str | None, Opt("Requirement that pip installs in the CI. Default: a line to fill in.")
+    ] = None,
+    *,
+    force: Force = False,
 ) -> list[Path]:
     """Create the repository of a board in a new folder and return the written files.
 
-    `requirement` is what pip installs in the CI; without it, a line to fill in is written. Raises BoardError for a
+    Raises BoardError for a
     folder in use, unless `force`, which replaces files of the same names.
     """
     from bench.boards import write_template
@@ -88,21 +88,24 @@ def new_board(
 
 
 def verify_board(
-    submissions: Path,
-    secret: str,
+    submissions: Annotated[Path, SUBMISSIONS],
+    secret: Annotated[str, Opt("Text that submitters could not know, such as the hash of the merge commit.")],
     *,
-    names: Sequence[str] = (),
-    count: int | None = None,
-    work: Path | None = None,
-    data_root: Path | None = None,
-    backbones: Sequence[str] = (),
+    names: Annotated[
+        Sequence[str], Opt("Verify this one, even if it did not request it. Repeatable.", "--submission")
+    ] = (),
+    count: Annotated[int | None, Opt("Runs per submission. Default: 2 %, at least three.", "--runs", min=1)] = None,
+    work: Work = None,
+    data_root: DataRoot = None,
+    backbones: Annotated[Sequence[str], Opt(field="backbones")] = (DEMO_BACKBONE,),
 ) -> Iterator[Repeated]:
     """Repeat some runs of the submissions that ask for it, one after the other; see `etl-bench board verify`."""
     from bench.boards import BoardRequest, repeat_drawn_runs
     from bench.sweep import local_weights
 
     request = BoardRequest(submissions, Path("site"), _work(submissions, work), data_root)
-    return repeat_drawn_runs(request, secret, names=list(names), count=count, weights=local_weights(backbones))
+    weights = local_weights(split_list(backbones))
+    return repeat_drawn_runs(request, secret, names=split_list(names), count=count, weights=weights)
 
 
 @dataclass(frozen=True)
@@ -115,18 +118,18 @@ class Submitted:
 
 
 def submit_runs(
-    folder: Path,
+    folder: Annotated[Path, Arg("Folder to write; its name is the submission's name.", metavar="DIR")],
     *,
-    who: str,
-    contact: str,
-    licence: str = "CC-BY-4.0",
-    code: str = "",
-    notes: str = "",
-    verify: bool = False,
-    runs: Path,
-    where: str | None = None,
-    data_root: Path | None = None,
-    force: bool = False,
+    who: Annotated[str, Opt("Authors or laboratory.")],
+    contact: Annotated[str, Opt("An e-mail address or an https address.")],
+    licence: Annotated[str, Opt("Licence of the results (SPDX identifier).")] = "CC-BY-4.0",
+    code: Annotated[str, Opt("URL of the code that made the runs.")] = "",
+    notes: Annotated[str, Opt("One line for readers.")] = "",
+    verify: Annotated[bool, Opt("Ask the board to recompute some of the runs.")] = False,
+    runs: Runs = "runs",
+    where: Where = None,
+    data_root: DataRoot = None,
+    force: Force = False,
 ) -> Submitted:
     """Write a submission of the completed runs that satisfy an SQL condition, and check it as a board does.
 
@@ -145,18 +148,19 @@ def submit_runs(
         verify=verify,
         submitted=datetime.now(UTC).replace(microsecond=0),
     )
-    done = prepare_submission(folder, Shards(runs), chosen_runs(runs, where, completed=True), facts, force=force)
+    chosen = chosen_runs(Path(runs), where, completed=True)
+    done = prepare_submission(folder, Shards(Path(runs)), chosen, facts, force=force)
     report = compare_with_others(Checks(DataChecks(data_root)).own(folder), ())
     return Submitted(done.runs, done.bytes, report)
 
 
 def check_submissions(
-    folder: Path, *, against: Path | None = None, data_root: Path | None = None
+    folder: Annotated[Path, Arg("A submission, or a folder of submissions.", metavar="DIR")],
+    *,
+    against: Annotated[Path | None, Opt("Folder of the board's submissions, to compare this submission with.")] = None,
+    data_root: DataRoot = None,
 ) -> list[SubmissionReport]:
-    """The reports of a board's checks on a submission, or on each submission in a folder. Executes no code of them.
-
-    `against` is a folder of earlier submissions, with which a single submission is compared.
-    """
+    """The reports of a board's checks on a submission, or on each submission in a folder. Executes no code of them."""
     from bench.boards import (
         Checks,
         DataChecks,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from bench.api.options import Arg, Cache, Opt
 from bench.errors import UsageError
-from bench.sweep import DEMO_BACKBONE, backbone_card, backbone_groups, cache_folder, parse_choice
+from bench.sweep import DEMO_BACKBONE, cache_folder, parse_choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +27,16 @@ def method_rows() -> list[dict[str, object]]:
     return [_summary(info) for info in known_methods().infos()]
 
 
-def method_facts(name: str, backbone: str = DEMO_BACKBONE, *, classes: int = 10, shots: int = 16) -> dict[str, object]:
-    """The card of a method: what it trains, its settings for `--set`, sources, parity and citation.
-
-    Args:
-        name: a method.
-        backbone: for the parameter count; its weights are not needed.
-        classes: for the parameter count, likewise the shots.
-        shots: images per class.
-    """
+def method_facts(
+    name: Annotated[str, Arg("A method, of this package or of another one.")],
+    backbone: Annotated[
+        str, Opt("Backbone for the parameter count; its weights are not needed.", "-b")
+    ] = DEMO_BACKBONE,
+    *,
+    classes: Annotated[int, Opt("Number of classes for the parameter count.", min=2)] = 10,
+    shots: Annotated[int, Opt("Images per class for the parameter count.", min=1)] = 16,
+) -> dict[str, object]:
+    """The card of a method: what it trains, its settings for `--set`, sources, parity and citation."""
     from bench.api.method_cards import listed, measured, method_card
     from bench.results import known_methods
     from methods import parse_backbone
@@ -60,7 +62,13 @@ def _summary(info: MethodFacts) -> dict[str, object]:
     }
 
 
-def new_method(name: str, family: str = "feature adapter", folder: Path | None = None) -> Scaffold:
+def new_method(
+    name: Annotated[str, Arg("Name of the method: lower-case letters, digits and underscores.")],
+    family: Annotated[
+        str, Opt("What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
+    ] = "feature adapter",
+    folder: Path | None = None,
+) -> Scaffold:
     """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
 
     Raises UsageError for an unknown family, and RegistrationError for a malformed or taken name.
@@ -87,7 +95,18 @@ def check_method(name: str) -> pd.DataFrame:
     return pd.DataFrame(list(method_checks(name, trial=False)))
 
 
-def method_checks(name: str, *, trial: bool = True, cache: Path | None = None) -> Iterator[dict[str, object]]:
+def method_checks(
+    name: Annotated[str, Arg("A registered method, of this package or of another one.")],
+    *,
+    trial: Annotated[
+        bool,
+        Opt(
+            "Also train it on three synthetic datasets and compare it with zero-shot; takes 2 minutes.",
+            "--trial/--no-trial",
+        ),
+    ] = True,
+    cache: Cache = None,
+) -> Iterator[dict[str, object]]:
     """The rows of `check_method`, one after the other, and at the end that of a short trial on synthetic datasets.
 
     There is no trial after a failed check without which it makes no sense, nor for a method that needs a teacher.
@@ -146,6 +165,8 @@ def _trial(info: MethodInfo, cache_dir: Path) -> dict[str, object]:
 
 def backbone_rows() -> list[dict[str, Any]]:
     """One row per family of backbones: an example, the architectures, and the methods that run and that do not."""
+    from bench.sweep import backbone_groups
+
     return [
         {
             "family": group.family,
@@ -160,6 +181,8 @@ def backbone_rows() -> list[dict[str, Any]]:
 
 def backbone_facts(name: str) -> dict[str, Any]:
     """The facts of one backbone: its towers, its weights, and which methods run; raises BenchError if unknown."""
+    from bench.sweep import backbone_card
+
     return backbone_card(name)
 
 

@@ -6,29 +6,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NewDataRoot, Opt
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_shots, split_list
 from datasets_registry import (
     COLLECTIONS,
     DATASETS,
-    AddedDataset,
-    AddRequest,
-    ColumnNames,
     DrawRule,
     EvalProtocol,
-    SplitRule,
-    TaskRequest,
-    add_custom_dataset,
-    build_task,
     custom_folders,
     datasets_of,
     get_dataset,
-    is_dataset_present,
     list_datasets,
-    recorded_draw,
     user_custom_folder,
     way_to_get,
 )
@@ -36,7 +28,17 @@ from datasets_registry import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from datasets_registry import CheckResult, DatasetInfo, DatasetSource, FeatureBundle, FewShotTask, SourceFile
+    from datasets_registry import (
+        AddedDataset,
+        CheckResult,
+        DatasetInfo,
+        DatasetSource,
+        FeatureBundle,
+        FewShotTask,
+        SourceFile,
+    )  # fmt: skip
+
+Name = Annotated[str, Arg("The dataset.")]
 
 _OPTIONS = ("root", "skip_broken", "min_images", "names", "guess_names", "orient")
 _COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column", "group": "group_column"}
@@ -45,12 +47,12 @@ _COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_colu
 # The catalogue
 
 
-def dataset_rows(data_root: Path | None = None) -> list[dict[str, object]]:
+def dataset_rows(data_root: DataRoot = None) -> list[dict[str, object]]:
     """One row per dataset. `get` is `built in`, `fetch`, `by hand`, `your own`, or `on disk` (in `data_root`)."""
     return [_summary(info) | _place(info, data_root) for info in list_datasets()]
 
 
-def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
+def dataset_facts(name: Name, data_root: DataRoot = None) -> dict[str, Any]:
     """The properties of one dataset. Facts of a copy on disk are None without a data folder."""
     from datasets_registry import dataset_sources, origin_of_images, pretraining_overlap, wordings_of
 
@@ -94,6 +96,8 @@ def _summary(info: DatasetInfo) -> dict[str, object]:
 
 
 def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
+    from datasets_registry import is_dataset_present
+
     here = data_root is not None and data_root.is_dir() and not info.own_images and is_dataset_present(info, data_root)
     return {"test_images": info.expected.get("test"), "get": "on disk" if here else way_to_get(info)}
 
@@ -136,6 +140,8 @@ def add_dataset(
         DataError: there are too few images or classes.
         UsageError: an unknown option, or an empty path or title.
     """
+    from datasets_registry import AddRequest, ColumnNames, SplitRule, add_custom_dataset
+
     if not str(images).strip():
         raise UsageError("--images is empty. Give a folder or a table of images.")
     _check_title(title)
@@ -235,29 +241,27 @@ def _check_title(title: str | None) -> None:
 
 
 def check_datasets(
-    names: Sequence[str] = (),
-    data_root: Path | None = None,
+    names: Annotated[Sequence[str], Arg("Names or patterns of datasets. Default: all on disk.")] = (),
+    data_root: DataRoot = None,
     *,
-    sample: int | None = None,
-    fingerprint: bool = True,
-    backbone: str | None = None,
-    cache: Path | None = None,
-    device: str = "auto",
+    sample: Annotated[int | None, Opt("Open only this many images per dataset, spread over its splits.", min=0)] = None,
+    fingerprint: Annotated[
+        bool, Opt("Store digests of the files, or write nothing.", "--fingerprint/--no-fingerprint")
+    ] = True,
+    backbone: Annotated[
+        str | None, Opt("Also look for near-duplicates and suspect labels, from its frozen features.", "-b")
+    ] = None,
+    cache: Cache = None,
+    device: Device = "auto",
 ) -> tuple[Iterator[CheckResult], int | None]:
     """Check layout, split, counts and images of datasets on disk, one after the other.
 
-    Args:
-        names: names or patterns; by default all datasets on disk.
-        data_root: folder of the datasets.
-        sample: open only this many images per dataset.
-        fingerprint: store digests of the files.
-        backbone: also look for near-duplicates and suspect labels, from its frozen features; see `audit_dataset`.
-        cache, device: of these features.
+    With a backbone, see also `audit_dataset`.
 
     Returns the checks, and the number of datasets that are not on disk if no names are given; the checks are empty and
     that number is None if nothing is on disk.
     """
-    from datasets_registry import check_dataset
+    from datasets_registry import check_dataset, is_dataset_present
 
     absent: int | None = 0
     if names:
@@ -296,22 +300,17 @@ class DatasetToFetch:
 
 
 def datasets_to_fetch(
-    names: Sequence[str],
-    data_root: Path | None,
+    names: Annotated[Sequence[str], Arg("Datasets: names or patterns, or all-of and a collection such as coop.")],
+    data_root: NewDataRoot = None,
     *,
-    splits_only: bool = False,
-    again: bool = False,
-    unverified_mirrors: bool = False,
+    splits_only: Annotated[bool, Opt("Fetch only the split file and the class names, no images.")] = False,
+    again: Annotated[bool, Opt("Fetch existing files again and replace them.")] = False,
+    unverified_mirrors: Annotated[
+        bool,
+        Opt("Also use copies of images that no checksum covers, if they have every image of the split file."),
+    ] = False,
 ) -> list[DatasetToFetch]:
-    """The datasets that match names or patterns, to pass to `fetch_dataset`; raises UsageError for a synthetic one.
-
-    Args:
-        names: names or patterns, or `all-of` and names of collections.
-        data_root: the folder to fetch into.
-        splits_only: only the split file and the class names.
-        again: also files that exist.
-        unverified_mirrors: also copies of the images that no checksum covers.
-    """
+    """The datasets that match names or patterns, to pass to `fetch_dataset`; raises UsageError for a synthetic one."""
     from bench.results import check_output_folder
     from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
 
@@ -348,16 +347,16 @@ def _named_datasets(names: Sequence[str]) -> list[str]:
 
 
 def drawn_support(
-    name: str,
+    name: Name,
     *,
-    shots: str = "16",
-    seed: int = 1,
-    draw: str = "coop",
-    support: str | None = None,
-    allow_fewer: bool = False,
-    data_root: Path | None = None,
-    out: Path | None = None,
-    force: bool = False,
+    shots: Annotated[str, Opt("Images per class, or all.")] = "16",
+    seed: Annotated[int, Opt("Seed of the draw.", min=0)] = 1,
+    draw: Draw = "coop",
+    support: Annotated[str | None, Opt("Change the draw: imbalanced:FACTOR or noisy:RATE.")] = None,
+    allow_fewer: AllowFewer = False,
+    out: Annotated[Path | None, Opt("File to write; default: standard output.")] = None,
+    data_root: DataRoot = None,
+    force: Force = False,
 ) -> tuple[FewShotTask, str]:
     """A few-shot draw, and its images as JSON, which is also written to the file `out`; see `etl-bench datasets draw`.
 
@@ -365,7 +364,14 @@ def drawn_support(
     too few images.
     """
     from bench.results import check_output_file, write_output
-    from datasets_registry import SupportRule, is_support_rule, support_manifest
+    from datasets_registry import (
+        SupportRule,
+        TaskRequest,
+        build_task,
+        is_support_rule,
+        recorded_draw,
+        support_manifest,
+    )  # fmt: skip
 
     if out is not None:
         check_output_file(out, "--out", force=force, suffixes=(".json", ".txt"))

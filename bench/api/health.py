@@ -7,8 +7,10 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from bench._util.words import counted
+from bench.api.options import Arg, Cache, NewDataRoot, NewRuns, Opt
 from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.sweep import cache_folder, cores
 
@@ -22,11 +24,9 @@ class HealthFinding:
     detail: str
 
 
-def check_machine(
-    data_root: Path | None = None, runs: Path = Path("runs"), cache: Path | None = None
-) -> list[HealthFinding]:
+def check_machine(data_root: NewDataRoot = None, runs: NewRuns = "runs", cache: Cache = None) -> list[HealthFinding]:
     """Check Python, packages, device, folders and database. Imports torch."""
-    return [*_software(), *_folders(data_root, runs, cache_folder(cache)), _database(runs)]
+    return [*_software(), *_folders(data_root, Path(runs), cache_folder(cache)), _database(Path(runs))]
 
 
 def _software() -> Iterator[HealthFinding]:
@@ -87,7 +87,7 @@ class CacheContent:
     bytes: int
 
 
-def cache_content(cache: Path | None = None) -> CacheContent:
+def cache_content(cache: Cache = None) -> CacheContent:
     """The cached features by backbone, and the cached page parts; `None` is the user's cache folder."""
     from bench.experiment import cache_info
     from bench.results import TEXTS_FOLDER, TextCache
@@ -110,7 +110,7 @@ def _cached(
     }  # fmt: skip
 
 
-def repair_cache(cache: Path | None = None) -> list[Path]:
+def repair_cache(cache: Cache = None) -> list[Path]:
     """Read every file of the feature cache and delete the damaged ones; returns their paths. Imports torch."""
     from bench.experiment import damaged_files, remove
 
@@ -119,16 +119,12 @@ def repair_cache(cache: Path | None = None) -> list[Path]:
     return bad
 
 
-def clear_caches(backbone: str | None = None, keep: str | None = None, cache: Path | None = None) -> tuple[int, Path]:
-    """Delete the cache, the features of one backbone, or the least recently used features.
-
-    Args:
-        backbone: only the features whose folder begins with this text.
-        keep: the most recently used features up to this size stay, such as `5G`.
-        cache: the cache folder; by default the user's.
-
-    Returns the number of freed bytes, and the folder.
-    """
+def clear_caches(
+    backbone: Annotated[str | None, Arg("Only this backbone, by a prefix of its name.")] = None,
+    keep: Annotated[str | None, Opt("Keep the most recently used features up to this size, such as 5G.")] = None,
+    cache: Cache = None,
+) -> tuple[int, Path]:
+    """Delete the whole cache, or a part of it; returns the number of freed bytes, and the folder."""
     from bench.experiment import clear_cache, make_room, parse_size
     from bench.results import TextCache
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bench._util.words import counted
+from bench.api.options import Arg, Opt
 from bench.errors import UsageError
+from bench.sweep import parse_numbers, split_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,35 +22,27 @@ LISTED_COLUMNS = ("method", "dataset", "protocol", "backbone", "split", "reporte
 
 def published_numbers(
     *,
-    methods: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    protocol: str | None = None,
-    backbone: str | None = None,
-    shots: Sequence[int] = (),
-    splits: Sequence[str] = (),
+    methods: Annotated[Sequence[str], Opt("Methods, comma-separated.", "-m")] = (),
+    datasets: Annotated[Sequence[str], Opt("Datasets, or average, easy, challenge.", "-d")] = (),
+    protocol: Annotated[str | None, Opt("Such as base-to-new or zero-shot.")] = None,
+    backbone: Annotated[str | None, Opt("As arch.tag: ViT-B-16.openai.", "-b")] = None,
+    shots: Annotated[str | Sequence[int], Opt("Such as 16 or 1,4,16.", numbers=True)] = (),
+    splits: Annotated[Sequence[str], Opt("base, new, H, all or target.")] = (),
 ) -> pd.DataFrame:
     """Published numbers in per cent as printed, each with its source; none was measured here.
 
-    Args:
-        methods: only these; an empty argument selects everything, also below.
-        datasets: names, or average, easy, challenge.
-        protocol: such as base-to-new or zero-shot.
-        backbone: as arch.tag.
-        shots: images per class.
-        splits: base, new, H, all or target.
-
-    Raises UsageError for a value that no number has.
+    What is not given selects everything. Raises UsageError for a value that no number has.
     """
     from bench.papers import published_frame, select
 
     return select(
         published_frame(),
-        methods=list(methods),
-        datasets=list(datasets),
+        methods=split_list(methods),
+        datasets=split_list(datasets),
         protocol=protocol,
         backbone=backbone,
-        shots=shots,
-        splits=list(splits),
+        shots=parse_numbers(shots, "--shots") if isinstance(shots, str) else shots,
+        splits=split_list(splits),
     )
 
 
@@ -141,7 +135,11 @@ def _split(row: ReproductionRow) -> str:
     return f"{row.split} ({row.convention.replace('_', ' ')})" if row.convention else row.split
 
 
-def add_paper_table(file: Path, *, write: bool = False) -> tuple[TableCheck, Path | None]:
+def add_paper_table(
+    file: Annotated[Path, Arg("A paper's table as CSV.", metavar="FILE.csv")],
+    *,
+    write: Annotated[bool, Opt("Also copy the file into the checkout of this package, for a pull request.")] = False,
+) -> tuple[TableCheck, Path | None]:
     """Check a paper's table for the ledger, and with `write` copy it into the checkout of this package if it fits."""
     from bench.papers import add_table, check_table
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
+from bench.api.options import Convention, Easy, Force, Hard, Opt, Protocol, Runs
 from bench.errors import UsageError
-from bench.sweep import parse_choice, unfinished_sweeps
+from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
 
 def _write_page(request: PageRequest) -> SiteView:
     """Write the page of a runs folder with its unfinished sweeps, and return what it shows."""
+    from bench.sweep import unfinished_sweeps
     from reports.site.build import write_page
     from reports.views import UnfinishedView
 
@@ -63,28 +65,30 @@ def _write_page(request: PageRequest) -> SiteView:
 
 
 def report_request(
-    runs: Path,
+    runs: Runs,
     out: Path,
     *,
     one_file: bool,
-    protocol: str | None = None,
-    convention: str = "mean_of_h",
-    easy: Sequence[str] = (),
-    hard: Sequence[str] = (),
-    figures: str | None = None,
-    figures_dir: Path | None = None,
-    force: bool = False,
+    protocol: Protocol = None,
+    convention: Convention = "mean_of_h",
+    figures: Annotated[str | None, Opt("Also plot a paper's figures from these runs: apex.")] = None,
+    figures_dir: Annotated[Path | None, Opt("Folder for those figures: SVG, PDF, PNG and Vega-Lite.")] = None,
+    easy: Easy = (),
+    hard: Hard = (),
+    force: Force = False,
+    port: int | None = None,
     **options: Any,
 ) -> PageRequest:
     """The page that `etl-bench report` writes to the file `out`; other options are fields of the request.
 
-    Raises UsageError for an unknown choice, and for a file or folder that cannot be written, or that is in use and not
-    ours, unless `force`.
+    Raises UsageError for an unknown choice, a port at which no page can be served, and a file or folder that cannot be
+    written, or that is in use and not ours, unless `force`.
     """
     from bench.analysis import HConvention
     from bench.papers import FIGURE_SETS
     from bench.results import check_own_folder
     from reports.site.build import PageRequest
+    from reports.site.development_server import check_port
 
     chosen = _protocol(protocol)
     how = parse_choice(HConvention, convention, "--h")
@@ -94,8 +98,10 @@ def report_request(
     _check_page(out, one_file=one_file, force=force)
     if figures_dir is not None:
         check_own_folder(figures_dir, "--figures-dir", force=force)
+    if port is not None:
+        check_port(port)
     return PageRequest(
-        runs=runs,
+        runs=Path(runs),
         out=out,
         protocol=chosen,
         convention=how,
@@ -131,13 +137,6 @@ def write_published_report(
     chosen, groups = _protocol(protocol), _groups(easy, hard)
     _check_page(out, one_file=one_file, force=force)
     return write_published(out, chosen, groups, force=force)
-
-
-def check_page_port(port: int) -> None:
-    """Raise UsageError if no page can be served at that port."""
-    from reports.site.development_server import check_port
-
-    check_port(port)
 
 
 def serve_report(request: PageRequest, port: int, on_start: Callable[[str], None], say: Callable[[str], None]) -> None:
@@ -186,7 +185,7 @@ def _protocol(text: str | None) -> str | None:
 def _groups(easy: Sequence[str], hard: Sequence[str]) -> Grouping:
     from bench.analysis import chosen_groups
 
-    return chosen_groups(tuple(easy), tuple(hard))
+    return chosen_groups(tuple(split_list(easy)), tuple(split_list(hard)))
 
 
 def _check_page(out: Path, *, one_file: bool, force: bool) -> None:

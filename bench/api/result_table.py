@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from bench._util.words import html_table
+from bench._util.html_tables import html_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
 from bench.api.claims_table import claims_table
 from bench.api.comparison_table import comparison_table
 from bench.api.leaderboard_table import leaderboard_table
+from bench.api.options import Arg, Convention, Easy, Hard, Opt, Protocol, Runs, Shots
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
 from bench.errors import UsageError
-from bench.results import no_runs
-from bench.sweep import missing_specs, parse_choice, parse_shots, unfinished_sweeps
+from bench.sweep import parse_choice, parse_shots, split_list
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Comparison, HConvention, Leaderboard, RuleDifference, Standings
+    from bench.analysis import Comparison, Leaderboard, RuleDifference, Standings
     from bench.papers import ClaimResult
     from bench.results import Store
     from bench.sweep import UnfinishedSweep
@@ -72,10 +72,10 @@ class Results:
     def leaderboard(
         self,
         *,
-        protocol: str | None = None,
-        shots: int | str | Sequence[int] | None = None,
+        protocol: Protocol = None,
+        shots: Shots = None,
         backbone: str | None = None,
-        convention: str | HConvention = "mean_of_h",
+        convention: Convention = "mean_of_h",
         costs: bool = True,
     ) -> ResultTable[Leaderboard]:
         """One ranking per backbone, protocol and shots: averages over datasets with their 95 % intervals.
@@ -110,14 +110,16 @@ class Results:
         protocol: str | None,
         shots: int | str | Sequence[int] | None,
         backbone: str | None,
-        convention: str | HConvention = "mean_of_h",
+        convention: str = "mean_of_h",
     ) -> list[Leaderboard]:
         """The boards of `leaderboard`, with intervals."""
         from bench.analysis import HConvention, board_settings, build_leaderboards, with_intervals
+        from bench.results import no_runs
+        from bench.sweep import missing_specs
 
         counts = _shot_counts(shots)
         protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
-        how = parse_choice(HConvention, str(convention), "--h")
+        how = parse_choice(HConvention, convention, "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
         boards = build_leaderboards(self._frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
         if not boards:
@@ -130,6 +132,8 @@ class Results:
     @cached_property
     def unfinished(self) -> list[UnfinishedSweep]:
         """The sweeps in the folder whose runs are not all there; of chosen runs, those that planned one of them."""
+        from bench.sweep import unfinished_sweeps
+
         found = unfinished_sweeps(self.folder)
         if self.run_ids is None:
             return found
@@ -137,18 +141,14 @@ class Results:
 
     def compare(
         self,
-        a: str,
-        b: str,
+        a: Annotated[str, Arg("A method by name or title, or an entry: 'coop [n_ctx=4]'.")],
+        b: Annotated[str, Arg("The other method or entry.")],
         *,
-        protocol: str | None = None,
-        shots: int | str | Sequence[int] | None = None,
-        backbone: str | None = None,
+        protocol: Protocol = None,
+        shots: Shots = None,
+        backbone: Annotated[str | None, Opt("Only this backbone, as arch.tag.")] = None,
     ) -> ResultTable[tuple[Leaderboard, Comparison]]:
         """Compare two methods on the same images with the same seeds.
-
-        Args:
-            a: a method by its name or title, or an entry, such as `"coop [n_ctx=4]"`.
-            b: the other one. The remaining arguments are those of `leaderboard`.
 
         Returns:
             The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
@@ -203,20 +203,21 @@ class Results:
         return tuple(build_leaderboards(self._frame, protocol=protocol, shots=_shot_counts(shots), backbone=backbone))
 
     def claims(
-        self, file: str | Path | None = None, *, easy: Sequence[str] = (), hard: Sequence[str] = ()
+        self,
+        file: Annotated[Path | str | None, Opt("Claims as TOML. Default: the shipped claims.")] = None,
+        *,
+        easy: Easy = (),
+        hard: Hard = (),
     ) -> ResultTable[ClaimResult]:
         """Test statements about methods on these runs: supported, not supported here, inconclusive or not tested.
 
-        Args:
-            file: claims as TOML; by default the shipped ones, of the APEX and later papers.
-            easy: the easy datasets, by default the third of lowest transfer difficulty; `hard` likewise.
-            hard: the hard datasets.
+        The shipped claims are of the APEX and later papers.
         """
         from bench.analysis import build_leaderboards, chosen_groups
         from bench.papers import check_claims, difficulty_by_backbone, load_claims
-        from bench.results import Shards, constant_weight_outcomes
+        from bench.results import Shards, constant_weight_outcomes, no_runs
 
-        groups = chosen_groups(tuple(easy), tuple(hard))
+        groups = chosen_groups(tuple(split_list(easy)), tuple(split_list(hard)))
         asked = load_claims(None if file is None else Path(file).expanduser())
         if self._outcomes.empty:
             raise UsageError(no_runs(self.folder))
@@ -305,7 +306,7 @@ class Results:
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
 
 
-def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
+def load_results(runs: Runs = _DEFAULT_RUNS) -> Results:
     """The results in a runs folder; raises StoreError if there are no runs, or another process holds the database."""
     results = Results(Path(runs).expanduser())
     _ = results._store
@@ -324,7 +325,7 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
 
 def _shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:
     if isinstance(shots, str):
-        return parse_shots(shots, "shots")
+        return parse_shots(shots)
     return [shots] if isinstance(shots, int) else shots
 
 

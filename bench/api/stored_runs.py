@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
+from bench.api.options import DATA_ROOT, Arg, DataRoot, Force, NewRuns, Opt, Runs, Where
 from bench.errors import ShardError, UsageError
-from bench.results import runs_folders
+from bench.sweep import DEMO_BACKBONE, split_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
     from bench.record import RunRecord, Score
     from bench.results import Exported, Imported, RepetitionVerdict, RunDiff, Shard, Shards
 
-__all__ = [
-    "StoredRun", "VerifiedRun", "chosen_runs", "export_runs", "import_runs", "query_runs",
-    "rebuild_database", "run_difference", "runs_folders", "score_rows", "stored_run", "verify_runs",
-]  # fmt: skip
+Run = Annotated[str, Arg("Run id, or a unique prefix.")]
+
+
+def runs_folders(place: Path) -> list[Path]:
+    """The folders with runs directly inside a folder, sorted by name."""
+    from bench.results import runs_folders as found
+
+    return found(place)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class StoredRun:
     open: Mapping[str, object]
 
 
-def stored_run(run: str, runs: str | Path = "runs") -> StoredRun:
+def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
     """The run whose id begins with `run`; raises UnknownRunError, or ShardError if it is damaged."""
     from bench.analysis import harmonic_mean
     from bench.results import Shards
@@ -79,7 +84,7 @@ def _score(score: Score) -> dict[str, object]:
     return {"split": values.pop("split"), "accuracy": values.pop("accuracy"), "low": low, "high": high} | values
 
 
-def run_difference(a: str, b: str, runs: str | Path = "runs") -> RunDiff:
+def run_difference(a: Run, b: Annotated[str, Arg("The other run.")], runs: Runs = "runs") -> RunDiff:
     """How two runs differ: spec, code, environment, scores, and the images that are predicted differently."""
     from bench.results import Shards, diff_runs
 
@@ -102,33 +107,27 @@ class VerifiedRun:
 
 
 def verify_runs(
-    chosen: Sequence[str],
-    runs: str | Path = "runs",
+    chosen: Annotated[Sequence[str], Arg("Run ids, or unique prefixes.", metavar="RUN...")],
+    runs: Runs = "runs",
     *,
-    backbones: Sequence[str] = (),
-    data_root: Path | None = None,
-    support: Sequence[Path] = (),
-    class_text: str = "template",
-    teacher: Path | None = None,
-    device: str | None = None,
-    threads: int | None = None,
-    eval_batch: int | None = None,
+    backbones: Annotated[Sequence[str], Opt(field="backbones")] = (DEMO_BACKBONE,),
+    data_root: DataRoot = None,
+    support: Annotated[
+        Sequence[Path],
+        Opt("Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable."),
+    ] = (),
+    class_text: Annotated[str, Opt(field="class_text")] = "template",
+    teacher: Annotated[Path | None, Opt(field="teacher")] = None,
+    device: Annotated[
+        str | None, Opt("As in `run`. Default: the device of the run if this machine has it, else the CPU.")
+    ] = None,
+    threads: Annotated[int | None, Opt("Threads of torch. Default: as in the run.", min=1)] = None,
+    eval_batch: Annotated[int | None, Opt("Test images per batch. Default: as in the run.", min=1)] = None,
 ) -> Iterator[VerifiedRun]:
     """Repeat stored runs from the images, without the cache, and compare them bit for bit, one after the other.
 
-    Args:
-        chosen: beginnings of run ids.
-        runs: the runs folder.
-        backbones: local weights, as ARCH=FILE.
-        data_root: folder of the datasets.
-        support: support lists with which the runs were made.
-        class_text: class texts, if the runs took them from a file.
-        teacher: the tuned model that the runs learned from.
-        device: as in `run`; by default the device of the run if this machine has it, else the CPU.
-        threads: of torch; by default as in the run.
-        eval_batch: test images per batch; by default as in the run.
-
-    Raises UsageError, UnknownRunError, ShardError or VerificationError before anything is repeated.
+    Local weights, support lists, class texts of a file and the teacher are those with which the runs were made. Raises
+    UsageError, UnknownRunError, ShardError or VerificationError before anything is repeated.
     """
     from bench.experiment import read_teacher
     from bench.results import Shards, check_verifiable
@@ -148,7 +147,7 @@ def verify_runs(
         stored = _read(shards, text)
         check_verifiable(stored.record)
         found.append(stored)
-    weights = local_weights(backbones)
+    weights = local_weights(split_list(backbones))
     lists = [read_support_list(path) for path in support]
     taught = None if teacher is None else read_teacher(teacher)
     files = files_by_digest(lists, parse_class_text(class_text), taught)
@@ -184,14 +183,16 @@ def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | No
     return VerifiedRun(found, here != made.device_class, tuple(notes))
 
 
-def query_runs(query: str, runs: str | Path = "runs") -> pd.DataFrame:
+def query_runs(
+    query: Annotated[str, Arg("One read-only statement, for example: select * from runs limit 5")], runs: Runs = "runs"
+) -> pd.DataFrame:
     """The answer to one read-only SQL statement on the results database; raises QueryError for any other."""
     from bench.results import fresh_store
 
     return fresh_store(Path(runs)).query(query)
 
 
-def rebuild_database(runs: str | Path = "runs") -> tuple[int, Path]:
+def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
     """Build the database from the shards, in place of an existing one; returns the number of runs and its path."""
     from bench.results import Shards, Store
 
@@ -216,11 +217,15 @@ def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> li
 
 
 def export_runs(
-    out: str | Path, runs: str | Path = "runs", *, where: str | None = None, force: bool = False
+    out: Annotated[Path | str, Arg("File to write, such as mine.zip.")],
+    runs: Runs = "runs",
+    *,
+    where: Where = None,
+    force: Force = False,
 ) -> Exported:
     """Write runs with their predictions, difficulties and digests into one zip file to share.
 
-    `where` is an SQL condition, such as `"method = 'coop'"`. Raises UsageError if no run satisfies it, or if `out`
+    Raises UsageError if no run satisfies it, or if `out`
     exists, unless `force`.
     """
     from bench.results import Shards, check_output_file, export_bundle
@@ -229,7 +234,12 @@ def export_runs(
     return export_bundle(Shards(Path(runs)), chosen_runs(Path(runs), where), Path(out), force=force)
 
 
-def import_runs(bundle: str | Path, runs: str | Path = "runs", *, data_root: str | Path | None = None) -> Imported:
+def import_runs(
+    bundle: Annotated[Path | str, Arg("A file that `runs export` wrote.")],
+    runs: NewRuns = "runs",
+    *,
+    data_root: Annotated[Path | str | None, DATA_ROOT] = None,
+) -> Imported:
     """Check a file of `export_runs`, recompute its scores from its predictions and add its runs.
 
     Raises BundleError for a damaged file, which adds nothing.

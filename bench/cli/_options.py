@@ -25,34 +25,13 @@ Convention = Annotated[
         help="H of average rows: mean_of_h (mean of the datasets' H) or h_of_means (H of the averages, as in papers).",
     ),
 ]
-Backbones = Annotated[list[str], request_option("backbones")]
 Draw = Annotated[str, request_option("draw")]
 AllowFewer = Annotated[bool, request_option("allow_fewer")]
-ClassText = Annotated[str, request_option("class_text")]
-Teacher = Annotated[Path | None, request_option("teacher")]
-Supports = Annotated[
-    list[Path],
-    typer.Option(
-        "--support",
-        help="Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
-    ),
-]
 DataRoot = Annotated[Path | None, request_option("data_root")]
-AnyDataRoot = Annotated[Path | None, request_option("data_root", callback=None)]
-"""For commands that make the folder, or say that it is missing."""
 WrittenRuns = Annotated[Path, request_option("runs")]
 Cache = Annotated[Path | None, request_option("cache")]
 Jobs = Annotated[int | None, request_option("jobs")]
 Device = Annotated[str, request_option("device")]
-RecordedDevice = Annotated[
-    str | None,
-    typer.Option("--device", help="As in `run`. Default: the device of the run if this machine has it, else the CPU."),
-]
-Easy = Annotated[
-    list[str],
-    typer.Option("--easy", help="Datasets that count as easy; use with --hard. Default: thirds by difficulty."),
-]
-Hard = Annotated[list[str], typer.Option("--hard", help="Datasets that count as hard.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Force = Annotated[
     bool, typer.Option("--force", help="Replace files that exist already, even if etl-bench did not write them.")

@@ -3,68 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench._util.words import counted
+from bench.api import board_changes, build_board, check_submissions, new_board, submit_runs, verify_board
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, remark
 
 if TYPE_CHECKING:
-    from bench.api import SubmissionReport
+    from bench.boards import SubmissionReport
 
 board_app = Commands(
     no_args_is_help=True, help="Build a public leaderboard from a folder of submissions, and submit runs to one."
 )
 
-Submissions = Annotated[Path, typer.Argument(metavar="SUBMISSIONS", help="Folder with one subfolder per submission.")]
-Work = Annotated[
-    Path | None,
-    typer.Option(
-        "--work", help="Cache folder of later builds, used for nothing else. Default: .board beside the submissions."
-    ),
-]
-
 
 @board_app.command("init")
-def init(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of the repository: new, empty, or with only .git.")
-    ],
-    title: Annotated[str, typer.Option("--title", help="Heading of its README.")] = "Leaderboard",
-    requirement: Annotated[
-        str | None,
-        typer.Option("--requirement", help="Requirement that pip installs in the CI. Default: a line to fill in."),
-    ] = None,
-    force: opt.Force = False,
-) -> None:
+@options_of(new_board)
+def init(folder: Path, requirement: str | None, **options: Any) -> None:
     """Create the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
 
     The CI checks pull requests without secrets, comments on what they change, and publishes the page.
 
     Example: etl-bench board init our-board --title "Our board"
     """
-    from bench.api import new_board
-
-    for path in new_board(folder, title, requirement, force=force):
+    for path in new_board(folder, requirement=requirement, **options):
         print_line(str(path))
     if requirement is None:
         remark(f"Next: write into {folder / 'requirements.txt'} where pip gets clip-etl-bench.")
 
 
 @board_app.command("build")
+@options_of(build_board)
 def build(
-    submissions: Submissions,
-    site: Annotated[Path, typer.Option("-o", "--site", help="Folder of the site.")] = Path("site"),
-    work: Work = None,
-    data_root: opt.DataRoot = None,
-    images: Annotated[
-        bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
-    ] = True,
+    *,
+    submissions: Path,
+    site: Path,
+    work: Path | None,
+    data_root: Path | None,
+    images: bool,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a submission is refused.")] = False,
-    force: opt.Force = False,
+    force: bool,
 ) -> None:
     """Check all submissions and write the page of their runs, which works offline, and board.json.
 
@@ -75,8 +58,6 @@ def build(
 
     Example: etl-bench board build submissions -o site
     """
-    from bench.api import build_board
-
     done = build_board(submissions, site, work=work, data_root=data_root, images=images, force=force)
     accepted = sum(report.accepted for report in done.reports)
     print_line(
@@ -91,36 +72,18 @@ def build(
 
 
 @board_app.command("diff")
-def _diff(
-    old: Annotated[Path, typer.Argument(help="Old site: a folder that `board build` wrote.")],
-    new: Annotated[Path, typer.Argument(help="New site.")],
-) -> None:
+@options_of(board_changes)
+def _diff(**options: Any) -> None:
     """Print the changes between two boards as Markdown: submissions, rows, ranks, and pairs that differ significantly.
 
     Example: etl-bench board diff site-of-main site
     """
-    from bench.api import board_changes
-
-    print_line(board_changes(old, new))
+    print_line(board_changes(**options))
 
 
 @board_app.command("verify")
-def _verify(
-    submissions: Submissions,
-    secret: Annotated[
-        str,
-        typer.Option("--secret", help="Text that submitters could not know, such as the hash of the merge commit."),
-    ],
-    names: Annotated[
-        list[str], typer.Option("--submission", help="Verify this one, even if it did not request it. Repeatable.")
-    ] = [],  # noqa: B006
-    count: Annotated[
-        int | None, typer.Option("--runs", min=1, help="Runs per submission. Default: 2 %, at least three.")
-    ] = None,
-    work: Work = None,
-    data_root: opt.DataRoot = None,
-    backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006
-) -> None:
+@options_of(verify_board)
+def _verify(**options: Any) -> None:
     """Recompute some runs of the submissions that request it, and write the results to `verified` beside them.
 
     A hash of the submission's content and the secret selects the runs. Only installed methods are run. The next
@@ -129,18 +92,8 @@ def _verify(
 
     Example: etl-bench board verify submissions --secret "$(git rev-parse HEAD)"
     """
-    from bench.api import verify_board
-
     repeated = wrong = missing = 0
-    for done in verify_board(
-        submissions,
-        secret,
-        names=opt.split_list(names),
-        count=count,
-        work=work,
-        data_root=data_root,
-        backbones=opt.split_list(backbones),
-    ):
+    for done in verify_board(**options):
         if done.verdict is None:
             missing += 1
             remark(f"{done.submission}: run {done.run_id} not repeated: {done.problem}")
@@ -160,19 +113,8 @@ def _verify(
 
 
 @board_app.command("submit")
-def _submit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; its name is the submission's name.")],
-    who: Annotated[str, typer.Option("--who", help="Authors or laboratory.")],
-    contact: Annotated[str, typer.Option("--contact", help="An e-mail address or an https address.")],
-    licence: Annotated[str, typer.Option("--licence", help="Licence of the results (SPDX identifier).")] = "CC-BY-4.0",
-    code: Annotated[str, typer.Option("--code", help="URL of the code that made the runs.")] = "",
-    notes: Annotated[str, typer.Option("--notes", help="One line for readers.")] = "",
-    verify: Annotated[bool, typer.Option("--verify", help="Ask the board to recompute some of the runs.")] = False,
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    where: opt.Where = None,
-    data_root: opt.DataRoot = None,
-    force: opt.Force = False,
-) -> None:
+@options_of(submit_runs)
+def _submit(folder: Path, **options: Any) -> None:
     """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
 
     The command then runs the board's checks on the folder. Failed runs are left out. Exit code: 0 it can be submitted,
@@ -180,36 +122,15 @@ def _submit(
 
     Example: etl-bench board submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """
-    from bench.api import submit_runs
-
-    done = submit_runs(
-        folder,
-        who=who,
-        contact=contact,
-        licence=licence,
-        code=code,
-        notes=notes,
-        verify=verify,
-        runs=runs,
-        where=where,
-        data_root=data_root,
-        force=force,
-    )
+    done = submit_runs(folder, **options)
     print_line(f"{counted(done.runs, 'run')}, {done.bytes / 2**20:.1f} MiB in {folder}")
     _print_report(done.report)
     raise typer.Exit(0 if done.report.accepted else 1)
 
 
 @board_app.command("check")
-def _check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A submission, or a folder of submissions.")],
-    against: Annotated[
-        Path | None,
-        typer.Option("--against", help="Folder of the board's submissions, to compare this submission with."),
-    ] = None,
-    data_root: opt.DataRoot = None,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(check_submissions)
+def _check(as_json: opt.AsJson = False, **options: Any) -> None:
     """Check submissions without executing their code; a board runs the same checks.
 
     The bundle is opened safely. Scores are recomputed from the predictions. Support images, test images and labels are
@@ -219,9 +140,7 @@ def _check(
 
     Example: etl-bench board check submissions/our-lab --against submissions
     """
-    from bench.api import check_submissions
-
-    found = check_submissions(folder, against=against, data_root=data_root)
+    found = check_submissions(**options)
     if as_json:
         print_json([plain(report) for report in found])
     else:

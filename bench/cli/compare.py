@@ -1,20 +1,19 @@
 """`etl-bench compare`: compares two methods on the same images with the same seeds."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from bench.api import Results, load_results, only_one_right
 from bench.cli import _options as opt
+from bench.cli._options_of import options_of
 from bench.cli._print import print_line, print_table
 
 
+@options_of(load_results, Results.compare)
 def compare(
-    a: Annotated[str, typer.Argument(help="A method by name or title, or an entry: 'coop [n_ctx=4]'.")],
-    b: Annotated[str, typer.Argument(help="The other method or entry.")],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    protocol: opt.Protocol = None,
-    shots: opt.Shots = [],  # noqa: B006
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone, as arch.tag.")] = None,
+    runs: Path,
     images: Annotated[
         bool, typer.Option("--images", help="List the images that only one method classifies correctly.")
     ] = False,
@@ -23,6 +22,7 @@ def compare(
         typer.Option("--verbose", help="Also print a row for each dataset and split, and the sources of the noise."),
     ] = False,
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Compare two methods: mean difference in percentage points and its 95 % interval, on request for each dataset.
 
@@ -32,9 +32,7 @@ def compare(
 
     Example: etl-bench compare apex coop --shots 16
     """
-    from bench.api import load_results, only_one_right
-
-    table = load_results(runs).compare(a, b, protocol=protocol, shots=opt.shot_counts(shots), backbone=backbone)
+    table = load_results(runs).compare(**options)
     print_table(table, details=verbose, as_json=as_json)
     for _, found in table.source if images and not as_json else ():
         for line in only_one_right(found):

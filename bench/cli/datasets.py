@@ -6,14 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench._util.words import counted
+from bench.api import check_datasets, dataset_facts, dataset_rows, datasets_to_fetch, drawn_support
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
+from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_json, print_line, print_rows, remark
 from bench.cli.datasets_add import add
 from bench.errors import UsageError
@@ -33,29 +35,23 @@ datasets_app = Commands(
 
 
 @datasets_app.command(LIST)
-def _list_command(data_root: opt.DataRoot = None, as_json: opt.AsJson = False) -> None:
+@options_of(dataset_rows)
+def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the datasets.
 
     The column `get` is `built in`, `fetch` (`datasets fetch` downloads it), `by hand` (`datasets fetch` says how),
     `your own`, or `on disk` (found in --data-root).
     """
-    from bench.api import dataset_rows
-
-    print_rows(dataset_rows(data_root), _LISTED, as_json=as_json)
+    print_rows(dataset_rows(**options), _LISTED, as_json=as_json)
     if not as_json:
         remark("Next: etl-bench datasets NAME, or etl-bench datasets fetch NAME --data-root FOLDER")
 
 
 @datasets_app.command(SHOW)
-def _show(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
-    data_root: opt.DataRoot = None,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(dataset_facts)
+def _show(as_json: opt.AsJson = False, **options: Any) -> None:
     """Show the properties of one dataset and, with --data-root, the content of your copy."""
-    from bench.api import dataset_facts
-
-    facts = dataset_facts(name, data_root)
+    facts = dataset_facts(**options)
     lists = {} if as_json else {key: "\n".join(facts[key]) for key in _LINES}
     print_facts(facts | lists, as_json=as_json)
     if facts["test_images"] is None and not as_json:
@@ -66,29 +62,8 @@ datasets_app.command("add")(add)
 
 
 @datasets_app.command("check")
-def _check(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Names or patterns of datasets. Default: all on disk.", show_default=False),
-    ] = None,
-    data_root: opt.DataRoot = None,
-    sample: Annotated[
-        int | None,
-        typer.Option("--sample", min=0, help="Open only this many images per dataset, spread over its splits."),
-    ] = None,
-    fingerprint: Annotated[
-        bool, typer.Option("--fingerprint/--no-fingerprint", help="Store digests of the files, or write nothing.")
-    ] = True,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "-b", "--backbone", help="Also look for near-duplicates and suspect labels, from its frozen features."
-        ),
-    ] = None,
-    cache: opt.Cache = None,
-    device: opt.Device = "auto",
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(check_datasets)
+def _check(as_json: opt.AsJson = False, **options: Any) -> None:
     """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
 
     Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
@@ -97,11 +72,7 @@ def _check(
 
     Example: etl-bench datasets check eurosat -b ViT-B-16.openai
     """
-    from bench.api import check_datasets
-
-    checks, absent = check_datasets(
-        names or (), data_root, sample=sample, fingerprint=fingerprint, backbone=backbone, cache=cache, device=device
-    )
+    checks, absent = check_datasets(**options)
     if absent is None:
         remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
     elif absent:
@@ -138,19 +109,8 @@ def _checkup_lines(checkup: CheckResult) -> list[str]:
 
 
 @datasets_app.command("draw")
-def draw(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
-    shots: Annotated[str, typer.Option("--shots", help="Images per class, or all.")] = "16",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 1,
-    rule: opt.Draw = "coop",
-    support: Annotated[
-        str | None, typer.Option("--support", help="Change the draw: imbalanced:FACTOR or noisy:RATE.")
-    ] = None,
-    allow_fewer: opt.AllowFewer = False,
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
-    data_root: opt.DataRoot = None,
-    force: opt.Force = False,
-) -> None:
+@options_of(drawn_support)
+def draw(out: Path | None, **options: Any) -> None:
     """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
 
     With noisy:RATE, `true_labels` lists the true label of each image whose label was changed.
@@ -159,45 +119,25 @@ def draw(
 
     Example: etl-bench datasets draw eurosat --shots 16 --seed 1 --out eurosat-16-1.json
     """
-    from bench.api import drawn_support
-
-    task, text = drawn_support(
-        name,
-        shots=shots,
-        seed=seed,
-        draw=rule,
-        support=support,
-        allow_fewer=allow_fewer,
-        data_root=data_root,
-        out=out,
-        force=force,
-    )
+    task, text = drawn_support(out=out, **options)
     images, classes = counted(len(task.support), "image"), counted(len(task.support.classes), "class")
     print_line(text if out is None else f"{images} of {classes} in {out}")
 
 
 @datasets_app.command("fetch")
+@options_of(datasets_to_fetch)
 def fetch(
-    names: Annotated[
-        list[str], typer.Argument(help="Datasets: names or patterns, or all-of and a collection such as coop.")
-    ],
-    data_root: opt.AnyDataRoot = None,
+    *,
+    names: list[str],
+    data_root: Path | None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
-    splits_only: Annotated[
-        bool, typer.Option("--splits-only", help="Fetch only the split file and the class names, no images.")
-    ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Fetch existing files again and replace them.")] = False,
+    splits_only: bool,
+    again: bool,
     mirror: Annotated[
         str | None,
         typer.Option("--mirror", help="Try this server first, at URL/FILE-NAME. Checksums are checked as usual."),
     ] = None,
-    unverified_mirrors: Annotated[
-        bool,
-        typer.Option(
-            "--unverified-mirrors",
-            help="Also use copies of images that no checksum covers, if they have every image of the split file.",
-        ),
-    ] = False,
+    unverified_mirrors: bool,
 ) -> None:
     """Fetch datasets into --data-root, in CoOp's layout. Repeat the command to resume an interrupted fetch.
 
@@ -207,7 +147,6 @@ def fetch(
 
     Example: etl-bench datasets fetch all-of coop --data-root data
     """
-    from bench.api import datasets_to_fetch
     from datasets_registry import DataError, FetchOptions, FetchProgress, fetch_dataset
 
     todo = datasets_to_fetch(

@@ -1,12 +1,14 @@
 """`etl-bench doctor`: checks this machine, the feature cache, and prints pages of the documentation."""
 
 from difflib import get_close_matches
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from bench.api import cache_content, check_machine, clear_caches, repair_cache
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._options_of import options_of
 from bench.cli._print import print_markdown, print_rows, remark
 from bench.errors import UsageError
 
@@ -21,22 +23,15 @@ doctor_app.add_typer(cache_app, name="cache")
 
 
 @doctor_app.callback()
-def doctor(
-    context: typer.Context,
-    data_root: opt.AnyDataRoot = None,
-    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
-    cache: opt.Cache = None,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(check_machine)
+def doctor(context: typer.Context, as_json: opt.AsJson = False, **options: Any) -> None:
     """Check Python, packages, device, folders and database; exit code 1 if there is a problem.
 
     `doctor cache` inspects and clears the cache, and `doctor docs` prints the documentation.
     """
-    from bench.api import check_machine
-
     if context.invoked_subcommand is not None:
         return
-    findings = check_machine(data_root, runs, cache)
+    findings = check_machine(**options)
     print_rows([vars(item) for item in findings], as_json=as_json)
     raise typer.Exit(0 if all(item.fine for item in findings) else 1)
 
@@ -45,21 +40,19 @@ _COLUMNS = ("backbone", "of", "precision", "device", "folder", "shards", "MiB")
 
 
 @cache_app.command("info")
-def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
+@options_of(cache_content)
+def info(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the cached features by backbone, and the cached page parts."""
-    from bench.api import cache_content
-
-    found = cache_content(cache)
+    found = cache_content(**options)
     remark(f"{found.folder}: {found.bytes / 2**20:.1f} MiB")
     print_rows(found.rows, _COLUMNS, as_json=as_json)
 
 
 @cache_app.command("verify")
-def _verify(cache: opt.Cache = None) -> None:
+@options_of(repair_cache)
+def _verify(**options: Any) -> None:
     """Read every file and delete damaged files; exit code 1 if there were any."""
-    from bench.api import repair_cache
-
-    bad = repair_cache(cache)
+    bad = repair_cache(**options)
     for path in bad:
         remark(f"deleted {path}: damaged; its features are recomputed when needed")
     remark(f"{len(bad)} damaged shards")
@@ -67,17 +60,10 @@ def _verify(cache: opt.Cache = None) -> None:
 
 
 @cache_app.command("clear")
-def clear(
-    backbone: Annotated[str | None, typer.Argument(help="Only this backbone, by a prefix of its name.")] = None,
-    keep: Annotated[
-        str | None, typer.Option("--keep", help="Keep the most recently used features up to this size, such as 5G.")
-    ] = None,
-    cache: opt.Cache = None,
-) -> None:
+@options_of(clear_caches)
+def clear(**options: Any) -> None:
     """Delete the whole cache, the features of one backbone, or the least recently used features."""
-    from bench.api import clear_caches
-
-    freed, folder = clear_caches(backbone, keep, cache)
+    freed, folder = clear_caches(**options)
     remark(f"{freed / 2**20:.1f} MiB freed in {folder}")
 
 

@@ -1,12 +1,13 @@
 """`etl-bench leaderboard`: prints the rankings."""
 
-from __future__ import annotations
-
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from bench.api import Results, load_results
 from bench.cli import _options as opt
+from bench.cli._options_of import options_of
 from bench.cli._print import print_table
 from bench.errors import UsageError
 
@@ -14,11 +15,10 @@ INCOMPLETE = 3
 """Exit code of `--strict`."""
 
 
+@options_of(load_results, Results.leaderboard)
 def leaderboard(
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    protocol: opt.Protocol = None,
-    shots: opt.Shots = [],  # noqa: B006
-    convention: opt.Convention = "mean_of_h",
+    runs: Path,
+    convention: str,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that other rows have.")
     ] = False,
@@ -31,6 +31,7 @@ def leaderboard(
         ),
     ] = False,
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Print one table per backbone, protocol and shots: averages over datasets in per cent, with 95 % intervals.
 
@@ -38,15 +39,13 @@ def leaderboard(
     with missing runs is marked with an asterisk and named on standard error. It has no rank, unless most rows lack
     runs: then the rows are compared on the runs that they share, and the text below the table says so.
     """
-    from bench.api import load_results
-
     if by_rule and (strict or convention != "mean_of_h"):
         raise UsageError("--strict and --h h_of_means concern the ranking; leave them out with --selection.")
-    results, counts = load_results(runs), opt.shot_counts(shots)
+    results = load_results(runs)
     if by_rule:
-        print_table(results.selection_rules(protocol=protocol, shots=counts), as_json=as_json)
+        print_table(results.selection_rules(**options), as_json=as_json)
         return
-    table = results.leaderboard(protocol=protocol, shots=counts, convention=convention)
+    table = results.leaderboard(convention=convention, **options)
     print_table(table, as_json=as_json)
     if strict and not all(board.complete for board in table.source):
         raise typer.Exit(INCOMPLETE)

@@ -1,13 +1,15 @@
 """`etl-bench methods`: lists the methods, shows a method's card, checks a method, and starts a new one."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
+from bench.api import method_checks, method_facts, method_rows, new_method
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
+from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_json, print_line, print_rows
 
 methods_app = Commands(
@@ -19,44 +21,27 @@ methods_app = Commands(
 @methods_app.command(LIST)
 def _list_command(as_json: opt.AsJson = False) -> None:
     """List the methods by name: what each learns, whether it is trained, and whether it classifies new classes."""
-    from bench.api import method_rows
-
     print_rows(method_rows(), as_json=as_json)
 
 
 @methods_app.command(SHOW)
-def _show(
-    name: Annotated[str, typer.Argument(help="A method, of this package or of another one.")],
-    backbone: Annotated[
-        str, typer.Option("-b", "--backbone", help="Backbone for the parameter count; its weights are not needed.")
-    ] = opt.DEMO_BACKBONE,
-    classes: Annotated[int, typer.Option("--classes", min=2, help="Number of classes for the parameter count.")] = 10,
-    shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class for the parameter count.")] = 16,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(method_facts)
+def _show(as_json: opt.AsJson = False, **options: Any) -> None:
     """Show one method: what it trains, the settings for --set, sources, parity, citation.
 
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
-    from bench.api import method_facts
-
-    print_facts(method_facts(name, backbone, classes=classes, shots=shots), as_json=as_json)
+    print_facts(method_facts(**options), as_json=as_json)
 
 
 @methods_app.command("new")
-def new(
-    name: Annotated[str, typer.Argument(help="Name of the method: lower-case letters, digits and underscores.")],
-    family: Annotated[
-        str, typer.Option("--family", help="What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
-    ] = "feature adapter",
-) -> None:
+@options_of(new_method)
+def new(name: str, **options: Any) -> None:
     """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
 
     The generated method passes `etl-bench methods check NAME`. The places to edit are marked EDIT.
     """
-    from bench.api import new_method
-
-    written = new_method(name, family)
+    written = new_method(name, **options)
     for path in written.files:
         print_line(str(path.relative_to(Path.cwd())))
     if written.install is not None:
@@ -65,28 +50,16 @@ def new(
 
 
 @methods_app.command("check")
-def _check(
-    name: Annotated[str, typer.Argument(help="A registered method, of this package or of another one.")],
-    with_trial: Annotated[
-        bool,
-        typer.Option(
-            "--trial/--no-trial",
-            help="Also train it on three synthetic datasets and compare it with zero-shot; takes 2 minutes.",
-        ),
-    ] = True,
-    cache: opt.Cache = None,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(method_checks)
+def _check(name: str, as_json: opt.AsJson = False, **options: Any) -> None:
     """Check a method: about thirty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
 
     Exit code: 0 all checks passed, 1 some failed (each failure says what to do), 2 unknown method.
 
     Example: etl-bench methods check coop
     """
-    from bench.api import method_checks
-
     rows: list[dict[str, object]] = []
-    for row in method_checks(name, trial=with_trial, cache=cache):
+    for row in method_checks(name, **options):
         rows.append(row)
         if not as_json:
             print_line(_line(row))

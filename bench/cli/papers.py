@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench._util.words import counted
+from bench.api import Results, add_paper_table, load_results, published_numbers
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, records, remark
 from bench.cli.papers_reproduce import reproduce
 
@@ -27,15 +29,8 @@ papers_app.command("reproduce")(reproduce)
 
 
 @papers_app.command("published")
+@options_of(published_numbers)
 def published(
-    methods: Annotated[list[str] | None, typer.Option("-m", "--methods", help="Methods, comma-separated.")] = None,
-    datasets: Annotated[
-        list[str] | None, typer.Option("-d", "--datasets", help="Datasets, or average, easy, challenge.")
-    ] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Such as base-to-new or zero-shot.")] = None,
-    backbone: Annotated[str | None, typer.Option("-b", "--backbone", help="As arch.tag: ViT-B-16.openai.")] = None,
-    shots: Annotated[list[str] | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
-    splits: Annotated[list[str] | None, typer.Option("--splits", help="base, new, H, all or target.")] = None,
     listed: Annotated[
         str | None,
         typer.Option(
@@ -46,6 +41,7 @@ def published(
     margin: Annotated[float, typer.Option("--margin", help="Percentage points that count as equal.")] = 1.0,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Print published numbers in per cent as printed, each with its source. None was measured here.
 
@@ -59,19 +55,12 @@ def published(
 
     Example: etl-bench papers published --ledger
     """
-    from bench.api import parse_numbers, published_numbers, published_uses, published_values
+    from bench.api import published_uses, published_values
 
     if listed is not None:
         print_rows(published_values(listed), as_json=as_json)
         return
-    chosen = published_numbers(
-        methods=opt.split_list(methods or []),
-        datasets=opt.split_list(datasets or []),
-        protocol=protocol,
-        backbone=backbone,
-        shots=parse_numbers(opt.joined("--shots", shots), "--shots") if shots else (),
-        splits=opt.split_list(splits or []),
-    )
+    chosen = published_numbers(**options)
     if ledger:
         _print_ledger(runs, chosen, margin, as_json=as_json)
         return
@@ -92,12 +81,8 @@ def published(
 
 
 @papers_app.command("add")
-def _add(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A paper's table as CSV.")],
-    write: Annotated[
-        bool, typer.Option("--write", help="Also copy the file into the checkout of this package, for a pull request.")
-    ] = False,
-) -> None:
+@options_of(add_paper_table)
+def _add(**options: Any) -> None:
     """Check a paper's table for the ledger: its source, cells, averages, and overlap with the ledger.
 
     The file has the columns reported_in, source_table, url, method, variant, label, protocol, backbone, shots, split,
@@ -107,9 +92,7 @@ def _add(
 
     Example: etl-bench papers add our-paper.csv --write
     """
-    from bench.api import add_paper_table
-
-    found, copy = add_paper_table(file, write=write)
+    found, copy = add_paper_table(**options)
     for text in found.problems:
         print_line(f"problem: {text}")
     for text in found.notes:
@@ -122,22 +105,15 @@ def _add(
 
 
 @papers_app.command("claims")
-def _claims(
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    file: Annotated[Path | None, typer.Option("--file", help="Claims as TOML. Default: the shipped claims.")] = None,
-    easy: opt.Easy = [],  # noqa: B006
-    hard: opt.Hard = [],  # noqa: B006
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(load_results, Results.claims)
+def _claims(runs: Path, as_json: opt.AsJson = False, **options: Any) -> None:
     """Test each claim on the runs: supported, not supported here, inconclusive or not tested.
 
     Each verdict has its effect, n and 95 % interval. The shipped claims are the observations and the main result of
     the APEX paper. Effects are differences over these datasets, tested with the noise of seeds and test images. p tests
     against the claim's threshold and is not adjusted for the number of claims.
     """
-    from bench.api import load_results
-
-    table = load_results(runs).claims(file, easy=opt.split_list(easy), hard=opt.split_list(hard))
+    table = load_results(runs).claims(**options)
     if as_json:
         print_json(table.to_json())
         return

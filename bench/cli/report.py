@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bench.api import (
+    Report,
+    parse_choice,
+    report_request,
+    serve_report,
+    write_published_report,
+    write_report,
+)
 from bench.cli import _options as opt
+from bench.cli._options_of import options_of
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError
-
-if TYPE_CHECKING:
-    from bench.api import Report
 
 
 class Source(StrEnum):
@@ -23,8 +29,10 @@ class Source(StrEnum):
     PUBLISHED = "published"
 
 
+@options_of(report_request)
 def report(
-    runs: opt.Runs = opt.DEFAULT_RUNS,
+    *,
+    runs: Path = opt.DEFAULT_RUNS,
     site: Annotated[
         Path, typer.Option("--site", help="Folder to write: index.html, and the predictions of every run beside it.")
     ] = Path("site"),
@@ -35,8 +43,8 @@ def report(
     source: Annotated[
         str, typer.Option("--source", help="runs: your results. published: numbers from papers only.")
     ] = "runs",
-    protocol: opt.Protocol = None,
-    convention: opt.Convention = "mean_of_h",
+    protocol: str | None,
+    convention: str,
     data_root: opt.DataRoot = None,
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
@@ -44,16 +52,12 @@ def report(
     watch: Annotated[
         bool, typer.Option("--watch", help="Serve the folder on this machine and rebuild it when runs finish.")
     ] = False,
-    figures: Annotated[
-        str | None, typer.Option("--figures", help="Also plot a paper's figures from these runs: apex.")
-    ] = None,
-    figures_dir: Annotated[
-        Path | None, typer.Option("--figures-dir", help="Folder for those figures: SVG, PDF, PNG and Vega-Lite.")
-    ] = None,
-    easy: opt.Easy = [],  # noqa: B006
-    hard: opt.Hard = [],  # noqa: B006
+    figures: str | None,
+    figures_dir: Path | None,
+    easy: list[str],
+    hard: list[str],
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
-    force: opt.Force = False,
+    force: bool,
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
 
@@ -68,19 +72,10 @@ def report(
 
     --source published shows leaderboards and difficulty trends of published numbers and needs no runs.
     """
-    from bench.api import (
-        check_page_port,
-        parse_choice,
-        report_request,
-        serve_report,
-        write_published_report,
-        write_report,
-    )
-
     if out is not None and (out.is_dir() or not (out.suffix or out.exists())):
         site, out = out, None
     target = out if out is not None else site / "index.html"
-    groups = {"easy": opt.split_list(easy), "hard": opt.split_list(hard)}
+    groups = {"easy": easy, "hard": hard}
     if parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
             raise UsageError("--watch needs runs, and --source published shows none; leave out one of them.")
@@ -102,11 +97,10 @@ def report(
         data_root=data_root,
         images=images,
         live=watch,
+        port=port if watch else None,
         force=force,
         **groups,
     )
-    if watch:
-        check_page_port(port)
     _print_report(write_report(request, figures_dir))
     if watch:
         serve_report(request, port, lambda address: print_line(f"{address} (Ctrl-C ends)"), remark)

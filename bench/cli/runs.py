@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Any
 
 import typer
 
 from bench._util.words import counted
+from bench.api import (
+    VerifiedRun,
+    export_runs,
+    import_runs,
+    query_runs,
+    rebuild_database,
+    run_difference,
+    stored_run,
+    verify_runs,
+)
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_json, print_line, print_rows, records, remark
-
-if TYPE_CHECKING:
-    from bench.api import VerifiedRun
 
 MOST_COLUMNS = 12
 """Columns of the widest table of a query; a terminal has no room for more."""
@@ -27,15 +35,10 @@ runs_app = Commands(
 
 
 @runs_app.command("show")
-def _show(
-    run: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(stored_run)
+def _show(as_json: opt.AsJson = False, **options: Any) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
-    from bench.api import stored_run
-
-    found = stored_run(run, runs)
+    found = stored_run(**options)
     if as_json:
         print_json(found.record.model_dump(mode="json"))
         return
@@ -49,16 +52,10 @@ def _show(
 
 
 @runs_app.command("diff")
-def _diff(
-    a: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
-    b: Annotated[str, typer.Argument(help="The other run.")],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(run_difference)
+def _diff(as_json: opt.AsJson = False, **options: Any) -> None:
     """Show how two runs differ (config, recipe, task, text, data, code, environment), and the changed predictions."""
-    from bench.api import run_difference
-
-    found = run_difference(a, b, runs)
+    found = run_difference(**options)
     differences = [{"what": str(item.cause), "name": item.name, "A": item.a, "B": item.b} for item in found.differences]
     flips = [
         {
@@ -99,23 +96,8 @@ def _diff(
 
 
 @runs_app.command("verify")
-def _verify(
-    chosen: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or unique prefixes.")],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006
-    data_root: opt.DataRoot = None,
-    support: opt.Supports = [],  # noqa: B006
-    class_text: opt.ClassText = "template",
-    teacher: opt.Teacher = None,
-    device: opt.RecordedDevice = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as in the run.")
-    ] = None,
-    eval_batch: Annotated[
-        int | None, typer.Option("--eval-batch", min=1, help="Test images per batch. Default: as in the run.")
-    ] = None,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(verify_runs)
+def _verify(as_json: opt.AsJson = False, **options: Any) -> None:
     """Recompute stored runs from the images, without the cache, and compare bit for bit.
 
     Give local weights, support lists, descriptions and a teacher as they were given to `run` (-b ARCH=FILE, --support,
@@ -126,21 +108,8 @@ def _verify(
 
     Example: etl-bench runs verify 3f2a 91c0
     """
-    from bench.api import verify_runs
-
     done = []
-    for one in verify_runs(
-        chosen,
-        runs,
-        backbones=opt.split_list(backbones),
-        data_root=data_root,
-        support=support,
-        class_text=class_text,
-        teacher=teacher,
-        device=device,
-        threads=threads,
-        eval_batch=eval_batch,
-    ):
+    for one in verify_runs(**options):
         done.append(one)
         for note in one.notes:
             remark(note)
@@ -188,17 +157,12 @@ def _say(verified: VerifiedRun) -> None:
 
 
 @runs_app.command("sql")
-def sql(
-    query: Annotated[str, typer.Argument(help="One read-only statement, for example: select * from runs limit 5")],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(query_runs)
+def sql(query: str, runs: Path, as_json: opt.AsJson = False) -> None:
     """Run one read-only SQL statement on the tables runs, scores, predictions, difficulty and published.
 
     A row of more than 12 columns is printed as one line per column.
     """
-    from bench.api import query_runs
-
     frame = query_runs(query, runs)
     if not runs.exists():
         remark(f"There is no folder {runs}, so there are no runs, only published numbers.")
@@ -212,43 +176,31 @@ def sql(
 
 
 @runs_app.command("rebuild")
-def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
+@options_of(rebuild_database)
+def rebuild(**options: Any) -> None:
     """Rebuild the database from the run shards, which are the source of truth. Any existing database is replaced."""
-    from bench.api import rebuild_database
-
-    count, path = rebuild_database(runs)
+    count, path = rebuild_database(**options)
     print_line(f"{counted(count, 'run')} in {path}")
 
 
 @runs_app.command("export")
-def _export_command(
-    out: Annotated[Path, typer.Argument(help="File to write, such as mine.zip.")],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    where: opt.Where = None,
-    force: opt.Force = False,
-) -> None:
+@options_of(export_runs)
+def _export_command(out: Path, **options: Any) -> None:
     """Write runs with their predictions, difficulties and digests into one file to share."""
-    from bench.api import export_runs
-
-    done = export_runs(out, runs, where=where, force=force)
+    done = export_runs(out, **options)
     content = f"{counted(done.runs, 'run')} and {counted(done.difficulties, 'difficulty')}"
     print_line(f"{content}, {done.bytes / 2**20:.1f} MiB in {out}")
     print_line(f"digest of its content: {done.root}")
 
 
 @runs_app.command("import")
-def import_command(
-    bundle: Annotated[Path, typer.Argument(help="A file that `runs export` wrote.")],
-    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
-    data_root: opt.DataRoot = None,
-) -> None:
+@options_of(import_runs)
+def import_command(**options: Any) -> None:
     """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle adds nothing.
 
     Test images and true labels must match the other runs on the task and, if the dataset is on disk, the dataset.
     """
-    from bench.api import import_runs
-
-    done = import_runs(bundle, runs, data_root=data_root)
+    done = import_runs(**options)
     added = f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known"
     print_line(f"{added}, {counted(done.difficulties, 'difficulty')} added")
     for run_id in done.conflicting:

@@ -23,7 +23,7 @@ import pandas as pd
 from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.results.database_file import DAMAGED, connect, open_database, transaction
-from bench.results.method_facts import with_changed_settings
+from bench.results.known_facts import with_changed_settings
 from bench.results.shards import Shard, ShardEntry, Shards, no_runs
 from bench.results.staleness import code_reasons
 from bench.results.tables import (

@@ -19,7 +19,8 @@ from bench.results.checksummed_json import (
     read_document,
     unreadable,
 )
-from bench.results.files import file_stamp, locked, slug, write_atomically
+from bench.results.files import file_stamp, slug, write_atomically
+from bench.results.folder_locks import locked
 
 _LOG = logging.getLogger("bench.results.shards")
 _RECORDS = TypeAdapter(list[DifficultyRecord])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bench
 from bench.record import GpuFacts, Provenance
-from bench.results.method_facts import known_methods
+from bench.results.known_facts import known_methods
 from datasets_registry import UnlabelledImages
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")

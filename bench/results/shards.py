@@ -33,7 +33,8 @@ from bench.results.checksummed_json import (
     unreadable,
 )
 from bench.results.difficulty_files import DifficultyFiles
-from bench.results.files import file_stamp, locked, stamp_of, write_atomically
+from bench.results.files import file_stamp, stamp_of, write_atomically
+from bench.results.folder_locks import locked
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.recomputed_scores import with_current_scores
 

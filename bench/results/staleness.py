@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.record import RunRecord
-from bench.results.method_facts import known_methods
+from bench.results.known_facts import known_methods
 from datasets_registry import BenchError, last_fingerprint
 
 

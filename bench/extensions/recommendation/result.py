@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench._util.words import counted, html_table
+from bench._util.html_tables import html_table
+from bench._util.words import counted
 from bench.analysis import MeanTest
 from bench.extensions.recommendation.answer import Decision, Doubling, Standing
 from bench.extensions.recommendation.elimination import ERROR_RATE

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from bench.results.method_facts import changed_recipe, changed_settings, settled_recipe, with_changed_settings
+from bench.results.known_facts import changed_recipe, changed_settings, settled_recipe, with_changed_settings
 from datasets_registry import EvalProtocol, get_dataset
 from methods import get_method
 

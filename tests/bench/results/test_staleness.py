@@ -12,7 +12,7 @@ from worlds import make_world
 
 from bench import load_results
 from bench.record import RunRecord, RunStatus
-from bench.results.method_facts import known_methods
+from bench.results.known_facts import known_methods
 from bench.results.shards import Shards
 from bench.results.staleness import Staleness, code_reasons
 from bench.sweep import Expansion, RerunPolicy, plan_runs

@@ -13,8 +13,8 @@ from tiny_runs import BACKBONE, DATASET
 from torch import ones
 from typer.testing import CliRunner
 
-from bench.analysis.board_runs import belongs
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
+from bench.analysis.setting_runs import belongs
 from bench.api.results import load_results
 from bench.cli.app import app
 from bench.errors import ImpossibleCombinationError, UsageError

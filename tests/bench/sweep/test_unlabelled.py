@@ -13,9 +13,9 @@ from page_data import block_of
 from typer.testing import CliRunner
 
 from bench import build_report
-from bench.analysis.board_runs import belongs
 from bench.analysis.leaderboard import Setting
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
+from bench.analysis.setting_runs import belongs
 from bench.api.results import load_results
 from bench.cli.app import app
 from bench.context import RunContext

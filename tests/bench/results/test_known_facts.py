@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import bench.results.method_facts as module
+import bench.results.known_facts as module
 from bench.results.code_digests import source_digest
-from bench.results.method_facts import known_methods
+from bench.results.known_facts import known_methods
 from datasets_registry import RegistrationError, load_entry_points
 from methods import METHODS, MethodFactsRegistry, get_method
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import bench
 import methods
 from bench.results.code_digests import source_digest
-from bench.results.files import TextCache, slug
+from bench.results.files import slug
+from bench.results.text_cache import TextCache
 from bench.spec import PUBLISHED_RECIPES, external_parts
 from datasets_registry import (
     METHODS_GROUP,

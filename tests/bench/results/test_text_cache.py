@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli.app import app
-from bench.results.files import TextCache
+from bench.results.text_cache import TextCache
 
 
 @pytest.fixture

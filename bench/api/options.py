@@ -1,0 +1,72 @@
+"""How the command line shows the parameters of functions of `bench.api`: marks in their annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+
+@dataclass(frozen=True)
+class Opt:
+    """A parameter that is an option of a command.
+
+    Args:
+        help: what `--help` says.
+        names: short name, or all names where the long one is not the parameter's.
+        field: the field of `SweepRequest` that says all this.
+        read: whether a folder is only read. It must exist, and runs may be one folder deeper.
+        numbers: whether a list of numbers is typed; repeated options are joined to one text.
+        min: smallest number; `max` likewise.
+        metavar: stands for the value in the help, instead of the name.
+    """
+
+    help: str = ""
+    names: str = ""
+    field: str = ""
+    read: bool = False
+    numbers: bool = False
+    min: int | None = None
+    max: int | None = None
+    metavar: str | None = None
+    positional: ClassVar[bool] = False
+
+
+class Arg(Opt):
+    """A parameter that is an argument of a command."""
+
+    positional = True
+
+
+DATA_ROOT = Opt(field="data_root", read=True)
+DataRoot = Annotated[Path | None, DATA_ROOT]
+NewDataRoot = Annotated[Path | None, Opt(field="data_root")]
+"""For commands that make the folder, or say that it is missing."""
+Runs = Annotated[Path | str, Opt(field="runs", read=True)]
+NewRuns = Annotated[Path | str, Opt(field="runs")]
+"""For commands that write runs."""
+Cache = Annotated[Path | None, Opt(field="cache")]
+Device = Annotated[str, Opt(field="device")]
+Draw = Annotated[str, Opt(field="draw")]
+AllowFewer = Annotated[bool, Opt(field="allow_fewer")]
+Force = Annotated[bool, Opt("Replace files that exist already, even if etl-bench did not write them.")]
+"""For functions that write files for the user."""
+ModelName = Annotated[str, Arg("Path, name, or dataset of a tuned model.", metavar="MODEL")]
+Weights = Annotated[
+    str | None, Opt("The backbone's weights, as ARCH=FILE or a file; default: the recorded ones.", "-b --weights")
+]
+"""For functions that use a tuned model."""
+Where = Annotated[str | None, Opt("Only runs that satisfy this SQL condition: \"method = 'coop'\".")]
+Protocol = Annotated[str | None, Opt("Only this protocol.")]
+Shots = Annotated[
+    int | str | Sequence[int] | None, Opt("Only these shots, such as 16 or 1,4,16, or all.", numbers=True)
+]
+Convention = Annotated[
+    str,
+    Opt(
+        "H of average rows: mean_of_h (mean of the datasets' H) or h_of_means (H of the averages, as in papers).", "--h"
+    ),
+]
+Easy = Annotated[Sequence[str], Opt("Datasets that count as easy; use with --hard. Default: thirds by difficulty.")]
+Hard = Annotated[Sequence[str], Opt("Datasets that count as hard.")]

@@ -1,0 +1,72 @@
+"""A cache of texts in files, each made again if it is damaged."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.results.files import write_atomically
+
+TEXTS_FOLDER = "pages"
+"""Folder of the texts inside the cache folder."""
+_DIGITS = 64
+_NAMED = f"*-{'[0-9a-f]' * 16}"
+"""Pattern of the names of texts."""
+
+
+@dataclass(frozen=True)
+class TextCache:
+    """Each text is a file `pages/NAME-KEY` that begins with the digest of the rest.
+
+    The text is created again if its file is damaged or unreadable, or if the folder cannot be written. Without a cache
+    folder nothing is cached.
+    """
+
+    folder: Path | None = None
+
+    def text(self, name: str, key: str, make: Callable[[], str]) -> str:
+        """The cached text, or that of `make`, which replaces all others of this name and depends only on `key`."""
+        if self.folder is None:
+            return make()
+        path = self.folder / TEXTS_FOLDER / f"{name}-{_digest(key)[:16]}"
+        found = _read(path)
+        if found is None:
+            found = make()
+            _write(path, name, found)
+        return found
+
+    def sizes(self) -> dict[str, int]:
+        """Size in bytes of each cached text, by file name; other files in the folder are not counted."""
+        if self.folder is None:
+            return {}
+        return {path.name: path.stat().st_size for path in sorted((self.folder / TEXTS_FOLDER).glob(_NAMED))}
+
+    def clear(self) -> int:
+        """Delete all texts; returns the number of freed bytes."""
+        found = self.sizes()
+        for name in found:
+            assert self.folder is not None  # it has texts
+            (self.folder / TEXTS_FOLDER / name).unlink(missing_ok=True)
+        return sum(found.values())
+
+
+def _read(path: Path) -> str | None:
+    try:
+        digest, text = (data := path.read_text(encoding="utf-8"))[:_DIGITS], data[_DIGITS:]
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if digest == _digest(text) else None
+
+
+def _write(path: Path, name: str, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob(f"{name}{_NAMED.removeprefix('*')}"):
+            old.unlink(missing_ok=True)
+        write_atomically(path, (_digest(text) + text).encode(), durable=False)
+    except OSError:
+        return  # a full disk or a read-only folder only costs time
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
