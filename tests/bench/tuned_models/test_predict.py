@@ -138,7 +138,7 @@ def test_each_kind_of_source_and_of_table_has_the_same_rows(etl: Etl, monkeypatc
         code, out, _ = etl("predict", model, source)
         assert code == 0
         assert [row | {"image": ""} for row in rows(out)] == [row | {"image": ""} for row in expected]
-    for name in ("rows.csv", "rows.jsonl", "rows.parquet"):
+    for name in ("rows.csv", "rows.jsonl", "rows.parquet", "rows.csv"):  # a written table is replaced
         assert etl("predict", model, "pictures", "--out", name)[0] == 0
     assert rows(Path("rows.csv").read_text()) == expected
     lines = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
