@@ -9,7 +9,7 @@ from bench.analysis import Leaderboard
 from bench.papers.published_numbers import published_methods
 from bench.results import known_methods, with_title
 from bench.spec import external_parts
-from datasets_registry import DatasetInfo, SeenImages
+from datasets_registry import SeenImages
 from methods import MethodFacts
 
 
@@ -179,7 +179,7 @@ def registered() -> Catalogue:
 
     return Catalogue(
         methods={facts.name: _sheet(facts) for facts in known_methods().infos()},
-        datasets={info.name: _dataset_facts(info) for info in list_datasets()},
+        datasets={info.name: _copied(DatasetFacts, info) for info in list_datasets()},
         published={one.name: _copied(MethodSheet, one) for one in published_methods().values()},
     )
 
@@ -202,11 +202,6 @@ def method_uses() -> dict[str, tuple[str, ...] | None]:
     """What each registered and published method sees besides the labelled images; None if that is not known."""
     known = {facts.name: tuple(map(str, facts.extras)) for facts in known_methods().infos()}
     return {name: one.uses for name, one in published_methods().items()} | known
-
-
-def _dataset_facts(info: DatasetInfo) -> DatasetFacts:
-    """What the registry knows about a dataset."""
-    return _copied(DatasetFacts, info)
 
 
 def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:
