@@ -26,7 +26,6 @@ from .demonstration import demo_requests as demo_requests
 from .documentation import documentation_pages as documentation_pages
 from .documentation import page_title as page_title
 from .explaining import explain as explain
-from .explaining import write_explanation as write_explanation
 from .exporting import export_leaderboards as export_leaderboards
 from .exporting import send_runs as send_runs
 from .health import cache_content as cache_content

@@ -6,46 +6,74 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 from bench._util.words import counted
+from bench.api.options import DATA_ROOT, MODEL, Arg, Device, Force, Opt, Runs, Weights
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores, resolve_device
-from datasets_registry import DataError, ImageNotes, get_dataset, keep_warnings, some
+from datasets_registry import DataError, get_dataset
 
 if TYPE_CHECKING:
     from bench.tuned_models import Explanation, LabelledImage, TunedModel
 
 
 def explain(
-    model: str | Path | TunedModel,
-    images: Sequence[str | Path] = (),
+    model: Annotated[str | Path | TunedModel, MODEL],
+    images: Annotated[
+        Sequence[str | Path],
+        Arg("Images or folders. Default: test images of the model's dataset.", metavar="[IMAGES]..."),
+    ] = (),
+    out: Annotated[Path | str | None, Opt("Page to write.")] = None,
     *,
-    limit: int = 500,
-    data_root: str | Path | None = None,
-    **options: Any,
+    limit: Annotated[int, Opt("Largest number of images to use.", min=1)] = 500,
+    backbone: Weights = None,
+    data_root: Annotated[Path | str | None, DATA_ROOT] = None,
+    runs: Runs = "runs",
+    force: Force = False,
+    device: Device = "auto",
 ) -> Explanation:
-    """What a tuned model learned: the content of the page of `etl-bench models explain`.
+    """What a tuned model learned, and its offline page in the file `out`; see `etl-bench models explain`.
 
-    Args:
-        model: a tuned model: file, name, or loaded.
-        images: files or folders; by default test images of the model's dataset, if they are on this machine.
-        limit: most images that are looked at.
-        options: of `load_model`, such as `backbone`.
+    A loaded model stays where it is. Otherwise, UsageError is raised before torch is imported, also for a file that is
+    not a page of etl-bench, unless `force`.
     """
-    from bench.tuned_models import explain_model
+    from bench.results import check_output_file
 
-    tuned = _loaded(model, options)
-    if images:
-        return _explain_given(tuned, [str(one) for one in images], limit)
-    root = None if data_root is None else Path(data_root)
-    return explain_model(tuned, _test_images(tuned, root, limit), f"test images of {tuned.info.spec.dataset}")
+    if out is not None:
+        check_output_file(Path(out), "--out", force=force, suffixes=(".html", ".htm"))
+    sources = [str(one) for one in images]
+    tuned = _loaded(model, sources, backbone, runs, device) if isinstance(model, str | Path) else model
+    if sources:
+        found = _explain_given(tuned, sources, limit)
+    else:
+        from bench.tuned_models import explain_model
+
+        tested = _test_images(tuned, None if data_root is None else Path(data_root), limit)
+        found = explain_model(tuned, tested, f"test images of {tuned.info.spec.dataset}")
+    if out is not None:
+        from reports import render_explanation
+
+        render_explanation(found, Path(out), force=force)
+    return found
 
 
-def _loaded(model: str | Path | TunedModel, options: dict[str, Any]) -> TunedModel:
+def _loaded(
+    model: str | Path, sources: Sequence[str], backbone: str | None, runs: str | Path, device: str
+) -> TunedModel:
+    from bench.experiment import read_model_info
+    from bench.tuned_models import check_sources, find_model
+
+    file = find_model(model, Path(runs))
+    precision = read_model_info(file).spec.precision
+    check_sources(sources)
+    device = resolve_device(device, precision)
+    import torch
+
     from bench.tuned_models import load_model
 
-    return load_model(model, **options) if isinstance(model, str | Path) else model
+    torch.set_num_threads(cores())
+    return load_model(file, backbone, device=device, cache_dir=cache_folder(None))
 
 
 def _explain_given(model: TunedModel, sources: Sequence[str], limit: int) -> Explanation:
@@ -54,6 +82,7 @@ def _explain_given(model: TunedModel, sources: Sequence[str], limit: int) -> Exp
     Raises UsageError if none of them can be read.
     """
     from bench.tuned_models import LabelledImage, explain_model, opened_images
+    from datasets_registry import ImageNotes, keep_warnings, some
 
     classes = {name: i for i, name in enumerate(model.info.classes.names)}
     notes, found, unreadable = ImageNotes(), [], []
@@ -87,42 +116,3 @@ def _test_images(model: TunedModel, data_root: Path | None, limit: int) -> list[
     known = [sample for sample in splits.test if names[sample.label] in label]
     step = max(1, -(-len(known) // limit))
     return [LabelledImage(s.key, splits.images.load(s.key), label[names[s.label]]) for s in known[::step]]
-
-
-def write_explanation(
-    model: str,
-    images: Sequence[str] = (),
-    out: Path | None = None,
-    *,
-    limit: int = 500,
-    backbone: str | None = None,
-    data_root: Path | None = None,
-    runs: Path = Path("runs"),
-    force: bool = False,
-    device: str = "auto",
-) -> Explanation:
-    """What a tuned model learned, and its offline page in the file `out`; see `etl-bench models explain`.
-
-    Raises UsageError before torch is imported, also for a file that is not a page of etl-bench, unless `force`.
-    """
-    from bench.experiment import read_model_info
-    from bench.results import check_output_file
-    from bench.tuned_models import check_sources, find_model
-
-    if out is not None:
-        check_output_file(out, "--out", force=force, suffixes=(".html", ".htm"))
-    source = find_model(model, runs)
-    precision = read_model_info(source).spec.precision
-    check_sources(images)
-    device = resolve_device(device, precision)
-    import torch
-
-    torch.set_num_threads(cores())
-    found = explain(
-        source, images, backbone=backbone, limit=limit, data_root=data_root, device=device, cache_dir=cache_folder(None)
-    )
-    if out is not None:
-        from reports import render_explanation
-
-        render_explanation(found, out, force=force)
-    return found

@@ -52,7 +52,7 @@ Draw = Annotated[str, Opt(field="draw")]
 AllowFewer = Annotated[bool, Opt(field="allow_fewer")]
 Force = Annotated[bool, Opt("Replace files that exist already, even if etl-bench did not write them.")]
 """For functions that write files for the user."""
-ModelName = Annotated[str, Arg("Path, name, or dataset of a tuned model.", metavar="MODEL")]
+MODEL = Arg("Path, name, or dataset of a tuned model.", metavar="MODEL")
 Weights = Annotated[
     str | None, Opt("The backbone's weights, as ARCH=FILE or a file; default: the recorded ones.", "-b --weights")
 ]

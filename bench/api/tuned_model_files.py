@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from bench.api.options import MODEL, Arg, Cache, Device, Force, Opt, Runs, Weights
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores
 from datasets_registry import LARGEST_CLASS_LIST, read_bytes
@@ -32,7 +33,7 @@ class StoredModels:
     problems: list[str]
 
 
-def stored_models(runs: str | Path = "runs") -> StoredModels:
+def stored_models(runs: Runs = "runs") -> StoredModels:
     """The tuned models of a runs folder, with the accuracy of each run on its test images (0..1)."""
     from bench.experiment import MODELS, list_models
 
@@ -75,31 +76,20 @@ def _row(model: ListedModel) -> dict[str, object]:
 
 
 def export_tuned_model(
-    model: str,
-    form: str,
-    out: Path,
+    model: Annotated[str, MODEL],
+    form: Annotated[str, Opt("onnx or hf-folder.", "--format")],
+    out: Annotated[Path, Opt("File to write, or the folder for hf-folder.")],
     *,
-    force: bool = False,
-    backbone: str | None = None,
-    runs: Path = Path("runs"),
+    force: Force = False,
+    backbone: Weights = None,
+    runs: Runs = "runs",
 ) -> tuple[str, int]:
-    """Write a tuned model for use elsewhere, see `etl-bench models export`.
-
-    Args:
-        model: a path, the beginning of a name, or a dataset with one model.
-        form: onnx or hf-folder.
-        out: a file, or a folder for hf-folder.
-        force: replace an existing file, or the files of the same names in a folder.
-        backbone: the weights, as ARCH=FILE or a file; by default the recorded ones.
-        runs: the runs folder.
-
-    Returns the model's method and its number of classes.
-    """
+    """Write a tuned model for use elsewhere; returns its method and its number of classes."""
     from bench.experiment import read_model_info
     from bench.tuned_models import check_export, export_model, find_model
 
     check_export(form, out, force=force)
-    source = find_model(model, runs)
+    source = find_model(model, Path(runs))
     info, method = read_model_info(source), None
     if form != "hf-folder":
         import torch
@@ -123,25 +113,32 @@ class PredictedFiles:
 
 
 def predict_images(
-    model: str,
-    images: Sequence[str],
-    out: Path | None = None,
+    model: Annotated[str, MODEL],
+    images: Annotated[
+        Sequence[str],
+        Arg("Images, folders, tables with a path column, tar files, or - (list on stdin).", metavar="IMAGES..."),
+    ],
+    out: Annotated[
+        Path | None, Opt("Table to write: .csv, .jsonl or .parquet. Default: CSV on standard output.")
+    ] = None,
     *,
-    page: bool = False,
-    backbone: str | None = None,
-    classes: Path | None = None,
-    top: int = 5,
-    promise: float = 0.95,
-    batch: int = 32,
-    runs: Path = Path("runs"),
-    device: str = "auto",
-    cache: Path | None = None,
-    quiet: bool = True,
-    force: bool = False,
+    page: Annotated[bool, Opt("Also write an offline page of the least certain images.")] = False,
+    backbone: Weights = None,
+    classes: Annotated[
+        Path | None, Opt("File of additional class names, one per line, for open-vocabulary methods.")
+    ] = None,
+    top: Annotated[int, Opt("Number of most probable classes in each row.", min=1)] = 5,
+    promise: Annotated[float, Opt("Probability with which the prediction set of an image contains its class.")] = 0.95,
+    batch: Annotated[int, Opt("Images per pass of the tower.", min=1)] = 32,
+    runs: Runs = "runs",
+    device: Device = "auto",
+    cache: Cache = None,
+    force: Force = False,
+    quiet: Annotated[bool, Opt("No progress bar and no summary.")] = True,
 ) -> PredictedFiles:
     """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
 
-    The arguments are the options of `etl-bench predict`; `quiet` shows no progress bar. Raises UsageError before torch
+    Raises UsageError before torch
     is imported, also for files that are not to be replaced, unless `force`, PromiseError for an impossible promise, and
     ModelFileError for a damaged model.
     """
@@ -160,7 +157,7 @@ def predict_images(
         check_output_file(out, "--out", force=force)
     if html is not None:
         check_output_file(html, "--page", force=force)
-    info = read_model_info(find_model(model, runs))
+    info = read_model_info(find_model(model, Path(runs)))
     check_sources(images)
     more = [] if classes is None else _class_names(classes)
     device = resolve_device(device, info.spec.precision)

@@ -61,11 +61,6 @@ def runs_to_read(folder: Path) -> Path:
 Runs = Annotated[Path, request_option("runs", callback=runs_to_read)]
 """For commands that only read runs: the runs may be one folder deeper."""
 
-ModelWeights = Annotated[
-    str | None,
-    typer.Option("-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."),
-]
-"""For commands that use a tuned model."""
 
 Where = Annotated[
     str | None, typer.Option("--where", help="Only runs that satisfy this SQL condition: \"method = 'coop'\".")

@@ -1,14 +1,14 @@
 """`etl-bench models`: lists, exports and explains tuned models."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from bench._util.words import counted
+from bench.api import explain, export_tuned_model, stored_models
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
+from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_rows, remark
 
 _COLUMNS = (
@@ -23,7 +23,8 @@ models_app = Commands(
 
 
 @models_app.command(LIST)
-def _list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
+@options_of(stored_models)
+def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the tuned models that `run --keep-models` stored.
 
     Accuracy is that of the run on test images, low to high its 95 % interval over images like these; --json has all
@@ -32,9 +33,7 @@ def _list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False
 
     Example: etl-bench models --runs runs
     """
-    from bench.api import stored_models
-
-    found = stored_models(runs)
+    found = stored_models(**options)
     print_rows(found.rows, _COLUMNS, as_json=as_json)
     for problem in found.problems:
         remark(f"left out: {problem}")
@@ -43,14 +42,8 @@ def _list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False
 
 
 @models_app.command("export")
-def _export_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
-    form: Annotated[str, typer.Option("--format", help="onnx or hf-folder.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write, or the folder for hf-folder.")],
-    force: opt.Force = False,
-    backbone: opt.ModelWeights = None,
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-) -> None:
+@options_of(export_tuned_model)
+def _export_command(form: str, out: Path, **options: Any) -> None:
     """Write a tuned model for use elsewhere.
 
     onnx contains the adapted image tower: preprocessed pixels (n, 3, h, w) to logits and probabilities, in fp32. It is
@@ -59,28 +52,13 @@ def _export_command(
 
     Example: etl-bench models export birds --format onnx --out birds.onnx
     """
-    from bench.api import export_tuned_model
-
-    method, classes = export_tuned_model(model, form, out, force=force, backbone=backbone, runs=runs)
+    method, classes = export_tuned_model(form=form, out=out, **options)
     remark(f"{method} with {classes} classes as {form}; in {out}")
 
 
 @models_app.command("explain")
-def _explain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
-    images: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[IMAGES]...", help="Images or folders. Default: test images of the model's dataset."),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Page to write.")] = Path("explanation.html"),
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of images to use.")] = 500,
-    backbone: opt.ModelWeights = None,
-    data_root: opt.DataRoot = None,
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    force: opt.Force = False,
-    device: opt.Device = "auto",
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(explain)
+def _explain(out: Path = Path("explanation.html"), as_json: opt.AsJson = False, **options: Any) -> None:
     """Show what a tuned model learned, on one offline page or as JSON.
 
     The page shows words near learned context tokens, weights of the adaptive ensemble, learned tensors, images whose
@@ -89,20 +67,7 @@ def _explain(
 
     Example: etl-bench models explain birds new_images/ --out birds.html
     """
-    from bench.api import write_explanation
-
-    page = None if as_json else out
-    found = write_explanation(
-        model,
-        images or (),
-        page,
-        limit=limit,
-        backbone=backbone,
-        data_root=data_root,
-        runs=runs,
-        device=device,
-        force=force,
-    )
+    found = explain(out=None if as_json else out, **options)
     if as_json:
         print_json(found)
     for name, problem in found.unreadable:

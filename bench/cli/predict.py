@@ -4,50 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Any
 
 import typer
 
 from bench._util.words import counted
-from bench.cli import _options as opt
+from bench.api import PredictedFiles, predict_images
+from bench.cli._options_of import options_of
 from bench.cli._print import remark
 
-if TYPE_CHECKING:
-    from bench.api import PredictedFiles
 
-
-def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IMAGES...", help="Images, folders, tables with a path column, tar files, or - (list on stdin)."
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Table to write: .csv, .jsonl or .parquet. Default: CSV on standard output."),
-    ] = None,
-    page: Annotated[
-        bool, typer.Option("--page", help="Also write an offline page of the least certain images.")
-    ] = False,
-    backbone: opt.ModelWeights = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option("--classes", help="File of additional class names, one per line, for open-vocabulary methods."),
-    ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="Number of most probable classes in each row.")] = 5,
-    promise: Annotated[
-        float,
-        typer.Option("--promise", help="Probability with which the prediction set of an image contains its class."),
-    ] = 0.95,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images per pass of the tower.")] = 32,
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    device: opt.Device = "auto",
-    cache: opt.Cache = None,
-    force: opt.Force = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
-) -> None:
+@options_of(predict_images)
+def predict(out: Path | None, quiet: bool = False, **options: Any) -> None:
     """Predict images with a tuned model: classes with calibrated probabilities, and a mark for unfamiliar images.
 
     The prediction set of an image contains its class with the probability of --promise. Without validation images that
@@ -58,24 +26,7 @@ def predict(
 
     Example: etl-bench predict birds new_images/ --out predictions.csv --page
     """
-    from bench.api import predict_images
-
-    done = predict_images(
-        model,
-        images,
-        out,
-        page=page,
-        backbone=backbone,
-        classes=classes,
-        top=top,
-        promise=promise,
-        batch=batch,
-        runs=runs,
-        device=device,
-        cache=cache,
-        quiet=quiet,
-        force=force,
-    )
+    done = predict_images(out=out, quiet=quiet, **options)
     for change in done.code_changes:
         remark(f"note: {change} since this model was tuned; its predictions may differ from those of its run")
     if not quiet:
