@@ -1,4 +1,4 @@
-"""CPU seconds of commands, of this code and of an earlier state of it."""
+"""CPU seconds of commands."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import os
 import statistics
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BEFORE = "8bda395"
-"""The commit that rows with `against="before"` are compared with."""
 
 
 def cpu_seconds(command: Sequence[str], *, code: Path = ROOT, env: Mapping[str, str] | None = None) -> float:
@@ -39,16 +35,6 @@ def cpu_seconds(command: Sequence[str], *, code: Path = ROOT, env: Mapping[str, 
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
     return used.ru_utime + used.ru_stime
-
-
-def unpack_before(folder: Path, commit: str = BEFORE) -> Path | None:
-    """The code of a commit in `folder`; None where the clone does not have it."""
-    done = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
-    if done.returncode:
-        return None
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
 
 
 def in_turns(sides: Sequence[Callable[[], float]], repeats: int = 3) -> list[float]:

@@ -271,7 +271,6 @@ DEKG = "configs/trainers/DeKg/vit_b16_ep100_ctxv1.yaml"
 CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
-PLOT_PP = "configs/trainers/PLOTPP/vit.yaml"
 DEPT_ATPROMPT = "configs/trainers/DePT/vit_b16_ep10_bs4_lr35.yaml"
 TCPT_COOP = "configs/trainers/CoOp/vit_b16_ep50.yaml"
 
