@@ -22,7 +22,7 @@ GENERATOR = '<meta name="generator" content="clip-etl-bench">'
 JSON_FORMAT = "clip-etl-bench "
 """Beginning of the value of `format`, the first key of a JSON document."""
 FILE_LIST = ".etl-bench-files"
-"""The list of a folder: a line for each time that a file was written, with its size in bytes and its name."""
+"""The list of a folder: a line for each size in bytes with which a file was written, and its name."""
 _THE_FOLDER = "."
 """Stands in the list of a folder that etl-bench made."""
 _HEAD = 512
@@ -163,11 +163,12 @@ def write_listed(folder: Path, files: Mapping[str, bytes], *, force: bool = Fals
 def claim_folder(folder: Path) -> None:
     """Create a folder if needed, and mark it as made by etl-bench; `check_own_folder` accepts it from then on."""
     folder.mkdir(parents=True, exist_ok=True)
-    if _THE_FOLDER not in _listed(folder):
-        _add_to_list(folder, _THE_FOLDER, 0)
+    _add_to_list(folder, _THE_FOLDER, 0)
 
 
 def _add_to_list(folder: Path, name: str, size: int) -> None:
+    if str(size) in _listed(folder).get(name, ()):
+        return
     with (folder / FILE_LIST).open("a", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"{size} {name}\n")
 
