@@ -59,7 +59,6 @@ from .running import plan_request as plan_request
 from .running import read_sweep_file as read_sweep_file
 from .running import report_failures as report_failures
 from .running import run_request as run_request
-from .running import slurm_script as slurm_script
 from .running import sweep_facts as sweep_facts
 from .running import sweep_line as sweep_line
 from .running import sweep_result as sweep_result

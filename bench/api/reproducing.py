@@ -79,7 +79,7 @@ def reproduce_paper(
         force: replace files in `figures` that etl-bench did not write.
         methods: only these of the paper; likewise `datasets`.
         seeds: in place of the paper's, such as 3.
-        options: options of `etl-bench run` that say how and where, such as `device="cuda"` or `launcher="slurm"`.
+        options: options of `etl-bench run` that say how and where, such as `device="cuda"` or `launcher="ray"`.
 
     Raises:
         UnknownNameError: unknown paper, table or method, with near misses.

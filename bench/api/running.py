@@ -15,7 +15,6 @@ from bench.sweep import (
     carry_out,
     check_launch,
     early_server,
-    job_script,
     make_plan,
     open_log,
     parse_choice,
@@ -125,11 +124,6 @@ def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
     made = make_plan(request, log)
     report_plan(made, request, log)
     return made
-
-
-def slurm_script(request: SweepRequest, log: SweepLog) -> str:
-    """Write the Slurm submission of a request without submitting it, and return its script."""
-    return job_script(make_plan(request, log), request)
 
 
 def run_request(request: SweepRequest, log: SweepLog, again: Collection[str] = ()) -> SweepOutcome:

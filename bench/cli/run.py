@@ -33,9 +33,6 @@ def run(
     print_toml: Annotated[
         bool, _output("--print-toml", help="Print these options as a sweep file and run nothing.")
     ] = False,
-    print_script: Annotated[
-        bool, _output("--print-script", help="Write a Slurm submission, print its script and submit nothing.")
-    ] = False,
     log: Annotated[
         str,
         _output(
@@ -64,7 +61,6 @@ def run(
         read_sweep_file,
         report_failures,
         run_request,
-        slurm_script,
         sweep_facts,
         sweep_line,
         sweep_toml,
@@ -82,9 +78,6 @@ def run(
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
         raise typer.Exit(made.exit_code)
-    if print_script:
-        print_line(slurm_script(request, say).rstrip())
-        return
     outcome = run_request(request, say)
     if as_json:
         print_json(sweep_facts(outcome))

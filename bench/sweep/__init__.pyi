@@ -15,7 +15,6 @@ from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
 from .driver import check_launch as check_launch
 from .driver import context_of as context_of
-from .driver import job_script as job_script
 from .driver import make_plan as make_plan
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan

@@ -11,7 +11,7 @@ from bench import THREADS_SPIN
 from bench._util.words import counted
 from bench.analysis import PROMISE
 from bench.context import RunContext
-from bench.errors import RunsFolderError, StoreError, UsageError
+from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder
 from bench.sweep.after_run import AfterRun
@@ -23,7 +23,7 @@ from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.fork_server import ForkServer
-from bench.sweep.launch.slurm import SCRIPT, submitted_tasks
+from bench.sweep.launch.slurm import submitted_tasks
 from bench.sweep.launch.supervisor import Supervisor
 from bench.sweep.launch.tasks import (
     DifficultyTask,
@@ -38,12 +38,11 @@ from bench.sweep.launch.tasks import (
 from bench.sweep.launchers import (
     check_launcher,
     feature_cache,
-    launch_on_slurm,
     local_workers,
     make_transport,
+    submit_to_slurm,
     threads_per_run,
     workers_share_gpus,
-    write_job_array,
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
 from bench.sweep.options import LauncherName, RerunPolicy
@@ -161,17 +160,6 @@ def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
     return tasks if request.submission is None else submitted_tasks(request.submission, tasks)
 
 
-def job_script(made: Plan, request: SweepRequest) -> str:
-    """The Slurm script of a plan, whose submission is written but not submitted; empty if nothing is left to do.
-
-    Raises UsageError for another launcher.
-    """
-    if request.launcher is not LauncherName.SLURM:
-        raise UsageError("--print-script prints the script of --launcher slurm; add it.")
-    tasks = plan_tasks(made, request)
-    return (write_job_array(request, tasks) / SCRIPT).read_text(encoding="utf-8") if tasks else ""
-
-
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
     """The run context of a request; fields of the same name are copied."""
     shared = RunContext.model_fields.keys() & SweepRequest.model_fields.keys()
@@ -212,10 +200,12 @@ def _launch(
     limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
-        by_jobs = request.launcher is LauncherName.SLURM
-        stack.enter_context(log.during(tally, request.runs, None if by_jobs else heartbeat.name))
         if request.submission is None:
             keep_sweep_file(request, made.specs)
+        if request.launcher is LauncherName.SLURM:
+            log.notice(submit_to_slurm(request, tasks))
+            return LaunchSummary((), interrupted=False)
+        stack.enter_context(log.during(tally, request.runs, heartbeat.name))
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
             tally.count(item, again=again)
@@ -225,8 +215,6 @@ def _launch(
                 for hook in after_run:
                     hook(item.task.spec.run_id)
 
-        if by_jobs:
-            return launch_on_slurm(request, tasks, on_finished, log.notice)
         surroundings = Surroundings(
             runs=request.runs,
             context=context_of(request, len(tasks)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench._util.words import counted
 from bench.errors import LaunchError
-from bench.sweep.launch.tasks import DEFAULT_RUNNER, FinishedTask, LaunchSummary, Task
+from bench.sweep.launch.tasks import DEFAULT_RUNNER, Task
 from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.options import LauncherName, Panel, minutes, parse_slurm_set
 from bench.sweep.request import SLURM_TIME, SweepRequest, option_of
@@ -91,7 +91,7 @@ def check_launcher(request: SweepRequest) -> None:
     """Raise LaunchError if the package or the commands of the launcher are missing here."""
     if request.launcher is LauncherName.RAY:
         _require("ray", "ray")
-    elif request.launcher is LauncherName.SLURM:
+    elif request.launcher is LauncherName.SLURM and not request.script_only:
         from bench.sweep.launch.slurm import check_slurm
 
         check_slurm()
@@ -150,7 +150,7 @@ def job_request(request: SweepRequest, tasks_file: Path) -> SweepRequest:
         name: field.default for name, field in SweepRequest.model_fields.items() if option_of(name).panel is Panel.SLURM
     }
     cuda = request.devices.kind == "cuda"
-    local |= {"slurm_set": [], "trackers": [], "launcher": LauncherName.LOCAL, "device": "all" if cuda else "cpu"}
+    local |= {"slurm_set": [], "launcher": LauncherName.LOCAL, "device": "all" if cuda else "cpu"}
     folders = {name: getattr(request, name) for name in ("runs", "data_root", "cache")}
     local |= {name: folder.absolute() for name, folder in folders.items() if folder is not None}
     local |= {"jobs": None if cuda else 1, "submission": tasks_file}
@@ -165,36 +165,22 @@ def write_job_array(request: SweepRequest, tasks: Sequence[Task]) -> Path:
     return write_submission(request.runs, array, lambda file: sweep_toml(job_request(request, file)), tasks)
 
 
-def launch_on_slurm(
-    request: SweepRequest,
-    tasks: Sequence[Task],
-    on_finished: Callable[[FinishedTask], None],
-    on_notice: Callable[[str], None],
-) -> LaunchSummary:
-    """Submit the tasks that no active submission has, and wait for all, if the request waits.
+def submit_to_slurm(request: SweepRequest, tasks: Sequence[Task]) -> str:
+    """Submit the tasks as a job array, or only write its script; returns a line about it.
 
-    Raises LaunchError if Slurm rejects the jobs, or if they end before the work is done.
+    Raises LaunchError if Slurm rejects the jobs.
     """
-    from bench.sweep.launch.slurm import TASKS, active_submissions, submit, submitted_tasks, watch
+    from bench.sweep.launch.slurm import SCRIPT, submit
 
     check_launcher(request)
-    arrays, left = {}, {task.key: task for task in tasks}
-    for number, folder in active_submissions(request.runs).items():
-        for task in submitted_tasks(folder / TASKS, list(left.values())):
-            if task.known_stamp == left[task.key].known_stamp:  # else its jobs have computed it, and it is wanted again
-                arrays[number] = folder
-                del left[task.key]
-    if arrays:
-        on_notice(f"{counted(len(tasks) - len(left), 'task')} already with Slurm: not submitted again.")
-    if left:
-        folder = write_job_array(request, list(left.values()))
-        number = submit(folder)
-        arrays[number] = folder
-        jobs = counted(job_array(request, len(left)).size, "job")
-        on_notice(f"Submitted {counted(len(left), 'task')} as {jobs}: Slurm array {number}, in {folder}.")
-    if request.no_wait:
-        return LaunchSummary((), interrupted=False)
-    return watch(arrays, tasks, request.runs, on_finished, on_notice)
+    folder = write_job_array(request, tasks)
+    what = f"{counted(len(tasks), 'task')} as {counted(job_array(request, len(tasks)).size, 'job')}"
+    if request.script_only:
+        return f"Wrote {what}, and submitted nothing. To submit: sbatch {folder / SCRIPT}"
+    return (
+        f"Submitted {what}: Slurm array {submit(folder)}, in {folder}. `etl-bench status` shows the progress. The same "
+        "command, repeated when the jobs have ended, submits what is left."
+    )
 
 
 def _gpus(request: SweepRequest) -> int:

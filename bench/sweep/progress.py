@@ -138,8 +138,8 @@ class SweepLog:
         """An attempt ended; `again` if the task will be retried."""
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:  # noqa: ARG002
-        """A context manager around the sweep with this heartbeat name in this runs folder, or None for Slurm."""
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
+        """A context manager around the sweep with this heartbeat name in this runs folder."""
         yield
 
 
@@ -169,7 +169,7 @@ class NotebookLog(PlainLog):
             self.notice(tally.outcome_line(item, again=again))
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:  # noqa: ARG002
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
         from tqdm.auto import tqdm
 
         with tqdm(total=tally.total, unit="run") as self._bar:
@@ -195,7 +195,7 @@ class JsonLog(SweepLog):
         )
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
         self._event("begin", runs=str(runs), sweep=sweep, **tally.facts())
         try:
             yield
@@ -223,7 +223,7 @@ class LiveLog(SweepLog):
             self.notice(tally.outcome_line(item, again=again))
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
         from rich.live import Live
 
         with Live(

@@ -233,7 +233,7 @@ class SweepRequest(BaseModel):
 
     partition: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Partition of the jobs.")
     time: Annotated[str | None, Option(Panel.SLURM)] = Field(
-        None, description=f"Time limit of a job; it is queued again while runs are left. Default: {SLURM_TIME}."
+        None, description=f"Time limit of a job, which stops 90 seconds before. Default: {SLURM_TIME}."
     )
     gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
         None, ge=0, description="GPUs of a job, each with one worker; 1 or more imply CUDA."
@@ -245,7 +245,9 @@ class SweepRequest(BaseModel):
     slurm_set: Annotated[list[str], Option(Panel.SLURM)] = Field(
         [], description="Another option of sbatch, as key=value. Repeatable."
     )
-    no_wait: Annotated[bool, Option(Panel.SLURM)] = Field(False, description="Submit the jobs and return.")
+    script_only: Annotated[bool, Option(Panel.SLURM)] = Field(
+        False, description="Write the submission and its script, and submit nothing."
+    )
 
     @classmethod
     def build(cls, **values: Any) -> Self:

@@ -58,11 +58,11 @@ def test_run_has_few_options():
 
 def test_resources_are_fields_of_the_request(etl):
     command = "run -m coop -d spectrum_basic --launcher slurm --print-toml --resource partition=gpu --resource gpus=2 "
-    command += "--resource no-wait --resource sbatch.account=me --resource sbatch.exclusive"
+    command += "--resource script-only --resource sbatch.account=me --resource sbatch.exclusive"
     code, out, _ = etl(*command.split())
     assert code == 0
     found = tomllib.loads(out)
-    assert (found["partition"], found["gpus"], found["no-wait"]) == ("gpu", 2, True)
+    assert (found["partition"], found["gpus"], found["script-only"]) == ("gpu", 2, True)
     assert found["slurm-set"] == ["account=me", "exclusive"]
 
 
@@ -72,7 +72,7 @@ def test_resources_are_fields_of_the_request(etl):
         ("partitoin=gpu", r"--resource 'partitoin' is unknown\. Did you mean 'partition'\? Allowed: address, .*sbatch"),
         ("partition", "write --resource partition=VALUE"),
         ("partition=", "write --resource partition=VALUE"),
-        ("no-wait=yes", "write --resource no-wait"),
+        ("script-only=yes", "write --resource script-only"),
         ("sbatch.", r"--resource 'sbatch\.' is unknown"),
     ],
 )
@@ -84,5 +84,5 @@ def test_a_wrong_resource_is_refused(text: str, message: str):
 def test_a_resource_as_an_option_is_answered_with_how_to_give_it(etl):
     run = ["run", "-m", "coop", "-d", "spectrum_basic"]
     assert "Write --resource partition=VALUE instead." in etl(*run, "--partition", "gpu")[2]
-    assert "Write --resource no-wait instead." in etl(*run, "--no-wait")[2]
+    assert "Write --resource script-only instead." in etl(*run, "--script-only")[2]
     assert "Write --resource sbatch.KEY=VALUE instead." in etl(*run, "--slurm-set", "account=me")[2]

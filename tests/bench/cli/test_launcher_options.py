@@ -37,7 +37,7 @@ def request_for(name: str, **given) -> SweepRequest:
             "--resource cpus-per-run: only for --launcher ray, and this is --launcher slurm",
         ),
         ({"name": "local", "address": "local"}, "--resource address: only for --launcher ray"),
-        ({"name": "ray", "no_wait": True}, "--resource no-wait: only for --launcher slurm"),
+        ({"name": "ray", "script_only": True}, "--resource script-only: only for --launcher slurm"),
         ({"name": "ray", "jobs": 0}, "--jobs 0 runs in this process; with --launcher ray give a number or nothing"),
         ({"name": "inline", "jobs": 3}, "--jobs 3: --launcher inline"),
         ({"name": "slurm", "device": "cuda:1"}, "with --launcher slurm the cluster picks; use --device cuda"),
