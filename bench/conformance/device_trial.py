@@ -1,48 +1,23 @@
-"""The trial of one method on another device: the same training there and on the CPU, logits compared, work counted."""
+"""The trial of one method on another device: the same training there and on the CPU, and the logits compared."""
 
 from __future__ import annotations
 
 import copy
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
-from bench.conformance.pretended_device import COUNTS
-from bench.conformance.pretended_device.tensors import memory_of
 from bench.conformance.subject import OTHER_CLASSES, TASK, Subject, tiny_backbone
 from bench.experiment import TrainingState, train_step
-from methods import METHODS, Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod, home_of
+from methods import Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod, home_of
 
-STEADY = 3
-"""The training step whose work is counted; earlier steps may compute values that later steps reuse."""
 AFTER = " after "
 VALIDATION = replace(TASK, seed=TASK.seed + 5)
-
-
-@dataclass
-class DeviceOutcome:
-    """The result of a trial.
-
-    Args:
-        error: the error message; empty if there was no error.
-        difference: largest difference of a logit from the CPU's, relative to the largest logit.
-        where: the logits with that difference.
-        counts: totals of operations, waits and pageable transfers, by phase: `prepare`, `step` (one of
-            a long training), `calibrate`, `classifier` (the class texts) and `evaluate` (one batch).
-        places: the lines with waits, pageable transfers or casts of frozen weights in each phase, with their number.
-    """
-
-    error: str = ""
-    difference: float = 0.0
-    where: str = ""
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    places: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
 
 
 class DeviceSubject(Subject):
@@ -55,7 +30,6 @@ class DeviceSubject(Subject):
         model = copy.deepcopy(loaded.model).to(device)
         super().__init__(method, config, backbone=Backbone(loaded.spec, model, precision=precision))
         self.device = torch.device(device)
-        COUNTS.frozen = frozenset(memory_of(weight.detach()) for weight in model.parameters())
 
     def _copy_for_method(self, pristine: Tensor, what: str) -> Tensor:
         return super()._copy_for_method(pristine, what).to(self.device)
@@ -71,39 +45,16 @@ class DeviceError(AssertionError):
     """A tensor of the method is on the wrong device."""
 
 
-def warm_up() -> None:
-    """Load the data that all trials share: the backbone, the toy images and their features, the tokeniser."""
-    METHODS.infos()
-    shared_backbone().tokenized([TASK.classes.template])
-    for task in (TASK, VALIDATION):
-        _ = task.values
-
-
 def trial(
     method: type[Method[Any]], config: MethodConfig | None, device: str, precision: Precision = Precision.FP32
-) -> DeviceOutcome:
-    """Train and classify on the CPU and on the device; errors of the method are raised.
+) -> tuple[float, str]:
+    """Train and classify on the CPU and on the device; the result of `DeviceTraining.difference`.
 
-    The logits of a method that draws random numbers on the device must be finite and are not compared.
+    Errors of the method are raised.
     """
-    outcome = DeviceOutcome()
-    training = _Training(DeviceSubject(method, config, device, precision), outcome)
-    found = training.all_logits()
-    draws = isinstance(training.method, TrainableMethod) and training.method.draws_on_device
-    with _disable_current_modes():
-        reference = _Training(DeviceSubject(method, config, "cpu", precision), DeviceOutcome())
-        expected = reference.logits(reference.method)
-    for name, logits in found.items():
-        if logits.device.type != torch.device(device).type:
-            raise DeviceError(f"{name} are on {logits.device}, expected {device}")
-        reference_logits = expected[name.partition(AFTER)[0]]
-        if draws:
-            difference = 0.0 if logits.shape == reference_logits.shape and bool(logits.isfinite().all()) else math.inf
-        else:
-            difference = _difference(logits.cpu(), reference_logits)
-        if difference >= outcome.difference:
-            outcome.difference, outcome.where = difference, name
-    return outcome
+    reference = DeviceTraining(DeviceSubject(method, config, "cpu", precision))
+    expected = reference.logits(reference.method)
+    return DeviceTraining(DeviceSubject(method, config, device, precision)).difference(expected)
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:
@@ -111,30 +62,37 @@ def _difference(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected.double()).abs().max()) / scale
 
 
-class _Training:
-    """A short training: some steps on all images in every stage, calibration, and the counts of each phase."""
+class DeviceTraining:
+    """A short training: some steps on all images in every stage, and calibration.
 
-    def __init__(self, subject: DeviceSubject, outcome: DeviceOutcome) -> None:
-        self.subject, self.outcome = subject, outcome
+    Its phases are `prepare`, `step` (one of a long training), `calibrate`, `classifier` (the class texts) and
+    `evaluate` (one batch).
+    """
+
+    STEPS = 3
+    """Steps of each stage; the last one is a phase, since earlier steps may compute values that later steps reuse."""
+
+    def __init__(self, subject: DeviceSubject) -> None:
+        self.subject = subject
         self.method = subject.built()
         self.stored: dict[str, Tensor] = {}
         support = subject.support()
         support.features()
-        self._counted("prepare", lambda: self.method.prepare(support))
+        self.phase("prepare", lambda: self.method.prepare(support))
         if isinstance(self.method, TrainableMethod):
             self._train(self.method)
         if subject.info.needs_validation:
             validation = subject.support(VALIDATION)
             validation.features()
-            self._counted("calibrate", lambda: self.method.calibrate(validation))
+            self.phase("calibrate", lambda: self.method.calibrate(validation))
 
     def _train(self, method: TrainableMethod[Any]) -> None:
         batch = self.subject.batch(labelled=True)
         for optimizer in self.subject.stages(method):
             step = functools.partial(train_step, method, batch, optimizer)
-            for _ in range(STEADY - 1):
+            for _ in range(self.STEPS - 1):
                 step()
-            self._counted("step", step)
+            self.phase("step", step)
             self.stored = TrainingState(method, optimizer, torch.Generator()).tensors()
         method.on_epoch_end(0, 1)
         method.finalise()
@@ -145,10 +103,10 @@ class _Training:
         found = self.logits(self.method)
         images = subject.batch()
         with torch.no_grad():
-            self._counted("classifier", lambda: self.method.classifier(TASK.classes))
+            self.phase("classifier", lambda: self.method.classifier(TASK.classes))
             classify = self.method.classifier(TASK.classes)
             classify(images)
-            self._counted("evaluate", lambda: classify(images))
+            self.phase("evaluate", lambda: classify(images))
         if isinstance(self.method, TrainableMethod):
             found[f"logits{AFTER}a checkpoint"] = subject.evaluation_logits(self._resumed())
         if (kept := _kept(subject, self.method)) is not None:
@@ -181,15 +139,29 @@ class _Training:
             other.calibrate(self.subject.support(VALIDATION))
         return other
 
-    def _counted(self, phase: str, work: Callable[[], object]) -> None:
-        """Count the work of a phase; with several stages, that of the stage with the most operations."""
-        COUNTS.clear()
+    def phase(self, name: str, work: Callable[[], object]) -> None:  # noqa: ARG002  for subclasses that measure
+        """Do the work of a phase."""
         work()
-        totals = COUNTS.totals()
-        if totals["operations"] >= self.outcome.counts.get(phase, {}).get("operations", 0):
-            self.outcome.counts[phase] = totals
-            counters = {"waits": COUNTS.waits, "pageable": COUNTS.pageable, "casts": COUNTS.casts}
-            self.outcome.places[phase] = {name: dict(counter) for name, counter in counters.items()}
+
+    def difference(self, expected: Mapping[str, Tensor]) -> tuple[float, str]:
+        """The largest difference from expected logits, relative to the largest logit, and the logits that have it.
+
+        The logits of a method that draws random numbers on the device must be finite and are not compared. Raises
+        DeviceError for logits on another device.
+        """
+        draws = isinstance(self.method, TrainableMethod) and self.method.draws_on_device
+        worst, where = 0.0, ""
+        for name, logits in self.all_logits().items():
+            if logits.device.type != self.subject.device.type:
+                raise DeviceError(f"{name} are on {logits.device}, expected {self.subject.device}")
+            reference = expected[name.partition(AFTER)[0]]
+            if draws:
+                difference = 0.0 if logits.shape == reference.shape and bool(logits.isfinite().all()) else math.inf
+            else:
+                difference = _difference(logits.cpu(), reference)
+            if difference >= worst:
+                worst, where = difference, name
+        return worst, where
 
 
 def _kept(subject: DeviceSubject, method: Method[Any]) -> Method[Any] | None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from _steps import COOP16, class_set
+from pretended_device.counts import COUNTS
+from pretended_device.tensors import memory_of
 
-from bench.conformance.pretended_device import COUNTS
-from bench.conformance.pretended_device.tensors import memory_of
 from bench.experiment.training_loop import make_optimizer, train_step
 from datasets_registry import EvalProtocol
 from methods import METHODS, Backbone, BackboneSpec, Batch, Precision, SupportView, load_backbone

@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pretended_device.process import DeviceProcess
+from pretended_device.trial import DeviceOutcome
 from short_settings import SHORT
 
 from bench.conformance import Subject
-from bench.conformance.device_process import DeviceProcess
-from bench.conformance.device_trial import DeviceOutcome
 from methods import METHODS, Method, MethodConfig
 
 TABLE = Path(__file__).with_name("budgets.json")
@@ -59,7 +59,7 @@ def main() -> None:
     import torch
 
     table: dict[str, Counts] = {}
-    with DeviceProcess(pretended=True) as device:
+    with DeviceProcess() as device:
         for name in METHODS:
             method = METHODS.get(name)
             outcome = device.trial(method, config_of(method))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from bench.conformance.pretended_device import COUNTS, install
+from pretended_device.counts import COUNTS
+from pretended_device.installation import install
 
 
 def main() -> None:

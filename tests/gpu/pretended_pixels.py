@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from pretended_device.counts import COUNTS
 from torch import Tensor
 
-from bench.conformance.pretended_device import COUNTS
 from bench.experiment import accelerator
 from bench.experiment.features import frozen_features as image_features
 from bench.experiment.features.frozen_features import FeatureStore, images_per_pass, pass_arithmetic

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from places import ROOT
+from pretended_device.compiled_guard import why_unavailable
 from pretended_script import run_script
-
-from bench.conformance.pretended_device import why_unavailable
 
 
 def counted(*options: str) -> dict[str, Any]:

@@ -13,10 +13,9 @@ import pytest
 import torch
 from device_budgets import OTHER_TORCH, casts_of_frozen_weights, config_of, exceeded, read_table
 from families_of_methods import one_of_each_family
+from pretended_device.process import ROUNDING, DeviceProcess
 from torch import Tensor
 
-from bench.conformance.device_process import DeviceProcess
-from bench.conformance.devices import ROUNDING
 from methods import METHODS, Batch, Precision, image_views
 
 TABLE = read_table()

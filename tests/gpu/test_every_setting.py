@@ -16,11 +16,10 @@ import pytest
 from device_budgets import casts_of_frozen_weights, config_of
 from families_of_methods import WITHOUT_TEACHER
 from places import ROOT
+from pretended_device.process import ROUNDING, DeviceProcess
 from pydantic import ValidationError
 from short_settings import short_overrides, short_recipe_overrides
 
-from bench.conformance.device_process import DeviceProcess
-from bench.conformance.devices import ROUNDING
 from bench.results.shards import Shards
 from datasets_registry import EvalProtocol
 from methods import METHODS, MethodConfig, Precision

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretended_device.process import ROUNDING, DeviceProcess
 
-from bench.conformance import CHECKS, Outcome, Subject, run_check
+from bench.conformance import Subject
 from bench.conformance.new_method import scaffold
 from methods import METHODS, Family
 
-CHECK = CHECKS["it_works_on_another_device"]
 TRAINED, FREE = Family.FEATURE_ADAPTER, Family.CLASSIFIER
 PLANTED = {
     "no .to(device)": (
@@ -76,26 +76,27 @@ def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return METHODS.get(path.stem)
 
 
-@pytest.mark.usefixtures("other_device")
 @pytest.mark.parametrize("planted", PLANTED)
 def test_a_planted_device_error_is_found_with_its_line(
-    planted: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    planted: str, folder: Path, monkeypatch: pytest.MonkeyPatch, pretended_device: DeviceProcess
 ) -> None:
     family, before, after, line, words = PLANTED[planted]
     path = scaffold("with_an_error", family, folder).files[0]
     text = path.read_text()
     assert text.count(before) == 1
     path.write_text(text.replace(before, after))
-    result = run_check(CHECK, Subject(loaded(path, monkeypatch)))
-    assert result.outcome is Outcome.FAILED
-    assert words in result.message
+    subject = Subject(loaded(path, monkeypatch))
+    error = pretended_device.trial(subject.method, subject.config).error
+    assert words in error
     number = next(i for i, row in enumerate(path.read_text().splitlines(), 1) if line in row)
-    assert f"{path}:{number}" in result.message
+    assert f"{path}:{number}" in error
 
 
-@pytest.mark.usefixtures("other_device")
 @pytest.mark.parametrize("family", [TRAINED, FREE])
-def test_the_same_method_without_an_error_passes(family: Family, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_method_without_an_error_passes(
+    family: Family, folder: Path, monkeypatch: pytest.MonkeyPatch, pretended_device: DeviceProcess
+) -> None:
     path = scaffold("without_errors", family, folder).files[0]
-    result = run_check(CHECK, Subject(loaded(path, monkeypatch)))
-    assert (result.outcome, result.message) == (Outcome.PASSED, "")
+    subject = Subject(loaded(path, monkeypatch))
+    outcome = pretended_device.trial(subject.method, subject.config)
+    assert (outcome.error, outcome.difference <= ROUNDING) == ("", True)

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from gpu_page import NOT_MEASURED, PAGE, page_with, recorded, section
 from places import ROOT
+from pretended_device.compiled_guard import why_unavailable
 from pretended_script import run_script
-
-from bench.conformance.pretended_device import why_unavailable
 
 SCRIPT = ROOT / "tests" / "gpu" / "record.py"
 

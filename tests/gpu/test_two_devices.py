@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
+from pretended_device.compiled_guard import why_unavailable
 
-from bench.conformance.pretended_device import why_unavailable
 from bench.results.shards import Shards
 
-INSTALL = "from bench.conformance.pretended_device import install\ninstall()\n"
+INSTALL = "from pretended_device.installation import install\ninstall()\n"
 
 
 @pytest.mark.slow  # tests/bench/sweep/launch/test_device_variables.py spreads workers over GPUs without starting them
@@ -26,7 +26,10 @@ def test_the_workers_of_a_sweep_are_spread_over_all_devices(tmp_path: Path) -> N
     command += ["-b", "ViT-tiny.random", "--shots", "1", "--seeds", "2", "--recipe", "demo", "--device", "all"]
     command += ["--protocol", "few-shot"]
     command += ["--set", "coop.recipe.epochs=2", "--runs", str(runs), "--cache", str(tmp_path / "cache")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "tests" / "gpu"))),
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "device: cuda:0 pretended GPU 0, cuda:1 pretended GPU 1, fp32 without TF32" in done.stdout + done.stderr

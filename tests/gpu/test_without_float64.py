@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from device_budgets import config_of
+from pretended_device.process import ROUNDING, DeviceProcess
 from torch import Tensor
 
-from bench.conformance.device_process import DeviceProcess
-from bench.conformance.devices import ROUNDING
 from methods import METHODS
 
 LinearProbe: Any = METHODS.get("linear_probe")

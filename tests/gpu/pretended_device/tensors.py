@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.conformance.pretended_device import device_rules as rules
-from bench.conformance.pretended_device.counts import COUNTS, place
+from pretended_device import device_rules as rules
+from pretended_device.counts import COUNTS, place
 
 CPU = torch.device("cpu")
 HALF = (torch.bfloat16, torch.float16)
@@ -26,7 +26,7 @@ class PretendedTensor(Tensor):
     """Whether this device has double precision, which Apple's MPS lacks."""
 
     @staticmethod
-    def __new__(cls, numbers: Tensor, device: torch.device) -> PretendedTensor:  # noqa: D102
+    def __new__(cls, numbers: Tensor, device: torch.device) -> PretendedTensor:
         if numbers.dtype is torch.float64 and not cls.has_float64:
             raise TypeError(
                 "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. Please use "

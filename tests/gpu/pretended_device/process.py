@@ -1,4 +1,4 @@
-"""Starts and queries the process that runs methods on another device."""
+"""Starts and queries the process that runs methods on a pretended GPU."""
 
 from __future__ import annotations
 
@@ -14,29 +14,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bench.conformance.device_trial import DeviceOutcome
-from bench.conformance.pretended_device import why_unavailable
-from datasets_registry import BenchError
 from methods import Method, MethodConfig, Precision
+from pretended_device.trial import DeviceOutcome
+
+ROUNDING = 1e-3
+"""Allowed difference of logits after training, relative to the largest logit; the CPU computes both."""
 
 
-class DeviceProcessError(BenchError):
-    """The process with the other device did not start or ended."""
+class DeviceProcessError(Exception):
+    """The process with the pretended GPU did not start or ended."""
 
 
 class DeviceProcess:
-    """A process with another device: a real GPU if there is one, else a pretended GPU.
+    """A process with a pretended GPU. Without `float64` it refuses double precision, as Apple's MPS does."""
 
-    Without `float64`, a pretended device refuses double precision, as Apple's MPS does.
-    """
-
-    def __init__(self, device: str = "cuda", *, pretended: bool | None = None, float64: bool = True) -> None:
-        self.device = device
-        self.pretended = not has_gpu() if pretended is None else pretended
+    def __init__(self, *, float64: bool = True) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
-        command = [sys.executable, "-m", "bench.conformance.device_worker", device]
         self._process = subprocess.Popen(
-            [*command, ("pretended" if float64 else "pretended-without-float64") if self.pretended else "real"],
+            [sys.executable, "-m", "pretended_device.worker", *([] if float64 else ["--without-float64"])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -48,10 +43,7 @@ class DeviceProcess:
         self, method: type[Method[Any]], config: MethodConfig, precision: Precision = Precision.FP32
     ) -> DeviceOutcome:
         """Run a method in that process, on the device and on the CPU; an error of the method is part of the outcome."""
-        address = address_of(method)
-        if address is None:
-            raise DeviceProcessError(f"{method.__qualname__} cannot be imported by another process.")
-        request = {**address, "config": config.model_dump(mode="json"), "precision": str(precision)}
+        request = {**_address_of(method), "config": config.model_dump(mode="json"), "precision": str(precision)}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -89,31 +81,14 @@ class DeviceProcess:
 
 @functools.cache
 def device_process() -> DeviceProcess:
-    """The device process that all checks share; it ends with this process."""
+    """The process that all tests share; it ends with this process."""
     process = DeviceProcess()
     atexit.register(process.close)
     return process
 
 
-def why_no_device() -> str | None:
-    """The reason why neither a real nor a pretended GPU can be used here; None if one can."""
-    return None if has_gpu() else why_unavailable()
-
-
-@functools.cache
-def has_gpu() -> bool:
-    """Whether there is a real GPU."""
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def address_of(method: type[Method[Any]]) -> dict[str, str] | None:
-    """The location by which another process finds a method; None for a class defined inside a function."""
-    name, module = method.info.name, inspect.getmodule(method)
+def _address_of(method: type[Method[Any]]) -> dict[str, str]:
+    """The location by which another process finds a method that is not defined inside a function."""
     if method.__module__.partition(".")[0] == "methods":
-        return {"name": name}
-    file = getattr(module, "__file__", None)
-    if "<locals>" in method.__qualname__ or file is None:
-        return None
-    return {"module": method.__module__, "class": method.__qualname__, "file": str(file)}
+        return {"name": method.info.name}
+    return {"module": method.__module__, "class": method.__qualname__, "file": str(inspect.getsourcefile(method))}

@@ -6,7 +6,3 @@ devices in one operation, a GPU index into a CPU tensor, a CPU generator for a G
 `COUNTS` has operations, waits and transfers by file and line. Speed, memory and the rounding of CUDA's kernels are not
 simulated.
 """
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

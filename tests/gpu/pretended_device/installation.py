@@ -10,7 +10,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from bench.conformance.pretended_device.compiled_guard import (
+from pretended_device.compiled_guard import (
     PretendedDeviceError,
     compiled_guard,
     torch_folder,
@@ -39,7 +39,7 @@ def install(*, float64: bool = True) -> None:
 
     library.register_pretended_guard()
 
-    from bench.conformance.pretended_device.tensors import PretendedTensor
+    from pretended_device.tensors import PretendedTensor
 
     PretendedTensor.has_float64 = float64
     _replace_cuda_functions(torch)
@@ -55,7 +55,7 @@ def install(*, float64: bool = True) -> None:
 
 
 def _enter_in_every_thread() -> None:
-    from bench.conformance.pretended_device.tensors import PretendedMode
+    from pretended_device.tensors import PretendedMode
 
     PretendedMode().__enter__()  # type: ignore[no-untyped-call]
     begin = threading.Thread.run
@@ -68,7 +68,7 @@ def _enter_in_every_thread() -> None:
 
 
 def _replace_cuda_functions(torch: Any) -> None:
-    from bench.conformance.pretended_device.counts import COUNTS, place
+    from pretended_device.counts import COUNTS, place
 
     def index(device: Any = None) -> int:
         found = None if device is None else device if isinstance(device, int) else torch.device(device).index

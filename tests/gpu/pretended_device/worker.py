@@ -1,6 +1,4 @@
-"""The process in which methods run on another device: `python -m bench.conformance.device_worker cuda KIND`.
-
-KIND is `real`, `pretended`, or `pretended-without-float64`, which refuses double precision as Apple's MPS does.
+"""The process in which methods run on a pretended GPU: `python -m pretended_device.worker [--without-float64]`.
 
 Reads one request per line (JSON) from standard input and writes one line with the result. Each trial runs in its own
 fork, so that methods do not affect each other and a crash is reported like any other error.
@@ -13,41 +11,36 @@ import importlib.util
 import json
 import os
 import sys
+import traceback
+from pathlib import Path
 from typing import IO, Any
 
-from bench.conformance.pretended_device import install
+from bench.conformance.places import author_place
+from pretended_device.installation import install
 
 
 def main() -> None:
     """Serve trials until standard input ends."""
-    device, kind = sys.argv[1:]
-    pretended = kind != "real"
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # output of a method must not mix with the results
-        if pretended:
-            install(float64=kind == "pretended")
+        install(float64="--without-float64" not in sys.argv)
         import torch
 
         torch.set_num_threads(1)
-        if not pretended:
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        from bench.conformance.device_trial import warm_up
+        from pretended_device.trial import warm_up
 
         warm_up()
         for line in sys.stdin:
-            _serve(torch, json.loads(line), device, pretended, answers)
+            _serve(torch, json.loads(line), answers)
 
 
-def _serve(torch: Any, request: dict[str, Any], device: str, pretended: bool, answers: IO[str]) -> None:
+def _serve(torch: Any, request: dict[str, Any], answers: IO[str]) -> None:
     """Run one request in a fork, and report an error if the fork crashes."""
     child = os.fork()
     if child == 0:
         torch.set_num_threads(1)
-        if pretended:
-            torch.autograd.set_multithreading_enabled(
-                False
-            )  # so that a backward pass counts for the line that calls it
-        answers.write(json.dumps(_outcome(request, device)) + "\n")
+        torch.autograd.set_multithreading_enabled(False)  # so that a backward pass counts for the line that calls it
+        answers.write(json.dumps(_outcome(request)) + "\n")
         answers.flush()
         os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -57,17 +50,23 @@ def _serve(torch: Any, request: dict[str, Any], device: str, pretended: bool, an
         answers.flush()
 
 
-def _outcome(request: dict[str, Any], device: str) -> dict[str, Any]:
-    from bench.conformance.check import describe_error
-    from bench.conformance.device_trial import DeviceOutcome, trial
+def _outcome(request: dict[str, Any]) -> dict[str, Any]:
     from methods import Precision
+    from pretended_device.trial import DeviceOutcome, trial
 
     try:
         method = _method(request)
         config = method.info.config.model_validate(request["config"])
-        return vars(trial(method, config, device, Precision(request["precision"])))
+        return vars(trial(method, config, Precision(request["precision"])))
     except Exception as error:  # a method may raise anything
-        return vars(DeviceOutcome(error=describe_error(error)))
+        return vars(DeviceOutcome(error=_described(error)))
+
+
+def _described(error: Exception) -> str:
+    """The error with the innermost line outside the harness, torch and this folder."""
+    frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    outside = [frame for frame in frames if not frame[0].startswith(str(Path(__file__).parent))]
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{author_place(outside, '')}"
 
 
 def _method(request: dict[str, Any]) -> Any:
