@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from bench.papers.conditions import RunConditions, meets
 from bench.papers.published_numbers import PUBLISHED, members, named_recipes, place_of, rows_of
 from bench.results import known_methods, settled_recipe
@@ -33,11 +31,11 @@ def run_for(number: Mapping[str, Any]) -> RunConditions | str:
     try:
         facts = known_methods().get(place.method)
         infos = [get_dataset(dataset) for dataset in members(number)]
-        settings = facts.settled(protocol, json.loads(number["settings"] or "{}"))
     except BenchError as error:
         return str(error).partition(". ")[0].rstrip(".")
-    except ValidationError as error:
-        return f"the method does not allow the settings: {error.errors()[0]['msg']}"
+    settings = json.loads(number["settings"] or "{}")
+    if unknown := settings.keys() - facts.settings.keys():
+        return f"the method has no setting {min(unknown)}"
     published = facts.recipe_for(protocol)
     if facts.recipes and published is None:
         return f"{place.method} has no recipe for {protocol}"
@@ -51,10 +49,10 @@ def run_for(number: Mapping[str, Any]) -> RunConditions | str:
         protocol=str(protocol),
         shots=place.shots,
         dataset=infos[0].name,
-        config=settings.values,
+        config=facts.unchecked(protocol, settings).values,
         recipe=recipe,
         recipe_name=name,
-        published=facts.settled(protocol).values,
+        published=facts.unchecked(protocol).values,
     )
     return run if meets(number, run) else "no run has these conditions"
 

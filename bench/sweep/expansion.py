@@ -349,7 +349,8 @@ def outline_of(sweep: SweepRequest) -> SweepOutline:
         selected_datasets(request),
     )
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=0)
-    chosen, class_text = [item for method in methods for item in method.selected(request)], class_text_of(request)
+    chosen = [item for method in methods for item in method.selected(request, unchecked=True)]
+    class_text = class_text_of(request)
     _check_inputs_are_used(request, chosen)
     expander = _Expander(request, class_text, teacher_of(request), Rejections())
     for item in chosen:

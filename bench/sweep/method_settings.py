@@ -279,17 +279,18 @@ class MethodVariants:
         """Whether the method depends on neither shots nor seed."""
         return _is_zero_shot(self.facts)
 
-    def selected(self, request: SweepRequest) -> Iterator[SelectedMethod]:
-        """Every variant with its settings; raises OverrideError for an invalid value.
+    def selected(self, request: SweepRequest, *, unchecked: bool = False) -> Iterator[SelectedMethod]:
+        """Every variant with its settings; raises OverrideError for an invalid value unless values are `unchecked`.
 
         Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
+        A method that checks values is imported.
         """
         asked, rules, rule = request.selection, None, None
         if asked is not None and not self.zero_shot:
             rules = offered_selections(self.facts)
             rule = rules.get(asked)
         for values in itertools.product(*(item.values for item in self.overrides)):
-            yield self._variant(values, request, rules, rule)
+            yield self._variant(values, request, rules, rule, unchecked=unchecked)
 
     def _variant(
         self,
@@ -297,11 +298,14 @@ class MethodVariants:
         request: SweepRequest,
         rules: Mapping[str, SelectionRule] | None,
         rule: SelectionRule | None,
+        *,
+        unchecked: bool,
     ) -> SelectedMethod:
         name, asked, given = self.facts.name, request.selection, list(zip(self.overrides, values, strict=True))
         changes = {item.key: value for item, value in given if not item.recipe}
         with _problems_named(name, [item for item in self.overrides if not item.recipe]):
-            settings = self.facts.settled(request.protocol, {**(rule.settings if rule else {}), **changes})
+            settled = self.facts.settled if changes and not unchecked else self.facts.unchecked
+            settings = settled(request.protocol, {**(rule.settings if rule else {}), **changes})
         recipe, recipe_changes = self.recipe, {item.key: value for item, value in given if item.recipe}
         if recipe is not None:
             recipe = _changed_recipe(name, recipe, recipe_changes, [item for item in self.overrides if item.recipe])

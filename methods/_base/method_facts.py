@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import sys
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, TypeAdapter, create_model
+from pydantic import TypeAdapter
 
 from datasets_registry import EvalProtocol, Registry, UnknownNameError
 from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits, refuse_host
@@ -37,12 +35,10 @@ class Setting:
 
     Args:
         schema: its JSON schema: type, default, range or allowed values, and description.
-        in_code: whether only the code of the method can check its values.
         left_out: whether a run's spec does not record it while it has its default.
     """
 
     schema: Mapping[str, Any]
-    in_code: bool = False
     left_out: bool = False
 
     @property
@@ -86,26 +82,18 @@ class MethodFacts(MethodTraits):
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
         """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones.
 
-        The method is imported only if a changed setting is valid by its type and range, and the method's code checks it
-        further or derives facts from it.
+        The method itself checks changes, and is imported for that.
         """
-        defaults = {key: setting.schema.get("default") for key, setting in self.settings.items()}
-        values = defaults | dict(self.config_by_protocol.get(self.printed_protocol(protocol), {}))
-        rules = self.rules.get(protocol, {})
-        if changes:
-            values = self._model.model_validate(values | dict(changes)).model_dump(mode="json")
-            if any(self.settings[key].in_code for key in changes):
-                return _imported(self.name).info.settled(protocol, changes)
-        omitted = {key for key, one in self.settings.items() if one.left_out and values[key] == defaults[key]}
-        return CheckedSettings({key: value for key, value in values.items() if key not in omitted}, **rules)
+        return _imported(self.name).info.settled(protocol, changes) if changes else self.unchecked(protocol)
 
-    @cached_property
-    def _model(self) -> type[MethodConfig]:
-        """Checks types, ranges and allowed values as the configuration class of the method does."""
-        types: dict[str, Any] = {
-            key: (_annotation(one.schema), Field(one.schema.get("default"))) for key, one in self.settings.items()
-        }
-        return create_model(self.name, __base__=MethodConfig, **types)
+    def unchecked(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
+        """The published settings for a protocol with valid changes, which change no other fact. Imports no method."""
+        defaults = {key: setting.schema.get("default") for key, setting in self.settings.items()}
+        published = self.config_by_protocol.get(self.printed_protocol(protocol), {})
+        values = defaults | dict(published) | dict(changes or {})
+        omitted = {key for key, one in self.settings.items() if one.left_out and values[key] == defaults[key]}
+        kept = {key: value for key, value in values.items() if key not in omitted}
+        return CheckedSettings(kept, **self.rules.get(protocol, {}))
 
 
 def facts_of(method: type[Method[Any]]) -> MethodFacts:
@@ -144,79 +132,17 @@ def _settings(info: MethodInfo) -> dict[str, Setting]:
     config = info.config
     schemas = config.model_json_schema(mode="validation").get("properties", {})
     recorded = config.model_validate(config().model_dump()).model_dump(mode="json")
-    in_code = _settings_checked_in_code(config)
     found = {}
     for key in config.model_fields:
         schema = {name: value for name, value in schemas[key].items() if name != "title"}
         schema |= {"default": recorded[key]} if key in recorded else {}
-        found[key] = Setting(schema, key in in_code or not _is_plain(schema), key not in recorded)
+        found[key] = Setting(schema, key not in recorded)
     return found
-
-
-def _settings_checked_in_code(config: type[MethodConfig]) -> set[str]:
-    """Settings that a function of the class reads, to check them or to derive facts from them."""
-    found = config.__pydantic_decorators__
-    writers = [one.func for one in (*found.model_serializers.values(), *found.field_serializers.values())]  # type: ignore[attr-defined]
-    if any(one.__module__.partition(".")[0] not in OWN_PACKAGES for one in writers):
-        return set(config.model_fields)
-    derived = [getattr(config, name) for name in DERIVED]
-    plain = [getattr(MethodConfig, name) for name in DERIVED]
-    readers = [one for one in derived if one not in plain] + [one.func for one in found.model_validators.values()]
-    checked = {key for validator in found.field_validators.values() for key in validator.info.fields}
-    return checked.union(*(_settings_read(function, config) for function in readers))
-
-
-def _settings_read(function: Any, config: type[MethodConfig]) -> set[str]:
-    """The settings that a function reads as `self.NAME`; all of them if it uses `self` in another way."""
-    every = set(config.model_fields)
-    try:
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    except (OSError, TypeError):
-        return every
-    assert isinstance(definition, ast.FunctionDef)
-    nodes = list(ast.walk(definition))
-    returned = {id(node.value) for node in nodes if isinstance(node, ast.Return)}
-    read = {id(node.value): node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == "self" and id(node) not in returned]
-    names = {read.get(id(node), "") for node in uses}
-    return names if names <= every else every
-
-
-DERIVED = ("config_error", "epoch_selection_error", "closed_vocabulary")
-"""Functions of a configuration class that derive facts from its settings."""
-_LIMITS = {
-    "minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt", "multipleOf": "multiple_of",
-    "pattern": "pattern", "minLength": "min_length", "maxLength": "max_length", "minItems": "min_length",
-    "maxItems": "max_length",
-}  # fmt: skip
-"""The arguments of pydantic's `Field` by the words of JSON schema."""
-_TYPES = {"integer": int, "number": float, "string": str, "boolean": bool, "null": None}
 
 
 def _allowed_values(schema: Mapping[str, Any]) -> list[Any]:
     """The values of a choice; empty for another type."""
     return [schema["const"]] if "const" in schema else list(schema.get("enum", []))
-
-
-def _annotation(schema: Mapping[str, Any]) -> Any:
-    """The type that a JSON schema of a setting describes; raises KeyError for one that has no counterpart here."""
-    if "anyOf" in schema:
-        return Union[tuple(_annotation(one) for one in schema["anyOf"])]  # noqa: UP007
-    if values := _allowed_values(schema):
-        return Literal[tuple(values)]
-    if "prefixItems" in schema:  # its length is fixed
-        return tuple[tuple(_annotation(one) for one in schema["prefixItems"])]  # type: ignore[misc]
-    array = schema["type"] == "array"
-    kind: Any = tuple[_annotation(schema["items"]), ...] if array else _TYPES[schema["type"]]  # type: ignore[misc]
-    limits = {_LIMITS[key]: value for key, value in schema.items() if key in _LIMITS}
-    return Annotated[kind, Field(**limits)] if limits else kind
-
-
-def _is_plain(schema: Mapping[str, Any]) -> bool:
-    try:
-        return bool(_annotation(schema) or True)
-    except KeyError:
-        return False
 
 
 def _tuples(value: Any) -> Any:

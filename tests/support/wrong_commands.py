@@ -31,8 +31,14 @@ FORMER = (
 CHECKED_BY_CODE = [
     "run -m cocoop -d spectrum_basic --jobs 0 --set cocoop.ctx_init='" + "a photo of " * 40 + "'",
     COOP + "--set coop.ctx_init='" + "a photo of " * 40 + "'",
+    "run -m vpt -d spectrum_basic --jobs 0 --set vpt.depth=50",
+    "run -m ivlp -d spectrum_basic --jobs 0 --set ivlp.text_depth=4",
+    "run -m apex -d spectrum_basic --jobs 0 --set apex.visual_depth=5",
+    COOP + "--set coop.n_ctx=-1",
+    COOP + "--set coop.n_ctx=99999",
+    COOP + "--set coop.n_ctx=",
 ]
-"""Wrong commands with a value that only the method's code can check."""
+"""Wrong commands with a value of a setting, which the method's code checks."""
 
 WRONG = [
     # names of commands and options
@@ -170,16 +176,10 @@ WRONG = [
     COOP + "--seeds 1-99999999999999999999",
     # settings
     COOP + "--set coop.n_ctxx=4",
-    "run -m vpt -d spectrum_basic --jobs 0 --set vpt.depth=50",
-    "run -m ivlp -d spectrum_basic --jobs 0 --set ivlp.text_depth=4",
-    "run -m apex -d spectrum_basic --jobs 0 --set apex.visual_depth=5",
     COOP + "--set '*.recipe.lr=1e400'",
     COOP + "--set coop.recipe.momentum=1e400",
     COOP + "--set vpt.depth=4",
-    COOP + "--set coop.n_ctx=-1",
-    COOP + "--set coop.n_ctx=99999",
     COOP + "--set coop.n_ctx",
-    COOP + "--set coop.n_ctx=",
     COOP + "--set n_ctx=4",
     COOP + "--set coop.n_ctx=4 --set coop.n_ctx=8",
     COOP + "--set coop.recipe.lr=fast",

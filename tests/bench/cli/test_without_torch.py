@@ -48,7 +48,7 @@ LISTING = [
     DRY + "-m all -d 'spectrum_*' --json",
     DRY + "-m apex_on:maple,wise_ft_on:coop,dept_on:tcp -d spectrum_basic",
     DRY + "-m coop,vpt -d spectrum_basic -b ViT-B-16.openai,ViT-L-14.openai --protocol few-shot --shots 1,2",
-    DRY + "-m coop -d spectrum_basic --set coop.n_ctx=8 --set '*.recipe.epochs=3' --selection validation",
+    DRY + "-m coop -d spectrum_basic --set '*.recipe.epochs=3' --selection validation",
     DRY + "-m clip_adapter -d spectrum_basic --recipe demo --class-text ensemble:select7",
     DRY + "-m coop -d spectrum_basic --protocol cross-dataset --targets spectrum_blur",
     "runs show ok",
