@@ -137,5 +137,5 @@ def selection_command(board: Leaderboard) -> str:
     elif setting.draw != "coop":
         options["--draw"] = setting.draw
     if setting.precision != "fp32":
-        options["--precision"] = setting.precision
+        options["--option"] = f"precision={setting.precision}"
     return f"etl-bench run {' '.join(f'{name} {value}' for name, value in options.items())}"

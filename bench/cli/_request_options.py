@@ -2,7 +2,7 @@
 
 import inspect
 import types
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -17,8 +17,11 @@ from datasets_registry import did_you_mean
 _PARSED = (bool, int, float, Path, list[str], list[Path])
 """Field types that the command line parses itself; all others arrive as text and are parsed by the request."""
 _RECEIVED = ("given", "environment")
-_RESOURCES = {option_name(name): name for name in SweepRequest.model_fields if option_of(name).resource}
-"""Fields of the request by their key in `--resource`."""
+_KEYED = {
+    flag: {option_name(name): name for name in SweepRequest.model_fields if option_of(name).keyed_by == flag}
+    for flag in ("--resource", "--option")
+}
+"""Fields of the request by their key, for the options that take KEY=VALUE."""
 _SBATCH = "sbatch."
 """Prefix of the keys of other options of sbatch, which are items of the field `slurm_set`."""
 
@@ -79,18 +82,20 @@ def takes_request(
     """
     own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
     named = {item.name for item in own}
+    rare = {key: name for key, name in _KEYED["--option"].items() if name in fields}
 
     def run(**values: Any) -> None:
         context = values["context"]
-        resources = parse_resources(values.pop("resource"))
+        keyed = parse_keys("--resource", values.pop("resource"), _KEYED["--resource"])
+        keyed |= parse_keys("--option", values.pop("option"), rare)
         options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values and name not in named}
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
         typed |= {name: joined(f"--{name}", value) for name, value in typed.items() if _is_numbers(name)}
         environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
-        command(given=typed | resources, environment=environment, **values)
+        command(given=typed | keyed, environment=environment, **values)
 
-    options = [_parameter(name) for name in fields if not option_of(name).resource]
-    options.append(_resource_parameter())
+    options = [_parameter(name) for name in fields if not option_of(name).keyed_by]
+    options += [_resource_parameter(), _rare_parameter(rare)]
     first = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
     last = [item for item in own if item.kind is inspect.Parameter.KEYWORD_ONLY]
     run.__signature__ = inspect.Signature([*first, *options, *last])  # type: ignore[attr-defined]
@@ -98,57 +103,77 @@ def takes_request(
     return run
 
 
-def parse_resources(texts: Sequence[str]) -> dict[str, Any]:
-    """The values of `--resource KEY=VALUE` by field name; raises UsageError for an unknown or repeated key."""
-    keys = [key for key in _RESOURCES if key != option_name("slurm_set")]
+def parse_keys(flag: str, texts: Sequence[str], fields: Mapping[str, str]) -> dict[str, Any]:
+    """The values of `--resource KEY=VALUE` or `--option KEY=VALUE` by field name.
+
+    Raises UsageError for an unknown or repeated key, and for a key without its value.
+
+    Args:
+        fields: the field of each key.
+    """
+    keys = [key for key, field in fields.items() if field != "slurm_set"]
+    allowed = ", ".join([*keys, f"{_SBATCH}KEY"] if "slurm_set" in fields.values() else keys)
     found: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip()
-        if key.startswith(_SBATCH) and key != _SBATCH:
+        if flag == "--resource" and key.startswith(_SBATCH) and key != _SBATCH:
             found.setdefault("slurm_set", []).append(text.strip().removeprefix(_SBATCH))
             continue
         if key not in keys:
-            hint = did_you_mean(key, keys, most=1)
-            raise UsageError(f"--resource {key!r} is unknown.{hint} Allowed: {', '.join(keys)}, {_SBATCH}KEY.")
-        field = _RESOURCES[key]
-        switch = SweepRequest.model_fields[field].annotation is bool
-        if switch is bool(equals) or (equals and not value.strip()):
-            shape = key if switch else f"{key}=VALUE"
-            raise UsageError(f"--resource {text!r}: write --resource {shape}.")
+            raise UsageError(f"{flag} {key!r} is unknown.{did_you_mean(key, keys, most=1)} Allowed: {allowed}.")
+        field = fields[key]
+        if _is_switch(field) is bool(equals) or (equals and not value.strip()):
+            raise UsageError(f"{flag} {text!r}: write {flag} {_shape(key, field)}.")
         if field in found:
-            raise UsageError(f"--resource {key} is given twice.")
+            raise UsageError(f"{flag} {key} is given twice.")
         found[field] = value.strip() if equals else True
     return found
 
 
-def resource_advice(option: str) -> str:
-    """How to give a resource that was given as an option of its own, such as `--partition`; else empty."""
+def key_advice(option: str) -> str:
+    """How to give a key that was given as an option of its own, such as `--partition`; else empty."""
     key = option.lstrip("-").replace("_", "-")
     if key == option_name("slurm_set"):
         return f" Write --resource {_SBATCH}KEY=VALUE instead."
-    if key not in _RESOURCES:
-        return ""
-    switch = SweepRequest.model_fields[_RESOURCES[key]].annotation is bool
-    return f" Write --resource {key if switch else f'{key}=VALUE'} instead."
+    flag = next((flag for flag, fields in _KEYED.items() if key in fields), "")
+    return f" Write {flag} {_shape(key, _KEYED[flag][key])} instead." if flag else ""
+
+
+def _is_switch(field: str) -> bool:
+    return SweepRequest.model_fields[field].annotation is bool
+
+
+def _shape(key: str, field: str) -> str:
+    """How a key is written: a switch has no value."""
+    return key if _is_switch(field) else f"{key}=VALUE"
 
 
 def _resource_parameter() -> inspect.Parameter:
     by_panel: dict[str, list[str]] = {}
-    for key, field in _RESOURCES.items():
+    for key, field in _KEYED["--resource"].items():
         if field != "slurm_set":
             by_panel.setdefault(str(option_of(field).panel), []).append(key)
     keys = " ".join(f"{panel}: {', '.join(known)}." for panel, known in by_panel.items())
-    option = typer.Option(
+    return _keyed_parameter(
         "--resource",
-        help=f"What a run or job takes on a cluster, as KEY=VALUE. Repeatable. {keys} {_SBATCH}KEY=VALUE is another "
+        f"What a run or job takes on a cluster, as KEY=VALUE. Repeatable. {keys} {_SBATCH}KEY=VALUE is another "
         "option of sbatch. See `etl-bench doctor docs clusters`.",
-        rich_help_panel="How to run it",
-        show_default=False,
     )
-    return inspect.Parameter(
-        "resource", inspect.Parameter.KEYWORD_ONLY, default=[], annotation=Annotated[list[str], option]
+
+
+def _rare_parameter(fields: Mapping[str, str]) -> inspect.Parameter:
+    texts = "; ".join(
+        f"{_shape(key, field)} ({str(SweepRequest.model_fields[field].description).rstrip('.')})"
+        for key, field in fields.items()
     )
+    return _keyed_parameter("--option", f"A rare option, which a sweep file has as a key. Repeatable. {texts}.")
+
+
+def _keyed_parameter(flag: str, text: str) -> inspect.Parameter:
+    option = typer.Option(flag, help=text, rich_help_panel="How to run it", show_default=False)
+    name = flag.removeprefix("--")
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=[], annotation=Annotated[list[str], option])
 
 
 def _source(context: typer.Context, name: str) -> str | None:

@@ -144,9 +144,9 @@ def main() -> None:
 def _advice(option: str) -> str:
     """What to write in place of an option that `run` does not have; empty if nothing is known."""
     from bench.api import unknown_option_advice
-    from bench.cli._request_options import resource_advice
+    from bench.cli._request_options import key_advice
 
-    return resource_advice(option) or unknown_option_advice(option)
+    return key_advice(option) or unknown_option_advice(option)
 
 
 def _refuse(message: str) -> int:

@@ -144,5 +144,5 @@ def memory_advice(spec: ExperimentSpec, doing: str) -> Iterator[None]:
         smaller = f", --set {spec.method}.recipe.batch_size={max(1, batch // 2)} (another setting)" if batch else ""
         raise TrainingMemoryError(
             f"Memory ran out while {doing}: {(str(error).splitlines() or [''])[0]} What helps: fewer --jobs or "
-            f"--jobs-per-gpu, --precision bf16{smaller}, or a device with more memory."
+            f"--option jobs-per-gpu, --option precision=bf16{smaller}, or a device with more memory."
         ) from error

@@ -212,7 +212,7 @@ def check_claims(
         ]
         if not found:
             if claim.a == claim.b:
-                what, end = f"{claim.a} with one setting, and both branches stored", " and --keep-branches"
+                what, end = f"{claim.a} with one setting, and both branches stored", " and --option keep-branches"
             else:
                 what, end = f"{claim.a} and {claim.b}, with one setting each", ""
             reason = f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots)} with your datasets{end}"
@@ -248,7 +248,7 @@ def _check(
     command = _command(claim, board.setting.shots)
     if len(tests) < len(needed):
         if claim.contrast == "constant-weight":
-            reason = f"needs runs that stored both branches: {command} with --keep-branches --rerun all"
+            reason = f"needs runs that stored both branches: {command} with --option keep-branches --rerun all"
         elif claim.only and not shared:
             reason = f"needs runs of both on {' or '.join(claim.only)}: {command}"
         elif claim.datasets == "all" and not of_groups:

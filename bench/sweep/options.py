@@ -20,6 +20,7 @@ class Panel(StrEnum):
     HOW = "How to run it"
     WHERE = "Where to read and write"
     ADVANCED = "Advanced"
+    RARE = "Rare options"
     RAY = "Ray"
     SLURM = "Slurm"
 
@@ -40,9 +41,9 @@ class Option:
     hidden: bool = False
 
     @property
-    def resource(self) -> bool:
-        """Whether the command line takes it as a key of `--resource`."""
-        return self.panel in (Panel.RAY, Panel.SLURM)
+    def keyed_by(self) -> str:
+        """The option that takes it as a key, `--resource` or `--option`; empty if it is an option of its own."""
+        return {Panel.RAY: "--resource", Panel.SLURM: "--resource", Panel.RARE: "--option"}.get(self.panel, "")
 
 
 class RecipeChoice(StrEnum):

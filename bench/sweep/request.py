@@ -95,10 +95,10 @@ class SweepRequest(BaseModel):
         "Each uses OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores. With Slurm: "
         "jobs of the array; default: one for 20 runs.",
     )
-    jobs_per_gpu: Annotated[int | None, Option()] = Field(
+    jobs_per_gpu: Annotated[int | None, Option(Panel.RARE)] = Field(
         None, ge=1, le=MOST_WORKERS, description="Worker processes on each GPU, in place of --jobs. Default: 1."
     )
-    fast: Annotated[bool, Option()] = Field(
+    fast: Annotated[bool, Option(Panel.RARE)] = Field(
         False,
         description="On CUDA, allow kernels whose results differ in the last bits between runs. Each run records it.",
     )
@@ -128,7 +128,7 @@ class SweepRequest(BaseModel):
         "trackio[:PROJECT]. Repeatable; see `etl-bench doctor docs trackers`.",
     )
 
-    strict: Annotated[bool, Option()] = Field(
+    strict: Annotated[bool, Option(Panel.RARE)] = Field(
         False, description="Run nothing if any named method, dataset or backbone cannot run. Default: run the rest."
     )
     draw: Annotated[str, Option()] = Field(
@@ -168,24 +168,24 @@ class SweepRequest(BaseModel):
     recipe: Annotated[RecipeChoice, Option()] = Field(
         RecipeChoice.PUBLISHED, description="Training settings: published, or demo (short trainings)."
     )
-    precision: Annotated[str, Option()] = Field(
+    precision: Annotated[str, Option(Panel.RARE)] = Field(
         "fp32",
         description="Arithmetic of the frozen towers: fp32, tf32 (NVIDIA GPUs), bf16, or fp16 for stored features.",
     )
-    retries: Annotated[int, Option()] = Field(
+    retries: Annotated[int, Option(Panel.RARE)] = Field(
         0,
         ge=0,
         le=MOST_RETRIES,
         description="How often a failed run is repeated at the end of the sweep. A run that ran out of memory is "
         "always repeated: alone on its device and, if necessary, in smaller parts.",
     )
-    timeout: Annotated[float | None, Option()] = Field(
+    timeout: Annotated[float | None, Option(Panel.RARE)] = Field(
         None, ge=0.1, description="Time limit of a run in seconds; a longer run is stopped and marked as failed."
     )
-    memory: Annotated[float | None, Option()] = Field(
+    memory: Annotated[float | None, Option(Panel.RARE)] = Field(
         None, ge=0.1, description="Memory limit of a worker process in GiB; further allocations fail (Linux)."
     )
-    keep_branches: Annotated[bool, Option()] = Field(
+    keep_branches: Annotated[bool, Option(Panel.RARE)] = Field(
         False,
         description="Store both branches of an ensemble (apex, apex_on) with its predictions, to try other weights "
         "without training; 8 bytes per feature value and test image.",
@@ -352,7 +352,7 @@ class SweepRequest(BaseModel):
             minutes(self.time or SLURM_TIME, option_text("time"))
             parse_slurm_set(self.slurm_set)
         if self.jobs == 0 and self.memory is not None:
-            raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
+            raise UsageError("--option memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
 
     def check_devices(self) -> None:
         """Raise UsageError for devices that do not exist here, do not fit the workers, or lack the precision."""
@@ -367,7 +367,7 @@ class SweepRequest(BaseModel):
             if self.jobs is not None and self.jobs > (most := max(MOST_WORKERS, 2 * (os.cpu_count() or 1))):
                 raise UsageError(f"--jobs {self.jobs}: this machine runs at most {most} worker processes; give fewer.")
             if self.jobs_per_gpu is not None and found.kind != "cuda":
-                raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: runs use {found.kind} here; give --jobs.")
+                raise UsageError(f"--option jobs-per-gpu={self.jobs_per_gpu}: runs use {found.kind} here; give --jobs.")
         check_kind(self.device, found, self.precision)
 
     def _check_device(self) -> None:
@@ -376,7 +376,9 @@ class SweepRequest(BaseModel):
         if not self.here:
             self._check_cluster()
         elif self.jobs_per_gpu is not None and (self.jobs is not None or self.inline):
-            raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: --jobs gives the number of workers; leave one out.")
+            raise UsageError(
+                f"--option jobs-per-gpu={self.jobs_per_gpu}: --jobs gives the number of workers; leave one out."
+            )
 
     def _check_cluster(self) -> None:
         """Devices and reservations of Ray and Slurm."""
@@ -387,7 +389,7 @@ class SweepRequest(BaseModel):
             raise UsageError(f"--device {device!r}: with --launcher {launcher} the cluster picks; use --device cuda.")
         if self.jobs_per_gpu is not None:
             shares = f"{option}=0.5 lets two runs share a GPU" if ray else "a job has one on each GPU"
-            raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: only for --launcher local; {shares}.")
+            raise UsageError(f"--option jobs-per-gpu={self.jobs_per_gpu}: only for --launcher local; {shares}.")
         if gpus and device == "cpu":
             raise UsageError(f"{option}={gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
         if gpus == 0 and device == "cuda":
@@ -455,7 +457,7 @@ class SweepRequest(BaseModel):
         from methods import Precision
 
         if info.field_name == "precision":
-            parse_choice(Precision, value, "--precision")
+            parse_choice(Precision, value, option_text("precision"))
         elif not value.startswith("file:"):
             parse_choice(DrawRule, value, "--draw")
         return value
@@ -472,8 +474,9 @@ def option_name(field: str) -> str:
 
 
 def option_text(field: str) -> str:
-    """A field's option as it is typed: `--jobs`, or `--resource gpus` for a resource of a cluster."""
-    return f"--resource {option_name(field)}" if option_of(field).resource else f"--{option_name(field)}"
+    """A field's option as it is typed: `--jobs`, or `--resource gpus` for a key of `--resource` or `--option`."""
+    keyed_by = option_of(field).keyed_by
+    return f"{keyed_by} {option_name(field)}" if keyed_by else f"--{option_name(field)}"
 
 
 def _whole(value: Any, name: str) -> Any:

@@ -59,7 +59,7 @@ def report_rejections(rejected: Sequence[Rejection], log: SweepLog) -> None:
     for line in by_reason(rejected):
         log.notice(f"left out: {line}")
     if any(rejection.named for rejection in rejected):
-        log.notice("the rest runs, and the exit code is 3; --strict refuses the whole sweep instead")
+        log.notice("the rest runs, and the exit code is 3; --option strict refuses the whole sweep instead")
 
 
 def _runs(made: Plan, backbone: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import FigureData, estimate_point, over_seeds
+from bench.papers.figures.figure_data import STORE_BRANCHES, FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
 from bench.results import BETAS, FIXED, SIDES, adaptive_weight, blended_accuracy, fixed_weight
 
@@ -81,7 +81,7 @@ class EnsembleRuns:
             caption=caption,
             points=tuple(points),
             missing=(f"APEX with stored branches on {titles}.",) if lacking else (),
-            commands=(self.data.command(["apex"], lacking, options="--keep-branches --rerun all"),) if lacking else (),
+            commands=(self.data.command(["apex"], lacking, options=STORE_BRANCHES),) if lacking else (),
             **({"y_title": "Accuracy on new classes, %"} | fields),
         )
 

@@ -28,6 +28,8 @@ from bench.spec import ALL_SHOTS
 if TYPE_CHECKING:
     import pandas as pd
 
+STORE_BRANCHES = "--option keep-branches --rerun all"
+"""Options of the command that adds runs with both branches of the ensemble."""
 PROTOCOL = "base-to-new"
 FIGURE_SHOTS = (1, 2, 4, 8, 16)
 """The paper's few-shot axis."""

@@ -1,7 +1,7 @@
 """Image features in the plane with true and predicted labels: APEX's Figures 4 and 7.
 
-The features are those that runs of APEX store with `--keep-branches`: of the pretrained image tower, and of the tower
-with visual prompts. Nothing is computed with a tower.
+The features are those that runs of APEX store with `--option keep-branches`: of the pretrained image tower, and of the
+tower with visual prompts. Nothing is computed with a tower.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import FigureData
+from bench.papers.figures.figure_data import STORE_BRANCHES, FigureData
 from bench.record import Predictions
 from datasets_registry import BenchError, get_dataset
 
@@ -67,7 +67,7 @@ def _features(data: FigureData, methods: Mapping[str, str], *, adapted: bool, **
         if lacking:
             names = ", ".join(map(data.method, dict.fromkeys(lacking)))
             missing.append(f"{data.title(dataset)}: {names}, with stored branches.")
-            commands.append(data.command([*dict.fromkeys(lacking)], [dataset], options="--keep-branches --rerun all"))
+            commands.append(data.command([*dict.fromkeys(lacking)], [dataset], options=STORE_BRANCHES))
             continue
         points += _points(data, dataset, {name: found for name, found in stored.items() if found}, methods, adapted)
     return PaperFigure(

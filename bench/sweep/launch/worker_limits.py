@@ -62,7 +62,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 def timeout_message(seconds: float) -> str:
     """The message for a run that exceeded its time limit."""
-    return f"it took longer than the {seconds:g} s of --timeout and was stopped."
+    return f"it took longer than the {seconds:g} s of --option timeout and was stopped."
 
 
 def limit_memory(limits: Limits) -> None:

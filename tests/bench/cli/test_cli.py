@@ -173,13 +173,16 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
         (["--recipe", "demos"], "error: --recipe 'demos' is unknown. Did you mean 'demo'?"),
         (["--rerun", "al"], "error: --rerun 'al' is unknown. Did you mean 'all'?"),
         (["--log", "jsn"], "error: --log 'jsn' is unknown. Did you mean 'json'?"),
-        (["--memory", "2"], "error: --memory limits worker processes, and --jobs 0 has none; use --jobs 1."),
+        (
+            ["--option", "memory=2"],
+            "error: --option memory limits worker processes, and --jobs 0 has none; use --jobs 1.",
+        ),
         (["--shots", "a"], "error: --shots 'a' is not a list of whole numbers; write 16, 1,2,4 or 1-3."),
         (["--seeds", "0"], "error: --seeds '0' means no seed at all"),
         (["--set", "coop.n_ctxx=4"], "error: Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
         (["--device", "gpu"], "error: --device 'gpu' is unknown; use auto, cpu, cuda, cuda:N, cuda:0,2, all or mps."),
         (["--runner", "nowhere"], "error: The runner 'nowhere' cannot be imported"),
-        (["--shots", "9", "--strict"], "error: Cannot run eurosat with 9 shots: "),
+        (["--shots", "9", "--option", "strict"], "error: Cannot run eurosat with 9 shots: "),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(etl, tmp_path: Path, arguments: list[str], message: str):
@@ -214,7 +217,7 @@ def test_debug_shows_the_trace(monkeypatch, etl):
 
 def test_what_failed_is_tried_again_before_the_sweep_ends(etl, monkeypatch, tmp_path: Path):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"], "journal": str(tmp_path / "journal")}))
-    code, out, err = etl(*RUN, *FAKE, "--retries", "2")
+    code, out, err = etl(*RUN, *FAKE, "--option", "retries=2")
     assert (code, out.splitlines()[0]) == (1, "2 finished, 1 failed; in runs")
     assert err.count("; tried again (") == 2
     assert len((tmp_path / "journal").read_text().split()) == 5
@@ -230,9 +233,9 @@ def test_a_run_that_does_not_fit_into_memory_is_tried_with_smaller_batches(etl, 
 
 def test_a_run_that_takes_too_long_has_failed(etl, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"hang": ["seed 2"]}))
-    code, _, err = etl(*RUN, *FAKE, "--timeout", "0.5")
+    code, _, err = etl(*RUN, *FAKE, "--option", "timeout=0.5")
     assert code == 1
-    assert "longer than the 0.5 s of --timeout" in err
+    assert "longer than the 0.5 s of --option timeout" in err
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl, monkeypatch, tmp_path: Path):

@@ -10,11 +10,11 @@ import pytest
 import typer.main
 from wrong_commands import FORMER
 
-from bench.cli._request_options import parse_resources
+from bench.cli._request_options import _KEYED, parse_keys
 from bench.cli.app import PANELS, RENAMED, app
 from bench.errors import UsageError
 
-MOST_OPTIONS_OF_RUN = 40
+MOST_OPTIONS_OF_RUN = 32
 
 
 def group() -> Any:
@@ -66,6 +66,15 @@ def test_resources_are_fields_of_the_request(etl):
     assert found["slurm-set"] == ["account=me", "exclusive"]
 
 
+def test_rare_options_are_fields_of_the_request(etl):
+    command = "run -m coop -d spectrum_basic --print-toml --option retries=2 --option fast --option timeout=60"
+    code, out, _ = etl(*command.split())
+    found = tomllib.loads(out)
+    assert (code, found["retries"], found["fast"], found["timeout"]) == (0, 2, True, 60)
+    assert "--option 'folds' is unknown. Allowed: " in etl(*command.split(), "--option", "folds=1/4")[2]
+    assert "--option retries '-1': " in etl(*command.split()[:5], "--option", "retries=-1")[2]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -78,7 +87,7 @@ def test_resources_are_fields_of_the_request(etl):
 )
 def test_a_wrong_resource_is_refused(text: str, message: str):
     with pytest.raises(UsageError, match=message):
-        parse_resources([text])
+        parse_keys("--resource", [text], _KEYED["--resource"])
 
 
 def test_a_resource_as_an_option_is_answered_with_how_to_give_it(etl):
@@ -86,3 +95,4 @@ def test_a_resource_as_an_option_is_answered_with_how_to_give_it(etl):
     assert "Write --resource partition=VALUE instead." in etl(*run, "--partition", "gpu")[2]
     assert "Write --resource script-only instead." in etl(*run, "--script-only")[2]
     assert "Write --resource sbatch.KEY=VALUE instead." in etl(*run, "--slurm-set", "account=me")[2]
+    assert "Write --option retries=VALUE instead." in etl(*run, "--retries", "2")[2]

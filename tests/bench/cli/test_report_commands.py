@@ -206,7 +206,7 @@ def test_figures_are_on_the_page_in_files_and_their_gaps_are_said(world, capsys)
     assert "apex-table12-beta: APEX with stored branches on d0, d1." in said.err
     figures = json.dumps(parts_of((world / "page.html").read_text("utf-8"))["figures"])
     assert "f-apex-table12-beta" in figures
-    assert "--keep-branches" in figures
+    assert "--option keep-branches" in figures
 
 
 def test_a_page_without_figures_has_no_section_for_them(world):

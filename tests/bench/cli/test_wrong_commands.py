@@ -69,7 +69,7 @@ def test_what_cannot_run_is_left_out_and_the_exit_code_says_so(
 ) -> None:
     command = f"run -m zero_shot,tip_adapter -d spectrum_basic --jobs 0 --runs {tmp_path}"
     codes = []
-    for more in (" --strict", " --dry-run", ""):
+    for more in (" --option strict", " --dry-run", ""):
         monkeypatch.setattr(sys, "argv", ["etl-bench", *shlex.split(command + more)])
         with pytest.raises(SystemExit) as ended:
             main()

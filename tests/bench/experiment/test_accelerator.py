@@ -226,8 +226,8 @@ def test_a_training_that_does_not_fit_says_what_helps(
     batch = trained_spec.recipe["batch_size"]  # type: ignore[index]
     with pytest.raises(
         TrainingMemoryError,
-        match=rf"while training: CUDA out of memory\. Tried to allocate 9 GiB What helps: .*--precision bf16, --set "
-        rf"clip_adapter\.recipe\.batch_size={batch // 2}",
+        match=r"while training: CUDA out of memory\. Tried to allocate 9 GiB What helps: .*--option precision=bf16, "
+        rf"--set clip_adapter\.recipe\.batch_size={batch // 2}",
     ) as failed:
         runner.run_experiment(trained_spec, RunContext())
     assert out_of_memory(failed.value)

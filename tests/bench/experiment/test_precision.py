@@ -1,4 +1,4 @@
-"""`--precision` is part of a run's identity, separates features in the store, and is rejected where it cannot work."""
+"""The precision is part of a run's identity, separates features in the store, and is rejected where it cannot work."""
 
 from __future__ import annotations
 
@@ -47,12 +47,22 @@ def test_fp16_is_for_methods_without_gradients_through_a_tower():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("fp8", r"--precision 'fp8' is unknown.*Allowed: fp32, tf32, bf16, fp16"),
-        ("fp16", r"--precision fp16 is slower than fp32 on a CPU; use --precision bf16"),
+        ("fp8", r"--option precision 'fp8' is unknown.*Allowed: fp32, tf32, bf16, fp16"),
+        ("fp16", r"--option precision=fp16 is slower than fp32 on a CPU; use --option precision=bf16"),
     ],
 )
 def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, etl):
-    command = ["run", "-m", "zero_shot", "-d", "spectrum_basic", "--precision", asked, "--runs", str(tmp_path / "runs")]
+    command = [
+        "run",
+        "-m",
+        "zero_shot",
+        "-d",
+        "spectrum_basic",
+        "--option",
+        f"precision={asked}",
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
     code, _, err = etl(*command)
     assert code == 2
     assert re.search(said, " ".join(err.split()))
@@ -62,4 +72,4 @@ def test_imported_features_have_no_arithmetic():
     info = METHODS.get("zero_shot").info
     spec = parse_backbone("ViT-tiny.random")
     imported = type(spec)("features", "mine")
-    assert "use --precision fp32" in str(backbone_conflict(info, imported, "bf16"))
+    assert "use --option precision=fp32" in str(backbone_conflict(info, imported, "bf16"))

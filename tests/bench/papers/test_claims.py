@@ -201,7 +201,7 @@ def test_runs_without_branches_say_what_they_need(world):
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason == (
         "needs runs that stored both branches: `etl-bench run -m apex --protocol base-to-new --shots 16` with "
-        "--keep-branches --rerun all"
+        "--option keep-branches --rerun all"
     )
 
 
@@ -209,7 +209,7 @@ def test_a_claim_on_one_method_names_it_once(world):
     (found,) = check_claims([claim(a="maple", b="maple", contrast="constant-weight")], [], world[1], DIFFICULTY)
     assert found.reason == (
         "needs base-to-new runs of maple with one setting, and both branches stored: "
-        "`etl-bench run -m maple --protocol base-to-new` with your datasets and --keep-branches"
+        "`etl-bench run -m maple --protocol base-to-new` with your datasets and --option keep-branches"
     )
 
 

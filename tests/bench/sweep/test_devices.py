@@ -75,10 +75,10 @@ def test_an_unknown_device_is_refused(text: str) -> None:
         ((GIB, GIB), {"device": "cuda:1,2"}, "'cuda:1,2': this machine has"),
         ((GIB, GIB), {"device": "all", "jobs": 0}, "'all' are 2 devices"),
         ((GIB, GIB), {"device": "all", "launcher": "inline"}, "'all' are 2 devices"),
-        ((), {"jobs_per_gpu": 2}, "--jobs-per-gpu 2: runs use cpu"),
+        ((), {"jobs_per_gpu": 2}, "--option jobs-per-gpu=2: runs use cpu"),
         ((), {"device": "mps"}, "not a Mac with Apple silicon"),
-        ((), {"precision": "tf32"}, "--precision tf32 is arithmetic"),
-        ((), {"precision": "fp16"}, "--precision fp16 is slower"),
+        ((), {"precision": "tf32"}, "--option precision=tf32 is arithmetic"),
+        ((), {"precision": "fp16"}, "--option precision=fp16 is slower"),
     ],
 )
 def test_impossible_devices_are_refused_in_the_plan(
@@ -92,9 +92,9 @@ def test_impossible_devices_are_refused_in_the_plan(
 def test_mps_computes_in_fp32_only(machine: Machine) -> None:
     machine(mac=True)
     request(device="mps").check_devices()
-    with pytest.raises(UsageError, match="'mps' computes in fp32 here; leave out --precision bf16"):
+    with pytest.raises(UsageError, match="'mps' computes in fp32 here; leave out --option precision=bf16"):
         request(device="mps", precision="bf16").check_devices()
-    with pytest.raises(UsageError, match="'auto' computes in fp32 here; leave out --precision tf32"):
+    with pytest.raises(UsageError, match="'auto' computes in fp32 here; leave out --option precision=tf32"):
         resolve_device("auto", "tf32")
 
 
@@ -119,8 +119,8 @@ def test_mps_computes_in_fp32_only(machine: Machine) -> None:
         ),
         ({"launcher": "ray", "jobs_per_gpu": 2}, "--resource gpus-per-run=0.5 lets two runs share a GPU"),
         ({"launcher": "ray", "device": "all"}, "the cluster picks; use --device cuda"),
-        ({"jobs_per_gpu": 2, "jobs": 2}, "--jobs-per-gpu 2: --jobs gives the number of workers"),
-        ({"jobs_per_gpu": 2, "launcher": "inline"}, "--jobs-per-gpu 2: --jobs gives the number of workers"),
+        ({"jobs_per_gpu": 2, "jobs": 2}, "--option jobs-per-gpu=2: --jobs gives the number of workers"),
+        ({"jobs_per_gpu": 2, "launcher": "inline"}, "--option jobs-per-gpu=2: --jobs gives the number of workers"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(given: dict[str, object], message: str) -> None:

@@ -53,7 +53,7 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
     todo = tasks()
     summary = launch(transport, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
-    assert "longer than the 5 s of --timeout" in summary.failures[0].message
+    assert "longer than the 5 s of --option timeout" in summary.failures[0].message
     assert not summary.failures[0].memory
     assert error_of(tmp_path, todo[1]).startswith("RunTimeoutError")
     if jobs:
@@ -286,7 +286,7 @@ def test_out_of_memory_errors_are_recognised():
         (137, None, "WorkerKilledError", "exit code 137"),
         (-11, None, "WorkerDiedError", r"died with signal 11 \(SIGSEGV\)"),
         (-250, None, "WorkerDiedError", "died with signal 250"),
-        (1, 30.0, "RunTimeoutError", "longer than the 30 s of --timeout"),
+        (1, 30.0, "RunTimeoutError", "longer than the 30 s of --option timeout"),
     ],
 )
 def test_why_a_worker_died(code: int, timeout: float | None, kind: str, words: str):
