@@ -52,18 +52,8 @@ def test_fp16_is_for_methods_without_gradients_through_a_tower():
     ],
 )
 def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, etl):
-    command = [
-        "run",
-        "-m",
-        "zero_shot",
-        "-d",
-        "spectrum_basic",
-        "--option",
-        f"precision={asked}",
-        "--runs",
-        str(tmp_path / "runs"),
-    ]
-    code, _, err = etl(*command)
+    command = ["run", "-m", "zero_shot", "-d", "spectrum_basic", "--runs", str(tmp_path / "runs")]
+    code, _, err = etl(*command, "--option", f"precision={asked}")
     assert code == 2
     assert re.search(said, " ".join(err.split()))
 
