@@ -150,12 +150,12 @@ def experiment_outlines(
     outlines = paper.outlines(name, **kept, **({} if on else options))
     if changes.get("methods") or changes.get("datasets"):
         requests = [narrowed for item in outlines if (narrowed := _narrowed(item.request, changes)) is not None]
-        outlines = [outline_of(request) for request in requests]
+        outlines = [outline_of(request, unchecked=True) for request in requests]
     if not on:
         return outlines
     own_seeds = {"seeds": kept["seeds"]} if "seeds" in kept else {}
     own = {"device": "cpu"} | options | own_seeds
-    return [outline_of(synthetic_form(item.request, **own)) for item in outlines]
+    return [outline_of(synthetic_form(item.request, **own), unchecked=True) for item in outlines]
 
 
 def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:

@@ -333,8 +333,8 @@ class SweepOutline:
     specs: tuple[ExperimentSpec, ...]
 
 
-def outline_of(sweep: SweepRequest) -> SweepOutline:
-    """The outline of a sweep, whose names and values are all known.
+def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> SweepOutline:
+    """The outline of a sweep, whose names are all known, and whose values are valid unless they are `unchecked`.
 
     Reads no data, so the runs of a sweep can be counted, estimated and looked up before anything is fetched. A dataset
     with fewer images than shots, support lists and folds are not known here.
@@ -349,7 +349,7 @@ def outline_of(sweep: SweepRequest) -> SweepOutline:
         selected_datasets(request),
     )
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=0)
-    chosen = [item for method in methods for item in method.selected(request, unchecked=True)]
+    chosen = [item for method in methods for item in method.selected(request, unchecked=unchecked)]
     class_text = class_text_of(request)
     _check_inputs_are_used(request, chosen)
     expander = _Expander(request, class_text, teacher_of(request), Rejections())

@@ -133,7 +133,7 @@ def test_a_wrong_file_names_the_line(old: str, new: str, line: int, problem: str
     ],
 )
 def test_a_wrong_name_or_value_names_the_line(old: str, new: str, line: int, problem: str) -> None:
-    paper = parse_paper(SMALL.replace(old, new), "small")
+    paper = parse_paper(SMALL.replace(old, new), "small", Path("small.toml"))
     with pytest.raises(UsageError) as caught:
         paper.outlines("table-1")
     assert f"line {line}," in str(caught.value)
