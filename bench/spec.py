@@ -1,6 +1,9 @@
 """The spec of one run: everything that decides its result. Its canonical JSON hashes to the run id."""
 
 import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -22,18 +25,100 @@ were computed elsewhere."""
 _SOURCES = {FORK: "official code", EXTERNAL: "imported predictions"}
 DEMO_RECIPE = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
-_HASHED_IF_SET: dict[str, object] = {
-    "targets": [],
-    "support": None,
-    "class_text": None,
-    "epoch_selection": None,
-    "allow_fewer": False,
-    "fold": None,
-    "held_out_shot": False,
-    "unlabelled": None,
-    "teacher": None,
-}
-"""Fields that the run id leaves out while they have their default, with that default as JSON."""
+
+
+class Part(StrEnum):
+    """What runs with different values of an axis do not share."""
+
+    BOARD = "board"  # a leaderboard: the methods learn from something else
+    ROW = "row"  # a row of it, like a setting of the method
+    RUN = "run"  # nothing but the run id
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A field of a spec that few runs set; the run id leaves it out while it has its default.
+
+    Args:
+        name: of the field, and of the column in the database.
+        default: as JSON.
+        stored: whether the spec as JSON has it while it has its default.
+        column: whether the database has it.
+        of_board: what of the value a leaderboard states; empty for a board without it.
+        text: the stated value in titles and messages.
+        option: of `run`; `{}` is the stated value.
+        difference: how runs with it differ from a published number; `{}` is the value, `{!r}` in quotes.
+        trained: whether it changes only what a method trains on, so that training-free methods do not have it.
+        setting: its name among the settings of a row.
+        usual: the value of that setting in rows that do not state it.
+    """
+
+    name: str
+    part: Part
+    default: object = None
+    stored: bool = True
+    column: bool = True
+    of_board: Callable[[str], str] = str
+    text: str = "{}"
+    option: str = ""
+    difference: str = ""
+    trained: bool = False
+    setting: str = ""
+    usual: str = ""
+
+    def difference_text(self, value: str) -> str:
+        """How runs with this value differ from a published number."""
+        return (self.difference or f"Our runs have {self.name} {{!r}}.").format(value)
+
+
+def _rule_of(support: str) -> str:
+    return support if is_support_rule(support) else ""
+
+
+AXES = (
+    Axis("targets", Part.RUN, default=[]),
+    Axis(
+        "support", Part.BOARD, of_board=_rule_of, option="--support {}", trained=True,
+        difference="Our runs train on the support {!r}.",
+    ),
+    Axis("class_text", Part.ROW, setting="class_text", usual="template"),
+    Axis("epoch_selection", Part.ROW, setting="epoch", usual="last"),
+    Axis("allow_fewer", Part.RUN, default=False, stored=False, column=False),
+    Axis("fold", Part.RUN, stored=False, column=False),
+    Axis("held_out_shot", Part.ROW, default=False, stored=False),
+    Axis(
+        "unlabelled", Part.BOARD, stored=False, text="unlabelled {}", option="--unlabelled {}",
+        difference="Our runs also learn from unlabelled images ({}).",
+    ),
+    Axis(
+        "teacher", Part.BOARD, stored=False, of_board=lambda teacher: teacher_parts(teacher)[0], text="teacher {}",
+        option="--teacher FILE", difference="Our runs learn from the teacher {!r}.",
+    ),
+)  # fmt: skip
+"""Every such field, in one place: run ids, titles, settings of boards, rows, diffs and conditions read it."""
+LEARNED = tuple(axis for axis in AXES if axis.part is Part.BOARD)
+"""The axes that make a leaderboard of their own besides backbone, protocol, shots, draw and precision."""
+NOTHING_LEARNED = ("",) * len(LEARNED)
+COLUMNS = tuple(axis.name for axis in AXES if axis.column and axis.stored)
+"""The axes in the database that the JSON of every spec has."""
+LATER_COLUMNS = tuple(axis.name for axis in AXES if axis.column and not axis.stored)
+"""The axes in the database that the JSON of most specs leaves out."""
+
+
+def learned_values(fields: Callable[[str], object]) -> tuple[str, ...]:
+    """What a leaderboard states of `LEARNED`, from the fields of a spec or a row of a frame; empty for defaults.
+
+    Example:
+        >>> learned_values({"support": "noisy:0.2", "teacher": None}.get)
+        ('noisy:0.2', '', '')
+    """
+    found = [(axis, fields(axis.name)) for axis in LEARNED]
+    return tuple(axis.of_board(str(value)) if isinstance(value, str) else "" for axis, value in found)
+
+
+def learned_texts(values: Sequence[str]) -> list[str]:
+    """The values of `LEARNED` as texts, without empty ones."""
+    return [axis.text.format(value) for axis, value in zip(LEARNED, values, strict=True) if value]
 
 
 class ExperimentSpec(BaseModel):
@@ -104,28 +189,15 @@ class ExperimentSpec(BaseModel):
     def _without_defaults_of_rare_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the fields that few runs set while they have their default."""
         values: dict[str, Any] = serialize(self)
-        if not self.allow_fewer:
-            values.pop("allow_fewer", None)
-        if self.fold is None:
-            values.pop("fold", None)
-        if not self.held_out_shot:
-            values.pop("held_out_shot", None)
-        if self.unlabelled is None:
-            values.pop("unlabelled", None)
-        if self.teacher is None:
-            values.pop("teacher", None)
-        return values
+        return _without(values, (axis for axis in AXES if not axis.stored))
 
     @property
     def run_id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON.
 
-        A field of `_HASHED_IF_SET` counts only if it differs from its default.
+        A field of `AXES` counts only if it differs from its default.
         """
-        values = self.model_dump(mode="json")
-        for name, default in _HASHED_IF_SET.items():
-            if values.get(name, default) == default:
-                values.pop(name, None)
+        values = _without(self.model_dump(mode="json"), AXES)
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()[:16]
 
     @property
@@ -137,20 +209,18 @@ class ExperimentSpec(BaseModel):
         """A short description, for progress and messages."""
         up_to = "up to " if self.allow_fewer else ""
         shots = f"{up_to}{self.shots} shot{'' if self.shots == 1 else 's'}"
-        if self.support_rule is not None:
-            every = self.support_rule == SupportKind.ALL
-            shots = "all training images" if every else f"{shots}, {self.support_rule}"
-        if self.unlabelled is not None:
-            shots = f"{shots}, {unlabelled_text(self.unlabelled)}"
-        if self.teacher is not None:
-            shots = f"{shots}, {teacher_text(teacher_parts(self.teacher)[0])}"
+        learned = learned_texts(learned_values(vars(self).get))
+        if self.support_rule == SupportKind.ALL:
+            shots, *learned = ["all training images", *learned[1:]]
+        shots = ", ".join([shots, *learned])
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"
 
 
-def unlabelled_text(pool: str) -> str:
-    """The pool of a spec as text, such as `unlabelled train:500`; empty for none."""
-    return f"unlabelled {pool}" if pool else ""
+def _without(values: dict[str, Any], axes: Iterable[Axis]) -> dict[str, Any]:
+    """The values without the axes that have their default."""
+    left_out = {axis.name for axis in axes if values.get(axis.name, axis.default) == axis.default}
+    return {name: value for name, value in values.items() if name not in left_out}
 
 
 def teacher_parts(teacher: str) -> tuple[str, str]:
@@ -162,11 +232,6 @@ def teacher_parts(teacher: str) -> tuple[str, str]:
     """
     kind, _, digest = teacher.rpartition(":")
     return kind, digest
-
-
-def teacher_text(kind: str) -> str:
-    """The kind of a teacher as text, such as `teacher promptsrc@ViT-L-14.openai#0a1b2c3d`; empty for none."""
-    return f"teacher {kind}" if kind else ""
 
 
 def external_parts(method: str) -> tuple[str, str] | None:

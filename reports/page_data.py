@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from bench.analysis import Cost, Entry, Estimate, classes_of, is_seen, splits_of, student_t
 from bench.papers import DatasetFacts, paper_address
-from bench.spec import shots_value, teacher_text, unlabelled_text
+from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, seconds, size, unbroken
 from reports.advice import advice_check, cards, picks_html, training_text
 from reports.charts.hero import axis_text, first_pair
@@ -210,7 +210,7 @@ def _facets(board: AnyBoardView, view: OverviewView) -> list[str]:
     draw, scope = "", "all"
     if view.board is not None:
         setting, common = view.board.setting, view.board.common
-        learned = [setting.draw, setting.support, unlabelled_text(setting.unlabelled), teacher_text(setting.teacher)]
+        learned = [setting.draw, *learned_texts(setting.learned)]
         draw = ", ".join(filter(None, [*learned, setting.precision]))
         shared = "" if common is None else f"shared by {'most' if common.without else 'all'} methods"
         scope = ", ".join(filter(None, [shared, "without code of others" if view.own else ""])) or "all"

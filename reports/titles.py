@@ -1,9 +1,10 @@
 """Titles of measures, difficulty axes, settings and sections, wherever the page shows them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis import AXES, RTD
-from bench.spec import shots_text, teacher_text, unlabelled_text
+from bench.spec import NOTHING_LEARNED, learned_texts, shots_text
 from datasets_registry import EvalProtocol
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
@@ -94,14 +95,11 @@ def protocol_title(protocol: str, source: str = "") -> str:
     return f"{protocol.capitalize()} from {source}" if source else protocol.capitalize()
 
 
-def setting_title(
-    protocol: str, shots: int, source: str = "", support: str = "", unlabelled: str = "", teacher: str = ""
-) -> str:
-    """Protocol, source, shots, change of the draw, pool and teacher. Test-time adaptation has no shots."""
+def setting_title(protocol: str, shots: int, source: str = "", learned: Sequence[str] = NOTHING_LEARNED) -> str:
+    """Protocol, source, shots and what else the methods learn from. Test-time adaptation has no shots."""
     if protocol == EvalProtocol.TEST_TIME:
         return protocol_title(protocol)
-    parts = [protocol_title(protocol, source), shots_text(shots), support, unlabelled_text(unlabelled)]
-    return ", ".join(filter(None, [*parts, teacher_text(teacher)]))
+    return ", ".join([protocol_title(protocol, source), shots_text(shots), *learned_texts(learned)])
 
 
 @dataclass(frozen=True)

@@ -80,10 +80,9 @@ class BoardView:
 
     @property
     def heading(self) -> str:
-        """Protocol, source, shots, change of the draw, unlabelled images and teacher."""
+        """Protocol, source, shots and what else the methods learn from."""
         setting = self.board.setting
-        learned = setting.support, setting.unlabelled, setting.teacher
-        return setting_title(setting.protocol, setting.shots, self._source_title, *learned)
+        return setting_title(setting.protocol, setting.shots, self._source_title, setting.learned)
 
     @property
     def protocol_title(self) -> str:

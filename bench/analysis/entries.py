@@ -23,7 +23,7 @@ from bench.analysis.leaderboard import (
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.setting_runs import COSTS, EPOCH, LATER_COSTS, RECIPE, Run
 from bench.analysis.statistics.intervals import Estimate, student_t
-from bench.spec import DEMO_RECIPE, PUBLISHED_RECIPES, external_parts
+from bench.spec import AXES, DEMO_RECIPE, PUBLISHED_RECIPES, external_parts
 
 _NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
 
@@ -196,7 +196,7 @@ ENSEMBLE = "ensemble"
 """Value of every method's selection setting that averages all candidates."""
 LONGEST_LABEL = 300
 """Most characters of the settings in a name; the rest is replaced by a digest."""
-_DEFAULTS = {"class_text": "template", EPOCH: "last"}
+_DEFAULTS = {axis.setting: axis.usual for axis in AXES if axis.setting}
 """Values of settings that a run records only if they differ from these."""
 
 

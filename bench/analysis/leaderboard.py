@@ -8,7 +8,16 @@ from typing import Any
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
 from bench.spec import ALL as ALL_TEXT
-from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, shots_text, shots_value, teacher_text, unlabelled_text
+from bench.spec import (
+    ALL_SHOTS,
+    LEARNED,
+    NOTHING_LEARNED,
+    OPEN_BASE,
+    OPEN_NEW,
+    learned_texts,
+    shots_text,
+    shots_value,
+)
 from datasets_registry import EvalProtocol
 
 
@@ -217,10 +226,8 @@ class Setting:
     """The setting that all runs of one leaderboard share.
 
     `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the training dataset if
-    the protocol evaluates on other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images, and
-    `support` is the change of the draw, such as `imbalanced:10`, otherwise empty. `unlabelled` is the pool of images
-    that the methods also see without labels, such as `train:500`, otherwise empty. `teacher` is the kind of tuned model
-    that the methods learn from (`bench.spec.teacher_parts`), otherwise empty.
+    the protocol evaluates on other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images.
+    `learned` has the values of `bench.spec.LEARNED`, such as `imbalanced:10`; empty for defaults.
     """
 
     backbone: str
@@ -229,18 +236,16 @@ class Setting:
     draw: str
     precision: str
     source: str = ""
-    support: str = ""
-    unlabelled: str = ""
-    teacher: str = ""
+    learned: tuple[str, ...] = NOTHING_LEARNED
 
     @property
     def plain(self) -> bool:
         """Whether the methods see the plain draw and nothing else."""
-        return not self.support and not self.unlabelled and not self.teacher
+        return not any(self.learned)
 
     @property
     def title(self) -> str:
-        """Backbone, protocol, source, shots, change of the draw, unlabelled images and teacher, as text."""
+        """Backbone and `protocol_text`."""
         return f"{self.backbone}, {self.protocol_text}"
 
     @property
@@ -253,18 +258,21 @@ class Setting:
 
     @property
     def shots_text(self) -> str:
-        """Shots, change of the draw, unlabelled images and teacher, as text."""
-        more = [self.support, unlabelled_text(self.unlabelled), teacher_text(self.teacher)]
-        return ", ".join(filter(None, [shots_text(self.shots), *more]))
+        """Shots and what else the methods learn from, as text."""
+        return ", ".join([shots_text(self.shots), *learned_texts(self.learned)])
 
     def facts(self) -> dict[str, str | int]:
         """The fields as JSON values; the shots are `all` for all training images."""
-        return vars(self) | {"shots": shots_value(self.shots)}
+        return self._fields() | {"shots": shots_value(self.shots)}
 
     def columns(self) -> dict[str, str | int | None]:
         """The fields as columns of a file: with all training images, `shots` is empty and `support` is `all`."""
         every = self.shots == ALL_SHOTS
-        return vars(self) | ({"shots": None, "support": ALL_TEXT} if every else {})
+        return self._fields() | ({"shots": None, "support": ALL_TEXT} if every else {})
+
+    def _fields(self) -> dict[str, Any]:
+        learned = zip((axis.name for axis in LEARNED), self.learned, strict=True)
+        return {name: value for name, value in vars(self).items() if name != "learned"} | dict(learned)
 
 
 @dataclass(frozen=True)

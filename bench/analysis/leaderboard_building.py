@@ -21,7 +21,7 @@ from bench.analysis.leaderboard import (
     Setting,
 )
 from bench.analysis.setting_runs import belongs, collect_runs, learned_images, planned_run, select_runs
-from bench.spec import ExperimentSpec
+from bench.spec import LEARNED, ExperimentSpec
 from datasets_registry import EvalProtocol
 
 Gaps = Mapping[str, Mapping[str, set[int]]]
@@ -110,7 +110,7 @@ def _subsets(board: Leaderboard, gaps: Gaps) -> Iterator[tuple[int, ...]]:
 
 
 _SETTING_COLUMNS = (
-    "backbone", "protocol", "precision", "dataset", "shots", "draw", "support", "unlabelled", "teacher",
+    "backbone", "protocol", "precision", "dataset", "shots", "draw", *(axis.name for axis in LEARNED),
 )  # fmt: skip
 
 
@@ -123,8 +123,8 @@ def board_settings(runs: pd.DataFrame) -> list[Setting]:
     runs = runs[[name for name in _SETTING_COLUMNS if name in runs]].drop_duplicates()
     rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
     found = {
-        Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", *learned)
-        for (backbone, protocol, precision, dataset), (shots, draw, *learned) in zip(
+        Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", learned)
+        for (backbone, protocol, precision, dataset), (shots, draw, learned) in zip(
             rows, learned_images(runs), strict=True
         )
     }

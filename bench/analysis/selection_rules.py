@@ -12,7 +12,7 @@ from bench.analysis.paired_average import mean_paired_test, untested
 from bench.analysis.scores_by_seed import Scores, seed_scores
 from bench.analysis.setting_runs import EPOCH
 from bench.analysis.statistics.intervals import MeanTest
-from bench.spec import DEMO_RECIPE, shots_value
+from bench.spec import DEMO_RECIPE, LEARNED, shots_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,12 +126,8 @@ def selection_command(board: Leaderboard) -> str:
     }
     if any(entry.recipe_name == DEMO_RECIPE for entry in choosing):
         options["--recipe"] = DEMO_RECIPE
-    if setting.support:
-        options["--support"] = setting.support
-    if setting.unlabelled:
-        options["--unlabelled"] = setting.unlabelled
-    if setting.teacher:
-        options["--teacher"] = "FILE"
+    stated = zip(LEARNED, setting.learned, strict=True)
+    options |= dict(axis.option.format(value).split(" ", 1) for axis, value in stated if value and axis.option)
     if setting.draw == "file":
         options["--support"] = "FILE"
     elif setting.draw != "coop":

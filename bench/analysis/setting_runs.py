@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER_PROTOCOLS, ExcludedRun, Setting
-from bench.spec import ALL_SHOTS, CUSTOM_RECIPE, OPEN_BASE, OPEN_NEW, ExperimentSpec, teacher_parts
-from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
+from bench.spec import ALL_SHOTS, AXES, CUSTOM_RECIPE, LEARNED, OPEN_BASE, OPEN_NEW, ExperimentSpec, learned_values
+from datasets_registry import EvalProtocol, SupportKind, canonical_json
 
 COSTS = (
     "trainable_parameters",
@@ -28,7 +28,10 @@ LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_
 """Cost columns that some runs lack, such as those of earlier releases."""
 EPOCH, RECIPE = "epoch", "recipe"
 # options of a run that distinguish entries, like settings of the method: name in entry keys -> column of the frame
-_MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
+_MORE_SETTINGS = {axis.setting: axis.name for axis in AXES if axis.setting}
+
+LearnedImages = tuple[int, str, tuple[str, ...]]
+"""Shots, kind of draw, and the values of `LEARNED`: what distinguishes what runs learn from."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
 def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
     """Whether a planned run belongs to this setting; zero-shot runs belong to every number of shots."""
     here = (setting.backbone, setting.protocol, setting.precision)
-    images = setting_of_images(spec.shots, str(spec.draw), spec.support, spec.unlabelled, spec.teacher)
+    images = setting_of_images(spec.shots, str(spec.draw), learned_values(vars(spec).get))
     return (
         (spec.backbone, str(spec.protocol), spec.precision) == here
         and (spec.shots == 0 or images == _images_of(setting))
@@ -167,8 +170,8 @@ def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
     )
 
 
-def _images_of(setting: Setting) -> tuple[int, str, str, str, str]:
-    return setting.shots, setting.draw, setting.support, setting.unlabelled, setting.teacher
+def _images_of(setting: Setting) -> LearnedImages:
+    return setting.shots, setting.draw, setting.learned
 
 
 def _by_target(run: Run) -> list[Run]:
@@ -263,33 +266,25 @@ def _task_fingerprint(row: Mapping[str, Any]) -> str:
     return str(row["task_fingerprint"])
 
 
-def setting_of_images(
-    shots: int, draw: str, support: object, unlabelled: object, teacher: object
-) -> tuple[int, str, str, str, str]:
-    """Shots, kind of draw, rule, pool and kind of teacher that distinguish what runs learn from.
-
-    The last three arguments are as in a spec or a frame.
-
-    Runs on all training images share a board, whatever their class sizes.
+def setting_of_images(shots: int, draw: str, learned: Sequence[str]) -> LearnedImages:
+    """What a board states of the images. Runs on all training images share a board, whatever their class sizes.
 
     Example:
-        >>> setting_of_images(16, "coop-sorted", "noisy:0.2", None, None)
-        (16, 'coop', 'noisy:0.2', '', '')
-        >>> setting_of_images(21, "coop", "all", "train:9", None)
-        (2147483647, 'coop', '', 'train:9', '')
+        >>> setting_of_images(16, "coop-sorted", ("noisy:0.2", "", ""))
+        (16, 'coop', ('noisy:0.2', '', ''))
+        >>> setting_of_images(21, "coop", ("all", "train:9", ""))
+        (2147483647, 'coop', ('', 'train:9', ''))
     """
-    rule = support if isinstance(support, str) and is_support_rule(support) else ""
-    pool = unlabelled if isinstance(unlabelled, str) else ""
-    every = rule == SupportKind.ALL
-    kind = teacher_parts(teacher)[0] if isinstance(teacher, str) else ""
-    return ALL_SHOTS if every else shots, kind_of_draw(draw), "" if every else rule, pool, kind
+    every = SupportKind.ALL in learned
+    stated = tuple("" if value == SupportKind.ALL else value for value in learned)
+    return ALL_SHOTS if every else shots, kind_of_draw(draw), stated
 
 
-def learned_images(runs: pd.DataFrame) -> list[tuple[int, str, str, str, str]]:
+def learned_images(runs: pd.DataFrame) -> list[LearnedImages]:
     """`setting_of_images` of every row."""
-    drawn = runs.reindex(columns=["shots", "draw", "support", "unlabelled", "teacher"])
-    known = drawn.drop_duplicates()
-    kinds = [setting_of_images(int(row[0]), *row[1:]) for row in known.values]
+    drawn = runs.reindex(columns=["shots", "draw", *(axis.name for axis in LEARNED)])
+    known = drawn.drop_duplicates().to_dict("records")
+    kinds = [setting_of_images(int(row["shots"]), row["draw"], learned_values(row.get)) for row in known]
     numbers = drawn.groupby(list(drawn), dropna=False, sort=False).ngroup()
     return [kinds[number] for number in numbers.tolist()]
 

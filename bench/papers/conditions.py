@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.papers.published_numbers import PUBLISHED, members, named_recipes, place_of
 from bench.results import changed_recipe, published_values
-from bench.spec import CUSTOM_RECIPE, PUBLISHED_RECIPES
+from bench.spec import AXES, CUSTOM_RECIPE, LEARNED, NOTHING_LEARNED, PUBLISHED_RECIPES
 from datasets_registry import canonical_json
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ class RunConditions:
     recipe: Mapping[str, Any] | None = None
     recipe_name: str | None = None
     draw: str = "coop"
-    support: str = ""
-    unlabelled: str = ""
-    teacher: str = ""
+    learned: tuple[str, ...] = NOTHING_LEARNED
     published: Mapping[str, Any] | None = None
     trained_on: str = ""
     label: str = ""
@@ -76,9 +74,7 @@ def conditions_of_spec(spec: ExperimentSpec, dataset: str | None = None) -> RunC
         recipe=spec.recipe,
         recipe_name=None if spec.recipe is None else str(spec.recipe.get("name")),
         draw=str(spec.draw),
-        support="" if spec.support is None else str(spec.support),
-        unlabelled=spec.unlabelled or "",
-        teacher=spec.teacher or "",
+        learned=tuple(str(getattr(spec, axis.name) or "") for axis in LEARNED),
         published=published_values(spec.method, str(spec.protocol)),
         trained_on=spec.dataset,
     )
@@ -120,12 +116,9 @@ def differences(number: Mapping[str, Any], run: RunConditions) -> list[str]:
         draw = number["draw"] or "coop"
         if not run.draw.startswith(draw):
             reasons.append(f"Our runs use the draw {run.draw!r}.")
-        if run.support:
-            reasons.append(f"Our runs train on the support {run.support!r}.")
-    if run.unlabelled:
-        reasons.append(f"Our runs also learn from unlabelled images ({run.unlabelled}).")
-    if run.teacher:
-        reasons.append(f"Our runs learn from the teacher {run.teacher!r}.")
+    for axis, value in zip(LEARNED, run.learned, strict=True):
+        if value and (run.recipe is not None or not axis.trained):
+            reasons.append(axis.difference_text(value))
     return reasons + _settings_differences(json.loads(number["settings"] or "{}"), run)
 
 
@@ -139,7 +132,7 @@ def _settings_differences(stated: Mapping[str, Any], run: RunConditions) -> list
     return [f"Our runs have {', '.join(f'{key}={ours.get(key)}' for key in changed)}."] if changed else []
 
 
-_OPTIONS = ("class_text", "epoch")
+_OPTIONS = tuple(axis.setting for axis in AXES if axis.setting)
 """Options of a run that a leaderboard lists with the settings; no published number has them."""
 
 

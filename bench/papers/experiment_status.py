@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.papers.estimates import GPU, Machine, bytes_of, seconds_of
-from bench.spec import ExperimentSpec
+from bench.spec import AXES, ExperimentSpec
 from bench.sweep import SweepOutline
 from datasets_registry import BenchError
 
@@ -87,8 +87,7 @@ def run_key(spec: ExperimentSpec) -> str:
 
 def _task_key(spec: ExperimentSpec) -> str:
     values = [spec.method, spec.backbone, spec.dataset, spec.draw, spec.protocol, spec.shots, spec.precision]
-    values += [*spec.targets, spec.support, spec.class_text, spec.epoch_selection, spec.fold, spec.held_out_shot]
-    values += [text for text in (spec.unlabelled, spec.teacher) if text]
+    values += [*spec.targets, *(getattr(spec, axis.name) for axis in AXES if axis.name != "targets")]
     return "|".join(map(str, values))
 
 

@@ -38,6 +38,7 @@ from bench.results.tables import (
     insert_runs,
     make_tables,
 )
+from bench.spec import COLUMNS, LATER_COLUMNS
 
 FRAME_VECTORS = 2
 """DuckDB's vectors of 2,048 rows that become a frame at a time."""
@@ -157,8 +158,8 @@ class Store:
                     protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
                     image_passes, prompted_image_passes, text_passes, final_loss, error_kind, created_at,
-                    targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
-                    tuning_seconds, added_memory_bytes, device, held_out_shot, unlabelled, teacher,
+                    {", ".join(COLUMNS)}, selected_epoch, fits, candidate_evaluations,
+                    tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)},
                     openworld_auc, near_ood_auroc,
                     CASE WHEN targets IS NOT NULL THEN sha256(nullif(
                         provenance ->> '$.support_digests', '[]')) END AS support_digest, imported

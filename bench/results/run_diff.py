@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.record import Predictions, RunRecord
 from bench.results.shards import Shard
+from bench.spec import AXES, Part
 
 
 class Cause(StrEnum):
@@ -27,9 +28,12 @@ class Cause(StrEnum):
 
 _SPEC_FIELDS = {
     Cause.METHOD: ("method",),
+    Cause.CONFIG: tuple(axis.name for axis in AXES if axis.part is Part.ROW),
     Cause.BACKBONE: ("backbone", "precision"),
-    Cause.TASK: ("dataset", "protocol", "shots", "draw", "support", "unlabelled", "teacher", "seed"),
-}
+    Cause.TASK: (
+        "dataset", "protocol", "shots", "draw", *(axis.name for axis in AXES if axis.part is not Part.ROW), "seed",
+    ),
+}  # fmt: skip
 _PROVENANCE_FIELDS = {
     Cause.CODE: ("method_version", "method_digest", "package_version", "git_commit", "git_dirty"),
     Cause.ENVIRONMENT: ("python", "platform", "device", "threads"),
@@ -116,11 +120,9 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
 
 
 def _spec_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
-    # the dump leaves out a pool and a teacher that there are not
-    first, second = (
-        one.spec.model_dump(mode="json") | {"unlabelled": one.spec.unlabelled, "teacher": one.spec.teacher}
-        for one in (a, b)
-    )
+    # the dump leaves out some axes that have their default
+    defaults = {axis.name: axis.default for axis in AXES}
+    first, second = (defaults | one.spec.model_dump(mode="json") for one in (a, b))
     yield from _unequal_fields(_SPEC_FIELDS, first, second)
     yield from _unequal(Cause.CONFIG, first["config"], second["config"])
     yield from _unequal(Cause.RECIPE, first["recipe"] or {}, second["recipe"] or {})

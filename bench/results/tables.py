@@ -22,6 +22,7 @@ import pandas as pd
 from bench.errors import StoreError
 from bench.record import TOP, Cost, DifficultyRecord, RunRecord
 from bench.results.shards import Shard, ShardEntry
+from bench.spec import COLUMNS, LATER_COLUMNS
 from datasets_registry import canonical_json
 
 _LOG = logging.getLogger("bench.results")
@@ -35,8 +36,7 @@ REFUSED = (
 )  # fmt: skip
 """Errors that loading a run with impossible values raises, in DuckDB, pandas and numpy; not errors of the disk."""
 _SPEC_COLUMNS = {
-    "method", "backbone", "dataset", "task_fingerprint", "draw", "protocol", "shots", "seed", "precision", "support",
-    "class_text", "epoch_selection",
+    "method", "backbone", "dataset", "task_fingerprint", "draw", "protocol", "shots", "seed", "precision", *COLUMNS,
 }  # fmt: skip
 
 
@@ -298,9 +298,7 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "targets": canonical_json(list(spec.targets)) if spec.targets else None,
         "selected_epoch": record.selected_epoch,
         "device": record.provenance.device_class,
-        "held_out_shot": spec.held_out_shot or None,
-        "unlabelled": spec.unlabelled,
-        "teacher": spec.teacher,
+        **{name: getattr(spec, name) or None for name in LATER_COLUMNS},
         "openworld_auc": record.open.openworld_auc if record.open else None,
         "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
-from bench.spec import ALL_SHOTS, shots_text, unlabelled_text
+from bench.spec import ALL_SHOTS, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.compatibility import Rejections
 from bench.sweep.dataset_names import match_datasets, select_names
@@ -54,7 +54,7 @@ class SupportChoice:
         """Shots and pool, for messages."""
         every = self.rule is not None and self.rule.kind is SupportKind.ALL
         shots = shots_text(ALL_SHOTS) if every else shots_text(self.shots)
-        return f"{shots} and {unlabelled_text(str(self.pool))}" if self.pool else shots
+        return f"{shots} and unlabelled {self.pool}" if self.pool else shots
 
     @property
     def recorded(self) -> str | None:

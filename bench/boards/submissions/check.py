@@ -29,7 +29,7 @@ from bench.results import (
     open_bundle,
     unloadable_runs,
 )
-from bench.spec import PUBLISHED_RECIPES, external_parts
+from bench.spec import AXES, LEARNED, PUBLISHED_RECIPES, Part, external_parts
 from datasets_registry import UnknownNameError, canonical_json
 from methods import MethodFacts, Selection, selection_rules
 
@@ -232,9 +232,10 @@ class _Counts:
 
     def add(self, record: RunRecord) -> None:
         spec = record.spec
-        settings = canonical_json([spec.config, spec.recipe, spec.class_text, spec.epoch_selection, spec.held_out_shot])
+        rows = [getattr(spec, axis.name) for axis in AXES if axis.part is Part.ROW]
+        settings = canonical_json([spec.config, spec.recipe, *rows])
         entry = spec.method, hashlib.sha256(settings.encode("utf-8", "backslashreplace")).hexdigest()
-        learned = spec.shots, spec.draw, spec.support, spec.unlabelled, spec.teacher
+        learned = spec.shots, spec.draw, *(getattr(spec, axis.name) for axis in LEARNED)
         table = spec.backbone, spec.protocol, spec.precision, *learned
         self.entries.add(entry)
         self.tables.add(table)
@@ -260,7 +261,7 @@ def _long_texts(record: RunRecord) -> Iterator[str]:
     if size > LONGEST_SETTINGS:
         yield f"its settings have {size} characters; at most {LONGEST_SETTINGS} are allowed"
     made = record.provenance.model_dump(mode="json", exclude={"support_digests", "true_labels"})
-    learned = [spec.class_text, spec.support, spec.unlabelled, spec.teacher]
+    learned = [getattr(spec, axis.name) for axis in AXES if axis.part is not Part.RUN]
     facts = [made, *learned, [score.selected_on_test for score in record.scores]]
     longest = max(map(len, _texts(facts)), default=0)
     if longest > LONGEST_FACT:

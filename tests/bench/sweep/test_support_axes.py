@@ -73,7 +73,7 @@ def test_the_record_has_the_true_labels_of_changed_images_only_where_there_are_s
 def test_supports_are_never_averaged(runs: Path) -> None:
     frame = load_results(runs).to_frame()
     found = board_settings(frame)
-    facts = {(one.facts()["shots"], one.support) for one in found}
+    facts = {(one.facts()["shots"], one.facts()["support"]) for one in found}
     assert facts == {(8, ""), (8, "imbalanced:4"), (8, "noisy:0.25"), ("all", "")}
     for one in found:
         board = build_leaderboard(frame, one)
@@ -90,7 +90,7 @@ def test_boards_compare_and_filters_name_the_support(runs: Path) -> None:
     assert (board["setting"]["shots"], board["setting"]["support"]) == ("all", "")
     assert len(results.leaderboard(shots=8).source) == 3
     pairs = results.compare("tip_adapter", "zero_shot", shots=8).source
-    assert [board.setting.support for board, _ in pairs] == ["", *RULES]
+    assert [board.setting.facts()["support"] for board, _ in pairs] == ["", *RULES]
     shown = CliRunner().invoke(app, ["leaderboard", "--runs", str(runs), "--shots", "8,all"])
     assert shown.exit_code == 0, shown.output
     assert "8 shots, imbalanced:4, 1 dataset" in shown.stdout

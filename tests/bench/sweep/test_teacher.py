@@ -67,7 +67,10 @@ def test_rows_with_different_kinds_of_teachers_are_on_different_boards(tmp_path:
         (spec,) = student_specs(file, seeds=f"{seed},")
         Shards(runs).write(*run_experiment(spec, context_of(student_request(file), tasks=1)))
         specs.append(spec)
-    settings = {setting.teacher.partition("@")[0]: setting for setting in board_settings(load_results(runs).to_frame())}
+    settings = {
+        setting.facts()["teacher"].partition("@")[0]: setting
+        for setting in board_settings(load_results(runs).to_frame())
+    }
     assert sorted(settings) == ["coop", "promptsrc"]
     board = build_leaderboard(load_results(runs).to_frame(), settings["promptsrc"])
     assert [(entry.method, entry.n) for entry in board.entries] == [("promptkd", 2)], "its teachers differ in the seed"

@@ -83,7 +83,7 @@ def test_a_record_states_the_pool(runs: Path) -> None:
 
 def test_rows_with_different_pools_are_on_different_boards(runs: Path) -> None:
     frame = load_results(runs).to_frame()
-    settings = {setting.unlabelled: setting for setting in board_settings(frame)}
+    settings = {setting.facts()["unlabelled"]: setting for setting in board_settings(frame)}
     assert sorted(settings) == ["", "train:30", "transductive"]
     methods = {
         pool: {entry.method for entry in build_leaderboard(frame, setting).entries}
@@ -106,10 +106,10 @@ def test_the_leaderboard_and_the_page_state_the_pool(runs: Path, tmp_path: Path)
 
 
 def test_a_planned_run_belongs_to_the_board_of_its_pool() -> None:
-    setting = Setting("ViT-tiny.random", "few-shot", 2, "coop", "fp32", unlabelled="train:30")
+    setting = Setting("ViT-tiny.random", "few-shot", 2, "coop", "fp32", learned=("", "train:30", ""))
     pooled, plain, zero_shot = plan(unlabelled="train:30")
     assert [belongs(spec, setting) for spec in (pooled, plain, zero_shot)] == [True, False, True]
-    assert [belongs(spec, replace(setting, unlabelled="")) for spec in (pooled, plain)] == [False, True]
+    assert [belongs(spec, replace(setting, learned=("", "", ""))) for spec in (pooled, plain)] == [False, True]
 
 
 def test_the_method_gets_features_and_nothing_else_of_the_pool() -> None:
