@@ -80,6 +80,10 @@ def planned_cells(outlines: Iterable[SweepOutline], machine: Machine = GPU) -> l
     return found
 
 
+_COMPARED = tuple(axis.name for axis in AXES if axis.name not in ("targets", "allow_fewer"))
+"""Axes that identify a run; an outline does not know whether some class has fewer images than shots."""
+
+
 def run_key(spec: ExperimentSpec) -> str:
     """What identifies a run apart from its seed and the fingerprint of its task."""
     return _task_key(spec) + _settings_key(spec)
@@ -87,7 +91,7 @@ def run_key(spec: ExperimentSpec) -> str:
 
 def _task_key(spec: ExperimentSpec) -> str:
     values = [spec.method, spec.backbone, spec.dataset, spec.draw, spec.protocol, spec.shots, spec.precision]
-    values += [*spec.targets, *(getattr(spec, axis.name) for axis in AXES if axis.name != "targets")]
+    values += [*spec.targets, *(getattr(spec, name) for name in _COMPARED)]
     return "|".join(map(str, values))
 
 
