@@ -12,15 +12,14 @@ from bench.errors import UsageError
 from bench.experiment import TeacherFile
 from bench.extension import kind_of
 from bench.results import known_methods, settled_recipe
-from bench.spec import ALL_SHOTS, ExperimentSpec
-from bench.sweep.axes import IMAGENET_VARIANTS, check_axes, selected_datasets
+from bench.spec import ExperimentSpec
+from bench.sweep.axes import check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
-from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists, teacher_of
 from bench.sweep.method_settings import MethodVariants, SelectedMethod, requested_methods
-from bench.sweep.request import HOSO, SweepRequest
-from bench.sweep.task_factory import SupportChoice, TaskFactory
-from datasets_registry import DatasetInfo, FewShotTask, SupportKind, SupportRule, get_dataset, recorded_draw
+from bench.sweep.request import SweepRequest
+from bench.sweep.task_factory import OutlinedTask, OutlineFactory, SupportChoice, TaskFactory
+from datasets_registry import DatasetInfo, FewShotTask, get_dataset
 
 if TYPE_CHECKING:
     from methods import BackboneSpec, ClassText
@@ -51,24 +50,37 @@ def expand(request: SweepRequest) -> Expansion:
         WeightsError: a file of weights that cannot be read.
         ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
     """
-    check_axes(request)
-    methods, backbones, datasets = (
-        requested_methods(request),
-        backbones_of(request.backbones),
-        selected_datasets(request),
-    )
+    methods, backbones, datasets = _named(request)
     check_weights_files(backbones)
     lists = support_lists(request)
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
     chosen = [item for method in methods for item in method.selected(request)]
+    factory = TaskFactory(request, class_text_of(request), lists, Rejections())
+    specs, rejections = _specs(factory, chosen, backbones, datasets), factory.rejections
+    rejections.check(nothing_left=not specs, strict=request.strict)
+    without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
+    return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, factory.short)
+
+
+def _named(request: SweepRequest) -> tuple[list[MethodVariants], list[BackboneSpec], dict[str, bool]]:
+    """The methods, backbones and datasets of a request, the latter with whether they are requested by name."""
+    check_axes(request)
+    return requested_methods(request), backbones_of(request.backbones), selected_datasets(request)
+
+
+def _specs(
+    factory: TaskFactory,
+    chosen: Sequence[SelectedMethod],
+    backbones: Sequence[BackboneSpec],
+    datasets: Mapping[str, bool],
+) -> dict[str, ExperimentSpec]:
+    """The distinct specs by run id; what is impossible is a rejection of the factory."""
+    request = factory.request
     _check_inputs_are_used(request, chosen)
-    class_text, rejections = class_text_of(request), Rejections()
-    factory = TaskFactory(request, class_text, lists, rejections)
-    expander = _Expander(request, class_text, teacher_of(request), rejections)
+    expander = _Expander(request, factory.class_text, teacher_of(request), factory.rejections)
     for item in chosen:
         expander.check_method(item)
     specs: dict[str, ExperimentSpec] = {}
-    short: dict[tuple[str, int], Mapping[str, int]] = {}
     for name, named in datasets.items():
         targets = factory.targets(name)
         choices = factory.support_choices(
@@ -78,14 +90,11 @@ def expand(request: SweepRequest) -> Expansion:
             pooled=request.pool is not None and any(item.facts.needs_pool for item in chosen),
         )
         tasks = factory.tasks(get_dataset(name), targets, choices, named=named)
-        short |= {(name, task.shots): task.short for task in tasks.values() if task.short}
         for backbone in backbones:
             for item in chosen:
                 for spec in expander.specs(item, backbone, name, targets, tasks):
                     specs.setdefault(spec.run_id, spec)
-    rejections.check(nothing_left=not specs, strict=request.strict)
-    without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
-    return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, short)
+    return specs
 
 
 def check_number(
@@ -173,7 +182,7 @@ class _Expander:
         backbone: BackboneSpec,
         dataset: str,
         targets: Sequence[str],
-        tasks: dict[SupportChoice, FewShotTask],
+        tasks: Mapping[SupportChoice, FewShotTask | OutlinedTask],
     ) -> Iterable[ExperimentSpec]:
         """The specs of one method on one backbone and dataset, for all possible tasks."""
         if self.rejections.names(item.label):
@@ -190,9 +199,11 @@ class _Expander:
             if item.chooses_by_validation and not len(task.validation):
                 self.rejections.add(f"{item.label} on {dataset}", _without_validation(item), named=item.named)
                 return
-            if teacher and (why := teacher.task_conflict(task.support.classes.names, task.shots, choice.recorded)):
-                self.rejections.add(f"{item.label} on {dataset} with {choice.text}", why, named=item.named)
-                continue
+            if teacher and isinstance(task, FewShotTask):
+                why = teacher.task_conflict(task.support.classes.names, task.shots, choice.recorded)
+                if why is not None:
+                    self.rejections.add(f"{item.label} on {dataset} with {choice.text}", why, named=item.named)
+                    continue
             yield self._spec(
                 item,
                 backbone,
@@ -237,56 +248,6 @@ class _Expander:
             return None
         class_text = "" if self.class_text is None else self.class_text.identity
         return kind.plan.conflict(item.facts, item.settings.values, info.name, class_text)
-
-    def outlined(
-        self, item: SelectedMethod, backbone: BackboneSpec, datasets: Sequence[str]
-    ) -> Iterable[ExperimentSpec]:
-        """The specs of one method on one backbone, if all data were there."""
-        if self.rejections.names(item.label):
-            return
-        infos = [info for name in datasets if not self._conflict(item, backbone, info := get_dataset(name))[1]]
-        request, held_out = self.request, self.request.selection == HOSO
-        rules: list[SupportRule | None] = [*request.support_rules] or [None]
-        choices = (
-            [SupportChoice(0, 0)]
-            if item.zero_shot
-            else [
-                SupportChoice(0, seed, rule=SupportRule(SupportKind.ALL), held_out_shot=held_out)
-                if shots == ALL_SHOTS
-                else SupportChoice(shots, seed, rule=rule, held_out_shot=held_out)
-                for rule in rules
-                for shots in ([0] if item.facts.reads_test_stream else request.shots)
-                for seed in request.seeds
-            ]
-        )
-        for choice in choices:
-            first: ExperimentSpec | None = None
-            for info in infos:
-                own = {"draw": recorded_draw(info, request.draw_rule), "targets": self._named_targets(info.name)}
-                if first is not None and info.backbone is None:
-                    yield first.model_copy(update=own | {"dataset": info.name})  # the same recipe, checked already
-                    continue
-                first = self._spec(
-                    item,
-                    backbone,
-                    info,
-                    own["targets"],
-                    task_fingerprint="",
-                    draw=own["draw"],
-                    shots=choice.shots,
-                    seed=choice.seed,
-                    support=choice.recorded,
-                    held_out_shot=choice.held_out_shot,
-                    unlabelled=str(request.pool) if request.pool and item.facts.needs_pool else None,
-                )
-                yield first
-
-    def _named_targets(self, source: str) -> tuple[str, ...]:
-        """The targets that a request names for a source, sorted."""
-        if not self.request.protocol.transfers:
-            return ()
-        named = select_names(self.request.targets or IMAGENET_VARIANTS, match_datasets)
-        return tuple(sorted(set(named) - {source}))
 
     def _spec(
         self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo, targets: Sequence[str], **task: Any
@@ -341,20 +302,9 @@ def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> SweepOutline:
 
     Raises as `expand` does for unknown names and wrong values.
     """
-    request = sweep.model_copy(update={"seeds": sweep.seeds[:1]})
-    check_axes(request)
-    methods, backbones, datasets = (
-        requested_methods(request),
-        backbones_of(request.backbones),
-        selected_datasets(request),
-    )
+    request = sweep.model_copy(update={"seeds": sweep.seeds[:1], "folds": []})
+    methods, backbones, datasets = _named(request)
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=0)
     chosen = [item for method in methods for item in method.selected(request, unchecked=unchecked)]
-    class_text = class_text_of(request)
-    _check_inputs_are_used(request, chosen)
-    expander = _Expander(request, class_text, teacher_of(request), Rejections())
-    for item in chosen:
-        expander.check_method(item)
-    names = list(datasets)
-    specs = (spec for backbone in backbones for item in chosen for spec in expander.outlined(item, backbone, names))
-    return SweepOutline(sweep, tuple(specs))
+    factory = OutlineFactory(request, class_text_of(request), (), Rejections())
+    return SweepOutline(sweep, tuple(_specs(factory, chosen, backbones, datasets).values()))

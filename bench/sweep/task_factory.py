@@ -78,6 +78,8 @@ class TaskFactory:
     class_text: ClassText | None
     lists: Sequence[SupportList]
     rejections: Rejections
+    short: dict[tuple[str, int], Mapping[str, int]] = field(default_factory=dict, init=False)
+    """For a dataset and a number of shots: the training images of each class with fewer, all of which are drawn."""
     _read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
 
     def targets(self, source: str) -> list[str]:
@@ -131,7 +133,7 @@ class TaskFactory:
 
     def tasks(
         self, info: DatasetInfo, targets: Sequence[str], wanted: Sequence[SupportChoice], *, named: bool
-    ) -> dict[SupportChoice, FewShotTask]:
+    ) -> Mapping[SupportChoice, FewShotTask | OutlinedTask]:
         """Tasks by support set, for those that the dataset can provide."""
         splits = self._splits(info.name, named=named)
         if splits is None:
@@ -140,7 +142,9 @@ class TaskFactory:
             self.rejections.add(info.name, "none of the targets can be evaluated; see --targets.", named=named)
             return {}
         found = {choice: self._task(info, splits, targets, choice, named=named) for choice in wanted}
-        return {choice: task for choice, task in found.items() if task is not None}
+        tasks = {choice: task for choice, task in found.items() if task is not None}
+        self.short |= {(info.name, task.shots): task.short for task in tasks.values() if task.short}
+        return tasks
 
     def _splits(self, name: str, *, named: bool, needed: bool = False) -> DatasetSplits | None:
         """The dataset's splits; None, with a rejection, if they cannot be read."""
@@ -194,6 +198,40 @@ class TaskFactory:
         except (DataError, ClassTextError) as error:
             self.rejections.add(info.name, str(error), named=named)
         return None
+
+
+@dataclass(frozen=True)
+class OutlinedTask:
+    """What is known of a task without its data: its draw, shots and seed. It is assumed to have validation images."""
+
+    draw: DrawRule
+    shots: int
+    seed: int
+    fingerprint: str = ""
+    validation: Sequence[str] = ("assumed",)
+    short: Mapping[str, int] = field(default_factory=dict)
+
+
+class OutlineFactory(TaskFactory):
+    """The tasks of the request as if all data were there."""
+
+    def targets(self, source: str) -> list[str]:
+        """The targets that the request names for a source, sorted."""
+        if not self.request.protocol.transfers:
+            return []
+        return sorted(set(select_names(self.request.targets or IMAGENET_VARIANTS, match_datasets)) - {source})
+
+    def tasks(
+        self,
+        info: DatasetInfo,
+        targets: Sequence[str],  # noqa: ARG002
+        wanted: Sequence[SupportChoice],
+        *,
+        named: bool,  # noqa: ARG002
+    ) -> Mapping[SupportChoice, OutlinedTask]:
+        """A task for each support set."""
+        draw = recorded_draw(info, self.request.draw_rule)
+        return {choice: OutlinedTask(draw, choice.shots, choice.seed) for choice in wanted}
 
 
 def _read_checked(info: DatasetInfo, data_root: Path | None) -> DatasetSplits:
