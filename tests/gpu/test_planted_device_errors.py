@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretended_device.compiled_guard import why_unavailable
 from pretended_device.process import ROUNDING, DeviceProcess
+from pretended_script import run_script
 
 from bench.conformance import Subject
 from bench.conformance.new_method import scaffold
@@ -100,3 +102,21 @@ def test_the_same_method_without_an_error_passes(
     subject = Subject(loaded(path, monkeypatch))
     outcome = pretended_device.trial(subject.method, subject.config)
     assert (outcome.error, outcome.difference <= ROUNDING) == ("", True)
+
+
+SCRIPT = """
+from bench.conformance import CHECKS, Subject, run_check
+from methods import METHODS
+
+results = (run_check(CHECKS["it_works_on_another_device"], Subject(METHODS.get(name))) for name in ("coop", "gda"))
+print(*(result.outcome for result in results))
+"""
+
+
+def test_the_check_of_methods_takes_the_gpu_of_its_process(tmp_path: Path) -> None:
+    if reason := why_unavailable():
+        pytest.skip(reason)
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = run_script(script)
+    assert (done.returncode, done.stdout) == (0, "pass pass\n"), done.stderr
