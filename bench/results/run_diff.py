@@ -121,7 +121,7 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
 
 def _spec_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
     # the dump leaves out some axes that have their default
-    defaults = {axis.name: axis.default for axis in AXES}
+    defaults: dict[str, Any] = {axis.name: axis.default for axis in AXES}
     first, second = (defaults | one.spec.model_dump(mode="json") for one in (a, b))
     yield from _unequal_fields(_SPEC_FIELDS, first, second)
     yield from _unequal(Cause.CONFIG, first["config"], second["config"])
