@@ -20,7 +20,6 @@ import json
 import os
 import re
 import runpy
-import signal
 import sys
 import time
 import traceback
@@ -455,8 +454,6 @@ def prepare(path):
     """Read the job, and put everything in its place that the repository's code asks for; returns the job."""
     with open(path) as file:
         job.update(json.load(file))
-    for number in (signal.SIGINT, signal.SIGTERM):  # workers ignore them, and their children would, too
-        signal.signal(number, signal.SIG_DFL)
     torch.set_num_threads(job["threads"])
     folder = os.path.join(job["repo"], job["folder"])
     os.chdir(folder)

@@ -33,11 +33,13 @@ def prctl(option, value):
 
 
 def prepared(file_size):
-    """What a program does before it begins: it dies with this process, and its files have a limit."""
+    """What a program does before it begins: it dies with this process, heeds signals, and its files have a limit."""
     if file_size:
         import resource
 
     def prepare():
+        for number in (signal.SIGINT, signal.SIGTERM):  # this process ignores them, as workers do
+            signal.signal(number, signal.SIG_DFL)
         if LINUX:
             prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         if file_size:
@@ -95,13 +97,10 @@ class Guard:
 
     def __init__(self):
         self.process = None
-        self.ending = threading.RLock()
+        self.ending = threading.Lock()
 
     def end_with_input(self):
         sys.stdin.buffer.read()
-        self.end()
-
-    def end(self, *_):
         with self.ending:
             if self.process is not None:
                 end_all(self.process)
@@ -156,8 +155,8 @@ def main():
     if LINUX:
         prctl(SET_SUBREAPER, 1)
     guard = Guard()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness decides, and closes the input
-    signal.signal(signal.SIGTERM, guard.end)
+    for number in (signal.SIGINT, signal.SIGTERM):  # for the whole group; the harness decides, and closes the input
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=guard.end_with_input, daemon=True).start()
     end = None if job["seconds"] is None else time.monotonic() + job["seconds"]
     codes = []

@@ -112,13 +112,13 @@ run_guarded([Program([sys.executable, "-c", code, sys.argv[1]], ".", {})])
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(("number", "whole_group"), [(signal.SIGTERM, True), (signal.SIGKILL, False)])
 @pytest.mark.skipif(not LINUX, reason="needs /proc")
-def test_all_processes_end_with_the_harness(number: signal.Signals, tmp_path: Path) -> None:
+def test_all_processes_end_with_the_harness(number: signal.Signals, whole_group: bool, tmp_path: Path) -> None:
     place = str(tmp_path / "here")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", HARNESS, place], env=environment, cwd=tmp_path) as harness:
+    command, environment = [sys.executable, "-c", HARNESS, place], os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, start_new_session=True) as harness:
         wait_until(lambda: len(running(tmp_path / "here")) >= 4, "the program and its processes run")
-        harness.send_signal(number)
+        os.killpg(harness.pid, number) if whole_group else harness.send_signal(number)
         harness.wait()
         wait_until(lambda: not running(tmp_path / "here"), "they end with the harness")
