@@ -86,8 +86,8 @@ def takes_request(
 
     def run(**values: Any) -> None:
         context = values["context"]
-        keyed = parse_keys("--resource", values.pop("resource"), _KEYED["--resource"])
-        keyed |= parse_keys("--option", values.pop("option"), rare)
+        keyed = parse_keys("--resource", values.pop("resource"))
+        keyed |= parse_keys("--option", values.pop("option"), fields)
         options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values and name not in named}
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
         typed |= {name: joined(f"--{name}", value) for name, value in typed.items() if _is_numbers(name)}
@@ -103,14 +103,15 @@ def takes_request(
     return run
 
 
-def parse_keys(flag: str, texts: Sequence[str], fields: Mapping[str, str]) -> dict[str, Any]:
+def parse_keys(flag: str, texts: Sequence[str], only: Collection[str] | None = None) -> dict[str, Any]:
     """The values of `--resource KEY=VALUE` or `--option KEY=VALUE` by field name.
 
     Raises UsageError for an unknown or repeated key, and for a key without its value.
 
     Args:
-        fields: the field of each key.
+        only: fields that the command has; all without it.
     """
+    fields = {key: name for key, name in _KEYED[flag].items() if only is None or name in only}
     keys = [key for key, field in fields.items() if field != "slurm_set"]
     allowed = ", ".join([*keys, f"{_SBATCH}KEY"] if "slurm_set" in fields.values() else keys)
     found: dict[str, Any] = {}

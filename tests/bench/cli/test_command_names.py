@@ -10,7 +10,7 @@ import pytest
 import typer.main
 from wrong_commands import FORMER
 
-from bench.cli._request_options import _KEYED, parse_keys
+from bench.cli._request_options import parse_keys
 from bench.cli.app import PANELS, RENAMED, app
 from bench.errors import UsageError
 
@@ -87,7 +87,7 @@ def test_rare_options_are_fields_of_the_request(etl):
 )
 def test_a_wrong_resource_is_refused(text: str, message: str):
     with pytest.raises(UsageError, match=message):
-        parse_keys("--resource", [text], _KEYED["--resource"])
+        parse_keys("--resource", [text])
 
 
 def test_a_resource_as_an_option_is_answered_with_how_to_give_it(etl):
