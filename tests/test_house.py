@@ -30,7 +30,7 @@ IMPORTED_BY_OTHERS = {"torchvision", "sqlalchemy", "alembic"}  # dependencies th
 IMPORTED_EXTRAS = ("figures", "hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "trackio", "wandb")
 DISTRIBUTIONS = {"mlflow": "mlflow-skinny"}  # of modules that need not be installed
 PRIVATE_NAMES_IN_TESTS = 53
-LARGEST_IMPORT_SHARE = 0.082
+LARGEST_IMPORT_SHARE = 0.083  # deleted code has fewer imports than the rest
 UNUSED_BUDGET = 0.05
 """The share by which a folder may be smaller than its budget before the budget has to be lowered."""
 BANNED = (
