@@ -36,10 +36,12 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
         first = generated if named.pop("options", None) else {}
         own = {name: one.replace(annotation=hints.get(name), kind=_KIND) for name, one in named.items()}
         own |= {name: _with_default(generated[name], named[name]) for name in named if name in generated}
+        defaults = {name: one.default for name, one in (first | own).items() if one.default is not one.empty}
 
-        def run(**values: Any) -> None:
-            typed = values | {name: _typed(name, _mark(hint), values[name]) for name, hint in marks.items()}
-            command(**{name: value for name, value in typed.items() if name in named or value is not None})
+        def run(**given: Any) -> None:
+            values = defaults | given
+            values |= {name: _typed(name, _mark(hint), values[name]) for name, hint in marks.items()}
+            command(**{name: value for name, value in values.items() if name in named or value is not None})
 
         run.__signature__ = inspect.Signature(list((first | own).values()))  # type: ignore[attr-defined]
         run.__name__, run.__doc__ = command.__name__, command.__doc__
