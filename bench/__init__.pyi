@@ -7,7 +7,6 @@ from .api.boards import build_board as build_board
 from .api.catalogue import check_method as check_method
 from .api.datasets import add_dataset as add_dataset
 from .api.datasets import add_features as add_features
-from .api.explaining import explain as explain
 from .api.exporting import export_leaderboards as export_leaderboards
 from .api.paper_listing import list_experiments as list_experiments
 from .api.paper_listing import list_papers as list_papers

@@ -1,5 +1,6 @@
 """Public names of `bench.api`; `__init__.py` loads each on first use."""
 
+from . import options as options
 from .boards import board_changes as board_changes
 from .boards import build_board as build_board
 from .boards import check_submissions as check_submissions
@@ -25,7 +26,6 @@ from .datasets import drawn_support as drawn_support
 from .demonstration import demo_requests as demo_requests
 from .documentation import documentation_pages as documentation_pages
 from .documentation import page_title as page_title
-from .explaining import explain as explain
 from .exporting import export_leaderboards as export_leaderboards
 from .exporting import send_runs as send_runs
 from .health import cache_content as cache_content
@@ -84,6 +84,5 @@ from .sweep_options import parse_shots as parse_shots
 from .sweep_options import split_list as split_list
 from .sweep_status import sweep_state as sweep_state
 from .tuned_model_files import PredictedFiles as PredictedFiles
-from .tuned_model_files import export_tuned_model as export_tuned_model
 from .tuned_model_files import predict_images as predict_images
 from .tuned_model_files import stored_models as stored_models

@@ -1,4 +1,4 @@
-"""Tuned models that `run --keep-models` stored: list, predict with, and export them."""
+"""Tuned models that `run --keep-models` stored: list them, and predict with one."""
 
 from __future__ import annotations
 
@@ -73,34 +73,6 @@ def _row(model: ListedModel) -> dict[str, object]:
         "calibrated": info.calibration.source == "validation",
         "no_prediction_sets": info.sets.unavailable,
     }
-
-
-def export_tuned_model(
-    model: Annotated[str, MODEL],
-    form: Annotated[str, Opt("onnx or hf-folder.", "--format")],
-    out: Annotated[Path, Opt("File to write, or the folder for hf-folder.")],
-    *,
-    force: Force = False,
-    backbone: Weights = None,
-    runs: Runs = "runs",
-) -> tuple[str, int]:
-    """Write a tuned model for use elsewhere; returns its method and its number of classes."""
-    from bench.experiment import read_model_info
-    from bench.tuned_models import check_export, export_model, find_model
-
-    check_export(form, out, force=force)
-    source = find_model(model, Path(runs))
-    info, method = read_model_info(source), None
-    if form != "hf-folder":
-        import torch
-
-        from bench.tuned_models import load_model
-
-        torch.set_num_threads(cores())
-        tuned = load_model(source, backbone, cache_dir=cache_folder(None))
-        info, method = tuned.info, tuned.method
-    export_model(info, method, form, out, source=source, force=force)
-    return info.spec.method, len(info.classes.names)
 
 
 @dataclass(frozen=True)

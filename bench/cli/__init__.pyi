@@ -11,6 +11,7 @@ from ._options import Force as Force
 from ._options import Jobs as Jobs
 from ._options import WrittenRuns as WrittenRuns
 from ._options import joined as joined
+from ._options_of import options_of as options_of
 from ._print import print_facts as print_facts
 from ._print import print_json as print_json
 from ._print import print_line as print_line

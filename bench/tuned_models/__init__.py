@@ -1,7 +1,4 @@
-"""From a tuned model to its use: prediction, export, explanation, suggested labels, and the choice of a method.
-
-The file of a tuned model is written and read by `bench.experiment`, since a run writes it.
-"""
+"""From a tuned model to its use: its file, prediction, and the page of a prediction."""
 
 import lazy_loader
 

@@ -1,15 +1,9 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
 
 from .early_checks import check_format as check_format
-from .explanation import ClassTextProjection as ClassTextProjection
-from .explanation import EnsembleSummary as EnsembleSummary
-from .explanation import Explanation as Explanation
-from .explanation import LabelledImage as LabelledImage
-from .explanation import ZeroShotChanges as ZeroShotChanges
-from .explanation import explain_model as explain_model
-from .export.exports import check_export as check_export
-from .export.exports import export_model as export_model
 from .galleries import GalleryView as GalleryView
+from .galleries import data_address as data_address
+from .galleries import small_picture as small_picture
 from .image_sources import check_sources as check_sources
 from .image_sources import opened_images as opened_images
 from .model_lookup import find_model as find_model

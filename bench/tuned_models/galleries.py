@@ -1,6 +1,8 @@
 """Predictions as galleries of thumbnails."""
 
+import base64
 import heapq
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +11,6 @@ from PIL import Image
 
 from bench.analysis import PROMISE
 from bench.experiment import ModelInfo
-from bench.tuned_models.explanation import small_picture
 from datasets_registry import BadImageError
 
 
@@ -108,3 +109,17 @@ class Gallery:
             promise=promise,
             no_sets=no_sets,
         )
+
+
+def small_picture(image: Image.Image, side: int = 112) -> str:
+    """A JPEG in a data address, at most `side` pixels wide and high."""
+    small = image.convert("RGB")
+    small.thumbnail((side, side))
+    return data_address(small)
+
+
+def data_address(image: Image.Image) -> str:
+    """An RGB image as a JPEG in a data address."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=75)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

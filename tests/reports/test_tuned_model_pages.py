@@ -8,9 +8,16 @@ import pytest
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium, serious_findings
 
-from bench.tuned_models import ClassTextProjection, EnsembleSummary, Explanation, GalleryView, ZeroShotChanges
-from reports import render_explanation, render_gallery
-from reports.tuned_model_pages import LETTER, LINE, NAMED, WIDTH, placed, weight_plot, what_changed
+from bench.extensions.model_tools import (
+    ClassTextProjection,
+    EnsembleSummary,
+    Explanation,
+    ZeroShotChanges,
+    render_explanation,
+)
+from bench.extensions.model_tools.page import LETTER, LINE, NAMED, WIDTH, placed, weight_plot, what_changed
+from bench.tuned_models import GalleryView
+from reports import render_gallery
 
 COUNTS = {"both right": 30, "only tuned right": 20, "only zero-shot right": 2, "both wrong": 8}
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis import accuracy_text
 from bench.errors import UsageError
 from bench.experiment import ModelInfo, model_card
+from bench.extensions.model_tools.description import description, preprocessing
 from bench.results import check_output_file, check_own_folder, write_listed, write_output
-from bench.tuned_models.export.description import description, preprocessing
 
 if TYPE_CHECKING:
     from methods import Method
@@ -98,6 +98,6 @@ def export_model(
         write_listed(out, hub_files(info, source.read_bytes()), force=force)
         return
     assert method is not None, "only the folder needs no method"
-    from bench.tuned_models.export.onnx_file import onnx_file
+    from bench.extensions.model_tools.onnx_file import onnx_file
 
     write_output(out, onnx_file(info, method), force=force)

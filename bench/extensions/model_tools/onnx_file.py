@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.experiment import ModelInfo
-from bench.tuned_models.export.description import ExportError, description
+from bench.extensions.model_tools.description import ExportError, description
 from methods import Backbone, Batch, Classifier, Method, Precision
 
 _TracerWarning: type[Warning] = vars(torch.jit)["TracerWarning"]

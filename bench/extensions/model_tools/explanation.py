@@ -1,7 +1,5 @@
 """What a tuned model learned: words near its context, weights, norms, changed predictions, maps, class texts."""
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +14,8 @@ from torch import Tensor, nn
 
 from bench.analysis import accuracy_text
 from bench.experiment import ModelInfo
-from bench.tuned_models.linear_head import linear_head
-from bench.tuned_models.tuned_model import TunedModel
+from bench.extensions.model_tools.linear_head import linear_head
+from bench.tuned_models import TunedModel, data_address, small_picture
 from datasets_registry import BenchError
 from methods import Blend, Context, Method, TextContext, TwoTowerMethod, cosine_logits, image_hidden_states, outer_norms
 
@@ -255,26 +253,13 @@ COLD, HOT = np.array([40, 80, 200]), np.array([230, 60, 30])
 """Colours of the least and the most similar patch."""
 
 
-def small_picture(image: Image.Image, side: int = 112) -> str:
-    """A JPEG in a data address, at most `side` pixels wide and high."""
-    small = image.convert("RGB")
-    small.thumbnail((side, side))
-    return _address(small)
-
-
 def overlaid(image: Image.Image, grid: NDArray[Any], side: int = 160) -> str:
     """The image under a map from blue (lowest value) to red (highest)."""
     low, high = float(grid.min()), float(grid.max())
     share = (grid - low) / (high - low) if high > low else np.zeros_like(grid)
     colours = (COLD + share[..., None] * (HOT - COLD)).astype(np.uint8)
     heat = Image.fromarray(colours).resize((side, side), Image.Resampling.NEAREST)
-    return _address(Image.blend(image.convert("RGB").resize((side, side)), heat, 0.5))
-
-
-def _address(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_address(Image.blend(image.convert("RGB").resize((side, side)), heat, 0.5))
 
 
 @torch.no_grad()

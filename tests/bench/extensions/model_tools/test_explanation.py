@@ -16,7 +16,8 @@ import torch.nn.functional as F
 import bench
 from bench.errors import UsageError
 from bench.experiment.model_file import list_models
-from bench.tuned_models.explanation import (
+from bench.extensions.model_tools import explain, render_explanation
+from bench.extensions.model_tools.explanation import (
     context_words,
     main_axes,
     patch_similarity,
@@ -24,11 +25,10 @@ from bench.tuned_models.explanation import (
     usual_distance,
     zero_shot_changes,
 )
-from bench.tuned_models.linear_head import linear_head
+from bench.extensions.model_tools.linear_head import linear_head
 from bench.tuned_models.tuned_model import TunedModel, load_model
 from datasets_registry import get_dataset, image_suffixes
 from methods import Batch, tokenize
-from reports import render_explanation
 
 Etl = Callable[..., tuple[int, str, str]]
 METHODS = "apex,clip_adapter,coop,gda,linear_probe,task_res,tip_adapter,vpt,zero_shot"
@@ -80,7 +80,7 @@ def test_the_usual_distance_is_that_between_entries() -> None:
 
 
 def test_methods_without_a_section_say_so(model: Callable[[str], TunedModel]) -> None:
-    view = bench.explain(model("linear_probe"), limit=5)
+    view = explain(model("linear_probe"), limit=5)
     assert view.context is None
     assert view.ensemble is None
     assert any("learns no text token" in sentence for sentence in view.left_out)
@@ -111,7 +111,7 @@ def test_other_models_have_no_linear_head(method: str, model: Callable[[str], Tu
 
 
 def test_the_ensemble_shows_weight_one_for_trained_classes(model: Callable[[str], TunedModel]) -> None:
-    view = bench.explain(model("apex"), limit=5)
+    view = explain(model("apex"), limit=5)
     assert view.ensemble is not None
     assert [row[0] for row in view.ensemble.rows] == list(model("apex").classes)
     assert {row[1] for row in view.ensemble.rows} == {1.0}
@@ -127,7 +127,7 @@ def test_norms_are_those_of_the_kept_tensors(model: Callable[[str], TunedModel])
 
 
 def test_changes_against_zero_shot_are_counted_with_labels(model: Callable[[str], TunedModel]) -> None:
-    view = bench.explain(model("linear_probe"), limit=40).changes
+    view = explain(model("linear_probe"), limit=40).changes
     assert view is not None
     assert view.counts is not None
     assert sum(view.counts.values()) == view.images > 20
@@ -164,7 +164,7 @@ def test_main_axes_hold_the_variance_of_a_plane() -> None:
 def test_the_page_is_offline_and_says_what_maps_do_not_show(
     model: Callable[[str], TunedModel], place: Path, tmp_path: Path
 ) -> None:
-    view = bench.explain(model("apex"), [place / "pictures"])
+    view = explain(model("apex"), [place / "pictures"])
     page = render_explanation(view, tmp_path / "page.html").read_text("utf-8")
     assert "://" not in page
     assert "does not show what the tuned model used" in page
@@ -193,11 +193,11 @@ def test_odd_items_are_named_with_a_reason(place: Path, tmp_path: Path, model: C
     (tmp_path / "odd" / "c.png").symlink_to("/dev/zero")
     (tmp_path / "odd" / "d.heic").write_bytes(b"x")
     expected = ["is PostScript, a program, which is not run", "is a pipe, not a file", "is a device, not a file"]
-    found = bench.explain(model("coop"), [tmp_path / "odd"])
+    found = explain(model("coop"), [tmp_path / "odd"])
     assert [problem for _, problem in found.unreadable] == [*expected, "has zero bytes"]
     assert any("d.heic" in note for note in found.notes) is (".heic" not in image_suffixes())
     with pytest.raises(UsageError, match=r"can be read \(1 image tried; .*c.png is a device, not a file\)"):
-        bench.explain(model("coop"), [tmp_path / "odd" / "c.png"])
+        explain(model("coop"), [tmp_path / "odd" / "c.png"])
 
 
 def test_a_device_that_does_not_exist_is_refused(place: Path, etl: Etl) -> None:

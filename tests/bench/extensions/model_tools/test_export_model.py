@@ -21,10 +21,10 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import ModelInfo, read_model, write_model
 from bench.experiment.task import load_task
+from bench.extensions.model_tools.description import ExportError
+from bench.extensions.model_tools.exports import export_model
 from bench.results import FILE_LIST
 from bench.sweep import expand
-from bench.tuned_models.export.description import ExportError
-from bench.tuned_models.export.exports import export_model
 from datasets_registry import EvalProtocol
 from methods import Batch, Method, get_method
 

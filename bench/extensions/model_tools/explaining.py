@@ -9,29 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench._util.words import counted
-from bench.api.options import DATA_ROOT, MODEL, Arg, Device, Force, Opt, Runs, Weights
+from bench.api import options
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores, resolve_device
 from datasets_registry import DataError, get_dataset
 
 if TYPE_CHECKING:
-    from bench.tuned_models import Explanation, LabelledImage, TunedModel
+    from bench.extensions.model_tools.explanation import Explanation, LabelledImage
+    from bench.tuned_models import TunedModel
 
 
 def explain(
-    model: Annotated[str | Path | TunedModel, MODEL],
+    model: Annotated[str | Path | TunedModel, options.MODEL],
     images: Annotated[
         Sequence[str | Path],
-        Arg("Images or folders. Default: test images of the model's dataset.", metavar="[IMAGES]..."),
+        options.Arg("Images or folders. Default: test images of the model's dataset.", metavar="[IMAGES]..."),
     ] = (),
-    out: Annotated[Path | str | None, Opt("Page to write.")] = None,
+    out: Annotated[Path | str | None, options.Opt("Page to write.")] = None,
     *,
-    limit: Annotated[int, Opt("Largest number of images to use.", min=1)] = 500,
-    backbone: Weights = None,
-    data_root: Annotated[Path | str | None, DATA_ROOT] = None,
-    runs: Runs = "runs",
-    force: Force = False,
-    device: Device = "auto",
+    limit: Annotated[int, options.Opt("Largest number of images to use.", min=1)] = 500,
+    backbone: options.Weights = None,
+    data_root: Annotated[Path | str | None, options.DATA_ROOT] = None,
+    runs: options.Runs = "runs",
+    force: options.Force = False,
+    device: options.Device = "auto",
 ) -> Explanation:
     """What a tuned model learned, and its offline page in the file `out`; see `etl-bench models explain`.
 
@@ -47,12 +48,12 @@ def explain(
     if sources:
         found = _explain_given(tuned, sources, limit)
     else:
-        from bench.tuned_models import explain_model
+        from bench.extensions.model_tools.explanation import explain_model
 
         tested = _test_images(tuned, None if data_root is None else Path(data_root), limit)
         found = explain_model(tuned, tested, f"test images of {tuned.info.spec.dataset}")
     if out is not None:
-        from reports import render_explanation
+        from bench.extensions.model_tools.page import render_explanation
 
         render_explanation(found, Path(out), force=force)
     return found
@@ -81,7 +82,8 @@ def _explain_given(model: TunedModel, sources: Sequence[str], limit: int) -> Exp
 
     Raises UsageError if none of them can be read.
     """
-    from bench.tuned_models import LabelledImage, explain_model, opened_images
+    from bench.extensions.model_tools.explanation import LabelledImage, explain_model
+    from bench.tuned_models import opened_images
     from datasets_registry import ImageNotes, keep_warnings, some
 
     classes = {name: i for i, name in enumerate(model.info.classes.names)}
@@ -105,7 +107,7 @@ def _explain_given(model: TunedModel, sources: Sequence[str], limit: int) -> Exp
 
 def _test_images(model: TunedModel, data_root: Path | None, limit: int) -> list[LabelledImage]:
     """Test images of the model's classes, evenly over the list; none if they are not on this machine."""
-    from bench.tuned_models import LabelledImage
+    from bench.extensions.model_tools.explanation import LabelledImage
 
     try:
         splits = get_dataset(model.info.spec.dataset).reader(data_root)

@@ -1,1 +1,0 @@
-"""Tuned models for use without this package: ONNX, or a folder for the Hugging Face Hub."""
