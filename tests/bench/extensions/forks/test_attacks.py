@@ -140,8 +140,11 @@ SETTINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", some_fast(list(SETTINGS), {"a filter process", "an included file"}))
-def test_no_setting_of_a_clone_runs_a_program(name: str, clone: Path, mark: Path, data: Path) -> None:
+EACH = [pytest.param([one], id=one, marks=pytest.mark.slow) for one in SETTINGS]
+
+
+@pytest.mark.parametrize("names", [pytest.param(list(SETTINGS), id="all together"), *EACH])
+def test_no_setting_of_a_clone_runs_a_program(names: list[str], clone: Path, mark: Path, data: Path) -> None:
     program, hooks, included = program_of(clone, mark), clone / ".git" / "more-hooks", clone / "git-settings"
     hooks.mkdir()
     for folder in (hooks, clone / ".git" / "hooks"):
@@ -153,7 +156,7 @@ def test_no_setting_of_a_clone_runs_a_program(name: str, clone: Path, mark: Path
     for folder in (hooks, clone / ".git" / "hooks"):
         for hook in folder.iterdir():
             hook.chmod(0o755)
-    for key, value in SETTINGS[name].items():
+    for key, value in (pair for name in names for pair in SETTINGS[name].items()):
         git(clone, "config", "--local", key, value.format(program=program, hooks=hooks, included=included))
     for path in (clone / "train.py", clone / "scripts" / "train.sh"):  # git looks at files whose times are newer
         os.utime(path, (2**31, 2**31))
