@@ -18,10 +18,13 @@ from bench.sweep import expand, named_files
 
 PACKAGE = '''
 """An extension: a command in a group, a group of its own, and a kind of runs that answers at random."""
+import dataclasses
+
 import typer
 
 from bench.cli import Commands, print_line
 from bench.extension import Extension, RunKind
+from methods import CheckedSettings, MethodFacts
 
 lab = Commands(help="Commands of the lab.")
 
@@ -44,13 +47,19 @@ EXTENSION = Extension(
 )
 
 
+class Dice(MethodFacts):
+    def settled(self, protocol, changes=None):
+        return CheckedSettings(dict(changes or {}))
+
+
 class PLAN:
     asked = []
 
     def facts(text):
         from bench.results import known_methods
-        import dataclasses
-        return dataclasses.replace(known_methods().get("zero_shot"), name="fork:dice")
+        zero_shot = known_methods().get("zero_shot")
+        values = {one.name: getattr(zero_shot, one.name) for one in dataclasses.fields(zero_shot)}
+        return Dice(**values | {"name": "fork:dice"})
 
     def check(facts, settings):
         PLAN.asked.append((facts.name, dict(settings)))

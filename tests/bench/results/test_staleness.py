@@ -133,7 +133,7 @@ def test_exports_mark_stale_results(old_coop: Path, etl, form: str):
 
 def test_the_page_marks_stale_results(old_coop: Path, tmp_path: Path):
     view = write_page(PageRequest(runs=old_coop, out=tmp_path / "page.html"))
-    assert {entry.key: bool(entry.stale) for entry in view.boards[0].entries} == {"apex": False, "coop": True}
+    assert {entry.key: bool(entry.stale) for entry in view.boards[0].board.entries} == {"apex": False, "coop": True}
     page = (tmp_path / "page.html").read_text("utf-8")
     ((_, setting),) = block_of(page)["settings"].items()
     assert [method["name"] for method in setting["methods"] if "older code" in str(method.get("badges"))] == ["CoOp"]

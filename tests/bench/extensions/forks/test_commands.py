@@ -136,13 +136,15 @@ def test_a_wrong_file_is_one_line_and_adds_nothing(etl, place: Path, tmp_path: P
     assert not (tmp_path / "new").exists()
 
 
-def test_the_drop_in_is_written_once(etl, tmp_path: Path) -> None:
+def test_the_drop_in_replaces_itself_and_no_file_of_the_user(etl, tmp_path: Path) -> None:
     path = tmp_path / "etl_predictions.py"
     code, out, _ = etl("runs", "drop-in", str(path))
     assert (code, "import etl_predictions" in out) == (0, True)
     compile(path.read_text(), str(path), "exec")
+    assert etl("runs", "drop-in", str(path))[0] == 0
+    path.write_text("mine")
     code, _, err = etl("runs", "drop-in", str(path))
-    assert (code != 0, "--force" in err) == (True, True)
+    assert (code != 0, "--force" in err, path.read_text()) == (True, True, "mine")
     assert etl("runs", "drop-in", str(path), "--force")[0] == 0
 
 

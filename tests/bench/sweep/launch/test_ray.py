@@ -273,7 +273,7 @@ def test_a_checkout_of_official_code_is_sent_as_one_file(tmp_path: Path, monkeyp
     made = make_fork(tmp_path / "fork")
     (tmp_path / "plain").mkdir()
     sent = cluster.send_files({"tree": made, "list": make_file(tmp_path / "list.jsonl")})
-    assert [(one.checkout, Path(one.name).suffix) for one in sent.values()] == [(True, ""), (False, ".jsonl")]
+    assert [(one.kind, Path(one.name).suffix) for one in sent.values()] == [("fork:", ""), ("", ".jsonl")]
     for _ in range(2):  # the second worker of a node finds it
         place = unpack(tmp_path / "cache", sent["tree"])
     assert (place / "train.py").read_bytes() == (made / "train.py").read_bytes()
