@@ -77,11 +77,6 @@ class ForkFacts(MethodFacts):
         return CheckedSettings(code | kept)
 
 
-def is_fork(text: str) -> bool:
-    """Whether a requested method is official code."""
-    return text.startswith((FORK, ADAPTER))
-
-
 def fork_facts(text: str) -> ForkFacts:
     """The facts of `fork:PATH#Trainer`, as it was requested; the trainer may be left out where there is only one.
 
