@@ -77,7 +77,6 @@ from ._limits import LARGEST_RATIO as LARGEST_RATIO
 from ._limits import LARGEST_SETTINGS as LARGEST_SETTINGS
 from ._plugins import file_digests as file_digests
 from ._plugins import plug_in_place as plug_in_place
-from ._plugins import unsafe_import as unsafe_import
 from ._plugins import user_cache_folder as user_cache_folder
 from ._pretraining_overlap import SeenImages as SeenImages
 from ._pretraining_overlap import overlap_studies as overlap_studies

@@ -20,7 +20,6 @@ from typing import Any, Generic, TypeVar
 from platformdirs import user_config_path
 
 from datasets_registry._errors import BenchError, RegistrationError, UnknownNameError
-from datasets_registry._plugins import is_trial, unsafe_import
 
 T = TypeVar("T")
 
@@ -185,12 +184,10 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
     """Import the entry points of installed packages; importing a module registers its entries, as in this package.
 
     An entry point should have the name that it registers. Then a request for a name that could not be loaded shows the
-    reason. One that prints, hangs or ends the process while it is imported is left out as well.
+    reason. What one prints goes to standard error; one that hangs is named when the user interrupts it.
     """
-    if is_trial():
-        return
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
-        if problem := unsafe_import(point) or _import_problem(point):
+        if problem := _import_problem(point):
             package = point.dist.name if point.dist else "an unknown package"
             reason = (
                 f"the plug-in of package {package!r} ({point.value}) could not be loaded ({problem}). Update that "
@@ -205,6 +202,7 @@ def _import_problem(point: EntryPoint) -> str | None:
         with redirect_stdout(sys.stderr):
             point.load()
     except KeyboardInterrupt:
+        _log.warning("warning: interrupted while the plug-in %s was imported", point.value)
         raise
     except BaseException as error:
         return f"{type(error).__name__}: {error}"

@@ -40,7 +40,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     point = EntryPoint("foreign_method", "foreign_pack.method", module.METHODS_GROUP)
     monkeypatch.setattr(module, "entry_points", lambda group: (point,))
     monkeypatch.setattr("datasets_registry._registry.entry_points", lambda group: (point,))
-    monkeypatch.setattr("datasets_registry._registry.unsafe_import", lambda _: None)  # it imports torch once more
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS.entries))
