@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from bench.analysis import Estimate, score_text
-
 UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
 """The space between a number and its unit."""
 
@@ -38,11 +36,6 @@ def interval(low: float, high: float) -> str:
 def join(names: Sequence[str], last: str = "and") -> str:
     """Names as an enumeration: a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
-
-
-def value_text(value: Estimate) -> str:
-    """A mean with its interval in percent: 71.70 ± 1.20; without an interval, the mean."""
-    return score_text(value)
 
 
 def count(number: float) -> str:

@@ -73,22 +73,19 @@ SCRIPTS = (
     "pages",
     "search",
     "links",
-    "live_update",
 )
 """Script files, concatenated into one function; `page` defines shared names."""
 WRITTEN = ("claims", "runs", "published_sources")
 """The parts of sections that have content without scripts."""
 
 
-def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = False) -> Path:
+def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
     """Write the page of `site` to the file `out` and return its path; missing folders are created.
 
     The file is self-contained, and its content security policy forbids requests. Only a page with a data folder next
-    to it, or a live page, may request files from its own server. Readers see the old or the new page, never a partial
-    one.
+    to it may request files from its own server. Readers see the old or the new page, never a partial one.
 
     Args:
-        live: whether the page reloads when it has changed.
         force: replace a file that is not a page of etl-bench; without it, UsageError is raised.
 
     Example:
@@ -105,8 +102,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
     page = environment.get_template("page.html.j2").render(
-        live=live,
-        makes_requests=live or site.error_analysis.folder is not None,
+        makes_requests=site.error_analysis.folder is not None,
         site=site,
         view=site.overviews[first] if site.overviews else None,
         board=home,

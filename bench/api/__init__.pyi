@@ -45,7 +45,6 @@ from .paper_numbers import published_values as published_values
 from .paper_numbers import reproduction as reproduction
 from .reporting import Report as Report
 from .reporting import report_request as report_request
-from .reporting import serve_report as serve_report
 from .reporting import write_published_report as write_published_report
 from .reporting import write_report as write_report
 from .reproducing import ReproducedExperiment as ReproducedExperiment

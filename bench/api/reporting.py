@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,19 +76,17 @@ def report_request(
     easy: Easy = (),
     hard: Hard = (),
     force: Force = False,
-    port: int | None = None,
     **options: Any,
 ) -> PageRequest:
     """The page that `etl-bench report` writes to the file `out`; other options are fields of the request.
 
-    Raises UsageError for an unknown choice, a port at which no page can be served, and a file or folder that cannot be
-    written, or that is in use and not ours, unless `force`.
+    Raises UsageError for an unknown choice, and for a file or folder that cannot be written, or that is in use and not
+    ours, unless `force`.
     """
     from bench.analysis import HConvention
     from bench.papers import FIGURE_SETS
     from bench.results import check_own_folder
     from reports.site.build import PageRequest
-    from reports.site.development_server import check_port
 
     chosen = _protocol(protocol)
     how = parse_choice(HConvention, convention, "--h")
@@ -98,8 +96,6 @@ def report_request(
     _check_page(out, one_file=one_file, force=force)
     if figures_dir is not None:
         check_own_folder(figures_dir, "--figures-dir", force=force)
-    if port is not None:
-        check_port(port)
     return PageRequest(
         runs=Path(runs),
         out=out,
@@ -137,33 +133,6 @@ def write_published_report(
     chosen, groups = _protocol(protocol), _groups(easy, hard)
     _check_page(out, one_file=one_file, force=force)
     return write_published(out, chosen, groups, force=force)
-
-
-def serve_report(request: PageRequest, port: int, on_start: Callable[[str], None], say: Callable[[str], None]) -> None:
-    """Serve the folder of a page on this machine and rebuild the page when runs finish, until Ctrl-C.
-
-    `on_start` receives the address, and `say` each note.
-    """
-    from bench._util.interrupts import counted_interrupts
-    from bench.errors import StoreLockedError
-    from bench.results import Shards
-    from reports.site.development_server import rebuild_on_change, serve_folder
-
-    def rebuild() -> None:
-        try:
-            notes = write_report(request).notes
-        except StoreLockedError as error:
-            notes = (f"not rebuilt, the next finished run triggers it again: {error}",)
-        else:
-            notes = (*notes, "rebuilt")
-        for note in notes:
-            say(note)
-
-    with serve_folder(request.out.parent, port) as address:
-        on_start(address)
-        # Ctrl-C once ends after the page in progress, twice at once
-        with counted_interrupts(raise_second=True) as interrupts:
-            rebuild_on_change(Shards(request.runs).scan, rebuild, lambda: interrupts.count > 0)
 
 
 def _incomplete(view: SiteView) -> Iterator[str]:

@@ -12,7 +12,6 @@ from bench.api import (
     Report,
     parse_choice,
     report_request,
-    serve_report,
     write_published_report,
     write_report,
 )
@@ -49,24 +48,18 @@ def report(
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
     ] = True,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Serve the folder on this machine and rebuild it when runs finish.")
-    ] = False,
     figures: str | None,
     figures_dir: Path | None,
     easy: list[str],
     hard: list[str],
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
     force: bool,
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
 
     The page is complete by itself. --site also writes the predictions of every run next to it, image by image. The page
-    loads them when it comes from a web server, such as that of --watch.
+    loads them when it comes from a web server, such as that of python -m http.server.
 
     Example: etl-bench report --runs runs/demo --out demo.html
-
-    Example: etl-bench report --runs runs/demo --watch
 
     Example: etl-bench report --runs runs/demo --figures apex --figures-dir figures
 
@@ -77,15 +70,11 @@ def report(
     target = out if out is not None else site / "index.html"
     groups = {"easy": easy, "hard": hard}
     if parse_choice(Source, source, "--source") is Source.PUBLISHED:
-        if watch:
-            raise UsageError("--watch needs runs, and --source published shows none; leave out one of them.")
         if figures is not None or figures_dir is not None:
             raise UsageError("--figures needs runs, and --source published shows none; leave out one of them.")
         one_file = out is not None
         print_line(str(write_published_report(target, one_file=one_file, protocol=protocol, force=force, **groups)))
         return
-    if watch and out is not None:
-        raise UsageError("--watch serves a folder and --out names a file; use --site instead of --out.")
     request = report_request(
         runs,
         target,
@@ -96,15 +85,10 @@ def report(
         figures_dir=figures_dir,
         data_root=data_root,
         images=images,
-        live=watch,
-        port=port if watch else None,
         force=force,
         **groups,
     )
     _print_report(write_report(request, figures_dir))
-    if watch:
-        serve_report(request, port, lambda address: print_line(f"{address} (Ctrl-C ends)"), remark)
-        remark("ended")
 
 
 def _print_report(done: Report) -> None:

@@ -113,7 +113,6 @@ class PageRequest:
         out: the file to write.
         protocol: restricts the page to one protocol.
         with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
-        live: whether the page reloads when it has changed.
         figures: a key of `bench.papers.figures.FIGURE_SETS`.
         groups: splits datasets into easy and hard ones.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
@@ -129,7 +128,6 @@ class PageRequest:
     data_root: Path | None = None
     images: bool = True
     with_run_files: bool = False
-    live: bool = False
     figures: str | None = None
     groups: Grouping = difficulty_groups
     unfinished: tuple[UnfinishedView, ...] = ()
@@ -141,7 +139,7 @@ class PageRequest:
 def write_page(request: PageRequest) -> SiteView:
     """Load new runs into the database, write the page and its run files, and return the view.
 
-    Raises UsageError if there is nothing to show, unless the page is live; an existing page stays.
+    Raises UsageError if there is nothing to show; an existing page stays.
     """
     if request.with_run_files:
         check_site(request.out.parent, force=request.force)
@@ -170,8 +168,7 @@ def write_page(request: PageRequest) -> SiteView:
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     view = site_view(content)
-    may_be_empty = request.live or request.finish is not None
-    if not view.boards and not may_be_empty and (runs.empty or request.protocol):
+    if not view.boards and request.finish is None and (runs.empty or request.protocol):
         fits = no_runs(request.runs) if runs.empty else f"No run in {request.runs} has protocol {request.protocol}."
         raise UsageError(f"{fits} No page was written.")
     if request.figures is not None:
@@ -180,7 +177,7 @@ def write_page(request: PageRequest) -> SiteView:
         view = request.finish(view)
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / DATA_FOLDER, force=request.force)
-    render_site(view, request.out, live=request.live, force=request.force)
+    render_site(view, request.out, force=request.force)
     return view
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -16,7 +20,6 @@ from bench.results.database import fresh_store
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.site.development_server import serve_folder
 from reports.site.run_files import write_run_files
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
@@ -191,12 +194,22 @@ def test_a_single_file_has_no_run_browser_and_one_opened_from_disk_says_how_to_s
     page.run("document.getElementById('error_analysis').scrollIntoView()")
     page.wait("document.querySelector('.errors-out details') !== null")
     page.run("document.querySelector('.errors-out details').open = true")
-    page.wait("document.querySelector('.errors-out details').innerText.includes('--watch')")
+    page.wait("document.querySelector('.errors-out details').innerText.includes('http.server')")
     assert complaints(page) == []
 
 
+@contextmanager
+def served(folder):
+    """The address of a web server with a folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 def test_a_served_folder_shows_every_image_of_a_run(tab, site):
-    with serve_folder(site, 0) as address:
+    with served(site) as address:
         tab.open(address)
         tab.run("document.documentElement.style.scrollBehavior = 'auto'")
         tab.run("document.getElementById('error_analysis').scrollIntoView()")

@@ -37,10 +37,6 @@ def test_numbers_as_text():
         "3.0 GiB",
         "5 MiB",
     )
-    assert (_format.value_text(Estimate(0.7, 1)), _format.value_text(Estimate(0.7, 3, low=0.688, high=0.712))) == (
-        "70.00",
-        "70.00 ± 1.20",
-    )
 
 
 def test_strips_share_a_scale_and_are_cut_at_its_ends():

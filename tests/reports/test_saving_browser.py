@@ -1,4 +1,4 @@
-"""What a reader takes along: citations, pictures, addresses; and the place that a watched page keeps."""
+"""What a reader takes along: citations, pictures, addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from chromium import find_chromium
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.site.development_server import serve_folder
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -154,37 +153,3 @@ def test_every_choice_is_in_the_address_and_back_undoes_one(page, tab, url):
     assert page.run("document.querySelector('#hero-a').selectedOptions[0].text") == "VPT"
     page.run("history.back()")
     page.wait("document.querySelector('#hero-a').selectedOptions[0].text === 'APEX'")
-
-
-def test_a_watched_page_shows_new_runs_and_keeps_the_readers_place(tab, tmp_path):
-    runs = runs_frame()
-    out = tmp_path / "index.html"
-    render_site(view_of(runs[runs["method"] != "maple"]), out, live=True)
-    rows = "document.querySelectorAll('table.board tbody tr').length"
-    near = "Math.round(document.getElementById('cost').getBoundingClientRect().top)"
-    sorted_by = "document.querySelector('table.board th[aria-sort]')?.cellIndex"
-    with serve_folder(tmp_path, 0) as address:
-        page = opened(tab, address)
-        set_field(page, "#chooser select", "Few-shot")
-        set_field(page, "#hero-a", number_of(page, "#hero-a", "VPT"))
-        set_field(page, "figure[data-kind=costs] select", "1")
-        page.run("document.querySelectorAll('table.board thead button')[2].click()")
-        fold = page.run("document.querySelector('#cost details').id")
-        page.run(f"document.getElementById({fold!r}).open = true")
-        page.wait(f"!!document.querySelector('#' + {fold!r} + ' .body table')")
-        page.run("scrollTo(0, scrollY + document.getElementById('cost').getBoundingClientRect().top - 50)")
-        page.run("window.old = true")
-        before = page.run(near)
-        assert page.run(rows) == 7
-        page.run("new Promise((done) => setTimeout(done, 2500))")
-        render_site(view_of(runs), out, live=True)
-        page.wait(f"{rows} === 8")
-        assert page.run("window.old"), "without loading the page again"
-        assert page.run("document.querySelector('#chooser select').value") == "Few-shot"
-        assert page.run("document.querySelector('#hero-a').selectedOptions[0].text") == "VPT"
-        assert page.run(f"document.getElementById({fold!r}).open")
-        assert value(page, "figure[data-kind=costs] select") == "1"
-        assert page.run(sorted_by) == 2
-        page.wait(f"Math.abs({near} - {before}) <= 2")
-        page.run("new Promise((done) => setTimeout(done, 700))")
-        assert abs(page.run(near) - before) <= 2

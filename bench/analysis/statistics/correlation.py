@@ -30,10 +30,6 @@ class Correlation:
     n: int
     p: float
 
-    def beyond_chance(self, level: float = 0.05) -> bool:
-        """Whether the correlation is significant at that level."""
-        return self.p <= level
-
 
 def spearman(x: Sequence[float], y: Sequence[float], *, orders: NDArray[np.intp] | None = None) -> Correlation | None:
     """Spearman's rho with average ranks for ties. None for fewer than 3 pairs, or if all x or all y are equal.

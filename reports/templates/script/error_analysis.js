@@ -149,10 +149,6 @@ if (errorsBox) {
     show(false);
     started = true;
   };
-  exchanges.push(() => () => {
-    lists = null;
-    if (started) start();
-  });
   addEventListener("hashchange", follow);
   new IntersectionObserver((items, observer) => {
     if (!items.some((item) => item.isIntersecting)) return;

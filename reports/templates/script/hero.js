@@ -157,11 +157,6 @@ if (hero) {
     apply(wanted);
     return true;
   };
-  exchanges.push(() => {
-    const kept = new URLSearchParams(address());
-    kept.set("setting", state.setting);
-    return () => { apply(kept); show(false); };
-  });
   picture.addEventListener("pointermove", (event) => { if (shown) point(nearest(event)); });
   picture.addEventListener("pointerleave", () => point(null));
   picture.addEventListener("keydown", (event) => {

@@ -174,6 +174,5 @@ settingListeners.push(() => {
     : wanted.has("dataset") ? data.datasets.find((dataset) => dataset.name === wanted.get("dataset")) : null;
   if (same) location.hash = same.address;
 });
-exchanges.push(() => () => { if (!pageNode.hidden) showPage(); });
 addEventListener("hashchange", showPage);
 showPage();

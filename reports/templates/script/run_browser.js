@@ -9,7 +9,7 @@ const runBrowser = (folder, runs, list, wanted) => {
   });
   const load = () => {
     if (location.protocol === "file:") {
-      body.textContent = "Browsers do not let a page opened from disk load other files. Serve the folder with etl-bench report --watch or any static web server.";
+      body.textContent = "Browsers do not let a page opened from disk load other files. Serve the folder with a web server, such as python -m http.server.";
       return;
     }
     body.textContent = "Loading …";

@@ -1,7 +1,6 @@
 // Settings: the sections show one at a time, chosen by backbone, protocol, shots, draw and compared datasets.
 const FACETS = ["Backbone", "Protocol", "Shots", "Draw", "Runs"];
 const SPLIT_NAMES = { base: "Base classes", new: "New classes", "open-base": "Base images among all names", "open-new": "New images among all names", all: "All classes" };
-const exchanges = [];  // called before new data replace those of the page; each returns what to do afterwards
 const settingListeners = [];  // called with the anchor of the new setting
 const pickers = new Map();
 let currentSetting = block.first;

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 import typer
 from fake_runner import make_difficulty, make_record, make_score, make_spec
 from page_data import parts_of
-from patience import PATIENCE, wait_until
 from worlds import make_world
 
 from bench.cli.leaderboard import leaderboard
@@ -184,11 +181,6 @@ def world(tmp_path):
     return tmp_path
 
 
-def command(*arguments, **options):
-    line = [sys.executable, "-m", "bench", *map(str, arguments)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-
-
 def test_a_site_has_the_runs_beside_the_page_and_a_lone_file_has_not(world, capsys):
     report(runs=world / "runs", site=world / "site")
     assert len(list((world / "site/data/runs").glob("*.json"))) == 2 + 2 * 3
@@ -223,31 +215,3 @@ def test_an_unknown_set_of_figures_leaves_no_page(world):
 def test_figures_of_published_numbers_are_refused(tmp_path):
     with pytest.raises(UsageError, match="--figures needs runs, and --source published shows none"):
         report(runs=tmp_path, out=tmp_path / "page.html", source="published", figures="apex")
-
-
-def test_watching_a_lone_file_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="--watch serves a folder and --out names a file; use --site"):
-        report(runs=tmp_path, out=tmp_path / "page.html", watch=True)
-
-
-def test_a_watched_page_follows_the_runs_and_ends_cleanly(world):
-    process = command("report", "--runs", world / "runs", "--site", world / "site", "--watch", "--port", 0)
-    try:
-        process.stdout.readline()
-        address = process.stdout.readline().split()[0]
-        assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address) as answer:
-            first, tag = answer.read().decode(), answer.headers["ETag"]
-        assert "data-live" in first
-        make_world(world / "runs", {"coop": {"d0": {"base": 0.8, "new": 0.5}}}, images=40)
-
-        def rebuilt() -> bool:
-            with urllib.request.urlopen(address) as answer:
-                return answer.headers["ETag"] != tag and "CoOp" in answer.read().decode()
-
-        wait_until(rebuilt, "the page is built again", look=0.3)
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
-    assert said.splitlines()[-1] == "ended"

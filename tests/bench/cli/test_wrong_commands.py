@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
-import socket
 import sys
 from pathlib import Path
 
@@ -77,19 +75,6 @@ def test_what_cannot_run_is_left_out_and_the_exit_code_says_so(
         assert "parameters are tied to the training classes" in capsys.readouterr().err
         assert len(Shards(tmp_path).scan()) == (0 if more else 1)
     assert codes == [2, 3, 3]
-
-
-def test_a_page_is_not_written_if_its_port_is_taken(
-    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = snapshot(place)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        code, said = answer(f"report --watch --port {taken.getsockname()[1]}", capsys, monkeypatch)
-    assert code == 2
-    assert re.fullmatch(r"error: Port \d+ is not available [^\n]+\n", said)
-    assert snapshot(place) == before
 
 
 def test_an_error_of_the_system_is_one_line_and_debug_shows_where(

@@ -106,5 +106,3 @@ def test_the_command_needs_no_runs_and_says_whose_numbers_they_are(tmp_path, cap
 def test_another_source_is_refused(tmp_path):
     with pytest.raises(UsageError, match="Allowed: runs, published"):
         report(source="papers", runs=tmp_path)
-    with pytest.raises(UsageError, match="--watch needs runs"):
-        report(source="published", watch=True, runs=tmp_path)
