@@ -46,10 +46,6 @@ class BoardError(BenchError, ValueError):
     """A board cannot be built, compared or set up."""
 
 
-class TrackerError(BenchError, RuntimeError):
-    """An experiment tracker cannot be used, or runs could not be sent to it."""
-
-
 class StoreError(BenchError, RuntimeError):
     """The results database cannot be used."""
 

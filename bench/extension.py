@@ -1,4 +1,4 @@
-"""What an extension adds to the harness: commands and kinds of runs.
+"""What an extension adds to the harness: commands, kinds of runs, and what happens after a run.
 
 An extension is a package with a constant `EXTENSION`: a folder of `bench/extensions`, or another distribution with an
 entry point of the group `etl_bench.extensions`. The harness finds it here and imports no extension by its name.
@@ -8,7 +8,7 @@ Whatever an extension names as text is imported when it is used, so a listing lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -23,6 +23,7 @@ from bench.spec import ExperimentSpec, external_parts
 if TYPE_CHECKING:
     from bench.context import RunContext
     from bench.record import Predictions, RunRecord
+    from bench.sweep import AfterRun
     from methods import MethodFacts
 
 _GROUP = "etl_bench.extensions"
@@ -73,6 +74,17 @@ class Runner(Protocol):
         ...
 
 
+class AfterRunMaker(Protocol):
+    """Makes what is called after each run that finished without error."""
+
+    def __call__(self, runs: Path, tracker: str, notice: Callable[[str], None]) -> AfterRun:
+        """The call for a folder of runs and a value of `run --tracker`; `notice` receives a line about a failure.
+
+        Raises BenchError for a tracker that cannot be used on this machine. It connects to nothing.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class RunKind:
     """Runs whose method's name has a prefix. What a stored prefix means is part of the format, see `bench.spec`.
@@ -116,11 +128,14 @@ class Extension:
             of a group. One word is a command or a group of its own, whose panel of `--help` is in `panels`.
         panels: panel by the name of a command or a group of one word, in the order of `--help`.
         kinds: the runs that it carries out.
+        after_run: the place of a function that follows `AfterRunMaker`, by what `run --tracker` takes, such as
+            `mlflow[:URI]`.
     """
 
     commands: str = ""
     panels: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[RunKind, ...] = ()
+    after_run: Mapping[str, str] = field(default_factory=dict)
 
     def command_table(self) -> Mapping[str, Any]:
         """The functions and groups by the words that call them."""
@@ -172,3 +187,14 @@ def kind_of_pattern(pattern: str) -> RunKind | None:
     """The kind whose methods a pattern of `--set` selects; None for methods of the harness."""
     kinds = run_kinds().values()
     return next((one for one in kinds if pattern in one.patterns or pattern.startswith(one.prefix)), None)
+
+
+def tracker_maker(text: str) -> str:
+    """The place of the `AfterRunMaker` of a value of `run --tracker`; raises UsageError if no extension offers it."""
+    known = {form: place for one in extensions().values() for form, place in one.after_run.items()}
+    name = text.partition(":")[0]
+    for form, place in known.items():
+        if form.partition("[")[0] == name:
+            return place
+    allowed = f"Allowed: {', '.join(known)}." if known else "No installed extension sends runs to a tracker."
+    raise UsageError(f"The tracker {text!r} is unknown. {allowed}")

@@ -315,7 +315,7 @@ def test_an_optional_dependency_is_imported_when_it_is_used() -> None:
     early = third_party(inside_functions=False)
     for extra in IMPORTED_EXTRAS:
         files = {file for name in declared(extra).keys() - declared().keys() for file in early.get(name, ())}
-        its_own = (f"bench/sweep/launch/{extra}", f"bench/boards/trackers/{extra}")
+        its_own = (f"bench/sweep/launch/{extra}", f"bench/extensions/trackers/{extra}")
         assert [file for file in files if not file.startswith(its_own)] == []
 
 

@@ -27,7 +27,6 @@ from .demonstration import demo_requests as demo_requests
 from .documentation import documentation_pages as documentation_pages
 from .documentation import page_title as page_title
 from .exporting import export_leaderboards as export_leaderboards
-from .exporting import send_runs as send_runs
 from .health import cache_content as cache_content
 from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
@@ -64,6 +63,7 @@ from .running import sweep_result as sweep_result
 from .running import sweep_toml as sweep_toml
 from .running import unfinished_sweeps as unfinished_sweeps
 from .stored_runs import VerifiedRun as VerifiedRun
+from .stored_runs import chosen_runs as chosen_runs
 from .stored_runs import export_runs as export_runs
 from .stored_runs import import_runs as import_runs
 from .stored_runs import query_runs as query_runs

@@ -1,4 +1,4 @@
-"""Leaderboards in the formats of papers, spreadsheets and the Hugging Face Hub, and runs in experiment trackers."""
+"""Leaderboards in the formats of papers, spreadsheets and the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ from bench.analysis import (
     to_latex,
     to_markdown,
 )
-from bench.api.stored_runs import chosen_runs
-from bench.boards import Sending, eval_results, model_cards
+from bench.boards import eval_results, model_cards
 from bench.errors import UsageError
 from bench.papers import registered
 from bench.results import check_output_file, check_own_folder, fresh_store, write_listed, write_output, write_parquet
-from bench.sweep import Target, check_installed, missing_specs, parse_choice, unfinished_sweeps
+from bench.sweep import missing_specs, parse_choice, unfinished_sweeps
 from datasets_registry import EvalProtocol
 
 
@@ -170,28 +169,3 @@ def _check_place(kind: Format, out: Path | None, *, force: bool) -> None:
         check_output_file(out, "--out", force=force, suffixes=kind.suffixes)
     else:
         check_own_folder(out, "--out", force=force)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """Runs that a tracker received now, had before, and lacks."""
-
-    target: str
-    sent: int
-    known: int
-    missing: int
-
-
-def send_runs(
-    trackers: Sequence[str], runs: Path, *, where: str | None = None, say: Callable[[str], None]
-) -> Iterator[Sent]:
-    """Send finished runs to experiment trackers; `say` receives notes. Raises TrackerError if one is not installed."""
-    targets = [Target.parse(text) for text in dict.fromkeys(trackers)]
-    check_installed(targets)
-    chosen = chosen_runs(runs, where, completed=True)
-    for target in targets:
-        sending = Sending(runs, target)
-        hook = sending.after_run(say, limit=None)
-        for run_id in chosen:
-            hook(run_id)
-        yield Sent(str(target), sending.sent, sending.known, len(chosen) - sending.sent - sending.known)

@@ -22,6 +22,7 @@ from bench.sweep import (
     report_failures,
     report_plan,
     sweep_toml,
+    trackers_after_run,
     unfinished_sweeps,
 )
 
@@ -132,13 +133,11 @@ def run_request(request: SweepRequest, log: SweepLog, again: Collection[str] = (
     The failed runs are reported by `report_failures`, so that a result can be printed before. `again` as of
     `bench.sweep.make_plan`.
     """
-    from bench.boards import Sending
-
     with early_server(request) as server:
         made = make_plan(request, log, again)
         check_launch(made, request)
         report_plan(made, request, log)
-        hooks = [Sending(request.runs, target).after_run(log.notice) for target in request.tracker_targets]
+        hooks = trackers_after_run(request.trackers, request.runs, log.notice)
         return carry_out(made, request, log, server, after_run=hooks)
 
 

@@ -1,10 +1,9 @@
-"""Results leave the house: submissions, public boards, files of the Hugging Face Hub, and experiment trackers.
+"""Results leave the house: submissions, public boards, and files of the Hugging Face Hub.
 
 - `submissions/`: a folder with a bundle of runs, facts about who submits it, and the checks that it must pass. Nothing
   of a submission is executed.
 - `build`, `summary`, `verify`, `template`: a board made of submissions, its changes, repeated runs, and its repository.
 - `hugging_face`: leaderboards in the formats of the Hugging Face Hub.
-- `trackers/`: finished runs in MLflow, Weights & Biases and trackio.
 """
 
 import lazy_loader

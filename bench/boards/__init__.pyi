@@ -28,6 +28,5 @@ from .summary import board_diff as board_diff
 from .summary import read_summary as read_summary
 from .summary import verified_text as verified_text
 from .template import write_template as write_template
-from .trackers.sending import Sending as Sending
 from .verify import Repeated as Repeated
 from .verify import repeat_drawn_runs as repeat_drawn_runs

@@ -1,14 +1,13 @@
-"""`etl-bench export`: writes leaderboards for papers and spreadsheets, and sends runs to experiment trackers."""
+"""`etl-bench export`: writes leaderboards for papers and spreadsheets."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
-from bench.cli._print import print_line, remark
+from bench.cli._print import print_line
 
 export_app = Commands(invoke_without_command=True)
 
@@ -69,25 +68,3 @@ def export(
         print_line(str(path))
     if text:
         print_line(text.rstrip("\n"))
-
-
-@export_app.command("send")
-def _send_runs(
-    trackers: Annotated[
-        list[str], typer.Argument(metavar="TRACKER...", help="mlflow[:URI], wandb[:PROJECT] or trackio[:PROJECT].")
-    ],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
-    where: opt.Where = None,
-) -> None:
-    """Send finished runs to experiment trackers, as `run --tracker` does while they finish.
-
-    Runs that are already there are not sent again. `etl-bench doctor docs trackers` says what is sent.
-    """
-    from bench.api import send_runs as sent_runs
-
-    missing = 0
-    for done in sent_runs(trackers, runs, where=where, say=remark):
-        print_line(f"{done.target}: {counted(done.sent, 'run')} sent, {done.known} already there")
-        missing += done.missing
-    if missing:
-        raise typer.Exit(1)

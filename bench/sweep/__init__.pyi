@@ -1,6 +1,8 @@
 """Public names of `bench.sweep`; `__init__.py` loads each on first use."""
 
 from .after_run import AfterRun as AfterRun
+from .after_run import check_tracker as check_tracker
+from .after_run import trackers_after_run as trackers_after_run
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
 from .compatibility import backbone_conflict as backbone_conflict
@@ -56,7 +58,3 @@ from .sweep_files import missing_specs as missing_specs
 from .sweep_files import read_sweep_file as read_sweep_file
 from .sweep_files import sweep_toml as sweep_toml
 from .sweep_files import unfinished_sweeps as unfinished_sweeps
-from .tracker_target import PROJECT as PROJECT
-from .tracker_target import Kind as Kind
-from .tracker_target import Target as Target
-from .tracker_target import check_installed as check_installed

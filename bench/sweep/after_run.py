@@ -1,12 +1,18 @@
 """What a sweep calls after each run that finished, such as an experiment tracker: it can neither stop nor delay it."""
 
 import queue
+import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
 from textwrap import shorten
+
+from bench.errors import UsageError
+from bench.extension import tracker_maker
 
 LIMIT = 60.0
 """Seconds after which a call is left behind."""
@@ -65,3 +71,20 @@ class AfterRun:
         with redirect_stdout(sys.stderr):
             threading.Thread(target=work, daemon=True).start()
             return problems.get(timeout=self.limit)
+
+
+def trackers_after_run(trackers: Sequence[str], runs: Path, notice: Callable[[str], None]) -> list[AfterRun]:
+    """What sends the finished runs of a folder to trackers; raises BenchError for one that cannot be used here."""
+    return [resolve_name(tracker_maker(text))(runs, text, notice) for text in trackers]
+
+
+def check_tracker(text: str) -> str:
+    """The text that names a tracker, such as `mlflow:sqlite:///mlflow.db`; raises UsageError if none has its name."""
+    name, _, place = text.partition(":")
+    if found := re.search(r"://[^/]*:[^/]*@", place):
+        raise UsageError(
+            f"The tracker {name}:{place[: found.start()]}://... holds a password, which the sweep file would keep. "
+            "Leave it out; `etl-bench doctor docs trackers` names the environment variables that hold it."
+        )
+    tracker_maker(text)
+    return text if place else name

@@ -14,7 +14,7 @@ from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder
-from bench.sweep.after_run import AfterRun
+from bench.sweep.after_run import AfterRun, trackers_after_run
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
@@ -51,7 +51,6 @@ from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.task_factory import short_draw
-from bench.sweep.tracker_target import check_installed
 from bench.sweep.weights import report_rejections, without_missing_weights
 
 
@@ -82,7 +81,7 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     `again` are ids of finished runs that are computed again, because they lack something that the caller needs.
     """
     request.check_devices()
-    check_installed(request.tracker_targets)
+    trackers_after_run(request.trackers, request.runs, log.notice)  # raises for one that cannot be used here
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")

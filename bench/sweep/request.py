@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 from bench.bounds import MOST_RETRIES, MOST_WORKERS
 from bench.errors import UsageError
 from bench.spec import ALL, ALL_SHOTS, shots_value
+from bench.sweep.after_run import check_tracker
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import Devices, check_exists, check_kind, local_devices, parse_device
 from bench.sweep.options import (
@@ -30,7 +31,6 @@ from bench.sweep.options import (
     parse_slurm_set,
     split_list,
 )
-from bench.sweep.tracker_target import Target
 from datasets_registry import DataError, DrawRule, EvalProtocol, PoolRule, SupportRule, is_support_rule
 
 DEMO_BACKBONE = "ViT-demo.drawn"
@@ -289,11 +289,6 @@ class SweepRequest(BaseModel):
         return self.gpus
 
     @property
-    def tracker_targets(self) -> list[Target]:
-        """The trackers that receive finished runs."""
-        return [Target.parse(text) for text in self.trackers]
-
-    @property
     def supports(self) -> list[Path]:
         """All support lists, from `--support` and `--draw file:PATH`."""
         listed = [Path(self.draw.removeprefix("file:"))] if self.draw.startswith("file:") else []
@@ -449,7 +444,7 @@ class SweepRequest(BaseModel):
     @field_validator("trackers")
     @classmethod
     def _trackers(cls, value: list[str]) -> list[str]:
-        return [str(Target.parse(text)) for text in dict.fromkeys(value)]
+        return [check_tracker(text) for text in dict.fromkeys(value)]
 
     @field_validator("precision", "draw")
     @classmethod

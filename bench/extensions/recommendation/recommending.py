@@ -64,11 +64,11 @@ def recommend(
 
 def recommend_request(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
     """The answer to a request, with published numbers as prior knowledge; `say` receives a line for each decision."""
-    from bench.boards import Sending
     from bench.papers import DATASETS, published_difficulty, published_frame
+    from bench.sweep import trackers_after_run
 
     published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
-    hooks = [Sending(request.race_runs, target).after_run(say) for target in request.sweep.tracker_targets]
+    hooks = trackers_after_run(request.sweep.trackers, request.race_runs, say)
     return carry_out_recommendation(request, say, published, hooks)
 
 

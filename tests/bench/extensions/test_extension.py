@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sweep_requests import sweep_over
 
-from bench import extension
+from bench import extension, run
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.extension import extensions, kind_of, kind_of_pattern, requested_kind, run_kinds
 from bench.sweep import expand, named_files
@@ -44,6 +44,7 @@ COMMANDS = {"lab": lab, "models audit": audit}
 EXTENSION = Extension(
     commands="lab_extension:COMMANDS", panels={"lab": "Keep"},
     kinds=(RunKind("fork:", ("dice:",), planner="lab_extension:PLAN", runner="lab_extension:roll"),),
+    after_run={"book[:PAGE]": "lab_extension:write"},
 )
 
 
@@ -74,6 +75,13 @@ class PLAN:
 
 def roll(spec, context):
     return "record", ["predictions"]
+
+
+WRITTEN = []
+
+
+def write(runs, tracker, notice):
+    return lambda run_id: WRITTEN.append((tracker, run_id))
 '''
 
 
@@ -120,6 +128,15 @@ def test_its_kind_of_runs_is_planned_and_carried_out(lab: None) -> None:
     assert kind is requested_kind("dice:six")
     assert kind is kind_of_pattern("dice")
     assert kind.run(spec, None) == ("record", ["predictions"])
+
+
+def test_its_tracker_is_called_after_each_run(lab: None, tmp_path: Path) -> None:
+    import lab_extension
+
+    done = run("zero_shot", "spectrum_basic:test=5", runs=tmp_path, trackers="book:3", jobs=0, progress="none")
+    assert [("book:3", run_id) for run_id in done.run_ids] == lab_extension.WRITTEN
+    with pytest.raises(UsageError, match=r"The tracker 'mlflow' is unknown. Allowed: book\[:PAGE\]"):
+        run("zero_shot", "spectrum_basic", trackers="mlflow")
 
 
 def test_its_reason_refuses_a_combination(lab: None) -> None:

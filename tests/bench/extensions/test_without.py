@@ -48,6 +48,10 @@ def test_the_harness_needs_no_extension(names: list[str], tmp_path: Path) -> Non
         shown = etl(group, "--help") if group else listed
         assert shown.returncode == 0, shown.stderr
         assert f"│ {command} " not in shown.stdout
+    refused = etl(*["run", "-m", "zero_shot", "-d", "spectrum_basic", "--tracker", "mlflow"])
+    if "trackers" in names:
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+        assert "The tracker 'mlflow' is unknown" in refused.stderr
     sweep = "run -m zero_shot,linear_probe -d spectrum_basic:test=5 --protocol few-shot --shots 1 --seeds 1 --jobs 0"
     for words in (f"{sweep} --recipe demo", "leaderboard --json", "report --out page.html"):
         done = etl(*words.split())

@@ -6,8 +6,7 @@ from typing import Any
 
 import wandb
 
-from bench.boards.trackers.tracked_run import TrackedRun
-from bench.sweep import PROJECT
+from bench.extensions.trackers.tracked_run import PROJECT, TrackedRun
 
 _CREATED_AT = "etl_bench/created_at"
 """Summary value that is written last. A run with the same value was sent completely."""

@@ -11,12 +11,11 @@ import pytest
 from fake_runner import make_record, make_spec
 
 import bench
-from bench.boards.trackers.sending import Sending
+from bench.extensions.trackers.sending import Sending
 from bench.results.shards import Shards
-from bench.sweep.tracker_target import Target
 
 Etl = Callable[..., tuple[int, str, str]]
-MLFLOW = Target.parse("mlflow")
+
 SWEEP = [
     "run", "-m", "coop", "-d", "spectrum_basic", "-b", "ViT-tiny.random", "--shots", "1", "--seeds", "3",
     "--runner", "fake_runner", "--json",
@@ -37,7 +36,7 @@ def received(file: Path) -> list[str]:
 
 def send_all(runs: Path, run_ids: list[str], limit: float | None = None) -> tuple[Sending, list[str]]:
     """Send runs to MLflow as a sweep does; also gives what it prints about failures."""
-    sending, notices = Sending(runs, MLFLOW), list[str]()
+    sending, notices = Sending(runs, "mlflow"), list[str]()
     hook = sending.after_run(notices.append, limit)
     for run_id in run_ids:
         hook(run_id)
@@ -61,7 +60,7 @@ def test_a_tracker_that_refuses_is_tried_three_times_and_named_once(
 ) -> None:
     monkeypatch.setenv("FAKE_TRACKER_FAULT", "refuse")
     runs, run_ids = tmp_path / "runs", stored(tmp_path / "runs", 4)
-    hook = Sending(runs, MLFLOW).after_run((notices := list[str]()).append)
+    hook = Sending(runs, "mlflow").after_run((notices := list[str]()).append)
     for run_id in run_ids[:3]:
         hook(run_id)
     assert notices == [

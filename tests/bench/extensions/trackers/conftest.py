@@ -17,7 +17,7 @@ _PACKAGES = ("mlflow", "wandb", "trackio")
 def fake_trackers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Imports find the replacements, also in other processes. Gives the file with all that MLflow received."""
     names = {name for name in sys.modules if name.split(".")[0] in _PACKAGES}
-    for name in names | {f"bench.boards.trackers.{name}" for name in _PACKAGES}:
+    for name in names | {f"bench.extensions.trackers.{name}" for name in _PACKAGES}:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(FAKES)
     monkeypatch.setenv("FAKE_TRACKER", str(tmp_path / "received.json"))
@@ -28,4 +28,4 @@ def fake_trackers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
     for name in [name for name in sys.modules if name.split(".")[0] in _PACKAGES]:
         del sys.modules[name]
     for name in _PACKAGES:
-        sys.modules.pop(f"bench.boards.trackers.{name}", None)
+        sys.modules.pop(f"bench.extensions.trackers.{name}", None)

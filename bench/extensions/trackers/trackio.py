@@ -8,8 +8,7 @@ from typing import Any
 
 import trackio
 
-from bench.boards.trackers.tracked_run import TrackedRun
-from bench.sweep import PROJECT
+from bench.extensions.trackers.tracked_run import PROJECT, TrackedRun
 
 _CREATED_AT = "created_at"
 _REMOTE = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 
-from bench.boards.trackers.tracked_run import TrackedRun
-from bench.sweep import PROJECT
+from bench.extensions.trackers.tracked_run import PROJECT, TrackedRun
 
 RUN_ID = "etl_bench.run_id"
 _CREATED_AT = "etl_bench.created_at"

@@ -8,7 +8,7 @@ from fake_runner import MOMENT, PROVENANCE, make_difficulty, make_record, make_s
 
 from bench.analysis import wilson
 from bench.analysis.metrics.scores import harmonic_mean
-from bench.boards.trackers.tracked_run import tracked_run
+from bench.extensions.trackers.tracked_run import tracked_run
 from bench.record import CurvePoint, OpenScore
 from bench.sweep import parse_shots
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from fake_runner import MOMENT, make_record, make_spec
 
-from bench.boards.trackers.sending import connect
-from bench.boards.trackers.tracked_run import TrackedRun, tracked_run
+from bench.extensions.trackers.sending import connect
+from bench.extensions.trackers.tracked_run import TrackedRun, tracked_run
 from bench.record import CurvePoint
-from bench.sweep.tracker_target import Target
 
 CURVE = [CurvePoint(epoch=e, epochs=2, steps=e, seconds=e, accuracy={"base": e / 4}) for e in (1, 2)]
 
@@ -45,7 +44,7 @@ def test_every_number_arrives_once_and_a_newer_result_replaces_it(
         pytest.importorskip("trackio", reason="needs trackio; pip install '.[trackio]'")
     import trackio
 
-    run, tracker = a_run(), connect(Target.parse("trackio:clip"))
+    run, tracker = a_run(), connect("trackio", "clip")
     assert tracker.send(run)
     assert not tracker.send(run)
     (found,) = trackio.Api().runs("clip")
@@ -62,7 +61,7 @@ def test_every_number_arrives_once_and_a_newer_result_replaces_it(
 
 def test_on_a_server_a_known_name_is_not_sent_again(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACKIO_SPACE_ID", "lab/board")
-    tracker, run = connect(Target.parse("trackio")), a_run()
+    tracker, run = connect("trackio"), a_run()
     assert tracker.send(run)
     assert not tracker.send(run)
     import trackio
@@ -71,7 +70,7 @@ def test_on_a_server_a_known_name_is_not_sent_again(fake_trackers: Path, monkeyp
 
 
 def test_what_trackio_warns_of_counts_as_not_sent(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker = connect(Target.parse("trackio"))
+    tracker = connect("trackio")
     import trackio
 
     with monkeypatch.context() as broken:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from fake_runner import MOMENT, make_difficulty, make_record, make_spec
 
-from bench.boards.trackers.sending import Tracker, connect
-from bench.boards.trackers.tracked_run import TrackedRun, tracked_run
+from bench.extensions.trackers.sending import Tracker, connect
+from bench.extensions.trackers.tracked_run import TrackedRun, tracked_run
 from bench.record import CurvePoint
-from bench.sweep.tracker_target import Target
 
 CURVE = [CurvePoint(epoch=e, epochs=2, steps=e, seconds=e, accuracy={"base": e / 4}) for e in (1, 2)]
 
@@ -35,7 +34,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 def opened(client: Any) -> Tracker:
-    return connect(Target.parse(f"mlflow:{client.uri}"))
+    return connect("mlflow", client.uri)
 
 
 def received(client: Any) -> list[Any]:
@@ -78,7 +77,7 @@ def test_a_run_is_sent_once_and_a_newer_result_replaces_it(client: Any) -> None:
 def test_a_run_that_was_cut_off_is_sent_again(
     fake_trackers: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    tracker = connect(Target.parse("mlflow"))
+    tracker = connect("mlflow")
     monkeypatch.setenv("FAKE_TRACKER_FAULT", "break")
     with pytest.raises(Exception, match="does not answer"):
         tracker.send(a_run())
@@ -92,7 +91,7 @@ def test_a_run_that_was_cut_off_is_sent_again(
 
 def test_an_experiment_can_be_named(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
-    connect(Target.parse("mlflow")).send(a_run())
+    connect("mlflow").send(a_run())
     from mlflow import MlflowClient
 
     assert MlflowClient().get_experiment_by_name("ours") is not None

@@ -10,6 +10,8 @@ from bench.record import CurvePoint, DifficultyRecord, RunRecord, Score
 from bench.spec import ExperimentSpec
 
 Parameter = str | int | float | bool
+PROJECT = "clip-etl-bench"
+"""Project of Weights & Biases and trackio, and experiment of MLflow, where no other is named."""
 _FACTS_OF_A_SPLIT = {"split", "n", "n_classes", "selected_on_test"}
 
 

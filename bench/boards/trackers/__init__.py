@@ -1,1 +1,0 @@
-"""Sends finished runs to experiment trackers: MLflow, Weights & Biases and trackio."""
