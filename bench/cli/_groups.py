@@ -1,13 +1,11 @@
-"""Groups of commands: one that lists its entries by default, and one whose commands have an order and former names."""
+"""Groups of commands: one that lists its entries by default, and one whose commands have an order."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from bench.cli._commands import CheckedGroup
-from bench.errors import UsageError
 
 LIST, SHOW = "list", "show"
 
@@ -33,20 +31,11 @@ class ListsByDefault(CheckedGroup):
         return bool(values.get("name") or more)
 
 
-def ordered_group(order: tuple[str, ...], renamed: Mapping[str, str]) -> type[TyperGroup]:
-    """A group that lists its commands in this order, and answers a former name (of one or two words) with the new one.
-
-    UsageError for a former name.
-    """
+def ordered_group(order: tuple[str, ...]) -> type[TyperGroup]:
+    """A group that lists its commands in this order."""
 
     class Ordered(CheckedGroup):
         def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
             return list(order)
-
-        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-            for words in (args[:2], args[:1]):
-                if (new := renamed.get(old := " ".join(words))) is not None:
-                    raise UsageError(f"`etl-bench {old}` {new}.")
-            return super().resolve_command(ctx, args)
 
     return Ordered

@@ -49,33 +49,10 @@ for extension in extensions().values():
             GROUPS[group].command(name)(command)
         else:
             PANELS[extension.panels[name]][name] = command
-RENAMED = {
-    "published": "is now `etl-bench papers published`",
-    "published add": "is now `etl-bench papers add`",
-    "claims": "is now `etl-bench papers claims`",
-    "check": "is now `etl-bench methods check`",
-    "features": "is now `etl-bench datasets add NAME --features FILE`",
-    "verify": "is now `etl-bench runs verify`",
-    "show": "is now `etl-bench runs show`",
-    "diff": "is now `etl-bench runs diff`",
-    "results": "is now `etl-bench runs`",
-    "results sql": "is now `etl-bench runs sql`",
-    "results rebuild": "is now `etl-bench runs rebuild`",
-    "results export": "is now `etl-bench runs export`",
-    "results import": "is now `etl-bench runs import`",
-    "results send": "is now `etl-bench export send`",
-    "explain": "is now `etl-bench models explain`",
-    "submit": "is now `etl-bench board submit`",
-    "submissions": "is now `etl-bench board check`",
-    "cache": "is now `etl-bench doctor cache`",
-    "docs": "is now `etl-bench doctor docs`",
-    "rescore": "was removed: runs record their open score, and `etl-bench run --rerun all` repeats them",
-}
-"""Former names of commands, each with the answer that replaces them."""
 
 app = Commands(
     name="etl-bench",
-    cls=ordered_group(tuple(name for panel in PANELS.values() for name in panel), RENAMED),
+    cls=ordered_group(tuple(name for panel in PANELS.values() for name in panel)),
     help="Benchmark efficient transfer learning (ETL) of CLIP-like models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -21,13 +21,6 @@ COOP = "run -m coop -d spectrum_basic --jobs 0 "
 ADD = "datasets add birds --images "
 FEATURES = "datasets add toy --features features.npz --backbone clip --classes classes.txt "
 
-FORMER = (
-    "published", "published add", "claims", "check", "features import", "verify", "show", "diff", "results sql",
-    "results rebuild", "results export", "results import", "results send", "explain", "submit",
-    "submissions check", "cache", "docs", "rescore",
-)  # fmt: skip
-"""Names of commands before they were grouped."""
-
 CHECKED_BY_CODE = [
     "run -m cocoop -d spectrum_basic --jobs 0 --set cocoop.ctx_init='" + "a photo of " * 40 + "'",
     COOP + "--set coop.ctx_init='" + "a photo of " * 40 + "'",
@@ -42,7 +35,6 @@ CHECKED_BY_CODE = [
 
 WRONG = [
     # names of commands and options
-    *FORMER,
     "papers nothing",
     "runs nothing",
     "board submissions",

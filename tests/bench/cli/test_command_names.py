@@ -1,4 +1,4 @@
-"""The names of the commands, the answers to former names, and the one option for resources of a cluster."""
+"""The names of the commands, and the one option for resources of a cluster."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from wrong_commands import FORMER
 
 from bench.cli._request_options import parse_keys
-from bench.cli.app import PANELS, RENAMED, app
+from bench.cli.app import PANELS, app
 from bench.errors import UsageError
 
 MOST_OPTIONS_OF_RUN = 32
@@ -29,26 +28,6 @@ def test_help_lists_seventeen_commands_in_four_panels(etl):
     places = [out.index(f"─ {panel} ─") for panel in PANELS]
     assert places == sorted(places)
     assert re.findall(r"^│ (\S+)", out[places[0] :], flags=re.M) == names
-
-
-def test_every_command_of_a_former_name_exists():
-    for name in FORMER:
-        words = RENAMED.get(name, RENAMED[name.split()[0]])
-        if "was removed" in words:
-            continue
-        command = group()
-        for part in words.partition("`etl-bench ")[2].rstrip("`").split():
-            if part.isupper() or part.startswith("--"):
-                break
-            command = command.commands[part]
-
-
-@pytest.mark.parametrize("name", FORMER)
-def test_a_former_name_is_answered_with_the_new_one(etl, name: str):
-    code, out, err = etl(*name.split(), "x", "--runs", "runs")
-    assert (code, out) == (2, "")
-    assert err.startswith(f"error: `etl-bench {name}`") or err.startswith(f"error: `etl-bench {name.split()[0]}`")
-    assert err.count("\n") == 1
 
 
 def test_run_has_few_options():
