@@ -23,9 +23,9 @@ from .datasets import dataset_facts as dataset_facts
 from .datasets import dataset_rows as dataset_rows
 from .datasets import datasets_to_fetch as datasets_to_fetch
 from .datasets import drawn_support as drawn_support
-from .demonstration import demo_requests as demo_requests
-from .documentation import documentation_pages as documentation_pages
-from .documentation import page_title as page_title
+from .demonstration import run_demo as run_demo
+from .documentation import page_text as page_text
+from .documentation import page_titles as page_titles
 from .exporting import export_leaderboards as export_leaderboards
 from .health import cache_content as cache_content
 from .health import check_machine as check_machine

@@ -179,7 +179,9 @@ def backbone_rows() -> list[dict[str, Any]]:
     ]
 
 
-def backbone_facts(name: str) -> dict[str, Any]:
+def backbone_facts(
+    name: Annotated[str, Arg("Show one: architecture, arch.tag, ARCH=FILE, hf-hub:ORG/NAME or local-dir:FOLDER.")],
+) -> dict[str, Any]:
     """The facts of one backbone: its towers, its weights, and which methods run; raises BenchError if unknown."""
     from bench.sweep import backbone_card
 

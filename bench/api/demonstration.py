@@ -1,7 +1,13 @@
 """The runs of `etl-bench demo`."""
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
+from bench.api.options import Cache, Force, Jobs, NewRuns, Opt, Runner
+from bench.api.reporting import Report, report_request, write_report
+from bench.api.results import Results
+from bench.api.running import SweepOutcome, open_progress, report_failures, run_request, sweep_result
 from bench.sweep import RecipeChoice, SweepRequest
 from datasets_registry import EvalProtocol
 
@@ -46,3 +52,43 @@ def demo_requests(*, quick: bool, **options: Any) -> tuple[SweepRequest, SweepRe
         **common,
     )
     return few_shot, base_to_new
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The sweeps of the demo with their results, and the page, which is None if a sweep was interrupted."""
+
+    outcomes: list[SweepOutcome]
+    results: list[Results]
+    report: Report | None
+
+    @property
+    def exit_code(self) -> int:
+        """That of the sweep with the most serious outcome."""
+        return max(outcome.exit_code for outcome in self.outcomes)
+
+
+def run_demo(
+    *,
+    quick: Annotated[bool, Opt("Three datasets, a few methods, one seed.")] = False,
+    runs: NewRuns = "runs/demo",
+    site: Annotated[Path, Opt("Folder of the report.")] = Path("site"),
+    curve: Annotated[bool, Opt("Also record the accuracy during each training.")] = False,
+    cache: Cache = None,
+    jobs: Jobs = None,
+    runner: Runner = "bench.experiment.runner",
+    force: Force = False,
+) -> Demo:
+    """Run the demo and write its page. Progress and failed runs are on standard error.
+
+    Raises UsageError, before anything runs, if the page cannot be written.
+    """
+    page = report_request(runs, site / "index.html", one_file=False, force=force)
+    log, outcomes = open_progress(), []
+    for request in demo_requests(quick=quick, runs=Path(runs), curve=curve, cache=cache, jobs=jobs, runner=runner):
+        outcomes.append(run_request(request, log))
+        report_failures(outcomes[-1], log)
+        if outcomes[-1].summary.interrupted:
+            return Demo(outcomes, [], None)
+    report = write_report(page)
+    return Demo(outcomes, [sweep_result(outcome, Path(runs)) for outcome in outcomes], report)

@@ -1,9 +1,13 @@
 """The pages of the documentation, which ship with the package."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 
 import bench
+from bench.api.options import Arg
+from bench.errors import UsageError
 
 _OF_THE_SITE = ("index", "changelog", "contributing")  # pages that the documentation site puts together
 
@@ -20,7 +24,21 @@ def documentation_pages() -> dict[str, Path]:
     return {name: page for name, page in found.items() if name not in _OF_THE_SITE}
 
 
-def page_title(page: Path) -> str:
-    """The first heading of a page."""
+def page_titles() -> list[dict[str, object]]:
+    """The topics of the documentation, each with the first heading of its page."""
+    return [{"topic": name, "title": _title(page)} for name, page in documentation_pages().items()]
+
+
+def page_text(topic: Annotated[str, Arg("A topic, such as `datasets`. Default: list all topics.")]) -> str:
+    """A page of the documentation as Markdown; raises UsageError for an unknown topic."""
+    pages = documentation_pages()
+    if topic not in pages:
+        near = get_close_matches(topic, pages, n=1)
+        asked = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(f"There is no page {topic!r}. {asked}`etl-bench doctor docs` lists the topics.")
+    return pages[topic].read_text(encoding="utf-8")
+
+
+def _title(page: Path) -> str:
     found = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return found[1] if found else page.stem

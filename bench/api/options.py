@@ -48,6 +48,8 @@ NewRuns = Annotated[Path | str, Opt(field="runs")]
 """For commands that write runs."""
 Cache = Annotated[Path | None, Opt(field="cache")]
 Device = Annotated[str, Opt(field="device")]
+Jobs = Annotated[int | None, Opt(field="jobs")]
+Runner = Annotated[str, Opt(field="runner")]
 Draw = Annotated[str, Opt(field="draw")]
 AllowFewer = Annotated[bool, Opt(field="allow_fewer")]
 Force = Annotated[bool, Opt("Replace files that exist already, even if etl-bench did not write them.")]

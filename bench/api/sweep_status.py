@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench._util.words import counted
+from bench.api.options import Runs
 from bench.api.result_table import Rows
 from bench.errors import UsageError
 from bench.sweep import (
@@ -69,7 +70,7 @@ class SweepStatus:
         }  # fmt: skip
 
 
-def sweep_state(runs: str | Path = "runs") -> SweepStatus:
+def sweep_state(runs: Runs = "runs") -> SweepStatus:
     """The state of all sweeps in a folder. Dead sweeps and workers are left out.
 
     Processes on other machines count as alive while their heartbeat changes. Raises UsageError if there is no folder.

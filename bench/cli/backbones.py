@@ -1,28 +1,21 @@
 """`etl-bench backbones`: the backbones by family, and which methods run on them."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from bench.api import backbone_facts, backbone_rows
 from bench.cli import _options as opt
+from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_rows
 
 
-def backbones(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="Show one: architecture, arch.tag, ARCH=FILE, hf-hub:ORG/NAME or local-dir:FOLDER."),
-    ] = None,
-    as_json: opt.AsJson = False,
-) -> None:
+@options_of(backbone_facts)
+def backbones(name: str | None = None, as_json: opt.AsJson = False) -> None:
     """List the families of backbones with an example of each, or show one backbone: its towers, weights and methods.
 
     A backbone is an arch.tag of open_clip, hf-hub:ORG/NAME, local-dir:FOLDER, or local weights (ARCH=FILE).
 
     Example: etl-bench backbones ViT-B-16-SigLIP2
     """
-    from bench.api import backbone_facts, backbone_rows
-
     if name is not None:
         card = backbone_facts(name)
         if not as_json:

@@ -1,16 +1,14 @@
 """`etl-bench doctor`: checks this machine, the feature cache, and prints pages of the documentation."""
 
-from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from bench.api import cache_content, check_machine, clear_caches, repair_cache
+from bench.api import cache_content, check_machine, clear_caches, page_text, page_titles, repair_cache
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._options_of import options_of
 from bench.cli._print import print_markdown, print_rows, remark
-from bench.errors import UsageError
 
 doctor_app = Commands(invoke_without_command=True)
 cache_app = Commands(
@@ -67,20 +65,11 @@ def clear(**options: Any) -> None:
     remark(f"{freed / 2**20:.1f} MiB freed in {folder}")
 
 
-Topic = Annotated[str | None, typer.Argument(help="A topic, such as `datasets`. Default: list all topics.")]
-
-
 @doctor_app.command("docs")
-def docs(topic: Topic = None, as_json: opt.AsJson = False) -> None:
+@options_of(page_text)
+def docs(topic: str | None = None, as_json: opt.AsJson = False) -> None:
     """Print a page of the documentation, or list the pages."""
-    from bench.api import documentation_pages, page_title
-
-    pages = documentation_pages()
     if topic is None:
-        print_rows([{"topic": name, "title": page_title(page)} for name, page in pages.items()], as_json=as_json)
-        return
-    if topic not in pages:
-        near = get_close_matches(topic, pages, n=1)
-        asked = f"Did you mean {near[0]}? " if near else ""
-        raise UsageError(f"There is no page {topic!r}. {asked}`etl-bench doctor docs` lists the topics.")
-    print_markdown(pages[topic].read_text(encoding="utf-8"))
+        print_rows(page_titles(), as_json=as_json)
+    else:
+        print_markdown(page_text(topic))

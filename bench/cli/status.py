@@ -1,42 +1,41 @@
 """`etl-bench status`: shows the state of all sweeps in a folder, from any shell."""
 
-from pathlib import Path
-from typing import Annotated
+import time
+from typing import Annotated, Any
 
 import typer
 
 from bench._util.words import counted
+from bench.api import sweep_state
 from bench.cli import _options as opt
+from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows
 
 MOST_FAILURES = 10
 """Failed runs that are listed, the newest ones."""
 
 
+@options_of(sweep_state)
 def status(
-    runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
     watch: Annotated[
         float | None, typer.Option("--watch", min=0.2, help="Repeat after this many seconds, until Ctrl-C.")
     ] = None,
+    **options: Any,
 ) -> None:
     """Show running sweeps, the task of each worker, and stored and failed runs. Only reads files, without a lock.
 
     Dead sweeps and workers are not shown. Processes on other machines count as alive while their heartbeat changes.
     """
-    import time
-
     while True:
-        _show(runs, as_json=as_json)
+        _show(as_json=as_json, **options)
         if watch is None:
             return
         time.sleep(watch)
 
 
-def _show(runs: Path, *, as_json: bool) -> None:
-    from bench.api import sweep_state
-
-    found = sweep_state(runs)
+def _show(*, as_json: bool, **options: Any) -> None:
+    found = sweep_state(**options)
     if as_json:
         print_json(found.to_json())
         return

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import bench
-from bench.api import build_board, check_submissions, demo_requests, open_progress, run_request, submit_runs
+from bench.api import build_board, check_submissions, open_progress, run_request, submit_runs
+from bench.api.demonstration import demo_requests
 from bench.results import RepetitionOutcome
 from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bench.api import documentation_pages
+from bench.api.documentation import documentation_pages
 from bench.cli.app import app
 from bench.errors import UsageError
 
