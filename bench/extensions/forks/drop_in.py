@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
+from bench.api.options import Arg, Force
 from bench.results import check_output_file, write_output
 
 
-def write_drop_in(out: str | Path, *, force: bool = False) -> Path:
+def write_drop_in(
+    out: Annotated[Path | str, Arg("File to write, beside train.py.")] = Path("etl_predictions.py"),
+    *,
+    force: Force = False,
+) -> Path:
     """Write the file that makes a Dassl repository write its predictions; raises UsageError if the file exists."""
     path = Path(out)
     check_output_file(path, "OUT", force=force, suffixes=(".py",))

@@ -27,7 +27,7 @@ def absent_packages(names: Sequence[str], python: Path | None, imports: Sequence
     if not folders:
         raise OfficialCodeError(
             f"{python} cannot be used as a Python: no folder of packages belongs to it. Give the one in the bin folder "
-            "of an environment with --python."
+            "of an environment with --set fork.python=FILE."
         )
     searched = [str(one) for one in (*imports, *folders)]
     return [name for name in names if PathFinder.find_spec(name, searched) is None]

@@ -10,9 +10,10 @@ import ast
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from bench.extensions.forks.environments import absent_packages
 from bench.extensions.forks.fork_folder import Fork
@@ -82,17 +83,12 @@ class Inspection:
     findings: tuple[Finding, ...]
 
 
-def inspect_fork(path: Path, python: Path | None = None, imports: Sequence[Path] = ()) -> Inspection:
-    """Inspect a checkout.
-
-    Args:
-        python: the Python of the code's own environment; by default this one. It is not started.
-        imports: folders from which it imports besides its own.
+def inspect_fork(path: Path, places: Mapping[str, str] = MappingProxyType({})) -> Inspection:
+    """Inspect a checkout with these values of `RUNNABLE`. The Python is not started.
 
     Raises OfficialCodeError if there is no git repository at `path`, or another place does not exist.
     """
     fork = Fork.read(path)
-    places = {"python": "" if python is None else str(python), "path": ":".join(map(str, imports))}
     code = RunnableCode.of(fork, None, places)
     trusted = is_trusted(code)
     commands = tuple(_commands(fork) if trusted else _written(fork))

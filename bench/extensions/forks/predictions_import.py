@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from bench.extensions.forks.declared_run import DeclaredRun
+from bench.api.options import Arg, DataRoot, NewRuns, Opt
 from bench.extensions.forks.errors import PredictionsError
 from bench.extensions.forks.prediction_files import (
     PredictionFile,
     read_predictions,
 )
 from bench.record import Predictions, RunRecord
-from bench.results import Shards, fresh_store
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class ImportedPredictions:
 
 
 def import_predictions(
-    files: Sequence[str | Path],
-    runs: str | Path = "runs",
+    files: Annotated[Sequence[Path | str], Arg("Files of predictions, .npz or .jsonl.", metavar="FILE...")],
+    runs: NewRuns = "runs",
     *,
-    dataset: str | None = None,
-    backbone: str | None = None,
-    data_root: str | Path | None = None,
+    dataset: Annotated[str | None, Opt("Its name here. Default: found from the name in the file.", "-d")] = None,
+    backbone: Annotated[str | None, Opt("As in `run`. Default: OpenAI's weights of the file's model.", "-b")] = None,
+    data_root: DataRoot = None,
 ) -> ImportedPredictions:
     """Check files of predictions that other code computed and add their runs; with any error, nothing is added.
 
@@ -52,14 +52,15 @@ def import_predictions(
 
     Args:
         files: npz or JSON lines, see `etl-bench doctor docs forks`.
-        dataset: name in the registry, if the files name none that is known.
-        backbone: as `-b`; by default OpenAI's weights of the architecture that the files name.
 
     Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
     """
-    shards, root = Shards(Path(runs)), None if data_root is None else Path(data_root)
+    from bench.extensions.forks.declared_run import DeclaredRun
+    from bench.results import Shards, fresh_store
+
+    shards = Shards(Path(runs))
     read = [read_predictions(Path(path)) for path in files]
-    built = [DeclaredRun(tuple(group), dataset, backbone, root) for group in _runs(read)]
+    built = [DeclaredRun(tuple(group), dataset, backbone, data_root) for group in _runs(read)]
     made = [run.made() for run in built]
     ids = Counter(record.run_id for record, _ in made)
     if repeated := [run_id for run_id, count in ids.items() if count > 1]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from bench.api import DEMO_BACKBONE
+from bench.api.options import Arg, Device, Opt
+
+Places = Annotated[
+    Sequence[str], Opt("fork.python, fork.path or fork.steps, as you will give them to `run`. Repeatable.", "--set")
+]
 
 
 @dataclass(frozen=True)
@@ -30,20 +37,20 @@ class InspectedCode:
 
 
 def inspect_official_code(
-    path: str | Path, *, python: str | Path | None = None, imports: Sequence[str | Path] = ()
+    path: Annotated[Path | str, Arg("A clone of the authors' repository.")],
+    *,
+    settings: Places = (),
 ) -> InspectedCode:
     """What a clone of the authors' repository has and lacks; nothing of it runs before it is trusted.
 
-    Args:
-        python: the Python of the code's own environment; by default this one. It is not started.
-        imports: folders from which it imports, such as a clone of Dassl.
+    `settings` as of `trust_official_code`; the Python is not started.
 
     Raises OfficialCodeError if there is no git repository at `path`.
     """
     from bench.extensions.forks.inspection import inspect_fork
     from datasets_registry import some
 
-    found = inspect_fork(Path(path), None if python is None else Path(python), [Path(one) for one in imports])
+    found = inspect_fork(Path(path), _places(settings))
     fork = found.code.fork
     changed = f", {len(fork.changed_files)} changed files" if fork.changed_files else ""
     trained = {one.trainer for one in found.commands}
@@ -87,14 +94,15 @@ class TriedCode:
 
 
 def try_official_code(
-    method: str, *, settings: Sequence[str] = (), backbone: str = "ViT-demo.drawn", device: str = "auto"
+    method: Annotated[str, Arg("fork:PATH#Trainer, or adapter:FILE.")],
+    *,
+    settings: Annotated[Sequence[str], Opt("As in `run`, such as fork.script=FILE. Repeatable.", "--set")] = (),
+    backbone: Annotated[
+        str, Opt("As in `run`. Code with the sizes of ViT-B/16 in it needs that one.", "-b")
+    ] = DEMO_BACKBONE,
+    device: Device = "auto",
 ) -> TriedCode:
     """Train official code for one epoch on synthetic images, twice with the same seed, and compare its predictions.
-
-    Args:
-        method: `fork:PATH#Trainer` or `adapter:FILE`.
-        settings: as `--set`.
-        backbone: as `-b`; code with the sizes of ViT-B/16 in it needs that one.
 
     Raises OfficialCodeError, with the reason, if it does not run.
     """
@@ -131,18 +139,27 @@ _TRIED = "spectrum_basic:test=2"
 """Dataset of a trial: two test images of each of 24 classes."""
 
 
-def trust_official_code(code: str | Path, *, settings: Sequence[str] = ()) -> str:
+def trust_official_code(
+    code: Annotated[str | Path, Arg("A clone of the authors' repository, or adapter:FILE.")],
+    *,
+    settings: Places = (),
+) -> str:
     """Allow code of others to run with the user's rights, as it is now; returns a line that says so.
-
-    Args:
-        code: a clone, `fork:PATH` or `adapter:FILE`.
-        settings: as `--set`: the Python, the folders for imports and the steps that it will run with.
 
     Raises OfficialCodeError for what does not exist, or a setting that names no code.
     """
-    from bench.extensions.forks.errors import OfficialCodeError
-    from bench.extensions.forks.fork_method import RUNNABLE, runnable_code
+    from bench.extensions.forks.fork_method import runnable_code
     from bench.extensions.forks.trust import trust_code
+
+    trusted = runnable_code(str(code), _places(settings))
+    trust_code(trusted)
+    return f"{trusted.what} may run with your rights."
+
+
+def _places(settings: Sequence[str]) -> dict[str, str]:
+    """What `--set` gives for the settings of `RUNNABLE`; raises OfficialCodeError for another one."""
+    from bench.extensions.forks.errors import OfficialCodeError
+    from bench.extensions.forks.fork_method import RUNNABLE
 
     places = dict(text.partition("=")[::2] for text in settings)
     allowed = {f"fork.{key}": key for key in RUNNABLE}
@@ -150,6 +167,4 @@ def trust_official_code(code: str | Path, *, settings: Sequence[str] = ()) -> st
         raise OfficialCodeError(
             f"--set {unknown[0]} names no code that would run. Give these of `run`: {', '.join(allowed)}."
         )
-    trusted = runnable_code(str(code), {allowed[name]: value for name, value in places.items()})
-    trust_code(trusted)
-    return f"{trusted.what} may run with your rights."
+    return {allowed[name]: value for name, value in places.items()}

@@ -1,61 +1,24 @@
 """`etl-bench recommend`: recommends a method for a dataset."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import (
-    DEFAULT_RUNS,
-    Cache,
-    DataRoot,
-    Device,
-    Jobs,
-    WrittenRuns,
-    joined,
-    print_json,
-    print_line,
-    print_rows,
-    remark,
-    request_option,
-)
+from bench.cli import options_of, print_json, print_line, print_rows, remark
+from bench.extensions.recommendation.recommending import recommend, train_recommended
+from bench.extensions.recommendation.request import RecommendRequest
 
 if TYPE_CHECKING:
     from bench.extensions.recommendation.result import Recommendation
 
 
-def recommend(
-    dataset: Annotated[str, typer.Argument(help="A dataset, such as your own from `datasets add`.")],
-    backbone: Annotated[
-        str | None,
-        typer.Option("-b", "--backbone", help="As arch.tag, or ARCH=FILE. Required for all but synthetic datasets."),
-    ] = None,
-    shots: Annotated[int, typer.Option("--shots", min=1, help="Training images per class.")] = 8,
-    budget: Annotated[
-        str, typer.Option("--budget", help="Time limit of the race: 20min, 90s or 2h; a plain number means minutes.")
-    ] = "20min",
-    margin: Annotated[
-        float, typer.Option("--margin", help="Accuracy loss that does not matter, in percentage points.")
-    ] = 0.5,
-    methods: Annotated[
-        list[str] | None,
-        typer.Option("-m", "--methods", help="Candidates. Default: all methods that work on stored features."),
-    ] = None,
-    seeds: Annotated[
-        list[str], typer.Option("--seeds", help="Repetitions of cross-fitting, as a number or a list.")
-    ] = ["3"],  # noqa: B006
-    runs: WrittenRuns = DEFAULT_RUNS,
-    data_root: DataRoot = None,
-    cache: Cache = None,
-    device: Device = "auto",
-    jobs: Jobs = 0,
-    allow_fewer: Annotated[bool, request_option("allow_fewer")] = False,
-    recipe: Annotated[str | None, request_option("recipe")] = None,
-    overrides: Annotated[list[str] | None, request_option("overrides")] = None,
+@options_of(RecommendRequest.build)
+def _recommend(
     train: Annotated[
         bool, typer.Option("--train/--no-train", help="Train the recommended method at the end and keep its model.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    **options: Any,
 ) -> None:
     """Recommend a method after a race on the labelled training images. Test images are not used.
 
@@ -67,28 +30,8 @@ def recommend(
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
-    from bench.extensions.recommendation.recommending import recommend as recommended
-    from bench.extensions.recommendation.recommending import train_recommended
-
     try:
-        found = recommended(
-            dataset,
-            backbone=backbone,
-            shots=shots,
-            budget=budget,
-            margin=margin,
-            methods=methods or [],
-            seeds=joined("--seeds", seeds),
-            runs=Path(runs),
-            progress=remark,
-            data_root=data_root,
-            cache=cache,
-            device=device,
-            jobs=jobs,
-            allow_fewer=allow_fewer,
-            **({"recipe": recipe} if recipe else {}),
-            **({"overrides": overrides} if overrides else {}),
-        )
+        found = recommend(progress=remark, **options)
         if as_json:
             print_json(found.to_json())
         else:
@@ -113,4 +56,4 @@ def _print(found: "Recommendation") -> None:
     print_line("\n\n".join(rest))
 
 
-COMMANDS = {"recommend": recommend}
+COMMANDS = {"recommend": _recommend}

@@ -6,16 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
+from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Jobs, NewRuns, Opt
 from bench.errors import UsageError
 from bench.results import RACE, known_methods
 from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_numbers, split_list
 from datasets_registry import EvalProtocol, get_dataset
 
 DEFAULT_BUDGET = "20min"
-_DEFAULTS: dict[str, Any] = {"jobs": 0}
-"""Training on features is short, so it runs in this process; the demo backbone has its own short recipes."""
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?")
 _SECONDS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, None: 60.0, "h": 3600.0}
 
@@ -59,24 +58,40 @@ class RecommendRequest:
     @classmethod
     def build(
         cls,
-        dataset: str,
+        dataset: Annotated[str, Arg("A dataset, such as your own from `datasets add`.")],
         *,
-        backbone: str | None = None,
-        shots: int = 8,
-        budget: str | float = DEFAULT_BUDGET,
-        margin: float = 0.5,
-        methods: str | Sequence[str] = (),
-        seeds: str | int = 3,
+        backbone: Annotated[
+            str | None, Opt("As arch.tag, or ARCH=FILE. Required for all but synthetic datasets.", "-b")
+        ] = None,
+        shots: Annotated[int, Opt("Training images per class.", min=1)] = 8,
+        budget: Annotated[
+            str | float, Opt("Time limit of the race: 20min, 90s or 2h; a plain number means minutes.")
+        ] = DEFAULT_BUDGET,
+        margin: Annotated[float, Opt("Accuracy loss that does not matter, in percentage points.")] = 0.5,
+        methods: Annotated[
+            Sequence[str] | str, Opt("Candidates. Default: all methods that work on stored features.", "-m")
+        ] = (),
+        seeds: Annotated[str | int, Opt("Repetitions of cross-fitting, as a number or a list.", numbers=True)] = "3",
+        runs: NewRuns = "runs",
+        data_root: DataRoot = None,
+        cache: Cache = None,
+        device: Device = "auto",
+        jobs: Jobs = 0,
+        allow_fewer: AllowFewer = False,
+        recipe: Annotated[str | None, Opt(field="recipe")] = None,
+        overrides: Annotated[Sequence[str], Opt(field="overrides")] = (),
         **options: Any,
     ) -> Self:
         """Validate the values; raises UsageError, or UnknownNameError for a dataset or method that does not exist.
 
         Args:
-            backbone: optional for synthetic datasets only.
-            budget: minutes, or a text such as `20min`, `90s` or `2h`.
-            margin: in percentage points.
-            methods: names or patterns; by default all methods that work on stored features.
+            shots: labelled images per class that the method will be trained on.
+            runs: the runs folder; the race's runs are in `race` inside.
+            jobs: training on features is short, so by default it runs in this process.
+            recipe: default: the published one; for the demo backbone `demo`.
+            options: further options of `etl-bench run`.
         """
+        recipe = recipe or ("demo" if backbone in (None, DEMO_BACKBONE) else None)
         if len(split_list([dataset])) != 1:
             raise UsageError(f"{dataset!r} names several datasets; `recommend` takes one.")
         get_dataset(dataset)  # raises for an unknown name
@@ -94,7 +109,15 @@ class RecommendRequest:
             protocol=EvalProtocol.FEW_SHOT,
             shots=[shots],
             seeds=repeats[:1],
-            **_DEFAULTS | ({"recipe": "demo"} if backbone in (None, DEMO_BACKBONE) else {}) | options,
+            runs=Path(runs).expanduser(),
+            data_root=data_root and Path(data_root).expanduser(),
+            cache=cache and Path(cache).expanduser(),
+            device=device,
+            jobs=jobs,
+            allow_fewer=allow_fewer,
+            overrides=list(overrides),
+            **({"recipe": recipe} if recipe else {}),
+            **options,
         )
         if len(sweep.backbones) != 1:
             raise UsageError(f"-b {backbone} names several backbones; `recommend` takes one.")

@@ -69,7 +69,7 @@ READS = {
     "--against",
     "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE",
     "runs import-predictions FILE", "methods inspect PATH",
-    "methods inspect --python", "methods inspect --path", "methods trust PATH", "board build SUBMISSIONS",
+    "methods trust PATH", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
 """Options that only read: of one command, or of all that are not listed above."""

@@ -278,7 +278,7 @@ def test_no_interpreter_of_the_code_is_started(clone: Path, mark: Path, tmp_path
     python.write_text(f"#!/bin/sh\n/bin/touch {mark}\n")
     python.chmod(0o755)
     (tmp_path / "env/lib/python3.11/site-packages/evil.pth").write_text(f"import os; os.system('touch {mark}')\n")
-    inspect_fork(clone, python=python, imports=[tmp_path / "env"])
+    inspect_fork(clone, {"python": str(python), "path": str(tmp_path / "env")})
     assert not mark.exists()
 
 

@@ -92,7 +92,7 @@ def test_absent_packages_are_named_with_what_to_install(tmp_path: Path) -> None:
     }
     (tmp_path / "more" / "optimal_plans_3").mkdir(parents=True)
     (tmp_path / "more" / "ot.py").touch()
-    assert problems(inspect_fork(made, imports=[tmp_path / "more"])).keys() == {
+    assert problems(inspect_fork(made, {"path": str(tmp_path / "more")})).keys() == {
         "comet_ml missing; calls of it do nothing."
     }
 
@@ -116,18 +116,18 @@ def test_the_packages_of_an_environment_are_found_without_its_python(tmp_path: P
     made = make_fork(tmp_path / "fork", "package that is absent")
     python = environment(tmp_path / "env", "include-system-site-packages = false\n")
     packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
-    assert missing(inspect_fork(made, python=python)) == "optimal_plans_3, torch missing."
+    assert missing(inspect_fork(made, {"python": str(python)})) == "optimal_plans_3, torch missing."
     (packages / "torch").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "optimal_plans_3.py").touch()
     (packages / "more.pth").write_text(f"{tmp_path}/elsewhere\nimport evil; evil.run()\n{tmp_path}/nowhere\n")
-    assert missing(inspect_fork(made, python=python)) == ""
+    assert missing(inspect_fork(made, {"python": str(python)})) == ""
     with pytest.raises(OfficialCodeError, match="nowhere is no file"):
-        inspect_fork(made, python=tmp_path / "nowhere")
+        inspect_fork(made, {"python": str(tmp_path / "nowhere")})
     (tmp_path / "alone" / "bin").mkdir(parents=True)
     (tmp_path / "alone" / "bin" / "python").touch()
     with pytest.raises(OfficialCodeError, match="no folder of packages belongs to it"):
-        inspect_fork(made, python=tmp_path / "alone" / "bin" / "python")
+        inspect_fork(made, {"python": str(tmp_path / "alone" / "bin" / "python")})
 
 
 def test_an_environment_may_use_the_packages_below_it(tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_an_environment_may_use_the_packages_below_it(tmp_path: Path) -> None:
     python = environment(tmp_path / "env", "include-system-site-packages = true\n")
     python.unlink()
     python.symlink_to(below)
-    assert "optimal_plans_3" not in missing(inspect_fork(made, python=python))
+    assert "optimal_plans_3" not in missing(inspect_fork(made, {"python": str(python)}))
     (tmp_path / "env" / "pyvenv.cfg").write_text("include-system-site-packages = false\n")
-    assert "optimal_plans_3" in missing(inspect_fork(made, python=python))
+    assert "optimal_plans_3" in missing(inspect_fork(made, {"python": str(python)}))
 
 
 def test_dassl_may_be_missing(tmp_path: Path) -> None:

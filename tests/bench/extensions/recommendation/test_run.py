@@ -17,7 +17,7 @@ from bench.extensions.recommendation.answer import doubling
 from bench.extensions.recommendation.elimination import planned_trainings
 from bench.extensions.recommendation.folds import RaceOutcomes, plan_folds
 from bench.extensions.recommendation.race import TOO_LITTLE, Race
-from bench.extensions.recommendation.recommending import recommend, recommend_request, train_recommended
+from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest, feature_methods, parse_budget
 from bench.extensions.recommendation.run import train_choice
 from bench.results.shards import Shards
@@ -259,8 +259,5 @@ def test_an_interrupted_race_is_no_answer(tmp_path: Path, monkeypatch: pytest.Mo
         return replace(outcome, summary=replace(outcome.summary, interrupted=True))
 
     monkeypatch.setattr(race_module, "carry_out", stopped)
-    request = RecommendRequest.build(
-        DATASET, backbone=BACKBONE, methods="zero_shot,gda", shots=2, runs=tmp_path, cache=tmp_path / "c"
-    )
     with pytest.raises(KeyboardInterrupt):
-        recommend_request(request, lambda _: None)
+        recommended(tmp_path, methods="zero_shot,gda", shots=2)
