@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 Name = Annotated[str, Arg("The dataset.")]
-
-_OPTIONS = ("root", "skip_broken", "min_images", "names", "guess_names", "orient")
-_COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column", "group": "group_column"}
 
 
 # The catalogue
@@ -106,30 +103,62 @@ def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
 
 
 def add_dataset(
-    name: str,
-    images: str | Path,
+    name: Annotated[str, Arg("Name of the dataset: lower-case letters, digits and _.")],
+    images: Annotated[
+        str | Path,
+        Opt(
+            "Folder of class folders (or of train, val, test with class folders), a .csv, .tsv or .parquet table of "
+            "paths and labels, a Hugging Face folder from save_to_disk, or a folder of webdataset tars.",
+            metavar="PATH",
+        ),
+    ],
     *,
-    template: str = "a photo of a {}.",
-    title: str | None = None,
-    split: str | None = None,
-    replace: bool = False,
-    user: bool = False,
+    template: Annotated[str, Opt("Template for class names, with {}.")] = "a photo of a {}.",
+    title: Annotated[str | None, Opt("Title in tables.")] = None,
+    split: Annotated[
+        str | None,
+        Opt(
+            "given (folders, column, ...), hash (by content) or even (the same shares of each class). Default: given "
+            "if the data has a split, else hash, or even if hash leaves a class without test images."
+        ),
+    ] = None,
+    root: Annotated[Path | str | None, Opt("Base folder of the paths in a table. Default: the table's folder.")] = None,
+    columns: Annotated[
+        Mapping[str, str] | None,
+        Opt(
+            "Column of a table or Hugging Face folder, as path=NAME (in a Hugging Face folder: the images), "
+            "label=NAME, split=NAME (train, val and test) or group=NAME: what images share, such as their patient or "
+            "video. A split by hash or even keeps a group in one part, and intervals are over groups. Default: usual "
+            "names. Repeatable.",
+            "--column",
+            pairs="'label=species'",
+        ),
+    ] = None,
+    names: Annotated[
+        Mapping[str, str] | None,
+        Opt(
+            "Name of a class in prompts, as LABEL=NAME, if the guess is wrong. Repeatable.",
+            "--name",
+            pairs="'n02084071=dog'",
+        ),
+    ] = None,
+    guess_names: Annotated[
+        bool,
+        Opt(
+            "Make class names readable: '001.Black_footed_Albatross' becomes 'Black footed Albatross'.",
+            "--guess-names/--raw-names",
+        ),
+    ] = True,
+    skip_broken: Annotated[bool, Opt("Leave out files that are not readable images, and record them.")] = False,
+    min_images: Annotated[int, Opt("Leave out classes with fewer images, and record them.", min=0)] = 0,
+    orient: Annotated[bool, Opt("Turn images upright by their EXIF orientation.", "--orient/--no-orient")] = True,
+    user: Annotated[bool, Opt("Register it for all your projects instead of this folder only.")] = False,
+    force: Annotated[bool, Opt("Overwrite an existing dataset of this name.")] = False,
     progress: Callable[[int, int], None] | None = None,
-    **options: Any,
 ) -> AddedDataset:
     """Inspect own images and register them as a dataset, for this process and for later ones in this folder.
 
-    Args:
-        name: lower-case letters, digits and `_`.
-        images: a folder of class folders, a table, a Hugging Face folder, or a folder of webdataset tars.
-        template: the sentence around a class name, with one `{}`.
-        title: the name in tables; default: `name`.
-        split: `"given"`, `"hash"` or `"even"`; by default what fits the images.
-        replace: overwrite a dataset of this name.
-        user: register it for all projects of the user instead of this folder.
-        progress: receives the number of inspected images and of all images.
-        options: `skip_broken`, `min_images`, `names` (class names by label), `guess_names`, `orient`, and for tables
-            `root`, `path_column`, `label_column`, `split_column` and `group_column`.
+    `progress` receives the number of inspected images and of all images.
 
     Returns:
         The dataset; `facts()` says what was found, and `datasets_registry.notes_on` what may be a mistake.
@@ -138,29 +167,30 @@ def add_dataset(
         RegistrationError: the name is malformed or taken.
         BadImagesError: some images cannot be read; it lists them all.
         DataError: there are too few images or classes.
-        UsageError: an unknown option, or an empty path or title.
+        UsageError: an unknown split or column, or an empty path or title.
     """
     from datasets_registry import AddRequest, ColumnNames, SplitRule, add_custom_dataset
 
     if not str(images).strip():
         raise UsageError("--images is empty. Give a folder or a table of images.")
     _check_title(title)
-    columns = {column: options.pop(key, None) for column, key in _COLUMNS.items()}
-    if unknown := sorted(options.keys() - set(_OPTIONS)):
-        allowed = ", ".join((*_OPTIONS, *_COLUMNS.values()))
-        raise UsageError(f"add_dataset has no option {unknown[0]!r}. Further options: {allowed}.")
-    given = options | ({"root": Path(options["root"]).expanduser()} if options.get("root") else {"root": None})
+    _check_keys("--column", columns or {}, ColumnNames.model_fields)
     request = AddRequest(
         name=name,
         images=Path(images).expanduser(),
         template=template,
         title=title or "",
         split=None if split is None else parse_choice(SplitRule, split, "--split"),
-        columns=ColumnNames(**columns),
-        **given,
+        root=Path(root).expanduser() if root else None,
+        columns=ColumnNames(**columns or {}),
+        names=names or {},
+        guess_names=guess_names,
+        skip_broken=skip_broken,
+        min_images=min_images,
+        orient=orient,
     )
     folder = user_custom_folder() if user else custom_folders()[0]
-    added = add_custom_dataset(request, folder, replace=replace, progress=progress)
+    added = add_custom_dataset(request, folder, replace=force, progress=progress)
     if name in DATASETS:
         DATASETS.remove(name)
     DATASETS.add(name, added.info, added.info.title)
@@ -177,26 +207,28 @@ ARRAYS = {
 
 
 def add_features(
-    name: str,
-    file: str | Path,
+    name: Annotated[str, Arg("Name of the dataset: lower-case letters, digits and _.")],
+    file: Annotated[
+        Path | str,
+        Opt("In place of images: precomputed features, as an .npz or .safetensors file.", "--features"),
+    ],
     *,
-    backbone: str,
-    classes: str | Path,
-    arrays: Mapping[str, str] | None = None,
-    logit_scale: float = 100.0,
-    title: str | None = None,
+    backbone: Annotated[str, Opt("Of --features: name of the model that computed them.")],
+    classes: Annotated[Path | str, Opt("Of --features: class names in label order, one per line or a JSON list.")],
+    arrays: Annotated[
+        Mapping[str, str] | None,
+        Opt(
+            "Of --features: names of arrays, as text=ARRAY or text=FILE:ARRAY for class texts, and train=, test= or "
+            "val=FEATURES,LABELS, or FEATURES,LABELS,GROUPS with what images share, such as their patient. Default: "
+            "text_features, and train_features,train_labels. Repeatable.",
+            "--array",
+            pairs="test=features,labels",
+        ),
+    ] = None,
+    logit_scale: Annotated[float, Opt("Of --features: factor on cosines; 100 for CLIP.")] = 100.0,
+    title: Annotated[str | None, Opt("Title in tables.")] = None,
 ) -> FeatureBundle:
     """Register precomputed features as a dataset with a backbone of the given name, after checks.
-
-    Args:
-        name: of the dataset.
-        file: arrays as .npz or .safetensors.
-        backbone: name of the model that computed the features.
-        classes: file of the class names in label order: one per line, or a JSON list.
-        arrays: names of the arrays where they differ from `ARRAYS`: `text` as ARRAY or FILE:ARRAY, and `train`, `test`
-            and `val` as FEATURES,LABELS or, with the group of each image, FEATURES,LABELS,GROUPS.
-        logit_scale: factor on cosines; 100 for CLIP.
-        title: the name in tables; default: `name`.
 
     Raises UsageError, DataError or UnknownNameError for arrays that are missing or do not fit.
     """
@@ -205,8 +237,7 @@ def add_features(
 
     _check_title(title)
     chosen, given = ARRAYS | dict(arrays or {}), Path(file)
-    if unknown := sorted(chosen.keys() - ARRAYS.keys()):
-        raise UsageError(f"--array {unknown[0]}=... is unknown. Allowed: {', '.join(ARRAYS)}.")
+    _check_keys("--array", chosen, ARRAYS)
     found = read_arrays(given)
     texts_of, _, array = chosen.pop("text").rpartition(":")
     texts = take(read_arrays(Path(texts_of)) if texts_of else found, array, Path(texts_of) if texts_of else given)
@@ -230,6 +261,11 @@ def add_features(
         logit_scale=logit_scale,
         source=given.name,
     )
+
+
+def _check_keys(option: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    if unknown := sorted(set(given) - set(allowed)):
+        raise UsageError(f"{option} {unknown[0]}=... is unknown. Allowed: {', '.join(allowed)}.")
 
 
 def _check_title(title: str | None) -> None:

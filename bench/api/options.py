@@ -18,6 +18,7 @@ class Opt:
         field: the field of `SweepRequest` that says all this.
         read: whether a folder is only read. It must exist, and runs may be one folder deeper.
         numbers: whether a list of numbers is typed; repeated options are joined to one text.
+        pairs: an example, if the option is repeated as KEY=VALUE and the function takes a mapping.
         min: smallest number; `max` likewise.
         metavar: stands for the value in the help, instead of the name.
     """
@@ -27,6 +28,7 @@ class Opt:
     field: str = ""
     read: bool = False
     numbers: bool = False
+    pairs: str = ""
     min: int | None = None
     max: int | None = None
     metavar: str | None = None

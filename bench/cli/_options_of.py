@@ -11,6 +11,7 @@ import typer
 from bench.api import Opt
 from bench.cli._options import runs_to_read
 from bench.cli._request_options import joined, request_option
+from bench.errors import UsageError
 
 _Command = Callable[..., None]
 _KIND = inspect.Parameter.KEYWORD_ONLY
@@ -72,12 +73,27 @@ def _mark(hint: Any) -> Any:
 
 def _typed(name: str, mark: Opt, value: Any) -> Any:
     """The value for the function; None for its default."""
-    return (joined(f"--{name}", value) if value else None) if mark.numbers else value
+    if mark.numbers:
+        return joined(f"--{name}", value) if value else None
+    return (_pairs(value, mark.names, mark.pairs) or None) if mark.pairs else value
+
+
+def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """The values by what is before the last `=`; raises UsageError for a text without one, or a repetition."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        label, equals, name = text.rpartition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{option} {text!r} is not of the form {example}.")
+        if label in pairs:
+            raise UsageError(f"{option} gives {label!r} twice, as {pairs[label]!r} and {name.strip()!r}. Give it once.")
+        pairs[label] = name.strip()
+    return pairs
 
 
 def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
     mark = _mark(hint)
-    kind = list[str] if mark.numbers else _cli_type(get_args(hint)[0])
+    kind = list[str] if mark.numbers or mark.pairs else _cli_type(get_args(hint)[0])
     if default is not inspect.Parameter.empty:
         if get_origin(kind) is list:
             default = [default] if isinstance(default, str) else list(default or ())

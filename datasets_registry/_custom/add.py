@@ -155,7 +155,7 @@ def _check_name(name: str, file: Path, *, replace: bool) -> None:
             f"starting with a letter."
         )
     if file.exists() and not replace:
-        raise RegistrationError(f"{file} exists. Give --replace to overwrite it, or another name.")
+        raise RegistrationError(f"{file} exists. Give --force to overwrite it, or another name.")
     if name in DATASETS and not file.exists():
         raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
 
@@ -250,8 +250,8 @@ def _groups(added: AddedDataset) -> Iterator[str]:
         yield f"note: column {column!r} gives {len(added.groups)} groups; images of a group are not independent{kept}."
     elif added.config.kind is StorageKind.TABLE and (likely := likely_groups(added.config.place(added.file.parent))):
         yield (
-            f"note: if images with the same {likely!r} belong together, repeat with --group-column "
-            f"{shlex.quote(likely)}, so that they stay in one part and intervals are over groups."
+            f"note: if images with the same {likely!r} belong together, repeat with --column "
+            f"{shlex.quote(f'group={likely}')}, so that they stay in one part and intervals are over groups."
         )
 
 

@@ -174,7 +174,7 @@ class CustomReader:
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
                 f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: "
                 f"{few_labels(listing.labels)}. Correct `classes` in its TOML file, or repeat "
-                f"`etl-bench datasets add {self.name}` with --replace."
+                f"`etl-bench datasets add {self.name}` with --force."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = even_parts(listing) if self.config.split is SplitRule.EVEN else {}

@@ -107,10 +107,10 @@ def _draft(request: AddRequest) -> CustomDataset:
     kind = _kind(place)
     unused = {
         "--root": root is not None and kind is not StorageKind.TABLE,
-        "--path-column": columns.path and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
-        "--label-column": columns.label and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
-        "--split-column": columns.split and kind is not StorageKind.TABLE,
-        "--group-column": columns.group and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
+        "--column path": columns.path and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
+        "--column label": columns.label and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
+        "--column split": columns.split and kind is not StorageKind.TABLE,
+        "--column group": columns.group and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
     }
     if any(unused.values()):
         names = ", ".join(name for name, given in unused.items() if given)
@@ -153,7 +153,7 @@ def _no_test_image(place: Path, labels: list[str], columns: ColumnNames) -> Data
     if columns.group is not None:
         return DataError(
             f"No class of {place} has images of two groups (column {columns.group!r}), so none is left for testing. "
-            "Name another column with --group-column, or give a column of train, val and test."
+            "Name another column with --column group=NAME, or give a column of train, val and test."
         )
     several = next((label for label in labels if re.search(r"[;,|]", label)), None)
     hint = f" {several!r} looks like several labels; write one label per image." if several else ""

@@ -252,5 +252,5 @@ def _column(root: Path, features: Any, named: str | None, what: str, candidates:
         raise DataError(f"{root} has no column {named!r}; it has {', '.join(features)}.")
     raise DataError(
         f"{root} has {len(candidates)} columns that could be the {what}, of {', '.join(features)}. "
-        f"Name it with --{'path' if what == 'image' else what}-column."
+        f"Name it with --column {'path' if what == 'image' else what}=NAME."
     )

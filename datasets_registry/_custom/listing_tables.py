@@ -61,7 +61,7 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
         if chosen[what] is None and what not in OPTIONAL:
             raise DataError(
                 f"{table} has no column with a usual name for the {what} ({', '.join(usual)}); it has "
-                f"{', '.join(header)}. Name it with --{what}-column."
+                f"{', '.join(header)}. Name it with --column {what}=NAME."
             )
     return ColumnNames(**chosen)
 

@@ -44,13 +44,13 @@ def test_a_dataset_is_replaced_only_on_request(images: Path):
     add_dataset("py_birds", images, split="even")
     with pytest.raises(RegistrationError, match="py_birds.toml exists"):
         add_dataset("py_birds", images, split="even")
-    add_dataset("py_birds", images, split="even", replace=True, template="{}")
+    add_dataset("py_birds", images, split="even", force=True, template="{}")
     assert get_dataset("py_birds").template == "{}"
 
 
 def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
-    with pytest.raises(UsageError, match="no option 'shots'.*skip_broken, min_images"):
-        add_dataset("py_birds", images, shots=4)
+    with pytest.raises(UsageError, match="--column names=... is unknown. Allowed: path, label, split, group"):
+        add_dataset("py_birds", images, columns={"names": "x"})
     with pytest.raises(UsageError, match="--split 'thirds' is unknown.*given, hash, even"):
         add_dataset("py_birds", images, split="thirds")
     with pytest.raises(BenchError, match="no '{}'"):
@@ -65,7 +65,7 @@ def test_a_table_takes_its_columns(images: Path):
     rows = [f"{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(images.rglob("*.png"))]
     table = images.parent / "list.csv"
     table.write_text("\n".join(["where,what", *rows]))
-    added = add_dataset("py_birds", table, root=str(images), path_column="where", label_column="what", split="even")
+    added = add_dataset("py_birds", table, root=str(images), columns={"path": "where", "label": "what"}, split="even")
     assert added.facts()["images"] == 24
 
 
@@ -82,7 +82,7 @@ def test_groups_of_a_table_reach_the_frame_of_runs(images: Path, tmp_path: Path)
     rows = [f"{path.relative_to(images)},{path.parent.name},p{place // 2}" for place, path in enumerate(paths)]
     table = images.parent / "list.csv"
     table.write_text("\n".join(["path,label,patient", *rows]))
-    added = add_dataset("py_birds", table, root=str(images), group_column="patient", split="even")
+    added = add_dataset("py_birds", table, root=str(images), columns={"group": "patient"}, split="even")
     assert added.facts()["groups"] == 12
     backbone, runs = "ViT-tiny.random", tmp_path / "runs"
     run(["zero_shot"], ["py_birds"], backbones=[backbone], protocol="few-shot", runs=runs, cache=tmp_path / "cache")

@@ -116,9 +116,9 @@ def test_a_group_column_is_counted_shown_and_checked(
     paths = sorted(draw_tree(tmp_path / "birds").rglob("*.png"))
     rows = [f"{path},{path.parent.name},{'' if i == 0 else f'p{i // 2}'}" for i, path in enumerate(paths)]
     (tmp_path / "list.csv").write_text("\n".join(["path,label,patient", *rows]))
-    add = ("datasets", "add", "mine", "--images", "list.csv", "--replace")
-    assert "repeat with --group-column patient" in etl(*add)[2]
-    code, out, err = etl(*add, "--group-column", "patient", "--json")
+    add = ("datasets", "add", "mine", "--images", "list.csv", "--force")
+    assert "repeat with --column group=patient" in etl(*add)[2]
+    code, out, err = etl(*add, "--column", "group=patient", "--json")
     assert (code, json.loads(out)["groups"]) == (0, 18)
     assert "note: 1 of " in err
     info = read_custom_dataset(own / "mine.toml")

@@ -277,7 +277,7 @@ def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
 def test_a_table_without_a_split_column_and_with_other_column_names(tmp_path: Path) -> None:
     rows = [row[:2] for row in rows_of(make_class_folders(tmp_path / "birds"))]
     table = write_table(tmp_path / "list.csv", rows, ("where", "species"))
-    with pytest.raises(DataError, match="name for the path .*--path-col"):
+    with pytest.raises(DataError, match="name for the path .*--column path"):
         add(tmp_path, table)
     columns = ColumnNames(path="where", label="species")
     with pytest.raises(
@@ -556,7 +556,7 @@ def test_adding_rejects_names_that_are_taken_or_malformed(tmp_path: Path) -> Non
     with pytest.raises(RegistrationError, match="Dataset name 'My birds' must match"):
         add(tmp_path, root, name="My birds")
     add(tmp_path, root)
-    with pytest.raises(RegistrationError, match="Give --replace"):
+    with pytest.raises(RegistrationError, match="Give --force"):
         add(tmp_path, root)
     with pytest.raises(BenchError, match="--template 'a bird' has no '{}'"):
         add(tmp_path, root, replace=True, template="a bird")

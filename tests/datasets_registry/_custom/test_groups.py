@@ -115,7 +115,7 @@ def test_a_column_named_group_is_used_and_others_only_on_request(tmp_path: Path)
     other = add(table(tmp_path / "other", patients(), header=("label", "Patient ID")), group=None)
     assert not other.groups
     assert "groups" not in other.facts()
-    assert "repeat with --group-column 'Patient ID'" in notes(other)
+    assert "repeat with --column 'group=Patient ID'" in notes(other)
 
 
 def test_a_file_from_before_groups_does_not_take_a_column_for_them(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_group_column_of_a_folder_is_refused(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / "birds" / label).mkdir(parents=True)
         (tmp_path / "birds" / label / "1.png").write_bytes(image(1))
-    with pytest.raises(DataError, match="--group-column: .* is not a table"):
+    with pytest.raises(DataError, match="--column group: .* is not a table"):
         add(tmp_path / "birds")
 
 
