@@ -1,15 +1,19 @@
 """The runs of `etl-bench demo`."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api.options import Cache, Force, Jobs, NewRuns, Opt, Runner
 from bench.api.reporting import Report, report_request, write_report
-from bench.api.results import Results
-from bench.api.running import SweepOutcome, open_progress, report_failures, run_request, sweep_result
 from bench.sweep import RecipeChoice, SweepRequest
 from datasets_registry import EvalProtocol
+
+if TYPE_CHECKING:
+    from bench.api.results import Results
+    from bench.sweep import SweepOutcome
 
 FEW_SHOT_METHODS = ("zero_shot", "clip_adapter", "tip_adapter", "tip_adapter_f", "lp_plus_plus", "linear_probe")
 """They learn from the image features alone, so the whole suite takes a minute. The page opens with the larger half."""
@@ -83,6 +87,8 @@ def run_demo(
 
     Raises UsageError, before anything runs, if the page cannot be written.
     """
+    from bench.api.running import open_progress, report_failures, run_request, sweep_result
+
     page = report_request(runs, site / "index.html", one_file=False, force=force)
     log, outcomes = open_progress(), []
     for request in demo_requests(quick=quick, runs=Path(runs), curve=curve, cache=cache, jobs=jobs, runner=runner):

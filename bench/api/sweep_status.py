@@ -1,21 +1,20 @@
 """The state of the sweeps in a runs folder, read from their files without a lock."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench._util.words import counted
 from bench.api.options import Runs
 from bench.api.result_table import Rows
 from bench.errors import UsageError
-from bench.sweep import (
-    HeartbeatState,
-    UnfinishedSweep,
-    duration,
-    read_heartbeats,
-    unfinished_sweeps,
-    worker_rows,
-)
+from bench.sweep import duration
+
+if TYPE_CHECKING:
+    from bench.sweep import HeartbeatState, UnfinishedSweep
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,7 @@ def sweep_state(runs: Runs = "runs") -> SweepStatus:
     Processes on other machines count as alive while their heartbeat changes. Raises UsageError if there is no folder.
     """
     from bench.results import Shards
+    from bench.sweep import read_heartbeats, unfinished_sweeps, worker_rows
 
     folder = Path(runs)
     if not folder.is_dir():

@@ -15,7 +15,7 @@ from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_rows, remark
 from bench.errors import UsageError
-from datasets_registry import BACKBONE_PREFIX, BadImagesError, notes_on
+from datasets_registry import BACKBONE_PREFIX
 
 if TYPE_CHECKING:
     from datasets_registry import FeatureBundle
@@ -45,6 +45,8 @@ def add(
 
     Example: etl-bench datasets add scans --features scans.npz --backbone our-clip --classes classes.txt
     """
+    from datasets_registry import BadImagesError, notes_on
+
     if (images is None) is (file is None):
         raise UsageError("Give --images or --features, one of them.")
     if file is not None:

@@ -7,17 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import numpy as np
+from typing import TYPE_CHECKING, Annotated
 
 from bench.api.options import Arg, DataRoot, NewRuns, Opt
 from bench.extensions.forks.errors import PredictionsError
-from bench.extensions.forks.prediction_files import (
-    PredictionFile,
-    read_predictions,
-)
-from bench.record import Predictions, RunRecord
+
+if TYPE_CHECKING:
+    from bench.extensions.forks.prediction_files import PredictionFile
+    from bench.record import Predictions, RunRecord
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,7 @@ def import_predictions(
     Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
     """
     from bench.extensions.forks.declared_run import DeclaredRun
+    from bench.extensions.forks.prediction_files import read_predictions
     from bench.results import Shards, fresh_store
 
     shards = Shards(Path(runs))
@@ -110,6 +108,8 @@ def _parted(group: Sequence[PredictionFile]) -> Iterator[list[PredictionFile]]:
 
 
 def _same(a: Sequence[Predictions], b: Sequence[Predictions]) -> bool:
+    import numpy as np
+
     other = {item.split: item for item in b}
     return {item.split for item in a} == other.keys() and all(
         item.images == other[item.split].images

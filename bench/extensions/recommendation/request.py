@@ -10,7 +10,6 @@ from typing import Annotated, Any, Self
 
 from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Jobs, NewRuns, Opt
 from bench.errors import UsageError
-from bench.results import RACE, known_methods
 from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_numbers, split_list
 from datasets_registry import EvalProtocol, get_dataset
 
@@ -53,6 +52,8 @@ class RecommendRequest:
     @property
     def race_runs(self) -> Path:
         """The folder of the race's runs."""
+        from bench.results import RACE
+
         return self.runs / RACE
 
     @classmethod
@@ -149,6 +150,7 @@ def whole_minutes(seconds: float) -> str:
 
 def feature_methods() -> list[str]:
     """The methods that work on stored image features and frozen class texts, so that training takes seconds."""
+    from bench.results import known_methods
     from methods import Family, Needs
 
     families = (Family.ZERO_SHOT, Family.CLASSIFIER, Family.CACHE, Family.FEATURE_ADAPTER)
