@@ -3,7 +3,6 @@
 import pathlib
 
 from .api.auditing import audit_dataset as audit_dataset
-from .api.boards import build_board as build_board
 from .api.catalogue import check_method as check_method
 from .api.datasets import add_dataset as add_dataset
 from .api.datasets import add_features as add_features

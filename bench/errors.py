@@ -38,12 +38,6 @@ class BundleError(BenchError, ValueError):
     """A bundle of results cannot be written, is not a bundle, was altered, or contradicts itself."""
 
 
-class SubmissionError(BenchError, ValueError):
-    """A submission to a board cannot be prepared or opened."""
-
-
-class BoardError(BenchError, ValueError):
-    """A board cannot be built, compared or set up."""
 
 
 class StoreError(BenchError, RuntimeError):

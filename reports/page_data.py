@@ -30,7 +30,7 @@ from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
 from reports.parts.part import Part, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts, reliability_data
-from reports.parts.runs import runs_parts, submissions_parts
+from reports.parts.runs import runs_parts
 from reports.sentences import answer, basis, caveats, headline, scope_link, seen_mark, small_print
 from reports.tables.model import whole, whole_sides
 from reports.titles import SCORE_TITLES
@@ -71,8 +71,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         "published": reproduction_parts(site.reproduction, site.catalogue),
         "figures": figures_parts(site.figures),
     }
-    if site.submissions:
-        sections["submissions"] = submissions_parts(site.submissions)
+    sections |= {part.name: list(part.parts) for part in site.added}
     sections = {name: without_pictures(parts, drawings) for name, parts in sections.items()}
     if drawings:
         rest["drawings"] = drawings
@@ -225,11 +224,11 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
     if isinstance(board, BoardView):
         entry = board.board.entry(key)
         found["title"], found["label"] = view.catalogue.method(entry.method).title, entry.label
-        found |= {"badges": badges(entry, board.verified.get(key, "")), "method": entry.method}
+        found |= {"badges": badges(entry, board.marks.get(key)), "method": entry.method}
         found |= {
             "n": entry.coverage,
             "expected": entry.planned,
-            "settings": _settings(entry, board.differing.get(key), only=board.only_differing),
+            "settings": _settings(entry, board.differing.get(key), board.settings_file),
         }
         found["facts"] = _cost_facts(entry)
         found["rank"] = [entry.rank, board.standings.ranks.get(key, "–")]
@@ -272,27 +271,23 @@ MOST_SETTINGS = 100
 """Settings of a method that the page lists."""
 
 
-def _settings(entry: Entry, differing: frozenset[str] | None, *, only: bool) -> list[list[Any]]:
+def _settings(entry: Entry, differing: frozenset[str] | None, file: str) -> list[list[Any]]:
     """Settings as a name, a text, and whether it is not the published one; `differing` is None if that is not known.
 
-    With `only`, the others are left out, and the list says where they are.
+    With a file of all settings, the others are left out, and the list says where they are.
     """
     changed, values = differing or frozenset(), entry_settings(entry)
-    if only and differing is not None:
+    if file and differing is not None:
         values = {name: value for name, value in values.items() if name in changed or name == "recipe"}
     rows = [
         [name, brief(value if isinstance(value, str) else json.dumps(value)), int(name in changed)]
         for name, value in list(values.items())[:MOST_SETTINGS]
     ]
-    if only:
-        rows.append(["other settings", f"in {SETTINGS_FILE}, beside this page", 0])
+    if file:
+        rows.append(["other settings", f"in {file}, beside this page", 0])
     elif len(values) > MOST_SETTINGS:
         rows.append(["other settings", f"{len(values) - MOST_SETTINGS} more", 0])
     return rows
-
-
-SETTINGS_FILE = "settings.json"
-"""File beside the page of a public board, with all settings of its methods."""
 
 
 def entry_settings(entry: Entry) -> dict[str, Any]:

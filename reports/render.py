@@ -137,7 +137,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         style=_sources(environment, "style/{}.css", STYLES),
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
-        part_titles=PART_TITLES,
+        part_titles=PART_TITLES | {part.name: part.title for part in site.added},
         demo_caveat=DEMO_CAVEAT,
     )
     return write_output(out, page.encode(), force=force)
@@ -151,13 +151,15 @@ def _sections(site: SiteView) -> Sequence[Section]:
         return ()
     shown = {
         "figures": site.figures,
-        "submissions": site.submissions,
         "claims": site.claims,
         "published": site.reproduction is not None and site.reproduction.rows,
         "error_analysis": site.error_analysis.lists,
         "quality": any(board.quality for board in site.boards),
     }
-    found = [replace(one, parts=tuple(part for part in one.parts if shown.get(part, True))) for one in SECTIONS]
+    found = []
+    for section in SECTIONS:
+        added = [part.name for part in site.added if part.section == section.name]
+        found.append(replace(section, parts=(*added, *(part for part in section.parts if shown.get(part, True)))))
     return [section for section in found if section.parts]
 
 

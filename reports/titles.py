@@ -132,7 +132,7 @@ SECTIONS = (
         ("error_analysis", "quality"),
     ),
     Section("papers", "Papers", "Do these runs agree with published numbers?", ("published", "figures")),
-    Section("about", "About", "Where do these runs come from, and which are missing?", ("submissions", "runs")),
+    Section("about", "About", "Where do these runs come from, and which are missing?", ("runs",)),
 )
 PART_TITLES = {
     "head_to_head": "Head to head",
@@ -141,7 +141,6 @@ PART_TITLES = {
     "quality": "Calibration and headroom",
     "published": "Published and ours",
     "figures": "Figures of the paper",
-    "submissions": "Submissions",
     "runs": "Runs",
 }
 """Titles of the parts within a section; the first part has that of its section, if it has its name."""

@@ -3,7 +3,7 @@
 A view holds a result as it is, and the catalogue in which its parts look up the titles of methods and datasets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis import (
@@ -25,7 +25,6 @@ from bench.analysis import (
     Trends,
     WithoutSeen,
 )
-from bench.boards import BoardSubmission
 from bench.papers import (
     Catalogue,
     ClaimResult,
@@ -37,6 +36,7 @@ from bench.papers import (
     Reproduction,
 )
 from bench.spec import ExperimentSpec
+from reports.parts.part import Part
 from reports.titles import DifficultyAxis, protocol_title, setting_title
 
 
@@ -51,9 +51,9 @@ class BoardView:
         quality, reliability: empty without stored predictions.
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
-        verified: number of an entry's runs that a public board has recomputed, and the result, by key.
+        marks: a badge of an entry (class, text, explanation) in place of the one for imported runs, by key.
         differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
-        only_differing: whether the page lists only these and the recipe's name, as that of a public board.
+        settings_file: file beside the page with all settings; the page then lists only these and the recipe's name.
     """
 
     anchor: str
@@ -69,9 +69,9 @@ class BoardView:
     costs: tuple[CostPoint, ...] = ()
     over_time: AccuracyOverTime | None = None
     selection: tuple[RuleDifference, ...] = ()
-    verified: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    only_differing: bool = False
+    settings_file: str = ""
 
     @property
     def averaged(self) -> tuple[DatasetFacts, ...]:
@@ -298,6 +298,21 @@ class UnfinishedView:
 
 
 @dataclass(frozen=True)
+class AddedPart:
+    """What a page shows at the start of a section, beside the parts of every page.
+
+    Args:
+        name, title: its anchor and heading.
+        section: the name of one of `reports.titles.SECTIONS`.
+    """
+
+    name: str
+    title: str
+    section: str
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True)
 class SiteView:
     """One page: of runs (`boards`), or of published numbers (`published_boards`).
 
@@ -309,7 +324,7 @@ class SiteView:
         reproduction: None for a page without published numbers.
         unfinished: sweeps with missing runs, newest first.
         sources: tables of the published boards.
-        submissions: the submissions of a public board; empty for other pages.
+        public: whether the title is the heading as well, and only verified runs are green.
     """
 
     title: str
@@ -329,4 +344,5 @@ class SiteView:
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[PublishedSource, ...] = ()
     unfinished: tuple[UnfinishedView, ...] = ()
-    submissions: tuple[BoardSubmission, ...] = ()
+    added: tuple[AddedPart, ...] = ()
+    public: bool = False

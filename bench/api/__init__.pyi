@@ -1,12 +1,6 @@
 """Public names of `bench.api`; `__init__.py` loads each on first use."""
 
 from . import options as options
-from .boards import board_changes as board_changes
-from .boards import build_board as build_board
-from .boards import check_submissions as check_submissions
-from .boards import new_board as new_board
-from .boards import submit_runs as submit_runs
-from .boards import verify_board as verify_board
 from .catalogue import backbone_facts as backbone_facts
 from .catalogue import backbone_rows as backbone_rows
 from .catalogue import method_checks as method_checks

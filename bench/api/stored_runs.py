@@ -244,7 +244,7 @@ def import_runs(
 
     Raises BundleError for a damaged file, which adds nothing.
     """
-    from bench.boards import import_results
+    from bench.experiment import import_results
     from bench.results import Shards, fresh_store
 
     root = None if data_root is None else Path(data_root)

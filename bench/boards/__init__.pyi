@@ -1,32 +1,4 @@
 """Public names of `bench.boards`; `__init__.py` loads each on first use."""
 
-from .board_runs import BoardRuns as BoardRuns
-from .build import BoardRequest as BoardRequest
-from .build import BoardSubmission as BoardSubmission
-from .build import CollectedBoard as CollectedBoard
-from .build import board_title as board_title
-from .build import collect_board as collect_board
-from .bundle_import import import_results as import_results
-from .comparison import SubmissionReport as SubmissionReport
-from .comparison import compare_with_others as compare_with_others
-from .comparison import reports as reports
 from .hugging_face import eval_results as eval_results
 from .hugging_face import model_cards as model_cards
-from .precedence import first_seen as first_seen
-from .submissions.check import Checks as Checks
-from .submissions.data_checks import DataChecks as DataChecks
-from .submissions.submission import build_facts as build_facts
-from .submissions.submission import is_submission as is_submission
-from .submissions.submission import prepare_submission as prepare_submission
-from .submissions.submission import submission_folders as submission_folders
-from .summary import FILE as FILE
-from .summary import NOT_REPRODUCED as NOT_REPRODUCED
-from .summary import BoardSummary as BoardSummary
-from .summary import RowSummary as RowSummary
-from .summary import SettingSummary as SettingSummary
-from .summary import board_diff as board_diff
-from .summary import read_summary as read_summary
-from .summary import verified_text as verified_text
-from .template import write_template as write_template
-from .verify import Repeated as Repeated
-from .verify import repeat_drawn_runs as repeat_drawn_runs

@@ -12,7 +12,6 @@ from bench.cli._commands import Commands
 from bench.cli._groups import ordered_group
 from bench.cli._print import remark
 from bench.cli.backbones import backbones
-from bench.cli.board import board_app
 from bench.cli.compare import compare
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
@@ -37,7 +36,7 @@ PANELS: dict[str, dict[str, Any]] = {
     },
     "Catalogue": {"datasets": datasets_app, "methods": methods_app, "backbones": backbones},
     "Keep": {
-        "predict": predict, "models": models_app, "runs": runs_app, "board": board_app, "doctor": doctor_app,
+        "predict": predict, "models": models_app, "runs": runs_app, "doctor": doctor_app,
     },
 }  # fmt: skip
 """The commands and groups by the panel of `--help` that lists them, in its order."""

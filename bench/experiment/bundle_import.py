@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.context import RunContext
-from bench.experiment import evaluation_splits, load_task
+from bench.experiment.task import evaluation_splits, load_task
 from bench.record import Predictions, RunRecord
 from bench.results import Imported, Shard, Shards, TrueLabels, import_bundle
 from bench.spec import ExperimentSpec

@@ -232,7 +232,7 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
     Runs are added one by one, each in one step. After a kill or a full disk, the same call adds the others.
 
     Args:
-        problems: returns further reasons to reject a run; those of `bench.boards.import_results` need data.
+        problems: returns further reasons to reject a run; those of `bench.experiment.import_results` need data.
 
     Raises:
         BundleError: if the file is not a bundle, was altered, its scores do not follow from its predictions, or a run

@@ -22,7 +22,6 @@ from bench.analysis import (
     leaderboard_columns,
     percent,
 )
-from bench.boards import NOT_REPRODUCED
 from datasets_registry import EvalProtocol
 from reports._format import count as short_count
 from reports._format import counted, interval, p_value, plural, seconds
@@ -348,8 +347,8 @@ def _target_score(entry: Entry, dataset: str, measure: str) -> TableCell:
     return score_cell(found.scores.get(measure), complete=found.n == found.expected)
 
 
-def badges(entry: Entry, verified: str = "") -> list[list[str]]:
-    """Marks beside the name of a method: class, text and explanation; `verified` as in `BoardView.verified`."""
+def badges(entry: Entry, mark: Sequence[str] | None = None) -> list[list[str]]:
+    """Marks beside the name of a method: class, text and explanation; `mark` as in `BoardView.marks`."""
     found = []
     if entry.oracle:
         gaps = ", ".join(f"{points_text(gap)} {MEASURE_TITLES[s].lower()}" for s, gap in entry.optimism.items())
@@ -359,9 +358,8 @@ def badges(entry: Entry, verified: str = "") -> list[list[str]]:
         )
     if entry.stale:
         found.append(["stale", "† older code", entry.stale])
-    if verified:
-        kind = "differs" if verified.endswith(NOT_REPRODUCED) else "verified"
-        found.append([kind, verified, "Runs that the board drew at random and recomputed from the images"])
+    if mark:
+        found.append(list(mark))
     elif entry.imported:
         found.append(["imported", "imported, not verified", entry.imported])
     return found

@@ -50,8 +50,8 @@ def measure(place: Path, images: int) -> None:
     shutil.rmtree(changed)
     write_submission(place, 7, methods[7], images=images, salt=1)
     timed("board after a change of one submission", *build)
-    timed("check of one submission", "submissions", "check", str(changed))
-    timed("check of one submission against the others", "submissions", "check", str(changed), "--against", build[2])
+    timed("check of one submission", "board", "check", str(changed))
+    timed("check of one submission against the others", "board", "check", str(changed), "--against", build[2])
 
 
 def submitted_methods() -> list[str]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from large_board import SEEDS, SUBMISSIONS, submitted_methods, write_submission
 
-from bench.boards.comparison import compare_with_others
-from bench.boards.submissions.check import Checks
-from bench.boards.submissions.data_checks import DataChecks
+from bench.extensions.boards.comparison import compare_with_others
+from bench.extensions.boards.submissions.check import Checks
+from bench.extensions.boards.submissions.data_checks import DataChecks
 
 
 def test_submissions_of_the_measured_board_are_accepted(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from fake_runner import answered, make_difficulty
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
-from bench.boards.bundle_import import import_results
+from bench.experiment.bundle_import import import_results
 from bench.experiment.features.imported_files import class_names, read_arrays
 from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import encode_document

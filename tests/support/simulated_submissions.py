@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from fake_runner import PROVENANCE, make_record, rescored
 
-from bench.boards.submissions.submission import SubmissionFacts, prepare_submission
 from bench.context import RunContext
 from bench.experiment.task import declared_task
+from bench.extensions.boards.submissions.submission import SubmissionFacts, prepare_submission
 from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe
 from bench.results.shards import Shards

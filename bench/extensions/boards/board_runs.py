@@ -12,12 +12,12 @@ from shutil import rmtree
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
-from bench.boards import submissions
-from bench.boards.submissions.check import Checks, OwnChecks
-from bench.boards.submissions.data_checks import DataChecks
-from bench.boards.submissions.submission import BUNDLE, open_submission
 from bench.bounds import LARGEST_BOARD_FILE, RunId
-from bench.errors import BoardError, SubmissionError
+from bench.extensions.boards import submissions
+from bench.extensions.boards.errors import BoardError, SubmissionError
+from bench.extensions.boards.submissions.check import Checks, OwnChecks
+from bench.extensions.boards.submissions.data_checks import DataChecks
+from bench.extensions.boards.submissions.submission import BUNDLE, open_submission
 from bench.results import (
     DIFFICULTY_FILE,
     OpenBundle,

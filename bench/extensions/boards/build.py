@@ -1,17 +1,16 @@
 """Collects a board from a folder of submissions; unchanged submissions are not checked again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
-from bench.boards.comparison import SubmissionReport, reports
-from bench.boards.precedence import first_seen, owners
-from bench.boards.submissions.check import OwnChecks, harmless
-from bench.boards.submissions.data_checks import Level
-from bench.boards.submissions.submission import submission_folders
-from bench.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
+from bench.extensions.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
+from bench.extensions.boards.comparison import SubmissionReport, reports
+from bench.extensions.boards.precedence import first_seen, owners
+from bench.extensions.boards.submissions.check import harmless
+from bench.extensions.boards.submissions.submission import submission_folders
+from bench.extensions.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
 
 _HEAD, _MOST_TITLE = 10_000, 100
 """Characters of the README in which the title is looked for, and of a title."""
@@ -39,63 +38,49 @@ class BoardRequest:
 
 
 @dataclass(frozen=True)
-class BoardSubmission:
-    """One submission to a board.
-
-    Args:
-        code: an https address, or empty.
-        submitted: date and time as text.
-        remarks: of the submitters.
-        methods: names of its methods.
-        runs: its completed runs; `counted` of them are on the board, the others are runs of earlier submissions.
-        refusals: reasons for a refusal; empty if it is accepted.
-        data: how far the data of its runs were compared, in two words.
-        published: number of runs with published settings.
-        notes: of the checks, one sentence each.
-        verified: number of recomputed runs and the result; empty if none was recomputed.
-    """
-
-    name: str
-    who: str
-    licence: str
-    submitted: str
-    code: str = ""
-    remarks: str = ""
-    methods: tuple[str, ...] = ()
-    runs: int = 0
-    counted: int = 0
-    refusals: tuple[str, ...] = ()
-    data: str = ""
-    published: int = 0
-    notes: tuple[str, ...] = ()
-    verified: str = ""
-
-
-@dataclass(frozen=True)
 class CollectedBoard:
     """The submissions of a board and the runs of those that are accepted.
 
     Args:
-        reports: on all submissions; `submissions` describes them in the same order.
+        reports: on all submissions.
         checked: number of submissions that were checked again.
         runs: the runs of accepted submissions, in the folder `request.work / "runs"`.
-        outcomes: result of the repetition of each recomputed run.
+        outcomes: result of the repetition of each recomputed run, by the name of its submission.
     """
 
     request: BoardRequest
     reports: tuple[SubmissionReport, ...]
-    submissions: tuple[BoardSubmission, ...]
     checked: int
     runs: BoardRuns
-    outcomes: Mapping[str, str]
+    outcomes: Mapping[str, Mapping[str, str]]
+
+    def verified(self, run_ids: Sequence[str]) -> str:
+        """How many of these runs of the board were recomputed, and the result, as text."""
+        found = (self.outcomes.get(self.runs.owner.get(run_id, ""), {}).get(run_id) for run_id in run_ids)
+        return verified_text([outcome for outcome in found if outcome], len(run_ids))
+
+    def verified_of(self, report: SubmissionReport) -> str:
+        """How many runs of a submission were recomputed, and the result, as text."""
+        return verified_text(list(self.outcomes.get(report.name, {}).values()), len(report.own.runs))
 
     def summary(self, settings: tuple[SettingSummary, ...]) -> BoardSummary:
         """The content of `board.json`, with these leaderboards."""
-        pairs = zip(self.reports, self.submissions, strict=True)
         return BoardSummary(
             package_version=bench.__version__,
-            submissions=tuple(_summary(report, shown) for report, shown in pairs),
+            submissions=tuple(self._summary(report) for report in self.reports),
             settings=settings,
+        )
+
+    def _summary(self, report: SubmissionReport) -> SubmissionSummary:
+        return SubmissionSummary(
+            name=report.name,
+            digest=report.own.digest,
+            who=report.own.facts.who if report.own.facts else "",
+            accepted=report.accepted,
+            runs=len(report.own.runs),
+            refusals=report.refusals,
+            notes=report.notes,
+            verified=self.verified_of(report),
         )
 
 
@@ -125,14 +110,7 @@ def collect_board(request: BoardRequest) -> CollectedBoard:
     accepted = [report.own for report in found if report.accepted]
     outcomes = {own.name: read_verified(verified, own) for own in accepted}
     runs = update_runs(request.work / "runs", request.submissions, accepted, owners(accepted, seen), outcomes)
-    return CollectedBoard(
-        request,
-        tuple(found),
-        tuple(_described(report, runs, outcomes.get(report.name, {})) for report in found),
-        kept.repeated,
-        runs,
-        {run: outcome for name, item in outcomes.items() for run, outcome in item.items() if runs.owner[run] == name},
-    )
+    return CollectedBoard(request, tuple(found), kept.repeated, runs, outcomes)
 
 
 def _without_invalid(report: SubmissionReport, outcomes: Mapping[str, str]) -> SubmissionReport:
@@ -142,42 +120,3 @@ def _without_invalid(report: SubmissionReport, outcomes: Mapping[str, str]) -> S
         return report
     reason = f"the repetition of run {wrong[0]} shows that it cannot come from its data"
     return report.model_copy(update={"accepted": False, "refusals": (*report.refusals, reason)})
-
-
-def _described(report: SubmissionReport, runs: BoardRuns, outcomes: Mapping[str, str]) -> BoardSubmission:
-    own, facts = report.own, report.own.facts
-    return BoardSubmission(
-        name=report.name,
-        who=facts.who if facts else "",
-        licence=facts.licence if facts else "",
-        submitted=f"{facts.submitted:%Y-%m-%d %H:%M}" if facts else "",
-        code=facts.code if facts else "",
-        remarks=facts.notes if facts else "",
-        methods=tuple(sorted({run.method for run in own.runs})),
-        runs=len(own.runs),
-        counted=sum(runs.owner.get(run.run_id) == own.name for run in own.runs),
-        refusals=report.refusals,
-        data=_data(own),
-        published=own.published,
-        notes=report.notes,
-        verified=verified_text(list(outcomes.values()), len(own.runs)),
-    )
-
-
-def _data(own: OwnChecks) -> str:
-    words = {Level.DATA: "images equal", Level.LISTS: "lists equal", Level.NOTHING: "not compared"}
-    found = {words[level]: n for level, n in own.data.items() if n}
-    return next(iter(found)) if len(found) == 1 else ", ".join(f"{text}: {n}" for text, n in found.items())
-
-
-def _summary(report: SubmissionReport, shown: BoardSubmission) -> SubmissionSummary:
-    return SubmissionSummary(
-        name=report.name,
-        digest=report.own.digest,
-        who=shown.who,
-        accepted=report.accepted,
-        runs=shown.runs,
-        refusals=report.refusals,
-        notes=report.notes,
-        verified=shown.verified,
-    )

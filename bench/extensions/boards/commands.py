@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench._util.words import counted
-from bench.api import board_changes, build_board, check_submissions, new_board, submit_runs, verify_board
-from bench.cli import _options as opt
-from bench.cli._commands import Commands
-from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_line, remark
+from bench.cli import AsJson, Commands, options_of, print_json, print_line, remark
+from bench.extensions.boards.publishing import (
+    board_changes,
+    build_board,
+    check_submissions,
+    new_board,
+    submit_runs,
+    verify_board,
+)
 
 if TYPE_CHECKING:
-    from bench.boards import SubmissionReport
+    from bench.extensions.boards.comparison import SubmissionReport
 
 board_app = Commands(
     no_args_is_help=True, help="Build a public leaderboard from a folder of submissions, and submit runs to one."
@@ -130,7 +134,7 @@ def _submit(folder: Path, **options: Any) -> None:
 
 @board_app.command("check")
 @options_of(check_submissions)
-def _check(as_json: opt.AsJson = False, **options: Any) -> None:
+def _check(as_json: AsJson = False, **options: Any) -> None:
     """Check submissions without executing their code; a board runs the same checks.
 
     The bundle is opened safely. Scores are recomputed from the predictions. Support images, test images and labels are
@@ -173,3 +177,6 @@ def plain(report: SubmissionReport) -> dict[str, object]:
         "checked": list(report.own.checked),
         "notes": list(report.notes),
     }
+
+
+COMMANDS = {"board": board_app}

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
-from bench.boards.precedence import FirstSeen
-from bench.boards.submissions.check import OwnChecks, shortened
+from bench.extensions.boards.precedence import FirstSeen
+from bench.extensions.boards.submissions.check import OwnChecks, shortened
 
 _CLOCK = timedelta(days=1)
 """How far clocks may differ."""

@@ -1,4 +1,4 @@
-"""The page of a board, with its submissions, and `board.json` beside it."""
+"""The page of a board, with its submissions, and `board.json` and `settings.json` beside it."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,12 +7,33 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis import without_extra_gaps
-from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, board_title, verified_text
+from bench._util.words import counted
+from bench.analysis import Entry, without_extra_gaps
+from bench.extensions.boards.build import CollectedBoard, board_title
+from bench.extensions.boards.comparison import SubmissionReport
+from bench.extensions.boards.submissions.check import OwnChecks
+from bench.extensions.boards.submissions.data_checks import Level
+from bench.extensions.boards.summary import FILE, NOT_REPRODUCED, BoardSummary, RowSummary, SettingSummary
 from bench.results import write_output
-from reports.page_data import SETTINGS_FILE, entry_settings
-from reports.site.build import PageRequest, write_page
-from reports.views import BoardView, SiteView
+from reports import (
+    FIRST_ROWS,
+    AddedPart,
+    BoardView,
+    Column,
+    PageRequest,
+    Part,
+    SiteView,
+    Table,
+    brief,
+    cell,
+    entry_settings,
+    paragraph,
+    table,
+    write_page,
+)
+
+SETTINGS_FILE = "settings.json"
+"""File beside the page with all settings of its methods."""
 
 
 def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
@@ -29,7 +50,7 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         finish=lambda view: _marked(view, board),
     )
     view = write_page(page)
-    summary = board.summary(summarise_settings(view.boards, dict(board.runs.owner)))
+    summary = board.summary(summarise_settings(view.boards, board))
     settings = {
         f"{shown.board.setting.backbone}, {shown.heading}": {
             entry.key: entry_settings(entry) for entry in shown.board.entries
@@ -55,38 +76,124 @@ def in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
     """The page with its submissions; rows show how many of their runs were recomputed."""
-    boards, outcomes = [], collected.outcomes
-    for board in view.boards:
-        texts = {
-            entry.key: verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))
-            for entry in board.board.entries
-        }
-        boards.append(replace(board, board=without_extra_gaps(board.board), verified=texts, only_differing=True))
-    shown = {board.anchor: board.board for board in boards}
+    boards = tuple(
+        replace(
+            one,
+            board=without_extra_gaps(one.board),
+            marks=_marks(one.board.entries, collected),
+            settings_file=SETTINGS_FILE,
+        )
+        for one in view.boards
+    )
+    shown = {one.anchor: one.board for one in boards}
     return replace(
         view,
         title=board_title(collected.request.submissions),
-        boards=tuple(boards),
+        boards=boards,
         overviews=tuple(replace(overview, board=shown[overview.anchor]) for overview in view.overviews),
-        submissions=collected.submissions,
+        added=(submissions_part(collected),) if collected.reports else (),
+        public=bool(collected.reports),
         newest_run=None,
     )
 
 
-def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tuple[SettingSummary, ...]:
-    """The leaderboards of a page; `owner` names the submission of each run.
+def _marks(entries: Iterable[Entry], collected: CollectedBoard) -> dict[str, Sequence[str]]:
+    """The badge of each row with recomputed runs."""
+    texts = {entry.key: collected.verified(entry.run_ids) for entry in entries}
+    why = "Runs that the board drew at random and recomputed from the images"
+    return {
+        key: ("differs" if text.endswith(NOT_REPRODUCED) else "verified", text, why)
+        for key, text in texts.items()
+        if text
+    }
+
+
+def submissions_part(collected: CollectedBoard) -> AddedPart:
+    """The accepted submissions with their notes, and the reasons for which others were refused."""
+    accepted = [report for report in collected.reports if report.accepted]
+    n_runs = sum(_counted(report, collected) for report in accepted)
+    note = (
+        f"{counted(len(accepted), 'submission')} with {counted(n_runs, 'run')}. All scores were recomputed from the "
+        "submitted predictions. Only repeating a run shows that its predictions are genuine. The column Recomputed "
+        "here counts the runs that the board drew at random and recomputed."
+    )
+    parts = [paragraph(note), _submissions(accepted, collected)]
+    if noted := [[report.name, text] for report in accepted for text in (*report.notes, *_remarks(report))]:
+        parts.append(_texts("submissions-notes", "Note", noted))
+    if refused := [[report.name, text] for report in collected.reports for text in report.refusals]:
+        parts += [paragraph("Refused submissions:"), _texts("submissions-refused", "Reason", refused)]
+    return AddedPart("submissions", "Submissions", "about", parts)
+
+
+def _submissions(accepted: Sequence[SubmissionReport], collected: CollectedBoard) -> Part:
+    columns = [Column("Submission", "text"), Column("By", "text"), Column("Methods", "text", "", "why")]
+    columns += [
+        Column("Runs", "of", "Runs on the board, of the submitted runs; the others belong to earlier submissions"),
+        Column("Data", "badge", "Training images, test images and labels, compared with those of the declared draw"),
+        Column("Settings", "badge", "Runs with the published settings of their method"),
+        Column("Recomputed here", "text"),
+        Column("Licence", "text"),
+        Column("Code", "text", "", "why"),
+        Column("Submitted", "text", "UTC, as the submitters state it; it decides nothing"),
+    ]
+    rows = []
+    for report in accepted:
+        own, facts = report.own, report.own.facts
+        assert facts is not None, "an accepted submission could be opened"
+        n_runs = len(own.runs)
+        rows.append(
+            [
+                report.name,
+                facts.who,
+                brief(", ".join(sorted({run.method for run in own.runs}))),
+                cell([_counted(report, collected), n_runs]),
+                _data(own),
+                "published" if own.published == n_runs else f"{own.published} of {n_runs} published",
+                collected.verified_of(report) or "none",
+                facts.licence,
+                facts.code or "not given",
+                f"{facts.submitted:%Y-%m-%d %H:%M}",
+            ]
+        )
+    return table(Table("submissions-table", columns, rows, first=FIRST_ROWS))
+
+
+def _counted(report: SubmissionReport, collected: CollectedBoard) -> int:
+    """The number of its runs that are on the board; the others are runs of earlier submissions."""
+    return sum(collected.runs.owner.get(run.run_id) == report.name for run in report.own.runs)
+
+
+def _data(own: OwnChecks) -> str:
+    """How far the data of its runs were compared."""
+    words = {Level.DATA: "images equal", Level.LISTS: "lists equal", Level.NOTHING: "not compared"}
+    found = {words[level]: n for level, n in own.data.items() if n}
+    return next(iter(found)) if len(found) == 1 else ", ".join(f"{text}: {n}" for text, n in found.items())
+
+
+def _remarks(report: SubmissionReport) -> tuple[str, ...]:
+    facts = report.own.facts
+    return (brief(f"note of the submitters: {facts.notes}"),) if facts and facts.notes else ()
+
+
+def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Part:
+    columns = [Column("Submission", "text"), Column(title, "text", "", "why")]
+    return table(Table(anchor, columns, rows, first=FIRST_ROWS))
+
+
+def summarise_settings(boards: Iterable[BoardView], collected: CollectedBoard) -> tuple[SettingSummary, ...]:
+    """The leaderboards of a page.
 
     A setting that the page shows twice, on shared runs and on all, counts as it is shown first.
     """
     found: dict[str, SettingSummary] = {}
     for board in boards:
-        setting = _setting(board, owner)
+        setting = _setting(board, collected)
         found.setdefault(setting.title, setting)
     return tuple(found.values())
 
 
-def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
-    measure = board.standings.measure
+def _setting(board: BoardView, collected: CollectedBoard) -> SettingSummary:
+    measure, owner = board.standings.measure, collected.runs.owner
     rows = []
     for entry in board.board.entries:
         value = entry.average(measure, board.board.convention)
@@ -99,7 +206,7 @@ def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
                 ranks=board.standings.ranks.get(entry.key, ""),
                 coverage=entry.coverage,
                 planned=entry.planned,
-                verified=board.verified.get(entry.key, ""),
+                verified=collected.verified(entry.run_ids),
                 submissions=tuple(sorted({owner[run_id] for run_id in entry.run_ids if run_id in owner})),
             )
         )

@@ -14,9 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
-from bench.boards.submissions.check import OwnChecks
-from bench.boards.submissions.submission import BUNDLE
 from bench.errors import BundleError
+from bench.extensions.boards.submissions.check import OwnChecks
+from bench.extensions.boards.submissions.submission import BUNDLE
 from bench.results import bundle_runs, open_bundle
 
 TIME_LIMIT = 60

@@ -8,15 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api.options import Arg, DataRoot, Force, Opt, Runs, Where
+from bench.api import options
 from bench.sweep import DEMO_BACKBONE, split_list
 
 if TYPE_CHECKING:
-    from bench.boards import BoardRuns, BoardSummary, Repeated, SubmissionReport
+    from bench.extensions.boards.board_runs import BoardRuns
+    from bench.extensions.boards.comparison import SubmissionReport
+    from bench.extensions.boards.summary import BoardSummary
+    from bench.extensions.boards.verify import Repeated
 
-SUBMISSIONS = Arg("Folder with one subfolder per submission.", metavar="SUBMISSIONS")
+SUBMISSIONS = options.Arg("Folder with one subfolder per submission.", metavar="SUBMISSIONS")
 Work = Annotated[
-    Path | None, Opt("Cache folder of later builds, used for nothing else. Default: .board beside the submissions.")
+    Path | None,
+    options.Opt("Cache folder of later builds, used for nothing else. Default: .board beside the submissions."),
 ]
 
 
@@ -33,12 +37,12 @@ class BuiltBoard:
 
 def build_board(
     submissions: Annotated[Path | str, SUBMISSIONS],
-    site: Annotated[Path | str, Opt("Folder of the site.", "-o")] = "site",
+    site: Annotated[Path | str, options.Opt("Folder of the site.", "-o")] = "site",
     *,
     work: Work = None,
-    data_root: DataRoot = None,
-    images: Annotated[bool, Opt("Show a few images of each available dataset.", "--images/--no-images")] = True,
-    force: Force = False,
+    data_root: options.DataRoot = None,
+    images: Annotated[bool, options.Opt("Show a few images of each available dataset.", "--images/--no-images")] = True,
+    force: options.Force = False,
 ) -> BuiltBoard:
     """Check the submissions, collect the runs of accepted submissions, and write the page and `board.json`.
 
@@ -46,9 +50,9 @@ def build_board(
 
     Raises UsageError for a site or a work folder in use that etl-bench did not make.
     """
-    from bench.boards import BoardRequest, collect_board
-    from reports.site.board_page import write_board_page
-    from reports.site.build import check_site
+    from bench.extensions.boards.build import BoardRequest, collect_board
+    from bench.extensions.boards.page import write_board_page
+    from reports import check_site
 
     folder = Path(submissions)
     check_site(Path(site), force=force)
@@ -58,29 +62,30 @@ def build_board(
 
 
 def board_changes(
-    old: Annotated[Path, Arg("Old site: a folder that `board build` wrote.")], new: Annotated[Path, Arg("New site.")]
+    old: Annotated[Path, options.Arg("Old site: a folder that `board build` wrote.")],
+    new: Annotated[Path, options.Arg("New site.")],
 ) -> str:
     """The changes between two sites of a board as Markdown: submissions, rows, ranks and significant differences."""
-    from bench.boards import board_diff, read_summary
+    from bench.extensions.boards.summary import board_diff, read_summary
 
     return board_diff(read_summary(old), read_summary(new)).rstrip("\n")
 
 
 def new_board(
-    folder: Annotated[Path, Arg("Folder of the repository: new, empty, or with only .git.", metavar="DIR")],
-    title: Annotated[str, Opt("Heading of its README.")] = "Leaderboard",
+    folder: Annotated[Path, options.Arg("Folder of the repository: new, empty, or with only .git.", metavar="DIR")],
+    title: Annotated[str, options.Opt("Heading of its README.")] = "Leaderboard",
     requirement: Annotated[
-        str | None, Opt("Requirement that pip installs in the CI. Default: a line to fill in.")
+        str | None, options.Opt("Requirement that pip installs in the CI. Default: a line to fill in.")
     ] = None,
     *,
-    force: Force = False,
+    force: options.Force = False,
 ) -> list[Path]:
     """Create the repository of a board in a new folder and return the written files.
 
     Raises BoardError for a
     folder in use, unless `force`, which replaces files of the same names.
     """
-    from bench.boards import write_template
+    from bench.extensions.boards.template import write_template
     from bench.results import check_output_folder
 
     check_output_folder(folder, "DIR")
@@ -89,18 +94,21 @@ def new_board(
 
 def verify_board(
     submissions: Annotated[Path, SUBMISSIONS],
-    secret: Annotated[str, Opt("Text that submitters could not know, such as the hash of the merge commit.")],
+    secret: Annotated[str, options.Opt("Text that submitters could not know, such as the hash of the merge commit.")],
     *,
     names: Annotated[
-        Sequence[str], Opt("Verify this one, even if it did not request it. Repeatable.", "--submission")
+        Sequence[str], options.Opt("Verify this one, even if it did not request it. Repeatable.", "--submission")
     ] = (),
-    count: Annotated[int | None, Opt("Runs per submission. Default: 2 %, at least three.", "--runs", min=1)] = None,
+    count: Annotated[
+        int | None, options.Opt("Runs per submission. Default: 2 %, at least three.", "--runs", min=1)
+    ] = None,
     work: Work = None,
-    data_root: DataRoot = None,
-    backbones: Annotated[Sequence[str], Opt(field="backbones")] = (DEMO_BACKBONE,),
+    data_root: options.DataRoot = None,
+    backbones: Annotated[Sequence[str], options.Opt(field="backbones")] = (DEMO_BACKBONE,),
 ) -> Iterator[Repeated]:
     """Repeat some runs of the submissions that ask for it, one after the other; see `etl-bench board verify`."""
-    from bench.boards import BoardRequest, repeat_drawn_runs
+    from bench.extensions.boards.build import BoardRequest
+    from bench.extensions.boards.verify import repeat_drawn_runs
     from bench.sweep import local_weights
 
     request = BoardRequest(submissions, Path("site"), _work(submissions, work), data_root)
@@ -118,25 +126,28 @@ class Submitted:
 
 
 def submit_runs(
-    folder: Annotated[Path, Arg("Folder to write; its name is the submission's name.", metavar="DIR")],
+    folder: Annotated[Path, options.Arg("Folder to write; its name is the submission's name.", metavar="DIR")],
     *,
-    who: Annotated[str, Opt("Authors or laboratory.")],
-    contact: Annotated[str, Opt("An e-mail address or an https address.")],
-    licence: Annotated[str, Opt("Licence of the results (SPDX identifier).")] = "CC-BY-4.0",
-    code: Annotated[str, Opt("URL of the code that made the runs.")] = "",
-    notes: Annotated[str, Opt("One line for readers.")] = "",
-    verify: Annotated[bool, Opt("Ask the board to recompute some of the runs.")] = False,
-    runs: Runs = "runs",
-    where: Where = None,
-    data_root: DataRoot = None,
-    force: Force = False,
+    who: Annotated[str, options.Opt("Authors or laboratory.")],
+    contact: Annotated[str, options.Opt("An e-mail address or an https address.")],
+    licence: Annotated[str, options.Opt("Licence of the results (SPDX identifier).")] = "CC-BY-4.0",
+    code: Annotated[str, options.Opt("URL of the code that made the runs.")] = "",
+    notes: Annotated[str, options.Opt("One line for readers.")] = "",
+    verify: Annotated[bool, options.Opt("Ask the board to recompute some of the runs.")] = False,
+    runs: options.Runs = "runs",
+    where: options.Where = None,
+    data_root: options.DataRoot = None,
+    force: options.Force = False,
 ) -> Submitted:
     """Write a submission of the completed runs that satisfy an SQL condition, and check it as a board does.
 
     Raises SubmissionError for files of the submission that `submit_runs` did not write, unless `force`.
     """
-    from bench.api.stored_runs import chosen_runs
-    from bench.boards import Checks, DataChecks, build_facts, compare_with_others, prepare_submission
+    from bench.api import chosen_runs
+    from bench.extensions.boards.comparison import compare_with_others
+    from bench.extensions.boards.submissions.check import Checks
+    from bench.extensions.boards.submissions.data_checks import DataChecks
+    from bench.extensions.boards.submissions.submission import build_facts, prepare_submission
     from bench.results import Shards
 
     facts = build_facts(
@@ -155,21 +166,19 @@ def submit_runs(
 
 
 def check_submissions(
-    folder: Annotated[Path, Arg("A submission, or a folder of submissions.", metavar="DIR")],
+    folder: Annotated[Path, options.Arg("A submission, or a folder of submissions.", metavar="DIR")],
     *,
-    against: Annotated[Path | None, Opt("Folder of the board's submissions, to compare this submission with.")] = None,
-    data_root: DataRoot = None,
+    against: Annotated[
+        Path | None, options.Opt("Folder of the board's submissions, to compare this submission with.")
+    ] = None,
+    data_root: options.DataRoot = None,
 ) -> list[SubmissionReport]:
     """The reports of a board's checks on a submission, or on each submission in a folder. Executes no code of them."""
-    from bench.boards import (
-        Checks,
-        DataChecks,
-        compare_with_others,
-        first_seen,
-        is_submission,
-        reports,
-        submission_folders,
-    )
+    from bench.extensions.boards.comparison import compare_with_others, reports
+    from bench.extensions.boards.precedence import first_seen
+    from bench.extensions.boards.submissions.check import Checks
+    from bench.extensions.boards.submissions.data_checks import DataChecks
+    from bench.extensions.boards.submissions.submission import is_submission, submission_folders
 
     checks = Checks(DataChecks(data_root))
     if not is_submission(folder):

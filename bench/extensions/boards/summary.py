@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.analysis import Estimate, score_text
-from bench.boards.board_runs import REPRODUCED
 from bench.bounds import LARGEST_BOARD_FILE
-from bench.errors import BoardError
+from bench.extensions.boards.board_runs import REPRODUCED
+from bench.extensions.boards.errors import BoardError
 from datasets_registry import read_json
 
 FILE = "board.json"

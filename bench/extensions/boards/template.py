@@ -4,8 +4,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from bench.boards.submissions.submission import plain_text
-from bench.errors import BoardError
+from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.submissions.submission import plain_text
 from bench.results import write_atomically
 
 _FILES = "repository"
@@ -28,7 +28,7 @@ def write_template(folder: Path, title: str, requirement: str | None = None, *, 
     """
     values = {"@TITLE@": _plain(title, "title"), "@REQUIREMENT@": _plain(requirement or _NO_REQUIREMENT, "requirement")}
     content = {}
-    for name, text in _texts(resources.files("bench.boards") / _FILES):
+    for name, text in _texts(resources.files("bench.extensions.boards") / _FILES):
         for key, value in values.items():
             text = text.replace(key, value)
         content[folder / name] = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"

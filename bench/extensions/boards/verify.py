@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.boards.board_runs import (
+from bench.extensions.boards.board_runs import (
     REPRODUCED,
     VERIFIED,
     KeptChecks,
@@ -13,12 +13,12 @@ from bench.boards.board_runs import (
     read_verified,
     write_verified,
 )
-from bench.boards.build import BoardRequest
-from bench.boards.comparison import reports
-from bench.boards.precedence import first_seen
-from bench.boards.submissions.check import OwnChecks
-from bench.boards.submissions.submission import BUNDLE, submission_folders
-from bench.errors import BoardError
+from bench.extensions.boards.build import BoardRequest
+from bench.extensions.boards.comparison import reports
+from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.precedence import first_seen
+from bench.extensions.boards.submissions.check import OwnChecks
+from bench.extensions.boards.submissions.submission import BUNDLE, submission_folders
 from bench.results import (
     RepetitionVerdict,
     Shard,

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import bench
-from bench.api import build_board, check_submissions, open_progress, run_request, submit_runs
+from bench.api import open_progress, run_request
 from bench.api.demonstration import demo_requests
+from bench.extensions.boards import build_board, check_submissions, submit_runs
 from bench.results import RepetitionOutcome
 from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards

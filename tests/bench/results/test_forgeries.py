@@ -18,8 +18,8 @@ from places import FIXTURES
 from bench import run
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.api.leaderboard_table import leaderboard_table
-from bench.boards.bundle_import import import_results
 from bench.errors import BundleError
+from bench.experiment.bundle_import import import_results
 from bench.record import Predictions, RunRecord
 from bench.results.bundles import BUNDLE_LIST, export_bundle
 from bench.results.checksummed_json import encode_document

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
-from bench.boards.submissions.data_checks import DataChecks, Level
-from bench.boards.submissions.run_facts import RunFacts, run_facts
-from bench.boards.submissions.submission import Submission, SubmissionFacts, open_submission
 from bench.bounds import printable
-from bench.errors import BundleError, ShardError, SubmissionError
+from bench.errors import BundleError, ShardError
+from bench.extensions.boards.errors import SubmissionError
+from bench.extensions.boards.submissions.data_checks import DataChecks, Level
+from bench.extensions.boards.submissions.run_facts import RunFacts, run_facts
+from bench.extensions.boards.submissions.submission import Submission, SubmissionFacts, open_submission
 from bench.record import RunRecord, RunStatus
 from bench.results import (
     DIFFICULTY_FILE,

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bench.bounds import CONTROL, Moment
-from bench.errors import SubmissionError
+from bench.extensions.boards.errors import SubmissionError
 from bench.results import Exported, Shards, export_bundle, known_methods, write_atomically
 from datasets_registry import BenchError, parse_toml, read_text
 

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from bench.cli.app import app
 from bench.context import RunContext
-from bench.errors import BoardError, SubmissionError, UsageError
+from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
+from bench.extensions.boards.errors import BoardError, SubmissionError
 from bench.record import ExternalCode
 
 

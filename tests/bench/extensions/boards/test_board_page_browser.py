@@ -8,7 +8,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium, serious_findings
 from simulated_submissions import FACTS, Draft, simulated_run
 
-from bench.api import build_board
+from bench.extensions.boards import build_board
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 

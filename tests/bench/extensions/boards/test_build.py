@@ -15,12 +15,12 @@ from limited import limited
 from page_data import block_of
 from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run, with_predictions
 
-from bench.api.boards import BuiltBoard as Built
-from bench.api.boards import build_board
-from bench.boards.board_runs import KeptChecks, draw_runs, read_verified, write_verified
-from bench.boards.submissions.check import OwnChecks
-from bench.boards.summary import read_summary
-from bench.errors import BoardError
+from bench.extensions.boards.board_runs import KeptChecks, draw_runs, read_verified, write_verified
+from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.publishing import BuiltBoard as Built
+from bench.extensions.boards.publishing import build_board
+from bench.extensions.boards.submissions.check import OwnChecks
+from bench.extensions.boards.summary import read_summary
 from bench.results.shards import Shards
 
 EARLIER = FACTS.model_copy(update={"who": "Second & co", "submitted": datetime(1970, 1, 1, tzinfo=UTC)})
@@ -146,14 +146,20 @@ def test_a_board_without_submissions_has_a_page(tmp_path: Path) -> None:
 def test_rows_say_how_many_runs_were_recomputed(place: Path) -> None:
     own = own_checks(place)
     coop = [run.run_id for run in own.runs if run.method == "coop"]
-    write_verified(place / "verified", own, "secret", {coop[0]: "identical", coop[1]: "rounding"})
+    tip_adapter = next(run.run_id for run in own.runs if run.method == "tip_adapter")
+    outcomes = {coop[0]: "identical", coop[1]: "rounding", tip_adapter: "different"}
+    write_verified(place / "verified", own, "secret", outcomes)
     done = build(place)
     (setting,) = done.summary.settings
     assert (
         next(row for row in setting.rows if row.entry == "coop").verified == "recomputed here: 2 of 3, within rounding"
     )
-    assert done.summary.submissions[0].verified == "recomputed here: 2 of 7, within rounding"
-    assert "recomputed here: 2 of 3, within rounding" in done.page.read_text()
+    assert done.summary.submissions[0].verified == "recomputed here: 3 of 7, 1 not reproduced"
+    (shown,) = block_of(done.page.read_text())["settings"].values()
+    badges = {method["key"]: [badge[:2] for badge in method["badges"]] for method in shown["methods"]}
+    assert badges["coop"] == [["verified", "recomputed here: 2 of 3, within rounding"]]
+    assert badges["tip_adapter"] == [["differs", "recomputed here: 1 of 3, 1 not reproduced"]]
+    assert [kind for kind, _ in badges["zero_shot"]] == ["imported"]
 
 
 def test_a_run_that_cannot_come_from_its_data_refuses_the_submission(place: Path) -> None:

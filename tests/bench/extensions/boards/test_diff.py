@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from limited import limited
 
-from bench.boards.summary import (
+from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.summary import (
     NO_CHANGE,
     SHOWN,
     BoardSummary,
@@ -20,7 +21,6 @@ from bench.boards.summary import (
     read_summary,
     verified_text,
 )
-from bench.errors import BoardError
 
 LAB = SubmissionSummary(name="lab", digest="a", who="A lab", accepted=True, runs=7)
 

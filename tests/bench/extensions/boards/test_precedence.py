@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from simulated_submissions import FACTS, Draft, Run, simulated_run
 
-from bench.boards import precedence as module
-from bench.boards.precedence import first_seen, owners
-from bench.boards.submissions.check import Checks, OwnChecks
-from bench.boards.submissions.data_checks import DataChecks
-from bench.boards.submissions.submission import submission_folders
+from bench.extensions.boards import precedence as module
+from bench.extensions.boards.precedence import first_seen, owners
+from bench.extensions.boards.submissions.check import Checks, OwnChecks
+from bench.extensions.boards.submissions.data_checks import DataChecks
+from bench.extensions.boards.submissions.submission import submission_folders
 
 OLD = FACTS.model_copy(update={"submitted": datetime(1970, 1, 1, tzinfo=UTC)})
 MINE, YOURS = simulated_run("coop"), simulated_run("zero_shot")

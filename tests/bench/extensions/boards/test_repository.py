@@ -18,9 +18,9 @@ from hostile_submissions import HOSTILE
 from places import ROOT
 from simulated_submissions import FACTS, Draft, simulated_run, with_predictions
 
-from bench.api.boards import build_board
-from bench.boards.template import write_template
-from bench.errors import BoardError
+from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.publishing import build_board
+from bench.extensions.boards.template import write_template
 
 LATER = FACTS.model_copy(update={"submitted": FACTS.submitted + timedelta(days=1)})
 

@@ -12,7 +12,8 @@ from simulated_submissions import Draft, honest_runs
 from typer.testing import CliRunner
 
 from bench.cli.app import app
-from bench.errors import SubmissionError, UsageError
+from bench.errors import UsageError
+from bench.extensions.boards.errors import SubmissionError
 from bench.results.shards import Shards
 
 WHO = ["--who", "A lab", "--contact", "lab@example.org"]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from simulated_submissions import FACTS, Draft, honest_runs, oracle_of, simulated_run
 
-from bench.boards.comparison import SubmissionReport, compare_with_others, reports
-from bench.boards.precedence import FirstSeen, owners
-from bench.boards.submissions.check import Checks, OwnChecks
-from bench.boards.submissions.data_checks import DataChecks, DataVerdict, Level, listed_splits
-from bench.boards.submissions.submission import SubmissionFacts
 from bench.context import RunContext
 from bench.experiment.task import declared_task
+from bench.extensions.boards.comparison import SubmissionReport, compare_with_others, reports
+from bench.extensions.boards.precedence import FirstSeen, owners
+from bench.extensions.boards.submissions.check import Checks, OwnChecks
+from bench.extensions.boards.submissions.data_checks import DataChecks, DataVerdict, Level, listed_splits
+from bench.extensions.boards.submissions.submission import SubmissionFacts
 from bench.results.shards import Shard
 from datasets_registry import DrawRule
 

@@ -12,11 +12,11 @@ from hostile_submissions import all_right
 from simulated_submissions import Draft, Run, honest_runs, simulated_run
 
 import bench
-from bench.api import submit_runs
-from bench.boards.comparison import SubmissionReport, compare_with_others
-from bench.boards.submissions import check
-from bench.boards.submissions.check import Checks, OwnChecks
-from bench.boards.submissions.data_checks import DataChecks
+from bench.extensions.boards import submit_runs
+from bench.extensions.boards.comparison import SubmissionReport, compare_with_others
+from bench.extensions.boards.submissions import check
+from bench.extensions.boards.submissions.check import Checks, OwnChecks
+from bench.extensions.boards.submissions.data_checks import DataChecks
 
 PUBLISHED = simulated_run()[0].spec
 

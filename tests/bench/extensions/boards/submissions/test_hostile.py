@@ -8,9 +8,9 @@ import pytest
 from hostile_submissions import HOSTILE
 from simulated_submissions import Draft
 
-from bench.boards.comparison import compare_with_others
-from bench.boards.submissions.check import Checks
-from bench.boards.submissions.data_checks import DataChecks
+from bench.extensions.boards.comparison import compare_with_others
+from bench.extensions.boards.submissions.check import Checks
+from bench.extensions.boards.submissions.data_checks import DataChecks
 
 
 @pytest.fixture(scope="module")

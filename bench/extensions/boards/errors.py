@@ -1,0 +1,11 @@
+"""Errors of boards and submissions."""
+
+from bench.errors import BenchError
+
+
+class SubmissionError(BenchError, ValueError):
+    """A submission to a board cannot be prepared or opened."""
+
+
+class BoardError(BenchError, ValueError):
+    """A board cannot be built, compared or set up."""
