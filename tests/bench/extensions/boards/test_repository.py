@@ -16,7 +16,7 @@ import yaml
 from chromium import browser, find_chromium
 from hostile_submissions import HOSTILE
 from places import ROOT
-from simulated_submissions import FACTS, Draft, simulated_run, with_predictions
+from simulated_submissions import FACTS, Draft, simulated_run
 
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.publishing import build_board
@@ -127,20 +127,6 @@ def test_the_merge_request_of_a_fork_passes_on_gitlab(repository: Repository, tm
     clone.git("worktree", "remove", "--force", "before")
     refused = clone.run("\n".join(job["script"][:4]), **variables | {"CI_MERGE_REQUEST_PROJECT_ID": "2"})
     assert "in submissions/. Other changed files: README.md" in refused.stdout, "compared with the fork itself"
-
-
-@pytest.mark.slow  # test_hostile.py checks copies of another submission, and the honest pull request runs the commands
-def test_a_pull_request_with_copied_predictions_fails(repository: Repository) -> None:
-    base = repository.git("rev-parse", "HEAD")
-    stolen = [with_predictions(simulated_run("clip_adapter", seed), simulated_run(seed=seed)[1]) for seed in (1, 2, 3)]
-    Draft(stolen, LATER).write(repository.place / "submissions" / "thief")
-    shutil.rmtree(repository.place / "runs-of")
-    repository.commit("Our great method")
-    passed, said = repository.check(base)
-    assert not passed
-    assert "thief: refused" in said
-    assert "of first, bit for bit" in said
-    assert "`thief` by `A lab`: **refused**" in (repository.place / "diff.md").read_text()
 
 
 def test_a_pull_request_that_changes_the_workflow_fails_first(repository: Repository) -> None:
