@@ -38,8 +38,6 @@ class BundleError(BenchError, ValueError):
     """A bundle of results cannot be written, is not a bundle, was altered, or contradicts itself."""
 
 
-
-
 class StoreError(BenchError, RuntimeError):
     """The results database cannot be used."""
 
