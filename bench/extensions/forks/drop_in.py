@@ -6,14 +6,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from bench.api.options import Arg, Force
+from bench.api import options as opt
 from bench.results import check_output_file, write_output
 
 
 def write_drop_in(
-    out: Annotated[Path | str, Arg("File to write, beside train.py.")] = Path("etl_predictions.py"),
+    out: Annotated[Path | str, opt.Arg("File to write, beside train.py.")] = Path("etl_predictions.py"),
     *,
-    force: Force = False,
+    force: opt.Force = False,
 ) -> Path:
     """Write the file that makes a Dassl repository write its predictions; raises UsageError if the file exists."""
     path = Path(out)

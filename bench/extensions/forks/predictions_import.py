@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api.options import Arg, DataRoot, NewRuns, Opt
+from bench.api import options as opt
 from bench.extensions.forks.errors import PredictionsError
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ class ImportedPredictions:
 
 
 def import_predictions(
-    files: Annotated[Sequence[Path | str], Arg("Files of predictions, .npz or .jsonl.", metavar="FILE...")],
-    runs: NewRuns = "runs",
+    files: Annotated[Sequence[Path | str], opt.Arg("Files of predictions, .npz or .jsonl.", metavar="FILE...")],
+    runs: opt.NewRuns = "runs",
     *,
-    dataset: Annotated[str | None, Opt("Its name here. Default: found from the name in the file.", "-d")] = None,
-    backbone: Annotated[str | None, Opt("As in `run`. Default: OpenAI's weights of the file's model.", "-b")] = None,
-    data_root: DataRoot = None,
+    dataset: Annotated[str | None, opt.Opt("Its name here. Default: found from the name in the file.", "-d")] = None,
+    backbone: Annotated[
+        str | None, opt.Opt("As in `run`. Default: OpenAI's weights of the file's model.", "-b")
+    ] = None,
+    data_root: opt.DataRoot = None,
 ) -> ImportedPredictions:
     """Check files of predictions that other code computed and add their runs; with any error, nothing is added.
 

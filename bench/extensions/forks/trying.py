@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from bench.api import DEMO_BACKBONE
-from bench.api.options import Arg, Device, Opt
+from bench.api import options as opt
 
 Places = Annotated[
-    Sequence[str], Opt("fork.python, fork.path or fork.steps, as you will give them to `run`. Repeatable.", "--set")
+    Sequence[str], opt.Opt("fork.python, fork.path or fork.steps, as you will give them to `run`. Repeatable.", "--set")
 ]
 
 
@@ -37,7 +37,7 @@ class InspectedCode:
 
 
 def inspect_official_code(
-    path: Annotated[Path | str, Arg("A clone of the authors' repository.")],
+    path: Annotated[Path | str, opt.Arg("A clone of the authors' repository.")],
     *,
     settings: Places = (),
 ) -> InspectedCode:
@@ -94,13 +94,13 @@ class TriedCode:
 
 
 def try_official_code(
-    method: Annotated[str, Arg("fork:PATH#Trainer, or adapter:FILE.")],
+    method: Annotated[str, opt.Arg("fork:PATH#Trainer, or adapter:FILE.")],
     *,
-    settings: Annotated[Sequence[str], Opt("As in `run`, such as fork.script=FILE. Repeatable.", "--set")] = (),
+    settings: Annotated[Sequence[str], opt.Opt("As in `run`, such as fork.script=FILE. Repeatable.", "--set")] = (),
     backbone: Annotated[
-        str, Opt("As in `run`. Code with the sizes of ViT-B/16 in it needs that one.", "-b")
+        str, opt.Opt("As in `run`. Code with the sizes of ViT-B/16 in it needs that one.", "-b")
     ] = DEMO_BACKBONE,
-    device: Device = "auto",
+    device: opt.Device = "auto",
 ) -> TriedCode:
     """Train official code for one epoch on synthetic images, twice with the same seed, and compare its predictions.
 
@@ -140,7 +140,7 @@ _TRIED = "spectrum_basic:test=2"
 
 
 def trust_official_code(
-    code: Annotated[str | Path, Arg("A clone of the authors' repository, or adapter:FILE.")],
+    code: Annotated[str | Path, opt.Arg("A clone of the authors' repository, or adapter:FILE.")],
     *,
     settings: Places = (),
 ) -> str:

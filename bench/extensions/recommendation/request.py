@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Jobs, NewRuns, Opt
+from bench.api import options as opt
 from bench.errors import UsageError
 from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_numbers, split_list
 from datasets_registry import EvalProtocol, get_dataset
@@ -59,28 +59,30 @@ class RecommendRequest:
     @classmethod
     def build(
         cls,
-        dataset: Annotated[str, Arg("A dataset, such as your own from `datasets add`.")],
+        dataset: Annotated[str, opt.Arg("A dataset, such as your own from `datasets add`.")],
         *,
         backbone: Annotated[
-            str | None, Opt("As arch.tag, or ARCH=FILE. Required for all but synthetic datasets.", "-b")
+            str | None, opt.Opt("As arch.tag, or ARCH=FILE. Required for all but synthetic datasets.", "-b")
         ] = None,
-        shots: Annotated[int, Opt("Training images per class.", min=1)] = 8,
+        shots: Annotated[int, opt.Opt("Training images per class.", min=1)] = 8,
         budget: Annotated[
-            str | float, Opt("Time limit of the race: 20min, 90s or 2h; a plain number means minutes.")
+            str | float, opt.Opt("Time limit of the race: 20min, 90s or 2h; a plain number means minutes.")
         ] = DEFAULT_BUDGET,
-        margin: Annotated[float, Opt("Accuracy loss that does not matter, in percentage points.")] = 0.5,
+        margin: Annotated[float, opt.Opt("Accuracy loss that does not matter, in percentage points.")] = 0.5,
         methods: Annotated[
-            Sequence[str] | str, Opt("Candidates. Default: all methods that work on stored features.", "-m")
+            Sequence[str] | str, opt.Opt("Candidates. Default: all methods that work on stored features.", "-m")
         ] = (),
-        seeds: Annotated[str | int, Opt("Repetitions of cross-fitting, as a number or a list.", numbers=True)] = "3",
-        runs: NewRuns = "runs",
-        data_root: DataRoot = None,
-        cache: Cache = None,
-        device: Device = "auto",
-        jobs: Jobs = 0,
-        allow_fewer: AllowFewer = False,
-        recipe: Annotated[str | None, Opt(field="recipe")] = None,
-        overrides: Annotated[Sequence[str], Opt(field="overrides")] = (),
+        seeds: Annotated[
+            str | int, opt.Opt("Repetitions of cross-fitting, as a number or a list.", numbers=True)
+        ] = "3",
+        runs: opt.NewRuns = "runs",
+        data_root: opt.DataRoot = None,
+        cache: opt.Cache = None,
+        device: opt.Device = "auto",
+        jobs: opt.Jobs = 0,
+        allow_fewer: opt.AllowFewer = False,
+        recipe: Annotated[str | None, opt.Opt(field="recipe")] = None,
+        overrides: Annotated[Sequence[str], opt.Opt(field="overrides")] = (),
         **options: Any,
     ) -> Self:
         """Validate the values; raises UsageError, or UnknownNameError for a dataset or method that does not exist.
