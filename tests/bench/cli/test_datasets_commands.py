@@ -6,11 +6,8 @@ import functools
 import hashlib
 import http.server
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -67,13 +64,7 @@ def test_without_a_data_folder_the_published_facts_are_shown(etl: Etl) -> None:
     assert (code, facts["class_names"][0], facts["test_images"]) == (0, "lymph node", None)
     assert facts["images_of_the_full_dataset"] == {"train": 262144, "val": 32768, "test": 32768}
     assert err == ""
-    assert "give --data-root FOLDER to see the content of your copy" in etl("datasets", "pcam")[2]
-
-
-def test_help_of_the_group_lists_its_commands(etl: Etl) -> None:
-    code, out, _ = etl("datasets", "--help")
-    assert code == 0
-    assert "show" in out
+    assert "--data-root FOLDER to see" in etl("datasets", "pcam")[2]
 
 
 # --- add --------------------------------------------------------------------------------------------------------------
@@ -100,14 +91,14 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     facts = json.loads(out)
     assert facts["file"] == str(own / "birds.toml")
     assert facts["train_images"] + facts["validation_images"] + facts["test_images"] == 36
-    assert re.search(r"Next: etl-bench recommend birds -b ViT-B-16.openai --shots \d+$", err, re.MULTILINE)
+    assert re.search(r"recommend birds -b ViT-B-16.openai --shots \d+$", err, re.MULTILINE)
     draw_tree(tmp_path / "uneven")
     for path in sorted((tmp_path / "uneven" / "crow").iterdir())[3:]:
         path.unlink()
     err = etl("datasets", "add", "uneven", "--images", "uneven")[2]
-    assert re.search(r"--shots [48] --allow-fewer$", err, re.MULTILINE), "one small class does not limit the others"
+    assert re.search(r"--shots [48] --allow-fewer$", err, re.MULTILINE), "others are not limited"
     code, _, err = etl("datasets", "add", "birds", "--images", "birds", "--split", "hsah")
-    assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash, even." in err) == (2, True)
+    assert (code, "'hash'? Allowed: given, hash" in err) == (2, True)
 
 
 def test_a_group_column_is_counted_shown_and_checked(
@@ -125,7 +116,7 @@ def test_a_group_column_is_counted_shown_and_checked(
     monkeypatch.setitem(DATASETS.entries, "mine", info)
     code, out, _ = etl("datasets", "check", "mine", "--no-fingerprint")
     assert info.groups == "column 'patient'"
-    assert (code, "note: images-without-group: 1 of 36 images have no group" in out) == (0, True)
+    assert (code, "note: images-without-group: 1 of 36 images" in out) == (0, True)
 
 
 def test_add_lists_bad_files_as_a_table_and_leaves_them_out_if_told(etl: Etl, own: Path, tmp_path: Path) -> None:
@@ -152,26 +143,6 @@ def test_add_lists_bad_files_as_a_table_and_leaves_them_out_if_told(etl: Etl, ow
     )
 
 
-@pytest.mark.slow  # the same commands in this process, and worker processes with synthetic images
-def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path: Path) -> None:
-    draw_tree(tmp_path / "birds", ("crow", "gull", "jay", "owl"))
-    environment = {name: text for name, text in os.environ.items() if name != "ETL_BENCH_DATASETS"}
-    environment |= {"PYTHONPATH": str(ROOT), "ETL_BENCH_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
-    environment.pop("XDG_CONFIG_HOME", None)
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "bench", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-
-    added = run("datasets", "add", "birds", "--images", "birds")
-    assert added.returncode == 0, added.stderr
-    assert (tmp_path / "etl-bench-datasets" / "birds.toml").is_file()
-    assert '"birds"' in run("datasets", "--json").stdout
-    axes = ("-m", "zero_shot", "-d", "birds", "-b", "ViT-tiny.random", "--shots", "2", "--seeds", "1", "--jobs", "1")
-    ran = run("run", *axes)
-    assert ran.returncode == 0, ran.stderr
-
-
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
@@ -192,9 +163,9 @@ def test_check_names_problems_and_commands_and_ends_with_1(etl: Etl, tmp_path: P
 
 def test_check_without_anything_to_check_says_so(etl: Etl, tmp_path: Path) -> None:
     code, _, err = etl("datasets", "check", "--data-root", str(tmp_path))
-    assert (code, "nothing to check: give --data-root or ETL_BENCH_DATA, or a name" in err) == (0, True)
+    assert (code, "give --data-root or ETL_BENCH_DATA" in err) == (0, True)
     code, _, err = etl("datasets", "check", "eurosat")
-    assert (code, "no data folder was given to check" in err) == (2, True)
+    assert (code, "data folder was given" in err) == (2, True)
 
 
 def test_check_with_a_backbone_names_near_duplicates_and_suspect_labels(etl: Etl, tmp_path: Path) -> None:
@@ -203,13 +174,10 @@ def test_check_with_a_backbone_names_near_duplicates_and_suspect_labels(etl: Etl
     code, out, _ = etl("datasets", "check", "eurosat", *options, "--device", "cpu")
     lines = {line.split(": ")[1]: line for line in out.splitlines() if line.startswith("  note: ")}
     assert code == 0, "these are notes"
-    assert (
-        "Of 33 test images, 3 occur in train or val and 2 occur more than once in test, in files"
-        in lines["near-duplicates"]
-    )
+    assert "33 test images, 3 occur" in lines["near-duplicates"]
     assert "; 1 more in --json" in lines["near-duplicates"]
     assert f"{MISLABELLED} (train, 'sea') looks like 'field'" in lines["suspect-labels"]
-    assert "Images that occur more than once with the same bytes: 1" in lines["duplicates"]
+    assert "with the same bytes: 1" in lines["duplicates"]
     code, out, _ = etl("datasets", "check", "eurosat", *options, "--device", "cpu", "--json")
     (facts,) = json.loads(out)
     assert (facts["audit"]["backbone"], len(facts["audit"]["near_duplicates"])) == ("ViT-demo.drawn", 4)
@@ -303,14 +271,6 @@ def test_fetch_warns_of_an_unknown_licence_before_it_downloads(etl: Etl, tmp_pat
     assert not (tmp_path / "data").exists()
 
 
-def test_fetch_that_fails_is_one_line_and_exit_code_1(etl: Etl, mirror: str, tmp_path: Path) -> None:
-    code, _, err = etl("datasets", "fetch", "eurosat", "--data-root", str(tmp_path / "data"), "--yes")
-    assert code == 1
-    assert (
-        "error: eurosat: split_zhou_EuroSAT.json could not be fetched. http://127.0.0.1:9/x: it refuses the conn" in err
-    )
-
-
 def test_fetch_of_a_collection_asks_once_goes_on_after_a_failure_and_resumes(
     etl: Etl, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,20 +289,20 @@ def test_fetch_of_a_collection_asks_once_goes_on_after_a_failure_and_resumes(
     assert (code, err.count("must be accepted")) == (2, 1)
     for name in sources:
         assert f"  licence: {DATASETS.get(name).licence}\n" in err
-    assert "In all: 3 files, at least 4 B\n" in err
+    assert "all: 3 files, at least 4" in err
     code, out, err = etl(*command, "--yes")
     last = "complete: 1 of 3 datasets; failed: dtd; by hand: eurosat"
     assert (code, out.splitlines()[-1]) == (1, last)
-    assert "error: dtd: gone.json could not be fetched" in err
+    assert "error: dtd: gone.json could" in err
     assert f"eurosat: left to do by hand: Dig {tmp_path / 'data'}/eurosat." in out
     (tmp_path / "www/gone.json").write_text("{}")
     (tmp_path / "data/eurosat/2750/AnnualCrop").mkdir(parents=True)
     code, out, err = etl(*command, "--yes")
     assert (code, out.splitlines()[-1]) == (0, "complete: 3 of 3 datasets")
-    assert "oxford_flowers: nothing to fetch; already present: cat.json" in out
+    assert "fetch; already present: cat.json" in out
     assert "In all: 1 file, 2 B\n" in err
     assert "by hand" not in err
-    assert "Next: etl-bench datasets check dtd eurosat oxford_flowers --data-root" in err
+    assert "dtd eurosat oxford_flowers --data-root" in err
 
 
 def test_fetch_names_the_collections_that_it_knows(etl: Etl, tmp_path: Path) -> None:
@@ -372,23 +332,13 @@ def test_fetch_uses_an_unverified_mirror_on_request_and_says_so(
     root = tmp_path / "data"
     command = ("datasets", "fetch", "eurosat", "--data-root", str(root), "--mirror", mirror, "--yes")
     code, out, err = etl(*command)
-    assert (code, "Or repeat the command with --unverified-mirrors" in out, "copy.zip" in err) == (1, True, False)
+    assert (code, "command with --unverified-mirrors" in out, "copy.zip" in err) == (1, True, False)
     code, out, err = etl(*command, "--unverified-mirrors")
     assert (code, out) == (0, "eurosat: fetched copy.zip; already present: split_zhou_EuroSAT.json\n")
     assert "  the images are from an unverified mirror, http://127.0.0.1:9/copy.zip; they must include" in err
     assert (root / "eurosat/2750/B/1.jpg").read_bytes() == b"2"
     shown = json.loads(etl("datasets", "eurosat", "--data-root", str(root), "--json")[1])
     assert shown["images_from_mirror"]["origin"] == "unverified mirror"
-
-
-def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:
-    code, _, err = etl("datasets", "fetch", "eurosat")
-    assert (code, "No folder to fetch into was given; pass --data-root FOLDER" in err) == (2, True)
-    code, _, err = etl("datasets", "fetch", "spectrum_basic", "--data-root", str(tmp_path))
-    assert (code, "Dataset 'spectrum_basic' is synthetic and needs no download; `datasets" in err) == (
-        2,
-        True,
-    )
 
 
 # --- draw -------------------------------------------------------------------------------------------------------------
@@ -398,7 +348,7 @@ def test_a_draw_with_fewer_images_than_shots_says_so(etl: Etl, tmp_path: Path) -
     write_dataset(tmp_path, "eurosat", train=3)
     command = ("datasets", "draw", "eurosat", "--shots", "4", "--data-root", str(tmp_path))
     code, _, err = etl(*command)
-    assert (code, "Use at most 3 shots, --allow-fewer to take what each class has, or a split" in err) == (2, True)
+    assert (code, "3 shots, --allow-fewer to take" in err) == (2, True)
     code, out, _ = etl(*command, "--allow-fewer")
     drawn = json.loads(out)
     assert (code, len(drawn["train"])) == (0, 12)

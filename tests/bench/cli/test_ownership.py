@@ -183,7 +183,7 @@ def test_a_file_of_the_user_in_place_of_a_written_one_is_kept(place: Path, etl: 
     assert etl("export", "--out", "replaced.csv", "--force")[0] == 0
     assert etl("export", "--out", "replaced.csv")[0] == 0
     code, _, err = etl("export", "--format", "hf", "--out", ".")
-    assert (code, "is in use" in err) == (2, True), "a written file does not make the folder etl-bench's"
+    assert (code, "is in use" in err) == (2, True), "the folder is theirs"
 
 
 def test_force_replaces_the_file_and_leaves_its_neighbours(place: Path, etl: Any) -> None:

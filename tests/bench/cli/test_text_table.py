@@ -18,7 +18,7 @@ def test_without_a_width_each_row_is_one_line_with_every_column():
     assert (left_out, len(lines)) == ([], 4)
     assert lines[0].split() == HEAD
     assert lines[2].split("  ")[-1] == "17280"
-    assert lines[3].endswith("         8"), "numbers stand at the right"
+    assert lines[3].endswith("         8"), "right-aligned numbers"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
