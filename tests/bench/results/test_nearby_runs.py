@@ -21,7 +21,7 @@ def test_folders_inside_and_beside_are_named(tmp_path: Path) -> None:
     both = f"--runs {tmp_path / 'runs' / 'demo'} or --runs {tmp_path / 'other'}."
     assert no_runs(tmp_path / "runs").endswith(both)
     assert f"nearby: give --runs {tmp_path / 'other'}." in no_runs(tmp_path / "typo")
-    assert "make runs with `etl-bench run`" in no_runs(tmp_path / "other" / "shards" / "nowhere")
+    assert "runs with `etl-bench run`" in no_runs(tmp_path / "other" / "shards" / "nowhere")
 
 
 @pytest.mark.parametrize("protocol", [None, "few-shot"])

@@ -126,7 +126,7 @@ def test_the_command(tmp_path: Path, etl):
         assert code == 0
         return out
 
-    assert "1 of 6 images are predicted differently" in diff()
+    assert "1 of 6 images are predicted" in diff()
     answer = json.loads(diff("--json"))
     assert answer["differences"] == [{"what": "config", "name": "n_ctx", "A": 4, "B": 16}]
     assert [flip["image"] for flip in answer["flips"]] == [base.images[2]]
