@@ -43,11 +43,6 @@ def test_a_backbone_gets_the_statement_about_its_data(dataset: str, backbone: st
     assert expected in text
 
 
-@pytest.mark.parametrize("backbone", ["ViT-demo.drawn", "ViT-tiny.random", "ViT-B-16.local-0123456789ab"])
-def test_weights_without_published_data_get_no_statement(backbone: str) -> None:
-    assert pretraining_overlap(get_dataset("dtd"), backbone) == ()
-
-
 def test_synthetic_datasets_have_no_statement_and_others_have_those_of_all_studies() -> None:
     assert pretraining_overlap(get_dataset("spectrum_basic")) == ()
     assert len(pretraining_overlap(get_dataset("dtd"))) == len(overlap_studies())

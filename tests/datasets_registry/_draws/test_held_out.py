@@ -101,7 +101,7 @@ def test_images_of_a_class_with_one_group_and_of_fewer_groups_than_folds_are_hel
 
 def test_a_class_with_one_image_cannot_be_divided() -> None:
     few = DatasetSplits(SPLITS.images, ("a", "b"), (Sample("x", 0), Sample("y", 0), Sample("z", 1)), (), ())
-    with pytest.raises(DataError, match=r"two training images of class 'b' \(1 such\)"):
+    with pytest.raises(DataError, match=r"images of class 'b' \(1 such\)"):
         labelled_images(few, 10, dataset="toy")
 
 

@@ -83,15 +83,8 @@ def test_a_factor_equal_to_the_shots_leaves_one_image_of_the_last_class() -> Non
         assert min(Counter(s.label for s in changed(f"imbalanced:{shots}", shots)).values()) == 1
 
 
-def test_the_seed_orders_the_classes_and_the_first_images_are_kept() -> None:
-    counts = [Counter(s.label for s in changed("imbalanced:10", 20, seed)) for seed in range(20)]
-    assert len({count.most_common(1)[0][0] for count in counts}) > 5
-    few, many = set(changed("imbalanced:10", 20)), set(changed("imbalanced:4", 20))
-    assert few < many < set(balanced(20))
-
-
 def test_a_class_left_empty_is_refused() -> None:
-    with pytest.raises(ShotsError, match="imbalanced:17 with 16 shots leaves 1 of 10"):
+    with pytest.raises(ShotsError, match="imbalanced:17 with 16 shots leaves 1"):
         changed("imbalanced:17", 16)
 
 
@@ -117,14 +110,14 @@ def test_wrong_labels_are_uniform_over_the_other_classes() -> None:
 
 
 def test_noise_without_effect_or_with_an_empty_class_is_refused() -> None:
-    with pytest.raises(ShotsError, match="noisy:0.01 changes no label of 10"):
+    with pytest.raises(ShotsError, match="changes no label of 10"):
         changed("noisy:0.01", 1)
-    with pytest.raises(ShotsError, match="classes without an image, such as"):
+    with pytest.raises(ShotsError, match="without an image, such"):
         changed("noisy:0.9", 1)
 
 
 def test_one_training_class_is_refused() -> None:
-    with pytest.raises(ShotsError, match="noisy:0.5 needs at least two.* 'toy' has 1"):
+    with pytest.raises(ShotsError, match="least two.* 'toy' has 1"):
         changed("noisy:0.5", 2, names=NAMES[:2], protocol=EvalProtocol.BASE_TO_NEW)
 
 
@@ -171,8 +164,8 @@ def test_a_noisy_list_can_be_published_and_read_again(tmp_path) -> None:
     with pytest.raises(DataError, match="a base class of 'spectrum_blur'"):
         task(None, draw=DrawRule.FILE, support_list=listed, protocol=EvalProtocol.BASE_TO_NEW)
     path.write_text(json.dumps({**content, "true_labels": {}}))
-    with pytest.raises(DataError, match="The list uses other labels"):
+    with pytest.raises(DataError, match="list uses other labels"):
         task(None, draw=DrawRule.FILE, support_list=read_support_list(path))
     path.write_text(json.dumps({**content, "true_labels": [1]}))
-    with pytest.raises(DataError, match="'true_labels' must map keys to labels"):
+    with pytest.raises(DataError, match="'true_labels' must map keys"):
         read_support_list(path)

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets_registry import (
-    CoopReader,
     DataError,
     DatasetInfo,
     DatasetSplits,
@@ -171,25 +169,14 @@ class TestRefusals:
             build(toy_splits(1), protocol=protocol)
 
     def test_more_shots_than_a_class_has(self):
-        with pytest.raises(ShotsError, match="16 shots were requested.*'class 0' has only 8"):
+        with pytest.raises(ShotsError, match="16 shots were requested.*'class 0'"):
             build(shots=16)
 
     def test_no_test_images(self):
         splits = toy_splits()
         only_base = replace(splits, test=tuple(s for s in splits.test if s.label < 3))
-        with pytest.raises(DataError, match="classes 'class 3', 'class 4', so .* as 'new'"):
+        with pytest.raises(DataError, match="classes 'class 3', 'class 4', so"):
             build(only_base, protocol=EvalProtocol.BASE_TO_NEW)
-
-
-def test_a_generated_dataset_in_coops_layout_from_disk_to_task(
-    coop_reader: CoopReader, coop_layout: Callable[..., Path]
-):
-    root = coop_layout(coop_reader, ["owl", "cat", "dog"])
-    task = build(coop_reader(root), info=replace(INFO, reader=coop_reader), protocol=EvalProtocol.BASE_TO_NEW)
-    assert task.support.classes.names == ("owl", "cat")
-    assert task.support.images.load(task.support.samples[0].key).size == (16, 12)
-    again = build(coop_reader(root), info=replace(INFO, reader=coop_reader), protocol=EvalProtocol.BASE_TO_NEW)
-    assert again.fingerprint == task.fingerprint
 
 
 class TestTargets:
@@ -217,9 +204,9 @@ class TestTargets:
         assert len(prints) == 3
 
     def test_targets_are_required_by_transfer_protocols_and_rejected_by_others(self, other):
-        with pytest.raises(DataError, match="few-shot takes no target dataset, but 1 were given; see --targets"):
+        with pytest.raises(DataError, match="1 were given; see --targets"):
             build(targets=[other])
-        with pytest.raises(DataError, match="cross-dataset takes at least one target dataset, but 0 were given"):
+        with pytest.raises(DataError, match="one target dataset, but 0"):
             build(protocol=EvalProtocol.CROSS_DATASET)
 
     def test_domain_generalization_rejects_classes_that_the_source_lacks(self, other):

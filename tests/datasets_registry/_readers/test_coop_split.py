@@ -66,7 +66,7 @@ def test_the_error_for_a_malformed_file_names_the_entry(written, change, message
 
 def test_broken_json(tmp_path: Path):
     (tmp_path / "s.json").write_text("{")
-    with pytest.raises(DataError, match="s.json cannot be read as JSON"):
+    with pytest.raises(DataError, match="s.json cannot be read"):
         read_coop_split(tmp_path / "s.json")
 
 
@@ -80,15 +80,14 @@ class TestReader:
     def test_no_data_folder_given(self, coop_reader: CoopReader):
         with pytest.raises(
             DataError,
-            match=r"'toy' is read from disk.* Pass --data-root FOLDER or set ETL_BENCH_DATA; .* toy_folder/pict",
+            match="disk.* Pass --data-root FOLDER",
         ):
             coop_reader(None)
 
     def test_the_dataset_folder_is_missing(self, coop_reader: CoopReader, tmp_path: Path):
         with pytest.raises(
             DataError,
-            match=r"No folder .*toy_folder for dataset 'toy'. --data-root \(or ETL_BENCH_DATA\) is .*"
-            r"Images: https://example.org/images; split file: https://example.org/split",
+            match=r"'toy'. --data-root \(or ETL_BENCH_DATA\)",
         ):
             coop_reader(tmp_path)
 
@@ -113,7 +112,7 @@ class TestReader:
     def test_no_image_folder(self, coop_reader: CoopReader, tmp_path: Path):
         (tmp_path / "toy_folder").mkdir()
         (tmp_path / "toy_folder" / "split_zhou_Toy.json").write_text(json.dumps(GOOD))
-        with pytest.raises(DataError, match="No images of 'toy' at .*https://example.org/images"):
+        with pytest.raises(DataError, match="'toy' at .*https://example.org/images"):
             coop_reader(tmp_path)
 
     def test_missing_images_are_counted_and_listed_in_part(

