@@ -299,6 +299,8 @@ def fill_place(folder: Path) -> dict[str, str]:
             for i in range(8):
                 picture = Image.new("RGB", (4, 4), (label * 80, i * 20, len(parent) * 9))
                 picture.save(folder / parent / name / f"{i}.png")
+    for source, name in (("crow", "sea gull"), ("gull", "sea_gull")):
+        shutil.copytree(folder / "pictures" / source, folder / "colour" / name)
     shutil.copytree(folder / "pictures" / "crow", folder / "one" / "crow")
     for bird in ("ant", "bee", "crow", "gull"):
         for part in ("train", "test") if bird in ("crow", "gull") else ("train",):
@@ -327,6 +329,9 @@ def fill_place(folder: Path) -> dict[str, str]:
         "twice.csv": "path,label\npictures/crow/0.png,crow\npictures/crow/0.png,gull\n",
         "features.npz": "PK no archive\n",
         "classes.txt": "crow\ngull\n",
+        "some_absent.csv": "path,label\ncolour/sea gull/1.png,a\ncolour/sea gull/2.png,b\ncolour/sea_gull/99.png,b\n",
+        "quoted.csv": 'path,label\n"colour/sea gull/1.png,a\n',
+        "two_labels.csv": "path,label\ncolour/sea gull/1.png,a|b\n",
     }.items():
         (folder / name).write_text(text)
     return ids_by_status(folder / "runs")

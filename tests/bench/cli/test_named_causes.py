@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from wrong_commands import fill_place, work_in
+
+pytestmark = pytest.mark.usefixtures("inside")
 
 COOP = "run -m coop -d spectrum_basic --dry-run "
-FILES = {
-    "some_absent.csv": "path,label\ncolour/sea gull/1.png,a\ncolour/sea gull/2.png,b\ncolour/sea_gull/99.png,b\n",
-    "quoted.csv": 'path,label\n"colour/sea gull/1.png,a\n',
-    "two_labels.csv": "path,label\ncolour/sea gull/1.png,a|b\n",
-}
 
 REFUSED = {
     # values that cannot be meant
@@ -58,25 +52,6 @@ EXPLAINED = {
     COOP + "--shots 4 --seeds 1 --seeds 3": "note: --seeds 1 --seeds 3 is read as --seeds 1,3\n2 runs",
     "datasets add d2 --images colour": "the classes 'sea gull' and 'sea_gull' have nearly the same name in prompts",
 }
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs, files of the wrong kind, and images in two folders that are named almost the same."""
-    folder = tmp_path_factory.mktemp("place")
-    fill_place(folder)
-    for label, name in enumerate(("sea gull", "sea_gull")):
-        (folder / "colour" / name).mkdir(parents=True)
-        for i in range(8):
-            Image.new("RGB", (4, 4), (label * 90, i * 20, 7)).save(folder / "colour" / name / f"{i}.png")
-    for name, text in FILES.items():
-        (folder / name).write_text(text)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work_in(place, monkeypatch)
 
 
 @pytest.mark.parametrize(("command", "cause"), REFUSED.items(), ids=list(REFUSED))

@@ -9,24 +9,12 @@ from pathlib import Path
 
 import pytest
 from folder_snapshot import snapshot
-from wrong_commands import RUN, fill_place, ids_by_status, work_in
+from wrong_commands import RUN, ids_by_status
 
 from bench.cli.app import main
 from bench.results.shards import Shards
 
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with runs, pictures, and files of the wrong kind."""
-    folder = tmp_path_factory.mktemp("place")
-    fill_place(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work_in(place, monkeypatch)
-    monkeypatch.setenv("PATH", str(place))  # without sbatch, so that no test submits jobs
+pytestmark = pytest.mark.usefixtures("inside")
 
 
 def answer(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
