@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bench.conformance import Subject
+from bench.extensions.conformance import Subject
 from methods import METHODS, get_method
 
 FILE = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "golden_predictions.json"

@@ -1,23 +1,14 @@
-"""Methods and backbones: lists, cards, checks, and the files of a new method."""
+"""Methods and backbones: lists and cards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from bench.api.options import Arg, Cache, Opt
-from bench.errors import UsageError
-from bench.sweep import DEMO_BACKBONE, cache_folder, parse_choice
+from bench.api.options import Arg, Opt
+from bench.sweep import DEMO_BACKBONE
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from bench.conformance import Scaffold
-    from methods import MethodFacts, MethodInfo
-
-TRIAL = "trial"
-"""Name of the row of the short trial."""
+    from methods import MethodFacts
 
 
 def method_rows() -> list[dict[str, object]]:
@@ -59,107 +50,6 @@ def _summary(info: MethodFacts) -> dict[str, object]:
         "new_classes": info.open_vocabulary,
         "uses": ", ".join(map(str, info.extras)) or "labelled images only",
         "summary": info.summary,
-    }
-
-
-def new_method(
-    name: Annotated[str, Arg("Name of the method: lower-case letters, digits and underscores.")],
-    family: Annotated[
-        str, Opt("What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
-    ] = "feature adapter",
-    folder: Path | None = None,
-) -> Scaffold:
-    """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
-
-    Raises UsageError for an unknown family, and RegistrationError for a malformed or taken name.
-    """
-    from bench.conformance import scaffold
-    from methods import Family
-
-    return scaffold(name, parse_choice(Family, family, "--family"), folder or Path.cwd())
-
-
-def check_method(name: str) -> pd.DataFrame:
-    """Test what every method has to guarantee, on a tiny backbone; `etl-bench methods check NAME --no-trial`.
-
-    Args:
-        name: a registered method. In a notebook, importing the module that defines it registers it.
-
-    Returns:
-        One row per check: `check`, `outcome`, `promise`, `message`, and `remedy` where it failed.
-
-    Raises UnknownNameError if there is no such method.
-    """
-    import pandas as pd
-
-    return pd.DataFrame(list(method_checks(name, trial=False)))
-
-
-def method_checks(
-    name: Annotated[str, Arg("A registered method, of this package or of another one.")],
-    *,
-    trial: Annotated[
-        bool,
-        Opt(
-            "Also train it on three synthetic datasets and compare it with zero-shot; takes 2 minutes.",
-            "--trial/--no-trial",
-        ),
-    ] = True,
-    cache: Cache = None,
-) -> Iterator[dict[str, object]]:
-    """The rows of `check_method`, one after the other, and at the end that of a short trial on synthetic datasets.
-
-    There is no trial after a failed check without which it makes no sense, nor for a method that needs a teacher.
-    Raises UnknownNameError, or UsageError for a file, before torch is imported.
-    """
-    from bench.results import known_methods
-
-    if name.endswith(".py") or "/" in name:
-        raise UsageError(
-            f"{name!r} is a file, and a check needs the name of a registered method; write `etl-bench methods check "
-            f"{Path(name).stem}`."
-        )
-    known_methods().get(name)
-    return _checks(name, trial=trial, cache=cache)
-
-
-def _checks(name: str, *, trial: bool, cache: Path | None) -> Iterator[dict[str, object]]:
-    from bench.conformance import Outcome, Subject, run_checks
-    from methods import get_method
-
-    method, runs = get_method(name), True
-    for result in run_checks(Subject(method)):
-        runs = runs and not (result.outcome is Outcome.FAILED and result.check.essential)
-        yield dict(result.row())
-    if runs and trial and not method.info.needs_teacher:
-        yield _trial(method.info, cache_folder(cache))
-
-
-def _trial(info: MethodInfo, cache_dir: Path) -> dict[str, object]:
-    """The trial as one row with its numbers."""
-    from bench.conformance import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
-    from bench.context import RunContext
-    from bench.sweep import exported_threads
-
-    rows: list[TrialRow] = []
-    try:
-        rows += trial(info, RunContext(cache_dir=cache_dir, threads=exported_threads() or 1))
-        wrong = verdict(rows)
-    except TrialTimeoutError as error:
-        wrong = str(error)
-    except Exception as error:  # a third-party method may raise anything
-        wrong = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    numbers = "; ".join(
-        f"{row.dataset} {row.classes} {100 * row.accuracy:.1f} (zero-shot {100 * row.zero_shot:.1f})" for row in rows
-    )
-    command = f"`etl-bench run -m {info.name},zero_shot -d spectrum_basic --recipe demo`"
-    return {
-        "check": TRIAL,
-        "outcome": "FAIL" if wrong else "pass",
-        "promise": f"It trains on three synthetic datasets within {LIMIT_SECONDS:.0f} seconds, beside zero-shot.",
-        "message": "; ".join(part for part in (wrong, numbers) if part),
-        "remedy": f"Reproduce it with {command}." if wrong else "",
-        "rows": [vars(row) for row in rows],
     }
 
 

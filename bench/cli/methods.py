@@ -1,16 +1,13 @@
-"""`etl-bench methods`: lists the methods, shows a method's card, checks a method, and starts a new one."""
+"""`etl-bench methods`: lists the methods, and shows a method's card."""
 
-from pathlib import Path
 from typing import Any
 
-import typer
-
-from bench.api import method_checks, method_facts, method_rows, new_method
+from bench.api import method_facts, method_rows
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_facts, print_json, print_line, print_rows
+from bench.cli._print import print_facts, print_rows
 
 methods_app = Commands(
     cls=ListsByDefault,
@@ -32,47 +29,3 @@ def _show(as_json: opt.AsJson = False, **options: Any) -> None:
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
     print_facts(method_facts(**options), as_json=as_json)
-
-
-@methods_app.command("new")
-@options_of(new_method)
-def new(name: str, **options: Any) -> None:
-    """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
-
-    The generated method passes `etl-bench methods check NAME`. The places to edit are marked EDIT.
-    """
-    written = new_method(name, **options)
-    for path in written.files:
-        print_line(str(path.relative_to(Path.cwd())))
-    if written.install is not None:
-        print_line(f"next: pip install --editable {written.install.relative_to(Path.cwd())}")
-    print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {name}`")
-
-
-@methods_app.command("check")
-@options_of(method_checks)
-def _check(name: str, as_json: opt.AsJson = False, **options: Any) -> None:
-    """Check a method: about thirty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
-
-    Exit code: 0 all checks passed, 1 some failed (each failure says what to do), 2 unknown method.
-
-    Example: etl-bench methods check coop
-    """
-    rows: list[dict[str, object]] = []
-    for row in method_checks(name, **options):
-        rows.append(row)
-        if not as_json:
-            print_line(_line(row))
-    failed = [row for row in rows if row["outcome"] == "FAIL"]
-    if as_json:
-        print_json({"method": name, "passed": not failed, "checks": rows})
-    else:
-        print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or did not apply, {len(failed)} failed")
-    raise typer.Exit(1 if failed else 0)
-
-
-def _line(row: dict[str, object]) -> str:
-    aside = f" [{row['message']}]" if row["message"] else ""
-    text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
-    line = f"{row['outcome']}  {row['check']}: {text}"
-    return f"{line}\n      to do: {row['remedy']}" if row["remedy"] else line

@@ -17,7 +17,7 @@ from pretended_device.process import DeviceProcess
 from pretended_device.trial import DeviceOutcome
 from short_settings import SHORT
 
-from bench.conformance import Subject
+from bench.extensions.conformance import Subject
 from methods import METHODS, Method, MethodConfig
 
 TABLE = Path(__file__).with_name("budgets.json")

@@ -12,8 +12,8 @@ from pretended_device.compiled_guard import why_unavailable
 from pretended_device.process import ROUNDING, DeviceProcess
 from pretended_script import run_script
 
-from bench.conformance import Subject
-from bench.conformance.new_method import scaffold
+from bench.extensions.conformance import Subject
+from bench.extensions.conformance.new_method import scaffold
 from methods import METHODS, Family
 
 TRAINED, FREE = Family.FEATURE_ADAPTER, Family.CLASSIFIER
@@ -105,7 +105,7 @@ def test_the_same_method_without_an_error_passes(
 
 
 SCRIPT = """
-from bench.conformance import CHECKS, Subject, run_check
+from bench.extensions.conformance import CHECKS, Subject, run_check
 from methods import METHODS
 
 results = (run_check(CHECKS["it_works_on_another_device"], Subject(METHODS.get(name))) for name in ("coop", "gda"))

@@ -11,7 +11,7 @@ from short_settings import SHORT
 from small_families import small_backbone
 from torch import Tensor
 
-from bench.conformance.subject import tiny_teacher
+from bench.extensions.conformance.subject import tiny_teacher
 from bench.sweep.compatibility import backbone_conflict
 from datasets_registry import ClassSet
 from methods import Batch, MethodInfo, SupportView, TowerUse, TrainableMethod, get_method, list_methods

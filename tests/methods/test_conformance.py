@@ -11,8 +11,8 @@ from families_of_methods import FIRST_OF_FAMILY
 from one_case import for_each
 from short_settings import SHORT
 
-from bench.conformance import CHECKS, Outcome, Subject, run_check
-from bench.conformance.subject import OTHER_CLASSES
+from bench.extensions.conformance import CHECKS, Outcome, Subject, run_check
+from bench.extensions.conformance.subject import OTHER_CLASSES
 from datasets_registry import EvalProtocol
 from methods import METHODS, ClosedVocabularyError, Needs, Recipe, Sizes, demo_recipe
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mutants import GDA, MUTANTS
 
-from bench.conformance import CHECKS, Outcome, Subject, run_check, run_checks
-from bench.conformance.devices import no_gpu
+from bench.extensions.conformance import CHECKS, Outcome, Subject, run_check, run_checks
+from bench.extensions.conformance.devices import no_gpu
 from methods import Method
 
 FIRST_OF_CHECK = {check: method for method, check in reversed(MUTANTS.items())}

@@ -20,9 +20,9 @@ from rounding import rounding
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench.conformance.subject import tiny_teacher
 from bench.experiment.features.views import to_pixels
 from bench.experiment.training_loop import Span, make_optimizer, set_rates, train_step
+from bench.extensions.conformance.subject import tiny_teacher
 from datasets_registry import ClassSet
 from methods import Backbone, BackboneSpec, Batch, Method, Needs, Optimizer, Recipe, SupportView, TrainableMethod
 from methods._backbones import loading

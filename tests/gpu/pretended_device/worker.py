@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from bench.conformance.places import author_place
+from bench.extensions.conformance.places import author_place
 from pretended_device.installation import install
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.conformance.places import author_place
 from bench.experiment import fit, make_optimizer, train_step
+from bench.extensions.conformance.places import author_place
 from datasets_registry import ClassSet
 from methods import (
     Backbone,

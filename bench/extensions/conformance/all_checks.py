@@ -1,13 +1,13 @@
 """All checks in the order in which they run."""
 
-from bench.conformance import (  # noqa: F401  registers the checks
+from bench.extensions.conformance import (  # noqa: F401  registers the checks
     classification,
     declared_info,
     devices,
     independence,
     learning,
 )
-from bench.conformance.check import CHECKS, run_checks, sort_checks
+from bench.extensions.conformance.check import CHECKS, run_checks, sort_checks
 
 sort_checks()
 

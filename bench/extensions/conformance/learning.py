@@ -7,10 +7,10 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from bench.conformance.check import check, ensure, ensure_equal, learns_nothing, untrained
-from bench.conformance.classification import ROUNDING
-from bench.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject, tiny_backbone
 from bench.experiment import train_step
+from bench.extensions.conformance.check import check, ensure, ensure_equal, learns_nothing, untrained
+from bench.extensions.conformance.classification import ROUNDING
+from bench.extensions.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject, tiny_backbone
 from methods import Method, SupportImagesError, TrainableMethod
 
 AMBIGUOUS = 0.5

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from torch import Tensor
 
-from bench.conformance.places import author_place
-from bench.conformance.subject import Subject
+from bench.extensions.conformance.places import author_place
+from bench.extensions.conformance.subject import Subject
 from datasets_registry import BenchError
 from methods import Family
 

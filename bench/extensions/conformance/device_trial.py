@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.conformance.subject import OTHER_CLASSES, TASK, Subject, tiny_backbone
 from bench.experiment import TrainingState, train_step
+from bench.extensions.conformance.subject import OTHER_CLASSES, TASK, Subject, tiny_backbone
 from methods import Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod, home_of
 
 AFTER = " after "

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from bench.conformance.check import check, ensure, ensure_equal
-from bench.conformance.random_draws import RandomDraws
-from bench.conformance.subject import OTHER_TASK, TASK, Subject, tiny_backbone
+from bench.extensions.conformance.check import check, ensure, ensure_equal
+from bench.extensions.conformance.random_draws import RandomDraws
+from bench.extensions.conformance.subject import OTHER_TASK, TASK, Subject, tiny_backbone
 from methods import TrainableMethod
 
 RARE_SEED = 7_368_787

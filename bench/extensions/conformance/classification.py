@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from bench.conformance.check import (
+from bench.extensions.conformance.check import (
     CheckFailedError,
     check,
     ensure,
@@ -13,7 +13,7 @@ from bench.conformance.check import (
     learns_nothing,
     reads_the_stream,
 )
-from bench.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject
+from bench.extensions.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject
 from datasets_registry import ClassSet
 from methods import ClosedVocabularyError, Needs, StreamClassifier
 

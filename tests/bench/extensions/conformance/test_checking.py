@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import check_method
-from bench.conformance import CHECKS
+from bench.extensions.conformance import CHECKS, check_method
 from datasets_registry import UnknownNameError
 
 

@@ -6,9 +6,9 @@ import re
 import torch
 from pydantic import ValidationError
 
-from bench.conformance.check import check, ensure, ensure_equal
-from bench.conformance.classification import ROUNDING
-from bench.conformance.subject import OTHER_CLASSES, OTHER_TASK, TASK, Subject
+from bench.extensions.conformance.check import check, ensure, ensure_equal
+from bench.extensions.conformance.classification import ROUNDING
+from bench.extensions.conformance.subject import OTHER_CLASSES, OTHER_TASK, TASK, Subject
 from datasets_registry import NAME_PATTERN, EvalProtocol
 from methods import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench.conformance import Outcome, Subject, run_checks
-from bench.conformance.new_method import scaffold
 from bench.errors import UsageError
+from bench.extensions.conformance import Outcome, Subject, run_checks
+from bench.extensions.conformance.new_method import scaffold
 from methods import METHODS, Family
 
 CHANGELOG = "# Changelog\n\n## Unreleased\n\n### Added\n\n- Something.\n"

@@ -13,12 +13,11 @@ import careless_method
 import numpy as np
 import pytest
 
-import bench.conformance
-from bench.conformance import CHECKS, Outcome, Subject, run_check, run_checks
-from bench.conformance.check import describe_error
-from bench.conformance.random_draws import RandomDraws
-from bench.conformance.short_trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from bench.context import RunContext
+from bench.extensions.conformance import CHECKS, Outcome, Subject, run_check, run_checks
+from bench.extensions.conformance.check import describe_error
+from bench.extensions.conformance.random_draws import RandomDraws
+from bench.extensions.conformance.short_trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from methods import METHODS
 
 TaskRes: Any = METHODS.get("task_res")
@@ -81,7 +80,10 @@ def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
 
 
 def test_the_trial_is_a_line_with_its_numbers(etl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.conformance, "trial", lambda info, context: iter([row(0.8), row(0.4, classes="new")]))
+    monkeypatch.setattr(
+        "bench.extensions.conformance.short_trial.trial",
+        lambda info, context: iter([row(0.8), row(0.4, classes="new")]),
+    )
     code, out, _ = etl("methods", "check", "task_res")
     assert code == 0
     assert "pass  trial: It trains on three synthetic datasets within 120 seconds, beside zero-shot." in out
@@ -97,7 +99,7 @@ def test_a_trial_that_stops_is_a_failure(
     def stopped(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(bench.conformance, "trial", stopped)
+    monkeypatch.setattr("bench.extensions.conformance.short_trial.trial", stopped)
     code, out, _ = etl("methods", "check", "task_res")
     assert code == 1
     assert f"FAIL  trial: {text}" in out

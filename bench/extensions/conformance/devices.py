@@ -2,9 +2,9 @@
 
 import torch
 
-from bench.conformance.check import DifferenceError, check
-from bench.conformance.device_trial import trial
-from bench.conformance.subject import Subject
+from bench.extensions.conformance.check import DifferenceError, check
+from bench.extensions.conformance.device_trial import trial
+from bench.extensions.conformance.subject import Subject
 
 ROUNDING = 3e-2
 """Allowed difference of logits after training, relative to the largest logit.

@@ -76,7 +76,8 @@ def test_text(name: str, family: Family, module: str) -> str:
 
 
 def _filled(template: str, name: str, **values: str) -> str:
-    text = (resources.files("bench.conformance") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+    folder = resources.files("bench.extensions.conformance") / "templates"
+    text = (folder / f"{template}.txt").read_text(encoding="utf-8")
     return Template(text).substitute(values, name=name, title=_title(name), cls=_class_name(name))
 
 

@@ -1,10 +1,14 @@
-"""Public names of `bench.conformance`; `__init__.py` loads each on first use."""
+"""Public names of `bench.extensions.conformance`; `__init__.py` loads each on first use."""
 
 from .all_checks import CHECKS as CHECKS
 from .all_checks import run_checks as run_checks
 from .check import Outcome as Outcome
 from .check import Result as Result
 from .check import run_check as run_check
+from .checking import check_method as check_method
+from .checking import method_checks as method_checks
+from .checking import new_method as new_method
+from .extension import EXTENSION as EXTENSION
 from .new_method import Scaffold as Scaffold
 from .new_method import scaffold as scaffold
 from .short_trial import LIMIT_SECONDS as LIMIT_SECONDS
