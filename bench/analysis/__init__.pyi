@@ -132,11 +132,6 @@ from .selection_rules import other_settings as other_settings
 from .selection_rules import selection_command as selection_command
 from .selection_rules import selection_differences as selection_differences
 from .statistics import wilson as wilson
-from .statistics.cross_fitting import ADDED_TO_ACCURACIES as ADDED_TO_ACCURACIES
-from .statistics.cross_fitting import ADDED_TO_DIFFERENCES as ADDED_TO_DIFFERENCES
-from .statistics.cross_fitting import between_trainings as between_trainings
-from .statistics.cross_fitting import cross_fitted as cross_fitted
-from .statistics.cross_fitting import pooled as pooled
 from .statistics.hypothesis_tests import equivalence as equivalence
 from .statistics.intervals import Estimate as Estimate
 from .statistics.intervals import MeanTest as MeanTest

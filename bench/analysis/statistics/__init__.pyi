@@ -4,12 +4,6 @@ from .correlation import Correlation as Correlation
 from .correlation import kendall_tau as kendall_tau
 from .correlation import random_orders as random_orders
 from .correlation import spearman as spearman
-from .cross_fitting import ADDED_TO_ACCURACIES as ADDED_TO_ACCURACIES
-from .cross_fitting import ADDED_TO_DIFFERENCES as ADDED_TO_DIFFERENCES
-from .cross_fitting import Between as Between
-from .cross_fitting import between_trainings as between_trainings
-from .cross_fitting import cross_fitted as cross_fitted
-from .cross_fitting import pooled as pooled
 from .hypothesis_tests import Equivalence as Equivalence
 from .hypothesis_tests import RankRange as RankRange
 from .hypothesis_tests import equivalence as equivalence

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis import ADDED_TO_ACCURACIES, MeanTest, cross_fitted, grouped_seeds_needed, seeds_needed
+from bench.analysis import MeanTest, grouped_seeds_needed, seeds_needed
+from bench.extensions.recommendation.cross_fitting import ADDED_TO_ACCURACIES, cross_fitted
 from bench.extensions.recommendation.elimination import Tables, against, best_of
 
 _REPLICATES = 4000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.analysis.statistics.intervals import MeanTest
+from bench.analysis import MeanTest
 
 ADDED_TO_DIFFERENCES = ((1.0, 0.5), (-1.0, 0.5), (0.0, 1.0))
 """Pseudo-observations (value, weight) for differences of two classifiers (Agresti and Min 2005)."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.analysis.statistics.cross_fitting import between_trainings, cross_fitted, pooled
+from bench.extensions.recommendation.cross_fitting import between_trainings, cross_fitted, pooled
 
 
 def test_one_training_is_the_plain_mean_of_images() -> None:
