@@ -6,14 +6,13 @@ from large_board import SEEDS, SUBMISSIONS, submitted_methods, write_submission
 
 from bench.extensions.boards.comparison import compare_with_others
 from bench.extensions.boards.submissions.check import Checks
-from bench.extensions.boards.submissions.data_checks import DataChecks
 
 
 def test_submissions_of_the_measured_board_are_accepted(tmp_path: Path) -> None:
     methods = submitted_methods()
     assert len(set(methods)) == SUBMISSIONS
     assert SUBMISSIONS * (11 * SEEDS + 2) == 5010
-    checks = Checks(DataChecks(None))
+    checks = Checks(None)
     first, second = (
         checks.own(write_submission(tmp_path, number, methods[number], images=2, seeds=1, datasets=2))
         for number in (0, 1)

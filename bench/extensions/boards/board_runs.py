@@ -16,7 +16,6 @@ from bench.bounds import LARGEST_BOARD_FILE, RunId
 from bench.extensions.boards import submissions
 from bench.extensions.boards.errors import BoardError, SubmissionError
 from bench.extensions.boards.submissions.check import Checks, OwnChecks
-from bench.extensions.boards.submissions.data_checks import DataChecks
 from bench.extensions.boards.submissions.submission import BUNDLE, open_submission
 from bench.results import (
     DIFFICULTY_FILE,
@@ -158,7 +157,7 @@ class KeptChecks:
     _used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._checks = Checks(DataChecks(self.data_root))
+        self._checks = Checks(self.data_root)
         self._state = _state(self.data_root)
 
     def own(self, folder: Path) -> OwnChecks:

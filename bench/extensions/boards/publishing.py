@@ -146,7 +146,6 @@ def submit_runs(
     from bench.api import chosen_runs
     from bench.extensions.boards.comparison import compare_with_others
     from bench.extensions.boards.submissions.check import Checks
-    from bench.extensions.boards.submissions.data_checks import DataChecks
     from bench.extensions.boards.submissions.submission import build_facts, prepare_submission
     from bench.results import Shards
 
@@ -161,7 +160,7 @@ def submit_runs(
     )
     chosen = chosen_runs(Path(runs), where, completed=True)
     done = prepare_submission(folder, Shards(Path(runs)), chosen, facts, force=force)
-    report = compare_with_others(Checks(DataChecks(data_root)).own(folder), ())
+    report = compare_with_others(Checks(data_root).own(folder), ())
     return Submitted(done.runs, done.bytes, report)
 
 
@@ -177,10 +176,9 @@ def check_submissions(
     from bench.extensions.boards.comparison import compare_with_others, reports
     from bench.extensions.boards.precedence import first_seen
     from bench.extensions.boards.submissions.check import Checks
-    from bench.extensions.boards.submissions.data_checks import DataChecks
     from bench.extensions.boards.submissions.submission import is_submission, submission_folders
 
-    checks = Checks(DataChecks(data_root))
+    checks = Checks(data_root)
     if not is_submission(folder):
         found = [checks.own(item) for item in submission_folders(folder)]
         return reports(found, first_seen(folder, found))

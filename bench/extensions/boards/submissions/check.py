@@ -81,59 +81,54 @@ def harmless(text: str) -> str:
     return printable(text)[:1000].replace("<", "‹").replace(">", "›")
 
 
-class SettingsChecks:
-    """Facts of the methods that are installed with the board."""
-
-    def facts(self, method: str) -> MethodFacts | None:
-        """The facts of a method, None if it is not installed here."""
-        try:
-            return known_methods().get(method)
-        except UnknownNameError:
-            return None
-
-    def oracle_settings(self, method: str) -> Mapping[str, Any]:
-        """Settings with which the method chooses on test labels; empty for one that is not installed."""
-        facts = self.facts(method)
-        rule = None if facts is None else selection_rules(facts).get(Selection.ORACLE)
-        return {} if rule is None or rule.by_epoch else rule.settings
-
-    def differences(self, record: RunRecord) -> tuple[str, ...] | None:
-        """Settings that are not the published ones, as `name=value`; None if the method is not installed.
-
-        The configuration and the recipe are compared by value with those that the method has for the run's protocol,
-        shots and dataset. The name of a recipe alone proves nothing.
-        """
-        spec = record.spec
-        facts = self.facts(spec.method)
-        if facts is None or external_parts(spec.method):
-            return None
-        found = list(_changes(spec.config, facts.settled(spec.protocol).values))
-        recipe = spec.recipe or {}
-        name = recipe.get("name")
-        if spec.recipe is not None and name not in PUBLISHED_RECIPES:
-            found.append(f"recipe {_brief(name) if name else 'without a name'}")
-        else:
-            changed = changed_recipe(spec.method, spec.protocol, spec.shots, spec.dataset, spec.recipe)
-            found += [f"{key}={_brief(recipe.get(key.removeprefix('recipe.')))}" for key in changed]
-        if spec.class_text is not None:
-            found.append(f"class texts {_brief(spec.class_text)}")
-        if spec.epoch_selection is not None:
-            found.append(f"epoch selection {spec.epoch_selection}")
-        if spec.held_out_shot:
-            found.append("selection hoso")
-        return tuple(found)
-
-    def hidden_oracle(self, record: RunRecord) -> str | None:
-        """The reason why an unmarked run must be marked as an oracle; None if it need not be or is marked."""
-        spec = record.spec
-        if all(score.selected_on_test for score in record.scores):
-            return None
-        if spec.epoch_selection == "oracle":
-            return "its epoch was selected on test labels, but its scores do not say so"
-        settings = self.oracle_settings(spec.method)
-        if settings and all(spec.config.get(key) == value for key, value in settings.items()):
-            return "its settings select on test labels, but its scores do not say so"
+def _facts(method: str) -> MethodFacts | None:
+    """The facts of a method, None if it is not installed with the board."""
+    try:
+        return known_methods().get(method)
+    except UnknownNameError:
         return None
+
+
+def _differences(record: RunRecord) -> tuple[str, ...] | None:
+    """Settings that are not the published ones, as `name=value`; None if the method is not installed.
+
+    The configuration and the recipe are compared by value with those that the method has for the run's protocol, shots
+    and dataset. The name of a recipe alone proves nothing.
+    """
+    spec = record.spec
+    facts = _facts(spec.method)
+    if facts is None or external_parts(spec.method):
+        return None
+    found = list(_changes(spec.config, facts.settled(spec.protocol).values))
+    recipe = spec.recipe or {}
+    name = recipe.get("name")
+    if spec.recipe is not None and name not in PUBLISHED_RECIPES:
+        found.append(f"recipe {_brief(name) if name else 'without a name'}")
+    else:
+        changed = changed_recipe(spec.method, spec.protocol, spec.shots, spec.dataset, spec.recipe)
+        found += [f"{key}={_brief(recipe.get(key.removeprefix('recipe.')))}" for key in changed]
+    if spec.class_text is not None:
+        found.append(f"class texts {_brief(spec.class_text)}")
+    if spec.epoch_selection is not None:
+        found.append(f"epoch selection {spec.epoch_selection}")
+    if spec.held_out_shot:
+        found.append("selection hoso")
+    return tuple(found)
+
+
+def _hidden_oracle(record: RunRecord) -> str | None:
+    """The reason why an unmarked run must be marked as an oracle; None if it need not be or is marked."""
+    spec = record.spec
+    if all(score.selected_on_test for score in record.scores):
+        return None
+    if spec.epoch_selection == "oracle":
+        return "its epoch was selected on test labels, but its scores do not say so"
+    facts = _facts(spec.method)
+    rule = None if facts is None else selection_rules(facts).get(Selection.ORACLE)
+    settings = {} if rule is None or rule.by_epoch else rule.settings
+    if settings and all(spec.config.get(key) == value for key, value in settings.items()):
+        return "its settings select on test labels, but its scores do not say so"
+    return None
 
 
 def _changes(config: Mapping[str, Any], published: Mapping[str, Any]) -> Iterator[str]:
@@ -173,12 +168,11 @@ LONGEST_FACT = 1_000
 _BATCH = 200
 
 
-@dataclass
 class Checks:
-    """Shared data of the checks of several submissions: the board's data and the facts of methods, read once."""
+    """Checks submissions against the data below `data_root`, of which each task is built once."""
 
-    data: DataChecks
-    settings: SettingsChecks = field(default_factory=SettingsChecks)
+    def __init__(self, data_root: Path | None) -> None:
+        self._data = DataChecks(data_root)
 
     def own(self, folder: Path) -> OwnChecks:
         """The checks of one submission by itself. A refusal is a result and not an error."""
@@ -197,7 +191,7 @@ class Checks:
         run_ids = bundle_runs(bundle, path)
         if problems := [*_sizes(bundle, len(run_ids)), *_difficulties(bundle)]:
             return _refused(submission, problems)
-        found = _Findings(self)
+        found = _Findings(self._data)
         for start in range(0, len(run_ids), _BATCH):
             found.add([bundle_shard(run_id, bundle, path) for run_id in run_ids[start : start + _BATCH]])
             if list(found.counts.problems()):
@@ -283,7 +277,7 @@ def _texts(value: object) -> Iterator[str]:
 class _Findings:
     """Findings on the runs of one submission, collected batch by batch."""
 
-    checks: Checks
+    data: DataChecks
     runs: list[RunFacts] = field(default_factory=list)
     methods: set[str] = field(default_factory=set)
     differences: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -316,14 +310,14 @@ class _Findings:
         if record.status is RunStatus.FAILED:
             self.failed += 1
             return
-        data = self.checks.data.check(shard)
+        data = self.data.check(shard)
         self.levels[data.level] += 1
         yield from data.problems
         if data.reason:
             self.unchecked[data.reason] += 1
-        if (hidden := self.checks.settings.hidden_oracle(record)) is not None:
+        if (hidden := _hidden_oracle(record)) is not None:
             yield hidden
-        differences = self.checks.settings.differences(record)
+        differences = _differences(record)
         if differences is None:
             self.unknown.add(record.spec.method)
         else:

@@ -14,7 +14,6 @@ from simulated_submissions import FACTS, Draft, Run, simulated_run
 from bench.extensions.boards import precedence as module
 from bench.extensions.boards.precedence import first_seen, owners
 from bench.extensions.boards.submissions.check import Checks, OwnChecks
-from bench.extensions.boards.submissions.data_checks import DataChecks
 from bench.extensions.boards.submissions.submission import submission_folders
 
 OLD = FACTS.model_copy(update={"submitted": datetime(1970, 1, 1, tzinfo=UTC)})
@@ -53,7 +52,7 @@ def committed(git: Git, folder: Path, name: str, *runs: Run) -> None:
 
 
 def own_checks(folder: Path) -> list[OwnChecks]:
-    checks = Checks(DataChecks(None))
+    checks = Checks(None)
     return [checks.own(item) for item in submission_folders(folder)]
 
 

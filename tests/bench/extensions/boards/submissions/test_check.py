@@ -24,7 +24,7 @@ from datasets_registry import DrawRule
 
 @pytest.fixture(scope="module")
 def checks() -> Checks:
-    return Checks(DataChecks(None))
+    return Checks(None)
 
 
 def dated(days: float) -> SubmissionFacts:

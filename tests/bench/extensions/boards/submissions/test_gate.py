@@ -16,14 +16,13 @@ from bench.extensions.boards import submit_runs
 from bench.extensions.boards.comparison import SubmissionReport, compare_with_others
 from bench.extensions.boards.submissions import check
 from bench.extensions.boards.submissions.check import Checks, OwnChecks
-from bench.extensions.boards.submissions.data_checks import DataChecks
 
 PUBLISHED = simulated_run()[0].spec
 
 
 @pytest.fixture(scope="module")
 def checks() -> Checks:
-    return Checks(DataChecks(None))
+    return Checks(None)
 
 
 Judge = Callable[..., SubmissionReport]

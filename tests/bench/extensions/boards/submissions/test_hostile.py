@@ -10,12 +10,11 @@ from simulated_submissions import Draft
 
 from bench.extensions.boards.comparison import compare_with_others
 from bench.extensions.boards.submissions.check import Checks
-from bench.extensions.boards.submissions.data_checks import DataChecks
 
 
 @pytest.fixture(scope="module")
 def checks() -> Checks:
-    return Checks(DataChecks(None))
+    return Checks(None)
 
 
 @pytest.mark.parametrize("what", HOSTILE)
