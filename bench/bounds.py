@@ -8,8 +8,6 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 LARGEST_RECORD = 32 * 2**20
 """The record of a run, which lists a digest per training image: 450,000 images."""
-LARGEST_BOARD_FILE = 64 * 2**20
-"""`board.json`, the list of files of a site, and outcomes of recomputed runs; 100,000 runs take 16 MiB of a list."""
 
 LONGEST_NAME = 200
 LONGEST_TEXT = 100_000

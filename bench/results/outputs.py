@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.bounds import LARGEST_BOARD_FILE
 from bench.errors import UsageError
 from bench.results.files import atomic_draft
 from datasets_registry import read_bytes
@@ -23,6 +22,8 @@ JSON_FORMAT = "clip-etl-bench "
 """Beginning of the value of `format`, the first key of a JSON document."""
 FILE_LIST = ".etl-bench-files"
 """The list of a folder: a line for each size in bytes with which a file was written, and its name."""
+_LARGEST_LIST = 64 * 2**20
+"""Bytes; the files of 100,000 runs take 16 MiB."""
 _THE_FOLDER = "."
 """Stands in the list of a folder that etl-bench made."""
 _HEAD = 512
@@ -177,7 +178,7 @@ def _listed(folder: Path) -> dict[str, set[str]]:
     """The sizes with which files were written, as text, by name; empty without a list."""
     sizes = defaultdict(set)
     try:
-        lines = read_bytes(folder / FILE_LIST, LARGEST_BOARD_FILE).decode("utf-8", "surrogateescape").splitlines()
+        lines = read_bytes(folder / FILE_LIST, _LARGEST_LIST).decode("utf-8", "surrogateescape").splitlines()
     except OSError:
         lines = []
     for size, _, name in (line.partition(" ") for line in lines):

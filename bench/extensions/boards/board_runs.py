@@ -12,11 +12,13 @@ from shutil import rmtree
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
-from bench.bounds import LARGEST_BOARD_FILE, RunId
+from bench.bounds import RunId
 from bench.extensions.boards import submissions
+from bench.extensions.boards.comparison import SubmissionReport, reports
 from bench.extensions.boards.errors import BoardError, SubmissionError
+from bench.extensions.boards.precedence import FirstSeen, first_seen
 from bench.extensions.boards.submissions.check import Checks, OwnChecks
-from bench.extensions.boards.submissions.submission import BUNDLE, open_submission
+from bench.extensions.boards.submissions.submission import BUNDLE, open_submission, submission_folders
 from bench.results import (
     DIFFICULTY_FILE,
     OpenBundle,
@@ -31,6 +33,8 @@ from datasets_registry import LARGEST_JSON, custom_folders, read_bytes, read_jso
 
 _WORK = "etl-bench-board.json"
 """File that marks the work folder of a board."""
+LARGEST_BOARD_FILE = 64 * 2**20
+"""Bytes of `board.json`, and of the outcomes of recomputed runs."""
 REPRODUCED = ("identical", "rounding")
 """Outcomes of a repetition that show a run to be genuine."""
 
@@ -94,14 +98,6 @@ def update_runs(
     return BoardRuns(owner, len(added), len(gone))
 
 
-def claim_work(work: Path) -> None:
-    """Mark a new folder as the work folder of a board; UsageError if it is in use."""
-    check_own_folder(work, "--work", marks=(_WORK,), may_force=False)
-    work.mkdir(parents=True, exist_ok=True)
-    if not (work / _WORK).exists():
-        write_output(work / _WORK, b'{"format": "clip-etl-bench work folder of a board"}\n')
-
-
 def _repeated(outcomes: Mapping[str, Mapping[str, str]], name: str, run_id: str) -> bool:
     return outcomes.get(name, {}).get(run_id) in REPRODUCED
 
@@ -145,18 +141,23 @@ def _write_list(runs: Path, wanted: Mapping[str, str]) -> None:
 
 @dataclass
 class KeptChecks:
-    """Checks whose results are stored in a folder.
+    """Checks whose results are stored in the work folder of a board; UsageError for a folder that no board made.
 
     A result is used again for the same content under the same name, with the same etl-bench and checks, the same data
     folder, and the same custom datasets. `repeated` counts the submissions that were checked.
     """
 
-    folder: Path
+    work: Path
     data_root: Path | None
     repeated: int = 0
     _used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        check_own_folder(self.work, "--work", marks=(_WORK,), may_force=False)
+        self.folder = self.work / "checked"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.work / _WORK).exists():
+            write_output(self.work / _WORK, b'{"format": "clip-etl-bench work folder of a board"}\n')
         self._checks = Checks(self.data_root)
         self._state = _state(self.data_root)
 
@@ -173,17 +174,17 @@ class KeptChecks:
             return kept
         self.repeated += 1
         found = self._checks.own(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, found.model_dump_json().encode(), durable=False)
         return found
 
-    def all(self, folders: Sequence[Path]) -> list[OwnChecks]:
-        """The checks of all submissions of a board. Stored results of other submissions are deleted."""
-        found = [self.own(folder) for folder in folders]
+    def reports(self, submissions: Path) -> tuple[list[SubmissionReport], FirstSeen]:
+        """The reports on all submissions in a folder, and their order. Stored results of others are deleted."""
+        found = [self.own(folder) for folder in submission_folders(submissions)]
         for path in self.folder.glob("*.json"):
             if path.name not in self._used:
                 path.unlink()
-        return found
+        seen = first_seen(submissions, found)
+        return reports(found, seen), seen
 
 
 def _read(path: Path) -> OwnChecks | None:

@@ -1,40 +1,18 @@
 """Collects a board from a folder of submissions; unchanged submissions are not checked again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bench
-from bench.extensions.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
-from bench.extensions.boards.comparison import SubmissionReport, reports
-from bench.extensions.boards.precedence import first_seen, owners
+from bench.extensions.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, read_verified, update_runs
+from bench.extensions.boards.comparison import SubmissionReport
+from bench.extensions.boards.precedence import owners
 from bench.extensions.boards.submissions.check import harmless
-from bench.extensions.boards.submissions.submission import submission_folders
 from bench.extensions.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
 
 _HEAD, _MOST_TITLE = 10_000, 100
 """Characters of the README in which the title is looked for, and of a title."""
-
-
-@dataclass(frozen=True)
-class BoardRequest:
-    """A board to build.
-
-    Args:
-        submissions: folder of submissions.
-        out: folder of the site.
-        work: folder for results of checks, the runs and their database; a later build uses them again.
-        data_root: folder of datasets to compare draws and labels with.
-        images: whether the page shows example images of datasets.
-        force: replace files of the site that etl-bench did not write. The work folder must be its own.
-    """
-
-    submissions: Path
-    out: Path
-    work: Path
-    data_root: Path | None = None
-    images: bool = True
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,11 +22,10 @@ class CollectedBoard:
     Args:
         reports: on all submissions.
         checked: number of submissions that were checked again.
-        runs: the runs of accepted submissions, in the folder `request.work / "runs"`.
+        runs: the runs of accepted submissions.
         outcomes: result of the repetition of each recomputed run, by the name of its submission.
     """
 
-    request: BoardRequest
     reports: tuple[SubmissionReport, ...]
     checked: int
     runs: BoardRuns
@@ -95,22 +72,20 @@ def board_title(submissions: Path) -> str:
     return harmless(found)[:_MOST_TITLE] or "Leaderboard"
 
 
-def collect_board(request: BoardRequest) -> CollectedBoard:
-    """Check the submissions and collect the runs of accepted submissions.
+def collect_board(submissions: Path, work: Path, data_root: Path | None = None) -> CollectedBoard:
+    """Check the submissions and collect the runs of those that are accepted, in the folder `work / "runs"`.
 
-    A refused submission is left out and described with the reasons. Raises UsageError for a work folder that no board
-    made.
+    A refused submission is left out and described with the reasons. `work` also keeps the results of checks for later
+    builds. Raises UsageError for a work folder that no board made.
     """
-    claim_work(request.work)
-    kept = KeptChecks(request.work / "checked", request.data_root)
-    verified = request.submissions.parent / VERIFIED
-    checked = kept.all(submission_folders(request.submissions))
-    seen = first_seen(request.submissions, checked)
-    found = [_without_invalid(report, read_verified(verified, report.own)) for report in reports(checked, seen)]
+    kept = KeptChecks(work, data_root)
+    own_reports, seen = kept.reports(submissions)
+    verified = submissions.parent / VERIFIED
+    found = [_without_invalid(report, read_verified(verified, report.own)) for report in own_reports]
     accepted = [report.own for report in found if report.accepted]
     outcomes = {own.name: read_verified(verified, own) for own in accepted}
-    runs = update_runs(request.work / "runs", request.submissions, accepted, owners(accepted, seen), outcomes)
-    return CollectedBoard(request, tuple(found), kept.repeated, runs, outcomes)
+    runs = update_runs(work / "runs", submissions, accepted, owners(accepted, seen), outcomes)
+    return CollectedBoard(tuple(found), kept.repeated, runs, outcomes)
 
 
 def _without_invalid(report: SubmissionReport, outcomes: Mapping[str, str]) -> SubmissionReport:
@@ -119,4 +94,4 @@ def _without_invalid(report: SubmissionReport, outcomes: Mapping[str, str]) -> S
     if not wrong:
         return report
     reason = f"the repetition of run {wrong[0]} shows that it cannot come from its data"
-    return report.model_copy(update={"accepted": False, "refusals": (*report.refusals, reason)})
+    return replace(report, refusals=(*report.refusals, reason))

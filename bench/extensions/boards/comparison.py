@@ -1,9 +1,8 @@
 """Compares the submissions of a board with each other: the later one of two gives way."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.extensions.boards.precedence import FirstSeen
@@ -13,21 +12,23 @@ _CLOCK = timedelta(days=1)
 """How far clocks may differ."""
 
 
-class SubmissionReport(BaseModel):
-    """The whole result for one submission, including comparisons with other submissions.
+@dataclass(frozen=True)
+class SubmissionReport:
+    """The whole result for one submission: the refusals and notes of `own`, and of comparisons with others."""
 
-    Args:
-        accepted: whether a board can take it.
-        refusals, notes: of `own` and of the comparison with other submissions.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    accepted: bool
+    own: OwnChecks
     refusals: tuple[str, ...]
     notes: tuple[str, ...]
-    own: OwnChecks
+
+    @property
+    def name(self) -> str:
+        """Of the submission."""
+        return self.own.name
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a board can take it."""
+        return not self.refusals
 
 
 def compare_with_others(own: OwnChecks, others: Sequence[OwnChecks], seen: FirstSeen | None = None) -> SubmissionReport:
@@ -52,7 +53,7 @@ def compare_with_others(own: OwnChecks, others: Sequence[OwnChecks], seen: First
                 f"{len(shared)} of {counted(len(own.runs), 'run')} are on the board already, which counts those that "
                 "came first"
             )
-    return SubmissionReport(name=own.name, accepted=not refusals, refusals=tuple(refusals), notes=tuple(notes), own=own)
+    return SubmissionReport(own, tuple(refusals), tuple(notes))
 
 
 def _other_labels(own: OwnChecks, others: Sequence[OwnChecks], seen: FirstSeen) -> Iterator[str]:

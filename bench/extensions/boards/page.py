@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
 from bench._util.words import counted
 from bench.analysis import Entry, without_extra_gaps
-from bench.extensions.boards.build import CollectedBoard, board_title
+from bench.extensions.boards.build import CollectedBoard
 from bench.extensions.boards.comparison import SubmissionReport
 from bench.extensions.boards.submissions.check import OwnChecks
 from bench.extensions.boards.submissions.data_checks import Level
@@ -36,20 +35,16 @@ SETTINGS_FILE = "settings.json"
 """File beside the page with all settings of its methods."""
 
 
-def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
-    """Write the page, `settings.json` and `board.json` of a board; returns the page and the summary."""
-    request = board.request
-    page = PageRequest(
-        request.work / "runs",
-        request.out / "index.html",
-        data_root=request.data_root,
-        images=request.images,
-        with_run_files=True,
-        force=request.force,
-        prepare=lambda runs: in_order(runs, list(board.runs.owner)),
-        finish=lambda view: _marked(view, board),
+def write_board_page(board: CollectedBoard, title: str, page: PageRequest) -> BoardSummary:
+    """Write the page of a board, and `settings.json` and `board.json` beside it; returns the content of the latter."""
+    view = write_page(
+        replace(
+            page,
+            with_run_files=True,
+            prepare=lambda runs: in_order(runs, list(board.runs.owner)),
+            finish=lambda view: _marked(replace(view, title=title), board),
+        )
     )
-    view = write_page(page)
     summary = board.summary(summarise_settings(view.boards, board))
     settings = {
         f"{shown.board.setting.backbone}, {shown.heading}": {
@@ -58,9 +53,9 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         for shown in view.boards
     }
     content = {"format": "clip-etl-bench settings", "leaderboards": settings}
-    write_output(request.out / SETTINGS_FILE, json.dumps(content, indent=1).encode(), force=request.force)
-    write_output(request.out / FILE, summary.model_dump_json(indent=1).encode(), force=request.force)
-    return page.out, summary
+    write_output(page.out.with_name(SETTINGS_FILE), json.dumps(content, indent=1).encode(), force=page.force)
+    write_output(page.out.with_name(FILE), summary.model_dump_json(indent=1).encode(), force=page.force)
+    return summary
 
 
 def in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -88,7 +83,6 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
     shown = {one.anchor: one.board for one in boards}
     return replace(
         view,
-        title=board_title(collected.request.submissions),
         boards=boards,
         overviews=tuple(replace(overview, board=shown[overview.anchor]) for overview in view.overviews),
         added=(submissions_part(collected),) if collected.reports else (),

@@ -25,6 +25,7 @@ MOST_VERSIONS = 50
 """Versions of one submission that are read; one with more is dated by its newest version."""
 LARGEST_BUNDLE = 256 * 2**20
 """Bytes of an earlier version that is read; a larger one counts as empty."""
+_GIT = ("git", "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "log.follow=false")
 _CHANGE = re.compile(rb":\d+ \d+ [0-9a-f]+ ([0-9a-f]{40,64}) [AMT]")
 
 Place = tuple[int, int, str]
@@ -118,19 +119,9 @@ def _runs_of(folder: Path, blob: str) -> set[str]:
 
 def _git(folder: Path, *arguments: str, into: IO[bytes] | None = None) -> bytes:
     """What git prints; nothing if it is not installed, fails, or takes longer than the limit."""
-    command = [
-        "git",
-        "--no-pager",
-        "--no-optional-locks",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "log.follow=false",
-        *arguments,
-    ]
     try:
         done = subprocess.run(
-            command,
+            [*_GIT, *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if into is None else into,

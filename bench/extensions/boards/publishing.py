@@ -50,14 +50,16 @@ def build_board(
 
     Raises UsageError for a site or a work folder in use that etl-bench did not make.
     """
-    from bench.extensions.boards.build import BoardRequest, collect_board
+    from bench.extensions.boards.build import board_title, collect_board
     from bench.extensions.boards.page import write_board_page
-    from reports import check_site
+    from reports import PageRequest, check_site
 
-    folder = Path(submissions)
-    check_site(Path(site), force=force)
-    board = collect_board(BoardRequest(folder, Path(site), _work(folder, work), data_root, images, force))
-    page, summary = write_board_page(board)
+    folder, page = Path(submissions), Path(site) / "index.html"
+    check_site(page.parent, force=force)
+    work = _work(folder, work)
+    board = collect_board(folder, work, data_root)
+    request = PageRequest(work / "runs", page, data_root=data_root, images=images, force=force)
+    summary = write_board_page(board, board_title(folder), request)
     return BuiltBoard(page, board.reports, board.checked, board.runs, summary)
 
 
@@ -107,13 +109,12 @@ def verify_board(
     backbones: Annotated[Sequence[str], options.Opt(field="backbones")] = (DEMO_BACKBONE,),
 ) -> Iterator[Repeated]:
     """Repeat some runs of the submissions that ask for it, one after the other; see `etl-bench board verify`."""
-    from bench.extensions.boards.build import BoardRequest
     from bench.extensions.boards.verify import repeat_drawn_runs
     from bench.sweep import local_weights
 
-    request = BoardRequest(submissions, Path("site"), _work(submissions, work), data_root)
     weights = local_weights(split_list(backbones))
-    return repeat_drawn_runs(request, secret, names=split_list(names), count=count, weights=weights)
+    work, names = _work(submissions, work), split_list(names)
+    return repeat_drawn_runs(submissions, work, secret, data_root=data_root, names=names, count=count, weights=weights)
 
 
 @dataclass(frozen=True)

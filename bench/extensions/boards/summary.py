@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.analysis import Estimate, score_text
-from bench.bounds import LARGEST_BOARD_FILE
-from bench.extensions.boards.board_runs import REPRODUCED
+from bench.extensions.boards.board_runs import LARGEST_BOARD_FILE, REPRODUCED
 from bench.extensions.boards.errors import BoardError
 from datasets_registry import read_json
 
@@ -73,10 +72,6 @@ class BoardSummary(_Part):
     submissions: tuple[SubmissionSummary, ...]
     settings: tuple[SettingSummary, ...]
 
-    def submission(self, name: str) -> SubmissionSummary | None:
-        """The submission of that name; None if there is none."""
-        return next((item for item in self.submissions if item.name == name), None)
-
 
 def read_summary(path: Path) -> BoardSummary:
     """The summary in a site's folder or a file; raises BoardError if it is not a summary."""
@@ -128,8 +123,9 @@ def code(text: str) -> str:
 
 
 def _submissions(old: BoardSummary, new: BoardSummary) -> Iterator[str]:
+    known = {item.name: item for item in old.submissions}
     for item in new.submissions:
-        before = old.submission(item.name)
+        before = known.pop(item.name, None)
         if before is None or (before.digest, before.accepted) != (item.digest, item.accepted):
             what = "new" if before is None else "changed"
             verdict = "accepted" if item.accepted else "**refused**"
@@ -138,9 +134,8 @@ def _submissions(old: BoardSummary, new: BoardSummary) -> Iterator[str]:
                 yield f"  - {code(text)}"
         elif before.verified != item.verified:
             yield f"- submission {code(item.name)}: {code(item.verified or 'not verified')}"
-    for item in old.submissions:
-        if new.submission(item.name) is None:
-            yield f"- removed submission {code(item.name)} with {_contents(item)}"
+    for item in known.values():
+        yield f"- removed submission {code(item.name)} with {_contents(item)}"
 
 
 def _contents(item: SubmissionSummary) -> str:

@@ -1,14 +1,12 @@
 """The repository of a board: README, folder of submissions, and continuous integration for GitHub and GitLab."""
 
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.submissions.submission import plain_text
 from bench.results import write_atomically
 
-_FILES = "repository"
+_FILES = Path(__file__).with_name("repository")
 _NO_REQUIREMENT = "# Write the address of a clip-etl-bench repository or wheel here, such as git+https://..."
 _HIDDEN = "dot-"
 """Prefix that stands for a dot in file names, because packages leave out hidden files."""
@@ -28,10 +26,12 @@ def write_template(folder: Path, title: str, requirement: str | None = None, *, 
     """
     values = {"@TITLE@": _plain(title, "title"), "@REQUIREMENT@": _plain(requirement or _NO_REQUIREMENT, "requirement")}
     content = {}
-    for name, text in _texts(resources.files("bench.extensions.boards") / _FILES):
+    for path in (path for path in _FILES.rglob("*") if path.is_file()):
+        text = path.read_text(encoding="utf-8")
         for key, value in values.items():
             text = text.replace(key, value)
-        content[folder / name] = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+        place = folder / str(path.relative_to(_FILES)).replace(_HIDDEN, ".")
+        content[place] = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
     inside = sorted(item.name for item in folder.iterdir() if item.name != ".git") if folder.is_dir() else []
     if inside and not force:
         raise BoardError(
@@ -49,15 +49,3 @@ def _plain(text: str, what: str) -> str:
         return plain_text(text.strip())
     except ValueError as error:
         raise BoardError(f"The {what} {text!r:.80} is not accepted: {error}.") from error
-
-
-def _texts(folder: Traversable, before: str = "") -> list[tuple[str, str]]:
-    """The path and content of every file of the template."""
-    found = []
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        name = before + (f".{item.name.removeprefix(_HIDDEN)}" if item.name.startswith(_HIDDEN) else item.name)
-        if item.is_dir():
-            found += _texts(item, f"{name}/")
-        else:
-            found.append((name, item.read_text(encoding="utf-8")))
-    return found

@@ -8,20 +8,15 @@ from bench.extensions.boards.board_runs import (
     REPRODUCED,
     VERIFIED,
     KeptChecks,
-    claim_work,
     draw_runs,
     read_verified,
     write_verified,
 )
-from bench.extensions.boards.build import BoardRequest
-from bench.extensions.boards.comparison import reports
 from bench.extensions.boards.errors import BoardError
-from bench.extensions.boards.precedence import first_seen
 from bench.extensions.boards.submissions.check import OwnChecks
-from bench.extensions.boards.submissions.submission import BUNDLE, submission_folders
+from bench.extensions.boards.submissions.submission import BUNDLE
 from bench.results import (
     RepetitionVerdict,
-    Shard,
     bundle_shard,
     check_verifiable,
     judge_repetition,
@@ -47,9 +42,11 @@ class Repeated:
 
 
 def repeat_drawn_runs(
-    request: BoardRequest,
+    submissions: Path,
+    work: Path,
     secret: str,
     *,
+    data_root: Path | None = None,
     names: Sequence[str] = (),
     count: int | None = None,
     weights: Mapping[str, Path] | None = None,
@@ -59,7 +56,7 @@ def repeat_drawn_runs(
     Results of other runs of the same content stay in that file.
 
     Args:
-        request: of the board; its page is not built.
+        work: the work folder of the board.
         secret: a text that submitters did not know, such as the commit that merged their submissions.
         names: these submissions, requested or not; by default those that request it and have no results yet.
         count: runs of each submission.
@@ -68,19 +65,16 @@ def repeat_drawn_runs(
     Raises BoardError for a name that is not an accepted submission, and for a file of that name that is not a list of
     recomputed runs; UsageError for a work folder that no board made.
     """
-    claim_work(request.work)
-    kept = KeptChecks(request.work / "checked", request.data_root)
-    checked = kept.all(submission_folders(request.submissions))
-    found = reports(checked, first_seen(request.submissions, checked))
+    found, _ = KeptChecks(work, data_root).reports(submissions)
     accepted = {report.name: report.own for report in found if report.accepted}
     if unknown := [name for name in names if name not in accepted]:
         raise BoardError(f"{unknown[0]!r} is not an accepted submission. Accepted: {', '.join(accepted) or 'none'}.")
-    folder = request.submissions.parent / VERIFIED
+    folder = submissions.parent / VERIFIED
     for name in names or [name for name, own in accepted.items() if _waits(folder, own)]:
         own = accepted[name]
         outcomes = read_verified(folder, own)
         for run_id in draw_runs(own, secret, count):
-            done = _repeat(request, own, run_id, weights or {})
+            done = _repeat(submissions / name / BUNDLE, own, run_id, data_root, weights or {})
             if done.verdict is not None:
                 outcomes[run_id] = str(done.verdict.outcome)
             yield done
@@ -92,19 +86,15 @@ def _waits(folder: Path, own: OwnChecks) -> bool:
     return own.facts is not None and own.facts.verify and not read_verified(folder, own)
 
 
-def _repeat(request: BoardRequest, own: OwnChecks, run_id: str, weights: Mapping[str, Path]) -> Repeated:
+def _repeat(path: Path, own: OwnChecks, run_id: str, data_root: Path | None, weights: Mapping[str, Path]) -> Repeated:
     from bench.experiment import run_experiment  # imports torch
 
-    stored = _stored(request.submissions / own.name / BUNDLE, run_id)
+    with open_bundle(path) as bundle:
+        stored = bundle_shard(run_id, bundle, path)
     try:
         check_verifiable(stored.record)
-        context = repetition_context(stored, data_root=request.data_root, weights=dict(weights), files={})
+        context = repetition_context(stored, data_root=data_root, weights=dict(weights), files={})
         record, predictions = run_experiment(stored.record.spec, context)
     except BenchError as error:  # a method, dataset or file that is not here
         return Repeated(own.name, run_id, None, str(error))
     return Repeated(own.name, run_id, judge_repetition(stored, record, predictions))
-
-
-def _stored(path: Path, run_id: str) -> Shard:
-    with open_bundle(path) as bundle:
-        return bundle_shard(run_id, bundle, path)

@@ -85,11 +85,10 @@ class SubmissionFacts(BaseModel):
 def parse_facts(text: str) -> SubmissionFacts:
     """The facts in a TOML text; raises SubmissionError, naming the first key that is wrong."""
     try:
-        return SubmissionFacts.model_validate(parse_toml(text))
-    except ValidationError as error:
-        raise SubmissionError(_wrong(error)) from error
+        values = parse_toml(text)
     except ValueError as error:
         raise SubmissionError(f"submission.toml is not TOML ({error}).") from error
+    return build_facts(**values)
 
 
 def build_facts(**values: object) -> SubmissionFacts:
@@ -157,11 +156,7 @@ def open_submission(folder: Path) -> Submission:
     Raises SubmissionError if its name is not allowed, a file is missing, too large, a link or not one of the three, or
     if `submission.toml` is wrong.
     """
-    name = folder.name or folder.resolve().name
-    if not _NAME.fullmatch(name):
-        raise SubmissionError(
-            f"The folder name {name!r:.80} is not allowed; use lower-case letters, digits and hyphens, at most 63."
-        )
+    name = _name(folder)
     _check_files(folder)
     digest = hashlib.sha256()
     for file in sorted(_LARGEST):
@@ -191,6 +186,16 @@ def submission_folders(folder: Path) -> list[Path]:
 def is_submission(folder: Path) -> bool:
     """Whether a folder is one submission rather than a folder of submissions."""
     return any((folder / file).exists() or (folder / file).is_symlink() for file in _LARGEST)
+
+
+def _name(folder: Path) -> str:
+    """The name of a submission, that of its folder; raises SubmissionError if it is not allowed."""
+    name = folder.name or folder.resolve().name
+    if not _NAME.fullmatch(name):
+        raise SubmissionError(
+            f"The folder name {name!r:.80} is not allowed; use lower-case letters, digits and hyphens, at most 63."
+        )
+    return name
 
 
 def _check_files(folder: Path) -> None:
@@ -227,11 +232,7 @@ def prepare_submission(
     Raises SubmissionError if the folder's name is not allowed, it holds other files, or its files were not written by
     `board submit` (unless `force`), and BundleError if a run is damaged.
     """
-    name = folder.absolute().name
-    if not _NAME.fullmatch(name):
-        raise SubmissionError(
-            f"The folder {name!r:.80} cannot name a submission; use lower-case letters, digits and hyphens, at most 63."
-        )
+    _name(folder)
     inside = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
     if others := [name for name in inside if name not in (FACTS, CARDS, BUNDLE)]:
         raise SubmissionError(f"{folder} holds {others[0]!r}; give a new folder, or one with a submission only.")

@@ -182,9 +182,9 @@ def test_results_of_other_content_do_not_count(place: Path) -> None:
 
 
 def test_a_stored_check_that_is_too_large_is_made_again(place: Path) -> None:
-    kept = KeptChecks(place / "checked", None)
+    kept = KeptChecks(place / "work", None)
     first = kept.own(place / "submissions" / "first")
-    (file,) = (place / "checked").iterdir()
+    (file,) = (place / "work" / "checked").iterdir()
     os.truncate(file, 2**40)
     assert limited(lambda: kept.own(place / "submissions" / "first") == first) == "True"
 

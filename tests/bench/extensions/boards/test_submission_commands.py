@@ -82,7 +82,7 @@ def test_a_folder_with_other_files_is_not_overwritten(runs: Path, tmp_path: Path
     (tmp_path / "lab" / "thesis.tex").write_text("years of work")
     with pytest.raises(SubmissionError, match="holds 'thesis.tex'; give a new"):
         run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs)
-    with pytest.raises(SubmissionError, match="'My Lab' cannot name"):
+    with pytest.raises(SubmissionError, match="'My Lab' is not allowed"):
         run("board", "submit", tmp_path / "My Lab", *WHO, "--runs", runs)
 
 
