@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench._util.words import counted
-from bench.api.options import Arg, Opt
+from bench.api.options import Arg, Opt, Runs
 from bench.errors import UsageError
 from bench.sweep import parse_numbers, split_list
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pandas import DataFrame
 
     from bench.papers import ReproductionRow, TableCheck
 
@@ -28,7 +28,7 @@ def published_numbers(
     backbone: Annotated[str | None, Opt("As arch.tag: ViT-B-16.openai.", "-b")] = None,
     shots: Annotated[str | Sequence[int], Opt("Such as 16 or 1,4,16.", numbers=True)] = (),
     splits: Annotated[Sequence[str], Opt("base, new, H, all or target.")] = (),
-) -> pd.DataFrame:
+) -> DataFrame:
     """Published numbers in per cent as printed, each with its source; none was measured here.
 
     What is not given selects everything. Raises UsageError for a value that no number has.
@@ -59,7 +59,12 @@ def published_uses() -> dict[str, str]:
     return {method: text(method) for method in published_frame()["method"].unique()}
 
 
-def published_values(column: str) -> list[dict[str, object]]:
+def published_values(
+    column: Annotated[
+        str,
+        Opt("List the values of one column: method, dataset, protocol, backbone, split or reported_in.", "--list"),
+    ],
+) -> list[dict[str, object]]:
     """The values of a column of the published numbers (`LISTED_COLUMNS`) with the number of numbers that have each."""
     from bench.papers import published_frame
 
@@ -70,14 +75,12 @@ def published_values(column: str) -> list[dict[str, object]]:
 
 
 def reproduction(
-    published: pd.DataFrame, runs: str | Path = "runs", *, margin: float = 1.0
+    published: DataFrame,
+    *,
+    margin: Annotated[float, Opt("Percentage points that count as equal.")] = 1.0,
+    runs: Runs = "runs",
 ) -> tuple[list[ReproductionRow], dict[str, int]]:
-    """Our runs beside published numbers of equal training and settings, largest gaps first.
-
-    Args:
-        published: numbers of `published_numbers`.
-        runs: the runs folder.
-        margin: percentage points that count as equal.
+    """Our runs beside numbers of `published_numbers` of equal training and settings, largest gaps first.
 
     Returns one row for each cell of our runs, whose accuracies are fractions 0..1, and the number of rows by verdict.
     """

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench._util.words import counted
-from bench.api import Results, add_paper_table, load_results, published_numbers
+from bench.api import (
+    Results,
+    add_paper_table,
+    ledger_table,
+    load_results,
+    published_numbers,
+    published_uses,
+    published_values,
+    reproduction,
+)
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._options_of import options_of
@@ -17,7 +26,7 @@ from bench.cli._print import print_json, print_line, print_rows, records, remark
 from bench.cli.papers_reproduce import reproduce
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from bench.papers import ReproductionRow
 
 papers_app = Commands(
     no_args_is_help=True,
@@ -29,17 +38,13 @@ papers_app.command("reproduce")(reproduce)
 
 
 @papers_app.command("published")
-@options_of(published_numbers)
+@options_of(published_numbers, published_values, reproduction)
 def published(
-    listed: Annotated[
-        str | None,
-        typer.Option(
-            "--list", help="List the values of one column: method, dataset, protocol, backbone, split or reported_in."
-        ),
-    ] = None,
+    column: str | None = None,
+    *,
+    margin: float,
+    runs: Path,
     ledger: Annotated[bool, typer.Option("--ledger", help="Compare our runs with the published numbers.")] = False,
-    margin: Annotated[float, typer.Option("--margin", help="Percentage points that count as equal.")] = 1.0,
-    runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
@@ -55,14 +60,12 @@ def published(
 
     Example: etl-bench papers published --ledger
     """
-    from bench.api import published_uses, published_values
-
-    if listed is not None:
-        print_rows(published_values(listed), as_json=as_json)
+    if column is not None:
+        print_rows(published_values(column), as_json=as_json)
         return
     chosen = published_numbers(**options)
     if ledger:
-        _print_ledger(runs, chosen, margin, as_json=as_json)
+        _print_ledger(*reproduction(chosen, margin=margin, runs=runs), as_json=as_json)
         return
     rows = records(chosen)
     if as_json:
@@ -130,10 +133,7 @@ def _claim(row: Mapping[str, object]) -> dict[str, object]:
     return {"verdict": row["verdict"], "claim": f"{row['claim']}\n{facts}"}
 
 
-def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:
-    from bench.api import ledger_table, reproduction
-
-    rows, counts = reproduction(published, runs, margin=margin)
+def _print_ledger(rows: Sequence[ReproductionRow], counts: Mapping[str, int], *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
