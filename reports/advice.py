@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from bench.analysis import Advice, Answer, Candidate, Pick, Rule
+from bench.analysis import Candidate, best_method, method_choice
 from datasets_registry import EvalProtocol
 from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
 from reports.sentences import LONGEST_NAME, TITLE_LENGTH
@@ -21,7 +21,7 @@ def training_text(view: OverviewView, method: Candidate, unit: str = " of traini
     return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
 
 
-def picks_html(view: OverviewView, advice: Advice) -> Markup:
+def picks_html(view: OverviewView, advice: best_method.Advice) -> Markup:
     """The method to take for easy, medium and hard tasks, with gain and cost; empty without difficulty groups."""
     if not advice.picks:
         return Markup("")
@@ -30,7 +30,7 @@ def picks_html(view: OverviewView, advice: Advice) -> Markup:
     return note + Markup('<dl class="picks">{}</dl>').format(items)
 
 
-def _pick(view: OverviewView, pick: Pick) -> Markup:
+def _pick(view: OverviewView, pick: best_method.Pick) -> Markup:
     method, name = view.table.method(pick.method), view.names[pick.method]
     titles = [shorten(view.title(dataset), TITLE_LENGTH) for dataset in pick.datasets]
     if method.key == view.table.baseline:
@@ -50,7 +50,7 @@ def _pick(view: OverviewView, pick: Pick) -> Markup:
     )
 
 
-def advice_check(advice: Advice, measure: str) -> str:
+def advice_check(advice: best_method.Advice, measure: str) -> str:
     """The loss of the advice on left-out datasets; empty with a single dataset."""
     if len(advice.candidates) == 1:
         return "No other method fits this budget."
@@ -63,7 +63,7 @@ def advice_check(advice: Advice, measure: str) -> str:
     other = next((value for rule, value in advice.lost.items() if rule != advice.rule), None)
     if other is None:
         return text + "too few difficulties are known to choose by difficulty."
-    if advice.rule is Rule.AVERAGE:
+    if advice.rule is method_choice.Rule.AVERAGE:
         return text + f"choosing by difficulty loses {unsigned(other)}."
     return text + f"always using the method with the best mean loses {unsigned(other)}."
 
@@ -76,16 +76,16 @@ def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
     return [(_card_title(view, pick), _card_text(view, view.answers[measure], pick)) for pick in advice.picks]
 
 
-def _card_title(view: OverviewView, pick: Pick) -> str:
+def _card_title(view: OverviewView, pick: best_method.Pick) -> str:
     like = join([shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets[:2]])
     n = len(pick.datasets)
     return f"{n} {pick.kind} datasets, like {like}" if n > 1 else f"{pick.kind.capitalize()}: {like}"
 
 
-def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:
+def _card_text(view: OverviewView, found: best_method.Answer, pick: best_method.Pick) -> str:
     method = view.table.method(pick.method)
     n, name = len(pick.datasets), shorten(view.names[pick.method], LONGEST_NAME)
-    by_mean = found.advice["any"].rule is Rule.AVERAGE
+    by_mean = found.advice["any"].rule is method_choice.Rule.AVERAGE
     near = f" {counted(pick.near, 'other')} within 1 point." if pick.near else ""
     if method.key == view.table.baseline:
         place = ("easy", "medium", "hard").index(pick.kind)
@@ -101,7 +101,7 @@ def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:
     return f"{name}{gained}{cost and f', {cost}'}.{near}"
 
 
-def _leader_loss(view: OverviewView, found: Answer, place: int) -> str:
+def _leader_loss(view: OverviewView, found: best_method.Answer, place: int) -> str:
     """That the leader loses on a group of datasets; empty if it loses less than a point."""
     leader = found.leader
     gain = None if leader is None else found.gains.get(leader, (None, None, None))[place]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from scipy.special import stdtrit
 
-from bench.analysis import Cost, Entry, Estimate, classes_of, is_seen, splits_of, student_t
+from bench.analysis import Cost, Entry, Estimate, classes_of, seen_datasets, splits_of, student_t
 from bench.papers import DatasetFacts, paper_address
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, seconds, size, unbroken
@@ -142,7 +142,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
         if dataset.overlap
     }
     for dataset in stated:
-        if dataset.seen is not None and is_seen(dataset.seen):
+        if dataset.seen is not None and seen_datasets.is_seen(dataset.seen):
             overlap[dataset.name] |= {"seen": [seen_mark(dataset.seen), dataset.seen.statement]}
     here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
     found: dict[str, Any] = {

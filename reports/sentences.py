@@ -7,16 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis import (
-    SIGNIFICANT,
-    Answer,
-    H,
-    HConvention,
-    Lead,
-    Trend,
-    WithoutSeen,
-    percent,
-)
+from bench.analysis import H, HConvention, best_method, difficulty_trend, percent, seen_datasets
 from bench.spec import ALL_SHOTS
 from datasets_registry import SeenImages
 from reports._format import counted, interval, join, plural, points, shorten, unsigned
@@ -81,7 +72,7 @@ def headline(view: OverviewView, measure: str) -> str:
     return f"{name} gains {gain} points over {reference}.\n{match}".strip()
 
 
-def _nothing_gains(view: OverviewView, found: Answer) -> str:
+def _nothing_gains(view: OverviewView, found: best_method.Answer) -> str:
     text = f"No method beats {_inline(view, found.leader or '')} on average."
     if found.best_on_hard is None or found.best_on_hard[1] <= 0:
         return text
@@ -125,7 +116,7 @@ def seen_mark(seen: SeenImages) -> str:
     return "seen" if seen.share is None else f"{percent(seen.share, 1)} % seen"
 
 
-def without_seen(view: OverviewView, found: WithoutSeen) -> str:
+def without_seen(view: OverviewView, found: seen_datasets.WithoutSeen) -> str:
     """How the order of methods changes without the datasets that the backbone has seen; empty if it does not."""
     if not found.moved:
         return ""
@@ -187,7 +178,7 @@ def remarks(view: OverviewView, measure: str) -> Markup:
     return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, view.answers[measure])])
 
 
-def _to_add(view: OverviewView, found: Answer) -> list[Markup]:
+def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     """What a small set of runs lacks, and the command that adds it; nothing for published numbers."""
     if not view.seeds:
         return []
@@ -299,7 +290,7 @@ def _compared_on(view: OverviewView) -> list[Markup]:
     ]
 
 
-def _best(view: OverviewView, found: Answer) -> Markup:
+def _best(view: OverviewView, found: best_method.Answer) -> Markup:
     assert found.leader is not None
     digits = _digits(found)
     value = f"{_score(found.averages[found.leader], digits)} %"
@@ -326,7 +317,7 @@ def _best(view: OverviewView, found: Answer) -> Markup:
     return text.format(name, phrase, where, value, beside, _gain(view, lead))
 
 
-def _adds_up(found: Answer, lead: Lead) -> bool:
+def _adds_up(found: best_method.Answer, lead: best_method.Lead) -> bool:
     """Whether the two averages differ by the mean gain; an H of averages, as papers print it, need not."""
     assert found.leader is not None
     shown = [100 * found.averages[key] for key in (found.leader, lead.reference)]
@@ -338,7 +329,7 @@ def _score(fraction: float, digits: int) -> str:
     return unsigned(fraction) if digits == 1 else percent(fraction, digits)
 
 
-def _digits(found: Answer) -> int:
+def _digits(found: best_method.Answer) -> int:
     """Decimals of the two averages: two where rounding to one would contradict the gain."""
     if found.leader is None or found.lead is None:
         return 1
@@ -347,7 +338,7 @@ def _digits(found: Answer) -> int:
     return 1 if agree or not _adds_up(found, found.lead) else 2
 
 
-def _gain(view: OverviewView, lead: Lead) -> Markup:
+def _gain(view: OverviewView, lead: best_method.Lead) -> Markup:
     """The mean difference with its two intervals, and the dataset that it hangs on."""
     what = "gain" if lead.reference == view.table.baseline else "lead"
     here = "" if lead.over_seeds is None else f"{interval(*lead.over_seeds)} over seeds and images"
@@ -367,7 +358,7 @@ def _gain(view: OverviewView, lead: Lead) -> Markup:
     return text
 
 
-def _others(view: OverviewView, found: Answer) -> list[Markup]:
+def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     """The next best method, and those that are not significantly lower, on these datasets and on others."""
     if found.lead is None or not found.behind:
         return []
@@ -394,7 +385,7 @@ def _others(view: OverviewView, found: Answer) -> list[Markup]:
 
 
 def _may_match(
-    view: OverviewView, found: Answer, keys: Sequence[str], ends: tuple[float, float] | None, whom: str
+    view: OverviewView, found: best_method.Answer, keys: Sequence[str], ends: tuple[float, float] | None, whom: str
 ) -> str:
     """How many other methods may be as good as the best one, and whether zero-shot is among them.
 
@@ -415,7 +406,7 @@ def _may_match(
     return f"{some}{among} may match {whom}"
 
 
-def _hard(view: OverviewView, found: Answer) -> list[Markup]:
+def _hard(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     """Gains by difficulty, and one conclusion from the test of the groups and the line over all datasets."""
     if found.groups is None:
         return []
@@ -430,12 +421,12 @@ def _hard(view: OverviewView, found: Answer) -> list[Markup]:
     return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), trend_text(view, part.trend))]
 
 
-def trend_text(view: OverviewView, trend: Trend | None) -> str:
+def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
     """What the line over all datasets shows, with its number of datasets, and the dataset that carries it."""
     if trend is None:
         return "no trend is shown"
     over = f"({counted(trend.n, 'dataset')})"
-    if trend.verdict not in SIGNIFICANT:
+    if trend.verdict not in difficulty_trend.SIGNIFICANT:
         return f"the gain has no significant trend with difficulty {over}"
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     carried = f", which {titles.get(trend.carrier, trend.carrier)} alone carries" if trend.carrier else ""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.analysis import AXES, RTD
+from bench.analysis import dataset_difficulty
 from bench.spec import NOTHING_LEARNED, learned_texts, shots_text
 from datasets_registry import EvalProtocol
 
@@ -67,15 +67,19 @@ class DifficultyAxis:
 
 
 DIFFICULTY_AXES = (
-    DifficultyAxis(RTD, "Transfer difficulty", log=True),
+    DifficultyAxis(dataset_difficulty.RTD, "Transfer difficulty", log=True),
     DifficultyAxis("zero_shot_error", "Zero-shot error", log=False),
     DifficultyAxis("chance", "1 / number of classes", log=True),
-    *(DifficultyAxis(name, DIFFICULTY_TITLES[name], log=False) for name in AXES if name != RTD),
+    *(
+        DifficultyAxis(name, DIFFICULTY_TITLES[name], log=False)
+        for name in dataset_difficulty.AXES
+        if name != dataset_difficulty.RTD
+    ),
 )
 """The x axes of the first chart; the first with values is shown first."""
 COVARIATE_AXES = (
     DifficultyAxis(
-        RTD,
+        dataset_difficulty.RTD,
         "Relative transfer difficulty",
         log=True,
         hint="chance accuracy divided by zero-shot accuracy; larger is harder",

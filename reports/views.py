@@ -8,22 +8,20 @@ from dataclasses import dataclass, field
 
 from bench.analysis import (
     AccuracyOverTime,
-    Answer,
-    Changes,
     CostPoint,
-    EntryErrors,
-    HardImage,
     HConvention,
     Leaderboard,
-    MovedImage,
     Quality,
     RankAgreement,
     Reliability,
-    RuleDifference,
     ScoreTable,
     Standings,
     Trends,
-    WithoutSeen,
+    best_method,
+    changed_predictions,
+    error_analysis,
+    seen_datasets,
+    selection_rules,
 )
 from bench.papers import (
     Catalogue,
@@ -68,7 +66,7 @@ class BoardView:
     agreement: tuple[RankAgreement, ...] = ()
     costs: tuple[CostPoint, ...] = ()
     over_time: AccuracyOverTime | None = None
-    selection: tuple[RuleDifference, ...] = ()
+    selection: tuple[selection_rules.RuleDifference, ...] = ()
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     settings_file: str = ""
@@ -195,7 +193,7 @@ class OverviewView:
     board: Leaderboard | None
     catalogue: Catalogue
     table: ScoreTable
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, best_method.Answer]
     names: Mapping[str, str]
     families: Mapping[str, str]
     datasets: tuple[DatasetFacts, ...]
@@ -206,7 +204,7 @@ class OverviewView:
     other_scope: str | None = None
     whole: bool = False
     own: bool = False
-    without_seen: Mapping[str, WithoutSeen] = field(default_factory=dict)
+    without_seen: Mapping[str, seen_datasets.WithoutSeen] = field(default_factory=dict)
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -253,8 +251,8 @@ class ClassListView:
     names: tuple[str, ...]
     n_images: int
     n_runs: int
-    images: tuple[HardImage, ...]
-    moved: tuple[MovedImage, ...]
+    images: tuple[error_analysis.HardImage, ...]
+    moved: tuple[changed_predictions.MovedImage, ...]
     pictures: tuple[str | None, ...]
 
     def name(self, label: int) -> str:
@@ -274,8 +272,8 @@ class ErrorAnalysisView:
     """
 
     lists: tuple[ClassListView, ...] = ()
-    cells: Mapping[str, Mapping[tuple[str, str], EntryErrors]] = field(default_factory=dict)
-    changes: Mapping[str, Mapping[tuple[str, str], Changes]] = field(default_factory=dict)
+    cells: Mapping[str, Mapping[tuple[str, str], error_analysis.EntryErrors]] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[tuple[str, str], changed_predictions.Changes]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     folder: str | None = None
 

@@ -115,13 +115,13 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
 
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    from bench.analysis import measure_name, why_untested
+    from bench.analysis import measure_name, paired_average
 
     test, wider = found.averages[measure], found.other_datasets[measure]
     return {
         "average": measure_name(measure),
         "A - B": f"{100 * test.mean:+.2f}",
-        "95 %": interval_text(test.low, test.high) or why_untested(test),
+        "95 %": interval_text(test.low, test.high) or paired_average.why_untested(test),
         "verdict": _better(str(found.verdict(measure))),
         "95 % over datasets": interval_text(wider.low, wider.high),
         "datasets": f"{test.groups} of {len(board.averaged)}",

@@ -11,20 +11,7 @@ from typing import Self
 
 import pandas as pd
 
-from bench.analysis import (
-    ExportTable,
-    HConvention,
-    Leaderboard,
-    board_rows,
-    build_leaderboards,
-    dataset_rows,
-    dataset_table,
-    export_table,
-    rank_entries,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from bench.analysis import HConvention, Leaderboard, board_rows, build_leaderboards, rank_entries, table_exports
 from bench.boards import eval_results, model_cards
 from bench.errors import UsageError
 from bench.papers import registered
@@ -51,24 +38,24 @@ _Content = str | bytes | Mapping[str, str]
 def _csv(chosen: _Chosen) -> str:
     titles = registered().board_titles
     return "\n".join(
-        to_csv(dataset_rows(board), titles(board))
+        table_exports.to_csv(table_exports.dataset_rows(board), titles(board))
         if chosen.by_dataset
-        else to_csv(board_rows(board), titles(board), rank_entries(board, chosen.frame).ranks)
+        else table_exports.to_csv(board_rows(board), titles(board), rank_entries(board, chosen.frame).ranks)
         for board in chosen.boards
     )
 
 
-def _tables(chosen: _Chosen) -> Iterator[ExportTable]:
+def _tables(chosen: _Chosen) -> Iterator[table_exports.ExportTable]:
     for board in chosen.boards:
         titles = registered().board_titles(board)
         if chosen.by_dataset:
-            yield from (dataset_table(board, chosen.frame, measure, titles) for measure in board.measures)
+            yield from (table_exports.dataset_table(board, chosen.frame, measure, titles) for measure in board.measures)
         else:
-            yield export_table(board, chosen.frame, titles=titles)
+            yield table_exports.export_table(board, chosen.frame, titles=titles)
 
 
 def _parquet(chosen: _Chosen) -> bytes:
-    rows_of = dataset_rows if chosen.by_dataset else board_rows
+    rows_of = table_exports.dataset_rows if chosen.by_dataset else board_rows
     tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
@@ -94,8 +81,14 @@ class Format(StrEnum):
 
     CSV = "csv", _csv, ".csv", ".txt"
     PARQUET = "parquet", _parquet, ".parquet"
-    MARKDOWN = "markdown", lambda chosen: "\n".join(map(to_markdown, _tables(chosen))), ".md", ".markdown", ".txt"
-    LATEX = "latex", lambda chosen: "\n".join(map(to_latex, _tables(chosen))), ".tex", ".txt"
+    MARKDOWN = (
+        "markdown",
+        lambda chosen: "\n".join(map(table_exports.to_markdown, _tables(chosen))),
+        ".md",
+        ".markdown",
+        ".txt",
+    )
+    LATEX = "latex", lambda chosen: "\n".join(map(table_exports.to_latex, _tables(chosen))), ".tex", ".txt"
     HF = "hf", lambda chosen: model_cards(chosen.boards)
     HF_RESULTS = "hf-results", _eval_results
 

@@ -22,7 +22,8 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Comparison, Leaderboard, RuleDifference, Standings
+    from bench.analysis import Comparison, Leaderboard, Standings
+    from bench.analysis import selection_rules as rules
     from bench.papers import ClaimResult
     from bench.results import Store
     from bench.sweep import UnfinishedSweep
@@ -180,16 +181,16 @@ class Results:
         protocol: str | None = None,
         shots: int | str | Sequence[int] | None = None,
         backbone: str | None = None,
-    ) -> ResultTable[tuple[Leaderboard, Sequence[RuleDifference]]]:
+    ) -> ResultTable[tuple[Leaderboard, Sequence[rules.RuleDifference]]]:
         """What each selection rule costs: its accuracy minus that of `validation`, for the same runs otherwise.
 
         Pairs have the same method, settings, dataset, shots and seed. The arguments are those of `leaderboard`.
         UsageError if no run fits.
         """
-        from bench.analysis import selection_differences
+        from bench.analysis import selection_rules as rules
 
         boards = self._boards_of_pairs(protocol, shots, backbone)
-        return selection_table([(board, selection_differences(board, self._outcomes)) for board in boards])
+        return selection_table([(board, rules.selection_differences(board, self._outcomes)) for board in boards])
 
     def _boards_of_pairs(
         self, protocol: str | None, shots: int | str | Sequence[int] | None, backbone: str | None

@@ -12,9 +12,9 @@ from bench.api.result_table import ResultTable, Rows, TablePart, interval_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Leaderboard, MeanTest, RuleDifference
+    from bench.analysis import Leaderboard, MeanTest, selection_rules
 
-    Found = tuple[Leaderboard, Sequence[RuleDifference]]
+    Found = tuple[Leaderboard, Sequence[selection_rules.RuleDifference]]
 
 
 def selection_table(differences: Sequence[Found]) -> ResultTable[Found]:
@@ -35,7 +35,7 @@ def _title(board: Leaderboard) -> str:
     return f"{board_title(board)}: accuracy minus that of --selection validation, percentage points"
 
 
-def _rows(board: Leaderboard, differences: Sequence[RuleDifference]) -> Rows:
+def _rows(board: Leaderboard, differences: Sequence[selection_rules.RuleDifference]) -> Rows:
     """One row over all methods and one row per method for each rule."""
     rows: Rows = []
     for found in differences:
@@ -46,9 +46,9 @@ def _rows(board: Leaderboard, differences: Sequence[RuleDifference]) -> Rows:
 
 def _advice(board: Leaderboard) -> str:
     """For a board without two rules to compare, the command that adds one."""
-    from bench.analysis import selection_command
+    from bench.analysis import selection_rules
 
-    command = selection_command(board)
+    command = selection_rules.selection_command(board)
     advice = f"To add the missing runs: {command}" if command else "No method on this leaderboard selects anything."
     return f"{board_title(board)}: no method ran with `validation` and another rule. {advice}"
 
@@ -67,7 +67,7 @@ def _frame(differences: Sequence[Found]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["rule", "method", "measure"])
 
 
-def _plain(board: Leaderboard, differences: Sequence[RuleDifference]) -> dict[str, object]:
+def _plain(board: Leaderboard, differences: Sequence[selection_rules.RuleDifference]) -> dict[str, object]:
     return {
         "setting": board.setting.facts(),
         "reference": "validation",
@@ -86,22 +86,22 @@ def _plain(board: Leaderboard, differences: Sequence[RuleDifference]) -> dict[st
     }
 
 
-def _named(board: Leaderboard, found: RuleDifference) -> dict[str, Mapping[str, MeanTest]]:
+def _named(board: Leaderboard, found: selection_rules.RuleDifference) -> dict[str, Mapping[str, MeanTest]]:
     """The tests of each method, by the method and its distinguishing settings."""
-    from bench.analysis import other_settings
+    from bench.analysis import selection_rules
 
     named = {}
     for key, tests in found.by_method.items():
         entry = board.entry(key)
-        settings = other_settings(entry)
+        settings = selection_rules.other_settings(entry)
         named[f"{entry.method} [{settings}]" if settings else entry.method] = tests
     return named
 
 
 def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Sequence[str]) -> dict[str, object]:
-    from bench.analysis import RULES
+    from bench.analysis import selection_rules
 
-    row: dict[str, object] = {"rule": f"{rule} ({RULES[rule]})", "methods": methods}
+    row: dict[str, object] = {"rule": f"{rule} ({selection_rules.RULES[rule]})", "methods": methods}
     for measure in measures:
         test = tests.get(measure)
         row[measure] = "–" if test is None else f"{100 * test.mean:+.2f}"
@@ -110,9 +110,9 @@ def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Seque
 
 
 def _interval(test: MeanTest | None) -> str:
-    from bench.analysis import why_untested
+    from bench.analysis import paired_average
 
-    return "no common runs" if test is None else interval_text(test.low, test.high) or why_untested(test)
+    return "no common runs" if test is None else interval_text(test.low, test.high) or paired_average.why_untested(test)
 
 
 def _numbers(test: MeanTest) -> dict[str, float | int | None]:

@@ -48,7 +48,7 @@ class StoredRun:
 
 def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
     """The run whose id begins with `run`; raises UnknownRunError, or ShardError if it is damaged."""
-    from bench.analysis import harmonic_mean
+    from bench.analysis import metrics
     from bench.results import Shards
 
     record = _read(Shards(Path(runs)), run).record
@@ -69,7 +69,7 @@ def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
     facts["imported_from"] = Shards(Path(runs)).origin(record.run_id) or "made here"
     opened: dict[str, object] = {}
     if record.open is not None:
-        opened["open"] = harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
+        opened["open"] = metrics.harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
         opened |= {"openworld_auc": record.open.openworld_auc, "near_ood_auroc": record.open.near_ood_auroc}
     scores = [_score(score) for score in record.all_scores] if record.scores else []
     return StoredRun(record, facts, scores, opened)

@@ -114,13 +114,13 @@ def predict_images(
     is imported, also for files that are not to be replaced, unless `force`, PromiseError for an impossible promise, and
     ModelFileError for a damaged model.
     """
-    from bench.analysis import check_promise
+    from bench.analysis import prediction_sets
     from bench.experiment import read_model_info
     from bench.results import check_output_file
     from bench.sweep import resolve_device
     from bench.tuned_models import check_format, check_sources, find_model
 
-    check_promise(promise)
+    prediction_sets.check_promise(promise)
     if page and out is None:
         raise UsageError("--page needs --out FILE, because it writes next to that file.")
     html = out.with_suffix(".html") if page and out else None

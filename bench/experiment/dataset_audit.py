@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from bench.analysis import PICTURE_SIDE, SAME_PICTURE, audit_labels, close_pairs, picture_likeness
+from bench.analysis import audit_labels, near_duplicates
 from bench.context import RunContext
 from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import Inputs, shared_inputs
@@ -135,19 +135,19 @@ def _near_duplicates(
         return picture_of(source.load(images[index].key))
 
     found = []
-    pairs = close_pairs(features, np.flatnonzero([image.part == "test" for image in images]))
+    pairs = near_duplicates.close_pairs(features, np.flatnonzero([image.part == "test" for image in images]))
     with threadpool_limits(1):  # the matrices are too small to be worth threads
         for pair in pairs:
             image, other = images[pair.image], images[pair.other]
             if source.digest(image.key) == source.digest(other.key):
                 continue  # the check of files names them
-            likeness = picture_likeness(picture(pair.image), picture(pair.other))
-            if likeness >= SAME_PICTURE:
+            likeness = near_duplicates.picture_likeness(picture(pair.image), picture(pair.other))
+            if likeness >= near_duplicates.SAME_PICTURE:
                 found.append(NearDuplicate(image, other, pair.cosine, likeness))
     return tuple(sorted(found, key=lambda one: -one.likeness))
 
 
 def picture_of(image: Image.Image) -> NDArray[np.float32]:
     """Colours of an RGB image scaled to a square, as `picture_likeness` takes them."""
-    size = (PICTURE_SIDE, PICTURE_SIDE)
+    size = (near_duplicates.PICTURE_SIDE, near_duplicates.PICTURE_SIDE)
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)

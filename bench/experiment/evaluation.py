@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.analysis import accuracy, base_confidence, predicted_within, require_finite
+from bench.analysis import metrics
 from bench.experiment.accelerator import copied_back
 from bench.experiment.epoch_observers import EpochCandidates
 from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
@@ -94,7 +94,7 @@ def split_logits(
 @torch.no_grad()
 def plain_accuracy(method: Method[Any], split: EvalSplit, batches: Iterable[Batch]) -> float:
     """Top-1 accuracy of the method in its current state, without an oracle and without predictions."""
-    return accuracy(_logits(method.classifier(split.classes), batches).numpy(), _labels(split))
+    return metrics.accuracy(_logits(method.classifier(split.classes), batches).numpy(), _labels(split))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class OracleChoice:
     @classmethod
     def of(cls, name: str, logits: Tensor, honest: Tensor, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Self:
         """The choice of that name, from its logits and from those of the same run without test labels."""
-        return cls(name, accuracy(logits.numpy(), labels) - accuracy(honest.numpy(), labels))
+        return cls(name, metrics.accuracy(logits.numpy(), labels) - metrics.accuracy(honest.numpy(), labels))
 
 
 def score(split: EvalSplit, item: Predictions, choice: OracleChoice | None = None) -> Score:
@@ -128,7 +128,7 @@ def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
     Equal logits are ranked by class index, so the rank of the true class is 0 exactly if the prediction is right.
     Raises MetricInputError for logits that are not finite.
     """
-    require_finite(logits.numpy())
+    metrics.require_finite(logits.numpy())
     labels = torch.from_numpy(_labels(split))
     order = logits.argsort(dim=1, descending=True, stable=True)
     top = order[:, :TOP]
@@ -165,8 +165,8 @@ def _best_on_test(
     for name, classifier in candidates:
         logits = _logits(classifier, batches())
         honest = logits if honest is None else honest
-        if best is None or accuracy(logits.numpy(), labels) > best[0]:
-            best = (accuracy(logits.numpy(), labels), name, logits)
+        if best is None or metrics.accuracy(logits.numpy(), labels) > best[0]:
+            best = (metrics.accuracy(logits.numpy(), labels), name, logits)
         method.tuning.evaluations += 1
     assert best is not None  # there is at least one candidate
     method.tuning.seconds += time.perf_counter() - start
@@ -252,8 +252,8 @@ def _part(
     labels = np.array([sample.label for sample in part.samples])
     choice = None if name is None or honest is None else OracleChoice.of(name, logits, honest, labels)
     columns = OpenColumns(
-        base_confidence=base_confidence(logits.numpy(), n_base).astype(np.float32),
-        within=predicted_within(logits.numpy(), n_base, new=new).astype(np.int32),
+        base_confidence=metrics.base_confidence(logits.numpy(), n_base).astype(np.float32),
+        within=metrics.predicted_within(logits.numpy(), n_base, new=new).astype(np.int32),
     )
     item = predictions(part, logits)
     return score(part, item, choice), replace(item, open=columns)

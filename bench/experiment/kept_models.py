@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bench.analysis import accuracy, conformal_rank, fit_temperature, nll
+from bench.analysis import metrics, prediction_sets
 from bench.context import RunContext
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW
@@ -110,7 +110,7 @@ def threshold(scores: Float[Tensor, " n"]) -> tuple[float, float]:
     """
     n = len(scores)
     rate = max(FALSE_ALARMS, 1 / (n + 1))
-    rank = min(n, conformal_rank(n, 1 - rate))
+    rank = min(n, prediction_sets.conformal_rank(n, 1 - rate))
     return float(scores.sort().values[rank - 1]), rate
 
 
@@ -155,9 +155,12 @@ def kept_model(
     tensors |= {} if means is None else {MEANS: means}
     calibration, measured = Calibration(), {}
     if validation is not None:
-        temperature = fit_temperature(validation, labels)
+        temperature = metrics.fit_temperature(validation, labels)
         calibration = Calibration(temperature=temperature, source="validation", n=len(labels))
-        measured = {"validation_accuracy": accuracy(validation, labels), "validation_nll": nll(validation, labels)}
+        measured = {
+            "validation_accuracy": metrics.accuracy(validation, labels),
+            "validation_nll": metrics.nll(validation, labels),
+        }
     sets = SetCalibration(n=0, unavailable=why_no_promise(record.spec, method.info, task.validation))
     if validation is not None and not sets.unavailable:
         sets = SetCalibration(n=len(labels))

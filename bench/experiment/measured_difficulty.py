@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import torch
 
-from bench.analysis import difficulty_measures
+from bench.analysis import metrics
 from bench.context import RunContext
 from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import shared_inputs
@@ -41,7 +41,7 @@ def _measured(backbone: str, dataset: str, context: RunContext) -> list[Difficul
             continue
         chosen = set(labels)
         rows = [i for i, sample in enumerate(splits.test) if sample.label in chosen]
-        measures = difficulty_measures(
+        measures = metrics.difficulty_measures(
             features[rows].cpu().numpy(),
             [sample.label for sample in samples],
             inputs.backbone.class_texts(classes, info.template).cpu().numpy(),

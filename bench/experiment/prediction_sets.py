@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.analysis import class_scores, conformal_threshold, in_sets, set_scores, too_few
+from bench.analysis import prediction_sets
 from bench.record import Predictions, Score
 from bench.spec import ExperimentSpec
 from datasets_registry import PoolKind, SupportSet
@@ -21,12 +21,12 @@ _ROWS = 4096
 
 def label_scores(logits: Tensor, labels: Tensor) -> NDArray[Any]:
     """The scores `-log p` of the true classes, `(n,)`, from logits `(n, n_cls)`."""
-    return class_scores(logits.gather(1, labels[:, None])[:, 0].float().numpy(), _log_sums(logits))
+    return prediction_sets.class_scores(logits.gather(1, labels[:, None])[:, 0].float().numpy(), _log_sums(logits))
 
 
 def all_scores(logits: Tensor) -> NDArray[Any]:
     """The scores `-log p` of all classes, `(n, n_cls)`, from logits on the CPU."""
-    return class_scores(logits.float().numpy(), _log_sums(logits))
+    return prediction_sets.class_scores(logits.float().numpy(), _log_sums(logits))
 
 
 def _log_sums(logits: Tensor) -> NDArray[Any]:
@@ -70,16 +70,18 @@ class SetThreshold:
     @classmethod
     def of(cls, scores: NDArray[Any], promise: float) -> "SetThreshold | None":
         """The threshold for calibration scores; None if they are too few for the promise."""
-        if too_few(len(scores), promise):
+        if prediction_sets.too_few(len(scores), promise):
             return None
-        return cls(promise, len(scores), conformal_threshold(scores, promise))
+        return cls(promise, len(scores), prediction_sets.conformal_threshold(scores, promise))
 
 
 def with_sets(score: Score, item: Predictions, logits: Tensor, threshold: SetThreshold) -> tuple[Score, Predictions]:
     """A score and its predictions with size and coverage of the prediction sets; `logits` are in their order."""
     blocks = (logits[first : first + _ROWS] for first in range(0, len(logits), _ROWS))
-    sizes = np.concatenate([in_sets(all_scores(block), threshold.value).sum(axis=1) for block in blocks])
-    facts: Mapping[str, float] = set_scores(sizes, item.rank) | {
+    sizes = np.concatenate(
+        [prediction_sets.in_sets(all_scores(block), threshold.value).sum(axis=1) for block in blocks]
+    )
+    facts: Mapping[str, float] = prediction_sets.set_scores(sizes, item.rank) | {
         "set_promise": threshold.promise,
         "set_images": threshold.images,
         "set_threshold": threshold.value,

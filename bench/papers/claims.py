@@ -18,23 +18,14 @@ from bench._util.words import counted
 from bench.analysis import (
     FEWEST_FOR_THIRDS,
     Grouping,
-    Known,
     Leaderboard,
     MeanTest,
-    Outcomes,
-    Policy,
-    Scores,
     Setting,
-    chosen,
-    common_seeds,
     difference_of_means,
     difficulty_groups,
-    image_tables,
-    losses,
-    paired_test,
-    seed_scores,
-    untested,
-    with_outcomes,
+    method_choice,
+    paired_average,
+    scores_by_seed,
 )
 from bench.errors import UsageError
 from bench.spec import shots_value
@@ -42,7 +33,7 @@ from bench.spec import shots_value
 FEWEST_TO_CHOOSE = 2
 
 
-def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, float]) -> Known:
+def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, float]) -> method_choice.Known:
     """The scores of the entries that may be chosen (complete, no oracle) on datasets with a known difficulty.
 
     The zero-shot accuracy of a dataset is that of the board's zero-shot entry on the measure, or None.
@@ -51,7 +42,7 @@ def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, fl
     entries = [entry for entry in board.entries if entry.rankable]
     values = [[entry.cells[name].scores[measure].mean for name in datasets] for entry in entries]
     zero = board.entry(board.baseline).cells if board.baseline is not None else {}
-    return Known(
+    return method_choice.Known(
         tuple(entry.key for entry in entries),
         datasets,
         np.array(values, dtype=float).reshape(len(entries), len(datasets)),
@@ -60,7 +51,7 @@ def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, fl
     )
 
 
-def regret_difference(known: Known, a: Policy, b: Policy) -> MeanTest | None:
+def regret_difference(known: method_choice.Known, a: method_choice.Policy, b: method_choice.Policy) -> MeanTest | None:
     """Regret of policy B minus that of policy A, with the interval over the left-out datasets.
 
     The regret of a policy is the difference between the best method of the left-out dataset and the method that it
@@ -78,7 +69,10 @@ def regret_difference(known: Known, a: Policy, b: Policy) -> MeanTest | None:
         or any(known.zero_shot[i] is None for i in judged)
     ):
         return None
-    lost = [np.array(losses(known.values, judged, partial(chosen, known, policy))) for policy in (a, b)]
+    lost = [
+        np.array(method_choice.losses(known.values, judged, partial(method_choice.chosen, known, policy)))
+        for policy in (a, b)
+    ]
     gains = lost[1] - lost[0]
     n, spread = len(gains), float(gains.std(ddof=1))
     mean = float(gains.mean())
@@ -120,7 +114,7 @@ class Claim(BaseModel):
 
     @model_validator(mode="after")
     def _policies(self) -> Self:
-        allowed = [policy.value for policy in Policy if policy is not Policy.RANDOM]
+        allowed = [policy.value for policy in method_choice.Policy if policy is not method_choice.Policy.RANDOM]
         if self.contrast == "regret" and not {self.a, self.b} <= set(allowed):
             raise ValueError(f'with contrast = "regret", a and b are policies: {", ".join(allowed)}')
         return self
@@ -184,7 +178,7 @@ def check_claims(
     runs: pd.DataFrame,
     difficulty: Mapping[str, Mapping[str, float]],
     groups: Grouping = difficulty_groups,
-    constant_weight: Outcomes = lambda _run_id: {},
+    constant_weight: scores_by_seed.Outcomes = lambda _run_id: {},
 ) -> list[ClaimResult]:
     """Test every claim on every board with both of its methods and no changed support; otherwise it is not tested.
 
@@ -194,7 +188,7 @@ def check_claims(
     `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
     """
-    scores = [seed_scores(board, runs) for board in boards]
+    scores = [scores_by_seed.seed_scores(board, runs) for board in boards]
     results: list[ClaimResult] = []
     for claim in claims:
         if claim.contrast == "regret":
@@ -202,7 +196,14 @@ def check_claims(
             continue
         constant = constant_weight if claim.contrast == "constant-weight" else None
         found = [
-            _check(claim, board, with_outcomes(a, constant), b, difficulty.get(board.setting.backbone, {}), groups)
+            _check(
+                claim,
+                board,
+                scores_by_seed.with_outcomes(a, constant),
+                b,
+                difficulty.get(board.setting.backbone, {}),
+                groups,
+            )
             for board, known in zip(boards, scores, strict=True)
             if board.setting.protocol == claim.protocol
             and board.setting.plain
@@ -228,7 +229,9 @@ def _command(claim: Claim, shots: int | None) -> str:
     return f"`etl-bench run -m {methods} --protocol {claim.protocol}{end}`"
 
 
-def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> Scores | None:
+def _scores_of(
+    board: Leaderboard, scores: Mapping[str, scores_by_seed.Scores], name: str
+) -> scores_by_seed.Scores | None:
     keys = [entry.key for entry in board.entries if entry.key == name] or [
         entry.key for entry in board.entries if entry.method == name and not entry.oracle
     ]
@@ -236,15 +239,20 @@ def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> S
 
 
 def _check(
-    claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: Mapping[str, float], groups: Grouping
+    claim: Claim,
+    board: Leaderboard,
+    a: scores_by_seed.Scores,
+    b: scores_by_seed.Scores,
+    difficulty: Mapping[str, float],
+    groups: Grouping,
 ) -> ClaimResult:
     both = sorted(name for name in set(a) & set(b) if not claim.only or name in claim.only)
-    shared = [dataset for dataset in both if common_seeds(a[dataset], b[dataset])]
+    shared = [dataset for dataset in both if paired_average.common_seeds(a[dataset], b[dataset])]
     easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
     needed = [hard, easy] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
-    chosen = tuple(sorted(dataset for group in needed for dataset in group))
-    tests = [found for group in needed if (found := paired_test(a, b, claim.measure, group)) is not None]
+    datasets = tuple(sorted(dataset for group in needed for dataset in group))
+    tests = [found for group in needed if (found := paired_average.paired_test(a, b, claim.measure, group)) is not None]
     command = _command(claim, board.setting.shots)
     if len(tests) < len(needed):
         if claim.contrast == "constant-weight":
@@ -257,24 +265,26 @@ def _check(
             reason = f"needs difficulties of at least six datasets: {command} with more datasets"
         else:
             reason = f"needs common runs on the easy and the hard datasets: {command}"
-        return ClaimResult(claim, board.setting, ClaimVerdict.NOT_TESTED, None, None, chosen, reason)
+        return ClaimResult(claim, board.setting, ClaimVerdict.NOT_TESTED, None, None, datasets, reason)
     test = difference_of_means(*tests) if of_groups else tests[0]
     reason = ""
     if any(found.groups < 2 for found in tests):
         few = "datasets of each group" if of_groups else "datasets"
-        test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
-    elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(a, b, claim.measure, chosen):
+        test, reason = paired_average.untested(test), f"needs at least two {few}: {command} with more datasets"
+    elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(a, b, claim.measure, datasets):
         reason = _no_difference_reason(claim, test.n)
     elif test.standard_error is None:
         reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
     p = test.p_against(claim.above)
-    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
+    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, datasets, reason)
 
 
-def _same_outcomes(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> bool:
+def _same_outcomes(a: scores_by_seed.Scores, b: scores_by_seed.Scores, measure: str, datasets: Sequence[str]) -> bool:
     """Whether A and B classify the same images correctly in every common run."""
-    runs = ([(a[name][seed], b[name][seed]) for seed in common_seeds(a[name], b[name])] for name in datasets)
-    tables = [image_tables(pairs, measure) for pairs in runs]
+    runs = (
+        [(a[name][seed], b[name][seed]) for seed in paired_average.common_seeds(a[name], b[name])] for name in datasets
+    )
+    tables = [paired_average.image_tables(pairs, measure) for pairs in runs]
     return all(tables) and not any(table.any() for of_dataset in tables for _, table in of_dataset)
 
 
@@ -299,7 +309,7 @@ def _check_regret(
         if setting.protocol != claim.protocol or not setting.plain or claim.shots not in (None, setting.shots):
             continue
         known = known_of_board(board, claim.measure, difficulty.get(setting.backbone, {}))
-        if (test := regret_difference(known, Policy(claim.a), Policy(claim.b))) is None:
+        if (test := regret_difference(known, method_choice.Policy(claim.a), method_choice.Policy(claim.b))) is None:
             continue
         same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
         p = test.p_against(claim.above)

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from bench._util.words import counted
-from bench.analysis import HConvention, harmonic_mean
+from bench.analysis import HConvention, metrics
 from bench.bounds import LARGEST_RECORD
 from bench.errors import UsageError
 from bench.papers.addresses import ALLOWED, is_address
@@ -172,7 +172,7 @@ def _harmonic(rows: Sequence[TableLine]) -> Iterator[str]:
             base, new, h = values
             if base is None or new is None or h is None:
                 continue
-            expected = harmonic_mean(base, new)
+            expected = metrics.harmonic_mean(base, new)
             if abs(h - expected) > PRINTED_ROUNDING:
                 yield f"{_what(splits['H'])}: {name} is {h:.2f}, and base and new give {expected:.2f}"
 

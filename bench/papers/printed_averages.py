@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import fmean
 
-from bench.analysis import HConvention, harmonic_mean
+from bench.analysis import HConvention, metrics
 from datasets_registry import COLLECTIONS
 
 DATASETS = COLLECTIONS["coop"]
@@ -66,7 +66,7 @@ def recomputed(rows: Mapping[str, Mapping[str, str]]) -> dict[HConvention, float
     found = {}
     base, new = (number_of(rows[split].get(AVERAGE, "")) if split in rows else None for split in ("base", "new"))
     if base is not None and new is not None:
-        found[HConvention.H_OF_MEANS] = harmonic_mean(base, new)
+        found[HConvention.H_OF_MEANS] = metrics.harmonic_mean(base, new)
     of_datasets = [number_of(rows["H"].get(name, "")) for name in DATASETS] if "H" in rows else []
     if cells := [value for value in of_datasets if value is not None]:
         found[HConvention.MEAN_OF_H] = fmean(cells)

@@ -8,16 +8,15 @@ import pandas as pd
 
 from bench.analysis import (
     BASELINE,
-    FEWEST_FOR_TREND,
-    PUBLISHED_CONTRASTS,
     Candidate,
     Grouping,
     H,
     ScoreTable,
     Trends,
-    covariates,
+    dataset_difficulty,
     difficulty_groups,
-    harmonic_mean,
+    difficulty_trend,
+    metrics,
     trends_of,
 )
 from bench.papers.catalogue import Catalogue
@@ -170,7 +169,7 @@ def boards_of_tables(
         datasets = _datasets(found)
         if len(found) < 2 or len(datasets) < 2:
             continue
-        known = covariates(difficulty[difficulty["backbone"] == backbone])
+        known = dataset_difficulty.covariates(difficulty[difficulty["backbone"] == backbone])
         known = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
         measures = ("base", "new", H) if protocol == "base-to-new" else ("all",)
         baseline = _baseline(found, datasets)
@@ -237,7 +236,7 @@ def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int) -> list[_
             first.notes |= row.notes
     for cell in (cell for row in merged.values() for cell in row.values.values()):
         if {"base", "new"} <= set(cell):
-            cell.setdefault(H, harmonic_mean(cell["base"], cell["new"]))
+            cell.setdefault(H, metrics.harmonic_mean(cell["base"], cell["new"]))
     return list(merged.values())
 
 
@@ -288,7 +287,7 @@ def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue:
         if values and all(measure in cell for cell in values.values())
     }
     if H in measures and {"base", "new"} <= set(averages):
-        averages[H] = harmonic_mean(averages["base"], averages["new"])
+        averages[H] = metrics.harmonic_mean(averages["base"], averages["new"])
     return PublishedRow(
         key=row.key,
         method=row.method,
@@ -317,7 +316,7 @@ def _trends(
     groups: Grouping,
 ) -> tuple[Trends, ...]:
     """Trends over the datasets of known difficulty; contrasts pair two rows of one table."""
-    if len(known["chance"]) < FEWEST_FOR_TREND:
+    if len(known["chance"]) < difficulty_trend.FEWEST_FOR_TREND:
         return ()
     contrasts, found = _pairs(rows, measures[-1]), []
     for measure in measures:
@@ -340,7 +339,7 @@ def _pairs(rows: Sequence[_Row], measure: str) -> list[tuple[str, str, str]]:
         if not row.label:
             by_method[row.method].append(row)
     found: list[tuple[str, str, str]] = []
-    for part, method, without in PUBLISHED_CONTRASTS:
+    for part, method, without in difficulty_trend.PUBLISHED_CONTRASTS:
         kept: list[dict[str, float]] = []
         for first in by_method[method]:
             for second in by_method[without]:

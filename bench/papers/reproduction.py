@@ -11,17 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis import (
-    OPEN,
-    Entry,
-    H,
-    HConvention,
-    Leaderboard,
-    Scores,
-    equivalence,
-    harmonic_mean,
-    seed_scores,
-)
+from bench.analysis import OPEN, Entry, H, HConvention, Leaderboard, equivalence, metrics, scores_by_seed
 from bench.papers.conditions import RunConditions, differences
 from bench.papers.printed_averages import AVERAGE, GROUPS
 from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of
@@ -137,7 +127,7 @@ def compare_with_published(
     known = _printed(published[published["method"].isin(methods)])
     rows = []
     for board in boards:
-        scores = seed_scores(board, runs)
+        scores = scores_by_seed.seed_scores(board, runs)
         for entry in board.entries:
             chosen: dict[tuple[str, str], _Number] = {}
             for (dataset, split), numbers in _cells(known, board, entry):
@@ -310,7 +300,7 @@ def _is_of(average: _Number, split: str, chosen: Mapping[tuple[str, str], _Numbe
         if len(known) < len(found):
             return not known
         means.append(fmean(known))
-    expected = harmonic_mean(*means) if of_means else means[0]
+    expected = metrics.harmonic_mean(*means) if of_means else means[0]
     return abs(expected - average.value) <= _SAME_TABLE
 
 
@@ -359,7 +349,7 @@ def _cells(
                 yield (dataset, split), numbers
 
 
-def _our_values(entry: Entry, scores: Scores, number: _Number, split: str) -> _Ours:
+def _our_values(entry: Entry, scores: scores_by_seed.Scores, number: _Number, split: str) -> _Ours:
     datasets = members(number.row)
     cells = [entry.cells[dataset] for dataset in datasets]
     seeds = sorted(set.intersection(*(set(scores[dataset]) for dataset in datasets)))
@@ -369,9 +359,11 @@ def _our_values(entry: Entry, scores: Scores, number: _Number, split: str) -> _O
 
     def over_datasets(values: Sequence[Mapping[str, float]]) -> float:
         if split == H and of_means:  # papers report the H of the means over seeds
-            return harmonic_mean(fmean([value["base"] for value in values]), fmean([value["new"] for value in values]))
+            return metrics.harmonic_mean(
+                fmean([value["base"] for value in values]), fmean([value["new"] for value in values])
+            )
         if split == H:
-            return fmean([harmonic_mean(value["base"], value["new"]) for value in values])
+            return fmean([metrics.harmonic_mean(value["base"], value["new"]) for value in values])
         return fmean([value[split] for value in values])
 
     by_seed = [over_datasets([scores[dataset][seed].values for dataset in datasets]) for seed in seeds]

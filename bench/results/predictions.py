@@ -8,7 +8,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from bench.analysis import MetricInputError, near_ood_auroc, openworld_auc
+from bench.analysis import metrics
 from bench.bounds import CONTROL, LONGEST_NAME, MOST_IMAGES
 from bench.errors import ShardError
 from bench.record import TOP, Branches, OpenColumns, Predictions
@@ -276,13 +276,13 @@ def open_metrics(base: Predictions, new: Predictions) -> dict[str, float]:
     Raises MetricInputError for predictions without the columns of the open score.
     """
     if base.open is None or new.open is None:
-        raise MetricInputError(
+        raise metrics.MetricInputError(
             f"The predictions of {base.split!r} and {new.split!r} lack the columns of the open score; give those of "
             "base and new images among all names."
         )
     known, unknown = base.open.base_confidence, new.open.base_confidence
     right = [item.open.within == item.label for item in (base, new) if item.open is not None]
     return {
-        "openworld_auc": openworld_auc(known, right[0], unknown, right[1]),
-        "near_ood_auroc": near_ood_auroc(known, unknown),
+        "openworld_auc": metrics.openworld_auc(known, right[0], unknown, right[1]),
+        "near_ood_auroc": metrics.near_ood_auroc(known, unknown),
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis import class_scores, run_metrics, set_scores, too_few
+from bench.analysis import metrics, prediction_sets
 from bench.record import SCORES_VERSION, Predictions, RunRecord, RunStatus, Score
 from bench.results.predictions import impossible_columns, open_metrics
 from bench.spec import OPEN_BASE, OPEN_NEW
@@ -26,11 +26,11 @@ def split_scores(item: Predictions, n_classes: int) -> dict[str, float]:
     the classes that occur, whatever `n_classes` a record states.
     """
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
-    metrics = run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
+    found = metrics.run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
     classes, place, predicted = np.unique(item.predicted, return_inverse=True, return_counts=True)
     hits = np.bincount(place[item.predicted == item.label], minlength=len(classes))
-    metrics["macro_precision"] = float((hits / predicted).sum() / n_classes)
-    return {name: metrics[name] for name in METRICS}
+    found["macro_precision"] = float((hits / predicted).sum() / n_classes)
+    return {name: found[name] for name in METRICS}
 
 
 def with_current_scores(record: RunRecord, predictions: Sequence[Predictions]) -> RunRecord:
@@ -85,7 +85,7 @@ def _split_contradiction(score: Score, item: Predictions) -> str:
         return f"n is {score.n}, but there are predictions of {len(item.images)} images"
     if problem := impossible_columns(item, score.n_classes) or _impossible_sets(score, item):
         return problem
-    sets = {} if item.set_size is None else set_scores(item.set_size, item.rank)
+    sets = {} if item.set_size is None else prediction_sets.set_scores(item.set_size, item.rank)
     return _difference(score, split_scores(item, score.n_classes) | sets)
 
 
@@ -150,11 +150,11 @@ def _impossible_sets(score: Score, item: Predictions) -> str:
         if (promise is None) is (size is None):
             return ""
         return f"only its {'predictions have' if promise is None else 'score has'} prediction sets"
-    if problem := too_few(images, promise):
+    if problem := prediction_sets.too_few(images, promise):
         return f"its sets are impossible: {problem}"
     if size.min() < 0 or size.max() > score.n_classes:
         return f"its sets do not all have 0 to {score.n_classes} classes"
-    scores = class_scores(item.top_logits, item.log_sum_exp)
+    scores = prediction_sets.class_scores(item.top_logits, item.log_sum_exp)
     width = scores.shape[1]
     inside = (scores <= limit).sum(axis=1)
     # each class beyond the stored ones has at least the probability of the threshold

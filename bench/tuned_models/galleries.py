@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from bench.analysis import PROMISE
+from bench.analysis import prediction_sets
 from bench.experiment import ModelInfo
 from datasets_registry import BadImageError
 
@@ -52,7 +52,7 @@ class GalleryView:
     unreadable: int = 0
     calibrated: bool = False
     false_alarm_rate: float | None = None
-    promise: float = PROMISE
+    promise: float = prediction_sets.PROMISE
     no_sets: str = ""
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench._util.words import counted
-from bench.analysis import PROMISE
+from bench.analysis import prediction_sets
 from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import replacing
@@ -111,7 +111,7 @@ class PredictionSummary:
     unlike: int
     gallery: GalleryView | None = None
     notes: tuple[str, ...] = ()
-    promise: float = PROMISE
+    promise: float = prediction_sets.PROMISE
     set_size: float | None = None
     empty_sets: int = 0
     no_sets: str = ""
@@ -136,7 +136,7 @@ def predict_files(
     on_rows: Callable[[list[str], Sequence[Row]], None] = lambda *_: None,
     with_gallery: bool = False,
     top: int = 5,
-    promise: float = PROMISE,
+    promise: float = prediction_sets.PROMISE,
     batch: int = BATCH,
     force: bool = False,
 ) -> PredictionSummary:

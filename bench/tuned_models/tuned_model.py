@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from bench.analysis import PROMISE, check_promise, conformal_threshold, in_sets, too_few
+from bench.analysis import prediction_sets
 from bench.errors import UsageError
 from bench.experiment import (
     CENTER_VIEW,
@@ -153,19 +153,19 @@ class TunedModel:
         classes = ClassSet((*trained.names, *names), trained.template, sentences, trained.dataset)
         return TunedModel(self.info, self.method, self._means, classes, self._set_scores)
 
-    def why_no_sets(self, promise: float = PROMISE) -> str:
+    def why_no_sets(self, promise: float = prediction_sets.PROMISE) -> str:
         """Why the model makes no prediction sets with that promise; empty if it does.
 
         Raises PromiseError unless the promise is between 0 and 1.
         """
-        check_promise(promise)
+        prediction_sets.check_promise(promise)
         if self.info.sets.unavailable:
             return self.info.sets.unavailable
         if self.classes != self.info.classes.names:
             return "the validation images have none of the added classes"
-        return too_few(0 if self._set_scores is None else len(self._set_scores), promise)
+        return prediction_sets.too_few(0 if self._set_scores is None else len(self._set_scores), promise)
 
-    def predict(self, images: Any, *, batch: int = BATCH, promise: float = PROMISE) -> ImagePredictions:
+    def predict(self, images: Any, *, batch: int = BATCH, promise: float = prediction_sets.PROMISE) -> ImagePredictions:
         """Predict one or several images: paths, `PIL` images or uint8 arrays `(h, w, 3)`.
 
         Args:
@@ -174,7 +174,7 @@ class TunedModel:
 
         Raises DataError for a file that is not an image, and for a folder, and PromiseError for an impossible promise.
         """
-        check_promise(promise)
+        prediction_sets.check_promise(promise)
         several = images if isinstance(images, list | tuple) or hasattr(images, "__next__") else [images]
         parts, waiting = [], []
         for image in several:
@@ -208,7 +208,9 @@ class TunedModel:
         return to_pixels(np.stack(rendered), how.mean, how.std, self.backbone.device)
 
     @torch.no_grad()
-    def predict_rendered(self, rendered: Sequence[NDArray[np.uint8]], promise: float = PROMISE) -> ImagePredictions:
+    def predict_rendered(
+        self, rendered: Sequence[NDArray[np.uint8]], promise: float = prediction_sets.PROMISE
+    ) -> ImagePredictions:
         """Predict images that `rendered` returned, in one pass of the towers; see `predict` for the promise."""
         n, limit = len(rendered), self._set_threshold(promise)
         if not n:
@@ -226,14 +228,14 @@ class TunedModel:
             probabilities.cpu().numpy(),
             novelty.cpu().numpy(),
             (novelty > highest).cpu().numpy(),
-            None if limit is None else in_sets(all_scores(logits.cpu()), limit),
+            None if limit is None else prediction_sets.in_sets(all_scores(logits.cpu()), limit),
         )
 
     def _set_threshold(self, promise: float) -> float | None:
         """The largest score of a class in a set; None without sets."""
         if self._set_scores is None or self.why_no_sets(promise):
             return None
-        return conformal_threshold(self._set_scores, promise)
+        return prediction_sets.conformal_threshold(self._set_scores, promise)
 
     def _opened(self, image: Any) -> Image.Image:
         if isinstance(image, np.ndarray):

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import RTD, Answer, classes_of
+from bench.analysis import best_method, classes_of, dataset_difficulty
 from reports._format import counted, interval, points, shorten
 from reports.charts.plot import spread
 from reports.charts.vega_svg import SCHEMA, specification_svg
@@ -97,7 +97,7 @@ def hero_specification(view: OverviewView) -> dict[str, Any]:
     }
 
 
-def _rows(view: OverviewView, answer: Answer, axis: DifficultyAxis | None) -> list[dict[str, Any]]:
+def _rows(view: OverviewView, answer: best_method.Answer, axis: DifficultyAxis | None) -> list[dict[str, Any]]:
     """One row per dataset with results: the two methods, and the ends of all methods; on an axis from easy to hard."""
     a, b = first_pair(view, answer)
     along = {} if axis is None else answer.difficulty[axis.name]
@@ -152,7 +152,7 @@ def _layer(mark: dict[str, Any], x: dict[str, Any], field: str, title: str, end:
     return {"mark": mark, "transform": filled, "encoding": {"x": x, "y": y} | ({"y2": {"field": end}} if end else {})}
 
 
-def _differences(answer: Answer, x: dict[str, Any]) -> list[dict[str, Any]]:
+def _differences(answer: best_method.Answer, x: dict[str, Any]) -> list[dict[str, Any]]:
     """The difference on each dataset; lines at 0 and at the mean, and the interval of the mean as a band."""
     found = _layer(_mark(A, "circle"), x, "difference", "Difference, points")
     found["encoding"]["color"] = {"condition": {"test": "datum.difference > 0", "value": A}, "value": B}
@@ -195,7 +195,7 @@ def hero_caption(view: OverviewView) -> str:
     return " ".join(marks)
 
 
-def first_pair(view: OverviewView, answer: Answer) -> tuple[str | None, str | None]:
+def first_pair(view: OverviewView, answer: best_method.Answer) -> tuple[str | None, str | None]:
     """A and B of the first chart: the leader and its reference, or any two methods if there is no leader."""
     if answer.lead is not None:
         return answer.leader, answer.lead.reference
@@ -207,6 +207,6 @@ def first_pair(view: OverviewView, answer: Answer) -> tuple[str | None, str | No
 def axis_text(axis: DifficultyAxis, measure: str) -> str:
     """The title of the axis below the chart; difficulty with its definition and classes."""
     log = " (log scale)" if axis.log else ""
-    if axis.name != RTD:
+    if axis.name != dataset_difficulty.RTD:
         return f"{axis.title}{log}"
     return f"{axis.title} = 1 / (classes × zero-shot accuracy), {classes_of(measure)} classes{log}"

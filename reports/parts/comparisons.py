@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import RULES, MeanTest, RuleDifference, other_settings
+from bench.analysis import MeanTest, selection_rules
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, chart, fold, heading, paragraph, table
@@ -120,17 +120,17 @@ def _methods_table(view: BoardView, anchor: str) -> Table:
     return Table(f"{anchor}-methods-table", columns, rows, caption=f"The same{what} for each method.", classes="matrix")
 
 
-def _title(rule: RuleDifference) -> str:
-    return f"{'Oracle: ' if rule.is_oracle else ''}{RULES[rule.rule]}".capitalize()
+def _title(rule: selection_rules.RuleDifference) -> str:
+    return f"{'Oracle: ' if rule.is_oracle else ''}{selection_rules.RULES[rule.rule]}".capitalize()
 
 
 def _name(view: BoardView, key: str) -> str:
     """The title of a method with its settings, apart from the rule."""
     entry = view.board.entry(key)
-    return view.catalogue.entry_title(entry.method, other_settings(entry))
+    return view.catalogue.entry_title(entry.method, selection_rules.other_settings(entry))
 
 
-def _cost(cost: MeanTest | None, rule: RuleDifference) -> TableCell:
+def _cost(cost: MeanTest | None, rule: selection_rules.RuleDifference) -> TableCell:
     if cost is None:
         return None
     ends = None if cost.low is None or cost.high is None else f"{points_text(cost.low)} to {points_text(cost.high)}"

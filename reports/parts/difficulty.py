@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import ContrastPanels, ContrastTrend, MethodTrend, Rule, Trends, percent
+from bench.analysis import ContrastPanels, Trends, difficulty_trend, method_choice, percent
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, fold, heading, paragraph, table
@@ -48,7 +48,7 @@ def _choice(view: AnyBoardView, overview: OverviewView) -> list[Part]:
     for answer in judged:
         advice = answer.advice["any"]
         row: list[TableCell] = [PANEL_TITLES[answer.measure]]
-        for rule in Rule:
+        for rule in method_choice.Rule:
             if rule not in advice.lost:
                 row.append(None)
                 continue
@@ -133,7 +133,7 @@ def _slopes_table(view: AnyBoardView, trends: Trends) -> Table:
     return Table(f"{view.anchor}-slopes-table-{trends.measure}", columns, rows, classes="slopes")
 
 
-def _slopes_row(view: AnyBoardView, method: MethodTrend, trends: Trends) -> list[TableCell]:
+def _slopes_row(view: AnyBoardView, method: difficulty_trend.MethodTrend, trends: Trends) -> list[TableCell]:
     n, expected = len(method.gains), len(view.averaged)
     gap = "gap" if n < expected else ""
     row: list[TableCell] = [
@@ -192,7 +192,7 @@ def _contrast_data(view: AnyBoardView, contrast: ContrastPanels, names: list[str
     }
 
 
-def _panel_data(trend: ContrastTrend, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
+def _panel_data(trend: difficulty_trend.ContrastTrend, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
     """Points `[dataset, x, difference in 0.01 points]`, the result, and the results without one dataset."""
     points = trend.points
     return {
@@ -206,7 +206,7 @@ def _panel_data(trend: ContrastTrend, contrast: ContrastPanels, names: list[str]
     }
 
 
-def _result_data(trend: ContrastTrend) -> list[Any]:
+def _result_data(trend: difficulty_trend.ContrastTrend) -> list[Any]:
     """Verdict, rho, n, p, corrected p, and the ends of the line or None."""
     rho, p = (trend.found.rho, trend.found.p) if trend.found else (None, None)
     numbers = [None if x is None else float(f"{x:.6g}") for x in (p, trend.p_holm)]

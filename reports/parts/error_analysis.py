@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.analysis import Changes, Confusion, EntryErrors, RunErrors, TopClasses
+from bench.analysis import changed_predictions, error_analysis
 from bench.papers import Catalogue
 from reports.views import BoardView, ErrorAnalysisView
 
@@ -37,30 +37,30 @@ def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
     return {"entries": names, "cells": found}
 
 
-def _cell(entry: str, list_key: str, cell: EntryErrors, seeds: Mapping[str, int]) -> dict[str, Any]:
+def _cell(entry: str, list_key: str, cell: error_analysis.EntryErrors, seeds: Mapping[str, int]) -> dict[str, Any]:
     classes = list(zip(cell.labels, cell.sizes, cell.taken_for, strict=True))
     about = {"entry": entry, "list": list_key, "classes": classes, "of": cell.n_classes}
     return about | {"pairs": _pairs(cell.pairs), "runs": [_run(run, seeds[run.run_id]) for run in cell.runs]}
 
 
-def _changes(found: Changes | None) -> dict[str, Any]:
+def _changes(found: changed_predictions.Changes | None) -> dict[str, Any]:
     if found is None:
         return {}
     gains = [[gain.label, gain.n, gain.before, gain.after] for gain in found.gains]
     return {"changes": {"fixed": found.fixed, "broken": found.broken, "gains": gains, "guesses": found.guesses}}
 
 
-def _run(run: RunErrors, seed: int) -> dict[str, Any]:
+def _run(run: error_analysis.RunErrors, seed: int) -> dict[str, Any]:
     tops = [_permilles(top) for top in run.tops]
     scored = {"id": run.run_id, "seed": seed, "right": run.right, "classes": run.right_by_class}
     return scored | {"pairs": _pairs(run.pairs), "tops": tops}
 
 
-def _permilles(top: TopClasses) -> list[int]:
+def _permilles(top: error_analysis.TopClasses) -> list[int]:
     """Classes alternating with their probabilities in permille: the first, and the others with at least 1."""
     shares = [(label, round(1000 * share)) for label, share in top]
     return [part for rank, (label, share) in enumerate(shares) if rank == 0 or share for part in (label, share)]
 
 
-def _pairs(pairs: tuple[Confusion, ...]) -> list[list[int]]:
+def _pairs(pairs: tuple[error_analysis.Confusion, ...]) -> list[list[int]]:
     return [[pair.label, pair.predicted, pair.count, pair.n] for pair in pairs]

@@ -18,9 +18,9 @@ from bench.analysis import (
     LeaderboardColumn,
     PairDifference,
     Place,
-    is_seen,
     leaderboard_columns,
     percent,
+    seen_datasets,
 )
 from datasets_registry import EvalProtocol
 from reports._format import count as short_count
@@ -324,7 +324,7 @@ def _targets_table(view: BoardView) -> Table:
     order = [dataset for dataset in view.datasets if dataset.name == view.board.setting.source] + list(view.averaged)
     for dataset in order:
         source = " (source)" if dataset.name == view.board.setting.source else ""
-        seen = dataset.seen if is_seen(dataset.seen) else None
+        seen = dataset.seen if seen_datasets.is_seen(dataset.seen) else None
         mark, tip = (f" ({seen_mark(seen)})", seen.statement) if seen is not None else ("", "")
         columns.append(Column(f"{dataset.title}{source}{mark}", "pm", tip, "score"))
     columns.append(Column("Average", "pm", "Over the targets", "score"))

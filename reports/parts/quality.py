@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis import PROMISE, percent
+from bench.analysis import percent, prediction_sets
 from reports._format import counted, signed_points
 from reports.parts.part import Part, chart, fold, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell
@@ -81,8 +81,9 @@ def quality_parts(view: BoardView) -> list[Part]:
     )
     if any(measure.name in row.values for row in view.quality for measure in SET_COLUMNS):
         note += (
-            f" Prediction sets promise to contain the true class with {100 * PROMISE:g} %; their coverage should be "
-            "close to it. Runs have them if they kept models and selected nothing on their validation images."
+            f" Prediction sets promise to contain the true class with {100 * prediction_sets.PROMISE:g} %; their "
+            "coverage should be close to it. Runs have them if they kept models and selected nothing on their "
+            "validation images."
         )
     return [*parts, paragraph(note)]
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from bench.analysis import (
     Leaderboard,
-    Measured,
     accuracy_over_time_of,
     agreement,
     board_quality,
@@ -19,14 +18,11 @@ from bench.analysis import (
     board_rows,
     board_trends,
     cost_points,
-    export_table,
-    measured_datasets,
-    published_overlap,
+    dataset_difficulty,
     rank_entries,
-    selection_differences,
-    to_csv,
-    to_latex,
-    to_markdown,
+    seen_datasets,
+    selection_rules,
+    table_exports,
     with_sets,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
@@ -55,7 +51,7 @@ def board_view(
     `metrics` and `binned` are the `metrics_frame` and the `binned_frame` of the runs, None for no calibration section.
     """
     runs, setting = content.runs, board.setting
-    measured = measured_datasets(content.difficulty, setting.backbone)
+    measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
     standings = rank_entries(board, runs)
     return BoardView(
         anchor=anchor,
@@ -65,7 +61,7 @@ def board_view(
             replace(
                 measured_facts(content.catalogue.dataset(name), measured[name], content.examples(name)),
                 overlap=overlap_statements(name, setting.backbone),
-                seen=published_overlap(name, setting.backbone),
+                seen=seen_datasets.published_overlap(name, setting.backbone),
             )
             for name in board.datasets
         ),
@@ -77,7 +73,7 @@ def board_view(
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),
         over_time=None if content.curves is None else accuracy_over_time_of(board, runs, content.curves),
-        selection=tuple(selection_differences(board, runs)),
+        selection=tuple(selection_rules.selection_differences(board, runs)),
         differing=_differing(board),
     )
 
@@ -96,7 +92,9 @@ def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
     return found
 
 
-def measured_facts(facts: DatasetFacts, measured: Measured, examples: tuple[ExampleImage, ...]) -> DatasetFacts:
+def measured_facts(
+    facts: DatasetFacts, measured: dataset_difficulty.Measured, examples: tuple[ExampleImage, ...]
+) -> DatasetFacts:
     """A dataset with its difficulty; measures without a title come last, under their own name."""
     known = {measure for measure, _ in measured.values}
     order = [*(name for name in DIFFICULTY_TITLES if name in known), *sorted(known - DIFFICULTY_TITLES.keys())]
@@ -110,11 +108,11 @@ def _exports(
     board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str], titles: Mapping[str, str]
 ) -> dict[str, str]:
     """The table as `etl-bench export` writes it."""
-    table = export_table(board, runs, ranks, titles)
+    table = table_exports.export_table(board, runs, ranks, titles)
     return {
-        "CSV": to_csv(board_rows(board), titles, ranks),
-        "LaTeX": to_latex(table),
-        "Markdown": to_markdown(table),
+        "CSV": table_exports.to_csv(board_rows(board), titles, ranks),
+        "LaTeX": table_exports.to_latex(table),
+        "Markdown": table_exports.to_markdown(table),
     }
 
 

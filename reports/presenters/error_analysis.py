@@ -13,22 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis import (
-    ALL,
-    Changes,
-    EntryErrors,
-    HardImage,
-    Leaderboard,
-    MovedImage,
-    TopClasses,
-    binned_frame,
-    changes,
-    entry_errors,
-    hard_images,
-    metrics_frame,
-    moved_images,
-    probabilities,
-)
+from bench.analysis import ALL, Leaderboard, binned_frame, changed_predictions, error_analysis, metrics_frame
 from reports.presenters.content import Pictures
 from reports.views import ClassListView, ErrorAnalysisView
 
@@ -84,19 +69,23 @@ def error_analysis_view(
     lists: list[ClassListView] = []
     none = stored.outcomes_frame(())
     metrics, binned = [metrics_frame(none)], [binned_frame(none)]
-    cells: dict[str, dict[tuple[str, str], EntryErrors]] = {anchor: {} for anchor in boards}
-    changed: dict[str, dict[tuple[str, str], Changes]] = {anchor: {} for anchor in boards}
+    cells: dict[str, dict[tuple[str, str], error_analysis.EntryErrors]] = {anchor: {} for anchor in boards}
+    changed: dict[str, dict[tuple[str, str], changed_predictions.Changes]] = {anchor: {} for anchor in boards}
     for batch in _batches(_evaluations(boards)):
         run_ids = _run_ids(chain.from_iterable(batch.values()))
         frame = stored.outcomes_frame(run_ids)
         parts = {class_list: frame[_rows(frame, evaluations)] for class_list, evaluations in batch.items()}
-        hard = {class_list: hard_images(part, limit=IMAGES) for class_list, part in parts.items() if len(part)}
+        hard = {
+            class_list: error_analysis.hard_images(part, limit=IMAGES)
+            for class_list, part in parts.items()
+            if len(part)
+        }
         shown = sorted({item.image for items in hard.values() for item in items})
         tops = _tops(stored.top_classes_frame(run_ids, shown))
         for class_list, items in hard.items():
             part, images = parts[class_list], [item.image for item in items]
             reference = next((one.zero_shot for one in batch[class_list] if one.zero_shot is not None), "")
-            moved = moved_images(part, reference, limit=MOVED)
+            moved = changed_predictions.moved_images(part, reference, limit=MOVED)
             metrics.append(metrics_frame(part))
             binned.append(binned_frame(part))
             lists.append(_list_view(class_list, part, items, moved, pictures))
@@ -109,10 +98,12 @@ def error_analysis_view(
                         run: (rows["label"].to_numpy(), rows["predicted"].to_numpy()) for run, rows in found.items()
                     }
                     place = (evaluation.entry, class_list.key)
-                    cells[evaluation.anchor][place] = entry_errors(columns, best)
+                    cells[evaluation.anchor][place] = error_analysis.entry_errors(columns, best)
                     if (against := by_run.get(evaluation.zero_shot or "")) is None or evaluation.zero_shot in found:
                         continue
-                    known = changes(_columns(against), {run: _columns(rows) for run, rows in found.items()}, moved)
+                    known = changed_predictions.changes(
+                        _columns(against), {run: _columns(rows) for run, rows in found.items()}, moved
+                    )
                     if known is not None:
                         changed[evaluation.anchor][place] = known
     view = ErrorAnalysisView(tuple(lists), cells, changed, seeds, folder)
@@ -176,8 +167,8 @@ def _columns(rows: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.int64]
 def _list_view(
     class_list: _ClassList,
     frame: pd.DataFrame,
-    hard: Sequence[HardImage],
-    moved: Sequence[MovedImage],
+    hard: Sequence[error_analysis.HardImage],
+    moved: Sequence[changed_predictions.MovedImage],
     pictures: Pictures,
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
@@ -196,11 +187,11 @@ def _list_view(
     )
 
 
-def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], TopClasses]:
+def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], error_analysis.TopClasses]:
     """By run, split and image."""
     found = {}
     for row in frame.to_dict("records"):
-        shares = probabilities(row["top_logits"], float(row["log_sum_exp"]))
+        shares = error_analysis.probabilities(row["top_logits"], float(row["log_sum_exp"]))
         labels = (int(value) for value in row["top_labels"])
         found[str(row["run_id"]), str(row["split"]), str(row["image"])] = tuple(zip(labels, shares, strict=True))
     return found

@@ -11,16 +11,13 @@ from bench.analysis import (
     Leaderboard,
     ScoreTable,
     Standings,
-    answer_for,
+    best_method,
     board_table,
+    dataset_difficulty,
     difficulty_groups,
-    is_seen,
-    leader_tests,
-    measured_datasets,
-    published_overlap,
     rank_entries,
-    seed_scores,
-    without_datasets,
+    scores_by_seed,
+    seen_datasets,
 )
 from bench.papers import Catalogue, PublishedRow, short_titles
 from bench.spec import DEMO_RECIPE, OPEN_BASE, OPEN_NEW, shots_text
@@ -62,15 +59,21 @@ def board_overview(
         standings: `rank_entries(board, runs)`, if known.
     """
     standings = rank_entries(board, runs) if standings is None else standings
-    measured = measured_datasets(difficulty, board.setting.backbone)
-    scores = seed_scores(board, runs)
+    measured = dataset_difficulty.measured_datasets(difficulty, board.setting.backbone)
+    scores = scores_by_seed.seed_scores(board, runs)
     table = board_table(board, scores, measured)
     tests = {
-        measure: leader_tests(board, scores, standings, measure, next(iter(table.ranked(measure)), None))
+        measure: best_method.leader_tests(board, scores, standings, measure, next(iter(table.ranked(measure)), None))
         for measure in board.measures
     }
-    seen = [name for name in table.datasets if is_seen(published_overlap(name, board.setting.backbone))]
-    without = {measure: without_datasets(table, measure, seen, board.convention) for measure in board.measures}
+    seen = [
+        name
+        for name in table.datasets
+        if seen_datasets.is_seen(seen_datasets.published_overlap(name, board.setting.backbone))
+    ]
+    without = {
+        measure: seen_datasets.without_datasets(table, measure, seen, board.convention) for measure in board.measures
+    }
     shown = short_titles([catalogue.dataset(name).title for name in board.datasets])
     titles = dict(zip(board.datasets, shown, strict=True))
     return OverviewView(
@@ -80,7 +83,7 @@ def board_overview(
         board=board,
         catalogue=catalogue,
         table=table,
-        answers={measure: answer_for(table, measure, groups, tests[measure]) for measure in board.measures},
+        answers={measure: best_method.answer_for(table, measure, groups, tests[measure]) for measure in board.measures},
         names={entry.key: catalogue.entry_title(entry.method, entry.label) for entry in board.entries},
         families={entry.key: catalogue.method(entry.method).family for entry in board.entries},
         datasets=tuple(
@@ -107,7 +110,7 @@ def published_overview(view: PublishedBoardView, groups: Grouping = difficulty_g
         board=None,
         catalogue=catalogue,
         table=table,
-        answers={measure: answer_for(table, measure, groups, None) for measure in board.measures},
+        answers={measure: best_method.answer_for(table, measure, groups, None) for measure in board.measures},
         names={row.key: _marked(row, catalogue) for row in rows},
         uses={row.key: _uses(row) for row in rows},
         families={row.key: catalogue.family(row.method) for row in rows},

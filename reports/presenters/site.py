@@ -14,12 +14,12 @@ import pandas as pd
 from bench.analysis import (
     Grouping,
     Leaderboard,
-    Outcomes,
     Setting,
     board_settings,
     build_leaderboard,
     compared_leaderboard,
     difficulty_groups,
+    scores_by_seed,
 )
 from bench.papers import (
     Catalogue,
@@ -155,7 +155,7 @@ def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> Over
     return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)
 
 
-def _constant_weight(stored: Store | None) -> Outcomes:
+def _constant_weight(stored: Store | None) -> scores_by_seed.Outcomes:
     return (lambda _run_id: {}) if stored is None else partial(constant_weight_outcomes, Shards(stored.runs))
 
 

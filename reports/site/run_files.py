@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.analysis import probabilities
+from bench.analysis import error_analysis
 from bench.results import claim_folder, is_own_file, slug, write_output
 from bench.spec import OPEN_BASE, OPEN_NEW
 
@@ -83,7 +83,7 @@ def _head(source: str = "") -> _Facts:
 def _run(run: str, facts: _Facts, frame: pd.DataFrame, files: _Files) -> _Facts:
     splits = {}
     for split, part in frame.groupby("split", sort=True):
-        shares = map(probabilities, part["top_logits"], part["log_sum_exp"])
+        shares = map(error_analysis.probabilities, part["top_logits"], part["log_sum_exp"])
         splits[str(split)] = {
             "list": _image_list(part, files),
             "pictures": slug(_dataset_of(str(split), str(facts["dataset"]))),

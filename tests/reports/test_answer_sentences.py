@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from report_sample import catalogue, difficulty_frame, provenance_frame, runs_frame
 
-from bench.analysis import RTD, Trend
+from bench.analysis import dataset_difficulty, difficulty_trend
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
@@ -200,7 +200,7 @@ def test_the_same_methods_here_and_elsewhere_are_named_once(runs):
     assert f"No other method matches {view.names[found.leader]} here or elsewhere." in text
 
 
-RISING = Trend(slope=0.02, low=0.01, high=0.03, intercept=0.0, n=11, error=0.01, r2=0.5)
+RISING = difficulty_trend.Trend(slope=0.02, low=0.01, high=0.03, intercept=0.0, n=11, error=0.01, r2=0.5)
 CONCLUSIONS = {  # the end of the sentence -> the line over all datasets
     "the gain rises with difficulty (11 datasets)": RISING,
     "the gain rises with difficulty (11 datasets), which EuroSAT alone carries": replace(RISING, carrier="eurosat"),
@@ -225,7 +225,7 @@ def test_the_sentence_and_the_table_state_one_trend(runs):
     site, view = overview_of(runs)
     found = view.answers["H"]
     methods = next(trends.methods for trends in site.boards[0].trends if trends.measure == "H")
-    line = next(trend.slopes[RTD] for trend in methods if trend.method == found.leader)
+    line = next(trend.slopes[dataset_difficulty.RTD] for trend in methods if trend.method == found.leader)
     assert found.groups.trend == line
 
 

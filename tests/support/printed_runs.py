@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bench.analysis import Cell, Entry, HConvention, Leaderboard, Setting, harmonic_mean, student_t
+from bench.analysis import Cell, Entry, HConvention, Leaderboard, Setting, metrics, student_t
 from bench.papers import named_recipes
 from bench.papers.published_numbers import place_of, rows_of
 from bench.results import known_methods, settled_recipe
@@ -61,7 +61,9 @@ class PrintedRuns:
             }
             scores = {split: student_t(found) for split, found in moved.items()}
             if "new" in splits:
-                scores["H"] = student_t([harmonic_mean(b, n) for b, n in zip(moved["base"], moved["new"], strict=True)])
+                scores["H"] = student_t(
+                    [metrics.harmonic_mean(b, n) for b, n in zip(moved["base"], moved["new"], strict=True)]
+                )
             cells[dataset] = Cell(dataset, scores, len(ids), len(ids), tuple(ids))
         named = named_recipes().get(self.recipe, {})
         published = known_methods().get(self.method).recipe_for(EvalProtocol(self.protocol)) if named else None

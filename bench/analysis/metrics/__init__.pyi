@@ -20,3 +20,4 @@ from .scores import macro_accuracy as macro_accuracy
 from .scores import macro_precision as macro_precision
 from .scores import nll as nll
 from .scores import require_finite as require_finite
+from .scores import run_metrics as run_metrics

@@ -1,5 +1,7 @@
 """Public names of `bench.analysis.statistics`; `__init__.py` loads each on first use."""
 
+from . import near_duplicates as near_duplicates
+from . import prediction_sets as prediction_sets
 from .correlation import Correlation as Correlation
 from .correlation import kendall_tau as kendall_tau
 from .correlation import random_orders as random_orders

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis import Known, Policy, PolicyChoice, choose_for, judge_policies
+from bench.analysis import method_choice
 from bench.errors import StoreError
 from bench.results import known_methods
 from datasets_registry import EvalProtocol
@@ -48,8 +48,8 @@ class Prior:
     """
 
     source: str
-    known: Known
-    choice: PolicyChoice
+    known: method_choice.Known
+    choice: method_choice.PolicyChoice
     pick: str
 
 
@@ -68,12 +68,14 @@ def priors(
     for item in found:
         if item is not None:
             source, known = item
-            choice = judge_policies(known)
-            made.append(Prior(source, known, choice, choose_for(known, choice.policy, difficulty, zero_shot)))
+            choice = method_choice.judge_policies(known)
+            made.append(
+                Prior(source, known, choice, method_choice.choose_for(known, choice.policy, difficulty, zero_shot))
+            )
     return made
 
 
-def published_table(published: PublishedNumbers, backbone: str, shots: int) -> tuple[str, Known] | None:
+def published_table(published: PublishedNumbers, backbone: str, shots: int) -> tuple[str, method_choice.Known] | None:
     """The few-shot table of the ledger for a backbone, or for its family, at the closest number of shots.
 
     It includes unmodified methods of this project with a number on all of its datasets. For a method in several
@@ -113,7 +115,9 @@ def own_runs(request: RecommendRequest) -> pd.DataFrame | None:
         return None
 
 
-def own_table(runs: pd.DataFrame | None, request: RecommendRequest, backbone: str) -> tuple[str, Known] | None:
+def own_table(
+    runs: pd.DataFrame | None, request: RecommendRequest, backbone: str
+) -> tuple[str, method_choice.Known] | None:
     """Own few-shot results of this backbone and number of shots on other datasets."""
     from bench.analysis import build_leaderboards
 
@@ -148,9 +152,9 @@ def earlier_costs(runs: pd.DataFrame | None, backbone: str) -> dict[str, float]:
     return {str(name): float(value) for name, value in seconds.items()}
 
 
-def _known(table: pd.DataFrame, difficulty: dict[str, float], zero_shot: dict[str, float]) -> Known:
+def _known(table: pd.DataFrame, difficulty: dict[str, float], zero_shot: dict[str, float]) -> method_choice.Known:
     names = tuple(map(str, table.columns))
-    return Known(
+    return method_choice.Known(
         tuple(map(str, table.index)),
         names,
         table.to_numpy(dtype=float),
@@ -163,6 +167,3 @@ def _slug(backbone: str) -> str:
     from methods import parse_backbone
 
     return parse_backbone(backbone).slug
-
-
-__all__ = ["Policy", "Prior", "earlier_costs", "own_runs", "priors"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bench.analysis import harmonic_mean, wilson
+from bench.analysis import metrics, wilson
 from bench.record import CurvePoint, DifficultyRecord, RunRecord, Score
 from bench.spec import ExperimentSpec
 
@@ -100,7 +100,7 @@ def _metrics(record: RunRecord) -> Iterator[tuple[str, float]]:
 
 
 def _harmonic(base: Score, new: Score) -> float:
-    return harmonic_mean(base.accuracy, new.accuracy)
+    return metrics.harmonic_mean(base.accuracy, new.accuracy)
 
 
 def _difficulty(records: Sequence[DifficultyRecord]) -> Iterator[tuple[str, float]]:

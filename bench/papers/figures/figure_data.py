@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.analysis import (
-    RTD,
     Cell,
     Entry,
     Estimate,
@@ -17,6 +16,7 @@ from bench.analysis import (
     Leaderboard,
     board_settings,
     build_leaderboard,
+    dataset_difficulty,
     difficulty_groups,
     student_t,
 )
@@ -78,7 +78,7 @@ class FigureData:
 
     def rtd(self, dataset: str) -> float | None:
         """Relative transfer difficulty over all classes."""
-        return self.measures.get((dataset, "all", RTD))
+        return self.measures.get((dataset, "all", dataset_difficulty.RTD))
 
     def title(self, dataset: str) -> str:
         """A dataset's title."""

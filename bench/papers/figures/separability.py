@@ -1,6 +1,6 @@
 """Difficulty of datasets before any training: APEX's Figure 5 (Tables 16 and 17)."""
 
-from bench.analysis import RTD
+from bench.analysis import dataset_difficulty
 from bench.papers.figures.figure import FigurePoint, PaperFigure
 from bench.papers.figures.figure_data import FigureData
 
@@ -12,7 +12,7 @@ SEPARABILITY = {
 
 def separability_with_difficulty(data: FigureData) -> PaperFigure:
     """Separability of the image features of each dataset, by rising transfer difficulty."""
-    panels = {**SEPARABILITY, RTD: "Relative transfer difficulty"}
+    panels = {**SEPARABILITY, dataset_difficulty.RTD: "Relative transfer difficulty"}
     points = [
         FigurePoint(title, title, data.title(dataset), data.measures[dataset, "all", measure], None, None, 1)
         for measure, title in panels.items()

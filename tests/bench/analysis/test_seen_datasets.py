@@ -11,11 +11,9 @@ from bench.analysis import (
     board_settings,
     board_table,
     build_leaderboard,
-    is_seen,
-    measured_datasets,
-    published_overlap,
-    seed_scores,
-    without_datasets,
+    dataset_difficulty,
+    scores_by_seed,
+    seen_datasets,
 )
 from bench.analysis.table_exports import dataset_rows, to_csv
 
@@ -39,8 +37,8 @@ def runs() -> pd.DataFrame:
 def table_of(runs: pd.DataFrame, convention: HConvention = HConvention.MEAN_OF_H):
     (setting,) = board_settings(runs)
     board = build_leaderboard(runs, setting, convention=convention)
-    measured = measured_datasets(difficulty_frame(), BACKBONE)
-    return board, board_table(board, seed_scores(board, runs), measured)
+    measured = dataset_difficulty.measured_datasets(difficulty_frame(), BACKBONE)
+    return board, board_table(board, scores_by_seed.seed_scores(board, runs), measured)
 
 
 @pytest.mark.parametrize("convention", list(HConvention))
@@ -48,7 +46,7 @@ def test_averages_are_those_of_boards_with_and_without_the_runs(runs: pd.DataFra
     board, table = table_of(runs, convention)
     other, _ = table_of(runs[runs["dataset"] != SEEN], convention)
     for measure in board.measures:
-        found = without_datasets(table, measure, {SEEN}, convention)
+        found = seen_datasets.without_datasets(table, measure, {SEEN}, convention)
         assert found is not None
         assert (found.left_out, found.kept) == ((SEEN,), 3)
         assert {one.key for one in found.methods} == {entry.key for entry in board.entries if entry.rankable}
@@ -61,17 +59,17 @@ def test_averages_are_those_of_boards_with_and_without_the_runs(runs: pd.DataFra
 
 def test_another_leader_is_noticed_and_equal_methods_share_a_rank(runs: pd.DataFrame) -> None:
     _, table = table_of(runs)
-    found = without_datasets(table, "H", {SEEN})
+    found = seen_datasets.without_datasets(table, "H", {SEEN})
     assert found is not None
     assert found.leaders == ("coop",)
     assert found.new_leader
     assert found.leaders_without == ("apex",)
     assert "coop" in {one.key for one in found.moved}
-    same = without_datasets(table, "H", {"eurosat"})
+    same = seen_datasets.without_datasets(table, "H", {"eurosat"})
     assert same is not None
     assert not same.new_leader
     twin = runs[runs["method"] == "coop"].assign(method="vpt", run_id=lambda rows: rows["run_id"] + "t")
-    tied = without_datasets(
+    tied = seen_datasets.without_datasets(
         table_of(pd.concat([runs[runs["method"] != "vpt"], twin], ignore_index=True))[1], "H", {SEEN}
     )
     assert tied is not None
@@ -82,7 +80,7 @@ def test_another_leader_is_noticed_and_equal_methods_share_a_rank(runs: pd.DataF
 def test_without_anything_to_leave_out_or_to_keep_there_is_no_comparison(
     runs: pd.DataFrame, left_out: set[str]
 ) -> None:
-    assert without_datasets(table_of(runs)[1], "H", left_out) is None
+    assert seen_datasets.without_datasets(table_of(runs)[1], "H", left_out) is None
 
 
 @pytest.mark.parametrize(
@@ -99,7 +97,7 @@ def test_without_anything_to_leave_out_or_to_keep_there_is_no_comparison(
 def test_a_dataset_is_seen_if_more_than_a_hundredth_overlaps(
     dataset: str, backbone: str, seen: bool, text: str
 ) -> None:
-    assert is_seen(published_overlap(dataset, backbone)) is seen
+    assert seen_datasets.is_seen(seen_datasets.published_overlap(dataset, backbone)) is seen
     rows = runs_frame(protocols=("few-shot",))
     rows = rows[(rows["dataset"] == "dtd") & (rows["method"] == "coop")]
     rows = rows.assign(dataset=dataset, backbone=backbone)

@@ -13,7 +13,7 @@ from fake_runner import answered
 from one_case import for_each
 from pydantic import ValidationError
 
-from bench.analysis import class_scores, set_scores
+from bench.analysis import prediction_sets
 from bench.errors import BundleError
 from bench.record import SETS, Predictions, RunRecord, Score
 from bench.results.bundles import export_bundle, import_bundle
@@ -30,11 +30,11 @@ LIMIT = 2.0
 def with_sets(**changes: Any) -> Run:
     """A base-to-new run with sets of the base images, as `bench run` stores them, and some changed fields."""
     record, (base, new) = answered()
-    sizes = (class_scores(base.top_logits, base.log_sum_exp) <= LIMIT).sum(axis=1).astype(np.int32)
+    sizes = (prediction_sets.class_scores(base.top_logits, base.log_sum_exp) <= LIMIT).sum(axis=1).astype(np.int32)
     assert 0 < sizes.max() <= 5
     sizes = changes.pop("sizes", lambda right: right)(sizes)
     facts = {"set_promise": 0.8, "set_images": 14, "set_threshold": LIMIT}
-    facts |= (set_scores(sizes, base.rank) if sizes is not None else {}) | changes
+    facts |= (prediction_sets.set_scores(sizes, base.rank) if sizes is not None else {}) | changes
     first = record.scores[0].model_copy(update=facts)
     return record.model_copy(update={"scores": [first, record.scores[1]]}), [replace(base, set_size=sizes), new]
 

@@ -20,7 +20,7 @@ from limited import limited
 from PIL import Image
 
 import bench
-from bench.analysis import PromiseError
+from bench.analysis import prediction_sets
 from bench.errors import UsageError
 from bench.experiment.model_file import SET_SCORES, ModelFileError, list_models, model_bytes, read_model, write_model
 from bench.results.shards import Shards
@@ -476,7 +476,7 @@ def test_where_nothing_can_be_promised_the_reason_is_said(
 
 
 def test_a_set_without_a_class_is_explained(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.tuned_models.tuned_model.conformal_threshold", lambda *_: -1.0)
+    monkeypatch.setattr("bench.tuned_models.tuned_model.prediction_sets.conformal_threshold", lambda *_: -1.0)
     _, out, err = etl("predict", name_of("vpt"), "pictures")
     assert {row["set"] for row in rows(out)} == {""}
     assert "40 sets of 95 % without a class" in " ".join(err.split())
@@ -488,7 +488,7 @@ def test_a_promise_that_is_no_probability_is_refused(etl: Etl, promise: str) -> 
     assert (code, out) == (2, "")
     assert "of a prediction set is not between 0 and 1; give 0.95 for 95 %." in err
     assert not Path("rows.csv").exists()
-    with pytest.raises(PromiseError):
+    with pytest.raises(prediction_sets.PromiseError):
         bench.load_model(name_of("vpt")).predict([], promise=float(promise))
 
 
