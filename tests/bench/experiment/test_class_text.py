@@ -52,7 +52,7 @@ def test_another_wording_is_another_run(grow, data: Path):
     assert specs[0].class_text is None
     assert specs[0] == grow("template")[0]
     assert str(specs[4].class_text).startswith("descriptions:")
-    assert str(data) not in specs[4].model_dump_json(), "files are named by content"
+    assert str(data) not in specs[4].model_dump_json(), "named by content"
 
 
 def test_two_wordings_are_two_rows_and_the_plain_one_is_the_baseline(data: Path, tmp_path: Path):
@@ -76,7 +76,7 @@ def test_descriptions_are_looked_up_by_their_digest(data: Path, tmp_path: Path):
     record, _ = run_experiment(spec, RunContext(data_root=data, files=files))
     assert record.cost is not None
     assert record.cost.text_passes == 8
-    with pytest.raises(StaleSpecError, match=r"needs the descriptions \w+; give its file again with --class-text desc"):
+    with pytest.raises(StaleSpecError, match=r"needs the descriptions \w+; give"):
         run_experiment(spec, RunContext(data_root=data))
     path.write_text(json.dumps(SENTENCES | {"class 0": ["changed"]}))
     with pytest.raises(StaleSpecError, match="The descriptions changed since"):
@@ -84,11 +84,11 @@ def test_descriptions_are_looked_up_by_their_digest(data: Path, tmp_path: Path):
 
 
 def test_methods_that_learn_their_text_are_refused(grow):
-    with pytest.raises(ImpossibleCombinationError, match=r"coop: it learns its own text input, so --class-text ens"):
+    with pytest.raises(ImpossibleCombinationError, match="input, so --class-text ens"):
         grow("ensemble:select7", methods=["coop"])
     left = {spec.method for spec in grow("ensemble:select7", methods=["*"])}
     assert "zero_shot" in left
-    assert "coprompt" in left, "its learned texts are held near class texts"
+    assert "coprompt" in left, "it learns texts"
     assert not any(
         info.learns_text and not info.class_text_teacher for info in (METHODS.get(name).info for name in left)
     )
@@ -96,12 +96,12 @@ def test_methods_that_learn_their_text_are_refused(grow):
 
 def test_a_class_without_a_description_is_refused(grow, tmp_path: Path):
     (tmp_path / "d.json").write_text(json.dumps({"class 0": ["x"]}))
-    with pytest.raises(ImpossibleCombinationError, match="have no sentence for 3 of the 4 classes of 'eurosat'"):
+    with pytest.raises(ImpossibleCombinationError, match="sentence for 3 of the 4"):
         grow(f"descriptions:{tmp_path / 'd.json'}")
 
 
 def test_a_variant_that_no_selected_dataset_has_is_refused(grow):
-    with pytest.raises(UsageError, match=r"variant:kgcoop: none of the selected datasets .* have: clip_all, .*, plain"):
+    with pytest.raises(UsageError, match="selected datasets .* have: clip_all"):
         grow("variant:kgcoop")
 
 

@@ -36,7 +36,7 @@ LOGITS = torch.tensor([[3.0, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 5], [0, 
 def test_ranks_and_top_classes_by_hand() -> None:
     kept = predictions(split([0, 1, 0, 2]), LOGITS)
     assert kept.predicted.tolist() == [0, 0, 4, 1]
-    assert kept.rank.tolist() == [0, 1, 1, 1], "equal logits rank by class index"
+    assert kept.rank.tolist() == [0, 1, 1, 1], "ties by class index"
     assert kept.top_labels[3].tolist() == [1, 2, 0, 3, 4]
     assert kept.true_logit.tolist() == [3, 1, 0, 1]
     assert kept.images == ("image0", "image1", "image2", "image3")

@@ -34,7 +34,7 @@ def test_a_methods_own_way_is_the_run_it_was_without_the_axis() -> None:
     plain = specs("tip_adapter,coop,zero_shot", None)
     assert specs("tip_adapter", "validation")["tip_adapter"] == plain["tip_adapter"]
     assert specs("coop", "last")["coop"] == specs("coop", "fixed")["coop"] == plain["coop"]
-    assert specs("zero_shot", "oracle")["zero_shot"] == plain["zero_shot"], "the baseline has nothing to select"
+    assert specs("zero_shot", "oracle")["zero_shot"] == plain["zero_shot"], "nothing to select"
 
 
 @pytest.mark.parametrize("way", ["fixed", "oracle"])
@@ -72,12 +72,10 @@ def test_a_way_that_a_method_lacks_is_refused_with_those_it_has() -> None:
         ImpossibleCombinationError, match=f"coop: it does not support --selection ensemble, only: {offered}"
     ):
         specs("coop", "ensemble")
-    with pytest.raises(
-        ImpossibleCombinationError, match="gda: it does not support --selection last, only: fixed, validation"
-    ):
+    with pytest.raises(ImpossibleCombinationError, match="--selection last, only: fixed"):
         specs("gda", "last")
     assert set(specs("tip_*", "oracle")) == {"tip_adapter", "tip_adapter_f"}
-    assert "coop" not in specs("co*,tip_*", "ensemble"), "what a pattern caught is left out"
+    assert "coop" not in specs("co*,tip_*", "ensemble"), "the pattern leaves out"
 
 
 @pytest.mark.parametrize("way", ["validation", "oracle"])
@@ -94,7 +92,7 @@ def test_a_task_without_validation_images_has_nothing_to_choose_with(monkeypatch
     info = get_dataset("spectrum_basic")
     splits = replace(info.reader(None), val=())
     monkeypatch.setattr(TaskFactory, "_splits", lambda *_, **__: splits)
-    with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there are no validation"):
+    with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there"):
         specs("coop", "validation")
     assert specs("coop", "oracle")
 

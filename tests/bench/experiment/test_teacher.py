@@ -67,7 +67,7 @@ def test_training_shows_the_images_of_pool_and_support_without_labels(tmp_path: 
     assert set(batch.labels.tolist()) == set(batch.label_numbers) == {-1}
     assert {sample.label for sample in run.images.samples} == {-1}
     view = run.support_view(run.task.support, run.task.pool)
-    assert len(view.labels) == len(run.task.support), "the labels of the support set are those of its images alone"
+    assert len(view.labels) == len(run.task.support), "labels of the support"
 
 
 def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
@@ -93,7 +93,7 @@ def test_steps_and_costs_count_the_images_that_are_shown(tmp_path: Path) -> None
     shown, recipe = 12 + len(load_task(spec, context).support), Recipe.model_validate(spec.recipe)
     assert record.cost is not None
     assert record.cost.steps == 2 * (shown // recipe.batch_size)
-    assert record.cost.prompted_image_passes < 3 * 2 * shown + 2 * 2 * 60, "the passes of the teacher are not counted"
+    assert record.cost.prompted_image_passes < 3 * 2 * shown + 2 * 2 * 60, "teacher passes not counted"
     assert record.provenance.unlabelled_images == 12
     assert outcome((record, predictions)) == outcome(run_experiment(spec, context))
 
@@ -125,13 +125,13 @@ def test_a_kept_student_classifies_its_training_classes_and_refuses_others(tmp_p
     info, tensors = read_model(tmp_path / "student.safetensors")
     method = restored_method(info, tensors, shared_inputs(BACKBONE, context).backbone)
     assert method.classifier(info.classes.class_set)
-    with pytest.raises(BenchError, match="classifies its training classes only"):
+    with pytest.raises(BenchError, match="classifies its training classes"):
         method.classifier(ClassSet(("tree", "house"), "a photo of a {}."))
 
 
 def test_a_run_without_the_file_or_with_a_changed_one_is_stale(tmp_path: Path) -> None:
     spec, context = planned(teacher_file(tmp_path))
-    with pytest.raises(StaleSpecError, match=r"needs the teacher promptsrc@ViT-tiny\.random#.*again with --teacher"):
+    with pytest.raises(StaleSpecError, match=r"teacher promptsrc@ViT-tiny\.random#.*again with --teacher"):
         run_experiment(spec, RunContext())
     teacher_file(tmp_path, seed=2)
     with pytest.raises(StaleSpecError, match="changed since this run"):
@@ -140,7 +140,7 @@ def test_a_run_without_the_file_or_with_a_changed_one_is_stale(tmp_path: Path) -
 
 def test_a_teacher_without_one_pair_of_features_is_refused(tmp_path: Path) -> None:
     spec, context = planned(teacher_file(tmp_path, "tip_adapter_f", protocol="few-shot"), **FEW_SHOT)
-    with pytest.raises(ModelFileError, match="tip_adapter_f, whose logits are not"):
+    with pytest.raises(ModelFileError, match="tip_adapter_f, whose logits"):
         run_experiment(spec, context)
 
 

@@ -83,7 +83,7 @@ def test_a_broken_block_is_decoded_and_stored_again(tmp_path: Path, damage: str)
         path.unlink()
     images, later = NoiseImages(), NoiseImages()
     assert torch.equal(evaluated(inputs_in(tmp_path), images), plain)
-    assert len(images.loaded) in (6, 2), "the images of one batch: six, and two of the last"
+    assert len(images.loaded) in (6, 2), "six and two images"
     evaluated(inputs_in(tmp_path), later)
     assert later.loaded == []
     assert cache.damaged_files(tmp_path) == []
@@ -144,8 +144,8 @@ def test_a_folder_that_cannot_be_written_is_read_and_reported_once(
     assert len(tries) == 1
     (warning,) = caplog.messages
     assert warning.startswith("The feature cache ")
-    assert "cannot be written (No space left on device); free space or give another --cache." in warning
-    assert warning.endswith(" Test images that are not stored are decoded in every run.")
+    assert "written (No space left" in warning
+    assert warning.endswith("decoded in every run.")
 
 
 @pytest.mark.parametrize("method", ["vpt", "mma"])
@@ -167,4 +167,4 @@ def test_no_bit_of_a_run_depends_on_what_is_stored(
     assert outcomes[0] == outcomes[1] == outcomes[2] == outcomes[3]
     n_test = sum(score["n"] for score in outcomes[0][0])
     assert counts[0] == counts[1]
-    assert counts[0] - counts[2] == n_test, "the warm run decodes training images only"
+    assert counts[0] - counts[2] == n_test, "training images only"

@@ -40,7 +40,7 @@ def test_a_list_is_encoded_once_and_another_list_is_another(tmp_path: Path, on_d
     backbone.encode_texts(TEXTS)
     assert backbone.passes.text == 3
     backbone.encode_texts(TEXTS[:2])
-    assert backbone.passes.text == 5, "a shorter list is computed by itself, so its bits are its own"
+    assert backbone.passes.text == 5, "bits of its own"
     backbone.encode_texts(TEXTS[::-1])
     assert backbone.passes.text == 8
 
@@ -66,7 +66,7 @@ def test_a_damaged_file_is_computed_again(tmp_path: Path, damage: bytes):
     backbone = remembering(tmp_path)
     assert torch.equal(backbone.encode_texts(TEXTS), expected)
     assert backbone.passes.text == 3
-    assert path.stat().st_size > 100, "the damaged file was replaced"
+    assert path.stat().st_size > 100, "the file was replaced"
 
 
 def test_memory_is_bounded():

@@ -76,9 +76,9 @@ def test_what_exceeds_the_limit_is_computed_and_not_kept(tmp_path: Path) -> None
         states_in(tmp_path, limit=9 * ROW).get(
             ADDRESSES[start : start + 4], lambda some, shown=shown: shown[list(some)]
         )
-    assert len(kept(tmp_path)) == 2, "twelve rows are more than nine"
+    assert len(kept(tmp_path)) == 2, "twelve exceed nine"
     states_in(tmp_path, first=1, limit=9 * ROW).get(ADDRESSES[:4], lambda some: images("test")[list(some)])
-    assert len(kept(tmp_path)) == 2, "the limit is that of all blocks together"
+    assert len(kept(tmp_path)) == 2, "one limit for all"
 
 
 def test_filling_keeps_what_will_be_asked_for(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_written_is_reported_once_and_the_states_are_com
     assert pixels.asked == list(range(len(ADDRESSES))) * 2
     (warning,) = caplog.messages
     assert warning.startswith("The feature cache ")
-    assert warning.endswith(" Hidden states that are not stored are computed in every run.")
+    assert warning.endswith("computed in every run.")
 
 
 def test_only_views_that_return_are_kept_and_never_those_before_block_0(tmp_path: Path) -> None:
@@ -189,12 +189,12 @@ def test_passes_of_mma_with_a_cold_and_a_warm_store(tmp_path: Path) -> None:
     n_support = 2 * 12
     changed = (16 * cold.steps + n_test) * 2 / 3
     assert cold.prompted_image_passes == pytest.approx(changed)
-    assert cold.image_passes == pytest.approx((2 * n_support + n_test) / 3), "two views cycled, and the test images"
+    assert cold.image_passes == pytest.approx((2 * n_support + n_test) / 3), "two views and test"
     warm, _ = cost(late(), context)
     assert warm.image_passes == 0
     assert warm.prompted_image_passes == cold.prompted_image_passes
     fresh_views, _ = cost(late(views=0), context)
-    assert fresh_views.image_passes == pytest.approx(16 * cold.steps / 3), "new views run, test images are stored"
+    assert fresh_views.image_passes == pytest.approx(16 * cold.steps / 3), "only new views run"
 
 
 def test_texts_of_mma_go_through_the_frozen_blocks_once(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from bench.experiment.features.imported_files import class_names, read_arrays, t
 from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.sweep import expand
-from bench.sweep.backbone_table import backbone_card
 from bench.sweep.compatibility import backbone_conflict, dataset_conflict
 from datasets_registry import (
     DATASETS,
@@ -132,16 +131,10 @@ def test_lists_of_templates_are_refused_before_anything_runs(
 
 def test_views_of_imported_images_are_refused_before_anything_runs(imported: FeatureBundle) -> None:
     axes = changed(AXES, methods=["tda"], protocol=EvalProtocol.TEST_TIME, overrides=["tda.views=7"])
-    with pytest.raises(ImpossibleCombinationError, match=r"imported features have none; use --set tda\.views=0\."):
+    with pytest.raises(ImpossibleCombinationError, match=r"none; use --set tda\.views=0"):
         expand(axes)
     assert expand(changed(axes, overrides=["tda.views=0"])).specs
     assert expand(changed(axes, overrides=[])).specs
-
-
-def test_the_card_of_imported_features_names_methods_that_run_with_other_settings_only(imported: FeatureBundle) -> None:
-    card = backbone_card("features.toy-clip")
-    assert set(card["only_with_settings"]) == {"timo", "timo_s"} <= set(card["methods"])
-    assert card["only_with_settings"]["timo"].endswith("""use --set 'timo.templates=["own"]'.""")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +162,7 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
 
 
 def test_a_bundle_lives_on_its_backbone_only(imported: FeatureBundle) -> None:
-    with pytest.raises(ImpossibleCombinationError, match=r"made with features.toy-clip; use -b features.toy-clip"):
+    with pytest.raises(ImpossibleCombinationError, match="features.toy-clip; use -b features.toy-clip"):
         expand(sweep_over(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
     assert dataset_conflict(get_dataset("spectrum_basic"), BackboneSpec("features", "toy-clip")) is not None
     with pytest.raises(UnknownNameError, match="Did you mean 'toy-clip'"):
@@ -189,7 +182,7 @@ def test_a_broken_bundle_leaves_the_rest_of_the_catalogue(home: Path) -> None:
     (home / "toy_features").mkdir()
     (home / "toy_features" / "bundle.json").write_text("{}")
     load_feature_bundles(DATASETS)
-    with pytest.raises(Exception, match="does not describe a feature bundle"):
+    with pytest.raises(Exception, match="not describe a feature bundle"):
         get_dataset("toy_features")
 
 
@@ -251,7 +244,7 @@ def test_groups_of_imported_features(home: Path, numbers: bool) -> None:
 
 
 def test_an_existing_name_is_not_overwritten(imported: FeatureBundle) -> None:
-    with pytest.raises(DataError, match="already exists; give another --name"):
+    with pytest.raises(DataError, match="exists; give another --name"):
         import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
 
 
@@ -267,7 +260,7 @@ def test_files_are_read_without_unpickling(tmp_path: Path) -> None:
     for name, content in (("c.npz", b"PK no zip"), ("d.safetensors", b"<html>")):
         (tmp_path / name).write_bytes(content)
     for file in ("b.npz", "c.npz", "d.safetensors", "missing.npz"):
-        with pytest.raises(DataError, match="cannot be read as plain arrays"):
+        with pytest.raises(DataError, match="read as plain arrays"):
             read_arrays(tmp_path / file)
 
 
@@ -278,7 +271,7 @@ def test_class_names_come_from_lines_json_or_wordnet_lines(tmp_path: Path) -> No
     for file in ("lines.txt", "list.json", "wordnet.txt"):
         assert class_names(tmp_path / file) == ["ant", "bee hive"]
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(DataError, match="is not a list of names"):
+    with pytest.raises(DataError, match="not a list of names"):
         class_names(tmp_path / "bad.json")
 
 
@@ -288,7 +281,7 @@ def test_the_backbone_has_texts_and_no_towers(imported: FeatureBundle) -> None:
     assert backbone.embed_dim == 12
     assert backbone.logit_scale == 100
     assert backbone.encode_texts(["cat", "ant"]).shape == (2, 12)
-    with pytest.raises(UnknownNameError, match="class 'a photo of a cat.' of imported text features"):
+    with pytest.raises(UnknownNameError, match="class 'a photo of a cat.'"):
         backbone.encode_texts(["a photo of a cat."])
     with pytest.raises(Exception, match="no image tower"):
         backbone.encode_image(None)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from parity_kit import tiny_backbone
 
 from bench.experiment.features.frozen_features import FeatureStore
 from bench.experiment.features.inputs import Inputs
-from bench.experiment.features.training_images import TOGETHER, TrainingImages, epochs_together
+from bench.experiment.features.training_images import TrainingImages, epochs_together
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, views_for_epoch
 from datasets_registry import ClassSet, DataError, Sample, SupportSet
 from methods import Needs, Recipe, UndeclaredNeedError
@@ -84,20 +84,10 @@ def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.Monke
     training = TrainingImages(shared, support, needs, recipe, 1, 7)
     shown = [training.epoch(epoch)(every).features for epoch in range(7)]
     assert passes == [32] * 5
-    assert len(images.loaded) <= len(SAMPLES) + 4, "an image is loaded once for its views of a pass"
+    assert len(images.loaded) <= len(SAMPLES) + 4, "loaded once a pass"
     for epoch, features in enumerate(shown):
         alone = inputs().features(NoiseImages(), SAMPLES, views_for_epoch(recipe, 1, epoch))
         assert torch.equal(features, alone)
-
-
-def test_a_training_batch_knows_its_labels_as_numbers() -> None:
-    support = SupportSet(NoiseImages(), SAMPLES, ClassSet(("a", "b", "c"), "a {}."))
-    batch = TrainingImages(inputs(), support, frozenset(), Recipe(), 1, 1).epoch(0)(torch.tensor([4, 0, 11]))
-    assert batch.label_numbers == batch.labels.tolist() == [1, 0, 2]
-
-
-def test_an_epoch_of_many_images_is_encoded_by_itself() -> None:
-    assert [len(epochs_together(epoch, 10, TOGETHER)) for epoch in range(10)] == [1] * 10
 
 
 def test_groups_of_epochs_do_not_depend_on_where_a_training_begins() -> None:
@@ -107,7 +97,7 @@ def test_groups_of_epochs_do_not_depend_on_where_a_training_begins() -> None:
         assert epoch in group
         assert group.start % size == 0
         assert group.stop <= 20
-    assert epochs_together(20, 20, 40).stop == 21, "the other view of the last epoch"
+    assert epochs_together(20, 20, 40).stop == 21, "the other view"
 
 
 def test_views_of_test_images_follow_from_seed_kind_and_image_alone() -> None:
@@ -137,5 +127,5 @@ def test_views_of_test_images_are_read_from_disk_again_and_not_kept_in_memory(tm
 
 def test_views_of_test_images_need_a_declaration() -> None:
     (batch,) = inputs().evaluation_batches(NoiseImages(), SAMPLES[:2], frozenset({Needs.FEATURES}), 4)
-    with pytest.raises(UndeclaredNeedError, match="Batch.test_views was read, but the method declares needs: features"):
+    with pytest.raises(UndeclaredNeedError, match="method declares needs: features"):
         batch.test_views(1, (0.5, 1.0), mixed=False)
