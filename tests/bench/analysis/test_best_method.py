@@ -60,7 +60,7 @@ def test_the_lead_is_over_zero_shot_with_both_intervals():
 
 
 def test_gains_are_those_on_easy_medium_and_hard_datasets():
-    assert answer_of(table_of()).groups.trend.r2 < 0, "on log difficulty, the line predicts no left-out dataset"
+    assert answer_of(table_of()).groups.trend.r2 < 0, "the line predicts nothing"
     found = answer_of(table_of(difficulty=(1, 1.1, 1.2, 1.3, 8, 20)))
     assert found.by_difficulty == (("a", "b"), ("c", "d"), ("e", "f"))
     assert found.gains["strong"] == pytest.approx((0.2, 0.2, 0.45))
@@ -111,7 +111,7 @@ def test_of_equal_methods_the_first_is_advised_and_the_others_are_near():
     rows = {"strong": (0.9,) * 6, "cheap": (0.9,) * 6, "zero_shot": (0.9, *(0.5,) * 5)}
     found = answer_of(table_of(rows))
     assert (found.leader, found.best_on_hard) == ("strong", ("strong", pytest.approx(0.4)))
-    assert (found.lead.ahead, found.lead.n) == (5, 6), "an equal dataset is no lead"
+    assert (found.lead.ahead, found.lead.n) == (5, 6), "equal is no lead"
     assert [(pick.method, pick.near) for pick in found.advice["any"].picks] == [("strong", 1)] * 3
     assert found.behind["cheap"] == (0.0, (0.0, 0.0))
     first = {key: rows[key] for key in ("cheap", "strong", "zero_shot")}

@@ -49,11 +49,9 @@ def test_one_entry_with_more_runs_leaves_no_other_without_a_rank(name: str) -> N
     ranked = {entry.key for entry in board.entries if entry.rank is not None}
     assert ranked >= {"zero_shot", *METHODS}
     assert ("tip" in ranked) == ({*DATASETS} <= _datasets(NEWCOMERS[name]))
-    assert board.missing, "runs that some entries lack stay visible"
+    assert board.missing, "gaps stay visible"
     owned = without_extra_gaps(board)
-    assert {cell.entry for cell in owned.missing} == (set() if "tip" in ranked else {"tip"}), (
-        "but on a board of several"
-    )
+    assert {cell.entry for cell in owned.missing} == (set() if "tip" in ranked else {"tip"}), "on several boards"
     assert all(entry.coverage == entry.planned for entry in owned.entries if entry.key != "tip")
 
 

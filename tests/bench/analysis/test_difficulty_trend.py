@@ -183,4 +183,4 @@ def test_a_trend_names_the_dataset_that_carries_it():
     assert (found.verdict, found.carrier, found.n) == ("rises", "h", 8)
     assert fit_trend(x[:-1], y[:-1]).verdict in ("flat", "inconclusive")
     assert carried_trend(names, x, [0.01 * value for value in x]).carrier is None, "all datasets agree"
-    assert carried_trend(names, x, [0.1, 0.0] * 4).carrier is None, "there is no trend to carry"
+    assert carried_trend(names, x, [0.1, 0.0] * 4).carrier is None, "no trend"

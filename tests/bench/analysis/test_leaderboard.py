@@ -75,9 +75,7 @@ def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
     assert cell.scores["base"].mean == pytest.approx(0.8)
     assert cell.scores["base"].half_width == pytest.approx(4.302653 * 0.1 / 3**0.5, abs=1e-6)
     assert cell.scores["new"].half_width == pytest.approx(0)
-    assert cell.scores[H].mean == pytest.approx(sum(harmonic_mean(b, 0.5) for b in (0.7, 0.8, 0.9)) / 3), (
-        "the mean of seed Hs"
-    )
+    assert cell.scores[H].mean == pytest.approx(sum(harmonic_mean(b, 0.5) for b in (0.7, 0.8, 0.9)) / 3), "mean of H"
     assert cell.run_ids == tuple(sorted(cell.run_ids))
     assert len(cell.run_ids) == cell.n == cell.expected == 3
 
@@ -160,7 +158,7 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
     entry = board.entry("coop")
     average = entry.average("all", board.convention)
     assert average.mean == pytest.approx((0.3 + 0.4 + 0.5 + 0.6) / 4)
-    assert average.std == pytest.approx(0.05 * 2**0.5), "means 0.4 and 0.5 of the two seeds"
+    assert average.std == pytest.approx(0.05 * 2**0.5), "means 0.4 and 0.5"
     assert entry.cells["imagenet"].scores["all"].mean == pytest.approx(0.8)
     assert entry.cells["eurosat"].gains["all"] == pytest.approx(0.55 - 0.2)
     row = next(row for row in board_rows(board) if row["entry"] == "coop")

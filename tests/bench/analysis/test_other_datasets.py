@@ -41,4 +41,4 @@ def test_the_difference_of_two_means_is_welchs_test():
 def test_two_datasets_are_enough_for_a_test():
     """Differences 0.100 and 0.101: t = 201 with one degree of freedom, p = 0.003."""
     assert not not_separated([[0.6, 0.701], [0.5, 0.6]]).any()
-    assert not_separated([[0.6], [0.5]])[0, 1], "one dataset has no spread"
+    assert not_separated([[0.6], [0.5]])[0, 1], "no spread"

@@ -130,7 +130,7 @@ def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Pat
     wider = over_datasets(board, scores, "apex", "coop", "base")
     means = [np.mean([scores["apex"][d][s]["base"] - scores["coop"][d][s]["base"] for s in (1, 2, 3)]) for d in "abcd"]
     assert (wider.mean, wider.half_width) == pytest.approx((np.mean(means), student_t(means).half_width))
-    assert here.low > 0 > wider.low, "better on these datasets, unknown on others"
+    assert here.low > 0 > wider.low, "better here only"
     found = compare_entries(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
     assert found.verdict("base") is ComparisonVerdict.A
     row = next(row for row in comparison_table([(board, found)]).parts[0].rows if row["average"] == "base")

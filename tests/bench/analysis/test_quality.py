@@ -94,7 +94,7 @@ def test_targets_of_a_transfer_board_are_stored_under_their_names(tmp_path):
     }
     found, metrics, _ = board_of(tmp_path, world, protocol=EvalProtocol.CROSS_DATASET, targets=("one", "two"))
     item = row(board_quality(found, metrics), "coop", "all")
-    assert item.datasets["accuracy"] == 2, "the source is in no average"
+    assert item.datasets["accuracy"] == 2, "the source is excluded"
     assert item.values["accuracy"].mean == pytest.approx(found.entry("coop").averages["all"].mean)
 
 

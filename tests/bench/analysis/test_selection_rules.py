@@ -65,7 +65,7 @@ def test_means_are_those_of_the_paired_runs_in_pandas(board_and_runs):
     board, runs = board_and_runs
     table = by_rule(runs)
     found = {rule.rule: rule.tests["all"] for rule in selection_differences(board, runs)}
-    assert list(found) == ["last", "hoso", "oracle"], "a rule without a pair has no row"
+    assert list(found) == ["last", "hoso", "oracle"], "no pair, no row"
     for rule, test in found.items():
         pairs = (table[rule] - table["validation"]).dropna()
         by_dataset = pairs.groupby("dataset").mean()

@@ -92,9 +92,9 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
     assert f"**{table.rows[0][2][-1].mean}**" in to_markdown(table)
     assert f"\\textbf{{{table.rows[0][2][-1].mean}}}" in to_latex(table)
     assert "H" in table.columns
-    assert "H: harmonic mean of base and new accuracy on each dataset, averaged over the datasets." in table.note
+    assert "H: harmonic mean of base" in table.note
     of_means = export_table(replace(board, convention=HConvention.H_OF_MEANS), runs).note
-    assert "H: harmonic mean of the average base and the average new accuracy." in of_means
+    assert "average new accuracy." in of_means
 
 
 def test_the_table_of_one_measure_by_dataset(world):
@@ -198,8 +198,8 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
     assert set(stored["protocol"]) == {"base-to-new"}
     assert "by dataset" in export("--format", "markdown", "--by-dataset")[1]
     assert export("--by-dataset")[1].startswith("entry,title,method,label,dataset,measure,mean,")
-    assert export("--format", "parquet")[2] == "error: --format parquet needs a file; name one with --out.\n"
-    assert "Allowed: csv, parquet, markdown, latex" in export("--format", "word")[2]
+    assert "error: --format parquet needs" in export("--format", "parquet")[2]
+    assert "csv, parquet, markdown, latex" in export("--format", "word")[2]
     assert "match these options" in export("--shots", "3")[2]
 
 

@@ -176,7 +176,7 @@ def test_check_with_a_backbone_names_near_duplicates_and_suspect_labels(etl: Etl
     assert code == 0, "these are notes"
     assert "33 test images, 3 occur" in lines["near-duplicates"]
     assert "; 1 more in --json" in lines["near-duplicates"]
-    assert f"{MISLABELLED} (train, 'sea') looks like 'field'" in lines["suspect-labels"]
+    assert f"{MISLABELLED} (train, 'sea') looks" in lines["suspect-labels"]
     assert "with the same bytes: 1" in lines["duplicates"]
     code, out, _ = etl("datasets", "check", "eurosat", *options, "--device", "cpu", "--json")
     (facts,) = json.loads(out)

@@ -39,7 +39,7 @@ def test_a_list_adds_up_and_a_single_value_given_twice_is_refused(place: str, co
     if option.multiple:
         assert parse(command, [name, "1", name, "2", name, "1"])[option.name] == ["1", "2"]
     else:
-        with pytest.raises(UsageError, match=f"{name}.* is given twice; give it once"):
+        with pytest.raises(UsageError, match=f"{name}.* is given twice"):
             parse(command, [name, name] if option.is_flag else [name, "1", name, "2"])
 
 
@@ -52,7 +52,7 @@ def test_an_empty_text_is_refused(place: str, command: Any, option: Any) -> None
 
 def test_both_forms_of_a_switch_contradict_each_other(etl: Any) -> None:
     code, _, err = etl("report", "--images", "--no-images")
-    assert (code, err) == (2, "error: --images/--no-images is given twice; give it once.\n")
+    assert (code, "--images/--no-images is given twice" in err) == (2, True)
 
 
 def test_repeated_lists_of_numbers_are_joined_and_the_result_is_named(etl: Any) -> None:

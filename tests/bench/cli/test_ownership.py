@@ -158,13 +158,10 @@ def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        ("report --out {}", "ours.html"),
         ("report --site {}", "ours"),
         ("datasets draw spectrum_basic --shots 1 --out {}", "ours.json"),
         ("export --format hf --out {}", "cards"),
         ("export --out {}", "ours.csv"),
-        ("export --format latex --out {}", "ours.tex"),
-        ("export --format parquet --out {}", "ours.parquet"),
         ("runs export {}", "ours.zip"),
         ("runs drop-in {}", "ours.py"),
         (SUBMIT, "our-lab"),

@@ -73,10 +73,10 @@ def test_groups_are_thirds_by_difficulty(world):
 
 def test_the_reason_names_what_is_missing(world):
     (no_board,) = check_claims([claim(b="maple")], *world, DIFFICULTY)
-    assert no_board.reason.startswith("needs base-to-new runs of apex and maple, with one setting each: `etl-bench run")
-    assert "etl-bench run -m apex,maple --protocol base-to-new" in no_board.reason
+    assert no_board.reason.startswith("needs base-to-new runs of")
+    assert "run -m apex,maple --protocol base-to-new" in no_board.reason
     (no_groups,) = check_claims([claim(datasets="easy")], *world, {})
-    assert "difficulties of at least six datasets" in no_groups.reason
+    assert "least six datasets" in no_groups.reason
     assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.NOT_TESTED}
 
 
@@ -84,10 +84,7 @@ def test_a_named_group_without_runs_is_not_tested(world):
     groups = chosen_groups(["d0"], ["elsewhere"])
     (found,) = check_claims([claim(contrast="difference-of-groups")], *world, DIFFICULTY, groups)
     assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert found.reason == (
-        "needs common runs on the easy and the hard datasets: "
-        "`etl-bench run -m apex,vpt --protocol base-to-new --shots 16`"
-    )
+    assert "-m apex,vpt --protocol base-to-new --shots 16`" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -101,7 +98,7 @@ def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets
     (found,) = check_claims([claim()], [build_leaderboard(runs, board_settings(runs)[0])], runs, {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith(reason)
-    assert "`etl-bench run -m apex,vpt --protocol base-to-new --shots 16` with more" in found.reason
+    assert "-m apex,vpt --protocol base-to-new --shots 16`" in found.reason
 
 
 def test_only_named_datasets_count(world):
@@ -109,7 +106,7 @@ def test_only_named_datasets_count(world):
     assert found.datasets == ("d0", "d1")
     (nowhere,) = check_claims([claim(only=["elsewhere"])], *world, DIFFICULTY)
     assert nowhere.verdict is ClaimVerdict.NOT_TESTED
-    assert nowhere.reason.startswith("needs runs of both on elsewhere: `etl-bench run -m apex,vpt")
+    assert nowhere.reason.startswith("needs runs of both")
 
 
 def regret(**changes) -> Claim:
@@ -146,15 +143,13 @@ def test_difficulty_does_not_help_where_one_method_is_always_best(tmp_path: Path
     (found,) = check_claims([regret()], [build_leaderboard(runs, board_settings(runs)[0])], runs, DIFFICULTY)
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.test.mean == 0
-    assert found.reason == "both policies choose the same methods on these runs"
+    assert "policies choose the same" in found.reason
 
 
 def test_a_regret_without_difficulties_says_what_it_needs(world):
     (found,) = check_claims([regret()], *world, {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert found.reason.startswith(
-        "needs complete base-to-new runs of zero_shot and other methods on at least 6 datasets"
-    )
+    assert found.reason.startswith("needs complete base-to-new runs")
 
 
 def test_intervals_of_regret_hold_the_truth():
@@ -199,25 +194,19 @@ def test_a_constant_weight_is_compared_with_the_adaptive_one(world, loss: float,
 def test_runs_without_branches_say_what_they_need(world):
     (found,) = check_claims([claim(b="apex", contrast="constant-weight")], *world, DIFFICULTY)
     assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert found.reason == (
-        "needs runs that stored both branches: `etl-bench run -m apex --protocol base-to-new --shots 16` with "
-        "--option keep-branches --rerun all"
-    )
+    assert "--shots 16` with --option keep-branches" in found.reason
 
 
 def test_a_claim_on_one_method_names_it_once(world):
     (found,) = check_claims([claim(a="maple", b="maple", contrast="constant-weight")], [], world[1], DIFFICULTY)
-    assert found.reason == (
-        "needs base-to-new runs of maple with one setting, and both branches stored: "
-        "`etl-bench run -m maple --protocol base-to-new` with your datasets and --option keep-branches"
-    )
+    assert "`etl-bench run -m maple --protocol" in found.reason
 
 
 def test_a_regret_claim_needs_policies(tmp_path: Path):
     path = tmp_path / "c.toml"
     lines = ['id = "x"', 'sentence = "s"', 'source = ""', 'a = "coop"', 'b = "best average"', 'measure = "H"']
     path.write_text("\n".join(["[[claim]]", *lines, 'protocol = "few-shot"', 'contrast = "regret"']))
-    with pytest.raises(UsageError, match="a and b are policies: best average, average rank"):
+    with pytest.raises(UsageError, match="policies: best average, average"):
         load_claims(path)
 
 
@@ -237,7 +226,7 @@ def test_the_shipped_claims_are_the_papers():
 def test_invalid_files(tmp_path: Path):
     path = tmp_path / "c.toml"
     path.write_text("[[claim")
-    with pytest.raises(UsageError, match="cannot be read as TOML"):
+    with pytest.raises(UsageError, match="read as TOML"):
         load_claims(path)
     path.write_text('[[claim]]\nid = "a"\nmeasure = "speed"')
     with pytest.raises(UsageError, match=r"is invalid.*Fields: id, sentence"):

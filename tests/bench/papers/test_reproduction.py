@@ -75,7 +75,7 @@ def test_h_is_that_of_the_seed_means(tmp_path: Path):
     (row,) = compare_with_published(
         [build_leaderboard(runs, board_settings(runs)[0])], runs, table(printed(split="H", value=0.7))
     )
-    assert row.difference == pytest.approx(0.0), "H of the means 0.7 and 0.7; the mean of H is 0.643"
+    assert row.difference == pytest.approx(0.0), "H of means"
 
 
 def test_verdicts_on_worlds_of_known_truth():
@@ -129,7 +129,7 @@ def test_settings_other_than_the_published_ones_are_named(tmp_path: Path):
     defaults = {("coop", "base-to-new"): {"n_ctx": 16, "ctx_init": ""}}
     (row,) = made(tmp_path, published, config={"n_ctx": 8, "ctx_init": "a", "new": 1}, defaults=defaults)
     assert row.verdict is ReproductionVerdict.PROTOCOL_DIFFERS
-    assert row.note == "Our runs have ctx_init=a, n_ctx=8."
+    assert "runs have ctx_init=a, n_ctx=8." in row.note
 
 
 def test_published_numbers_match_our_names(tmp_path: Path):

@@ -403,18 +403,16 @@ def test_the_first_contradiction_is_named():
     assert contradiction(record, predictions) == ""
     assert "spec requires base, new" in contradiction(record, predictions[:1])
     fewer = [record.scores[0].model_copy(update={"n": 5}), record.scores[1]]
-    assert contradiction(record.model_copy(update={"scores": fewer}), predictions) == (
-        "base: n is 5, but there are predictions of 6 images"
-    )
+    assert "5, but there are predictions" in contradiction(record.model_copy(update={"scores": fewer}), predictions)
     base = predictions[0]
     swapped = replace(base, predicted=base.label.copy())
     assert "with the highest logit" in contradiction(record, [swapped, predictions[1]])
     outside = replace(base, label=np.full_like(base.label, 7))
-    assert contradiction(record, [outside, predictions[1]]) == "base: classes are not all in 0..6 (label)"
+    assert "not all in 0..6 (label)" in contradiction(record, [outside, predictions[1]])
     other = record.model_copy(update={"spec": make_spec(seed=9)})
     assert "spec has the id" in contradiction(other, predictions)
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[make_score("base", 0.5)])
-    assert contradiction(failed, []) == "a failed run has scores or predictions"
+    assert "failed run has scores" in contradiction(failed, [])
 
 
 def test_the_commands(theirs: Shards, tmp_path: Path, etl):

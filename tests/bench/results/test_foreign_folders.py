@@ -114,7 +114,7 @@ def test_reading_commands_create_nothing(what: str, place: str, tmp_path: Path, 
     if what != "rebuild":
         assert names(tmp_path) == {"empty"}
     if (what, place) == ("sql", "absent"):
-        assert err == "There is no folder absent, so there are no runs, only published numbers.\n"
+        assert "folder absent, so there" in err
 
 
 @pytest.mark.parametrize("what", [name for name in (*READING, *WITHOUT_ERROR) if name != "rebuild"])
@@ -243,7 +243,7 @@ def test_a_shard_under_another_name_is_named(runs: Path, caplog):
     strange.parent.mkdir(exist_ok=True)
     strange.write_bytes(files_of(2, runs)[0].read_bytes())
     fresh_store(runs)
-    assert f"it contains run {make_spec(seed=2).run_id}, not the run of its name" in caplog.text
+    assert f"contains run {make_spec(seed=2).run_id}, not" in caplog.text
     assert Shards(runs).read("f" * 16) is None
 
 

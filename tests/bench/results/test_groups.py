@@ -103,9 +103,9 @@ def test_groups_are_compared_with_those_of_the_data_and_may_be_absent():
     assert truth.disagreement(item) is None
     assert truth.disagreement(replace(item, group=None)) is None, "an older run"
     other = replace(item, group=np.array([2, 1, 1, 2], np.int32))
-    assert truth.disagreement(other) == "base: the groups of 1 of 4 images are not those of the dataset"
+    assert "groups of 1 of 4 images" in truth.disagreement(other)
     invented = TrueLabels.of(split_of(None, None, None, None), "the dataset").disagreement(item)
-    assert invented == "base: the groups of 3 of 4 images are not those of the dataset"
+    assert "groups of 3 of 4 images" in invented
     assert TrueLabels(item.images, item.label, "an older run").disagreement(item) is None
 
 

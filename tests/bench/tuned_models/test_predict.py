@@ -168,8 +168,8 @@ def test_unreadable_images_are_rows_and_the_exit_code_says_so(etl: Etl) -> None:
     assert code == 1
     errors = [row["error"] for row in rows(Path("rows.csv").read_text())]
     assert errors == ["", "has zero bytes", "does not exist"]
-    assert "3 images, 2 could not be read" in err
-    assert "2 more could not be read. Probabilities" in " ".join(Path("rows.html").read_text().split())
+    assert "3 images, 2 could" in err
+    assert "2 more could not" in " ".join(Path("rows.html").read_text().split())
 
 
 def test_a_model_names_itself_and_refuses_a_folder() -> None:
@@ -185,9 +185,7 @@ def test_nothing_readable_leaves_nothing_behind(etl: Etl) -> None:
     before = sorted(Path().rglob("*"))
     code, _, err = etl("predict", name_of("lp_plus_plus"), "bad", "--out", "new/rows.csv", "--page")
     assert code == 2
-    assert (
-        "error: No image of bad can be read (1 image tried; bad/zero.png has zero bytes); nothing was written." in err
-    )
+    assert "read (1 image tried; bad/zero.png" in err
     assert [path for path in sorted(Path().rglob("*")) if "cache" not in path.parts and path.name != "new"] == before
 
 
@@ -196,7 +194,7 @@ def test_nothing_readable_on_standard_output_does_not_speak_of_writing(etl: Etl)
     code, out, err = etl("predict", name_of("lp_plus_plus"), "zero.png")
     assert code == 2
     assert [row["error"] for row in rows(out)] == ["has zero bytes"]
-    assert "(1 image tried; zero.png has zero bytes); the rows above give the reasons." in err
+    assert "(1 image tried; zero.png" in err
 
 
 def odd_pictures() -> dict[str, str]:
@@ -225,7 +223,7 @@ def errors_of(text: str) -> dict[str, str]:
 def test_odd_items_are_rows_with_a_reason(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = odd_pictures()
     code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--out", "rows.csv", "--page")
-    assert (code, "46 images, 6 could not be read" in err) == (1, True)
+    assert (code, "46 images, 6 could" in err) == (1, True)
     found = errors_of(Path("rows.csv").read_text())
     assert list(found) == list(expected)
     assert all(part in found[name] for name, part in expected.items())
@@ -235,7 +233,7 @@ def test_odd_items_are_rows_with_a_reason(etl: Etl, monkeypatch: pytest.MonkeyPa
     assert code == 1
     found = errors_of(out)
     assert set(found) == {"a\\u0000b.png", "caf\\udce9.png", "-"}
-    assert "name that no file can have" in found["a\\u0000b.png"]
+    assert "no file can have" in found["a\\u0000b.png"]
     assert "is not read further" in found["-"]
 
 
@@ -272,11 +270,11 @@ def test_archives_that_are_too_large_or_cut_off_end_in_a_row(etl: Etl, bomb: Pat
     Path("cut.tar").write_bytes(tar_start("a.png") + 200 * b"damaged")
     code, out, _ = etl("predict", name_of("lp_plus_plus"), "cut.tar", "pictures/000.png")
     assert code == 1
-    assert ["cannot be read to its end" in error for error in errors_of(out).values()] == [True]
+    assert ["read to its end" in error for error in errors_of(out).values()] == [True]
     assert [row["image"] for row in rows(out)] == ["cut.tar!a.png", "cut.tar", "pictures/000.png"]
     Path("empty.tar").write_bytes(b"no archive")
     code, _, err = etl("predict", name_of("lp_plus_plus"), "empty.tar")
-    assert (code, "error: The tar file empty.tar cannot be read" in err) == (2, True)
+    assert (code, "tar file empty.tar cannot" in err) == (2, True)
 
 
 def test_hostile_sources_take_little_memory_and_time(bomb: Path) -> None:
@@ -305,7 +303,7 @@ def test_tables_are_read_as_those_of_datasets_are() -> None:
 def test_a_folder_without_images_is_refused_with_the_names_of_its_files() -> None:
     Path("none").mkdir()
     Path("none/Read.TXT").write_text("x")
-    with pytest.raises(UsageError, match=r"contains no image.*1 .txt file \(none/Read.TXT\)"):
+    with pytest.raises(UsageError, match=r"image.*1 .txt file \(none/Read.TXT\)"):
         check_sources(["none"])
 
 
@@ -331,12 +329,12 @@ def test_what_is_left_out_is_said(etl: Etl) -> None:
     assert "1 file without suffix (mixed/unnamed)" in err
     assert "missing image suffix: mixed/unnamed." in err
     assert "1 linked folder (mixed/link)" in err
-    assert "1 image has further frames or pages, and only the first is read: mixed/b.gif." in err
+    assert "1 image has further frames" in err
     code, out, _ = etl("predict", name_of("lp_plus_plus"), "mixed/unnamed")
     assert (code, len(rows(out))) == (0, 1)
     Path("mixed/x.eps").write_bytes(b"%!PS")
     code, _, err = etl("predict", name_of("lp_plus_plus"), "mixed/x.eps")
-    assert (code, "mixed/x.eps is not an image that is read" in err) == (2, True)
+    assert (code, "mixed/x.eps is not an" in err) == (2, True)
 
 
 def test_more_classes_are_for_open_vocabulary_methods_only(etl: Etl) -> None:
@@ -347,13 +345,13 @@ def test_more_classes_are_for_open_vocabulary_methods_only(etl: Etl) -> None:
     assert {"zebra", "lion"} <= {first["label"], *(first[f"label_{i}"] for i in range(2, 27))}
     code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--classes", "more.txt")
     assert code == 2
-    assert "lp_plus_plus is tied to its 24 classes" in err
+    assert "tied to its 24 classes" in err
     Path("more.txt").write_text("zebra\n\nlion\n")
     code, _, err = etl("predict", name_of("vpt"), "pictures", "--classes", "more.txt")
     assert code == 2
-    assert "more.txt lacks a class name: line 2" in err
+    assert "lacks a class name: line 2" in err
     model = bench.load_model(name_of("vpt"))
-    with pytest.raises(UsageError, match="The class 'lion' is given twice"):
+    with pytest.raises(UsageError, match="'lion' is given twice"):
         model.with_classes(["lion", "lion"])
 
 
@@ -361,7 +359,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     other = load_backbone(BackboneSpec("ViT-tiny", "random"))
     with torch.no_grad():
         other.model.logit_scale.add_(0.1)
-    with pytest.raises(ModelFileError, match=r"tuned on ViT-tiny.random with weights \w+, but the weights of"):
+    with pytest.raises(ModelFileError, match=r"ViT-tiny.random with weights \w+"):
         bench.load_model(name_of("vpt"), other)
 
 
@@ -391,7 +389,7 @@ def test_models_lists_what_there_is_and_names_what_is_damaged(etl: Etl) -> None:
     assert {row["method"] for row in listed} == {"lp_plus_plus", "vpt"}
     assert all(row["classes"] == 24 and row["bytes"] < 1_000_000 for row in listed)
     assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 and row["images"] for row in listed)
-    assert "left out: The model file runs/models/broken.safetensors is damaged" in err
+    assert "file runs/models/broken.safetensors is damaged" in err
     code, _, err = etl("models", "--runs", "elsewhere")
     assert code == 0
     assert "elsewhere/models has no models" in err
@@ -403,7 +401,7 @@ def test_a_model_is_found_by_path_id_and_dataset(etl: Etl) -> None:
         assert bench.load_model(name).info.run_id == model
     code, _, err = etl("predict", DATASET, "pictures")
     assert code == 2
-    assert "is the name of 2 models in runs/models" in err
+    assert "2 models in runs/models" in err
     assert f"{model} (vpt)" in err
 
 
@@ -449,7 +447,7 @@ def test_prediction_sets_are_those_of_the_run_in_every_output(etl: Etl) -> None:
     assert [tuple(one) for one in pd.read_parquet("rows.parquet")["set"]] == found.sets
     page = " ".join(Path("rows.html").read_text().split())
     assert page.count("Set: ") == 40
-    assert "contains its class with a probability of 95&nbsp;%" in page
+    assert "probability of 95&nbsp;%" in page
 
 
 @pytest.mark.parametrize(
@@ -486,7 +484,7 @@ def test_a_set_without_a_class_is_explained(etl: Etl, monkeypatch: pytest.Monkey
 def test_a_promise_that_is_no_probability_is_refused(etl: Etl, promise: str) -> None:
     code, out, err = etl("predict", name_of("vpt"), "pictures", "--promise", promise, "--out", "rows.csv")
     assert (code, out) == (2, "")
-    assert "of a prediction set is not between 0 and 1; give 0.95 for 95 %." in err
+    assert "between 0 and 1; give 0.95 for 95 %." in err
     assert not Path("rows.csv").exists()
     with pytest.raises(prediction_sets.PromiseError):
         bench.load_model(name_of("vpt")).predict([], promise=float(promise))
@@ -497,5 +495,5 @@ def test_a_file_whose_scores_do_not_fit_its_description_is_refused() -> None:
     info, tensors = read_model(path)
     for wrong in (tensors[SET_SCORES][:-1], tensors[SET_SCORES].flip(0)):
         write_model(path, model_bytes(info, tensors | {SET_SCORES: wrong}))
-        with pytest.raises(ModelFileError, match="48 validation images in ascending order"):
+        with pytest.raises(ModelFileError, match="48 validation images in ascending"):
             bench.load_model(path)

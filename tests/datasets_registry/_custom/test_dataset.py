@@ -251,7 +251,7 @@ def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
 def test_a_table_without_a_split_column_and_with_other_column_names(tmp_path: Path) -> None:
     rows = [row[:2] for row in rows_of(make_class_folders(tmp_path / "birds"))]
     table = write_table(tmp_path / "list.csv", rows, ("where", "species"))
-    with pytest.raises(DataError, match="for the path .*--column path"):
+    with pytest.raises(DataError, match="path .*--column path"):
         add(tmp_path, table)
     columns = ColumnNames(path="where", label="species")
     with pytest.raises(DataError, match="48 of the 48 images of"):

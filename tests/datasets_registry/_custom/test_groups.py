@@ -146,7 +146,7 @@ def test_a_group_column_of_a_folder_is_refused(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / "birds" / label).mkdir(parents=True)
         (tmp_path / "birds" / label / "1.png").write_bytes(image(1))
-    with pytest.raises(DataError, match="--column group: .* is not a table"):
+    with pytest.raises(DataError, match="--column group"):
         add(tmp_path / "birds")
 
 

@@ -413,7 +413,7 @@ def test_the_suggested_shots_the_table_and_the_note_agree(
     if fewer:
         assert f"--shots {shots} needs --allow-fewer" in note
     else:
-        assert f"--shots can be at most {smallest}, of the usual numbers {shots}." in note
+        assert f"at most {smallest}, of the usual numbers {shots}." in note
     draw(added, shots, allow_fewer=fewer)
 
 

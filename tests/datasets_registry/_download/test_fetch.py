@@ -270,9 +270,7 @@ def test_a_busy_server_is_tried_again(server: Server, tmp_path: Path) -> None:
 def test_the_error_lists_each_mirror_with_its_reason(server: Server, tmp_path: Path, trouble: str, reason: str) -> None:
     server.plan["/a.bin"] = [trouble]
     closed = "http://127.0.0.1:9/a.bin"
-    with pytest.raises(
-        DataError, match=rf"a.bin could not be fetched. .*/a.bin: {reason}.*; {closed}: it refuses"
-    ) as told:
+    with pytest.raises(DataError, match=rf"be fetched. .*/a.bin: {reason}.*; {closed}: it refuses") as told:
         download_file(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin"), closed], retry_policy=QUICK)
     assert "put the file at" in str(told.value)
     assert not (tmp_path / "a.bin").exists()
@@ -467,7 +465,7 @@ def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(
     wanted = {"a": "a"} if kind == "gz" else {"top/": ""}
     said = limited(lambda: unpack_archive(archive, wanted, tmp_path / "out"))
     assert said.startswith("DataError")
-    assert ("a header in it has" if kind == "header" else "far more than its own size") in said
+    assert ("a header in it has" if kind == "header" else "than its own size") in said
     assert sum(path.stat().st_size for path in tmp_path.rglob("*")) < 2**24
 
 
@@ -609,7 +607,7 @@ def test_files_compressed_alone_are_fetched_one_by_one(server: Server, tmp_path:
     ],
 )
 def test_without_a_checksum_the_content_is_checked(server: Server, tmp_path: Path, split: bytes, reason: str) -> None:
-    with pytest.raises(DataError, match=f"What was downloaded as split_zhou_EuroSAT.json is something else .*{reason}"):
+    with pytest.raises(DataError, match=f"split_zhou_EuroSAT.json is something else .*{reason}"):
         fetch_dataset(INFO, source_of(server, ARCHIVE, split), tmp_path, OPTIONS)
     assert not (tmp_path / "eurosat" / "split_zhou_EuroSAT.json").exists()
     with pytest.raises(DataError, match=".EuroSAT.zip is not an"):
@@ -798,7 +796,7 @@ def test_a_mirror_that_does_not_fit_the_split_file_is_refused(
     server: Server, tmp_path: Path, members: dict[str, bytes], reason: str
 ) -> None:
     source = hub_source(server, zip_of(members))
-    with pytest.raises(DataError, match=rf"{reason}.* The images can be put there by hand: Dig {tmp_path}/eurosat\."):
+    with pytest.raises(DataError, match=rf"{reason}.* there by hand: Dig {tmp_path}/eurosat\."):
         fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
     assert not (tmp_path / "eurosat/2750").exists()
     server.files["/hub/eurosat.zip"] = HUB_ARCHIVE

@@ -117,7 +117,7 @@ def test_the_last_shot_of_each_class_selects_instead_of_the_validation_images() 
     last = {sample.label: sample for sample in whole.support.samples}
     assert held.validation.samples == tuple(last[label] for label in dict.fromkeys(whole.support.labels))
     assert held.support.samples == tuple(s for s in whole.support.samples if s != last[s.label])
-    with pytest.raises(ShotsError, match="24 of 24 classes have a single image: red_circle, "):
+    with pytest.raises(ShotsError, match="a single image: red_circle, "):
         build_task(replace(plain, shots=1, held_out_shot=True))
 
 

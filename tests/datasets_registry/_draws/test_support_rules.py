@@ -69,7 +69,7 @@ def test_a_rule_is_read_as_it_is_written(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["imbalanced:1", "imbalanced:", "imbalanced:inf", "noisy:0", "noisy:1", "noisy"])
 def test_an_impossible_amount_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match=rf"--support '{text}' is not understood. Write imbalanced:FACTOR"):
+    with pytest.raises(DataError, match=rf"--support '{text}' .*understood. Write imbalanced:FACTOR"):
         SupportRule.parse(text)
 
 

@@ -213,9 +213,7 @@ INSTALLED = importlib.util.find_spec("pillow_heif") is not None
 @pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
 def test_a_heic_file_without_the_plug_in_says_what_to_install(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(HEIC)
-    with pytest.raises(
-        DataError, match=rf"{name} needs the package pillow-heif. Run `pip install pillow-heif`, or con"
-    ):
+    with pytest.raises(DataError, match=rf"{name} .*pillow-heif. Run `pip install pillow-heif`"):
         ImageFiles(tmp_path).load(name)
 
 

@@ -34,7 +34,7 @@ def test_a_large_file_is_not_opened_as_a_table(tmp_path: Path, monkeypatch: pyte
         if name.endswith("parquet"):
             pytest.importorskip("pyarrow")
         (tmp_path / name).write_bytes(b"path,label\n")
-        with pytest.raises(DataError, match=f"{name} cannot be read .*more than 10 bytes"):
+        with pytest.raises(DataError, match=f"{name} .*be read .*than 10 bytes"):
             read_table(tmp_path / name)
 
 

@@ -177,5 +177,5 @@ class TestUndefined:
         assert values["separability_prototype"] is None
 
     def test_labels_outside_the_class_list_are_errors(self):
-        with pytest.raises(MetricInputError, match=r"integers in 0\.\.1, but are int64 from 0 to 2"):
+        with pytest.raises(MetricInputError, match=r"0\.\.1, but are int64 from 0"):
             difficulty_measures(np.ones((2, 2)), [0, 2], np.eye(2), logit_scale=100)

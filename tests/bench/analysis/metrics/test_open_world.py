@@ -90,5 +90,5 @@ def test_new_names_do_not_change_the_confidence() -> None:
 def test_images_of_both_kinds_are_needed(base: list[float], new: list[float]) -> None:
     with pytest.raises(MetricInputError, match=f"{len(base)} base and {len(new)} new images"):
         near_ood_auroc(base, new)
-    with pytest.raises(MetricInputError, match="pair needs one of each"):
+    with pytest.raises(MetricInputError, match="pair needs one"):
         openworld_auc(base, [True] * len(base), new, [True] * len(new))

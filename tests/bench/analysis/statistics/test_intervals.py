@@ -196,7 +196,7 @@ def test_seeds_and_images_of_two_datasets_by_hand(seed_effect):
     images, lone = first.mean(0).var(ddof=1) / n, second[0].var(ddof=1) / 50
     seeds = first.mean(1).var(ddof=1) / s
     beyond = seeds - residual / (s * n)
-    assert (beyond > 0) == (seed_effect > 0), "equal means of the seeds add nothing"
+    assert (beyond > 0) == (seed_effect > 0), "equal means add nothing"
     total = images + lone + max(0, beyond)
     found = grouped_t([first.mean(1), second.mean(1)], [[first], [second]])
     assert found.standard_error**2 == pytest.approx(total / 4)

@@ -41,7 +41,7 @@ def test_the_power_of_the_grouped_test_equals_its_simulation():
     tests = [grouped_t(draw.normal(effect, spread, (groups, seeds)).tolist()) for _ in range(4000)]
     assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(
         grouped_power(planned, effect), abs=0.07
-    ), "a sample's own degrees of freedom are fewer than the plan's, so that the plan is some points too high"
+    ), "the plan is optimistic"
 
 
 def test_detectable_effect_and_seeds_are_the_inverse_of_power():
