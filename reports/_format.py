@@ -67,11 +67,6 @@ def seconds(number: float) -> str:
     return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
 
 
-def few_runs(run_ids: Sequence[str]) -> str:
-    """The number of runs, and the first six ids."""
-    return f"{len(run_ids)}: {' '.join(run_ids[:6])}{' ...' if len(run_ids) > 6 else ''}"
-
-
 def four_digits(number: float) -> str:
     """A number with four significant digits."""
     return f"{number:.4g}"

@@ -25,7 +25,6 @@ from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
-from reports.parts.figures import figures_parts
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
 from reports.parts.part import Part, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts
@@ -67,10 +66,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
                 dataset["overlap"] = _numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
-    sections = {
-        "published": reproduction_parts(site.reproduction, site.catalogue),
-        "figures": figures_parts(site.figures),
-    }
+    sections = {"published": reproduction_parts(site.reproduction, site.catalogue)}
     sections |= {part.name: list(part.parts) for part in site.added}
     sections = {name: without_pictures(parts, drawings) for name, parts in sections.items()}
     if drawings:

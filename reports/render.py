@@ -150,7 +150,6 @@ def _sections(site: SiteView) -> Sequence[Section]:
     if not site.boards:
         return ()
     shown = {
-        "figures": site.figures,
         "claims": site.claims,
         "published": site.reproduction is not None and site.reproduction.rows,
         "error_analysis": site.error_analysis.lists,

@@ -135,7 +135,7 @@ SECTIONS = (
         "Which classes and images does each method get right or wrong, and are its probabilities reliable?",
         ("error_analysis", "quality"),
     ),
-    Section("papers", "Papers", "Do these runs agree with published numbers?", ("published", "figures")),
+    Section("papers", "Papers", "Do these runs agree with published numbers?", ("published",)),
     Section("about", "About", "Where do these runs come from, and which are missing?", ("runs",)),
 )
 PART_TITLES = {
@@ -144,7 +144,6 @@ PART_TITLES = {
     "error_analysis": "Error analysis",
     "quality": "Calibration and headroom",
     "published": "Published and ours",
-    "figures": "Figures of the paper",
     "runs": "Runs",
 }
 """Titles of the parts within a section; the first part has that of its section, if it has its name."""

@@ -28,7 +28,6 @@ from bench.papers import (
     ClaimResult,
     DatasetFacts,
     LiteratureSpread,
-    PaperFigure,
     PublishedBoard,
     PublishedSource,
     Reproduction,
@@ -337,7 +336,6 @@ class SiteView:
     facts: tuple[tuple[str, str], ...] = ()
     claims: tuple[ClaimResult, ...] = ()
     reproduction: Reproduction | None = None
-    figures: tuple[PaperFigure, ...] = ()
     error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[PublishedSource, ...] = ()

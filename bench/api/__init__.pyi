@@ -34,7 +34,6 @@ from .paper_numbers import published_numbers as published_numbers
 from .paper_numbers import published_uses as published_uses
 from .paper_numbers import published_values as published_values
 from .paper_numbers import reproduction as reproduction
-from .reporting import Report as Report
 from .reporting import report_request as report_request
 from .reporting import write_published_report as write_published_report
 from .reporting import write_report as write_report

@@ -1,15 +1,14 @@
-"""The HTML report of a runs folder, of published numbers, or of a paper's figures."""
+"""The HTML report of a runs folder, or of published numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
-from bench.api.options import Convention, Easy, Force, Hard, Opt, Protocol, Runs
-from bench.errors import UsageError
+from bench.api.options import Convention, Easy, Force, Hard, Protocol, Runs
 from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol
 
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """A written page, its figures as files, and notes on what is incomplete."""
+    """A written page, and what is incomplete on it, a line for each setting."""
 
     page: Path
-    figures: tuple[Path, ...]
     notes: tuple[str, ...]
 
 
@@ -34,7 +32,7 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
     Args:
         path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
         runs: the runs folder.
-        options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images`, `figures="apex"` or `force`.
+        options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images` or `force`.
 
     Raises UsageError for a file or folder in use that etl-bench did not write, unless `force=True`.
     """
@@ -71,8 +69,6 @@ def report_request(
     one_file: bool,
     protocol: Protocol = None,
     convention: Convention = "mean_of_h",
-    figures: Annotated[str | None, Opt("Also plot a paper's figures from these runs: apex.")] = None,
-    figures_dir: Annotated[Path | None, Opt("Folder for those figures: SVG, PDF, PNG and Vega-Lite.")] = None,
     easy: Easy = (),
     hard: Hard = (),
     force: Force = False,
@@ -84,38 +80,32 @@ def report_request(
     ours, unless `force`.
     """
     from bench.analysis import HConvention
-    from bench.papers import FIGURE_SETS
-    from bench.results import check_own_folder
     from reports.site.build import PageRequest
 
     chosen = _protocol(protocol)
     how = parse_choice(HConvention, convention, "--h")
-    if figures is not None and figures not in FIGURE_SETS:
-        raise UsageError(f"--figures {figures!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
     groups = _groups(easy, hard)
     _check_page(out, one_file=one_file, force=force)
-    if figures_dir is not None:
-        check_own_folder(figures_dir, "--figures-dir", force=force)
     return PageRequest(
         runs=Path(runs),
         out=out,
         protocol=chosen,
         convention=how,
         with_run_files=not one_file,
-        figures=figures or ("apex" if figures_dir is not None else None),
         groups=groups,
         force=force,
         **options,
     )
 
 
-def write_report(request: PageRequest, figures_dir: Path | None = None) -> Report:
-    """Write the page and, into a folder, its figures as SVG, PDF, PNG and Vega-Lite files."""
-    from reports.site.build import write_figures
-
-    view = _write_page(request)
-    files = () if figures_dir is None else tuple(write_figures(view.figures, figures_dir, force=request.force))
-    return Report(request.out, files, tuple(_incomplete(view)))
+def write_report(request: PageRequest) -> Report:
+    """Write the page."""
+    boards = []
+    for shown in (shown for shown in _write_page(request).boards if not shown.board.complete):
+        missing, failed = shown.board.missing, sum(cell.error is not None for cell in shown.board.missing)
+        counts = f"{counted(len(missing), 'run')} missing, {failed} of them failed"
+        boards.append(f"incomplete: {shown.board.setting.backbone}, {shown.heading}: {counts}")
+    return Report(request.out, tuple(dict.fromkeys(boards)))  # shared and all runs of a setting are two leaderboards
 
 
 def write_published_report(
@@ -133,18 +123,6 @@ def write_published_report(
     chosen, groups = _protocol(protocol), _groups(easy, hard)
     _check_page(out, one_file=one_file, force=force)
     return write_published(out, chosen, groups, force=force)
-
-
-def _incomplete(view: SiteView) -> Iterator[str]:
-    boards = []
-    for shown in (shown for shown in view.boards if not shown.board.complete):
-        missing, failed = shown.board.missing, sum(cell.error is not None for cell in shown.board.missing)
-        counts = f"{counted(len(missing), 'run')} missing, {failed} of them failed"
-        boards.append(f"incomplete: {shown.board.setting.backbone}, {shown.heading}: {counts}")
-    yield from dict.fromkeys(boards)  # shared and all runs of a setting are two leaderboards
-    for figure in view.figures:
-        if figure.missing:
-            yield f"{figure.name}: {' '.join(figure.missing)}"
 
 
 def _protocol(text: str | None) -> str | None:

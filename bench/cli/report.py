@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from bench.api import (
-    Report,
     parse_choice,
     report_request,
     write_published_report,
@@ -18,7 +17,6 @@ from bench.api import (
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_line, remark
-from bench.errors import UsageError
 
 
 class Source(StrEnum):
@@ -48,8 +46,6 @@ def report(
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
     ] = True,
-    figures: str | None,
-    figures_dir: Path | None,
     easy: list[str],
     hard: list[str],
     force: bool,
@@ -61,8 +57,6 @@ def report(
 
     Example: etl-bench report --runs runs/demo --out demo.html
 
-    Example: etl-bench report --runs runs/demo --figures apex --figures-dir figures
-
     --source published shows leaderboards and difficulty trends of published numbers and needs no runs.
     """
     if out is not None and (out.is_dir() or not (out.suffix or out.exists())):
@@ -70,8 +64,6 @@ def report(
     target = out if out is not None else site / "index.html"
     groups = {"easy": easy, "hard": hard}
     if parse_choice(Source, source, "--source") is Source.PUBLISHED:
-        if figures is not None or figures_dir is not None:
-            raise UsageError("--figures needs runs, and --source published shows none; leave out one of them.")
         one_file = out is not None
         print_line(str(write_published_report(target, one_file=one_file, protocol=protocol, force=force, **groups)))
         return
@@ -81,19 +73,11 @@ def report(
         one_file=out is not None,
         protocol=protocol,
         convention=convention,
-        figures=figures,
-        figures_dir=figures_dir,
         data_root=data_root,
         images=images,
         force=force,
         **groups,
     )
-    _print_report(write_report(request, figures_dir))
-
-
-def _print_report(done: Report) -> None:
-    """Print the written files, and what is incomplete on standard error."""
-    for note in done.notes:
+    for note in write_report(request).notes:
         remark(note)
-    for path in (done.page, *done.figures):
-        print_line(str(path))
+    print_line(str(target))

@@ -28,7 +28,6 @@ from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells
 from .figures import FEW_SHOT_FIGURES as FEW_SHOT_FIGURES
-from .figures import FIGURE_SETS as FIGURE_SETS
 from .figures import FIGURES as FIGURES
 from .figures import drawn_figures as drawn_figures
 from .figures.figure import FigurePoint as FigurePoint

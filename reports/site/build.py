@@ -1,7 +1,7 @@
-"""Writes the page of a runs folder for `etl-bench report`, and the figures of a paper."""
+"""Writes the page of a runs folder for `etl-bench report`, and the figures of papers."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
 from bench.papers import (
     FEW_SHOT_FIGURES,
-    FIGURE_SETS,
     FIGURES,
     PaperFigure,
     drawn_figures,
@@ -43,20 +42,10 @@ from reports.site.run_files import write_run_files
 from reports.views import SiteView, UnfinishedView
 
 
-def figures_of(store: Store, name: str, groups: Grouping = difficulty_groups) -> tuple[PaperFigure, ...]:
-    """The set of figures of that name, a key of FIGURE_SETS, from an up-to-date database and the shards of its runs."""
-    return named_figures(store, FIGURE_SETS[name], groups=groups)
-
-
 def named_figures(
-    store: Store,
-    names: Sequence[str],
-    run_ids: Collection[str] | None = None,
-    *,
-    groups: Grouping = difficulty_groups,
-    printed: bool = True,
+    store: Store, names: Sequence[str], run_ids: Collection[str], *, printed: bool = True
 ) -> tuple[PaperFigure, ...]:
-    """Some figures by name, from these runs or from all; with `printed` the paper's printed values are over ours."""
+    """Some figures by name, from these runs; with `printed` the paper's printed values are over ours."""
     shards = Shards(store.runs)
 
     def stored(run_id: str) -> tuple[Predictions, ...]:
@@ -64,12 +53,11 @@ def named_figures(
         return shard.predictions if shard else ()
 
     runs = store.runs_frame()
-    if run_ids is not None:
-        runs = runs[runs["run_id"].isin(list(run_ids))].reset_index(drop=True)
+    runs = runs[runs["run_id"].isin(list(run_ids))].reset_index(drop=True)
     found: list[PaperFigure] = []
     for protocol, known in (("base-to-new", FIGURES), ("few-shot", FEW_SHOT_FIGURES)):
         if chosen := [name for name in names if name in known]:
-            frames = runs, store.difficulty_frame(), registered(), stored, groups, store.curves_frame()
+            frames = runs, store.difficulty_frame(), registered(), stored, store.curves_frame()
             found += drawn_figures(gather_figure_data(*frames, protocol), chosen, printed=printed)
     return tuple(found)
 
@@ -113,7 +101,6 @@ class PageRequest:
         out: the file to write.
         protocol: restricts the page to one protocol.
         with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
-        figures: a key of `bench.papers.figures.FIGURE_SETS`.
         groups: splits datasets into easy and hard ones.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         force: replace files that etl-bench did not write.
@@ -128,7 +115,6 @@ class PageRequest:
     data_root: Path | None = None
     images: bool = True
     with_run_files: bool = False
-    figures: str | None = None
     groups: Grouping = difficulty_groups
     unfinished: tuple[UnfinishedView, ...] = ()
     force: bool = False
@@ -171,8 +157,6 @@ def write_page(request: PageRequest) -> SiteView:
     if not view.boards and request.finish is None and (runs.empty or request.protocol):
         fits = no_runs(request.runs) if runs.empty else f"No run in {request.runs} has protocol {request.protocol}."
         raise UsageError(f"{fits} No page was written.")
-    if request.figures is not None:
-        view = replace(view, figures=figures_of(store, request.figures, request.groups))
     if request.finish is not None:
         view = request.finish(view)
     if request.with_run_files:

@@ -196,11 +196,9 @@ WRONG = [
     "papers reproduce apex --on synthetic -d eurosatt",
     # pages and tables
     "report --h geometric",
-    "report --figures coop",
     "report --source rumours",
     "report --source published --out file.txt/below.html",
     "report --site file.txt",
-    "report --figures apex --figures-dir file.txt --out page.html",
     "report --easy spectrum_a",
     "export --format docx",
     "export --format parquet",

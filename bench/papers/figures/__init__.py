@@ -29,7 +29,6 @@ from bench.papers.figures.separability import separability_with_difficulty
 __all__ = [
     "FEW_SHOT_FIGURES",
     "FIGURES",
-    "FIGURE_SETS",
     "FigureData",
     "LoadPredictions",
     "drawn_figures",
@@ -58,8 +57,6 @@ FEW_SHOT_FIGURES: Mapping[str, Callable[[FigureData, EnsembleRuns], PaperFigure]
     "few-shot-accuracy-over-shots": lambda data, _: few_shot_accuracy(data),
 }
 """Figures of few-shot runs, by name; their data are those of that protocol."""
-FIGURE_SETS: Mapping[str, Sequence[str]] = {"apex": tuple(FIGURES)}
-"""Names of figures by the name of the set that `etl-bench report --figures` takes."""
 
 
 def drawn_figures(data: FigureData, names: Sequence[str], *, printed: bool = True) -> tuple[PaperFigure, ...]:

@@ -12,7 +12,6 @@ from bench.analysis import (
     Cell,
     Entry,
     Estimate,
-    Grouping,
     Leaderboard,
     board_settings,
     build_leaderboard,
@@ -56,7 +55,6 @@ class FigureData:
     measures: Mapping[tuple[str, str, str], float]
     catalogue: Catalogue
     load_predictions: LoadPredictions
-    grouping: Grouping = difficulty_groups
     curves: Mapping[str, Mapping[int, Mapping[str, float]]] = field(default_factory=dict)
 
     @cached_property
@@ -72,9 +70,9 @@ class FigureData:
 
     @property
     def groups(self) -> tuple[list[str], list[str]]:
-        """Easy and hard datasets; by default the outer thirds, at most three each, as in the paper."""
+        """Easy and hard datasets; the outer thirds, at most three each, as in the paper."""
         known = {name: value for name in self.datasets if (value := self.rtd(name)) is not None}
-        return self.grouping(sorted(known), known)
+        return difficulty_groups(sorted(known), known)
 
     def rtd(self, dataset: str) -> float | None:
         """Relative transfer difficulty over all classes."""
@@ -118,7 +116,6 @@ def gather_figure_data(
     difficulty: pd.DataFrame,
     catalogue: Catalogue,
     load_predictions: LoadPredictions,
-    groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
     protocol: str = PROTOCOL,
 ) -> FigureData:
@@ -144,7 +141,7 @@ def gather_figure_data(
     recorded = () if curves is None else curves[["run_id", "epoch", "split", "accuracy"]].itertuples(index=False)
     for run, epoch, split, accuracy in recorded:
         along.setdefault(str(run), {}).setdefault(int(epoch), {})[str(split)] = float(accuracy)
-    return FigureData(backbone, boards, scores, measures, catalogue, load_predictions, groups, along)
+    return FigureData(backbone, boards, scores, measures, catalogue, load_predictions, along)
 
 
 def estimate_point(

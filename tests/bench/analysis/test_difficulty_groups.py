@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.easy_and_hard import NamedGroups, chosen_groups, difficulty_groups
+from bench.analysis.easy_and_hard import chosen_groups, difficulty_groups
 from bench.errors import UsageError
-from bench.papers.figures.figure_data import FigureData
 
 DIFFICULTY = {name: float(place) for place, name in enumerate("fbdaec")}
 
@@ -37,12 +36,6 @@ def test_named_groups_ignore_difficulty_and_datasets_without_runs():
 def test_empty_and_overlapping_groups_are_errors(easy: list[str], hard: list[str], message: str):
     with pytest.raises(UsageError, match=message):
         chosen_groups(easy, hard)
-
-
-def test_figures_use_the_named_groups():
-    measures = {(name, "all", "relative_transfer_difficulty"): value for name, value in DIFFICULTY.items()}
-    data = FigureData("b", {}, {}, measures, None, None, NamedGroups(("a",), ("b",)))  # type: ignore[arg-type]
-    assert data.groups == ([], []), "no board, no datasets"
 
 
 def test_the_commands_reject_a_single_group(tmp_path: Path, etl):

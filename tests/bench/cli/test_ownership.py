@@ -41,7 +41,6 @@ MORE_FILES = [
 FOLDERS = {
     "report --site": "report --site {}",
     "report --out": "report --out {}",
-    "report --figures-dir": "report --out pages.html --figures apex --figures-dir {}",
     "papers reproduce --figures-dir": "papers reproduce apex table-16 --on synthetic --figures-dir {}",
     "demo --site": "demo --quick --site {} --runs demo-runs",
     "export --out": "export --format hf --out {}",

@@ -7,7 +7,6 @@ import json
 import pytest
 import typer
 from fake_runner import make_difficulty, make_record, make_score, make_spec
-from page_data import parts_of
 from worlds import make_world
 
 from bench.cli.leaderboard import leaderboard
@@ -169,29 +168,3 @@ def test_a_site_has_the_runs_beside_the_page_and_a_lone_file_has_not(world, caps
     assert [path.name for path in (world / "lone").iterdir()] == ["page.html"]
     assert "connect-src" not in (world / "lone/page.html").read_text()
     assert capsys.readouterr().out.splitlines() == [str(world / "site/index.html"), str(world / "lone/page.html")]
-
-
-def test_figures_are_on_the_page_in_files_and_their_gaps_are_said(world, capsys):
-    report(runs=world / "runs", out=world / "page.html", figures_dir=world / "figs")
-    said = capsys.readouterr()
-    assert "apex-fig2-gap-versus-shots.pdf" in said.out
-    assert "stored branches on d0, d1." in said.err
-    figures = json.dumps(parts_of((world / "page.html").read_text("utf-8"))["figures"])
-    assert "f-apex-table12-beta" in figures
-    assert "--option keep-branches" in figures
-
-
-def test_a_page_without_figures_has_no_section_for_them(world):
-    report(runs=world / "runs", out=world / "page.html")
-    assert 'href="#figures"' not in (world / "page.html").read_text()
-
-
-def test_an_unknown_set_of_figures_leaves_no_page(world):
-    with pytest.raises(UsageError, match="Allowed: apex"):
-        report(runs=world / "runs", out=world / "page.html", figures="coop")
-    assert not (world / "page.html").exists()
-
-
-def test_figures_of_published_numbers_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="--source published shows none"):
-        report(runs=tmp_path, out=tmp_path / "page.html", source="published", figures="apex")
