@@ -1,4 +1,4 @@
-"""What an extension adds to the harness: commands, kinds of runs, and what happens after a run.
+"""What an extension adds to the harness: commands, kinds of runs, what happens after a run, and outputs.
 
 An extension is a package with a constant `EXTENSION`: a folder of `bench/extensions`, or another distribution with an
 entry point of the group `etl_bench.extensions`. The harness finds it here and imports no extension by its name.
@@ -8,7 +8,7 @@ Whatever an extension names as text is imported when it is used, so a listing lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -85,6 +85,23 @@ class AfterRunMaker(Protocol):
         ...
 
 
+class FigureDrawer(Protocol):
+    """Draws the figures of `papers reproduce`: a module or an object, the output `papers reproduce figures`."""
+
+    NAMES: Sequence[str]
+
+    def draw(self, folder: Path, names: Sequence[str], run_ids: Collection[str], *, printed: bool) -> Sequence[Any]:
+        """Figures from some runs of a folder, with `printed` with the paper's values over ours.
+
+        Each has `name`, and `missing`, a line for each thing that it lacks.
+        """
+        ...
+
+    def write(self, figures: Sequence[Any], folder: Path, *, force: bool) -> list[Path]:
+        """Write figures to a folder and return their files, of which those with `.svg` are printed."""
+        ...
+
+
 @dataclass(frozen=True)
 class RunKind:
     """Runs whose method's name has a prefix. What a stored prefix means is part of the format, see `bench.spec`.
@@ -130,12 +147,14 @@ class Extension:
         kinds: the runs that it carries out.
         after_run: the place of a function that follows `AfterRunMaker`, by what `run --tracker` takes, such as
             `mlflow[:URI]`.
+        outputs: the place of what a command also writes, by its words: `papers reproduce figures` (a `FigureDrawer`).
     """
 
     commands: str = ""
     panels: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[RunKind, ...] = ()
     after_run: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     def command_table(self) -> Mapping[str, Any]:
         """The functions and groups by the words that call them."""
@@ -198,3 +217,15 @@ def tracker_maker(text: str) -> str:
             return place
     allowed = f"Allowed: {', '.join(known)}." if known else "No installed extension sends runs to a tracker."
     raise UsageError(f"The tracker {text!r} is unknown. {allowed}")
+
+
+def outputs(command: str) -> dict[str, str]:
+    """The places of what extensions add to the outputs of a command, by the word after the command's."""
+    given = ((words.rpartition(" "), place) for one in extensions().values() for words, place in one.outputs.items())
+    return {name: place for (before, _, name), place in given if before == command}
+
+
+def figure_drawer() -> FigureDrawer | None:
+    """What draws the figures of papers; None if no extension does."""
+    place = outputs("papers reproduce").get("figures")
+    return resolve_name(place) if place else None

@@ -1,10 +1,11 @@
 """Public names of `reports`; `__init__.py` loads each on first use."""
 
 from ._format import brief as brief
-from .charts.figures import FIGURE_FORMATS as FIGURE_FORMATS
-from .charts.figures import figure_file as figure_file
+from ._format import shorten as shorten
 from .charts.hero import hero_picture as hero_picture
 from .charts.plot import linear_axis as linear_axis
+from .charts.vega_svg import CHART_FORMATS as CHART_FORMATS
+from .charts.vega_svg import chart_file as chart_file
 from .page_data import entry_settings as entry_settings
 from .page_file import page_environment as page_environment
 from .parts.part import Part as Part

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
+from bench.extension import figure_drawer
 from datasets_registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.papers import Paper, PaperFigure, TableRow
+    from bench.papers import Paper, TableRow
     from bench.spec import ExperimentSpec
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
@@ -39,7 +40,7 @@ class ReproducedExperiment:
     title: str
     rows: tuple[TableRow, ...]
     verdicts: Mapping[str, int]
-    figures: tuple[PaperFigure, ...] = ()
+    figures: tuple[Any, ...] = ()
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -197,11 +198,12 @@ def _check_method(name: str) -> None:
 
 def _check_names(paper: Paper, name: str) -> None:
     """Raise UsageError, which names the line, for a figure or a printed table that does not exist."""
-    from bench.papers import FEW_SHOT_FIGURES, FIGURES, printed_numbers
+    from bench.papers import printed_numbers
 
-    experiment, known = paper.experiments[name], [*FIGURES, *FEW_SHOT_FIGURES]
+    experiment, drawer = paper.experiments[name], figure_drawer()
+    known = () if drawer is None else drawer.NAMES
     for figure in experiment.figures:
-        if figure not in known:
+        if known and figure not in known:
             problem = f"unknown figure {figure!r}.{did_you_mean(figure, known)} Known: {', '.join(known)}."
             raise paper.located((name, "figures"), problem)
     if experiment.printed:
@@ -245,7 +247,10 @@ def _reproduced(
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(requests, ids)
     rows = _rows(paper, name, frame, difficulty, on)
-    drawn, files, notes = _drawn(paper, name, requests, ids, figures, on, force=force)
+    drawn, files, notes = _drawn(experiment.figures, requests, ids, figures, on, force=force)
+    if experiment.figures and figure_drawer() is None:
+        left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
+        code = max(code, 3)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
     said = [text for text in (paper.header.note, experiment.note, SYNTHETIC_STATEMENT if on else "") if text]
     return ReproducedExperiment(
@@ -311,29 +316,24 @@ def _rows(paper: Paper, name: str, frame: pd.DataFrame, difficulty: pd.DataFrame
 
 
 def _drawn(
-    paper: Paper,
-    name: str,
+    names: Sequence[str],
     requests: Sequence[SweepRequest],
     ids: set[str],
     folder: str | Path | None,
     on: str | None,
     *,
     force: bool,
-) -> tuple[tuple[PaperFigure, ...], tuple[Path, ...], tuple[str, ...]]:
+) -> tuple[tuple[Any, ...], tuple[Path, ...], tuple[str, ...]]:
     """The figures of an experiment, their files, and what they lack."""
-    from bench.results import fresh_store
-    from reports.site.build import named_figures, write_figures
-
-    names = paper.experiments[name].figures
-    if not names or not ids:
+    drawer = figure_drawer()
+    if not names or not ids or drawer is None:
         return (), (), ()
     try:
-        store = fresh_store(requests[0].runs)
+        drawn = drawer.draw(requests[0].runs, names, ids, printed=not on)
     except StoreError:
         return (), (), ()
-    drawn = named_figures(store, names, frozenset(ids), printed=not on)
     missing = tuple(f"{one.name}: {' '.join(one.missing)}" for one in drawn if one.missing)
     files: list[Path] = []
     if folder is not None:
-        files = write_figures(drawn, Path(folder).expanduser(), force=force)
+        files = drawer.write(drawn, Path(folder).expanduser(), force=force)
     return tuple(drawn), tuple(files), missing

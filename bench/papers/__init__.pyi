@@ -27,12 +27,6 @@ from .experiment_status import Needs as Needs
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells
-from .figures import FEW_SHOT_FIGURES as FEW_SHOT_FIGURES
-from .figures import FIGURES as FIGURES
-from .figures import drawn_figures as drawn_figures
-from .figures.figure import FigurePoint as FigurePoint
-from .figures.figure import PaperFigure as PaperFigure
-from .figures.figure_data import gather_figure_data as gather_figure_data
 from .new_table import TableCheck as TableCheck
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table

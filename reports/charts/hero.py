@@ -9,7 +9,7 @@ from markupsafe import Markup
 from bench.analysis import best_method, classes_of, dataset_difficulty
 from reports._format import counted, interval, points, shorten
 from reports.charts.plot import spread
-from reports.charts.vega_svg import SCHEMA, specification_svg
+from reports.charts.vega_svg import specification_svg
 from reports.titles import PHRASES, DifficultyAxis, score_title
 from reports.views import OverviewView
 
@@ -78,7 +78,6 @@ def hero_specification(view: OverviewView) -> dict[str, Any]:
         ("gridColor", "domainColor", "tickColor"), LINE
     )
     return {
-        "$schema": SCHEMA,
         "description": f"{PHRASES[measure]} of {len(view.names)} methods on {len(view.datasets)} datasets",
         "background": PAPER,
         "data": {"values": rows},

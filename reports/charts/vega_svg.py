@@ -1,21 +1,26 @@
-"""Draws Vega-Lite specifications as SVG."""
+"""Draws Vega-Lite specifications as SVG, and as files of other formats."""
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+CHART_FORMATS = ("svg", "vl.json", "pdf", "png")
+_CONVERTER = Path(__file__).with_name("svg_converter.py")
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _NOT_TEXT = re.compile("[^\\t\\n\\r -\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that stop the interpreter: those that XML does not allow, and separators of lines and paragraphs."""
 
 
 def specification_text(specification: Mapping[str, Any]) -> str:
     """A specification as JSON, without characters that readers of SVG refuse, such as control characters."""
-    return json.dumps(_as_text(specification), indent=1, ensure_ascii=False)
+    return json.dumps(_as_text({"$schema": _SCHEMA, **specification}), indent=1, ensure_ascii=False)
 
 
 def specification_svg(specification: Mapping[str, Any]) -> Markup:
@@ -25,6 +30,30 @@ def specification_svg(specification: Mapping[str, Any]) -> Markup:
     """
     label = Markup('<svg role="img" aria-label="{}" ').format(_as_text(specification["description"]))
     return Markup(_svg(specification_text(specification)).replace("<svg ", label, 1))
+
+
+def chart_file(specification: Mapping[str, Any], kind: str) -> bytes:
+    """The chart in one of `CHART_FORMATS`: PNG at twice the size and on white, `vl.json` to change the picture.
+
+    A separate process writes PDF and PNG, because the renderer can abort its process.
+
+    Raises:
+        RuntimeError: if the renderer fails.
+    """
+    if kind == "vl.json":
+        return specification_text(specification).encode()
+    svg = str(specification_svg(specification))
+    if kind == "svg":
+        return svg.encode()
+    if kind == "png":
+        svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
+    command = [sys.executable, "-I", str(_CONVERTER), kind]
+    converted = subprocess.run(command, input=svg.encode(), capture_output=True, check=False)
+    if converted.returncode:
+        last_line = converted.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        reason = last_line or f"exit code {converted.returncode}"
+        raise RuntimeError(f"the renderer of {kind.upper()} files failed: {reason}")
+    return converted.stdout
 
 
 def _as_text(value: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Writes the page of a runs folder for `etl-bench report`, and the figures of papers."""
+"""Writes the page of a runs folder for `etl-bench report`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,77 +11,25 @@ import bench
 from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
 from bench.papers import (
-    FEW_SHOT_FIGURES,
-    FIGURES,
-    PaperFigure,
-    drawn_figures,
-    gather_figure_data,
     load_claims,
     published_difficulty,
     published_frame,
     published_settings,
     registered,
 )
-from bench.record import Predictions
 from bench.results import (
     FILE_LIST,
-    Shards,
-    Store,
     check_output_file,
     check_own_folder,
     fresh_store,
     no_runs,
-    write_listed,
 )
-from datasets_registry import BenchError
-from reports import FIGURE_FORMATS, figure_file, render_site
+from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 from reports.site.images import DatasetPictures, example_images
 from reports.site.run_files import write_run_files
 from reports.views import SiteView, UnfinishedView
-
-
-def named_figures(
-    store: Store, names: Sequence[str], run_ids: Collection[str], *, printed: bool = True
-) -> tuple[PaperFigure, ...]:
-    """Some figures by name, from these runs; with `printed` the paper's printed values are over ours."""
-    shards = Shards(store.runs)
-
-    def stored(run_id: str) -> tuple[Predictions, ...]:
-        shard = shards.read(run_id)
-        return shard.predictions if shard else ()
-
-    runs = store.runs_frame()
-    runs = runs[runs["run_id"].isin(list(run_ids))].reset_index(drop=True)
-    found: list[PaperFigure] = []
-    for protocol, known in (("base-to-new", FIGURES), ("few-shot", FEW_SHOT_FIGURES)):
-        if chosen := [name for name in names if name in known]:
-            frames = runs, store.difficulty_frame(), registered(), stored, store.curves_frame()
-            found += drawn_figures(gather_figure_data(*frames, protocol), chosen, printed=printed)
-    return tuple(found)
-
-
-def write_figures(figures: Sequence[PaperFigure], folder: Path, *, force: bool = False) -> list[Path]:
-    """Write every figure that has data as SVG, Vega-Lite, PDF and PNG files; returns their paths.
-
-    Raises:
-        BenchError: if a figure cannot be converted to PDF or PNG; its SVG file is written.
-        UsageError: if a file that etl-bench did not write is in the way, unless `force`.
-    """
-    files: dict[str, bytes] = {}
-    for figure in figures:
-        for kind in FIGURE_FORMATS if figure.points else ():
-            try:
-                files[f"{figure.name}.{kind}"] = figure_file(figure, kind)
-            except RuntimeError as error:
-                write_listed(folder, files, force=force)
-                raise BenchError(
-                    f"Figure {figure.name} is written as SVG, but not as {kind.upper()}: {error}. "
-                    "Convert the SVG file with another program, such as Inkscape."
-                ) from error
-    return write_listed(folder, files, force=force)
-
 
 DATA_FOLDER = "data"
 """Folder of the run files, next to the page."""

@@ -35,6 +35,16 @@ def copy_without(names: list[str], place: Path) -> Etl:
     return etl
 
 
+PAPER = """
+title = "Mine"
+address = "arXiv:2311.15569"
+[table-1]
+title = "One"
+figures = ["apex-fig5-separability"]
+sweep = [{ methods = ["zero_shot"], datasets = ["eurosat"] }]
+"""
+
+
 LEFT_OUT = [pytest.param(NAMES, id="all"), *(pytest.param([one], id=one, marks=pytest.mark.slow) for one in NAMES)]
 
 
@@ -52,6 +62,11 @@ def test_the_harness_needs_no_extension(names: list[str], tmp_path: Path) -> Non
     if "trackers" in names:
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
         assert "The tracker 'mlflow' is unknown" in refused.stderr
+    (tmp_path / "work" / "mine.toml").write_text(PAPER)
+    reproduced = etl(*["papers", "reproduce", "mine.toml", "table-1", "--on", "synthetic", "--jobs", "0", "--json"])
+    if "paper_figures" in names:
+        assert reproduced.returncode == 3, reproduced.stderr
+        assert "apex-fig5-separability: no installed extension draws figures of papers" in reproduced.stdout
     sweep = "run -m zero_shot,linear_probe -d spectrum_basic:test=5 --protocol few-shot --shots 1 --seeds 1 --jobs 0"
     for words in (f"{sweep} --recipe demo", "leaderboard --json", "report --out page.html"):
         done = etl(*words.split())

@@ -1,19 +1,12 @@
-"""A figure of a paper as a Vega-Lite chart, one panel per dataset, for the page and for files."""
+"""A figure of a paper as a Vega-Lite chart, one panel per dataset."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from markupsafe import Markup
+from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
+from reports import shorten
 
-from bench.papers import FigurePoint, PaperFigure
-from reports._format import shorten
-from reports.charts.vega_svg import SCHEMA, specification_svg, specification_text
-
-FIGURE_FORMATS = ("svg", "vl.json", "pdf", "png")
 SERIES_COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
 """Okabe and Ito's palette at medium lightness, visible on white and on near-black."""
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
@@ -21,45 +14,10 @@ _COLUMNS, _WIDE, _NARROW, _HEIGHT = 3, 620, 250, 190
 """Panels in a row, width of a panel alone and in a grid, and its height, in px."""
 _NAME_LENGTH = 30
 _INK = "#1a1e24"
-_CONVERTER = Path(__file__).with_name("svg_converter.py")
 
 
-def figure_svg(figure: PaperFigure, ink: str = "currentColor") -> Markup:
-    """The figure as SVG with text and lines in colour `ink`; empty without points."""
-    return specification_svg(figure_specification(figure, ink)) if figure.points else Markup("")
-
-
-def figure_file(figure: PaperFigure, kind: str) -> bytes:
-    """The figure for a paper, dark on white, in one of `FIGURE_FORMATS`; PNG at twice the size.
-
-    `vl.json` is a Vega-Lite specification with the numbers, to change the picture.
-
-    A separate process writes PDF and PNG, because the renderer can abort its process.
-
-    Raises:
-        RuntimeError: if the renderer fails.
-    """
-    if kind == "vl.json":
-        return specification_text(figure_specification(figure)).encode()
-    svg = str(figure_svg(figure, _INK))
-    if kind == "svg":
-        return svg.encode()
-    if kind == "png":
-        svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
-    command = [sys.executable, "-I", str(_CONVERTER), kind]
-    converted = subprocess.run(command, input=svg.encode(), capture_output=True, check=False)
-    if converted.returncode:
-        last_line = converted.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        reason = last_line or f"exit code {converted.returncode}"
-        raise RuntimeError(f"the renderer of {kind.upper()} files failed: {reason}")
-    return converted.stdout
-
-
-def figure_specification(figure: PaperFigure, ink: str = _INK) -> dict[str, Any]:
+def figure_specification(figure: PaperFigure) -> dict[str, Any]:
     """The figure with its numbers: intervals as lines, printed values as open marks.
-
-    Args:
-        ink: colour of text and lines.
 
     Example:
         >>> point = FigurePoint("DTD", "CoOp", 16.0, 63.6, 62.8, 64.4, 3, ("a",))
@@ -68,9 +26,8 @@ def figure_specification(figure: PaperFigure, ink: str = _INK) -> dict[str, Any]
         63.6
     """
     shared = None if figure.own_y else _ends((*figure.points, *figure.printed), figure)
-    lines = {"gridColor": ink, "gridOpacity": 0.12, "domainColor": ink, "domainOpacity": 0.4, "tickColor": ink}
+    lines = {"gridColor": _INK, "gridOpacity": 0.12, "domainColor": _INK, "domainOpacity": 0.4, "tickColor": _INK}
     return {
-        "$schema": SCHEMA,
         "description": f"{figure.title} ({figure.source})",
         "columns": _COLUMNS,
         "concat": [_panel(figure, name, shared) for name in figure.panels],
@@ -78,11 +35,11 @@ def figure_specification(figure: PaperFigure, ink: str = _INK) -> dict[str, Any]
         "config": {
             "aria": False,
             "font": "system-ui, Helvetica, Arial, sans-serif",
-            "axis": lines | {"labelColor": ink, "titleColor": ink, "titleFontWeight": "normal"},
+            "axis": lines | {"labelColor": _INK, "titleColor": _INK, "titleFontWeight": "normal"},
             "axisX": {"grid": False},
-            "legend": {"labelColor": ink, "orient": "bottom", "columns": 4, "labelLimit": 180, "symbolOpacity": 1},
-            "text": {"fill": ink},
-            "title": {"color": ink, "anchor": "start", "fontSize": 12, "fontWeight": 600},
+            "legend": {"labelColor": _INK, "orient": "bottom", "columns": 4, "labelLimit": 180, "symbolOpacity": 1},
+            "text": {"fill": _INK},
+            "title": {"color": _INK, "anchor": "start", "fontSize": 12, "fontWeight": 600},
             "view": {"stroke": None},
         },
     }

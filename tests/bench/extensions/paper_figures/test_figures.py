@@ -7,15 +7,16 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.extensions.paper_figures.chart import figure_specification
+from bench.extensions.paper_figures.drawing import FIGURES, NAMES, drawn_figures, write
+from bench.extensions.paper_figures.figure_data import gather_figure_data, over_seeds
+from bench.papers import read_paper, shipped_papers
 from bench.papers.catalogue import Catalogue, registered
-from bench.papers.figures import FIGURES, drawn_figures
-from bench.papers.figures.figure_data import gather_figure_data, over_seeds
 from bench.record import Branches
 from bench.results.database import fresh_store
 from bench.results.ensemble_weights import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards
-from reports.charts.figures import figure_specification, figure_svg
-from reports.site.build import write_figures
+from reports import chart_file
 
 DATASETS = [f"d{i}" for i in range(6)]
 METHODS = {
@@ -278,7 +279,7 @@ def test_a_synthetic_figure_has_no_printed_values(data):
 
 def test_each_series_of_figure_8_is_named_beside_its_mark(on_the_papers_backbone):
     (figure,) = drawn_figures(on_the_papers_backbone, ["apex-fig8-distance-versus-weight"])
-    svg = str(figure_svg(figure))
+    svg = chart_file(figure_specification(figure), "svg").decode()
     assert figure.labelled
     assert svg.count(">EuroSAT</text>") == svg.count(">DTD</text>") == 1
 
@@ -295,7 +296,7 @@ def test_image_features_have_true_and_predicted_labels(on_the_papers_backbone):
 
 
 def test_image_features_without_scikit_learn_say_what_to_install(on_the_papers_backbone, monkeypatch):
-    monkeypatch.setattr("bench.papers.figures.image_features.find_spec", lambda name: None)
+    monkeypatch.setattr("bench.extensions.paper_figures.image_features.find_spec", lambda name: None)
     (figure,) = drawn_figures(on_the_papers_backbone, ["apex-fig7-prompted-features"])
     assert figure.points == ()
     assert "pip install 'clip-etl-bench[figures]'" in figure.missing[0]
@@ -315,10 +316,17 @@ def test_means_over_datasets_with_unequal_seeds_have_no_interval():
 
 
 def test_figures_are_written_as_svg_pdf_and_png(figures, tmp_path):
-    written = write_figures([figures["apex-table12-beta"], figures["apex-fig10-adapter-ranks"]], tmp_path)
+    written = write([figures["apex-table12-beta"], figures["apex-fig10-adapter-ranks"]], tmp_path, force=False)
     assert [path.suffix for path in written] == [".svg", ".json", ".pdf", ".png"], "a figure without points has no file"
     svg, _, pdf, png = (path.read_bytes() for path in written)
     assert svg.startswith(b"<svg")
     assert b"currentColor" not in svg
     assert pdf.startswith(b"%PDF")
     assert png.startswith(b"\x89PNG")
+
+
+def test_every_figure_that_a_shipped_paper_asks_for_is_known():
+    asked = {
+        name for paper in shipped_papers() for one in read_paper(paper).experiments.values() for name in one.figures
+    }
+    assert asked <= set(NAMES)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import STORE_BRANCHES, FigureData, estimate_point, over_seeds
+from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
+from bench.extensions.paper_figures.figure_data import STORE_BRANCHES, FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
 from bench.results import BETAS, FIXED, SIDES, adaptive_weight, blended_accuracy, fixed_weight
 

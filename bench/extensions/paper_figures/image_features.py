@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import STORE_BRANCHES, FigureData
+from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
+from bench.extensions.paper_figures.figure_data import STORE_BRANCHES, FigureData
 from bench.record import Predictions
 from datasets_registry import BenchError, get_dataset
 

@@ -19,8 +19,8 @@ from bench.analysis import (
     difficulty_groups,
     student_t,
 )
-from bench.papers.catalogue import Catalogue
-from bench.papers.figures.figure import FigurePoint
+from bench.extensions.paper_figures.figure import FigurePoint
+from bench.papers import Catalogue
 from bench.record import Predictions
 from bench.spec import ALL_SHOTS
 

@@ -1,8 +1,8 @@
 """Difficulty of datasets before any training: APEX's Figure 5 (Tables 16 and 17)."""
 
 from bench.analysis import dataset_difficulty
-from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import FigureData
+from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
+from bench.extensions.paper_figures.figure_data import FigureData
 
 SEPARABILITY = {
     "separability_pairwise": "Class separability, pairwise",

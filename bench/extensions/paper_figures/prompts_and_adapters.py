@@ -5,8 +5,8 @@ from itertools import chain, product
 from typing import Any
 
 from bench.analysis import Cell, Entry, Estimate, student_t
-from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import FIGURE_SHOTS, PANELS, FigureData, estimate_point, over_seeds
+from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
+from bench.extensions.paper_figures.figure_data import FIGURE_SHOTS, PANELS, FigureData, estimate_point, over_seeds
 
 PROMPTS = ("deep_text_prompts", "ivlp", "vpt")
 """TPT, VPT+TPT and VPT in the paper."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
-from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import PANELS, FigureData
-from bench.papers.figures.prompts_and_adapters import FULL, PROMPTS
-from bench.papers.published_numbers import published_frame
+from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
+from bench.extensions.paper_figures.figure_data import PANELS, FigureData
+from bench.extensions.paper_figures.prompts_and_adapters import FULL, PROMPTS
+from bench.papers import published_frame
 from bench.results import BETAS, FIXED
 
 BACKBONE = "ViT-B-16.openai"
