@@ -41,7 +41,7 @@ address = "arXiv:2311.15569"
 [table-1]
 title = "One"
 figures = ["apex-fig5-separability"]
-sweep = [{ methods = ["zero_shot"], datasets = ["eurosat"] }]
+sweep = [{ methods = ["zero_shot"], datasets = ["spectrum_basic:test=5"] }]
 """
 
 
