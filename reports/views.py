@@ -45,12 +45,13 @@ class BoardView:
         anchor: unique on the page, usable in an id.
         datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
         exports: text of the table by format, to copy.
-        quality, reliability: empty without stored predictions.
+        quality: empty without stored predictions.
+        reliability: empty without stored predictions.
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
         marks: a badge of an entry (class, text, explanation) in place of the one for imported runs, by key.
         differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
-        settings_file: file beside the page with all settings; the page then lists only these and the recipe's name.
+        settings_file: beside the page, with all settings; the page then lists the recipe's name and the differing ones.
     """
 
     anchor: str
@@ -299,7 +300,8 @@ class AddedPart:
     """What a page shows at the start of a section, beside the parts of every page.
 
     Args:
-        name, title: its anchor and heading.
+        name: its anchor.
+        title: its heading.
         section: the name of one of `reports.titles.SECTIONS`.
     """
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,14 +83,11 @@ def update_runs(
         for path in shards.files(run_id):
             path.unlink()
     new = [run_id for run_id in wanted if run_id not in here or before.get(run_id) != wanted[run_id]]
-    by_owner: dict[str, list[str]] = defaultdict(list)
-    for run_id in new:
-        by_owner[owner[run_id]].append(run_id)
     rmtree(runs / "difficulty", ignore_errors=True)
     for own in accepted:
         with open_bundle(submissions / own.name / BUNDLE) as bundle:
             _difficulties(runs, bundle)
-            for run_id in by_owner[own.name]:
+            for run_id in (run_id for run_id in new if owner[run_id] == own.name):
                 _place(runs, run_id, bundle, verified=_repeated(outcomes, own.name, run_id))
     _write_list(runs, wanted)
     added = [run_id for run_id in new if run_id not in here or _record(before, run_id) != _record(wanted, run_id)]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -41,24 +42,24 @@ def write_board_page(board: CollectedBoard, title: str, page: PageRequest) -> Bo
         replace(
             page,
             with_run_files=True,
-            prepare=lambda runs: in_order(runs, list(board.runs.owner)),
+            prepare=lambda runs: _in_order(runs, list(board.runs.owner)),
             finish=lambda view: _marked(replace(view, title=title), board),
         )
     )
-    summary = board.summary(summarise_settings(view.boards, board))
-    settings = {
-        f"{shown.board.setting.backbone}, {shown.heading}": {
-            entry.key: entry_settings(entry) for entry in shown.board.entries
-        }
-        for shown in view.boards
-    }
+    found: dict[str, SettingSummary] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    for shown in view.boards:
+        setting = _setting(shown, board)
+        found.setdefault(setting.title, setting)  # one that is shown twice counts as it is shown first
+        settings[setting.title] = {entry.key: entry_settings(entry) for entry in shown.board.entries}
+    summary = board.summary(tuple(found.values()))
     content = {"format": "clip-etl-bench settings", "leaderboards": settings}
     write_output(page.out.with_name(SETTINGS_FILE), json.dumps(content, indent=1).encode(), force=page.force)
     write_output(page.out.with_name(FILE), summary.model_dump_json(indent=1).encode(), force=page.force)
     return summary
 
 
-def in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+def _in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """The frame of runs with dates in the reverse order, so that the run that came first has the newest date.
 
     Of several runs that differ in what must be equal, analysis keeps those with the newest date. The dates that
@@ -174,18 +175,6 @@ def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Part:
     return table(Table(anchor, columns, rows, first=FIRST_ROWS))
 
 
-def summarise_settings(boards: Iterable[BoardView], collected: CollectedBoard) -> tuple[SettingSummary, ...]:
-    """The leaderboards of a page.
-
-    A setting that the page shows twice, on shared runs and on all, counts as it is shown first.
-    """
-    found: dict[str, SettingSummary] = {}
-    for board in boards:
-        setting = _setting(board, collected)
-        found.setdefault(setting.title, setting)
-    return tuple(found.values())
-
-
 def _setting(board: BoardView, collected: CollectedBoard) -> SettingSummary:
     measure, owner = board.standings.measure, collected.runs.owner
     rows = []
@@ -204,15 +193,11 @@ def _setting(board: BoardView, collected: CollectedBoard) -> SettingSummary:
                 submissions=tuple(sorted({owner[run_id] for run_id in entry.run_ids if run_id in owner})),
             )
         )
+    pairs = board.standings.pairs
+    separated = [pair for pair, difference in pairs.items() if difference.significant and difference.mean > 0]
     return SettingSummary(
         title=f"{board.board.setting.backbone}, {board.heading}",
         measure=measure,
         rows=tuple(rows),
-        separated=separated_pairs(board),
+        separated=tuple(sorted(separated)),
     )
-
-
-def separated_pairs(board: BoardView) -> tuple[tuple[str, str], ...]:
-    """The pairs of entries whose difference is significant, the better one first."""
-    found = board.standings.pairs
-    return tuple(sorted(pair for pair, difference in found.items() if difference.significant and difference.mean > 0))
