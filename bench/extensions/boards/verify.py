@@ -15,13 +15,7 @@ from bench.extensions.boards.board_runs import (
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.submissions.check import OwnChecks
 from bench.extensions.boards.submissions.submission import BUNDLE
-from bench.results import (
-    RepetitionVerdict,
-    bundle_shard,
-    check_verifiable,
-    judge_repetition,
-    open_bundle,
-)
+from bench.results import RepetitionVerdict, bundle_shard, check_verifiable, judge_repetition, open_bundle
 from bench.sweep import repetition_context
 from datasets_registry import BenchError
 

@@ -24,15 +24,7 @@ from bench.experiment import declared_task
 from bench.record import RunRecord
 from bench.results import Shard, TrueLabels
 from bench.spec import ExperimentSpec
-from datasets_registry import (
-    BenchError,
-    CoopReader,
-    DataError,
-    DatasetSplits,
-    FewShotTask,
-    canonical_json,
-    get_dataset,
-)
+from datasets_registry import BenchError, CoopReader, DataError, DatasetSplits, FewShotTask, canonical_json, get_dataset
 
 _NOT_OF_THE_TASK = {"method", "config", "recipe", "backbone", "task_fingerprint", "precision", "epoch_selection"}
 """Fields of a spec that leave its task as it is."""
