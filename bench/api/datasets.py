@@ -28,15 +28,15 @@ from datasets_registry import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from datasets_registry import (
+    from datasets_registry import (  # fmt: skip
         AddedDataset,
         CheckResult,
         DatasetInfo,
         DatasetSource,
-        FeatureBundle,
         FewShotTask,
         SourceFile,
-    )  # fmt: skip
+        feature_bundle,
+    )
 
 Name = Annotated[str, Arg("The dataset.")]
 
@@ -227,13 +227,13 @@ def add_features(
     ] = None,
     logit_scale: Annotated[float, Opt("Of --features: factor on cosines; 100 for CLIP.")] = 100.0,
     title: Annotated[str | None, Opt("Title in tables.")] = None,
-) -> FeatureBundle:
+) -> feature_bundle.FeatureBundle:
     """Register precomputed features as a dataset with a backbone of the given name, after checks.
 
     Raises UsageError, DataError or UnknownNameError for arrays that are missing or do not fit.
     """
     from bench.experiment import class_names, read_arrays, take
-    from datasets_registry import import_feature_bundle
+    from datasets_registry import feature_bundle
 
     _check_title(title)
     chosen, given = ARRAYS | dict(arrays or {}), Path(file)
@@ -251,7 +251,7 @@ def add_features(
             )
         if names:
             splits[split] = tuple(take(found, name, given) for name in names)
-    return import_feature_bundle(
+    return feature_bundle.import_feature_bundle(
         name=name,
         backbone=backbone,
         class_names=class_names(Path(classes)),

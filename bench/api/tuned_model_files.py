@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from bench.api.options import MODEL, Arg, Cache, Device, Force, Opt, Runs, Weights
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores
-from datasets_registry import LARGEST_CLASS_LIST, read_bytes
+from datasets_registry import LARGEST_CLASS_LIST, foreign_files
 
 if TYPE_CHECKING:
     from bench.experiment import ListedModel
@@ -163,7 +163,7 @@ def predict_images(
 
 def _class_names(path: Path) -> list[str]:
     try:
-        lines = read_bytes(path, LARGEST_CLASS_LIST).decode("utf-8-sig").splitlines()
+        lines = foreign_files.read_bytes(path, LARGEST_CLASS_LIST).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--classes {path} cannot be read: {error}.") from None
     names = [line.strip() for line in lines]

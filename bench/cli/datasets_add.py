@@ -18,7 +18,7 @@ from bench.errors import UsageError
 from datasets_registry import BACKBONE_PREFIX
 
 if TYPE_CHECKING:
-    from datasets_registry import FeatureBundle
+    from datasets_registry import feature_bundle
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -80,7 +80,7 @@ def _refuse_others(context: typer.Context, own: Collection[str], of: str) -> Non
             raise UsageError(f"{parameter.opts[0]} is an option of {of}, which is not given.")
 
 
-def _print_features(bundle: FeatureBundle) -> None:
+def _print_features(bundle: feature_bundle.FeatureBundle) -> None:
     name, facts = bundle.facts.name, bundle.facts
     sizes = ", ".join(f"{len(bundle.arrays[f'{s}_labels'])} {s}" for s in ("train", "val", "test"))
     remark(f"{name}: {len(facts.class_names)} classes, {sizes}; in {bundle.folder}")

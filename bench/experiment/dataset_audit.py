@@ -16,7 +16,7 @@ from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import Inputs, shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.experiment.task import read_splits
-from datasets_registry import DatasetSplits, FeatureRows, Images, Sample
+from datasets_registry import DatasetSplits, Images, Sample, feature_bundle
 from methods import Precision
 
 _IMAGES_AT_A_TIME = 2048
@@ -127,7 +127,7 @@ def _near_duplicates(
     splits: DatasetSplits, images: Sequence[AuditedImage], features: NDArray[np.float32]
 ) -> tuple[NearDuplicate, ...] | None:
     source = splits.images
-    if isinstance(source, FeatureRows):
+    if isinstance(source, feature_bundle.FeatureRows):
         return None
 
     @lru_cache(maxsize=_PICTURES_IN_MEMORY)

@@ -16,7 +16,7 @@ from bench.experiment.epoch_observers import EpochCandidates
 from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
 from bench.results import open_metrics, split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
-from datasets_registry import EvalSplit, among_all_names
+from datasets_registry import EvalSplit, few_shot_draws
 from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier
 
 
@@ -231,7 +231,7 @@ def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenSc
 
 
 def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
-    named = zip(among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
+    named = zip(few_shot_draws.among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
     return [replace(part, name=name) for part, name in named]
 
 

@@ -11,7 +11,7 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.experiment.task import read_splits
 from bench.record import DifficultyRecord
-from datasets_registry import ClassSet, class_halves, eval_fingerprint, get_dataset, select_classes
+from datasets_registry import ClassSet, eval_fingerprint, few_shot_draws, get_dataset
 from methods import Precision
 
 
@@ -31,12 +31,12 @@ def _measured(backbone: str, dataset: str, context: RunContext) -> list[Difficul
     splits = read_splits(dataset, context.data_root)
     features = inputs.features(splits.images, splits.test, CENTER_VIEW)
     n = len(splits.class_names)
-    base, new = class_halves(n)
+    base, new = few_shot_draws.class_halves(n)
     records = []
     for name, labels in {"all": range(n), "base": base, "new": new}.items():
         names = tuple(splits.class_names[label] for label in labels)
         classes = ClassSet(names, info.template, dataset=info.name)
-        samples = select_classes(splits.test, labels)
+        samples = few_shot_draws.select_classes(splits.test, labels)
         if not samples:
             continue
         chosen = set(labels)

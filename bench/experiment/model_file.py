@@ -13,7 +13,7 @@ from bench.bounds import LARGEST_RECORD, MOST_CLASSES, ClassName, Count, Finite,
 from bench.record import Fraction, Provenance, Score
 from bench.results import write_atomically
 from bench.spec import ExperimentSpec
-from datasets_registry import BenchError, ClassSet, check_size, parse_json
+from datasets_registry import BenchError, ClassSet, foreign_files
 from methods import LARGEST_SIDE, LARGEST_WIDTH, Preprocessing
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ def _header(path: Path, framework: str) -> tuple[dict[str, str], ModelInfo]:
     if not path.is_file():
         raise ModelFileError(f"There is no model file {path}. `etl-bench models` lists the models of a runs folder.")
     try:
-        check_size(path, LARGEST_MODEL)
+        foreign_files.check_size(path, LARGEST_MODEL)
         with safe_open(path, framework) as file:
             header, names = dict(file.metadata() or {}), file.keys()
         if len(names) > MOST_TENSORS or sum(map(len, header.values())) > LARGEST_RECORD:
@@ -343,7 +343,7 @@ def _header(path: Path, framework: str) -> tuple[dict[str, str], ModelInfo]:
     if _KEY not in header or _SUM not in header:
         raise ModelFileError(f"{path} is not a tuned model of etl-bench, but another safetensors file.")
     try:
-        version = int(parse_json(header[_KEY].encode())["format_version"])
+        version = int(foreign_files.parse_json(header[_KEY].encode())["format_version"])
     except (ValueError, KeyError, TypeError):
         raise _damaged(path, "its header has no format version") from None
     if version != FORMAT_VERSION:

@@ -12,13 +12,13 @@ from datasets_registry import (
     DrawRule,
     EvalSplit,
     FewShotTask,
-    Fold,
     PoolRule,
     SupportList,
     SupportRule,
     TaskRequest,
     build_task,
     get_dataset,
+    held_out,
     read_support_list,
 )
 from methods import ClassText, parse_class_text
@@ -96,8 +96,8 @@ def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSp
     return task.evals
 
 
-def _fold(spec: ExperimentSpec) -> Fold | None:
-    return None if spec.fold is None else Fold.parse(spec.fold)
+def _fold(spec: ExperimentSpec) -> held_out.Fold | None:
+    return None if spec.fold is None else held_out.Fold.parse(spec.fold)
 
 
 def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:

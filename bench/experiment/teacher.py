@@ -12,7 +12,7 @@ from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment.model_file import ModelFileError, ModelInfo, read_model, read_model_checksum
 from bench.spec import ExperimentSpec, shots_text, teacher_parts
-from datasets_registry import DrawRule, EvalProtocol, FewShotTask, PoolKind, PoolRule, among_all_names
+from datasets_registry import DrawRule, EvalProtocol, FewShotTask, PoolKind, PoolRule, few_shot_draws
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -137,4 +137,4 @@ def trained_classes(spec: ExperimentSpec, task: FewShotTask) -> ClassSet:
     pool = None if spec.unlabelled is None else PoolRule.parse(spec.unlabelled)
     if pool is None or pool.kind is PoolKind.TRAIN or spec.protocol is not EvalProtocol.BASE_TO_NEW:
         return task.support.classes
-    return among_all_names(*task.evals)[0].classes
+    return few_shot_draws.among_all_names(*task.evals)[0].classes

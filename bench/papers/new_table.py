@@ -32,7 +32,7 @@ from bench.papers.published_numbers import (
     value_columns,
 )
 from bench.results import known_methods, write_atomically
-from datasets_registry import read_bytes
+from datasets_registry import foreign_files
 
 PROTOCOL_SPLITS = {
     "base-to-new": ("base", "new", "H"),
@@ -92,13 +92,13 @@ def add_table(path: Path) -> Path:
     if target.exists():
         raise UsageError(f"{target} exists already; choose another name, or edit that file.")
     target.parent.mkdir(exist_ok=True)
-    write_atomically(target, read_bytes(path, LARGEST_RECORD))
+    write_atomically(target, foreign_files.read_bytes(path, LARGEST_RECORD))
     return target
 
 
 def _lines(path: Path) -> list[tuple[int, TableLine]]:
     try:
-        text = read_bytes(path, LARGEST_RECORD).decode("utf-8-sig")
+        text = foreign_files.read_bytes(path, LARGEST_RECORD).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text ({error}).") from error
     header = next(csv.reader(text.splitlines()), [])

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from bench.bounds import LARGEST_RECORD, printable
 from bench.errors import UsageError
 from bench.sweep import SweepOutline, SweepRequest, outline_of
-from datasets_registry import BenchError, EvalProtocol, UnknownNameError, did_you_mean, parse_toml, read_text
+from datasets_registry import BenchError, EvalProtocol, UnknownNameError, did_you_mean, foreign_files
 
 _FOLDER = resources.files("bench.papers") / "experiments"
 _NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}")
@@ -182,7 +182,7 @@ def read_paper(name: str) -> Paper:
         file, text = None, (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     elif path.suffix == ".toml":
         try:
-            file, text = path, read_text(path, LARGEST_RECORD)
+            file, text = path, foreign_files.read_text(path, LARGEST_RECORD)
         except OSError as error:
             raise UsageError(f"The paper file {path} cannot be read: {error.strerror or error}.") from None
     else:
@@ -194,7 +194,7 @@ def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
     """A paper from the text of its file; raises UsageError, which names the line."""
     shown = file or Path(f"{name}.toml")
     try:
-        values = parse_toml(text)
+        values = foreign_files.parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+),", str(error))
         raise _error(shown, text, int(found[1]) if found else 1, f"not TOML: {error}.") from None

@@ -22,7 +22,7 @@ from bench.results.outputs import replacing
 from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shard, Shards, parse_shard, with_origin
 from bench.results.tables import refusal, scratch_database
-from datasets_registry import open_zip, parse_json, read_zip_member
+from datasets_registry import archives, foreign_files
 
 LARGEST_PREDICTIONS = 2**30
 """The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
@@ -86,7 +86,7 @@ def open_bundle(path: Path) -> Iterator[OpenBundle]:
     """Open a bundle, which may be larger than memory, and check its list; raises BundleError if it is damaged."""
     with ExitStack() as opened:
         try:
-            archive = opened.enter_context(open_zip(path, MOST_BUNDLE_FILES))
+            archive = opened.enter_context(archives.open_zip(path, MOST_BUNDLE_FILES))
         except UNPACKING as error:
             raise BundleError(
                 f"{path} cannot be read as a bundle ({getattr(error, 'strerror', None) or error}); give a file that "
@@ -109,8 +109,8 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     if BUNDLE_LIST not in held:
         raise BundleError(f"{path} has no {BUNDLE_LIST}; give a file that `etl-bench runs export` wrote.")
     try:
-        packed = read_zip_member(archive, BUNDLE_LIST, BUNDLE_LIST_ENTRY * (len(held) + 1))
-        facts: dict[str, Any] = parse_json(packed, BUNDLE_LIST_VALUES * (len(held) + 1))
+        packed = archives.read_zip_member(archive, BUNDLE_LIST, BUNDLE_LIST_ENTRY * (len(held) + 1))
+        facts: dict[str, Any] = foreign_files.parse_json(packed, BUNDLE_LIST_VALUES * (len(held) + 1))
         version, stated = int(facts["bundle_version"]), str(facts["root"])
         names = [str(entry["path"]) for entry in facts["files"]]
         root = _root(facts["files"])
@@ -136,7 +136,7 @@ def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> 
     name, size = str(entry["path"]), int(entry["bytes"])
     try:
         fits = archive.getinfo(name).file_size == size
-        content = read_zip_member(archive, name, _largest(name)) if fits else b""
+        content = archives.read_zip_member(archive, name, _largest(name)) if fits else b""
     except UNPACKING as error:
         raise bundle_error(path, f"{name} cannot be unpacked ({error})") from error
     if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:

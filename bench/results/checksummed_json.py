@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bench.bounds import LARGEST_RECORD
 from bench.errors import ShardError
-from datasets_registry import canonical_json, parse_json, read_bytes
+from datasets_registry import canonical_json, foreign_files
 
 MOST_RECORD_VALUES = 1_000_000
 """Values in the record of a run, which is mostly the digests of its training images."""
@@ -42,7 +42,7 @@ def read_document(path: Path) -> dict[str, Any] | None:
     Raises DamagedError, or ShardError if reading is not permitted or the file has another version.
     """
     try:
-        text = read_bytes(path, LARGEST_RECORD)
+        text = foreign_files.read_bytes(path, LARGEST_RECORD)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -57,7 +57,7 @@ def read_document(path: Path) -> dict[str, Any] | None:
 def parse_document(text: bytes, where: str) -> dict[str, Any]:
     """The document in these bytes, its checksum verified; raises DamagedError, or ShardError for another version."""
     try:
-        document = parse_json(text, MOST_RECORD_VALUES)
+        document = foreign_files.parse_json(text, MOST_RECORD_VALUES)
         version, record, expected = int(document["shard_version"]), document["record"], document["record_sha256"]
         found = sha256(canonical_json(record).encode()) if version == SHARD_VERSION else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:

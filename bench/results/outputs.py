@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.results.files import atomic_draft
-from datasets_registry import read_bytes
+from datasets_registry import foreign_files
 
 GENERATOR = '<meta name="generator" content="clip-etl-bench">'
 """Mark of a page, in its head."""
@@ -178,7 +178,9 @@ def _listed(folder: Path) -> dict[str, set[str]]:
     """The sizes with which files were written, as text, by name; empty without a list."""
     sizes = defaultdict(set)
     try:
-        lines = read_bytes(folder / FILE_LIST, _LARGEST_LIST).decode("utf-8", "surrogateescape").splitlines()
+        lines = (
+            foreign_files.read_bytes(folder / FILE_LIST, _LARGEST_LIST).decode("utf-8", "surrogateescape").splitlines()
+        )
     except OSError:
         lines = []
     for size, _, name in (line.partition(" ") for line in lines):

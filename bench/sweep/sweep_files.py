@@ -17,7 +17,7 @@ from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
 from bench.sweep.request import SweepRequest, option_name
-from datasets_registry import BenchError, did_you_mean, parse_toml, read_text, read_toml
+from datasets_registry import BenchError, did_you_mean, foreign_files
 
 LARGEST_PLAN = 64 * 2**20
 """A kept sweep file with the 16 digits of each of its runs; a plan of a million runs has 21 MiB."""
@@ -31,8 +31,8 @@ _PLAN = "plan"
 def read_sweep_file(path: Path) -> dict[str, Any]:
     """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
     try:
-        text = read_text(path, LARGEST_PLAN)
-        values = parse_toml(text)
+        text = foreign_files.read_text(path, LARGEST_PLAN)
+        values = foreign_files.parse_toml(text)
     except OSError as error:
         raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
     except tomllib.TOMLDecodeError as error:
@@ -84,7 +84,7 @@ def keep_sweep_file(request: SweepRequest, specs: Iterable[ExperimentSpec]) -> N
 def planned_run_ids(file: Path) -> list[str]:
     """The run ids of a kept sweep file; raises UsageError if it is damaged."""
     try:
-        return [str(run_id) for run_id in read_toml(file, LARGEST_PLAN)[_PLAN]["run_ids"]]
+        return [str(run_id) for run_id in foreign_files.read_toml(file, LARGEST_PLAN)[_PLAN]["run_ids"]]
     except KeyError:
         reason = "it lists no runs"
     except (OSError, ValueError, TypeError) as error:

@@ -20,7 +20,6 @@ from datasets_registry import (
     DrawRule,
     EvalProtocol,
     FewShotTask,
-    Fold,
     MissingDataError,
     PoolRule,
     ShotsError,
@@ -30,6 +29,7 @@ from datasets_registry import (
     TaskRequest,
     build_task,
     get_dataset,
+    held_out,
     recorded_draw,
 )
 
@@ -44,7 +44,7 @@ class SupportChoice:
     shots: int
     seed: int
     support: SupportList | None = None
-    fold: Fold | None = None
+    fold: held_out.Fold | None = None
     rule: SupportRule | None = None
     held_out_shot: bool = False
     pool: PoolRule | None = None
@@ -104,13 +104,13 @@ class TaskFactory:
     ) -> list[SupportChoice]:
         """The support sets of a dataset: for trained methods, for those that need a pool, and empty for zero-shot."""
         request = self.request
-        held_out = request.selection == HOSO
-        folds: list[Fold | None] = [Fold.parse(text) for text in request.folds] or [None]
+        hoso = request.selection == HOSO
+        folds: list[held_out.Fold | None] = [held_out.Fold.parse(text) for text in request.folds] or [None]
         rules: list[SupportRule | None] = [*request.support_rules] or [None]
         wanted = [
-            SupportChoice(0, seed, fold=fold, rule=SupportRule(SupportKind.ALL), held_out_shot=held_out)
+            SupportChoice(0, seed, fold=fold, rule=SupportRule(SupportKind.ALL), held_out_shot=hoso)
             if shots == ALL_SHOTS
-            else SupportChoice(shots, seed, fold=fold, rule=rule, held_out_shot=held_out)
+            else SupportChoice(shots, seed, fold=fold, rule=rule, held_out_shot=hoso)
             for rule in rules
             for fold in folds
             for shots in request.shots
@@ -119,7 +119,7 @@ class TaskFactory:
         if self.lists:
             mine = [item for item in self.lists if item.dataset in (None, dataset)]
             wanted = (wanted if request.support_rules else []) + [
-                SupportChoice(item.shots, seed, item, held_out_shot=held_out)
+                SupportChoice(item.shots, seed, item, held_out_shot=hoso)
                 for item in mine
                 for seed in (request.seeds if item.seed is None else [item.seed])
             ]

@@ -22,20 +22,19 @@ from datasets_registry import (
     LARGEST_IMAGE,
     LARGEST_RATIO,
     PATH_COLUMNS,
-    TABLE_SUFFIXES,
     WINDOWS_FILES,
     BadImageError,
     DataError,
     ImageFacts,
     ImageNotes,
+    archives,
     check_image_size,
+    foreign_files,
+    image_sources,
     image_suffixes,
     is_image,
     kind_by_suffix,
-    open_tar,
-    read_image_file,
-    regular_file,
-    stream_table,
+    tables,
 )
 
 LARGEST_PACKED_IMAGE = 32 * 2**20
@@ -86,15 +85,15 @@ def check_sources(sources: Sequence[str]) -> None:
                 raise UsageError(f"The folder {source} contains no image{end}")
         elif _is_tar(path):
             _check_tar(path)
-        elif path.suffix.lower() in TABLE_SUFFIXES:
+        elif path.suffix.lower() in tables.TABLE_SUFFIXES:
             next(_paths(path), None)
         elif path.suffix.lower() not in image_suffixes() and not is_image(path):
             notes = ImageNotes()
             notes.leave_out(kind_by_suffix(source), source)
             advice = next(notes.lines()).partition(". ")[2]
             raise UsageError(
-                f"{source} is not an image that is read, a table ({', '.join(TABLE_SUFFIXES)}) or a tar file. {advice} "
-                f"{_suffixes()}"
+                f"{source} is not an image that is read, a table ({', '.join(tables.TABLE_SUFFIXES)}) or a tar file. "
+                f"{advice} {_suffixes()}"
             )
     if list(sources).count(LIST) > 1:
         raise UsageError("'-' was given twice; standard input is read once.")
@@ -119,7 +118,7 @@ def image_items(sources: Sequence[str], notes: ImageNotes | None = None) -> Iter
             yield from _folder(path, notes)
         elif _is_tar(path):
             yield from _tar(path, notes)
-        elif path.suffix.lower() in TABLE_SUFFIXES:
+        elif path.suffix.lower() in tables.TABLE_SUFFIXES:
             yield from _table(path)
         else:
             yield _file(source, path)
@@ -144,7 +143,7 @@ def _is_tar(path: Path) -> bool:
 
 
 def _file(name: str, path: Path) -> ImageItem:
-    return ImageItem(printable(name), partial(read_image_file, path))
+    return ImageItem(printable(name), partial(image_sources.read_image_file, path))
 
 
 def _unreadable(name: str, problem: str) -> ImageItem:
@@ -200,12 +199,12 @@ def _check_tar(path: Path) -> None:
 
 
 def _is_compressed(path: Path) -> bool:
-    with regular_file(path).open("rb") as file:
+    with foreign_files.regular_file(path).open("rb") as file:
         return file.read(6).startswith(_COMPRESSED)
 
 
 def _opened_tar(path: Path) -> tarfile.TarFile:
-    return open_tar(path, "r|*" if _is_compressed(path) else "r:")
+    return archives.open_tar(path, "r|*" if _is_compressed(path) else "r:")
 
 
 def _tar(path: Path, notes: ImageNotes) -> Iterator[ImageItem]:
@@ -251,7 +250,7 @@ def _same(content: bytes) -> bytes:
 def _part(path: Path, name: str, start: int, size: int) -> bytes:
     """A part of a file; raises BadImageError if the file ends before it."""
     try:
-        with regular_file(path).open("rb") as file:
+        with foreign_files.regular_file(path).open("rb") as file:
             file.seek(start)
             content = file.read(size)
     except OSError as error:
@@ -273,7 +272,7 @@ def _table(path: Path) -> Iterator[ImageItem]:
 def _paths(path: Path) -> Iterator[str]:
     """The texts of a table's column of paths. Raises UsageError for a file that cannot be read as a table."""
     try:
-        rows = stream_table(path)
+        rows = tables.stream_table(path)
         header = next(rows)
         column = header.index(_path_column(path, header))
         yield from (row[column] for row in rows if len(row) > column and row[column])

@@ -34,7 +34,7 @@ from bench.experiment import (
 )
 from bench.results import code_reasons
 from bench.tuned_models.model_lookup import find_model
-from datasets_registry import BenchError, ClassSet, DataError, Decoding, ImageFacts, decode_with_facts, read_image_file
+from datasets_registry import BenchError, ClassSet, DataError, Decoding, ImageFacts, decode_with_facts, image_sources
 from methods import Backbone, BackboneSpec, Batch, Method, Precision, parse_backbone
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class TunedModel:
         path = Path(image)
         if path.is_dir():
             raise DataError(f"{path} is a folder. Give the paths of its images, or use `etl-bench predict`.")
-        return self.decoded(read_image_file(path), path)[0]
+        return self.decoded(image_sources.read_image_file(path), path)[0]
 
     def _novelty(self, batch: Batch, logits: Tensor) -> Tensor:
         kind = self.info.novelty.kind if self.info.novelty else None

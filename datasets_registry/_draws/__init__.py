@@ -1,1 +1,5 @@
 """Few-shot tasks from splits: draws, class halves, support lists and fingerprints."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

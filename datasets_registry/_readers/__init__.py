@@ -1,1 +1,5 @@
 """Readers of published datasets: split files, class folders and image decoding."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

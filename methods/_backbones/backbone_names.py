@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets_registry import FeatureBundle, UnknownNameError, find_bundles
+from datasets_registry import UnknownNameError, feature_bundle
 from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, IMPORTED, OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import (
     FOLDER_ARCH,
@@ -143,9 +143,9 @@ def _local(arch: str, text: str) -> BackboneSpec:
     return BackboneSpec(arch, f"local-{sha.hexdigest()[:8]}", path, activation, preprocessing)
 
 
-def find_imported(tag: str) -> list[FeatureBundle]:
+def find_imported(tag: str) -> list[feature_bundle.FeatureBundle]:
     """The bundles made with the backbone `features.<tag>`; raises UnknownNameError if there are none."""
-    bundles = find_bundles()
+    bundles = feature_bundle.find_bundles()
     mine = [bundle for bundle in bundles if bundle.facts.backbone == tag]
     if not mine:
         known = {bundle.facts.backbone for bundle in bundles}

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets_registry import BenchError, ClassSet, FeatureBundle, UnknownNameError
+from datasets_registry import BenchError, ClassSet, UnknownNameError, feature_bundle
 from methods._backbones.backbone import Backbone
 from methods._backbones.backbone_spec import BackboneSpec
 from methods._base.method_info import BackboneSizes
@@ -28,7 +28,9 @@ class ImportedBackbone(Backbone):
     generic one, the default of adapters.
     """
 
-    def __init__(self, spec: BackboneSpec, bundles: Sequence[FeatureBundle], device: str = "cpu") -> None:
+    def __init__(
+        self, spec: BackboneSpec, bundles: Sequence[feature_bundle.FeatureBundle], device: str = "cpu"
+    ) -> None:
         scales = {bundle.facts.logit_scale for bundle in bundles}
         dims = {bundle.facts.dim for bundle in bundles}
         if len(scales) > 1 or len(dims) > 1:
@@ -89,7 +91,7 @@ class ImportedBackbone(Backbone):
             raise UnknownNameError(f"dataset of {self.slug}", str(classes.dataset), known)
         return self._stored(classes.names, bundles)
 
-    def _stored(self, names: Sequence[str], bundles: Sequence[FeatureBundle]) -> Float[Tensor, "n dim"]:
+    def _stored(self, names: Sequence[str], bundles: Sequence[feature_bundle.FeatureBundle]) -> Float[Tensor, "n dim"]:
         found = {bundle.facts.name: _rows(bundle, names) for bundle in bundles if _holds(bundle, names)}
         if not found:
             known = {name for bundle in bundles for name in bundle.facts.class_names}
@@ -135,16 +137,16 @@ class ImportedBackbone(Backbone):
         return self._stored(texts, self._bundles)
 
 
-def _row_of(bundle: FeatureBundle) -> dict[str, int]:
+def _row_of(bundle: feature_bundle.FeatureBundle) -> dict[str, int]:
     """The row of each class name; also under the name with spaces for underscores."""
     names = bundle.facts.class_names
     return {name.replace("_", " "): i for i, name in enumerate(names)} | {name: i for i, name in enumerate(names)}
 
 
-def _holds(bundle: FeatureBundle, names: Sequence[str]) -> bool:
+def _holds(bundle: feature_bundle.FeatureBundle, names: Sequence[str]) -> bool:
     return set(names) <= _row_of(bundle).keys()
 
 
-def _rows(bundle: FeatureBundle, names: Sequence[str]) -> Float[np.ndarray, "n dim"]:
+def _rows(bundle: feature_bundle.FeatureBundle, names: Sequence[str]) -> Float[np.ndarray, "n dim"]:
     row = _row_of(bundle)
     return bundle.text_features[[row[name] for name in names]]

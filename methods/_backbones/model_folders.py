@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from datasets_registry import BenchError, read_json, regular_file
+from datasets_registry import BenchError, foreign_files
 
 LARGEST_CONFIGURATION = 4 * 2**20
 """The configuration of a backbone; those of open_clip have less than 10 KiB."""
@@ -180,7 +180,7 @@ def folder_digest(weights: Path) -> str:
 def file_sha(path: Path) -> "hashlib._Hash":
     """The SHA-256 of a regular file's content, read in parts; raises ModelFolderError for another file."""
     try:
-        with regular_file(path).open("rb") as file:
+        with foreign_files.regular_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256")
     except OSError as error:
         raise ModelFolderError(f"The weights {path} cannot be read: {error.strerror or error}.") from error
@@ -193,7 +193,7 @@ def _preference(file: Path) -> tuple[int, bool, str]:
 
 def _read_config(file: Path) -> dict[str, Any]:
     try:
-        found = read_json(file, LARGEST_CONFIGURATION)
+        found = foreign_files.read_json(file, LARGEST_CONFIGURATION)
         parts = found["model_cfg"]["embed_dim"], found["model_cfg"]["vision_cfg"], found["model_cfg"]["text_cfg"]
         valid = isinstance(parts[0], int) and all(isinstance(part, dict) for part in parts[1:])
     except (OSError, ValueError, KeyError, TypeError) as error:

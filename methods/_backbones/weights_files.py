@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from datasets_registry import open_zip, parse_json, regular_file
+from datasets_registry import archives, foreign_files
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
 from methods._backbones.open_clip_library import open_clip, open_clip_names
@@ -59,7 +59,7 @@ def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
     With `takes_bias` False, a safetensors file must not have a logit bias.
     """
     try:
-        with regular_file(path).open("rb") as file:
+        with foreign_files.regular_file(path).open("rb") as file:
             start = file.read(8)
             length = int.from_bytes(start, "little")
             whole = len(start) == 8 and length <= min(path.stat().st_size - 8, LARGEST_HEADER)
@@ -67,7 +67,7 @@ def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
         readable = _is_header(header) if path.suffix == ".safetensors" else _is_checkpoint(path, start)
     except OSError as error:
         raise WeightsError(f"The weights file {path} cannot be read: {error.strerror or error}.") from error
-    if readable and not takes_bias and "logit_bias" in (parse_json(header) if header else ()):
+    if readable and not takes_bias and "logit_bias" in (foreign_files.parse_json(header) if header else ()):
         raise WeightsError(UNEXPECTED_BIAS.format(where=path))
     if not readable:
         kind = "safetensors file" if path.suffix == ".safetensors" else "checkpoint of torch"
@@ -79,7 +79,7 @@ def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
 
 def _is_header(header: bytes) -> bool:
     try:
-        return isinstance(parse_json(header), dict)
+        return isinstance(foreign_files.parse_json(header), dict)
     except ValueError:
         return False
 
@@ -139,7 +139,7 @@ def _fetch_published(weights: PublishedWeights) -> Path:
     file = _unpacked(weights)
     if not file.is_file():
         archive = open_clip().pretrained.download_pretrained_from_url(weights.archive, cache_dir=str(_ARCHIVES))
-        with open_zip(Path(archive)) as opened, TemporaryDirectory(dir=_ARCHIVES) as place:
+        with archives.open_zip(Path(archive)) as opened, TemporaryDirectory(dir=_ARCHIVES) as place:
             whole = opened.extract(weights.file, place)
             file.parent.mkdir(exist_ok=True)
             Path(whole).replace(file)

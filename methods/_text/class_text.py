@@ -16,8 +16,7 @@ from datasets_registry import (
     DatasetInfo,
     Sentences,
     UnknownNameError,
-    parse_json,
-    read_bytes,
+    foreign_files,
     wordings_of,
 )
 from methods._text.templates import TEMPLATE_LISTS
@@ -108,8 +107,8 @@ def parse_class_text(text: str | None) -> ClassText | None:
 
 def _read_descriptions(path: Path) -> ClassText:
     try:
-        content = read_bytes(path, LARGEST_CLASS_LIST)
-        described = parse_json(content)
+        content = foreign_files.read_bytes(path, LARGEST_CLASS_LIST)
+        described = foreign_files.parse_json(content)
     except (OSError, ValueError) as error:
         raise ClassTextError(
             f"Descriptions {path} cannot be read as JSON ({error}). Give one object of class names and lists of "

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from bench.papers import ExampleImage
-from datasets_registry import BenchError, DatasetSplits, class_halves, get_dataset
+from datasets_registry import BenchError, DatasetSplits, few_shot_draws, get_dataset
 
 COUNT = 8
 EXAMPLE_SIDE = 96
@@ -69,7 +69,7 @@ class DatasetPictures:
     def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
         """Names in label order of the base or new half, or of all classes; empty if unknown."""
         names = self._all_names(dataset)
-        base, new = class_halves(len(names)) if names else ((), ())
+        base, new = few_shot_draws.class_halves(len(names)) if names else ((), ())
         return tuple(
             names[label].replace("_", " ") for label in {"base": base, "new": new}.get(split, range(len(names)))
         )

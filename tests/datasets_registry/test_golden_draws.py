@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from places import FIXTURES
 
-from datasets_registry import FewShotDraw, Sample, draw_coop, read_coop_split
+from datasets_registry import Sample, few_shot_draws, read_coop_split
 
 SHOTS, SEEDS = (1, 2, 4, 8, 16), (1, 2, 3)
 SPLIT_FILES = {
@@ -45,7 +45,9 @@ def test_every_published_draw_is_reproduced(name: str, shared_data: Path):
     assert len(golden) == len(SHOTS) * len(SEEDS)
     for shots in SHOTS:
         for seed in SEEDS:
-            draw = draw_coop(split.train, split.val, shots=shots, seed=seed, class_names=split.class_names)
+            draw = few_shot_draws.draw_coop(
+                split.train, split.val, shots=shots, seed=seed, class_names=split.class_names
+            )
             expected = golden[f"shot_{shots}-seed_{seed}"]
             assert path_hash(draw.train) == expected["train"]["sha256"], (name, shots, seed)
             assert path_hash(draw.val) == expected["val"]["sha256"], (name, shots, seed)
@@ -110,13 +112,13 @@ def test_each_published_image_has_one_class_and_one_part(name: str, shared_data:
                 assert parts.setdefault(key, part) == part
 
 
-def positions(draw: FewShotDraw, part: str, members: int) -> list[list[int]]:
+def positions(draw: few_shot_draws.FewShotDraw, part: str, members: int) -> list[list[int]]:
     """Positions within the class, in drawing order, for classes of `members` images."""
     flat = [int(sample.key) for sample in getattr(draw, part)]
     return [flat[i : i + members] for i in range(0, len(flat), members)]
 
 
-def draws_over(facts: dict[str, Any]) -> Iterator[tuple[str, int, FewShotDraw]]:
+def draws_over(facts: dict[str, Any]) -> Iterator[tuple[str, int, few_shot_draws.FewShotDraw]]:
     """The fifteen draws over class sizes, with their names and shots; a key is the position within the class."""
     train, val = (
         [Sample(str(i), label) for label, n in enumerate(facts[sizes]) for i in range(n)]
@@ -125,7 +127,7 @@ def draws_over(facts: dict[str, Any]) -> Iterator[tuple[str, int, FewShotDraw]]:
     names = [str(label) for label in range(len(facts["train_sizes"]))]
     for shots in SHOTS:
         for seed in SEEDS:
-            draw = draw_coop(train, val, shots=shots, seed=seed, class_names=names)
+            draw = few_shot_draws.draw_coop(train, val, shots=shots, seed=seed, class_names=names)
             yield f"shot_{shots}-seed_{seed}", shots, draw
 
 
@@ -152,7 +154,7 @@ def test_a_small_split_that_is_not_grouped_by_label():
     """The expected values were computed with CPython's `random.sample` on the file's paths."""
     split = read_coop_split(FIXTURES / "toy_split.json")
     assert split.class_names == ("Big_Owl", "small_owl", "colt's foot", "2012 Van C/V", "grid")
-    draw = draw_coop(split.train, split.val, shots=2, seed=1, class_names=split.class_names)
+    draw = few_shot_draws.draw_coop(split.train, split.val, shots=2, seed=1, class_names=split.class_names)
     assert [s.key[len("train/") : -len(".jpg")] for s in draw.train] == (
         ["3_04", "3_00", "0_05", "0_03", "2_03", "2_04", "4_02", "4_01", "1_04", "1_00"]
     )

@@ -22,7 +22,7 @@ from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.view_pixels import EvaluatedViews
 from bench.experiment.features.views import CENTER_VIEW
 from bench.results.shards import Shards
-from datasets_registry import ImageFiles, Sample
+from datasets_registry import Sample, image_sources
 from methods import Needs
 
 
@@ -67,7 +67,7 @@ def evaluated_pixels(count: int = 512) -> Row:
 
 
 @contextmanager
-def jpeg_files(count: int) -> Iterator[tuple[ImageFiles, list[Sample]]]:
+def jpeg_files(count: int) -> Iterator[tuple[image_sources.ImageFiles, list[Sample]]]:
     """Files of 500x375 pixels in a temporary folder."""
     generator = torch.Generator().manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +76,7 @@ def jpeg_files(count: int) -> Iterator[tuple[ImageFiles, list[Sample]]]:
             noise = torch.randint(0, 255, (12, 16, 3), generator=generator, dtype=torch.uint8).numpy()
             large = Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC)
             large.save(Path(folder) / sample.key, quality=90)
-        yield ImageFiles(Path(folder)), samples
+        yield image_sources.ImageFiles(Path(folder)), samples
 
 
 def demo_and_one_more() -> Row:

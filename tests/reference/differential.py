@@ -43,8 +43,8 @@ from datasets_registry import (
     CUSTOM_FOLDERS_VARIABLE,
     DATASETS,
     DatasetSplits,
+    feature_bundle,
     get_dataset,
-    import_feature_bundle,
     register_dataset,
 )
 from methods import load_backbone, parse_backbone
@@ -330,7 +330,7 @@ def real_features(source: Path) -> Iterator[dict[str, str]]:
                 labels = np.array([place[int(label)] for label in arrays[f"{stored}_l"][shown]])
                 splits[part] = (arrays[f"{stored}_f"][shown], labels)
             model = f"vitb32-{name.replace('_', '-')}"
-            bundle = import_feature_bundle(
+            bundle = feature_bundle.import_feature_bundle(
                 name=f"real_{name}", backbone=model, home=Path(home), splits=splits,
                 class_names=[entry["classname"] for entry in classes],
                 text_features=texts[[entry["imagenet_index"] for entry in classes]],

@@ -32,7 +32,7 @@ from bench.results.database import fresh_store
 from bench.results.shards import Shards
 from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats
 from bench.sweep.sweep_files import read_sweep_file
-from datasets_registry import BenchError, FeatureBundle, import_feature_bundle, read_coop_split
+from datasets_registry import BenchError, feature_bundle, read_coop_split
 from datasets_registry._custom.dataset import read_custom_dataset
 from datasets_registry._custom.listing_tables import guess_columns, list_table
 from methods._backbones.loading import read_weights
@@ -237,7 +237,7 @@ def test_values_nested_without_end(name: str):
         "names.json": class_names,
         "sweep.toml": read_sweep_file,
         "split.json": read_coop_split,
-        "bundle.json": lambda path: FeatureBundle(path.parent),
+        "bundle.json": lambda path: feature_bundle.FeatureBundle(path.parent),
     }[name]
     with place({name: deep}) as folder, pytest.raises(BenchError):
         read(folder / name)
@@ -247,7 +247,7 @@ def test_values_nested_without_end(name: str):
 def features(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of a feature bundle."""
     part = np.ones((3, 4), np.float32), np.array([0, 1, 1])
-    made = import_feature_bundle(
+    made = feature_bundle.import_feature_bundle(
         name="mine", backbone="toy", class_names=["a", "b"], text_features=np.ones((2, 4), np.float32),
         splits={"train": part, "test": part}, home=tmp_path_factory.mktemp("home"),
     )  # fmt: skip
@@ -263,7 +263,7 @@ def test_a_feature_bundle(features: dict[str, bytes], data: st.DataObject):
         facts = json.loads(features["bundle.json"]) | {"sha256": hashlib.sha256(files["arrays.npz"]).hexdigest()}
         files["bundle.json"] = json.dumps(data.draw(st.just(facts) | damaged_value(facts))).encode()
     with place(files) as folder, contextlib.suppress(BenchError):
-        FeatureBundle(folder).info().reader(folder)
+        feature_bundle.FeatureBundle(folder).info().reader(folder)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])

@@ -19,8 +19,8 @@ from datasets_registry import (
     EvalSplit,
     FewShotTask,
     TaskRequest,
-    among_all_names,
     build_task,
+    few_shot_draws,
     get_dataset,
 )
 
@@ -113,7 +113,7 @@ def halves(task: FewShotTask, scores: Mapping[str, NDArray[np.float64]] | None =
     """The files of base, of new, and of all classes for the open score."""
     given = scores or {}
     base, new = (outside(task, split, given.get(split.name)) for split in task.evals)
-    parts = among_all_names(*task.evals)
+    parts = few_shot_draws.among_all_names(*task.evals)
     together = [outside(task, part) for part in parts]
     whole = Outside(
         together[0].head | {"trained": False, "classes": "all"},

@@ -11,7 +11,7 @@ from bench.extensions.recommendation.answer import Decision, decide
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
 from bench.extensions.recommendation.race import Race, RaceResult
 from bench.extensions.recommendation.request import RecommendRequest
-from datasets_registry import Fold
+from datasets_registry import held_out
 
 FOLDS, SHARED, OWN, NOISE = 4, 1.2, 0.5, 0.5
 """Folds, and standard deviations of what makes an image hard: for all methods, for one method, for one training."""
@@ -41,7 +41,7 @@ class SimulatedRace(Race):
         ease = rng.normal(size=images) * SHARED
         self.ease = {name: ease + rng.normal(size=images) * OWN for name in names}
         self.fold_of = [rng.permutation(np.arange(images) % FOLDS) + 1 for _ in range(repeats)]
-        folds = tuple(Fold(k, FOLDS, r, 48) for r in range(1, repeats + 1) for k in range(1, FOLDS + 1))
+        folds = tuple(held_out.Fold(k, FOLDS, r, 48) for r in range(1, repeats + 1) for k in range(1, FOLDS + 1))
         request = RecommendRequest.build("spectrum_basic", margin=margin, seeds=repeats)
         sweep = request.sweep.model_copy(update={"methods": names})
         request = RecommendRequest(sweep, 1e9, margin / 100, tuple(range(1, repeats + 1)))
@@ -50,7 +50,7 @@ class SimulatedRace(Race):
             request, FoldPlan(folds, FOLDS, 8, 8, images, 12), RaceOutcomes(keys, request.repeats), {}, lambda _: None
         )
 
-    def _train(self, fold: Fold) -> bool:
+    def _train(self, fold: held_out.Fold) -> bool:
         held = np.flatnonzero(self.fold_of[fold.repeat - 1] == fold.index)
         for name in self.active:
             effect = self.rng.normal() * self.training

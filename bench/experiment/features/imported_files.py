@@ -7,7 +7,7 @@ from typing import Any
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from datasets_registry import LARGEST_CLASS_LIST, DataError, UnknownNameError, parse_json, read_npz, read_text
+from datasets_registry import LARGEST_CLASS_LIST, DataError, UnknownNameError, foreign_files, read_npz
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
@@ -37,12 +37,12 @@ def class_names(file: Path) -> list[str]:
     file cannot be read or is not a list of names.
     """
     try:
-        text = read_text(file, LARGEST_CLASS_LIST)
+        text = foreign_files.read_text(file, LARGEST_CLASS_LIST)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The class names {file} cannot be read ({error}); give one UTF-8 name per line.") from error
     if file.suffix == ".json":
         try:
-            names = parse_json(text.encode())
+            names = foreign_files.parse_json(text.encode())
         except ValueError as error:
             raise DataError(f"{file} is not JSON ({error}); give a list of names.") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -21,7 +21,7 @@ from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
-from datasets_registry import FeatureRows, Images, Sample, SupportSet, UnlabelledImages
+from datasets_registry import Images, Sample, SupportSet, UnlabelledImages, feature_bundle
 from methods import (
     Backbone,
     BackboneSpec,
@@ -101,7 +101,7 @@ class Inputs:
 
         Without `kept` they are freed from memory afterwards: ImageNet's test images have three million views in TPT.
         """
-        if isinstance(images, FeatureRows):
+        if isinstance(images, feature_bundle.FeatureRows):
             rows = torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
             return rows.repeat(len(views), 1, 1)
         return self.stored(self.feature_store, images, samples, views, kept=kept)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.experiment.features.views import View, views_for_epoch
-from datasets_registry import FeatureRows, Sample, SupportSet
+from datasets_registry import Sample, SupportSet, feature_bundle
 from methods import Batch, Needs, Recipe, on_device
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class EpochImages:
 
     def _features_in(self, epoch: int) -> Tensor:
         training = self._training
-        if isinstance(training.images, FeatureRows):  # imported features are the same for every view
+        if isinstance(training.images, feature_bundle.FeatureRows):  # imported features are the same for every view
             return training.inputs.features(training.images, training.samples, self._view)
         return training.rows(training.inputs.feature_store, epoch)
 

@@ -28,7 +28,7 @@ from bench.results import (
     write_atomically,
     write_output,
 )
-from datasets_registry import LARGEST_JSON, custom_folders, read_bytes, read_json
+from datasets_registry import LARGEST_JSON, custom_folders, foreign_files
 
 _WORK = "etl-bench-board.json"
 """File that marks the work folder of a board."""
@@ -186,7 +186,7 @@ class KeptChecks:
 def _read(path: Path) -> OwnChecks | None:
     """A stored result; None if there is none or the file is damaged."""
     try:
-        return OwnChecks.model_validate_json(read_bytes(path, LARGEST_JSON))
+        return OwnChecks.model_validate_json(foreign_files.read_bytes(path, LARGEST_JSON))
     except (OSError, ValidationError):
         return None
 
@@ -247,7 +247,7 @@ def read_verified(folder: Path, own: OwnChecks) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        found = VerifiedRuns.model_validate(read_json(path, LARGEST_BOARD_FILE))
+        found = VerifiedRuns.model_validate(foreign_files.read_json(path, LARGEST_BOARD_FILE))
     except (OSError, ValueError) as error:
         raise BoardError(
             f"{path} is not a list of recomputed runs; delete it and verify the submission again."

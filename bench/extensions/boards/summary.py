@@ -10,7 +10,7 @@ from bench._util.words import counted
 from bench.analysis import Estimate, score_text
 from bench.extensions.boards.board_runs import LARGEST_BOARD_FILE, REPRODUCED
 from bench.extensions.boards.errors import BoardError
-from datasets_registry import read_json
+from datasets_registry import foreign_files
 
 FILE = "board.json"
 NOT_REPRODUCED = "not reproduced"
@@ -77,7 +77,7 @@ def read_summary(path: Path) -> BoardSummary:
     """The summary in a site's folder or a file; raises BoardError if it is not a summary."""
     file = path / FILE if path.is_dir() else path
     try:
-        return BoardSummary.model_validate(read_json(file, LARGEST_BOARD_FILE))
+        return BoardSummary.model_validate(foreign_files.read_json(file, LARGEST_BOARD_FILE))
     except OSError as error:
         raise BoardError(
             f"{file} cannot be read ({error.strerror or error}); give a folder that `etl-bench board build` wrote."

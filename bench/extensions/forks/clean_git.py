@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.extensions.forks.errors import OfficialCodeError
-from datasets_registry import read_bytes
+from datasets_registry import foreign_files
 
 _LARGEST_NOTE = 2**16
 """Bytes of HEAD, of a reference, and of the file that says where git's folder is."""
@@ -182,7 +182,7 @@ def _note(path: Path) -> str:
 
 def _bytes(path: Path, most: int = _LARGEST_LIST) -> bytes:
     try:
-        return read_bytes(path, most)
+        return foreign_files.read_bytes(path, most)
     except (OSError, ValueError) as error:
         raise OfficialCodeError(f"git cannot read {path.parent}: {error}.") from error
 

@@ -40,11 +40,11 @@ from datasets_registry import (
     SupportList,
     SupportRule,
     TaskRequest,
-    among_all_names,
     build_task,
     did_you_mean,
+    few_shot_draws,
     get_dataset,
-    image_as_file,
+    image_sources,
     list_datasets,
     recorded_draw,
 )
@@ -136,7 +136,7 @@ class DeclaredRun:
         scores = {split.name: self._checked(self._file(split), [split]) for split in task.evals}
         opened = next((file for file in self.files if file.head.classes == "all"), None)
         if self.protocol is EvalProtocol.BASE_TO_NEW and opened is not None:
-            scores[OPEN] = self._checked(opened, among_all_names(*task.evals))
+            scores[OPEN] = self._checked(opened, few_shot_draws.among_all_names(*task.evals))
         spec = self._spec(task, support)
         return external_record(spec, task, scores, self._provenance(task))
 
@@ -367,7 +367,9 @@ def _end(key: str) -> str:
 
 
 def _is_image(images: Images, key: str, digest: str) -> bool:
-    return images.digest(key) == digest or hashlib.sha256(image_as_file(images, key)).hexdigest() == digest
+    return (
+        images.digest(key) == digest or hashlib.sha256(image_sources.image_as_file(images, key)).hexdigest() == digest
+    )
 
 
 def _support_list(

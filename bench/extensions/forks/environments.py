@@ -8,7 +8,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from bench.extensions.forks.errors import OfficialCodeError
-from datasets_registry import read_text
+from datasets_registry import foreign_files
 
 _PACKAGES = (
     "lib/python3*/site-packages", "lib/python3*/dist-packages", "lib/python3/dist-packages",
@@ -59,6 +59,6 @@ def _roots(python: Path) -> Iterator[Path]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return read_text(file, _LARGEST_FILE).splitlines()
+        return foreign_files.read_text(file, _LARGEST_FILE).splitlines()
     except (OSError, ValueError):
         return []

@@ -19,7 +19,7 @@ from bench.extensions.forks.fork_folder import Fork
 from bench.extensions.forks.trust import RunnableCode
 from bench.results import known_methods
 from bench.spec import FORK
-from datasets_registry import EvalProtocol, did_you_mean, get_dataset, read_text, read_toml, some
+from datasets_registry import EvalProtocol, did_you_mean, foreign_files, get_dataset, some
 from methods import CheckedSettings, MethodFacts, Setting
 
 _LARGEST_ADAPTER = 2**20
@@ -127,7 +127,7 @@ def read_adapter(path: Path) -> tuple[Path, str]:
     name of the file. Raises OfficialCodeError if it cannot be read or has no function `train`.
     """
     try:
-        tree = ast.parse(read_text(path, _LARGEST_ADAPTER))
+        tree = ast.parse(foreign_files.read_text(path, _LARGEST_ADAPTER))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise OfficialCodeError(f"The adapter {path} cannot be read: {error}.") from error
     if not any(isinstance(node, ast.FunctionDef) and node.name == "train" for node in tree.body):
@@ -152,7 +152,7 @@ def read_steps(path: Path) -> list[dict[str, str]]:
     """The stages of a training. Raises OfficialCodeError for a file that is not such a list."""
     allowed = ("script", "args", "command", "opts", "trainer")
     try:
-        found = read_toml(path)["step"]
+        found = foreign_files.read_toml(path)["step"]
         steps = [{key: str(value) for key, value in step.items()} for step in found]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OfficialCodeError(f"The steps {path} cannot be read: {error}. The file has tables [[step]].") from error

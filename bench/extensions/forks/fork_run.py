@@ -42,7 +42,7 @@ from bench.extensions.forks.served_data import (
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import collect_provenance
 from bench.spec import ExperimentSpec, external_parts
-from datasets_registry import EvalProtocol, FewShotTask, get_dataset, last_fingerprint, read_json, read_npz
+from datasets_registry import EvalProtocol, FewShotTask, foreign_files, get_dataset, last_fingerprint, read_npz
 from methods import Backbone
 
 _LOG = logging.getLogger("bench.extensions.forks")
@@ -286,7 +286,7 @@ class _ForkRun:
         job |= {} if self.epochs is None else {"epochs": self.epochs}
         files["job"].write_text(json.dumps(job | dict(more)))
         code = self._started(files["job"], runner)
-        facts: dict[str, Any] = read_json(files["facts"]) if files["facts"].exists() else {}
+        facts: dict[str, Any] = foreign_files.read_json(files["facts"]) if files["facts"].exists() else {}
         self.observed.seconds += facts.get("seconds", 0.0)
         for noted, kept in (("stand_ins", self.observed.stand_ins), ("filled_in", self.observed.filled_in)):
             kept += [one for one in facts.get(noted, ()) if one not in kept]

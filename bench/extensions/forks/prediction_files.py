@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bench.bounds import MOST_CLASSES, MOST_IMAGES, ClassName, Count, LargeCount, Line, Positive, Settings
 from bench.extensions.forks.errors import PredictionsError
-from datasets_registry import GIB, parse_json, read_bytes, read_npz
+from datasets_registry import GIB, foreign_files, read_npz
 
 FORMAT = "clip-etl-bench predictions 1"
 LARGEST_TEXT = 4 * GIB
@@ -107,17 +107,17 @@ _HELP = "`etl-bench doctor docs forks` has the format; `etl-bench runs drop-in` 
 
 
 def _read_lines(path: Path) -> PredictionFile:
-    content = read_bytes(path, LARGEST_TEXT)
+    content = foreign_files.read_bytes(path, LARGEST_TEXT)
     lines = [line for line in content.split(b"\n") if line.strip()]
     if not lines:
         raise ValueError("it is empty")
     if len(lines) - 1 > MOST_IMAGES:
         raise ValueError(f"it has more than {MOST_IMAGES} images")
-    head = Head.model_validate(parse_json(lines[0]))
+    head = Head.model_validate(foreign_files.parse_json(lines[0]))
     keys, labels, scores, answers, digests = [], [], [], [], []
     for number, line in enumerate(lines[1:], 2):
         try:
-            row = parse_json(line, MOST_PER_LINE)
+            row = foreign_files.parse_json(line, MOST_PER_LINE)
             keys.append(_text(row["key"], "key"))
             labels.append(_label(row["label"]))
             if "answer" in row:
@@ -167,14 +167,14 @@ def _read_arrays(path: Path) -> PredictionFile:
     arrays = read_npz(path)
     if missing := {"head", "keys", "labels", "scores"} - arrays.keys():
         raise ValueError(f"it has no array {', '.join(sorted(missing))}")
-    head = Head.model_validate(parse_json(str(arrays["head"]).encode()))
+    head = Head.model_validate(foreign_files.parse_json(str(arrays["head"]).encode()))
     keys, labels, scores = arrays["keys"], arrays["labels"], arrays["scores"]
     if keys.dtype.kind != "U" or labels.dtype.kind not in "iu" or scores.dtype.kind != "f" or scores.ndim != 2:
         raise ValueError("its arrays must be keys (texts), labels (whole numbers) and scores (a table of numbers)")
     digests = arrays.get("sha256")
     return PredictionFile(
         path,
-        hashlib.sha256(read_bytes(path, LARGEST_TEXT)).hexdigest(),
+        hashlib.sha256(foreign_files.read_bytes(path, LARGEST_TEXT)).hexdigest(),
         head,
         tuple(map(str, keys.tolist())),
         labels.astype(np.int64).reshape(-1),

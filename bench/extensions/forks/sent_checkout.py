@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from bench.extensions.forks.fork_folder import Fork
-from datasets_registry import read_json
+from datasets_registry import foreign_files
 
 _FACTS = ".etl-bench-checkout.json"
 """File of an unpacked checkout in the place of git's folder."""
@@ -54,7 +54,7 @@ def read_checkout(folder: Path) -> Fork:
     file = folder / _FACTS
     if (folder / ".git").exists() or not file.exists():
         return Fork.read(folder)
-    facts = read_json(file)
+    facts = foreign_files.read_json(file)
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path != file)
     return Fork(
         folder=folder.absolute(),

@@ -18,16 +18,7 @@ from bench.context import RunContext
 from bench.experiment import declared_task, loaded_backbone, read_splits
 from bench.extensions.forks.errors import OfficialCodeError
 from bench.spec import ExperimentSpec
-from datasets_registry import (
-    EvalProtocol,
-    EvalSplit,
-    FewShotTask,
-    ImageFiles,
-    Images,
-    Sample,
-    class_halves,
-    image_as_file,
-)
+from datasets_registry import EvalProtocol, EvalSplit, FewShotTask, Images, Sample, few_shot_draws, image_sources
 from methods import Backbone
 
 _FOLDER = "etl-bench-official-"
@@ -61,14 +52,14 @@ def _runs(process: int) -> bool:
 
 def image_path(images: Images, key: str, dataset: str) -> Path:
     """The file of an image; one that is synthetic, packed or turned is written as a PNG file once per process."""
-    if isinstance(images, ImageFiles) and not images.decoding_rules(key):
+    if isinstance(images, image_sources.ImageFiles) and not images.decoding_rules(key):
         return images.path(key).absolute()
     name = hashlib.sha256(f"{dataset}\n{key}".encode()).hexdigest()[:24]
     path = process_folder() / "images" / f"{name}.png"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        part.write_bytes(image_as_file(images, key))
+        part.write_bytes(image_sources.image_as_file(images, key))
         part.replace(path)
     return path
 
@@ -82,7 +73,7 @@ def class_lists(task: FewShotTask, spec: ExperimentSpec, context: RunContext) ->
         return {"all": {"train": train, "val": val, "test": _of(task.evals[0], spec.dataset)}}
     base, new = task.evals
     whole = declared_task(spec.model_copy(update={"protocol": EvalProtocol.FEW_SHOT}), context)
-    names, first = whole.support.classes.names, len(class_halves(len(whole.support.classes.names))[0])
+    names, first = whole.support.classes.names, len(few_shot_draws.class_halves(len(whole.support.classes.names))[0])
     all_train, all_val = (
         _items(part.images, part.samples, names, spec.dataset) for part in (whole.support, whole.validation)
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.extensions.forks.errors import OfficialCodeError
 from bench.extensions.forks.fork_folder import Fork, file_digest, files_digest
 from bench.results import locked, write_atomically
-from datasets_registry import read_json, user_custom_folder
+from datasets_registry import foreign_files, user_custom_folder
 
 _FORMAT = "clip-etl-bench trusted code 2"
 _MOST_FILES = 20_000
@@ -138,7 +138,7 @@ def _trusted() -> dict[str, str]:
     if not file.exists():
         return {}
     try:
-        found = read_json(file)
+        found = foreign_files.read_json(file)
         return {str(code): str(what) for code, what in found["codes"].items()} if found["format"] == _FORMAT else {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise OfficialCodeError(f"{file} cannot be read; repair or delete it, and trust your code again.") from None

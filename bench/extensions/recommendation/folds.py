@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.errors import UsageError
 from bench.record import RunStatus
 from bench.results import Shard
-from datasets_registry import DatasetSplits, Fold, Sample, ShotsError, labelled_images, shots_within_folds
+from datasets_registry import DatasetSplits, Sample, ShotsError, held_out
 
 FOLDS = 4
 MOST_PER_SHOT = 6
@@ -29,7 +29,7 @@ class FoldPlan:
         images: number of labelled images in the race; `classes` is their number of classes.
     """
 
-    folds: tuple[Fold, ...]
+    folds: tuple[held_out.Fold, ...]
     per_repeat: int
     shots: int
     wanted: int
@@ -58,7 +58,7 @@ def plan_folds(
             f"it a test part, such as with `etl-bench datasets add {dataset} --split even --force`."
         )
     most = max(FEWEST_USED, MOST_PER_SHOT * shots)
-    used = labelled_images(splits, most, dataset=dataset)
+    used = held_out.labelled_images(splits, most, dataset=dataset)
     sizes = [sum(sample.label == label for sample in splits.train) for label in range(len(names))]
     few = [label for label, size in enumerate(sizes) if size < shots]
     if few and not allow_fewer:
@@ -69,9 +69,11 @@ def plan_folds(
             f"shots, or --allow-fewer."
         )
     inside = (
-        shots if allow_fewer else min(shots, shots_within_folds(splits, FOLDS, most, dataset=dataset, repeats=repeats))
+        shots
+        if allow_fewer
+        else min(shots, held_out.shots_within_folds(splits, FOLDS, most, dataset=dataset, repeats=repeats))
     )
-    folds = tuple(Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
+    folds = tuple(held_out.Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
     return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names))
 
 
@@ -106,7 +108,7 @@ class RaceOutcomes:
         self._column = {key: i for i, key in enumerate(self.images)}
         self._folds = np.zeros((len(self.repeats), len(self.images)), dtype=np.int64)
 
-    def add(self, method: str, fold: Fold, shard: Shard) -> None:
+    def add(self, method: str, fold: held_out.Fold, shard: Shard) -> None:
         """Add a run. The error of a failed run is kept as the reason why its method leaves the race."""
         record = shard.record
         if record.status is RunStatus.FAILED:
@@ -122,7 +124,9 @@ class RaceOutcomes:
             0.0 if cost is None else cost.prepare_seconds + cost.train_seconds,
         )
 
-    def score(self, method: str, fold: Fold, images: Sequence[str], correct: NDArray[np.bool_], seconds: float) -> None:
+    def score(
+        self, method: str, fold: held_out.Fold, images: Sequence[str], correct: NDArray[np.bool_], seconds: float
+    ) -> None:
         """Add the outcome of a run: whether each held-out image is classified correctly, and the seconds it took."""
         row, columns = self.repeats.index(fold.repeat), [self._column[key] for key in images]
         table = self._correct.setdefault(method, np.full(self._folds.shape, np.nan))

@@ -16,7 +16,7 @@ from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
 from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
 from bench.results import RACE, Shard, Shards
 from bench.sweep import AfterRun, SweepLog, SweepRequest, carry_out, make_plan
-from datasets_registry import EvalProtocol, Fold
+from datasets_registry import EvalProtocol, held_out
 
 TOO_LITTLE = 5.0
 """Smallest budget in seconds for a method whose cost is unknown: loading the weights alone takes as long."""
@@ -138,7 +138,7 @@ class Race:
         mean = sum(self.cost(name) or unknown for name in methods) / len(methods)
         return TOO_LITTLE + mean * planned_trainings(len(methods), self.plan.per_repeat)
 
-    def train(self, method: str, fold: Fold, shots: int) -> str | None:
+    def train(self, method: str, fold: held_out.Fold, shots: int) -> str | None:
         """One additional run, for a learning curve. Returns its id; None if there is no time left or it failed."""
         return self._carry_out([method], fold, shots).get(method) if self._fits(method) else None
 
@@ -160,7 +160,7 @@ class Race:
         recipe = get_method(method).info.recipe_for(EvalProtocol.FEW_SHOT)
         return (0, 0.0, method) if recipe is None else (2, recipe.steps or recipe.epochs, method)
 
-    def _train(self, fold: Fold) -> bool:
+    def _train(self, fold: held_out.Fold) -> bool:
         """Train every remaining method on one fold, cheapest first; False if the budget ended it."""
         waiting = sorted(self.active, key=self._order)
         known = [name for name in waiting if self.outcomes.trainings(name)]
@@ -185,7 +185,7 @@ class Race:
     def _fits(self, method: str) -> bool:
         return self.remaining > max(self.cost(method), 0.5)
 
-    def _carry_out(self, methods: Sequence[str], fold: Fold, shots: int) -> dict[str, str]:
+    def _carry_out(self, methods: Sequence[str], fold: held_out.Fold, shots: int) -> dict[str, str]:
         """Run methods on a fold and return the run ids by method. Finished runs are not repeated."""
         here = race_request(self.request.sweep, methods, [fold], shots)
         here = here.model_copy(update={"timeout": max(self._time_limit(methods), 1.0)})
@@ -195,7 +195,7 @@ class Race:
             raise KeyboardInterrupt
         return {spec.method: spec.run_id for spec in made.specs}
 
-    def _count(self, run_ids: dict[str, str], fold: Fold) -> None:
+    def _count(self, run_ids: dict[str, str], fold: held_out.Fold) -> None:
         for method, shard in read_runs(self.request, run_ids):
             self.outcomes.add(method, fold, shard)
             if method not in self.outcomes.failed:
@@ -290,7 +290,9 @@ class Race:
         )
 
 
-def race_request(sweep: SweepRequest, methods: Sequence[str], folds: Iterable[Fold], shots: int) -> SweepRequest:
+def race_request(
+    sweep: SweepRequest, methods: Sequence[str], folds: Iterable[held_out.Fold], shots: int
+) -> SweepRequest:
     """The sweep of methods on folds of one repetition, in the race's folder."""
     named = list(folds)
     changes = {

@@ -19,7 +19,7 @@ from bench.extensions.recommendation.race import Race, RaceResult, race_request,
 from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
 from bench.extensions.recommendation.result import Recommendation
 from bench.sweep import AfterRun, SweepLog, carry_out, expand, make_plan, report_failures
-from datasets_registry import get_dataset, labelled_images
+from datasets_registry import get_dataset, held_out
 from methods import parse_backbone
 
 
@@ -69,7 +69,7 @@ def carry_out_recommendation(
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
     request = _with_methods(request, candidates)
     slug = parse_backbone(request.sweep.backbones[0]).slug
-    images = labelled_images(splits, plan.folds[0].most, dataset=request.dataset)
+    images = held_out.labelled_images(splits, plan.folds[0].most, dataset=request.dataset)
     outcomes = RaceOutcomes(tuple(image.key for image in images), request.repeats, groups_of(images))
     race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say, after_run=after_run)
     race.check_budget()

@@ -22,7 +22,7 @@ from bench.errors import LaunchError, UsageError
 from bench.extension import run_kinds
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
-from datasets_registry import CUSTOM_FOLDERS_VARIABLE, LARGEST_SETTINGS, read_text
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE, LARGEST_SETTINGS, foreign_files
 from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
@@ -191,7 +191,7 @@ def read_runtime_env(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        value = yaml.safe_load(read_text(path, LARGEST_SETTINGS))
+        value = yaml.safe_load(foreign_files.read_text(path, LARGEST_SETTINGS))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"--resource ray-env={path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):

@@ -28,10 +28,8 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSource,
-    Fetched,
     FetchOptions,
     FetchProgress,
-    RetryPolicy,
     SourceFile,
     dataset_sources,
     fetch_dataset,
@@ -44,7 +42,7 @@ from datasets_registry._download import fetch as fetch_module
 from datasets_registry._download.download import download_file
 from datasets_registry._download.unpack import unpack_archive
 
-QUICK = RetryPolicy(connect=2, read=0.3, tries=3, pause=0.01)
+QUICK = fetch_module.RetryPolicy(connect=2, read=0.3, tries=3, pause=0.01)
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
 
@@ -505,11 +503,11 @@ WHOLE = {"eurosat/2750/A/1.jpg": b"A1", "eurosat/2750/B/1.jpg": b"B1", "eurosat/
 
 def test_a_dataset_is_unpacked_into_coops_layout(server: Server, tmp_path: Path) -> None:
     done = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
-    assert done == Fetched("eurosat", ("EuroSAT.zip", "split_zhou_EuroSAT.json"), unchecked=(SPLIT_NAME,))
+    assert done == fetch_module.Fetched("eurosat", ("EuroSAT.zip", "split_zhou_EuroSAT.json"), unchecked=(SPLIT_NAME,))
     assert files_below(tmp_path) == WHOLE
     asked = len(server.requests)
     again = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
-    assert again == Fetched("eurosat", (), ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
+    assert again == fetch_module.Fetched("eurosat", (), ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
     assert len(server.requests) == asked
 
 
@@ -587,10 +585,10 @@ def test_files_compressed_alone_are_fetched_one_by_one(server: Server, tmp_path:
         files.append({"name": f"{name}.gz", "urls": [address], "checksum": sha256(packed), "unpack": {name: name}})
     source = DatasetSource.model_validate({"folder": "pcam", "images": "", "files": files})
     info = get_dataset("pcam")
-    assert fetch_dataset(info, source, tmp_path, OPTIONS) == Fetched("pcam", ("x.h5.gz", "y.h5.gz"))
+    assert fetch_dataset(info, source, tmp_path, OPTIONS) == fetch_module.Fetched("pcam", ("x.h5.gz", "y.h5.gz"))
     assert files_below(tmp_path) == {"pcam/x.h5": b"x.h5", "pcam/y.h5": b"y.h5"}
     (tmp_path / "pcam/y.h5").unlink()
-    assert fetch_dataset(info, source, tmp_path, OPTIONS) == Fetched("pcam", ("y.h5.gz",), ("x.h5.gz",))
+    assert fetch_dataset(info, source, tmp_path, OPTIONS) == fetch_module.Fetched("pcam", ("y.h5.gz",), ("x.h5.gz",))
     (tmp_path / "no.h5.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="no.h5.gz is damaged"):
         unpack_archive(tmp_path / "no.h5.gz", {"no.h5": "no.h5"}, tmp_path / "out")
@@ -758,7 +756,7 @@ def test_an_unverified_mirror_is_used_on_request_only(server: Server, tmp_path: 
     assert [path for path, _ in server.requests] == ["/split.json"]
     assert origin_of_images(source, tmp_path) is None
     done = fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
-    assert done == Fetched("eurosat", ("eurosat.zip",), (SPLIT_NAME,), unchecked=("eurosat.zip",))
+    assert done == fetch_module.Fetched("eurosat", ("eurosat.zip",), (SPLIT_NAME,), unchecked=("eurosat.zip",))
     origin = {"origin": "unverified mirror", "url": server.url("/hub/eurosat.zip"), "sha256": sha256(HUB_ARCHIVE)[7:]}
     assert origin_of_images(source, tmp_path) == origin
     (tmp_path / "eurosat/origin-of-images.json").unlink()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_registry import Sample, ShotsError, class_halves, draw_coop, draw_nested, select_classes
+from datasets_registry import Sample, ShotsError, few_shot_draws
 
 NAMES = [f"class {i}" for i in range(8)]
 
@@ -38,19 +38,19 @@ class TestCoop:
         rng = random.Random(seed)
         expected_train = reference_draw(train, shots, rng)
         expected_val = reference_draw(val, min(shots, 4), rng)
-        draw = draw_coop(train, val, shots=shots, seed=seed, class_names=NAMES[: len(sizes)])
+        draw = few_shot_draws.draw_coop(train, val, shots=shots, seed=seed, class_names=NAMES[: len(sizes)])
         assert list(draw.train) == expected_train
         assert list(draw.val) == expected_val
 
     def test_labels_come_in_order_of_first_appearance_not_sorted(self):
         train = [Sample("a", 2), Sample("b", 0), Sample("c", 1), Sample("d", 0)]
-        draw = draw_coop(train, [], shots=1, seed=3, class_names=NAMES[:3])
+        draw = few_shot_draws.draw_coop(train, [], shots=1, seed=3, class_names=NAMES[:3])
         assert [s.label for s in draw.train] == [2, 0, 1]
 
     def test_a_small_validation_class_is_taken_whole_without_using_the_generator(self):
         """As in CoOp; later classes get the same images as without this class."""
         train, val = samples([9, 9]), samples([3, 9], split="val")
-        draw = draw_coop(train, val, shots=4, seed=1, class_names=NAMES[:2])
+        draw = few_shot_draws.draw_coop(train, val, shots=4, seed=1, class_names=NAMES[:2])
         rng = random.Random(1)
         assert list(draw.train) == rng.sample(train[:9], 4) + rng.sample(train[9:], 4)
         assert list(draw.val) == val[:3] + rng.sample(val[3:], 4)
@@ -61,7 +61,8 @@ class TestNested:
     def test_fewer_shots_are_the_first_of_more_shots(self, sizes, seed):
         train, val, names = samples(sizes), samples([5] * len(sizes), split="val"), NAMES[: len(sizes)]
         draws = {
-            k: draw_nested(train, val, dataset="toy", shots=k, seed=seed, class_names=names) for k in (1, 2, 4, 8, 16)
+            k: few_shot_draws.draw_nested(train, val, dataset="toy", shots=k, seed=seed, class_names=names)
+            for k in (1, 2, 4, 8, 16)
         }
         for small, large in ((1, 2), (2, 4), (4, 8), (8, 16)):
             assert set(draws[small].train) <= set(draws[large].train)
@@ -74,37 +75,47 @@ class TestNested:
     @given(st.integers(0, 1000), st.integers(1, 100))
     def test_neither_list_order_nor_other_classes_matter(self, seed, shuffle):
         options = {"dataset": "toy", "shots": 3, "seed": seed}
-        whole = draw_nested(samples([9, 9, 9]), [], class_names=["a", "b", "c"], **options)
-        shuffled = draw_nested(samples([9, 9, 9], shuffled_by=shuffle), [], class_names=["a", "b", "c"], **options)
+        whole = few_shot_draws.draw_nested(samples([9, 9, 9]), [], class_names=["a", "b", "c"], **options)
+        shuffled = few_shot_draws.draw_nested(
+            samples([9, 9, 9], shuffled_by=shuffle), [], class_names=["a", "b", "c"], **options
+        )
         assert shuffled == whole
-        alone = draw_nested([s for s in samples([9, 9, 9]) if s.label == 0], [], class_names=["a"], **options)
+        alone = few_shot_draws.draw_nested(
+            [s for s in samples([9, 9, 9]) if s.label == 0], [], class_names=["a"], **options
+        )
         assert alone.train == tuple(s for s in whole.train if s.label == 0)
 
     def test_a_class_keeps_its_shots_under_another_label(self):
         """A subset of the classes is renumbered; its images must stay the same."""
         options = {"dataset": "toy", "shots": 3, "seed": 1}
-        whole = draw_nested(samples([9, 9]), [], class_names=["a", "b"], **options)
-        only_b = draw_nested(select_classes(samples([9, 9]), [1]), [], class_names=["b"], **options)
+        whole = few_shot_draws.draw_nested(samples([9, 9]), [], class_names=["a", "b"], **options)
+        only_b = few_shot_draws.draw_nested(
+            few_shot_draws.select_classes(samples([9, 9]), [1]), [], class_names=["b"], **options
+        )
         assert [s.key for s in only_b.train] == [s.key for s in whole.train if s.label == 1]
 
     def test_removing_an_image_that_was_not_drawn_changes_nothing(self):
         options = {"dataset": "toy", "shots": 3, "seed": 1, "class_names": ["a"]}
-        whole = draw_nested(samples([9]), [], **options)
+        whole = few_shot_draws.draw_nested(samples([9]), [], **options)
         unused = next(s for s in samples([9]) if s not in whole.train)
-        assert draw_nested([s for s in samples([9]) if s != unused], [], **options) == whole
+        assert few_shot_draws.draw_nested([s for s in samples([9]) if s != unused], [], **options) == whole
 
     @pytest.mark.parametrize("other", [{"dataset": "tox"}, {"seed": 2}, {"class_names": ["b"]}])
     def test_dataset_seed_and_class_each_change_the_draw(self, other):
         options = {"dataset": "toy", "shots": 8, "seed": 1, "class_names": ["a"]}
-        assert draw_nested(samples([40]), [], **options) != draw_nested(samples([40]), [], **(options | other))
+        assert few_shot_draws.draw_nested(samples([40]), [], **options) != few_shot_draws.draw_nested(
+            samples([40]), [], **(options | other)
+        )
 
     def test_the_draw_is_pinned(self):
         """A change of the rule would change every stored result, so it must not go unnoticed."""
-        draw = draw_nested(samples([6, 6]), [], dataset="toy", shots=2, seed=1, class_names=["a", "b"])
+        draw = few_shot_draws.draw_nested(samples([6, 6]), [], dataset="toy", shots=2, seed=1, class_names=["a", "b"])
         assert [s.key for s in draw.train] == ["train/0_0.png", "train/0_5.png", "train/1_0.png", "train/1_2.png"]
 
 
-@pytest.mark.parametrize("draw", [draw_coop, lambda *a, **k: draw_nested(*a, dataset="toy", **k)])
+@pytest.mark.parametrize(
+    "draw", [few_shot_draws.draw_coop, lambda *a, **k: few_shot_draws.draw_nested(*a, dataset="toy", **k)]
+)
 class TestBoth:
     def test_the_error_for_too_many_shots_names_class_size_and_remedy(self, draw):
         with pytest.raises(
@@ -129,14 +140,17 @@ class TestBoth:
 class TestHalves:
     @pytest.mark.parametrize(("n", "base", "new"), [(37, 19, 18), (397, 199, 198), (10, 5, 5), (47, 24, 23), (2, 1, 1)])
     def test_base_is_the_first_half_rounded_up(self, n, base, new):
-        halves = class_halves(n)
+        halves = few_shot_draws.class_halves(n)
         assert (len(halves[0]), len(halves[1])) == (base, new)
 
     @given(st.lists(st.integers(1, 4), min_size=2, max_size=9), st.integers(0, 100))
     def test_base_and_new_are_disjoint_and_complete_and_numbered_from_zero(self, sizes, shuffle):
         everything = samples(sizes, shuffled_by=shuffle)
-        base, new = class_halves(len(sizes))
-        base_kept, new_kept = select_classes(everything, base), select_classes(everything, new)
+        base, new = few_shot_draws.class_halves(len(sizes))
+        base_kept, new_kept = (
+            few_shot_draws.select_classes(everything, base),
+            few_shot_draws.select_classes(everything, new),
+        )
         assert {s.key for s in base_kept}.isdisjoint(s.key for s in new_kept)
         assert {s.key for s in (*base_kept, *new_kept)} == {s.key for s in everything}
         label_of = {s.key: s.label for s in everything}

@@ -16,9 +16,8 @@ from datasets_registry import (
     ShotsError,
     TaskRequest,
     build_task,
-    draw_coop,
-    draw_nested,
     eval_fingerprint,
+    few_shot_draws,
 )
 
 
@@ -79,8 +78,10 @@ def test_each_rule_draws_its_own_images():
     splits = toy_splits()
     names = splits.class_names
     wanted = {
-        DrawRule.COOP: draw_coop(splits.train, splits.val, shots=2, seed=1, class_names=names),
-        DrawRule.NESTED: draw_nested(splits.train, splits.val, dataset="toy", shots=2, seed=1, class_names=names),
+        DrawRule.COOP: few_shot_draws.draw_coop(splits.train, splits.val, shots=2, seed=1, class_names=names),
+        DrawRule.NESTED: few_shot_draws.draw_nested(
+            splits.train, splits.val, dataset="toy", shots=2, seed=1, class_names=names
+        ),
     }
     for rule, drawn in wanted.items():
         task = build(splits, draw=rule)

@@ -14,14 +14,14 @@ from datasets_registry import (
     DrawRule,
     EvalProtocol,
     FewShotTask,
-    Fold,
     PoolRule,
     ShotsError,
     SupportRule,
     TaskRequest,
     build_task,
-    class_halves,
+    few_shot_draws,
     get_dataset,
+    held_out,
 )
 
 INFO = get_dataset("spectrum_blur")
@@ -59,7 +59,7 @@ def test_smaller_pools_of_a_seed_begin_larger_ones_and_another_seed_is_another_d
 
 
 def test_base_to_new_says_whether_images_of_new_classes_are_in_the_pool() -> None:
-    base, new = class_halves(len(SPLITS.class_names))
+    base, new = few_shot_draws.class_halves(len(SPLITS.class_names))
     to_new = {"protocol": EvalProtocol.BASE_TO_NEW}
     assert {LABELS[key] for key in keys("train", **to_new)} == set(base)
     assert {LABELS[key] for key in keys("train+new", **to_new)} == {*base, *new}
@@ -72,7 +72,7 @@ def test_a_transductive_pool_has_all_test_images_and_no_other() -> None:
 
 
 def test_the_test_part_of_a_fold_is_no_training_image() -> None:
-    fold = Fold.parse("fold=1/4,repeat=1,most=20")
+    fold = held_out.Fold.parse("fold=1/4,repeat=1,most=20")
     held = {sample.key for sample in task(None, fold=fold).evals[0].samples}
     assert held.isdisjoint(keys("train", fold=fold))
     assert set(keys("transductive", fold=fold)) == held

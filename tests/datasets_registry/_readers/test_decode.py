@@ -20,12 +20,12 @@ from datasets_registry import (
     DatasetSplits,
     DrawRule,
     EvalProtocol,
-    ImageFiles,
     Sample,
     TaskRequest,
     build_task,
     eval_fingerprint,
     get_dataset,
+    image_sources,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
@@ -77,7 +77,7 @@ def files_of(mode: str, folder: Path) -> list[Path]:
 @pytest.mark.parametrize("mode", Image.MODES)
 def test_a_ramp_has_its_mean_in_every_mode_and_format(mode: str, tmp_path: Path):
     for path in files_of(mode, tmp_path):
-        decoded = np.asarray(ImageFiles(tmp_path).load(path.name), dtype=float)
+        decoded = np.asarray(image_sources.ImageFiles(tmp_path).load(path.name), dtype=float)
         assert decoded.shape == (16, 16, 3), path.name
         lossy = (
             4.0 if path.suffix in (".jpeg", ".mpo", ".webp", ".avif", ".blp", ".dds") or mode in ("1", "LAB") else 1.0
@@ -89,7 +89,7 @@ def test_a_ramp_has_its_mean_in_every_mode_and_format(mode: str, tmp_path: Path)
 
 def gray(folder: Path, name: str, values: list[float], kind: type[np.generic]) -> NDArray[np.uint8]:
     Image.fromarray(np.array([values], dtype=kind)).save(folder / name)
-    return np.asarray(ImageFiles(folder).load(name))[0, :, 0]
+    return np.asarray(image_sources.ImageFiles(folder).load(name))[0, :, 0]
 
 
 def test_sixteen_bits_are_divided_by_257_and_rounded(tmp_path: Path):
@@ -101,7 +101,7 @@ def test_sixteen_bits_are_divided_by_257_and_rounded(tmp_path: Path):
 
 def test_a_dark_16_bit_pgm_is_not_taken_for_8_bits(tmp_path: Path):
     (tmp_path / "a.pgm").write_bytes(b"P5 3 1 65535\n" + np.array([0, 100, 255], dtype=">u2").tobytes())
-    assert np.asarray(ImageFiles(tmp_path).load("a.pgm"))[0, :, 0].tolist() == [0, 0, 1]
+    assert np.asarray(image_sources.ImageFiles(tmp_path).load("a.pgm"))[0, :, 0].tolist() == [0, 0, 1]
 
 
 def test_integers_and_floats_are_read_in_the_range_that_their_values_have(tmp_path: Path):
@@ -139,7 +139,7 @@ def test_ordinary_images_keep_their_pixels_and_their_digest(mode: str, tmp_path:
     path = tmp_path / ("a.tiff" if mode == "CMYK" else "a.png")
     (image,) = ramps(mode)
     image.save(path)
-    images = ImageFiles(tmp_path)
+    images = image_sources.ImageFiles(tmp_path)
     with Image.open(path) as opened:
         assert np.array_equal(np.asarray(images.load(path.name)), np.asarray(opened.convert("RGB")))
     assert images.digest(path.name) == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -148,13 +148,16 @@ def test_ordinary_images_keep_their_pixels_and_their_digest(mode: str, tmp_path:
 def test_the_digest_of_a_scaled_image_is_not_that_of_its_bytes(tmp_path: Path):
     """Features that were cached before, of pixels clipped to white, are not found again."""
     gray(tmp_path, "a.png", [0, 65535], np.uint16)
-    assert ImageFiles(tmp_path).digest("a.png") != hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+    assert (
+        image_sources.ImageFiles(tmp_path).digest("a.png")
+        != hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+    )
 
 
 def few_shot_fingerprints(root: Path, shots: int) -> tuple[str, str]:
     info: DatasetInfo = get_dataset("spectrum_basic")
     train, val, test = ([Sample(f"{part}{label}.pgm", label) for label in (0, 1)] for part in ("train", "val", "test"))
-    splits = DatasetSplits(ImageFiles(root), ("a", "b"), tuple(train), tuple(val), tuple(test))
+    splits = DatasetSplits(image_sources.ImageFiles(root), ("a", "b"), tuple(train), tuple(val), tuple(test))
     task = build_task(
         TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP)
     )
@@ -189,7 +192,7 @@ def test_images_are_turned_as_pillow_turns_them_if_the_decoding_says_so(name: st
         image.load()
         stored = np.asarray(image)
         expected = np.asarray(ImageOps.exif_transpose(image))
-    plain, oriented = ImageFiles(tmp_path), ImageFiles(tmp_path).oriented()
+    plain, oriented = image_sources.ImageFiles(tmp_path), image_sources.ImageFiles(tmp_path).oriented()
     assert np.array_equal(np.asarray(plain.load(name)), stored), "read as published"
     assert np.array_equal(np.asarray(oriented.load(name)), expected)
     turned = not (stored.shape == expected.shape and np.array_equal(stored, expected))
@@ -200,9 +203,9 @@ def test_images_are_turned_as_pillow_turns_them_if_the_decoding_says_so(name: st
 
 def test_damaged_metadata_of_a_readable_image_turns_nothing(tmp_path: Path):
     Image.fromarray(RAMP).save(tmp_path / "a.jpg", exif=b"Exif\x00\x00not a header")
-    images = ImageFiles(tmp_path).oriented()
+    images = image_sources.ImageFiles(tmp_path).oriented()
     assert images.load("a.jpg").size == (16, 16)
-    assert images.digest("a.jpg") == ImageFiles(tmp_path).digest("a.jpg")
+    assert images.digest("a.jpg") == image_sources.ImageFiles(tmp_path).digest("a.jpg")
 
 
 HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40)
@@ -214,7 +217,7 @@ INSTALLED = importlib.util.find_spec("pillow_heif") is not None
 def test_a_heic_file_without_the_plug_in_says_what_to_install(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(HEIC)
     with pytest.raises(DataError, match=rf"{name} .*pillow-heif. Run `pip install pillow-heif`"):
-        ImageFiles(tmp_path).load(name)
+        image_sources.ImageFiles(tmp_path).load(name)
 
 
 @pytest.mark.skipif(INSTALLED, reason="pillow-heif is installed")

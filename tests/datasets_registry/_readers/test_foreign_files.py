@@ -15,49 +15,40 @@ import numpy as np
 import pytest
 from limited import limited
 
-from datasets_registry import (
-    open_tar,
-    open_zip,
-    parse_json,
-    parse_toml,
-    read_bytes,
-    read_json,
-    read_npz,
-    read_zip_member,
-)
+from datasets_registry import archives, foreign_files, read_npz
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
 
 
 def test_a_file_has_a_size_and_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
-    assert read_bytes(tmp_path / "a", 5) == b"12345"
+    assert foreign_files.read_bytes(tmp_path / "a", 5) == b"12345"
     with pytest.raises(OSError, match="more than 4 bytes"):
-        read_bytes(tmp_path / "a", 4)
+        foreign_files.read_bytes(tmp_path / "a", 4)
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(OSError, match="not a regular file"):
-            read_bytes(path, 5)
+            foreign_files.read_bytes(path, 5)
     (tmp_path / "link").symlink_to("/dev/zero")
     with pytest.raises(OSError, match="not a regular file"):
-        read_bytes(tmp_path / "link", 5)
+        foreign_files.read_bytes(tmp_path / "link", 5)
     with (tmp_path / "hole").open("wb") as file:
         file.truncate(2**40)
-    assert "more than 512 MiB" in limited(lambda: read_json(tmp_path / "hole"))
+    assert "more than 512 MiB" in limited(lambda: foreign_files.read_json(tmp_path / "hole"))
 
 
 def test_a_small_file_takes_little_memory_whatever_its_limit(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
-    assert limited(lambda: len(read_bytes(tmp_path / "a", 2**40)), memory=2**26) == "5"
+    assert limited(lambda: len(foreign_files.read_bytes(tmp_path / "a", 2**40)), memory=2**26) == "5"
 
 
 @pytest.mark.parametrize(
     "content", [b"[" * 100_000, b"[" + b"[]," * 20_000_000, b'{"a":' * 9_999, b"\xff", b"[1", b"1" * 5000]
 )
 def test_json_that_is_not_read(content: bytes) -> None:
-    assert "Error" in limited(lambda: parse_json(content), memory=2**28, seconds=10)
+    assert "Error" in limited(lambda: foreign_files.parse_json(content), memory=2**28, seconds=10)
     with pytest.raises(ValueError, match="."):
-        parse_json(content)
+        foreign_files.parse_json(content)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +62,12 @@ def test_json_that_is_not_read(content: bytes) -> None:
 )
 def test_toml_that_is_not_read(text: str) -> None:
     """The key of 40,000 parts took the reader of Python 80 seconds."""
-    assert limited(lambda: parse_toml(text), seconds=10).startswith("ValueError")
+    assert limited(lambda: foreign_files.parse_toml(text), seconds=10).startswith("ValueError")
 
 
 def test_toml_with_dots_in_its_values_is_read() -> None:
     text = 'a.b.c = "' + ".".join("abcdefghijklmnopqrst") + '"\nd = "' + "." * 99 + '"\n["k.l.m"]\nx = ["1.2.3.4"]'
-    assert parse_toml(text)["k.l.m"] == {"x": ["1.2.3.4"]}
+    assert foreign_files.parse_toml(text)["k.l.m"] == {"x": ["1.2.3.4"]}
 
 
 def test_the_files_of_a_zip_archive_are_counted_before_they_are_listed(tmp_path: Path) -> None:
@@ -84,9 +75,9 @@ def test_the_files_of_a_zip_archive_are_counted_before_they_are_listed(tmp_path:
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(20):
             archive.writestr(str(i), b"")
-    with open_zip(path, 20) as found:
+    with archives.open_zip(path, 20) as found:
         assert len(found.infolist()) == 20
-    with pytest.raises(zipfile.BadZipFile, match="20 files, and at most 19"), open_zip(path, 19):
+    with pytest.raises(zipfile.BadZipFile, match="20 files, and at most 19"), archives.open_zip(path, 19):
         pass
     content = path.read_bytes()
     end = content.rindex(b"PK\x05\x06")
@@ -95,7 +86,7 @@ def test_the_files_of_a_zip_archive_are_counted_before_they_are_listed(tmp_path:
     path.write_bytes(content[:end] + many + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, len(many), end, 0))
 
     def opened() -> None:
-        with open_zip(path):
+        with archives.open_zip(path):
             pass
 
     assert "3000000 files, and at most 2000000" in limited(opened)
@@ -105,12 +96,12 @@ def test_a_file_of_a_zip_archive_has_a_size_and_a_ratio(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("small", bytes(2**20))
         archive.writestr("bomb", bytes(2**22))
-    with open_zip(tmp_path / "a.zip") as opened:
-        assert len(read_zip_member(opened, "small", 2**20)) == 2**20
+    with archives.open_zip(tmp_path / "a.zip") as opened:
+        assert len(archives.read_zip_member(opened, "small", 2**20)) == 2**20
         with pytest.raises(zipfile.BadZipFile, match="4 MiB unpacked"):
-            read_zip_member(opened, "bomb", 2**21)
+            archives.read_zip_member(opened, "bomb", 2**21)
         with pytest.raises(zipfile.BadZipFile, match="200 times as much"):
-            read_zip_member(opened, "bomb", 2**30)
+            archives.read_zip_member(opened, "bomb", 2**30)
 
 
 def test_a_header_of_a_tar_archive_is_not_read_into_memory(tmp_path: Path) -> None:
@@ -120,7 +111,7 @@ def test_a_header_of_a_tar_archive_is_not_read_into_memory(tmp_path: Path) -> No
         with (tmp_path / "a.tar").open("wb") as file:
             file.write(member.tobuf(tarfile.USTAR_FORMAT))
             file.truncate(2**32)  # a sparse file
-        assert "in it has 2 GiB" in limited(lambda: open_tar(tmp_path / "a.tar", "r:").getmembers())
+        assert "in it has 2 GiB" in limited(lambda: archives.open_tar(tmp_path / "a.tar", "r:").getmembers())
 
 
 def test_arrays_are_not_larger_than_their_file(tmp_path: Path) -> None:
@@ -142,4 +133,4 @@ def test_arrays_are_not_larger_than_their_file(tmp_path: Path) -> None:
 
 def test_an_honest_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"train": [["a/1.jpg", 0, "a"]] * 100_000}))
-    assert len(read_json(tmp_path / "a.json")["train"]) == 100_000
+    assert len(foreign_files.read_json(tmp_path / "a.json")["train"]) == 100_000

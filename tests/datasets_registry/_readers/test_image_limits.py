@@ -18,9 +18,9 @@ from datasets_registry import (
     IMAGE_FORMATS,
     BadImageError,
     Decoding,
-    ImageFiles,
     decode_image,
     decode_with_facts,
+    image_sources,
     image_suffixes,
     keep_warnings,
 )
@@ -85,7 +85,7 @@ def hostile(tmp_path: Path) -> Path:
 
 def test_hostile_images_are_refused_with_little_memory_and_time(hostile: Path) -> None:
     names = sorted(path.name for path in hostile.iterdir())
-    images = ImageFiles(hostile)
+    images = image_sources.ImageFiles(hostile)
 
     def problems() -> str:
         found = {}
@@ -118,7 +118,7 @@ def test_hostile_images_are_refused_with_little_memory_and_time(hostile: Path) -
 @pytest.mark.slow
 def test_the_largest_image_that_is_read_needs_the_memory_that_is_stated(tmp_path: Path) -> None:
     Image.new("L", (13_377, 13_377)).save(tmp_path / "a.png", compress_level=1)
-    read = limited(lambda: ImageFiles(tmp_path).load("a.png").size, memory=3 * 2**29 + 2**27, seconds=120)
+    read = limited(lambda: image_sources.ImageFiles(tmp_path).load("a.png").size, memory=3 * 2**29 + 2**27, seconds=120)
     assert read == "(13377, 13377)"
 
 
@@ -185,4 +185,4 @@ def test_values_are_scaled_in_blocks_as_at_once(tmp_path: Path) -> None:
     Image.fromarray(values).save(tmp_path / "x.tiff")
     wide = values.astype(np.float64)
     expected = np.floor((wide - wide.min()) * (255 / (wide.max() - wide.min())) + 0.5).astype(np.uint8)
-    assert np.array_equal(np.asarray(ImageFiles(tmp_path).load("x.tiff"))[:, :, 0], expected)
+    assert np.array_equal(np.asarray(image_sources.ImageFiles(tmp_path).load("x.tiff"))[:, :, 0], expected)

@@ -6,45 +6,45 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets_registry import DataError, ImageFiles
+from datasets_registry import DataError, image_sources
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> ImageFiles:
+def files(tmp_path: Path) -> image_sources.ImageFiles:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
-    return ImageFiles(tmp_path)
+    return image_sources.ImageFiles(tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1", "I;16"])
-def test_every_mode_becomes_rgb(files: ImageFiles, mode: str):
+def test_every_mode_becomes_rgb(files: image_sources.ImageFiles, mode: str):
     suffix = "tiff" if mode == "CMYK" else "png"
     image = Image.new(mode, (5, 4)) if mode == "I;16" else Image.fromarray(PIXELS).convert(mode)
     image.save(files.root / f"x.{suffix}")
     assert files.load(f"x.{suffix}").mode == "RGB"
 
 
-def test_a_palette_with_transparency_raises_no_warning(files: ImageFiles):
+def test_a_palette_with_transparency_raises_no_warning(files: image_sources.ImageFiles):
     """PIL warns if such an image is converted directly to RGB, and warnings are errors here."""
     Image.fromarray(PIXELS).convert("P").save(files.root / "p.png", transparency=bytes([0, 128, 255]))
     assert files.load("p.png").mode == "RGB"
 
 
-def test_a_missing_file_names_its_path_and_the_remedy(files: ImageFiles):
+def test_a_missing_file_names_its_path_and_the_remedy(files: image_sources.ImageFiles):
     for ask in (files.load, files.digest):
         with pytest.raises(DataError, match="sub/none.jpg does not exist"):
             ask("sub/none.jpg")
 
 
-def test_an_empty_file(files: ImageFiles):
+def test_an_empty_file(files: image_sources.ImageFiles):
     (files.root / "e.jpg").touch()
     for ask in (files.load, files.digest):
         with pytest.raises(DataError, match="e.jpg has zero bytes."):
             ask("e.jpg")
 
 
-def test_a_git_lfs_pointer(files: ImageFiles):
+def test_a_git_lfs_pointer(files: image_sources.ImageFiles):
     """A public mirror of Oxford Flowers consists of 8,189 of these."""
     (files.root / "l.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     for ask in (files.load, files.digest):
@@ -52,7 +52,7 @@ def test_a_git_lfs_pointer(files: ImageFiles):
             ask("l.jpg")
 
 
-def test_text_instead_of_an_image(files: ImageFiles):
+def test_text_instead_of_an_image(files: image_sources.ImageFiles):
     (files.root / "t.jpg").write_text("<html>404</html>")
     with pytest.raises(DataError, match="t.jpg is a web page"):
         files.load("t.jpg")
@@ -62,7 +62,7 @@ def test_text_instead_of_an_image(files: ImageFiles):
     assert " at 0x" not in str(raised.value), "equal failures, equal words"
 
 
-def test_a_truncated_image(files: ImageFiles):
+def test_a_truncated_image(files: image_sources.ImageFiles):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(buffer, "JPEG")
     (files.root / "cut.jpg").write_bytes(buffer.getvalue()[:1000])
@@ -70,10 +70,10 @@ def test_a_truncated_image(files: ImageFiles):
         files.load("cut.jpg")
 
 
-def test_the_digest_is_that_of_the_bytes_and_follows_a_change(files: ImageFiles):
+def test_the_digest_is_that_of_the_bytes_and_follows_a_change(files: image_sources.ImageFiles):
     path = files.root / "a.png"
     before = files.digest("a.png")
-    assert before == files.digest("a.png") == ImageFiles(files.root).digest("a.png")
+    assert before == files.digest("a.png") == image_sources.ImageFiles(files.root).digest("a.png")
     assert len(before) == 64
     changed = bytearray(path.read_bytes())
     changed[-1] ^= 1

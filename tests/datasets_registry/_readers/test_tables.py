@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from limited import limited
 
-from datasets_registry import DataError, read_table
+from datasets_registry import DataError, tables
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
 
@@ -25,7 +25,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of
 )
 def test_a_text_table_has_limits(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
-    assert said in limited(lambda: read_table(tmp_path / "a.csv"))
+    assert said in limited(lambda: tables.read_table(tmp_path / "a.csv"))
 
 
 def test_a_large_file_is_not_opened_as_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_a_large_file_is_not_opened_as_a_table(tmp_path: Path, monkeypatch: pyte
             pytest.importorskip("pyarrow")
         (tmp_path / name).write_bytes(b"path,label\n")
         with pytest.raises(DataError, match=f"{name} .*be read .*than 10 bytes"):
-            read_table(tmp_path / name)
+            tables.read_table(tmp_path / name)
 
 
 @linux
@@ -57,7 +57,7 @@ def test_a_small_parquet_table_does_not_fill_the_memory(tmp_path: Path, kind: st
     }[kind]
     parquet.write_table(pyarrow.table(columns), path)
     assert path.stat().st_size < 2**20
-    assert said in limited(lambda: read_table(path), memory=2**30)
+    assert said in limited(lambda: tables.read_table(path), memory=2**30)
 
 
 def test_columns_of_a_parquet_table_that_are_no_texts_are_left_out(tmp_path: Path) -> None:
@@ -68,4 +68,7 @@ def test_columns_of_a_parquet_table_that_are_no_texts_are_left_out(tmp_path: Pat
         "kind": pyarrow.array(["x", "y"]).dictionary_encode(),
     }  # fmt: skip
     parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
-    assert read_table(tmp_path / "a.parquet") == (["path", "label", "kind"], [("a.png", "1", "x"), ("", "2", "y")])
+    assert tables.read_table(tmp_path / "a.parquet") == (
+        ["path", "label", "kind"],
+        [("a.png", "1", "x"), ("", "2", "y")],
+    )

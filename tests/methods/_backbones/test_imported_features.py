@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from datasets_registry import BenchError, ClassSet, FeatureBundle, UnknownNameError, import_feature_bundle
+from datasets_registry import BenchError, ClassSet, UnknownNameError, feature_bundle
 from methods import Backbone, NoTowerError, load_backbone, parse_backbone
 
 ONE_HOT = np.eye(8, dtype=np.float32)
 
 
-def add(name: str, class_names: list[str], rows: list[int]) -> FeatureBundle:
+def add(name: str, class_names: list[str], rows: list[int]) -> feature_bundle.FeatureBundle:
     """A dataset of the model `toy` whose texts are these rows of the unit matrix."""
     text = ONE_HOT[rows]
     splits = {part: (text, np.arange(len(rows))) for part in ("train", "test")}
-    return import_feature_bundle(name=name, backbone="toy", class_names=class_names, text_features=text, splits=splits)
+    return feature_bundle.import_feature_bundle(
+        name=name, backbone="toy", class_names=class_names, text_features=text, splits=splits
+    )
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from bench.bounds import CONTROL, Moment
 from bench.extensions.boards.errors import SubmissionError
 from bench.results import Exported, Shards, export_bundle, known_methods, write_atomically
-from datasets_registry import BenchError, parse_toml, read_text
+from datasets_registry import BenchError, foreign_files
 
 FACTS_VERSION = 1
 _MARKUP = re.compile(r"[<>]")
@@ -85,7 +85,7 @@ class SubmissionFacts(BaseModel):
 def parse_facts(text: str) -> SubmissionFacts:
     """The facts in a TOML text; raises SubmissionError, naming the first key that is wrong."""
     try:
-        values = parse_toml(text)
+        values = foreign_files.parse_toml(text)
     except ValueError as error:
         raise SubmissionError(f"submission.toml is not TOML ({error}).") from error
     return build_facts(**values)
@@ -219,7 +219,7 @@ def _check_files(folder: Path) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return read_text(path, _LARGEST[path.name])
+        return foreign_files.read_text(path, _LARGEST[path.name])
     except UnicodeDecodeError as error:
         raise SubmissionError(f"{path.name} is not UTF-8 text.") from error
 

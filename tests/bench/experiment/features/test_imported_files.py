@@ -19,15 +19,7 @@ from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.sweep import expand
 from bench.sweep.compatibility import backbone_conflict, dataset_conflict
-from datasets_registry import (
-    DATASETS,
-    DataError,
-    EvalProtocol,
-    FeatureBundle,
-    UnknownNameError,
-    get_dataset,
-    import_feature_bundle,
-)
+from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, feature_bundle, get_dataset
 from datasets_registry._catalogue import load_feature_bundles
 from methods import METHODS, BackboneSpec, get_method, load_backbone, parse_backbone
 
@@ -64,8 +56,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def imported(home: Path) -> FeatureBundle:
-    bundle = import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
+def imported(home: Path) -> feature_bundle.FeatureBundle:
+    bundle = feature_bundle.import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
     load_feature_bundles(DATASETS)
     return bundle
 
@@ -75,7 +67,7 @@ AXES = sweep_over(
 )
 
 
-def test_zero_shot_accuracy_is_that_of_the_arrays(imported: FeatureBundle) -> None:
+def test_zero_shot_accuracy_is_that_of_the_arrays(imported: feature_bundle.FeatureBundle) -> None:
     features, labels = bundle_arguments()["splits"]["test"]  # type: ignore[index]
     text = bundle_arguments()["text_features"]
     cosine = features.astype(np.float32) @ (text / np.linalg.norm(text, axis=1, keepdims=True)).T  # type: ignore[operator]
@@ -89,7 +81,9 @@ def test_zero_shot_accuracy_is_that_of_the_arrays(imported: FeatureBundle) -> No
 
 
 @pytest.mark.parametrize("protocol", list(EvalProtocol)[:2])
-def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, protocol: EvalProtocol) -> None:
+def test_every_feature_method_that_says_it_can_does(
+    imported: feature_bundle.FeatureBundle, protocol: EvalProtocol
+) -> None:
     spec_of = BackboneSpec("features", "toy-clip")
     able = [n for n in METHODS if backbone_conflict(METHODS.get(n).info, spec_of) is None]
     assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
@@ -111,7 +105,7 @@ def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, pro
 
 @pytest.mark.parametrize(("method", "reason"), [("vpt", "imported features have none"), ("coop", "have no text tower")])
 def test_methods_that_need_more_are_refused_before_anything_runs(
-    imported: FeatureBundle, method: str, reason: str
+    imported: feature_bundle.FeatureBundle, method: str, reason: str
 ) -> None:
     with pytest.raises(ImpossibleCombinationError, match=reason):
         expand(sweep_over([method], ["toy_features"], ["features.toy-clip"], shots=(4,), seeds=(1,)))
@@ -122,14 +116,14 @@ def test_methods_that_need_more_are_refused_before_anything_runs(
     [([], "imagenet80"), (['timo_s.templates=["select7", "own", "imagenet80"]'], "select7, imagenet80")],
 )
 def test_lists_of_templates_are_refused_before_anything_runs(
-    imported: FeatureBundle, setting: list[str], lists: str
+    imported: feature_bundle.FeatureBundle, setting: list[str], lists: str
 ) -> None:
     refused = f"timo_s on features.toy-clip: it encodes the templates {lists}, .*; use --set 'timo_s.templates="
     with pytest.raises(ImpossibleCombinationError, match=refused):
         expand(changed(AXES, methods=["timo_s"], overrides=setting))
 
 
-def test_views_of_imported_images_are_refused_before_anything_runs(imported: FeatureBundle) -> None:
+def test_views_of_imported_images_are_refused_before_anything_runs(imported: feature_bundle.FeatureBundle) -> None:
     axes = changed(AXES, methods=["tda"], protocol=EvalProtocol.TEST_TIME, overrides=["tda.views=7"])
     with pytest.raises(ImpossibleCombinationError, match=r"none; use --set tda\.views=0"):
         expand(axes)
@@ -149,7 +143,7 @@ def test_views_of_imported_images_are_refused_before_anything_runs(imported: Fea
 def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, method: str, remedy: str) -> None:
     arguments = bundle_arguments()
     splits = {name: part for name, part in arguments["splits"].items() if name != "val"}  # type: ignore[attr-defined]
-    import_feature_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
+    feature_bundle.import_feature_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
     load_feature_bundles(DATASETS)
     axes = changed(AXES, methods=[method])
     refused = f"no validation images of .* to choose its settings.*{remedy}"
@@ -161,7 +155,7 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
     assert runner.run_experiment(spec, RunContext())[0].scores[0].n == 40
 
 
-def test_a_bundle_lives_on_its_backbone_only(imported: FeatureBundle) -> None:
+def test_a_bundle_lives_on_its_backbone_only(imported: feature_bundle.FeatureBundle) -> None:
     with pytest.raises(ImpossibleCombinationError, match="features.toy-clip; use -b features.toy-clip"):
         expand(sweep_over(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
     assert dataset_conflict(get_dataset("spectrum_basic"), BackboneSpec("features", "toy-clip")) is not None
@@ -169,13 +163,13 @@ def test_a_bundle_lives_on_its_backbone_only(imported: FeatureBundle) -> None:
         parse_backbone("features.toy-clop")
 
 
-def test_changed_arrays_are_noticed(imported: FeatureBundle) -> None:
+def test_changed_arrays_are_noticed(imported: feature_bundle.FeatureBundle) -> None:
     path = imported.folder / "arrays.npz"
     content = bytearray(path.read_bytes())
     content[200] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="its checksum differs"):
-        FeatureBundle(imported.folder).splits()
+        feature_bundle.FeatureBundle(imported.folder).splits()
 
 
 def test_a_broken_bundle_leaves_the_rest_of_the_catalogue(home: Path) -> None:
@@ -187,7 +181,7 @@ def test_a_broken_bundle_leaves_the_rest_of_the_catalogue(home: Path) -> None:
 
 
 def test_duplicate_names_are_numbered_so_that_each_has_its_own_row(home: Path) -> None:
-    bundle = import_feature_bundle(**bundle_arguments(class_names=["ant", "bee", "ant", "dog"]))  # type: ignore[arg-type]
+    bundle = feature_bundle.import_feature_bundle(**bundle_arguments(class_names=["ant", "bee", "ant", "dog"]))  # type: ignore[arg-type]
     assert bundle.facts.class_names == ("ant (1)", "bee", "ant (2)", "dog")
 
 
@@ -229,7 +223,7 @@ WITH_ZERO[2] = 0
 )
 def test_arrays_that_do_not_fit_are_named(home: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        import_feature_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
+        feature_bundle.import_feature_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
     assert list(home.iterdir()) == [], "nothing half-written stays"
 
 
@@ -238,14 +232,14 @@ def test_groups_of_imported_features(home: Path, numbers: bool) -> None:
     splits = dict(bundle_arguments()["splits"])  # type: ignore[call-overload]
     patients = np.arange(40) // 4
     splits["test"] = (*splits["test"], patients if numbers else np.array([f"p{i}" if i else "" for i in patients]))
-    found = import_feature_bundle(**bundle_arguments(splits=splits)).splits()  # type: ignore[arg-type]
+    found = feature_bundle.import_feature_bundle(**bundle_arguments(splits=splits)).splits()  # type: ignore[arg-type]
     assert [sample.group for sample in found.test[3:5]] == (["0", "1"] if numbers else [None, "p1"])
     assert {sample.group for sample in found.train} == {None}
 
 
-def test_an_existing_name_is_not_overwritten(imported: FeatureBundle) -> None:
+def test_an_existing_name_is_not_overwritten(imported: feature_bundle.FeatureBundle) -> None:
     with pytest.raises(DataError, match="exists; give another --name"):
-        import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
+        feature_bundle.import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
 
 
 def test_files_are_read_without_unpickling(tmp_path: Path) -> None:
@@ -275,7 +269,7 @@ def test_class_names_come_from_lines_json_or_wordnet_lines(tmp_path: Path) -> No
         class_names(tmp_path / "bad.json")
 
 
-def test_the_backbone_has_texts_and_no_towers(imported: FeatureBundle) -> None:
+def test_the_backbone_has_texts_and_no_towers(imported: feature_bundle.FeatureBundle) -> None:
     backbone = load_backbone(parse_backbone("features.toy-clip"))
     classes = get_dataset("toy_features")
     assert backbone.embed_dim == 12

@@ -15,7 +15,7 @@ from bench.context import RunContext
 from bench.experiment import runner
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
-from datasets_registry import DATASETS, EvalProtocol, import_feature_bundle
+from datasets_registry import DATASETS, EvalProtocol, feature_bundle
 
 DIM = 12
 NAMES = ("ant", "bee_hive", "cat", "dog", "elk", "fox")
@@ -50,7 +50,7 @@ def imported(home: Path, monkeypatch: pytest.MonkeyPatch, *bundles: dict[str, ob
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(home))
     forget_loaded()
     for one in bundles:
-        DATASETS.add(str(one["name"]), import_feature_bundle(**one).info())  # type: ignore[arg-type]
+        DATASETS.add(str(one["name"]), feature_bundle.import_feature_bundle(**one).info())  # type: ignore[arg-type]
     try:
         yield
     finally:

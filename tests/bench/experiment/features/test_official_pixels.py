@@ -21,7 +21,7 @@ from torchvision.transforms import functional as tvf
 
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, view_params
-from datasets_registry import BenchError, ImageFiles, Sample
+from datasets_registry import BenchError, Sample, image_sources
 from methods import BackboneSpec, Preprocessing, parse_backbone
 
 REAL = REAL_DATA / "real"
@@ -82,7 +82,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def pixels(paths: list[Path], how: Preprocessing, size: int, view: View = CENTER_VIEW) -> Tensor:
     """What a method sees of these files, through the same path as in a run."""
     backbone = SimpleNamespace(preprocessing=how, image_size=size, device=torch.device("cpu"))
-    images = ImageFiles(paths[0].parent)
+    images = image_sources.ImageFiles(paths[0].parent)
     samples = [Sample(str(path), 0) for path in paths]
     return Inputs(backbone, None).pixels(images, samples, view)  # type: ignore[arg-type]
 
@@ -128,7 +128,7 @@ def test_training_views_are_resized_with_the_filter_of_the_weights(
     how = Preprocessing(interpolation=mode.value, resize_mode="squash")
     view = View(ViewKind.CROP, (0.3, 1.0), seed=1, index=0)
     ours = pixels(photographs, how, 112, view)
-    digest = ImageFiles(photographs[0].parent).digest
+    digest = image_sources.ImageFiles(photographs[0].parent).digest
     to_pixels = transforms.Compose([transforms.ToTensor(), transforms.Normalize(how.mean, how.std)])
     for path, found in zip(photographs, ours, strict=True):
         image = Image.open(path)

@@ -1,0 +1,3 @@
+"""Files that `datasets_registry` names; `__init__.py` loads each on first use."""
+
+from . import feature_bundle as feature_bundle
