@@ -113,26 +113,7 @@ def test_a_context_may_start_at_words() -> None:
     words = tiny_backbone().tokenized(["a photo of a"]).embedded[0]
     assert torch.equal(method.trainable.text_context.ctx, words[1:3])
     prefix = method.trainable.text_context.prompts(class_set("base"), tiny_backbone()).prefix
-    assert torch.equal(prefix[-2:], words[3:5]), "the words `of a` stay between context and class"
-
-
-@pytest.mark.parametrize(
-    ("host", "epochs", "on_imagenet", "n_ctx", "transferred"),
-    [("coop", 100, 10, 2, 10), ("cocoop", 10, 10, 2, 5), ("maple", 5, 5, 4, 2)],
-)
-def test_published_settings(host: str, epochs: int, on_imagenet: int, n_ctx: int, transferred: int) -> None:
-    info = get_method(f"atprompt_on:{host}").info
-    recipe, base = info.recipes[EvalProtocol.BASE_TO_NEW], get_method(host).info.recipes[EvalProtocol.BASE_TO_NEW]
-    assert (recipe.epochs, recipe.for_dataset("imagenet").epochs) == (epochs, on_imagenet)
-    assert (recipe.lr, recipe.batch_size) == (base.lr, base.batch_size)
-    values: Any = info.default_config(EvalProtocol.BASE_TO_NEW)
-    assert values.n_ctx == n_ctx
-    assert not getattr(values, "words", values.ctx_init if host != "maple" else "")
-    assert info.recipes[EvalProtocol.CROSS_DATASET].epochs == transferred
-    across: Any = info.default_config(EvalProtocol.CROSS_DATASET)
-    assert across.n_ctx == 4
-    assert "ATPrompt.md of zhengli97/ATPrompt" in recipe.source
-    assert "prints none for few-shot" in info.recipes[EvalProtocol.FEW_SHOT].source
+    assert torch.equal(prefix[-2:], words[3:5]), "`of a` stays"
 
 
 def test_dept_goes_around_it_with_its_own_settings() -> None:

@@ -119,4 +119,4 @@ def test_a_method_is_refused_exactly_where_it_does_not_run(family: str) -> None:
         if conflict is None:
             assert run(info.name, family).isfinite().all(), info.name
         elif info.tower_use & NOT_ALLOWED.get(family, set()) - CAUTIOUS.get(family, set()):
-            assert not runs(info.name, family), f"{info.name} runs, but the plan refuses it: {conflict}"
+            assert not runs(info.name, family), f"{info.name} runs, the plan refuses: {conflict}"

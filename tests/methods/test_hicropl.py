@@ -6,7 +6,6 @@ import pytest
 import torch
 from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
 
-from datasets_registry import EvalProtocol
 from methods.hicropl import HiCroPL, HiCroPLConfig
 
 SMALL = {"n_ctx": 3, "depth": 3, "text_to_image": 2}
@@ -64,15 +63,3 @@ def test_testing_maps_the_prompts_as_often_as_set(maps: int) -> None:
         other.before_step()
     batch, classes = train_batch(method.info.needs), class_set("new")
     assert torch.equal(method.classifier(classes)(batch), other.classifier(classes)(batch))
-
-
-def test_settings_of_each_protocol() -> None:
-    info = HiCroPL.info
-    found = {p: (info.default_config(p), recipe) for p, recipe in info.recipes.items()}
-    settings = {p: (c.n_ctx, c.depth, c.text_to_image, r.epochs) for p, (c, r) in found.items()}  # type: ignore[attr-defined]
-    assert settings == {
-        EvalProtocol.FEW_SHOT: (16, 12, 6, 50),
-        EvalProtocol.BASE_TO_NEW: (16, 12, 6, 50),
-        EvalProtocol.CROSS_DATASET: (2, 6, 5, 5),
-        EvalProtocol.DOMAIN_GENERALIZATION: (2, 6, 5, 5),
-    }

@@ -97,7 +97,7 @@ def test_batch_norm_uses_the_batch_in_training_and_running_averages_at_test() ->
     torch.testing.assert_close(logits(1), logits(4))
     before = logits(4)
     assert float(method.loss(train_batch()).detach()) > 0
-    assert float((logits(4) - before).abs().max()) > 1e-3, "the running averages did not change"
+    assert float((logits(4) - before).abs().max()) > 1e-3, "averages unchanged"
 
 
 def test_a_batch_of_one_image_uses_the_running_averages() -> None:

@@ -15,18 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families_of_methods import FIRST_OF_FAMILY, WITHOUT_TEACHER, one_of_each_family
+from families_of_methods import WITHOUT_TEACHER, one_of_each_family
 from rounding import SMALL_TEXT_TOWER, rounding
 from short_settings import SHORT, SHORT_RECIPE
 from sweep_requests import sweep_over
 from synthetic_photos import CLASSES, Entries, Photos
 from tiny_runs import BACKBONE, forget_loaded
 
-import bench
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.record import Predictions, RunRecord
-from bench.results.shards import Shards
 from bench.sweep import SweepRequest, expand
 from datasets_registry import DATASETS, EvalProtocol
 from methods import get_method
@@ -191,34 +189,3 @@ def test_order_and_batches_of_test_images_do_not_matter(name: str, root: Path) -
 @pytest.mark.parametrize("name", one_of_each_family(NAMES))
 def test_the_number_of_threads_does_not_matter(name: str, root: Path) -> None:
     assert_equal_but_for_rounding(run(name, PHOTOS, root, threads=2), usual(name, root), ROUNDING)
-
-
-@pytest.mark.parametrize("protocol", [EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT])
-@pytest.mark.parametrize(
-    "candidates",
-    [
-        pytest.param(list(FIRST_OF_FAMILY.values()), id="families"),
-        pytest.param(NAMES, id="all", marks=pytest.mark.slow),
-    ],
-)
-def test_the_order_of_runs_in_a_sweep_changes_no_bit(
-    candidates: list[str], protocol: EvalProtocol, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    names = [name for name in candidates if protocol_of(name) is protocol]
-    expected = {(ran := usual(name, root))[0].run_id: ran for name in names}
-    forget_loaded()
-    results = bench.run(
-        names[::-1], PHOTOS.name, backbone=BACKBONE, protocol=protocol, shots=3, seeds=[2, 1], data_root=root,
-        unlabelled=pool_of(names),
-        settings={
-            key: tuple(value) if isinstance(value, list) else value
-            for name in names for key, value in settings_of(name).items()
-        }, cache=tmp_path / "cache",
-        runs=tmp_path / "runs", jobs=0, progress="none",
-    )  # fmt: skip
-    assert results.failed == []
-    for run_id, ran in expected.items():
-        shard = Shards(tmp_path / "runs").read(run_id)
-        assert shard is not None
-        assert bits((shard.record, list(shard.predictions))) == bits(ran), ran[0].spec.label()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import ClassSet
 from methods import tokenize
 from methods.mmrl import MMRL, MMRLConfig
 
@@ -107,18 +107,3 @@ def test_the_start_is_that_of_the_official_code() -> None:
         assert float(maps[0].weight.detach().abs().max()) <= 512**-0.5
     assert float(part.tokens.detach().std()) == pytest.approx(0.02, rel=0.1)
     assert float(part.projection.detach().std()) == pytest.approx(128**-0.5, rel=0.1)
-
-
-def test_settings_of_each_protocol() -> None:
-    info = MMRL.info
-    found = {
-        protocol: (c.weight, c.fused, r.epochs, r.batch_size, r.warmup)
-        for protocol in EvalProtocol
-        if (c := info.default_config(protocol)) and (r := info.recipe_for(protocol))
-    }
-    assert found == {
-        EvalProtocol.FEW_SHOT: (0.5, True, 50, 32, "constant"),
-        EvalProtocol.BASE_TO_NEW: (1.0, True, 10, 4, "constant"),
-        EvalProtocol.CROSS_DATASET: (0.2, True, 1, 32, "none"),
-        EvalProtocol.DOMAIN_GENERALIZATION: (0.2, False, 1, 32, "none"),
-    }

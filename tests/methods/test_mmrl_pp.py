@@ -6,7 +6,6 @@ import pytest
 import torch
 from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
 
-from datasets_registry import EvalProtocol
 from methods.mmrl import MMRL
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig
 
@@ -37,21 +36,6 @@ def test_tokens_that_keep_nothing_are_replaced_as_in_mmrl() -> None:
         found[share] = method.image_features(train_batch(method.info.needs))
         assert method.kept == pytest.approx(1 - share)
     assert not torch.allclose(found[1.0], found[0.5], atol=1e-3)
-
-
-def test_settings_of_each_protocol() -> None:
-    info = MMRLPlusPlus.info
-    found = {
-        protocol: (c.weight, c.fused, r.epochs, r.batch_size, r.lr, r.warmup)
-        for protocol in EvalProtocol
-        if (c := info.default_config(protocol)) and (r := info.recipe_for(protocol))
-    }
-    assert found == {
-        EvalProtocol.FEW_SHOT: (1.0, True, 100, 32, 2e-3, "constant"),
-        EvalProtocol.BASE_TO_NEW: (1.0, True, 10, 4, 1e-3, "constant"),
-        EvalProtocol.CROSS_DATASET: (0.1, True, 1, 32, 1e-3, "none"),
-        EvalProtocol.DOMAIN_GENERALIZATION: (0.1, False, 1, 32, 1e-3, "none"),
-    }
 
 
 def test_new_classes_are_classified_by_the_class_token_alone() -> None:

@@ -45,5 +45,5 @@ def test_transport_finds_the_classes_of_images_whose_labels_are_wrong() -> None:
 
 
 def test_too_little_entropy_is_refused() -> None:
-    with pytest.raises(ValidationError, match="greater than or equal to 0.002"):
+    with pytest.raises(ValidationError, match="than or equal to 0.002"):
         NLPromptConfig(entropy=0.001)

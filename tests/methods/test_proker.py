@@ -63,7 +63,7 @@ def test_the_search_takes_the_first_of_the_best_pairs() -> None:
     pairs = list(product((0.5, 10.25, 20.0), torch.linspace(0.01, 5, 4).tolist()))
     alone = [prepared(support, beta=beta, lmbda=lmbda, views=1) for beta, lmbda in pairs]
     correct = [int((logits_of(one).argmax(dim=1) == validation.labels).sum()) for one in alone]
-    assert min(correct) < max(correct), "pairs that agree prove nothing"
+    assert min(correct) < max(correct), "pairs must differ"
     method = prepared(support, selection="validation", **ranges)
     method.calibrate(validation)
     torch.testing.assert_close(logits_of(method), logits_of(alone[correct.index(max(correct))]), atol=1e-6, rtol=0)

@@ -52,7 +52,7 @@ def test_the_search_takes_the_first_of_the_best_trials() -> None:
     support = replace(support, unlabelled=validation.features)
     alone = [prepared(support, views=1, selection="fixed", **values) for values in trials(20)]
     correct = [int((logits_of(one).argmax(dim=1) == validation.labels).sum()) for one in alone]
-    assert min(correct) < max(correct), "trials that agree prove nothing"
+    assert min(correct) < max(correct), "trials must differ"
     method = prepared(support, views=1, trials=20)
     method.calibrate(validation)
     torch.testing.assert_close(logits_of(method), logits_of(alone[correct.index(max(correct))]), atol=1e-5, rtol=0)

@@ -152,9 +152,7 @@ def test_underscores_of_class_names_are_left_unless_asked_otherwise() -> None:
 def test_towers_that_cannot_be_read_are_refused() -> None:
     coca = backbone_of(SMALL_COCA)
     texts = frozen_prompts(coca.tokenized(class_set("base").texts()))
-    with pytest.raises(
-        BenchError, match="ends with a class token, so read-only tokens cannot follow the text; choose a CLIP"
-    ):
+    with pytest.raises(BenchError, match="read-only tokens cannot follow"):
         coca.read_only_text_features(texts, torch.zeros(K, 64))
     eva = RPO(backbone_of(SMALL_EVA), RPOConfig(), torch.Generator())
     with pytest.raises(BenchError, match="cannot be taken apart"):

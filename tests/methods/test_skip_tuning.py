@@ -81,7 +81,7 @@ def test_classes_of_low_rank_stay_with_falling_probability() -> None:
     assert drawn_ranks(3, 2, 0.3, generator()) == frozenset(range(2))
     random = generator()
     draws = [drawn_ranks(106, 5, 1.0, random) for _ in range(400)]
-    assert all(frozenset(range(6)) <= ranks for ranks in draws), "the first of the others always stays"
+    assert all(frozenset(range(6)) <= ranks for ranks in draws), "the first stays"
     assert all(105 not in ranks for ranks in draws)
     x = torch.linspace(0, 5, 101)
     expected = ((-x).exp() - torch.exp(torch.tensor(-5.0))) / (1 - torch.exp(torch.tensor(-5.0)))
@@ -98,13 +98,13 @@ def test_a_batch_has_images_of_one_class() -> None:
     order = torch.randperm(16, generator=generator())
     batches = list(one_class_batches(order, labels, 4))
     assert sorted(torch.cat(batches).tolist()) == list(range(16))
-    assert sorted(map(len, labels_of(batches, labels))) == [1, 1, 1, 2], "images that are left are mixed"
+    assert sorted(map(len, labels_of(batches, labels))) == [1, 1, 1, 2], "the rest is mixed"
 
 
 def test_with_few_shots_batches_are_mixed() -> None:
     method = tuned()
     usual = [torch.tensor([0, 2, 4, 6]), torch.tensor([1, 3, 5, 7])]
-    assert method.arrange(usual) is usual, "two shots, four images in a batch"
+    assert method.arrange(usual) is usual, "two shots, batch four"
     pairs = list(method.arrange([torch.tensor(pair) for pair in ([0, 2], [4, 1], [3, 5])]))
     assert [len({int(i) // 2 for i in pair}) for pair in pairs] == [1, 1, 1]
 
@@ -122,5 +122,5 @@ def test_a_tower_keeps_at_least_one_trained_block() -> None:
 
 def test_a_tower_that_pools_by_attention_is_refused() -> None:
     coca = backbone_of(SMALL_COCA)
-    with pytest.raises(BenchError, match="which skip_tuning does not train"):
+    with pytest.raises(BenchError, match="skip_tuning does not train"):
         SkipTuning(coca, SkipTuningConfig(), generator()).prepare(support_view(coca, class_set("base")))

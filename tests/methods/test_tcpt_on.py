@@ -12,7 +12,7 @@ from moved_methods import INDEX, hosts_without_gradients, moved, train_batch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry import BenchError, ClassSet, EvalProtocol
+from datasets_registry import BenchError, ClassSet
 from methods import get_method
 
 HOSTS = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "ivlp", "tcp", "hicropl", "clip_lora", "vpt")
@@ -115,15 +115,6 @@ def test_a_step_runs_the_towers_no_more_often_than_the_hosts() -> None:
 
 def test_every_host_that_is_offered_gets_gradients() -> None:
     assert hosts_without_gradients("tcpt_on") == set()
-
-
-def test_the_facts_are_the_hosts_with_three_settings() -> None:
-    info, host = get_method("tcpt_on:promptsrc").info, get_method("promptsrc").info
-    added = {"margin_weight": 0.1, "margin_variance_weight": 0.01, "moment_weight": 5.0}
-    assert info.config().model_dump() == host.config().model_dump() | added
-    assert (info.title, info.family, info.needs) == ("PromptSRC + TCPT", host.family, host.needs)
-    assert info.recipes[EvalProtocol.BASE_TO_NEW].lr == host.recipes[EvalProtocol.BASE_TO_NEW].lr
-    assert get_method("tcpt_on").info.title == "CoOp + TCPT"
 
 
 def test_dept_and_apex_go_around_it() -> None:

@@ -96,9 +96,3 @@ def test_coop_trains_for_50_epochs_on_imagenet_with_any_shots(shots: int, epochs
     assert recipe.for_shots(shots).for_dataset("imagenet").epochs == 50
     assert recipe.for_dataset("imagenet").for_shots(shots).epochs == 50
     assert recipe.for_shots(shots).for_dataset("dtd").epochs == epochs
-
-
-def test_recipes_of_other_methods_are_stored_as_before() -> None:
-    recipe = get_method("kgcoop").info.recipe_for(EvalProtocol.FEW_SHOT)
-    assert recipe is not None
-    assert "epochs_by_dataset" not in recipe.model_dump(mode="json")

@@ -147,7 +147,7 @@ def test_each_class_is_classified_by_its_row_or_else_by_its_tuned_text() -> None
     test = batch_of(tiny_backbone(), images("test"), None, frozenset({Needs.PIXELS}))
     ours = method.classifier(mixed)(test)
     torch.testing.assert_close(ours, cosine(model.encode_image(images("test")), text), atol=2e-4, rtol=1e-4)
-    assert not torch.allclose(rows[3], F.normalize(new[1], dim=-1), atol=1e-3), "the row is not the text"
+    assert not torch.allclose(rows[3], F.normalize(new[1], dim=-1), atol=1e-3), "row and text differ"
 
 
 def test_the_stages_are_two_trainings_of_sixty_and_forty_percent() -> None:

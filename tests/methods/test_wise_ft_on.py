@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.experiment.training_loop import fit
 from datasets_registry import BenchError, EvalProtocol
-from methods import METHODS, BlockView, Optimizer, Recipe, get_method
+from methods import BlockView, Optimizer, Recipe, get_method
 
 HOSTS = ("clip_fit", "two_stage", "prolip", "coop", "kgcoop", "text_adapter", "visual_adapter", "task_res", "clap")
 RECIPE = Recipe(optimizer=Optimizer.ADAM, lr=0.01, epochs=2, batch_size=0)
@@ -86,16 +86,6 @@ def test_hosts_with_such_a_setting_of_their_own_give_the_same(host: str) -> None
     assert not torch.allclose(logits(own), logits(trained(host)), atol=1e-3)
 
 
-def test_the_facts_are_the_hosts_with_one_more_setting() -> None:
-    info, host = get_method("wise_ft_on:kgcoop").info, get_method("kgcoop").info
-    assert set(info.config.model_fields) - set(host.config.model_fields) == {"trained_share"}
-    assert info.config().model_dump() == host.config().model_dump() | {"trained_share": 0.5}
-    assert (info.needs, info.open_vocabulary, info.learns_text) == (host.needs, host.open_vocabulary, host.learns_text)
-    assert info.recipes[EvalProtocol.BASE_TO_NEW].lr == host.recipes[EvalProtocol.BASE_TO_NEW].lr
-    assert get_method("wise_ft_on:kgcoop") is get_method("wise_ft_on:kgcoop")
-    assert METHODS.match("wise_ft_on:kgcoop") == ["wise_ft_on:kgcoop"]
-
-
 def test_coop_starts_at_words_in_every_protocol() -> None:
     for protocol in (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW, EvalProtocol.DOMAIN_GENERALIZATION):
         assert get_method("wise_ft_on:coop").info.default_config(protocol).model_dump()["ctx_init"] == "a photo of a"
@@ -127,6 +117,6 @@ def test_settings_that_start_elsewhere_are_refused() -> None:
     config = method.info.config(ctx_init="")
     reason = config.config_error()
     assert reason is not None
-    assert "CoOp starts as the zero-shot model only with ctx_init='a photo of a'" in reason
-    with pytest.raises(BenchError, match=r"wise_ft_on:coop: CoOp starts .* averages trained and initial weights"):
+    assert "ctx_init='a photo of a'" in reason
+    with pytest.raises(BenchError, match="wise_ft_on:coop: CoOp starts .* averages"):
         method(tiny_backbone(), config, torch.Generator()).prepare(support_view(tiny_backbone(), class_set("base")))

@@ -56,8 +56,8 @@ def test_a_class_has_the_text_of_its_dataset(pair: Backbone, template: str) -> N
 
 
 def test_names_without_a_dataset_are_looked_up_where_only_one_answer_is_possible(pair: Backbone) -> None:
-    assert rows_of(pair, ("cup", "ant"), None) == [4, 5], "only one dataset has both"
-    assert rows_of(pair, ("elk",), None) == [2], "both have the same feature"
+    assert rows_of(pair, ("cup", "ant"), None) == [4, 5], "one dataset has both"
+    assert rows_of(pair, ("elk",), None) == [2], "the same feature"
     assert pair.encode_texts(["sea cow", "cup"]).argmax(dim=1).tolist() == [3, 4]
     several = "different text features for these classes in the datasets animals, things"
     with pytest.raises(BenchError, match=several):
@@ -67,22 +67,22 @@ def test_names_without_a_dataset_are_looked_up_where_only_one_answer_is_possible
 
 
 def test_what_no_dataset_holds_is_named(pair: Backbone) -> None:
-    with pytest.raises(UnknownNameError, match=r"class 'cup' of imported text features.*ant"):
+    with pytest.raises(UnknownNameError, match="imported text features.*ant"):
         rows_of(pair, ("ant", "cup"), "animals")
-    with pytest.raises(UnknownNameError, match="'animal' of features.toy. Did you mean 'animals'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'animals'"):
         rows_of(pair, ("ant",), "animal")
 
 
 def test_names_of_two_datasets_in_one_list_are_refused(home: Path) -> None:
     add("animals", ["ant", "elk"], [0, 1])
     add("things", ["cup", "jug"], [2, 3])
-    with pytest.raises(BenchError, match="features of all these classes: ant, cup"):
+    with pytest.raises(BenchError, match="these classes: ant, cup"):
         toy().encode_texts(["ant", "cup"])
 
 
 def test_other_texts_than_the_stored_ones_are_refused(pair: Backbone) -> None:
     classes = ClassSet(("ant",), "{}", dataset="animals")
-    with pytest.raises(NoTowerError, match=r"cannot encode the template 'itap of a \{\}.'; leave templates"):
+    with pytest.raises(NoTowerError, match=r"'itap of a \{\}.'; leave templates"):
         pair.class_texts(classes, "itap of a {}.")
     described = ClassSet(("ant",), "{}", (("It has six legs.",),), "animals")
     with pytest.raises(NoTowerError, match="cannot encode the sentences"):

@@ -58,7 +58,7 @@ def test_every_method_works_on_towers_in_bf16(name: str) -> None:
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
 def test_logits_are_near_those_of_fp32(name: str, precision: Precision) -> None:
     exact, near = answer(name, Precision.FP32)[1], answer(name, precision)[1]
-    assert not torch.equal(exact, near), "the towers ran in fp32"
+    assert not torch.equal(exact, near), "ran in fp32"
     scale = tiny_backbone().logit_scale
     torch.testing.assert_close(near / scale, exact / scale, atol=0.02, rtol=0)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import open_clip
 import pytest
-import torch
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from datasets_registry import BenchError, UnknownNameError
-from methods import OPENAI_PREPROCESSING, BackboneSpec, Preprocessing, WeightsError, load_backbone, parse_backbone
+from methods import OPENAI_PREPROCESSING, BackboneSpec, Preprocessing, parse_backbone
 
 
 def accepted_tags() -> list[BackboneSpec]:
@@ -50,25 +49,6 @@ def test_every_accepted_tag_has_open_clips_preprocessing() -> None:
     assert {"PE-Core-B-16.meta", "ViT-H-14.dfn5b", "MobileCLIP-S1.datacompdr"} <= {spec.slug for spec in unusual}
 
 
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 9])
-def test_the_command_that_a_failed_download_suggests_describes_the_same_backbone(
-    every: int, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_network(*_: object, **__: object) -> str:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(open_clip, "download_pretrained", no_network)
-    monkeypatch.setattr("methods._backbones.loading.build_model", lambda *_, **__: torch.nn.Identity())
-    for spec in list(accepted_tags())[::every]:
-        with pytest.raises(WeightsError) as failed:
-            load_backbone(spec)
-        advice = re.search(r"give -b '(.+)'\.$", str(failed.value))
-        assert advice is not None
-        local = parse_backbone(advice.group(1).replace("FILE", str(weights)))
-        assert (local.arch, local.preprocessing) == (spec.arch, official(spec)), spec.slug
-        assert local.config == spec.config
-
-
 def test_a_file_takes_what_all_tags_of_its_architecture_agree_on(weights: Path) -> None:
     assert parse_backbone(f"ViT-B-16={weights},gelu").preprocessing == OPENAI_PREPROCESSING
     assert parse_backbone(f"ViT-tiny={weights}").preprocessing == OPENAI_PREPROCESSING
@@ -86,14 +66,14 @@ def test_a_file_is_refused_where_they_disagree(every: int, weights: Path) -> Non
         if agree:
             assert parse_backbone(text).preprocessing == spec.preprocessing
         else:
-            with pytest.raises(BenchError, match=rf"unknown how the images of {re.escape(text)} were preprocessed"):
+            with pytest.raises(BenchError, match=rf"how the images of {re.escape(text)} were preprocessed"):
                 parse_backbone(text)
     with pytest.raises(BenchError) as refused:
         parse_backbone(f"ViT-H-14={weights},gelu")
     assert "(laion2b_s32b_b79k: resize_mode=shortest; dfn5b: resize_mode=squash)" in str(refused.value)
     assert f"Write ViT-H-14={weights},gelu,preprocess=TAG with the tag" in str(refused.value)
     assert str(refused.value).endswith(f"such as ViT-H-14={weights},gelu,resize_mode=shortest.")
-    with pytest.raises(BenchError, match="unknown how the images of ViT-H-14=w.safetensors"):
+    with pytest.raises(BenchError, match="images of ViT-H-14=w.safetensors"):
         _ = BackboneSpec("ViT-H-14", "local-1", weights, "gelu").preprocessing
 
 

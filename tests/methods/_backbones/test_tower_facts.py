@@ -41,7 +41,7 @@ def test_the_kind_of_a_text_tower_is_that_of_the_built_one() -> None:
         spec, kind = BackboneSpec(name, "random"), BackboneSpec(name, "random").tower_facts["text_tower"]
         if "hf_model_name" in config["text_cfg"]:
             assert spec.learns_text
-            assert spec.tower_facts["learned_texts"] == "slow: the text of every class runs from its first token"
+            assert "slow: the text" in spec.tower_facts["learned_texts"]
             continue
         small = config["text_cfg"] | {"layers": 1, "width": 64, "heads": 1, "vocab_size": 8}
         tower = with_text_tower(small).text_tower
@@ -114,9 +114,7 @@ def test_every_setting_of_a_depth_is_checked_in_the_plan() -> None:
                 if fits:
                     assert expand(request).specs
                 else:
-                    with pytest.raises(
-                        BenchError, match=f"{setting}=4, but the {tower} tower has 3 blocks; use 1 to 3"
-                    ):
+                    with pytest.raises(BenchError, match=f"{setting}=4, but the {tower} tower has 3 blocks"):
                         expand(request)
 
 
@@ -156,7 +154,7 @@ def test_only_methods_without_class_names_run_without_the_tokenizers_package(
         assert [item.outcome for item in outcome.summary.finished] == [Outcome.OK]
         with pytest.raises(BenchError, match=f"{slug} cannot encode texts: its tokenizer .* needs the packag"):
             load_backbone(parse_backbone(siglip)).encode_texts(["a"])
-    with pytest.raises(WeightsError, match="The text tower of nllb-clip-base.random, facebook/nllb.*, needs the"):
+    with pytest.raises(WeightsError, match="tower of nllb-clip-base.random, facebook/nllb.*"):
         parse_backbone("nllb-clip-base.random")
 
 
@@ -167,7 +165,7 @@ def test_a_weights_file_is_looked_at_before_any_run(tmp_path: Path) -> None:
     cut.write_bytes(good.read_bytes()[:20])
     check_weights_file(good)
     check_weights_file(checkpoint)
-    with pytest.raises(WeightsError, match="cut.safetensors is not a safetensors file, or it is damaged. Copy it"):
+    with pytest.raises(WeightsError, match="cut.safetensors is not a safetensors"):
         check_weights_file(cut)
     biased = tmp_path / "biased.safetensors"
     save_file({"logit_bias": torch.zeros(())}, biased)
@@ -177,12 +175,12 @@ def test_a_weights_file_is_looked_at_before_any_run(tmp_path: Path) -> None:
     (tmp_path / "page.pt").write_text("<html>404</html>")
     with pytest.raises(WeightsError, match="page.pt is not a checkpoint"):
         check_weights_file(tmp_path / "page.pt")
-    with pytest.raises(WeightsError, match="cannot be read: Is a directory"):
+    with pytest.raises(WeightsError, match="read: Is a directory"):
         check_weights_file(tmp_path)
 
 
 def test_the_header_of_a_weights_file_has_limits(tmp_path: Path) -> None:
     for content in (b"[" * 100_000, b"[" + b"{}," * 6_000_000):
         (tmp_path / "w.safetensors").write_bytes(len(content).to_bytes(8, "little") + content)
-        with pytest.raises(WeightsError, match="is not a safetensors file, or it is damaged"):
+        with pytest.raises(WeightsError, match="is not a safetensors file"):
             check_weights_file(tmp_path / "w.safetensors")

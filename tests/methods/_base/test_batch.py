@@ -22,5 +22,5 @@ def test_labels_are_numbers_whether_the_caller_knows_them_or_not(numbers: Sequen
 
 
 def test_there_are_no_label_numbers_at_evaluation() -> None:
-    with pytest.raises(UndeclaredNeedError, match="methods must not see test labels"):
+    with pytest.raises(UndeclaredNeedError, match="methods must not see"):
         _ = batch(None, [1]).label_numbers

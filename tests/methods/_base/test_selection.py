@@ -68,7 +68,7 @@ WITH_A_GRID = ("linear_probe", "gda", "proker", "tip_adapter", "tip_adapter_f", 
 def test_an_ensemble_is_the_mean_of_the_probabilities_of_its_candidates(name: str) -> None:
     quick = {"proker": {"views": 1}, "linear_probe": {}, "gda": {}}.get(name, {"augment_epochs": 1})
     alone = [probabilities(prepared(name, selection="fixed", **quick, **values)) for values in settings_of(name)]
-    assert (alone[0] - alone[-1]).abs().max() > 1e-3, "candidates that agree prove nothing"
+    assert (alone[0] - alone[-1]).abs().max() > 1e-3, "candidates must differ"
     ensemble = prepared(name, selection="ensemble", **quick)
     torch.testing.assert_close(probabilities(ensemble), torch.stack(alone).mean(dim=0), rtol=1e-4, atol=1e-5)
 

@@ -82,7 +82,7 @@ def test_an_unknown_source_is_refused(text: str, message: str):
 
 
 def test_an_unknown_list_gets_near_misses():
-    with pytest.raises(UnknownNameError, match="Unknown template list 'imagenet8'. Did you mean 'imagenet80'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'imagenet80'"):
         parse_class_text("ensemble:imagenet8")
 
 

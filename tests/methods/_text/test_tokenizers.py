@@ -36,4 +36,4 @@ def test_tokens_of_a_class_list_are_kept_for_the_next_steps() -> None:
     assert backbone.class_tokens(class_set("new"), "a photo of a {}.") is not first
     for i in range(8):
         backbone.class_tokens(classes, f"{i} {{}}")
-    assert backbone.class_tokens(classes, "a photo of a {}.") is not first, "only the last few lists are kept"
+    assert backbone.class_tokens(classes, "a photo of a {}.") is not first, "few lists are kept"

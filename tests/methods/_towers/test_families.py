@@ -183,9 +183,9 @@ def test_an_unmasked_tower_runs_whole_texts_only() -> None:
     hidden = backbone.text_hidden(prompts, 1)
     assert hidden.first == 0
     assert_close(backbone.continue_text(hidden), backbone.encode_texts(TEXTS))
-    with pytest.raises(BenchError, match="no tokens can be inserted"):
+    with pytest.raises(BenchError, match="tokens can be inserted"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)])
-    with pytest.raises(BenchError, match="no tokens can be replaced"):
+    with pytest.raises(BenchError, match="tokens can be replaced"):
         backbone.encode_prompts(prompts, before_block=lambda i, prefix, suffix: (prefix, suffix))
     with pytest.raises(BenchError, match="read-only tokens cannot follow"):
         backbone.read_only_text_features(prompts, torch.zeros(1, 64))
@@ -203,7 +203,7 @@ def test_the_blocks_of_a_text_tower_of_the_hub_cannot_be_changed() -> None:
             use()
     with pytest.raises(BenchError, match="has no final norm"):
         backbone.encode_prompts(prompts, norm=torch.nn.LayerNorm(32))
-    with pytest.raises(BenchError, match="no tokens can be replaced"):
+    with pytest.raises(BenchError, match="tokens can be replaced"):
         backbone.encode_prompts(prompts, before_block=lambda i, prefix, suffix: (prefix, suffix))
 
 

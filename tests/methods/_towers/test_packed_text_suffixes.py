@@ -35,7 +35,7 @@ def test_every_position_lies_in_one_row_and_sees_its_own_past_only(lengths: list
         found += span.tolist()
         row_of, place = end // size, end % size
         seen = packing.sees[row_of, place].nonzero()[:, 0].tolist()
-        assert seen == list(range(place - length + 1, place + 1)), "end-of-text sees its whole class and nothing else"
+        assert seen == list(range(place - length + 1, place + 1)), "only its own class"
     assert len(set(found)) == sum(lengths)
     padding = sorted(set(range(n_rows * size)) - set(found))
     for p in padding:

@@ -267,13 +267,13 @@ def test_an_image_tower_in_two_parts_equals_the_whole(config: dict) -> None:
                 assert read.shape == (2, 3, backbone.vision_width)
                 torch.testing.assert_close(read.mean(dim=-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
             else:
-                with pytest.raises(BenchError, match="its prompts cannot be read"):
+                with pytest.raises(BenchError, match="prompts cannot be read"):
                     tower.prompt_states(tokens, 3)
 
 
 def test_parts_that_do_not_fit_the_image_tower_are_refused() -> None:
     backbone = tiny_backbone()
-    with pytest.raises(BenchError, match="block 4 in an image tower of 3"):
+    with pytest.raises(BenchError, match="block 4 in an image"):
         backbone.image_hidden(images("test")[:1], 4)
     hidden = backbone.image_hidden(images("test")[:1], 2)
     with pytest.raises(BenchError, match="prompts for 4 blocks.* of 3"):
@@ -316,7 +316,7 @@ def test_tokens_that_do_not_fit_the_text_tower_are_refused() -> None:
     backbone, coca = tiny_backbone(), backbone_of(SMALL_COCA)
     texts = class_set("base").texts("a photo of a {}.")
     hidden = backbone.text_hidden(frozen_prompts(backbone.tokenized(texts)), 2)
-    with pytest.raises(BenchError, match="tokens for 2 blocks, but only 1"):
+    with pytest.raises(BenchError, match="2 blocks, but only 1"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)] * 2)
-    with pytest.raises(BenchError, match="ends with a class token, so no tokens can be inserted inside it; choose a"):
+    with pytest.raises(BenchError, match="can be inserted inside"):
         coca.continue_text(coca.text_hidden(frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)])
