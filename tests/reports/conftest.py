@@ -1,4 +1,4 @@
-"""One browser for the tests of a file, and the page of its `view` in it."""
+"""One browser for all tests, and the page of a file's `view` in it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from reports import render_site
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tab(tmp_path_factory):
-    """A tab of a headless browser."""
+    """A tab of a headless browser, the same for all files, since a browser takes seconds to start."""
     from chromium import browser
 
     with browser(tmp_path_factory.mktemp("profile")) as page:

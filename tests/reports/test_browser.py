@@ -95,7 +95,7 @@ def test_the_page_of_published_numbers_draws_its_map_and_charts(tab, tmp_path):
     tab.open("about:blank")
     tab.open(render_site(site, tmp_path / "a.html").as_uri())
     tab.wait("document.querySelectorAll('.drawing svg').length > 0")
-    assert tab.run("document.querySelectorAll('#map tbody tr').length") == 11, "the first ten and zero-shot"
+    assert tab.run("document.querySelectorAll('#map tbody tr').length") == 11, "ten and zero-shot"
     assert complaints(tab) == []
 
 
@@ -297,7 +297,7 @@ def test_a_chart_names_the_two_chosen_methods_and_draws_the_others_in_grey(page,
     assert page.run(names) == ["VPT", "Tip-Adapter-F"]
     assert set(page.run(f"({texts})('.mark:not(.other)')")) == {"VPT", "Tip-Adapter-F"}
     grey = {"costs": 6, "curves": 3}[kind]
-    assert len(page.run(f"({texts})('.mark.other')")) == grey, "zero-shot does not train, two methods have no curve"
+    assert len(page.run(f"({texts})('.mark.other')")) == grey, "three without a curve"
 
 
 def test_a_line_under_the_pointer_stands_out_and_has_a_name(page):

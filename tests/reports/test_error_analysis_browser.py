@@ -265,7 +265,7 @@ def test_a_run_and_a_method_show_images_that_they_get_wrong(page, site):
     page.wait("document.querySelector('#page h2').innerText === 'APEX'")
     page.wait("document.querySelector('#page .examples.hard figure') !== null")
     heading, shown = page.run(WRONG)
-    assert heading == "Images that one run on each dataset gets wrong"
+    assert "each dataset gets wrong" in heading
     firsts = {cell["runs"][0]["id"] for cell in cells}
     assert sorted(text.partition(": ")[2] for text in shown) == sorted(t for one in firsts for t in wanted[one])
     assert complaints(page) == []

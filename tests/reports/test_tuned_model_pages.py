@@ -63,9 +63,7 @@ def test_weights_are_drawn_against_distances_unless_all_are_equal() -> None:
     plot = weight_plot(EnsembleSummary(rows, 0.5))
     assert plot is not None
     assert [x for _, x, _ in plot.points] == sorted(x for _, x, _ in plot.points)
-    assert [y for _, _, y in plot.points] == sorted(y for _, _, y in plot.points), (
-        "a small weight is low in the picture"
-    )
+    assert [y for _, _, y in plot.points] == sorted(y for _, _, y in plot.points), "small weights are low"
     heights = {text: y for y, text in plot.lines}
     assert heights["0.5"] == plot.points[1][2]
     assert weight_plot(EnsembleSummary(tuple((name, 1.0, d, 0.0) for name, _, d, _ in rows), 1.0)) is None

@@ -24,4 +24,4 @@ def test_the_table_has_the_numbers_of_the_analysis(view):
         noise = view.standings.noise.get(entry.key)
         assert errors[0] == round(10_000 * noise.error)
         assert errors[2] <= errors[0], "one more seed"
-    assert table["caption"].endswith("One more dataset makes the errors over datasets 13 % smaller.")
+    assert table["caption"].endswith("errors over datasets 13 % smaller.")

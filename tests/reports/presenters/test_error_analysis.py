@@ -57,7 +57,7 @@ def test_every_cell_of_the_board_has_its_errors_and_they_add_up_to_the_score(sit
             assert right == pytest.approx(entry.cells[listed.dataset].scores[listed.split].mean)
             assert {run.run_id for run in cell.runs} == set(entry.cells[listed.dataset].run_ids)
             for run in cell.runs:
-                assert sum(run.right_by_class) == run.right, "all four classes are shown"
+                assert sum(run.right_by_class) == run.right, "all four classes"
                 assert len(run.pairs) <= RUN_PAIRS
                 assert len(run.tops) == len(listed.images)
             assert sum(cell.sizes) == IMAGES

@@ -52,8 +52,8 @@ def test_a_card_tells_shapes_settings_sources_notes_parity_and_citation() -> Non
     assert card["measured on"] == "ViT-tiny.random, 5 classes of 4 shots"
     assert str(card["tip_adapter_f.beta"]).startswith("1.0  sharpness of the cache")
     assert "Tip-Adapter main.py" in str(card["recipe for few-shot"])
-    assert "the published numbers, the epoch was chosen on the *test* images" in " ".join(str(card["notes"]).split())
-    assert re.search(r"differ by at most \d\.\de-\d+ of the largest", str(card["parity"]))
+    assert "chosen on the *test* images" in " ".join(str(card["notes"]).split())
+    assert re.search(r"\d\.\de-\d+ of the largest", str(card["parity"]))
     assert str(card["citation"]).startswith("@inproceedings")
 
 
@@ -110,7 +110,7 @@ def test_a_card_lists_settings_of_exactly_the_protocols_that_a_sweep_accepts(
 def test_a_card_names_a_comparison_that_exists(name: str) -> None:
     parity = str(unmeasured_card(name)["parity"])
     if name in parity_record():
-        assert parity.startswith("equal to the official implementation")
+        assert parity.startswith("equal to the official")
     elif name in formula_tests():
         file, _, test = formula_tests()[name].partition("::")
         assert f"tests/methods/{file}::{test} compares it with" in parity
@@ -147,7 +147,7 @@ def test_the_card_of_a_plug_in_claims_no_test_and_no_protocol_that_is_refused() 
 def test_every_card_speaks_of_paper_and_official_file() -> None:
     for name in METHODS:
         notes = facts_of(METHODS.get(name)).notes
-        assert len(notes) > 70, f"{name}: its module says too little about paper, official file and differences"
+        assert len(notes) > 70, f"{name}: its module says too little"
 
 
 def test_a_backbone_that_the_method_cannot_use_is_refused() -> None:

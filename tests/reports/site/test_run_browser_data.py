@@ -86,7 +86,7 @@ def test_files_of_the_user_are_neither_deleted_nor_replaced(runs, tmp_path):
     file_of(data, 2).write_text("edited by hand")
     delete_run(runs, 2)
     write(runs, data)
-    assert file_of(data, 2).read_text() == "edited by hand", "it is no longer what the site wrote"
+    assert file_of(data, 2).read_text() == "edited by hand", "changed since"
 
     file_of(data, 1).write_text('{"run_id": "another"}')
     with pytest.raises(UsageError, match=f"{file_of(data, 1)} exists already, and was not written by"):
@@ -121,7 +121,7 @@ def test_a_page_of_the_user_is_kept(runs, tmp_path):
     page = tmp_path / "index.html"
     page.write_text("<h1>My project</h1>")
     for source in ("runs", "published"):
-        with pytest.raises(UsageError, match="is in use: it contains 'index.html'"):
+        with pytest.raises(UsageError, match="use: it contains 'index.html'"):
             report(runs=runs, site=tmp_path, source=source)
     assert page.read_text() == "<h1>My project</h1>"
     assert not (tmp_path / "data").exists()
