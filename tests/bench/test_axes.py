@@ -14,6 +14,7 @@ import pytest
 from fake_runner import make_predictions, make_record, make_spec
 from places import ROOT
 
+from bench.analysis import board_settings, build_leaderboard
 from bench.results.database import Store
 from bench.results.run_diff import diff_runs
 from bench.results.shards import Shard, Shards
@@ -56,6 +57,18 @@ def test_an_axis_changes_the_run_id_and_is_a_difference(axis: Any) -> None:
     assert ExperimentSpec.model_validate_json(other.record.spec.model_dump_json()) == other.record.spec
     (found,) = diff_runs(usual, other).differences
     assert (str(found.cause), found.name) == ("config" if axis.part is Part.ROW else "task", axis.name)
+
+
+@pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
+def test_an_axis_separates_boards_or_rows_or_neither(axis: Any, tmp_path: Path) -> None:
+    for one in (shard(), shard(**{axis.name: OTHER[axis.name]})):
+        Shards(tmp_path).write(one.record, one.predictions)
+    store = Store(tmp_path)
+    store.ingest(Shards(tmp_path))
+    frame = store.runs_frame()
+    boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
+    assert len(boards) == len({board.setting.title for board in boards}) == (2 if axis.part is Part.BOARD else 1)
+    assert sum(len(board.entries) for board in boards) == (1 if axis.part is Part.RUN else 2)
 
 
 EDITS = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from families_of_methods import WITHOUT_TEACHER
+from families_of_methods import WITHOUT_TEACHER, one_of_each_family
 from short_settings import short_overrides, short_recipe_overrides
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
@@ -110,7 +110,7 @@ MIXED = {"rehark"}
 FROZEN = [name for name in WITHOUT_TEACHER if not METHODS.get(name).info.learns_text and name not in MIXED]
 
 
-@pytest.mark.parametrize("name", FROZEN)
+@pytest.mark.parametrize("name", one_of_each_family(FROZEN))
 def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, data: Path, monkeypatch):
     """A method that ignored them would give the template's number under the sentences' name."""
     axes = changed(AXES, methods=[name], class_text="template:the {} it is.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from families_of_methods import some_fast
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome
 
@@ -65,7 +66,7 @@ def loaded(method: str, folder: Path) -> tuple[ModelInfo, dict[str, torch.Tensor
     return read_model(folder / "m.safetensors")
 
 
-@pytest.mark.parametrize("method", [*SETTINGS, *PLAIN])
+@pytest.mark.parametrize("method", some_fast([*SETTINGS, *PLAIN], {*SETTINGS, "mma", "vpt", "wise_ft_on:task_res"}))
 def test_a_loaded_model_gives_the_predictions_of_its_run(method: str, tmp_path: Path) -> None:
     spec = spec_of(method)
     record, (expected,), content = runner.run_and_keep(spec, RunContext())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from families_of_methods import some_fast
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from tiny_runs import forget_loaded, spec_of
 
@@ -15,7 +16,7 @@ from bench.results.predictions import pack_predictions
 from methods.vpt import VPT, VPTConfig
 
 
-@pytest.mark.parametrize("method", ["vpt", "apex", "maple", "mmrl", "dept", "clip_lora", "coop"])
+@pytest.mark.parametrize("method", some_fast(["vpt", "apex", "mmrl", "dept", "clip_lora", "coop"], {"apex", "mmrl"}))
 def test_a_run_has_the_same_bits_without_it(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(method, **({"recipe.steps": 6} if method == "clip_lora" else {}))
     shared = run_experiment(spec, RunContext())
