@@ -42,11 +42,11 @@ from ._base.method import require_known_classes as require_known_classes
 from ._base.method_facts import FACTS_FILE as FACTS_FILE
 from ._base.method_facts import MethodFacts as MethodFacts
 from ._base.method_facts import MethodFactsRegistry as MethodFactsRegistry
-from ._base.method_facts import Setting as Setting
+from ._base.method_facts import MethodSetting as MethodSetting
 from ._base.method_facts import facts_as_json as facts_as_json
+from ._base.method_facts import facts_file_text as facts_file_text
 from ._base.method_facts import facts_from_json as facts_from_json
 from ._base.method_facts import facts_of as facts_of
-from ._base.method_facts import facts_text as facts_text
 from ._base.method_facts import is_own as is_own
 from ._base.method_facts import stored_facts as stored_facts
 from ._base.method_info import BackboneSizes as BackboneSizes

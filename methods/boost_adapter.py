@@ -25,7 +25,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, template_ensemble
-from methods.tda import OTHER_DATASETS, PUBLISHED_SETTINGS, Cache, CachedStream, TDAConfig, similarity
+from methods.tda import OTHER_DATASETS, PUBLISHED_SETTINGS, CachedStream, EntropyCache, TDAConfig, similarity
 
 DELTAS: Mapping[str, int] = {
     "caltech101": 2,
@@ -106,7 +106,7 @@ class _BoostedStream(CachedStream):
 
     delta: int
 
-    def positive_votes(self, cache: Cache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
+    def positive_votes(self, cache: EntropyCache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
         nats, predicted = entropy(logits.log_softmax(dim=1)), logits.argmax(dim=1)
         labels, votes = torch.unique(predicted), []
         for label in labels.tolist():

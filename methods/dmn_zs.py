@@ -38,7 +38,7 @@ from methods._parts.feature_methods import (
     most_confident,
     template_ensemble,
 )
-from methods.tda import Cache, similarity
+from methods.tda import EntropyCache, similarity
 
 
 class DMNZSConfig(TextConfig):
@@ -102,7 +102,7 @@ class _MemoryStream(StreamClassifier):
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         c, (n_classes, dim) = self.config, self.text.shape
-        memory = Cache.empty(n_classes, c.size, dim, 0, self.text)
+        memory = EntropyCache.empty(n_classes, c.size, dim, 0, self.text)
         for batch in batches:
             image = F.normalize(batch.features, dim=-1)
             others = F.normalize(batch.test_views(c.views, c.crop_scale, mixed=self.mixed), dim=-1)
@@ -119,7 +119,7 @@ class _MemoryStream(StreamClassifier):
         """Logarithms of the mean probability of the most confident views."""
         return log_of_mean(logits[most_confident(logits, self.config.selected)])
 
-    def read(self, memory: Cache, image: Float[Tensor, " dim"]) -> Float[Tensor, "n_cls dim"]:
+    def read(self, memory: EntropyCache, image: Float[Tensor, " dim"]) -> Float[Tensor, "n_cls dim"]:
         """What the image reads from the rows of each class, normalised; a place without an image has zeros."""
         weights = similarity(memory.keys, image, self.config.beta)
         kept = (weights[:, None] * memory.keys).reshape(len(self.text), -1, len(image)).sum(dim=1)

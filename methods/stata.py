@@ -31,7 +31,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
-from methods.transclip import nearest_neighbours
+from methods.transclip import neighbour_graph
 
 TEMPERATURE = 50.0
 """Divisor of the log density: official code."""
@@ -104,7 +104,7 @@ class _AnchoredTransduction(StreamClassifier):
         """Logarithms of the final assignments."""
         c, text = self.config, self.text
         log_y = (self.scale * features @ text.T).log_softmax(dim=1)
-        near, weights = nearest_neighbours(features, c.neighbours)
+        near, weights = neighbour_graph(features, c.neighbours)
         z = log_y.exp()
         means, anchor_spread = text, (_spread(features, z, text).sum(dim=0) / len(features)).clamp_min(SMALL)
         variances = anchor_spread.expand_as(text)

@@ -173,8 +173,8 @@ class CachedStream(StreamClassifier):
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         c, (n_classes, dim) = self.config, self.text.shape
-        positive = Cache.empty(n_classes, c.size, dim, n_classes, self.text)
-        negative = Cache.empty(n_classes, c.negative_size, dim, n_classes, self.text, newest=self.newest)
+        positive = EntropyCache.empty(n_classes, c.size, dim, n_classes, self.text)
+        negative = EntropyCache.empty(n_classes, c.negative_size, dim, n_classes, self.text, newest=self.newest)
         one_hot = torch.eye(n_classes).to(self.text)
         for batch in batches:
             features, logits, log_p, views = self.seen(batch)
@@ -191,7 +191,7 @@ class CachedStream(StreamClassifier):
                 found.append(logits[i] + added - removed)
             yield torch.stack(found)
 
-    def positive_votes(self, cache: Cache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
+    def positive_votes(self, cache: EntropyCache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
         """Votes of the positive cache `(n_cls,)`, given the confident views of the image and their logits."""
         return cache.similar(feature, self.beta)
 
@@ -221,7 +221,7 @@ class CachedStream(StreamClassifier):
 
 
 @dataclass
-class Cache:
+class EntropyCache:
     """The images of lowest entropy, or the newest ones, at most `size` for each predicted class.
 
     Args:
@@ -237,7 +237,9 @@ class Cache:
     entries: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, n_classes: int, size: int, dim: int, n_values: int, like: Tensor, *, newest: bool = False) -> Cache:
+    def empty(
+        cls, n_classes: int, size: int, dim: int, n_values: int, like: Tensor, *, newest: bool = False
+    ) -> EntropyCache:
         """A cache without images, with the type and device of `like`."""
         return cls(size, like.new_zeros(n_classes * size, dim), like.new_zeros(n_classes * size, n_values), newest)
 

@@ -90,7 +90,7 @@ class _Transduction(StreamClassifier):
         """Logarithms of the final assignments."""
         c = self.config
         log_y = (self.scale * features @ self.text.T).log_softmax(dim=1)
-        near, weights = nearest_neighbours(features, c.neighbours)
+        near, weights = neighbour_graph(features, c.neighbours)
         confident = log_y.topk(min(c.confident, len(features)), dim=0).indices
         means = features[confident].mean(dim=0)
         variance = torch.full_like(features[0], 1 / features.shape[1])
@@ -119,7 +119,7 @@ def _log_density(
     return features @ scaled.T - 0.5 * (means * scaled).sum(dim=1)
 
 
-def nearest_neighbours(features: Float[Tensor, "n dim"], k: int) -> tuple[Tensor, Tensor]:
+def neighbour_graph(features: Float[Tensor, "n dim"], k: int) -> tuple[Tensor, Tensor]:
     """The k nearest other images of each image by cosine, and these cosines, at least 0: both `(n, k)`."""
     k = min(k, len(features) - 1)
     near, cosines = [], []

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from scipy.special import stdtrit
 
-from bench.analysis import Cost, Entry, Estimate, classes_of, seen_datasets, splits_of, student_t
+from bench.analysis import Entry, EntryCost, Estimate, classes_of, seen_datasets, splits_of, student_t
 from bench.papers import DatasetFacts, paper_address
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, seconds, size, unbroken
@@ -118,7 +118,7 @@ def pictures_data(site: SiteView) -> dict[str, Any]:
     }
 
 
-def packed(text: str) -> str:
+def packed_text(text: str) -> str:
     """Text as base64 of its zlib stream, which browsers unpack without a library."""
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
@@ -323,7 +323,7 @@ def _cost_facts(entry: Entry) -> list[list[str]]:
     ]
 
 
-def _times(cost: Cost) -> str:
+def _times(cost: EntryCost) -> str:
     if cost.prepare_seconds is None or cost.train_seconds is None or cost.eval_seconds is None:
         return f"{count(cost.steps)} steps; computed on different devices, so times are not averaged"
     return (

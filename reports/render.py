@@ -17,7 +17,7 @@ from bench.results import write_output
 from reports._format import FILTERS
 from reports.advice import advice_check, cards, picks_html
 from reports.charts.hero import hero_caption, hero_svg
-from reports.page_data import packed, page_data, pictures_data
+from reports.page_data import packed_text, page_data, pictures_data
 from reports.page_file import page_environment
 from reports.parts.claims import (
     by_claim,
@@ -132,7 +132,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         claim_effect=claim_effect,
         strip_reach=strip_reach,
         page_data=json_island(block),
-        evidence={name: packed(_json(value)) for name, value in evidence.items()},
+        evidence={name: packed_text(_json(value)) for name, value in evidence.items()},
         pictures=json_island(pictures_data(site)),
         style=_sources(environment, "style/{}.css", STYLES),
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),

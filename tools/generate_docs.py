@@ -37,7 +37,7 @@ from methods import (
     MethodInfo,
     Needs,
     Selection,
-    facts_text,
+    facts_file_text,
     formula_tests,
     get_method,
     list_methods,
@@ -399,7 +399,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def method_facts() -> str:
     """The facts of the methods, which listings and plans read instead of importing the methods."""
-    return facts_text(METHODS, [info.name for info in shipped_methods()])
+    return facts_file_text(METHODS, [info.name for info in shipped_methods()])
 
 
 def learned_tensors() -> str:

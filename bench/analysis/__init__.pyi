@@ -36,8 +36,8 @@ from .leaderboard import BASELINE as BASELINE
 from .leaderboard import MIXED as MIXED
 from .leaderboard import OPEN as OPEN
 from .leaderboard import Cell as Cell
-from .leaderboard import Cost as Cost
 from .leaderboard import Entry as Entry
+from .leaderboard import EntryCost as EntryCost
 from .leaderboard import H as H
 from .leaderboard import HConvention as HConvention
 from .leaderboard import Leaderboard as Leaderboard
@@ -59,7 +59,7 @@ from .quality import RankAgreement as RankAgreement
 from .quality import agreement as agreement
 from .quality import board_quality as board_quality
 from .quality import metrics_frame as metrics_frame
-from .quality import with_sets as with_sets
+from .quality import with_set_columns as with_set_columns
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries

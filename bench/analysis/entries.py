@@ -14,8 +14,8 @@ from bench.analysis.leaderboard import (
     OPEN,
     OPEN_SCORES,
     Cell,
-    Cost,
     Entry,
+    EntryCost,
     H,
     MissingCell,
     averages_over_datasets,
@@ -165,7 +165,7 @@ def _mean_known(values: Iterable[float]) -> float:
     return sum(listed) / len(listed)
 
 
-def _cost(runs: Sequence[Run], *, learns_from_tests: bool) -> Cost | None:
+def _cost(runs: Sequence[Run], *, learns_from_tests: bool) -> EntryCost | None:
     """The mean cost of a run; seconds and memory are not averaged over different classes of devices."""
     known = [run for run in runs if all(name in run.cost for name in COSTS)]
     costs = [run.cost for run in known]
@@ -180,7 +180,7 @@ def _cost(runs: Sequence[Run], *, learns_from_tests: bool) -> Cost | None:
         and all(name in cost for cost in costs)
         and (len(devices) == 1 or not name.endswith("seconds"))
     }
-    return Cost(
+    return EntryCost(
         **means,
         parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
         parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),

@@ -48,7 +48,7 @@ MIXED = "mixed"
 
 
 @dataclass(frozen=True)
-class Cost:
+class EntryCost:
     """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory.
 
     `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
@@ -196,7 +196,7 @@ class Entry:
     n: int
     expected: int
     missing: tuple[MissingCell, ...]
-    cost: Cost | None
+    cost: EntryCost | None
     run_ids: tuple[str, ...]
     oracle: bool
     optimism: Mapping[str, float]

@@ -74,7 +74,7 @@ SET_MEASURES = ("set_size", "set_coverage")
 QUALITY_MEASURES = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy", *SET_MEASURES)
 
 
-def with_sets(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+def with_set_columns(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """The frame of `metrics_frame` with the columns of `SET_MEASURES`, if the frame of runs has them; NaN: no sets."""
     if not set(SET_MEASURES) <= set(runs.columns):
         return metrics
@@ -87,7 +87,7 @@ _Cells = dict[str, dict[str, list[float]]]
 
 
 def board_quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[Quality, ...]:
-    """One row per split and entry, from `metrics_frame` of the counted runs that have predictions, maybe `with_sets`.
+    """One row per split and entry, from `metrics_frame` of counted runs with predictions, maybe `with_set_columns`.
 
     Splits of the open score are included if an entry has it.
     """

@@ -159,7 +159,7 @@ def dataset_table(
     return ExportTable(f"{board.setting.title}, {measure}, by dataset", columns, rows, note + _provenance_notes(board))
 
 
-def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
+def rows_by_dataset(board: Leaderboard) -> list[dict[str, Any]]:
     """One row per entry, dataset and measure: fractions at full precision, coverage and run ids.
 
     `pretraining_overlap` is the published share of test images in the backbone's pretraining data, as text: `unknown
@@ -201,7 +201,7 @@ def _overlap(dataset: str, backbone: str) -> str:
 def to_csv(
     rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] = NOTHING, ranks: Mapping[str, str] = NOTHING
 ) -> str:
-    """CSV of `board_rows` or `dataset_rows` with six digits after the point, without run ids.
+    """CSV of `board_rows` or `rows_by_dataset` with six digits after the point, without run ids.
 
     A column `title` follows `entry` if there are titles, by key. `ranks` are ranges of ranks, by key; they replace the
     positions by the mean. Texts that a spreadsheet would run as formulas begin with an apostrophe.

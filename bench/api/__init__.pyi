@@ -30,9 +30,9 @@ from .paper_listing import list_experiments as list_experiments
 from .paper_listing import list_papers as list_papers
 from .paper_numbers import add_paper_table as add_paper_table
 from .paper_numbers import ledger_table as ledger_table
+from .paper_numbers import listed_values as listed_values
 from .paper_numbers import published_numbers as published_numbers
 from .paper_numbers import published_uses as published_uses
-from .paper_numbers import published_values as published_values
 from .paper_numbers import reproduction as reproduction
 from .reporting import report_request as report_request
 from .reporting import write_published_report as write_published_report
@@ -60,7 +60,6 @@ from .stored_runs import import_runs as import_runs
 from .stored_runs import query_runs as query_runs
 from .stored_runs import rebuild_database as rebuild_database
 from .stored_runs import run_difference as run_difference
-from .stored_runs import runs_folders as runs_folders
 from .stored_runs import score_rows as score_rows
 from .stored_runs import stored_run as stored_run
 from .stored_runs import verify_runs as verify_runs

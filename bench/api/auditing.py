@@ -87,7 +87,7 @@ def with_audit(checked: CheckResult, backbone: str, context: RunContext) -> Chec
 
 
 def _audit(name: str, backbone: str, context: RunContext) -> DatasetAudit:
-    from bench.experiment import audit_dataset as audited  # imports torch
+    from bench.experiment import audit_images as audited  # imports torch
 
     return audited(name, backbone, context)
 

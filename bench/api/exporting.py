@@ -38,7 +38,7 @@ _Content = str | bytes | Mapping[str, str]
 def _csv(chosen: _Chosen) -> str:
     titles = registered().board_titles
     return "\n".join(
-        table_exports.to_csv(table_exports.dataset_rows(board), titles(board))
+        table_exports.to_csv(table_exports.rows_by_dataset(board), titles(board))
         if chosen.by_dataset
         else table_exports.to_csv(board_rows(board), titles(board), rank_entries(board, chosen.frame).ranks)
         for board in chosen.boards
@@ -55,7 +55,7 @@ def _tables(chosen: _Chosen) -> Iterator[table_exports.ExportTable]:
 
 
 def _parquet(chosen: _Chosen) -> bytes:
-    rows_of = table_exports.dataset_rows if chosen.by_dataset else board_rows
+    rows_of = table_exports.rows_by_dataset if chosen.by_dataset else board_rows
     tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"

@@ -12,7 +12,7 @@ from bench._util.words import counted
 from bench.api.result_table import ResultTable, TablePart, setting_frame
 
 if TYPE_CHECKING:
-    from bench.analysis import Cost, Entry, Estimate, Kind, Leaderboard
+    from bench.analysis import Entry, EntryCost, Estimate, Kind, Leaderboard
     from reports.views import OverviewView
 
 
@@ -181,7 +181,7 @@ def _writers(titles: Callable[[Entry], str]) -> Mapping[Kind, Callable[[Entry, A
     }
 
 
-def _seconds(cost: Cost | None) -> str:
+def _seconds(cost: EntryCost | None) -> str:
     if cost is None:
         return "–"
     seconds = cost.learning_seconds

@@ -59,7 +59,7 @@ def published_uses() -> dict[str, str]:
     return {method: text(method) for method in published_frame()["method"].unique()}
 
 
-def published_values(
+def listed_values(
     column: Annotated[
         str,
         Opt("List the values of one column: method, dataset, protocol, backbone, split or reported_in.", "--list"),

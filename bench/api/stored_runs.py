@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 Run = Annotated[str, Arg("Run id, or a unique prefix.")]
 
 
-def runs_folders(place: Path) -> list[Path]:
-    """The folders with runs directly inside a folder, sorted by name."""
-    from bench.results import runs_folders as found
-
-    return found(place)
-
-
 @dataclass(frozen=True)
 class StoredRun:
     """One run as text.

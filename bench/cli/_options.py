@@ -46,7 +46,7 @@ def runs_to_read(folder: Path) -> Path:
         raise UsageError(f"--runs {folder} is a file; give the folder that contains the runs.")
     if not folder.is_dir() or (folder / "shards").is_dir():
         return folder
-    from bench.api import runs_folders
+    from bench.results import runs_folders
 
     below = runs_folders(folder)
     if len(below) > 1:

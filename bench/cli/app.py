@@ -12,27 +12,28 @@ from bench.cli._commands import Commands
 from bench.cli._groups import ordered_group
 from bench.cli._print import remark
 from bench.cli.backbones import backbones
-from bench.cli.compare import compare
+from bench.cli.compare import compare_command
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
 from bench.cli.doctor import doctor_app
 from bench.cli.export import export_app
-from bench.cli.leaderboard import leaderboard
+from bench.cli.leaderboard import leaderboard_command
 from bench.cli.methods import methods_app
 from bench.cli.models import models_app
 from bench.cli.papers import papers_app
 from bench.cli.predict import predict
 from bench.cli.report import report
-from bench.cli.run import run
+from bench.cli.run import run_command
 from bench.cli.runs import runs_app
 from bench.cli.status import status
 from bench.extension import extensions
 from datasets_registry import BenchError
 
 PANELS: dict[str, dict[str, Any]] = {
-    "Run": {"run": run, "demo": demo, "status": status},
+    "Run": {"run": run_command, "demo": demo, "status": status},
     "Look": {
-        "leaderboard": leaderboard, "compare": compare, "report": report, "export": export_app, "papers": papers_app,
+        "leaderboard": leaderboard_command, "compare": compare_command, "report": report, "export": export_app,
+        "papers": papers_app,
     },
     "Catalogue": {"datasets": datasets_app, "methods": methods_app, "backbones": backbones},
     "Keep": {

@@ -12,7 +12,7 @@ from bench.cli._print import print_line, print_table
 
 
 @options_of(load_results, Results.compare)
-def compare(
+def compare_command(
     runs: Path,
     images: Annotated[
         bool, typer.Option("--images", help="List the images that only one method classifies correctly.")

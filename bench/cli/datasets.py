@@ -110,7 +110,7 @@ def _checkup_lines(checkup: CheckResult) -> list[str]:
 
 @datasets_app.command("draw")
 @options_of(drawn_support)
-def draw(out: Path | None, **options: Any) -> None:
+def draw_command(out: Path | None, **options: Any) -> None:
     """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
 
     With noisy:RATE, `true_labels` lists the true label of each image whose label was changed.

@@ -16,7 +16,7 @@ INCOMPLETE = 3
 
 
 @options_of(load_results, Results.leaderboard)
-def leaderboard(
+def leaderboard_command(
     runs: Path,
     convention: str,
     strict: Annotated[

@@ -13,17 +13,17 @@ from bench.api import (
     Results,
     add_paper_table,
     ledger_table,
+    listed_values,
     load_results,
     published_numbers,
     published_uses,
-    published_values,
     reproduction,
 )
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, records, remark
-from bench.cli.papers_reproduce import reproduce
+from bench.cli.papers_reproduce import reproduce_command
 
 if TYPE_CHECKING:
     from bench.papers import ReproductionRow
@@ -34,11 +34,11 @@ papers_app = Commands(
 )
 
 
-papers_app.command("reproduce")(reproduce)
+papers_app.command("reproduce")(reproduce_command)
 
 
 @papers_app.command("published")
-@options_of(published_numbers, published_values, reproduction)
+@options_of(published_numbers, listed_values, reproduction)
 def published(
     column: str | None = None,
     *,
@@ -61,7 +61,7 @@ def published(
     Example: etl-bench papers published --ledger
     """
     if column is not None:
-        print_rows(published_values(column), as_json=as_json)
+        print_rows(listed_values(column), as_json=as_json)
         return
     chosen = published_numbers(**options)
     if ledger:

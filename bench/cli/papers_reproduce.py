@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @takes_execution
-def reproduce(
+def reproduce_command(
     context: typer.Context,  # noqa: ARG001  the wrapper reads which options were given
     paper: Annotated[
         str | None, typer.Argument(metavar="[PAPER]", help="Name of a shipped paper, or a file. Default: list them.")

@@ -17,7 +17,7 @@ _output = partial(typer.Option, rich_help_panel="Output")
 
 
 @takes_request
-def run(
+def run_command(
     context: typer.Context,  # noqa: ARG001  the wrapper reads which options were given
     file: Annotated[
         Path | None,

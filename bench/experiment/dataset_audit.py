@@ -83,7 +83,7 @@ class DatasetAudit:
     accuracy: float
 
 
-def audit_dataset(dataset: str, backbone: str, context: RunContext) -> DatasetAudit:
+def audit_images(dataset: str, backbone: str, context: RunContext) -> DatasetAudit:
     """The audit of a dataset on its centre views; features come from the cache or are stored there.
 
     They are always computed in fp32. Raises DataError for an image that cannot be read.

@@ -20,7 +20,7 @@ from datasets_registry import EvalSplit, few_shot_draws
 from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier
 
 
-def evaluate(
+def evaluate_split(
     method: Method[Any],
     split: EvalSplit,
     batches: Callable[[], Iterable[Batch]],
@@ -75,7 +75,7 @@ def split_logits(
     keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
 ) -> SplitLogits:
-    """The logits of a trained method on one split; arguments as for `evaluate`."""
+    """The logits of a trained method on one split; arguments as for `evaluate_split`."""
     if epochs is not None:
         candidates = epochs.classifiers(lambda: method.classifier(split.classes))
         return _best_on_test(method, candidates, split, batches)

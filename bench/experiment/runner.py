@@ -30,7 +30,7 @@ from bench.experiment.accelerator import (
 from bench.experiment.checkpoints import Checkpoint, Progress
 from bench.experiment.cost import CostMeter
 from bench.experiment.epoch_observers import EpochCandidates, EpochObserver, TrainingCurve
-from bench.experiment.evaluation import KeptFeatures, evaluate, evaluate_open, plain_accuracy
+from bench.experiment.evaluation import KeptFeatures, evaluate_open, evaluate_split, plain_accuracy
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
@@ -362,7 +362,7 @@ class _Evaluation:
         order = stream_order(len(split), self.spec.seed) if self.method.info.reads_test_stream else None
         keeps_logits = self._makes_sets and split is self.task.evals[0]
         shown = split if order is None else replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
-        return evaluate(
+        return evaluate_split(
             self.method,
             split,
             partial(batches, shown),

@@ -23,7 +23,7 @@ from .conditions import meets as meets
 from .estimates import CPU as CPU
 from .estimates import GPU as GPU
 from .estimates import Machine as Machine
-from .experiment_status import Needs as Needs
+from .experiment_status import ExperimentNeeds as ExperimentNeeds
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells

@@ -33,7 +33,7 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
-class Needs:
+class ExperimentNeeds:
     """What some experiments need.
 
     Args:
@@ -128,7 +128,7 @@ def finished_runs(runs: Path, machine: Machine = GPU) -> FinishedRuns:
     return FinishedRuns({key: frozenset(found) for key, found in seeds.items()}, ratios)
 
 
-def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> Needs:
+def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> ExperimentNeeds:
     """What these runs need, each counted once."""
     seeds: dict[str, set[int]] = defaultdict(set)
     of_key: dict[str, PlannedCell] = {}
@@ -148,7 +148,7 @@ def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> Needs:
             recorded[kind] = times
     open_cells = [of_key[key].spec for key, number in left.items() if number]
     names = [name for spec in open_cells for name in (spec.dataset, *spec.targets)]
-    return Needs(
+    return ExperimentNeeds(
         runs,
         runs - sum(left.values()),
         seconds / 3600,

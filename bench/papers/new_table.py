@@ -24,11 +24,11 @@ from bench.papers.printed_averages import (
 from bench.papers.published_numbers import (
     ADDED_COLUMNS,
     KEYS,
+    csv_rows,
     errata_of,
     method_of,
     published_frame,
     published_methods,
-    read_table,
     value_columns,
 )
 from bench.results import known_methods, write_atomically
@@ -107,7 +107,7 @@ def _lines(path: Path) -> list[tuple[int, TableLine]]:
         raise UsageError(f"{path} lacks the column {missing[0]!r}; it needs {', '.join(ADDED_COLUMNS)} and datasets.")
     if unknown := [name for name in header if name not in allowed]:
         raise UsageError(f"{path} has the unknown column {unknown[0]!r}; datasets are {', '.join(allowed[11:])}.")
-    rows = list(read_table(text))
+    rows = list(csv_rows(text))
     if not rows:
         raise UsageError(f"{path} has no row below its header.")
     return [(number, {k: v or "" for k, v in line.items() if k}) for number, line in enumerate(rows, start=2)]

@@ -200,7 +200,7 @@ def value_columns(line: Mapping[str, str]) -> list[str]:
     return [name for name in line if name not in ("source", *ADDED_COLUMNS)]
 
 
-def read_table(text: str) -> list[dict[str, str]]:
+def csv_rows(text: str) -> list[dict[str, str]]:
     """The rows of a CSV text by column."""
     return list(csv.DictReader(text.splitlines()))
 
@@ -225,7 +225,7 @@ def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
             "url": source["url"],
         } | line
     for text in added:
-        yield from read_table(text)
+        yield from csv_rows(text)
 
 
 @cache
@@ -281,7 +281,7 @@ def method_of(line: Mapping[str, str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Place:
+class CellPlace:
     """The cell of a run that a number belongs to.
 
     Args:
@@ -299,7 +299,7 @@ class Place:
     accuracy: bool
 
 
-def place_of(number: Mapping[str, Any]) -> Place | None:
+def place_of(number: Mapping[str, Any]) -> CellPlace | None:
     """The cell of a number; None for one that no run has, such as a number of epochs, or without known shots."""
     accuracy = number["metric"] == "accuracy"
     if (not accuracy and number["metric"] not in DIFFICULTIES) or _missing(number["shots"]):
@@ -309,7 +309,7 @@ def place_of(number: Mapping[str, Any]) -> Place | None:
     scored = "few-shot" if protocol == "zero-shot" else protocol
     on_all = split == "target" or (split == "all" and protocol != "cross-dataset")
     method = str(number["method"])
-    return Place(
+    return CellPlace(
         method=method,
         backbone=str(number["backbone"]),
         # papers print accuracies of test-time adaptation under any protocol that evaluates all classes
@@ -383,7 +383,7 @@ def _note(erratum: Mapping[str, str]) -> str:
 
 
 def _table(name: str) -> list[dict[str, str]]:
-    return read_table(_text(name))
+    return csv_rows(_text(name))
 
 
 @cache

@@ -30,7 +30,7 @@ OWN_PACKAGES = ("methods", "builtins", "abc", "typing")
 
 
 @dataclass(frozen=True)
-class Setting:
+class MethodSetting:
     """One setting of a method.
 
     Args:
@@ -68,7 +68,7 @@ class MethodFacts(MethodTraits):
 
     notes: str = ""
     parameter_formula: str = "0"
-    settings: Mapping[str, Setting] = field(default_factory=dict)
+    settings: Mapping[str, MethodSetting] = field(default_factory=dict)
     closable: bool = False
     rules: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     source_digest: str = ""
@@ -128,7 +128,7 @@ def _notes(method: type[Method[Any]]) -> str:
     return text.partition("\n")[2].strip() or text
 
 
-def _settings(info: MethodInfo) -> dict[str, Setting]:
+def _settings(info: MethodInfo) -> dict[str, MethodSetting]:
     config = info.config
     schemas = config.model_json_schema(mode="validation").get("properties", {})
     recorded = config.model_validate(config().model_dump()).model_dump(mode="json")
@@ -136,7 +136,7 @@ def _settings(info: MethodInfo) -> dict[str, Setting]:
     for key in config.model_fields:
         schema = {name: value for name, value in schemas[key].items() if name != "title"}
         schema |= {"default": recorded[key]} if key in recorded else {}
-        found[key] = Setting(schema, key not in recorded)
+        found[key] = MethodSetting(schema, key not in recorded)
     return found
 
 
@@ -163,7 +163,7 @@ def facts_from_json(values: Mapping[str, Any]) -> MethodFacts:
     return _FACTS.validate_python(values)
 
 
-def facts_text(registry: MethodRegistry, names: Sequence[str]) -> str:
+def facts_file_text(registry: MethodRegistry, names: Sequence[str]) -> str:
     """The content of the file: the facts of these methods, and of each wrapper around each of them.
 
     Of a wrapped method it has what differs from the host: what is `shared` by all hosts of the wrapper, and what is
@@ -214,7 +214,7 @@ def _changed(host: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True)
 class StoredWrapper:
-    """What the file has about a wrapper: see `facts_text`."""
+    """What the file has about a wrapper: see `facts_file_text`."""
 
     shared: Mapping[str, Any]
     hosts: Mapping[str, Mapping[str, Any]]

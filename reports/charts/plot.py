@@ -11,14 +11,14 @@ Place = Callable[[float], float]
 
 
 @dataclass(frozen=True)
-class Axis:
+class PlotAxis:
     """Positions of values in px, and the ticks to show."""
 
     at: Place
     ticks: tuple[float, ...]
 
 
-def linear_axis(values: Sequence[float], start: float, end: float, *, most: int = 6, pad: float = 0.06) -> Axis:
+def linear_axis(values: Sequence[float], start: float, end: float, *, most: int = 6, pad: float = 0.06) -> PlotAxis:
     """An axis over the values with room at both ends, and at most `most` intervals between ticks.
 
     Example:
@@ -29,7 +29,7 @@ def linear_axis(values: Sequence[float], start: float, end: float, *, most: int 
     least, largest = (min(values), max(values)) if values else (0.0, 1.0)
     room = pad * (largest - least) or 0.01 * (abs(largest) or 1.0)
     low, high = least - room, largest + room
-    return Axis(_between(low, high, start, end), tuple(linear_ticks(low, high, most)))
+    return PlotAxis(_between(low, high, start, end), tuple(linear_ticks(low, high, most)))
 
 
 def linear_ticks(low: float, high: float, most: int) -> list[float]:

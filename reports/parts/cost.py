@@ -4,7 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import CONVERGENCE_MARGIN, Cost, percent
+from bench.analysis import CONVERGENCE_MARGIN, EntryCost, percent
 from reports._format import count, four_digits, seconds
 from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
@@ -76,7 +76,7 @@ def _cost_table(view: BoardView) -> Table:
     return Table(f"{view.anchor}-costs-table", columns, rows, caption=caption)
 
 
-def _tuning(cost: Cost | None) -> TableCell:
+def _tuning(cost: EntryCost | None) -> TableCell:
     if cost is None or cost.fits is None or cost.candidate_evaluations is None:
         return None
     tip = "" if cost.tuning_seconds is None else f"{seconds(cost.tuning_seconds)} spent on selection"

@@ -9,8 +9,8 @@ from markupsafe import Markup
 from bench.analysis import (
     H_TITLES,
     MIXED,
-    Cost,
     Entry,
+    EntryCost,
     Estimate,
     H,
     HConvention,
@@ -112,7 +112,7 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     parts = [paragraph(_facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
-    parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
+    parts += [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
     if noise := noise_parts(view):
         parts.append(fold(f"{view.anchor}-noise", "How far this order can be trusted", "", noise))
     parts += _seen_parts(view, overview)
@@ -155,7 +155,7 @@ def _seen_parts(view: BoardView, overview: OverviewView) -> list[Part]:
 _PageColumn = tuple[Column, Callable[[Entry], TableCell]]
 
 
-def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
+def ranking_table(view: BoardView, overview: OverviewView) -> Table:
     """Rank, score, gains on easy and hard datasets, distance from the best, coverage and cost of every method."""
     columns: list[_PageColumn] = []
     for one in leaderboard_columns(view.board, Place.PAGE, view.standings.ranks):
@@ -279,7 +279,7 @@ def _elsewhere(view: BoardView, overview: OverviewView, entry: Entry) -> TableCe
     return None if pair is None or wide is None else cell(whole(pair.mean), interval(*wide), "", "faint")
 
 
-def _size(cost: Cost | None) -> TableCell:
+def _size(cost: EntryCost | None) -> TableCell:
     if cost is None:
         return None
     low, high = cost.parameters_low, cost.parameters_high
@@ -287,7 +287,7 @@ def _size(cost: Cost | None) -> TableCell:
     return cell(high, size, f"{low}" if low == high else f"{low} to {high}, depending on the dataset")
 
 
-def _time(cost: Cost | None) -> TableCell:
+def _time(cost: EntryCost | None) -> TableCell:
     if cost is None:
         return None
     if cost.prepare_seconds is None or cost.train_seconds is None or cost.eval_seconds is None:

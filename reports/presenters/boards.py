@@ -23,7 +23,7 @@ from bench.analysis import (
     seen_datasets,
     selection_rules,
     table_exports,
-    with_sets,
+    with_set_columns,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
 from bench.results import changed_recipe, published_values
@@ -68,7 +68,7 @@ def board_view(
         standings=standings,
         trends=board_trends(board, measured, content.groups),
         exports=_exports(board, runs, standings.ranks, content.catalogue.board_titles(board)),
-        quality=() if metrics is None else board_quality(board, with_sets(metrics, runs)),
+        quality=() if metrics is None else board_quality(board, with_set_columns(metrics, runs)),
         reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),

@@ -11,7 +11,7 @@ from families_of_methods import FIRST_OF_FAMILY
 from one_case import for_each
 from short_settings import SHORT
 
-from bench.extensions.conformance import CHECKS, Outcome, Subject, run_check
+from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, run_check
 from bench.extensions.conformance.subject import OTHER_CLASSES
 from datasets_registry import EvalProtocol
 from methods import METHODS, ClosedVocabularyError, Needs, Recipe, Sizes, demo_recipe
@@ -49,7 +49,7 @@ def checked() -> Iterator[object]:
 @pytest.mark.parametrize(("name", "checks"), list(checked()))
 def test_every_method_passes_every_check(name: str, checks: set[str]) -> None:
     results = [run_check(check, subject_of(name)) for key, check in CHECKS.items() if key in checks]
-    failed = [result for result in results if result.outcome is Outcome.FAILED]
+    failed = [result for result in results if result.outcome is CheckOutcome.FAILED]
     assert not failed, "\n".join(f"{one.check.name}: {one.message}. {one.check.remedy}" for one in failed)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mutants import GDA, MUTANTS
 
-from bench.extensions.conformance import CHECKS, Outcome, Subject, run_check, run_checks
+from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, run_check, run_checks
 from bench.extensions.conformance.devices import no_gpu
 from methods import Method
 
@@ -22,9 +22,9 @@ CASES = [
 def test_a_seeded_bug_is_found_by_the_check_that_is_meant_for_it(method: type[Method[Any]]) -> None:
     """The healthy methods pass the same checks in `test_conformance.py`."""
     result = run_check(CHECKS[MUTANTS[method]], Subject(method))
-    if result.outcome is Outcome.SKIPPED and result.message == no_gpu(Subject(method)):
+    if result.outcome is CheckOutcome.SKIPPED and result.message == no_gpu(Subject(method)):
         pytest.skip(result.message)
-    assert result.outcome is Outcome.FAILED
+    assert result.outcome is CheckOutcome.FAILED
 
 
 def test_every_check_of_behaviour_has_a_seeded_bug() -> None:
@@ -41,4 +41,4 @@ def test_an_error_of_a_method_is_reported_with_its_place_and_stops_after_an_esse
 
 def test_a_check_that_does_not_apply_is_skipped_with_the_reason() -> None:
     result = run_check(CHECKS["the_loss_falls"], Subject(GDA))
-    assert (result.outcome, result.message) == (Outcome.SKIPPED, "it takes no gradient steps")
+    assert (result.outcome, result.message) == (CheckOutcome.SKIPPED, "it takes no gradient steps")

@@ -61,7 +61,7 @@ class CollectedBoard:
         )
 
 
-def board_title(submissions: Path) -> str:
+def readme_title(submissions: Path) -> str:
     """The first heading of the README beside the folder of submissions; `Leaderboard` without one."""
     file = submissions.parent / "README.md"
     if not file.is_file():

@@ -50,7 +50,7 @@ def build_board(
 
     Raises UsageError for a site or a work folder in use that etl-bench did not make.
     """
-    from bench.extensions.boards.build import board_title, collect_board
+    from bench.extensions.boards.build import collect_board, readme_title
     from bench.extensions.boards.page import write_board_page
     from reports import PageRequest, check_site
 
@@ -59,7 +59,7 @@ def build_board(
     work = _work(folder, work)
     board = collect_board(folder, work, data_root)
     request = PageRequest(work / "runs", page, data_root=data_root, images=images, force=force)
-    summary = write_board_page(board, board_title(folder), request)
+    summary = write_board_page(board, readme_title(folder), request)
     return BuiltBoard(page, board.reports, board.checked, board.runs, summary)
 
 

@@ -2,7 +2,7 @@
 
 from .all_checks import CHECKS as CHECKS
 from .all_checks import run_checks as run_checks
-from .check import Outcome as Outcome
+from .check import CheckOutcome as CheckOutcome
 from .check import Result as Result
 from .check import run_check as run_check
 from .checking import check_method as check_method

@@ -22,7 +22,7 @@ class DifferenceError(CheckFailedError):
     """Two results that must be equal differ, which unseeded random numbers may explain."""
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """Outcome of a check; `skipped` if it does not apply to the method."""
 
     PASSED = "pass"
@@ -62,7 +62,7 @@ class Result:
     """
 
     check: Check
-    outcome: Outcome
+    outcome: CheckOutcome
     message: str = ""
     differs: bool = False
 
@@ -73,7 +73,7 @@ class Result:
             "outcome": str(self.outcome),
             "promise": self.check.promise,
             "message": self.message,
-            "remedy": self.check.remedy if self.outcome is Outcome.FAILED else "",
+            "remedy": self.check.remedy if self.outcome is CheckOutcome.FAILED else "",
         }
 
 
@@ -124,13 +124,13 @@ def run_check(check: Check, subject: Subject) -> Result:
     """Run one check on one method. Any error that the method raises is a failure of the check."""
     try:
         if reason := check.exempt(subject):
-            return Result(check, Outcome.SKIPPED, reason)
+            return Result(check, CheckOutcome.SKIPPED, reason)
         check.test(subject)
     except CheckFailedError as failure:
-        return Result(check, Outcome.FAILED, str(failure), differs=isinstance(failure, DifferenceError))
+        return Result(check, CheckOutcome.FAILED, str(failure), differs=isinstance(failure, DifferenceError))
     except Exception as error:  # a method may raise anything, and the other checks must still run
-        return Result(check, Outcome.FAILED, describe_error(error, subject.file))
-    return Result(check, Outcome.PASSED)
+        return Result(check, CheckOutcome.FAILED, describe_error(error, subject.file))
+    return Result(check, CheckOutcome.PASSED)
 
 
 def run_checks(subject: Subject) -> Iterator[Result]:
@@ -141,9 +141,9 @@ def run_checks(subject: Subject) -> Iterator[Result]:
     cause = ""
     for each in CHECKS.values():
         result = run_check(each, subject)
-        failed = result.outcome is Outcome.FAILED
+        failed = result.outcome is CheckOutcome.FAILED
         if cause and failed and (result.differs or each.cause):
-            yield Result(each, Outcome.SKIPPED, f"first correct {cause}: {result.message}")
+            yield Result(each, CheckOutcome.SKIPPED, f"first correct {cause}: {result.message}")
             continue
         yield result
         if failed and each.cause:

@@ -83,13 +83,13 @@ def method_checks(
 
 def _checks(name: str, *, trial: bool, cache: Path | None) -> Iterator[dict[str, object]]:
     from bench.extensions.conformance.all_checks import run_checks
-    from bench.extensions.conformance.check import Outcome
+    from bench.extensions.conformance.check import CheckOutcome
     from bench.extensions.conformance.subject import Subject
     from methods import get_method
 
     method, runs = get_method(name), True
     for result in run_checks(Subject(method)):
-        runs = runs and not (result.outcome is Outcome.FAILED and result.check.essential)
+        runs = runs and not (result.outcome is CheckOutcome.FAILED and result.check.essential)
         yield dict(result.row())
     if runs and trial and not method.info.needs_teacher:
         yield _trial(method.info, cache_folder(cache))

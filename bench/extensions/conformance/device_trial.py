@@ -45,7 +45,7 @@ class DeviceError(AssertionError):
     """A tensor of the method is on the wrong device."""
 
 
-def trial(
+def train_on_device(
     method: type[Method[Any]], config: MethodConfig | None, device: str, precision: Precision = Precision.FP32
 ) -> tuple[float, str]:
     """Train and classify on the CPU and on the device; the result of `DeviceTraining.difference`.

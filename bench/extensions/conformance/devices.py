@@ -3,7 +3,7 @@
 import torch
 
 from bench.extensions.conformance.check import DifferenceError, check
-from bench.extensions.conformance.device_trial import trial
+from bench.extensions.conformance.device_trial import train_on_device
 from bench.extensions.conformance.subject import Subject
 
 ROUNDING = 3e-2
@@ -26,6 +26,6 @@ def no_gpu(_: Subject) -> str | None:
 def it_works_on_another_device(subject: Subject) -> None:
     """It gives the same logits on a GPU as on the CPU."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        difference, where = trial(subject.method, subject.config, "cuda")
+        difference, where = train_on_device(subject.method, subject.config, "cuda")
     if not difference <= ROUNDING:
         raise DifferenceError(f"{where} on the GPU differ by {difference:.1e}")

@@ -7,7 +7,7 @@ _NOT_OF_METHODS = ("/bench/", "/torch/", functools.__file__, "<frozen ")
 """Parts of the file names of code that calls methods."""
 
 
-def is_own(file: str) -> bool:
+def may_be_of_method(file: str) -> bool:
     """Whether a file may be part of a method: it is neither of the harness nor of torch."""
     return not any(part in file for part in _NOT_OF_METHODS)
 
@@ -24,5 +24,7 @@ def author_place(frames: Iterable[tuple[str, int]], author: str) -> str:
         ' (/lab/mine.py:12)'
     """
     found = list(frames)
-    chosen = [frame for frame in found if frame[0] == author] or [frame for frame in found if is_own(frame[0])]
+    chosen = [frame for frame in found if frame[0] == author] or [
+        frame for frame in found if may_be_of_method(frame[0])
+    ]
     return f" ({chosen[-1][0]}:{chosen[-1][1]})" if chosen else ""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.extensions.conformance.places import author_place, is_own
+from bench.extensions.conformance.places import author_place, may_be_of_method
 
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -79,7 +79,7 @@ class RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _may_be_of_method(self, file: str) -> bool:
         """Whether a file may be part of a method; a library is not, since it may draw for other purposes."""
-        return file == self.author or (is_own(file) and not file.startswith(("<", *_LIBRARIES)))
+        return file == self.author or (may_be_of_method(file) and not file.startswith(("<", *_LIBRARIES)))
 
     def _note(self, what: str, frame: FrameType | None) -> None:
         frames = []

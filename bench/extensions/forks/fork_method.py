@@ -20,7 +20,7 @@ from bench.extensions.forks.trust import RunnableCode
 from bench.results import known_methods
 from bench.spec import FORK
 from datasets_registry import EvalProtocol, did_you_mean, foreign_files, get_dataset, some
-from methods import CheckedSettings, MethodFacts, Setting
+from methods import CheckedSettings, MethodFacts, MethodSetting
 
 _LARGEST_ADAPTER = 2**20
 PLACES = ("python", "path")
@@ -94,7 +94,9 @@ def fork_facts(text: str) -> ForkFacts:
     own = trainer.casefold() == fork.name.casefold() or adapter is not None
     name = re.sub(r"[^A-Za-z0-9_.+/-]+", "_", trainer if own else f"{fork.name}/{trainer}")
     known = known_methods().get(f"{FORK}{name}")
-    settings = {key: Setting({"type": "string", "default": "", "description": what}) for key, what in _SETTINGS.items()}
+    settings = {
+        key: MethodSetting({"type": "string", "default": "", "description": what}) for key, what in _SETTINGS.items()
+    }
     same = known_methods().get(f"{FORK}{trainer}")
     shared = {key: getattr(same, key) for key in ("family", "summary", "citation", "paper", "code", "needs")}
     return ForkFacts(

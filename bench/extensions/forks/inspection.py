@@ -58,7 +58,7 @@ class InspectedCommand:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Lack:
     """Something that a repository lacks, and what to do about it."""
 
     problem: str
@@ -66,7 +66,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class InspectedFork:
     """What was found in a checkout.
 
     Args:
@@ -80,10 +80,10 @@ class Inspection:
     trainers: dict[str, str]
     commands: tuple[InspectedCommand, ...]
     datasets: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Lack, ...]
 
 
-def inspect_fork(path: Path, places: Mapping[str, str] = MappingProxyType({})) -> Inspection:
+def inspect_fork(path: Path, places: Mapping[str, str] = MappingProxyType({})) -> InspectedFork:
     """Inspect a checkout with these values of `RUNNABLE`. The Python is not started.
 
     Raises OfficialCodeError if there is no git repository at `path`, or another place does not exist.
@@ -95,19 +95,21 @@ def inspect_fork(path: Path, places: Mapping[str, str] = MappingProxyType({})) -
     findings = [*_submodules(fork), *_packages(code), *_files(fork)]
     if not fork.trainers:
         findings.append(
-            Finding(
+            Lack(
                 "It registers no Dassl trainer.",
                 "Import its predictions with `etl-bench runs import-predictions`.",
             )
         )
     elif not commands:
         findings.append(
-            Finding(
+            Lack(
                 "No shell script of it has a whole training command.",
                 "Give one: --set 'fork.command=train.py --config-file FILE'. Its README has it.",
             )
         )
-    return Inspection(code, trusted, dict(fork.trainers), commands, tuple(sorted(fork.dataset_files)), tuple(findings))
+    return InspectedFork(
+        code, trusted, dict(fork.trainers), commands, tuple(sorted(fork.dataset_files)), tuple(findings)
+    )
 
 
 _ARGUMENT = re.compile(r"""^[ \t]*(?:export[ \t]+)?(\w+)=["']?\$\{?([1-9])\b""", re.MULTILINE)
@@ -168,15 +170,15 @@ def _arguments(command: Command) -> str | None:
     return "{dataset} VALUE" if any(_MARK in word for word in command.settings) else "{dataset}"
 
 
-def _submodules(fork: Fork) -> Iterator[Finding]:
+def _submodules(fork: Fork) -> Iterator[Lack]:
     if fork.empty_submodules:
-        yield Finding(
+        yield Lack(
             f"Its submodules {', '.join(fork.empty_submodules)} were not fetched.",
             f"git -C {shlex.quote(str(fork.folder))} submodule update --init --recursive",
         )
 
 
-def _packages(code: RunnableCode) -> Iterator[Finding]:
+def _packages(code: RunnableCode) -> Iterator[Lack]:
     """Packages that are imported and that its Python does not have."""
     fork = code.fork
     own = {PurePosixPath(name).parts[0] for name in fork.files} | {
@@ -186,16 +188,16 @@ def _packages(code: RunnableCode) -> Iterator[Finding]:
     wanted = sorted(_imported(fork) - own - set(sys.stdlib_module_names))
     absent = absent_packages(wanted, code.python, code.imports)
     if "dassl" in absent:
-        yield Finding(
+        yield Lack(
             "Dassl is missing, on which its trainers are built.",
             "git clone https://github.com/KaiyangZhou/Dassl.pytorch and add --set fork.path=Dassl.pytorch",
         )
     if quiet := sorted(set(absent) & _ONLY_LOGS):
-        yield Finding(f"{', '.join(quiet)} missing; calls of {'it' if len(quiet) == 1 else 'them'} do nothing.", "")
+        yield Lack(f"{', '.join(quiet)} missing; calls of {'it' if len(quiet) == 1 else 'them'} do nothing.", "")
     if needed := [name for name in absent if name not in {*_ONLY_LOGS, "dassl"}]:
         names = " ".join(_TITLES.get(name, name) for name in needed)
         python = code.python or "python"
-        yield Finding(f"{', '.join(needed)} missing.", f"{python} -m pip install {names}, if its trainer uses it")
+        yield Lack(f"{', '.join(needed)} missing.", f"{python} -m pip install {names}, if its trainer uses it")
 
 
 def _imported(fork: Fork) -> set[str]:
@@ -217,7 +219,7 @@ def _imported(fork: Fork) -> set[str]:
     return found | ({"dassl"} if fork.trainers and fork.vendored_dassl is None else set())
 
 
-def _files(fork: Fork) -> Iterator[Finding]:
+def _files(fork: Fork) -> Iterator[Lack]:
     """Files that its trainers name and that are not in the repository: teachers, texts, results of first stages."""
     tracked = {PurePosixPath(name).name for name in fork.files}
     found: dict[str, list[str]] = {}
@@ -227,6 +229,4 @@ def _files(fork: Fork) -> Iterator[Finding]:
                 found.setdefault(path, []).append(trainer)
     for path, trainers in sorted(found.items()):
         names = ", ".join(sorted(set(trainers)))
-        yield Finding(
-            f"{names} may read {path}, which is not in the repository.", "Its README says where it comes from."
-        )
+        yield Lack(f"{names} may read {path}, which is not in the repository.", "Its README says where it comes from.")

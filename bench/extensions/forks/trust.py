@@ -68,7 +68,7 @@ class RunnableCode:
         if self.python is not None:
             yield "python's path", str(self.python)
         for number, folder in enumerate(self.imports):
-            yield f"import {number}", folder_digest(folder)
+            yield f"import {number}", imports_digest(folder)
 
     @property
     def words(self) -> str:
@@ -113,7 +113,7 @@ def check_trusted(code: RunnableCode) -> None:
         )
 
 
-def folder_digest(folder: Path) -> str:
+def imports_digest(folder: Path) -> str:
     """Digest of all files of a folder for imports; raises OfficialCodeError if they are too many or too large.
 
     Compiled files in `__pycache__` are left out: the code's own Python is started so that it does not read them.

@@ -17,7 +17,7 @@ _REPLICATES = 4000
 
 
 @dataclass(frozen=True)
-class Standing:
+class RemainingMethod:
     """A remaining method, compared with the leader.
 
     Args:
@@ -47,7 +47,7 @@ class Decision:
 
     pick: str
     leader: str
-    standings: tuple[Standing, ...]
+    standings: tuple[RemainingMethod, ...]
     accuracy: MeanTest
     optimism: float
 
@@ -84,10 +84,10 @@ def decide(
     leader = best_of(final)
     below_leader = against(leader, tables, folds, groups)
     common = {name: int((~np.isnan(tables[leader] - table)).any(0).sum()) for name, table in tables.items()}
-    standings = [Standing(leader, float(np.nanmean(tables[leader])), None)]
+    standings = [RemainingMethod(leader, float(np.nanmean(tables[leader])), None)]
     for name, test in sorted(below_leader.items(), key=lambda item: item[1].mean):
         needs = (None, None) if name in settled else needed(test, common[name], margin)
-        standings.append(Standing(name, float(np.nanmean(tables[name])), test, *needs))
+        standings.append(RemainingMethod(name, float(np.nanmean(tables[name])), test, *needs))
     pick = next(name for name in by_cost if name == leader or below_leader[name].mean <= margin)
     shares = {name: common[name] / common[leader] for name in below_leader}
     optimism = selection_optimism(below_leader, shares)

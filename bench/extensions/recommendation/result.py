@@ -12,7 +12,7 @@ from typing import Any
 from bench._util.html_tables import html_table
 from bench._util.words import counted
 from bench.analysis import MeanTest
-from bench.extensions.recommendation.answer import Decision, Doubling, Standing
+from bench.extensions.recommendation.answer import Decision, Doubling, RemainingMethod
 from bench.extensions.recommendation.elimination import ERROR_RATE
 from bench.extensions.recommendation.folds import FoldPlan
 from bench.extensions.recommendation.prior import Prior
@@ -165,7 +165,7 @@ class Recommendation:
             )
         return rows
 
-    def _standing(self, item: Standing) -> dict[str, Any]:
+    def _standing(self, item: RemainingMethod) -> dict[str, Any]:
         return {
             "method": item.method,
             "accuracy": item.accuracy,
@@ -274,7 +274,7 @@ def _points(test: MeanTest) -> str:
     return "" if test.low is None or test.high is None else f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"
 
 
-def _labels(item: Standing) -> str:
+def _labels(item: RemainingMethod) -> str:
     return "over 10,000" if item.labels is None else f"{item.labels:,}"
 
 

@@ -35,7 +35,7 @@ class Tracker(Protocol):
 _TRACKERS = {"mlflow": "mlflow:MlflowTracker", "wandb": "wandb:WandbTracker", "trackio": "trackio:TrackioTracker"}
 
 
-def connect(name: str, place: str = "") -> Tracker:
+def connect_tracker(name: str, place: str = "") -> Tracker:
     """Connect to a tracker; any exception means that it does not work.
 
     Args:
@@ -73,7 +73,7 @@ class Sending:
 
         run = _stored_run(self._shards, run_id)
         with locked(self._shards.runs / self._name):  # one process at a time, so that no run is sent twice
-            self._opened = self._opened or connect(self._name, self._place)
+            self._opened = self._opened or connect_tracker(self._name, self._place)
             if self._opened.send(run):
                 self.sent += 1
             else:

@@ -16,7 +16,7 @@ import threading
 from typing import IO, NoReturn
 
 from bench.sweep.launch.task_executor import TaskExecutor
-from bench.sweep.launch.tasks import Surroundings, load_task
+from bench.sweep.launch.tasks import Surroundings, parse_task
 from bench.sweep.launch.worker_limits import limit_memory
 
 _PR_SET_PDEATHSIG = 1
@@ -52,7 +52,7 @@ def _run_tasks(parent: int) -> None:
     with executor:
         _write(output, {"kind": "ready"})
         while (line := tasks.get()) is not None:
-            done = executor.run(load_task(json.loads(line)))
+            done = executor.run(parse_task(json.loads(line)))
             busy.clear()
             _write(output, {"kind": "finished", "leaving": done.memory, **done.dump()})
             if done.memory:  # frees the memory that is still in use

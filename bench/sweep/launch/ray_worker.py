@@ -79,11 +79,11 @@ class RayWorker:
     def execute(self, task: dict[str, object]) -> ComputedResult:
         """Run one dumped task. Output of a method goes to the worker's log."""
         from bench.sweep.launch.task_executor import execute
-        from bench.sweep.launch.tasks import load_task
+        from bench.sweep.launch.tasks import parse_task
         from bench.sweep.launch.worker_limits import deadline
 
         with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
-            return execute(load_task(task), self.runner, self.context)
+            return execute(parse_task(task), self.runner, self.context)
 
 
 def _unpack(place: Path, sent: SentFile) -> Path:

@@ -23,7 +23,7 @@ from bench.sweep.launch.worker_logs import capture_output
 from datasets_registry import BenchError
 
 
-class Runner(Protocol):
+class TaskRunner(Protocol):
     """Carries out the runs of a process: a runner module such as `bench.experiment.runner`, or its class."""
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -41,7 +41,7 @@ class Runner(Protocol):
         """Difficulty of a dataset for a backbone, one record for each class half."""
 
 
-def load_runner(name: str) -> Runner:
+def load_runner(name: str) -> TaskRunner:
     """A new runner of the module of that name; raises LaunchError if it cannot be imported or lacks a function.
 
     If the module has a class `ProcessRunner`, which remembers something between the runs of a process, it is one of it.
@@ -52,8 +52,8 @@ def load_runner(name: str) -> Runner:
         raise LaunchError(f"The runner {name!r} cannot be imported: {error}.") from error
     missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
     if missing:
-        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see `Runner` in {__name__}.")
-    return cast(Runner, module.ProcessRunner() if "ProcessRunner" in vars(module) else module)
+        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see `TaskRunner` in {__name__}.")
+    return cast(TaskRunner, module.ProcessRunner() if "ProcessRunner" in vars(module) else module)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ComputedResult:
     model: bytes | BenchError | None = None
 
 
-def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
+def execute(task: Task, runner: TaskRunner, context: RunContext) -> ComputedResult:
     """Run one task. Only this function catches all errors of a run; a failure becomes its result."""
     start = time.monotonic()
     try:
@@ -100,7 +100,7 @@ def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
 
 
 def failed_result(
-    task: Task, error: Exception, runner: Runner, context: RunContext, *, seconds: float
+    task: Task, error: Exception, runner: TaskRunner, context: RunContext, *, seconds: float
 ) -> ComputedResult:
     """The result of a task that raised `error`, or whose worker died."""
     record = runner.failed_record(task.spec, error, context) if isinstance(task, RunTask) else None
@@ -109,12 +109,12 @@ def failed_result(
         seconds,
         record,
         problem=_line(error),
-        memory=out_of_memory(error),
+        memory=ran_out_of_memory(error),
         in_training=isinstance(error, TrainingMemoryError),
     )
 
 
-def out_of_memory(error: BaseException) -> bool:
+def ran_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: an out-of-memory error, or a worker killed by the system."""
     return isinstance(error, WorkerKilledError) or says_out_of_memory(error)
 

@@ -207,6 +207,6 @@ def dump_task(task: Task) -> dict[str, object]:
     return cast(dict[str, object], _TASK.dump_python(task, mode="json"))
 
 
-def load_task(value: Mapping[str, object]) -> Task:
+def parse_task(value: Mapping[str, object]) -> Task:
     """The inverse of `dump_task`."""
     return _TASK.validate_python(value)

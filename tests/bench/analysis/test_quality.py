@@ -6,7 +6,7 @@ from scipy.stats import t
 from worlds import make_world
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.quality import _agreement, agreement, board_quality, metrics_frame, with_sets
+from bench.analysis.quality import _agreement, agreement, board_quality, metrics_frame, with_set_columns
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
 
@@ -124,16 +124,16 @@ def test_resamples_and_splits_in_which_all_entries_tie_are_left_out():
 
 def test_size_and_coverage_of_prediction_sets_are_those_of_the_runs_that_have_them(board):
     found, metrics, runs = board
-    assert all("set_size" not in item.values for item in board_quality(found, with_sets(metrics, runs)))
+    assert all("set_size" not in item.values for item in board_quality(found, with_set_columns(metrics, runs)))
     chosen = (runs["method"] == "coop") & (runs["split"] == "base")
     sizes = np.linspace(1, 2, chosen.sum())
     runs = runs.assign(set_size=np.nan, set_coverage=np.nan)
     runs.loc[chosen, "set_size"], runs.loc[chosen, "set_coverage"] = sizes, 0.95
-    rows = board_quality(found, with_sets(metrics, runs))
+    rows = board_quality(found, with_set_columns(metrics, runs))
     assert [(item.entry, item.split) for item in rows if "set_size" in item.values] == [("coop", "base")]
     values = row(rows, "coop", "base").values
     assert values["set_size"].mean == pytest.approx(np.mean(sizes))
     assert values["set_coverage"].mean == pytest.approx(0.95)
     assert values["accuracy"] == row(board_quality(found, metrics), "coop", "base").values["accuracy"]
     older = runs.drop(columns=["set_size", "set_coverage"])
-    assert with_sets(metrics, older) is metrics
+    assert with_set_columns(metrics, older) is metrics

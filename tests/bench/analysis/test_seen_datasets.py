@@ -15,7 +15,7 @@ from bench.analysis import (
     scores_by_seed,
     seen_datasets,
 )
-from bench.analysis.table_exports import dataset_rows, to_csv
+from bench.analysis.table_exports import rows_by_dataset, to_csv
 
 SEEN = "country211"
 
@@ -102,6 +102,6 @@ def test_a_dataset_is_seen_if_more_than_a_hundredth_overlaps(
     rows = rows[(rows["dataset"] == "dtd") & (rows["method"] == "coop")]
     rows = rows.assign(dataset=dataset, backbone=backbone)
     (setting,) = board_settings(rows)
-    exported = dataset_rows(build_leaderboard(rows, setting))
+    exported = rows_by_dataset(build_leaderboard(rows, setting))
     assert {row["pretraining_overlap"] for row in exported} == {text}
     assert ",pretraining_overlap," in to_csv(exported).splitlines()[0]

@@ -17,11 +17,11 @@ from bench.analysis.leaderboard_building import board_settings, build_leaderboar
 from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import (
     Mark,
-    dataset_rows,
     dataset_table,
     export_table,
     percent,
     reach_text,
+    rows_by_dataset,
     to_csv,
     to_latex,
     to_markdown,
@@ -99,7 +99,7 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
 
 def test_the_table_of_one_measure_by_dataset(world):
     board, runs = world
-    rows = dataset_rows(board)
+    rows = rows_by_dataset(board)
     assert len(rows) == 5 * 3 * 3
     one = next(row for row in rows if (row["entry"], row["dataset"], row["measure"]) == ("coop", "b", "H"))
     cell = board.entry("coop").cells["b"]
@@ -252,7 +252,7 @@ def test_imported_runs_are_marked_in_every_format(world):
         assert [row[0] for row in table.rows if row[0].endswith("‡")] == ["coop ‡"]
         for text in (to_markdown(table), to_latex(table)):
             assert "‡ Imported, not verified: coop: " in text or r"\ddag{} Imported, not verified: coop: " in text
-    for rows in (board_rows(board), dataset_rows(board)):
+    for rows in (board_rows(board), rows_by_dataset(board)):
         marked = [row for row in csv.DictReader(io.StringIO(to_csv(rows))) if row["imported"]]
         assert {row["entry"] for row in marked} == {"coop"}
     assert "‡" not in to_markdown(export_table(*world))

@@ -9,7 +9,7 @@ import typer
 from fake_runner import make_difficulty, make_record, make_score, make_spec
 from worlds import make_world
 
-from bench.cli.leaderboard import leaderboard
+from bench.cli.leaderboard import leaderboard_command
 from bench.cli.report import report
 from bench.errors import UsageError
 from bench.record import RunError, RunStatus
@@ -76,7 +76,7 @@ def test_a_folder_as_out_means_the_same_as_site(runs, tmp_path, exists):
 
 
 def test_the_table_marks_incomplete_rows(runs, capsys):
-    leaderboard(runs=runs)
+    leaderboard_command(runs=runs)
     shown = capsys.readouterr()
     line = next(line for line in shown.out.splitlines() if "CLIP-Adapter  " in line)
     assert "3/4 *" in line
@@ -89,7 +89,7 @@ def test_the_table_marks_incomplete_rows(runs, capsys):
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_strict_table_over_a_hole_is_shown_and_exits_with_3(runs, capsys, as_json: bool):
     with pytest.raises(typer.Exit) as ended:
-        leaderboard(runs=runs, strict=True, as_json=as_json)
+        leaderboard_command(runs=runs, strict=True, as_json=as_json)
     assert ended.value.exit_code == 3
     assert ("clip_adapter" if as_json else "CLIP-Adapter") in capsys.readouterr().out
 
@@ -100,11 +100,11 @@ def test_a_strict_table_without_holes_is_fine(runs):
         record = shards.record(entry.run_id)
         if record is not None and record.spec.method == "clip_adapter":
             (runs / "shards" / entry.run_id[:2] / f"{entry.run_id}.json").unlink()
-    leaderboard(runs=runs, strict=True)
+    leaderboard_command(runs=runs, strict=True)
 
 
 def test_json_holds_fractions_and_completeness(runs, capsys):
-    leaderboard(runs=runs, as_json=True)
+    leaderboard_command(runs=runs, as_json=True)
     (board,) = json.loads(capsys.readouterr().out)
     rows = {row["entry"]: row for row in board["rows"]}
     assert rows["coop"]["base"] == pytest.approx(0.65)
@@ -124,12 +124,12 @@ def test_the_cost_of_each_selection_rule_in_place_of_the_ranking(runs, capsys):
                     make_score("new", 0.5, n=100, classes=5),
                 ]
                 shards.write(make_record(spec, scores=scores))
-    leaderboard(runs=runs, by_rule=True)
+    leaderboard_command(runs=runs, by_rule=True)
     shown = capsys.readouterr().out
     assert "--selection validation, percentage points" in shown
     line = next(line for line in shown.splitlines() if "last (last epoch)" in line)
     assert ("mean of 1 method" in line, "-10.00" in line) == (True, True)
-    leaderboard(runs=runs, by_rule=True, as_json=True)
+    leaderboard_command(runs=runs, by_rule=True, as_json=True)
     (board,) = json.loads(capsys.readouterr().out)
     found = {rule["rule"]: (rule["oracle"], rule["measures"]["base"]["n"]) for rule in board["rules"]}
     assert found == {"last": (False, 4), "oracle": (True, 4)}
@@ -139,7 +139,7 @@ def test_the_cost_of_each_selection_rule_in_place_of_the_ranking(runs, capsys):
 def test_without_two_rules_the_command_that_adds_one_is_on_stderr(runs, capsys):
     spec = make_spec(method="vpt", dataset="dtd", task_fingerprint="dtd-1")
     Shards(runs).write(make_record(spec, scores=[make_score("base", 0.6), make_score("new", 0.5)]))
-    leaderboard(runs=runs, by_rule=True)
+    leaderboard_command(runs=runs, by_rule=True)
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "method ran with `validation`" in shown.err
@@ -149,7 +149,7 @@ def test_without_two_rules_the_command_that_adds_one_is_on_stderr(runs, capsys):
 
 def test_nothing_to_show_says_what_is_there(runs):
     with pytest.raises(UsageError, match="base-to-new with 16 shots"):
-        leaderboard(runs=runs, shots="4")
+        leaderboard_command(runs=runs, shots="4")
 
 
 @pytest.fixture

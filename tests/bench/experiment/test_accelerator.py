@@ -26,7 +26,7 @@ from bench.record import Provenance
 from bench.results import environment
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
-from bench.sweep.launch.task_executor import out_of_memory
+from bench.sweep.launch.task_executor import ran_out_of_memory
 from methods import Backbone, Precision
 
 CUDA = torch.device("cuda", 0)
@@ -230,7 +230,7 @@ def test_a_training_that_does_not_fit_says_what_helps(
         rf"--set clip_adapter\.recipe\.batch_size={batch // 2}",
     ) as failed:
         runner.run_experiment(trained_spec, RunContext())
-    assert out_of_memory(failed.value)
+    assert ran_out_of_memory(failed.value)
 
 
 @pytest.mark.usefixtures("forbidden_cuda")

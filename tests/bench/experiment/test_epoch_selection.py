@@ -50,7 +50,7 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Method[Any], FewShot
     """Method and task of each split that was scored."""
     seen: list[tuple[Method[Any], FewShotTask]] = []
     tasks: list[FewShotTask] = []
-    load_task, evaluate = runner.load_task, runner.evaluate
+    load_task, evaluate = runner.load_task, runner.evaluate_split
 
     def loaded(*args: Any) -> FewShotTask:
         tasks.append(load_task(*args))
@@ -61,7 +61,7 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Method[Any], FewShot
         return evaluate(method, *args, **kwargs)
 
     monkeypatch.setattr(runner, "load_task", loaded)
-    monkeypatch.setattr(runner, "evaluate", spied)
+    monkeypatch.setattr(runner, "evaluate_split", spied)
     return seen
 
 

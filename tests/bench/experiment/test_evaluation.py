@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
-from bench.experiment.evaluation import evaluate, predictions, score
+from bench.experiment.evaluation import evaluate_split, predictions, score
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.recomputed_scores import METRICS, split_scores
 from datasets_registry import ClassSet, EvalSplit, Sample
@@ -81,7 +81,7 @@ def batches():
 def test_a_method_is_scored_in_the_order_of_the_split() -> None:
     method = ZeroShot(tiny_backbone(), ZeroShotConfig(), torch.Generator())
     method.prepare(support_view(tiny_backbone(), class_set("new")))
-    scored, kept = evaluate(method, split([0] * 20), batches)
+    scored, kept = evaluate_split(method, split([0] * 20), batches)
     assert scored.selected_on_test is None
     assert scored.accuracy == np.mean(kept.predicted == 0)
     assert scored.n == len(kept.images) == 20
@@ -94,9 +94,9 @@ def test_an_oracle_picks_the_best_on_test_and_says_so() -> None:
         for parameter in method.trainable.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
     labels = [i % 5 for i in range(20)]
-    best, _ = evaluate(method, split(labels), batches)
+    best, _ = evaluate_split(method, split(labels), batches)
     assert best.selected_on_test in {f"weight {w:g}" for w in ORACLE_GRID}
     for weight in ORACLE_GRID:
         method.config = APEXConfig(ensemble_weight="fixed", fixed_weight=weight)
-        fixed, _ = evaluate(method, split(labels), batches)
+        fixed, _ = evaluate_split(method, split(labels), batches)
         assert fixed.accuracy <= best.accuracy

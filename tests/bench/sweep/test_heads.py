@@ -13,7 +13,7 @@ from fake_runner import make_spec
 from bench.context import RunContext
 from bench.sweep.launch.affinity_queue import AffinityQueue
 from bench.sweep.launch.processes import ProcessTransport
-from bench.sweep.launch.tasks import DifficultyTask, RunTask, Surroundings, Task, dump_task, load_task
+from bench.sweep.launch.tasks import DifficultyTask, RunTask, Surroundings, Task, dump_task, parse_task
 from bench.sweep.launchers import workers_share_gpus
 from bench.sweep.machine import Gpu
 from bench.sweep.planning import heads_apart
@@ -35,7 +35,7 @@ def test_heads_are_the_methods_that_run_no_tower_in_training() -> None:
     marked = heads_apart(tasks())
     assert heads_of(marked) == {"linear_probe", "clip_adapter"}
     assert [replace(task, head=False) if isinstance(task, RunTask) else task for task in marked] == tasks()
-    assert all(load_task(dump_task(task)) == task for task in marked)
+    assert all(parse_task(dump_task(task)) == task for task in marked)
 
 
 def test_a_worker_that_prefers_heads_takes_them_while_the_other_runs_towers() -> None:

@@ -15,7 +15,7 @@ from bench.results.shards import Shards
 from bench.sweep import expand
 from bench.sweep.launch.affinity_queue import AffinityQueue
 from bench.sweep.launch.inline import InlineTransport
-from bench.sweep.launch.tasks import Limits, RunTask, Surroundings, Task, dump_task, load_task
+from bench.sweep.launch.tasks import Limits, RunTask, Surroundings, Task, dump_task, parse_task
 from bench.sweep.planning import STACKED_RUNS, stack_tasks
 from datasets_registry import EvalProtocol
 
@@ -50,7 +50,7 @@ def test_runs_that_differ_in_their_seed_train_together() -> None:
         assert isinstance(task, RunTask)
         expected = {(task.spec.shots, seed) for seed in (1, 2, 3)} if task.spec.method == "task_res" else set()
         assert found[task.key] == expected
-    assert [load_task(dump_task(task)) for task in planned] == planned
+    assert [parse_task(dump_task(task)) for task in planned] == planned
 
 
 def test_other_settings_are_another_stack() -> None:

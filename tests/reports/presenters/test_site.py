@@ -12,7 +12,7 @@ from bench.api import export_leaderboards
 from bench.papers.catalogue import Catalogue, DatasetFacts, registered
 from bench.results.database import fresh_store
 from methods import get_method
-from reports.parts.leaderboard import leaderboard_table
+from reports.parts.leaderboard import ranking_table
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
@@ -92,7 +92,7 @@ def test_the_other_convention_can_be_shown():
         )
     )
     assert site.boards[0].board.convention is HConvention.H_OF_MEANS
-    page_of = leaderboard_table(site.boards[0], site.overviews[0])
+    page_of = ranking_table(site.boards[0], site.overviews[0])
     row = page_of.rows[[entry.key for entry in site.boards[0].board.entries].index("zero_shot")]
     assert row[2][0] == 7170
     assert row[2][2] == "mean of the datasets’ H: 71.59"

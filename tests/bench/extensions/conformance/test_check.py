@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench.context import RunContext
-from bench.extensions.conformance import CHECKS, Outcome, Subject, run_check, run_checks
+from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, run_check, run_checks
 from bench.extensions.conformance.check import describe_error
 from bench.extensions.conformance.random_draws import RandomDraws
 from bench.extensions.conformance.short_trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
@@ -151,14 +151,14 @@ def test_a_draw_without_the_generator_is_named_with_the_authors_line(
     check: str, draw: str, function: str, line: str
 ) -> None:
     result = run_check(CHECKS[check], Subject(careless_method.careless(draw)))
-    assert result.outcome is Outcome.FAILED
+    assert result.outcome is CheckOutcome.FAILED
     assert result.message.startswith(f"{function} ({place_of(line)}) drew ")
 
 
 def test_unseeded_random_numbers_are_one_finding_before_what_follows() -> None:
     results = {result.check.name: result for result in run_checks(Subject(careless_method.careless("torch")))}
     cause = "random_numbers_come_from_its_generator"
-    assert [name for name, result in results.items() if result.outcome is Outcome.FAILED] == [cause]
+    assert [name for name, result in results.items() if result.outcome is CheckOutcome.FAILED] == [cause]
     assert list(results)[:2] == ["it_runs", cause]
     following = {name for name, result in results.items() if result.message.startswith(f"first correct {cause}: ")}
     assert following >= {"evaluation_is_deterministic", "the_same_seed_gives_the_same_logits", "runs_are_independent"}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from bench.extensions.conformance import Outcome, Subject, run_checks
+from bench.extensions.conformance import CheckOutcome, Subject, run_checks
 from bench.extensions.conformance.new_method import scaffold
 from methods import METHODS, Family
 
@@ -49,7 +49,7 @@ def test_a_begun_method_passes_every_check(checkout: Path, family: Family, monke
     ]  # fmt: skip
     method = loaded(written.files[0], monkeypatch)
     assert (method.info.name, method.info.family) == ("my_method", family)
-    failed = {r.check.name: r.message for r in run_checks(Subject(method)) if r.outcome is Outcome.FAILED}
+    failed = {r.check.name: r.message for r in run_checks(Subject(method)) if r.outcome is CheckOutcome.FAILED}
     assert failed == {}
     assert "EDIT" in written.files[0].read_text()
     assert "\n\n\n\n" not in written.files[0].read_text(), "it is formatted"

@@ -11,17 +11,17 @@ from places import ROOT
 from stand_in_forks import TRAINER, apply, commit, git, make_fork
 
 from bench.extensions.forks import OfficialCodeError, inspect_fork, inspection
-from bench.extensions.forks.inspection import Inspection
+from bench.extensions.forks.inspection import InspectedFork
 
 
-def found_in(checkout: Path) -> Inspection:
+def found_in(checkout: Path) -> InspectedFork:
     """What is found after the user has trusted the code."""
     commit(checkout) if git(checkout, "status", "--porcelain") else None
     trust(checkout)
     return inspect_fork(checkout)
 
 
-def problems(found: Inspection) -> dict[str, str]:
+def problems(found: InspectedFork) -> dict[str, str]:
     return {one.problem: one.remedy for one in found.findings}
 
 
@@ -108,7 +108,7 @@ def environment(folder: Path, settings: str = "") -> Path:
     return python
 
 
-def missing(found: Inspection) -> str:
+def missing(found: InspectedFork) -> str:
     return " ".join(problem for problem in problems(found) if problem.endswith("missing."))
 
 

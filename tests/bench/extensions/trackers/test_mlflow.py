@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_runner import MOMENT, make_difficulty, make_record, make_spec
 
-from bench.extensions.trackers.sending import Tracker, connect
+from bench.extensions.trackers.sending import Tracker, connect_tracker
 from bench.extensions.trackers.tracked_run import TrackedRun, tracked_run
 from bench.record import CurvePoint
 
@@ -34,7 +34,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 def opened(client: Any) -> Tracker:
-    return connect("mlflow", client.uri)
+    return connect_tracker("mlflow", client.uri)
 
 
 def received(client: Any) -> list[Any]:
@@ -77,7 +77,7 @@ def test_a_run_is_sent_once_and_a_newer_result_replaces_it(client: Any) -> None:
 def test_a_run_that_was_cut_off_is_sent_again(
     fake_trackers: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    tracker = connect("mlflow")
+    tracker = connect_tracker("mlflow")
     monkeypatch.setenv("FAKE_TRACKER_FAULT", "break")
     with pytest.raises(Exception, match="does not answer"):
         tracker.send(a_run())
@@ -91,7 +91,7 @@ def test_a_run_that_was_cut_off_is_sent_again(
 
 def test_an_experiment_can_be_named(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
-    connect("mlflow").send(a_run())
+    connect_tracker("mlflow").send(a_run())
     from mlflow import MlflowClient
 
     assert MlflowClient().get_experiment_by_name("ours") is not None

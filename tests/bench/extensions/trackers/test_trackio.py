@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_runner import MOMENT, make_record, make_spec
 
-from bench.extensions.trackers.sending import connect
+from bench.extensions.trackers.sending import connect_tracker
 from bench.extensions.trackers.tracked_run import TrackedRun, tracked_run
 from bench.record import CurvePoint
 
@@ -44,7 +44,7 @@ def test_every_number_arrives_once_and_a_newer_result_replaces_it(
         pytest.importorskip("trackio", reason="needs trackio; pip install '.[trackio]'")
     import trackio
 
-    run, tracker = a_run(), connect("trackio", "clip")
+    run, tracker = a_run(), connect_tracker("trackio", "clip")
     assert tracker.send(run)
     assert not tracker.send(run)
     (found,) = trackio.Api().runs("clip")
@@ -61,7 +61,7 @@ def test_every_number_arrives_once_and_a_newer_result_replaces_it(
 
 def test_on_a_server_a_known_name_is_not_sent_again(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACKIO_SPACE_ID", "lab/board")
-    tracker, run = connect("trackio"), a_run()
+    tracker, run = connect_tracker("trackio"), a_run()
     assert tracker.send(run)
     assert not tracker.send(run)
     import trackio
@@ -70,7 +70,7 @@ def test_on_a_server_a_known_name_is_not_sent_again(fake_trackers: Path, monkeyp
 
 
 def test_what_trackio_warns_of_counts_as_not_sent(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker = connect("trackio")
+    tracker = connect_tracker("trackio")
     import trackio
 
     with monkeypatch.context() as broken:

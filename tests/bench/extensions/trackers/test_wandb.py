@@ -10,7 +10,7 @@ import pytest
 from fake_runner import MOMENT, make_record, make_spec
 from patience import wait_until
 
-from bench.extensions.trackers.sending import connect
+from bench.extensions.trackers.sending import connect_tracker
 from bench.extensions.trackers.tracked_run import TrackedRun, tracked_run
 from bench.record import CurvePoint
 
@@ -23,7 +23,7 @@ def a_run(**changes: Any) -> TrackedRun:
 
 def test_what_arrives_is_what_was_measured(fake_trackers: Path) -> None:
     run = a_run()
-    assert connect("wandb", "lab/clip").send(run)
+    assert connect_tracker("wandb", "lab/clip").send(run)
     import wandb
 
     found = wandb.server[f"lab/clip/{run.run_id}"]
@@ -35,7 +35,7 @@ def test_what_arrives_is_what_was_measured(fake_trackers: Path) -> None:
 
 
 def test_a_run_is_sent_once_and_a_newer_result_replaces_it(fake_trackers: Path) -> None:
-    tracker, run = connect("wandb"), a_run()
+    tracker, run = connect_tracker("wandb"), a_run()
     assert tracker.send(run)
     assert not tracker.send(run)
     import wandb
@@ -50,7 +50,7 @@ def test_a_run_is_sent_once_and_a_newer_result_replaces_it(fake_trackers: Path) 
 
 def test_a_long_name_is_cut(fake_trackers: Path) -> None:
     run = a_run(dataset="d" * 180)
-    assert connect("wandb").send(run)
+    assert connect_tracker("wandb").send(run)
     import wandb
 
     (found,) = wandb.server.values()
@@ -60,7 +60,7 @@ def test_a_long_name_is_cut(fake_trackers: Path) -> None:
 def test_the_environment_names_a_project(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_PROJECT", "ours")
     run = a_run()
-    connect("wandb").send(run)
+    connect_tracker("wandb").send(run)
     import wandb
 
     assert list(wandb.server) == [f"None/ours/{run.run_id}"]
@@ -77,8 +77,8 @@ def test_offline_a_run_is_one_folder(
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     run = a_run()
-    assert connect("wandb").send(run)
-    assert not connect("wandb").send(run)
+    assert connect_tracker("wandb").send(run)
+    assert not connect_tracker("wandb").send(run)
     (folder,) = tmp_path.glob("wandb/offline-run-*")
     assert folder.name.endswith(run.run_id)
     if package == "installed":
@@ -89,5 +89,5 @@ def test_offline_a_run_is_one_folder(
         for text in ("config.n_ctx", "base/accuracy", "cost/train_seconds", "curve/base/accuracy", run.name):
             assert text.encode() in content
     newer = a_run(created_at=MOMENT + timedelta(hours=1))
-    assert connect("wandb").send(newer)
+    assert connect_tracker("wandb").send(newer)
     assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2

@@ -23,7 +23,7 @@ from bench.sweep.coordination.heartbeat import read_heartbeats
 from bench.sweep.launch import worker_logs as log_capture
 from bench.sweep.launch.inline import InlineTransport
 from bench.sweep.launch.processes import ProcessTransport
-from bench.sweep.launch.task_executor import LOGS, out_of_memory
+from bench.sweep.launch.task_executor import LOGS, ran_out_of_memory
 from bench.sweep.launch.tasks import Limits, Outcome, RunTask, Surroundings
 from bench.sweep.launch.transport import Exited
 from bench.sweep.launch.worker_logs import HEAD, TAIL, capture_output, exit_error, run_error
@@ -270,13 +270,13 @@ def test_out_of_memory_errors_are_recognised():
     class OutOfMemoryError(RuntimeError):
         """As torch.cuda's is called."""
 
-    assert out_of_memory(MemoryError())
-    assert out_of_memory(OutOfMemoryError("CUDA"))
-    assert out_of_memory(
+    assert ran_out_of_memory(MemoryError())
+    assert ran_out_of_memory(OutOfMemoryError("CUDA"))
+    assert ran_out_of_memory(
         RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory")
     )
-    assert not out_of_memory(RuntimeError("shapes do not match"))
-    assert not out_of_memory(ValueError("out of memory"))
+    assert not ran_out_of_memory(RuntimeError("shapes do not match"))
+    assert not ran_out_of_memory(ValueError("out of memory"))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_why_a_worker_died(code: int, timeout: float | None, kind: str, words: s
     assert type(error).__name__ == kind
     with pytest.raises(type(error), match=words):
         raise error
-    assert out_of_memory(error) == (kind == "WorkerKilledError")
+    assert ran_out_of_memory(error) == (kind == "WorkerKilledError")
 
 
 def test_an_earlier_success_is_never_replaced_by_a_failure(tmp_path: Path, behave):

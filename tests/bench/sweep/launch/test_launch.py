@@ -33,7 +33,7 @@ from bench.sweep.launch.tasks import (
     Surroundings,
     Task,
     dump_task,
-    load_task,
+    parse_task,
 )
 
 BACKBONE = "ViT-demo.drawn"
@@ -114,7 +114,7 @@ def test_no_tasks_are_no_work(launch):
 
 def test_tasks_survive_json():
     for task in (*tasks(1), DifficultyTask(BACKBONE, "dial:shift=0.5")):
-        assert load_task(json.loads(json.dumps(dump_task(task)))) == task
+        assert parse_task(json.loads(json.dumps(dump_task(task)))) == task
 
 
 @pytest.mark.usefixtures("_fork")
