@@ -23,7 +23,6 @@ from bench.spec import ExperimentSpec, external_parts
 if TYPE_CHECKING:
     from bench.context import RunContext
     from bench.record import Predictions, RunRecord
-    from bench.sweep import AfterRun
     from methods import MethodFacts
 
 _GROUP = "etl_bench.extensions"
@@ -77,10 +76,11 @@ class Runner(Protocol):
 class AfterRunMaker(Protocol):
     """Makes what is called after each run that finished without error."""
 
-    def __call__(self, runs: Path, tracker: str, notice: Callable[[str], None]) -> AfterRun:
-        """The call for a folder of runs and a value of `run --tracker`; `notice` receives a line about a failure.
+    def __call__(self, runs: Path, tracker: str, notice: Callable[[str], None]) -> Callable[[str], None]:
+        """The call for a folder of runs and a value of `run --tracker`, usually a `bench.sweep.AfterRun`.
 
-        Raises BenchError for a tracker that cannot be used on this machine. It connects to nothing.
+        `notice` receives a line about a failure. Raises BenchError for a tracker that cannot be used on this machine.
+        It connects to nothing.
         """
         ...
 
