@@ -147,7 +147,9 @@ class Extension:
         kinds: the runs that it carries out.
         after_run: the place of a function that follows `AfterRunMaker`, by what `run --tracker` takes, such as
             `mlflow[:URI]`.
-        outputs: the place of what a command also writes, by its words: `papers reproduce figures` (a `FigureDrawer`).
+        outputs: the place of what a command also writes, by its words: `papers reproduce figures` (a `FigureDrawer`) or
+            a format such as `export hf`: a function of leaderboards that gives the texts of files by name. Its further
+            parameters are options of the command.
     """
 
     commands: str = ""

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
+from bench.api.options import Arg, Force, Opt
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.extension import figure_drawer
 from datasets_registry import did_you_mean
@@ -55,17 +56,19 @@ class ReproducedExperiment:
 
 
 def reproduce_paper(
-    paper: str,
-    what: str = ALL_EXPERIMENTS,
+    paper: Annotated[str, Arg("Name of a shipped paper, or a file. Default: list them.", metavar="[PAPER]")],
+    what: Annotated[
+        str, Arg("table-2, figure-8, ... or all. Default: list them with their cost.", metavar="[WHAT]")
+    ] = ALL_EXPERIMENTS,
     *,
-    on: str | None = None,
+    on: Annotated[str | None, Opt("synthetic: the included suite and backbone, in minutes, without data.")] = None,
+    methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
+    datasets: Annotated[Sequence[str], Opt("Only these of the paper.", "-d")] = (),
+    seeds: Annotated[str | int | Sequence[int] | None, Opt("In place of the paper's, such as 3 or 1,2.")] = None,
+    figures: Annotated[Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir")] = None,
+    force: Force = False,
+    progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log")] = "auto",
     runs: str | Path = "runs",
-    figures: str | Path | None = None,
-    progress: str | SweepLog = "auto",
-    force: bool = False,
-    methods: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    seeds: int | str | Sequence[int] | None = None,
     **options: Any,
 ) -> list[ReproducedExperiment]:
     """Run what a paper's table or figure lacks, then give ours beside the printed numbers. Finished runs are skipped.
@@ -91,10 +94,10 @@ def reproduce_paper(
     """
     from bench.papers import read_paper
     from bench.results import check_own_folder
-    from bench.sweep import LogStyle, open_log
+    from bench.sweep import LogStyle, open_log, parse_choice
 
     found = read_paper(paper)
-    log = open_log(LogStyle(progress)) if isinstance(progress, str) else progress
+    log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
     names = list(found.experiments) if what == ALL_EXPERIMENTS else [_named(found, what)]
     changes: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
     folder = Path(runs).expanduser()
@@ -161,11 +164,12 @@ def experiment_outlines(
 
 def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:
     """The request with only the chosen methods and datasets; None if it has none of them."""
+    from bench.sweep import split_list
     from datasets_registry import get_dataset
 
     values: dict[str, list[str]] = {}
     for key in ("methods", "datasets"):
-        wanted = list(changes.get(key) or ())
+        wanted = split_list(changes.get(key) or [])
         if not wanted:
             continue
         for name in wanted:

@@ -118,7 +118,7 @@ class Results:
         from bench.results import no_runs
         from bench.sweep import missing_specs
 
-        counts = _shot_counts(shots)
+        counts = shot_counts(shots)
         protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
         how = parse_choice(HConvention, convention, "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
@@ -201,7 +201,7 @@ class Results:
         boards = self._boards(protocol, shots, backbone)
         if all(board.common is None for board in boards):
             return tuple(boards)
-        return tuple(build_leaderboards(self._frame, protocol=protocol, shots=_shot_counts(shots), backbone=backbone))
+        return tuple(build_leaderboards(self._frame, protocol=protocol, shots=shot_counts(shots), backbone=backbone))
 
     def claims(
         self,
@@ -324,7 +324,8 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
 
 
-def _shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:
+def shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:
+    """The numbers that `shots` of a function names; None for all."""
     if isinstance(shots, str):
         return parse_shots(shots)
     return [shots] if isinstance(shots, int) else shots

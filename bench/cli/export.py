@@ -1,38 +1,24 @@
 """`etl-bench export`: writes leaderboards for papers and spreadsheets."""
 
 from pathlib import Path
-from typing import Annotated
+from pkgutil import resolve_name
+from typing import Any
 
 import typer
 
+from bench.api import export_leaderboards
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._options_of import options_of
 from bench.cli._print import print_line
+from bench.extension import outputs
 
 export_app = Commands(invoke_without_command=True)
 
 
 @export_app.callback()
-def export(
-    context: typer.Context,
-    form: Annotated[str, typer.Option("--format", help="csv, parquet, markdown, latex, hf or hf-results.")] = "csv",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="File to write, or the folder for hf and hf-results. parquet needs it too."),
-    ] = None,
-    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
-    protocol: opt.Protocol = None,
-    shots: opt.Shots = [],  # noqa: B006
-    benchmark: Annotated[
-        str | None, typer.Option("--benchmark", help="Dataset repository of the benchmark, OWNER/NAME, for hf-results.")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option("--source-url", help="Web page of the leaderboard, for hf-results.")
-    ] = None,
-    by_dataset: Annotated[bool, typer.Option("--by-dataset", help="One row per dataset instead of averages.")] = False,
-    convention: opt.Convention = "mean_of_h",
-    force: opt.Force = False,
-) -> None:
+@options_of(export_leaderboards, *map(resolve_name, outputs("export").values()))
+def export(context: typer.Context, runs: Path = opt.DEFAULT_RUNS, **options: Any) -> None:
     """Write leaderboards: csv and parquet contain fractions, markdown and latex the numbers of the page.
 
     Markdown and LaTeX mark the best value of each column and the values that do not differ significantly from it.
@@ -48,22 +34,9 @@ def export(
 
     Example: etl-bench export --format latex --out table.tex
     """
-    from bench.api import export_leaderboards
-
     if context.invoked_subcommand is not None:
         return
-    text, files = export_leaderboards(
-        form,
-        out,
-        runs=opt.runs_to_read(runs),
-        protocol=protocol,
-        shots=opt.shot_counts(shots),
-        by_dataset=by_dataset,
-        convention=convention,
-        benchmark=benchmark,
-        source=source,
-        force=force,
-    )
+    text, files = export_leaderboards(runs=opt.runs_to_read(runs), **options)
     for path in files:
         print_line(str(path))
     if text:

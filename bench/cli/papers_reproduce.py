@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.api import list_experiments, list_papers, reproduce_paper
 from bench.cli import _options as opt
+from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, remark
 from bench.cli._request_options import takes_execution
 
@@ -16,28 +18,18 @@ if TYPE_CHECKING:
 
 
 @takes_execution
+@options_of(reproduce_paper)
 def reproduce_command(
     context: typer.Context,  # noqa: ARG001  the wrapper reads which options were given
-    paper: Annotated[
-        str | None, typer.Argument(metavar="[PAPER]", help="Name of a shipped paper, or a file. Default: list them.")
-    ] = None,
-    what: Annotated[
-        str | None,
-        typer.Argument(metavar="[WHAT]", help="table-2, figure-8, ... or all. Default: list them with their cost."),
-    ] = None,
+    paper: str | None = None,
+    what: str | None = None,
     *,
     given: dict[str, Any],
     environment: dict[str, Any],
-    on: Annotated[
-        str | None, typer.Option("--on", help="synthetic: the included suite and backbone, in minutes, without data.")
-    ] = None,
-    methods: Annotated[list[str] | None, typer.Option("-m", "--methods", help="Only these of the paper.")] = None,
-    datasets: Annotated[list[str] | None, typer.Option("-d", "--datasets", help="Only these of the paper.")] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", help="In place of the paper's, such as 3 or 1,2.")] = None,
-    figures_dir: Annotated[Path, typer.Option("--figures-dir", help="Folder of the drawn figures.")] = Path("figures"),
-    force: opt.Force = False,
-    log: Annotated[str, typer.Option("--log", help="Progress, as of `run`.")] = "auto",
+    on: str | None,
+    figures: Path = Path("figures"),
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Run what a paper's table or figure lacks, then print ours beside the printed numbers and draw its figures.
 
@@ -53,33 +45,16 @@ def reproduce_command(
     Example: etl-bench papers reproduce apex table-2 --data-root data --device cuda --seeds 3
     """
     if paper is None:
-        from bench.api import list_papers
-
         print_rows(list_papers(), as_json=as_json)
         return
-    changes: dict[str, Any] = {"methods": opt.split_list(methods or []), "datasets": opt.split_list(datasets or [])}
-    changes["seeds"] = seeds
-    options = environment | given
-    runs = options.pop("runs", Path("runs"))
+    settings = environment | given
+    runs = settings.pop("runs", Path("runs"))
     if what is None:
-        from bench.api import list_experiments
-
-        listing = list_experiments(paper, on=on, runs=runs, data_root=options.get("data_root"), **changes)
+        changes = {name: options[name] for name in ("methods", "datasets", "seeds") if name in options}
+        listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
         _print_listing(listing, on, as_json=as_json)
         return
-    from bench.api import open_progress, reproduce_paper
-
-    found = reproduce_paper(
-        paper,
-        what,
-        on=on,
-        runs=runs,
-        figures=figures_dir,
-        progress=open_progress(log),
-        force=force,
-        **changes,
-        **options,
-    )
+    found = reproduce_paper(paper, what, on=on, runs=runs, figures=figures, **options, **settings)
     if as_json:
         print_json([vars(one) for one in found])
     else:

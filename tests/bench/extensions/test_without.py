@@ -62,6 +62,9 @@ def test_the_harness_needs_no_extension(names: list[str], tmp_path: Path) -> Non
     if "trackers" in names:
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
         assert "The tracker 'mlflow' is unknown" in refused.stderr
+    if "hub" in names:
+        assert "--format 'hf' is unknown" in etl("export", "--format", "hf", "--out", "cards").stderr
+        assert "--benchmark" not in etl("export", "--help").stdout
     (tmp_path / "work" / "mine.toml").write_text(PAPER)
     reproduced = etl(*["papers", "reproduce", "mine.toml", "table-1", "--on", "synthetic", "--jobs", "0", "--json"])
     if "paper_figures" in names:

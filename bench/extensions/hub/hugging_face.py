@@ -1,19 +1,22 @@
 """Leaderboards for the Hugging Face Hub: `model-index` metadata of model cards, and `.eval_results` files."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import bench
 from bench._util.words import counted
-from bench.analysis import OPEN, Entry, Estimate, H, Leaderboard, reach_text
+from bench.api import Opt
 from bench.errors import UsageError
-from bench.results import slug
+
+if TYPE_CHECKING:
+    from bench.analysis import Entry, Estimate, Leaderboard
 
 _TASK = "image-classification"
-_HARMONIC = {H: "H of base and new accuracy", OPEN: "H of base and new accuracy, each among all names"}
 
 
 def model_cards(boards: Sequence[Leaderboard]) -> dict[str, str]:
@@ -69,7 +72,10 @@ def _result(board: Leaderboard, entry: Entry, dataset: str, measures: Sequence[t
 
 
 def _metric(measure: str, estimate: Estimate, *, oracle: bool) -> dict[str, Any]:
-    title = _HARMONIC.get(measure, f"accuracy, {measure} classes")
+    from bench.analysis import OPEN, H
+
+    harmonic = {H: "H of base and new accuracy", OPEN: "H of base and new accuracy, each among all names"}
+    title = harmonic.get(measure, f"accuracy, {measure} classes")
     return {
         "type": "accuracy",
         "name": f"{title}, {_seeds_text(estimate)}{', selected on test labels' if oracle else ''}",
@@ -108,7 +114,12 @@ def yaml_text(value: object, indent: int = 0) -> str:
 _NAME = "clip-etl-bench"
 
 
-def eval_results(boards: Sequence[Leaderboard], *, benchmark: str, source: str | None) -> dict[str, str]:
+def eval_results(
+    boards: Sequence[Leaderboard],
+    *,
+    benchmark: Annotated[str | None, Opt("Dataset repository of the benchmark, OWNER/NAME, for hf-results.")] = None,
+    source_url: Annotated[str | None, Opt("Web page of the leaderboard, for hf-results.")] = None,
+) -> dict[str, str]:
     """The texts of files by name: `BOARD/ENTRY/.eval_results/clip-etl-bench.yaml`, and `eval.yaml` of the benchmark.
 
     A task is one measure on one dataset in one setting, and its value is in per cent. Averages over datasets are left
@@ -116,15 +127,17 @@ def eval_results(boards: Sequence[Leaderboard], *, benchmark: str, source: str |
 
     Args:
         benchmark: the dataset repository of the benchmark, as OWNER/NAME.
-        source: web page of the leaderboard, which the results name as their source; None names none.
+        source_url: web page of the leaderboard, which the results name as their source; None names none.
 
     Raises UsageError if `benchmark` is not of that form.
     """
+    if benchmark is None:
+        raise UsageError("--format hf-results needs --benchmark OWNER/NAME.")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", benchmark, flags=re.ASCII):
         raise UsageError(f"--benchmark {benchmark!r} is not the OWNER/NAME of a dataset repository of the Hub.")
     files, tasks = {}, set()
     for name, board, entry in _named_entries(boards):
-        if results := [] if entry.oracle else list(_ranked_results(board, entry, benchmark, source)):
+        if results := [] if entry.oracle else list(_ranked_results(board, entry, benchmark, source_url)):
             files[f"{name}/.eval_results/{_NAME}.yaml"] = yaml_text(results)
             tasks |= {result["dataset"]["task_id"] for result in results}
     facts = {
@@ -137,6 +150,8 @@ def eval_results(boards: Sequence[Leaderboard], *, benchmark: str, source: str |
 
 
 def _ranked_results(board: Leaderboard, entry: Entry, benchmark: str, source: str | None) -> Iterator[dict[str, Any]]:
+    from bench.results import slug
+
     for dataset, cell in sorted(entry.cells.items()):
         for measure in board.measures:
             if (estimate := cell.scores.get(measure)) is not None:
@@ -159,6 +174,8 @@ def _named_entries(boards: Sequence[Leaderboard]) -> Iterator[tuple[str, Leaderb
 
     Draw and precision are part of the board's name if its title is that of another board as well.
     """
+    from bench.results import slug
+
     titles = Counter(board.setting.title for board in boards)
     for board in boards:
         setting = board.setting
@@ -179,6 +196,8 @@ def _task_text(board: Leaderboard, dataset: str) -> str:
 
 def _seeds_text(estimate: Estimate) -> str:
     """The number of seeds, and the interval in per cent: `3 seeds, 95 % interval ± 1.20 over seeds and test images`."""
+    from bench.analysis import reach_text
+
     reach = reach_text(estimate)
     return counted(estimate.n, "seed") + (f", 95 % interval {reach} over {estimate.covers}" if reach else "")
 

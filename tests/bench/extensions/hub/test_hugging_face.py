@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from bench.analysis import reach_text
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.leaderboard_building import build_leaderboards
-from bench.boards.hugging_face import eval_results, model_cards, yaml_text
 from bench.cli.app import app
 from bench.errors import UsageError
+from bench.extensions.hub.hugging_face import eval_results, model_cards, yaml_text
 from bench.results import FILE_LIST
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
@@ -60,7 +60,7 @@ def test_the_hub_reads_the_cards_back(board: Leaderboard) -> None:
 
 
 def test_the_hub_reads_the_results_back(board: Leaderboard) -> None:
-    files = eval_results([board], benchmark="a-lab/spectrum", source="https://example.org/board")
+    files = eval_results([board], benchmark="a-lab/spectrum", source_url="https://example.org/board")
     tasks = [task["id"] for task in yaml.safe_load(files.pop("eval.yaml"))["tasks"]]
     assert tasks == [f"spectrum_a.base-to-new.16-shots.coop.{measure}" for measure in ("H", "base", "new")]
     ((name, text),) = files.items()  # the oracle has no file
@@ -82,7 +82,7 @@ def test_the_hub_reads_the_results_back(board: Leaderboard) -> None:
 
 def test_a_benchmark_needs_an_owner_and_a_name(board: Leaderboard) -> None:
     with pytest.raises(UsageError, match="--benchmark 'spectrum' is not the OWNER/NAME of a dataset repository"):
-        eval_results([board], benchmark="spectrum", source=None)
+        eval_results([board], benchmark="spectrum")
 
 
 def test_open_scores_are_exported(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_open_scores_are_exported(tmp_path: Path) -> None:
     named = {item.metric_name: item.metric_value for item in ModelCard(card).data.eval_results}
     (name,) = (name for name in named if name.startswith("H of base and new accuracy, each among all names, 2 seeds"))
     assert named[name] == round(100 * value, 4)
-    assert ".open" in eval_results([found], benchmark="a/b", source=None)["eval.yaml"]
+    assert ".open" in eval_results([found], benchmark="a/b")["eval.yaml"]
 
 
 def test_all_shots_are_named_and_equal_titles_have_files_of_their_own(tmp_path: Path) -> None:
@@ -115,10 +115,10 @@ def test_all_shots_are_named_and_equal_titles_have_files_of_their_own(tmp_path: 
 def test_older_code_and_imports_are_marked(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame(outcomes=True)
     (found,) = build_leaderboards(frame.assign(imported=frame["method"] == "coop", stale="other code"))
-    name = next(iter(eval_results([found], benchmark="a/b", source=None).keys() - {"eval.yaml"}))
+    name = next(iter(eval_results([found], benchmark="a/b").keys() - {"eval.yaml"}))
     texts = [
         next(text for name, text in model_cards([found]).items() if name.endswith("/coop.md")),
-        eval_results([found], benchmark="a/b", source=None)[name],
+        eval_results([found], benchmark="a/b")[name],
     ]
     for text in texts:
         assert "Made with another version of the method's code: 3 of 3 runs: other code." in text

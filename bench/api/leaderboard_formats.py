@@ -1,0 +1,99 @@
+"""Formats of leaderboards for papers and spreadsheets, and those of extensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from pkgutil import resolve_name
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from bench.analysis import Leaderboard, board_rows, rank_entries, table_exports
+from bench.errors import UsageError
+from bench.extension import outputs
+from bench.papers import registered
+from bench.results import write_parquet
+from datasets_registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Leaderboards, the frame of their runs, and how to write them; see `export_leaderboards`."""
+
+    boards: Sequence[Leaderboard]
+    frame: pd.DataFrame
+    by_dataset: bool
+    options: Mapping[str, str]
+
+
+Content = str | bytes | Mapping[str, str]
+"""A text that can be printed, the bytes of a file, or the texts of a folder's files by name."""
+
+
+def _csv(chosen: Chosen) -> str:
+    titles = registered().board_titles
+    return "\n".join(
+        table_exports.to_csv(table_exports.rows_by_dataset(board), titles(board))
+        if chosen.by_dataset
+        else table_exports.to_csv(board_rows(board), titles(board), rank_entries(board, chosen.frame).ranks)
+        for board in chosen.boards
+    )
+
+
+def _tables(chosen: Chosen) -> Iterator[table_exports.ExportTable]:
+    for board in chosen.boards:
+        titles = registered().board_titles(board)
+        if chosen.by_dataset:
+            yield from (table_exports.dataset_table(board, chosen.frame, measure, titles) for measure in board.measures)
+        else:
+            yield table_exports.export_table(board, chosen.frame, titles=titles)
+
+
+def _parquet(chosen: Chosen) -> bytes:
+    rows_of = table_exports.rows_by_dataset if chosen.by_dataset else board_rows
+    tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), path)
+        return path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: its content, the suffixes of the file, of which a folder has none, and the options of its own."""
+
+    content: Callable[[Chosen], Content]
+    suffixes: Sequence[str] = ()
+    options: Sequence[str] = ()
+
+
+_FORMATS = {
+    "csv": Format(_csv, (".csv", ".txt")),
+    "parquet": Format(_parquet, (".parquet",)),
+    "markdown": Format(
+        lambda chosen: "\n".join(map(table_exports.to_markdown, _tables(chosen))), (".md", ".markdown", ".txt")
+    ),
+    "latex": Format(lambda chosen: "\n".join(map(table_exports.to_latex, _tables(chosen))), (".tex", ".txt")),
+}
+
+
+def _added(place: str) -> Format:
+    """The format of an extension: a function of leaderboards, and of options, that gives the texts of files by name."""
+    texts = resolve_name(place)
+    return Format(lambda chosen: texts(chosen.boards, **chosen.options), (), tuple(signature(texts).parameters)[1:])
+
+
+def format_named(name: str, options: Mapping[str, str]) -> Format:
+    """The format of that name; raises UsageError if there is none, and for options of another."""
+    formats = _FORMATS | {added: _added(place) for added, place in outputs("export").items()}
+    if name not in formats:
+        hint = did_you_mean(name, list(formats), most=1)
+        raise UsageError(f"--format {name!r} is unknown.{hint} Allowed: {', '.join(formats)}.")
+    for other, one in formats.items():
+        if other != name and options.keys() & one.options:
+            flags = " and ".join(f"--{option.replace('_', '-')}" for option in one.options)
+            raise UsageError(f"{flags} are for --format {other}; leave them out for {name}.")
+    return formats[name]
