@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 Run = Annotated[str, Arg("Run id, or a unique prefix.")]
 
 
+def runs_below(place: Path) -> list[Path]:
+    """The folders with runs directly inside a folder, sorted by name."""
+    from bench.results import runs_folders
+
+    return runs_folders(place)
+
+
 @dataclass(frozen=True)
 class StoredRun:
     """One run as text.

@@ -22,9 +22,9 @@ def runs_to_read(folder: Path) -> Path:
         raise UsageError(f"--runs {folder} is a file; give the folder that contains the runs.")
     if not folder.is_dir() or (folder / "shards").is_dir():
         return folder
-    from bench.results import runs_folders
+    from bench.api import runs_below
 
-    below = runs_folders(folder)
+    below = runs_below(folder)
     if len(below) > 1:
         raise UsageError(
             f"{folder} has no runs, but {', '.join(map(str, below))} do; choose one, such as --runs {below[0]}."
