@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sweep_requests import sweep_over
 
-from bench import extension, run
+from bench import export_leaderboards, extension, run
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.extension import extensions, kind_of, kind_of_pattern, requested_kind, run_kinds
 from bench.sweep import expand, named_files
@@ -45,6 +45,7 @@ EXTENSION = Extension(
     commands="lab_extension:COMMANDS", panels={"lab": "Keep"},
     kinds=(RunKind("fork:", ("dice:",), planner="lab_extension:PLAN", runner="lab_extension:roll"),),
     after_run={"book[:PAGE]": "lab_extension:write"},
+    outputs={"export words": "lab_extension:words"},
 )
 
 
@@ -75,6 +76,10 @@ class PLAN:
 
 def roll(spec, context):
     return "record", ["predictions"]
+
+
+def words(boards, *, greeting="hello"):
+    return {"words.txt": f"{greeting} {len(boards)}"}
 
 
 WRITTEN = []
@@ -137,6 +142,14 @@ def test_its_tracker_is_called_after_each_run(lab: None, tmp_path: Path) -> None
     assert [("book:3", run_id) for run_id in done.run_ids] == lab_extension.WRITTEN
     with pytest.raises(UsageError, match=r"The tracker 'mlflow' is unknown. Allowed: book\[:PAGE\]"):
         run("zero_shot", "spectrum_basic", trackers="mlflow")
+
+
+def test_its_format_of_leaderboards_is_written_with_its_option(lab: None, tmp_path: Path) -> None:
+    run("zero_shot", "spectrum_basic:test=5", runs=tmp_path / "runs", jobs=0, progress="none")
+    _, (file,) = export_leaderboards("words", tmp_path / "out", runs=tmp_path / "runs", greeting="good day")
+    assert file.read_text() == "good day 1"
+    with pytest.raises(UsageError, match="--greeting are for --format words; leave them out for csv"):
+        export_leaderboards("csv", runs=tmp_path / "runs", greeting="good day")
 
 
 def test_its_reason_refuses_a_combination(lab: None) -> None:
