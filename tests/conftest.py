@@ -62,14 +62,6 @@ def _nothing_shared_is_changed() -> Iterator[None]:
         assert not backbone.model.training
 
 
-@pytest.fixture
-def thawed_heap() -> Iterator[None]:
-    """Undoes `_frozen_heap` during one test."""
-    gc.unfreeze()
-    yield
-    gc.freeze()
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record-parity", action="store_true", help="write the measured parity of methods into the package"

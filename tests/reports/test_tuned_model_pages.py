@@ -87,8 +87,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1440)])
 @pytest.mark.parametrize("name", ["explanation", "gallery"])
 def test_no_serious_accessibility_finding(tab, pages: dict[str, str], name: str, width: int, scheme: str) -> None:
     tab.size(width, 900)

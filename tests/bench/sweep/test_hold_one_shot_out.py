@@ -8,13 +8,8 @@ from typing import Any
 import pytest
 from sweep_requests import sweep_over
 
-from bench.analysis.leaderboard_building import build_leaderboards
 from bench.context import RunContext
-from bench.errors import UsageError
-from bench.experiment.runner import run_experiment
 from bench.experiment.task import load_task
-from bench.results.database import fresh_store
-from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
 from datasets_registry import EvalProtocol
@@ -58,26 +53,6 @@ def test_a_method_with_a_search_of_its_own_searches_on_the_held_out_images() -> 
     assert (held.config["selection"], held.epoch_selection, held.held_out_shot) == ("validation", None, True)
 
 
-def test_zero_shot_runs_unchanged() -> None:
-    assert spec("hoso", "zero_shot") == spec(None, "zero_shot")
-
-
 def test_one_shot_is_refused() -> None:
     with pytest.raises(Exception, match="24 of 24 classes"):
         plan("hoso", shots=(1,))
-
-
-def test_an_unknown_rule_lists_it() -> None:
-    with pytest.raises(UsageError, match="Allowed: .*oracle, hoso"):
-        plan("holdout")
-
-
-def test_its_row_stands_beside_the_other_rules_on_one_board(tmp_path) -> None:
-    shards, short = Shards(tmp_path), ["coop.recipe.epochs=2", "coop.recipe.views=2"]
-    for way in ("last", "validation", "hoso"):
-        shards.write(*run_experiment(spec(way, overrides=short), RunContext()))
-    (board,) = build_leaderboards(fresh_store(tmp_path).runs_frame())
-    assert not board.excluded
-    assert len(board.entries) == 3
-    labels = {f"epoch={rule}, recipe=custom" for rule in ("last", "validation", "hoso")}
-    assert {entry.label for entry in board.entries} == labels

@@ -20,7 +20,7 @@ def test_the_cache_limit_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("ETL_BENCH_CACHE_LIMIT", "1.5G")
     assert cache_limit() == 3 * 2**29
     monkeypatch.setenv("ETL_BENCH_CACHE_LIMIT", "much")
-    with pytest.raises(UsageError, match=r"ETL_BENCH_CACHE_LIMIT: .*'much' is not understood.*20G"):
+    with pytest.raises(UsageError, match="'much' is not understood.*20G"):
         cache_limit()
 
 
@@ -30,7 +30,7 @@ def test_the_limit_of_hidden_states_comes_from_the_environment_or_the_device(mon
     monkeypatch.setenv("ETL_BENCH_HIDDEN_LIMIT", "0")
     assert hidden_limit() == 0
     monkeypatch.setenv("ETL_BENCH_HIDDEN_LIMIT", "lots")
-    with pytest.raises(UsageError, match=r"ETL_BENCH_HIDDEN_LIMIT: .*'lots' is not understood.*20G"):
+    with pytest.raises(UsageError, match="'lots' is not understood.*20G"):
         hidden_limit()
 
 
@@ -96,5 +96,5 @@ def test_exported_threads_are_those_of_every_run_here(exported, options, workers
 @pytest.mark.parametrize("exported", ["0", "-1", "two", "2.5", ",2"])
 def test_a_number_of_threads_that_is_none_is_refused(exported, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", exported)
-    with pytest.raises(UsageError, match=rf"OMP_NUM_THREADS='{exported}' is not a number of threads; set it to 1 or"):
+    with pytest.raises(UsageError, match=rf"OMP_NUM_THREADS='{exported}' is not a number of threads"):
         exported_threads()

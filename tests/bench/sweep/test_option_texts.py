@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import UsageError
-from bench.sweep import RerunPolicy, parse_choice, parse_numbers, split_list
+from bench.sweep import parse_numbers, split_list
 from bench.sweep.options import minutes, parse_slurm_set
-from datasets_registry import DrawRule
 
 
 @pytest.mark.parametrize(
@@ -41,15 +40,6 @@ def test_seeds(text: str, wanted: list[int]):
 def test_what_is_no_list_of_numbers(text: str):
     with pytest.raises(UsageError, match="--shots .* is not a list"):
         parse_numbers(text, "--shots")
-
-
-def test_one_number_of_shots_is_that_number():
-    assert parse_numbers("16", "--shots") == [16]
-
-
-def test_choices():
-    assert parse_choice(DrawRule, "nested", "--draw") is DrawRule.NESTED
-    assert [str(policy) for policy in RerunPolicy] == ["missing", "failed", "stale", "all"]
 
 
 @pytest.mark.parametrize(

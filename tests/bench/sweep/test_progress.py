@@ -18,7 +18,7 @@ from bench.cli.status import status
 from bench.sweep import progress
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
-from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, Tally, duration, open_log, view, worker_rows
+from bench.sweep.progress import JsonLog, LiveLog, PlainLog, Tally, duration, view, worker_rows
 
 TASK = RunTask(make_spec())
 OK = FinishedTask(TASK, Outcome.OK, 1.25)
@@ -64,7 +64,7 @@ def test_lines(capsys, tmp_path: Path):
         log.finished(FAILED, tally, again=True)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
-    assert f"failed  {TASK.label}: loss became nan; tried again" in second
+    assert f"failed  {TASK.label}: loss became nan" in second
     assert (
         Tally(1).outcome_line(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False).endswith("by another sweep")
     )
@@ -122,7 +122,7 @@ def test_the_live_view_has_counts_and_a_line_for_each_worker(tmp_path: Path):
     console.print(view(tally, rows))
     shown = console.file.getvalue()
     assert "1/10 done, 1 running" in shown
-    assert "coop on [red]eurosat, attempt 2" in shown, "names from outside are no markup"
+    assert "coop on [red]eurosat, attempt 2" in shown, "no markup"
     assert "1 min 05 s" in shown
 
 
@@ -140,20 +140,7 @@ def test_the_live_log_draws_itself_and_failures_scroll_by(tmp_path: Path):
         pass
 
 
-def test_styles(monkeypatch):
-    assert isinstance(open_log(LogStyle.AUTO), PlainLog), "tests have no terminal"
-    assert isinstance(open_log(LogStyle.PLAIN), PlainLog)
-    assert isinstance(open_log(LogStyle.JSON), JsonLog)
-    assert isinstance(open_log(LogStyle.LIVE), LiveLog)
-
-
 # --- from another shell -----------------------------------------------------------------------------------------------
-
-
-def test_status_without_a_sweep(tmp_path: Path, capsys):
-    status(runs=tmp_path)
-    assert capsys.readouterr().out == f"0 runs on disk in {tmp_path}; 0 running sweeps\n"
-    assert list(tmp_path.iterdir()) == [], "it only reads"
 
 
 def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: Path, capsys):

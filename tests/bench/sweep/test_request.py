@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bench.errors import UsageError
 from bench.sweep import RerunPolicy, SweepRequest
-from bench.sweep.options import Panel
-from bench.sweep.request import option_of
-from datasets_registry import DrawRule, EvalProtocol
+from datasets_registry import EvalProtocol
 
 
 def build(**values) -> SweepRequest:
@@ -54,13 +50,3 @@ def test_a_wrong_value_is_one_line(values: dict, message: str):
 def test_what_is_missing_is_named():
     with pytest.raises(UsageError, match="Missing option --datasets"):
         SweepRequest.build(methods="coop")
-
-
-def test_a_support_list_is_given_in_two_ways():
-    assert build(draw="file:l.json").supports == build(support=[Path("l.json")]).supports == [Path("l.json")]
-    assert build(draw="file:l.json").draw_rule is DrawRule.COOP
-
-
-def test_the_first_two_panels_hold_at_most_a_dozen_options():
-    shown = [name for name in SweepRequest.model_fields if option_of(name).panel in (Panel.WHAT, Panel.HOW)]
-    assert len(shown) <= 12

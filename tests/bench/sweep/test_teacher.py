@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,6 @@ from tiny_runs import BACKBONE, DATASET
 from torch import ones
 from typer.testing import CliRunner
 
-from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.setting_runs import belongs
-from bench.api.results import load_results
 from bench.cli.app import app
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.experiment.model_file import ModelFileError
@@ -25,7 +21,6 @@ from bench.results.shards import Shards
 from bench.spec import ExperimentSpec, teacher_parts
 from bench.sweep import outline_of
 from bench.sweep.driver import context_of
-from bench.sweep.sweep_files import sweep_toml
 
 
 def test_only_methods_that_need_the_teacher_have_it(tmp_path: Path) -> None:
@@ -53,31 +48,6 @@ def test_workers_get_the_path_by_its_digest(tmp_path: Path) -> None:
     (spec,) = student_specs(file)
     assert spec.teacher is not None
     assert context_of(student_request(file), tasks=1).files == {teacher_parts(spec.teacher)[1]: file}
-
-
-def test_a_sweep_file_keeps_the_teacher(tmp_path: Path) -> None:
-    file = teacher_file(tmp_path)
-    assert f"teacher = {json.dumps(str(file))}" in sweep_toml(student_request(file))
-
-
-def test_rows_with_different_kinds_of_teachers_are_on_different_boards(tmp_path: Path) -> None:
-    runs, specs = tmp_path / "runs", []
-    for method, seed in (("promptsrc", 1), ("promptsrc", 2), ("coop", 1)):
-        file = teacher_file(tmp_path, method, seed=seed)
-        (spec,) = student_specs(file, seeds=f"{seed},")
-        Shards(runs).write(*run_experiment(spec, context_of(student_request(file), tasks=1)))
-        specs.append(spec)
-    settings = {
-        setting.facts()["teacher"].partition("@")[0]: setting
-        for setting in board_settings(load_results(runs).to_frame())
-    }
-    assert sorted(settings) == ["coop", "promptsrc"]
-    board = build_leaderboard(load_results(runs).to_frame(), settings["promptsrc"])
-    assert [(entry.method, entry.n) for entry in board.entries] == [("promptkd", 2)], "its teachers differ in the seed"
-    assert [belongs(spec, settings["promptsrc"]) for spec in specs] == [True, True, False]
-    assert not settings["promptsrc"].plain
-    shown = CliRunner().invoke(app, ["leaderboard", "--runs", str(runs)]).output
-    assert f"unlabelled train+new:12, teacher promptsrc@{BACKBONE}#" in " ".join(shown.split())
 
 
 def test_an_estimate_counts_the_images_of_the_pool_and_the_passes_of_the_teacher(tmp_path: Path) -> None:

@@ -32,11 +32,6 @@ def test_each_value_is_one_run_and_several_lists_give_their_product():
     assert len({spec.run_id for spec in specs}) == 12
 
 
-def test_one_value_of_a_list_is_the_run_of_that_value_alone():
-    alone = {spec.run_id for value in (4, 8) for spec in grow(overrides=[f"coop.n_ctx={value}"])}
-    assert {spec.run_id for spec in grow(overrides=["coop.n_ctx=4,8"])} == alone
-
-
 def test_an_exact_name_wins_over_the_list_of_a_pattern():
     specs = grow(methods=["coop", "clip_adapter"], overrides=["*.recipe.epochs=2,3", "coop.recipe.epochs=5"])
     assert [(spec.method, spec.recipe["epochs"]) for spec in specs] == [
@@ -118,9 +113,3 @@ def test_python_and_toml_give_lists_as_the_command_line_does(tmp_path: Path):
     assert sorted(request.overrides) == sorted(typed)
     path.write_text(sweep_toml(request), encoding="utf-8")
     assert SweepRequest.build(**read_sweep_file(path)) == request
-
-
-def test_a_table_that_is_one_value_stays_whole():
-    assert override_texts({"coop": {"recipe": {"epochs_by_shots": {"1": 50}}}}) == [
-        'coop.recipe.epochs_by_shots={"1": 50}'
-    ]

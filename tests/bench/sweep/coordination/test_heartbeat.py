@@ -123,9 +123,3 @@ def test_a_jump_of_the_clock_makes_nobody_gone(jump: float, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: before + jump)
     assert not monitor.is_dead("a", OTHER_MACHINE, 1)
     assert not monitor.is_dead("b", ProcessIdentity.current(), 1)
-
-
-def test_a_process_of_this_machine_is_looked_up_at_once():
-    monitor = LivenessMonitor(timeout=1e9)
-    assert monitor.is_dead("a", dead_process(), 1)
-    assert not monitor.is_dead("b", ProcessIdentity.current(), 1)

@@ -25,7 +25,7 @@ def test_a_lease_has_one_holder_until_it_is_given_back(two):
     assert not b.acquire("r")
     assert not b.break_if_dead("r")
     b.release("r")
-    assert not b.acquire("r"), "only its holder gives it back"
+    assert not b.acquire("r"), "the holder keeps it"
     a.release("r")
     assert b.acquire("r")
     a.release("never held")

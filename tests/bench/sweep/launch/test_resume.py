@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from families_of_methods import some_fast
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
@@ -89,7 +90,7 @@ def test_the_cost_of_a_resumed_run_is_that_of_all_its_parts(tmp_path: Path, cut_
     assert resumed.cost.prompted_image_passes == whole.cost.prompted_image_passes
 
 
-@pytest.mark.parametrize("method", ["zero_shot", "coop", "vpt", "clip_adapter"])
+@pytest.mark.parametrize("method", some_fast(["zero_shot", "coop", "vpt", "clip_adapter"], {"coop"}))
 def test_answers_do_not_depend_on_the_evaluation_batch(method: str):
     spec = (
         spec_of(method)

@@ -82,12 +82,12 @@ def test_the_jobs_of_an_array_share_the_sweep(cluster: FakeSlurm, tmp_path: Path
     behave(fail=["seed 2"], journal=str(journal), sleep=0.2)
     log, runs = Heard(), tmp_path / "runs"
     outcome = sweep(request_in(runs, 6, jobs=2), log)
-    assert (outcome.summary.finished, outcome.exit_code) == ((), 0), "the command does not wait"
-    assert log.notices[-1].startswith("Submitted 7 tasks as 2 jobs: Slurm array 7, in ")
+    assert (outcome.summary.finished, outcome.exit_code) == ((), 0), "no waiting"
+    assert log.notices[-1].startswith("Submitted 7 tasks as 2 jobs:")
     cluster.close()
     assert sorted(map(str, statuses(runs))) == ["failed", *["ok"] * 5]
     started = journal.read_text().split()
-    assert len(started) == len(set(started)) == 6, "no run is computed twice, not even the failed one"
+    assert len(started) == len(set(started)) == 6, "nothing computed twice"
     assert sorted(path.name for path in the_submission(runs).iterdir()) == [
         "0.log",
         "1.log",
@@ -107,7 +107,7 @@ def test_a_failed_run_is_computed_once_by_all_jobs_and_again_by_the_next_sweep(
     sweep_to_its_end(cluster, request)
     job = job_request(request, the_submission(request.runs) / "tasks.json")
     again = sweep(job)
-    assert [item.message for item in again.summary.failures] == ["it failed in another sweep"] * 2
+    assert ["another sweep" in item.message for item in again.summary.failures] == [True] * 2
     assert len(journal.read_text().split()) == 2
     heal.touch()
     sweep_to_its_end(cluster, request)
@@ -156,7 +156,7 @@ def test_without_sbatch_the_script_alone_can_be_written(tmp_path: Path, monkeypa
     monkeypatch.setenv("PATH", "/nowhere")
     runs, log = tmp_path / "runs", Heard()
     request = request_in(runs)
-    with pytest.raises(LaunchError, match=r"there is no sbatch on the PATH.*login node.*script-only.*--launcher local"):
+    with pytest.raises(LaunchError, match="PATH.*login node.*script-only.*--launcher local"):
         check_launch(make_plan(request, SweepLog()), request)
     assert sweep(request_in(runs, script_only=True), log).exit_code == 0
     script = the_submission(runs) / "submission.sh"
@@ -167,9 +167,7 @@ def test_without_sbatch_the_script_alone_can_be_written(tmp_path: Path, monkeypa
 def test_the_message_of_sbatch_is_passed_on(cluster: FakeSlurm, tmp_path: Path) -> None:
     sbatch = cluster.folder / "bin" / "sbatch"
     sbatch.write_text("#!/bin/sh\necho 'sbatch: error: Requested node configuration is not available' >&2\nexit 1\n")
-    with pytest.raises(
-        LaunchError, match="sbatch rejects the jobs: sbatch: error: Requested node configuration is not"
-    ):
+    with pytest.raises(LaunchError, match="sbatch: error: Requested node"):
         sweep(request_in(tmp_path / "runs", gpus=99))
     assert list((tmp_path / "runs" / "slurm").iterdir()) == []
 
@@ -191,9 +189,7 @@ def test_the_script_has_the_requested_settings() -> None:
         "export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4",
     ):
         assert line in text.splitlines()
-    assert re.search(
-        r"^exec .* -m bench run /shared/runs/slurm/S/sweep\.toml --log plain --json$", text, flags=re.MULTILINE
-    )
+    assert re.search(r"/shared/runs/slurm/S/sweep\.toml --log plain --json$", text, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +254,7 @@ def test_what_a_job_reads_can_be_written_by_its_owner_alone(tmp_path: Path) -> N
     for place in (folder, folder.parent):
         assert not place.stat().st_mode & 0o022, place
     runs.chmod(0o777)
-    with pytest.raises(LaunchError, match=r"Everyone may write .*runs.*chmod o-w .*give another --runs"):
+    with pytest.raises(LaunchError, match="runs.*chmod o-w .*give another --runs"):
         write_submission(runs, array, str, [])
     runs.chmod(0o1777)
     write_submission(runs, array, str, [])
