@@ -41,6 +41,7 @@ def etl_bench(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow  # test_scaffold.py begins and checks a method
 def test_the_method_of_the_guide_runs_from_one_new_file(source: Path) -> None:
     code = example("methods/nearest_mean.py")
     assert len(code.splitlines()) < 40

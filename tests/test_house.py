@@ -196,7 +196,7 @@ def test_images_are_opened_in_one_file() -> None:
 
 def test_no_package_imports_a_private_module_of_another() -> None:
     found = [line for path in sources() for line in private_imports(path, path.relative_to(ROOT).parts[0])]
-    assert found == [], "import these names from the package itself (see its __init__.pyi)"
+    assert found == [], "import from the package"
 
 
 def test_few_tests_import_private_modules() -> None:
@@ -213,7 +213,7 @@ def test_no_test_module_imports_another() -> None:
         or any(part.startswith("test_") for part in module.split("."))
         or (module.split(".")[0] in PACKAGES and (name or "").startswith("test_"))
     ]
-    assert found == [], "move what they share to tests/support"
+    assert found == [], "move to tests/support"
 
 
 def test_no_modules_import_each_other() -> None:
@@ -226,7 +226,7 @@ def test_no_modules_import_each_other() -> None:
     for _ in range(len(graph)):  # what imports nothing, or is imported by nothing, is in no circle
         imported = set().union(*graph.values())
         graph = {name: targets & graph.keys() for name, targets in graph.items() if targets and name in imported}
-    assert sorted(graph) == [], "modules in a circle of imports, or between two circles"
+    assert sorted(graph) == [], "a circle of imports"
 
 
 def test_modules_that_windows_lacks_are_imported_only_where_they_are_used() -> None:
@@ -261,7 +261,7 @@ def test_no_folder_has_more_lines_than_its_budget_and_a_budget_falls_with_its_fo
     )
     assert {folder: lines for folder, lines in now.items() if lines > budget.get(folder, 0)} == {}, advice
     unused = {folder for folder, lines in budget.items() if now.get(folder, 0) < (1 - UNUSED_BUDGET) * lines}
-    assert unused == set(), "lower these numbers with `python -m tools.house_figures --budget`"
+    assert unused == set(), "python -m tools.house_figures --budget"
 
 
 def test_rooms_and_reports_import_other_rooms_by_their_door() -> None:
@@ -272,7 +272,7 @@ def test_rooms_and_reports_import_other_rooms_by_their_door() -> None:
             first, *rest = module.split(".")
             if first == "bench" and rest and rest[0] in ROOMS - {own} and len(rest) > 1:
                 found.append(f"{shown(path)}: {module}")
-    assert found == [], "import the name from the room, and add it to the room's __init__.pyi"
+    assert found == [], "import from the room"
 
 
 @for_each("room", sorted(ROOMS))
@@ -332,7 +332,7 @@ def test_constraints_pin_an_allowed_version_of_every_dependency(extra: str | Non
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))
     pins = {canonicalize_name(name): version for name, version in pins.items()}
     wrong = {n: pins.get(n) for n, r in declared(extra).items() if n not in pins or not r.specifier.contains(pins[n])}
-    assert wrong == {}, "run `make lock`, or add the installed version to constraints.txt"
+    assert wrong == {}, "run `make lock`"
 
 
 # Package data

@@ -59,7 +59,7 @@ def test_fewer_images_than_shots_change_the_id_and_leave_other_specs_as_they_wer
     short = spec.model_copy(update={"allow_fewer": True})
     assert short.run_id != spec.run_id
     assert short.label() == "x on x, few-shot, up to 16 shots, seed 1"
-    assert "allow_fewer" not in spec.model_dump_json(), "older releases read the record"
+    assert "allow_fewer" not in spec.model_dump_json(), "older releases read it"
     for one in (spec, short):
         assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
 
@@ -69,7 +69,7 @@ def test_a_pool_changes_the_id_and_leaves_other_specs_as_they_were() -> None:
     spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
     pooled = [spec.model_copy(update={"unlabelled": pool}) for pool in ("train", "train:9", "transductive")]
     assert len({one.run_id for one in (spec, *pooled)}) == 4
-    assert "unlabelled" not in spec.model_dump_json(), "older releases read the record"
+    assert "unlabelled" not in spec.model_dump_json(), "older releases read it"
     for one in (spec, *pooled):
         assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
     for wrong in ("test", "train:0", "train:-1", "none", "transductive:9", "<b>"):
@@ -82,7 +82,7 @@ def test_a_teacher_changes_the_id_and_leaves_other_specs_as_they_were() -> None:
     spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
     taught = [spec.model_copy(update={"teacher": f"coop@b.c#01234567:{digit * 32}"}) for digit in "01"]
     assert len({one.run_id for one in (spec, *taught)}) == 3
-    assert "teacher" not in spec.model_dump_json(), "older releases read the record"
+    assert "teacher" not in spec.model_dump_json(), "older releases read it"
     for one in (spec, *taught):
         assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
     for wrong in ("coop", "coop@b.c:" + "0" * 32, "coop@b.c#01234567:0", "<b>"):

@@ -25,6 +25,7 @@ def narrow() -> dict[str, Any]:
     return counted()
 
 
+@pytest.mark.slow  # test_every_method.py counts the operations of each family
 def test_the_passes_of_a_coop_step_on_vit_b16_have_at_most_600_operations(narrow: dict[str, Any]) -> None:
     assert 0 < narrow["fp32"]["operations"] <= 600
     assert narrow["fp32"]["update"] <= 4
@@ -32,6 +33,7 @@ def test_the_passes_of_a_coop_step_on_vit_b16_have_at_most_600_operations(narrow
     assert narrow["fp32"]["pageable"] == narrow["bf16"]["pageable"] == 0
 
 
+@pytest.mark.slow  # so does test_every_method.py
 def test_no_frozen_weight_is_rounded_in_a_step_in_half_precision(narrow: dict[str, Any]) -> None:
     assert narrow["bf16"]["casts before"] > 0, "rounded once"
     assert narrow["bf16"]["casts"] == {}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from device_budgets import OTHER_TORCH, casts_of_frozen_weights, config_of, exceeded, read_table
-from families_of_methods import one_of_each_family
+from families_of_methods import one_of_each_family, some_fast
 from pretended_device.process import ROUNDING, DeviceProcess
 from torch import Tensor
 
@@ -51,7 +51,9 @@ def test_clip_lora_without_dropout_has_the_logits_of_the_cpu(pretended_device: D
     assert (outcome.error, outcome.difference <= ROUNDING) == ("", True), outcome.where
 
 
-@pytest.mark.parametrize("name", ["coop", "vpt", "clip_lora", "mma", "clip_fit", "two_stage"])
+@pytest.mark.parametrize(
+    "name", some_fast(["coop", "vpt", "clip_lora", "mma", "clip_fit", "two_stage"], {"coop", "vpt"})
+)
 def test_no_frozen_weight_is_rounded_again_in_half_precision(name: str, pretended_device: DeviceProcess) -> None:
     """Also of the blocks that a method changes; `test_every_setting.py` checks every method."""
     method = METHODS.get(name)

@@ -24,7 +24,7 @@ def facts() -> dict[str, Any]:
 def test_pixels_are_bytes_until_they_are_on_the_device(facts: dict[str, Any]) -> None:
     assert facts["same pixels"] is True
     assert facts["pinned"] == 1
-    assert facts["pixels"] == {"operations": 3 + 1, "waits": 0, "pageable": 0}, "to float, and three of arithmetic"
+    assert facts["pixels"] == {"operations": 3 + 1, "waits": 0, "pageable": 0}, "float and arithmetic"
 
 
 def test_the_size_of_a_pass_is_that_of_the_device(facts: dict[str, Any]) -> None:

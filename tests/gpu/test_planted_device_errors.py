@@ -113,6 +113,7 @@ print(*(result.outcome for result in results))
 """
 
 
+@pytest.mark.slow  # the tests above run the same check
 def test_the_check_of_methods_takes_the_gpu_of_its_process(tmp_path: Path) -> None:
     if reason := why_unavailable():
         pytest.skip(reason)

@@ -16,7 +16,10 @@ IN_DOUBLE = ("linear_probe", "ape", "gda")
 """Methods that fit or keep numbers in double precision."""
 
 
-@pytest.mark.parametrize("selection", ["validation", "ensemble", "oracle"])
+@pytest.mark.parametrize(
+    "selection",
+    ["ensemble", pytest.param("validation", marks=pytest.mark.slow), pytest.param("oracle", marks=pytest.mark.slow)],
+)
 def test_the_linear_probe_gives_the_logits_of_the_cpu(selection: str, device_without_float64: DeviceProcess) -> None:
     config = config_of(LinearProbe).model_copy(update={"selection": selection})
     outcome = device_without_float64.trial(LinearProbe, config)

@@ -79,12 +79,12 @@ def test_a_start_that_is_computed_otherwise_is_named() -> None:
     official = {f"init/{name}": t.detach().clone().numpy() for name, t in (one.tensors or dict)(prepared(one)).items()}
     copy_tensors(one, prepared(one), official)
     official["init/alpha"] *= 1.01
-    with pytest.raises(ValueError, match=r"LP\+\+: alpha starts at other values; the largest difference is"):
+    with pytest.raises(ValueError, match=r"LP\+\+: alpha starts"):
         copy_tensors(one, prepared(one), official)
 
 
 def test_a_tensor_that_one_side_lacks_is_named() -> None:
-    with pytest.raises(ValueError, match=r"trained tensors differ in \['prompt_learner.ctx', 'prompt_learner.other'\]"):
+    with pytest.raises(ValueError, match=r"differ in \['prompt_learner.ctx', 'prompt_learner.other'\]"):
         copy_tensors(PLAIN, prepared(PLAIN), {"init/prompt_learner.other": np.zeros(3, np.float32)})
 
 
@@ -116,6 +116,7 @@ def test_an_official_schedule_becomes_a_recipe() -> None:
 # The official side
 
 
+@pytest.mark.slow  # official code runs twice; test_fork_run.py runs it
 def test_recording_changes_nothing_and_keeps_what_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own_home(monkeypatch, tmp_path / "home")
     write_dataset(data := tmp_path / "data", "eurosat")
@@ -224,7 +225,7 @@ def test_absent_checkouts_are_named_with_their_commits(tmp_path: Path, capsys: p
     assert main(["--checkouts", str(tmp_path / "none"), "--eurosat", str(tmp_path)]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == len(COMPARISONS)
-    assert said[0].startswith("skipped: CoOp, 16 vectors: no clone of CoOp (commit ff61507) at ")
+    assert said[0].startswith("skipped: CoOp, 16 vectors: no")
 
 
 def test_an_absent_eurosat_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

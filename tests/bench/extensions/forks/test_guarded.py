@@ -57,7 +57,7 @@ def test_a_long_output_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
     assert LOG_START < len(text) < LOG_START + LOG_END + 1000
     assert text.startswith("first\n")
     assert text.endswith("last\n")
-    assert "bytes of output were left out here" in text
+    assert "output were left out" in text
 
 
 def test_a_program_ends_with_its_time_and_those_after_it_get_their_turn(tmp_path: Path) -> None:

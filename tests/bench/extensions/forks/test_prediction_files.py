@@ -76,8 +76,8 @@ def test_other_files_are_refused(content: bytes, message: str, tmp_path: Path) -
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert "cannot be read: No such file or directory" in refused(tmp_path / "p.jsonl")
-    assert "cannot be read: No such file or directory" in refused(tmp_path / "p.npz")
+    assert "such file or directory" in refused(tmp_path / "p.jsonl")
+    assert "such file or directory" in refused(tmp_path / "p.npz")
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,7 @@ def test_scores_that_are_not_finite_are_refused(good: Outside, value: float, tmp
     scores = good.scores.copy()
     scores[1, 2] = value
     message = refused(good.npz(tmp_path / "p.npz", scores=scores))
-    assert message == (
-        ": the scores of 1 of 2 images are not finite or beyond 1e+30, first of 'b/2.jpg'; the model produced NaN, "
-        "infinity or huge numbers."
-    )
+    assert "beyond 1e+30, first of 'b/2.jpg'" in message
 
 
 def test_a_number_that_is_too_large_for_its_type_is_refused(good: Outside, tmp_path: Path) -> None:
@@ -191,12 +188,12 @@ def test_a_damaged_archive_is_refused(good: Outside, tmp_path: Path) -> None:
         archive.writestr("head.npy", b"nothing of numpy")
     refused(path)
     np.savez(path, keys=np.array(["a"]))
-    assert "it has no array head, labels, scores" in refused(path)
+    assert "array head, labels, scores" in refused(path)
 
 
 def test_an_npz_with_another_name_is_named_as_no_text(good: Outside, tmp_path: Path) -> None:
     path = good.npz(tmp_path / "p.npz").rename(tmp_path / "p.jsonl")
-    assert "is not a file of predictions" in refused(path)
+    assert "not a file of predictions" in refused(path)
 
 
 def test_answers_take_the_place_of_scores(good: Outside, tmp_path: Path) -> None:
@@ -209,9 +206,9 @@ def test_answers_take_the_place_of_scores(good: Outside, tmp_path: Path) -> None
     assert found.scores is None
     assert found.answers == ("It is a FOREST.", "a river or the sea")
     mixed = good.jsonl(tmp_path / "m.jsonl", lambda row: worded(row) if row["label"] else row)
-    assert "some images have scores and others answers" in refused(mixed)
+    assert "scores and others answers" in refused(mixed)
     wrong = good.jsonl(tmp_path / "w.jsonl", lambda row: worded(row) | {"answer": 3})
-    assert "line 2: answer is 3, not a text" in refused(wrong)
+    assert "2: answer is 3, not a text" in refused(wrong)
 
 
 @for_each(

@@ -22,7 +22,7 @@ def known(code: Path | str, **places: object) -> bool:
 
 def test_trust_is_needed_once_for_each_state_of_the_code(tmp_path: Path, home: Path) -> None:
     made = make_fork(tmp_path / "fork")
-    with pytest.raises(OfficialCodeError, match=f"would run with your rights.*etl-bench methods trust {made}$"):
+    with pytest.raises(OfficialCodeError, match=f"your rights.*etl-bench methods trust {made}$"):
         check_trusted(runnable_code(f"fork:{made}#OffsetText", {}))
     trust(made)
     assert trust_file().is_relative_to(home)
@@ -51,7 +51,7 @@ def test_an_adapter_is_part_of_what_is_trusted(tmp_path: Path) -> None:
     made, adapter = make_fork(tmp_path / "fork", "crash"), tmp_path / "mine.py"
     adapter.write_text(ADAPTER)
     trust(made)
-    assert not known(f"adapter:{adapter}"), "trust in a clone is no trust in an adapter"
+    assert not known(f"adapter:{adapter}"), "an adapter is separate"
     trust(f"adapter:{adapter}")
     assert known(f"adapter:{adapter}")
     adapter.write_text(f"{ADAPTER}\n# changed\n")
@@ -66,7 +66,7 @@ def test_an_interpreter_is_part_of_what_is_trusted(tmp_path: Path) -> None:
     assert not known(made, python=python)
     trust(made, python=python)
     assert known(made, python=python)
-    assert not known(made, python=other), "the same bytes in another environment"
+    assert not known(made, python=other), "same bytes, other environment"
     python.write_text("#!/bin/sh\nexit\n")
     assert not known(made, python=python)
 
@@ -109,7 +109,7 @@ def test_steps_are_part_of_what_is_trusted(tmp_path: Path) -> None:
 def test_a_folder_that_is_too_large_to_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_fork(tmp_path / "fork")
     monkeypatch.setattr(trust_module, "_MOST_FILES", 3)
-    with pytest.raises(OfficialCodeError, match="too many to agree to. Give the folder of the package alone"):
+    with pytest.raises(OfficialCodeError, match="too many to agree"):
         trust(made, path=made)
 
 
@@ -142,7 +142,7 @@ def test_the_refusal_is_a_command_that_can_be_typed(tmp_path: Path, monkeypatch:
 
 
 def test_no_folder_is_trusted_that_is_no_checkout(tmp_path: Path) -> None:
-    with pytest.raises(OfficialCodeError, match="not the root of a git repository"):
+    with pytest.raises(OfficialCodeError, match="root of a git repository"):
         trust(tmp_path)
 
 
@@ -152,7 +152,7 @@ def test_a_damaged_list_is_named(content: str, tmp_path: Path) -> None:
     trust(made)
     kept = trust_file().read_bytes()
     trust_file().write_text(content)
-    with pytest.raises(OfficialCodeError, match=f"{trust_file()} cannot be read; repair or delete it"):
+    with pytest.raises(OfficialCodeError, match=f"{trust_file()} cannot be read"):
         known(made)
     trust_file().write_bytes(kept)
     assert known(made)

@@ -106,7 +106,7 @@ def test_an_export_with_other_logits_is_refused(monkeypatch: pytest.MonkeyPatch,
     info, trained, source = model("lp_plus_plus", tmp_path)
     real = runtime.InferenceSession.run
     monkeypatch.setattr(runtime.InferenceSession, "run", lambda *args: [1.001 * one for one in real(*args)])
-    with pytest.raises(ExportError, match="the exported model gives other logits"):
+    with pytest.raises(ExportError, match="exported model gives other"):
         export_model(info, trained, "onnx", tmp_path / "m.onnx", source=source)
     assert not (tmp_path / "m.onnx").exists()
 
@@ -150,7 +150,7 @@ def test_a_file_is_replaced_with_force_only(tmp_path: Path) -> None:
     info, trained, source = model("zero_shot", tmp_path)
     out = tmp_path / "model.onnx"
     out.write_text("mine")
-    with pytest.raises(UsageError, match="exists already.* Choose another name, or replace it with --force"):
+    with pytest.raises(UsageError, match="exists already.* Choose another"):
         export_model(info, trained, "onnx", out, source=source)
     assert out.read_text() == "mine"
     export_model(info, trained, "onnx", out, source=source, force=True)

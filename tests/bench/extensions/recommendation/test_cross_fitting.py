@@ -76,7 +76,7 @@ def test_copies_of_an_image_add_nothing() -> None:
     copies = [np.repeat(values, 5, axis=1) for values in (table, folds)]
     found, once = cross_fitted(*copies, groups=np.repeat(np.arange(20), 5)), cross_fitted(table, folds)
     assert (found.mean, found.standard_error) == pytest.approx((once.mean, once.standard_error))
-    assert cross_fitted(*copies).standard_error < 0.5 * once.standard_error, "without the groups, too narrow"
+    assert cross_fitted(*copies).standard_error < 0.5 * once.standard_error, "too narrow without groups"
 
 
 def test_the_mean_is_that_of_the_images_if_groups_differ_in_size_and_folds_are_missing() -> None:
