@@ -14,7 +14,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from bench.api import write_published_report
+from bench.api import report_request, write_report
 
 INCLUDED = re.compile(r'^--8<-- "(\w+\.md)"$', re.MULTILINE)
 
@@ -46,7 +46,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def published_report() -> str:
     """The page that `etl-bench report --source published` writes."""
     with TemporaryDirectory() as folder:
-        return write_published_report(Path(folder) / LEADERBOARD, one_file=True).read_text(encoding="utf-8")
+        done = write_report(report_request(out=Path(folder) / LEADERBOARD, source="published"))
+        return done.page.read_text(encoding="utf-8")
 
 
 def on_page_markdown(markdown: str, *, config: MkDocsConfig, **_: Any) -> str:

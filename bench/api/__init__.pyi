@@ -35,7 +35,6 @@ from .paper_numbers import published_numbers as published_numbers
 from .paper_numbers import published_uses as published_uses
 from .paper_numbers import reproduction as reproduction
 from .reporting import report_request as report_request
-from .reporting import write_published_report as write_published_report
 from .reporting import write_report as write_report
 from .reproducing import ReproducedExperiment as ReproducedExperiment
 from .reproducing import reproduce_paper as reproduce_paper

@@ -89,7 +89,7 @@ def run_demo(
     """
     from bench.api.running import open_progress, report_failures, run_request, sweep_result
 
-    page = report_request(runs, site / "index.html", one_file=False, force=force)
+    page = report_request(runs=runs, site=site, force=force)
     log, outcomes = open_progress(), []
     for request in demo_requests(quick=quick, runs=Path(runs), curve=curve, cache=cache, jobs=jobs, runner=runner):
         outcomes.append(run_request(request, log))

@@ -47,6 +47,7 @@ class PageRequest:
 
     Args:
         out: the file to write.
+        published: whether the page shows the published numbers and no runs; see `write_published`.
         protocol: restricts the page to one protocol.
         with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
         groups: splits datasets into easy and hard ones.
@@ -58,6 +59,7 @@ class PageRequest:
 
     runs: Path
     out: Path
+    published: bool = False
     protocol: str | None = None
     convention: HConvention = HConvention.MEAN_OF_H
     data_root: Path | None = None
