@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         CheckResult,
         DatasetInfo,
         DatasetSource,
+        FetchOptions,
         FewShotTask,
         SourceFile,
         feature_bundle,
@@ -326,13 +327,14 @@ ALL_OF = "all-of"
 class DatasetToFetch:
     """A published dataset, where it comes from, and its files that are missing.
 
-    `by_hand` has instructions for files that the user must get.
+    `by_hand` has instructions for files that the user must get, `options` say how the others are fetched.
     """
 
     info: DatasetInfo
     source: DatasetSource
     missing: tuple[SourceFile, ...]
     by_hand: str | None
+    options: FetchOptions
 
 
 def datasets_to_fetch(
@@ -341,6 +343,9 @@ def datasets_to_fetch(
     *,
     splits_only: Annotated[bool, Opt("Fetch only the split file and the class names, no images.")] = False,
     again: Annotated[bool, Opt("Fetch existing files again and replace them.")] = False,
+    mirror: Annotated[
+        str | None, Opt("Try this server first, at URL/FILE-NAME. Checksums are checked as usual.")
+    ] = None,
     unverified_mirrors: Annotated[
         bool,
         Opt("Also use copies of images that no checksum covers, if they have every image of the split file."),
@@ -359,13 +364,14 @@ def datasets_to_fetch(
         if info.name not in sources:
             why = "is synthetic and needs no download" if info.synthetic else "is not one of the published datasets"
             raise UsageError(f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(sources))}.")
-    options = FetchOptions(splits_only=splits_only, again=again, unverified_mirrors=unverified_mirrors)
+    options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror, unverified_mirrors=unverified_mirrors)
     return [
         DatasetToFetch(
             info,
             source,
             tuple(files_to_fetch(info.name, source, data_root, options)[0]),
             left_by_hand(source, data_root, options),
+            options,
         )
         for info in infos
         for source in [sources[info.name]]

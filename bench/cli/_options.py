@@ -8,11 +8,8 @@ from typing import Annotated
 import typer
 
 from bench.cli._print import remark
-from bench.cli._request_options import request_option
 from bench.errors import UsageError
 
-DEFAULT_RUNS = Path("runs")
-DataRoot = Annotated[Path | None, request_option("data_root")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

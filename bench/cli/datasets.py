@@ -127,17 +127,9 @@ def draw_command(out: Path | None, **options: Any) -> None:
 @datasets_app.command("fetch")
 @options_of(datasets_to_fetch)
 def fetch(
-    *,
-    names: list[str],
     data_root: Path | None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
-    splits_only: bool,
-    again: bool,
-    mirror: Annotated[
-        str | None,
-        typer.Option("--mirror", help="Try this server first, at URL/FILE-NAME. Checksums are checked as usual."),
-    ] = None,
-    unverified_mirrors: bool,
+    **options: Any,
 ) -> None:
     """Fetch datasets into --data-root, in CoOp's layout. Repeat the command to resume an interrupted fetch.
 
@@ -147,11 +139,9 @@ def fetch(
 
     Example: etl-bench datasets fetch all-of coop --data-root data
     """
-    from datasets_registry import DataError, FetchOptions, FetchProgress, fetch_dataset
+    from datasets_registry import DataError, FetchProgress, fetch_dataset
 
-    todo = datasets_to_fetch(
-        names, data_root, splits_only=splits_only, again=again, unverified_mirrors=unverified_mirrors
-    )
+    todo = datasets_to_fetch(data_root=data_root, **options)
     assert data_root is not None, "its absence was refused"
     for item in todo:
         for line in _introduction(item):
@@ -163,14 +153,13 @@ def fetch(
             raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
         if not typer.confirm("Accept the licences and fetch?", err=True):
             raise typer.Exit(1)
-    options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror, unverified_mirrors=unverified_mirrors)
     report = FetchProgress(line=remark, progress=_Display)
     failed: list[str] = []
     by_hand: dict[str, str] = {}
     for item in todo:
         name = item.info.name
         try:
-            done = fetch_dataset(item.info, item.source, data_root, options, report)
+            done = fetch_dataset(item.info, item.source, data_root, item.options, report)
         except DataError as error:
             failed.append(name)
             remark(f"error: {name}: {' '.join(str(error).split())}")

@@ -18,7 +18,7 @@ export_app = Commands(invoke_without_command=True)
 
 @export_app.callback()
 @options_of(export_leaderboards, *map(resolve_name, outputs("export").values()))
-def export(context: typer.Context, runs: Path = opt.DEFAULT_RUNS, **options: Any) -> None:
+def export(context: typer.Context, runs: Path, **options: Any) -> None:
     """Write leaderboards: csv and parquet contain fractions, markdown and latex the numbers of the page.
 
     Markdown and LaTeX mark the best value of each column and the values that do not differ significantly from it.
