@@ -36,7 +36,7 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
     Raises UsageError for a file or folder in use that etl-bench did not write, unless `force=True`.
     """
     target = Path(path).expanduser()
-    where = {"out": target} if target.suffix == ".html" else {"site": target}
+    where: dict[str, Any] = {"out": target} if target.suffix == ".html" else {"site": target}
     return write_report(report_request(runs=Path(runs).expanduser(), **where, **options)).page
 
 
