@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_runner import answered
 from open_runs import N_BASE, open_run
 
 from bench.record import Predictions, RunRecord
@@ -34,6 +36,17 @@ def test_it_survives_the_disk_and_a_bundle(tmp_path: Path) -> None:
             np.testing.assert_array_equal(stored[item.split].open.base_confidence, item.open.base_confidence)
             np.testing.assert_array_equal(stored[item.split].open.within, item.open.within)
         assert stored["base"].open is None
+
+
+def test_a_record_without_open_score_has_no_such_field(tmp_path: Path) -> None:
+    record, predictions = answered()
+    Shards(tmp_path).write(record, predictions)
+    (path,) = tmp_path.rglob("*.json")
+    assert "open" not in json.loads(path.read_text())["record"]
+    shard = Shards(tmp_path).read(record.run_id)
+    assert shard is not None
+    assert shard.record.open is None
+    assert contradiction(shard.record, shard.predictions) == ""
 
 
 Change = Callable[[RunRecord, list[Predictions]], tuple[RunRecord, list[Predictions]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,14 @@ def test_they_survive_the_disk_a_bundle_and_the_database(tmp_path: Path) -> None
         frame = fresh_store(tmp_path / folder).runs_frame().set_index("split")
         assert [frame.loc["base", name] for name in SETS] == [getattr(record.scores[0], name) for name in SETS]
         assert frame.loc["new", list(SETS)].isna().all()
+
+
+def test_a_record_without_sets_has_no_such_field(tmp_path: Path) -> None:
+    record, predictions = answered()
+    Shards(tmp_path).write(record, predictions)
+    (path,) = tmp_path.rglob("*.json")
+    assert not set(SETS) & set(json.loads(path.read_text())["record"]["scores"][0])
+    assert fresh_store(tmp_path).runs_frame()[list(SETS)].isna().all(axis=None)
 
 
 @for_each(
