@@ -65,7 +65,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def copied_back(results: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The results on the CPU, in order.
+    """Results of the accelerator, copied to the CPU in order.
 
     On CUDA, `IN_FLIGHT` further results are requested before one is awaited, so that the GPU has work while the
     processor prepares the next.

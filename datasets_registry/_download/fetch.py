@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from datasets_registry._download.download import DownloadProgress, RetryPolicy, download_file
-from datasets_registry._download.mirror import accept_images, check_counts, check_split
+from datasets_registry._download.mirror import accept_images, check_counts, check_split, usable_mirror
 from datasets_registry._download.sources import DatasetSource, SourceFile
 from datasets_registry._download.unpack import unpack_archive
 from datasets_registry._errors import DataError
@@ -74,7 +74,7 @@ def files_to_fetch(
     """The files of a dataset that must be fetched, and those that exist already."""
     todo: list[SourceFile] = []
     kept: list[SourceFile] = []
-    mirror = usable_mirror(source, options)
+    mirror = usable_mirror(source, unverified=options.unverified_mirrors)
     for file in (*source.files, *([mirror] if mirror else [])):
         if file.unpack is None:
             exists = (data_root / source.folder / str(file.to)).is_file()
@@ -85,12 +85,6 @@ def files_to_fetch(
         partly_moved = (data_root / STAGING / name / f"{file.name}.ready").is_dir()
         (kept if exists and not partly_moved and not options.again else todo).append(file)
     return todo, kept
-
-
-def usable_mirror(source: DatasetSource, options: FetchOptions) -> SourceFile | None:
-    """The archive of someone else's copy of the images, if the options allow it."""
-    mirror = source.mirror
-    return mirror if mirror and (mirror.checksum or options.unverified_mirrors) else None
 
 
 def fetch_dataset(
@@ -137,7 +131,7 @@ def fetch_dataset(
 def left_by_hand(source: DatasetSource, data_root: Path, options: FetchOptions) -> str | None:
     """Instructions for the files that the user must get; None if there are none, or if the images are on disk."""
     complete = options.splits_only or (_has_images(source, data_root) and not options.again)
-    if source.by_hand is None or complete or usable_mirror(source, options):
+    if source.by_hand is None or complete or usable_mirror(source, unverified=options.unverified_mirrors):
         return None
     instructions = source.by_hand.replace("{folder}", str(data_root / source.folder))
     if source.mirror is None:

@@ -21,6 +21,12 @@ ORIGIN = "origin-of-images.json"
 """The file in a dataset's folder that says that its images are from a mirror."""
 
 
+def usable_mirror(source: DatasetSource, *, unverified: bool) -> SourceFile | None:
+    """The archive of someone else's copy of the images, if it has a checksum or may be `unverified`."""
+    mirror = source.mirror
+    return mirror if mirror and (mirror.checksum or unverified) else None
+
+
 def origin_of_images(source: DatasetSource, data_root: Path) -> dict[str, str] | None:
     """What was recorded when the images came from a mirror: `origin`, `url` and `sha256` of the archive; else None."""
     path = data_root / source.folder / ORIGIN

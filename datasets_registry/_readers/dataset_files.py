@@ -185,7 +185,7 @@ def kind_by_suffix(path: str) -> str:
 
 
 def group_by_suffix(paths: Iterable[str]) -> LeftOut:
-    """Paths grouped by suffix."""
+    """Files that are left out of a dataset, grouped by suffix."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for path in paths:
         groups[kind_by_suffix(path)].append(path)

@@ -147,7 +147,7 @@ def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def image_as_file(images: Images, key: str) -> bytes:
-    """An image as the bytes of a file that any reader decodes to the pixels of `load`.
+    """An image of a source as the bytes of a file, which any reader decodes to the pixels of `load`.
 
     These are the bytes on disk, or a PNG file if the image is synthetic, scaled to 8 bits or turned upright. Raises
     DataError as `decode_image` does.
