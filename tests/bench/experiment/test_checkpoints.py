@@ -174,7 +174,7 @@ def test_a_damaged_state_is_said_and_training_begins_anew(damage: str, tmp_path:
 
 def test_a_full_disk_costs_only_the_safety(tmp_path: Path, monkeypatch, caplog):
     def full(*_args: object, **_kwargs: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left")
 
     monkeypatch.setattr("bench.experiment.checkpoints.write_atomically", full)
     assert train(prepared("coop"), recipe_of("coop"), at(tmp_path)).steps == EPOCHS * 2

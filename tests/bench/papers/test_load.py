@@ -74,7 +74,7 @@ def test_averages_of_apex_are_the_means_of_its_rows(frame):
 def test_a_mislabelled_backbone_is_corrected_and_noted(frame):
     rehark = frame[frame["reported_in"].str.contains("ReHARK")]
     assert set(rehark["backbone"]) == {"RN50.openai"}
-    assert rehark["note"].str.contains("Labels numbers of ResNet-50 as those of ViT-B/16").all()
+    assert rehark["note"].str.contains("ResNet-50 as those of ViT-B/16").all()
 
 
 def test_the_three_seeds_of_timo_are_averaged(frame):

@@ -50,7 +50,7 @@ def test_the_digest_of_a_method_of_another_package_is_compared(monkeypatch):
     monkeypatch.setattr("bench.results.staleness.known_methods", lambda: {"coop": foreign})
     assert code_reasons("coop", 1, "now") == []
     assert code_reasons("coop", 1, None) == []
-    assert code_reasons("coop", 1, "old") == ["the code of coop changed"]
+    assert ["code of coop changed" in reason for reason in code_reasons("coop", 1, "old")] == [True]
 
 
 def test_a_record_of_the_time_before_versions_is_current_and_is_written_as_it_was_read():

@@ -63,7 +63,7 @@ def test_one_dataset_that_is_not_here_has_its_whole_reason(tmp_path: Path, capsy
 
 def test_a_difficulty_that_cannot_be_measured_is_no_failed_run(tmp_path: Path, monkeypatch, capsys):
     def unmeasurable(*_: object) -> None:
-        raise DataError("its test images cannot be compared")
+        raise DataError("images cannot be compared")
 
     monkeypatch.setattr(fake_runner, "measure_difficulty", unmeasurable)
     request = sweep_over(

@@ -171,7 +171,7 @@ def test_groups_reach_the_test_images_of_a_task_and_leave_its_fingerprint(tmp_pa
     base, new = (split.groups() for split in tasks[0].evals)
     assert base is not None
     assert base.tolist() == [0, 1, 2, 0, 1, 2]
-    np.testing.assert_array_equal(new, base, "the splits of a dataset share the numbers")
+    np.testing.assert_array_equal(new, base, "splits share the numbers")
     assert tasks[1].evals[0].groups() is None
     assert tasks[0].fingerprint == tasks[1].fingerprint
     assert all(sample.group for sample in tasks[0].support.samples)

@@ -76,7 +76,7 @@ def test_a_heartbeat_in_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_
 
 def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkeypatch):
     def full(*_args: object, **_kwargs: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left")
 
     with Heartbeat(tmp_path, "sweep") as heartbeat:
         monkeypatch.setattr("bench.sweep.coordination.heartbeat.write_atomically", full)

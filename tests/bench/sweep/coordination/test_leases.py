@@ -122,7 +122,7 @@ def test_without_hard_links_the_name_is_still_taken_by_one(two, monkeypatch):
 
 def test_a_lease_that_cannot_be_written_is_an_error(two, monkeypatch):
     def full(*_args: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left")
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
