@@ -48,7 +48,6 @@ from .leaderboard_building import board_settings as board_settings
 from .leaderboard_building import build_leaderboard as build_leaderboard
 from .leaderboard_building import build_leaderboards as build_leaderboards
 from .leaderboard_building import compared_leaderboard as compared_leaderboard
-from .leaderboard_building import without_extra_gaps as without_extra_gaps
 from .noise import EQUAL_MARGIN as EQUAL_MARGIN
 from .noise import equivalence_probability as equivalence_probability
 from .noise import noise_of as noise_of

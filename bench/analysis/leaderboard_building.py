@@ -1,6 +1,6 @@
 """Lists the settings that have a leaderboard, builds one of them, and finds the cells to compare on. Pure."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -247,20 +247,6 @@ def compared_leaderboard(
     full = {entry.key: entry for entry in whole.entries}
     entries = [replace(e, coverage=full[e.key].coverage, planned=full[e.key].planned) for e in part.entries]
     return replace(part, entries=tuple(entries), missing=whole.missing)
-
-
-def without_extra_gaps(board: Leaderboard) -> Leaderboard:
-    """The board of several owners: what one entry has beyond the cells that are compared is no gap of the others.
-
-    Failed runs and missing cells that are compared stay. A board that compares all cells is unchanged.
-    """
-    if board.common is None:
-        return board
-    compared = {cell for entry in board.entries for cell in entry.missing}
-    missing = tuple(cell for cell in board.missing if cell.error is not None or cell in compared)
-    gaps = Counter(cell.entry for cell in missing)
-    entries = tuple(replace(entry, planned=entry.coverage + gaps[entry.key]) for entry in board.entries)
-    return replace(board, entries=entries, missing=missing)
 
 
 def build_leaderboards(

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bench
-from bench.extensions.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, read_verified, update_runs
+from bench.extensions.boards.board_runs import BoardRuns, KeptChecks, update_runs
 from bench.extensions.boards.comparison import SubmissionReport
 from bench.extensions.boards.precedence import owners
 from bench.extensions.boards.submissions.check import harmless
 from bench.extensions.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
+from bench.extensions.boards.verify import VERIFIED, read_verified
 
 _HEAD, _MOST_TITLE = 10_000, 100
 """Characters of the README in which the title is looked for, and of a title."""

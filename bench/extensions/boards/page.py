@@ -1,6 +1,7 @@
 """The page of a board, with its submissions, and `board.json` and `settings.json` beside it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench._util.words import counted
-from bench.analysis import Entry, without_extra_gaps
+from bench.analysis import Entry, Leaderboard
 from bench.extensions.boards.build import CollectedBoard
 from bench.extensions.boards.comparison import SubmissionReport
 from bench.extensions.boards.submissions.check import OwnChecks
@@ -201,3 +202,17 @@ def _setting(board: BoardView, collected: CollectedBoard) -> SettingSummary:
         rows=tuple(rows),
         separated=tuple(sorted(separated)),
     )
+
+
+def without_extra_gaps(board: Leaderboard) -> Leaderboard:
+    """The board of several owners: what one entry has beyond the cells that are compared is no gap of the others.
+
+    Failed runs and missing cells that are compared stay. A board that compares all cells is unchanged.
+    """
+    if board.common is None:
+        return board
+    compared = {cell for entry in board.entries for cell in entry.missing}
+    missing = tuple(cell for cell in board.missing if cell.error is not None or cell in compared)
+    gaps = Counter(cell.entry for cell in missing)
+    entries = tuple(replace(entry, planned=entry.coverage + gaps[entry.key]) for entry in board.entries)
+    return replace(board, entries=entries, missing=missing)

@@ -1,23 +1,33 @@
 """Recomputes randomly drawn runs of submissions that request it; submitters cannot choose them."""
 
+import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.extensions.boards.board_runs import (
-    REPRODUCED,
-    VERIFIED,
-    KeptChecks,
-    draw_runs,
-    read_verified,
-    write_verified,
-)
+from pydantic import BaseModel, ConfigDict
+
+from bench.bounds import RunId
+from bench.extensions.boards.board_runs import LARGEST_BOARD_FILE, REPRODUCED, KeptChecks
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.submissions.check import OwnChecks
 from bench.extensions.boards.submissions.submission import BUNDLE
-from bench.results import RepetitionVerdict, bundle_shard, check_verifiable, judge_repetition, open_bundle
+from bench.results import (
+    RepetitionVerdict,
+    bundle_shard,
+    check_verifiable,
+    judge_repetition,
+    open_bundle,
+    write_atomically,
+)
 from bench.sweep import repetition_context
-from datasets_registry import BenchError
+from datasets_registry import BenchError, foreign_files
+
+VERIFIED = "verified"
+"""Folder beside that of the submissions."""
+SHARE, FEWEST = 0.02, 3
+"""Share of the runs of a submission that is drawn, and the fewest runs."""
 
 
 @dataclass(frozen=True)
@@ -92,3 +102,64 @@ def _repeat(path: Path, own: OwnChecks, run_id: str, data_root: Path | None, wei
     except BenchError as error:  # a method, dataset or file that is not here
         return Repeated(own.name, run_id, None, str(error))
     return Repeated(own.name, run_id, judge_repetition(stored, record, predictions))
+
+
+class VerifiedRuns(BaseModel):
+    """The content of `verified/<submission>.json`.
+
+    Args:
+        digest: of the submission; results of other content do not count.
+        drawn_by: digest of the text that decided which runs were drawn.
+        outcomes: `identical`, `rounding`, `different` or `invalid` by run id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    drawn_by: str
+    outcomes: dict[RunId, str]
+
+
+def draw_runs(own: OwnChecks, secret: str, count: int | None = None) -> list[str]:
+    """Ids of runs to recompute, by a hash of the submission's content, the text `secret` and the run.
+
+    `count` is their number; the default is two of a hundred runs and at least three.
+    """
+    if not secret:
+        raise BoardError("The runs to recompute need a text that submitters do not know; give it with --secret.")
+    number = count or max(FEWEST, math.ceil(SHARE * len(own.runs)))
+
+    def order(run_id: str) -> str:
+        return hashlib.sha256(f"{own.digest} {secret} {run_id}".encode()).hexdigest()
+
+    return sorted((run.run_id for run in own.runs), key=order)[:number]
+
+
+def read_verified(folder: Path, own: OwnChecks) -> dict[str, str]:
+    """The outcomes by run id; empty without a file, or if the submission has changed since.
+
+    Raises BoardError for a file that is damaged.
+    """
+    path = folder / f"{own.name}.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = VerifiedRuns.model_validate(foreign_files.read_json(path, LARGEST_BOARD_FILE))
+    except (OSError, ValueError) as error:
+        raise BoardError(
+            f"{path} is not a list of recomputed runs; delete it and verify the submission again."
+        ) from error
+    if found.digest != own.digest:
+        return {}
+    known = {run.run_id for run in own.runs}
+    return {run: outcome for run, outcome in found.outcomes.items() if run in known}
+
+
+def write_verified(folder: Path, own: OwnChecks, secret: str, outcomes: dict[str, str]) -> Path:
+    """Write the outcomes of a submission and return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{own.name}.json"
+    drawn_by = hashlib.sha256(secret.encode()).hexdigest()
+    found = VerifiedRuns(digest=own.digest, drawn_by=drawn_by, outcomes=outcomes)
+    write_atomically(path, found.model_dump_json(indent=1).encode() + b"\n")
+    return path

@@ -10,8 +10,8 @@ from bench.analysis.leaderboard_building import (
     build_leaderboard,
     common_cells,
     compared_leaderboard,
-    without_extra_gaps,
 )
+from bench.extensions.boards.page import without_extra_gaps
 
 DATASETS = ("dtd", "eurosat", "food101")
 METHODS = ("coop", "kgcoop", "maple", "vpt")

@@ -15,12 +15,13 @@ from limited import limited
 from page_data import block_of
 from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run, with_predictions
 
-from bench.extensions.boards.board_runs import KeptChecks, draw_runs, read_verified, write_verified
+from bench.extensions.boards.board_runs import KeptChecks
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.publishing import BuiltBoard as Built
 from bench.extensions.boards.publishing import build_board
 from bench.extensions.boards.submissions.check import OwnChecks
 from bench.extensions.boards.summary import read_summary
+from bench.extensions.boards.verify import draw_runs, read_verified, write_verified
 from bench.results.shards import Shards
 
 EARLIER = FACTS.model_copy(update={"who": "Second & co", "submitted": datetime(1970, 1, 1, tzinfo=UTC)})
