@@ -16,12 +16,12 @@ import bench
 from bench.bounds import LARGEST_RECORD
 from bench.errors import BundleError, ShardError
 from bench.record import RunStatus
+from bench.results.database_tables import refusal, scratch_database
 from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
 from bench.results.outputs import replacing
 from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shard, Shards, parse_shard, with_origin
-from bench.results.tables import refusal, scratch_database
 from datasets_registry import archives, foreign_files
 
 LARGEST_PREDICTIONS = 2**30

@@ -23,10 +23,7 @@ import pandas as pd
 from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.results.database_file import DAMAGED, connect, open_database, transaction
-from bench.results.known_facts import with_changed_settings
-from bench.results.shards import Shard, ShardEntry, Shards, no_runs
-from bench.results.staleness import code_reasons
-from bench.results.tables import (
+from bench.results.database_tables import (
     CURVE_COLUMNS,
     PREDICTION_COLUMNS,
     REFUSED,
@@ -38,6 +35,9 @@ from bench.results.tables import (
     insert_runs,
     make_tables,
 )
+from bench.results.known_facts import with_changed_settings
+from bench.results.shards import Shard, ShardEntry, Shards, no_runs
+from bench.results.staleness import code_reasons
 from bench.spec import COLUMNS, LATER_COLUMNS
 
 FRAME_VECTORS = 2

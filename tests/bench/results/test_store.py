@@ -295,7 +295,7 @@ def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, s
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with monkeypatch.context() as patched:
-        patched.setattr("bench.results.tables._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
+        patched.setattr("bench.results.database_tables._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
         with pytest.raises(StoreError, match="cannot be used"):
             store.ingest(shards)
     with duckdb.connect(str(store.path)) as connection:
