@@ -70,8 +70,17 @@ class Page:
     def wait(self, condition: str | Callable[[], Any]) -> Any:
         """Evaluate a condition until it is true."""
         if isinstance(condition, str):
-            return wait_until(lambda: self.run(condition), condition, look=0.05)
+            return wait_until(lambda: self._now(condition), condition, look=0.05)
         return wait_until(condition, look=0.05)
+
+    def _now(self, condition: str) -> Any:
+        """The value of a condition; None while the browser leaves the page."""
+        try:
+            return self.run(condition)
+        except RuntimeError as error:
+            if "navigated" in str(error):
+                return None
+            raise
 
     def open(self, url: str) -> None:
         self.events.clear()
