@@ -59,7 +59,7 @@ def test_features_are_those_of_the_cache(audit: DatasetAudit, root: Path, monkey
     from bench.experiment.features import inputs
 
     inputs.load_inputs.cache_clear()
-    monkeypatch.setattr(inputs.Inputs, "_render", lambda *_: pytest.fail("an image went through the tower again"))
+    monkeypatch.setattr(inputs.Inputs, "_render", lambda *_: pytest.fail("an image was encoded again"))
     again = audit_dataset(
         "eurosat", backbone=DEMO_BACKBONE, data_root=root / "data", cache=root / "cache", device="cpu"
     )

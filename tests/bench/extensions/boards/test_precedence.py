@@ -76,7 +76,7 @@ def test_a_submission_that_is_updated_keeps_its_place(git: Git, folder: Path) ->
     committed(git, folder, "copy", MINE)
     committed(git, folder, "honest", MINE, YOURS)
     Draft([YOURS, MINE], OLD).write(folder / "a-new-one")
-    assert owner(folder) == {"zero_shot": "honest", "coop": "honest"}, "what is not committed comes last"
+    assert owner(folder) == {"zero_shot": "honest", "coop": "honest"}, "uncommitted runs come last"
 
 
 def test_a_merge_counts_where_it_joins_the_main_line(git: Git, folder: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_run_that_hangs_ends_with_the_time_limit(etl, tmp_path: Path, monkeypa
     code, _, err = etl(*words, "--option", "timeout=3", "--runs", str(tmp_path / "runs"))
     assert code == 1
     assert "3 s" in err
-    wait_until(lambda: not _processes_with(tmp_path), "the official code ends with its worker")
+    wait_until(lambda: not _processes_with(tmp_path), "ends with its worker")
 
 
 def _processes_with(folder: Path) -> list[str]:

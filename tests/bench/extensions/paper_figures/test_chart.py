@@ -57,7 +57,7 @@ def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, pane
     svg = figure_file(figure, "svg").decode()
     heads = sum(("over" in row) + ("under" in row) for row in rows_of(figure))
     assert marks(svg, "symbol") == len(points) + len(printed) + heads
-    assert marks(svg, "rule") == len(points) // 2, "only what has an interval"
+    assert marks(svg, "rule") == len(points) // 2, "a rule without an interval"
     assert marks(svg, "line") == (2 * panels if figure.kind == "line" else 0)
     assert "NaN" not in svg
     assert "currentColor" not in svg
@@ -75,7 +75,7 @@ def test_one_long_interval_ends_in_arrow_heads_and_does_not_set_the_scale(title)
     assert not any("over" in row or "under" in row for row in plain)
     assert [("over" in row, "under" in row) for row in cut] == [(False, False)] * 4 + [(True, True)]
     assert (cut[4]["low"], cut[4]["high"]) == long.interval(long.points[4])
-    assert cut[4]["high"] > cut[4]["to"] == cut[4]["over"] < 65, "the other intervals stay readable"
+    assert cut[4]["high"] > cut[4]["to"] == cut[4]["over"] < 65, "other intervals stay readable"
     assert marks(figure_file(long, "svg"), "symbol") == 5 + 2
     assert long.interval(long.points[4]) == {"A": (0.0, 100.0), "B": (-100.0, 100.0), "S": (-900.0, 900.0)}[title[0]]
 
