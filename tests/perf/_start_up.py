@@ -18,7 +18,7 @@ COMMANDS = {
     "start_datasets": "datasets",
     "start_backbones": "backbones",
     "start_status": "status",
-    "start_dry_run": "run --dry-run -m coop,apex -d spectrum_basic -b ViT-B-16.openai --set coop.n_ctx=4",
+    "start_dry_run": "run --dry-run -m coop,apex -d spectrum_basic -b ViT-B-16.openai",
     "start_refused": "run -m copo -d spectrum_basic",
 }
 """Commands by the name of their row."""
