@@ -165,15 +165,23 @@ class Extension:
 
 @cache
 def extensions() -> Mapping[str, Extension]:
-    """The extensions by name: those of the harness, and those of other packages, of which a broken one is left out."""
+    """The extensions by name: those of the harness, and those of other packages.
+
+    One of another package is left out with a warning if it, its commands or its outputs cannot be imported.
+    """
     found: dict[str, Extension] = {}
     for module in iter_modules(import_module(_FOLDER).__path__):
         found[module.name] = import_module(f"{_FOLDER}.{module.name}").EXTENSION
     for point in entry_points(group=_GROUP):
         try:
-            found.setdefault(point.name, point.load())
+            extension = point.load()
+            extension.command_table()
+            for place in extension.outputs.values():
+                resolve_name(place)
         except Exception as error:
-            _LOG.warning("The extension %s is left out: %s", point.name, error)
+            _LOG.warning("The extension %s is left out: %s: %s", point.name, type(error).__name__, error)
+        else:
+            found.setdefault(point.name, extension)
     return found
 
 

@@ -68,9 +68,6 @@ from .sweep_options import SweepRequest as SweepRequest
 from .sweep_options import backbone_advice as backbone_advice
 from .sweep_options import option_name as option_name
 from .sweep_options import option_of as option_of
-from .sweep_options import parse_choice as parse_choice
-from .sweep_options import parse_shots as parse_shots
-from .sweep_options import split_list as split_list
 from .sweep_status import sweep_state as sweep_state
 from .tuned_model_files import PredictedFiles as PredictedFiles
 from .tuned_model_files import predict_images as predict_images

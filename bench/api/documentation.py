@@ -1,13 +1,13 @@
 """The pages of the documentation, which ship with the package."""
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import bench
 from bench.api.options import Arg
 from bench.errors import UsageError
+from datasets_registry import did_you_mean
 
 _OF_THE_SITE = ("index", "changelog", "contributing")  # pages that the documentation site puts together
 
@@ -33,9 +33,8 @@ def page_text(topic: Annotated[str, Arg("A topic, such as `datasets`. Default: l
     """A page of the documentation as Markdown; raises UsageError for an unknown topic."""
     pages = documentation_pages()
     if topic not in pages:
-        near = get_close_matches(topic, pages, n=1)
-        asked = f"Did you mean {near[0]}? " if near else ""
-        raise UsageError(f"There is no page {topic!r}. {asked}`etl-bench doctor docs` lists the topics.")
+        near = did_you_mean(topic, list(pages), most=1)
+        raise UsageError(f"There is no page {topic!r}.{near} `etl-bench doctor docs` lists the topics.")
     return pages[topic].read_text(encoding="utf-8")
 
 

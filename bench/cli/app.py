@@ -26,7 +26,7 @@ from bench.cli.report import report
 from bench.cli.run import run_command
 from bench.cli.runs import runs_app
 from bench.cli.status import status
-from bench.extension import extensions
+from bench.extension import Extension, extensions
 from datasets_registry import BenchError
 
 PANELS: dict[str, dict[str, Any]] = {
@@ -42,13 +42,22 @@ PANELS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """The commands and groups by the panel of `--help` that lists them, in its order."""
 GROUPS = {name: group for panel in PANELS.values() for name, group in panel.items() if isinstance(group, Commands)}
-for extension in extensions().values():
+
+
+def add_commands(extension: Extension) -> None:
+    """Put the commands of an extension into their groups and panels; one of an unknown group costs a warning."""
     for words, command in extension.command_table().items():
         group, _, name = words.rpartition(" ")
-        if group:
+        if not group:
+            PANELS.setdefault(extension.panels.get(name, "Keep"), {})[name] = command
+        elif group in GROUPS:
             GROUPS[group].command(name)(command)
         else:
-            PANELS[extension.panels[name]][name] = command
+            logging.getLogger("bench.extension").warning("The command %r is left out: no group %r.", words, group)
+
+
+for found in extensions().values():
+    add_commands(found)
 
 app = Commands(
     name="etl-bench",

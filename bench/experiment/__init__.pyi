@@ -50,7 +50,6 @@ from .model_file import write_model as write_model
 from .prediction_sets import all_scores as all_scores
 from .runner import run_experiment as run_experiment
 from .task import declared_task as declared_task
-from .task import evaluation_splits as evaluation_splits
 from .task import load_task as load_task
 from .task import read_splits as read_splits
 from .teacher import TeacherFile as TeacherFile

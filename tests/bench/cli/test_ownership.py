@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import typer.main
 from folder_snapshot import snapshot
-from wrong_commands import fill_place
 
 from bench.cli.app import app
 from datasets_registry import DATASETS
@@ -92,20 +91,13 @@ def paths() -> set[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("place")
-    fill_place(folder)
-    return folder
-
-
 @pytest.fixture
-def place(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     list(DATASETS)
-    monkeypatch.chdir(prepared)
+    monkeypatch.chdir(place)
     for name in ("HOME", "XDG_CACHE_HOME", "ETL_BENCH_CACHE"):
-        monkeypatch.setenv(name, str(prepared))
-    return prepared
+        monkeypatch.setenv(name, str(place))
+    return place
 
 
 def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> None:

@@ -12,8 +12,9 @@ import pytest
 from sweep_requests import sweep_over
 
 from bench import export_leaderboards, extension, run
+from bench.cli.app import add_commands
 from bench.errors import ImpossibleCombinationError, UsageError
-from bench.extension import extensions, kind_of, kind_of_pattern, requested_kind, run_kinds
+from bench.extension import Extension, extensions, kind_of, kind_of_pattern, requested_kind, run_kinds
 from bench.sweep import expand, named_files
 
 PACKAGE = '''
@@ -87,6 +88,11 @@ WRITTEN = []
 
 def write(runs, tracker, notice):
     return lambda run_id: WRITTEN.append((tracker, run_id))
+
+
+LOST = {"nowhere greet": greet}
+WITHOUT_COMMANDS = Extension(commands="nowhere:COMMANDS")
+WITHOUT_OUTPUT = Extension(outputs={"export nothing": "lab_extension:nothing"})
 '''
 
 
@@ -98,6 +104,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     points = [
         EntryPoint("lab", "lab_extension:EXTENSION", "etl_bench.extensions"),
         EntryPoint("broken", "nowhere:EXTENSION", "etl_bench.extensions"),
+        EntryPoint("mute", "lab_extension:WITHOUT_COMMANDS", "etl_bench.extensions"),
+        EntryPoint("empty", "lab_extension:WITHOUT_OUTPUT", "etl_bench.extensions"),
     ]
     monkeypatch.setattr(extension, "entry_points", lambda group: points)
     monkeypatch.setattr(extension, "iter_modules", lambda path: ())
@@ -111,11 +119,15 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_broken_extension_is_left_out_with_a_warning(lab: None, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert list(extensions()) == ["lab"]
-    assert "broken is left out" in caplog.text
+    for name in ("broken", "mute", "empty"):
+        assert f"{name} is left out" in caplog.text
 
 
-def test_its_commands_are_found_by_their_words(lab: None) -> None:
+def test_its_commands_are_found_by_their_words(lab: None, caplog: pytest.LogCaptureFixture) -> None:
     assert list(extensions()["lab"].command_table()) == ["lab", "models audit"]
+    with caplog.at_level(logging.WARNING):
+        add_commands(Extension(commands="lab_extension:LOST"))
+    assert "no group 'nowhere'" in caplog.text
 
 
 def test_its_kind_of_runs_is_planned_and_carried_out(lab: None) -> None:
