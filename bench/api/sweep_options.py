@@ -1,20 +1,5 @@
-"""The options of a sweep and the parsers of their texts, for the command line. Loads no torch."""
+"""The request of a sweep and its options, for the command line. Loads no torch."""
 
-from bench.sweep import (
-    DEMO_BACKBONE,
-    SweepRequest,
-    backbone_advice,
-    cache_folder,
-    cores,
-    option_name,
-    option_of,
-    parse_choice,
-    parse_numbers,
-    parse_shots,
-    split_list,
-)
+from bench.sweep import DEMO_BACKBONE, SweepRequest, backbone_advice, option_name, option_of
 
-__all__ = [
-    "DEMO_BACKBONE", "SweepRequest", "backbone_advice", "cache_folder", "cores", "option_name", "option_of",
-    "parse_choice", "parse_numbers", "parse_shots", "split_list",
-]  # fmt: skip
+__all__ = ["DEMO_BACKBONE", "SweepRequest", "backbone_advice", "option_name", "option_of"]

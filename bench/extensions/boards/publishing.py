@@ -84,8 +84,7 @@ def new_board(
 ) -> list[Path]:
     """Create the repository of a board in a new folder and return the written files.
 
-    Raises BoardError for a
-    folder in use, unless `force`, which replaces files of the same names.
+    Raises BoardError for a folder in use, unless `force`, which replaces files of the same names.
     """
     from bench.extensions.boards.template import write_template
     from bench.results import check_output_folder
