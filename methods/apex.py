@@ -26,14 +26,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import AdapterConfig, Batch, Classifier, Family, MethodInfo, Needs, Sizes, SupportView, register_method
 from methods._base.recipe import for_transfer
-from methods._parts.apex_parts import (
-    APEX_FACTS,
-    APEX_RECIPES,
-    TRANSFER_DEPTH,
-    Blend,
-    class_distances,
-    ensemble_weight,
-)
+from methods._parts.apex_parts import APEX_FACTS, APEX_RECIPES, TRANSFER_DEPTH, Blend, class_distances, ensemble_weight
 from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE

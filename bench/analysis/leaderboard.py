@@ -8,16 +8,7 @@ from typing import Any
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
 from bench.spec import ALL as ALL_TEXT
-from bench.spec import (
-    ALL_SHOTS,
-    LEARNED,
-    NOTHING_LEARNED,
-    OPEN_BASE,
-    OPEN_NEW,
-    learned_texts,
-    shots_text,
-    shots_value,
-)
+from bench.spec import ALL_SHOTS, LEARNED, NOTHING_LEARNED, OPEN_BASE, OPEN_NEW, learned_texts, shots_text, shots_value
 from datasets_registry import EvalProtocol
 
 

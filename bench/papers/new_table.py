@@ -13,14 +13,7 @@ from bench.analysis import HConvention, metrics
 from bench.bounds import LARGEST_RECORD
 from bench.errors import UsageError
 from bench.papers.addresses import ALLOWED, is_address
-from bench.papers.printed_averages import (
-    AVERAGE,
-    DATASETS,
-    PRINTED_ROUNDING,
-    convention,
-    number_of,
-    recomputed,
-)
+from bench.papers.printed_averages import AVERAGE, DATASETS, PRINTED_ROUNDING, convention, number_of, recomputed
 from bench.papers.published_numbers import (
     ADDED_COLUMNS,
     KEYS,

@@ -6,15 +6,7 @@ from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.request import SweepRequest
-from datasets_registry import (
-    DataError,
-    DrawRule,
-    EvalProtocol,
-    PoolKind,
-    SupportKind,
-    did_you_mean,
-    is_support_rule,
-)
+from datasets_registry import DataError, DrawRule, EvalProtocol, PoolKind, SupportKind, did_you_mean, is_support_rule
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 """Default targets of domain generalization."""

@@ -10,20 +10,8 @@ import pandas as pd
 import bench
 from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
-from bench.papers import (
-    load_claims,
-    published_difficulty,
-    published_frame,
-    published_settings,
-    registered,
-)
-from bench.results import (
-    FILE_LIST,
-    check_output_file,
-    check_own_folder,
-    fresh_store,
-    no_runs,
-)
+from bench.papers import load_claims, published_difficulty, published_frame, published_settings, registered
+from bench.results import FILE_LIST, check_output_file, check_own_folder, fresh_store, no_runs
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view

@@ -13,14 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets_registry import (
-    DATASETS,
-    ClassFolderReader,
-    DataError,
-    DatasetSplits,
-    check_dataset,
-    get_dataset,
-)
+from datasets_registry import DATASETS, ClassFolderReader, DataError, DatasetSplits, check_dataset, get_dataset
 
 
 def picture(path: Path) -> None:

@@ -10,13 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_registry import (
-    DATASETS,
-    RegistrationError,
-    Registry,
-    import_catalogue,
-    load_entry_points,
-)
+from datasets_registry import DATASETS, RegistrationError, Registry, import_catalogue, load_entry_points
 
 GROUP = "tests.plug_ins"
 Install = Callable[..., EntryPoint]

@@ -13,15 +13,7 @@ from typing import Any
 import numpy as np
 from bundle_files import listing, rewritten
 from fake_runner import rescored
-from simulated_submissions import (
-    DATASET,
-    Draft,
-    Run,
-    oracle_of,
-    simulated_run,
-    task_of,
-    with_predictions,
-)
+from simulated_submissions import DATASET, Draft, Run, oracle_of, simulated_run, task_of, with_predictions
 
 from bench.results.bundles import BUNDLE_LIST
 from bench.results.checksummed_json import encode_document

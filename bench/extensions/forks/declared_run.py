@@ -18,12 +18,7 @@ from bench._util.words import counted
 from bench.experiment import OPEN, external_record
 from bench.extensions.forks.errors import PredictionsError
 from bench.extensions.forks.fork_folder import public_address
-from bench.extensions.forks.prediction_files import (
-    Head,
-    PredictionFile,
-    SupportImage,
-    scores_of_answers,
-)
+from bench.extensions.forks.prediction_files import Head, PredictionFile, SupportImage, scores_of_answers
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import simplified
 from bench.spec import ALL_SHOTS, EXTERNAL, ExperimentSpec, shots_text

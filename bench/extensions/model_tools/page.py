@@ -5,12 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench._util.words import counted
-from bench.extensions.model_tools.explanation import (
-    ClassTextProjection,
-    EnsembleSummary,
-    Explanation,
-    ZeroShotChanges,
-)
+from bench.extensions.model_tools.explanation import ClassTextProjection, EnsembleSummary, Explanation, ZeroShotChanges
 from bench.results import write_output
 from reports import linear_axis, page_environment
 

@@ -17,12 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from bench.analysis import MeanTest
-from bench.extensions.recommendation.cross_fitting import (
-    ADDED_TO_DIFFERENCES,
-    between_trainings,
-    cross_fitted,
-    pooled,
-)
+from bench.extensions.recommendation.cross_fitting import ADDED_TO_DIFFERENCES, between_trainings, cross_fitted, pooled
 
 ERROR_RATE = 0.05
 """Largest probability with which a race drops the best method."""

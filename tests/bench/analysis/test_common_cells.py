@@ -6,11 +6,7 @@ import pandas as pd
 import pytest
 from leaderboard_rows import B2N, frame, run
 
-from bench.analysis.leaderboard_building import (
-    build_leaderboard,
-    common_cells,
-    compared_leaderboard,
-)
+from bench.analysis.leaderboard_building import build_leaderboard, common_cells, compared_leaderboard
 from bench.extensions.boards.page import without_extra_gaps
 
 DATASETS = ("dtd", "eurosat", "food101")

@@ -9,14 +9,7 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.errors import NonFiniteLossError
-from bench.experiment.training_loop import (
-    epoch_batches,
-    epochs_and_steps,
-    fit,
-    make_optimizer,
-    set_rates,
-    stage_spans,
-)
+from bench.experiment.training_loop import epoch_batches, epochs_and_steps, fit, make_optimizer, set_rates, stage_spans
 from methods import Optimizer, Recipe, Schedule, Warmup
 from methods.text_adapter import TextAdapter
 

@@ -10,12 +10,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from pretended_device.compiled_guard import (
-    PretendedDeviceError,
-    compiled_guard,
-    torch_folder,
-    why_unavailable,
-)
+from pretended_device.compiled_guard import PretendedDeviceError, compiled_guard, torch_folder, why_unavailable
 
 DEVICES = 2
 """Number of pretended devices; guard.cpp has the same number."""

@@ -15,14 +15,7 @@ from small_families import model_folder, small_backbone, small_config, small_tim
 from small_towers import TINY_CONFIG, build_model
 from torch import Tensor
 
-from methods import (
-    WeightsError,
-    fetch_weights,
-    has_weights,
-    known_architectures,
-    load_backbone,
-    parse_backbone,
-)
+from methods import WeightsError, fetch_weights, has_weights, known_architectures, load_backbone, parse_backbone
 
 LISTED = {*map(tuple, open_clip.list_pretrained()), ("ViT-demo", "drawn")}
 SLUGS = [f"{arch}.{tag}" for arch, tags in known_architectures().items() for tag in tags if (arch, tag) not in LISTED]

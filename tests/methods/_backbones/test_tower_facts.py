@@ -17,14 +17,7 @@ from bench.results import known_methods
 from bench.sweep import LogStyle, carry_out, expand, make_plan, open_log
 from bench.sweep.launch.tasks import Outcome
 from datasets_registry import BenchError
-from methods import (
-    Backbone,
-    BackboneSpec,
-    WeightsError,
-    check_weights_file,
-    load_backbone,
-    parse_backbone,
-)
+from methods import Backbone, BackboneSpec, WeightsError, check_weights_file, load_backbone, parse_backbone
 
 
 def with_text_tower(text: dict) -> Backbone:

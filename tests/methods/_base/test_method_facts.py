@@ -10,15 +10,7 @@ from one_case import for_each
 from pydantic import ValidationError
 
 from datasets_registry import BenchError, EvalProtocol
-from methods import (
-    METHODS,
-    MethodFactsRegistry,
-    facts_as_json,
-    facts_from_json,
-    facts_of,
-    get_method,
-    stored_facts,
-)
+from methods import METHODS, MethodFactsRegistry, facts_as_json, facts_from_json, facts_of, get_method, stored_facts
 
 STORED = MethodFactsRegistry()
 WRAPPERS = ("apex_on", "atprompt_on", "dept_on", "dpc_on", "tcpt_on", "wise_ft_on")
