@@ -81,7 +81,7 @@ def jpeg_files(count: int) -> Iterator[tuple[image_sources.ImageFiles, list[Samp
 
 def demo_and_one_more() -> Row:
     """The sweep of the quick demo into empty folders, then the same command with one more method."""
-    from bench.api.demonstration import QUICK_DATASETS, QUICK_METHODS
+    from bench.api.demonstration import QUICK_DATASETS, QUICK_FEW_SHOT
 
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"
@@ -102,8 +102,8 @@ def demo_and_one_more() -> Row:
             subprocess.run(command, check=True, capture_output=True)
             return time.perf_counter() - start
 
-        cold = sweep(QUICK_METHODS)
-        again = sweep([*QUICK_METHODS, "text_adapter"])
+        cold = sweep(QUICK_FEW_SHOT)
+        again = sweep([*QUICK_FEW_SHOT, "text_adapter"])
         records = [shard.record for _, shard in Shards(runs).read_many(e.run_id for e in Shards(runs).scan())]
     added = [record for record in records if record.spec.method == "text_adapter"]
     own = sum(record.cost.prepare_seconds + record.cost.train_seconds + record.cost.eval_seconds for record in added)

@@ -307,14 +307,14 @@ def test_a_run_that_the_database_refuses_is_named_and_the_others_show(
     ours = Shards(tmp_path)
     for seed in (1, 2, 3):
         ours.write(*answered(seed))
-    from bench.results import tables
+    from bench.results import database_tables
 
-    plain = tables._run_row
+    plain = database_tables._run_row
 
     def too_large(record: RunRecord, stamp: str) -> dict[str, object]:
         return plain(record, stamp) | ({"shots": 2**40} if record.spec.seed == 2 else {})
 
-    monkeypatch.setattr(tables, "_run_row", too_large)
+    monkeypatch.setattr(database_tables, "_run_row", too_large)
     assert set(fresh_store(tmp_path).runs_frame()["seed"]) == {1, 3}
     assert f"Left out: run {make_spec(seed=2).run_id}, which the database refuses" in caplog.text
 
