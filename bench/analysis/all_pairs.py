@@ -17,6 +17,7 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired_average import SplitOutcomes, board_average, outcomes_of, split_weights
 from bench.analysis.scores_by_seed import Scores
 from bench.analysis.statistics.intervals import MeanTest, mean_test_of_parts
+from bench.analysis.statistics.seed_variance import variances_of_mean
 
 Pair = tuple[str, str]
 
@@ -88,6 +89,11 @@ class _Noise(NamedTuple):
     seeds: NDArray[np.float64]
     residual: NDArray[np.float64]
 
+    @property
+    def of_one_image(self) -> NDArray[np.float64]:
+        """The variance of one image around the mean over seeds."""
+        return np.sum([variance * (df + 1) for variance, df in self.images], axis=0)
+
 
 def _tests(tables: Mapping[str, Sequence[_OnDataset]], pairs: Sequence[Pair]) -> dict[Pair, MeanTest]:
     """The tests of entries with the same seeds and images on two or more datasets."""
@@ -101,13 +107,16 @@ def _tests(tables: Mapping[str, Sequence[_OnDataset]], pairs: Sequence[Pair]) ->
         noises.append(_noise([entry.splits for entry in entries], gaps, a, b))
         sizes.append(gaps.shape[1])
     mean = np.mean(means, axis=0)
+    parts = zip(*((noise.seeds, noise.residual, noise.of_one_image) for noise in noises), strict=True)
+    seeds, residual, of_one_image = map(np.array, parts)
+    between = variances_of_mean(seeds, [size - 1 for size in sizes], residual, of_one_image)
     return {
         pair: mean_test_of_parts(
             float(mean[i]),
             sizes,
-            [(float(noise.seeds[i]), size - 1) for noise, size in zip(noises, sizes, strict=True)],
+            [(variance, size - 1) for variance, size in zip(between[:, i].tolist(), sizes, strict=True)],
             [(float(variance[i]), df) for noise in noises for variance, df in noise.images],
-            float(sum(noise.residual[i] for noise in noises)),
+            float(residual[:, i].sum()),
         )
         for i, pair in enumerate(pairs)
     }

@@ -12,7 +12,7 @@ from bench.analysis.leaderboard import HARMONIC, Cell, Entry, HConvention, Leade
 from bench.analysis.paired_average import outcomes_of, split_weights
 from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.intervals import Estimate
-from bench.analysis.statistics.score_intervals import ImageNoise, image_noise, score_estimate
+from bench.analysis.statistics.score_intervals import ImageNoise, Sets, image_noise, score_estimate, score_estimates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,15 +35,36 @@ def with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
 def _entry(board: Leaderboard, entry: Entry, scores: Scores) -> Entry:
     known: Known = {}
     runs = {dataset: [scores[dataset][seed] for seed in sorted(scores[dataset])] for dataset in entry.cells}
-    cells = {dataset: _cell(cell, runs[dataset], known) for dataset, cell in entry.cells.items()}
     averaged = [runs[dataset] for dataset in entry.cells if dataset in board.averaged]
     averages = {key: _average(key, found, averaged, known) for key, found in entry.averages.items()}
+    measures = dict.fromkeys(measure for cell in entry.cells.values() for measure in cell.scores)
+    estimates = {measure: dataset_estimates(runs, measure, known) for measure in measures}
+    cells = {dataset: _cell(dataset, cell, estimates) for dataset, cell in entry.cells.items()}
     return replace(entry, cells=cells, averages=averages)
 
 
-def _cell(cell: Cell, runs: Sequence[SeedScore], known: Known) -> Cell:
-    scores = {measure: with_interval(found, [runs], measure, known=known) for measure, found in cell.scores.items()}
+def _cell(dataset: str, cell: Cell, estimates: Mapping[str, Mapping[str, Estimate]]) -> Cell:
+    scores = {
+        measure: replace(found, mean=old.mean) if (found := estimates[measure].get(dataset)) else old
+        for measure, old in cell.scores.items()
+    }
     return replace(cell, scores=scores)
+
+
+def dataset_estimates(
+    runs: Mapping[str, Sequence[SeedScore]], measure: str, known: Known | None = None
+) -> dict[str, Estimate]:
+    """The score of one entry on each dataset with its interval; without datasets that lack the measure or predictions.
+
+    `runs` are those of its seeds by dataset, in order; `known` as for `with_interval`.
+    """
+    known = {} if known is None else known
+    inputs = {dataset: _inputs([of_dataset], measure, None, known) for dataset, of_dataset in runs.items()}
+    usable = {dataset: found for dataset, found in inputs.items() if found is not None}
+    if not usable:
+        return {}
+    values, noise = ([part for found in usable.values() for part in found[side]] for side in (0, 1))
+    return dict(zip(usable, score_estimates(values, noise), strict=True))
 
 
 _CONVENTIONS = {convention_key(measure, how): (measure, how) for measure in HARMONIC for how in HConvention}
@@ -76,21 +97,29 @@ def with_interval(
         weights: of the accuracies on the splits; None for those of the measure's definition on each dataset.
         known: the noise of the runs on each split that is known already; what is computed is added.
     """
+    inputs = _inputs(by_dataset, measure, weights, {} if known is None else known)
+    return found if inputs is None else score_estimate(*inputs, mean=found.mean)
+
+
+def _inputs(
+    by_dataset: Sequence[Sequence[SeedScore]], measure: str, weights: Mapping[str, float] | None, known: Known
+) -> tuple[list[list[float]], list[Sets]] | None:
+    """The first arguments of `score_estimate`; None if a run lacks the measure or its predictions."""
     if not by_dataset or not all(measure in run for runs in by_dataset for run in runs):
-        return found
-    known = {} if known is None else known
+        return None
     seeded = any(run.seeded for runs in by_dataset for run in runs)
-    values, noise = [], []
+    values: list[list[float]] = []
+    noise: list[Sets] = []
     for runs in by_dataset:
         counted = runs if seeded else runs[:1]
         of_dataset = split_weights(runs, measure) if weights is None else weights
         parts = [(weight, _noise(counted, split, known)) for split, weight in of_dataset.items()]
         sets = [(weight, part) for weight, part in parts if part is not None]
         if len(sets) < len(parts):
-            return found
+            return None
         noise.append(sets)
         values.append([run[measure] if weights is None else _weighted(run, weights) for run in counted])
-    return score_estimate(values, noise, mean=found.mean)
+    return values, noise
 
 
 def _noise(runs: Sequence[SeedScore], split: str, known: Known) -> ImageNoise | None:

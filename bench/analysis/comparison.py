@@ -11,16 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.board_intervals import with_interval
+from bench.analysis.board_intervals import dataset_estimates
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.paired_average import board_average, common_seeds, image_tables, over_datasets
 from bench.analysis.scores_by_seed import SeedScore, seed_scores
-from bench.analysis.statistics.intervals import Estimate, Interval, MeanTest, two_way_bootstrap
+from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
+from bench.analysis.statistics.intervals import Estimate, MeanTest, group_tests
 from bench.analysis.statistics.score_intervals import in_groups
 from bench.errors import UsageError
-
-BOOTSTRAP_SEED = 20240614
-"""Seed of the bootstrap, fixed so that the same runs always give the same interval."""
 
 
 class ComparisonVerdict(StrEnum):
@@ -60,24 +58,29 @@ class PairedCell:
 
     Args:
         score_a: accuracy of A over the common seeds, a fraction, with its interval; `score_b` likewise.
-        difference: A minus B over seeds and images, with its 95 % interval.
-        seeded: whether A or B depends on the seed.
+        difference: A minus B, tested over seeds and images; its interval is that of this dataset alone.
+        p: the p value of the difference, corrected for all datasets of the split (Holm); None if it is not tested,
+            because a method depends on the seed and there is only one.
+        images: number of test images.
+        same_answers: whether A and B predict the same class for each image with each seed.
     """
 
     dataset: str
     split: str
     score_a: Estimate
     score_b: Estimate
-    difference: Interval
+    difference: MeanTest
+    p: float | None
     seeds: tuple[SeedPair, ...]
-    seeded: bool
+    images: int
+    same_answers: bool
 
     @property
     def verdict(self) -> ComparisonVerdict:
-        """Which of the two is better here; unknown with one seed, unless neither depends on it."""
-        if (self.seeded and len(self.seeds) < 2) or not self.difference.standard_error:
+        """Which of the two is better here, by the corrected p value."""
+        if self.p is None:
             return ComparisonVerdict.UNTESTED
-        return ComparisonVerdict.of(self.difference.mean, significant=self.difference.excludes())
+        return ComparisonVerdict.of(self.difference.mean, significant=self.p <= LEVEL)
 
     @property
     def flipped(self) -> tuple[int, int]:
@@ -168,11 +171,11 @@ def compare_entries(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFra
             if len(kept) < len(pairs) or any(not np.array_equal(pair.images, kept[0].images) for pair in kept):
                 skipped.append((dataset, f"{split}: the runs were not scored on the same images"))
             elif kept:
-                found.append(_Tested(dataset, split, kept, list(runs_of.values()), seeded))
+                found.append(_Tested(dataset, split, kept, list(runs_of.values()), len(kept) > 1 or not seeded))
     averages = {m: board_average(board, scores, first.key, second.key, m) for m in board.measures}
     tested = {measure: test for measure, test in averages.items() if test is not None}
     wider = {measure: over_datasets(board, scores, first.key, second.key, measure) for measure in tested}
-    return Comparison(first.key, second.key, tuple(map(_cell, found)), tested, wider, tuple(skipped))
+    return Comparison(first.key, second.key, _cells(found), tested, wider, tuple(skipped))
 
 
 _Outcomes = Mapping[str, NDArray[Any]]
@@ -188,17 +191,18 @@ class _Pair:
     correct_a: NDArray[np.bool_]
     correct_b: NDArray[np.bool_]
     groups: NDArray[np.int32] | None
+    same_answers: bool
 
 
 @dataclass(frozen=True)
 class _Tested:
-    """The pairs of runs of one cell, with their scores."""
+    """The pairs of runs of one cell, with their scores, and whether the noise of their seeds is known."""
 
     dataset: str
     split: str
     pairs: Sequence[_Pair]
     scores: Sequence[tuple[SeedScore, SeedScore]]
-    seeded: bool
+    testable: bool
 
 
 def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Sequence[str]) -> _Outcomes | None:
@@ -231,7 +235,8 @@ def _pair(
     images = a["image"]
     only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
     order = _order(images)
-    return _Pair(SeedPair(seed, *run_ids, only_a, only_b), images[order], a_correct[order], b_correct[order], groups)
+    found, same = SeedPair(seed, *run_ids, only_a, only_b), np.array_equal(a["predicted"], b["predicted"])
+    return _Pair(found, images[order], a_correct[order], b_correct[order], groups, same)
 
 
 def _by_image(columns: _Outcomes) -> _Outcomes:
@@ -243,27 +248,53 @@ def _order(images: NDArray[Any]) -> NDArray[np.intp]:
     return np.argsort(images.astype(str), kind="stable")
 
 
-def _cell(tested: _Tested) -> PairedCell:
-    correct_a = np.stack([pair.correct_a for pair in tested.pairs]).astype(float)
-    correct_b = np.stack([pair.correct_b for pair in tested.pairs]).astype(float)
-    means = [float(correct_a.mean()), float(correct_b.mean())]
-    table = in_groups(correct_a - correct_b, tested.pairs[0].groups)
+def _cells(found: Sequence[_Tested]) -> tuple[PairedCell, ...]:
+    """The cells in the given order; the datasets of a split are tested together."""
+    cells = {}
+    for split in dict.fromkeys(tested.split for tested in found):
+        of_split = [tested for tested in found if tested.split == split]
+        cells |= {(tested.dataset, split): cell for tested, cell in zip(of_split, _of_split(of_split), strict=True)}
+    return tuple(cells[tested.dataset, tested.split] for tested in found)
+
+
+def _of_split(found: Sequence[_Tested]) -> list[PairedCell]:
+    gaps = [[a[tested.split] - b[tested.split] for a, b in tested.scores] for tested in found]
+    tests = group_tests(gaps, [_tables(tested) for tested in found])
+    corrected = _corrected([test if tested.testable else None for tested, test in zip(found, tests, strict=True)])
+    scores = [_scores(found, side) for side in (0, 1)]
+    return [
+        PairedCell(
+            tested.dataset,
+            tested.split,
+            *(of_side[tested.dataset] for of_side in scores),
+            difference=test,
+            p=p,
+            seeds=tuple(pair.seed for pair in tested.pairs),
+            images=len(tested.pairs[0].images),
+            same_answers=all(pair.same_answers for pair in tested.pairs),
+        )
+        for tested, test, p in zip(found, tests, corrected, strict=True)
+    ]
+
+
+def _corrected(tests: Sequence[MeanTest | None]) -> list[float | None]:
+    """The p values of the given tests after Holm's correction."""
+    known = [None if test is None else test.p for test in tests]
+    adjusted = iter(holm([p for p in known if p is not None]).tolist())
+    return [None if p is None else next(adjusted) for p in known]
+
+
+def _tables(tested: _Tested) -> list[NDArray[np.float64]]:
+    """The contribution of each image to A - B, `(seeds, images)` for each set of test images."""
     if tested.split == OPEN:
-        means = [float(np.mean([both[i][OPEN] for both in tested.scores])) for i in (0, 1)]
-        table = _stratified([part for _, part in image_tables(tested.scores, OPEN)], means[0] - means[1])
-    score_a, score_b = (
-        with_interval(Estimate(mean, len(tested.scores)), [[both[i] for both in tested.scores]], tested.split)
-        for i, mean in enumerate(means)
-    )
-    interval = two_way_bootstrap(table, generator=np.random.default_rng(BOOTSTRAP_SEED))
-    seeds = tuple(pair.seed for pair in tested.pairs)
-    return PairedCell(tested.dataset, tested.split, score_a, score_b, interval, seeds, tested.seeded)
+        return [table for _, table in image_tables(tested.scores, OPEN)]
+    correct_a = np.stack([pair.correct_a for pair in tested.pairs]).astype(float)
+    return [in_groups(correct_a - np.stack([pair.correct_b for pair in tested.pairs]), tested.pairs[0].groups)]
 
 
-def _stratified(tables: Sequence[NDArray[np.float64]], mean: float) -> NDArray[np.float64]:
-    """One table `(seeds, images)` with that mean, whose noise is that of the sum of the means of the tables.
-
-    The images of all tables are resampled together, so each table is centred, and weighted by its share of the images.
-    """
-    n_images = sum(table.shape[1] for table in tables)
-    return np.concatenate([(table - table.mean()) * n_images / table.shape[1] for table in tables], axis=1) + mean
+def _scores(found: Sequence[_Tested], side: int) -> dict[str, Estimate]:
+    """The score of A (0) or B (1) over the common seeds on each dataset, without an interval if it is unknown."""
+    split = found[0].split
+    runs = {tested.dataset: [both[side] for both in tested.scores] for tested in found}
+    means = {dataset: Estimate(float(np.mean([run[split] for run in of])), len(of)) for dataset, of in runs.items()}
+    return means | dataset_estimates(runs, split)

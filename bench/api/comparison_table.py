@@ -75,13 +75,13 @@ def _title(board: Leaderboard, found: Comparison, catalogue: Catalogue) -> str:
 
 def _counts(found: Comparison) -> str:
     """How many of the pairs of dataset and split have each verdict."""
-    counts = Counter(map(_verdict, found.cells))
+    counts = Counter("the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
     return f"{len(found.cells)} pairs of dataset and split: {verdicts}."
 
 
 def _verdict(cell: PairedCell) -> str:
-    return "equal" if cell.flipped == (0, 0) else _better(str(cell.verdict))
+    return f"the same answers on all {cell.images} images" if cell.same_answers else _better(str(cell.verdict))
 
 
 def _better(verdict: str) -> str:
@@ -103,7 +103,8 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
         "dataset": catalogue.dataset(cell.dataset).title,
         "split": cell.split,
         "A - B": f"{100 * interval.mean:+.2f}",
-        "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
+        "95 %": reach if interval.n > 1 else f"{reach} (images alone)",
+        "p": "" if cell.p is None else f"{cell.p:.2g}",
         "verdict": _verdict(cell),
         "A": score_text(cell.score_a, 1),
         "B": score_text(cell.score_b, 1),
@@ -171,6 +172,10 @@ def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
                 "score_a": asdict(cell.score_a),
                 "score_b": asdict(cell.score_b),
                 "difference": vars(cell.difference),
+                "p": cell.p,
+                "verdict": str(cell.verdict),
+                "images": cell.images,
+                "same_answers": cell.same_answers,
                 "seeds": [
                     {
                         "seed": seed.seed,

@@ -1,7 +1,7 @@
 """Statistics of repeated measurements, as pure functions of arrays.
 
-- `student_t`, `grouped_t`, `two_way_bootstrap`: intervals of a mean over seeds, over seeds within datasets, and over
-  images and seeds.
+- `student_t`, `grouped_t`, `group_tests`: intervals of a mean over seeds, of the mean over datasets, and on each
+  dataset.
 - `equivalence`: a test of equality. `holm`, `rank_ranges`: many tests at once.
 - `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.
 - `spearman`, `random_orders`, `kendall_tau`: rank correlation.

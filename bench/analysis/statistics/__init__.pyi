@@ -13,12 +13,11 @@ from .hypothesis_tests import holm as holm
 from .hypothesis_tests import rank_ranges as rank_ranges
 from .intervals import Covers as Covers
 from .intervals import Estimate as Estimate
-from .intervals import Interval as Interval
 from .intervals import MeanTest as MeanTest
 from .intervals import difference_of_means as difference_of_means
+from .intervals import group_tests as group_tests
 from .intervals import grouped_t as grouped_t
 from .intervals import student_t as student_t
-from .intervals import two_way_bootstrap as two_way_bootstrap
 from .near_duplicates import close_pairs as close_pairs
 from .near_duplicates import picture_likeness as picture_likeness
 from .power import detectable_difference as detectable_difference
@@ -39,5 +38,6 @@ from .score_intervals import ImageNoise as ImageNoise
 from .score_intervals import image_noise as image_noise
 from .score_intervals import in_groups as in_groups
 from .score_intervals import score_estimate as score_estimate
+from .score_intervals import score_estimates as score_estimates
 from .score_intervals import wilson as wilson
 from .suspect_labels import audit_labels as audit_labels

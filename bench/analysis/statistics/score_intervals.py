@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from bench.analysis.statistics.intervals import Covers, Estimate, between_images, error_of_parts
+from bench.analysis.statistics.seed_variance import shrunk_variances, variances_of_mean
 
 _NORMAL = math.inf
 
@@ -89,14 +90,14 @@ def image_noise(right: ArrayLike, groups: NDArray[np.integer] | None = None) -> 
     return ImageNoise(found.variance, found.df, found.residual, table.shape[1], groups is not None)
 
 
+Sets = Sequence[tuple[float, ImageNoise]]
+"""The sets of test images of a dataset: the weight (derivative) of their accuracy in its score, and its noise."""
+
+
 def score_estimate(
-    values: Sequence[Sequence[float]],
-    noise: Sequence[Sequence[tuple[float, ImageNoise]]],
-    *,
-    mean: float | None = None,
-    level: float = 0.95,
+    values: Sequence[Sequence[float]], noise: Sequence[Sets], *, mean: float | None = None, level: float = 0.95
 ) -> Estimate:
-    """A score on one or more datasets with its interval over seeds and test images.
+    """The mean score over some datasets with its interval over seeds and test images.
 
     With one seed and one set of single images, this is Wilson's interval of a proportion. Otherwise the variance of
     the score is that of `grouped_t`: crossed components of seeds and images within each dataset. It is compared with
@@ -108,8 +109,7 @@ def score_estimate(
 
     Args:
         values: for each dataset the score of each seed, 0..1, in the order of the seeds; one if they do not matter.
-        noise: for each dataset its sets of test images: the weight (derivative) of their accuracy in the dataset's
-            score, and the noise of this accuracy.
+        noise: for each dataset its sets of test images.
         mean: the score, if it is not the mean of the datasets' means.
 
     Example:
@@ -117,16 +117,52 @@ def score_estimate(
         >>> round(found.low, 4), str(found.covers)
         (0.5958, 'test images')
     """
-    sizes = [len(seeds) for seeds in values]
-    means = [sum(seeds) / len(seeds) for seeds in values]
-    centre = sum(means) / len(means) if mean is None else mean
+    variances = variances_of_mean(*_seed_noise(values, noise)).tolist()
+    seeds = [(variance, len(of_seeds) - 1) for variance, of_seeds in zip(variances, values, strict=True)]
+    return _estimate(values, noise, seeds if min(map(len, values)) > 1 else [], mean, level)
+
+
+def score_estimates(values: Sequence[Sequence[float]], noise: Sequence[Sets], *, level: float = 0.95) -> list[Estimate]:
+    """The score on each dataset with its interval; the variance between seeds is shrunk by `shrunk_variances`.
+
+    `values` and `noise` are those of one method and measure on all of its datasets, as for `score_estimate`.
+    """
+    variances, added = shrunk_variances(*_seed_noise(values, noise))
+    found = []
+    for of_seeds, sets, variance, more in zip(values, noise, variances.tolist(), added.tolist(), strict=True):
+        seeds = [(variance, len(of_seeds) - 1 + more)] if len(of_seeds) > 1 else []
+        found.append(_estimate([of_seeds], [sets], seeds, None, level))
+    return found
+
+
+def _seed_noise(
+    values: Sequence[Sequence[float]], noise: Sequence[Sets]
+) -> tuple[list[float], list[int], list[float], list[float]]:
+    """The arguments of `shrunk_variances`."""
+    return (
+        [_variance(of_seeds) / len(of_seeds) if len(of_seeds) > 1 else 0.0 for of_seeds in values],
+        [len(of_seeds) - 1 for of_seeds in values],
+        [sum(weight**2 * found.residual for weight, found in sets) for sets in noise],
+        [sum(weight**2 * found.variance * (found.df + 1) for weight, found in sets) for sets in noise],
+    )
+
+
+def _estimate(
+    values: Sequence[Sequence[float]],
+    noise: Sequence[Sets],
+    seeds: Sequence[tuple[float, float]],
+    mean: float | None,
+    level: float,
+) -> Estimate:
+    """`score_estimate` with the variances between seeds of the datasets, none if they are left out."""
+    sizes = [len(of_seeds) for of_seeds in values]
+    centre = sum(sum(of_seeds) / len(of_seeds) for of_seeds in values) / len(values) if mean is None else mean
     sets = [part for of_dataset in noise for part in of_dataset]
-    several, grouped = min(sizes) > 1, any(found.grouped for _, found in sets)
+    several, grouped = bool(seeds), any(found.grouped for _, found in sets)
     images = sum(found.images for _, found in sets)
     if len(sets) == 1 and max(sizes) == 1 and not grouped:
         low, high = wilson(centre, images, level=level)
     else:
-        seeds = [(_variance(of_seeds) / len(of_seeds), len(of_seeds) - 1) for of_seeds in values if several]
         between = [(weight**2 * found.variance, found.df) for weight, found in sets]
         residual = sum(weight**2 * found.residual for weight, found in sets) if several else 0.0
         error, df = error_of_parts(len(values), seeds, between, residual) or (0.0, _NORMAL)

@@ -1,7 +1,7 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from worlds import make_world
@@ -11,6 +11,7 @@ from bench.analysis.leaderboard import H, Leaderboard
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.statistics.hypothesis_tests import holm
 from bench.errors import UsageError
 from bench.results.database import Store, fresh_store
 
@@ -46,11 +47,38 @@ def test_a_difference_is_found_on_every_dataset_with_its_sign(store: Store):
     for cell in found.cells:
         assert cell.difference.mean == pytest.approx(cell.score_a.mean - cell.score_b.mean)
         assert cell.difference.mean == pytest.approx(0.10, abs=0.06)
-        assert cell.difference.n_seeds == 3
+        assert cell.difference.n == 3
         assert cell.flipped[0] > cell.flipped[1]
     assert set(found.averages) == {"base", "new", H}
     assert found.averages[H].p < 0.01
     assert compared(store, "coop", "apex").averages["base"].mean == -found.averages["base"].mean
+
+
+def test_verdicts_are_corrected_over_the_datasets_of_a_split(store: Store):
+    found = compared(store, "coop", "maple")
+    for split in ("base", "new"):
+        cells = [cell for cell in found.cells if cell.split == split]
+        assert [cell.p for cell in cells] == holm([cell.difference.p for cell in cells]).tolist()
+        assert max(cell.p for cell in cells) > min(cell.difference.p for cell in cells)
+    closer = replace(found.cells[0], p=0.04)
+    assert closer.verdict in (ComparisonVerdict.A, ComparisonVerdict.B)
+    assert replace(closer, p=0.06).verdict is ComparisonVerdict.INCONCLUSIVE
+
+
+def test_the_same_answers_are_named_and_are_no_evidence_of_equality(tmp_path: Path):
+    make_world(tmp_path, world(zero_shot=0.7, coop=0.8), images=28)
+    store = fresh_store(tmp_path)
+    outcomes = store.outcomes_frame()
+    board, frame = board_of(store), store.runs_frame(outcomes=True)
+    for column in ("label", "predicted"):
+        outcomes[column] = 1
+    for cell in compare_entries(board, frame, outcomes, "coop", "zero_shot").cells:
+        assert (cell.same_answers, cell.flipped, cell.images) == (True, (0, 0), 28)
+        assert cell.difference.high - cell.difference.mean > 0.05
+    other = set(find_entry(board, "coop").run_ids)
+    outcomes["label"] = 2  # both are always wrong, in different ways
+    outcomes.loc[outcomes["run_id"].isin(other), "predicted"] = 3
+    assert not any(c.same_answers for c in compare_entries(board, frame, outcomes, "coop", "zero_shot").cells)
 
 
 def test_flips_come_from_the_stored_predictions(store: Store):
@@ -72,7 +100,7 @@ def test_zero_shot_is_paired_with_every_seed(store: Store):
 def test_equal_methods_are_inconclusive(store: Store):
     found = compared(store, "coop", "maple")
     assert found.averages["base"].p > 0.01
-    assert np.mean([cell.difference.excludes() for cell in found.cells]) < 0.5
+    assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.INCONCLUSIVE}
 
 
 def test_ranks_are_ranges(store: Store):
@@ -84,7 +112,8 @@ def test_one_seed_shows_no_difference(tmp_path: Path):
     make_world(tmp_path, world(coop=0.6, apex=0.9), seeds=(1,))
     store = fresh_store(tmp_path)
     found = compared(store, "apex", "coop")
-    assert all(cell.difference.n_seeds == 1 for cell in found.cells)
+    assert all(cell.difference.n == 1 for cell in found.cells)
+    assert all(cell.p is None for cell in found.cells)
     assert found.averages["base"].p is None
     assert found.verdict("base") is ComparisonVerdict.UNTESTED
     assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.UNTESTED}, "images alone separate them"

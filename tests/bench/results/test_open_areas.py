@@ -16,8 +16,9 @@ from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard import OPEN, HConvention
 from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.metrics.scores import MetricInputError
-from bench.analysis.paired_average import board_average, paired_test
+from bench.analysis.paired_average import board_average, image_tables
 from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.statistics import group_tests
 from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.api.results import load_results
 from bench.cli.app import app
@@ -148,21 +149,24 @@ def test_predictions_without_its_columns_are_refused() -> None:
 
 
 def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str, int], RunRecord]) -> None:
-    """Its interval is that of a bootstrap that draws base and new images apart, plus the noise of the seeds."""
+    """Its test is the one of all datasets together, with base and new images apart and the noise of the seeds."""
     store = fresh_store(runs)
     frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
     (board,) = build_leaderboards(frame)
     found = compare_entries(board, frame, outcomes, "coop", "vpt")
     cells = {cell.dataset: cell for cell in found.cells if cell.split == OPEN}
     assert list(cells) == list(DATASETS)
+    by_seed = [[seed_scores(board, frame)[m][dataset] for m in ("coop", "vpt")] for dataset in DATASETS]
+    pairs = [[(a[seed], b[seed]) for seed in SEEDS] for a, b in by_seed]
+    gaps = [[a[OPEN] - b[OPEN] for a, b in of_dataset] for of_dataset in pairs]
+    tables = [[table for _, table in image_tables(of_dataset, OPEN)] for of_dataset in pairs]
+    tests = dict(zip(DATASETS, group_tests(gaps, tables), strict=True))
     for dataset, cell in cells.items():
         by_method = {m: [records[m, dataset, seed] for seed in SEEDS] for m in ("coop", "vpt")}
         means = [np.mean([open_h(record) for record in by_method[m]]) for m in ("coop", "vpt")]
         assert (cell.score_a.mean, cell.score_b.mean) == pytest.approx(means)
         assert cell.difference.mean == pytest.approx(means[0] - means[1])
-        wanted = paired_test(*(seed_scores(board, frame)[m] for m in ("coop", "vpt")), OPEN, [dataset])
-        assert wanted is not None
-        assert cell.difference.standard_error == pytest.approx(wanted.standard_error, rel=0.01)
+        assert cell.difference == tests[dataset]
         opened = outcomes[outcomes["split"].isin(["open-base", "open-new"])]
         right = opened.assign(right=opened["label"] == opened["predicted"]).set_index(["run_id", "image"])["right"]
         flipped = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from bench.analysis.statistics.intervals import Interval, MeanTest, grouped_t, student_t, two_way_bootstrap
+from bench.analysis.statistics.intervals import MeanTest, grouped_t, student_t
 
 
 def test_the_interval_of_three_seeds_by_hand():
@@ -106,48 +106,6 @@ def test_an_empty_group_is_an_error():
         grouped_t([[0.1], []])
 
 
-def test_the_bootstrap_of_one_seed_is_that_of_the_images():
-    right = np.random.default_rng(3).random((1, 400)) < 0.7
-    found = two_way_bootstrap(right, generator=np.random.default_rng(0), replicates=20_000)
-    error = right.std(ddof=1) / math.sqrt(400)
-    assert found.standard_error == pytest.approx(error)
-    assert (found.low, found.high) == pytest.approx(
-        (right.mean() - 1.96 * error, right.mean() + 1.96 * error), abs=2e-3
-    )
-    assert (found.n_seeds, found.n_images, found.seed_share) == (1, 400, None)
-
-
-def test_seeds_that_agree_image_by_image_add_nothing():
-    right = np.tile(np.random.default_rng(3).random(300) < 0.6, (3, 1))
-    found = two_way_bootstrap(right, generator=np.random.default_rng(0))
-    assert found.seed_share == pytest.approx(0, abs=1e-9)
-    assert found.standard_error == pytest.approx(right[0].std(ddof=1) / math.sqrt(300))
-
-
-def test_seeds_that_shift_everything_give_students_interval():
-    values = np.array([[0.1], [0.2], [0.6]]) + np.zeros(50)
-    found = two_way_bootstrap(values, generator=np.random.default_rng(0), replicates=200_000)
-    low, high = reference.t.interval(0.95, 2, loc=0.3, scale=reference.sem([0.1, 0.2, 0.6]))
-    assert (found.low, found.high) == pytest.approx((low, high), rel=0.03)
-    assert found.seed_share == pytest.approx(1)
-
-
-def test_the_variance_equals_the_two_way_analysis_by_hand():
-    table = np.random.default_rng(4).normal(size=(3, 40)) + np.random.default_rng(5).normal(size=(3, 1))
-    s, n = table.shape
-    centred = table - table.mean(0) - table.mean(1)[:, None] + table.mean()
-    residual = (centred**2).sum() / ((s - 1) * (n - 1))
-    seeds = (n * table.mean(1).var(ddof=1) - residual) / n
-    wanted = seeds / s + table.mean(0).var(ddof=1) / n
-    found = two_way_bootstrap(table, generator=np.random.default_rng(0))
-    assert found.standard_error**2 == pytest.approx(wanted)
-
-
-def test_a_table_of_the_wrong_shape_is_an_error():
-    with pytest.raises(ValueError, match="seeds x images"):
-        two_way_bootstrap([1.0, 2.0], generator=np.random.default_rng(0))
-
-
 @pytest.mark.parametrize("level", [0.8, 0.99])
 def test_other_levels_equal_scipy(level):
     values = np.random.default_rng(7).normal(1, 1, 4)
@@ -161,15 +119,6 @@ def test_the_reported_mean_may_be_another_statistic():
     estimate = student_t([0.2, 0.4], mean=0.25)
     assert estimate.mean == 0.25
     assert estimate.half_width == student_t([0.2, 0.4]).half_width
-
-
-@pytest.mark.parametrize(
-    ("value", "excluded"), [(0.1, False), (0.3, False), (0.2, False), (0.099, True), (0.301, True)]
-)
-def test_the_ends_of_an_interval_belong_to_it(value, excluded):
-    interval = Interval(0.2, 0.1, 0.3, 3, 100, 0.05, 0.5)
-    assert interval.excludes(value) is excluded
-    assert interval.excludes()
 
 
 def test_a_test_against_another_mean_and_of_the_opposite_difference():
@@ -204,25 +153,3 @@ def test_seeds_and_images_of_two_datasets_by_hand(seed_effect):
     assert found.df == pytest.approx(total**2 / below)
     assert found.image_error**2 == pytest.approx((images + lone - residual / (s * n)) / 4)
     assert (found.n, found.groups) == (4, 2)
-
-
-def test_a_table_of_one_outcome_has_an_interval_without_width():
-    found = two_way_bootstrap([[1.0]], generator=np.random.default_rng(0))
-    assert (found.mean, found.low, found.high, found.standard_error) == (1.0, 1.0, 1.0, 0.0)
-    same = two_way_bootstrap(np.ones((2, 5)), generator=np.random.default_rng(0))
-    assert (same.low, same.high, same.seed_share) == (1.0, 1.0, 0.0)
-    with pytest.raises(ValueError, match="seeds x images"):
-        two_way_bootstrap(np.zeros((2, 0)), generator=np.random.default_rng(0))
-
-
-def test_two_images_already_have_a_spread():
-    found = two_way_bootstrap([[1.0, 0.0]], generator=np.random.default_rng(0))
-    assert found.standard_error == pytest.approx(0.5)
-    assert grouped_t([[0.5]], [[[[1, 0]]]]).standard_error == pytest.approx(0.5)
-
-
-def test_the_level_of_the_bootstrap_is_the_share_between_its_ends():
-    right = np.random.default_rng(3).random((1, 400)) < 0.7
-    found = two_way_bootstrap(right, generator=np.random.default_rng(0), level=0.5, replicates=20_000)
-    reach = 0.6745 * right.std(ddof=1) / 20
-    assert (found.low, found.high) == pytest.approx((right.mean() - reach, right.mean() + reach), abs=2e-3)

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import ndtr
 
 from bench.analysis.statistics.hypothesis_tests import equivalence, holm, rank_ranges
-from bench.analysis.statistics.intervals import MeanTest, grouped_t, student_t, two_way_bootstrap
+from bench.analysis.statistics.intervals import MeanTest, grouped_t, student_t
 from bench.analysis.statistics.power import detectable_difference
 
 
@@ -21,35 +21,6 @@ def test_students_interval_covers(n):
 
 def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize(
-    ("seeds", "seed_effect"), [slow(3, 0.0), (3, 0.05), slow(3, 0.3), slow(5, 0.1), slow(10, 0.1), (1, 0.0)]
-)
-def test_the_two_way_bootstrap_covers(seeds, seed_effect):
-    """An image is correct by a latent score: image difficulty + seed + noise. The truth averages over all three."""
-    draw = np.random.default_rng(seeds + int(100 * seed_effect))
-    runs, images = 1200, 400
-    latent = (
-        0.5
-        + draw.normal(0, seed_effect, (runs, seeds, 1))
-        + draw.normal(0, 1, (runs, 1, images))
-        + draw.normal(0, 0.5, (runs, seeds, images))
-    )
-    right, spread = latent > 0, np.sqrt(seed_effect**2 + 1 + 0.25)
-    truth = float(np.mean(draw.normal(0.5, spread, 4_000_000) > 0))
-    found = [two_way_bootstrap(table, generator=draw, replicates=800) for table in right]
-    assert 0.93 <= np.mean([not interval.excludes(truth) for interval in found]) <= 0.97
-
-
-def test_the_two_way_bootstrap_of_a_paired_difference_covers():
-    draw = np.random.default_rng(11)
-    runs, seeds, images, truth = 1200, 3, 500, 0.02
-    chance = draw.normal(0, 0.01, (runs, seeds, 1)) + truth
-    flip = draw.random((runs, seeds, images))
-    difference = np.where(flip < 0.05 + chance / 2, 1, np.where(flip > 0.95 + chance / 2, -1, 0))
-    found = [two_way_bootstrap(table, generator=draw, replicates=800) for table in difference]
-    assert 0.93 <= np.mean([not interval.excludes(truth) for interval in found]) <= 0.97
 
 
 def test_grouped_t_covers_and_keeps_its_level():

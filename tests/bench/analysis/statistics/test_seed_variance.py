@@ -1,0 +1,106 @@
+"""Variances between seeds that are shrunk towards those of other datasets."""
+
+import numpy as np
+import pytest
+
+from bench.analysis.statistics import group_tests, grouped_t, image_noise, score_estimate, score_estimates
+from bench.analysis.statistics.seed_variance import PRIOR_DF, shrunk_variances
+
+
+def test_one_dataset_keeps_its_variance():
+    found, added = shrunk_variances([3.0], [2], [1.0], [5.0])
+    assert (found.tolist(), added.tolist()) == ([3.0], [0.0])
+
+
+def test_without_images_nothing_is_shrunk():
+    found, added = shrunk_variances([3.0, 5.0], [2, 2], [0.0, 0.0], [0.0, 0.0])
+    assert (found.tolist(), added.tolist()) == ([3.0, 5.0], [0.0, 0.0])
+
+
+def test_the_variance_is_a_mean_of_the_own_and_the_expected_one():
+    """Expected on the first: (2 - 0.5) and (4 - 1) a seed of three and five, over 3 images' variances, times 2 / 3."""
+    found, added = shrunk_variances([1.0, 2.0, 4.0], [2, 2, 4], [0.1, 0.5, 1.0], [2.0, 1.0, 2.0])
+    expected = (1.5 * 3 + 3.0 * 5) / 3 * 2.0 / 3 + 0.1
+    assert added[0] == PRIOR_DF
+    assert found[0] == pytest.approx((4 * expected + 2 * 1.0) / 6)
+
+
+def test_others_count_no_more_than_their_seeds_and_less_where_they_are_far_exceeded():
+    _, added = shrunk_variances([1.0, 1.0], [1, 1], [0.0, 0.0], [1.0, 1.0])
+    assert added.tolist() == [1.0, 1.0]
+    _, added = shrunk_variances([80.0, *[1.0] * 5], [2] * 6, [0.0] * 6, [1.0] * 6)
+    assert added[0] == pytest.approx(PRIOR_DF * 4 * 1.0 / 80)
+
+
+def test_a_dataset_with_one_seed_neither_gives_nor_takes():
+    found, added = shrunk_variances([0.0, 2.0, 4.0], [0, 2, 2], [0.0] * 3, [9.0, 1.0, 1.0])
+    without, _ = shrunk_variances([2.0, 4.0], [2, 2], [0.0] * 2, [1.0, 1.0])
+    assert (found[0], added[0]) == (0.0, 0.0)
+    assert found[1:].tolist() == without.tolist()
+
+
+def test_the_order_of_datasets_does_not_matter():
+    draw = np.random.default_rng(0)
+    parts = draw.random((4, 9))
+    parts[1] = draw.integers(1, 5, 9)
+    order = draw.permutation(9)
+    found, added = shrunk_variances(*parts)
+    again, again_added = shrunk_variances(*parts[:, order])
+    assert np.array_equal(found[order], again)
+    assert np.array_equal(added[order], again_added)
+
+
+def test_many_pairs_at_once_are_the_pairs_one_by_one():
+    draw = np.random.default_rng(1)
+    seeds, residual, images = draw.random((3, 5, 7))
+    found, added = shrunk_variances(seeds, [2, 1, 2, 4, 0], residual, images)
+    for i in range(7):
+        one, one_added = shrunk_variances(seeds[:, i], [2, 1, 2, 4, 0], residual[:, i], images[:, i])
+        assert np.array_equal(found[:, i], one)
+        assert np.array_equal(added[:, i], one_added)
+
+
+def test_no_spread_anywhere_gives_no_verdict_on_an_average():
+    tables = [np.zeros((3, 20))] * 4
+    assert grouped_t([[0.0] * 3] * 4, [[table] for table in tables]).p is None
+
+
+def test_a_prior_without_spread_gives_no_verdict_on_a_dataset():
+    """On the other datasets both methods give the same answers; here one differs on one of 20 images."""
+    table = np.zeros((3, 20))
+    table[:, 0] = 1.0
+    groups, tables = [[0.05] * 3, *[[0.0] * 3] * 5], [[table], *[[np.zeros((3, 20))]] * 5]
+    found = group_tests(groups, tables)
+    assert found[0].p > 0.05
+    assert found[0].low < 0 < found[0].high
+    assert [test.p for test in found[1:]] == [1.0] * 5
+    assert min(test.standard_error for test in found[1:]) > 0.04
+
+
+def test_each_dataset_is_tested_like_the_mean_of_one():
+    draw = np.random.default_rng(2)
+    table = draw.integers(-1, 2, (3, 40)).astype(float)
+    (found,) = group_tests([table.mean(1)], [[table]], added=0.0)
+    assert found == grouped_t([table.mean(1)], [[table]])
+
+
+def test_a_score_on_one_dataset_is_the_average_over_it():
+    right = np.random.default_rng(3).random((3, 90)) < 0.8
+    values, noise = [right.mean(1).tolist()], [[(1.0, image_noise(right))]]
+    assert score_estimates(values, noise) == [score_estimate(values, noise)]
+
+
+def test_two_seeds_of_a_score_borrow_from_other_datasets():
+    """Two seeds that happen to agree or to differ much; on four other datasets the seeds differ by two points."""
+    draw = np.random.default_rng(4)
+
+    def runs(first: float, second: float) -> np.ndarray:
+        difficulty = draw.permutation(400) / 400
+        return np.array([difficulty < first, difficulty < second])
+
+    tables = [runs(0.7, 0.7), runs(0.6, 0.75), *[runs(0.7, 0.73) for _ in range(4)]]
+    values, noise = [t.mean(1).tolist() for t in tables], [[(1.0, image_noise(t))] for t in tables]
+    alone = [score_estimates([v], [n])[0].half_width for v, n in zip(values, noise, strict=True)]
+    found = [one.half_width for one in score_estimates(values, noise)]
+    assert found[0] > alone[0]
+    assert found[1] < alone[1]
