@@ -21,7 +21,8 @@ class SimulatedRace(Race):
     """The decisions of a race, with simulated outcomes instead of trainings.
 
     A method is right on an image if its ability + the image's ease + its ease for this method + an effect of the
-    training + noise is above zero. Expected accuracies over images and trainings are exact.
+    training + noise is above zero. Expected accuracies over images and trainings are exact. The budget is used up after
+    that number of trainings.
     """
 
     def __init__(
@@ -33,9 +34,10 @@ class SimulatedRace(Race):
         training: float = 0.05,
         margin: float = 0.5,
         repeats: int = 3,
+        trainings: int = 1_000_000,
     ) -> None:
         names = [f"m{i:02d}" for i in range(len(accuracies))]
-        self.rng, self.training = rng, training
+        self.rng, self.training, self.affordable = rng, training, trainings
         spread = np.sqrt(SHARED**2 + OWN**2 + NOISE**2 + training**2)
         self.ability = dict(zip(names, ndtri(np.asarray(accuracies)) * spread, strict=True))
         ease = rng.normal(size=images) * SHARED
@@ -47,12 +49,19 @@ class SimulatedRace(Race):
         request = RecommendRequest(sweep, 1e9, margin / 100, tuple(range(1, repeats + 1)))
         keys = tuple(map(str, range(images)))
         super().__init__(
-            request, FoldPlan(folds, FOLDS, 8, 8, images, 12), RaceOutcomes(keys, request.repeats), {}, lambda _: None
+            request,
+            FoldPlan(folds, FOLDS, 8, 8, images, 12, min(96, images), images),
+            RaceOutcomes(keys, request.repeats),
+            {},
+            lambda _: None,
         )
 
     def _train(self, fold: held_out.Fold) -> bool:
         held = np.flatnonzero(self.fold_of[fold.repeat - 1] == fold.index)
         for name in self.active:
+            if not self.affordable:
+                return False
+            self.affordable -= 1
             effect = self.rng.normal() * self.training
             noise = self.rng.normal(size=len(held)) * NOISE
             right = self.ability[name] + self.ease[name][held] + effect + noise > 0
@@ -62,7 +71,5 @@ class SimulatedRace(Race):
 
 def simulated(race: SimulatedRace) -> tuple[RaceResult, Decision]:
     """The end of a simulated race and its decision."""
-    found = race.run()
-    equal = found.last.equal if found.last else ()
-    tables = race.outcomes.tables(list(found.left))
-    return found, decide(tables, race.outcomes.folds, found.active, margin=race.request.margin, settled=equal)
+    found, margin = race.run(), race.request.margin
+    return found, decide(race.outcomes, found.left, found.last, race.plan, margin=margin)

@@ -96,6 +96,7 @@ WRONG = [
     "recommend spectrum_basic --budget soon",
     "recommend spectrum_basic --margin 0",
     "recommend spectrum_basic -m nothing",
+    "recommend spectrum_basic --final most",
     # numbers
     RUN + "--shots many",
     RUN + "--shots 0",

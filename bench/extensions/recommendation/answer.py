@@ -5,15 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis import MeanTest, grouped_seeds_needed, seeds_needed
-from bench.extensions.recommendation.cross_fitting import ADDED_TO_ACCURACIES, cross_fitted
-from bench.extensions.recommendation.elimination import Tables, against, best_of
+from bench.analysis import MeanTest, seeds_needed
+from bench.extensions.recommendation.cross_fitting import ADDED_TO_ACCURACIES, cross_fitted, within
+from bench.extensions.recommendation.elimination import Look, best_of
+from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
 
+MOST_LABELS = 10_000
+"""Numbers of labels above this one are not named."""
+WIDEST = 0.1
+"""Half-width from which on an interval around 0 is not called "no difference", but too few labels."""
 _REPLICATES = 4000
+
+
+class Verdict(StrEnum):
+    """What a race knows of a method that it did not drop, beside the leader."""
+
+    LEADER = "highest"
+    SAME = "not different"
+    EQUAL = "equal within the margin"
+    WORSE = "worse"
+    UNKNOWN = "too few labels"
+    STOPPED = "stopped early"
 
 
 @dataclass(frozen=True)
@@ -21,17 +38,20 @@ class RemainingMethod:
     """A remaining method, compared with the leader.
 
     Args:
-        below_leader: the leader's accuracy minus its own, with a 95 % interval for this pair; None for the leader.
-        labels: number of labelled images with which the test would probably show a difference, or equality within the
-            margin, if the observed difference is the true one; None if more than 10,000, or not needed.
-        repeats: the same as a number of repetitions with the present labels; None if no number is enough.
+        below_leader: the leader's accuracy minus its own, on the images that both have scored, with an interval that
+            allows for all methods and looks; None for the leader.
+        verdict: *not different* is said only of a method that was trained as often as the leader, at least once on
+            every fold, and whose interval contains 0 and is not wide.
+        labels: number of labelled images with which the race would probably show a difference, or equality within the
+            margin, if the observed difference is the true one; None if more than 10,000, or if that says nothing,
+            because the pair is settled, the method was stopped early, or there are as many labels already.
     """
 
     method: str
     accuracy: float
     below_leader: MeanTest | None
+    verdict: Verdict
     labels: int | None = None
-    repeats: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,8 @@ class Decision:
     """The recommended method.
 
     Args:
-        pick: the cheapest method whose observed loss against the leader is at most the margin.
+        pick: the cheapest method that was trained as often as the leader and whose observed loss against it is at most
+            the margin.
         standings: the remaining methods, best first.
         accuracy: accuracy of the pick on unseen images, corrected for the selection, with a 95 % interval.
         optimism: the amount of the correction.
@@ -65,43 +86,62 @@ class Doubling:
 
 
 def decide(
-    tables: Tables,
-    folds: NDArray[np.int64],
-    by_cost: Sequence[str],
-    *,
-    margin: float,
-    settled: Sequence[str] = (),
-    groups: NDArray[np.int64] | None = None,
+    outcomes: RaceOutcomes, left: Sequence[str], last: Look | None, plan: FoldPlan, *, margin: float
 ) -> Decision:
-    """Choose among the remaining methods.
+    """Choose among the methods that are left.
 
     Args:
-        by_cost: the methods that were trained to the end, cheapest first; the choice is among them.
-        settled: methods that were shown to be equal to the leader within the margin.
-        groups: `(images,)`, the group of each image; None if the images are independent.
+        left: these methods, cheapest first.
+        last: their comparison at the end; None for a single method.
     """
-    final = {name: tables[name] for name in by_cost}
-    leader = best_of(final)
-    below_leader = against(leader, tables, folds, groups)
+    tables = outcomes.tables(list(left))
+    leader = best_of(tables) if last is None else last.leader
+    tests = {} if last is None else {name: test for name, test in last.below_leader.items() if name in tables}
+    standings = [RemainingMethod(leader, float(np.nanmean(tables[leader])), None, Verdict.LEADER)]
     common = {name: int((~np.isnan(tables[leader] - table)).any(0).sum()) for name, table in tables.items()}
-    standings = [RemainingMethod(leader, float(np.nanmean(tables[leader])), None)]
-    for name, test in sorted(below_leader.items(), key=lambda item: item[1].mean):
-        needs = (None, None) if name in settled else needed(test, common[name], margin)
-        standings.append(RemainingMethod(name, float(np.nanmean(tables[name])), test, *needs))
-    pick = next(name for name in by_cost if name == leader or below_leader[name].mean <= margin)
-    shares = {name: common[name] / common[leader] for name in below_leader}
-    optimism = selection_optimism(below_leader, shares)
-    plain = cross_fitted(tables[pick], folds, groups=groups, added=ADDED_TO_ACCURACIES)
-    return Decision(pick, leader, tuple(standings), moved(plain, -optimism), optimism)
+    as_far = [name for name in tables if outcomes.trainings(name) >= outcomes.trainings(leader)]
+    whole = outcomes.trainings(leader) >= plan.per_repeat
+    for name, test in sorted(tests.items(), key=lambda item: item[1].mean):
+        verdict = verdict_of(test, margin) if whole and name in as_far else Verdict.STOPPED
+        labels = None
+        if last is not None and verdict in (Verdict.SAME, Verdict.UNKNOWN):
+            labels = labels_to_settle(test, common[name], margin, last.level)
+        labels = labels if labels is not None and plan.images < labels <= MOST_LABELS else None
+        standings.append(RemainingMethod(name, float(np.nanmean(tables[name])), test, verdict, labels))
+    pick = next(name for name in as_far if name == leader or (name in tests and tests[name].mean <= margin))
+    optimism = selection_optimism(tests, {name: common[name] / common[leader] for name in tests})
+    plain = cross_fitted(tables[pick], outcomes.folds, groups=outcomes.groups, added=ADDED_TO_ACCURACIES)
+    expected = within(moved(plain, -optimism), 0.0, 1.0)
+    return Decision(pick, leader, tuple(standings), expected, optimism)
 
 
-def needed(test: MeanTest, images: int, margin: float) -> tuple[int | None, int | None]:
-    """Numbers of labelled images and repetitions that decide a pair with 80 % power at the observed difference."""
+def verdict_of(test: MeanTest, margin: float) -> Verdict:
+    """What the interval of a method that was trained as often as the leader says; a wide one around 0 says nothing.
+
+    Example:
+        >>> str(verdict_of(MeanTest(0.02, 3, 1, low=-0.01, high=0.05), margin=0.005))
+        'not different'
+    """
+    if test.low is None or test.high is None:
+        return Verdict.STOPPED
+    if test.high <= margin:
+        return Verdict.EQUAL
+    if test.low > 0:
+        return Verdict.WORSE
+    return Verdict.SAME if test.high - test.low <= 2 * WIDEST else Verdict.UNKNOWN
+
+
+def labels_to_settle(test: MeanTest, images: int, margin: float, level: float) -> int | None:
+    """Number of labelled images that decides a pair with 80 % power at the observed difference; None if unknown.
+
+    Args:
+        images: number of images of the test.
+        level: probability with which one end of its interval errs.
+    """
     effect = abs(abs(test.mean) - margin)
-    if test.standard_error is None or effect == 0:
-        return None, None
-    shifted = replace(test, mean=effect)
-    return seeds_needed(effect, test.standard_error * math.sqrt(images)), grouped_seeds_needed(shifted)
+    if test.standard_error is None:
+        return None
+    return seeds_needed(effect, test.standard_error * math.sqrt(images), level=2 * level)
 
 
 def selection_optimism(below_leader: Mapping[str, MeanTest], shares: Mapping[str, float]) -> float:
@@ -137,13 +177,10 @@ def selection_optimism(below_leader: Mapping[str, MeanTest], shares: Mapping[str
 
 
 def moved(test: MeanTest, by: float) -> MeanTest:
-    """The same test around a mean that is shifted by `by`, with its interval clipped to 0..1."""
+    """The same test around a mean that is shifted by `by`."""
     low, high = test.low, test.high
     return replace(
-        test,
-        mean=test.mean + by,
-        low=None if low is None else max(0.0, low + by),
-        high=None if high is None else min(1.0, high + by),
+        test, mean=test.mean + by, low=None if low is None else low + by, high=None if high is None else high + by
     )
 
 
@@ -181,6 +218,5 @@ def doubling(
     expected = float(np.exp(weights @ np.log(errors)))
     influence = wrong[-1] - expected * np.tensordot(weights / errors, wrong, axes=1)
     gain, error = cross_fitted(influence, folds, groups=groups), float(errors[-1])
-    if gain.low is not None and gain.high is not None:  # an error stays between 0 and 1
-        gain = replace(gain, low=max(gain.low, error - 1), high=min(gain.high, error))
+    gain = within(gain, error - 1, error)  # an error stays between 0 and 1
     return Doubling(dict(zip(shots, errors.tolist(), strict=True)), gain)

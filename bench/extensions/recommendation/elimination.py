@@ -1,8 +1,12 @@
 """Successive elimination: finds the methods of a race that are significantly worse than the leader. Pure.
 
-The true best method is dropped with a probability of at most `LEVEL` in the whole race. It can be dropped only by a
-test against another method at a look, so every test has the level `LEVEL / (looks * opponents)` (Bonferroni). The looks
-are planned before the race. A race that ends early has fewer looks, so the error rate still holds.
+The true best method is dropped with a probability of at most `ERROR_RATE` in the whole race. It can be dropped only by
+a test against another method at a look, so every test has the level `ERROR_RATE / (looks * opponents)` (Bonferroni).
+The looks are planned before the race; one more is for a race that the budget ends between them. A race that ends early
+has fewer looks, so the error rate still holds.
+
+Every interval errs on each side at the level of one test. So a method is dropped if its interval lies above the margin,
+and no table contradicts a decision.
 
 To save time, only half of the methods continue after the second fold, half of these after the third, and so on
 (sequential halving). The others rest: they were not shown to be worse, and are still compared on the images that they
@@ -11,13 +15,19 @@ have scored.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from bench.analysis import MeanTest
-from bench.extensions.recommendation.cross_fitting import ADDED_TO_DIFFERENCES, between_trainings, cross_fitted, pooled
+from bench.extensions.recommendation.cross_fitting import (
+    ADDED_TO_DIFFERENCES,
+    between_trainings,
+    cross_fitted,
+    pooled,
+    within,
+)
 
 ERROR_RATE = 0.05
 """Largest probability with which a race drops the best method."""
@@ -32,12 +42,14 @@ class Look:
     Args:
         leader: the method with the highest accuracy among those that are still trained.
         below_leader: for every other method, the leader's accuracy minus its own, on the images that both have scored.
+        level: probability with which one end of an interval errs; it allows for all methods and looks.
         dropped: methods that are significantly worse than the leader by more than the margin.
         equal: methods that were shown to be worse than the leader by at most the margin.
     """
 
     leader: str
     below_leader: Mapping[str, MeanTest]
+    level: float
     dropped: tuple[str, ...]
     equal: tuple[str, ...]
 
@@ -72,15 +84,14 @@ def look(
         folds: `(repeats, images)`, the fold in which each image is held out.
         groups: `(images,)`, the group of each image; None if the images are independent.
         margin: largest loss that is considered irrelevant, as a fraction.
-        tests: the planned number of looks times the number of opponents; the level is divided by it.
+        tests: the number of looks, with the last one, times the number of opponents; the level is divided by it.
         active: the methods that are still trained, among which the leader is; None for all.
     """
-    leader = best_of({name: tables[name] for name in active or tables})
-    below_leader = against(leader, tables, folds, groups)
-    level = ERROR_RATE / tests
-    dropped = tuple(name for name, test in below_leader.items() if p_above(test, margin) <= level)
-    equal = tuple(name for name, test in below_leader.items() if p_below(test, margin) <= level)
-    return Look(leader, below_leader, dropped, equal)
+    leader, level = best_of({name: tables[name] for name in active or tables}), ERROR_RATE / tests
+    below_leader = against(leader, tables, folds, groups, level=level)
+    dropped = tuple(name for name, test in below_leader.items() if test.low is not None and test.low >= margin)
+    equal = tuple(name for name, test in below_leader.items() if test.high is not None and test.high <= margin)
+    return Look(leader, below_leader, level, dropped, equal)
 
 
 def going_on(found: Look, by_cost: Sequence[str], *, margin: float, methods: int, folds: int) -> list[str]:
@@ -114,29 +125,27 @@ def planned_trainings(methods: int, folds: int) -> int:
 
 
 def against(
-    leader: str, tables: Tables, folds: NDArray[np.int64], groups: NDArray[np.int64] | None = None
+    leader: str,
+    tables: Tables,
+    folds: NDArray[np.int64],
+    groups: NDArray[np.int64] | None = None,
+    *,
+    level: float,
 ) -> dict[str, MeanTest]:
-    """The leader's accuracy minus that of every other method, on the images that both have scored."""
+    """The leader's accuracy minus that of every other method, on the images that both have scored.
+
+    Intervals err with probability `level` on each side and lie within -1..1. There is none as long as the variance
+    between trainings is unknown, with a single fold.
+    """
     differences = {name: tables[leader] - table for name, table in tables.items() if name != leader}
     least = pooled([between_trainings(table, folds, groups) for table in differences.values()])
-    return {
-        name: cross_fitted(table, folds, groups=groups, added=ADDED_TO_DIFFERENCES, least=least)
-        for name, table in differences.items()
-    }
+    how: dict[str, Any] = {"groups": groups, "added": ADDED_TO_DIFFERENCES, "least": least, "level": 1 - 2 * level}
+    tests = {name: cross_fitted(table, folds, **how) for name, table in differences.items()}
+    if not least.df:
+        return {name: MeanTest(test.mean, test.n, test.groups) for name, test in tests.items()}
+    return {name: within(test, -1.0, 1.0) for name, test in tests.items()}
 
 
 def best_of(tables: Tables) -> str:
     """The method with the highest mean; on ties the first."""
     return max(tables, key=lambda name: float(np.nanmean(tables[name])))
-
-
-def p_above(test: MeanTest, value: float) -> float:
-    """One-sided p value against "the mean is at most that value"; 1 without a standard error."""
-    if test.standard_error is None or test.df is None:
-        return 1.0
-    return float(stdtr(test.df, (value - test.mean) / test.standard_error))
-
-
-def p_below(test: MeanTest, value: float) -> float:
-    """One-sided p value against "the mean is at least that value"; 1 without a standard error."""
-    return p_above(test.negated(), -value)

@@ -27,6 +27,7 @@ class FoldPlan:
         folds: in the order of the race, with `per_repeat` for each repetition.
         shots: training images per class and fold; fewer than requested if a class is too small to hold some out.
         images: number of labelled images in the race; `classes` is their number of classes.
+        drawn: number of images of one draw of the wanted shots; `training_images` is the number of all training images.
     """
 
     folds: tuple[held_out.Fold, ...]
@@ -35,6 +36,8 @@ class FoldPlan:
     wanted: int
     images: int
     classes: int
+    drawn: int
+    training_images: int
 
     @property
     def repeats(self) -> int:
@@ -74,7 +77,8 @@ def plan_folds(
         else min(shots, held_out.shots_within_folds(splits, FOLDS, most, dataset=dataset, repeats=repeats))
     )
     folds = tuple(held_out.Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
-    return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names))
+    drawn = sum(min(shots, size) for size in sizes)
+    return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names), drawn, len(splits.train))
 
 
 def groups_of(images: Sequence[Sample]) -> NDArray[np.int64] | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench._util.words import counted
-from bench.analysis import MeanTest, grouped_seeds_needed
+from bench.analysis import BASELINE, MeanTest, grouped_seeds_needed
 from bench.errors import RunTimeoutError, UsageError
 from bench.extensions.recommendation.elimination import Look, going_on, look, planned_looks, planned_trainings
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
@@ -22,6 +22,9 @@ TOO_LITTLE = 5.0
 """Smallest budget in seconds for a method whose cost is unknown: loading the weights alone takes as long."""
 USUAL_SECONDS = 1.0
 """Of a run on stored features, to estimate a budget if no cost is known."""
+SHORTEST_RUN = 0.5
+"""Seconds that must be left for any run."""
+NO_TIME = "the budget was used up before"
 UNKNOWN_SHARE = 0.25
 """Share of the remaining budget that a method's first run may take, so that a slow method leaves time for others."""
 
@@ -50,8 +53,7 @@ class RaceResult:
         left: methods that were tried and not dropped, cheapest first.
         untried: methods for which there was no time, with the reason; nothing is known against them.
         needed: a budget in seconds that would probably do for all candidates.
-        active: the methods of `left` that were trained to the end, cheapest first.
-        last: the last look; None if there was none.
+        last: the comparison of the methods of `left` at the end; None if fewer than two were scored.
         why: why the race ended, in words.
         seconds: wall clock of the race.
         share: the cost as a share of training every candidate on every fold; None if unknown.
@@ -59,7 +61,6 @@ class RaceResult:
 
     outcomes: RaceOutcomes
     left: tuple[str, ...]
-    active: tuple[str, ...]
     dropped: tuple[Dropped, ...]
     untried: Mapping[str, str]
     needed: float
@@ -97,22 +98,31 @@ class Race:
         self.dropped: list[Dropped] = []
         self.untried: dict[str, str] = {}
         self.last: Look | None = None
+        self._tests = 1
 
     def run(self) -> RaceResult:
-        """Carry out the race. Raises UsageError before the first training if the budget does not cover one method."""
+        """Carry out the race. Raises UsageError before the first training if the budget does not cover one method.
+
+        A race that ends between two planned looks makes a last one, which is counted among them.
+        """
         self.check_budget()
         looks = planned_looks(self.plan.per_repeat, self.plan.repeats)
-        tests = len(looks) * max(len(self.left) - 1, 1)
-        why = "all planned runs are done"
+        self._tests = (len(looks) + 1) * max(len(self.left) - 1, 1)
+        why, looked = "all planned runs are done", False
         for done, fold in enumerate(self.plan.folds, 1):
-            if not self._train(fold) or not self.active:
-                why = "the budget is used up"
+            finished, looked = self._train(fold), False
+            if not finished or not self.active:
+                why = "no method was left to train" if finished else "the budget is used up"
                 break
             if done in looks:
-                self._decide(done, tests)
+                looked = True
+                self._look()
+                self._rest(done)
                 if ended := self._reason_to_end(done):
                     why = ended
                     break
+        if not looked:
+            self._look()
         return self._result(why)
 
     def check_budget(self) -> None:
@@ -173,7 +183,8 @@ class Race:
             elif self.outcomes.trainings(name) or self.remaining <= 0:
                 return False
             else:
-                self._leave_untried(name, f"a run takes about {self.cost(name):.0f} s, and less was left")
+                least = f"a run takes about {self.cost(name):.0f} s, and less was left"
+                self._leave_untried(name, least if self.cost(name) > SHORTEST_RUN else NO_TIME)
         return True
 
     def _time_limit(self, methods: Sequence[str]) -> float:
@@ -183,7 +194,7 @@ class Race:
         return self.remaining * UNKNOWN_SHARE if alone else self.remaining
 
     def _fits(self, method: str) -> bool:
-        return self.remaining > max(self.cost(method), 0.5)
+        return self.remaining > max(self.cost(method), SHORTEST_RUN)
 
     def _carry_out(self, methods: Sequence[str], fold: held_out.Fold, shots: int) -> dict[str, str]:
         """Run methods on a fold and return the run ids by method. Finished runs are not repeated."""
@@ -206,23 +217,30 @@ class Race:
                 reason = f"it failed: {self.outcomes.failed[method].rstrip('.')}"
                 self._drop(Dropped(method, None, None, self.outcomes.trainings(method), reason))
 
-    def _decide(self, done: int, tests: int) -> None:
-        if len(self.left) < 2:
+    def _look(self) -> None:
+        """Compare the methods that are left, on what they have scored, and drop those that are shown to be worse."""
+        tables = self.outcomes.tables(self.left)
+        self.last = None
+        if len(tables) < 2:
             return
-        tables, folds = self.outcomes.tables(self.left), self.outcomes.folds
-        margin, groups = self.request.margin, self.outcomes.groups
-        self.last = found = look(tables, folds, margin=margin, tests=tests, active=self.active, groups=groups)
+        margin, active = self.request.margin, [name for name in self.active if name in tables]
+        folds, groups = self.outcomes.folds, self.outcomes.groups
+        self.last = found = look(tables, folds, margin=margin, tests=self._tests, active=active, groups=groups)
         for name in found.dropped:
             test = found.below_leader[name]
             reason = f"more than {100 * margin:g} points worse than {found.leader}"
             self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
-        if done <= self.plan.per_repeat:
-            by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
-            entered = len(self.request.sweep.methods)
-            goes_on = going_on(found, by_cost, margin=margin, methods=entered, folds=done)
-            if resting := [name for name in self.active if name not in goes_on]:
-                self.active = goes_on
-                self.say(f"after {done} folds {found.leader} leads; resting: {', '.join(resting)}")
+
+    def _rest(self, done: int) -> None:
+        """Stop methods that are far behind after a fold of the first repetition; zero-shot is free and goes on."""
+        if self.last is None or done > self.plan.per_repeat:
+            return
+        by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
+        entered = len(self.request.sweep.methods)
+        goes_on = going_on(self.last, by_cost, margin=self.request.margin, methods=entered, folds=done)
+        if resting := [name for name in self.active if name not in (*goes_on, BASELINE)]:
+            self.active = [name for name in self.active if name not in resting]
+            self.say(f"after {done} folds {self.last.leader} leads; resting: {', '.join(resting)}")
 
     def _leave_untried(self, method: str, reason: str) -> None:
         """Leave a method out for lack of time, unless it has finished runs: then no time is left for any method."""
@@ -243,7 +261,7 @@ class Race:
     def _reason_to_end(self, done: int) -> str | None:
         """Why the race ends after that many folds; None if it continues."""
         if len(self.active) == 1:
-            return "one of the methods that were tried is left" if self.untried else "one method is left"
+            return "no other method was left to train"
         if self.last is None or done % self.plan.per_repeat:
             return None
         if not [name for name in self.last.open if name in self.active]:
@@ -272,13 +290,12 @@ class Race:
 
         entered = [name for name in self.request.sweep.methods if outcomes.trainings(name)]
         rest = [name for name in self.left if name not in entered]
-        untried = self.untried | dict.fromkeys(rest, "the budget was used up before")
+        untried = self.untried | dict.fromkeys(rest, NO_TIME)
         whole = sum(outcomes.seconds(name) for name in entered) * len(self.plan.folds)
         spent = sum(outcomes.seconds(name) * outcomes.trainings(name) for name in entered)
         return RaceResult(
             outcomes=outcomes,
             left=tuple(sorted((name for name in self.left if name in entered), key=by_cost)),
-            active=tuple(sorted((name for name in self.active if name in entered), key=by_cost)),
             dropped=tuple(self.dropped),
             untried=untried,
             needed=max(self.needed, 2 * self.request.budget) if untried else self.needed,

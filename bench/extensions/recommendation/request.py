@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from bench.api import options as opt
 from bench.errors import UsageError
-from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_numbers, split_list
+from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_choice, parse_numbers, split_list
 from datasets_registry import EvalProtocol, get_dataset
 
 DEFAULT_BUDGET = "20min"
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?")
 _SECONDS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, None: 60.0, "h": 3600.0}
+
+
+class FinalTraining(StrEnum):
+    """The images on which the recommended method is trained in the end."""
+
+    SHOTS = "shots"
+    ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,14 @@ class RecommendRequest:
         budget: seconds that the race may take.
         margin: largest loss of accuracy that is considered irrelevant, as a fraction.
         repeats: repetitions of cross-fitting; each is also the seed of its draws.
+        final: whether the recommended method is trained on that many shots in the end, or on all training images.
     """
 
     sweep: SweepRequest
     budget: float
     margin: float
     repeats: tuple[int, ...]
+    final: FinalTraining = FinalTraining.SHOTS
 
     @property
     def dataset(self) -> str:
@@ -41,7 +51,7 @@ class RecommendRequest:
 
     @property
     def shots(self) -> int:
-        """Number of images per class that the method will be trained on."""
+        """Number of images per class in every training of the race."""
         return self.sweep.shots[0]
 
     @property
@@ -70,11 +80,16 @@ class RecommendRequest:
         ] = DEFAULT_BUDGET,
         margin: Annotated[float, opt.Opt("Accuracy loss that does not matter, in percentage points.")] = 0.5,
         methods: Annotated[
-            Sequence[str] | str, opt.Opt("Candidates. Default: all methods that work on stored features.", "-m")
+            Sequence[str] | str,
+            opt.Opt("Candidates beside zero-shot. Default: all methods that work on stored features.", "-m"),
         ] = (),
         seeds: Annotated[
             str | int, opt.Opt("Repetitions of cross-fitting, as a number or a list.", numbers=True)
         ] = "3",
+        final: Annotated[
+            str,
+            opt.Opt("Train the recommended method in the end on: shots (as in --shots), or all (all training images)."),
+        ] = FinalTraining.SHOTS.value,
         runs: opt.NewRuns = "runs",
         data_root: opt.DataRoot = None,
         cache: opt.Cache = None,
@@ -88,7 +103,7 @@ class RecommendRequest:
         """Validate the values; raises UsageError, or UnknownNameError for a dataset or method that does not exist.
 
         Args:
-            shots: labelled images per class that the method will be trained on.
+            shots: labelled images per class in every training of the race, and in the final one without `final="all"`.
             runs: the runs folder; the race's runs are in `race` inside.
             jobs: training on features is short, so by default it runs in this process.
             recipe: default: the published one; for the demo backbone `demo`.
@@ -105,8 +120,9 @@ class RecommendRequest:
         repeats = parse_numbers(str(seeds), "--seeds", lone_is_count=True)
         if min(repeats) < 1:
             raise UsageError(f"--seeds {seeds}: the repetitions are numbered from 1.")
+        images = parse_choice(FinalTraining, final, "--final")
         sweep = SweepRequest.build(
-            methods=list(split_list([methods] if isinstance(methods, str) else methods)) or feature_methods(),
+            methods=candidates(methods),
             datasets=[dataset],
             backbones=[backbone or DEMO_BACKBONE],
             protocol=EvalProtocol.FEW_SHOT,
@@ -124,7 +140,7 @@ class RecommendRequest:
         )
         if len(sweep.backbones) != 1:
             raise UsageError(f"-b {backbone} names several backbones; `recommend` takes one.")
-        return cls(sweep, parse_budget(budget), margin / 100, tuple(dict.fromkeys(repeats)))
+        return cls(sweep, parse_budget(budget), margin / 100, tuple(dict.fromkeys(repeats)), images)
 
 
 def parse_budget(budget: str | float) -> float:
@@ -140,6 +156,16 @@ def parse_budget(budget: str | float) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def duration(seconds: float) -> str:
+    """A number of seconds in words.
+
+    Example:
+        >>> duration(90), duration(1200)
+        ('90 s', '20 min')
+    """
+    return f"{seconds:g} s" if seconds % 60 else f"{seconds / 60:g} min"
+
+
 def whole_minutes(seconds: float) -> str:
     """A budget of at least that many seconds, as `parse_budget` reads it.
 
@@ -148,6 +174,14 @@ def whole_minutes(seconds: float) -> str:
         '2min'
     """
     return f"{-(-seconds // 60):.0f}min"
+
+
+def candidates(methods: Sequence[str] | str) -> list[str]:
+    """The named methods, or all that work on stored features, and zero-shot, which tells whether adapting pays."""
+    from bench.analysis import BASELINE
+
+    named = split_list([methods] if isinstance(methods, str) else methods)
+    return list(dict.fromkeys([*(named or feature_methods()), BASELINE]))
 
 
 def feature_methods() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from bench.extensions.recommendation.answer import Decision, Doubling, decide, d
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes, groups_of, plan_folds
 from bench.extensions.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
 from bench.extensions.recommendation.race import Race, RaceResult, race_request, read_runs
-from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
+from bench.extensions.recommendation.request import RecommendRequest, duration, whole_minutes
 from bench.extensions.recommendation.result import Recommendation
 from bench.sweep import AfterRun, SweepLog, carry_out, expand, make_plan, report_failures
 from datasets_registry import get_dataset, held_out
@@ -76,8 +77,7 @@ def carry_out_recommendation(
     groups = "" if outcomes.groups is None else f" in {counted(len(set(outcomes.groups.tolist())), 'group')}"
     say(
         f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images{groups} of "
-        f"{request.dataset}, "
-        f"at most {request.budget / 60:g} min; the test part is not used"
+        f"{request.dataset}, at most {duration(request.budget)}; the test part is not used"
     )
     if request.budget < race.needed:
         say(
@@ -85,20 +85,12 @@ def carry_out_recommendation(
             "would do (an estimate). The answer names methods that were not tried."
         )
     result = race.run()
-    tables = outcomes.tables(list(result.left))
-    if not tables:
+    if not result.left:
         raise UsageError(
             f"No method finished a run within the budget of {request.budget:.0f} s. Repeat the command with "
             f"--budget {whole_minutes(result.needed)} (an estimate); finished runs are kept."
         )
-    decision = decide(
-        tables,
-        outcomes.folds,
-        [name for name in result.active if name in tables],
-        margin=request.margin,
-        settled=result.last.equal if result.last else (),
-        groups=outcomes.groups,
-    )
+    decision = decide(outcomes, result.left, result.last, plan, margin=request.margin)
     curve, why = _doubling(race, plan, decision)
     zero_shot = outcomes.tables([BASELINE]).get(BASELINE)
     accuracy = None if zero_shot is None else float(np.nanmean(zero_shot))
@@ -132,9 +124,7 @@ def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling 
 
 
 def _with_methods(request: RecommendRequest, methods: list[str]) -> RecommendRequest:
-    return RecommendRequest(
-        request.sweep.model_copy(update={"methods": methods}), request.budget, request.margin, request.repeats
-    )
+    return replace(request, sweep=request.sweep.model_copy(update={"methods": methods}))
 
 
 __all__ = ["RaceResult", "carry_out_recommendation"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from simulated_races import SimulatedRace, simulated
 
+from bench.extensions.recommendation.answer import Verdict
 from bench.extensions.recommendation.elimination import look
 from bench.extensions.recommendation.folds import groups_of
 from datasets_registry import Sample
@@ -59,14 +60,69 @@ def test_a_race_of_equal_methods_ends_before_all_repetitions() -> None:
 
 
 def test_images_of_one_group_do_not_count_as_many() -> None:
-    right = {"good": np.array([[1.0] * 14 + [0.0] * 6]), "bad": np.array([[1.0] * 11 + [0.0] * 9])}
-    folds = np.ones((1, 20), dtype=int)
+    right = {"good": np.array([[1.0] * 14 + [0.0] * 6]), "bad": np.array([[1.0] * 10 + [0.0] * 10])}
+    folds = np.arange(20)[None] % 2 + 1
     copies = {name: np.repeat(table, 30, axis=1) for name, table in right.items()}
     images, groups = np.repeat(folds, 30, axis=1), np.repeat(np.arange(20), 30)
-    assert look(copies, images, margin=0.01, tests=1).dropped == ("bad",)
-    found = look(copies, images, margin=0.01, tests=1, groups=groups)
-    assert found.dropped == look(right, folds, margin=0.01, tests=1).dropped == ()
-    assert found.below_leader["bad"].mean == pytest.approx(0.15)
+    assert look(copies, images, margin=0.01, tests=4).dropped == ("bad",)
+    found = look(copies, images, margin=0.01, tests=4, groups=groups)
+    assert found.dropped == look(right, folds, margin=0.01, tests=4).dropped == ()
+    assert found.below_leader["bad"].mean == pytest.approx(0.2)
+
+
+def test_a_race_that_ends_at_any_point_makes_a_last_look_and_keeps_the_best_of_equal_methods() -> None:
+    """Every drop is an error; the budget ends the race after a random number of trainings."""
+    rng, dropped, races = np.random.default_rng(5), 0, 60
+    for _ in range(races):
+        race, affordable = SimulatedRace(rng, [0.8] * 6, images=200, margin=0.01), int(rng.integers(6, 72))
+        race.affordable = affordable
+        found = race.run()
+        dropped += "m00" not in found.left
+        assert found.trainings <= affordable
+    assert dropped <= 0.1 * races
+
+
+def test_the_last_look_uses_what_was_trained_after_the_last_planned_one() -> None:
+    """The budget ends in the second repetition, after seven folds; the planned looks are after four and eight."""
+    said: dict[str, int] = {}
+    for seed in range(20):
+        race = SimulatedRace(np.random.default_rng(seed), [0.9, 0.7], images=60, trainings=14)
+        found, decision = simulated(race)
+        if found.trainings < 14:  # decided before
+            continue
+        tables = race.outcomes.tables(["m00", "m01"])
+        last = look(tables, race.outcomes.folds, margin=0.005, tests=6)
+        assert len(found.left) == 2 - len(last.dropped)
+        assert found.last.below_leader == last.below_leader
+        said[decision.standings[-1].verdict] = said.get(decision.standings[-1].verdict, 0) + 1
+    assert said[Verdict.LEADER] > 0, "the other method was dropped by the last look"
+    assert set(said) <= {Verdict.LEADER, Verdict.WORSE, Verdict.SAME, Verdict.UNKNOWN}
+
+
+def test_no_difference_is_said_only_of_methods_that_were_trained_as_often_as_the_leader() -> None:
+    rng, same = np.random.default_rng(6), 0
+    for _ in range(20):
+        race = SimulatedRace(rng, [0.9, 0.88, *[0.55] * 6], images=240, trainings=int(rng.integers(8, 60)))
+        _, decision = simulated(race)
+        trained = race.outcomes.trainings(decision.leader)
+        for item in decision.standings[1:]:
+            if item.verdict is Verdict.SAME:
+                same += 1
+                assert item.below_leader.low <= 0 <= item.below_leader.high
+                assert race.outcomes.trainings(item.method) >= trained
+                assert item.labels is None or item.labels > 240
+            if item.below_leader.low is not None:
+                assert -1 <= item.below_leader.low <= item.below_leader.high <= 1
+    assert same > 0
+
+
+def test_one_fold_tells_nothing_of_the_noise_of_trainings() -> None:
+    right = {"good": np.ones((1, 40)), "bad": np.zeros((1, 40))}
+    found = look(right, np.ones((1, 40), dtype=int), margin=0.005, tests=1)
+    assert found.dropped == ()
+    assert found.below_leader["bad"].low is None
+    _, decision = simulated(SimulatedRace(np.random.default_rng(7), [0.9, 0.55], images=60, trainings=2))
+    assert [item.verdict for item in decision.standings] == [Verdict.LEADER, Verdict.STOPPED]
 
 
 def test_an_image_without_a_group_is_a_group() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from simulated_races import SimulatedRace, simulated
 
 import bench
 from bench.errors import UsageError
@@ -19,6 +20,7 @@ from bench.extensions.recommendation.folds import RaceOutcomes, plan_folds
 from bench.extensions.recommendation.race import TOO_LITTLE, Race
 from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest, feature_methods, parse_budget
+from bench.extensions.recommendation.result import Recommendation
 from bench.extensions.recommendation.run import train_choice
 from bench.results.shards import Shards
 from bench.sweep import SweepLog
@@ -45,15 +47,15 @@ def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) 
     values = json.loads(json.dumps(found.to_json()))
     assert values["pick"] in METHODS.split(",")
     assert 0 <= values["accuracy"]["low"] <= values["accuracy"]["mean"] <= values["accuracy"]["high"] <= 1
-    assert set(values["group"]) | {item["method"] for item in values["dropped"]} == set(METHODS.split(","))
+    assert {item["method"] for part in ("standings", "dropped") for item in values[part]} == set(METHODS.split(","))
     assert values["commands"][0].startswith(f"etl-bench run -m {found.pick} -d {DATASET} -b {BACKBONE}")
     assert "--keep-models best" in values["commands"][0]
     text = str(found)
     assert text.startswith(f"Take {found.pick}: ")
-    assert "each rule loses" in text
+    assert "this rule loses" in text
     shown = found._repr_html_()
     assert shown.startswith(f"<p>Take {found.pick}: ")
-    assert "<table><caption>Methods that are left</caption>" in shown
+    assert "<table><caption>Methods of the race</caption>" in shown
 
 
 def test_no_model_is_promised_for_imported_features(answered) -> None:
@@ -81,6 +83,29 @@ def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
     file, text = train_recommended(found) or (None, "")
     assert file == path
     assert re.fullmatch(r"right on test images: [\d.]+ % \([\d.]+ to [\d.]+, n = \d+\); no .+", text)
+
+
+def test_the_recommended_method_is_trained_on_all_labelled_images_on_request(answered) -> None:
+    runs, plain = answered
+    unused = "96 of 576 labelled images are used; --final all trains on all."
+    assert str(plain).count(unused) == 1
+    found = recommended(runs, final="all")
+    assert "--final" not in str(found)
+    assert f"--protocol few-shot --shots all --recipe demo --keep-models best --runs {runs}" in found.commands[0]
+    assert "The model trained on all 576 is probably better, which is not measured." in str(found)
+    values = found.to_json()
+    assert (values["final"], values["final_images"], values["training_images"]) == ("all", 576, 576)
+    assert (plain.to_json()["final"], plain.to_json()["final_images"]) == ("shots", 96)
+    assert found.decision == plain.decision
+    path = train_choice(found, SweepLog())
+    assert path is not None
+    assert read_model_info(path).spec.support_rule == "all"
+
+
+def test_a_final_training_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--final 'most'.*shots, all"):
+        recommended(tmp_path / "runs", final="most")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_races_runs_are_records_of_held_out_training_images(answered) -> None:
@@ -139,7 +164,6 @@ def test_methods_without_training_come_first_and_untried_ones_are_named(answered
     assert order.index("zero_shot") < order.index("gda") < order.index("clip_adapter") < order.index("cross_modal")
     _, found = answered
     assert found.to_json()["untried"] == {}
-    assert "best of the 3 methods" in str(found)
     sweep = found.request.sweep.model_copy(update={"methods": [*found.request.sweep.methods, "coop"]})
     reason = "a run takes about 70 s, and less was left"
     unfinished = replace(found.race, untried={"coop": reason}, needed=100.0)
@@ -149,7 +173,7 @@ def test_methods_without_training_come_first_and_untried_ones_are_named(answered
     assert "1 method was not tried" in text
     assert f"Not tried: coop, {reason}." in text
     assert "Out: coop" not in text
-    assert "3 methods that were tried" in text
+    assert "all 3 methods that were tried" in text
 
 
 def test_the_answer_says_how_many_images_it_rests_on(answered) -> None:
@@ -157,7 +181,16 @@ def test_the_answer_says_how_many_images_it_rests_on(answered) -> None:
     scored = found.to_json()["images_scored"]
     assert 0 < scored <= found.plan.images
     assert str(found).splitlines()[0].endswith(f", from {scored} labelled images.")
-    assert [row["images"] for row in found.rows()] == [item["images_scored"] for item in found.to_json()["standings"]]
+    standings = found.to_json()["standings"]
+    assert [row["images"] for row in found.rows()][: len(standings)] == [item["images_scored"] for item in standings]
+
+
+def test_zero_shot_always_has_a_row_and_a_sentence(tmp_path: Path) -> None:
+    """It is not among the named candidates, and it is far behind."""
+    found = recommended(tmp_path, methods="gda,tip_adapter")
+    (row,) = [row for row in found.rows() if row["method"] == "zero_shot"]
+    assert float(row["below the best on them"]) > 0
+    assert any(re.match(r"Adapting pays: zero-shot CLIP was [\d.]+ points below", line) for line in found.lines())
 
 
 def test_a_real_dataset_needs_a_backbone_by_name() -> None:
@@ -228,6 +261,29 @@ def test_budgets_and_candidates() -> None:
     assert [parse_budget(text) for text in ("20min", "90 s", "1.5h", 2)] == [1200, 90, 5400, 120]
     assert {"zero_shot", "gda", "linear_probe", "timo"} <= set(feature_methods())
     assert not {"coop", "vpt", "tda"} & set(feature_methods()), "more than stored features"
+
+
+def recommendation(race: SimulatedRace) -> Recommendation:
+    result, decision = simulated(race)
+    return Recommendation(race.request, race.plan, result, decision, (), None, "it was not asked for")
+
+
+@pytest.mark.parametrize("trainings", [8, 12, 22, 37, 60])
+def test_a_method_far_behind_is_never_said_not_to_differ(trainings: int) -> None:
+    """Six methods are 35 points behind, and the budget ends the race wherever it does."""
+    for seed in range(4):
+        accuracies = [0.9, 0.89, *[0.55] * 6]
+        race = SimulatedRace(np.random.default_rng(seed), accuracies, images=64, trainings=trainings)
+        found = recommendation(race)
+        assert not [line for line in found.lines() if re.match("Not shown to differ.*m0[2-7]", line)]
+        ends = [end for row in found.rows() for end in str(row["95 % interval"]).split(" to ") if end]
+        assert all(-100 <= float(end) <= 100 for end in ends)
+
+
+def test_methods_that_were_stopped_early_are_listed_with_how_far_they_are_behind() -> None:
+    race = SimulatedRace(np.random.default_rng(1), [0.9, 0.9, 0.9, 0.75], images=80, trainings=12)
+    (line,) = [line for line in recommendation(race).lines() if line.startswith("Stopped early")]
+    assert re.search(r"m03, .*[\d.]+ points below m0\d after 2 folds", line)
 
 
 def test_a_power_law_is_extrapolated_exactly() -> None:
