@@ -1,15 +1,22 @@
-"""Advice: which method to take for easy, medium and hard tasks, what it gains and costs, and how this was checked."""
+"""Advice: which method to take, what it gained on left-out datasets and costs, and how the rule was chosen."""
 
 from __future__ import annotations
 
 from markupsafe import Markup
 
-from bench.analysis import Candidate, best_method, method_choice
+from bench.analysis import Candidate, best_method
 from datasets_registry import EvalProtocol
 from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
 from reports.sentences import LONGEST_NAME, TITLE_LENGTH
 from reports.titles import PHRASES
 from reports.views import OverviewView
+
+BUDGET_TITLES = {
+    "any": "any",
+    "no training": "no gradient steps",
+    "1 min": "at most 1 min of training",
+    "100k parameters": "at most 100k parameters",
+}
 
 
 def training_text(view: OverviewView, method: Candidate, unit: str = " of training per run") -> str:
@@ -21,93 +28,86 @@ def training_text(view: OverviewView, method: Candidate, unit: str = " of traini
     return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
 
 
-def picks_html(view: OverviewView, advice: best_method.Advice) -> Markup:
-    """The method to take for easy, medium and hard tasks, with gain and cost; empty without difficulty groups."""
-    if not advice.picks:
-        return Markup("")
-    items = Markup("").join(_pick(view, pick) for pick in advice.picks)
-    note = Markup('<p class="note">Points over zero-shot, training time of a run:</p>')
-    return note + Markup('<dl class="picks">{}</dl>').format(items)
+def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
+    """For all tasks, or for easy, medium and hard ones: the title, and what to take; empty without advice."""
+    advice = view.answers[measure].advice.get("any")
+    return [] if advice is None else [(_card_title(view, pick), _take(view, pick)) for pick in advice.cards]
 
 
-def _pick(view: OverviewView, pick: best_method.Pick) -> Markup:
-    method, name = view.table.method(pick.method), view.names[pick.method]
-    titles = [shorten(view.title(dataset), TITLE_LENGTH) for dataset in pick.datasets]
-    if method.key == view.table.baseline:
-        text = Markup("<b>{}</b>: no method within the budget gains").format(name)
-    else:
-        text = Markup("<b>{}</b>").format(name)
-        if pick.gain is not None and pick.low is not None and pick.high is not None:
-            n = len(pick.datasets)
-            ends = f"worst {points(pick.low)}, best {points(pick.high)}" if n > 1 else "one dataset"
-            text += Markup(" <b>{}</b> ({})").format(points(pick.gain), ends)
-    few = ", ".join(titles if len(titles) <= 4 else [*titles[:2], f"{len(titles) - 2} more"])
-    near = f"{counted(pick.near, 'other')} within 1 point" if pick.near else ""
-    cost = training_text(view, method, "")
-    more = (cost and f", {cost}") + (near and f"; {near}")
-    return Markup('<dt>{}, <span title="{}">like {}</span>:</dt> <dd>{}{}</dd>').format(
-        pick.kind.capitalize(), join(titles), few, unbroken(text), unbroken(more)
-    )
+def advice_texts(view: OverviewView, measure: str, budget: str) -> list[Markup]:
+    """What to take within a budget, as paragraphs: for each `Advice.alike` one text."""
+    found = view.answers[measure]
+    return [_advice_text(view, found, found.advice[budget], pick) for pick in found.advice[budget].alike]
 
 
 def advice_check(advice: best_method.Advice, measure: str) -> str:
-    """The loss of the advice on left-out datasets; empty with a single dataset."""
-    if len(advice.candidates) == 1:
-        return "No other method fits this budget."
-    if not advice.lost:
+    """How gains were measured, and what the two rules lose on left-out datasets; empty if there is no choice."""
+    average, nearest = best_method.RULES
+    lost = {policy: unsigned(regret.mean) for policy, regret in advice.choice.regrets.items()}
+    if not lost:
         return ""
     text = (
-        f"Leave-one-dataset-out: this advice loses {unsigned(advice.lost[advice.rule])} points of "
-        f"{PHRASES[measure]} on average ({unsigned(advice.worst[advice.rule])} at worst) against the best method; "
+        "Gains and losses are means over the datasets, each left out while the method was chosen on the others. The "
+        f"best mean loses {lost[average]} points of {PHRASES[measure]} against the best method of a dataset left out; "
     )
-    other = next((value for rule, value in advice.lost.items() if rule != advice.rule), None)
-    if other is None:
-        return text + "too few difficulties are known to choose by difficulty."
-    if advice.rule is method_choice.Rule.AVERAGE:
-        return text + f"choosing by difficulty loses {unsigned(other)}."
-    return text + f"always using the method with the best mean loses {unsigned(other)}."
-
-
-def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
-    """For an easy, a medium and a hard task: its title, and what to take; empty without difficulty groups."""
-    advice = view.answers[measure].advice.get("any")
-    if advice is None:
-        return []
-    return [(_card_title(view, pick), _card_text(view, view.answers[measure], pick)) for pick in advice.picks]
+    if nearest not in lost:
+        return f"{text}too few difficulties are known to choose by difficulty."
+    decides = advice.choice.policy is nearest
+    return (
+        f"{text}choosing by difficulty loses {lost[nearest]}, {'' if decides else 'not '}less by more than one "
+        f"standard error, so {'difficulty' if decides else 'the mean'} decides."
+    )
 
 
 def _card_title(view: OverviewView, pick: best_method.Pick) -> str:
-    like = join([shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets[:2]])
-    n = len(pick.datasets)
+    if pick.kind == "overall":
+        return "The best overall"
+    n, like = len(pick.datasets), join([shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets[:2]])
     return f"{n} {pick.kind} datasets, like {like}" if n > 1 else f"{pick.kind.capitalize()}: {like}"
 
 
-def _card_text(view: OverviewView, found: best_method.Answer, pick: best_method.Pick) -> str:
-    method = view.table.method(pick.method)
-    n, name = len(pick.datasets), shorten(view.names[pick.method], LONGEST_NAME)
-    by_mean = found.advice["any"].rule is method_choice.Rule.AVERAGE
-    near = f" {counted(pick.near, 'other')} within 1 point." if pick.near else ""
-    if method.key == view.table.baseline:
-        place = ("easy", "medium", "hard").index(pick.kind)
-        largest = max((gain for row in found.gains.values() if (gain := row[place]) is not None), default=0.0)
-        most = f"more than {unsigned(largest)} points " if points(largest) != "0.0" else ""
-        loss = _leader_loss(view, found, place)
-        return f"Stay with zero-shot: no method gains {most}on {'these ' + str(n) if n > 1 else 'it'} on average.{loss}"
-    cost = training_text(view, method, "")
-    gained = ""
-    if pick.gain is not None and pick.low is not None and pick.high is not None:
-        ends = f" (worst {points(pick.low)}, best {points(pick.high)})" if n > 1 else ""
-        gained = f"{', best overall' if by_mean else ''}: {points(pick.gain)} points{ends}"
-    return f"{name}{gained}{cost and f', {cost}'}.{near}"
+def _take(view: OverviewView, pick: best_method.Pick, within: str = "") -> str:
+    """The method to take, with its gain and cost; for zero-shot what was tried. `within` names a budget."""
+    if pick.gain is None:
+        return "Stay with zero-shot CLIP: no other method fits this budget."
+    if pick.method == view.table.baseline:
+        return (
+            f"Stay with zero-shot CLIP: chosen on the other datasets, the best method{within} gained "
+            f"{points(pick.gain)} points on the dataset left out, on average."
+        )
+    cost = training_text(view, view.table.method(pick.method))
+    return (
+        f"Take {shorten(view.names[pick.method], LONGEST_NAME)}: {points(pick.gain)} points, the mean gain over "
+        f"datasets like these (each left out while choosing); below zero-shot on {pick.below} of {len(pick.datasets)}"
+        f"{cost and f'; {cost}'}."
+    )
 
 
-def _leader_loss(view: OverviewView, found: best_method.Answer, place: int) -> str:
-    """That the leader loses on a group of datasets; empty if it loses less than a point."""
-    leader = found.leader
-    gain = None if leader is None else found.gains.get(leader, (None, None, None))[place]
-    if leader is None or gain is None or gain > -_CLEAR_LOSS:
+def _advice_text(
+    view: OverviewView, found: best_method.Answer, advice: best_method.Advice, pick: best_method.Pick
+) -> Markup:
+    """What to take, which others may be as good, and to which datasets that applies."""
+    within = "" if advice is found.advice["any"] else " within this budget"
+    parts = [("take", _take(view, pick, within)), ("", _others(view, found, advice, pick))]
+    if pick.kind == "alike":
+        titles = [shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets]
+        parts.append(("note", f"Most similar here: {join(titles)}."))
+    texts = [Markup('<p class="{}">{}</p>').format(kind, unbroken(text)) for kind, text in parts if text]
+    return Markup("").join(texts)
+
+
+def _others(view: OverviewView, found: best_method.Answer, advice: best_method.Advice, pick: best_method.Pick) -> str:
+    """How many others may be as good as the method to take, and the cheapest one close to it."""
+    if pick.method not in advice.candidates:
         return ""
-    return f" {shorten(view.names[leader], LONGEST_NAME)} loses {unsigned(-gain)}."
+    n = sum(key in advice.candidates for key in may_be_as_good(found, pick.method))
+    text = f"{n} of {counted(len(advice.candidates) - 1, 'other')} may be as good elsewhere." if n else ""
+    if pick.cheapest != pick.method:
+        cost = training_text(view, view.table.method(pick.cheapest))
+        text += f" Cheapest within 1 point: {shorten(view.names[pick.cheapest], LONGEST_NAME)}{cost and f', {cost}'}."
+    return text.strip()
 
 
-_CLEAR_LOSS = 0.01
+def may_be_as_good(found: best_method.Answer, key: str) -> tuple[str, ...]:
+    """The methods that may be as good as the given one on other datasets of this kind."""
+    return found.unseparated.get(key, ())

@@ -18,7 +18,7 @@ from bench.analysis import Entry, EntryCost, Estimate, classes_of, seen_datasets
 from bench.papers import DatasetFacts, paper_address
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, seconds, size, unbroken
-from reports.advice import advice_check, cards, picks_html, training_text
+from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards, training_text
 from reports.charts.hero import axis_text, first_pair
 from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
@@ -382,14 +382,13 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
         "zeroShot": [_short(view.table.zero_shot.get(name, {}).get(split)) for name in names],
         "advice": {
             budget: {
-                "rule": advice.rule,
+                "title": BUDGET_TITLES[budget],
                 "check": unbroken(advice_check(advice, measure)),
-                "picks": str(picks_html(view, advice)),
-                "candidates": [keys.index(key) for key in advice.candidates],
+                "bounds": [_short(bound) for bound in advice.bounds],
+                "texts": [str(text) for text in advice_texts(view, measure, budget)],
             }
             for budget, advice in found.advice.items()
         },
-        "open": [[keys.index(other) for other in found.unseparated.get(key, ())] for key in keys],
     }
 
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
 from reports._format import FILTERS
-from reports.advice import advice_check, cards, picks_html
+from reports.advice import advice_check, advice_texts, cards
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed_text, page_data, pictures_data
 from reports.page_file import page_environment
@@ -122,7 +122,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         scope_link=scope_link,
         failed_runs=failed_runs,
         advice_check=advice_check,
-        picks_html=picks_html,
+        advice_texts=advice_texts,
         by_claim=by_claim,
         claim_test=claim_test,
         claim_setting=claim_setting,

@@ -1,7 +1,9 @@
 """The answer of a setting: the best method, its lead, gains on easy and hard datasets, and advice by budget. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +12,16 @@ from bench.analysis.all_pairs import board_averages
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.difficulty_trend import Trend, carried_trend, scaled
 from bench.analysis.easy_and_hard import Grouping, not_separated, page_groups
-from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.method_choice import Rule, choose_rule
+from bench.analysis.leaderboard import Leaderboard, classes_of
+from bench.analysis.method_choice import (
+    Known,
+    Policy,
+    PolicyChoice,
+    judge_policies,
+    left_out_values,
+    seen_from,
+    windows,
+)
 from bench.analysis.ranking import PairDifference, Standings
 from bench.analysis.score_table import Candidate, ScoreTable
 from bench.analysis.scores_by_seed import Scores
@@ -94,41 +104,43 @@ class GroupGains:
 
 @dataclass(frozen=True)
 class Pick:
-    """The method to take for easy, medium or hard datasets.
+    """The method to take for new datasets like those of a group.
 
     Args:
-        kind: `easy`, `medium` or `hard`.
+        kind: `overall`, `easy`, `medium` or `hard`; `alike` for the datasets that are the closest to a place.
+        method: the best one by all datasets, or zero-shot if `gain` is below `WORTHWHILE`.
         datasets: those of the group.
-        gain: mean gain over zero-shot on the group, with the smallest (`low`) and the largest (`high`) gain; None
-            without zero-shot.
-        near: number of other candidates that are at most `NEAR` lower on these datasets; 0 if zero-shot is advised.
+        gain: mean over the group of the gain over zero-shot that the method chosen without a dataset has on it, a
+            fraction. It says of zero-shot what the others would have gained; None if no other method fits the budget.
+        below: datasets of the group on which that gain is below 0.
+        cheapest: the method with the shortest training of those at most `NEAR` lower, which may be the method itself.
     """
 
     kind: str
     method: str
     datasets: tuple[str, ...]
     gain: float | None = None
-    low: float | None = None
-    high: float | None = None
-    near: int = 0
+    below: int = 0
+    cheapest: str = ""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The better of two rules for the choice of a method within one budget.
+    """The method to take within one budget, by the best average or by nearest difficulty.
 
     Args:
-        lost: accuracy lost on a left-out dataset to its best method, mean by rule; a fraction.
-        worst: the maximum, by rule.
-        candidates: keys of the methods within the budget.
-        picks: methods that the rule selects for easy, medium and hard datasets; empty without difficulty groups.
+        choice: the rule, and the accuracy that each rule loses on a left-out dataset to its best method.
+        candidates: keys of the methods within the budget beside zero-shot, best first.
+        cards: one for all datasets, or those of easy, medium and hard ones if difficulty decides.
+        alike: for a dataset of known difficulty, from easy to hard; the one card unless difficulty decides.
+        bounds: log difficulties at which the next of `alike` applies.
     """
 
-    rule: Rule
-    lost: Mapping[Rule, float]
-    worst: Mapping[Rule, float]
+    choice: PolicyChoice
     candidates: tuple[str, ...]
-    picks: tuple[Pick, ...] = ()
+    cards: tuple[Pick, ...]
+    alike: tuple[Pick, ...]
+    bounds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,7 @@ class Answer:
             without interval for one dataset.
         difficulty: by axis and dataset, if known.
         places: positions of datasets on the axis of log difficulty, if known.
-        advice: by budget.
+        advice: by budget; empty without zero-shot, two other methods and two datasets.
         unseparated: for every complete method, the methods from which it is not separated over datasets.
         published: whether the values are published means, without seeds.
     """
@@ -200,10 +212,16 @@ BUDGETS: Mapping[str, Callable[[Candidate], bool]] = {
     "1 min": lambda method: method.seconds is not None and method.seconds <= 60,
     "100k parameters": lambda method: method.parameters is not None and method.parameters <= 100_000,
 }
+RULES = (Policy.AVERAGE, Policy.NEAREST)
+"""How the method of the advice is chosen: the first, unless the other loses less by more than one standard error."""
 NEAR = 0.01
-"""A recommendation counts the other methods that are lower by at most this much."""
+"""A cheaper method is named if it is lower by at most this much."""
 WORTHWHILE = 0.005
-"""A method that gains less than this on a group of datasets is not advised instead of zero-shot."""
+"""A method is not advised instead of zero-shot if its choice gains less than this on left-out datasets."""
+TINY = 1e-9
+"""Means of equal scores over other numbers of seeds differ by less than this."""
+FEWEST_TO_CHOOSE = 2
+"""Fewest datasets, and fewest methods beside zero-shot, of which one is advised."""
 FEWEST_LEFT = 2
 """Fewest datasets that a mean without one of them is over."""
 
@@ -256,7 +274,7 @@ def answer_for(table: ScoreTable, measure: str, groups: Grouping, tests: LeaderT
         behind={key: _over_datasets(rows[key] - rows[leader]) for key in order[1:]} if leader is not None else {},
         difficulty=table.difficulty[measure],
         places=places,
-        advice=_advice(table, rows, places, columns),
+        advice=_advice(table, measure, rows, columns),
         unseparated=unseparated,
         published=published,
     )
@@ -303,58 +321,77 @@ def _groups(
 
 
 def _advice(
-    table: ScoreTable,
-    rows: Mapping[str, NDArray[np.float64]],
-    places: Mapping[str, float],
-    columns: Sequence[Sequence[int]],
+    table: ScoreTable, measure: str, rows: Mapping[str, NDArray[np.float64]], columns: Sequence[Sequence[int]]
 ) -> dict[str, Advice]:
-    """The better rule within each budget that leaves a choice; budgets that exclude nothing are left out.
+    """The advice within each budget that leaves a choice; budgets that exclude nothing are left out.
 
     Args:
         columns: of easy, medium and hard datasets in the rows.
     """
-    complete = [method for method in table.methods if method.key in rows]
+    others = [key for key in table.ranked(measure) if key != table.baseline]
+    if table.baseline not in rows or min(len(others), len(table.datasets)) < FEWEST_TO_CHOOSE:
+        return {}
     advice: dict[str, Advice] = {}
     for budget, within in BUDGETS.items():
-        keys = [method.key for method in complete if within(method)]
-        if not keys or (budget != "any" and len(keys) == len(complete)):
-            continue
-        values = np.array([rows[key] for key in keys])
-        choice = choose_rule(values, [places.get(name) for name in table.datasets])
-        picks = []
-        for kind, group in zip(("easy", "medium", "hard"), columns, strict=True):
-            if group and columns[0] and columns[2]:
-                seen = list(group) if choice.rule is Rule.ALIKE else list(range(len(table.datasets)))
-                picks.append(_pick(kind, keys, values[:, seen].mean(axis=1), group, rows, table))
-        advice[budget] = Advice(
-            rule=choice.rule,
-            lost={rule: regret.mean for rule, regret in choice.regrets.items()},
-            worst={rule: regret.worst for rule, regret in choice.regrets.items()},
-            candidates=tuple(keys),
-            picks=tuple(picks),
-        )
+        fitting = [key for key in rows if within(table.method(key))]
+        if fitting and (budget == "any" or len(fitting) < len(rows)):
+            advice[budget] = _within(table, measure, rows, columns, [key for key in others if key in fitting])
     return advice
 
 
-def _pick(
-    kind: str,
-    keys: Sequence[str],
-    means: NDArray[np.float64],
-    group: Sequence[int],
-    rows: Mapping[str, NDArray[np.float64]],
+def _within(
     table: ScoreTable,
-) -> Pick:
-    """The method with the highest of the `means`, with its gains on a group of datasets; zero-shot if it gains nothing.
+    measure: str,
+    rows: Mapping[str, NDArray[np.float64]],
+    columns: Sequence[Sequence[int]],
+    keys: Sequence[str],
+) -> Advice:
+    """The advice among some methods and zero-shot; difficulty can decide only if there are groups."""
+    baseline = table.baseline or ""
+    every = list(range(len(table.datasets)))
+    if not keys:
+        stay = (Pick("overall", baseline, table.datasets),)
+        return Advice(PolicyChoice(Policy.AVERAGE, {}), (), stay, stay)
+    known = Known(
+        (*keys, baseline),
+        table.datasets,
+        np.array([rows[key] - rows[baseline] for key in (*keys, baseline)]),
+        tuple(table.difficulty[measure][RTD].get(name) for name in table.datasets),
+        tuple(table.zero_shot.get(name, {}).get(classes_of(measure)) for name in table.datasets),
+    )
+    choice = judge_policies(known, RULES if columns[0] and columns[2] else RULES[:1])
+    pick = partial(_pick, table, replace(known, methods=tuple(keys), values=known.values[:-1]), choice.policy)
+    if choice.policy is Policy.AVERAGE:
+        overall = (pick("overall", every, 0.0),)
+        return Advice(choice, tuple(keys), overall, overall)
+    kinds = zip(("easy", "medium", "hard"), columns, strict=True)
+    cards = [pick(kind, group, float(known.along[list(group)].mean())) for kind, group in kinds if group]
+    bounds, sets = windows(known.along)
+    ends = pairwise([-np.inf, *bounds, np.inf])
+    alike = [
+        pick("alike", group, float(np.clip(known.along[group].mean(), low, high)))
+        for group, (low, high) in zip(sets, ends, strict=True)
+    ]
+    return Advice(choice, tuple(keys), tuple(cards), tuple(alike), tuple(bounds))
 
-    A rule may choose by the mean over all datasets. A method that loses on the datasets of the group is never advised.
+
+def _pick(table: ScoreTable, known: Known, policy: Policy, kind: str, group: Sequence[int], place: float) -> Pick:
+    """The method to take for datasets like a group around a place, among those of `known`, best first, by their gains.
+
+    The best average over all datasets is the first method of the leaderboard, however its averages are made.
     """
-    best = keys[int(means.argmax())]
-    here = {key: float(rows[key][list(group)].mean()) for key in keys}
-    near = sum(value >= here[best] - NEAR for value in here.values()) - 1
-    datasets, baseline = tuple(table.datasets[index] for index in group), rows.get(table.baseline or "")
-    if baseline is None:
-        return Pick(kind, best, datasets, near=near)
-    gains = (rows[best] - baseline)[list(group)]
-    if table.baseline in keys and gains.mean() < WORTHWHILE:
-        return Pick(kind, table.baseline or "", datasets, 0.0, 0.0, 0.0)
-    return Pick(kind, best, datasets, float(np.mean(gains)), float(min(gains)), float(max(gains)), near)
+    datasets = tuple(table.datasets[index] for index in group)
+    gains = left_out_values(known, policy, place, group)
+    gain, below = float(np.mean(gains)), sum(value < -TINY for value in gains)
+    if gain < WORTHWHILE:
+        return Pick(kind, table.baseline or "", datasets, gain, below)
+    means = known.values[:, seen_from(known, policy, place, range(len(known.datasets)))].mean(axis=1)
+    best = 0 if policy is Policy.AVERAGE else int(means.argmax())
+    near = [key for key, mean in zip(known.methods, means, strict=True) if mean >= means[best] - NEAR]
+    return Pick(kind, known.methods[best], datasets, gain, below, _cheapest(table, known.methods[best], near))
+
+
+def _cheapest(table: ScoreTable, method: str, near: Sequence[str]) -> str:
+    """The method with the shortest training; the given one if its time is unknown or nothing is shorter."""
+    times = {key: seconds for key in near if (seconds := table.method(key).seconds) is not None}
+    return min(times, key=lambda key: (times[key], key != method)) if method in times else method

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import ContrastPanels, Trends, difficulty_trend, method_choice, percent
+from bench.analysis import ContrastPanels, Trends, best_method, difficulty_trend, percent
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, fold, heading, paragraph, table
@@ -48,16 +48,18 @@ def _choice(view: AnyBoardView, overview: OverviewView) -> list[Part]:
     for answer in judged:
         advice = answer.advice["any"]
         row: list[TableCell] = [PANEL_TITLES[answer.measure]]
-        for rule in method_choice.Rule:
-            if rule not in advice.lost:
+        for policy in best_method.RULES:
+            lost = advice.choice.regrets.get(policy)
+            if lost is None:
                 row.append(None)
                 continue
-            text = f"{percent(advice.lost[rule], 1)} / {percent(advice.worst[rule], 1)}"
-            row.append(cell(whole(advice.lost[rule]), text, "", "shown" if rule == advice.rule else ""))
-        rows.append([*row, len(advice.candidates)])
+            text = f"{percent(lost.mean, 1)} / {percent(lost.worst, 1)}"
+            row.append(cell(whole(lost.mean), text, "", "shown" if policy is advice.choice.policy else ""))
+        rows.append([*row, len(advice.candidates) + 1])
     caption = (
         "Points lost to the best method of a dataset when the method is chosen without that dataset: mean / worst "
-        "over the datasets. Bold: the rule with the smaller loss, which the box at the top uses."
+        "over the datasets. Bold: the rule of the cards, by difficulty only if it loses less by more than one standard "
+        "error."
     )
     return [
         heading(f"{view.anchor}-choice", "Does difficulty help to choose a method?"),

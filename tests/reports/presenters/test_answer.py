@@ -1,14 +1,16 @@
-"""The advice: what is taken for easy and hard tasks, computed again from the scores."""
+"""The advice: what is taken and what it gained on left-out datasets, computed again from the scores."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import mean
 
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
+from bench.analysis import best_method
 from bench.analysis.best_method import WORTHWHILE
-from reports.advice import advice_check, picks_html, training_text
+from reports.advice import advice_check, advice_texts, cards, may_be_as_good, training_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.sentences import points
@@ -30,46 +32,69 @@ def score(view, method, dataset, measure):
 
 @pytest.mark.parametrize("measure", ["base", "new", "H"])
 @pytest.mark.parametrize("budget", ["any", "1 min", "100k parameters"])
-def test_the_picks_follow_the_rule_within_the_budget(view, measure, budget):
-    advice = view.answers[measure].advice[budget]
-    names = view.table.datasets
-    assert [pick.kind for pick in advice.picks] == ["easy", "medium", "hard"]
-    for pick in advice.picks:
-        group = pick.datasets
-        seen = group if advice.rule == "alike" else names
-        means = {key: mean(score(view, key, name, measure) for name in seen) for key in advice.candidates}
-        best = max(means, key=means.get)
-        gain = mean(score(view, best, d, measure) - score(view, view.table.baseline, d, measure) for d in group)
-        if view.table.baseline in advice.candidates and gain < WORTHWHILE:
-            assert (pick.method, pick.gain, pick.near) == (view.table.baseline, 0.0, 0)
-            continue
-        assert means[pick.method] == pytest.approx(max(means.values()))
-        here = {key: mean([score(view, key, d, measure) for d in group]) for key in means}
-        assert pick.near == sum(value >= here[pick.method] - 0.01 for value in here.values()) - 1
-        gains = [score(view, pick.method, d, measure) - score(view, view.table.baseline, d, measure) for d in group]
-        assert (pick.low, pick.gain, pick.high) == pytest.approx((min(gains), mean(gains), max(gains)))
+def test_the_card_has_the_gain_of_methods_chosen_without_the_dataset(view, measure, budget):
+    advice, names = view.answers[measure].advice[budget], view.table.datasets
+    gains = []
+    for left in names:
+        means = {
+            key: mean(score(view, key, name, measure) for name in names if name != left) for key in advice.candidates
+        }
+        chosen = max(means, key=means.get)
+        gains.append(score(view, chosen, left, measure) - score(view, view.table.baseline, left, measure))
+    (card,) = advice.cards
+    assert (card.kind, card.gain) == ("overall", pytest.approx(mean(gains)))
+    assert card.below == sum(gain < -1e-9 for gain in gains)
+    best = advice.candidates[0] if card.gain >= WORTHWHILE else view.table.baseline
+    assert card.method == best
 
 
-def test_each_pick_says_what_it_gains_and_costs(view):
-    advice = view.answers["H"].advice["any"]
-    text = picks_html(view, advice).striptags().replace("\u00a0", " ")
-    for pick in advice.picks:
-        method = view.table.method(pick.method)
-        assert f"{pick.kind.capitalize()}, like " in text
-        ends = f"worst {points(pick.low)}, best {points(pick.high)}"
-        assert f"{points(pick.gain)} ({ends}), {training_text(view, method, '')}" in text
+def test_the_text_says_what_the_method_gained_and_costs(view):
+    ((title, text),) = cards(view, "H")
+    (card,) = view.answers["H"].advice["any"].cards
+    assert title == "The best overall"
+    assert text == (
+        f"Take APEX: {points(card.gain)} points, the mean gain over datasets like these (each left out while choosing)"
+        f"; below zero-shot on {card.below} of 11; {training_text(view, view.table.method('apex'))}."
+    )
+    shown = advice_texts(view, "H", "any")[0].striptags().replace("\u00a0", " ")
+    assert shown.startswith(text)
+    n = sum(key != "zero_shot" for key in may_be_as_good(view.answers["H"], "apex"))
+    assert ("may be as good elsewhere" in shown) == (n > 0)
     assert training_text(view, view.table.method("zero_shot")) == "no training"
     assert training_text(view, view.table.method("apex")).endswith("of training per run")
     closed = view.answers["H"].advice["no training"]
-    assert "within the budget gains" in picks_html(view, closed).striptags()
-    assert "method fits this budget." in advice_check(closed, "H")
+    assert advice_texts(view, "H", "no training") == [
+        '<p class="take">Stay with zero-shot CLIP: no other method fits this budget.</p>'
+    ]
+    assert advice_check(closed, "H") == ""
 
 
-def test_the_check_names_both_rules_once(view):
+def test_zero_shot_is_advised_with_what_was_tried(view):
+    stay = best_method.Pick("overall", "zero_shot", view.table.datasets, -0.003, 6)
+    found = view.answers["H"]
+    advice = {budget: replace(found.advice[budget], cards=(stay,), alike=(stay,)) for budget in ("any", "1 min")}
+    changed = replace(view, answers={"H": replace(found, advice=advice)})
+    tried = "gained −0.3 points on the dataset left out, on average."
+    ((_, text),) = cards(changed, "H")
+    assert text == f"Stay with zero-shot CLIP: chosen on the other datasets, the best method {tried}"
+    (text,) = advice_texts(changed, "H", "1 min")
+    assert f"the best method within this budget {tried}" in text.striptags().replace("\u00a0", " ")
+
+
+def test_the_cheapest_method_close_to_the_best_is_named(view):
+    found = view.answers["H"]
+    pick = replace(found.advice["any"].cards[0], cheapest="tip_adapter")
+    advice = {"any": replace(found.advice["any"], alike=(pick,))}
+    (text,) = advice_texts(replace(view, answers={"H": replace(found, advice=advice)}), "H", "any")
+    assert "Cheapest within 1 point: Tip-Adapter" in text.striptags().replace("\u00a0", " ")
+
+
+def test_the_check_names_both_rules_and_which_one_decides(view):
     for measure, answer in view.answers.items():
         advice = answer.advice["any"]
-        lost = {rule: f"{100 * value:.1f}" for rule, value in advice.lost.items()}
+        average, nearest = (f"{100 * advice.choice.regrets[rule].mean:.1f}" for rule in best_method.RULES)
         text = advice_check(advice, measure)
-        other = "alike" if advice.rule == "average" else "average"
-        assert f"this advice loses {lost[advice.rule]} points of" in text
-        assert text.endswith(f" loses {lost[other]}.")
+        assert f"The best mean loses {average} points of" in text
+        assert text.endswith(f"loses {nearest}, not less by more than one standard error, so the mean decides.")
+        by_difficulty = replace(advice, choice=replace(advice.choice, policy=best_method.RULES[1]))
+        assert advice_check(by_difficulty, measure).endswith("so difficulty decides.")
