@@ -94,18 +94,18 @@ def make_entry(
 
 
 def _scores(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, Estimate]:
-    scores = {split: student_t([run.scores[split] for run in runs]) for split in splits}
+    scores = {split: student_t([run.scores[split] for run in runs]).within() for split in splits}
     if "new" in splits:
         scores[H] = _harmonic(H, runs)
     if has_open(runs):
         scores[OPEN] = _harmonic(OPEN, runs)
-        scores |= {name: student_t([run.open_scores[name] for run in runs]) for name in OPEN_SCORES}
+        scores |= {name: student_t([run.open_scores[name] for run in runs]).within() for name in OPEN_SCORES}
     return scores
 
 
 def _harmonic(measure: str, runs: Sequence[Run]) -> Estimate:
     one, other = HARMONIC[measure]
-    return student_t([harmonic_mean(run.scores[one], run.scores[other]) for run in runs])
+    return student_t([harmonic_mean(run.scores[one], run.scores[other]) for run in runs]).within()
 
 
 def has_open(runs: Sequence[Run]) -> bool:
@@ -140,7 +140,7 @@ def _averages(
         averages_over_datasets({split: [[value(scored[name, seed], split)] for name in datasets] for split in splits})
         for seed in seeds
     ]
-    return {name: student_t([seed[name] for seed in per_seed], mean=value) for name, value in centre.items()}
+    return {name: student_t([seed[name] for seed in per_seed], mean=value).within() for name, value in centre.items()}
 
 
 def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:

@@ -126,13 +126,19 @@ def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
     return [np.mean([table for _, table in of_split], axis=0) for of_split in zip(*of_pairs, strict=True)]
 
 
-def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> ImageTables:
+def image_tables(
+    pairs: Sequence[tuple[SeedScore, SeedScore]],
+    measure: str,
+    weights: Sequence[Mapping[str, float]] = (),
+) -> ImageTables:
     """The contribution of every image (or group of images) to A - B, up to a constant; `pairs` are runs of one seed.
 
     Empty if a run has no predictions, or the runs have different images. Harmonic means are linearised around the means
-    over the seeds.
+    over the seeds. `weights` of the splits of A and of B replace those of the measure.
     """
-    side_a, side_b = (outcomes_of(side, split_weights(side, measure)) for side in zip(*pairs, strict=True))
+    sides = list(zip(*pairs, strict=True))
+    of_splits = weights or [split_weights(side, measure) for side in sides]
+    side_a, side_b = (outcomes_of(side, weight) for side, weight in zip(sides, of_splits, strict=True))
     if [part.images for part in side_a] != [part.images for part in side_b]:
         return []
     return [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,19 @@ import pandas as pd
 
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.metrics.scores import headroom_gain, run_metrics
+from bench.analysis.paired_average import image_tables
+from bench.analysis.scores_by_seed import Scores
 from bench.analysis.statistics.correlation import kendall_tau
-from bench.analysis.statistics.intervals import REPLICATES, Estimate, student_t
+from bench.analysis.statistics.intervals import (
+    REPLICATES,
+    Covers,
+    Estimate,
+    MeanTest,
+    grouped_t,
+    mean_test_of_parts,
+    student_t,
+)
+from bench.analysis.statistics.seed_variance import variances_of_mean
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,9 @@ class Quality:
 
     Args:
         split: `base`, `new` or `all`.
-        values: by measure, without measures that are undefined on every dataset. Incomplete entries have no intervals.
+        values: by measure, without measures that are undefined on every dataset. The accuracy is that of the board.
+            Others have an interval over seeds and test images within their range, unless the entry is incomplete or the
+            noise of the images is unknown, as that of prediction sets.
         datasets: number of datasets of each value.
     """
 
@@ -48,12 +62,15 @@ class RankAgreement:
 
 
 METRICS = ("accuracy", "macro_accuracy", "nll", "brier", "ece", "aurc", "worst_class_accuracy")
+_VARIANCES = tuple(f"{name}_variance" for name in METRICS[2:])
+"""The variances of single runs that are due to the choice of the images."""
 
 
 def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Every metric of every run and split.
 
-    The frame has one row per `run_id` and `split`, with `n` and the columns of `METRICS`.
+    The frame has one row per `run_id` and `split`, with `n`, the columns of `METRICS` and the variances of
+    `run_metrics`.
     """
     columns = {name: outcomes[name].to_numpy() for name in _COLUMNS}
     groups: dict[Any, Any] = dict(outcomes.groupby(["run_id", "split"], observed=True).indices)
@@ -62,7 +79,7 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
         | run_metrics({name: values[at] for name, values in columns.items()})
         for (run_id, split), at in sorted(groups.items())
     ]
-    return pd.DataFrame(rows, columns=["run_id", "split", "n", *METRICS])
+    return pd.DataFrame(rows, columns=["run_id", "split", "n", *METRICS, *_VARIANCES])
 
 
 _COLUMNS = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")
@@ -72,6 +89,8 @@ HEADROOM = "headroom_gain"
 SET_MEASURES = ("set_size", "set_coverage")
 """Measures of prediction sets, of runs that have them."""
 QUALITY_MEASURES = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy", *SET_MEASURES)
+_RANGES = {HEADROOM: (-math.inf, 1.0), "nll": (0.0, math.inf), "brier": (0.0, 2.0)}
+"""Smallest and largest value of measures that are not within 0..1."""
 
 
 def with_set_columns(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -86,10 +105,10 @@ _Cells = dict[str, dict[str, list[float]]]
 """By column and dataset, one value per seed, in the order of the entry's runs."""
 
 
-def board_quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[Quality, ...]:
+def board_quality(board: Leaderboard, metrics: pd.DataFrame, scores: Mapping[str, Scores]) -> tuple[Quality, ...]:
     """One row per split and entry, from `metrics_frame` of counted runs with predictions, maybe `with_set_columns`.
 
-    Splits of the open score are included if an entry has it.
+    `scores` are the `seed_scores` of the board. Splits of the open score are included if an entry has it.
     """
     known = _by_run(metrics)
     rows = []
@@ -99,7 +118,8 @@ def board_quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[Quality, .
         for entry in board.entries:
             cells = _cells(entry, board, split, known, zero_shot if entry is not baseline else {})
             if cells["accuracy"]:
-                rows.append(_row(entry, split, cells))
+                pair = scores[entry.key], scores[board.baseline] if board.baseline else {}
+                rows.append(_row(entry, split, cells, pair))
     return tuple(rows)
 
 
@@ -145,7 +165,7 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
 
 
 def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
-    names = [name for name in (*METRICS, *SET_MEASURES) if name in metrics]
+    names = [name for name in ("n", *METRICS, *_VARIANCES, *SET_MEASURES) if name in metrics]
     columns = [metrics[name] for name in ("run_id", "split", *names)]
     return {
         (str(run), str(split)): {k: float(value) for k, value in zip(names, values, strict=True) if value == value}
@@ -160,7 +180,8 @@ def _cells(
     known: Mapping[tuple[str, str], Mapping[str, float]],
     zero_shot: Mapping[str, float],
 ) -> _Cells:
-    cells: _Cells = {column: {} for column in QUALITY_MEASURES}
+    columns = ("n", *QUALITY_MEASURES, *_VARIANCES)
+    cells: _Cells = {column: {} for column in columns}
     for dataset, cell in entry.cells.items():
         if dataset == board.setting.source:
             continue
@@ -168,7 +189,7 @@ def _cells(
         found = [known[run, stored] for run in cell.run_ids if (run, stored) in known]
         for values in found:
             gain = headroom_gain(values["accuracy"], zero_shot[dataset]) if dataset in zero_shot else None
-            for column in QUALITY_MEASURES:
+            for column in columns:
                 if (value := gain if column == HEADROOM else values.get(column)) is not None:
                     cells[column].setdefault(dataset, []).append(value)
     return cells
@@ -178,15 +199,64 @@ def _mean_accuracies(cells: _Cells) -> dict[str, float]:
     return {dataset: float(np.mean(values)) for dataset, values in cells["accuracy"].items()}
 
 
-def _row(entry: Entry, split: str, cells: _Cells) -> Quality:
-    known = {column: list(by_dataset.values()) for column, by_dataset in cells.items() if by_dataset}
-    values = {column: _average(found, entry) for column, found in known.items()}
+def _row(entry: Entry, split: str, cells: _Cells, scores: tuple[Scores, Scores]) -> Quality:
+    known = {column: cells[column] for column in QUALITY_MEASURES if cells[column]}
+    values = {column: _average(column, by_dataset, entry, cells) for column, by_dataset in known.items()}
+    if HEADROOM in values and entry.complete:
+        values[HEADROOM] = _with_ends(values[HEADROOM], _gain_test(*scores, split, cells[HEADROOM]), HEADROOM)
+    values["accuracy"] = entry.averages.get(split, values["accuracy"])
     return Quality(entry.key, split, values, {column: len(found) for column, found in known.items()}, entry.run_ids)
 
 
-def _average(columns: Sequence[Sequence[float]], entry: Entry) -> Estimate:
-    """Mean over datasets within a seed, then over seeds; without an interval if runs are missing."""
-    lengths = {len(column) for column in columns}
-    if entry.complete and len(lengths) == 1:
-        return student_t([float(np.mean(seed)) for seed in zip(*columns, strict=True)])
-    return Estimate(float(np.mean([np.mean(column) for column in columns])), max(lengths))
+def _average(column: str, by_dataset: Mapping[str, Sequence[float]], entry: Entry, cells: _Cells) -> Estimate:
+    """Mean over datasets of the means over seeds; without an interval if runs or variances are missing."""
+    sizes = [len(values) for values in by_dataset.values()]
+    mean = float(np.mean([np.mean(values) for values in by_dataset.values()]))
+    by_seed = [float(np.mean(seed)) for seed in zip(*by_dataset.values(), strict=False)]
+    std = student_t(by_seed).std if entry.complete and len(set(sizes)) == 1 else None
+    found = Estimate(mean, max(sizes), std)
+    variances = cells.get(f"{column}_variance", {})
+    if not entry.complete or [len(variances.get(dataset, ())) for dataset in by_dataset] != sizes:
+        return found
+    images = [(float(np.mean(variances[dataset])), int(cells["n"][dataset][0]) - 1) for dataset in by_dataset]
+    return _with_ends(found, _test(list(by_dataset.values()), images), column)
+
+
+def _test(values: Sequence[Sequence[float]], images: Sequence[tuple[float, int]]) -> MeanTest:
+    """The mean over datasets of values by seed, whose variances due to the images of one run are known.
+
+    The variance between seeds contains the residual of seeds and images, and so does that of one run. Their sum is
+    somewhat too large, by up to a fifth of the width where seeds agree on most images.
+    """
+    sizes = [len(of_dataset) for of_dataset in values]
+    seeds = [
+        float(np.var(of_dataset, ddof=1)) / len(of_dataset) if len(of_dataset) > 1 else 0.0 for of_dataset in values
+    ]
+    df = [size - 1 for size in sizes]
+    found = variances_of_mean(seeds, df, [0.0] * len(df), [variance * (n + 1) for variance, n in images]).tolist()
+    parts = [(variance, freedom) for variance, freedom in zip(found, df, strict=True) if freedom]
+    return mean_test_of_parts(float(np.mean([np.mean(of_dataset) for of_dataset in values])), sizes, parts, images)
+
+
+def _gain_test(a: Scores, zero_shot: Scores, split: str, gains: Mapping[str, Sequence[float]]) -> MeanTest | None:
+    """The mean share of zero-shot's errors that are removed, on the same images; None without predictions of them."""
+    tables = []
+    for dataset, values in gains.items():
+        runs = list({run.run_id: run for run in a.get(dataset, {}).values()}.values())
+        base = next(iter(zero_shot.get(dataset, {}).values()), None)
+        if base is None or len(runs) != len(values):
+            return None
+        errors, left = 1 - base[split], 1 - float(np.mean([run[split] for run in runs]))
+        found = image_tables([(run, base) for run in runs], split, [{split: 1 / errors}, {split: left / errors**2}])
+        if not found:
+            return None
+        tables.append([table for _, table in found])
+    return grouped_t(list(gains.values()), tables)
+
+
+def _with_ends(found: Estimate, test: MeanTest | None, column: str) -> Estimate:
+    """The estimate with the ends of the test, within the range of the measure."""
+    if test is None or test.low is None or test.high is None:
+        return found
+    covers = Covers.SEEDS_AND_IMAGES if test.smallest_group > 1 else Covers.IMAGES
+    return replace(found, low=test.low, high=test.high, covers=covers).within(*_RANGES.get(column, (0.0, 1.0)))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis import percent, prediction_sets
+from bench.analysis import Estimate, percent, prediction_sets
 from reports._format import counted, signed_points
 from reports.parts.part import Part, chart, fold, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell
@@ -110,15 +110,23 @@ def _quality_table(view: BoardView, split: str) -> Table:
             if value is None:
                 cells.append(None)
                 continue
-            half = "" if value.half_width is None else f" ±{column.text(value.half_width)}"
+            reach = _reach(value, column)
             tip = f"n = {counted(value.n, 'seed')}, {counted(row.datasets[column.name], 'dataset')}"
-            cells.append(cell(float(f"{value.mean:.5g}"), f"{column.text(value.mean)}{half}", tip))
+            cells.append(cell(float(f"{value.mean:.5g}"), f"{column.text(value.mean)}{reach}", tip))
         rows.append([numbers[row.entry], *cells, row.datasets["accuracy"]])
     caption = (
-        f"{PANEL_TITLES.get(split, split)}: means over datasets with 95 % intervals over seeds, recomputed from stored "
-        "predictions. Arrows show which direction is better."
+        f"{PANEL_TITLES.get(split, split)}: means over datasets with 95 % intervals over seeds and test images, "
+        "recomputed from stored predictions. Arrows show which direction is better."
     )
     return Table(f"{view.anchor}-quality-table-{split}", columns, rows, caption=caption, classes="quality")
+
+
+def _reach(value: Estimate, column: Measure) -> str:
+    """The interval behind a number: one half-width, or both sides where they differ."""
+    if value.sides is None:
+        return ""
+    below, above = map(column.text, value.sides)
+    return f" ±{below}" if below == above else f" −{below}/+{above}"
 
 
 def reliability_data(view: BoardView) -> dict[str, list[Any]]:

@@ -20,6 +20,7 @@ from bench.analysis import (
     cost_points,
     dataset_difficulty,
     rank_entries,
+    scores_by_seed,
     seen_datasets,
     selection_rules,
     table_exports,
@@ -68,7 +69,9 @@ def board_view(
         standings=standings,
         trends=board_trends(board, measured, content.groups),
         exports=_exports(board, runs, standings.ranks, content.catalogue.board_titles(board)),
-        quality=() if metrics is None else board_quality(board, with_set_columns(metrics, runs)),
+        quality=()
+        if metrics is None
+        else board_quality(board, with_set_columns(metrics, runs), scores_by_seed.seed_scores(board, runs)),
         reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),

@@ -147,10 +147,11 @@ def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
 
 
 def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
-    """Every metric of one run on one split.
+    """Every metric of one run on one split, and the variance of some that is due to the choice of the images.
 
     The columns, `(n,)` each, are `label`, `predicted`, `true_logit`, `top_logit` (the highest), `log_sum_exp` and
-    `sum_p2` (the sum of squared probabilities). Raises MetricInputError if there is no prediction.
+    `sum_p2` (the sum of squared probabilities). The variances are called `nll_variance` and likewise, of all metrics
+    but the accuracies, and NaN for one image. Raises MetricInputError if there is no prediction.
     """
     label, predicted = np.asarray(columns["label"]), np.asarray(columns["predicted"])
     true_logit, top_logit, log_sum_exp, sum_p2 = (
@@ -161,15 +162,59 @@ def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
     correct = label == predicted
     confidence = np.minimum(np.exp(top_logit - log_sum_exp), 1.0)
     by_class = class_accuracies(label, correct)
-    return {
+    nlls, briers = log_sum_exp - true_logit, np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0)
+    found = {
         "accuracy": float(correct.mean()),
         "macro_accuracy": float(by_class.mean()),
-        "nll": float((log_sum_exp - true_logit).mean()),
-        "brier": float(np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0).mean()),
+        "nll": float(nlls.mean()),
+        "brier": float(briers.mean()),
         "ece": calibration_error(confidence, correct, bins=ECE_BINS),
         "aurc": aurc(confidence, correct),
         "worst_class_accuracy": float(by_class.min()),
+        "worst_class_accuracy_variance": _worst_class_variance(label, correct),
     }
+    contributions = {
+        "nll": nlls,
+        "brier": briers,
+        "ece": _gap_contributions(confidence, correct),
+        "aurc": _risk_contributions(confidence, correct),
+    }
+    return found | {f"{name}_variance": _mean_variance(values) for name, values in contributions.items()}
+
+
+def _mean_variance(contributions: Floats) -> float:
+    """The variance of a metric by what each image contributes to it (its influence values, up to a constant)."""
+    return float(contributions.var(ddof=1) / len(contributions)) if len(contributions) > 1 else float("nan")
+
+
+def _gap_contributions(confidence: Floats, correct: NDArray[np.bool_]) -> Floats:
+    """Contributions to the calibration error: the image's gap, with the sign of the gap of its bin."""
+    gaps = (correct - confidence)[np.argsort(confidence, kind="stable")]
+    parts = np.array_split(gaps, min(ECE_BINS, len(gaps)))
+    return np.concatenate([np.sign(part.sum()) * part for part in parts])
+
+
+def _risk_contributions(confidence: Floats, correct: NDArray[np.bool_]) -> Floats:
+    """Contributions to the area under the risk-coverage curve.
+
+    An error at rank r counts in the risks of all larger coverages; an image also lowers the risk of errors behind it.
+    """
+    errors = 1.0 - correct[np.argsort(-confidence, kind="stable")]
+    ranks = np.arange(1, len(errors) + 1)
+
+    def from_here(values: Floats) -> Floats:
+        return np.cumsum(values[::-1])[::-1]
+
+    return errors * from_here(1 / ranks) - from_here(errors / ranks)
+
+
+def _worst_class_variance(label: ArrayLike, correct: NDArray[np.bool_]) -> float:
+    """Variance of the lowest accuracy of a class, with half an image more that is right, and half that is wrong."""
+    _, group, size = np.unique(np.asarray(label), return_inverse=True, return_counts=True)
+    right = np.bincount(group, weights=correct)
+    worst = int(np.argmin(right / size))
+    rate, count = (right[worst] + 0.5) / (size[worst] + 1), size[worst]
+    return float(rate * (1 - rate) / count)
 
 
 def headroom_gain(accuracy: float, zero_shot: float) -> float | None:

@@ -70,6 +70,12 @@ class Estimate:
         alike = min(below, above) >= 0.9 * half and (self.mean - half >= 0 or self.low < 0)
         return (half, half) if alike and (self.mean + half <= 1 or self.high > 1) else (below, above)
 
+    def within(self, least: float = 0.0, most: float = 1.0) -> Estimate:
+        """The same estimate with an interval that does not leave the range of the score."""
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(self.low, least), high=min(self.high, most))
+
 
 @dataclass(frozen=True)
 class MeanTest:

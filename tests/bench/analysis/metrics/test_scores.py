@@ -10,7 +10,14 @@ from scipy import special
 from sklearn import metrics as reference
 
 from bench.analysis.metrics import scores as metrics
-from bench.analysis.metrics.scores import MetricInputError, aurc, calibration_error, harmonic_mean, headroom_gain
+from bench.analysis.metrics.scores import (
+    MetricInputError,
+    aurc,
+    calibration_error,
+    harmonic_mean,
+    headroom_gain,
+    run_metrics,
+)
 
 # Four images, three classes. Predictions: 0, 1, 1, 0; truth: 0, 1, 2, 1.
 LOGITS = np.log([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
@@ -182,3 +189,31 @@ def test_uninformative_confidence_gives_the_error_rate():
 def test_headroom():
     assert headroom_gain(0.4, 0.5) == pytest.approx(-0.2)
     assert headroom_gain(1.0, 1.0) is None
+
+
+def drawn_columns(images: int, draw: np.random.Generator) -> dict[str, np.ndarray]:
+    """Overconfident predictions of five classes, of which one is hard."""
+    label = draw.integers(5, size=images)
+    logits = draw.normal(size=(images, 5))
+    logits[np.arange(images), label] += np.where(label == 0, 0.3, 1.5)
+    top, true = logits.max(1), logits[np.arange(images), label]
+    total = np.exp(3 * logits).sum(1)
+    return {
+        "label": label, "predicted": logits.argmax(1), "true_logit": 3 * true, "top_logit": 3 * top,
+        "log_sum_exp": np.log(total), "sum_p2": (np.exp(3 * logits) ** 2).sum(1) / total**2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("images", [60, 600])
+def test_the_variances_of_metrics_are_those_of_other_images(images):
+    draw = np.random.default_rng(images)
+    runs = [run_metrics(drawn_columns(images, draw)) for _ in range(400)]
+    for name in ("nll", "brier", "aurc", "ece", "worst_class_accuracy"):
+        true = np.var([run[name] for run in runs], ddof=1)
+        found = np.mean([run[f"{name}_variance"] for run in runs])
+        assert 0.8 <= found / true <= (2.0 if images == 60 else 1.35), name
+
+
+def test_one_image_has_no_variance():
+    columns = {name: values[:1] for name, values in drawn_columns(2, np.random.default_rng(0)).items()}
+    assert np.isnan(run_metrics(columns)["nll_variance"])
