@@ -7,8 +7,9 @@ from markupsafe import Markup
 from bench.analysis import Candidate, best_method
 from datasets_registry import EvalProtocol
 from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
-from reports.sentences import LONGEST_NAME, TITLE_LENGTH
+from reports.sentences import TITLE_LENGTH
 from reports.titles import PHRASES
+from reports.verdict_sentences import LONGEST_NAME
 from reports.views import OverviewView
 
 BUDGET_TITLES = {
@@ -110,4 +111,4 @@ def _others(view: OverviewView, found: best_method.Answer, advice: best_method.A
 
 def may_be_as_good(found: best_method.Answer, key: str) -> tuple[str, ...]:
     """The methods that may be as good as the given one on other datasets of this kind."""
-    return found.unseparated.get(key, ())
+    return found.verdict.open_elsewhere(key)

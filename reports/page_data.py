@@ -8,13 +8,19 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from scipy.special import stdtrit
-
-from bench.analysis import Entry, EntryCost, Estimate, classes_of, seen_datasets, splits_of, student_t
+from bench.analysis import (
+    Entry,
+    EntryCost,
+    Estimate,
+    MeanTest,
+    Verdict,
+    classes_of,
+    seen_datasets,
+    splits_of,
+)
 from bench.papers import DatasetFacts, paper_address
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, seconds, size, unbroken
@@ -30,9 +36,10 @@ from reports.parts.part import Part, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts, reliability_data
 from reports.parts.runs import runs_parts
-from reports.sentences import answer, basis, caveats, headline, scope_link, seen_mark, small_print
+from reports.sentences import caveats, scope_link, seen_mark, small_print, whole_answer
 from reports.tables.model import whole, whole_sides
 from reports.titles import SCORE_TITLES
+from reports.verdict_sentences import basis, headline
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
 
@@ -46,7 +53,6 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     overviews = site.overviews
     boards: Sequence[AnyBoardView] = [*site.boards, *site.published_boards]
     by_anchor = {board.anchor: board for board in boards}
-    most = max((max(len(view.datasets), len(view.seeds)) for view in overviews), default=0)
     home = overviews[first].anchor if overviews else ""
     rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
     settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
@@ -74,7 +80,6 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     block = {
         "first": home,
         "titles": SCORE_TITLES,
-        "t": t_quantiles(most),
         "settings": settings,
         "details": details,
         "methods": {
@@ -121,11 +126,6 @@ def pictures_data(site: SiteView) -> dict[str, Any]:
 def packed_text(text: str) -> str:
     """Text as base64 of its zlib stream, which browsers unpack without a library."""
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
-
-
-def t_quantiles(largest: int) -> list[float]:
-    """Student's t at 97.5 % with 1, 2, ... degrees of freedom, for intervals that scripts compute."""
-    return [round(float(stdtrit(df, 0.975)), 5) for df in range(1, largest + 1)]
 
 
 def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
             "settings": _settings(entry, board.differing.get(key), board.settings_file),
         }
         found["facts"] = _cost_facts(entry)
-        found["rank"] = [entry.rank, board.standings.ranks.get(key, "–")]
+        found["rank"] = {measure: _rank(verdict, key) for measure, verdict in board.verdicts.items()}
     elif uses := ", ".join(view.uses.get(key, ())):
         found |= {"title": name.removesuffix(f" [{uses}]"), "badges": [["uses", uses, USES_HINT]]}
     return found
@@ -243,18 +243,17 @@ def _averages(view: OverviewView, board: AnyBoardView) -> Mapping[str, Mapping[s
         }
     found = {}
     for measure in view.table.measures:
-        rows, means = view.table.complete_rows(measure), view.table.averages[measure]
-        zero = rows.pop(view.table.baseline or "", None)
-        gains = {} if zero is None else {key: student_t((row - zero).tolist()) for key, row in rows.items()}
-        found[measure] = {key: _around(mean, gains.get(key)) for key, mean in means.items()}
+        means = view.table.averages[measure]
+        told = view.answers[measure].verdict
+        found[measure] = {key: _around(mean, told.on_others(key, told.baseline or "")) for key, mean in means.items()}
     return found
 
 
-def _around(mean: float, gain: Estimate | None) -> Estimate:
-    """A published mean with the interval over datasets of its gain over zero-shot, if it is known."""
-    if gain is None or gain.half_width is None:
+def _around(mean: float, gain: MeanTest | None) -> Estimate:
+    """A published mean with the interval over datasets like these of its gain over zero-shot, if it is known."""
+    if gain is None or gain.low is None or gain.high is None:
         return Estimate(mean, 1)
-    return replace(gain, mean=mean, low=mean - gain.half_width, high=mean + gain.half_width)
+    return Estimate(mean, gain.n, low=mean + gain.low - gain.mean, high=mean + gain.high - gain.mean)
 
 
 def _bar(bar: IntervalBar) -> list[int | None]:
@@ -368,7 +367,7 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
         "basis": unbroken(basis(view, measure)),
         "caveats": str(unbroken(caveats(view, measure)) + scope_link(view)),
         "cards": [[unbroken(text) for text in card] for card in cards(view, measure)],
-        "text": str(unbroken(answer(view, measure))),
+        "text": str(unbroken(whole_answer(view, measure))),
         "small": str(unbroken(small_print(view, measure))),
         "a": _place(keys, a),
         "b": _place(keys, b),
@@ -389,7 +388,13 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
             }
             for budget, advice in found.advice.items()
         },
+        "limit": _short(found.verdict.limit_elsewhere),
     }
+
+
+def _rank(verdict: Verdict, key: str) -> list[int | str | None]:
+    """The position by the mean and the range of ranks here."""
+    return [verdict.ranked.index(key) + 1, verdict.ranks[key]] if key in verdict.ranked else [None, "–"]
 
 
 def _place(keys: Sequence[str], key: str | None) -> int | None:

@@ -30,18 +30,17 @@ from reports.parts.claims import (
     strip_reach,
 )
 from reports.sentences import (
-    answer,
-    basis,
     caveats,
     failed_runs,
     first_shown,
-    headline,
     missing_runs,
     scope_link,
     small_print,
+    whole_answer,
 )
 from reports.tables.plain_map import plain_map
 from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
+from reports.verdict_sentences import basis, headline
 from reports.views import SiteView
 
 STYLES = ("page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
@@ -90,7 +89,8 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> from reports.views import SiteView
+        >>> from reports.verdict_sentences import basis, headline
+    from reports.views import SiteView
         >>> site = SiteView(title="My runs", package_version="0.1.0", generated_at="2026-11-25 12:00 UTC")
         >>> page = render_site(site, Path(mkdtemp()) / "index.html")
         >>> "The results database has no runs yet." in page.read_text("utf-8")
@@ -112,7 +112,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         drawn={*home.get("sections", ()), *block["sections"]},
         hero_svg=hero_svg,
         hero_caption=hero_caption,
-        answer=answer,
+        answer=whole_answer,
         headline=headline,
         basis=basis,
         cards=cards,

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -10,12 +9,13 @@ from markupsafe import Markup
 from bench.analysis import H, HConvention, best_method, difficulty_trend, percent, seen_datasets
 from bench.spec import ALL_SHOTS
 from datasets_registry import SeenImages
-from reports._format import counted, interval, join, plural, points, shorten, unsigned
+from reports._format import counted, join, plural, points, shorten, unsigned
 from reports.titles import PHRASES
+from reports.verdict_sentences import basis, headline, inline, known
 from reports.views import OverviewView, SiteView
 
 
-def answer(view: OverviewView, measure: str) -> Markup:
+def whole_answer(view: OverviewView, measure: str) -> Markup:
     """What is best and by how much, whether that holds elsewhere, and whether hard datasets gain more."""
     found = view.answers[measure]
     if not view.table.scores:
@@ -24,83 +24,14 @@ def answer(view: OverviewView, measure: str) -> Markup:
         return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
             " and seed" if view.seeds else ""
         )
-    parts = [_demo(view), _compared_on(view), [_best(view, found)], _others(view, found), _hard(view, found)]
+    parts = [_demo(view), _compared_on(view), known(view, measure), _hard(view, found)]
     if (without := view.without_seen.get(measure)) is not None and without.new_leader:
         parts.append([Markup.escape(without_seen(view, without))])
     return Markup(" ").join(sentence for part in parts for sentence in part)
 
 
-LONGEST_NAME = 40
-"""The most characters of a method in the headline."""
 TITLE_LENGTH = 24
 """The most characters of a dataset's name."""
-
-
-def headline(view: OverviewView, measure: str) -> str:
-    """The answer in one or two short sentences: what is best, whether that is clear, and where the gain comes from."""
-    found = view.answers[measure]
-    if found.leader is None:
-        if not view.table.scores:
-            return "No run has a score yet."
-        return f"No method has a score for every dataset{' and seed' if view.seeds else ''}, so none leads yet."
-    name = shorten(view.names[found.leader], LONGEST_NAME)
-    if found.lead is None:
-        return f"{name} is the only complete method: {unsigned(found.averages[found.leader])} % {PHRASES[measure]}."
-    reference, gain = shorten(_inline(view, found.lead.reference), LONGEST_NAME), unsigned(abs(found.lead.mean))
-    if gain == "0.0":
-        return f"{name} and {reference} are level."
-    if found.leader == view.table.baseline:
-        return _nothing_gains(view, found)
-    if found.lead.reference != view.table.baseline:
-        return f"{name} leads {reference} by {gain} points{'' if found.is_clear else ', which is not clear'}."
-    if found.lead.over_seeds is None and not found.published:
-        what = "One seed" if len(view.seeds) == 1 else "One dataset" if found.lead.n == 1 else "The runs"
-        return f"{name} leads {reference} by {gain} points.\n{what} cannot tell whether that is chance."
-    if not found.is_clear:
-        carried = "" if found.lead.without is None else f", all of it on {view.title(found.lead.without[0])}"
-        where = "here" if found.lead.n > 1 else "on this dataset"
-        return f"No method is reliably better than {reference} {where}.\n{name} leads by {gain} points{carried}."
-    others, n = len(found.behind) - 1, len(found.rivals)
-    match = ""
-    if others and not n:
-        match = "No other method matches it."
-    elif n:
-        of = (
-            f"the {counted(others, 'other')} with equal inputs" if any(view.uses.values()) else counted(others, "other")
-        )
-        match = f"{n} of {of} may match it{'' if found.published else ' here'}."
-    return f"{name} gains {gain} points over {reference}.\n{match}".strip()
-
-
-def _nothing_gains(view: OverviewView, found: best_method.Answer) -> str:
-    text = f"No method beats {_inline(view, found.leader or '')} on average."
-    if found.best_on_hard is None or found.best_on_hard[1] <= 0:
-        return text
-    key, gain = found.best_on_hard
-    return f"{text}\nOn hard datasets {shorten(view.names[key], LONGEST_NAME)} gains {unsigned(gain)} points."
-
-
-def basis(view: OverviewView, measure: str) -> str:
-    """One line below the headline: both means, the interval of the gain, and what was compared."""
-    found, parts = view.answers[measure], []
-    if found.lead is not None and found.leader is not None:
-        digits, other = _digits(found), _inline(view, found.lead.reference)
-        means = [_score(found.averages[key], digits) for key in (found.leader, found.lead.reference)]
-        parts.append(f"Mean {PHRASES[measure]} {means[0]} %, {other} {means[1]} %")
-    if found.lead is not None and found.lead.over_datasets is not None:
-        what = "gain" if view.table.baseline in (found.lead.reference, found.leader) else "lead"
-        ends = found.lead.over_datasets if found.leader != view.table.baseline else _reverse(found.lead.over_datasets)
-        whose = "" if found.leader != view.table.baseline else f" of {_inline(view, found.lead.reference)}"
-        parts.append(f"{what}{whose} on similar datasets: {interval(*ends)} (95 %)")
-    counts = [counted(len(view.datasets), "dataset")]
-    if view.seeds:
-        counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
-    else:
-        counts.append("as papers report them; costs are not printed")
-    parts.append(", ".join(counts))
-    if view.demo is not None:
-        parts.append(f"demo{' on synthetic images' if view.demo.synthetic else ''}")
-    return " · ".join(parts)
 
 
 def caveats(view: OverviewView, measure: str) -> Markup:
@@ -128,8 +59,8 @@ def without_seen(view: OverviewView, found: seen_datasets.WithoutSeen) -> str:
         before = next(method for method in found.methods if method.rank == 1)
         values = [f"{unsigned(method.average_without)} %" for method in (first, before)]
         return (
-            f"{where} {_inline(view, first.key)} has the highest mean {PHRASES[found.measure]}: {values[0]}, "
-            f"{_inline(view, before.key)} {values[1]}."
+            f"{where} {inline(view, first.key)} has the highest mean {PHRASES[found.measure]}: {values[0]}, "
+            f"{inline(view, before.key)} {values[1]}."
         )
     n, total = len(found.moved), counted(len(found.methods), "method")
     changed = plural(n, "has another rank", "have other ranks")
@@ -265,12 +196,6 @@ def _demo(view: OverviewView) -> list[Markup]:
     return [Markup("Demo on synthetic images:" if view.demo.synthetic else "Demo:")]
 
 
-def _inline(view: OverviewView, key: str) -> str:
-    """The name of a method within a sentence."""
-    name = view.names[key]
-    return name[0].lower() + name[1:] if key == view.table.baseline and name.startswith("Zero-shot") else name
-
-
 def _compared_on(view: OverviewView) -> list[Markup]:
     """What is compared where less than half of the methods have everything; nothing otherwise."""
     board = view.board
@@ -288,122 +213,6 @@ def _compared_on(view: OverviewView) -> list[Markup]:
             f"{plural(n, 'lacks', 'lack')} some of these runs."
         )
     ]
-
-
-def _best(view: OverviewView, found: best_method.Answer) -> Markup:
-    assert found.leader is not None
-    digits = _digits(found)
-    value = f"{_score(found.averages[found.leader], digits)} %"
-    name, phrase, where = view.names[found.leader], PHRASES[found.measure], _datasets(view)
-    if found.lead is None:
-        return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
-    reference, lead = _inline(view, found.lead.reference), found.lead
-    others = f"{_score(found.averages[lead.reference], digits)} %"
-    if points(lead.mean) == "0.0" and others == value:
-        return Markup("<b>{}</b> and <b>{}</b> are level on {}: mean {} {}.").format(
-            name, reference, where, phrase, value
-        )
-    if found.leader == view.table.baseline:
-        text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points{}.")
-        ends = "" if lead.over_datasets is None else f" (95 % interval {interval(*_reverse(lead.over_datasets))})"
-        sentence = text.format(_inline(view, found.leader), phrase, value, where, reference, points(-lead.mean), ends)
-        if found.best_on_hard is not None:
-            key, gain = found.best_on_hard
-            hard = Markup(" On the {} datasets the best is {}, <b>{}</b>.")
-            sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.names[key], points(gain))
-        return sentence
-    beside = f", {reference} {others}" if _adds_up(found, lead) else ""
-    text = Markup("<b>{}</b> has the highest mean {} on {}: <b>{}</b>{}. {}")
-    return text.format(name, phrase, where, value, beside, _gain(view, lead))
-
-
-def _adds_up(found: best_method.Answer, lead: best_method.Lead) -> bool:
-    """Whether the two averages differ by the mean gain; an H of averages, as papers print it, need not."""
-    assert found.leader is not None
-    shown = [100 * found.averages[key] for key in (found.leader, lead.reference)]
-    return abs(shown[0] - shown[1] - 100 * lead.mean) < 0.1
-
-
-def _score(fraction: float, digits: int) -> str:
-    """A score in per cent; one digit is rounded from hundredths, as on the map."""
-    return unsigned(fraction) if digits == 1 else percent(fraction, digits)
-
-
-def _digits(found: best_method.Answer) -> int:
-    """Decimals of the two averages: two where rounding to one would contradict the gain."""
-    if found.leader is None or found.lead is None:
-        return 1
-    first, second = (float(unsigned(found.averages[key])) for key in (found.leader, found.lead.reference))
-    agree = f"{abs(first - second):.1f}" == unsigned(abs(found.lead.mean))
-    return 1 if agree or not _adds_up(found, found.lead) else 2
-
-
-def _gain(view: OverviewView, lead: best_method.Lead) -> Markup:
-    """The mean difference with its two intervals, and the dataset that it hangs on."""
-    what = "gain" if lead.reference == view.table.baseline else "lead"
-    here = "" if lead.over_seeds is None else f"{interval(*lead.over_seeds)} over seeds and images"
-    if lead.over_datasets is None:
-        return Markup("Its {} is <b>{}</b>{}.").format(what, points(lead.mean), here and f" (95 % interval {here})")
-    both = Markup("95 % interval {}<b>{}</b> over datasets of this kind").format(
-        here and f"{here}, ", interval(*lead.over_datasets)
-    )
-    if lead.over_datasets[0] <= 0:
-        end = Markup("of <b>{}</b> <b>is not clear</b>: {}.").format(points(lead.mean), both)
-    else:
-        end = Markup("is <b>{}</b> ({}).").format(points(lead.mean), both)
-    text = Markup("It is ahead on {} of {}. Its {} {}").format(lead.ahead, lead.n, what, end)
-    if lead.without is not None:
-        dataset, mean = lead.without
-        text += Markup(" Without {}, the {} is <b>{}</b>.").format(view.title(dataset), what, points(mean))
-    return text
-
-
-def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
-    """The next best method, and those that are not significantly lower, on these datasets and on others."""
-    if found.lead is None or not found.behind:
-        return []
-    here, elsewhere = found.open_here, found.open_elsewhere
-    tested, following = found.lead.over_seeds is not None, next(iter(found.behind))
-    sentences = []
-    if following != found.lead.reference:
-        sentences.append(f"Next is {_inline(view, following)}, {unsigned(-found.behind[following][0])} lower.")
-    assert found.leader is not None
-    leader = _inline(view, found.leader)
-    parts = [_may_match(view, found, here, found.lead.over_seeds, f"{leader} here")] if tested else []
-    if found.lead.n > 1:
-        whom = "it elsewhere" if tested else f"{leader} on other datasets of this kind"
-        parts.append(_may_match(view, found, elsewhere, found.lead.over_datasets, whom))
-    if tested and found.lead.n > 1 and set(here) == set(elsewhere):
-        whom = f"{leader} here {'and' if here else 'or'} elsewhere"
-        both = {_may_match(view, found, here, ends, whom) for ends in (found.lead.over_seeds, found.lead.over_datasets)}
-        parts = list(both) if len(both) == 1 else parts
-    if parts:
-        start = "No clear winner: " if here or (elsewhere and not tested) else ""
-        sentence = f"{start}{'; '.join(parts)}."
-        sentences.append(sentence[0].upper() + sentence[1:])
-    return [Markup.escape(sentence) for sentence in sentences]
-
-
-def _may_match(
-    view: OverviewView, found: best_method.Answer, keys: Sequence[str], ends: tuple[float, float] | None, whom: str
-) -> str:
-    """How many other methods may be as good as the best one, and whether zero-shot is among them.
-
-    `whom` is the best method, and where they may match it. `ends` is the interval of the gain over zero-shot. Where it
-    lies above 0, zero-shot can be among them only because several comparisons are made, and the sentence says so.
-    """
-    n = len(found.behind)
-    if not keys:
-        return f"no other method matches {whom}"
-    if len(keys) == 1:
-        return f"{_inline(view, keys[0])} may match {whom}"
-    every = "both others" if n == 2 else f"all {n} others"
-    some = every if len(keys) == n else f"{len(keys)} of {n} others"
-    assert found.lead is not None
-    if found.lead.reference == view.table.baseline and view.table.baseline in keys and ends is not None and ends[0] > 0:
-        return f"{some} may match {whom}, allowing for the number of comparisons"
-    among = ", zero-shot CLIP included," if view.table.baseline in keys and len(keys) < n else ""
-    return f"{some}{among} may match {whom}"
 
 
 def _hard(view: OverviewView, found: best_method.Answer) -> list[Markup]:
@@ -433,15 +242,7 @@ def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
     return f"the gain {trend.verdict} with difficulty {over}{carried}"
 
 
-def _reverse(ends: tuple[float, float]) -> tuple[float, float]:
-    return -ends[1], -ends[0]
-
-
 def _named(view: OverviewView, n: int, kind: str) -> str:
     """The size and name of a group: 4 hardest, or 3 hard where the user named the datasets."""
     superlative = {"hard": "hardest", "easy": "easiest"}[kind]
     return f"{n} {kind if view.named_groups else superlative}"
-
-
-def _datasets(view: OverviewView) -> str:
-    return "this dataset" if len(view.datasets) == 1 else f"these {len(view.datasets)} datasets"

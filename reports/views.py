@@ -15,8 +15,8 @@ from bench.analysis import (
     RankAgreement,
     Reliability,
     ScoreTable,
-    Standings,
     Trends,
+    Verdict,
     best_method,
     changed_predictions,
     error_analysis,
@@ -44,6 +44,7 @@ class BoardView:
     Args:
         anchor: unique on the page, usable in an id.
         datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
+        verdicts: by measure.
         exports: text of the table by format, to copy.
         quality: empty without stored predictions.
         reliability: empty without stored predictions.
@@ -58,7 +59,7 @@ class BoardView:
     board: Leaderboard
     catalogue: Catalogue
     datasets: tuple[DatasetFacts, ...]
-    standings: Standings
+    verdicts: Mapping[str, Verdict]
     trends: tuple[Trends, ...]
     exports: Mapping[str, str]
     quality: tuple[Quality, ...] = ()
@@ -70,6 +71,11 @@ class BoardView:
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     settings_file: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict by the measure that orders the board."""
+        return self.verdicts[self.board.measures[-1]]
 
     @property
     def averaged(self) -> tuple[DatasetFacts, ...]:

@@ -59,9 +59,6 @@ from .quality import agreement as agreement
 from .quality import board_quality as board_quality
 from .quality import metrics_frame as metrics_frame
 from .quality import with_set_columns as with_set_columns
-from .ranking import PairDifference as PairDifference
-from .ranking import Standings as Standings
-from .ranking import rank_entries as rank_entries
 from .reliability import Reliability as Reliability
 from .reliability import binned_frame as binned_frame
 from .reliability import board_reliability as board_reliability
@@ -87,3 +84,9 @@ from .trends import ContrastPanels as ContrastPanels
 from .trends import Trends as Trends
 from .trends import board_trends as board_trends
 from .trends import trends_of as trends_of
+from .verdict import FEWEST_ELSEWHERE as FEWEST_ELSEWHERE
+from .verdict import Certainty as Certainty
+from .verdict import Verdict as Verdict
+from .verdict import board_verdicts as board_verdicts
+from .verdict import resolution as resolution
+from .verdict import verdict_notes as verdict_notes

@@ -41,7 +41,7 @@ def board_averages(
 ) -> dict[Pair, MeanTest]:
     """`board_average` of each pair of entries by one measure, without the pairs that share no run."""
     wanted = list(pairs)
-    keys = sorted({key for pair in wanted for key in pair}) if len(board.averaged) > 1 else []
+    keys = sorted({key for pair in wanted for key in pair}) if board.averaged else []
     tables = {key: _tables(board.averaged, scores[key], measure) for key in keys}
     designs = {key: tuple((one.seeds, one.images) for one in table) for key, table in tables.items() if table}
     together: dict[tuple[object, ...], list[Pair]] = defaultdict(list)

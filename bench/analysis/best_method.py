@@ -1,18 +1,17 @@
 """The answer of a setting: the best method, its lead, gains on easy and hard datasets, and advice by budget. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.all_pairs import board_averages
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.difficulty_trend import Trend, carried_trend, scaled
-from bench.analysis.easy_and_hard import Grouping, not_separated, page_groups
-from bench.analysis.leaderboard import Leaderboard, classes_of
+from bench.analysis.easy_and_hard import Grouping, page_groups
+from bench.analysis.leaderboard import classes_of
 from bench.analysis.method_choice import (
     Known,
     Policy,
@@ -22,65 +21,23 @@ from bench.analysis.method_choice import (
     seen_from,
     windows,
 )
-from bench.analysis.ranking import PairDifference, Standings
 from bench.analysis.score_table import Candidate, ScoreTable
-from bench.analysis.scores_by_seed import Scores
-from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
-from bench.analysis.statistics.intervals import MeanTest, student_t
-
-
-@dataclass(frozen=True)
-class LeaderTests:
-    """Tests of the leader against others on these datasets.
-
-    Args:
-        intervals: 95 % interval over seeds and test images of the leader minus each other method, where it is known.
-        open: methods that the tests do not separate from the leader.
-    """
-
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    open: tuple[str, ...] = ()
-
-
-def leader_tests(
-    board: Leaderboard, scores: Mapping[str, Scores], standings: Standings, measure: str, leader: str | None
-) -> LeaderTests:
-    """The tests of the leader by one measure: those of the standings, or of the leader against all others (Holm)."""
-    if leader is None:
-        return LeaderTests()
-    if measure == standings.measure:
-        known = {b: pair for (a, b), pair in standings.pairs.items() if a == leader and pair.p is not None}
-        return LeaderTests(_intervals(known), tuple(key for key, pair in known.items() if not pair.significant))
-    others = [entry.key for entry in board.entries if entry.rankable and entry.key != leader]
-    found = board_averages(board, scores, [(leader, key) for key in others], measure)
-    tested = {key: test for (_, key), test in found.items() if test.p is not None}
-    adjusted = holm([test.p for test in tested.values() if test.p is not None])
-    return LeaderTests(_intervals(tested), tuple(k for k, p in zip(tested, adjusted, strict=True) if p > LEVEL))
-
-
-def _intervals(tests: Mapping[str, MeanTest] | Mapping[str, PairDifference]) -> dict[str, tuple[float, float]]:
-    return {k: (test.low, test.high) for k, test in tests.items() if test.low is not None and test.high is not None}
+from bench.analysis.verdict import Verdict, verdict_on_rows
 
 
 @dataclass(frozen=True)
 class Lead:
-    """How far the leader is ahead of the reference: a mean over datasets, a fraction.
+    """How far the leader is ahead of the verdict's reference: a mean over datasets, a fraction.
 
     Args:
-        reference: key of the zero-shot entry, or of the next best method without one.
         ahead: datasets on which the leader is higher, of `n`.
-        over_datasets: 95 % interval over datasets, None for one dataset.
-        over_seeds: 95 % interval over seeds and test images, on these datasets; None if it is unknown.
         without: the dataset whose omission changes the sign of the mean (of several, the most influential), and the
             mean without it; None if there is none.
     """
 
-    reference: str
     mean: float
     ahead: int
     n: int
-    over_datasets: tuple[float, float] | None
-    over_seeds: tuple[float, float] | None
     without: tuple[str, float] | None = None
 
 
@@ -148,62 +105,34 @@ class Answer:
     """The answer for one measure.
 
     Args:
+        verdict: what is known about the order.
         averages: of all methods with any score, by key, as on the leaderboard.
-        leader: None without a complete method.
         lead: None if there is nothing to compare with.
-        open_elsewhere: methods that may be as good as the leader on other datasets, best first.
-        open_here: methods that these runs do not separate from the leader on these datasets, best first.
         by_difficulty: the easy, medium and hard datasets; all empty if there are no groups.
         groups: None without zero-shot or without easy and hard datasets.
         best_on_hard: method with the highest gain on the hard datasets, and that gain; None without groups.
         gains: mean gain over zero-shot on easy, medium and hard datasets by method, None for an empty group.
-        behind: mean difference of each other complete method from the leader, and its 95 % interval over datasets;
-            without interval for one dataset.
         difficulty: by axis and dataset, if known.
         places: positions of datasets on the axis of log difficulty, if known.
         advice: by budget; empty without zero-shot, two other methods and two datasets.
-        unseparated: for every complete method, the methods from which it is not separated over datasets.
-        published: whether the values are published means, without seeds.
     """
 
     measure: str
+    verdict: Verdict
     averages: Mapping[str, float]
-    leader: str | None
     lead: Lead | None
-    open_elsewhere: tuple[str, ...]
-    open_here: tuple[str, ...]
     by_difficulty: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
     groups: GroupGains | None
     best_on_hard: tuple[str, float] | None
     gains: Mapping[str, tuple[float | None, float | None, float | None]]
-    behind: Mapping[str, tuple[float, tuple[float, float] | None]]
     difficulty: Mapping[str, Mapping[str, float]]
     places: Mapping[str, float]
     advice: Mapping[str, Advice]
-    unseparated: Mapping[str, tuple[str, ...]]
-    published: bool = False
 
     @property
-    def is_clear(self) -> bool:
-        """Whether the leader is better than its reference beyond chance, also on other datasets like these.
-
-        Its intervals over datasets and over seeds and test images lie above 0, and the tests of the ranks separate the
-        two. A lead on one dataset or of one seed is never clear. Published means are judged by their datasets alone.
-        """
-        if self.lead is None or self.lead.reference in self.open_here:
-            return False
-        ends = [self.lead.over_datasets, *([] if self.published else [self.lead.over_seeds])]
-        return all(found is not None and found[0] > 0 for found in ends)
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """The other methods, without the reference, that may be as good as the leader on these datasets.
-
-        These are the ones that share its rank. Published means have no ranks; there, the datasets are the sample.
-        """
-        reference = None if self.lead is None else self.lead.reference
-        unseparated = self.open_elsewhere if self.published else self.open_here
-        return tuple(key for key in self.behind if key != reference and key in unseparated)
+    def leader(self) -> str | None:
+        """The method with the highest mean; None without a complete method."""
+        return self.verdict.leader
 
 
 BUDGETS: Mapping[str, Callable[[Candidate], bool]] = {
@@ -226,28 +155,22 @@ FEWEST_LEFT = 2
 """Fewest datasets that a mean without one of them is over."""
 
 
-def answer_for(table: ScoreTable, measure: str, groups: Grouping, tests: LeaderTests | None) -> Answer:
+def answer_for(table: ScoreTable, measure: str, groups: Grouping, verdict: Verdict | None = None) -> Answer:
     """The answer for one measure from the complete methods of a table.
 
     Args:
         groups: divides the datasets by difficulty.
-        tests: of `table.ranked(measure)[0]` on these datasets; None for published values.
+        verdict: what is known about the order; None for published values.
     """
-    published, tests = tests is None, tests or LeaderTests()
     rows, order, names = table.complete_rows(measure), table.ranked(measure), list(table.datasets)
     keys = list(rows)
-    values = np.array(list(rows.values()), dtype=float).reshape(len(keys), len(names))
     places, baseline = table.places(measure), rows.get(table.baseline or "")
     easy, medium, hard = (tuple(group) for group in page_groups(places, groups))
     columns = [[names.index(name) for name in group] for group in (easy, medium, hard)]
-    leader = order[0] if order else None
-    open_ = not_separated(values) if len(keys) > 1 else np.zeros((len(keys), len(keys)), dtype=bool)
-    unseparated = {key: tuple(other for other in order if open_[keys.index(key), keys.index(other)]) for key in keys}
-    lead = None
-    if leader is not None and len(keys) > 1:
-        is_ahead = baseline is not None and table.baseline != leader
-        reference = table.baseline if is_ahead and table.baseline is not None else order[1]
-        lead = _lead(rows[leader] - rows[reference], reference, tests.intervals.get(reference), names)
+    told = verdict_on_rows(measure, table.averages[measure], rows, table.baseline) if verdict is None else verdict
+    leader, lead = told.leader, None
+    if leader is not None and told.reference is not None:
+        lead = _lead(rows[leader] - rows[told.reference], names)
     gains, parts, best_on_hard = {}, None, None
     if baseline is not None:
         for key in keys:
@@ -262,21 +185,16 @@ def answer_for(table: ScoreTable, measure: str, groups: Grouping, tests: LeaderT
             best_on_hard = best, gained[best]
     return Answer(
         measure=measure,
+        verdict=told,
         averages=table.averages[measure],
-        leader=leader,
         lead=lead,
-        open_elsewhere=unseparated[leader] if leader is not None else (),
-        open_here=tuple(key for key in order if key in tests.open) if len(keys) > 1 else (),
         by_difficulty=(easy, medium, hard),
         groups=parts,
         best_on_hard=best_on_hard,
         gains=gains,
-        behind={key: _over_datasets(rows[key] - rows[leader]) for key in order[1:]} if leader is not None else {},
         difficulty=table.difficulty[measure],
         places=places,
         advice=_advice(table, measure, rows, columns),
-        unseparated=unseparated,
-        published=published,
     )
 
 
@@ -284,22 +202,13 @@ def _mean_on(gain: NDArray[np.float64], columns: Sequence[int]) -> float | None:
     return float(gain[list(columns)].mean()) if columns else None
 
 
-def _lead(
-    difference: NDArray[np.float64], reference: str, over_seeds: tuple[float, float] | None, names: Sequence[str]
-) -> Lead:
-    mean, wide = _over_datasets(difference)
-    without, n = None, len(difference)
+def _lead(difference: NDArray[np.float64], names: Sequence[str]) -> Lead:
+    mean, without, n = float(difference.mean()), None, len(difference)
     if n > FEWEST_LEFT:
         largest = int(difference.argmax())
         rest = float((difference.sum() - difference[largest]) / (n - 1))
         without = (names[largest], rest) if mean > 0 > rest else None
-    return Lead(reference, mean, int((difference > 0).sum()), n, wide, over_seeds, without)
-
-
-def _over_datasets(difference: NDArray[np.float64]) -> tuple[float, tuple[float, float] | None]:
-    """Mean and 95 % interval over datasets."""
-    found = student_t(difference.tolist())
-    return found.mean, None if found.low is None or found.high is None else (found.low, found.high)
+    return Lead(mean, int((difference > 0).sum()), n, without)
 
 
 def _groups(

@@ -70,7 +70,7 @@ def leaderboard_columns(
 ) -> list[LeaderboardColumn]:
     """The columns that a place shows, in the order of all places: the score that orders the rows follows the names.
 
-    `ranks` are the ranges of ranks by entry, as of `rank_entries`.
+    `ranks` are the ranges of ranks by entry, as of `Verdict.ranks`.
     """
     columns = [*_names(ranks), *_scores(board), *_targets(board), *_costs(board), *_facts(board)]
     return [column for column in columns if place in column.titles]

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from bench.analysis.board_intervals import dataset_estimates
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
-from bench.analysis.paired_average import board_average, common_seeds, image_tables, over_datasets
-from bench.analysis.scores_by_seed import SeedScore, seed_scores
+from bench.analysis.paired_average import board_average, common_seeds, dataset_means, image_tables
+from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
 from bench.analysis.statistics.intervals import Estimate, MeanTest, group_tests
 from bench.analysis.statistics.score_intervals import in_groups
+from bench.analysis.verdict import FEWEST_ELSEWHERE, board_verdict, over_datasets
 from bench.errors import UsageError
 
 
@@ -27,6 +28,7 @@ class ComparisonVerdict(StrEnum):
     A = "A"
     B = "B"
     INCONCLUSIVE = "inconclusive"
+    SAME = "the same answers"
     UNTESTED = "not tested"
 
     @classmethod
@@ -59,8 +61,8 @@ class PairedCell:
     Args:
         score_a: accuracy of A over the common seeds, a fraction, with its interval; `score_b` likewise.
         difference: A minus B, tested over seeds and images; its interval is that of this dataset alone.
-        p: the p value of the difference, corrected for all datasets of the split (Holm); None if it is not tested,
-            because a method depends on the seed and there is only one.
+        p: the p value of the difference, corrected for all datasets of the split (Holm); None if it is not tested. With
+            one seed, it is about these images, with this one training.
         images: number of test images.
         same_answers: whether A and B predict the same class for each image with each seed.
     """
@@ -94,8 +96,11 @@ class Comparison:
 
     Args:
         averages: mean difference over these datasets by measure (including H), tested with the noise of seeds and test
-            images. There is no test with one dataset or one seed, or without any spread.
-        other_datasets: the same means with the 95 % interval over datasets, which covers other datasets of this kind.
+            images; from the board's verdict, whose intervals of all pairs hold together.
+        other_datasets: the same means over datasets like these; without measures of too few datasets.
+        planned: whether the intervals are of this pair alone, because it was asked for beforehand, or because one of
+            the two is not ranked.
+        one_training: whether some method was trained once on each dataset.
         skipped: pairs of dataset and the reason why it cannot be compared.
     """
 
@@ -103,17 +108,17 @@ class Comparison:
     b: str
     cells: tuple[PairedCell, ...]
     averages: Mapping[str, MeanTest]
-    other_datasets: Mapping[str, Estimate]
+    other_datasets: Mapping[str, MeanTest]
     skipped: tuple[tuple[str, str], ...]
+    planned: bool = False
+    one_training: bool = False
 
     def verdict(self, measure: str) -> ComparisonVerdict:
         """Which of the two is better on average, on these datasets."""
         test = self.averages[measure]
-        return (
-            ComparisonVerdict.UNTESTED
-            if test.p is None
-            else ComparisonVerdict.of(test.mean, significant=test.p <= 0.05)
-        )
+        if test.p is None:
+            return ComparisonVerdict.SAME if test.mean == 0 else ComparisonVerdict.UNTESTED
+        return ComparisonVerdict.of(test.mean, significant=test.clear)
 
 
 def find_entry(board: Leaderboard, name: str) -> Entry:
@@ -129,11 +134,14 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
     raise UsageError(f"Method {name!r} has {len(found)} entries here; give one of them in quotes: {several}.")
 
 
-def compare_entries(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str) -> Comparison:
+def compare_entries(
+    board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str, *, planned: bool = False
+) -> Comparison:
     """Compare two entries of a board on the same images with the same seeds.
 
-    `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes`
-    includes their runs. Raises UsageError if an entry is not on the board, or both are the same.
+    With `planned`, the intervals are of this pair alone; otherwise they allow for all methods of the board. `runs` is
+    the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes` includes
+    their runs. Raises UsageError if an entry is not on the board, or both are the same.
     """
     first, second = find_entry(board, a), find_entry(board, b)
     if first.key == second.key:
@@ -151,7 +159,6 @@ def compare_entries(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFra
         if not shared:
             skipped.append((dataset, "no common seed"))
             continue
-        seeded = any(score.seeded for score in (*of_a.values(), *of_b.values()))
         for split in (*board.splits, *((OPEN,) if OPEN in board.measures else ())):
             stored = HARMONIC.get(split) or (board.stored_split(split, dataset),)
             runs_of = {seed: (of_a[seed], of_b[seed]) for seed in shared}
@@ -171,11 +178,31 @@ def compare_entries(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFra
             if len(kept) < len(pairs) or any(not np.array_equal(pair.images, kept[0].images) for pair in kept):
                 skipped.append((dataset, f"{split}: the runs were not scored on the same images"))
             elif kept:
-                found.append(_Tested(dataset, split, kept, list(runs_of.values()), len(kept) > 1 or not seeded))
-    averages = {m: board_average(board, scores, first.key, second.key, m) for m in board.measures}
-    tested = {measure: test for measure, test in averages.items() if test is not None}
-    wider = {measure: over_datasets(board, scores, first.key, second.key, measure) for measure in tested}
-    return Comparison(first.key, second.key, _cells(found), tested, wider, tuple(skipped))
+                found.append(_Tested(dataset, split, kept, list(runs_of.values())))
+    pair = first.key, second.key
+    planned = planned or not (first.rankable and second.rankable)
+    averages, wider = (_planned if planned else _from_verdict)(board, scores, *pair)
+    once = any(len(tested.pairs) == 1 and any(s.seeded for s in tested.scores[0]) for tested in found)
+    return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), planned, once)
+
+
+_Tests = dict[str, MeanTest]
+
+
+def _from_verdict(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+    """The differences here and elsewhere by measure, of the board's verdicts."""
+    found = {measure: board_verdict(board, scores, measure) for measure in board.measures}
+    here = {measure: test for measure, one in found.items() if (test := one.on_these(a, b)) is not None}
+    elsewhere = {measure: test for measure, one in found.items() if (test := one.on_others(a, b)) is not None}
+    return here, elsewhere
+
+
+def _planned(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+    """The differences here and elsewhere by measure, each with its own interval."""
+    found = {measure: board_average(board, scores, a, b, measure) for measure in board.measures}
+    here = {measure: test for measure, test in found.items() if test is not None}
+    means = {measure: dataset_means(board, scores, a, b, measure) for measure in here}
+    return here, {m: over_datasets(gaps[None], 1)[0] for m, gaps in means.items() if len(gaps) >= FEWEST_ELSEWHERE}
 
 
 _Outcomes = Mapping[str, NDArray[Any]]
@@ -196,13 +223,12 @@ class _Pair:
 
 @dataclass(frozen=True)
 class _Tested:
-    """The pairs of runs of one cell, with their scores, and whether the noise of their seeds is known."""
+    """The pairs of runs of one cell, with their scores."""
 
     dataset: str
     split: str
     pairs: Sequence[_Pair]
     scores: Sequence[tuple[SeedScore, SeedScore]]
-    testable: bool
 
 
 def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Sequence[str]) -> _Outcomes | None:
@@ -260,7 +286,7 @@ def _cells(found: Sequence[_Tested]) -> tuple[PairedCell, ...]:
 def _of_split(found: Sequence[_Tested]) -> list[PairedCell]:
     gaps = [[a[tested.split] - b[tested.split] for a, b in tested.scores] for tested in found]
     tests = group_tests(gaps, [_tables(tested) for tested in found])
-    corrected = _corrected([test if tested.testable else None for tested, test in zip(found, tests, strict=True)])
+    corrected = _corrected(tests)
     scores = [_scores(found, side) for side in (0, 1)]
     return [
         PairedCell(

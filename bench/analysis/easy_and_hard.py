@@ -1,13 +1,8 @@
-"""Easy and hard datasets, and inference about other datasets, with the dataset as the unit."""
+"""Easy and hard datasets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr
-
-from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
 from bench.errors import UsageError
 
 Grouping = Callable[[Sequence[str], Mapping[str, float]], tuple[list[str], list[str]]]
@@ -69,32 +64,3 @@ class NamedGroups:
 def chosen_groups(easy: Sequence[str], hard: Sequence[str]) -> Grouping:
     """The two named groups, or thirds by difficulty if both lists are empty. UsageError if only one list is empty."""
     return NamedGroups(tuple(easy), tuple(hard)) if easy or hard else difficulty_groups
-
-
-def not_separated(values: ArrayLike) -> NDArray[np.bool_]:
-    """Whether the paired difference over datasets is inconclusive, `(methods, methods)`.
-
-    The tests of one method (a row) against all others are Holm-corrected together. With one dataset, or if a difference
-    is the same on every dataset, nothing is tested, and the pair is not separated.
-
-    Args:
-        values: `(methods, datasets)`, mean over seeds, without missing values.
-
-    Example:
-        >>> not_separated([[0.9, 0.8, 0.7], [0.5, 0.41, 0.3], [0.8, 0.9, 0.7]]).tolist()
-        [[False, False, True], [False, False, False], [True, False, False]]
-    """
-    table = np.asarray(values, dtype=float)
-    methods, n = table.shape
-    p = np.ones((methods, methods))
-    if n > 1:
-        differences = table[:, None] - table[None]
-        error = differences.std(axis=2, ddof=1) / np.sqrt(n)
-        tested = error > 1e-12
-        np.divide(differences.mean(axis=2), error, out=p, where=tested)
-        p = np.where(tested, 2 * stdtr(n - 1, -np.abs(p)), 1.0)
-    off = ~np.eye(methods, dtype=bool)
-    open_ = np.zeros((methods, methods), dtype=bool)
-    if methods > 1:
-        open_[off] = (holm(p[off].reshape(methods, methods - 1)) > LEVEL).ravel()
-    return open_

@@ -285,7 +285,7 @@ class CommonCells:
 class Leaderboard:
     """All entries of one setting, ordered by their mean: rankable entries first, then oracles, then incomplete ones.
 
-    Differences within the intervals are not significant; see `bench.analysis.ranking`.
+    Differences within the intervals are not significant; see `bench.analysis.verdict`.
 
     Args:
         measures: `("base", "new", "H")` or `("all",)`, with `open` before H if an entry has it; entries are ordered by

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy.special import stdtr
 
-from bench.analysis.statistics.intervals import Estimate, MeanTest
+from bench.analysis.statistics.intervals import MeanTest
 
 EQUAL_MARGIN = 0.01
 """Largest difference of two accuracies that counts as equal in practice: one point, as in verdicts on papers."""
@@ -21,13 +21,11 @@ class Noise:
         error: standard error of the difference on these datasets.
         seeds: share of its variance that is due to the seeds (draw of training images and training), 0..1.
         more_seeds: the standard error with one seed more.
-        datasets_error: standard error over datasets, for other datasets of the kind; None with fewer than two.
     """
 
     error: float
     seeds: float
     more_seeds: float
-    datasets_error: float | None
 
     @property
     def images(self) -> float:
@@ -35,22 +33,19 @@ class Noise:
         return 1 - self.seeds
 
 
-def noise_of(test: MeanTest, over_datasets: Estimate) -> Noise | None:
+def noise_of(test: MeanTest) -> Noise | None:
     """The noise of a tested mean difference. None without a standard error, or with one seed.
 
-    The variance between seeds shrinks as 1 / S, the one of the test images stays. The datasets' means vary by their own
-    standard deviation, whose error shrinks as 1 / sqrt(D).
+    The variance between seeds shrinks as 1 / S, the one of the test images stays.
     """
     if test.standard_error is None or test.smallest_group < 2:
         return None
     total, images = test.standard_error**2, min(test.image_error**2, test.standard_error**2)
     seeds, size = total - images, test.smallest_group
-    spread, count = over_datasets.std, over_datasets.n
     return Noise(
         error=test.standard_error,
         seeds=seeds / total,
         more_seeds=math.sqrt(images + seeds * size / (size + 1)),
-        datasets_error=None if spread is None else spread / math.sqrt(count),
     )
 
 

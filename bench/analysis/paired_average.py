@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.leaderboard import HARMONIC, Leaderboard
 from bench.analysis.scores_by_seed import Scores, SeedScore
-from bench.analysis.statistics.intervals import Estimate, MeanTest, grouped_t, student_t
+from bench.analysis.statistics.intervals import MeanTest, grouped_t
 from bench.analysis.statistics.score_intervals import in_groups
 
 
@@ -18,8 +18,9 @@ def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> 
 
     `measure` is base, new, H, open, gap (base minus new) or all. Datasets without a common seed are left out. So are
     runs without an open score if that is the measure. Returns None if no dataset is left. There is no test if
-    predictions are missing, or if a dataset has a single seed and a method depends on it. Scores from a frame without
-    outcomes are tested with the noise of the seeds alone.
+    predictions are missing, or if only some of the datasets have a single seed. With a single seed on each, the test is
+    about test images like these and this one training. Scores from a frame without outcomes are tested with the noise
+    of the seeds alone.
     """
     return mean_paired_test([(a, b)], measure, datasets)
 
@@ -33,7 +34,8 @@ def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datas
     """
     groups: list[list[float]] = []
     images: list[list[NDArray[np.float64]]] = []
-    n, testable, with_outcomes = 0, True, True
+    n, with_outcomes = 0, True
+    once: set[bool] = set()  # whether a dataset has a single training
     for dataset in datasets:
         sides, shared = _shared_runs(pairs, measure, dataset)
         if not shared:
@@ -43,14 +45,16 @@ def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datas
         groups.append(gaps[0] if len(gaps) == 1 else np.mean(gaps, axis=0).tolist())
         images.append(_mean_tables([image_tables(of_pair, measure) for of_pair in runs]))
         n += len(sides) * len(shared)
-        testable &= len(shared) > 1 or not any(score.seeded for of_pair in runs for score in of_pair[0])
         with_outcomes &= runs[0][0][0].correct is not None
+        if any(score.seeded for of_pair in runs for score in of_pair[0]):
+            once.add(len(shared) == 1)
     if not groups:
         return None
     if not with_outcomes:
         found = grouped_t(groups)
     else:
-        found = grouped_t(groups, images) if testable and all(images) else untested(grouped_t(groups))
+        testable = all(images) and len(once) < 2
+        found = grouped_t(groups, images) if testable else untested(grouped_t(groups))
     return replace(found, n=n)
 
 
@@ -74,30 +78,26 @@ def untested(found: MeanTest) -> MeanTest:
 
 def why_untested(test: MeanTest) -> str:
     """Why a mean has no interval, in a few words."""
-    if test.groups < 2:
-        return "needs two datasets"
-    if test.smallest_group < 2:
-        return "needs two seeds"
-    return "no spread" if test.mean == 0 else "needs predictions"
+    if test.mean == 0:
+        return "the same answers"
+    return "needs two seeds" if test.smallest_group < 2 < test.n / test.groups + 1 else "needs predictions"
 
 
 def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> MeanTest | None:
-    """`paired_test` of two entries over the datasets that the board averages (all but the source).
-
-    An average over a single dataset has no test, since it is not evidence about other datasets.
-    """
-    found = paired_test(scores[a], scores[b], measure, board.averaged)
-    return untested(found) if found is not None and found.groups < 2 else found
+    """`paired_test` of two entries over the datasets that the board averages (all but the source)."""
+    return paired_test(scores[a], scores[b], measure, board.averaged)
 
 
-def over_datasets(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> Estimate:
-    """The mean difference with its interval over datasets, which covers other datasets of this kind."""
+def dataset_means(
+    board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str
+) -> NDArray[np.float64]:
+    """The mean difference of two entries on each dataset where both have a run of the same seed, `(datasets,)`."""
     means = []
     for dataset in board.averaged:
         of_a, of_b = scores[a].get(dataset, {}), scores[b].get(dataset, {})
         if shared := _common_seeds_with(measure, of_a, of_b):
             means.append(float(np.mean([of_a[seed][measure] - of_b[seed][measure] for seed in shared])))
-    return student_t(means)
+    return np.array(means)
 
 
 def common_seeds(a: Mapping[int, SeedScore], b: Mapping[int, SeedScore]) -> list[int]:

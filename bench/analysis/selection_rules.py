@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.analysis.entries import ORACLE
 from bench.analysis.leaderboard import Entry, Leaderboard
-from bench.analysis.paired_average import mean_paired_test, untested
+from bench.analysis.paired_average import mean_paired_test
 from bench.analysis.scores_by_seed import Scores, seed_scores
 from bench.analysis.setting_runs import EPOCH
 from bench.analysis.statistics.intervals import MeanTest
@@ -103,8 +103,8 @@ def _same_but_for_the_rule(entry: Entry, reference: Entry) -> bool:
 
 
 def _tests(board: Leaderboard, pairs: Sequence[tuple[Scores, Scores]]) -> dict[str, MeanTest]:
-    tests = {m: mean_paired_test(pairs, m, board.averaged) for m in board.measures}
-    return {m: test if test.groups > 1 else untested(test) for m, test in tests.items() if test is not None}
+    tests = {measure: mean_paired_test(pairs, measure, board.averaged) for measure in board.measures}
+    return {measure: test for measure, test in tests.items() if test is not None}
 
 
 def selection_command(board: Leaderboard) -> str:

@@ -7,22 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
 from bench._util.words import counted
-from bench.analysis.columns import NOT_COMPUTED, Place, leaderboard_columns
+from bench.analysis.columns import NOT_COMPUTED, LeaderboardColumn, Place, leaderboard_columns
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
-from bench.analysis.paired_average import board_average, paired_test
-from bench.analysis.ranking import rank_entries
 from bench.analysis.score_texts import percent, reach_text
-from bench.analysis.scores_by_seed import Scores, seed_scores
+from bench.analysis.scores_by_seed import Scores
 from bench.analysis.seen_datasets import published_overlap
-from bench.analysis.statistics.hypothesis_tests import holm
-from bench.analysis.statistics.intervals import Estimate, MeanTest
+from bench.analysis.statistics.intervals import Estimate
+from bench.analysis.verdict import Verdict, board_on_dataset, board_verdict
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""
@@ -45,7 +40,7 @@ class Mark(StrEnum):
 
     BEST = "best"
     TIES = "ties"
-    """Not significantly different from the best: paired over seeds and images, Holm's adjustment over the column."""
+    """May match the best here."""
     NONE = ""
 
 
@@ -78,38 +73,30 @@ class ExportTable:
 
 
 def export_table(
-    board: Leaderboard,
-    runs: pd.DataFrame,
-    ranks: Mapping[str, str] | None = None,
-    titles: Mapping[str, str] = NOTHING,
+    board: Leaderboard, verdicts: Mapping[str, Verdict], titles: Mapping[str, str] = NOTHING
 ) -> ExportTable:
     """Averages over the datasets of a board, with marks on the best number of each column and its ties.
 
     Incomplete entries and oracles have neither ranks nor marks.
 
     Args:
-        ranks: those of `rank_entries`, if known already.
+        verdicts: `board_verdicts` of the board.
         titles: of entries by key; without a title an entry has its key.
     """
-    scores = seed_scores(board, runs)
     columns = {column.titles[Place.TABLE]: column for column in leaderboard_columns(board, Place.TABLE)}
-    marks = {}
-    for head, column in columns.items():
-        found = {entry.key: column.value(entry) for entry in board.entries if entry.rankable}
-        means = {key: estimate.mean for key, estimate in found.items() if isinstance(estimate, Estimate)}
-        marks[head] = _marks(means, partial(board_average, board, scores, measure=column.titles[Place.DATA]))
+    marks = {head: _marks(verdicts[name]) for head, name in _measures(columns).items() if name in verdicts}
 
     def cell_of(entry: Entry, head: str) -> ExportCell | None:
         found = columns[head].value(entry)
         if isinstance(found, Estimate):
-            return _cell(found, marks[head].get(entry.key, Mark.NONE))
+            return _cell(found, marks.get(head, {}).get(entry.key, Mark.NONE))
         return None if found is None else ExportCell(str(found), "", Mark.NONE)
 
-    rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, list(columns), titles)
+    rows = _rows(board, verdicts[board.measures[-1]].ranks, cell_of, list(columns), titles)
     title = f"{board.setting.title}, average of {counted(len(board.averaged), 'dataset')}"
     note = (
-        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest; underlined: not shown to "
-        "differ from it on these datasets (paired over seeds and images, Holm). Incomplete rows are unranked"
+        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest; underlined: may "
+        "match it on these datasets (paired over seeds and images, all pairs together). Incomplete rows are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
     if board.common is not None:
@@ -121,25 +108,22 @@ def export_table(
 
 
 def dataset_table(
-    board: Leaderboard, runs: pd.DataFrame, measure: str, titles: Mapping[str, str] = NOTHING
+    board: Leaderboard,
+    scores: Mapping[str, Scores],
+    verdict: Verdict,
+    titles: Mapping[str, str] = NOTHING,
 ) -> ExportTable:
-    """One measure on each dataset, with marks on the best number of each column and its ties.
+    """The measure of a verdict on each dataset, with marks on the best number of each column and its ties.
 
-    A number whose seeds are incomplete has its coverage `n/N` and no mark. `titles` are those of entries and of
-    datasets, by key and name.
+    A number whose seeds are incomplete has its coverage `n/N` and no mark.
+
+    Args:
+        scores: `seed_scores` of the board.
+        verdict: that of the averages, which has the ranks.
+        titles: of entries and of datasets, by key and name.
     """
-    scores = seed_scores(board, runs)
-    marks = {}
-    for dataset in board.datasets:
-        means = {
-            entry.key: cell.scores[measure].mean
-            for entry in board.entries
-            if not entry.oracle
-            and (cell := entry.cells.get(dataset)) is not None
-            and cell.n == cell.expected
-            and measure in cell.scores
-        }
-        marks[dataset] = _marks(means, partial(_on_dataset, scores, measure=measure, dataset=dataset))
+    measure = verdict.measure
+    marks = {name: _marks(board_verdict(board_on_dataset(board, name), scores, measure)) for name in board.datasets}
 
     def cell_of(entry: Entry, dataset: str) -> ExportCell | None:
         cell = entry.cells.get(dataset)
@@ -150,11 +134,11 @@ def dataset_table(
         found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
         return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
 
-    rows = _rows(board, rank_entries(board, runs).ranks, cell_of, board.datasets, titles)
+    rows = _rows(board, verdict.ranks, cell_of, board.datasets, titles)
     columns = tuple(titles.get(name, name) for name in board.datasets)
     note = (
         f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest of the column; underlined: "
-        "not shown to differ from it (paired over seeds and images, Holm). Numbers of fewer seeds have their coverage."
+        "may match it (paired over seeds and images, all pairs together). Numbers of fewer seeds have their coverage."
     )
     return ExportTable(f"{board.setting.title}, {measure}, by dataset", columns, rows, note + _provenance_notes(board))
 
@@ -296,24 +280,18 @@ def _cell(estimate: Estimate, mark: Mark) -> ExportCell:
     return ExportCell(percent(estimate.mean), reach_text(estimate), mark)
 
 
-def _marks(means: Mapping[str, float], compare: Callable[[str, str], MeanTest | None]) -> Mapping[str, Mark]:
-    """Marks of one column from its complete means and a test of two of them."""
-    if not means:
+def _marks(verdict: Verdict) -> Mapping[str, Mark]:
+    """Marks of one column: all numbers that are printed like the highest are the best."""
+    if verdict.leader is None:
         return {}
-    top = max(means.values())
-    best = [key for key, mean in means.items() if percent(mean) == percent(top)]
-    others = [key for key in means if key not in best]
-    tests = [compare(best[0], key) for key in others]
-    adjusted = iter(holm([test.p for test in tests if test is not None and test.p is not None]).tolist())
-    marks = dict.fromkeys(best, Mark.BEST)
-    for key, test in zip(others, tests, strict=True):
-        if test is None or test.p is None or next(adjusted) > 0.05:
-            marks[key] = Mark.TIES
-    return marks
+    top = percent(verdict.averages[verdict.leader])
+    marks = dict.fromkeys(verdict.open_here(verdict.leader), Mark.TIES)
+    return marks | {key: Mark.BEST for key, mean in verdict.averages.items() if percent(mean) == top}
 
 
-def _on_dataset(scores: Mapping[str, Scores], a: str, b: str, *, measure: str, dataset: str) -> MeanTest | None:
-    return paired_test(scores[a], scores[b], measure, [dataset])
+def _measures(columns: Mapping[str, LeaderboardColumn]) -> dict[str, str]:
+    """The measure of each column that has one, by its head."""
+    return {head: column.titles[Place.DATA] for head, column in columns.items() if Place.DATA in column.titles}
 
 
 def _md(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bench._util.words import counted
 from bench.api.leaderboard_table import stale_notes
 from bench.api.result_table import ResultTable, Rows, TablePart, interval_text, setting_frame
 
@@ -32,6 +33,7 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
 
     skipped = [f"not compared: {dataset}: {reason}" for _, found in pairs for dataset, reason in found.skipped]
     equality = [_equality(found) for _, found in pairs]
+    limits = [_limits(board, found) for board, found in pairs]
     stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in pairs]
     catalogue = registered()
     parts = [
@@ -48,7 +50,7 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
     return ResultTable(
         pairs,
         parts,
-        notes=skipped + [note for notes in (*equality, *stale) for note in notes],
+        notes=skipped + [note for notes in (*limits, *equality, *stale) for note in notes],
         json=lambda: [_plain(board, found) for board, found in pairs],
         frame=lambda: setting_frame(
             [
@@ -118,13 +120,13 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
     from bench.analysis import measure_name, paired_average
 
-    test, wider = found.averages[measure], found.other_datasets[measure]
+    test, wider = found.averages[measure], found.other_datasets.get(measure)
     return {
         "average": measure_name(measure),
         "A - B": f"{100 * test.mean:+.2f}",
         "95 %": interval_text(test.low, test.high) or paired_average.why_untested(test),
         "verdict": _better(str(found.verdict(measure))),
-        "95 % over datasets": interval_text(wider.low, wider.high),
+        "95 % elsewhere": "" if wider is None else interval_text(wider.low, wider.high),
         "datasets": f"{test.groups} of {len(board.averaged)}",
         "runs": f"{test.n} of {len(board.averaged) * len(board.seeds)}",
     }
@@ -143,6 +145,21 @@ def _equality(found: Comparison) -> list[str]:
     return [f"equal in practice: {chance} by less than {100 * EQUAL_MARGIN:.0f} point"]
 
 
+def _limits(board: Leaderboard, found: Comparison) -> list[str]:
+    """What the intervals allow for, and what they do not cover."""
+    from bench.analysis import FEWEST_ELSEWHERE
+
+    ranked = sum(entry.rankable for entry in board.entries)
+    alone = "Intervals of averages are of this pair alone (planned)."
+    together = f"Intervals of averages allow for all {ranked} methods of the leaderboard; --planned leaves that out."
+    notes = [alone if found.planned else together] if ranked > 2 else []
+    if found.one_training:
+        notes.append("Methods were trained once: this holds for these images, with this one training.")
+    if len(board.averaged) < FEWEST_ELSEWHERE:
+        notes.append(f"{counted(len(board.averaged), 'dataset')} cannot tell about others.")
+    return notes
+
+
 def _noise(found: Comparison) -> list[str]:
     """The noise of the average difference, its sources, and what one more seed would buy, by the last measure."""
     from bench.analysis import measure_name, noise_of
@@ -150,13 +167,11 @@ def _noise(found: Comparison) -> list[str]:
     if not found.averages:
         return []
     measure = list(found.averages)[-1]
-    noise = noise_of(found.averages[measure], found.other_datasets[measure])
+    noise = noise_of(found.averages[measure])
     if noise is None:
         return []
     parts = f"{100 * noise.seeds:.0f} % of its variance from seeds, {100 * noise.images:.0f} % from test images"
     more = f"one more seed gives {100 * noise.more_seeds:.2f}"
-    if noise.datasets_error is not None:
-        more += f"; on other datasets {100 * noise.datasets_error:.2f}"
     return [f"noise: standard error of {measure_name(measure)} {100 * noise.error:.2f} points ({parts}); {more}"]
 
 
@@ -192,6 +207,8 @@ def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
         "expected_datasets": len(board.averaged),
         "expected_runs": len(board.averaged) * len(board.seeds),
         "averages": {measure: vars(test) for measure, test in found.averages.items()},
-        "other_datasets": {measure: asdict(wider) for measure, wider in found.other_datasets.items()},
+        "other_datasets": {measure: vars(wider) for measure, wider in found.other_datasets.items()},
+        "planned": found.planned,
+        "one_training": found.one_training,
         "skipped": [{"dataset": dataset, "reason": reason} for dataset, reason in found.skipped],
     }

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from bench.analysis import Leaderboard, board_rows, rank_entries, table_exports
+from bench.analysis import Leaderboard, board_rows, board_verdicts, scores_by_seed, table_exports
 from bench.errors import UsageError
 from bench.extension import outputs
 from bench.papers import registered
@@ -38,18 +38,23 @@ def _csv(chosen: Chosen) -> str:
     return "\n".join(
         table_exports.to_csv(table_exports.rows_by_dataset(board), titles(board))
         if chosen.by_dataset
-        else table_exports.to_csv(board_rows(board), titles(board), rank_entries(board, chosen.frame).ranks)
+        else table_exports.to_csv(board_rows(board), titles(board), _ranks(board, chosen.frame))
         for board in chosen.boards
     )
 
 
+def _ranks(board: Leaderboard, frame: pd.DataFrame) -> Mapping[str, str]:
+    return board_verdicts(board, frame)[board.measures[-1]].ranks
+
+
 def _tables(chosen: Chosen) -> Iterator[table_exports.ExportTable]:
     for board in chosen.boards:
-        titles = registered().board_titles(board)
+        titles, verdicts = registered().board_titles(board), board_verdicts(board, chosen.frame)
         if chosen.by_dataset:
-            yield from (table_exports.dataset_table(board, chosen.frame, measure, titles) for measure in board.measures)
+            scores = scores_by_seed.seed_scores(board, chosen.frame)
+            yield from (table_exports.dataset_table(board, scores, found, titles) for found in verdicts.values())
         else:
-            yield table_exports.export_table(board, chosen.frame, titles=titles)
+            yield table_exports.export_table(board, verdicts, titles)
 
 
 def _parquet(chosen: Chosen) -> bytes:

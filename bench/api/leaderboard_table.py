@@ -12,7 +12,7 @@ from bench._util.words import counted
 from bench.api.result_table import ResultTable, TablePart, setting_frame
 
 if TYPE_CHECKING:
-    from bench.analysis import Entry, EntryCost, Estimate, Kind, Leaderboard
+    from bench.analysis import Entry, EntryCost, Estimate, Kind, Leaderboard, Verdict
     from reports.views import OverviewView
 
 
@@ -28,7 +28,7 @@ def leaderboard_table(
     unfinished: Sequence[str] = (),
     *,
     titles: Callable[[Entry], str] = lambda entry: entry.key,
-    ranks: Callable[[Leaderboard], Mapping[str, str]] | None = None,
+    verdicts: Callable[[Leaderboard], Mapping[str, Verdict]] | None = None,
     costs: bool = True,
 ) -> ResultTable[Leaderboard]:
     """Rankings, one per backbone, protocol, shots and draw, in per cent with 95 % intervals over seeds and test images.
@@ -40,17 +40,17 @@ def leaderboard_table(
         overview: the answer of a board, which is shown beside its rows.
         unfinished: notes on sweeps with missing runs.
         titles: the name of an entry in the printed rows; the frame has its key.
-        ranks: the ranges of ranks that the tests of a board leave, by key.
+        verdicts: those of a board, by measure.
         costs: show parameters and training times.
     """
     from bench.analysis import board_rows
 
-    ranges = [{} if ranks is None else ranks(board) for board in boards]
+    known = [{} if verdicts is None else verdicts(board) for board in boards]
     return ResultTable(
         boards,
-        [_part(board, overview, titles, held, costs=costs) for board, held in zip(boards, ranges, strict=True)],
+        [_part(board, overview, titles, found, costs=costs) for board, found in zip(boards, known, strict=True)],
         notes=[*unfinished, *_notes(boards)],
-        json=lambda: [_plain(board, held) for board, held in zip(boards, ranges, strict=True)],
+        json=lambda: [_plain(board, found) for board, found in zip(boards, known, strict=True)],
         frame=lambda: setting_frame([(board_rows(board), board.setting.facts()) for board in boards]),
     )
 
@@ -59,13 +59,14 @@ def _part(
     board: Leaderboard,
     overview: Callable[[Leaderboard], OverviewView] | None,
     titles: Callable[[Entry], str],
-    ranks: Mapping[str, str],
+    verdicts: Mapping[str, Verdict],
     *,
     costs: bool,
 ) -> TablePart:
     from bench.analysis import Kind, Place, leaderboard_columns
 
     hidden = () if costs else (Kind.PARAMETERS, Kind.TIME)
+    ranks = verdicts[board.measures[-1]].ranks if verdicts else {}
     columns = [c for c in leaderboard_columns(board, Place.TERMINAL, ranks) if c.kind not in hidden]
     heads = {column.titles[Place.TERMINAL]: column for column in columns}
     write = _writers(titles)
@@ -108,7 +109,7 @@ def _notes(boards: Sequence[Leaderboard]) -> list[str]:
     return notes
 
 
-def _plain(board: Leaderboard, ranks: Mapping[str, str]) -> dict[str, object]:
+def _plain(board: Leaderboard, verdicts: Mapping[str, Verdict]) -> dict[str, object]:
     from bench.analysis import board_rows
 
     return {
@@ -119,7 +120,8 @@ def _plain(board: Leaderboard, ranks: Mapping[str, str]) -> dict[str, object]:
         "seeds": list(board.seeds),
         "complete": board.complete,
         "rows": board_rows(board),
-        "ranks": dict(ranks),
+        "ranks": dict(verdicts[board.measures[-1]].ranks) if verdicts else {},
+        "verdicts": {measure: found.facts() for measure, found in verdicts.items()},
         "missing": [vars(cell) for cell in board.missing],
         "set_aside": [vars(run) for run in board.excluded],
     }

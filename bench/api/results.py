@@ -22,7 +22,7 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Comparison, Leaderboard, Standings
+    from bench.analysis import Comparison, Leaderboard, Verdict
     from bench.analysis import selection_rules as rules
     from bench.papers import ClaimResult
     from bench.results import Store
@@ -91,18 +91,18 @@ class Results:
 
         Raises UsageError if no run fits.
         """
-        from bench.analysis import rank_entries
+        from bench.analysis import board_verdicts
         from bench.papers import registered
 
         catalogue = registered()
         boards = self._boards(protocol, shots, backbone, convention)
-        standings = {board.setting: rank_entries(board, self._outcomes_of(board)) for board in boards}
+        verdicts = {board.setting: board_verdicts(board, self._outcomes_of(board)) for board in boards}
         return leaderboard_table(
             boards,
-            lambda board: self._overview(board, standings[board.setting]),
+            lambda board: self._overview(board, verdicts[board.setting]),
             [str(sweep) for sweep in self.unfinished],
             titles=lambda entry: catalogue.entry_title(entry.method, entry.label),
-            ranks=lambda board: standings[board.setting].ranks,
+            verdicts=lambda board: verdicts[board.setting],
             costs=costs,
         )
 
@@ -148,6 +148,9 @@ class Results:
         protocol: Protocol = None,
         shots: Shots = None,
         backbone: Annotated[str | None, Opt("Only this backbone, as arch.tag.")] = None,
+        planned: Annotated[
+            bool, Opt("The pair was chosen before the results: do not allow for other methods.")
+        ] = False,
     ) -> ResultTable[tuple[Leaderboard, Comparison]]:
         """Compare two methods on the same images with the same seeds.
 
@@ -172,7 +175,9 @@ class Results:
         pairs, runs = [], self._store.runs_frame(outcomes=True)
         for board in both:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-            pairs.append((board, compare_entries(board, runs, self._store.outcomes_frame(wanted), a, b)))
+            pairs.append(
+                (board, compare_entries(board, runs, self._store.outcomes_frame(wanted), a, b, planned=planned))
+            )
         return comparison_table(pairs)
 
     def selection_rules(
@@ -261,14 +266,14 @@ class Results:
     def __repr__(self) -> str:
         return f"Results({counted(len(self), 'run')} in {str(self.folder)!r}, {len(self.failed)} failed)"
 
-    def _overview(self, board: Leaderboard, standings: Standings) -> OverviewView:
+    def _overview(self, board: Leaderboard, verdicts: Mapping[str, Verdict]) -> OverviewView:
         """The answer of a board, as on the page."""
         from bench.papers import registered
         from reports.presenters.overview import board_overview
 
         catalogue = registered()
         runs = self._outcomes_of(board)
-        return board_overview(board, runs, self._difficulty, catalogue, standings=standings)
+        return board_overview(board, runs, self._difficulty, catalogue, verdicts=verdicts)
 
     def _outcomes_of(self, board: Leaderboard) -> pd.DataFrame:
         """The runs of a board with the outcome of every test image."""

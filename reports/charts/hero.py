@@ -157,7 +157,7 @@ def _differences(answer: best_method.Answer, x: dict[str, Any]) -> list[dict[str
     found["encoding"]["color"] = {"condition": {"test": "datum.difference > 0", "value": A}, "value": B}
     lead, lines = answer.lead, [{"at": 0.0}]
     if lead is not None:
-        low, high = lead.over_datasets or (lead.mean, lead.mean)
+        low, high = _elsewhere(answer) or (lead.mean, lead.mean)
         lines.append({"at": 100 * lead.mean, "low": max(100 * low, -100), "high": min(100 * high, 100)})
     y = {"field": "at", "type": "quantitative"}
     band = {"y": y | {"field": "low"}, "y2": {"field": "high"}}
@@ -173,6 +173,17 @@ def _differences(answer: best_method.Answer, x: dict[str, Any]) -> list[dict[str
     ]
 
 
+def _elsewhere(answer: best_method.Answer) -> tuple[float, float] | None:
+    """The interval of the lead over datasets of this kind; None if nothing is known about them."""
+    test = answer.verdict.on_others(*first_keys(answer))
+    return None if test is None or test.low is None or test.high is None else (test.low, test.high)
+
+
+def first_keys(answer: best_method.Answer) -> tuple[str, str]:
+    """The leader and what it is compared with."""
+    return answer.leader or "", answer.verdict.reference or ""
+
+
 def hero_caption(view: OverviewView) -> str:
     """The legend of the chart as text."""
     answer = view.answers[view.table.measures[-1]]
@@ -184,7 +195,7 @@ def hero_caption(view: OverviewView) -> str:
     if a is not None and b is not None:
         marks.append(f"Below: {view.names[a]} minus {view.names[b]}, in the colour of the method that is ahead.")
     if answer.lead is not None:
-        wide = answer.lead.over_datasets
+        wide = _elsewhere(answer)
         ends = "" if wide is None else f", 95\u00a0% interval over datasets {interval(*wide)}"
         marks.append(f"Mean difference {points(answer.lead.mean)} points{ends}.")
     axis = next((axis for axis in view.axes if answer.difficulty.get(axis.name)), None)
@@ -197,7 +208,7 @@ def hero_caption(view: OverviewView) -> str:
 def first_pair(view: OverviewView, answer: best_method.Answer) -> tuple[str | None, str | None]:
     """A and B of the first chart: the leader and its reference, or any two methods if there is no leader."""
     if answer.lead is not None:
-        return answer.leader, answer.lead.reference
+        return answer.leader, answer.verdict.reference
     keys = [method.key for method in view.table.methods]
     a = answer.leader if answer.leader is not None else next((key for key in keys if key != view.table.baseline), None)
     return a, next((key for key in (view.table.baseline, *keys) if key is not None and key != a), None)

@@ -19,7 +19,7 @@ MOST_SHOWN = 20
 
 def pairs_parts(view: BoardView) -> list[Part]:
     """Differences of all pairs of ranked methods."""
-    complete = len(view.standings.ranks)
+    complete = len(view.verdict.ranked)
     if complete < 2:
         return [paragraph(f"No pair to compare: {counted(complete, 'method')} with all runs.", "missing")]
     title = f"All pairs of {counted(complete, 'method')}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 from markupsafe import Markup
@@ -16,22 +17,25 @@ from bench.analysis import (
     HConvention,
     Kind,
     LeaderboardColumn,
-    PairDifference,
+    MeanTest,
     Place,
+    Verdict,
     leaderboard_columns,
     percent,
+    resolution,
     seen_datasets,
+    verdict_notes,
 )
 from datasets_registry import EvalProtocol
 from reports._format import count as short_count
-from reports._format import counted, interval, p_value, plural, seconds
+from reports._format import counted, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports.charts.plot import IntervalBar, interval_bars
-from reports.parts.noise import noise_parts
 from reports.parts.part import Part, fold, heading, paragraph, table
 from reports.sentences import seen_mark, without_seen
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
+from reports.verdict_sentences import ends
 from reports.views import BoardView, OverviewView
 
 MOST_STALE = 3
@@ -57,10 +61,14 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
     answer = overview.answers[view.board.measures[-1]]
     text = _ranks_note(view) + Markup(
         "<em>Behind best</em> is paired over datasets and seeds. Below it is its 95 % interval over seeds and test "
-        "images. Bold: significant on these datasets after Holm correction over all pairs. <em>On other datasets</em> "
-        "is the 95 % interval of the same difference over datasets."
+        "images; the intervals of all methods hold together. Bold: clear on these datasets."
     )
-    text += _power_note(view)
+    if view.verdict.elsewhere:
+        text += Markup(
+            " <em>On other datasets</em> is the 95 % interval of the mean of that difference over datasets like these, "
+            "and <em>Rank elsewhere</em> the ranks that it leaves."
+        )
+    text += f" {resolution(view.verdict)}".rstrip()
     easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
     if answer.gains and easy and hard:
         which = "named by the user" if overview.named_groups else "by transfer difficulty"
@@ -83,7 +91,7 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
 
 def _ranks_note(view: BoardView) -> Markup:
     """Explains a range of ranks with the first method that has one."""
-    ranges = [(entry, rank) for entry in view.board.entries if "–" in (rank := view.standings.ranks.get(entry.key, ""))]
+    ranges = [(entry, rank) for entry in view.board.entries if "–" in (rank := view.verdict.ranks.get(entry.key, ""))]
     if not ranges:
         return Markup("")
     entry, rank = ranges[0]
@@ -93,28 +101,13 @@ def _ranks_note(view: BoardView) -> Markup:
     ).format(rank, view.entry_name(entry.key))
 
 
-def _power_note(view: BoardView) -> str:
-    """States the difference from the best that the tests detect with 80 % power."""
-    found = sorted(view.standings.detectable.values())
-    if not found:
-        return ""
-    least, most = percent(found[0], 1), percent(found[-1], 1)
-    ends = f"{least} points" if least == most else f"{least} to {most} points, depending on the method,"
-    return (
-        f" With {counted(len(view.board.seeds), 'seed')}, the tests detect a difference of {ends} from the best in "
-        "80 % of repetitions."
-    )
-
-
 def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
     what = "target" if view.board.setting.source else "dataset"
     parts = [paragraph(_facts_text(view), "facts")]
-    parts += [paragraph(note, "missing") for note in view.standings.notes]
+    parts += [paragraph(note, "missing") for note in verdict_notes(view.board, view.verdict)]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
     parts += [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
-    if noise := noise_parts(view):
-        parts.append(fold(f"{view.anchor}-noise", "How far this order can be trusted", "", noise))
     parts += _seen_parts(view, overview)
     if view.board.setting.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
@@ -158,7 +151,7 @@ _PageColumn = tuple[Column, Callable[[Entry], TableCell]]
 def ranking_table(view: BoardView, overview: OverviewView) -> Table:
     """Rank, score, gains on easy and hard datasets, distance from the best, coverage and cost of every method."""
     columns: list[_PageColumn] = []
-    for one in leaderboard_columns(view.board, Place.PAGE, view.standings.ranks):
+    for one in leaderboard_columns(view.board, Place.PAGE, view.verdict.ranks):
         heading = Column(one.titles[Place.PAGE], _DRAWN.get(one.kind, "word"), one.hint, _CLASSES.get(one.kind, ""))
         columns.append((heading, partial(_shared_cell, view, one)))
         if one.kind is Kind.MAIN_SCORE:
@@ -206,11 +199,15 @@ def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]
         yield Column(f"Gain, {name}", "tint", hint), partial(_gain, gains, place, largest)
     hint = (
         "Mean paired difference from the best method on these datasets, in points, and its 95 % interval over seeds "
-        "and test images; bold: significant after Holm correction"
+        "and test images; bold: clear here"
     )
-    yield Column("Behind best", "tenths", hint), partial(_behind, view)
-    hint = "95 % interval over datasets of the same difference"
-    yield Column("On other datasets", "word", hint), partial(_elsewhere, view, overview)
+    yield Column("Behind best", "tenths", hint), partial(_behind, view.verdict)
+    if view.verdict.elsewhere:
+        hint = "95 % interval of the mean of the same difference over datasets like these"
+        yield Column("On other datasets", "word", hint), partial(_elsewhere, view.verdict)
+        ranks = view.verdict.ranks_elsewhere
+        hint = "Ranks that are consistent with the intervals over datasets like these"
+        yield Column("Rank elsewhere", "word", hint), lambda entry: ranks.get(entry.key, "–")
 
 
 def _bar(bar: IntervalBar | None) -> TableCell:
@@ -222,12 +219,12 @@ def _gain(gains: Mapping[str, Sequence[float | None]], place: int, largest: floa
     return None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))]
 
 
-def _interval_text(pair: PairDifference) -> str:
-    """The 95 % interval and the corrected p value of a difference as text."""
-    if pair.low is None or pair.high is None or pair.p is None:
-        return "no interval: one seed"
-    word = "significant" if pair.significant else "not significant"
-    return f"95 % interval {points_text(pair.low)} to {points_text(pair.high)}; {p_value(pair.p)}, {word}"
+def _interval_text(test: MeanTest) -> str:
+    """The simultaneous 95 % interval and p value of a difference as text."""
+    if test.low is None or test.high is None or test.p is None:
+        return "not tested: no predictions, or the same answers"
+    known = f"95 % interval {points_text(test.low)} to {points_text(test.high)}; {p_value(test.p)}"
+    return f"{known}, {'clear' if test.clear else 'not clear'}"
 
 
 def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bool = False) -> TableCell:
@@ -261,22 +258,16 @@ def _other_convention(view: BoardView) -> HConvention:
     return next(convention for convention in HConvention if convention is not view.board.convention)
 
 
-def _behind(view: BoardView, entry: Entry) -> TableCell:
-    order = view.standings
-    pair = order.pairs.get((entry.key, order.leader or ""))
-    if pair is None:
-        return cell(None, "best" if entry.key == order.leader else None, "", "faint")
-    tip = _interval_text(pair)
-    if entry.key in order.detectable:
-        tip += f"; smallest detectable difference (80 % power): {percent(order.detectable[entry.key])} points"
-    near = None if pair.low is None or pair.high is None else interval(pair.low, pair.high)
-    return cell(whole(pair.mean), near, tip, "shown" if pair.significant else "faint")
+def _behind(verdict: Verdict, entry: Entry) -> TableCell:
+    test = verdict.on_these(entry.key, verdict.leader or "")
+    if test is None:
+        return cell(None, "best" if entry.key == verdict.leader else None, "", "faint")
+    return cell(whole(test.mean), ends(test) or None, _interval_text(test), "shown" if test.clear else "faint")
 
 
-def _elsewhere(view: BoardView, overview: OverviewView, entry: Entry) -> TableCell:
-    pair = view.standings.pairs.get((entry.key, view.standings.leader or ""))
-    wide = overview.answers[view.board.measures[-1]].behind.get(entry.key, (0.0, None))[1]
-    return None if pair is None or wide is None else cell(whole(pair.mean), interval(*wide), "", "faint")
+def _elsewhere(verdict: Verdict, entry: Entry) -> TableCell:
+    test = verdict.on_others(entry.key, verdict.leader or "")
+    return None if test is None or test.low is None else cell(whole(test.mean), ends(test), "", "faint")
 
 
 def _size(cost: EntryCost | None) -> TableCell:
@@ -366,20 +357,18 @@ def badges(entry: Entry, mark: Sequence[str] | None = None) -> list[list[str]]:
 
 
 def pairs_data(view: BoardView) -> dict[str, Any]:
-    """Differences of ranked methods in 0.01 points: `[first, second, mean, low, high, corrected p, significant]`."""
-    numbers = view.numbers
-    order = list(view.standings.ranks)
+    """Differences of ranked methods in 0.01 points: `[first, second, mean, low, high, p, clear]`."""
+    numbers, verdict = view.numbers, view.verdict
     rows = [
         [
             numbers[a],
             numbers[b],
-            whole(pair.mean),
-            *(None if end is None else whole(end) for end in (pair.low, pair.high)),
-            None if pair.p is None else float(f"{pair.p:.6g}"),
-            int(pair.significant),
+            whole(test.mean),
+            *(None if end is None else whole(end) for end in (test.low, test.high)),
+            None if test.p is None else float(f"{test.p:.6g}"),
+            int(test.clear),
         ]
-        for place, a in enumerate(order)
-        for b in order[place + 1 :]
-        if (pair := view.standings.pairs.get((a, b))) is not None
+        for a, b in combinations(verdict.ranked, 2)
+        if (test := verdict.on_these(a, b)) is not None
     ]
-    return {"measure": view.standings.measure, "order": [numbers[key] for key in order], "rows": rows}
+    return {"measure": verdict.measure, "order": [numbers[key] for key in verdict.ranked], "rows": rows}

@@ -11,15 +11,16 @@ import pandas as pd
 
 from bench.analysis import (
     Leaderboard,
+    Verdict,
     accuracy_over_time_of,
     agreement,
     board_quality,
     board_reliability,
     board_rows,
     board_trends,
+    board_verdicts,
     cost_points,
     dataset_difficulty,
-    rank_entries,
     scores_by_seed,
     seen_datasets,
     selection_rules,
@@ -53,7 +54,7 @@ def board_view(
     """
     runs, setting = content.runs, board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
-    standings = rank_entries(board, runs)
+    verdicts = board_verdicts(board, runs)
     return BoardView(
         anchor=anchor,
         board=board,
@@ -66,9 +67,9 @@ def board_view(
             )
             for name in board.datasets
         ),
-        standings=standings,
+        verdicts=verdicts,
         trends=board_trends(board, measured, content.groups),
-        exports=_exports(board, runs, standings.ranks, content.catalogue.board_titles(board)),
+        exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
         quality=()
         if metrics is None
         else board_quality(board, with_set_columns(metrics, runs), scores_by_seed.seed_scores(board, runs)),
@@ -107,13 +108,11 @@ def measured_facts(
     return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
 
 
-def _exports(
-    board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str], titles: Mapping[str, str]
-) -> dict[str, str]:
+def _exports(board: Leaderboard, verdicts: Mapping[str, Verdict], titles: Mapping[str, str]) -> dict[str, str]:
     """The table as `etl-bench export` writes it."""
-    table = table_exports.export_table(board, runs, ranks, titles)
+    table = table_exports.export_table(board, verdicts, titles)
     return {
-        "CSV": table_exports.to_csv(board_rows(board), titles, ranks),
+        "CSV": table_exports.to_csv(board_rows(board), titles, verdicts[board.measures[-1]].ranks),
         "LaTeX": table_exports.to_latex(table),
         "Markdown": table_exports.to_markdown(table),
     }

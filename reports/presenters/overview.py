@@ -1,5 +1,6 @@
 """The first screen of one setting, from a leaderboard of runs or from a board of published numbers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -10,12 +11,12 @@ from bench.analysis import (
     HConvention,
     Leaderboard,
     ScoreTable,
-    Standings,
+    Verdict,
     best_method,
     board_table,
+    board_verdicts,
     dataset_difficulty,
     difficulty_groups,
-    rank_entries,
     scores_by_seed,
     seen_datasets,
 )
@@ -50,22 +51,18 @@ def board_overview(
     *,
     anchor: str = "answer",
     groups: Grouping = difficulty_groups,
-    standings: Standings | None = None,
+    verdicts: Mapping[str, Verdict] | None = None,
 ) -> OverviewView:
     """The first screen of a leaderboard made from `runs`.
 
     Args:
         runs, difficulty: the store's `runs_frame(outcomes=True)` and `difficulty_frame()`.
-        standings: `rank_entries(board, runs)`, if known.
+        verdicts: `board_verdicts(board, runs)`, if known.
     """
-    standings = rank_entries(board, runs) if standings is None else standings
+    verdicts = board_verdicts(board, runs) if verdicts is None else verdicts
     measured = dataset_difficulty.measured_datasets(difficulty, board.setting.backbone)
     scores = scores_by_seed.seed_scores(board, runs)
     table = board_table(board, scores, measured)
-    tests = {
-        measure: best_method.leader_tests(board, scores, standings, measure, next(iter(table.ranked(measure)), None))
-        for measure in board.measures
-    }
     seen = [
         name
         for name in table.datasets
@@ -83,7 +80,9 @@ def board_overview(
         board=board,
         catalogue=catalogue,
         table=table,
-        answers={measure: best_method.answer_for(table, measure, groups, tests[measure]) for measure in board.measures},
+        answers={
+            measure: best_method.answer_for(table, measure, groups, verdicts[measure]) for measure in board.measures
+        },
         names={entry.key: catalogue.entry_title(entry.method, entry.label) for entry in board.entries},
         families={entry.key: catalogue.method(entry.method).family for entry in board.entries},
         datasets=tuple(
@@ -110,7 +109,7 @@ def published_overview(view: PublishedBoardView, groups: Grouping = difficulty_g
         board=None,
         catalogue=catalogue,
         table=table,
-        answers={measure: best_method.answer_for(table, measure, groups, None) for measure in board.measures},
+        answers={measure: best_method.answer_for(table, measure, groups) for measure in board.measures},
         names={row.key: _marked(row, catalogue) for row in rows},
         uses={row.key: _uses(row) for row in rows},
         families={row.key: catalogue.family(row.method) for row in rows},

@@ -150,7 +150,7 @@ def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> Over
         content.catalogue,
         anchor=view.anchor,
         groups=content.groups,
-        standings=view.standings,
+        verdicts=view.verdicts,
     )
     return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)
 

@@ -56,7 +56,7 @@ def plain_map(setting: Mapping[str, Any]) -> PlainMap:
     rows = [
         [
             method["name"] + ("" if method["complete"] else " (incomplete)"),
-            *([(method.get("rank") or [None, "–"])[1]] if ranked else []),
+            *([method["rank"][measure][1]] if ranked else []),
             *_score_texts(*method["means"].get(measure, [None, None])),
             *(text(number, dataset) for dataset in datasets),
             *([method["time"] or "–"] if timed else []),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from report_sample import catalogue, difficulty_frame, provenance_frame, runs_frame
+from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame
 
 from bench.analysis import dataset_difficulty, difficulty_trend
 from bench.papers.claims import load_claims
@@ -18,7 +18,6 @@ from reports.parts.leaderboard import note_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 from reports.sentences import (
-    answer,
     answer_lines,
     basis,
     failed_runs,
@@ -28,7 +27,7 @@ from reports.sentences import (
     points,
     scope_link,
     small_print,
-    unsigned,
+    whole_answer,
 )
 
 
@@ -43,88 +42,30 @@ def runs():
     return runs_frame(protocols=("base-to-new",))
 
 
-FIXTURES = {
-    "all": lambda runs: runs,
-    "one seed": lambda runs: runs[runs["seed"].isin([0, 1])],
-    "one dataset": lambda runs: runs[runs["dataset"] == "dtd"],
-    "two methods": lambda runs: runs[runs["method"].isin(["zero_shot", "coop"])],
-    "no zero-shot": lambda runs: runs[runs["method"] != "zero_shot"],
-    "one method": lambda runs: runs[runs["method"] == "vpt"],
-    "one run": lambda runs: runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)],
-    "none complete": lambda runs: runs[~((runs["dataset"] == "dtd") & (runs["seed"] != 3))],
-    "nothing shared": lambda runs: runs[
-        ((runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1))
-        | ((runs["method"] == "coop") & (runs["dataset"] == "eurosat") & (runs["seed"] == 2))
-    ],
-}
-
-
 @pytest.mark.parametrize("name", FIXTURES)
 def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
     site, view = overview_of(FIXTURES[name](runs))
-    board, text = site.boards[0], answer(view, view.table.measures[-1]).striptags()
-    if board.standings.leader is None:
+    board, text = site.boards[0], whole_answer(view, view.table.measures[-1]).striptags()
+    if board.verdict.leader is None:
         assert name == "nothing shared"
         assert text == "No method has a score for every dataset and seed, so there is no comparison yet."
         return
     first = board.board.entries[0]
-    assert first.key == board.standings.leader == view.answers["H"].leader
+    assert first.key == board.verdict.leader == view.answers["H"].leader
     best = text.split(". ", 1)[1] if view.board.common is not None else text
-    name = view.names[first.key]
-    assert name in best.split(".")[0]
+    assert view.names[first.key] in best.split(".")[0]
     value = 100 * first.average("H", view.convention).mean
     assert f"{value:.1f} %" in text or f"{value:.2f} %" in text
-    assert "mean H" in text
-    tied = [
-        board.entry_name(key) for key in board.standings.tied if board.standings.pairs[first.key, key].p is not None
-    ]
-    if view.answers["H"].lead is not None and view.answers["H"].lead.over_seeds is not None:
-        others = len(view.answers["H"].behind)
-        leader = name.replace("Zero-shot", "zero-shot")
-        if not tied:
-            assert f"o other method matches {leader} here" in text
-        elif len(tied) == 1:
-            assert f"{tied[0].replace('Zero-shot', 'zero-shot')} may match {leader} here" in text
-        else:
-            included = ", zero-shot CLIP included," if "Zero-shot CLIP" in tied and len(tied) < others else ""
-            every = "both others" if others == 2 else f"all {others} others"
-            some = every if len(tied) == others else f"{len(tied)} of {others} others"
-            assert f"No clear winner: {some}{included} may match {leader} here" in text
 
 
 @pytest.mark.parametrize("name", FIXTURES)
-def test_the_headline_is_short_and_agrees_with_the_answer_the_ranks_and_the_cards(runs, name):
-    site, view = overview_of(FIXTURES[name](runs))
-    baseline, ranks = view.table.baseline, site.boards[0].standings.ranks
+def test_the_cards_have_one_answer_or_none(runs, name):
+    _, view = overview_of(FIXTURES[name](runs))
+    baseline = view.table.baseline
     for measure in view.table.measures:
-        found, text = view.answers[measure], headline(view, measure)
-        assert len(text.split()) <= 25
-        if found.lead is None:
-            assert "gains" not in text
-            continue
-        level = unsigned(abs(found.lead.mean)) == "0.0"
-        assert text.endswith("are level.") == level
-        if level:
-            continue
-        against_zero_shot = found.lead.reference == baseline
-        assert ("reliably better" in text) == (
-            against_zero_shot and not found.is_clear and found.lead.over_seeds is not None and found.leader != baseline
-        )
-        assert text.startswith("No method beats zero-shot") == (found.leader == baseline)
-        assert ("cannot tell whether" in text) == (
-            against_zero_shot and found.lead.over_seeds is None and found.leader != baseline
-        )
-        if found.leader != baseline:
-            assert view.names[found.leader] in text
-            assert f"{unsigned(abs(found.lead.mean))} points" in text
-        if found.is_clear and measure == view.table.measures[-1] and against_zero_shot and ranks:
-            assert ranks[found.leader].split("–")[-1] < ranks.get(baseline, "9").split("–")[0] or len(ranks) == 1
-        if found.lead.over_datasets is not None:
-            ends = found.lead.over_datasets
-            ends = ends if found.leader != baseline else (-ends[1], -ends[0])
-            assert f"on similar datasets: {points(ends[0])} to {points(ends[1])}" in basis(view, measure)
+        found = view.answers[measure]
         advised = found.advice["any"].cards if "any" in found.advice else ()
-        assert bool(advised) == (baseline is not None and len(found.behind) > 1 and found.lead.n > 1)
+        assert bool(advised) == (baseline is not None and len(found.verdict.ranked) > 2 and found.lead.n > 1)
         for (title, advice), pick in zip(cards(view, measure), advised, strict=True):
             assert title == "The best overall"
             stays = pick.method == baseline
@@ -134,72 +75,23 @@ def test_the_headline_is_short_and_agrees_with_the_answer_the_ranks_and_the_card
 def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
     _, view = overview_of(runs)
     found = view.answers["H"]
-    lead = replace(found.lead, over_datasets=(-0.01, 0.03), mean=0.012, without=("eurosat", -0.001))
-    view = replace(view, answers=view.answers | {"H": replace(found, lead=lead)})
-    assert headline(view, "H") == (
-        "No method is reliably better than zero-shot CLIP here.\nAPEX leads by 1.2 points, all of it on EuroSAT."
-    )
-
-
-def test_both_intervals_stand_beside_the_lead(runs):
-    site, view = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
-    order, lead = site.boards[0].standings, view.answers["H"].lead
-    pair = order.pairs[order.leader, "zero_shot"]
-    assert lead.reference == "zero_shot"
-    assert lead.over_seeds == (pair.low, pair.high)
-    low, high = lead.over_datasets
-    assert low < lead.over_seeds[0] < lead.mean < lead.over_seeds[1] < high
-    both = (
-        f"Its gain is {points(lead.mean)} (95 % interval "
-        f"{points(pair.low)} to {points(pair.high)} over seeds and images, "
-        f"{points(low)} to {points(high)} over datasets of this kind)."
-    )
-    assert both in answer(view, "H").striptags()
-    text = small_print(view, "H").striptags()
-    assert "6 methods, 11 datasets, 3 seeds, 176 runs." in text
+    lead = replace(found.lead, mean=0.012, without=("eurosat", -0.001))
+    here = {pair: replace(test, low=-0.1, high=0.1) for pair, test in found.verdict.here.items()}
+    told = replace(found.verdict, here=here)
+    view = replace(view, answers=view.answers | {"H": replace(found, lead=lead, verdict=told)})
+    assert headline(view, "H").endswith("APEX leads by 1.2 points, all of it on EuroSAT.")
 
 
 @pytest.mark.parametrize("measure", ["base", "new", "H"])
-def test_a_gain_that_may_be_zero_elsewhere_is_called_that(runs, measure):
+def test_the_printed_means_differ_by_the_printed_gain(runs, measure):
     for datasets in (None, ["dtd", "oxford_pets", "food101"], ["eurosat", "dtd"]):
         _, view = overview_of(runs if datasets is None else runs[runs["dataset"].isin(datasets)])
         found = view.answers[measure]
-        if found.leader == view.table.baseline:
-            continue
-        text = answer(view, measure).striptags()
-        low, high = found.lead.over_datasets
-        assert (f"Its gain of {points(found.lead.mean)} is not clear: 95 % interval " in text) == (low <= 0)
-        assert f"{points(low)} to {points(high)} over datasets" in text
-        assert found.averages[found.leader] - found.averages[view.table.baseline] == pytest.approx(found.lead.mean)
-        shown = re.search(r": (\d+\.\d+) %, zero-shot CLIP (\d+\.\d+) %\.", text)
+        assert found.averages[found.leader] - found.averages[found.verdict.reference] == pytest.approx(found.lead.mean)
+        shown = re.search(r": (\d+\.\d+) %, [^.]*? (\d+\.\d+) %\.", whole_answer(view, measure).striptags())
         first, second = map(float, shown.groups())
         tolerance = 0.1 if "." not in shown[1][-2:] else 0.056  # rounded from hundredths
         assert first - second == pytest.approx(100 * found.lead.mean, abs=tolerance)
-
-
-def test_methods_that_might_do_as_well_are_all_counted(runs):
-    _, view = overview_of(runs[runs["dataset"].isin(["eurosat", "dtd"])])
-    found = view.answers["H"]
-    assert len(found.open_elsewhere) == len(found.behind) == 7
-    assert found.lead.over_datasets[0] > 0, "by Holm's correction"
-    text = answer(view, "H")
-    assert "all 7 others may match" in text
-
-
-def test_the_same_methods_here_and_elsewhere_are_named_once(runs):
-    methods = ["zero_shot", "coop", "maple"]
-    _, view = overview_of(runs[runs["dataset"].isin(["eurosat", "dtd"]) & runs["method"].isin(methods)])
-    found = view.answers["H"]
-    keys = tuple(found.behind)
-    same = {"open_here": keys, "open_elsewhere": keys, "lead": replace(found.lead, over_datasets=(-0.1, 0.2))}
-    for lead in (replace(same["lead"], over_seeds=(-0.1, 0.1)), replace(same["lead"], over_seeds=(0.01, 0.1))):
-        changed = replace(view, answers={**view.answers, "H": replace(found, **{**same, "lead": lead})})
-        text = answer(changed, "H").striptags()
-        once = f"No clear winner: both others may match {view.names[found.leader]} here and elsewhere." in text
-        assert once == (lead.over_seeds[0] < 0), "it matters once"
-    nobody = replace(found, open_here=(), open_elsewhere=())
-    text = answer(replace(view, answers={**view.answers, "H": nobody}), "H").striptags()
-    assert f"No other method matches {view.names[found.leader]} here or elsewhere." in text
 
 
 RISING = difficulty_trend.Trend(slope=0.02, low=0.01, high=0.03, intercept=0.0, n=11, error=0.01, r2=0.5)
@@ -217,7 +109,7 @@ def test_one_conclusion_is_stated_about_difficulty(runs, end):
     _, view = overview_of(runs)
     groups = replace(view.answers["H"].groups, trend=CONCLUSIONS[end], on_easy=0.01, on_medium=-0.04, on_hard=0.05)
     view = replace(view, answers=view.answers | {"H": replace(view.answers["H"], groups=groups)})
-    last = answer(view, "H").striptags().split(". ")[-1]
+    last = whole_answer(view, "H").striptags().split(". ")[-1]
     gains = "+1.0 on the 3 easiest, −4.0 on 5 medium, +5.0 on the 3 hardest"
     assert last == f"By difficulty, APEX gains {gains}; {end}."
 
@@ -229,27 +121,6 @@ def test_the_sentence_and_the_table_state_one_trend(runs):
     methods = next(trends.methods for trends in site.boards[0].trends if trends.measure == "H")
     line = next(trend.slopes[dataset_difficulty.RTD] for trend in methods if trend.method == found.leader)
     assert found.groups.trend == line
-
-
-def test_other_datasets_are_promised_only_what_the_datasets_show(runs):
-    _, view = overview_of(runs)
-    found = view.answers["H"]
-    text = answer(view, "H").striptags()
-    assert (f"o other method matches {view.names[found.leader]} here or elsewhere" in text) == (
-        not found.open_elsewhere
-    )
-    _, one = overview_of(runs[runs["dataset"] == "dtd"])
-    assert "datasets of this kind" not in answer(one, "H").striptags()
-    assert "elsewhere" not in answer(one, "H").striptags()
-    assert "95 % interval" not in answer(one, "H").striptags()
-
-
-def test_a_baseline_that_leads_is_called_that(runs):
-    chosen = runs[runs["method"].isin(["zero_shot", "coop", "vpt"])]
-    _, view = overview_of(chosen)
-    text = answer(view, "new").striptags()
-    assert text.startswith("No method beats zero-shot")
-    assert re.search(r"VPT, −\d\.\d points \(95 % interval −\d\.\d to \S+\)", text)
 
 
 def test_missing_and_failed_runs_are_counted_once_with_the_right_plurals(runs):
@@ -282,14 +153,14 @@ def test_a_dataset_without_difficulty_stays_in_the_answer_and_is_hard(runs):
 
 def test_names_stay_text(runs):
     _, view = overview_of(runs.assign(method=runs["method"].replace("apex", "<b onclick=x>")))
-    assert "<b onclick" not in answer(view, "H")
-    assert "&lt;b onclick" in answer(view, "H")
+    assert "<b onclick" not in whole_answer(view, "H")
+    assert "&lt;b onclick" in whole_answer(view, "H")
 
 
 def test_published_numbers_have_no_interval_over_seeds():
     site = published_site(published_frame(), published_difficulty(), catalogue(), package_version="0")
     view = site.overviews[0]
-    text = answer(view, "H").striptags() + small_print(view, "H").striptags()
+    text = whole_answer(view, "H").striptags() + small_print(view, "H").striptags()
     assert "over seeds" not in text
     assert "one published value each" in text
     board = site.published_boards[0].board
@@ -410,9 +281,9 @@ def test_methods_are_compared_on_what_they_share_and_the_line_says_so(runs, name
     common = view.board.common
     without = tuple(view.names[key] for key in common.without)
     assert (len(common.datasets), len(common.seeds), len(common.entries), without) == expected
-    assert answer(view, "H").striptags().startswith(text)
+    assert whole_answer(view, "H").striptags().startswith(text)
     board = site.boards[0]
-    assert board.standings.leader is not None
+    assert board.verdict.leader is not None
     assert [dataset.name for dataset in board.datasets] == list(common.datasets)
     assert len(board.board.missing) > 0
     whole = next(other for other in site.overviews if other.anchor == view.other_scope)
@@ -424,17 +295,6 @@ def test_methods_are_compared_on_what_they_share_and_the_line_says_so(runs, name
     note = note_text(board, view)
     assert "Hatched: runs are missing." in note
     assert "no rank" not in note
-
-
-def test_the_detectable_difference_is_one_number_where_both_ends_are_printed_alike(runs):
-    site, view = overview_of(runs)
-    board = site.boards[0]
-    for ends, text in (
-        ((0.009, 0.0091), "a difference of 0.9 points from the best in"),
-        ((0.009, 0.02), "a difference of 0.9 to 2.0 points, depending on the method, from the best in"),
-    ):
-        changed = replace(board, standings=replace(board.standings, detectable=dict(zip("ab", ends, strict=True))))
-        assert text in note_text(changed, view)
 
 
 def test_the_common_cells_give_the_numbers_of_a_board_of_these_runs_alone(runs):
@@ -451,14 +311,14 @@ def test_the_common_cells_give_the_numbers_of_a_board_of_these_runs_alone(runs):
 
 def test_a_board_of_short_trainings_says_so(runs):
     trained = runs["recipe_name"].notna()
-    assert "Demo" not in small_print(overview_of(runs)[1], "H") + answer(overview_of(runs)[1], "H")
+    assert "Demo" not in small_print(overview_of(runs)[1], "H") + whole_answer(overview_of(runs)[1], "H")
     demo = runs.assign(recipe_name=runs["recipe_name"].where(~trained, "demo"))
     _, view = overview_of(demo)
     images = int(demo.drop_duplicates(["dataset", "split"])["n"].sum())
     assert f"per class, tested on {images:,} images." in small_print(view, "H")
-    assert answer(view, "H").startswith("Demo: <b>")
+    assert whole_answer(view, "H").startswith("Demo: <b>")
     synthetic = demo.assign(dataset="spectrum_" + demo["dataset"])
-    assert answer(overview_of(synthetic)[1], "H").startswith("Demo on synthetic images: <b>")
+    assert whole_answer(overview_of(synthetic)[1], "H").startswith("Demo on synthetic images: <b>")
     mixed = runs.assign(recipe_name=demo["recipe_name"].where(runs["method"] != "coop", "published"))
     assert "Demo" not in small_print(overview_of(mixed)[1], "H")
 
@@ -479,5 +339,5 @@ def test_a_gain_that_hangs_on_one_dataset_says_so(runs):
     _, view = overview_of(chosen)
     dataset, rest = view.answers["H"].lead.without
     assert (dataset, view.answers["H"].lead.mean > 0 > rest) == ("eurosat", True)
-    assert f"EuroSAT, the gain is {points(rest)}." in answer(view, "H").striptags()
+    assert f"EuroSAT, the gain is {points(rest)}." in whole_answer(view, "H").striptags()
     assert view.answers["H"].lead.ahead == 1

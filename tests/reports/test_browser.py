@@ -190,7 +190,7 @@ def test_another_measure_of_the_trends_can_be_chosen(page):
 
 
 def test_head_to_head_has_the_differences_of_the_analysis(page, view):
-    order = view.boards[0].standings
+    order = view.boards[0].verdict
     cells = page.run(
         "[...document.querySelectorAll('[data-block=head_to_head] tbody tr')].map((row) =>"
         " [...row.children].map((cell) =>"
@@ -203,9 +203,9 @@ def test_head_to_head_has_the_differences_of_the_analysis(page, view):
             if a == b:
                 assert text == "–"
                 continue
-            pair = order.pairs[a, b]
+            pair = order.on_these(a, b)
             assert float(text.replace("−", "-")) == pytest.approx(100 * pair.mean, abs=0.051)
-            assert bold == pair.significant
+            assert bold == pair.clear
             ends = [float(end.replace("−", "-")) for end in re.findall(r"[−+]?\d+\.\d\d", tip)[:2]]
             assert ends == pytest.approx([100 * pair.low, 100 * pair.high], abs=0.0051)
 

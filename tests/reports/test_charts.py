@@ -65,17 +65,6 @@ def test_any_name_is_text_in_a_chart(evil):
     assert "<b" not in picture.partition("<figcaption>")[0]
 
 
-def test_an_interval_over_datasets_ends_at_100_points():
-    """An interval over two datasets can reach far beyond 100 points."""
-    runs = runs_frame(protocols=("base-to-new",))
-    runs = runs[runs["dataset"].isin(["imagenet", "fgvc_aircraft"])]
-    view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")).overviews[0]
-    low, high = view.answers["H"].lead.over_datasets
-    assert max(-low, high) > 1
-    band = hero_specification(view)["vconcat"][1]["layer"][0]["data"]["values"][0]
-    assert [band["low"], band["high"]] == [max(100 * low, -100), min(100 * high, 100)]
-
-
 def test_memory_is_shown_only_where_every_method_has_it():
     runs = runs_frame(protocols=("base-to-new",))
     full, partial = (

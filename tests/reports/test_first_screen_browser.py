@@ -19,12 +19,11 @@ from chromium import find_chromium
 from markupsafe import Markup
 
 import reports
-from bench.analysis import board_rows, rank_entries
+from bench.analysis import board_rows, board_verdicts
 from bench.analysis.best_method import RULES
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard_building import build_leaderboards
-from bench.analysis.paired_average import over_datasets
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.papers.catalogue import Catalogue, DatasetFacts
@@ -32,7 +31,7 @@ from reports import render_site
 from reports.advice import advice_texts
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import basis, headline, interval, points
+from reports.verdict_sentences import basis, headline, interval, points
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -168,7 +167,7 @@ def test_the_map_has_the_numbers_of_the_board_and_follows_the_score(first, view)
     overview = view.overviews[0]
     rows = first.run(CELLS)
     assert_map(rows, first.run(TITLES), overview, "H")
-    assert [row[0] for row in rows] == [view.boards[0].standings.ranks[entry.key] for entry in overview.board.entries]
+    assert [row[0] for row in rows] == [view.boards[0].verdict.ranks[entry.key] for entry in overview.board.entries]
     choose(first, "measure", "new classes")
     assert_map(first.run(CELLS), first.run(TITLES), overview, "new")
     assert shown(first, "#headline") == headline(overview, "new")
@@ -325,10 +324,10 @@ def test_any_two_methods_are_compared_as_the_analysis_does(page, runs, view):
     for a, b in (("apex", "coop"), ("vpt", "tip_adapter"), ("clip_adapter", "zero_shot")):
         choose(page, "a", names[a])
         choose(page, "b", names[b])
-        found = over_datasets(board, scores, a, b, "H")
+        found = view.overviews[0].answers["H"].verdict.on_others(a, b)
         text = caption(page)
         assert f"{names[a]} minus {names[b]}: mean {points(found.mean)} points" in text
-        assert f"interval over datasets {interval(found.low, found.high)}" in text
+        assert f"interval over datasets like these {interval(found.low, found.high)}" in text
         gains = {
             d: sum(scores[a][d][s]["H"] - scores[b][d][s]["H"] for s in board.seeds) / len(board.seeds) for d in along
         }
@@ -537,7 +536,7 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
         )
         page.wait(f"document.querySelector('#leaderboard .copies [role=status]').textContent === '{form} copied'")
         texts[form] = page.run("window.copied")
-    titles, ranks = view.boards[0].catalogue.board_titles(board), rank_entries(board, runs).ranks
+    titles, ranks = view.boards[0].catalogue.board_titles(board), board_verdicts(board, runs)[board.measures[-1]].ranks
     assert texts["CSV"] == to_csv(board_rows(board), titles, ranks)
     assert texts["LaTeX"] == to_latex(export_table(board, runs, titles=titles))
     assert texts["Markdown"] == to_markdown(export_table(board, runs, titles=titles))

@@ -271,4 +271,4 @@ def test_an_oracle_says_what_test_labels_added(tmp_path):
     assert "neither ranked nor compared" in text
     entry = next(entry for entry in view.boards[0].board.entries if entry.method == "tip_adapter")
     assert entry.rank is None
-    assert entry.key not in view.boards[0].standings.ranks
+    assert entry.key not in view.boards[0].verdict.ranks

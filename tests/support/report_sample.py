@@ -93,6 +93,23 @@ def runs_frame(
     return pd.DataFrame(rows)
 
 
+FIXTURES = {
+    "all": lambda runs: runs,
+    "one seed": lambda runs: runs[runs["seed"].isin([0, 1])],
+    "one dataset": lambda runs: runs[runs["dataset"] == "dtd"],
+    "two methods": lambda runs: runs[runs["method"].isin(["zero_shot", "coop"])],
+    "no zero-shot": lambda runs: runs[runs["method"] != "zero_shot"],
+    "one method": lambda runs: runs[runs["method"] == "vpt"],
+    "one run": lambda runs: runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)],
+    "none complete": lambda runs: runs[~((runs["dataset"] == "dtd") & (runs["seed"] != 3))],
+    "nothing shared": lambda runs: runs[
+        ((runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1))
+        | ((runs["method"] == "coop") & (runs["dataset"] == "eurosat") & (runs["seed"] == 2))
+    ],
+}
+"""Some of the runs, by what they lack."""
+
+
 def provenance_frame(runs: pd.DataFrame) -> pd.DataFrame:
     """The store's `provenance_frame()`; seed 3 has uncommitted changes."""
     once = runs.drop_duplicates("run_id")

@@ -118,6 +118,11 @@ class MeanTest:
             return None
         return float(2 * stdtr(self.df, -abs(self.mean - value) / self.standard_error))
 
+    @property
+    def clear(self) -> bool:
+        """Whether the interval does not contain 0; false without one."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
     def negated(self) -> MeanTest:
         """The test of B - A, where this is the test of A - B."""
         low, high = self.low, self.high

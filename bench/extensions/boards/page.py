@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pandas as pd
@@ -177,7 +178,7 @@ def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Part:
 
 
 def _setting(board: BoardView, collected: CollectedBoard) -> SettingSummary:
-    measure, owner = board.standings.measure, collected.runs.owner
+    measure, owner = board.verdict.measure, collected.runs.owner
     rows = []
     for entry in board.board.entries:
         value = entry.average(measure, board.board.convention)
@@ -187,15 +188,16 @@ def _setting(board: BoardView, collected: CollectedBoard) -> SettingSummary:
                 mean=value.mean if value else None,
                 low=value.low if value else None,
                 high=value.high if value else None,
-                ranks=board.standings.ranks.get(entry.key, ""),
+                ranks=board.verdict.ranks.get(entry.key, ""),
                 coverage=entry.coverage,
                 planned=entry.planned,
                 verified=collected.verified(entry.run_ids),
                 submissions=tuple(sorted({owner[run_id] for run_id in entry.run_ids if run_id in owner})),
             )
         )
-    pairs = board.standings.pairs
-    separated = [pair for pair, difference in pairs.items() if difference.significant and difference.mean > 0]
+    pairs = permutations(board.verdict.ranked, 2)
+    found = {pair: board.verdict.on_these(*pair) for pair in pairs}
+    separated = [pair for pair, test in found.items() if test is not None and test.clear and test.mean > 0]
     return SettingSummary(
         title=f"{board.board.setting.backbone}, {board.heading}",
         measure=measure,

@@ -66,7 +66,7 @@ if (hero) {
       parts.push(`${data.methods[method].name} ${value(all[method])} % (rank ${rank} of ${all.filter(Boolean).length}).`);
     });
     const found = state.b === null ? null : numbers.difference(state.measure, state.a, state.b, dataset);
-    if (found) parts.push(`Difference ${signed(found.mean)}${found.half === null ? "" : " ± " + tenths(found.half)} points.`);
+    if (found !== null) parts.push(`Difference ${signed(found)} points.`);
     const best = all.reduce((top, item, method) => item && (top === null || item.mean > all[top].mean) ? method : top, null);
     if (best !== null) parts.push(`Best here: ${data.methods[best].name} ${tenths(all[best].mean)} %.`);
     return parts;
@@ -102,16 +102,15 @@ if (hero) {
     tip.hidden = true;
     picture.innerHTML = shown.svg;
     const names = [state.a, state.b].map((method) => method === null ? "" : data.methods[method].name);
-    const found = state.b === null ? [] : numbers.differences(state.measure, state.a, state.b).filter(Boolean);
-    const mean = found.length ? numbers.studentT(found.map((item) => item.mean)) : null;
-    const wins = found.filter((item) => item.mean > 0).length;
+    const found = state.b === null ? [] : numbers.differences(state.measure, state.a, state.b).filter((item) => item !== null);
+    const mean = found.length ? numbers.overDatasets(state.measure, found) : null;
+    const wins = found.filter((item) => item > 0).length;
     const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
-      `, 95 % interval over datasets ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
-    const bars = data.seeds.length > 1 ? `, with 95 % intervals over ${counted(data.seeds.length, "seed")}, ${narrow ? "grey" : "hollow"} where they include 0` : "";
+      `, 95 % interval over datasets like these ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
     const [first, second] = names.map((name) => shortened(name, 40));
     const other = state.b === null ? "" : `${state.b === data.baseline ? "Dash" : "Diamond"}: ${second}. `;
     const labelled = data.methods.length > 1 ? `Disc: ${first}. ${other}Grey: all ${data.methods.length} methods. ` : "";
-    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}${bars}. ` : `Below: the difference, in the colour of the method that is ahead${bars}. `;
+    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}. ` : "Below: the difference, in the colour of the method that is ahead. ";
     const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
     const apart = narrow || !data.axes.length ? "" : " Datasets of nearly equal difficulty are moved apart.";
     caption.textContent = unbroken(`${labelled}${below}${text}${fit}${apart}`);

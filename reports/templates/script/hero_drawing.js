@@ -100,26 +100,22 @@ const widePicture = (data, numbers, state) => {
   }));
   if (b !== null) {
     const found = numbers.differences(measure, a, b);
-    const here = order.filter((dataset) => found[dataset]);
-    const mean = here.length ? numbers.studentT(here.map((dataset) => found[dataset].mean)) : null;
+    const here = order.filter((dataset) => found[dataset] !== null);
+    const mean = here.length ? numbers.overDatasets(measure, here.map((dataset) => found[dataset])) : null;
     const ends = ({ mean: middle, half }) => half === null ? [middle] : [middle - half, middle + half];
-    const lower = scale([0, ...here.map((dataset) => found[dataset].mean), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4, 0.12, [-100, 100]);
+    const lower = scale([0, ...here.map((dataset) => found[dataset]), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4, 0.12, [-100, 100]);
     parts.push(`<text class="panel" x="${left - 40}" y="${lowerTop - 16}">${escaped(shortened(data.methods[a].name, 40))} minus ${escaped(shortened(data.methods[b].name, 40))}, points</text>`, grid(lower, digits(lower), true));
     parts.push(`<path class="zero" d="M${left},${lower.at(0)}H${right}"/>`);
-    const placed = known.filter((item) => found[item.dataset]);
-    const fit = numbers.line(placed.map((item) => along(item.value)), placed.map((item) => found[item.dataset].mean));
+    const placed = known.filter((item) => found[item.dataset] !== null);
+    const fit = numbers.line(placed.map((item) => along(item.value)), placed.map((item) => found[item.dataset]));
     if (fit) {
       const [first, last] = [placed[0].value, placed.at(-1).value];
       parts.push(`<path class="fit" d="M${atX(first)},${lower.at(fit(along(first)))}L${atX(last)},${lower.at(fit(along(last)))}"/>`);
     }
     here.forEach((dataset) => {
-      const { mean: middle, half } = found[dataset];
-      const side = middle > 0 ? "a" : "b";
-      const hollow = half !== null && Math.abs(middle) <= half;
-      if (half !== null) parts.push(`<path class="bar ${side}" d="${barPath(x.get(dataset), lower.at(middle - half), lower.at(middle + half), lowerTop, lowerBottom)}"/>`);
-      parts.push(`<circle class="mark ${side}${hollow ? " hollow" : ""}" cx="${x.get(dataset)}" cy="${lower.at(middle)}" r="4"/>`);
+      parts.push(`<circle class="mark ${found[dataset] > 0 ? "a" : "b"}" cx="${x.get(dataset)}" cy="${lower.at(found[dataset])}" r="4"/>`);
     });
-    const dots = here.map((dataset) => [x.get(dataset), lower.at(found[dataset].mean), found[dataset].mean]);
+    const dots = here.map((dataset) => [x.get(dataset), lower.at(found[dataset]), found[dataset]]);
     [...dots].sort((p, q) => q[2] ** 2 - p[2] ** 2).slice(0, WIDE.named).forEach(([at, y, middle]) => {
       const free = dots.every(([to, level]) => to <= at || to >= at + WIDE.room || Math.abs(level - y) >= WIDE.line);
       if (free) parts.push(`<text class="value" x="${at + 8}" y="${y + 4}">${signed(middle)}</text>`);
@@ -156,8 +152,7 @@ const rowPicture = (data, numbers, state, width) => {
     if (second) parts.push(b === data.baseline ? `<path class="mark b dash" d="M${axis.at(second.mean)},${y - 7}v14"/>` : mark("b", axis.at(second.mean), y, false));
     if (first) parts.push(mark("a", axis.at(first.mean), y, false));
     const found = b === null ? null : numbers.difference(measure, a, b, dataset);
-    const unsure = found && found.half !== null && Math.abs(found.mean) <= found.half;
-    if (found) parts.push(`<text class="value${unsure ? " unsure" : ""}" x="${width - 2}" y="${y + 4}" text-anchor="end">${signed(found.mean)}</text>`);
+    if (found !== null) parts.push(`<text class="value" x="${width - 2}" y="${y + 4}" text-anchor="end">${signed(found)}</text>`);
   });
   return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [right / 2, head + row * order.indexOf(dataset) + 24], horizontal: false };
 };

@@ -1,14 +1,16 @@
-// Numbers of the first screen, in percent, from accuracies in 0.01 %. Intervals are Student-t at 95 %.
+// Numbers of the first screen, in percent, from accuracies in 0.01 %.
 const harmonic = (x, y) => x && y ? 2 * x * y / (x + y) : 0;
 const classesOf = (measure) => ["base", "new"].includes(measure) ? measure : "all";  // that the difficulty is over
 const splitsOf = (measure) => ({ H: ["base", "new"], open: ["open-base", "open-new"] })[measure] || [measure];  // a harmonic mean has two
 const average = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const heroNumbers = (data, quantiles) => {
-  const studentT = (values) => {
+const heroNumbers = (data) => {
+  // The mean of differences with its interval over datasets like these; none if nothing is known about others.
+  const overDatasets = (measure, values) => {
     const mean = average(values);
-    if (values.length < 2) return { mean, half: null };
+    const { limit } = data.answers[measure];
+    if (limit === null || values.length < data.datasets.length) return { mean, half: null };
     const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
-    return { mean, half: quantiles[values.length - 2] * spread / Math.sqrt(values.length) };
+    return { mean, half: limit * spread / Math.sqrt(values.length) };
   };
   // One value per seed; a single value if the result does not depend on the seed, null without results.
   const seedsOf = (measure, method, dataset) => {
@@ -26,7 +28,7 @@ const heroNumbers = (data, quantiles) => {
     const [below, above] = [sides, sides].flat().slice(0, 2).map((side) => side / 100);
     return { mean, half: Math.max(below, above), low: mean - below, high: mean + above, sides };
   };
-  // A minus B on one dataset, paired by seed.
+  // The mean of A minus B on one dataset, paired by seed; null without common seeds.
   const difference = (measure, a, b, dataset) => {
     const [first, second] = [a, b].map((method) => seedsOf(measure, method, dataset));
     if (!first || !second) return null;
@@ -34,7 +36,7 @@ const heroNumbers = (data, quantiles) => {
     const at = (values, seed) => values.length === 1 ? values[0] : values[seed];
     const pairs = Array.from({ length: n }, (_, seed) => [at(first, seed), at(second, seed)]);
     const values = pairs.filter(([x, y]) => x !== null && y !== null).map(([x, y]) => x - y);
-    return values.length ? studentT(values) : null;
+    return values.length ? average(values) : null;
   };
   const differences = (measure, a, b) => data.datasets.map((_, dataset) => difference(measure, a, b, dataset));
   // The least-squares line; null unless it predicts left-out datasets better than the mean of the others does.
@@ -54,6 +56,6 @@ const heroNumbers = (data, quantiles) => {
     });
     return byLine < byMean ? (at) => my + slope * (at - mx) : null;
   };
-  return { studentT, score, difference, differences, line };
+  return { overDatasets, score, difference, differences, line };
 };
-const numbersOf = (data) => { data.numbers = data.numbers || heroNumbers(data, block.t); return data.numbers; };
+const numbersOf = (data) => { data.numbers = data.numbers || heroNumbers(data); return data.numbers; };

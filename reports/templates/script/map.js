@@ -51,7 +51,7 @@ const mapTable = (data, measure) => {
   return {
     id: data.anchor + "-map-table",
     columns: [
-      ...(ranked ? [["Rank", "word", "Ranks that are consistent with the paired tests", "rank"]] : []),
+      ...(ranked ? [["Rank", "word", "Ranks on these datasets that are consistent with the paired tests", "rank"]] : []),
       ["Method", "method"],
       [scoreTitle(measure), "heat", block.titles[measure], "score"],
       ["Interval" + (data.runs ? " here" : ""), "bar", "95 %; dashed: zero-shot"],
@@ -59,7 +59,7 @@ const mapTable = (data, measure) => {
       ...(timed ? [["Time", "word", "Mean time of one run: preparation and training, or test where methods learn then"]] : []),
     ],
     rows: order.map((method) => [
-      ...(ranked ? [[...(methods[method].rank || [null, "–"]), "", "rank"]] : []),
+      ...(ranked ? [[...methods[method].rank[measure], "", "rank"]] : []),
       method,
       [methods[method].means[measure]?.[0] ?? null, null, "", "key"],
       barCell(method),

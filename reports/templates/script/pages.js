@@ -20,7 +20,7 @@ const cellsOf = (data, anchor, method, dataset) => {
   const cells = data.measures.flatMap((measure) => {
     const gain = data.baseline === null || method === data.baseline ? null : numbers.difference(measure, method, data.baseline, dataset);
     const score = pm(numbers.score(measure, method, dataset));
-    return data.baseline === null ? [score] : [score, gain ? Math.round(100 * gain.mean) : null];
+    return data.baseline === null ? [score] : [score, gain === null ? null : Math.round(100 * gain)];
   });
   if (!data.runs) return cells;
   const runs = data.runs[method][dataset];

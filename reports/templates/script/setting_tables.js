@@ -20,7 +20,7 @@ const headToHeadTable = (data) => {
   const pairCell = (a, b) => {
     if (!found.has(a + "," + b)) return null;
     const [mean, low, high, p, shown] = found.get(a + "," + b);
-    const tip = low === null ? "no interval: one seed" : `95 % interval ${signedPoints(low)} to ${signedPoints(high)}; ${pText(p)}, ${shown ? "" : "not "}significant`;
+    const tip = low === null ? "not tested: no predictions, or the same answers" : `95 % interval ${signedPoints(low)} to ${signedPoints(high)}; ${pText(p)}, ${shown ? "" : "not "}clear`;
     return [mean, [shown ? shareOf(mean, largest) : 0, score + pairAddress(data.methods[a], data.methods[b])], tip, shown ? "shown" : "faint"];
   };
   const what = { base: "base accuracy", new: "new accuracy", open: "open score", H: "H", all: "accuracy" }[measure];
@@ -28,7 +28,7 @@ const headToHeadTable = (data) => {
     id: data.anchor + "-pairs-table",
     columns: [["Row minus column", "method"], ...order.map((method) => columnOf(data.methods[method], "pair"))],
     rows: order.map((a) => [a, ...order.map((b) => pairCell(a, b))]),
-    caption: `Mean difference in ${what} over the datasets, row minus column, in points. Bold and shaded: significant on these datasets (paired over datasets and seeds, Holm-corrected over ${counted(rows.length, "pair")}). Click a number to plot the pair; its tooltip has the 95&nbsp;% interval and the p value.`,
+    caption: `Mean difference in ${what} over the datasets, row minus column, in points. Bold and shaded: clear on these datasets (paired over datasets, seeds and images, ${counted(rows.length, "pair")} together). Click a number to plot the pair; its tooltip has the 95&nbsp;% interval and the p value.`,
     classes: "matrix",
   };
 };

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.analysis import board_verdicts
 from bench.analysis.comparison import Comparison, ComparisonVerdict, compare_entries, find_entry
 from bench.analysis.leaderboard import H, Leaderboard
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm
 from bench.errors import UsageError
@@ -104,20 +104,20 @@ def test_equal_methods_are_inconclusive(store: Store):
 
 
 def test_ranks_are_ranges(store: Store):
-    ranks = rank_entries(board_of(store), store.runs_frame(outcomes=True)).ranks
+    ranks = board_verdicts(board_of(store), store.runs_frame(outcomes=True))["H"].ranks
     assert ranks == {"apex": "1", "coop": "2–3", "maple": "2–3", "zero_shot": "4"}
 
 
-def test_one_seed_shows_no_difference(tmp_path: Path):
+def test_one_run_each_is_a_verdict_on_these_images_with_this_one_training(tmp_path: Path):
     make_world(tmp_path, world(coop=0.6, apex=0.9), seeds=(1,))
     store = fresh_store(tmp_path)
     found = compared(store, "apex", "coop")
     assert all(cell.difference.n == 1 for cell in found.cells)
-    assert all(cell.p is None for cell in found.cells)
-    assert found.averages["base"].p is None
-    assert found.verdict("base") is ComparisonVerdict.UNTESTED
-    assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.UNTESTED}, "images alone separate them"
-    assert list(rank_entries(board_of(store), store.runs_frame(outcomes=True)).ranks.values()) == ["1–2", "1–2"]
+    assert found.averages["base"].p < 0.01
+    assert found.verdict("base") is ComparisonVerdict.A
+    assert found.one_training
+    assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.A}
+    assert list(board_verdicts(board_of(store), store.runs_frame(outcomes=True))["H"].ranks.values()) == ["1", "2"]
 
 
 def test_seed_scores_repeat_zero_shot_and_compute_h_per_seed(store: Store):

@@ -335,14 +335,14 @@ class TestOracles:
         assert rows["tip_adapter_f [selection=oracle]"]["optimism"] == pytest.approx({"base": 0.02, "new": 0.02})
 
     def test_it_takes_no_part_in_comparisons(self):
-        from bench.analysis.ranking import rank_entries
+        from bench.analysis import board_verdicts
 
         rows = frame(
             *grid("tip_adapter_f", config='{"selection": "oracle"}', selected_on_test="x", optimism=0.02), *grid()
         )
-        found = rank_entries(build_leaderboard(rows, B2N), rows)
-        assert list(found.ranks) == ["coop"]
-        assert found.pairs == {}
+        found = board_verdicts(build_leaderboard(rows, B2N), rows)["H"]
+        assert found.ranks == {"coop": "1"}
+        assert found.here == {}
 
 
 def test_the_cost_of_selection_is_known_only_if_every_run_recorded_it():

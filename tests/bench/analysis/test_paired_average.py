@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from worlds import make_world
 
+from bench.analysis import Certainty, board_verdicts
 from bench.analysis.comparison import ComparisonVerdict, compare_entries
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.paired_average import board_average, over_datasets, paired_test
-from bench.analysis.ranking import rank_entries
+from bench.analysis.paired_average import board_average, dataset_means, paired_test
 from bench.analysis.scores_by_seed import SeedScore, seed_scores
 from bench.analysis.statistics.intervals import grouped_t, student_t
+from bench.analysis.verdict import over_datasets
 from bench.api.comparison_table import comparison_table
 from bench.results.database import fresh_store
 
@@ -86,20 +87,20 @@ def _values(base: float, new: float) -> dict[str, float]:
     return {"base": base, "new": new, H: 2 * base * new / (base + new)}
 
 
-def test_one_dataset_or_one_seed_gives_no_verdict(tmp_path: Path):
+def test_one_dataset_or_one_seed_is_said_with_the_verdict(tmp_path: Path):
     make_world(tmp_path / "dataset", rates("a", coop=0.5, apex=0.9))
     make_world(tmp_path / "seed", rates("abc", coop=0.5, apex=0.9), seeds=(1,))
     for name in ("dataset", "seed"):
         board, runs = board_and_runs(tmp_path / name)
-        assert board_average(board, seed_scores(board, runs), "apex", "coop", H).p is None
-        standings = rank_entries(board, runs)
-        assert set(standings.ranks.values()) == {"1–2"}
-        assert f"one {name}" in standings.notes[0]
-        assert standings.detectable == {}
+        verdict = board_verdicts(board, runs)[H]
+        assert verdict.ranks == {"apex": "1", "coop": "2"}
+        assert verdict.one_training == (name == "seed")
+        assert verdict.judgement_elsewhere == (Certainty.UNKNOWN, "fewer than 6 datasets")
         outcomes = fresh_store(tmp_path / name).outcomes_frame()
         table = comparison_table([(board, compare_entries(board, runs, outcomes, "apex", "coop"))])
         average = table.parts[0].rows[-1]
-        assert (average["95 %"], average["verdict"]) == (f"needs two {name}s", "not tested")
+        assert average["verdict"] == "A better"
+        assert any("one training" in note for note in table.notes) == (name == "seed")
 
 
 def test_one_dataset_is_still_compared_on_itself(tmp_path: Path):
@@ -120,21 +121,25 @@ def test_missing_predictions_leave_no_test(tmp_path: Path):
 
 def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Path):
     methods = {
-        "coop": {d: {"base": 0.5, "new": 0.5} for d in "abcd"},
-        "apex": {d: {"base": r, "new": 0.5} for d, r in zip("abcd", (0.4, 0.6, 0.7, 0.8), strict=True)},
+        "coop": {d: {"base": 0.5, "new": 0.5} for d in "abcdef"},
+        "apex": {d: {"base": r, "new": 0.5} for d, r in zip("abcdef", (0.4, 0.6, 0.7, 0.8, 0.45, 0.6), strict=True)},
     }
     make_world(tmp_path, methods)
     board, runs = board_and_runs(tmp_path)
     scores = seed_scores(board, runs)
     here = board_average(board, scores, "apex", "coop", "base")
-    wider = over_datasets(board, scores, "apex", "coop", "base")
-    means = [np.mean([scores["apex"][d][s]["base"] - scores["coop"][d][s]["base"] for s in (1, 2, 3)]) for d in "abcd"]
-    assert (wider.mean, wider.half_width) == pytest.approx((np.mean(means), student_t(means).half_width))
+    gaps = dataset_means(board, scores, "apex", "coop", "base")
+    means = [
+        np.mean([scores["apex"][d][s]["base"] - scores["coop"][d][s]["base"] for s in (1, 2, 3)]) for d in "abcdef"
+    ]
+    assert gaps == pytest.approx(means)
+    wider, plain = over_datasets(gaps[None], 1)[0], student_t(means)
+    assert (wider.mean, wider.low, wider.high) == pytest.approx((plain.mean, plain.low, plain.high))
     assert here.low > 0 > wider.low, "better here only"
     found = compare_entries(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
     assert found.verdict("base") is ComparisonVerdict.A
     row = next(row for row in comparison_table([(board, found)]).parts[0].rows if row["average"] == "base")
-    assert row["95 % over datasets"].startswith("-")
+    assert row["95 % elsewhere"].startswith("-")
 
 
 def test_all_doors_use_the_images(tmp_path: Path):
@@ -144,7 +149,7 @@ def test_all_doors_use_the_images(tmp_path: Path):
     make_world(tmp_path, rates("abc", coop=0.5, apex=0.9))
     board, runs = board_and_runs(tmp_path)
     view = write_page(PageRequest(runs=tmp_path, out=tmp_path / "page.html"))
-    pair = view.boards[0].standings.pairs["apex", "coop"]
+    pair = view.boards[0].verdict.on_these("apex", "coop")
     wanted = board_average(board, seed_scores(board, runs), "apex", "coop", H)
     without = board_average(board, seed_scores(board, runs.drop(columns=["images", "correct"])), "apex", "coop", H)
     assert (pair.low, pair.high) == (wanted.low, wanted.high)

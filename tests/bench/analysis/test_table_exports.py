@@ -11,11 +11,12 @@ import pytest
 from page_data import block_of
 from worlds import make_world
 
-from bench.analysis import board_rows
+from bench.analysis import board_rows, board_verdicts
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.ranking import rank_entries
+from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import (
+    NOTHING,
     Mark,
     dataset_table,
     export_table,
@@ -43,10 +44,18 @@ def world(folder: Path):
     return build_leaderboard(runs, board_settings(runs)[0]), runs
 
 
+def exported(board, runs, titles=NOTHING):
+    return export_table(board, board_verdicts(board, runs), titles)
+
+
+def by_dataset(board, runs, measure, titles=NOTHING):
+    return dataset_table(board, seed_scores(board, runs), board_verdicts(board, runs)[measure], titles)
+
+
 def test_numbers_are_those_of_the_page(world):
     board, runs = world
-    table = export_table(board, runs)
-    ranges = rank_entries(board, runs).ranks
+    table = exported(board, runs)
+    ranges = board_verdicts(board, runs)["H"].ranks
     for entry, (name, rank, cells, coverage) in zip(board.entries, table.rows, strict=True):
         assert (name, rank, coverage) == (entry.key, ranges[entry.key], f"{entry.n}/{entry.expected}")
         for measure, cell in zip(("H", "base", "new"), cells, strict=True):
@@ -57,7 +66,7 @@ def test_numbers_are_those_of_the_page(world):
 
 def test_the_best_and_its_ties_are_marked(world):
     board, runs = world
-    marks = {name: cells[0].mark for name, _, cells, _ in export_table(board, runs).rows}
+    marks = {name: cells[0].mark for name, _, cells, _ in exported(board, runs).rows}
     assert marks[board.entries[0].key] is Mark.BEST
     assert {marks[name] for name in ("coop", "maple", "apex")} == {Mark.BEST, Mark.TIES}
     assert marks["clip_adapter"] is marks["zero_shot"] is Mark.NONE
@@ -69,7 +78,7 @@ def test_an_incomplete_entry_is_never_marked(folder: Path):
     runs.loc[best, "accuracy"] = 0.999  # by far the best average, but a seed is missing
     runs = runs[~(best & (runs["seed"] == 1))]
     board = build_leaderboard(runs, board_settings(runs)[0])
-    marks = {name: {cell.mark for cell in cells} for name, _, cells, _ in export_table(board, runs).rows}
+    marks = {name: {cell.mark for cell in cells} for name, _, cells, _ in exported(board, runs).rows}
     assert marks["apex"] == {Mark.NONE}
     assert Mark.BEST in marks["coop"] | marks["maple"]
 
@@ -82,8 +91,8 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
     on_page = [
         [[f"{method['means'][name][0] / 100:.2f}"] for name in ("H", "base", "new")] for method in setting["methods"]
     ]
-    ranks = [method["rank"][1] for method in setting["methods"]]
-    table = export_table(board, runs)
+    ranks = [method["rank"]["H"][1] for method in setting["methods"]]
+    table = exported(board, runs)
     for text, start in ((to_markdown(table), "| "), (to_latex(table), "")):
         lines = [line for line in text.splitlines() if line.count("|" if start else "&") > 4][1 if not start else 2 :]
         cells = [re.split(r"\||&", line.strip("| \\")) for line in lines]
@@ -93,7 +102,7 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
     assert f"\\textbf{{{table.rows[0][2][-1].mean}}}" in to_latex(table)
     assert "H" in table.columns
     assert "H: harmonic mean of base" in table.note
-    of_means = export_table(replace(board, convention=HConvention.H_OF_MEANS), runs).note
+    of_means = exported(replace(board, convention=HConvention.H_OF_MEANS), runs).note
     assert "average new accuracy." in of_means
 
 
@@ -105,7 +114,7 @@ def test_the_table_of_one_measure_by_dataset(world):
     cell = board.entry("coop").cells["b"]
     assert (one["mean"], one["n"], one["run_ids"]) == (cell.scores["H"].mean, 3, list(cell.run_ids))
     assert float(next(csv.DictReader(io.StringIO(to_csv(rows))))["mean"]) == round(rows[0]["mean"], 6)
-    table = dataset_table(board, runs, "base")
+    table = by_dataset(board, runs, "base")
     assert table.columns == board.datasets
     for entry, (name, _, cells, _) in zip(board.entries, table.rows, strict=True):
         assert name == entry.key
@@ -119,7 +128,7 @@ def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(w
     lost = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))].copy()
     lost.loc[(lost["method"] == "apex") & (lost["dataset"] == "a"), "accuracy"] = 0.99
     board = build_leaderboard(lost, board_settings(lost)[0])
-    table = dataset_table(board, lost, "base")
+    table = by_dataset(board, lost, "base")
     cell = next(cells[0] for name, _, cells, _ in table.rows if name == "apex")
     assert (cell.mean, cell.coverage, cell.mark) == ("99.00", "2/3", Mark.NONE)
     assert "99.00 " in to_markdown(table)
@@ -127,7 +136,7 @@ def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(w
 
 def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
     board, runs = world
-    ranks = rank_entries(board, runs).ranks
+    ranks = board_verdicts(board, runs)["H"].ranks
     titles = {entry.key: entry.key.upper() for entry in board.entries}
     rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board), titles, ranks))))
     assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board_rows(board)]
@@ -140,8 +149,8 @@ def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
 def test_titles_take_the_place_of_keys_and_names(world):
     board, runs = world
     titles = {entry.key: f"Method {i}" for i, entry in enumerate(board.entries)} | {board.datasets[0]: "Textures"}
-    assert [row[0] for row in export_table(board, runs, titles=titles).rows] == list(titles.values())[:-1]
-    table = dataset_table(board, runs, board.measures[0], titles)
+    assert [row[0] for row in exported(board, runs, titles).rows] == list(titles.values())[:-1]
+    table = by_dataset(board, runs, board.measures[0], titles)
     assert table.columns[0] == "Textures"
     assert "Method 0" in to_latex(table)
 
@@ -150,7 +159,7 @@ def test_odd_names_are_escaped(tmp_path: Path):
     make_world(tmp_path, {"a_b": {"d": {"base": 0.5, "new": 0.5}}}, config={"x": "50%&#{}^~\\$"})
     make_world(tmp_path, {"a_b": {"d": {"base": 0.5, "new": 0.5}}}, config={"x": "y"})
     runs = fresh_store(tmp_path).runs_frame().replace({"method": {"a_b": "a_b|c"}})
-    table = export_table(build_leaderboard(runs, board_settings(runs)[0]), runs)
+    table = exported(build_leaderboard(runs, board_settings(runs)[0]), runs)
     row = next(line for line in to_latex(table).splitlines() if "50" in line and "textbackslash" in line)
     assert r"a\_b|c [x=50\%\&\#\{\}\textasciicircum{}\textasciitilde{}\textbackslash{}\$]" in row
     assert r"a\_b\|c" in to_markdown(table)
@@ -159,7 +168,7 @@ def test_odd_names_are_escaped(tmp_path: Path):
 def test_latex_is_well_formed(world):
     """Braces and environments are closed, and each row of a table has a cell for each column."""
     board, runs = world
-    for table in (export_table(board, runs), dataset_table(board, runs, "H")):
+    for table in (exported(board, runs), by_dataset(board, runs, "H")):
         body = to_latex(table)
         plain = re.sub(r"\\[\\{}&%#$]", "", body)
         assert plain.count("{") == plain.count("}")
@@ -179,7 +188,7 @@ def extra_columns(row: str) -> int:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_latex_compiles(world, tmp_path: Path):
     board, runs = world
-    body = to_latex(export_table(board, runs)) + to_latex(dataset_table(board, runs, "H"))
+    body = to_latex(exported(board, runs)) + to_latex(by_dataset(board, runs, "H"))
     source = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + body + "\\end{document}"
     (tmp_path / "t.tex").write_text(source)
     subprocess.run(["pdflatex", "-interaction=batchmode", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True)
@@ -247,7 +256,7 @@ def test_imported_runs_are_marked_in_every_format(world):
     board, runs = world
     foreign = runs.assign(imported=runs["method"] == "coop")
     board = build_leaderboard(foreign, board_settings(foreign)[0])
-    tables = [export_table(board, foreign), *(dataset_table(board, foreign, name) for name in board.measures)]
+    tables = [exported(board, foreign), *(by_dataset(board, foreign, name) for name in board.measures)]
     for table in tables:
         assert [row[0] for row in table.rows if row[0].endswith("‡")] == ["coop ‡"]
         for text in (to_markdown(table), to_latex(table)):
@@ -255,4 +264,4 @@ def test_imported_runs_are_marked_in_every_format(world):
     for rows in (board_rows(board), rows_by_dataset(board)):
         marked = [row for row in csv.DictReader(io.StringIO(to_csv(rows))) if row["imported"]]
         assert {row["entry"] for row in marked} == {"coop"}
-    assert "‡" not in to_markdown(export_table(*world))
+    assert "‡" not in to_markdown(exported(*world))

@@ -1,0 +1,163 @@
+"""Intervals of many differences at once: of all pairs of methods, and of the best of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import chdtri, ndtr, stdtr, stdtrit
+
+from bench.analysis.statistics.hypothesis_tests import LEVEL
+from bench.analysis.statistics.intervals import MeanTest
+
+DRAWS, FEWEST_DRAWS = 4000, 1000
+"""Simulated boards; the standard error of a level of 5 % is then 0.3 points, and 0.7 with many pairs."""
+_MOST = 2_000_000
+"""Simulated differences above which fewer boards are drawn."""
+_Z = np.linspace(-8.5, 8.5, 401)
+_WEIGHTS = np.exp(-(_Z**2) / 2) / np.sqrt(2 * np.pi) * (_Z[1] - _Z[0])
+_LIMITS = np.linspace(0.0, 12.0, 481)
+_SHARES = (np.arange(200) + 0.5) / 200
+
+Pair = tuple[str, str]
+
+
+@cache
+def _best_of_normal(k: int) -> NDArray[np.float64]:
+    """P(largest of k normal values <= r) on `_LIMITS`; correlated by 1/2, as differences from one control are."""
+    table: NDArray[np.float64] = _WEIGHTS @ ndtr(np.sqrt(2) * _LIMITS + _Z[:, None]) ** k
+    return table
+
+
+def dunnett_p(t: ArrayLike, k: int, df: float) -> NDArray[np.float64]:
+    """One-sided p of the largest of k differences from one control, each over its standard error (Dunnett 1955).
+
+    It is at least that of one difference. `t` has any shape; negative values have a p of 1.
+
+    Example:
+        >>> round(float(dunnett_p(2.228, 1, 10.0)), 3), round(float(dunnett_p(2.57, 2, 10.0)), 3)  # one: Student's t
+        (0.025, 0.025)
+    """
+    values = np.asarray(t, dtype=float)
+    alone = stdtr(df, -values)
+    if k == 1:
+        return np.where(values > 0, alone, 1.0)
+    scale = np.sqrt(chdtri(df, _SHARES) / df)  # of the estimated standard error
+    below = np.interp(values[..., None] * scale, _LIMITS, _best_of_normal(k), right=1.0).mean(-1)
+    return np.where(values > 0, np.maximum(1 - below, alone), 1.0)
+
+
+@cache
+def dunnett_limit(k: int, df: float, level: float = LEVEL / 2) -> float:
+    """The t at which `dunnett_p` is `level`; with one difference that of Student."""
+    low, high = 0.0, float(stdtrit(df, 1 - level / (2 * k)))
+    if k == 1:
+        return float(stdtrit(df, 1 - level))
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if dunnett_p(middle, k, df) > level else (low, middle)
+    return high
+
+
+@dataclass(frozen=True)
+class SimultaneousTests:
+    """Differences that are tested together: their intervals contain all true values in 95 % of repetitions.
+
+    The largest of the differences, each on the normal scale by its own degrees of freedom (Wallace 1959), is simulated
+    for methods that do not differ. The standard errors of all pairs imply how the differences are correlated. Each
+    difference has its own estimate of its error; a studentised range, which has one for all, rejects too often here.
+
+    Args:
+        tests: of all pairs of the methods, with a standard error where it is known.
+        members: the tested pairs, each with a standard error.
+        level: probability of any false difference.
+    """
+
+    tests: Mapping[Pair, MeanTest]
+    members: tuple[Pair, ...]
+    level: float = LEVEL
+
+    @cached_property
+    def intervals(self) -> dict[Pair, MeanTest]:
+        """The tests of the members with simultaneous intervals and p values."""
+        if len(self.members) < 2:
+            return {pair: self.tests[pair] for pair in self.members}
+        largest = self._largest
+        limit = float(np.quantile(largest, 1 - self.level))
+        return {pair: _with_limit(self.tests[pair], limit, largest) for pair in self.members}
+
+    @cached_property
+    def _largest(self) -> NDArray[np.float64]:
+        """The largest simulated difference on the normal scale, sorted, `(draws,)`."""
+        keys = sorted({key for pair in self.tests for key in pair})
+        draws = max(FEWEST_DRAWS, min(DRAWS, _MOST // len(self.members)))
+        means = simulated_means(self.tests, keys)[:draws]
+        a, b = (np.array([keys.index(pair[side]) for pair in self.members]) for side in (0, 1))
+        known = [self.tests[pair] for pair in self.members]
+        error, df = np.array([test.standard_error for test in known]), np.array([test.df for test in known])
+        scale = np.sqrt(np.random.default_rng(1).chisquare(df, (draws, len(a))) / df)
+        return np.sort(normal_scale((means[:, a] - means[:, b]) / error / scale, df).max(axis=1))
+
+
+def _with_limit(test: MeanTest, limit: float, largest: NDArray[np.float64]) -> MeanTest:
+    """The test with the interval of a limit on the normal scale; never shorter than its own."""
+    assert test.standard_error is not None
+    assert test.df is not None
+    assert test.low is not None
+    own = test.mean - test.low
+    reach = max(own, float(t_scale(limit, test.df)) * test.standard_error)
+    above = len(largest) - np.searchsorted(largest, normal_scale(test.mean / test.standard_error, test.df))
+    p = max(test.p or 0.0, (1 + float(above)) / (1 + len(largest)))
+    return replace(test, low=test.mean - reach, high=test.mean + reach, p=p)
+
+
+def simulated_means(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDArray[np.float64]:
+    """Means of methods that do not differ, `(DRAWS, methods)`, with the errors of their differences; the same always.
+
+    A pair without a standard error does not vary; one that was not compared has the mean error of the others.
+    """
+    place = {key: number for number, key in enumerate(keys)}
+    known = {pair: test.standard_error**2 for pair, test in tests.items() if test.standard_error is not None}
+    squares = np.full((len(keys), len(keys)), float(np.mean(list(known.values()))) if known else 0.0)
+    np.fill_diagonal(squares, 0.0)
+    for pair in tests:
+        first, second = (place[key] for key in pair)
+        squares[first, second] = squares[second, first] = known.get(pair, 0.0)
+    centre = np.eye(len(keys)) - 1 / len(keys)
+    values, vectors = np.linalg.eigh(-centre @ squares @ centre / 2)
+    normal = np.random.default_rng(0).normal(size=(DRAWS, len(keys)))
+    means: NDArray[np.float64] = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    return means
+
+
+def lead_by_chance(tests: Mapping[Pair, MeanTest], control: str) -> float:
+    """How far the best of several methods is above a control on average if none differs from it."""
+    keys = sorted({key for pair in tests for key in pair})
+    means = simulated_means(tests, keys)
+    others = [number for number, key in enumerate(keys) if key != control]
+    return float((means[:, others].max(axis=1) - means[:, keys.index(control)]).mean())
+
+
+def normal_scale(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
+    """The absolute normal value that is about as improbable as a t value (Wallace 1959).
+
+    Example:
+        >>> round(float(normal_scale(2.228, 10)), 2)
+        1.96
+    """
+    freedom = np.asarray(df, dtype=float)
+    found: NDArray[np.float64] = (
+        (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(np.square(t) / freedom))
+    )
+    return found
+
+
+def t_scale(z: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
+    """The inverse of `normal_scale` for positive values."""
+    freedom = np.asarray(df, dtype=float)
+    plain = np.asarray(z) * (8 * freedom + 3) / (8 * freedom + 1)
+    found: NDArray[np.float64] = np.sqrt(freedom * np.expm1(np.square(plain) / freedom))
+    return found

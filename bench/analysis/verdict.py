@@ -1,0 +1,372 @@
+"""What is known about the order of methods by one measure: here, and on other datasets. Nothing else decides. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.all_pairs import board_averages
+from bench.analysis.leaderboard import HConvention, Leaderboard, convention_key
+from bench.analysis.scores_by_seed import Scores, seed_scores
+from bench.analysis.statistics.hypothesis_tests import LEVEL, rank_ranges
+from bench.analysis.statistics.intervals import ROUNDING, MeanTest
+from bench.analysis.statistics.power import detectable_difference
+from bench.analysis.statistics.simultaneous import Pair, SimultaneousTests, dunnett_limit, dunnett_p, lead_by_chance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST_ELSEWHERE = 6
+"""Fewest datasets from which something is said about others; with fewer, one large loss is easily missed."""
+
+
+class Certainty(StrEnum):
+    """What is known about a difference."""
+
+    CLEAR = "clear"
+    OPEN = "not clear"
+    SAME = "the same answers"
+    UNKNOWN = "not known"
+
+
+class Judgement(NamedTuple):
+    """What is known about the leader and its reference, and why nothing is known."""
+
+    known: Certainty
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Everything that is said about the order of the methods by one measure.
+
+    *Here* means these datasets: seeds and test images vary. *Elsewhere* means datasets of this kind: the datasets vary.
+
+    Args:
+        ranked: keys of the complete methods, best first; the first one is the leader.
+        baseline: key of zero-shot, if it is among them.
+        averages: by key, fractions.
+        here: the first method of a pair minus the second on these datasets. The intervals of all pairs with zero-shot
+            hold together with 95 % probability, and so do those of all other pairs.
+        elsewhere: the same over datasets of this kind, corrected for the choice of the first method as the best of all
+            (Dunnett, 2.5 % at each end).
+        n_seeds: 0 for published numbers.
+        one_training: whether some method was trained once on each dataset.
+        variants: number of ranked entries of the leader's method, which differ in their settings.
+        by_chance: lead over zero-shot that the best of these methods would have on average if none differed from it.
+    """
+
+    measure: str
+    ranked: tuple[str, ...]
+    baseline: str | None
+    averages: Mapping[str, float]
+    here: Mapping[Pair, MeanTest]
+    elsewhere: Mapping[Pair, MeanTest]
+    n_datasets: int
+    n_seeds: int
+    one_training: bool = False
+    variants: int = 1
+    by_chance: float | None = None
+
+    @property
+    def leader(self) -> str | None:
+        """The method with the highest mean."""
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def reference(self) -> str | None:
+        """What the leader is compared with: zero-shot, or the next best method if zero-shot leads or is missing."""
+        following = self.ranked[1:]
+        return self.baseline if self.baseline in following else (following[0] if following else None)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The ranked methods without the leader and without zero-shot."""
+        return tuple(key for key in self.ranked[1:] if key != self.baseline)
+
+    def on_these(self, a: str, b: str) -> MeanTest | None:
+        """The difference A - B here."""
+        return _found(self.here, a, b)
+
+    def on_others(self, a: str, b: str) -> MeanTest | None:
+        """The difference A - B elsewhere; None with fewer datasets than `FEWEST_ELSEWHERE`."""
+        return _found(self.elsewhere, a, b)
+
+    @cached_property
+    def ranks(self) -> dict[str, str]:
+        """The range of ranks of each method here."""
+        return self._ranges(self.here)
+
+    @cached_property
+    def ranks_elsewhere(self) -> dict[str, str]:
+        """The range of ranks of each method on datasets of this kind; empty if nothing is said about them."""
+        return self._ranges(self.elsewhere) if self.elsewhere else {}
+
+    def _ranges(self, differences: Mapping[Pair, MeanTest]) -> dict[str, str]:
+        better = {}
+        for (a, b), test in differences.items():
+            better[a, b], better[b, a] = test.clear and test.mean > 0, test.clear and test.mean < 0
+        return {held.name: str(held) for held in rank_ranges(self.ranked, better)}
+
+    def open_here(self, key: str) -> tuple[str, ...]:
+        """The methods that the tests do not separate from one method here, best first."""
+        return self._open(self.here, key)
+
+    def open_elsewhere(self, key: str) -> tuple[str, ...]:
+        """The methods that are not separated from one method on datasets of this kind, best first."""
+        return self._open(self.elsewhere, key)
+
+    def _open(self, differences: Mapping[Pair, MeanTest], key: str) -> tuple[str, ...]:
+        found = {other: _found(differences, key, other) for other in self.ranked if other != key}
+        return tuple(other for other, test in found.items() if test is not None and not test.clear)
+
+    @property
+    def may_match_here(self) -> tuple[str, ...]:
+        """The others that may be as good as the leader here, best first."""
+        return tuple(key for key in self.open_here(self.leader or "") if key in self.others)
+
+    @property
+    def may_be_best_elsewhere(self) -> tuple[str, ...]:
+        """The others that may be the best on datasets of this kind, best first."""
+        return tuple(key for key in self.open_elsewhere(self.leader or "") if key in self.others)
+
+    @property
+    def clear_gains(self) -> tuple[str, ...]:
+        """The methods that are clearly better than zero-shot here, best first."""
+        return _clear_gains(self, self.here)
+
+    @property
+    def clear_gains_elsewhere(self) -> tuple[str, ...]:
+        """The methods that are clearly better than zero-shot on datasets of this kind, best first."""
+        return _clear_gains(self, self.elsewhere)
+
+    @property
+    def judgement_here(self) -> Judgement:
+        """What is known about the leader and its reference here."""
+        if self.leader is None or self.reference is None:
+            return Judgement(Certainty.UNKNOWN, "fewer than two methods")
+        if not self.n_seeds:
+            return Judgement(Certainty.UNKNOWN, "one printed value for each dataset")
+        return _finding(self.on_these(self.leader, self.reference), "no common test images with predictions")
+
+    @property
+    def judgement_elsewhere(self) -> Judgement:
+        """What is known about the leader and its reference on datasets of this kind."""
+        if self.leader is None or self.reference is None:
+            return Judgement(Certainty.UNKNOWN, "fewer than two methods")
+        if self.n_datasets < FEWEST_ELSEWHERE:
+            return Judgement(Certainty.UNKNOWN, f"fewer than {FEWEST_ELSEWHERE} datasets")
+        return _finding(self.on_others(self.leader, self.reference), "the same difference on each dataset")
+
+    @property
+    def limit_elsewhere(self) -> float | None:
+        """The factor of a standard error over datasets in the intervals of `elsewhere`; None if nothing is said."""
+        return dunnett_limit(len(self.ranked) - 1, self.n_datasets - 1) if self.elsewhere else None
+
+    @cached_property
+    def resolves(self) -> float | None:
+        """The true difference that is found here in 80 % of repetitions, a fraction; the median over the pairs."""
+        strictest = LEVEL / max(1, len(self.here))
+        found = [detectable_difference(test, level=strictest) for test in self._with_the_leader()]
+        known = [one for one in found if one is not None]
+        return float(np.median(known)) if known else None
+
+    def _with_the_leader(self) -> list[MeanTest]:
+        tests = [self.on_these(self.leader or "", key) for key in self.ranked[1:]]
+        return [test for test in tests if test is not None]
+
+    def facts(self) -> dict[str, Any]:
+        """The verdict as plain values; accuracies and differences are fractions."""
+        lead = [None, None]
+        if self.leader is not None and self.reference is not None:
+            lead = [find(self.leader, self.reference) for find in (self.on_these, self.on_others)]
+        return {
+            "measure": self.measure,
+            "leader": self.leader,
+            "reference": self.reference,
+            "here": _facts(self.judgement_here, lead[0]),
+            "elsewhere": _facts(self.judgement_elsewhere, lead[1]),
+            "others": list(self.others),
+            "may_match_here": list(self.may_match_here),
+            "may_be_best_elsewhere": list(self.may_be_best_elsewhere),
+            "clear_gains": list(self.clear_gains),
+            "ranks": self.ranks,
+            "ranks_elsewhere": self.ranks_elsewhere,
+            "datasets": self.n_datasets,
+            "seeds": self.n_seeds,
+            "one_training": self.one_training,
+            "variants": self.variants,
+            "lead_by_chance": self.by_chance,
+            "resolves": self.resolves,
+        }
+
+
+def _found(differences: Mapping[Pair, MeanTest], a: str, b: str) -> MeanTest | None:
+    turned = differences.get((b, a))
+    return differences.get((a, b)) if turned is None else turned.negated()
+
+
+def _clear_gains(verdict: Verdict, differences: Mapping[Pair, MeanTest]) -> tuple[str, ...]:
+    gains = {key: _found(differences, key, verdict.baseline or "") for key in verdict.ranked}
+    return tuple(key for key, gain in gains.items() if gain is not None and gain.clear and gain.mean > 0)
+
+
+def _finding(test: MeanTest | None, otherwise: str) -> Judgement:
+    if test is None:
+        return Judgement(Certainty.UNKNOWN, otherwise)
+    if test.low is None:
+        same = abs(test.mean) <= ROUNDING
+        return Judgement(Certainty.SAME) if same else Judgement(Certainty.UNKNOWN, otherwise)
+    return Judgement(Certainty.CLEAR if test.clear else Certainty.OPEN)
+
+
+def _facts(finding: Judgement, test: MeanTest | None) -> dict[str, Any]:
+    numbers = {name: getattr(test, name, None) for name in ("mean", "low", "high", "p")}
+    return {"known": str(finding.known), "why": finding.why, **numbers}
+
+
+def board_verdicts(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Verdict]:
+    """The verdict by measure on the complete entries of a board; `runs` is the store's `runs_frame(outcomes=True)`."""
+    scores = seed_scores(board, runs)
+    return {measure: board_verdict(board, scores, measure) for measure in board.measures}
+
+
+def board_verdict(board: Leaderboard, scores: Mapping[str, Scores], measure: str) -> Verdict:
+    """The verdict by one measure; `scores` are the `seed_scores` of the board."""
+    entries = {entry.key: entry for entry in board.entries if entry.rankable and entry.cells}
+    means = {key: entry.average(measure, board.convention) for key, entry in entries.items()}
+    averages = {key: found.mean for key, found in means.items() if found is not None}
+    ranked = sorted(averages, key=lambda key: -averages[key])
+    rows = {key: np.array([entries[key].cells[name].scores[measure].mean for name in board.averaged]) for key in ranked}
+    tests = board_averages(board, scores, combinations(ranked, 2), measure)
+    methods = [entries[key].method for key in ranked]
+    seeded = any(score.seeded for key in ranked for found in scores[key].values() for score in found.values())
+    found = verdict_on_rows(measure, averages, rows, board.baseline, tests)
+    return replace(
+        found,
+        n_seeds=len(board.seeds),
+        one_training=seeded and len(board.seeds) == 1,
+        variants=methods.count(methods[0]) if methods else 1,
+    )
+
+
+def verdict_on_rows(
+    measure: str,
+    averages: Mapping[str, float],
+    rows: Mapping[str, NDArray[np.float64]],
+    baseline: str | None,
+    tests: Mapping[Pair, MeanTest] | None = None,
+) -> Verdict:
+    """The verdict on methods with a mean on each dataset.
+
+    Args:
+        averages: by method, of which only those in `rows` are ranked.
+        rows: means on the datasets, `(datasets,)`, by method.
+        tests: differences of pairs on these datasets; without them only the datasets are a sample, as for published
+            numbers.
+    """
+    ranked = sorted(rows, key=lambda key: -averages[key])
+    known = baseline if baseline in ranked else None
+    here = _here(tests or {}, known)
+    size = len(next(iter(rows.values()), ()))
+    chance = None if known is None or not here or len(ranked) < 2 else lead_by_chance(here, known)
+    return Verdict(
+        measure=measure,
+        ranked=tuple(ranked),
+        baseline=known,
+        averages={key: averages[key] for key in ranked},
+        here=here,
+        elsewhere=_elsewhere(rows, ranked) if size >= FEWEST_ELSEWHERE else {},
+        n_datasets=size,
+        n_seeds=0,
+        by_chance=chance,
+    )
+
+
+def _here(tests: Mapping[Pair, MeanTest], baseline: str | None) -> dict[Pair, MeanTest]:
+    """The tests with simultaneous intervals: those with zero-shot together, and all others together."""
+    tested = [pair for pair, test in tests.items() if test.standard_error is not None]
+    gains = tuple(pair for pair in tested if baseline in pair)
+    others = tuple(pair for pair in tested if baseline not in pair)
+    return {**tests, **SimultaneousTests(tests, gains).intervals, **SimultaneousTests(tests, others).intervals}
+
+
+def _elsewhere(rows: Mapping[str, NDArray[np.float64]], ranked: Sequence[str]) -> dict[Pair, MeanTest]:
+    """The differences of all pairs over datasets, each corrected for the choice of its first method as the best."""
+    pairs = list(combinations(ranked, 2))
+    gaps = np.array([rows[a] - rows[b] for a, b in pairs])
+    return dict(zip(pairs, over_datasets(gaps, len(ranked) - 1), strict=True)) if pairs else {}
+
+
+def over_datasets(gaps: NDArray[np.float64], n: int) -> list[MeanTest]:
+    """The means of differences over datasets, `(pairs, datasets)`, with their intervals; without one if nothing varies.
+
+    `n` is the number of methods with which the best was compared; 1 for a pair.
+    """
+    size = gaps.shape[1]
+    means, errors = gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(size)
+    varies = errors > ROUNDING
+    t = np.divide(np.abs(means), errors, out=np.zeros_like(means), where=varies)
+    p, limit = np.minimum(2 * dunnett_p(t, n, size - 1), 1.0), dunnett_limit(n, size - 1)
+    return [
+        MeanTest(
+            float(mean), size, size, float(error), size - 1, float(mean - limit * error), float(mean + limit * error),
+            float(of_pair),
+        )
+        if known
+        else MeanTest(float(mean), size, size)
+        for mean, error, of_pair, known in zip(means, errors, p, varies, strict=True)
+    ]  # fmt: skip
+
+
+def board_on_dataset(board: Leaderboard, dataset: str) -> Leaderboard:
+    """The board of one dataset, whose averages are the scores on it."""
+    entries = []
+    for entry in board.entries:
+        cell = entry.cells.get(dataset)
+        if cell is None:
+            continue
+        averages = {
+            key: found
+            for measure, found in cell.scores.items()
+            for key in (measure, *(convention_key(measure, how) for how in HConvention))
+        }
+        entries.append(replace(entry, cells={dataset: cell}, averages=averages, n=cell.n, expected=cell.expected))
+    setting = replace(board.setting, source="")
+    return replace(board, setting=setting, datasets=(dataset,), entries=tuple(entries))
+
+
+def verdict_notes(board: Leaderboard, verdict: Verdict) -> tuple[str, ...]:
+    """The limits of a verdict on a board, and how to remove them."""
+    found = []
+    n, every = len(verdict.ranked), len(board.entries)
+    if n < 2:
+        which = "No method has" if n == 0 else "Only one method has"
+        found.append(f"{which} a score for every dataset and seed, so there is no comparison yet; run what is missing.")
+    elif all(test.low is None for test in verdict.here.values()):
+        found.append("No difference can be tested: the runs have no stored predictions, or no answer differs.")
+    elif verdict.one_training:
+        found.append(
+            "One seed: the tests hold for these images, with this one training. Repeat with --seeds 3 to cover others."
+        )
+    if short := every - n:
+        found.append(f"{short} of {every} methods have missing runs and are not ranked.")
+    return tuple(found)
+
+
+def resolution(verdict: Verdict) -> str:
+    """Which difference these seeds can find, as a sentence; empty if it is not known."""
+    if verdict.resolves is None:
+        return ""
+    seeds = "One seed resolves" if verdict.n_seeds == 1 else f"{verdict.n_seeds} seeds resolve"
+    return (
+        f"{seeds} {100 * verdict.resolves:.1f} points here: a true difference of that size is found in 80 % of "
+        "repetitions."
+    )

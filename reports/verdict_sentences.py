@@ -1,0 +1,311 @@
+"""The verdict in words: the headline, the line below it, and the sentences of the fold. They read one record."""
+
+from collections.abc import Callable, Mapping
+
+from markupsafe import Markup
+
+from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent, resolution
+from reports._format import counted, interval, plural, points, shorten, unsigned
+from reports.titles import PHRASES
+from reports.views import OverviewView
+
+LONGEST_NAME = 40
+"""The most characters of a method in the headline."""
+
+
+def headline(view: OverviewView, measure: str) -> str:
+    """The answer in one or two short sentences: what is best, and whether that is clear."""
+    found = view.answers[measure]
+    told = found.verdict
+    if told.leader is None:
+        if not view.table.scores:
+            return "No run has a score yet."
+        return f"No method has a score for every dataset{' and seed' if view.seeds else ''}, so none leads yet."
+    if found.lead is None:
+        return f"{_short(view, told.leader)} is the only complete method: {_score(found)} % {PHRASES[measure]}."
+    if told.leader == told.baseline:
+        return _nothing_gains(view, found)
+    finding = told.judgement_here if told.n_seeds else told.judgement_elsewhere
+    return _HEADLINES[finding.known](view, found).strip()
+
+
+def _clear(view: OverviewView, found: best_method.Answer) -> str:
+    verb = "beats" if found.verdict.n_seeds else "gains"
+    gain = f"by {_gap(found)} points" if verb == "beats" else f"{_gap(found)} points over"
+    leader, other = _short(view, found.leader), _reference(view, found)
+    first = f"{leader} {verb} {other} {gain}" if verb == "beats" else f"{leader} {verb} {gain} {other}"
+    return f"{first} on {where(view, found)}.\n{_matching(view, found)}"
+
+
+def _not_clear(view: OverviewView, found: best_method.Answer) -> str:
+    told, leader, other = found.verdict, _short(view, found.leader), _reference(view, found)
+    if told.reference != told.baseline:
+        return f"{leader} leads {other} by {_gap(found)} points on {where(view, found)}, which is not clear."
+    clear = told.clear_gains if told.n_seeds else told.clear_gains_elsewhere
+    if clear:
+        gain = found.averages[clear[0]] - found.averages[told.baseline or ""]
+        first = f"{_short(view, clear[0])} beats {other} by {_points(gain)} points on {where(view, found)}."
+        return f"{first}\n{leader} has the highest mean, but its gain of {_gap(found)} is not clear."
+    if _gap(found) == "0.0":
+        return f"{leader} and {other} are level on {where(view, found)}."
+    carried = "" if found.lead is None or found.lead.without is None else f", all of it on {_carrier(view, found)}"
+    first = f"No method is reliably better than {other} on {where(view, found)}."
+    return f"{first}\n{leader} leads by {_gap(found)} points{carried}."
+
+
+def _same_answers(view: OverviewView, found: best_method.Answer) -> str:
+    names = f"{_short(view, found.leader)} and {_reference(view, found)}"
+    return f"{names} are right on the same images of {where(view, found)}."
+
+
+def _not_known(view: OverviewView, found: best_method.Answer) -> str:
+    told = found.verdict
+    first = f"{_short(view, found.leader)} is {_gap(found)} points above {_reference(view, found)}"
+    why = told.judgement_here.why if told.n_seeds else told.judgement_elsewhere.why
+    return f"{first} on {where(view, found)}.\nThat is not tested: {why}."
+
+
+_HEADLINES: Mapping[Certainty, Callable[[OverviewView, best_method.Answer], str]] = {
+    Certainty.CLEAR: _clear,
+    Certainty.OPEN: _not_clear,
+    Certainty.SAME: _same_answers,
+    Certainty.UNKNOWN: _not_known,
+}
+
+
+def _nothing_gains(view: OverviewView, found: best_method.Answer) -> str:
+    told = found.verdict
+    first = f"No method has a higher mean than {inline(view, told.leader or '')} on {where(view, found)}."
+    finding = told.judgement_here if told.n_seeds else told.judgement_elsewhere
+    end = {Certainty.CLEAR: "", Certainty.OPEN: ", which is not clear", Certainty.UNKNOWN: ", which is not tested"}
+    if finding.known is Certainty.SAME or _gap(found) == "0.0":
+        return f"{first}\n{_short(view, told.reference)} has the same mean."
+    return f"{first}\n{_short(view, told.reference)} is {_gap(found)} points lower{end[finding.known]}."
+
+
+def _matching(view: OverviewView, found: best_method.Answer) -> str:
+    """How many of the other methods may be as good as the leader; empty without others."""
+    told = found.verdict
+    if not told.others:
+        return ""
+    few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
+    alike = " with equal inputs" if any(view.uses.values()) else ""
+    may = "may match it" if told.n_seeds else "may be the best on datasets of this kind"
+    if not few:
+        return "No other method matches it." if told.n_seeds else f"No other method{alike} {may}."
+    return f"{len(few)} of the {counted(len(told.others), 'other')}{alike} {may}."
+
+
+def basis(view: OverviewView, measure: str) -> str:
+    """One line below the headline: both means, the two intervals of the gain, and what was compared."""
+    found = view.answers[measure]
+    parts = [] if found.lead is None else [_means(view, found), *_intervals(view, found)]
+    counts = [counted(len(view.datasets), "dataset")]
+    if view.seeds:
+        counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
+    else:
+        counts.append("as papers report them; costs are not printed")
+    parts.append(", ".join(counts))
+    if view.demo is not None:
+        parts.append(f"demo{' on synthetic images' if view.demo.synthetic else ''}")
+    return " · ".join(parts)
+
+
+def _means(view: OverviewView, found: best_method.Answer) -> str:
+    scores = [
+        score_percent(found.averages[key], digits(found)) for key in (found.leader or "", found.verdict.reference or "")
+    ]
+    return f"Mean {PHRASES[found.measure]} {scores[0]} %, {_reference(view, found)} {scores[1]} %"
+
+
+def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
+    """The interval of the gain here, and that elsewhere, or that nothing is known about other datasets."""
+    told = found.verdict
+    tests = (told.on_these(*_compared(told)), told.on_others(*_compared(told)))
+    here, elsewhere = (ends(test) for test in tests)
+    what = gain_word(view, found)
+    parts = [f"{what} here {here}"] if here else []
+    if elsewhere:
+        parts.append(f"mean {what} over datasets like these {elsewhere}")
+    if parts:
+        parts[-1] += f" (95 %{allowing(told)})"
+    if told.n_seeds and told.n_datasets < FEWEST_ELSEWHERE:
+        parts.append(few_datasets(told.n_datasets))
+    return parts
+
+
+def _compared(told: Verdict) -> tuple[str, str]:
+    """The pair that the headline is about, so that a gain over zero-shot has zero-shot as the second."""
+    pair = told.leader or "", told.reference or ""
+    return (pair[1], pair[0]) if told.leader == told.baseline else pair
+
+
+def few_datasets(n: int) -> str:
+    """That so few datasets say nothing about others."""
+    return "one dataset cannot tell about others" if n == 1 else f"{n} datasets cannot tell about others"
+
+
+def allowing(told: Verdict) -> str:
+    """The number of methods that an interval allows for; empty for two methods, where nothing was chosen."""
+    return f", allowing for {len(told.ranked)} methods" if len(told.ranked) > 2 else ""
+
+
+def ends(test: MeanTest | None) -> str:
+    """The interval of a difference in points; empty without one."""
+    return "" if test is None or test.low is None or test.high is None else interval(test.low, test.high)
+
+
+def known(view: OverviewView, measure: str) -> list[Markup]:
+    """The sentences of the fold: means, both intervals, others, and what chance and the choice of settings explain."""
+    found = view.answers[measure]
+    if found.leader is None:
+        return []
+    if found.lead is None:
+        return [
+            Markup("<b>{}</b> is the only complete method: mean {} {} % on {}.").format(
+                view.names[found.leader], PHRASES[measure], _score(found), where(view, found)
+            )
+        ]
+    return [_best(view, found), *_gain(view, found), *_others(view, found), *_limits(view, found)]
+
+
+def _best(view: OverviewView, found: best_method.Answer) -> Markup:
+    means = [
+        score_percent(found.averages[key], digits(found)) for key in (found.leader or "", found.verdict.reference or "")
+    ]
+    return Markup("<b>{}</b> has the highest mean {} on {}: <b>{} %</b>, {} {} %.").format(
+        view.names[found.leader or ""],
+        PHRASES[found.measure],
+        where(view, found),
+        means[0],
+        _reference(view, found),
+        means[1],
+    )
+
+
+def _gain(view: OverviewView, found: best_method.Answer) -> list[Markup]:
+    """The mean difference with its intervals, and the dataset that it hangs on."""
+    told, lead = found.verdict, found.lead
+    assert lead is not None
+    here, elsewhere = (ends(find(told.leader or "", told.reference or "")) for find in (told.on_these, told.on_others))
+    sides = [f"here {here}"] if here else []
+    sides += [f"mean over datasets like these {elsewhere}"] if elsewhere else []
+    beside = f" (95 % intervals: {'; '.join(sides)}{allowing(told)})" if sides else ""
+    what = gain_word(view, found) if told.leader != told.baseline else "lead"
+    text = Markup("It is ahead on {} of {}. Its {} is <b>{}</b>{}.").format(
+        lead.ahead, lead.n, what, points(lead.mean), beside
+    )
+    if lead.without is not None:
+        text += Markup(" Without {}, the {} is <b>{}</b>.").format(_carrier(view, found), what, points(lead.without[1]))
+    few = told.n_seeds and told.n_datasets < FEWEST_ELSEWHERE
+    return [text, *([Markup.escape(f"{few_datasets(told.n_datasets).capitalize()}.")] if few else [])]
+
+
+def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
+    """The next best method, and how many may be as good, here and elsewhere."""
+    told = found.verdict
+    if not told.others:
+        return []
+    following, sentences = told.ranked[1], []
+    if following != told.reference:
+        lower = found.averages[told.ranked[0]] - found.averages[following]
+        sentences.append(f"Next is {inline(view, following)}, {unsigned(lower)} lower.")
+    of, parts = counted(len(told.others), "other"), []
+    if told.here:
+        parts.append(f"{len(told.may_match_here) or 'none'} of the {of} may match it here")
+    if told.elsewhere:
+        parts.append(f"{len(told.may_be_best_elsewhere) or 'none'} may be the best on datasets of this kind")
+    if parts:
+        text = "; ".join(parts)
+        sentences.append(f"{text[0].upper()}{text[1:]}.")
+    return [Markup.escape(sentence) for sentence in sentences]
+
+
+def _limits(view: OverviewView, found: best_method.Answer) -> list[Markup]:
+    """What chance gives the best of equal methods, the number of its variants, and what the seeds resolve."""
+    told, sentences = found.verdict, []
+    if told.by_chance is not None and told.leader != told.baseline and len(told.ranked) > 2:
+        n = len(told.ranked) - 1
+        sentences.append(
+            f"If no method differed from {inline(view, told.baseline or '')}, the best of {n} would be "
+            f"{unsigned(told.by_chance)} {plural(round(10 * told.by_chance), 'point', 'points')} above it by chance."
+        )
+    if told.variants > 1:
+        sentences.append(f"{view.names[found.leader or '']} is the best of {told.variants} variants of its method.")
+    if resolved := resolution(told):
+        sentences.append(resolved)
+    return [Markup.escape(sentence) for sentence in sentences]
+
+
+def where(view: OverviewView, found: best_method.Answer) -> str:
+    """The datasets of a verdict within a sentence, and that each method was trained once."""
+    n = len(view.datasets)
+    text = "this dataset" if n == 1 else f"these {n} datasets"
+    if found.verdict.one_training and found.verdict.judgement_here.known is not Certainty.UNKNOWN:
+        text += ", with this one training" if n == 1 else ", with one training on each"
+    return text
+
+
+def gain_word(view: OverviewView, found: best_method.Answer) -> str:
+    """A difference from zero-shot is a gain; another one is a lead."""
+    return "gain" if view.table.baseline in (found.verdict.reference, found.leader) else "lead"
+
+
+def inline(view: OverviewView, key: str) -> str:
+    """The name of a method within a sentence."""
+    name = view.names[key]
+    return name[0].lower() + name[1:] if key == view.table.baseline and name.startswith("Zero-shot") else name
+
+
+def score_percent(fraction: float, n_digits: int) -> str:
+    """A score in per cent; one digit is rounded from hundredths, as on the map."""
+    return unsigned(fraction) if n_digits == 1 else percent(fraction, n_digits)
+
+
+def both_means(found: best_method.Answer) -> list[str]:
+    """The means of the leader and of its reference, with as many decimals as the gain needs."""
+    keys = found.leader or "", found.verdict.reference or ""
+    return [score_percent(found.averages[key], digits(found)) for key in keys]
+
+
+def digits(found: best_method.Answer) -> int:
+    """Decimals of the two averages: two where rounding to one would contradict the gain."""
+    if found.leader is None or found.lead is None:
+        return 1
+    keys = found.leader, found.verdict.reference or ""
+    exact = [100 * found.averages[key] for key in keys]
+    if abs(exact[0] - exact[1] - 100 * found.lead.mean) >= 0.1:  # an H of averages, as papers print it
+        return 1
+    first, second = (float(unsigned(found.averages[key])) for key in keys)
+    return 1 if f"{abs(first - second):.1f}" == unsigned(abs(found.lead.mean)) else 2
+
+
+def _score(found: best_method.Answer) -> str:
+    return unsigned(found.averages[found.leader or ""])
+
+
+def _gap(found: best_method.Answer) -> str:
+    """The size of the lead in points."""
+    assert found.lead is not None
+    return _points(found.lead.mean)
+
+
+def _points(gain: float) -> str:
+    """A difference without its sign; two decimals where one would be zero."""
+    text = unsigned(abs(gain))
+    return text if text != "0.0" else f"{abs(100 * gain):.2f}".replace("0.00", "0.0")
+
+
+def _short(view: OverviewView, key: str | None) -> str:
+    return shorten(view.names[key or ""], LONGEST_NAME)
+
+
+def _reference(view: OverviewView, found: best_method.Answer) -> str:
+    return shorten(inline(view, found.verdict.reference or ""), LONGEST_NAME)
+
+
+def _carrier(view: OverviewView, found: best_method.Answer) -> str:
+    """The dataset without which the lead would have another sign."""
+    assert found.lead is not None
+    assert found.lead.without is not None
+    return view.title(found.lead.without[0])

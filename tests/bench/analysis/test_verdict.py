@@ -1,0 +1,191 @@
+"""One record of what is known: its parts agree with each other, and with simulated truth."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from report_sample import runs_frame
+from scipy import stats
+from worlds import make_world
+
+from bench.analysis import FEWEST_ELSEWHERE, Certainty, board_verdicts
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
+from bench.analysis.paired_average import board_average
+from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.statistics.intervals import MeanTest
+from bench.analysis.verdict import board_on_dataset, board_verdict, verdict_notes, verdict_on_rows
+from bench.results.database import fresh_store
+
+
+def board_of(frame, index=0):
+    return build_leaderboard(frame, board_settings(frame)[index])
+
+
+def world(folder, rates, datasets="abc", **options):
+    methods = {method: {d: {"base": rate, "new": rate} for d in datasets} for method, rate in rates.items()}
+    make_world(folder, methods, **options)
+    runs = fresh_store(folder).runs_frame(outcomes=True)
+    return board_of(runs), runs
+
+
+@pytest.fixture(scope="module")
+def sample():
+    frame = runs_frame(protocols=("base-to-new",))
+    return board_of(frame), frame
+
+
+def test_every_pair_has_the_mean_of_the_paired_test_and_no_shorter_interval(sample):
+    board, frame = sample
+    scores, verdict = seed_scores(board, frame), board_verdicts(board, frame)["H"]
+    assert len(verdict.here) == len(list(combinations(verdict.ranked, 2)))
+    for a, b in combinations(verdict.ranked, 2):
+        plain, found, turned = board_average(board, scores, a, b, "H"), verdict.on_these(a, b), verdict.on_these(b, a)
+        assert found.mean == pytest.approx(plain.mean)
+        assert found.low <= plain.low + 1e-9
+        assert (turned.mean, turned.low, turned.high) == (-found.mean, -found.high, -found.low)
+
+
+def test_each_measure_has_ranks_of_its_own(sample):
+    board, frame = sample
+    found = board_verdicts(board, frame)
+    assert {measure: verdict.measure for measure, verdict in found.items()} == {m: m for m in board.measures}
+    for measure, verdict in found.items():
+        averages = {e.key: e.average(measure, board.convention).mean for e in board.entries if e.rankable}
+        assert list(verdict.ranked) == sorted(averages, key=lambda key: -averages[key])
+        for place, key in enumerate(verdict.ranked, 1):
+            best, _, worst = verdict.ranks[key].partition("–")
+            assert int(best) <= place <= int(worst or best)
+    assert found["base"].ranks != found["new"].ranks
+
+
+def test_incomplete_entries_are_not_ranked(sample):
+    board, frame = sample
+    verdict = board_verdicts(board, frame)["H"]
+    assert set(verdict.ranks).isdisjoint({"maple", "cocoop"})
+    assert "2 of 8 methods have missing runs and are not ranked." in verdict_notes(board, verdict)
+
+
+def test_one_definition_of_others_and_of_the_reference(tmp_path):
+    board, runs = world(tmp_path, {"zero_shot": 0.5, "coop": 0.9, "apex": 0.9, "maple": 0.6})
+    verdict = board_verdicts(board, runs)["H"]
+    assert verdict.reference == "zero_shot"
+    assert set(verdict.others) == {"coop", "apex", "maple"} - {verdict.leader}
+    assert verdict.may_match_here == verdict.others[:1]
+    assert verdict.judgement_here.known is Certainty.CLEAR
+    assert verdict.judgement_elsewhere == (Certainty.UNKNOWN, f"fewer than {FEWEST_ELSEWHERE} datasets")
+    assert set(verdict.clear_gains) == {"coop", "apex", "maple"}
+    assert verdict.ranks_elsewhere == {}
+
+
+def test_without_zero_shot_the_reference_is_the_next_best(tmp_path):
+    board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5})
+    verdict = board_verdicts(board, runs)["H"]
+    assert (verdict.leader, verdict.reference, verdict.by_chance) == ("coop", "apex", None)
+
+
+def test_the_same_answers_are_no_difference_and_no_verdict(tmp_path):
+    board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5})
+    scores = seed_scores(board, runs)
+    verdict = board_verdict(board, scores | {"apex": scores["coop"]}, "base")
+    test = verdict.on_these("coop", "apex")
+    assert not test.clear
+    assert (verdict.judgement_here.known is Certainty.SAME) == (test.low is None)
+
+
+def test_one_seed_is_said_with_the_verdict(tmp_path):
+    board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5}, "a", seeds=(1,))
+    verdict = board_verdicts(board, runs)["H"]
+    assert (verdict.one_training, verdict.judgement_here.known) == (True, Certainty.CLEAR)
+    assert any("this one training" in note for note in verdict_notes(board, verdict))
+
+
+def test_variants_of_a_method_are_counted(tmp_path):
+    make_world(tmp_path, {"coop": {"a": {"all": 0.7}}}, protocol="few-shot", config={"n_ctx": 4})
+    make_world(tmp_path, {"coop": {"a": {"all": 0.8}}}, protocol="few-shot", config={"n_ctx": 16})
+    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
+    assert board_verdicts(board_of(runs), runs)["all"].variants == 2
+
+
+def test_the_board_of_a_dataset_has_the_verdict_on_it(sample):
+    board, frame = sample
+    scores = seed_scores(board, frame)
+    verdict = board_verdict(board_on_dataset(board, "dtd"), scores, "H")
+    best = max(verdict.ranked, key=lambda key: board.entry(key).cells["dtd"].scores["H"].mean)
+    assert (verdict.leader, verdict.n_datasets) == (best, 1)
+
+
+def test_published_means_are_judged_by_their_datasets():
+    draw = np.random.default_rng(0)
+    zero = draw.uniform(0.3, 0.7, 11)
+    rows = {"coop": zero + draw.normal(0.1, 0.02, 11), "zero_shot": zero}
+    verdict = verdict_on_rows("all", {key: row.mean() for key, row in rows.items()}, rows, "zero_shot")
+    test, wanted = verdict.on_others("coop", "zero_shot"), stats.ttest_1samp(rows["coop"] - zero, 0.0)
+    ends = wanted.confidence_interval()
+    assert (test.low, test.high, test.p) == pytest.approx((ends.low, ends.high, wanted.pvalue), rel=0.02)
+    assert verdict.judgement_here == (Certainty.UNKNOWN, "one printed value for each dataset")
+    assert verdict.judgement_elsewhere.known is Certainty.CLEAR
+
+
+def drawn(draw, k, n, gain, noise):
+    """Means of zero-shot and k methods on n datasets: the gains of a method vary over datasets."""
+    zero = draw.uniform(0.3, 0.8, n)
+    rows = {f"m{number:02}": zero + gain + draw.normal(0.0, noise, n) for number in range(k)}
+    return {"zero_shot": zero, **rows}
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 6), (12, 6), (30, 11)])
+def test_the_best_of_many_methods_rarely_seems_better_elsewhere_without_being(k, n):
+    draw = np.random.default_rng(k)
+    repetitions, false = 300, 0
+    for _ in range(repetitions):
+        rows = drawn(draw, k, n, 0.0, 0.03)
+        verdict = verdict_on_rows("all", {key: row.mean() for key, row in rows.items()}, rows, "zero_shot")
+        false += bool(verdict.clear_gains_elsewhere)
+    assert false <= stats.binom.ppf(0.999, repetitions, 0.04)
+
+
+def here_of(draw, k, gain, seeds=3, df=30.0):
+    """Tests on datasets of k methods with a true gain over zero-shot, whose errors are estimated."""
+    true = draw.uniform(0.003, 0.012, k + 1)
+    means = np.array([0.0, *([gain] * k)]) + true * draw.normal(size=k + 1)
+    errors = true * np.sqrt(draw.chisquare(df / 2, k + 1) / (df / 2))
+    names = ["zero_shot", *(f"m{number:02}" for number in range(k))]
+    tests = {
+        (names[a], names[b]): MeanTest.from_error(
+            means[a] - means[b], 3 * seeds, 3, float(np.hypot(errors[a], errors[b])), df
+        )
+        for a, b in combinations(range(k + 1), 2)
+    }
+    return verdict_on_rows(
+        "all", dict(zip(names, means, strict=True)), {n: np.array([m]) for n, m in zip(names, means, strict=True)},
+        "zero_shot", tests,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("k", [1, 5, 30])
+def test_a_clear_gain_here_is_rarely_false(k):
+    """At most 3 % of worlds without any gain have a method that is clearly better than zero-shot."""
+    draw = np.random.default_rng(k)
+    repetitions = 200 if k < 30 else 20
+    false = sum(bool(here_of(draw, k, 0.0).clear_gains) for _ in range(repetitions))
+    assert false <= stats.binom.ppf(0.999, repetitions, 0.03)
+
+
+def test_true_gains_are_found_at_least_as_often_as_by_holms_test():
+    draw = np.random.default_rng(5)
+    found = [here_of(draw, 12, 0.02) for _ in range(30)]
+    ours = np.mean([bool(verdict.clear_gains) for verdict in found])
+    pairs = 13 * 12 / 2
+    holms = np.mean(
+        [
+            any(
+                float(2 * stats.t.sf(abs(test.mean) / test.standard_error, test.df)) * pairs <= 0.05
+                for pair, test in verdict.here.items()
+                if "zero_shot" in pair
+            )
+            for verdict in found
+        ]
+    )
+    assert ours >= holms

@@ -1,0 +1,136 @@
+"""No two statements of a screen disagree: each is read back and compared with the one record."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
+
+from bench.analysis import FEWEST_ELSEWHERE, Certainty
+from bench.papers.published_numbers import published_difficulty, published_frame
+from reports.page_data import page_data
+from reports.presenters.content import PageContent
+from reports.presenters.site import published_site, site_view
+from reports.sentences import whole_answer
+from reports.verdict_sentences import basis, headline
+
+
+def random_runs(runs, seed: int):
+    """Some of the methods, datasets and seeds."""
+    draw = np.random.default_rng(seed)
+
+    def some(values, least: int):
+        values = sorted(values)
+        return draw.choice(values, size=draw.integers(least, len(values) + 1), replace=False)
+
+    few = runs["method"].isin(some(set(runs["method"]), 1)) & runs["dataset"].isin(some(set(runs["dataset"]), 1))
+    return runs[few & (runs["seed"].isin(some({1, 2, 3}, 1)) | (runs["seed"] == 0))]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return runs_frame(protocols=("base-to-new",))
+
+
+def ends(text: str, what: str) -> list[float] | None:
+    """The two ends of the interval that follows some words, in points."""
+    found = re.search(rf"{what} ([−+]?\d+\.\d) to ([−+]?\d+\.\d)", text)
+    return None if found is None else [float(end.replace("−", "-")) for end in found.groups()]
+
+
+def points_of(test) -> object:
+    return pytest.approx([100 * test.low, 100 * test.high], abs=0.0551)  # rounded from hundredths
+
+
+def check_headline(told, text: str, measure: str) -> None:
+    finding = told.judgement_here if told.n_seeds else told.judgement_elsewhere
+    leads = told.leader != told.baseline
+    if told.reference is None or not leads:
+        assert not re.search(r"beats|gains|reliably", text)
+        return
+    clear = told.clear_gains if told.n_seeds else told.clear_gains_elsewhere
+    first = text.split("\n")[0]
+    assert ("No method is reliably better" in first) <= (not clear)
+    assert bool(re.search(r"\b(beats|gains)\b", first)) <= (finding.known is Certainty.CLEAR or bool(clear))
+    if finding.known is Certainty.CLEAR:
+        assert re.search(r"\b(beats|gains)\b", first) if told.reference == told.baseline else "not clear" not in text
+    if finding.known is Certainty.UNKNOWN:
+        assert "not tested" in text
+    if counts := re.search(r"(\d+) of the (\d+) others?", text):
+        few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
+        assert [int(counts[1]), int(counts[2])] == [len(few), len(told.others)]
+
+
+def check_intervals(told, line: str, fold: str) -> None:
+    if told.reference is None:
+        return
+    pair = (told.leader, told.reference)
+    here, elsewhere = told.on_these(*pair), told.on_others(*pair)
+    for text in (line, fold) if told.leader != told.baseline else (fold,):
+        found = ends(text, "here")
+        assert (found is None) == (here is None or here.low is None)
+        assert found is None or found == points_of(here)
+        found = ends(text, "datasets like these")
+        assert (found is None) == (elsewhere is None or elsewhere.low is None)
+        assert found is None or found == points_of(elsewhere)
+        assert ("cannot tell about others" in text) == (0 < told.n_datasets < FEWEST_ELSEWHERE and told.n_seeds > 0)
+
+
+def check_ranks(told) -> None:
+    """Ranks, counts and clear differences are the same statement."""
+    for key in told.ranked:
+        better = sum(
+            (test := told.on_these(other, key)) is not None and test.clear and test.mean > 0
+            for other in told.ranked
+            if other != key
+        )
+        assert int(told.ranks[key].split("–")[0]) == 1 + better
+    if told.leader is not None and told.here:
+        open_ = {key for key in told.others if told.ranks[key].split("–")[0] == "1"}
+        assert open_ <= set(told.may_match_here)
+
+
+def check(site) -> int:
+    """Every state of a page; returns how many there were."""
+    states = 0
+    data, _ = page_data(site, 0) if site.overviews else ({"settings": {}}, {})
+    for view in site.overviews:
+        board = next((board for board in site.boards if board.anchor == view.anchor), None)
+        for measure, found in view.answers.items():
+            told, states = found.verdict, states + 1
+            text, fold = headline(view, measure), whole_answer(view, measure).striptags()
+            line = basis(view, measure)
+            check_headline(told, text, measure)
+            check_intervals(told, line, fold)
+            check_ranks(told)
+            on_page = data["settings"][view.anchor]
+            assert on_page["answers"][measure]["headline"].replace("\u00a0", " ") == text
+            if board is not None:
+                assert told is board.verdicts[measure]
+                shown = [method["rank"][measure][1] for method in on_page["methods"]]
+                assert shown == [told.ranks.get(entry.key, "–") for entry in board.board.entries]
+    return states
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_no_two_statements_of_a_sample_page_disagree(runs, name):
+    site = site_view(PageContent(FIXTURES[name](runs), difficulty_frame(), catalogue(), package_version="0"))
+    assert check(site) >= 3
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_two_statements_of_a_random_board_disagree(runs, seed):
+    check(site_view(PageContent(random_runs(runs, seed), difficulty_frame(), catalogue(), package_version="0")))
+
+
+def test_no_two_statements_of_the_published_page_disagree():
+    site = published_site(published_frame(), published_difficulty(), catalogue(), package_version="0")
+    assert check(site) > 10
+
+
+@pytest.mark.parametrize("protocol", ["few-shot", "cross-dataset"])
+def test_no_two_statements_of_other_protocols_disagree(protocol):
+    content = PageContent(runs_frame(protocols=(protocol,)), difficulty_frame(), catalogue(), package_version="0")
+    assert check(site_view(content)) >= 1
