@@ -103,7 +103,7 @@ def decide(
     whole = outcomes.trainings(leader) >= plan.per_repeat
     for name, test in sorted(tests.items(), key=lambda item: item[1].mean):
         verdict = verdict_of(test, margin) if whole and name in as_far else Verdict.STOPPED
-        labels = None
+        labels: int | None = None
         if last is not None and verdict in (Verdict.SAME, Verdict.UNKNOWN):
             labels = labels_to_settle(test, common[name], margin, last.level)
         labels = labels if labels is not None and plan.images < labels <= MOST_LABELS else None

@@ -162,9 +162,14 @@ class Race:
         return self.outcomes.seconds(method) or self._costs.get(method, 0.0)
 
     def _order(self, method: str) -> tuple[int, float, str]:
-        """Sort key, cheap methods first: unknown ones without training, measured ones, others by published length."""
+        """Sort key, cheap methods first: unknown ones without training, measured ones, others by published length.
+
+        Zero-shot is the very first: its run encodes images that all methods need.
+        """
         from methods import get_method  # imports torch, which a refusal does not need
 
+        if method == BASELINE:
+            return -1, 0.0, method
         if cost := self.cost(method):
             return 1, cost, method
         recipe = get_method(method).info.recipe_for(EvalProtocol.FEW_SHOT)
@@ -188,8 +193,11 @@ class Race:
         return True
 
     def _time_limit(self, methods: Sequence[str]) -> float:
-        """Seconds that a run may take: the remaining budget, or a share of it for an unknown cost before others."""
-        untried = [name for name in self.active if not self.outcomes.trainings(name)]
+        """Seconds that a run may take: the remaining budget, or a share of it for an unknown cost before others.
+
+        Zero-shot has the whole budget, because the encoding of images serves all methods.
+        """
+        untried = [name for name in self.active if name != BASELINE and not self.outcomes.trainings(name)]
         alone = len(methods) == 1 and methods[0] in untried and not self.cost(methods[0]) and len(untried) > 1
         return self.remaining * UNKNOWN_SHARE if alone else self.remaining
 

@@ -57,10 +57,10 @@ def _adapting(found: Recommendation) -> list[str]:
     """Whether the best method is better than zero-shot CLIP; empty if zero-shot was not scored."""
     if found.decision.leader == BASELINE:
         return ["It is not shown that adapting pays: no method had a higher accuracy than zero-shot CLIP."]
-    compared = [(item.method, found.decision.leader, item.below_leader) for item in found.decision.standings]
-    compared += [(item.method, item.leader, item.below_leader) for item in found.race.dropped]
-    for method, best, test in compared:
-        if method == BASELINE and test is not None:
+    leaders = {item.method: item.leader for item in found.race.dropped}
+    for item in (*found.decision.standings, *found.race.dropped):
+        if item.method == BASELINE and (test := item.below_leader) is not None:
+            best = leaders.get(BASELINE, found.decision.leader)
             sure = "Adapting pays" if test.low is not None and test.low > 0 else "It is not shown that adapting pays"
             return [f"{sure}: zero-shot CLIP was {_behind([test])} {best}{_bracketed(test)}."]
     return []
@@ -98,7 +98,7 @@ def _by_folds(found: Recommendation, items: Sequence[RemainingMethod]) -> str:
     for folds, members in sorted(by_folds.items(), reverse=True):
         tests = [item.below_leader for item in members if item.below_leader is not None]
         names = _listed([item.method for item in members])
-        parts.append(f"{names}, {_behind(tests)} {found.decision.leader} after {counted(folds, 'fold')}")
+        parts.append(f"{names}, {_behind(tests)} after {counted(folds, 'fold')}")
     return "; ".join(parts)
 
 
@@ -168,7 +168,8 @@ def prior(found: Recommendation) -> list[str]:
 
 def heading(found: Recommendation) -> list[str]:
     """The lines above the commands."""
-    used, every, lines = found.final_images, found.plan.training_images, []
+    used, every = found.final_images, found.plan.training_images
+    lines: list[str] = []
     if used < every and found.pick != BASELINE:
         lines.append(f"{used} of {every} labelled images are used; --final all trains on all.")
     if not found.keeps_model:
@@ -177,16 +178,16 @@ def heading(found: Recommendation) -> list[str]:
 
 
 def _behind(tests: Sequence[MeanTest]) -> str:
-    """How far methods are below the best: a number or a range of points.
+    """How far methods are behind the best: a number or a range of points.
 
     Example:
         >>> _behind([MeanTest(0.017, 4, 1), MeanTest(0.021, 4, 1)]), _behind([MeanTest(-0.007, 2, 1)])
-        ('1.7 to 2.1 points below', '0.7 points above')
+        ('1.7 to 2.1 points behind', '0.7 points ahead')
     """
     shown = sorted({round(100 * test.mean, 1) for test in tests})
     if shown[-1] < 0:
-        return f"{' to '.join(f'{-value:.1f}' for value in sorted({shown[0], shown[-1]}, reverse=True))} points above"
-    return f"{' to '.join(f'{value:.1f}' for value in sorted({shown[0], shown[-1]}))} points below"
+        return f"{' to '.join(f'{-value:.1f}' for value in sorted({shown[0], shown[-1]}, reverse=True))} points ahead"
+    return f"{' to '.join(f'{value:.1f}' for value in sorted({shown[0], shown[-1]}))} points behind"
 
 
 def _range(test: MeanTest) -> str:
