@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from bench.analysis.board_intervals import dataset_estimates
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
-from bench.analysis.paired_average import board_average, common_seeds, dataset_means, image_tables
+from bench.analysis.paired_average import Matched, board_average, dataset_means, group_of_runs, matched_runs
 from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
-from bench.analysis.statistics.intervals import Estimate, MeanTest, group_tests
-from bench.analysis.statistics.score_intervals import in_groups
+from bench.analysis.statistics.intervals import ADDED_TO_DIFFERENCES, Estimate, Group, MeanTest, separate_tests
 from bench.analysis.verdict import FEWEST_ELSEWHERE, board_verdict, over_datasets
 from bench.errors import UsageError
 
@@ -59,10 +58,11 @@ class PairedCell:
     The open score counts as a split, of all test images among all names; its accuracy is the harmonic mean.
 
     Args:
-        score_a: accuracy of A over the common seeds, a fraction, with its interval; `score_b` likewise.
+        score_a: accuracy of A over the seeds that are compared, a fraction, with its interval; `score_b` likewise.
         difference: A minus B, tested over seeds and images; its interval is that of this dataset alone.
         p: the p value of the difference, corrected for all datasets of the split (Holm); None if it is not tested. With
             one seed, it is about these images, with this one training.
+        seeds: the pairs of runs; empty without common seeds, where the difference is not paired.
         images: number of test images.
         same_answers: whether A and B predict the same class for each image with each seed.
     """
@@ -155,34 +155,21 @@ def compare_entries(
     skipped: list[tuple[str, str]] = []
     for dataset in board.datasets:
         of_a, of_b = (scores[entry.key].get(dataset, {}) for entry in (first, second))
-        shared = common_seeds(of_a, of_b)
-        if not shared:
+        if matched_runs(of_a, of_b, board.splits[0]) is None:
             skipped.append((dataset, "no common seed"))
             continue
         for split in (*board.splits, *((OPEN,) if OPEN in board.measures else ())):
+            if (matched := matched_runs(of_a, of_b, split)) is None:
+                continue
             stored = HARMONIC.get(split) or (board.stored_split(split, dataset),)
-            runs_of = {seed: (of_a[seed], of_b[seed]) for seed in shared}
-            if split == OPEN:
-                runs_of = {seed: both for seed, both in runs_of.items() if all(OPEN in score for score in both)}
-            pairs = [
-                _pair(
-                    seed,
-                    (a.run_id, b.run_id),
-                    _joined(by_run, a.run_id, stored),
-                    _joined(by_run, b.run_id, stored),
-                    None if split == OPEN else a.groups.get(split, b.groups.get(split)),
-                )
-                for seed, (a, b) in runs_of.items()
-            ]
-            kept = [pair for pair in pairs if pair is not None]
-            if len(kept) < len(pairs) or any(not np.array_equal(pair.images, kept[0].images) for pair in kept):
+            if (cell := _tested(dataset, split, matched, by_run, stored)) is None:
                 skipped.append((dataset, f"{split}: the runs were not scored on the same images"))
-            elif kept:
-                found.append(_Tested(dataset, split, kept, list(runs_of.values())))
+            else:
+                found.append(cell)
     pair = first.key, second.key
     planned = planned or not (first.rankable and second.rankable)
     averages, wider = (_planned if planned else _from_verdict)(board, scores, *pair)
-    once = any(len(tested.pairs) == 1 and any(s.seeded for s in tested.scores[0]) for tested in found)
+    once = any(tested.runs.one_training for tested in found)
     return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), planned, once)
 
 
@@ -211,24 +198,43 @@ _Outcomes = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class _Pair:
-    """The runs of one seed, the images sorted by name, and whether A and B classify each correctly."""
+    """The runs of one seed, the images sorted by name, and whether both predict the same class for each of them."""
 
     seed: SeedPair
     images: NDArray[Any]
-    correct_a: NDArray[np.bool_]
-    correct_b: NDArray[np.bool_]
-    groups: NDArray[np.int32] | None
     same_answers: bool
 
 
 @dataclass(frozen=True)
 class _Tested:
-    """The pairs of runs of one cell, with their scores."""
+    """The runs of one cell, their difference, their pairs (none if they are unpaired), and the number of images."""
 
     dataset: str
     split: str
+    runs: Matched
+    group: Group
     pairs: Sequence[_Pair]
-    scores: Sequence[tuple[SeedScore, SeedScore]]
+    images: int
+
+
+def _tested(
+    dataset: str,
+    split: str,
+    runs: Matched,
+    by_run: Mapping[tuple[str, str], _Outcomes],
+    stored: Sequence[str],
+) -> _Tested | None:
+    """The runs of a cell; None if they were not scored on the same images."""
+    outcomes_a, outcomes_b = ([_joined(by_run, run.run_id, stored) for run in side] for side in (runs.a, runs.b))
+    group, first = group_of_runs(runs, split, ADDED_TO_DIFFERENCES), outcomes_a[0]
+    if first is None or not group.images:
+        return None
+    names = [(a.run_id, b.run_id) for a, b in zip(runs.a, runs.b, strict=False)]
+    found = [_pair(*one) for one in zip(runs.seeds, names, outcomes_a, outcomes_b, strict=False)]
+    pairs = [pair for pair in found if pair is not None]
+    if len(pairs) < len(found) or any(not np.array_equal(pair.images, pairs[0].images) for pair in pairs):
+        return None
+    return _Tested(dataset, split, runs, group, pairs, len(first["image"]))
 
 
 def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Sequence[str]) -> _Outcomes | None:
@@ -240,17 +246,8 @@ def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Se
     return {name: np.concatenate([part[name] for part in known]) for name in known[0]} if None not in parts else None
 
 
-def _pair(
-    seed: int,
-    run_ids: tuple[str, str],
-    a: _Outcomes | None,
-    b: _Outcomes | None,
-    groups: NDArray[np.int32] | None,
-) -> _Pair | None:
-    """Outcomes of both runs on the same images; None if images or labels differ.
-
-    `groups` are in the order of the images' names.
-    """
+def _pair(seed: int, run_ids: tuple[str, str], a: _Outcomes | None, b: _Outcomes | None) -> _Pair | None:
+    """Outcomes of both runs on the same images; None if images or labels differ."""
     if a is None or b is None:
         return None
     if not np.array_equal(a["image"], b["image"]):
@@ -260,9 +257,8 @@ def _pair(
     a_correct, b_correct = (columns["label"] == columns["predicted"] for columns in (a, b))
     images = a["image"]
     only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
-    order = _order(images)
-    found, same = SeedPair(seed, *run_ids, only_a, only_b), np.array_equal(a["predicted"], b["predicted"])
-    return _Pair(found, images[order], a_correct[order], b_correct[order], groups, same)
+    same = np.array_equal(a["predicted"], b["predicted"])
+    return _Pair(SeedPair(seed, *run_ids, only_a, only_b), images[_order(images)], same)
 
 
 def _by_image(columns: _Outcomes) -> _Outcomes:
@@ -284,10 +280,9 @@ def _cells(found: Sequence[_Tested]) -> tuple[PairedCell, ...]:
 
 
 def _of_split(found: Sequence[_Tested]) -> list[PairedCell]:
-    gaps = [[a[tested.split] - b[tested.split] for a, b in tested.scores] for tested in found]
-    tests = group_tests(gaps, [_tables(tested) for tested in found])
+    tests = separate_tests([tested.group for tested in found])
     corrected = _corrected(tests)
-    scores = [_scores(found, side) for side in (0, 1)]
+    scores = [_scores(found, side) for side in ("a", "b")]
     return [
         PairedCell(
             tested.dataset,
@@ -296,8 +291,8 @@ def _of_split(found: Sequence[_Tested]) -> list[PairedCell]:
             difference=test,
             p=p,
             seeds=tuple(pair.seed for pair in tested.pairs),
-            images=len(tested.pairs[0].images),
-            same_answers=all(pair.same_answers for pair in tested.pairs),
+            images=tested.images,
+            same_answers=bool(tested.pairs) and all(pair.same_answers for pair in tested.pairs),
         )
         for tested, test, p in zip(found, tests, corrected, strict=True)
     ]
@@ -310,17 +305,9 @@ def _corrected(tests: Sequence[MeanTest | None]) -> list[float | None]:
     return [None if p is None else next(adjusted) for p in known]
 
 
-def _tables(tested: _Tested) -> list[NDArray[np.float64]]:
-    """The contribution of each image to A - B, `(seeds, images)` for each set of test images."""
-    if tested.split == OPEN:
-        return [table for _, table in image_tables(tested.scores, OPEN)]
-    correct_a = np.stack([pair.correct_a for pair in tested.pairs]).astype(float)
-    return [in_groups(correct_a - np.stack([pair.correct_b for pair in tested.pairs]), tested.pairs[0].groups)]
-
-
-def _scores(found: Sequence[_Tested], side: int) -> dict[str, Estimate]:
-    """The score of A (0) or B (1) over the common seeds on each dataset, without an interval if it is unknown."""
+def _scores(found: Sequence[_Tested], side: str) -> dict[str, Estimate]:
+    """The score of `a` or `b` over the compared seeds on each dataset, without an interval if it is unknown."""
     split = found[0].split
-    runs = {tested.dataset: [both[side] for both in tested.scores] for tested in found}
+    runs: dict[str, Sequence[SeedScore]] = {tested.dataset: getattr(tested.runs, side) for tested in found}
     means = {dataset: Estimate(float(np.mean([run[split] for run in of])), len(of)) for dataset, of in runs.items()}
     return means | dataset_estimates(runs, split)

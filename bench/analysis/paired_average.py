@@ -9,28 +9,108 @@ from numpy.typing import NDArray
 
 from bench.analysis.leaderboard import HARMONIC, Leaderboard
 from bench.analysis.scores_by_seed import Scores, SeedScore
-from bench.analysis.statistics.intervals import MeanTest, grouped_t
+from bench.analysis.statistics.intervals import (
+    Group,
+    MeanTest,
+    group_of,
+    grouped_t,
+    mean_of_groups,
+    unpaired_group,
+)
 from bench.analysis.statistics.score_intervals import in_groups
 
 
 def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> MeanTest | None:
-    """Mean difference A - B over the datasets, tested with the noise of their common seeds and of the test images.
+    """Mean difference A - B over the datasets, tested with the noise of seeds and of the test images.
 
-    `measure` is base, new, H, open, gap (base minus new) or all. Datasets without a common seed are left out. So are
-    runs without an open score if that is the measure. Returns None if no dataset is left. There is no test if
-    predictions are missing, or if only some of the datasets have a single seed. With a single seed on each, the test is
-    about test images like these and this one training. Scores from a frame without outcomes are tested with the noise
-    of the seeds alone.
+    `measure` is base, new, H, open, gap (base minus new) or all. Seeds are paired, or else independent: see
+    `matched_runs`. Datasets on which that is None are left out. So are runs without an open score if that is the
+    measure. Returns None if no dataset is left. There is no test if predictions are missing, or if only some of the
+    datasets have a single seed. With a single seed on each, the test is about test images like these and this one
+    training. Scores from a frame without outcomes are tested with the noise of the seeds alone.
     """
-    return mean_paired_test([(a, b)], measure, datasets)
+    found = (matched_runs(a.get(dataset, {}), b.get(dataset, {}), measure) for dataset in datasets)
+    matched = [runs for runs in found if runs is not None]
+    if not matched:
+        return None
+    groups = [group_of_runs(runs, measure) for runs in matched]
+    with_outcomes = all(runs.a[0].correct is not None for runs in matched)
+    test = mean_of_groups(groups)
+    once = {runs.one_training for runs in matched if runs.seeded}
+    known = all(group.images for group in groups) and len(once) < 2
+    return test if known or not with_outcomes else untested(test)
+
+
+class Matched(NamedTuple):
+    """The runs of two entries on a dataset, in the order of their seeds.
+
+    Args:
+        seeds: the common seeds, to which the runs at the same place belong. Empty if both have their own seeds.
+    """
+
+    a: Sequence[SeedScore]
+    b: Sequence[SeedScore]
+    seeds: Sequence[int] = ()
+
+    @property
+    def paired(self) -> bool:
+        """Whether the runs have common seeds."""
+        return bool(self.seeds)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether one of the entries depends on the seed."""
+        return any(run.seeded for run in (*self.a, *self.b))
+
+    @property
+    def one_training(self) -> bool:
+        """Whether an entry that depends on the seed was trained once, so that the noise of the seeds is unknown."""
+        return self.seeded and min(len(self.a), len(self.b)) < 2
+
+
+def matched_runs(a: Mapping[int, SeedScore], b: Mapping[int, SeedScore], measure: str) -> Matched | None:
+    """The runs of two entries on a dataset that are compared by a measure, by seed.
+
+    These are the runs of their common seeds. With fewer than two, they are all runs, unpaired, if both have two or
+    more. None if there is neither.
+    """
+    shared = _common_seeds_with(measure, a, b)
+    own_a, own_b = ([runs[seed] for seed in sorted(runs) if measure in runs[seed]] for runs in (a, b))
+    paired = Matched([a[seed] for seed in shared], [b[seed] for seed in shared], shared)
+    if (not shared or paired.one_training) and min(len(own_a), len(own_b)) > 1:
+        return Matched(own_a, own_b)
+    return paired if shared else None
+
+
+def group_of_runs(runs: Matched, measure: str, added: float = 0.0) -> Group:
+    """The difference A - B on a dataset and its noise; without images if predictions of the same ones are missing.
+
+    `added` is that of `group_tests`.
+    """
+    if runs.paired:
+        pairs = list(zip(runs.a, runs.b, strict=True))
+        gaps = [a[measure] - b[measure] for a, b in pairs]
+        return group_of(gaps, [table for _, table in image_tables(pairs, measure)], added)
+    of_a, of_b = (outcomes_of(side, split_weights(side, measure)) for side in (runs.a, runs.b))
+    sides = [
+        group_of([run[measure] for run in side], [in_groups(part.weight * part.right, part.groups) for part in parts])
+        for side, parts in ((runs.a, of_a), (runs.b, of_b))
+    ]
+    if [part.images for part in of_a] != [part.images for part in of_b]:
+        return unpaired_group(*sides)
+    means = []
+    for a, b in zip(of_a, of_b, strict=True):
+        gaps = a.weight * a.right.mean(0) - b.weight * b.right.mean(0)
+        means.append(in_groups(gaps[None], a.groups if b.groups is None else b.groups))
+    return unpaired_group(*sides, means, added)
 
 
 def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datasets: Sequence[str]) -> MeanTest | None:
     """`paired_test` of the mean of several differences A - B, which share their seeds and test images.
 
     The differences on a dataset are averaged for each seed and image before they are tested, since they are not
-    independent. The seeds of a dataset are those that all pairs with a common seed share. `n` of the result is the
-    number of pairs of runs.
+    independent. The seeds of a dataset are those that all pairs with a common seed share; there is no unpaired test.
+    `n` of the result is the number of pairs of runs.
     """
     groups: list[list[float]] = []
     images: list[list[NDArray[np.float64]]] = []
@@ -41,8 +121,7 @@ def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datas
         if not shared:
             continue
         runs = [[(a[seed], b[seed]) for seed in shared] for a, b in sides]
-        gaps = [[a[measure] - b[measure] for a, b in of_pair] for of_pair in runs]
-        groups.append(gaps[0] if len(gaps) == 1 else np.mean(gaps, axis=0).tolist())
+        groups.append(np.mean([[a[measure] - b[measure] for a, b in of_pair] for of_pair in runs], axis=0).tolist())
         images.append(_mean_tables([image_tables(of_pair, measure) for of_pair in runs]))
         n += len(sides) * len(shared)
         with_outcomes &= runs[0][0][0].correct is not None
@@ -73,7 +152,7 @@ def _shared_runs(
 
 def untested(found: MeanTest) -> MeanTest:
     """The mean without its test."""
-    return MeanTest(found.mean, found.n, found.groups, smallest_group=found.smallest_group)
+    return MeanTest(found.mean, found.n, found.groups, smallest_group=found.smallest_group, paired=found.paired)
 
 
 def why_untested(test: MeanTest) -> str:
@@ -91,12 +170,13 @@ def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: s
 def dataset_means(
     board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str
 ) -> NDArray[np.float64]:
-    """The mean difference of two entries on each dataset where both have a run of the same seed, `(datasets,)`."""
+    """The mean difference of two entries on each dataset with `matched_runs`, `(datasets,)`."""
     means = []
     for dataset in board.averaged:
-        of_a, of_b = scores[a].get(dataset, {}), scores[b].get(dataset, {})
-        if shared := _common_seeds_with(measure, of_a, of_b):
-            means.append(float(np.mean([of_a[seed][measure] - of_b[seed][measure] for seed in shared])))
+        runs = matched_runs(scores[a].get(dataset, {}), scores[b].get(dataset, {}), measure)
+        if runs is not None:
+            of_a, of_b = ([run[measure] for run in side] for side in (runs.a, runs.b))
+            means.append(float(np.mean(of_a)) - float(np.mean(of_b)))
     return np.array(means)
 
 

@@ -31,6 +31,7 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
     """
     from bench.papers import registered
 
+    unpaired = [note for _, found in pairs for note in _unpaired(found)]
     skipped = [f"not compared: {dataset}: {reason}" for _, found in pairs for dataset, reason in found.skipped]
     equality = [_equality(found) for _, found in pairs]
     limits = [_limits(board, found) for board, found in pairs]
@@ -50,7 +51,7 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
     return ResultTable(
         pairs,
         parts,
-        notes=skipped + [note for notes in (*limits, *equality, *stale) for note in notes],
+        notes=unpaired + skipped + [note for notes in (*limits, *equality, *stale) for note in notes],
         json=lambda: [_plain(board, found) for board, found in pairs],
         frame=lambda: setting_frame(
             [
@@ -59,6 +60,15 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
             ]
         ),
     )
+
+
+def _unpaired(found: Comparison) -> list[str]:
+    """A line about the datasets on which the seeds differ."""
+    datasets = dict.fromkeys(cell.dataset for cell in found.cells if not cell.difference.paired)
+    if not datasets:
+        return []
+    names = ", ".join(datasets)
+    return [f"unpaired: {names}: A and B have other seeds there, so the noise of the seeds of both adds up"]
 
 
 def only_one_right(found: Comparison) -> Iterator[str]:
@@ -110,9 +120,9 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
         "verdict": _verdict(cell),
         "A": score_text(cell.score_a, 1),
         "B": score_text(cell.score_b, 1),
-        "only A right": only_a,
-        "only B right": only_b,
-        "seeds": len(cell.seeds),
+        "only A right": only_a if cell.seeds else "",
+        "only B right": only_b if cell.seeds else "",
+        "seeds": len(cell.seeds) or "unpaired",
     }
 
 

@@ -90,6 +90,7 @@ class MeanTest:
         p: two-sided p value against a mean of zero.
         image_error: the part of the standard error that more seeds would not reduce; 0 without images.
         smallest_group: number of values of the smallest group.
+        paired: whether the seeds of two methods are paired in every group; else the noise of both adds up.
     """
 
     mean: float
@@ -102,6 +103,7 @@ class MeanTest:
     p: float | None = None
     image_error: float = 0.0
     smallest_group: int = 1
+    paired: bool = True
 
     @classmethod
     def from_error(
@@ -189,16 +191,7 @@ def grouped_t(
         >>> found.standard_error
         0.25
     """
-    means, sizes, noises = _described(groups, images)
-    seeds = variances_of_mean(*zip(*(noise.of_seeds for noise in noises), strict=True))
-    return mean_test_of_parts(
-        sum(means) / len(means),
-        sizes,
-        [(variance, noise.df) for variance, noise in zip(seeds.tolist(), noises, strict=True) if noise.df],
-        [part for noise in noises for part in noise.images],
-        sum(noise.residual for noise in noises),
-        level=level,
-    )
+    return mean_of_groups(_groups(groups, images), level=level)
 
 
 ADDED_TO_DIFFERENCES = 1.0
@@ -227,56 +220,94 @@ def group_tests(
         >>> found.mean, round(found.standard_error, 4)
         (0.0, 0.0364)
     """
-    means, sizes, noises = _described(groups, images, added)
-    seeds, prior = shrunk_variances(*zip(*(noise.of_seeds for noise in noises), strict=True))
-    return [
-        mean_test_of_parts(
-            mean, [size], [(variance, noise.df + more)] if noise.df else [], noise.images, noise.residual, level=level
-        )
-        for mean, size, noise, variance, more in zip(means, sizes, noises, seeds.tolist(), prior.tolist(), strict=True)
-    ]
+    return separate_tests(_groups(groups, images, added), level=level)
 
 
-class GroupNoise(NamedTuple):
-    """The noise of the mean of a group.
+class Group(NamedTuple):
+    """The mean of a group, such as a dataset, and its noise.
 
     Args:
+        size: number of values (seeds).
         seeds: variance of the mean between seeds, s^2 / S; 0 for one seed.
         df: degrees of freedom of `seeds`, S - 1.
         residual: share of the residual in `seeds`.
         images: for each table, the variance of its mean over images, and its degrees of freedom.
+        paired: whether the values are differences of runs with the same seed.
     """
 
+    mean: float
+    size: int
     seeds: float
-    df: int
+    df: float
     residual: float
     images: Sequence[tuple[float, int]]
+    paired: bool = True
 
     @property
-    def of_seeds(self) -> tuple[float, int, float, float]:
+    def of_seeds(self) -> tuple[float, float, float, float]:
         """The arguments of `shrunk_variances`."""
         return self.seeds, self.df, self.residual, sum(variance * (df + 1) for variance, df in self.images)
 
 
-def _described(
+def group_of(values: Sequence[float], tables: Sequence[ArrayLike] = (), added: float = 0.0) -> Group:
+    """The group with these values, one per seed, and tables as for `grouped_t`; `added` as for `group_tests`."""
+    ordered = sorted(map(float, values))  # sorted: sums must not depend on the order of seeds
+    size, centre = len(ordered), sum(ordered) / len(ordered)
+    seeds = sum((value - centre) ** 2 for value in ordered) / (size - 1) / size if size > 1 else 0.0
+    found = [between_images(np.asarray(table, dtype=float), added) for table in tables]
+    parts = [(part.variance, part.df) for part in found]
+    return Group(centre, size, seeds, size - 1, sum(part.residual for part in found), parts)
+
+
+def unpaired_group(a: Group, b: Group, tables: Sequence[ArrayLike] = (), added: float = 0.0) -> Group:
+    """The difference of two methods that ran with different seeds on the same images.
+
+    The variances between their seeds add up, with Welch's degrees of freedom. The images are paired.
+
+    Args:
+        tables: for each set of test images the means over seeds of A minus those of B, `(1, images)`.
+
+    Example:
+        >>> found = unpaired_group(group_of([0.8, 0.9]), group_of([0.4, 0.6, 0.5]))
+        >>> round(found.mean, 6), round(found.seeds, 6), found.size, round(found.df, 3)  # 0.0025 + 0.01 / 3
+        (0.35, 0.005833, 2, 2.882)
+    """
+    parts = [(one.seeds, one.df) for one in (a, b) if one.seeds > 0]
+    seeds = a.seeds + b.seeds
+    df = seeds**2 / sum(part**2 / freedom for part, freedom in parts) if parts else a.df + b.df
+    shared = group_of([a.mean - b.mean], tables, added)
+    size = min(one.size for one in (a, b) if one.df or not (a.df or b.df))
+    return Group(shared.mean, size, seeds, df, a.residual + b.residual, shared.images, paired=False)
+
+
+def mean_of_groups(groups: Sequence[Group], *, level: float = 0.95) -> MeanTest:
+    """`grouped_t` of groups that are known already."""
+    seeds = variances_of_mean(*zip(*(group.of_seeds for group in groups), strict=True)).tolist()
+    return _test_of(groups, [(variance, one.df) for variance, one in zip(seeds, groups, strict=True) if one.df], level)
+
+
+def separate_tests(groups: Sequence[Group], *, level: float = 0.95) -> list[MeanTest]:
+    """`group_tests` of groups that are known already."""
+    seeds, prior = shrunk_variances(*zip(*(group.of_seeds for group in groups), strict=True))
+    parts = zip(groups, seeds.tolist(), prior.tolist(), strict=True)
+    return [_test_of([one], [(variance, one.df + more)] if one.df else [], level) for one, variance, more in parts]
+
+
+def _test_of(groups: Sequence[Group], seeds: Sequence[tuple[float, float]], level: float) -> MeanTest:
+    """The test of the mean of the groups' means, with the variances between their seeds."""
+    images = [part for group in groups for part in group.images]
+    mean, residual = sum(group.mean for group in groups) / len(groups), sum(group.residual for group in groups)
+    found = mean_test_of_parts(mean, [group.size for group in groups], seeds, images, residual, level=level)
+    return replace(found, paired=all(group.paired for group in groups))
+
+
+def _groups(
     groups: Sequence[Sequence[float]], images: Sequence[Sequence[ArrayLike]], added: float = 0.0
-) -> tuple[list[float], list[int], list[GroupNoise]]:
-    """Mean, size and noise of each group."""
+) -> list[Group]:
     if not groups or any(len(group) == 0 for group in groups):
         raise ValueError(f"Sizes {[len(group) for group in groups]}: every group needs a value. Drop the empty ones.")
     tables = images or [[] for _ in groups]
-    ordered = [sorted(map(float, group)) for group in groups]  # sorted: sums must not depend on the order of seeds
-    means = [sum(group) / len(group) for group in ordered]
-    noises = [_group_noise(group, of_group, added) for group, of_group in zip(ordered, tables, strict=True)]
-    return means, [len(group) for group in ordered], noises
-
-
-def _group_noise(values: Sequence[float], tables: Sequence[ArrayLike], added: float) -> GroupNoise:
-    found = [between_images(np.asarray(table, dtype=float), added) for table in tables]
-    size, centre = len(values), sum(values) / len(values)
-    seeds = sum((value - centre) ** 2 for value in values) / (size - 1) / size if size > 1 else 0.0
-    parts = [(part.variance, part.df) for part in found]
-    return GroupNoise(seeds, size - 1, sum(part.residual for part in found), parts)
+    return [group_of(group, of_group, added) for group, of_group in zip(groups, tables, strict=True)]
 
 
 def mean_test_of_parts(

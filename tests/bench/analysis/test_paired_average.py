@@ -1,9 +1,11 @@
 """Averages over datasets: the noise of seeds and of test images, and when there is no verdict."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from simulated_boards import MEASURE, SimulatedBoard
 from worlds import make_world
 
 from bench.analysis import Certainty, board_verdicts
@@ -154,3 +156,62 @@ def test_all_doors_use_the_images(tmp_path: Path):
     without = board_average(board, seed_scores(board, runs.drop(columns=["images", "correct"])), "apex", "coop", H)
     assert (pair.low, pair.high) == (wanted.low, wanted.high)
     assert wanted.low != without.low
+
+
+def other_seeds(scores, seeds: tuple[int, ...]):
+    return {d: dict(zip(seeds, by_seed.values(), strict=True)) for d, by_seed in scores.items()}
+
+
+@pytest.mark.parametrize("seeds", [(4, 5, 6), (3, 4, 5)])
+def test_methods_with_other_seeds_are_compared_unpaired_on_the_same_images(seeds):
+    world = SimulatedBoard([[0.7, 0.8], [0.5, 0.6]], (400, 300), 3, 0.05)
+    a, b = world.scores(np.random.default_rng(0)).values()
+    found = paired_test(a, other_seeds(b, seeds), MEASURE, world.datasets)
+    paired = paired_test(a, b, MEASURE, world.datasets)
+    assert (found.paired, paired.paired) == (False, True)
+    assert found.mean == pytest.approx(paired.mean)
+    images = seeds_part = 0.0
+    for dataset in world.datasets:
+        means = [np.mean([run.correct[MEASURE][1] for run in side[dataset].values()], axis=0) for side in (a, b)]
+        images += (means[0] - means[1]).var(ddof=1) / len(means[0])
+        seeds_part += sum(np.var([run[MEASURE] for run in side[dataset].values()], ddof=1) / 3 for side in (a, b))
+    assert images / 4 < found.standard_error**2 < (images + seeds_part) / 4
+    assert found.p < 0.05
+
+
+def test_unpaired_needs_two_seeds_of_each_and_the_same_images():
+    world = SimulatedBoard([[0.7], [0.6]], (200,), 2)
+    a, b = world.scores(np.random.default_rng(1)).values()
+    one = {"d0": {9: b["d0"][1]}}
+    assert paired_test(a, one, MEASURE, ["d0"]) is None
+    elsewhere = {s + 5: replace(r, correct={MEASURE: ("other", r.correct[MEASURE][1])}) for s, r in b["d0"].items()}
+    found = paired_test(a, {"d0": elsewhere}, MEASURE, ["d0"])
+    assert (found.p, found.paired) == (None, False)
+
+
+def test_unpaired_differences_are_covered():
+    draw, world = (
+        np.random.default_rng(2),
+        SimulatedBoard([[0.7, 0.8, 0.6], [0.65, 0.8, 0.7]], (300, 200, 500), 3, 0.03),
+    )
+    truth, covered = float((world.truth[0] - world.truth[1]).mean()), []
+    for _ in range(200):
+        a, b = world.scores(draw).values()
+        found = paired_test(a, other_seeds(b, (4, 5, 6)), MEASURE, world.datasets)
+        covered.append(found.low <= truth <= found.high)
+    assert np.mean(covered) >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 200)
+
+
+def test_compare_says_which_datasets_are_unpaired(tmp_path: Path):
+    make_world(tmp_path, rates("ab", coop=0.5), seeds=(1, 2, 3))
+    make_world(tmp_path, rates("a", apex=0.9), seeds=(4, 5, 6))
+    make_world(tmp_path, rates("b", apex=0.9), seeds=(1, 2, 3))
+    board, runs = board_and_runs(tmp_path)
+    found = compare_entries(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
+    assert {cell.dataset: cell.difference.paired for cell in found.cells} == {"a": False, "b": True}
+    assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.A}
+    assert not found.averages["base"].paired
+    assert found.skipped == ()
+    table = comparison_table([(board, found)])
+    assert table.notes[0].startswith("unpaired: a: A and B have other seeds there")
+    assert [row["seeds"] for row in table.parts[0].details] == ["unpaired", "unpaired", 3, 3]
