@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from bench.analysis import Candidate, best_method
+from bench.analysis import FEWEST_ELSEWHERE, Candidate, best_method
 from datasets_registry import EvalProtocol
 from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
 from reports.sentences import TITLE_LENGTH
@@ -20,13 +20,13 @@ BUDGET_TITLES = {
 }
 
 
-def training_text(view: OverviewView, method: Candidate, unit: str = " of training per run") -> str:
+def training_text(view: OverviewView, method: Candidate) -> str:
     """The time of one run, with preparation and fitting; empty if it is unknown."""
     if view.families[method.key] == EvalProtocol.TEST_TIME:  # the family has the name of its protocol
         return "learns from the unlabelled test images"
     if method.trained is False and (method.key == view.table.baseline or not method.seconds):
         return "no training"
-    return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
+    return "" if method.seconds is None else f"{seconds(method.seconds)} of training per run"
 
 
 def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
@@ -76,11 +76,11 @@ def _take(view: OverviewView, pick: best_method.Pick, within: str = "") -> str:
             f"Stay with zero-shot CLIP: chosen on the other datasets, the best method{within} gained "
             f"{points(pick.gain)} points on the dataset left out, on average."
         )
-    cost = training_text(view, view.table.method(pick.method))
+    cost, n = training_text(view, view.table.method(pick.method)), len(pick.datasets)
+    over = "datasets like these" if len(view.table.datasets) >= FEWEST_ELSEWHERE else f"these {n} datasets"
     return (
-        f"Take {shorten(view.names[pick.method], LONGEST_NAME)}: {points(pick.gain)} points, the mean gain over "
-        f"datasets like these (each left out while choosing); below zero-shot on {pick.below} of {len(pick.datasets)}"
-        f"{cost and f'; {cost}'}."
+        f"Take {shorten(view.names[pick.method], LONGEST_NAME)}: {points(pick.gain)} points, the mean gain over {over} "
+        f"(each left out while choosing); below zero-shot on {pick.below} of {n}{cost and f'; {cost}'}."
     )
 
 

@@ -97,6 +97,7 @@ FIXTURES = {
     "all": lambda runs: runs,
     "one seed": lambda runs: runs[runs["seed"].isin([0, 1])],
     "one dataset": lambda runs: runs[runs["dataset"] == "dtd"],
+    "two datasets": lambda runs: runs[runs["dataset"].isin(["dtd", "eurosat"])],
     "two methods": lambda runs: runs[runs["method"].isin(["zero_shot", "coop"])],
     "no zero-shot": lambda runs: runs[runs["method"] != "zero_shot"],
     "one method": lambda runs: runs[runs["method"] == "vpt"],
