@@ -95,7 +95,9 @@ def test_intervals_cover_the_truth_and_are_hardly_wider_than_an_oracles(name, fi
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 @pytest.mark.parametrize("figures", [score_figures, difference_figures])
 def test_intervals_cover_the_truth_with_any_number_and_spread_of_seeds(figures, seeds, spread, heavy_tails):
-    world, rounds = board((*UNLIKE, 0.98, 0.1), spread, seeds, (*SIZES, 20_000, 100), heavy_tails=heavy_tails), 400
+    """Two or three seeds that differ by more than the images explain pay with Student's t of few degrees of freedom."""
+    world = board((*UNLIKE, 0.98, 0.1), spread, seeds, (*SIZES, 20_000, 100), heavy_tails=heavy_tails)
+    rounds = 100
     coverage, width = figures(world, rounds)
-    assert coverage >= 0.93
-    assert width <= (1.5 if seeds == 2 or spread >= 0.1 else 1.3)
+    assert coverage >= 0.93 - 2 * math.sqrt(0.93 * 0.07 / (rounds * len(world.images)))
+    assert width <= (1.4 if seeds > 3 or spread < 0.03 else 1.9)
