@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis import MeanTest, seeds_needed
-from bench.extensions.recommendation.cross_fitting import ADDED_TO_ACCURACIES, cross_fitted, within
+from bench.extensions.recommendation.cross_fitting import ADDED_TO_ACCURACIES, between_trainings, cross_fitted, pooled, within
 from bench.extensions.recommendation.elimination import Look, best_of
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
 
@@ -110,7 +110,8 @@ def decide(
         standings.append(RemainingMethod(name, float(np.nanmean(tables[name])), test, verdict, labels))
     pick = next(name for name in as_far if name == leader or (name in tests and tests[name].mean <= margin))
     optimism = selection_optimism(tests, {name: common[name] / common[leader] for name in tests})
-    plain = cross_fitted(tables[pick], outcomes.folds, groups=outcomes.groups, added=ADDED_TO_ACCURACIES)
+    noise = pooled([between_trainings(table, outcomes.folds, outcomes.groups) for table in tables.values()])
+    plain = cross_fitted(tables[pick], outcomes.folds, groups=outcomes.groups, added=ADDED_TO_ACCURACIES, least=noise)
     expected = within(moved(plain, -optimism), 0.0, 1.0)
     return Decision(pick, leader, tuple(standings), expected, optimism)
 

@@ -133,7 +133,10 @@ def _promise(found: Recommendation) -> list[str]:
         f"that the best of them is called more than {found.margin_text} worse is at most {100 * ERROR_RATE:.0f} %."
     ]
     if tests and all(test.low is None for test in tests):
-        lines = ["Differences have no interval, since one fold tells nothing of the noise of trainings."]
+        lines = [
+            "One fold tells nothing of the noise of trainings: differences have no interval, and that of the accuracy is "
+            "about other images only."
+        ]
     if (taken := f"{100 * found.decision.optimism:.1f}") != "0.0":
         lines.append(
             f"The expected accuracy is {taken} points lower than the one in the table, because the best of several "
