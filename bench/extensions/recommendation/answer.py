@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis import MeanTest, seeds_needed
-from bench.extensions.recommendation.cross_fitting import ADDED_TO_ACCURACIES, between_trainings, cross_fitted, pooled, within
+from bench.extensions.recommendation.cross_fitting import (
+    ADDED_TO_ACCURACIES,
+    between_trainings,
+    cross_fitted,
+    pooled,
+    within,
+)
 from bench.extensions.recommendation.elimination import Look, best_of
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
 

@@ -134,8 +134,8 @@ def _promise(found: Recommendation) -> list[str]:
     ]
     if tests and all(test.low is None for test in tests):
         lines = [
-            "One fold tells nothing of the noise of trainings: differences have no interval, and that of the accuracy is "
-            "about other images only."
+            "One fold tells nothing of the noise of trainings: differences have no interval, and that of the accuracy "
+            "is about other images only."
         ]
     if (taken := f"{100 * found.decision.optimism:.1f}") != "0.0":
         lines.append(
