@@ -20,6 +20,7 @@ from bench.analysis.paired_average import board_average, image_tables
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics import group_tests
 from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
+from bench.analysis.verdict import board_verdicts
 from bench.api.results import load_results
 from bench.cli.app import app
 from bench.record import RunRecord
@@ -111,12 +112,13 @@ def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path) -> No
 def test_exports_hold_it(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
-    table = export_table(board, frame)
+    verdicts = board_verdicts(board, frame)
+    table = export_table(board, verdicts)
     place = table.columns.index("open")
     cells = {name: cells[place].mean for name, _, cells, _ in table.rows}
     assert cells["old"] == cells["part"] == "not computed"
     assert cells["coop"] == f"{100 * board.entry('coop').average(OPEN, board.convention).mean:.2f}"
-    by_dataset = dataset_table(board, frame, "open")
+    by_dataset = dataset_table(board, seed_scores(board, frame), verdicts["open"])
     assert {name: row[1].mean for name, _, row, _ in by_dataset.rows}["old"] == "not computed"
     assert "openworld_auc" in to_csv(board_rows(board)).splitlines()[0]
     for text in (to_markdown(table), to_latex(table), to_markdown(by_dataset), to_latex(by_dataset)):
