@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from bench._util.sums import total
 from bench.bounds import (
     MOST_CLASSES,
     Amount,
@@ -117,7 +118,13 @@ class OpenScore(_Frozen):
 
 
 class Cost(_Frozen):
-    """Cost of a run by phase. Seconds are wall clock of this process, without imports and reading of data."""
+    """Cost of a run: what it needs itself, and the shared features that it needs (`shared_*`); together, its total.
+
+    Seconds are wall clock by phase, without imports and reading of data. Shared features are outputs of the frozen
+    towers that runs find in the feature cache: each costs every run that needs it, once, what it took to compute, in
+    the phase that first reads it. So no cost depends on the order of runs. A shared cost is None if it is unknown: of
+    imported features, and of features that were stored without it.
+    """
 
     trainable_parameters: LargeCount
     prepare_seconds: Amount
@@ -134,10 +141,11 @@ class Cost(_Frozen):
         "(a CPU outside Linux with the GNU C library)",
     )
     image_passes: Amount = Field(
-        description="images through the frozen image tower; a part of the tower counts as its share of the blocks"
+        description="images through the frozen image tower for this run alone; a part of the tower counts as its share "
+        "of the blocks"
     )
     prompted_image_passes: Amount = Field(description="images through a changed image tower, or a share of it")
-    text_passes: Amount = Field(description="class texts through the text tower, or a share of it")
+    text_passes: Amount = Field(description="class texts through the text tower for this run alone, or a share of it")
     fits: Count = Field(description="trainings and regressions, including discarded ones; 0 for closed forms")
     candidate_evaluations: Count = Field(
         description="candidates evaluated on validation or test images, or averaged, over all splits"
@@ -146,14 +154,28 @@ class Cost(_Frozen):
         description="seconds of choosing with labels; part of train_seconds (validation images) or eval_seconds (an "
         "oracle), without the fits themselves where training is shared"
     )
+    shared_prepare_seconds: Amount | None = None
+    shared_train_seconds: Amount | None = None
+    shared_eval_seconds: Amount | None = None
+    shared_image_passes: Amount | None = Field(None, description="images whose shared features the run uses, likewise")
+    shared_text_passes: Amount | None = Field(None, description="texts whose shared features the run uses")
 
     @model_serializer(mode="wrap")
     def _without_unmeasured(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An unmeasured `added_memory_bytes` is left out."""
+        """What was not measured is left out."""
         values: dict[str, Any] = plain(self)
-        if self.added_memory_bytes is None:
-            values.pop("added_memory_bytes", None)
-        return values
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def learning_seconds(self) -> float | None:
+        """Seconds of preparation and training, with the shared features; None if their cost is unknown."""
+        return total(self.prepare_seconds, self.train_seconds, self.shared_prepare_seconds, self.shared_train_seconds)
+
+    @property
+    def known_seconds(self) -> float:
+        """Seconds of all phases, with the shared features as far as their cost is known."""
+        shared = self.shared_prepare_seconds, self.shared_train_seconds, self.shared_eval_seconds
+        return self.prepare_seconds + self.train_seconds + self.eval_seconds + sum(part or 0.0 for part in shared)
 
 
 class CurvePoint(_Frozen):
@@ -162,7 +184,9 @@ class CurvePoint(_Frozen):
     epoch: Positive = Field(description="finished epochs")
     epochs: Positive = Field(description="epochs of the whole training")
     steps: LargeCount = Field(description="finished optimiser steps")
-    seconds: Amount = Field(description="wall clock of the training so far, without preparation")
+    seconds: Amount = Field(
+        description="wall clock of the training so far, without preparation, with what its shared features cost"
+    )
     accuracy: dict[Name, Fraction] = Field(description="top-1, micro, by split")
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
@@ -65,6 +65,11 @@ def seconds(number: float) -> str:
     if number < 120:
         return f"{number:.0f} s"
     return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
+
+
+def or_unknown(number: float | None, text: Callable[[float], str]) -> str:
+    """The text of a number, `unknown` without one."""
+    return "unknown" if number is None else text(number)
 
 
 def four_digits(number: float) -> str:

@@ -23,7 +23,7 @@ from bench.analysis import (
 )
 from bench.papers import DatasetFacts, paper_address
 from bench.spec import learned_texts, shots_value
-from reports._format import brief, count, seconds, size, unbroken
+from reports._format import brief, count, or_unknown, seconds, size, unbroken
 from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards, training_text
 from reports.charts.hero import axis_text, first_pair
 from reports.charts.plot import IntervalBar, interval_bars
@@ -317,7 +317,8 @@ def _cost_facts(entry: Entry) -> list[list[str]]:
         [
             "Tower passes",
             f"{count(cost.image_passes)} images through the frozen tower, {count(cost.prompted_image_passes)} through "
-            f"a modified one, {count(cost.text_passes)} texts",
+            f"a modified one, {count(cost.text_passes)} texts; shared features: "
+            f"{or_unknown(cost.shared_image_passes, count)} images, {or_unknown(cost.shared_text_passes, count)} texts",
         ],
     ]
 
@@ -327,7 +328,8 @@ def _times(cost: EntryCost) -> str:
         return f"{count(cost.steps)} steps; computed on different devices, so times are not averaged"
     return (
         f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} ({count(cost.steps)} "
-        f"steps), evaluation {seconds(cost.eval_seconds)}{f' on {cost.device}' if cost.device else ''}"
+        f"steps), evaluation {seconds(cost.eval_seconds)}; shared features {or_unknown(cost.shared_seconds, seconds)}"
+        f"{f' on {cost.device}' if cost.device else ''}"
     )
 
 

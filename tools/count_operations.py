@@ -35,7 +35,8 @@ def counted(name: str, first_seed: int) -> dict[str, float]:
     short, long, tested = (_cost(name, *size, first_seed + number) for number, size in enumerate(sizes))
     epochs, tests = LONG - SHORT, CLASSES * (MANY - FEW)
     steps = long.steps - short.steps
-    image = (long.image_passes - short.image_passes) / epochs
+    images = [cost.image_passes + (cost.shared_image_passes or 0) for cost in (short, long, tested)]
+    image, image_on_tests = (images[1] - images[0]) / epochs, (images[2] - images[0]) / tests
     prompted = (long.prompted_image_passes - short.prompted_image_passes) / epochs
     text = (long.text_passes - short.text_passes) / steps if steps else 0.0
     text_on_tests = (tested.text_passes - short.text_passes) / tests
@@ -46,7 +47,7 @@ def counted(name: str, first_seed: int) -> dict[str, float]:
         "prompted_epoch": prompted / SUPPORT,
         "text_step": text / CLASSES,
         "prompted_test": on_tests,
-        "image_once": (short.image_passes - SHORT * image) / SUPPORT,
+        "image_once": (images[0] - SHORT * image - image_on_tests * CLASSES * FEW) / SUPPORT,
         "text_test": text_on_tests / CLASSES,
         "text_once": text_once / CLASSES,
     }
@@ -54,7 +55,7 @@ def counted(name: str, first_seed: int) -> dict[str, float]:
 
 
 def _cost(name: str, epochs: int, tests: int, seed: int) -> Cost:
-    """The cost of one short run. A new seed has new views, whose features nothing has cached."""
+    """The cost of one short run."""
     facts = known_methods().get(name)
     protocol = EvalProtocol.TEST_TIME if facts.reads_test_stream else EvalProtocol.FEW_SHOT
     recipe, changes = facts.recipe_for(protocol), []
@@ -74,8 +75,6 @@ def main() -> None:
     """Write the coefficients of the named methods, or of all, one line for each method."""
     warnings.simplefilter("ignore")
     stored = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
-    for tests in (FEW, MANY):
-        _cost("zero_shot", SHORT, tests, 1)
     names = [facts.name for facts in known_methods().infos()]
     # a method with a teacher needs its file; its line is written by hand
     for name in sys.argv[1:] or [name for name in names if not known_methods().get(name).needs_teacher]:

@@ -21,7 +21,7 @@ class AnytimePoint:
 
     Args:
         share: of the epochs, in (0, 1].
-        seconds: preparation and training up to this point.
+        seconds: preparation and training up to this point, with the shared features.
         steps: of the optimiser.
         value: the measure that orders the board, averaged as on the board.
     """
@@ -79,7 +79,11 @@ class _RunCurve:
 
 
 def accuracy_over_time_of(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> AccuracyOverTime | None:
-    """The curves of a board, from the store's `runs_frame()` and `curves_frame()`; None if no entry trains."""
+    """The curves of a board, from the store's `runs_frame()` and `curves_frame()`; None if no entry trains.
+
+    Runs whose shared features have an unknown cost are left out, since their time is unknown.
+    """
+    runs = runs.dropna(subset=["shared_prepare_seconds", "shared_train_seconds"])
     found = learning_curves(board, runs, curves)
     without = entries_without_curve(board, found, runs)
     if not found and not without:
@@ -94,7 +98,8 @@ def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame
 
     Entries with runs on different devices have none, since their times are not averaged.
     """
-    prepare_seconds = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
+    prepared = runs["prepare_seconds"] + runs["shared_prepare_seconds"]
+    prepare_seconds = dict(zip(runs["run_id"], prepared, strict=True))
     counted = {run_id for entry in board.entries for run_id in entry.run_ids if run_id in prepare_seconds}
     recorded = {
         str(run_id): _run_curve(rows, float(prepare_seconds[run_id]))

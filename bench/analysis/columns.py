@@ -106,7 +106,7 @@ def _flat_score(name: str, found: Estimate | str | None) -> _Flat:
     return _attributes(found, {name: "mean", f"{name}_low": "low", f"{name}_high": "high"})
 
 
-_TIMES = {name: name for name in ("train_seconds", "eval_seconds", "device")}
+_TIMES = {name: name for name in ("learning_seconds", "own_seconds", "shared_seconds", "eval_seconds", "device")}
 _FLAT: Mapping[Kind, Callable[[str, Any], _Flat]] = {
     Kind.FACT: lambda name, value: [(name, value)],
     Kind.RANK: lambda name, value: [(name, value[0])],
@@ -188,10 +188,10 @@ def _costs(board: Leaderboard) -> Iterator[LeaderboardColumn]:
     titles = {Place.DATA: "trainable_parameters", Place.TERMINAL: "parameters", Place.PAGE: "Parameters"}
     yield LeaderboardColumn(Kind.PARAMETERS, lambda entry: entry.cost, titles, "Trainable parameters", 1)
     titles = {Place.DATA: "", Place.TERMINAL: "train s", Place.PAGE: "Training"}
-    hint = "Mean time of one run: preparation and training"
+    hint = "Mean time of one run: preparation and training, with the shared features that it needs"
     if board.setting.protocol == EvalProtocol.TEST_TIME:
         titles = {Place.DATA: "", Place.TERMINAL: "test s", Place.PAGE: "Test"}
-        hint = "Mean time of one run: preparation, and evaluation, in which the methods learn"
+        hint = "Mean time of one run: preparation, and evaluation, in which the methods learn, with shared features"
     yield LeaderboardColumn(Kind.TIME, lambda entry: entry.cost, titles, hint, 3)
 
 

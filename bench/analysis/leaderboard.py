@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bench._util.sums import total
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
 from bench.spec import ALL as ALL_TEXT
@@ -42,6 +43,8 @@ MIXED = "mixed"
 class EntryCost:
     """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory.
 
+    `shared_*` are the shared features that the runs need, see `bench.record.Cost`; None if some run's are unknown. All
+    other parts are what the runs need themselves.
     `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
     above the level at the start of a run; None if some run lacks them. `device` is the class of device of all runs,
     such as `cpu` or the name of a GPU; empty if unknown. Runs on several are `MIXED`, without seconds and memory.
@@ -61,15 +64,44 @@ class EntryCost:
     candidate_evaluations: float | None = None
     tuning_seconds: float | None = None
     added_memory_bytes: int | None = None
+    shared_prepare_seconds: float | None = None
+    shared_train_seconds: float | None = None
+    shared_eval_seconds: float | None = None
+    shared_image_passes: float | None = None
+    shared_text_passes: float | None = None
     device: str = ""
     learns_from_tests: bool = False
 
     @property
     def learning_seconds(self) -> float | None:
         """Seconds of preparation and training; with evaluation where methods learn from test images."""
-        parts = [self.prepare_seconds, self.train_seconds, *([self.eval_seconds] if self.learns_from_tests else [])]
-        known = [part for part in parts if part is not None]
-        return sum(known) if len(known) == len(parts) else None
+        return total(self.own_seconds, self.shared_seconds)
+
+    @property
+    def own_seconds(self) -> float | None:
+        """The part of `learning_seconds` that the runs need themselves; None on several classes of devices."""
+        return total(self.prepare_seconds, self.train_seconds, *([self.eval_seconds] * self.learns_from_tests))
+
+    @property
+    def shared_seconds(self) -> float | None:
+        """The part of `learning_seconds` for shared features."""
+        shared_eval = [self.shared_eval_seconds] * self.learns_from_tests
+        return total(self.shared_prepare_seconds, self.shared_train_seconds, *shared_eval)
+
+    @property
+    def passes(self) -> float | None:
+        """Images and texts through the towers, own and shared."""
+        return total(self.own_passes, self.shared_passes)
+
+    @property
+    def own_passes(self) -> float:
+        """The part of `passes` that the runs need themselves."""
+        return self.image_passes + self.prompted_image_passes + self.text_passes
+
+    @property
+    def shared_passes(self) -> float | None:
+        """The part of `passes` for shared features."""
+        return total(self.shared_image_passes, self.shared_text_passes)
 
 
 BASELINE = "zero_shot"

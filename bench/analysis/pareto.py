@@ -94,7 +94,8 @@ class CostPoint:
     """The measure that orders the board for one entry, and its costs.
 
     Args:
-        costs: mean per run, by axis: `train_seconds` or `test_seconds`, `memory`, `parameters`, `passes`.
+        costs: mean per run with shared features, by axis: `train_seconds` or `test_seconds`, `memory`, `parameters`,
+            `passes`. An axis whose value is unknown is left out.
         front: whether the entry is on the Pareto front of an axis; empty for incomplete entries and oracles.
         probability: bootstrap probability of being on it, likewise.
         spread: whether there are datasets or seeds to resample.
@@ -146,10 +147,8 @@ def _costs(entry: Entry, one_device: bool) -> dict[str, float]:
     assert cost is not None
     time = "test_seconds" if cost.learns_from_tests else "train_seconds"
     of_the_device = {time: cost.learning_seconds, "memory": cost.added_memory_bytes} if one_device else {}
-    return {
-        "parameters": float(cost.parameters_high),
-        "passes": cost.image_passes + cost.prompted_image_passes + cost.text_passes,
-    } | {name: float(value) for name, value in of_the_device.items() if value is not None}
+    known: dict[str, float | None] = {"parameters": cost.parameters_high, "passes": cost.passes, **of_the_device}
+    return {name: float(value) for name, value in known.items() if value is not None}
 
 
 def _accuracies(entries: Sequence[Entry], board: Leaderboard, runs: pd.DataFrame) -> NDArray[np.float64]:

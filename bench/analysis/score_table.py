@@ -21,7 +21,7 @@ class Candidate:
         complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
         trained: whether an optimiser took steps; None if unknown, like the next two.
         parameters: number of trained parameters.
-        seconds: time of one run, see `Cost.learning_seconds`.
+        seconds: time of one run, see `EntryCost.learning_seconds`.
     """
 
     key: str

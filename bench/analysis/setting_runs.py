@@ -24,8 +24,16 @@ COSTS = (
     "text_passes",
 )
 """Cost columns of the frame that every run has."""
-LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_bytes")
-"""Cost columns that some runs lack, such as those of earlier releases."""
+SHARED_COSTS = (
+    "shared_prepare_seconds",
+    "shared_train_seconds",
+    "shared_eval_seconds",
+    "shared_image_passes",
+    "shared_text_passes",
+)
+"""Cost columns of shared features."""
+LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_bytes", *SHARED_COSTS)
+"""Cost columns that some runs lack: those of earlier releases, and where a cost is unknown."""
 EPOCH, RECIPE = "epoch", "recipe"
 # options of a run that distinguish entries, like settings of the method: name in entry keys -> column of the frame
 _MORE_SETTINGS = {axis.setting: axis.name for axis in AXES if axis.setting}

@@ -188,7 +188,7 @@ def _seconds(cost: EntryCost | None) -> str:
         return "–"
     seconds = cost.learning_seconds
     if seconds is None:
-        return cost.device
+        return cost.device if cost.own_seconds is None else "unknown"
     return "–" if seconds == 0 else "< 0.1" if seconds < 0.05 else f"{seconds:.1f}"
 
 

@@ -59,7 +59,7 @@ def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
     if record.selected_epoch is not None:
         facts["selected_epoch"] = record.selected_epoch
     if record.cost is not None:
-        facts |= record.cost.model_dump(mode="json")
+        facts |= dict(record.cost) | {"learning_seconds": record.cost.learning_seconds}
     provenance = record.provenance.model_dump(mode="json")
     provenance["support_digests"] = f"{len(record.provenance.support_digests)} images"
     if "true_labels" in provenance:

@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from bench.experiment.epoch_observers import EpochObserver
+from bench.experiment.features.shared_cost import Account
 from bench.results import write_atomically
-from methods import TrainableMethod
+from methods import Passes, TrainableMethod
 
 _LOG = logging.getLogger("bench.experiment.checkpoints")
 
@@ -92,6 +93,7 @@ class Checkpoint:
         seconds: training time between two writes; 0 writes after every epoch.
         meter: returns the cost of the run so far (seconds, passes), to be added up over the parts of interrupted
             training.
+        account: the shared features that the run was charged for, which later parts do not pay again.
     """
 
     path: Path
@@ -99,6 +101,7 @@ class Checkpoint:
     seconds: float
     meter: Callable[[], tuple[float, ...]] = tuple
     clock: Callable[[], float] = time.monotonic
+    account: Account = field(default_factory=lambda: Account(Passes()))
     earlier: tuple[float, ...] = field(default=(), init=False)
     """The cost of the earlier parts, in the order of `meter`."""
 
@@ -126,6 +129,7 @@ class Checkpoint:
             _LOG.warning("The checkpoint %s does not match its checksum; training starts over.", self.path)
             return None
         state_after(header["epochs"]).restore(tensors)
+        self.account.load(_part("charged.", tensors))
         self.earlier = tuple(header["spent"])
         return Progress(header["epochs"], header["steps"], header["loss"])
 
@@ -138,7 +142,7 @@ class Checkpoint:
         """Write the state if `seconds` have passed since the last write."""
         if not self.due:
             return
-        tensors = state.tensors()
+        tensors = state.tensors() | {f"charged.{kind}": keys for kind, keys in self.account.dump().items()}
         header = {
             "identity": dict(self.identity),
             "digest": _digest(tensors),

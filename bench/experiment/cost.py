@@ -1,9 +1,9 @@
-"""Measures the cost of one run: seconds by phase, passes through the towers, peak memory."""
+"""Measures the cost of one run, its own and that of shared features: seconds by phase, tower passes, peak memory."""
 
 import ctypes
 import gc
+import math
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -14,6 +14,7 @@ import torch
 
 from bench.experiment.accelerator import synchronize
 from bench.experiment.checkpoints import Progress
+from bench.experiment.features.shared_cost import Account, own_clock
 from bench.record import Cost
 from methods import Backbone, Method
 
@@ -22,6 +23,8 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 class CostMeter:
     """Measures one run, starting at the creation of the meter, in a process that may do many runs.
+
+    `account` has what the run uses of the shared features; everything else is what it needs itself.
 
     Args:
         runs: number of runs that train together; each is charged an equal share of seconds and memory, and its own
@@ -32,6 +35,7 @@ class CostMeter:
     def __init__(self, backbone: Backbone, runs: int = 1, first: Self | None = None) -> None:
         self._backbone = backbone
         self._runs = runs
+        self.account = Account(backbone.passes)
         self._seconds = dict.fromkeys(("prepare", "train", "select", "eval"), 0.0)
         self._counted: tuple[Fraction, ...] = (Fraction(0),) * 3
         self._began: tuple[Fraction, ...] = self._counted
@@ -42,17 +46,18 @@ class CostMeter:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time one phase (`prepare`, `train`, `select` or `eval`), including the device's work."""
-        start = time.perf_counter()
-        with self.counting():
+        start = own_clock()
+        with self.counting(name):
             yield
         synchronize(self._backbone.device)
-        self._seconds[name] = time.perf_counter() - start
+        self._seconds[name] = own_clock() - start
 
     @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count the passes inside the block for this run."""
+    def counting(self, phase: str = "train") -> Iterator[None]:
+        """Count the passes inside the block for this run, and charge it for shared features."""
         self._began, self._counting = self._all_passes(), True
-        yield
+        with self.account.open(phase):
+            yield
         self._counted, self._counting = self._passes(), False
 
     def end_of_shared_training(self, seconds: float) -> None:
@@ -67,20 +72,27 @@ class CostMeter:
         self._memory_before = memory_at_start(self._backbone.device)
 
     def clock(self) -> float:
-        """A monotonic clock in seconds; slower in shared training, so that differences are this run's share."""
-        return time.perf_counter() / self._runs
+        """A monotonic clock in seconds, to which shared features of the training add what computing them took.
+
+        It is slower in shared training, so that differences are this run's share.
+        """
+        return own_clock() / self._runs + (_seconds(self.account.nanoseconds["train"]) or 0.0)
 
     def reading(self) -> tuple[float, ...]:
-        """The clock and the passes of this run so far: image, prompted image, text."""
-        return self.clock(), *map(float, self._passes())
+        """The cost so far: own seconds; own image, prompted image and text passes; shared nanoseconds and passes."""
+        account = self.account
+        shared = account.nanoseconds["train"], float(account.images), float(account.texts)
+        return own_clock() / self._runs, *map(float, self._passes()), *shared
 
     def cost(self, method: Method[Any], trained: Progress | None, earlier: Sequence[float] = ()) -> Cost:
         """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
         peak = peak_memory(self._backbone.device)
-        before_seconds, *before_passes = earlier or (0.0, 0, 0, 0)
+        account, shared_before = self.account, earlier[4:] or (0, 0.0, 0.0)
+        before_seconds, *before_passes = earlier[:4] or (0.0, 0, 0, 0)
         image, prompted_image, text = (
             float(before + now) for before, now in zip(before_passes, self._passes(), strict=True)
         )
+        learned = shared_before[0] + account.nanoseconds["train"] + account.nanoseconds["select"]
         together, shared = self._together
         before = self._memory_before
         return Cost(
@@ -97,6 +109,11 @@ class CostMeter:
             fits=method.tuning.fits + (trained is not None),
             candidate_evaluations=method.tuning.evaluations,
             tuning_seconds=method.tuning.seconds + self._seconds["select"],
+            shared_prepare_seconds=_seconds(account.nanoseconds["prepare"]),
+            shared_train_seconds=_seconds(learned),
+            shared_eval_seconds=_seconds(account.nanoseconds["eval"]),
+            shared_image_passes=_known(float(shared_before[1] + account.images)),
+            shared_text_passes=_known(float(shared_before[2] + account.texts)),
         )
 
     def _passes(self) -> tuple[Fraction, ...]:
@@ -109,6 +126,14 @@ class CostMeter:
     def _all_passes(self) -> tuple[Fraction, Fraction, Fraction]:
         passes = self._backbone.passes
         return passes.image, passes.prompted_image, passes.text
+
+
+def _seconds(nanoseconds: float) -> float | None:
+    return _known(nanoseconds / 1e9)
+
+
+def _known(amount: float) -> float | None:
+    return None if math.isnan(amount) else amount
 
 
 def memory_at_start(device: torch.device) -> int | None:

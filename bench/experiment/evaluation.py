@@ -1,6 +1,5 @@
 """Predictions and scores of a classifier on evaluation splits. Test labels are read only here."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +12,7 @@ from torch import Tensor
 from bench.analysis import metrics
 from bench.experiment.accelerator import copied_back
 from bench.experiment.epoch_observers import EpochCandidates
+from bench.experiment.features.shared_cost import own_clock
 from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
 from bench.results import open_metrics, split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
@@ -160,7 +160,7 @@ def _best_on_test(
 
     `honest` are the logits of the run without test labels; None means those of the first candidate.
     """
-    start, labels = time.perf_counter(), _labels(split)
+    start, labels = own_clock(), _labels(split)
     best: tuple[float, str, Tensor] | None = None
     for name, classifier in candidates:
         logits = _logits(classifier, batches())
@@ -169,7 +169,7 @@ def _best_on_test(
             best = (metrics.accuracy(logits.numpy(), labels), name, logits)
         method.tuning.evaluations += 1
     assert best is not None  # there is at least one candidate
-    method.tuning.seconds += time.perf_counter() - start
+    method.tuning.seconds += own_clock() - start
     return SplitLogits(best[2], choice=best[1], honest=honest)
 
 

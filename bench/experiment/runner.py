@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from bench.experiment.cost import CostMeter
 from bench.experiment.epoch_observers import EpochCandidates, EpochObserver, TrainingCurve
 from bench.experiment.evaluation import KeptFeatures, evaluate_open, evaluate_split, plain_accuracy
 from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.features.shared_cost import own_clock
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
@@ -277,9 +277,9 @@ def train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[Tr
     trainings = [training_of(run) for run in runs]
     if any(len(run.images) != n for run in runs) or any(t.recipe != trainings[0].recipe for t in trainings):
         return []
-    start = time.perf_counter()
+    start = own_clock()
     progress = fit_stack(trainings, n=n, shots=specs[0].shots)
-    seconds = time.perf_counter() - start
+    seconds = own_clock() - start
     for run in runs:
         run.meter.end_of_shared_training(seconds)
     return [TrainedRun.of(*each) for each in zip(runs, trainings, progress, strict=True)]
@@ -465,4 +465,4 @@ def _checkpoint(method: TrainableMethod[Any], run_id: str, context: RunContext, 
         "curve": str(context.curve),
     }
     path = context.checkpoints / f"{run_id}.safetensors"
-    return Checkpoint(path, identity, context.checkpoint_seconds, meter=meter.reading)
+    return Checkpoint(path, identity, context.checkpoint_seconds, meter=meter.reading, account=meter.account)

@@ -117,7 +117,7 @@ def finished_runs(runs: Path, machine: Machine = GPU) -> FinishedRuns:
             continue
         seeds[run_key(record.spec)].add(record.spec.seed)
         if record.cost is not None and record.provenance.device.startswith(kind):
-            taken = record.cost.prepare_seconds + record.cost.train_seconds + record.cost.eval_seconds
+            taken = record.cost.known_seconds - (record.cost.shared_eval_seconds or 0.0)  # as estimates do
             with suppress(BenchError):  # a dataset or backbone that is not known here
                 estimated = seconds_of(record.spec, machine)
                 times[record.spec.method, record.spec.backbone].append((taken, estimated))

@@ -302,8 +302,7 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "openworld_auc": record.open.openworld_auc if record.open else None,
         "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }
-    row |= record.cost.model_dump() if record.cost else dict.fromkeys(Cost.model_fields)
-    return row
+    return row | dict.fromkeys(Cost.model_fields) | (record.cost.model_dump() if record.cost else {})
 
 
 def _utc(moment: datetime) -> datetime:

@@ -30,6 +30,11 @@ CREATE TABLE runs (
     image_passes DOUBLE,                 -- a pass through some of a tower's blocks counts by their share
     prompted_image_passes DOUBLE,
     text_passes DOUBLE,
+    shared_prepare_seconds DOUBLE,       -- of computing the shared features that the run needs; NULL if unknown
+    shared_train_seconds DOUBLE,         -- likewise
+    shared_eval_seconds DOUBLE,          -- likewise
+    shared_image_passes DOUBLE,          -- likewise
+    shared_text_passes DOUBLE,           -- likewise
     provenance VARCHAR NOT NULL,         -- canonical JSON
     created_at TIMESTAMP NOT NULL,       -- UTC
     targets VARCHAR,                     -- JSON list of the datasets scored besides the source; NULL without

@@ -107,7 +107,6 @@ class ImportedBackbone(Backbone):
                 f"{self.slug} has different text features for these classes in the datasets {', '.join(found)}; "
                 "request them by the class set of one dataset (Backbone.class_texts)."
             )
-        self.passes.text += len(names)
         return torch.from_numpy(first).to(self._device)
 
     def _shared_names_differ(self) -> bool:

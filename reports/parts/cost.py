@@ -1,11 +1,12 @@
 """The cost of each method, and its accuracy over training time."""
 
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
 
 from bench.analysis import CONVERGENCE_MARGIN, EntryCost, percent
-from reports._format import count, four_digits, seconds
+from reports._format import count, four_digits, or_unknown, seconds
 from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, percent_cell, whole_sides
@@ -26,9 +27,10 @@ def cost_parts(view: BoardView) -> list[Part]:
         return [paragraph("These runs recorded no cost.", "missing"), *_curves(view)]
     tuning = (
         "Tuning: models fitted + candidates evaluated. The bootstrap resamples datasets jointly for all methods and "
-        "draws seed noise from Student’s t. Times are wall-clock seconds. Memory is the peak of a run minus the memory "
-        "in use at its start, such as weights and shared features. Compare times and memory only between runs on the "
-        "same machine. Memory is empty if the system does not measure it."
+        "draws seed noise from Student’s t. Times are wall-clock seconds. Times and passes include the shared features "
+        "that a run needs, at what computing them once took, whichever run did; tooltips show both parts. Memory is "
+        "the peak of a run minus the memory in use at its start, such as weights and shared features. Compare times "
+        "and memory only between runs on the same machine. Memory is empty if the system does not measure it."
     )
     return [
         chart(f"{view.anchor}-costs", "costs", "Accuracy against cost", _COST_CAPTION),
@@ -66,7 +68,8 @@ def _cost_table(view: BoardView) -> Table:
                 text = "yes" if front else "no"
             tip = front_text(front, probability, spread=point.spread)
             known = axis in point.costs
-            row.append(cell(_short(point.costs[axis]), cost_text(axis, point.costs[axis])) if known else None)
+            parts = _parts(costs[point.entry], axis)
+            row.append(cell(_short(point.costs[axis]), cost_text(axis, point.costs[axis]), parts) if known else None)
             row.append(cell(None if text is None else _short(probability or 0.0), text, tip, "" if front else "faint"))
         row.append(_tuning(costs[point.entry]))
         rows.append(row)
@@ -74,6 +77,16 @@ def _cost_table(view: BoardView) -> Table:
         "Mean cost of one run, and the bootstrap probability of being on the Pareto front (over datasets and seeds)."
     )
     return Table(f"{view.anchor}-costs-table", columns, rows, caption=caption)
+
+
+def _parts(cost: EntryCost | None, axis: str) -> str:
+    """The own and the shared part of a time or a number of passes; empty for other axes."""
+    if cost is None or axis not in ("train_seconds", "test_seconds", "passes"):
+        return ""
+    shared = cost.shared_passes if axis == "passes" else cost.shared_seconds
+    own = cost.own_passes if axis == "passes" else cost.own_seconds
+    own_text, shared_text = (or_unknown(part, partial(cost_text, axis)) for part in (own, shared))
+    return f"the method itself {own_text}, shared features {shared_text}"
 
 
 def _tuning(cost: EntryCost | None) -> TableCell:

@@ -28,7 +28,7 @@ from bench.analysis import (
 )
 from datasets_registry import EvalProtocol
 from reports._format import count as short_count
-from reports._format import counted, p_value, plural, seconds
+from reports._format import counted, or_unknown, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.part import Part, fold, heading, paragraph, table
@@ -285,11 +285,11 @@ def _time(cost: EntryCost | None) -> TableCell:
         return cell(None, MIXED, "computed on different devices, so times are not averaged")
     spent = (
         f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} in "
-        f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
-        f"{f'; on {cost.device}' if cost.device else ''}"
+        f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}; shared features "
+        f"{or_unknown(cost.shared_seconds, seconds)}{f'; on {cost.device}' if cost.device else ''}"
     )
-    total = cost.learning_seconds or 0.0
-    return cell(float(f"{total:.4g}"), seconds(total), spent)
+    total = cost.learning_seconds
+    return cell(total if total is None else float(f"{total:.4g}"), or_unknown(total, seconds), spent)
 
 
 _CELLS: Mapping[Kind, Callable[[Any], TableCell]] = {

@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import torch
 from _steps import backbones
 from _table import Goal, Row
 from PIL import Image
 
+from bench.experiment.features import frozen_features
 from bench.experiment.features.frozen_features import FeatureStore
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.view_pixels import EvaluatedViews
@@ -108,7 +110,7 @@ def demo_and_one_more() -> Row:
     added = [record for record in records if record.spec.method == "text_adapter"]
     own = sum(record.cost.prepare_seconds + record.cost.train_seconds + record.cost.eval_seconds for record in added)
     passes = sum(record.cost.image_passes + record.cost.prompted_image_passes for record in added)
-    work = f"{own:.2f} s of work, {passes:.0f} image passes"
+    work = f"{own:.2f} s of own work, {passes:.0f} image passes"
     note = f"{len(added)} runs of {len(records)}, {work}; the rest is starting up"
     return Row(
         "one more method after the whole demo (quick)", Goal(words="only its own work"), again, cold,
@@ -134,10 +136,11 @@ def second_method() -> Row:
         start = time.perf_counter()
         runner.run_experiment(specs["clip_adapter"], context)
         first = time.perf_counter() - start
-        start = time.perf_counter()
-        record, _ = runner.run_experiment(specs["text_adapter"], context)
-        second = time.perf_counter() - start
-    passes = record.cost.image_passes
+        with mock.patch.object(frozen_features, "encode_padded", wraps=frozen_features.encode_padded) as encoded:
+            start = time.perf_counter()
+            runner.run_experiment(specs["text_adapter"], context)
+            second = time.perf_counter() - start
+    passes = encoded.call_count
     return Row(
         "second method on stored features of a dataset (demo backbone, whole run)", Goal(at_least=20, words="0 passes"),
         second, first, note=f"{passes:g} tower passes", against="the first method", reached=passes == 0,

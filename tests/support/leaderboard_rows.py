@@ -39,6 +39,11 @@ def run(method="coop", dataset="dtd", seed=1, shots=16, protocol="base-to-new", 
         "image_passes": 10,
         "prompted_image_passes": 0,
         "text_passes": 200,
+        "shared_prepare_seconds": 0.0,
+        "shared_train_seconds": 0.0,
+        "shared_eval_seconds": 0.0,
+        "shared_image_passes": 0,
+        "shared_text_passes": 0,
         "created_at": START + timedelta(days=day),
     } | changes
     row["run_id"] = changes.get(

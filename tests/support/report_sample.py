@@ -213,6 +213,11 @@ def _run(method: str, dataset: str, protocol: str, shots: int, seed: int) -> lis
         "image_passes": None if failed else 0 if shots == 0 else shots * classes,
         "prompted_image_passes": None if failed else 50 * 16 * classes if method in ("vpt", "maple", "apex") else 0,
         "text_passes": None if failed else classes if method in ("clip_adapter", "tip_adapter") else 50 * classes,
+        "shared_prepare_seconds": None if failed else 0.0,
+        "shared_train_seconds": None if failed else 0.0,
+        "shared_eval_seconds": None if failed else 0.0,
+        "shared_image_passes": None if failed else 0,
+        "shared_text_passes": None if failed else 0,
         "created_at": START + timedelta(minutes=seed),
     }
     if failed:

@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from bench.errors import CacheError
 from bench.experiment.features.budget import NAME_FILE, Budget, Share
+from bench.experiment.features.shared_cost import UNKNOWN
 from bench.results import locked, write_atomically
 
 _LOG = logging.getLogger("bench.experiment.features")
@@ -40,6 +43,14 @@ def missing(addresses: Sequence[bytes], known: Container[bytes]) -> list[int]:
     return list(first.values())
 
 
+@dataclass(frozen=True)
+class Block:
+    """Features by address, and what computing each of them took, `UNKNOWN` if it was not measured."""
+
+    rows: dict[bytes, Tensor]
+    nanoseconds: float
+
+
 class BlockFolder:
     """The blocks of one folder, which any number of processes may read and add to; created with the first block."""
 
@@ -49,16 +60,16 @@ class BlockFolder:
         self._indexed: set[str] = set()
         self._block_of: dict[bytes, Path] = {}
 
-    def read(self, addresses: Sequence[bytes]) -> Iterator[tuple[Path, dict[bytes, Tensor]]]:
+    def read(self, addresses: Sequence[bytes]) -> Iterator[tuple[Path, Block]]:
         """The blocks that hold some of these addresses, each verified and marked as used; damaged ones are skipped."""
         self._index_new_blocks()
         for path in dict.fromkeys(self._block_of[a] for a in addresses if a in self._block_of):
-            rows = read_block(path)
-            if rows is None:
+            block = read_block(path)
+            if block is None:
                 self._block_of = {a: p for a, p in self._block_of.items() if p != path}
                 continue
             mark_used(path)
-            yield path, rows
+            yield path, block
 
     def alone(self, addresses: Sequence[bytes]) -> AbstractContextManager[None]:
         """Inside this block, no other process computes exactly these addresses.
@@ -67,11 +78,14 @@ class BlockFolder:
         """
         return locked(self.folder / _name(addresses), timeout=WAIT_SECONDS, leave=False)
 
-    def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
-        """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError."""
+    def add(self, addresses: Sequence[bytes], features: Tensor, nanoseconds: float) -> tuple[Path, int]:
+        """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError.
+
+        `nanoseconds` is what computing each feature took.
+        """
         path = self.folder / f"{_name(addresses)}.safetensors"
         self._indexed.add(path.name)
-        size = write_block(path, addresses, features, self._budget)
+        size = write_block(path, addresses, features, nanoseconds, self._budget)
         self._block_of.update(dict.fromkeys(addresses, path))
         return path, size
 
@@ -112,12 +126,12 @@ class SpareBlocks(BlockFolder):
         """Whether `size` more bytes can be stored."""
         return self._writable and self._share.fits(size)
 
-    def store(self, addresses: Sequence[bytes], features: Tensor) -> Path | None:
+    def store(self, addresses: Sequence[bytes], features: Tensor, nanoseconds: float = UNKNOWN) -> Path | None:
         """Write a new block; returns its path, None if it cannot be written."""
         try:
             if self._title:
                 name_folder(self.folder, self._title)
-            path, size = self.add(addresses, features)
+            path, size = self.add(addresses, features, nanoseconds)
         except CacheError as error:
             self._writable = False
             _LOG.warning("%s %s", error, self._without)
@@ -130,11 +144,12 @@ def _name(addresses: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(addresses)).hexdigest()[:32]
 
 
-def pack_block(addresses: Sequence[bytes], features: Tensor) -> bytes:
-    """The bytes of a block."""
+def pack_block(addresses: Sequence[bytes], features: Tensor, nanoseconds: float = UNKNOWN) -> bytes:
+    """The bytes of a block, with what computing each of its features took."""
     keys: NDArray[np.uint8] = np.frombuffer(b"".join(addresses), dtype=np.uint8).reshape(len(addresses), _ADDRESS_BYTES)
     tensors = {"addresses": torch.from_numpy(keys.copy()), "features": features.contiguous()}
-    return save(tensors, metadata={"sha256": _checksum(tensors)})
+    cost = "" if math.isnan(nanoseconds) else str(int(nanoseconds))
+    return save(tensors, metadata={"sha256": _checksum(tensors, cost), "nanoseconds": cost})
 
 
 def block_addresses(path: Path) -> list[bytes]:
@@ -146,24 +161,27 @@ def block_addresses(path: Path) -> list[bytes]:
         return []
 
 
-def read_block(path: Path) -> dict[bytes, Tensor] | None:
-    """Features by address; None if the file is missing, damaged or not a block."""
+def read_block(path: Path) -> Block | None:
+    """The features of a block; None if the file is missing, damaged or not a block."""
     try:
         content = path.read_bytes()
         header_size = int.from_bytes(content[:8], "little")
-        stated = json.loads(content[8 : 8 + header_size])["__metadata__"]["sha256"]
+        stated = json.loads(content[8 : 8 + header_size])["__metadata__"]
+        cost = stated.get("nanoseconds", "")
         tensors = load(content)
-        if stated != _checksum(tensors):
+        if stated["sha256"] != _checksum(tensors, cost):
             return None
         keys = _split_keys(tensors["addresses"].numpy().tobytes())
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
-    return dict(zip(keys, tensors["features"], strict=False))
+    return Block(dict(zip(keys, tensors["features"], strict=False)), int(cost) if cost else UNKNOWN)
 
 
-def write_block(path: Path, addresses: Sequence[bytes], features: Tensor, budget: Budget | None) -> int:
+def write_block(
+    path: Path, addresses: Sequence[bytes], features: Tensor, nanoseconds: float, budget: Budget | None
+) -> int:
     """Write a block and count it in the budget; returns its size, or raises CacheError if it cannot be written."""
-    content = pack_block(addresses, features)
+    content = pack_block(addresses, features, nanoseconds)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
@@ -198,8 +216,8 @@ def _split_keys(keys: bytes) -> list[bytes]:
     return [keys[i : i + _ADDRESS_BYTES] for i in range(0, len(keys), _ADDRESS_BYTES)]
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    sha = hashlib.sha256()
+def _checksum(tensors: dict[str, Tensor], cost: str) -> str:
+    sha = hashlib.sha256(cost.encode())
     for name in ("addresses", "features"):
         sha.update(tensors[name].numpy().tobytes())
     return sha.hexdigest()

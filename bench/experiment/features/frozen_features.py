@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench._util.prefetch import prefetch
-from bench.experiment.accelerator import copied_back
+from bench.experiment.accelerator import copied_back, synchronize
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import (
     BlockFolder,
@@ -26,6 +27,7 @@ from bench.experiment.features.feature_blocks import (
     read_block,
     write_block,
 )
+from bench.experiment.features.shared_cost import charge, set_apart
 from methods import Backbone, image_hidden_states
 
 ENCODE_BATCH = 32
@@ -110,7 +112,9 @@ class FeatureStore:
         kind = pass_arithmetic(backbone) + ("" if project else "-pooled")
         self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{kind}"
         self._blocks = None if self.folder is None else BlockFolder(self.folder, budget)
+        self._kind = f"{backbone.digest}-{kind}"
         self._rows: dict[bytes, Tensor] = {}
+        self._nanoseconds: dict[bytes, float] = {}
         if self.folder is not None:
             name_folder(self.folder, backbone.slug)
 
@@ -123,29 +127,40 @@ class FeatureStore:
         return all(a in self._rows for a in addresses)
 
     def get(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> Tensor:
-        """Features in the order of `addresses`, `(n, dim)`, unnormalised.
+        """Features in the order of `addresses`, `(n, dim)`, unnormalised; the run in progress is charged for them.
 
         `pixels` returns the preprocessed images at some positions of `addresses`, `(len(positions), 3, h, w)`; it is
         called only for features that are not stored.
         """
-        if absent := self._absent(addresses):
-            fresh = [addresses[i] for i in absent]
-            with nullcontext() if self._blocks is None else self._blocks.alone(fresh):
-                # another process may have computed them meanwhile
-                self._compute(addresses, self._absent(addresses), pixels)
+        self.fill(addresses, pixels)
+        charge(self._kind, {a: self._nanoseconds[a] for a in addresses}, images=Fraction(1))
         return torch.stack([self._rows[a] for a in addresses])
+
+    def fill(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> None:
+        """Read or compute features, so that `get` finds them in memory."""
+        if self.holds(addresses):
+            return
+        synchronize(self.backbone.device)  # what the device still does is the run's own work
+        with set_apart():
+            if absent := self._absent(addresses):
+                fresh = [addresses[i] for i in absent]
+                with nullcontext() if self._blocks is None else self._blocks.alone(fresh):
+                    # another process may have computed them meanwhile
+                    self._compute(addresses, self._absent(addresses), pixels)
 
     def forget(self, addresses: Sequence[bytes]) -> None:
         """Free the memory of these features. A store with a folder reads them from disk again, others compute them."""
         for a in addresses:
             self._rows.pop(a, None)
+            self._nanoseconds.pop(a, None)
 
     def _absent(self, addresses: Sequence[bytes]) -> list[int]:
         """Positions of the addresses that are neither in memory nor on disk; what is on disk is read."""
         absent = missing(addresses, self._rows)
         if absent and self._blocks is not None:
-            for _, rows in self._blocks.read([addresses[i] for i in absent]):
-                self._rows.update(rows)
+            for _, block in self._blocks.read([addresses[i] for i in absent]):
+                self._rows.update(block.rows)
+                self._nanoseconds.update(dict.fromkeys(block.rows, block.nanoseconds))
             absent = missing(addresses, self._rows)
         return absent
 
@@ -155,15 +170,17 @@ class FeatureStore:
         """Compute and store the features at some positions of `addresses`."""
         if not absent:
             return
-        size = images_per_pass(self.backbone)
+        size, start = images_per_pass(self.backbone), time.perf_counter_ns()
         chunks = [absent[i : i + size] for i in range(0, len(absent), size)]
         tower = partial(self.backbone.encode_image, project=self.project)
         passes = (encode_padded(self.backbone, some, tower, Fraction(1), size) for some in prefetch(chunks, pixels))
         computed = torch.cat(list(copied_back(passes)))
         fresh = [addresses[i] for i in absent]
+        nanoseconds = (time.perf_counter_ns() - start) // len(fresh)
         self._rows.update(zip(fresh, computed, strict=True))
+        self._nanoseconds.update(dict.fromkeys(fresh, nanoseconds))
         if self._blocks is not None:
-            self._blocks.add(fresh, computed)
+            self._blocks.add(fresh, computed, nanoseconds)
 
 
 MAX_LISTS = 64
@@ -179,29 +196,45 @@ class FrozenTexts:
     def __init__(
         self, digest: str, folder: Path | None, arithmetic: str = "fp32", *, budget: Budget | None = None
     ) -> None:
-        self.folder = None if folder is None else folder / "features" / f"{digest}-{arithmetic}-text"
+        self._kind = f"{digest}-{arithmetic}-text"
+        self.folder = None if folder is None else folder / "features" / self._kind
         self._budget = budget
-        self._lists: OrderedDict[str, Tensor] = OrderedDict()
+        self._lists: OrderedDict[str, tuple[Tensor, float]] = OrderedDict()
 
     def __call__(self, texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
-        """Features `(len(texts), dim)`, unnormalised, on the device of `compute`'s result or on the CPU."""
+        """Features `(len(texts), dim)`, unnormalised, on the device of `compute`'s result or on the CPU.
+
+        The run in progress is charged for them.
+        """
         name = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:32]
         if name not in self._lists:
-            self._lists[name] = self._load_or_compute(name, texts, compute)
+            with set_apart():
+                self._lists[name] = self._load_or_compute(name, texts, compute)
             while len(self._lists) > MAX_LISTS:
                 self._lists.popitem(last=False)
         self._lists.move_to_end(name)
-        return self._lists[name].clone()
+        features, nanoseconds = self._lists[name]
+        charge(self._kind, {bytes.fromhex(name): nanoseconds * len(texts)}, texts=Fraction(len(texts)))
+        return features.clone()
 
-    def _load_or_compute(self, name: str, texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
+    def _load_or_compute(self, name: str, texts: Sequence[str], compute: Callable[[], Tensor]) -> tuple[Tensor, float]:
+        """The features, and what computing each of them took."""
         if self.folder is None:
-            return compute()
+            return _measured(compute)
         path = self.folder / f"{name}.safetensors"
         addresses = [address(text, f"{name}|{i}") for i, text in enumerate(texts)]
         block = read_block(path)
-        if block is not None and set(block) == set(addresses):
+        if block is not None and set(block.rows) == set(addresses):
             mark_used(path)
-            return torch.stack([block[a] for a in addresses])
-        features = compute()
-        write_block(path, addresses, features.cpu(), self._budget)
-        return features
+            return torch.stack([block.rows[a] for a in addresses]), block.nanoseconds
+        features, nanoseconds = _measured(compute)
+        write_block(path, addresses, features.cpu(), nanoseconds, self._budget)
+        return features, nanoseconds
+
+
+def _measured(compute: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """The rows of `compute()`, and the nanoseconds that each of them took."""
+    start = time.perf_counter_ns()
+    rows = compute()
+    synchronize(rows.device)
+    return rows, (time.perf_counter_ns() - start) // max(len(rows), 1)

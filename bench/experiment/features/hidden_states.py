@@ -9,10 +9,12 @@ ViT-B/16), so the rules differ from those for features:
 - Stores at most `limit` bytes of hidden states in the cache folder; beyond that, or if the folder cannot be written,
   they are computed and not stored.
 - Block 0 is not stored, since embedding an image costs less than reading it.
+- Where nothing is stored, every run computes them, as a part of its own cost.
 - Values stay in float32, so nothing is rounded. Files are memory-mapped, not read into memory.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
@@ -26,6 +28,7 @@ from torch import Tensor
 from bench.experiment.features.budget import Budget, Share
 from bench.experiment.features.feature_blocks import SpareBlocks, block_addresses, missing
 from bench.experiment.features.frozen_features import encode_padded, images_per_pass, pass_arithmetic
+from bench.experiment.features.shared_cost import charge, set_apart
 from methods import Backbone, image_hidden_states
 
 Pixels = Callable[[Sequence[int]], Tensor]
@@ -52,19 +55,26 @@ class HiddenStates:
     ) -> None:
         self.backbone, self.first = backbone, first
         self._size = images_per_pass(backbone)
+        self._kind = f"{backbone.digest}-{pass_arithmetic(backbone)}-hidden{first}"
+        self._shared = folder is not None and limit > 0
         self._blocks: SpareBlocks | None = None
         if folder is not None:
-            place = folder / "features" / f"{backbone.digest}-{pass_arithmetic(backbone)}-hidden{first}"
+            place = folder / "features" / self._kind
             without = "Hidden states that are not stored are computed in every run."
             self._blocks = SpareBlocks(place, budget, Share(folder, "*-hidden*", limit), without=without)
         self._mapped: dict[bytes, Tensor] = {}
+        self._nanoseconds: dict[bytes, float] = {}
 
     def get(self, addresses: Sequence[bytes], pixels: Pixels) -> Tensor:
         """Hidden states in the order of `addresses`, `(n, tokens, width)`, on the backbone's device.
 
         `pixels` is called only for hidden states that are not stored. The bits are the same whether they are or not.
         """
-        computed = self._compute_missing(addresses, pixels)
+        with set_apart() if self._shared else contextlib.nullcontext():
+            computed = self._compute_missing(addresses, pixels)
+        if self._shared:
+            share = Fraction(self.first, self.backbone.vision_depth)
+            charge(self._kind, {a: self._nanoseconds[a] for a in addresses}, images=share)
         return torch.stack([self._mapped[a] if a in self._mapped else computed[a] for a in addresses]).to(
             self.backbone.device
         )
@@ -75,21 +85,25 @@ class HiddenStates:
             chunk = addresses[start : start + self._size]
             if not self._fits(len(chunk)):
                 return
-            self._compute_missing(chunk, pixels, start)
+            with set_apart():
+                self._compute_missing(chunk, pixels, start)
 
     def _compute_missing(self, addresses: Sequence[bytes], pixels: Pixels, start_at: int = 0) -> dict[bytes, Tensor]:
         """What is not stored, by address; what fits is stored. `pixels` counts from `start_at` before `addresses`."""
         absent = missing(addresses, self._mapped)
         if absent and self._blocks is not None:
-            for path, _ in self._blocks.read([addresses[i] for i in absent]):
+            for path, block in self._blocks.read([addresses[i] for i in absent]):
+                self._nanoseconds.update(dict.fromkeys(block.rows, block.nanoseconds))
                 self._map(path)
             absent = missing(addresses, self._mapped)
         computed: dict[bytes, Tensor] = {}
         for start in range(0, len(absent), self._size):
-            chunk = absent[start : start + self._size]
+            chunk, begin = absent[start : start + self._size], time.perf_counter_ns()
             states, fresh = self._encode(pixels([start_at + i for i in chunk])), [addresses[i] for i in chunk]
-            if self._blocks is not None and self._fits(len(chunk)) and (block := self._blocks.store(fresh, states)):
-                self._map(block)
+            cost = (time.perf_counter_ns() - begin) // len(chunk)
+            self._nanoseconds.update(dict.fromkeys(fresh, cost))
+            if self._blocks is not None and self._fits(len(chunk)):
+                self._map(self._blocks.store(fresh, states, cost))
             computed.update(zip(fresh, states, strict=True))
         return computed
 
@@ -109,7 +123,9 @@ class HiddenStates:
         """Whether hidden states of `n` more images can be stored within the limit, which all tower blocks share."""
         return self._blocks is not None and self._blocks.fits(n * self._row_bytes)
 
-    def _map(self, path: Path) -> None:
-        """Use a block's rows as views of the file; does nothing if the file has been deleted."""
+    def _map(self, path: Path | None) -> None:
+        """Use a block's rows as views of the file; does nothing without a file, or if it has been deleted."""
+        if path is None:
+            return
         with contextlib.suppress(OSError, SafetensorError):
             self._mapped.update(zip(block_addresses(path), load_file(path)["features"], strict=True))

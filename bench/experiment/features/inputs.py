@@ -19,6 +19,7 @@ from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
+from bench.experiment.features.shared_cost import UNKNOWN, charge
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
 from datasets_registry import Images, Sample, SupportSet, UnlabelledImages, feature_bundle
@@ -102,6 +103,8 @@ class Inputs:
         Without `kept` they are freed from memory afterwards: ImageNet's test images have three million views in TPT.
         """
         if isinstance(images, feature_bundle.FeatureRows):
+            imported = dict.fromkeys((address(s.key, "") for s in samples), UNKNOWN)
+            charge("imported", imported, images=UNKNOWN, texts=UNKNOWN)
             rows = torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
             return rows.repeat(len(views), 1, 1)
         return self.stored(self.feature_store, images, samples, views, kept=kept)
@@ -158,7 +161,7 @@ class Inputs:
         wanted = self._addressed(images, [(sample, view) for sample in samples for view in views], digest)
         if together and not store.holds(wanted[0]):
             every = dict.fromkeys([*views, *together])
-            store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every], digest))
+            store.fill(*self._addressed(images, [(sample, view) for sample in samples for view in every], digest))
         rows = store.get(*wanted).view(len(samples), len(views), -1)
         if not kept:
             store.forget(wanted[0])

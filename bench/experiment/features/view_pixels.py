@@ -118,8 +118,8 @@ class EvaluatedViews:
 
     def _read(self, blocks: SpareBlocks, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
         """Add the stored views that are not among `found`; the memory gets all views of their blocks."""
-        for _, rows in blocks.read([addresses[i] for i in missing(addresses, found)]):
-            for name, row in rows.items():
+        for _, block in blocks.read([addresses[i] for i in missing(addresses, found)]):
+            for name, row in block.rows.items():
                 found[name] = row.numpy()
                 self._memory.remember(name, found[name])
 

@@ -106,6 +106,7 @@ class RaceOutcomes:
     failed: dict[str, str] = field(default_factory=dict)
     _correct: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _seconds: dict[str, list[float]] = field(default_factory=dict)
+    _learning: dict[str, list[float | None]] = field(default_factory=dict)
     _folds: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,17 +127,28 @@ class RaceOutcomes:
             predictions.images,
             predictions.label == predictions.predicted,
             0.0 if cost is None else cost.prepare_seconds + cost.train_seconds,
+            0.0 if cost is None else cost.learning_seconds,
         )
 
     def score(
-        self, method: str, fold: held_out.Fold, images: Sequence[str], correct: NDArray[np.bool_], seconds: float
+        self,
+        method: str,
+        fold: held_out.Fold,
+        images: Sequence[str],
+        correct: NDArray[np.bool_],
+        seconds: float,
+        learning_seconds: float | None = None,
     ) -> None:
-        """Add the outcome of a run: whether each held-out image is classified correctly, and the seconds it took."""
+        """Add the outcome of a run: whether each held-out image is classified correctly, and the seconds it took.
+
+        `seconds` are the run's own, `learning_seconds` include the shared features; None if these are unknown.
+        """
         row, columns = self.repeats.index(fold.repeat), [self._column[key] for key in images]
         table = self._correct.setdefault(method, np.full(self._folds.shape, np.nan))
         table[row, columns] = correct
         self._folds[row, columns] = fold.index
         self._seconds.setdefault(method, []).append(seconds)
+        self._learning.setdefault(method, []).append(learning_seconds)
 
     @property
     def folds(self) -> NDArray[np.int64]:
@@ -148,8 +160,14 @@ class RaceOutcomes:
         return {name: self._correct[name] for name in methods if name in self._correct}
 
     def seconds(self, method: str) -> float:
-        """Median seconds of preparation and training of a run; 0 before the first."""
+        """Median seconds of preparation and training of a run, for which features are cached; 0 before the first."""
         return float(np.median(self._seconds.get(method, [0.0])))
+
+    def learning_seconds(self, method: str) -> float | None:
+        """The same with the shared features that a run needs; None before the first run, or if it is unknown."""
+        listed = self._learning.get(method, [])
+        known = [one for one in listed if one is not None]
+        return float(np.median(known)) if known and len(known) == len(listed) else None
 
     def images_scored(self, method: str) -> int:
         """Number of images that a finished run of a method has scored."""

@@ -144,7 +144,7 @@ def own_table(
 
 
 def earlier_costs(runs: pd.DataFrame | None, backbone: str) -> dict[str, float]:
-    """Median training seconds by method, from own runs on this backbone."""
+    """Median training seconds by method, from own runs on this backbone, for which features are cached."""
     if runs is None or runs.empty:
         return {}
     mine = runs[(runs["backbone"] == backbone) & (runs["shots"] > 0)].dropna(subset=["train_seconds"])

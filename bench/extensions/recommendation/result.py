@@ -169,7 +169,7 @@ class Recommendation:
             "below the best on them": "" if test is None else f"{100 * test.mean:.1f}",
             "95 % interval": "" if test is None else points(test),
             "verdict": verdict,
-            "s per training": f"{outcomes.seconds(method):.2f}",
+            "s per training": "unknown" if (taken := outcomes.learning_seconds(method)) is None else f"{taken:.2f}",
             "labels to settle": "" if labels is None else f"{labels:,}",
         }
 
@@ -186,7 +186,8 @@ class Recommendation:
             "trainings": self.race.outcomes.trainings(item.method),
             "below_leader": None if item.below_leader is None else _interval(item.below_leader),
             "verdict": item.verdict.value,
-            "seconds": self.race.outcomes.seconds(item.method),
+            "seconds": self.race.outcomes.learning_seconds(item.method),
+            "own_seconds": self.race.outcomes.seconds(item.method),
             "labels_to_settle": item.labels,
         }
 

@@ -23,7 +23,7 @@ class TrackedRun:
         name: the run in words.
         group: the same for runs that differ only in their seed: the run in words, and a digest of the settings.
         created_at: when the run was finished. Another time for the same run id is a newer result.
-        seconds: wall clock of preparation, training and evaluation.
+        seconds: wall clock of preparation, training and evaluation, with the shared features.
         parameters: run id, method, dataset, backbone, protocol, shots and seed; `config.*` and `recipe.*` are the
             settings of the method and of its training.
         metrics: `SPLIT/accuracy` and the other metrics of every split, as fractions; `SPLIT/accuracy_low` and `_high`,
@@ -52,7 +52,7 @@ def tracked_run(record: RunRecord, difficulty: Sequence[DifficultyRecord] = ()) 
         name=spec.label(),
         group=_group(spec),
         created_at=record.created_at,
-        seconds=0.0 if cost is None else cost.prepare_seconds + cost.train_seconds + cost.eval_seconds,
+        seconds=0.0 if cost is None else cost.known_seconds,
         parameters=dict(_parameters(record)),
         metrics=dict(_metrics(record)) | dict(_difficulty(difficulty)),
         curve=[(point.epoch, _point(point)) for point in record.curve],
@@ -96,7 +96,8 @@ def _metrics(record: RunRecord) -> Iterator[tuple[str, float]]:
         yield from _numbers(record.open.model_dump(exclude={"base", "new"}), "open/")
     yield from _numbers(record.model_dump(include={"final_loss", "selected_epoch"}), "")
     if record.cost:
-        yield from _numbers(record.cost.model_dump(), "cost/")
+        total = {"learning_seconds": record.cost.learning_seconds}
+        yield from _numbers(record.cost.model_dump() | total, "cost/")
 
 
 def _harmonic(base: Score, new: Score) -> float:

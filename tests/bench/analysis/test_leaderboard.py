@@ -20,7 +20,18 @@ def test_costs_of_different_devices_are_not_averaged():
     alone = build_leaderboard(frame(cpu), B2N).entries[0].cost
     assert (alone.device, alone.train_seconds, alone.learning_seconds) == ("cpu", 9.0, 10.0)
     rows = board_rows(build_leaderboard(frame(cpu, gpu), B2N))
-    assert (rows[0]["device"], rows[0]["train_seconds"]) == ("mixed", None)
+    assert (rows[0]["device"], rows[0]["learning_seconds"]) == ("mixed", None)
+
+
+@pytest.mark.parametrize(("shared", "whole"), [(5.0, 28.0), (None, None)])
+def test_a_cost_is_the_runs_own_and_that_of_the_shared_features(shared: float | None, whole: float | None):
+    rows = run("coop", "dtd", 1, shared_prepare_seconds=2.0, shared_train_seconds=shared, shared_image_passes=shared)
+    board = build_leaderboard(frame(rows), B2N)
+    cost = board.entries[0].cost
+    assert (cost.own_seconds, cost.shared_seconds) == (21.0, None if shared is None else 7.0)
+    assert (cost.own_passes, cost.shared_passes, cost.passes) == (210, shared, None if shared is None else 215)
+    (row,) = board_rows(board)
+    assert [row[f"{name}_seconds"] for name in ("own", "shared", "learning")] == [21.0, cost.shared_seconds, whole]
 
 
 def test_evaluation_is_learning_time_in_the_test_time_protocol():

@@ -70,8 +70,7 @@ def test_averages_by_hand(tmp_path: Path):
     (found,) = learning_curves(board, store.runs_frame(), store.curves_frame())
     base, new = sum(BASE.values()) / 4 - 0.1 * 0.75, sum(NEW.values()) / 4
     assert found.points[0].value == pytest.approx(2 * base * new / (base + new))
-    runs = store.runs_frame().drop_duplicates("run_id")
-    assert found.points[0].seconds == pytest.approx(1.0 + runs["prepare_seconds"].mean())
+    assert found.points[0].seconds == pytest.approx(1.0 + 0.1 + 0.5), "own and shared preparation"
     assert [point.steps for point in found.points] == [10, 20, 40]
 
 

@@ -75,7 +75,7 @@ def test_descriptions_are_looked_up_by_their_digest(data: Path, tmp_path: Path):
     files = named_files(axes)
     record, _ = run_experiment(spec, RunContext(data_root=data, files=files))
     assert record.cost is not None
-    assert record.cost.text_passes == 8
+    assert record.cost.shared_text_passes == 8
     with pytest.raises(StaleSpecError, match=r"needs the descriptions \w+; give"):
         run_experiment(spec, RunContext(data_root=data))
     path.write_text(json.dumps(SENTENCES | {"class 0": ["changed"]}))

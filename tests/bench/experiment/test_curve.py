@@ -52,7 +52,7 @@ def test_a_curve_changes_no_bit_and_no_pass_and_ends_in_the_score(method: str):
     for ours, theirs in zip(predictions, plain_predictions, strict=True):
         assert np.array_equal(ours.true_logit, theirs.true_logit)
         assert np.array_equal(ours.top_logits, theirs.top_logits)
-    counted = ("steps", "prompted_image_passes", "text_passes", "fits", "candidate_evaluations")
+    counted = ("steps", "prompted_image_passes", "text_passes", "fits", "candidate_evaluations", "shared_text_passes")
     assert [getattr(with_curve.cost, name) for name in counted] == [getattr(plain.cost, name) for name in counted]
     assert plain.curve == []
     assert [point.epoch for point in with_curve.curve] == [1, 2, 4, 5]

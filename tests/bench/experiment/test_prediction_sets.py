@@ -95,7 +95,8 @@ def test_sets_change_nothing_else(asked: tuple[RunRecord, list[Predictions]]) ->
         (record.model_copy(update={"scores": [score.without_sets for score in record.scores]}), predictions)
     )
     assert SETS[0] not in plain.model_dump()["scores"][0]
-    counted = ("image_passes", "prompted_image_passes", "text_passes", "candidate_evaluations", "fits", "steps")
+    counted = ("prompted_image_passes", "text_passes", "candidate_evaluations", "fits", "steps")
+    counted += ("image_passes", "shared_image_passes", "shared_text_passes")
     assert [getattr(record.cost, name) for name in counted] == [getattr(plain.cost, name) for name in counted]
     dropped = [replace(item, set_size=None) for item in predictions]
     assert pack_predictions(dropped) == pack_predictions(others)

@@ -111,14 +111,15 @@ def test_passes_are_counted_for_the_run_that_needs_them() -> None:
     stacked = together(specs, RunContext())
     shared_inputs(BACKBONE, RunContext()).feature_store._rows.clear()
     plain = alone(specs, RunContext())
-    trained = [[run[0].cost.image_passes for run in runs] for runs in (stacked, plain)]
+    trained = [[run[0].cost.shared_image_passes for run in runs] for runs in (stacked, plain)]
     assert trained[0] == trained[1]
     assert trained[0][1] > 0
+    assert not any(run[0].cost.image_passes for run in (*stacked, *plain))
 
 
 def test_shared_seconds_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(10_000))
-    monkeypatch.setattr(runner.time, "perf_counter", lambda: float(next(now)))
+    monkeypatch.setattr(runner, "own_clock", lambda: float(next(now)))
     runs = runner.train_stack(specs_of("task_res"), RunContext())
     shares = {trained.run.meter._seconds["train"] for trained in runs}
     assert len(shares) == 1

@@ -97,7 +97,8 @@ def test_every_feature_method_that_says_it_can_does(
     for spec in specs:
         record, _ = runner.run_experiment(spec, RunContext())
         assert record.cost is not None
-        assert record.cost.image_passes == record.cost.prompted_image_passes == 0
+        assert record.cost.image_passes == record.cost.prompted_image_passes == record.cost.text_passes == 0
+        assert record.cost.shared_image_passes is record.cost.shared_eval_seconds is None
         if spec.recipe:
             assert spec.recipe["name"].endswith("stored features")
             assert spec.recipe["augment"] is False

@@ -56,7 +56,7 @@ def test_what_arrives_is_what_was_measured(client: Any) -> None:
     assert found.data.tags["group"] == run.group
     assert (found.info.status, found.info.run_name) == ("FINISHED", run.name)
     assert found.info.end_time == MOMENT.timestamp() * 1000
-    assert found.info.end_time - found.info.start_time == 1300
+    assert found.info.end_time - found.info.start_time == 4050
     history = client.get_metric_history(found.info.run_id, "curve/base/accuracy")
     assert [(item.step, item.value) for item in history] == [(1, 0.25), (2, 0.5)]
 

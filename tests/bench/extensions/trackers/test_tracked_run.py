@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fake_runner import MOMENT, PROVENANCE, make_difficulty, make_record, make_score, make_spec
 
 from bench.analysis import wilson
@@ -59,7 +60,8 @@ def test_every_metric_of_every_split_is_sent() -> None:
     assert run.metrics["selected_epoch"] == 3
     for name, value in record.cost.model_dump().items():
         assert run.metrics.get(f"cost/{name}") == value
-    assert run.seconds == 0.1 + 1.0 + 0.2
+    assert run.seconds == pytest.approx(0.1 + 1.0 + 0.2 + 0.5 + 0.25 + 2.0)
+    assert run.metrics["cost/learning_seconds"] == pytest.approx(0.1 + 1.0 + 0.5 + 0.25)
     assert run.metrics["difficulty/base/relative_transfer_difficulty"] == 0.5
     assert "difficulty/base/undefined" not in run.metrics
     assert all(type(value) is float for value in run.metrics.values())
