@@ -100,7 +100,7 @@ def basis(view: OverviewView, measure: str) -> str:
     """One line below the headline: both means, the two intervals of the gain, and what was compared."""
     found = view.answers[measure]
     parts = [] if found.lead is None else [_means(view, found), *_intervals(view, found)]
-    counts = [counted(len(view.datasets), "dataset")]
+    counts = [] if found.lead is not None else [counted(len(view.datasets), "dataset")]  # the headline has it
     if view.seeds:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
     else:
@@ -126,7 +126,7 @@ def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
     what = gain_word(view, found)
     parts = [f"{what} here {here}"] if here else []
     if elsewhere:
-        parts.append(f"mean {what} over datasets like these {elsewhere}")
+        parts.append(f"mean {what} on datasets like these {elsewhere}")
     if parts:
         parts[-1] += f" (95 %{allowing(told)})"
     if told.n_seeds and told.n_datasets < FEWEST_ELSEWHERE:
@@ -147,7 +147,7 @@ def few_datasets(n: int) -> str:
 
 def allowing(told: Verdict) -> str:
     """The number of methods that an interval allows for; empty for two methods, where nothing was chosen."""
-    return f", allowing for {len(told.ranked)} methods" if len(told.ranked) > 2 else ""
+    return f", for {len(told.ranked)} methods" if len(told.ranked) > 2 else ""
 
 
 def ends(test: MeanTest | None) -> str:
@@ -189,7 +189,7 @@ def _gain(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     assert lead is not None
     here, elsewhere = (ends(find(told.leader or "", told.reference or "")) for find in (told.on_these, told.on_others))
     sides = [f"here {here}"] if here else []
-    sides += [f"mean over datasets like these {elsewhere}"] if elsewhere else []
+    sides += [f"mean on datasets like these {elsewhere}"] if elsewhere else []
     beside = f" (95 % intervals: {'; '.join(sides)}{allowing(told)})" if sides else ""
     what = gain_word(view, found) if told.leader != told.baseline else "lead"
     text = Markup("It is ahead on {} of {}. Its {} is <b>{}</b>{}.").format(

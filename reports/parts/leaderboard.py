@@ -65,8 +65,7 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
     )
     if view.verdict.elsewhere:
         text += Markup(
-            " <em>On other datasets</em> is the 95 % interval of the mean of that difference over datasets like these, "
-            "and <em>Rank elsewhere</em> the ranks that it leaves."
+            " <em>Rank elsewhere</em> is the range of ranks that the differences leave on datasets like these."
         )
     text += f" {resolution(view.verdict)}".rstrip()
     easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
@@ -203,11 +202,8 @@ def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]
     )
     yield Column("Behind best", "tenths", hint), partial(_behind, view.verdict)
     if view.verdict.elsewhere:
-        hint = "95 % interval of the mean of the same difference over datasets like these"
-        yield Column("On other datasets", "word", hint), partial(_elsewhere, view.verdict)
-        ranks = view.verdict.ranks_elsewhere
-        hint = "Ranks that are consistent with the intervals over datasets like these"
-        yield Column("Rank elsewhere", "word", hint), lambda entry: ranks.get(entry.key, "–")
+        hint = "Ranks on datasets like these; the tooltip has the 95 % interval of the mean difference from the best"
+        yield Column("Rank elsewhere", "word", hint), partial(_elsewhere, view.verdict)
 
 
 def _bar(bar: IntervalBar | None) -> TableCell:
@@ -267,7 +263,8 @@ def _behind(verdict: Verdict, entry: Entry) -> TableCell:
 
 def _elsewhere(verdict: Verdict, entry: Entry) -> TableCell:
     test = verdict.on_others(entry.key, verdict.leader or "")
-    return None if test is None or test.low is None else cell(whole(test.mean), ends(test), "", "faint")
+    known = f"mean difference {points_text(test.mean)}, 95 % interval {ends(test)}" if test and ends(test) else ""
+    return cell(None, verdict.ranks_elsewhere.get(entry.key, "–"), known, "faint")
 
 
 def _size(cost: EntryCost | None) -> TableCell:

@@ -327,7 +327,7 @@ def test_any_two_methods_are_compared_as_the_analysis_does(page, runs, view):
         found = view.overviews[0].answers["H"].verdict.on_others(a, b)
         text = caption(page)
         assert f"{names[a]} minus {names[b]}: mean {points(found.mean)} points" in text
-        assert f"interval over datasets like these {interval(found.low, found.high)}" in text
+        assert f"interval on datasets like these {interval(found.low, found.high)}" in text
         gains = {
             d: sum(scores[a][d][s]["H"] - scores[b][d][s]["H"] for s in board.seeds) / len(board.seeds) for d in along
         }
@@ -538,8 +538,8 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
         texts[form] = page.run("window.copied")
     titles, ranks = view.boards[0].catalogue.board_titles(board), board_verdicts(board, runs)[board.measures[-1]].ranks
     assert texts["CSV"] == to_csv(board_rows(board), titles, ranks)
-    assert texts["LaTeX"] == to_latex(export_table(board, runs, titles=titles))
-    assert texts["Markdown"] == to_markdown(export_table(board, runs, titles=titles))
+    assert texts["LaTeX"] == to_latex(export_table(board, board_verdicts(board, runs), titles))
+    assert texts["Markdown"] == to_markdown(export_table(board, board_verdicts(board, runs), titles))
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))
     cells = page.run(
         "[...document.querySelectorAll('#leaderboard table.board tbody td.key .mean')].map((node) => node.innerText)"

@@ -106,7 +106,7 @@ if (hero) {
     const mean = found.length ? numbers.overDatasets(state.measure, found) : null;
     const wins = found.filter((item) => item > 0).length;
     const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
-      `, 95 % interval over datasets like these ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
+      `, 95 % interval on datasets like these ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
     const [first, second] = names.map((name) => shortened(name, 40));
     const other = state.b === null ? "" : `${state.b === data.baseline ? "Dash" : "Diamond"}: ${second}. `;
     const labelled = data.methods.length > 1 ? `Disc: ${first}. ${other}Grey: all ${data.methods.length} methods. ` : "";
