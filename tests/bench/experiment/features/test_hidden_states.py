@@ -189,7 +189,7 @@ def test_passes_of_mma_with_a_cold_and_a_warm_store(tmp_path: Path) -> None:
     changed = (16 * cold.steps + n_test) * 2 / 3
     assert cold.prompted_image_passes == pytest.approx(changed)
     assert cold.image_passes == 0
-    assert cold.shared_image_passes == pytest.approx((2 * 16 + n_test) / 3), "a batch of two views, and test"
+    assert cold.shared_image_passes == pytest.approx((2 * 16 + n_test) / 3), "two views and test"
     warm, _ = cost(late(), context)
     for name in ("image_passes", "prompted_image_passes", "shared_image_passes", "shared_eval_seconds"):
         assert getattr(warm, name) == getattr(cold, name)

@@ -92,7 +92,7 @@ def test_work_on_shared_features_is_not_the_runs_own() -> None:
         assert own_clock() >= before
     with set_apart():
         account.passes.image += 5
-    assert account.passes.image == 5, "no run is in progress"
+    assert account.passes.image == 5, "outside a run"
 
 
 def test_a_later_part_of_a_run_does_not_pay_again() -> None:
