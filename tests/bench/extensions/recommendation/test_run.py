@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,10 +23,11 @@ from bench.extensions.recommendation.recommending import recommend, train_recomm
 from bench.extensions.recommendation.request import RecommendRequest, feature_methods, parse_budget
 from bench.extensions.recommendation.result import Recommendation
 from bench.extensions.recommendation.run import train_choice
+from bench.record import Cost, RunStatus
 from bench.results.shards import Shards
 from bench.sweep import SweepLog
 from bench.tuned_models.model_lookup import find_model
-from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset
+from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset, held_out
 
 DATASET, BACKBONE = "spectrum_basic:test=5", "ViT-tiny.random"
 METHODS = "zero_shot,gda,tip_adapter"
@@ -256,6 +258,18 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cheapest take about 20 s.*1min"):
         Race(request, plan, race.outcomes, dict.fromkeys(request.sweep.methods, 5.0), lambda _: None).check_budget()
     Race(request, plan, race.outcomes, {"gda": 5.0}, lambda _: None).check_budget()  # the others may be cheaper
+
+
+def test_the_encoding_of_images_is_charged_to_no_method_of_a_race() -> None:
+    """With an empty cache, the first method encodes the images; the order is by what each method needs itself."""
+    unused = {name: 0 for name, field in Cost.model_fields.items() if field.is_required()}
+    own = {"prepare_seconds": 1.0, "train_seconds": 2.0}
+    cost = Cost(**unused | own | {"shared_prepare_seconds": 90.0, "shared_train_seconds": 10.0})
+    record = SimpleNamespace(status=RunStatus.OK, cost=cost)
+    right = SimpleNamespace(images=("a", "b"), label=np.array([0, 1]), predicted=np.array([0, 0]))
+    outcomes = RaceOutcomes(("a", "b"), (1,))
+    outcomes.add("gda", held_out.Fold(1, 4, 1, 48), SimpleNamespace(record=record, predictions=[right]))
+    assert (outcomes.seconds("gda"), outcomes.learning_seconds("gda")) == (3, 103)
 
 
 def test_budgets_and_candidates() -> None:
