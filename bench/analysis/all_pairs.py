@@ -92,7 +92,8 @@ class _Noise(NamedTuple):
     @property
     def of_one_image(self) -> NDArray[np.float64]:
         """The variance of one image around the mean over seeds."""
-        return np.sum([variance * (df + 1) for variance, df in self.images], axis=0)
+        found: NDArray[np.float64] = np.sum([variance * (df + 1) for variance, df in self.images], axis=0)
+        return found
 
 
 def _tests(tables: Mapping[str, Sequence[_OnDataset]], pairs: Sequence[Pair]) -> dict[Pair, MeanTest]:

@@ -63,7 +63,8 @@ def dataset_estimates(
     usable = {dataset: found for dataset, found in inputs.items() if found is not None}
     if not usable:
         return {}
-    values, noise = ([part for found in usable.values() for part in found[side]] for side in (0, 1))
+    values = [part for found in usable.values() for part in found[0]]
+    noise = [part for found in usable.values() for part in found[1]]
     return dict(zip(usable, score_estimates(values, noise), strict=True))
 
 

@@ -272,7 +272,7 @@ def _order(images: NDArray[Any]) -> NDArray[np.intp]:
 
 def _cells(found: Sequence[_Tested]) -> tuple[PairedCell, ...]:
     """The cells in the given order; the datasets of a split are tested together."""
-    cells = {}
+    cells: dict[tuple[str, str], PairedCell] = {}
     for split in dict.fromkeys(tested.split for tested in found):
         of_split = [tested for tested in found if tested.split == split]
         cells |= {(tested.dataset, split): cell for tested, cell in zip(of_split, _of_split(of_split), strict=True)}
@@ -282,12 +282,13 @@ def _cells(found: Sequence[_Tested]) -> tuple[PairedCell, ...]:
 def _of_split(found: Sequence[_Tested]) -> list[PairedCell]:
     tests = separate_tests([tested.group for tested in found])
     corrected = _corrected(tests)
-    scores = [_scores(found, side) for side in ("a", "b")]
+    scores_a, scores_b = (_scores(found, side) for side in ("a", "b"))
     return [
         PairedCell(
             tested.dataset,
             tested.split,
-            *(of_side[tested.dataset] for of_side in scores),
+            scores_a[tested.dataset],
+            scores_b[tested.dataset],
             difference=test,
             p=p,
             seeds=tuple(pair.seed for pair in tested.pairs),

@@ -92,17 +92,17 @@ def group_of_runs(runs: Matched, measure: str, added: float = 0.0) -> Group:
         gaps = [a[measure] - b[measure] for a, b in pairs]
         return group_of(gaps, [table for _, table in image_tables(pairs, measure)], added)
     of_a, of_b = (outcomes_of(side, split_weights(side, measure)) for side in (runs.a, runs.b))
-    sides = [
+    first, second = (
         group_of([run[measure] for run in side], [in_groups(part.weight * part.right, part.groups) for part in parts])
         for side, parts in ((runs.a, of_a), (runs.b, of_b))
-    ]
+    )
     if [part.images for part in of_a] != [part.images for part in of_b]:
-        return unpaired_group(*sides)
+        return unpaired_group(first, second)
     means = []
     for a, b in zip(of_a, of_b, strict=True):
-        gaps = a.weight * a.right.mean(0) - b.weight * b.right.mean(0)
-        means.append(in_groups(gaps[None], a.groups if b.groups is None else b.groups))
-    return unpaired_group(*sides, means, added)
+        apart = (a.weight * a.right.mean(0) - b.weight * b.right.mean(0)).astype(np.float64)
+        means.append(in_groups(apart[None], a.groups if b.groups is None else b.groups))
+    return unpaired_group(first, second, means, added)
 
 
 def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datasets: Sequence[str]) -> MeanTest | None:

@@ -184,9 +184,7 @@ class Verdict:
 
     def facts(self) -> dict[str, Any]:
         """The verdict as plain values; accuracies and differences are fractions."""
-        lead = [None, None]
-        if self.leader is not None and self.reference is not None:
-            lead = [find(self.leader, self.reference) for find in (self.on_these, self.on_others)]
+        lead = [find(self.leader or "", self.reference or "") for find in (self.on_these, self.on_others)]
         return {
             "measure": self.measure,
             "leader": self.leader,

@@ -9,6 +9,7 @@ from bench._util.words import counted
 from bench.analysis import BASELINE, MeanTest
 from bench.extensions.recommendation.answer import RemainingMethod, Verdict
 from bench.extensions.recommendation.elimination import ERROR_RATE
+from bench.extensions.recommendation.race import Dropped
 from bench.extensions.recommendation.request import whole_minutes
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def _adapting(found: Recommendation) -> list[str]:
     if found.decision.leader == BASELINE:
         return ["It is not shown that adapting pays: no method had a higher accuracy than zero-shot CLIP."]
     leaders = {item.method: item.leader for item in found.race.dropped}
-    for item in (*found.decision.standings, *found.race.dropped):
+    every: list[RemainingMethod | Dropped] = [*found.decision.standings, *found.race.dropped]
+    for item in every:
         if item.method == BASELINE and (test := item.below_leader) is not None:
             best = leaders.get(BASELINE, found.decision.leader)
             sure = "Adapting pays" if test.low is not None and test.low > 0 else "It is not shown that adapting pays"
