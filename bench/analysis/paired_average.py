@@ -93,7 +93,10 @@ def group_of_runs(runs: Matched, measure: str, added: float = 0.0) -> Group:
         return group_of(gaps, [table for _, table in image_tables(pairs, measure)], added)
     of_a, of_b = (outcomes_of(side, split_weights(side, measure)) for side in (runs.a, runs.b))
     first, second = (
-        group_of([run[measure] for run in side], [in_groups(part.weight * part.right, part.groups) for part in parts])
+        group_of(
+            [run[measure] for run in side],
+            [in_groups(part.weight * part.right.astype(np.float64), part.groups) for part in parts],
+        )
         for side, parts in ((runs.a, of_a), (runs.b, of_b))
     )
     if [part.images for part in of_a] != [part.images for part in of_b]:
