@@ -214,7 +214,8 @@ def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     if told.here:
         parts.append(f"{len(told.may_match_here) or 'none'} of the {of} may match it here")
     if told.elsewhere:
-        parts.append(f"{len(told.may_be_best_elsewhere) or 'none'} may be the best on datasets of this kind")
+        whom = "" if parts else f" of the {of}"
+        parts.append(f"{len(told.may_be_best_elsewhere) or 'none'}{whom} may be the best on datasets of this kind")
     if parts:
         text = "; ".join(parts)
         sentences.append(f"{text[0].upper()}{text[1:]}.")

@@ -27,7 +27,7 @@ class ComparisonVerdict(StrEnum):
     A = "A"
     B = "B"
     INCONCLUSIVE = "inconclusive"
-    SAME = "the same answers"
+    SAME = "right on the same images"
     UNTESTED = "not tested"
 
     @classmethod
@@ -82,6 +82,8 @@ class PairedCell:
         """Which of the two is better here, by the corrected p value."""
         if self.p is None:
             return ComparisonVerdict.UNTESTED
+        if self.seeds and self.flipped == (0, 0):
+            return ComparisonVerdict.SAME
         return ComparisonVerdict.of(self.difference.mean, significant=self.p <= LEVEL)
 
     @property
@@ -98,8 +100,8 @@ class Comparison:
         averages: mean difference over these datasets by measure (including H), tested with the noise of seeds and test
             images; from the board's verdict, whose intervals of all pairs hold together.
         other_datasets: the same means over datasets like these; without measures of too few datasets.
-        planned: whether the intervals are of this pair alone, because it was asked for beforehand, or because one of
-            the two is not ranked.
+        alone: whether the intervals of averages are of this pair alone: it was chosen beforehand, or one of the two is not
+            ranked.
         one_training: whether some method was trained once on each dataset.
         skipped: pairs of dataset and the reason why it cannot be compared.
     """
@@ -110,7 +112,7 @@ class Comparison:
     averages: Mapping[str, MeanTest]
     other_datasets: Mapping[str, MeanTest]
     skipped: tuple[tuple[str, str], ...]
-    planned: bool = False
+    alone: bool = False
     one_training: bool = False
 
     def verdict(self, measure: str) -> ComparisonVerdict:
@@ -135,13 +137,13 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
 
 
 def compare_entries(
-    board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str, *, planned: bool = False
+    board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str, *, alone: bool = False
 ) -> Comparison:
     """Compare two entries of a board on the same images with the same seeds.
 
-    With `planned`, the intervals are of this pair alone; otherwise they allow for all methods of the board. `runs` is
-    the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes` includes
-    their runs. Raises UsageError if an entry is not on the board, or both are the same.
+    With `alone`, the intervals of averages are of this pair alone; otherwise they allow for all methods of the board.
+    `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes`
+    includes their runs. Raises UsageError if an entry is not on the board, or both are the same.
     """
     first, second = find_entry(board, a), find_entry(board, b)
     if first.key == second.key:
@@ -167,10 +169,10 @@ def compare_entries(
             else:
                 found.append(cell)
     pair = first.key, second.key
-    planned = planned or not (first.rankable and second.rankable)
-    averages, wider = (_planned if planned else _from_verdict)(board, scores, *pair)
+    alone = alone or not (first.rankable and second.rankable)
+    averages, wider = (_alone if alone else _from_verdict)(board, scores, *pair)
     once = any(tested.runs.one_training for tested in found)
-    return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), planned, once)
+    return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), alone, once)
 
 
 _Tests = dict[str, MeanTest]
@@ -184,7 +186,7 @@ def _from_verdict(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: s
     return here, elsewhere
 
 
-def _planned(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+def _alone(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
     """The differences here and elsewhere by measure, each with its own interval."""
     found = {measure: board_average(board, scores, a, b, measure) for measure in board.measures}
     here = {measure: test for measure, test in found.items() if test is not None}

@@ -87,7 +87,7 @@ def _title(board: Leaderboard, found: Comparison, catalogue: Catalogue) -> str:
 
 def _counts(found: Comparison) -> str:
     """How many of the pairs of dataset and split have each verdict."""
-    counts = Counter("the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
+    counts = Counter("with the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
     return f"{len(found.cells)} pairs of dataset and split: {verdicts}."
 
@@ -162,7 +162,7 @@ def _limits(board: Leaderboard, found: Comparison) -> list[str]:
     ranked = sum(entry.rankable for entry in board.entries)
     alone = "Intervals of averages are of this pair alone (planned)."
     together = f"Intervals of averages allow for all {ranked} methods of the leaderboard; --planned leaves that out."
-    notes = [alone if found.planned else together] if ranked > 2 else []
+    notes = [alone if found.alone else together] if ranked > 2 else []
     if found.one_training:
         notes.append("Methods were trained once: this holds for these images, with this one training.")
     if len(board.averaged) < FEWEST_ELSEWHERE:
@@ -218,7 +218,7 @@ def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
         "expected_runs": len(board.averaged) * len(board.seeds),
         "averages": {measure: vars(test) for measure, test in found.averages.items()},
         "other_datasets": {measure: vars(wider) for measure, wider in found.other_datasets.items()},
-        "planned": found.planned,
+        "alone": found.alone,
         "one_training": found.one_training,
         "skipped": [{"dataset": dataset, "reason": reason} for dataset, reason in found.skipped],
     }

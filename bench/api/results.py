@@ -175,9 +175,7 @@ class Results:
         pairs, runs = [], self._store.runs_frame(outcomes=True)
         for board in both:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-            pairs.append(
-                (board, compare_entries(board, runs, self._store.outcomes_frame(wanted), a, b, planned=planned))
-            )
+            pairs.append((board, compare_entries(board, runs, self._store.outcomes_frame(wanted), a, b, alone=planned)))
         return comparison_table(pairs)
 
     def selection_rules(

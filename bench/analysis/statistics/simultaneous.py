@@ -73,7 +73,7 @@ class SimultaneousTests:
     Args:
         tests: of all pairs of the methods, with a standard error where it is known.
         members: the tested pairs, each with a standard error.
-        level: probability of any false difference.
+        level: nominal probability of any false difference.
     """
 
     tests: Mapping[Pair, MeanTest]
@@ -87,7 +87,8 @@ class SimultaneousTests:
             return {pair: self.tests[pair] for pair in self.members}
         largest = self._largest
         limit = float(np.quantile(largest, 1 - self.level))
-        return {pair: _with_limit(self.tests[pair], limit, largest) for pair in self.members}
+        weight = LEVEL / self.level  # so that a p value up to 5 % goes with an interval that does not contain 0
+        return {pair: _with_limit(self.tests[pair], limit, largest, weight) for pair in self.members}
 
     @cached_property
     def _largest(self) -> NDArray[np.float64]:
@@ -102,16 +103,16 @@ class SimultaneousTests:
         return np.sort(normal_scale((means[:, a] - means[:, b]) / error / scale, df).max(axis=1))
 
 
-def _with_limit(test: MeanTest, limit: float, largest: NDArray[np.float64]) -> MeanTest:
-    """The test with the interval of a limit on the normal scale; never shorter than its own."""
+def _with_limit(test: MeanTest, limit: float, largest: NDArray[np.float64], weight: float) -> MeanTest:
+    """The test with the interval of a limit on the normal scale; never shorter than its own, and within -1..1."""
     assert test.standard_error is not None
     assert test.df is not None
     assert test.low is not None
     own = test.mean - test.low
     reach = max(own, float(t_scale(limit, test.df)) * test.standard_error)
     above = len(largest) - np.searchsorted(largest, normal_scale(test.mean / test.standard_error, test.df))
-    p = max(test.p or 0.0, (1 + float(above)) / (1 + len(largest)))
-    return replace(test, low=test.mean - reach, high=test.mean + reach, p=p)
+    p = max(test.p or 0.0, min(1.0, weight * (1 + float(above)) / (1 + len(largest))))
+    return replace(test, low=max(-1.0, test.mean - reach), high=min(1.0, test.mean + reach), p=p)
 
 
 def simulated_means(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDArray[np.float64]:

@@ -94,7 +94,7 @@ def test_the_interval_has_the_noise_of_seeds_and_images(folder, board_and_runs):
 def test_one_method_is_compared_as_by_compare(folder, board_and_runs):
     board, runs = board_and_runs
     a, b = "coop [epoch=hoso]", "coop [epoch=validation]"
-    wanted = compare_entries(board, runs, fresh_store(folder).outcomes_frame(), a, b, planned=True).averages["all"]
+    wanted = compare_entries(board, runs, fresh_store(folder).outcomes_frame(), a, b, alone=True).averages["all"]
     found = next(rule for rule in selection_differences(board, runs) if rule.rule == "hoso")
     assert vars(found.by_method[b]["all"]) == pytest.approx(vars(wanted))
 
