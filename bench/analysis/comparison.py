@@ -100,8 +100,8 @@ class Comparison:
         averages: mean difference over these datasets by measure (including H), tested with the noise of seeds and test
             images; from the board's verdict, whose intervals of all pairs hold together.
         other_datasets: the same means over datasets like these; without measures of too few datasets.
-        alone: whether the intervals of averages are of this pair alone: it was chosen beforehand, or one of the two is not
-            ranked.
+        alone: whether the intervals of averages are of this pair alone, which was chosen beforehand, or has an unranked
+            method.
         one_training: whether some method was trained once on each dataset.
         skipped: pairs of dataset and the reason why it cannot be compared.
     """

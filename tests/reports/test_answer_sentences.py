@@ -13,7 +13,6 @@ from bench.analysis import FEWEST_ELSEWHERE, dataset_difficulty, difficulty_tren
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
-from reports._format import unsigned
 from reports.advice import cards
 from reports.parts.leaderboard import note_text
 from reports.presenters.content import PageContent
@@ -30,6 +29,7 @@ from reports.sentences import (
     small_print,
     whole_answer,
 )
+from reports.verdict_sentences import unsigned
 
 
 def overview_of(runs, difficulty=None):
