@@ -227,7 +227,24 @@ def _hard(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     start = Markup("By difficulty:")
     if found.leader is not None and found.leader != view.table.baseline:
         start = Markup("By difficulty, {} gains").format(view.names[found.leader])
-    return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), trend_text(view, part.trend))]
+    text = Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), trend_text(view, part.trend))
+    return [text, *_by_chance(part)]
+
+
+WORTH_SAYING = 0.003
+"""The gain on hard datasets by chance that is mentioned, a fraction."""
+
+
+def _by_chance(part: best_method.GroupGains) -> list[Markup]:
+    """How much larger the gain on hard datasets is because difficulty and gain share the zero-shot accuracy."""
+    if part.by_chance is None or part.by_chance[0] < WORTH_SAYING:
+        return []
+    gain, images = part.by_chance
+    text = (
+        f"With about {images:,} test images per dataset, {unsigned(gain)} points of the gain on hard datasets are "
+        "chance: a dataset on which zero-shot CLIP is low by chance counts as harder."
+    )
+    return [Markup.escape(text)]
 
 
 def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:

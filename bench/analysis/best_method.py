@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.difficulty_trend import Trend, carried_trend, scaled
-from bench.analysis.easy_and_hard import Grouping, page_groups
+from bench.analysis.easy_and_hard import Grouping, gain_by_chance, page_groups
 from bench.analysis.leaderboard import classes_of
 from bench.analysis.method_choice import (
     Known,
@@ -48,6 +48,7 @@ class GroupGains:
     Args:
         on_medium: None without medium datasets.
         trend: the line over all datasets, as in the table of slopes; None with fewer than three difficulties.
+        by_chance: `gain_by_chance` of the hard datasets, and test images per dataset; None if they are not known.
     """
 
     on_easy: float
@@ -57,6 +58,7 @@ class GroupGains:
     n_medium: int
     n_hard: int
     trend: Trend | None
+    by_chance: tuple[float, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def answer_for(table: ScoreTable, measure: str, groups: Grouping, verdict: Verdi
             gains[key] = on_easy, on_medium, on_hard
         if leader is not None and leader != table.baseline and easy and hard:
             parts = _groups(rows[leader] - baseline, columns, names, table.difficulty[measure][RTD])
+            parts = replace(parts, by_chance=_by_chance(table, measure, groups))
         others = [key for key in order if key != table.baseline]
         if hard and others:
             gained = {key: float((rows[key] - baseline)[columns[2]].mean()) for key in others}
@@ -209,6 +212,15 @@ def _lead(difference: NDArray[np.float64], names: Sequence[str]) -> Lead:
         rest = float((difference.sum() - difference[largest]) / (n - 1))
         without = (names[largest], rest) if mean > 0 > rest else None
     return Lead(mean, int((difference > 0).sum()), n, without)
+
+
+def _by_chance(table: ScoreTable, measure: str, groups: Grouping) -> tuple[float, int] | None:
+    """What chance in the zero-shot accuracy adds on hard datasets, and the mean number of test images."""
+    split, chance = classes_of(measure), table.difficulty[measure].get("chance", {})
+    accuracy = {name: found for name in table.datasets if (found := table.zero_shot.get(name, {}).get(split))}
+    if not accuracy or any(name not in chance or not table.images.get(name) for name in accuracy):
+        return None
+    return gain_by_chance(groups, accuracy, chance, table.images), round(np.mean([table.images[n] for n in accuracy]))
 
 
 def _groups(

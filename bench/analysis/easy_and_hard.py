@@ -3,11 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bench.errors import UsageError
 
 Grouping = Callable[[Sequence[str], Mapping[str, float]], tuple[list[str], list[str]]]
 """Function of datasets and their difficulty that returns the easy and the hard datasets."""
 
+REPETITIONS = 400
+"""Of a simulation of groups; its standard error is then a twentieth of that of a mean gain."""
 FEWEST_FOR_THIRDS = 6
 """Fewest datasets that are divided into thirds."""
 
@@ -37,6 +41,26 @@ def page_groups(difficulty: Mapping[str, float], groups: Grouping) -> tuple[list
     easy, hard = groups(ordered, difficulty)
     medium = [dataset for dataset in ordered if dataset not in {*easy, *hard}] if easy or hard else []
     return easy, medium, hard
+
+
+def gain_by_chance(
+    groups: Grouping, accuracy: Mapping[str, float], chance: Mapping[str, float], images: Mapping[str, int]
+) -> float:
+    """How much chance in the zero-shot accuracy alone raises a mean gain over it on the hard datasets, a fraction.
+
+    A dataset on which zero-shot is low by chance counts as harder, and gains more. The accuracies are drawn again
+    around the measured ones, with as many test images.
+
+    Args:
+        accuracy: zero-shot accuracy by dataset, 0..1; `chance` is that of guessing, `images` the number of test images.
+    """
+    names = sorted(accuracy)
+    true, n = np.array([accuracy[name] for name in names]), np.array([images[name] for name in names])
+    found, guessing = [], np.array([chance[name] for name in names])
+    for drawn in np.random.default_rng(0).binomial(n, true, (REPETITIONS, len(names))) / n:
+        _, hard = groups(names, dict(zip(names, (guessing / np.maximum(drawn, 1e-3)).tolist(), strict=True)))
+        found += [float(np.mean([(true - drawn)[names.index(name)] for name in hard]))] if hard else []
+    return float(np.mean(found)) if found else 0.0
 
 
 @dataclass(frozen=True)

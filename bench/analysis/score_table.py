@@ -45,6 +45,7 @@ class ScoreTable:
         difficulty: by measure, axis (see `axis_values`) and dataset.
         zero_shot: zero-shot accuracy by dataset and class split, where it was measured.
         runs: by (method, dataset), one run id per seed like the scores; empty for published numbers.
+        images: test images of zero-shot by dataset, over all class splits; empty if they are unknown.
     """
 
     measures: tuple[str, ...]
@@ -56,6 +57,7 @@ class ScoreTable:
     difficulty: Mapping[str, Mapping[str, Mapping[str, float]]]
     zero_shot: Mapping[str, Mapping[str, float]]
     runs: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
+    images: Mapping[str, int] = field(default_factory=dict)
 
     def method(self, key: str) -> Candidate:
         """The method with that key."""
@@ -118,7 +120,17 @@ def board_table(board: Leaderboard, scores: Mapping[str, Scores], measured: Mapp
         difficulty={measure: axis_values(measured, classes_of(measure), datasets) for measure in board.measures},
         zero_shot={name: measured[name].by_split(ZERO_SHOT_ACCURACY) for name in datasets},
         runs=run_ids,
+        images=_images(board),
     )
+
+
+def _images(board: Leaderboard) -> dict[str, int]:
+    """The test images of zero-shot on each dataset, over the class splits."""
+    if board.baseline is None:
+        return {}
+    cells = board.entry(board.baseline).cells
+    counts = {name: [cell.scores[s].images for s in board.splits if s in cell.scores] for name, cell in cells.items()}
+    return {name: sum(filter(None, of_splits)) for name, of_splits in counts.items() if None not in of_splits}
 
 
 def _candidate(entry: Entry) -> Candidate:
