@@ -77,11 +77,10 @@ def _take(view: OverviewView, pick: best_method.Pick, within: str = "") -> str:
             f"{points(pick.gain)} points on the dataset left out, on average."
         )
     cost, n = training_text(view, view.table.method(pick.method)), len(pick.datasets)
-    over = "datasets like these" if len(view.table.datasets) >= FEWEST_ELSEWHERE else f"these {n} datasets"
-    return (
-        f"Take {shorten(view.names[pick.method], LONGEST_NAME)}: {points(pick.gain)} points, the mean gain over {over} "
-        f"(each left out while choosing); below zero-shot on {pick.below} of {n}{cost and f'; {cost}'}."
-    )
+    name = shorten(view.names[pick.method], LONGEST_NAME)
+    over = f"Take {name}: {points(pick.gain)} points on average over {n} datasets, each left out while choosing"
+    like = "; expect this mean on datasets like these" if len(view.table.datasets) >= FEWEST_ELSEWHERE else ""
+    return f"{over}{like}; below zero-shot on {pick.below} of {n}{cost and f'; {cost}'}."
 
 
 def _advice_text(

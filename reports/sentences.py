@@ -253,7 +253,7 @@ def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
         return "no trend is shown"
     over = f"({counted(trend.n, 'dataset')})"
     if trend.verdict not in difficulty_trend.SIGNIFICANT:
-        return f"the gain has no significant trend with difficulty {over}"
+        return f"the gain has no clear trend with difficulty {over}"
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     carried = f", which {titles.get(trend.carrier, trend.carrier)} alone carries" if trend.carrier else ""
     return f"the gain {trend.verdict} with difficulty {over}{carried}"

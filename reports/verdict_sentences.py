@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from markupsafe import Markup
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent, resolution
-from reports._format import counted, interval, plural, points, shorten, unsigned
+from reports._format import counted, interval, points, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView
 
@@ -147,7 +147,7 @@ def few_datasets(n: int) -> str:
 
 def allowing(told: Verdict) -> str:
     """The number of methods that an interval allows for; empty for two methods, where nothing was chosen."""
-    return f", for {len(told.ranked)} methods" if len(told.ranked) > 2 else ""
+    return f", widened for {len(told.ranked)} methods" if len(told.ranked) > 2 else ""
 
 
 def ends(test: MeanTest | None) -> str:
@@ -192,8 +192,8 @@ def _gain(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     sides += [f"mean on datasets like these {elsewhere}"] if elsewhere else []
     beside = f" (95 % intervals: {'; '.join(sides)}{allowing(told)})" if sides else ""
     what = gain_word(view, found) if told.leader != told.baseline else "lead"
-    text = Markup("It is ahead on {} of {}. Its {} is <b>{}</b>{}.").format(
-        lead.ahead, lead.n, what, points(lead.mean), beside
+    text = Markup("It is ahead of {} on {} of {}. Its {} is <b>{}</b>{}.").format(
+        _reference(view, found), lead.ahead, lead.n, what, points(lead.mean), beside
     )
     if lead.without is not None:
         text += Markup(" Without {}, the {} is <b>{}</b>.").format(_carrier(view, found), what, points(lead.without[1]))
@@ -214,8 +214,8 @@ def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     if told.here:
         parts.append(f"{len(told.may_match_here) or 'none'} of the {of} may match it here")
     if told.elsewhere:
-        whom = "" if parts else f" of the {of}"
-        parts.append(f"{len(told.may_be_best_elsewhere) or 'none'}{whom} may be the best on datasets of this kind")
+        n, whom = len(told.may_be_best_elsewhere) or "none", "of them" if parts else f"of the {of}"
+        parts.append(f"on other datasets of this kind, {n} {whom} may be better on average")
     if parts:
         text = "; ".join(parts)
         sentences.append(f"{text[0].upper()}{text[1:]}.")
@@ -228,8 +228,8 @@ def _limits(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     if told.by_chance is not None and told.leader != told.baseline and len(told.ranked) > 2:
         n = len(told.ranked) - 1
         sentences.append(
-            f"If no method differed from {inline(view, told.baseline or '')}, the best of {n} would be "
-            f"{unsigned(told.by_chance)} {plural(round(10 * told.by_chance), 'point', 'points')} above it by chance."
+            f"Luck alone would put the best of {n} equal methods {unsigned(told.by_chance)} points above "
+            f"{inline(view, told.baseline or '')}."
         )
     if told.variants > 1:
         sentences.append(f"{view.names[found.leader or '']} is the best of {told.variants} variants of its method.")

@@ -161,7 +161,7 @@ def untested(found: MeanTest) -> MeanTest:
 def why_untested(test: MeanTest) -> str:
     """Why a mean has no interval, in a few words."""
     if test.mean == 0:
-        return "no spread"
+        return "no difference"
     return "needs two seeds" if test.smallest_group < 2 < test.n / test.groups + 1 else "needs predictions"
 
 

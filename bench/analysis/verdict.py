@@ -369,6 +369,6 @@ def resolution(verdict: Verdict) -> str:
         return ""
     seeds = "One seed resolves" if verdict.n_seeds == 1 else f"{verdict.n_seeds} seeds resolve"
     return (
-        f"{seeds} {100 * verdict.resolves:.1f} points here: a true difference of that size is found in 80 % of "
-        "repetitions."
+        f"{seeds} {100 * verdict.resolves:.1f} points here: a smaller true difference from the best is missed in more "
+        "than 20 % of repetitions."
     )

@@ -89,7 +89,7 @@ def _counts(found: Comparison) -> str:
     """How many of the pairs of dataset and split have each verdict."""
     counts = Counter("with the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
-    return f"{len(found.cells)} pairs of dataset and split: {verdicts}."
+    return f"By dataset and split: {verdicts}."
 
 
 def _verdict(cell: PairedCell) -> str:
@@ -136,7 +136,7 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
         "A - B": f"{100 * test.mean:+.2f}",
         "95 %": interval_text(test.low, test.high) or paired_average.why_untested(test),
         "verdict": _better(str(found.verdict(measure))),
-        "95 % elsewhere": "" if wider is None else interval_text(wider.low, wider.high),
+        **({} if wider is None else {"95 % elsewhere": interval_text(wider.low, wider.high)}),
         "datasets": f"{test.groups} of {len(board.averaged)}",
         "runs": f"{test.n} of {len(board.averaged) * len(board.seeds)}",
     }
@@ -152,7 +152,7 @@ def _equality(found: Comparison) -> list[str]:
     if (equal := equivalence_probability(found.averages[measure])) is None:
         return []
     chance = f"{100 * equal:.0f} % probability that {measure_name(measure)} differs"
-    return [f"equal in practice: {chance} by less than {100 * EQUAL_MARGIN:.0f} point"]
+    return [f"{chance} by less than {100 * EQUAL_MARGIN:.0f} point in truth"]
 
 
 def _limits(board: Leaderboard, found: Comparison) -> list[str]:
@@ -160,8 +160,8 @@ def _limits(board: Leaderboard, found: Comparison) -> list[str]:
     from bench.analysis import FEWEST_ELSEWHERE
 
     ranked = sum(entry.rankable for entry in board.entries)
-    alone = "Intervals of averages are of this pair alone (planned)."
-    together = f"Intervals of averages allow for all {ranked} methods of the leaderboard; --planned leaves that out."
+    alone = "Intervals of averages are of this pair alone."
+    together = f"Intervals of averages are widened because {ranked} methods are compared; --planned leaves that out."
     notes = [alone if found.alone else together] if ranked > 2 else []
     if found.one_training:
         notes.append("Methods were trained once: this holds for these images, with this one training.")

@@ -17,7 +17,7 @@ STEPS = {True: math.log(2), False: 0.1}
 """One step of a covariate, by whether it is logarithmic: a doubling, or ten points."""
 TRENDS = {"rises": "increases", "falls": "decreases"}
 """Words for the significant slopes; others are NO_TREND."""
-NO_TREND = "no significant trend"
+NO_TREND = "no clear trend"
 
 
 def difficulty_parts(view: AnyBoardView, overview: OverviewView) -> list[Part]:

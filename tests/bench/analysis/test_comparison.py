@@ -186,7 +186,7 @@ def test_compare_prints_what_it_found(etl, store: Store):
     assert code == 0
     assert "APEX (A) minus CoOp (B)" in out
     assert out.splitlines()[1].startswith("average  ")
-    assert "6 pairs of dataset" in out
+    assert "By dataset and split: " in out
     assert "dataset " not in out.splitlines()[1], "--verbose adds the datasets"
     _, whole, verbose = etl("compare", "apex", "coop", "--runs", str(store.runs), "--verbose")
     assert len(whole.splitlines()) >= len([line for line in out.splitlines() if "only " not in line]) + 8
