@@ -26,9 +26,9 @@ def compare_command(
 ) -> None:
     """Compare two methods: mean difference in percentage points and its 95 % interval, on request for each dataset.
 
-    Intervals resample test images and seeds together; with one seed they resample the images only. The average is
-    tested with the noise of seeds and test images; its verdict applies to these datasets. The interval over datasets
-    applies to other datasets of the same kind.
+    Intervals cover the noise of test images and seeds; with one seed, the images and this one training. Those of
+    averages and their verdicts hold for these datasets, and allow for all methods of the leaderboard. From six
+    datasets on, a second interval is about the mean over datasets of the same kind.
 
     Example: etl-bench compare apex coop --shots 16
     """

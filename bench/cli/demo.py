@@ -21,9 +21,9 @@ def demo(runs: Path, **options: Any) -> None:
     """Compare methods on eleven synthetic datasets with the included backbone and build the report; no download.
 
     First few-shot learning: methods train on six images of each class and are tested on the same classes. Then
-    base-to-new: they train on half of the classes and are tested on the other half, too. Each method trains briefly
-    (`--recipe demo`) with two seeds. This takes about three minutes on two cores. The command then prints both
-    leaderboards, their main findings and two commands to try next.
+    base-to-new on six of the datasets: prompts train on half of the classes and are tested on the other half, too.
+    Each method trains briefly (`--recipe demo`) with three seeds. This takes about three minutes on two cores. The
+    command then prints both leaderboards, their main findings and two commands to try next.
     """
     done = run_demo(runs=runs, **options)
     if done.report is not None:
