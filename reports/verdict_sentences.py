@@ -39,10 +39,10 @@ def _clear(view: OverviewView, found: best_method.Answer) -> str:
 
 def _not_clear(view: OverviewView, found: best_method.Answer) -> str:
     told, leader, other = found.verdict, _short(view, found.leader), _reference(view, found)
-    if told.reference != told.baseline:
-        return f"{leader} leads {other} by {_gap(found)} points on {where(view, found)}, which is not clear."
-    clear = told.clear_gains if told.n_seeds else told.clear_gains_elsewhere
-    if clear:
+    if told.reference != told.baseline or not told.n_seeds:
+        elsewhere = "" if told.n_seeds else " for datasets like these"
+        return f"{leader} leads {other} by {_gap(found)} points on {where(view, found)}, which is not clear{elsewhere}."
+    if clear := told.clear_gains:
         gain = found.averages[clear[0]] - found.averages[told.baseline or ""]
         first = f"{_short(view, clear[0])} beats {other} by {_points(gain)} points on {where(view, found)}."
         return f"{first}\n{leader} has the highest mean, but its gain of {_gap(found)} is not clear."

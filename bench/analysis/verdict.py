@@ -56,7 +56,7 @@ class Verdict:
         here: the first method of a pair minus the second on these datasets. The intervals of all pairs with zero-shot
             hold together with 95 % probability, and so do those of all other pairs.
         elsewhere: the same over datasets of this kind, corrected for the choice of the first method as the best of all
-            (Dunnett, 2.5 % at each end).
+            (Dunnett, 2.5 % at each end). The intervals of one method hold together, and not those of all.
         n_seeds: 0 for published numbers.
         one_training: whether some method was trained once on each dataset.
         variants: number of ranked entries of the leader's method, which differ in their settings.
@@ -140,12 +140,8 @@ class Verdict:
     @property
     def clear_gains(self) -> tuple[str, ...]:
         """The methods that are clearly better than zero-shot here, best first."""
-        return _clear_gains(self, self.here)
-
-    @property
-    def clear_gains_elsewhere(self) -> tuple[str, ...]:
-        """The methods that are clearly better than zero-shot on datasets of this kind, best first."""
-        return _clear_gains(self, self.elsewhere)
+        gains = {key: self.on_these(key, self.baseline or "") for key in self.ranked}
+        return tuple(key for key, gain in gains.items() if gain is not None and gain.clear and gain.mean > 0)
 
     @property
     def judgement_here(self) -> Judgement:
@@ -209,11 +205,6 @@ class Verdict:
 def _found(differences: Mapping[Pair, MeanTest], a: str, b: str) -> MeanTest | None:
     turned = differences.get((b, a))
     return differences.get((a, b)) if turned is None else turned.negated()
-
-
-def _clear_gains(verdict: Verdict, differences: Mapping[Pair, MeanTest]) -> tuple[str, ...]:
-    gains = {key: _found(differences, key, verdict.baseline or "") for key in verdict.ranked}
-    return tuple(key for key, gain in gains.items() if gain is not None and gain.clear and gain.mean > 0)
 
 
 def _finding(test: MeanTest | None, otherwise: str) -> Judgement:

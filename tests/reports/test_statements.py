@@ -50,7 +50,7 @@ def check_headline(told, text: str, measure: str) -> None:
     if told.reference is None or not leads:
         assert not re.search(r"beats|gains|reliably", text)
         return
-    clear = told.clear_gains if told.n_seeds else told.clear_gains_elsewhere
+    clear = told.clear_gains
     first = text.split("\n")[0]
     assert ("No method is reliably better" in first) <= (not clear)
     assert bool(re.search(r"\b(beats|gains)\b", first)) <= (finding.known is Certainty.CLEAR or bool(clear))
