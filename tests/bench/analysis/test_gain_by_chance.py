@@ -13,7 +13,7 @@ CHANCE = dict.fromkeys(NAMES, 0.1)
 
 @pytest.mark.parametrize("images", [28, 300])
 def test_it_is_what_a_method_without_any_gain_seems_to_gain(images):
-    """A method that equals zero-shot in truth, tested on images of its own; both are drawn anew each time."""
+    """A method that equals zero-shot in truth, tested on images of its own; both are drawn again each time."""
     draw, true = np.random.default_rng(images), np.linspace(0.5, 0.8, 11)
     seen = []
     for _ in range(120):
