@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from bench.analysis import FEWEST_ELSEWHERE, Candidate, best_method
+from bench.analysis import Candidate, best_method
 from datasets_registry import EvalProtocol
 from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
 from reports.sentences import TITLE_LENGTH
@@ -79,8 +79,7 @@ def _take(view: OverviewView, pick: best_method.Pick, within: str = "") -> str:
     cost, n = training_text(view, view.table.method(pick.method)), len(pick.datasets)
     name = shorten(view.names[pick.method], LONGEST_NAME)
     over = f"Take {name}: {points(pick.gain)} points on average over {n} datasets, each left out while choosing"
-    like = "; expect this mean on datasets like these" if len(view.table.datasets) >= FEWEST_ELSEWHERE else ""
-    return f"{over}{like}; below zero-shot on {pick.below} of {n}{cost and f'; {cost}'}."
+    return f"{over}; below zero-shot on {pick.below} of {n}{cost and f'; {cost}'}."
 
 
 def _advice_text(

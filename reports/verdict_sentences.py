@@ -126,7 +126,8 @@ def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
     what = gain_word(view, found)
     parts = [f"{what} here {here}"] if here else []
     if elsewhere:
-        parts.append(f"mean {what} on datasets like these {elsewhere}")
+        clear = "" if tests[1] is not None and tests[1].clear else ", not clear"
+        parts.append(f"mean {what} on datasets like these {elsewhere}{clear}")
     if parts:
         parts[-1] += f" (95 %{allowing(told)})"
     if told.n_seeds and told.n_datasets < FEWEST_ELSEWHERE:

@@ -53,7 +53,7 @@ def test_the_text_says_what_the_method_gained_and_costs(view):
     (card,) = view.answers["H"].advice["any"].cards
     assert title == "The best overall"
     assert text == (
-        f"Take APEX: {points(card.gain)} points, the mean gain over datasets like these (each left out while choosing)"
+        f"Take APEX: {points(card.gain)} points on average over 11 datasets, each left out while choosing"
         f"; below zero-shot on {card.below} of 11; {training_text(view, view.table.method('apex'))}."
     )
     shown = advice_texts(view, "H", "any")[0].striptags().replace("\u00a0", " ")
