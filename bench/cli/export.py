@@ -21,7 +21,7 @@ export_app = Commands(invoke_without_command=True)
 def export(context: typer.Context, runs: Path, **options: Any) -> None:
     """Write leaderboards: csv and parquet contain fractions, markdown and latex the numbers of the page.
 
-    Markdown and LaTeX mark the best value of each column and the values that do not differ significantly from it.
+    Markdown and LaTeX mark the best value of each column and those that may match it on these datasets.
     Results of older code (†) and imported runs that were not verified (‡) are marked in every format. Averages equal
     those of the page: if runs are missing, they cover the datasets and seeds that all methods have. "n of expected"
     counts the runs. Parquet contains every digit and the run ids, csv six digits. In csv, an apostrophe precedes text
