@@ -90,9 +90,11 @@ def _matching(view: OverviewView, found: best_method.Answer) -> str:
         return ""
     few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
     alike = " with equal inputs" if any(view.uses.values()) else ""
-    may = "may match it" if told.n_seeds else "may be the best on datasets of this kind"
+    may = "may match it" if told.n_seeds else "may be as good on datasets of this kind"
     if not few:
         return "No other method matches it." if told.n_seeds else f"No other method{alike} {may}."
+    if len(told.others) == 1:
+        return f"The other method{alike} {may}."
     return f"{len(few)} of the {counted(len(told.others), 'other')}{alike} {may}."
 
 
@@ -130,7 +132,7 @@ def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
         parts.append(f"mean {what} on datasets like these {elsewhere}{clear}")
     if parts:
         parts[-1] += f" (95 %{allowing(told)})"
-    if told.n_seeds and told.n_datasets < FEWEST_ELSEWHERE:
+    if _is_few(told):
         parts.append(few_datasets(told.n_datasets))
     return parts
 
@@ -139,6 +141,11 @@ def _compared(told: Verdict) -> tuple[str, str]:
     """The pair that the headline is about, so that a gain over zero-shot has zero-shot as the second."""
     pair = told.leader or "", told.reference or ""
     return (pair[1], pair[0]) if told.leader == told.baseline else pair
+
+
+def _is_few(told: Verdict) -> bool:
+    """Whether runs are of too few datasets to say anything about others."""
+    return told.n_seeds > 0 and told.n_datasets < FEWEST_ELSEWHERE
 
 
 def few_datasets(n: int) -> str:
@@ -167,6 +174,9 @@ def known(view: OverviewView, measure: str) -> list[Markup]:
                 view.names[found.leader], PHRASES[measure], _score(found), where(view, found)
             )
         ]
+    if found.verdict.judgement_here.known is Certainty.SAME:
+        few = [f"{few_datasets(found.verdict.n_datasets).capitalize()}."] if _is_few(found.verdict) else []
+        return [Markup.escape(text) for text in (_same_answers(view, found), *few)]
     return [_best(view, found), *_gain(view, found), *_others(view, found), *_limits(view, found)]
 
 
@@ -198,8 +208,8 @@ def _gain(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     )
     if lead.without is not None:
         text += Markup(" Without {}, the {} is <b>{}</b>.").format(_carrier(view, found), what, points(lead.without[1]))
-    few = told.n_seeds and told.n_datasets < FEWEST_ELSEWHERE
-    return [text, *([Markup.escape(f"{few_datasets(told.n_datasets).capitalize()}.")] if few else [])]
+    few = [Markup.escape(f"{few_datasets(told.n_datasets).capitalize()}.")] if _is_few(told) else []
+    return [text, *few]
 
 
 def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
@@ -211,12 +221,14 @@ def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     if following != told.reference:
         lower = found.averages[told.ranked[0]] - found.averages[following]
         sentences.append(f"Next is {inline(view, following)}, {unsigned(lower)} lower.")
-    of, parts = counted(len(told.others), "other"), []
-    if told.here:
-        parts.append(f"{len(told.may_match_here) or 'none'} of the {of} may match it here")
+    n, of, parts = len(told.may_match_here), counted(len(told.others), "other"), []
+    if told.here and len(told.others) == 1:
+        parts.append(f"the other method {'may' if n else 'does not'} match it here")
+    elif told.here:
+        parts.append(f"{n or 'none'} of the {of} may match it here")
     if told.elsewhere:
-        n, whom = len(told.may_be_best_elsewhere) or "none", "of them" if parts else f"of the {of}"
-        parts.append(f"on other datasets of this kind, {n} {whom} may be better on average")
+        n, whom = len(told.may_be_best_elsewhere), "of them" if parts else f"of the {of}"
+        parts.append(f"on other datasets of this kind, {n or 'none'} {whom} may be better on average")
     if parts:
         text = "; ".join(parts)
         sentences.append(f"{text[0].upper()}{text[1:]}.")

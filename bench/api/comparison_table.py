@@ -87,7 +87,7 @@ def _title(board: Leaderboard, found: Comparison, catalogue: Catalogue) -> str:
 
 def _counts(found: Comparison) -> str:
     """How many of the pairs of dataset and split have each verdict."""
-    counts = Counter("with the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
+    counts = Counter("the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
     return f"By dataset and split: {verdicts}."
 
@@ -114,7 +114,7 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
     return {
         "dataset": catalogue.dataset(cell.dataset).title,
         "split": cell.split,
-        "A - B": f"{100 * interval.mean:+.2f}",
+        "A - B": _points(interval.mean),
         "95 %": reach if interval.n > 1 else f"{reach} (images alone)",
         "p": "" if cell.p is None else f"{cell.p:.2g}",
         "verdict": _verdict(cell),
@@ -126,6 +126,12 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
     }
 
 
+def _points(difference: float) -> str:
+    """A difference in points; a zero has no minus sign."""
+    text = f"{100 * difference:+.2f}"
+    return text.replace("-", "+") if text == "-0.00" else text
+
+
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
     from bench.analysis import measure_name, paired_average
@@ -133,8 +139,8 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
     test, wider = found.averages[measure], found.other_datasets.get(measure)
     return {
         "average": measure_name(measure),
-        "A - B": f"{100 * test.mean:+.2f}",
-        "95 %": interval_text(test.low, test.high) or paired_average.why_untested(test),
+        "A - B": _points(test.mean),
+        "95 %": interval_text(test.low, test.high) or ("" if test.mean == 0 else paired_average.why_untested(test)),
         "verdict": _better(str(found.verdict(measure))),
         **({} if wider is None else {"95 % elsewhere": interval_text(wider.low, wider.high)}),
         "datasets": f"{test.groups} of {len(board.averaged)}",
@@ -151,8 +157,8 @@ def _equality(found: Comparison) -> list[str]:
     measure = list(found.averages)[-1]
     if (equal := equivalence_probability(found.averages[measure])) is None:
         return []
-    chance = f"{100 * equal:.0f} % probability that {measure_name(measure)} differs"
-    return [f"{chance} by less than {100 * EQUAL_MARGIN:.0f} point in truth"]
+    chance = f"{100 * equal:.0f} % probability that the true difference in {measure_name(measure)}"
+    return [f"{chance} is below {100 * EQUAL_MARGIN:.0f} point"]
 
 
 def _limits(board: Leaderboard, found: Comparison) -> list[str]:
@@ -161,7 +167,7 @@ def _limits(board: Leaderboard, found: Comparison) -> list[str]:
 
     ranked = sum(entry.rankable for entry in board.entries)
     alone = "Intervals of averages are of this pair alone."
-    together = f"Intervals of averages are widened because {ranked} methods are compared; --planned leaves that out."
+    together = f"Intervals of averages are widened for the leaderboard's {ranked} methods; --planned leaves that out."
     notes = [alone if found.alone else together] if ranked > 2 else []
     if found.one_training:
         notes.append("Methods were trained once: this holds for these images, with this one training.")

@@ -125,6 +125,13 @@ class MeanTest:
         """Whether the interval does not contain 0; false without one."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
+    def within(self, most: float) -> MeanTest:
+        """The test with an interval within -most..most."""
+        low, high = self.low, self.high
+        return replace(
+            self, low=None if low is None else max(-most, low), high=None if high is None else min(most, high)
+        )
+
     def negated(self) -> MeanTest:
         """The test of B - A, where this is the test of A - B."""
         low, high = self.low, self.high
