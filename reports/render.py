@@ -89,8 +89,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> from reports.verdict_sentences import basis, headline
-    from reports.views import SiteView
+        >>> from reports.views import SiteView
         >>> site = SiteView(title="My runs", package_version="0.1.0", generated_at="2026-11-25 12:00 UTC")
         >>> page = render_site(site, Path(mkdtemp()) / "index.html")
         >>> "The results database has no runs yet." in page.read_text("utf-8")

@@ -265,12 +265,23 @@ def _check(
     if any(found.groups < 2 for found in tests):
         few = "datasets of each group" if of_groups else "datasets"
         test, reason = paired_average.untested(test), f"needs at least two {few}: {command} with more datasets"
+    elif _trained_once(a, b, datasets):
+        test, reason = paired_average.untested(test), f"needs at least two seeds: {command} with more seeds"
     elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(a, b, claim.measure, datasets):
         reason = _no_difference_reason(claim, test.n)
     elif test.standard_error is None:
         reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, datasets, reason)
+
+
+def _trained_once(a: scores_by_seed.Scores, b: scores_by_seed.Scores, datasets: Sequence[str]) -> bool:
+    """Whether A or B depends on the seed and has a single run on some dataset, which is no evidence about a method."""
+    return any(
+        len(of_dataset) < 2 and any(score.seeded for score in (*a[name].values(), *b[name].values()))
+        for name in datasets
+        for of_dataset in (a[name], b[name])
+    )
 
 
 def _same_outcomes(a: scores_by_seed.Scores, b: scores_by_seed.Scores, measure: str, datasets: Sequence[str]) -> bool:

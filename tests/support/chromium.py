@@ -86,6 +86,8 @@ class Page:
         self.events.clear()
         self.call("Page.navigate", url=url)
         self.wait(lambda: any(event["method"] == "Page.loadEventFired" for event in self._drained()))
+        here = f"location.href.split('#')[0] === {json.dumps(url.split('#')[0])}"
+        self.wait(f"{here} && document.readyState === 'complete'")  # the event may be that of the page before
 
     def size(self, width: int, height: int) -> None:
         self.call(
