@@ -64,7 +64,7 @@ def test_incomplete_entries_are_not_ranked(sample):
     board, frame = sample
     verdict = board_verdicts(board, frame)["H"]
     assert set(verdict.ranks).isdisjoint({"maple", "cocoop"})
-    assert "2 of 8 methods have missing runs and are not ranked." in verdict_notes(board, verdict)
+    assert any("2 of 8" in note for note in verdict_notes(board, verdict))
 
 
 def test_one_definition_of_others_and_of_the_reference(tmp_path):
