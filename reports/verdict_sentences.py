@@ -30,15 +30,15 @@ def headline(view: OverviewView, measure: str) -> str:
 
 
 def _clear(view: OverviewView, found: best_method.Answer) -> str:
-    verb = "beats" if found.verdict.n_seeds else "gains"
-    gain = f"by {_gap(found)} points" if verb == "beats" else f"{_gap(found)} points over"
-    leader, other = _short(view, found.leader), _reference(view, found)
-    first = f"{leader} {verb} {other} {gain}" if verb == "beats" else f"{leader} {verb} {gain} {other}"
-    return f"{first} on {where(view, found)}.\n{_matching(view, found)}"
+    leader, other, gap = _short(view, found.leader), _reference(view, found), f"{_gap(found)} points"
+    said = f"beats {other} by {gap}" if found.verdict.n_seeds else f"gains {gap} over {other}"
+    return f"{leader} {said} on {where(view, found)}.\n{_matching(view, found)}"
 
 
 def _not_clear(view: OverviewView, found: best_method.Answer) -> str:
     told, leader, other = found.verdict, _short(view, found.leader), _reference(view, found)
+    if found.lead is not None and found.lead.mean < 0:  # H of the averages orders them, and not the mean of H
+        return f"{leader} and {other} are not told apart on {where(view, found)}."
     if told.reference != told.baseline or not told.n_seeds:
         elsewhere = "" if told.n_seeds else " for datasets like these"
         return f"{leader} leads {other} by {_gap(found)} points on {where(view, found)}, which is not clear{elsewhere}."
@@ -114,10 +114,8 @@ def basis(view: OverviewView, measure: str) -> str:
 
 
 def _means(view: OverviewView, found: best_method.Answer) -> str:
-    scores = [
-        score_percent(found.averages[key], digits(found)) for key in (found.leader or "", found.verdict.reference or "")
-    ]
-    return f"Mean {PHRASES[found.measure]} {scores[0]} %, {_reference(view, found)} {scores[1]} %"
+    first, second = both_means(found)
+    return f"Mean {PHRASES[found.measure]} {first} %, {_reference(view, found)} {second} %"
 
 
 def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
@@ -181,16 +179,14 @@ def known(view: OverviewView, measure: str) -> list[Markup]:
 
 
 def _best(view: OverviewView, found: best_method.Answer) -> Markup:
-    means = [
-        score_percent(found.averages[key], digits(found)) for key in (found.leader or "", found.verdict.reference or "")
-    ]
+    first, second = both_means(found)
     return Markup("<b>{}</b> has the highest mean {} on {}: <b>{} %</b>, {} {} %.").format(
         view.names[found.leader or ""],
         PHRASES[found.measure],
         where(view, found),
-        means[0],
+        first,
         _reference(view, found),
-        means[1],
+        second,
     )
 
 

@@ -150,7 +150,7 @@ class Verdict:
             return Judgement(Certainty.UNKNOWN, "fewer than two methods")
         if not self.n_seeds:
             return Judgement(Certainty.UNKNOWN, "one printed value for each dataset")
-        return _finding(self.on_these(self.leader, self.reference), "no common test images with predictions")
+        return _judged(self.on_these(self.leader, self.reference), "no common test images with predictions")
 
     @property
     def judgement_elsewhere(self) -> Judgement:
@@ -159,7 +159,7 @@ class Verdict:
             return Judgement(Certainty.UNKNOWN, "fewer than two methods")
         if self.n_datasets < FEWEST_ELSEWHERE:
             return Judgement(Certainty.UNKNOWN, f"fewer than {FEWEST_ELSEWHERE} datasets")
-        return _finding(self.on_others(self.leader, self.reference), "the same difference on each dataset")
+        return _judged(self.on_others(self.leader, self.reference), "the same difference on each dataset")
 
     @property
     def limit_elsewhere(self) -> float | None:
@@ -207,18 +207,19 @@ def _found(differences: Mapping[Pair, MeanTest], a: str, b: str) -> MeanTest | N
     return differences.get((a, b)) if turned is None else turned.negated()
 
 
-def _finding(test: MeanTest | None, otherwise: str) -> Judgement:
+def _judged(test: MeanTest | None, otherwise: str) -> Judgement:
+    """What a test says of the leader, whose mean H may be the lower one where H of the averages orders the methods."""
     if test is None:
         return Judgement(Certainty.UNKNOWN, otherwise)
     if test.low is None:
         same = abs(test.mean) <= ROUNDING
         return Judgement(Certainty.SAME) if same else Judgement(Certainty.UNKNOWN, otherwise)
-    return Judgement(Certainty.CLEAR if test.clear else Certainty.OPEN)
+    return Judgement(Certainty.CLEAR if test.clear and test.mean > 0 else Certainty.OPEN)
 
 
-def _facts(finding: Judgement, test: MeanTest | None) -> dict[str, Any]:
+def _facts(judged: Judgement, test: MeanTest | None) -> dict[str, Any]:
     numbers = {name: getattr(test, name, None) for name in ("mean", "low", "high", "p")}
-    return {"known": str(finding.known), "why": finding.why, **numbers}
+    return {"known": str(judged.known), "why": judged.why, **numbers}
 
 
 def board_verdicts(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Verdict]:
@@ -305,18 +306,14 @@ def over_datasets(gaps: NDArray[np.float64], n: int) -> list[MeanTest]:
     """
     size = gaps.shape[1]
     means, errors = gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(size)
-    varies = errors > ROUNDING
-    t = np.divide(np.abs(means), errors, out=np.zeros_like(means), where=varies)
+    t = np.divide(np.abs(means), errors, out=np.zeros_like(means), where=errors > ROUNDING)
     p, limit = np.minimum(2 * dunnett_p(t, n, size - 1), 1.0), dunnett_limit(n, size - 1)
     return [
-        MeanTest(
-            float(mean), size, size, float(error), size - 1, max(-1.0, float(mean - limit * error)),
-            min(1.0, float(mean + limit * error)), float(of_pair),
-        )
-        if known
-        else MeanTest(float(mean), size, size)
-        for mean, error, of_pair, known in zip(means, errors, p, varies, strict=True)
-    ]  # fmt: skip
+        MeanTest(mean, size, size, error, size - 1, mean - limit * error, mean + limit * error, of_pair).within()
+        if error > ROUNDING
+        else MeanTest(mean, size, size)
+        for mean, error, of_pair in zip(means.tolist(), errors.tolist(), p.tolist(), strict=True)
+    ]
 
 
 def board_on_dataset(board: Leaderboard, dataset: str) -> Leaderboard:

@@ -175,13 +175,8 @@ def _differences(answer: best_method.Answer, x: dict[str, Any]) -> list[dict[str
 
 def _elsewhere(answer: best_method.Answer) -> tuple[float, float] | None:
     """The interval of the lead over datasets of this kind; None if nothing is known about them."""
-    test = answer.verdict.on_others(*first_keys(answer))
+    test = answer.verdict.on_others(answer.leader or "", answer.verdict.reference or "")
     return None if test is None or test.low is None or test.high is None else (test.low, test.high)
-
-
-def first_keys(answer: best_method.Answer) -> tuple[str, str]:
-    """The leader and what it is compared with."""
-    return answer.leader or "", answer.verdict.reference or ""
 
 
 def hero_caption(view: OverviewView) -> str:

@@ -190,3 +190,11 @@ def test_true_gains_are_found_at_least_as_often_as_by_holms_test():
         ]
     )
     assert ours >= holms
+
+
+def test_a_leader_by_another_average_is_not_called_clearly_better():
+    """H of the average accuracies may order two methods, and the mean of H the other way round."""
+    rows = {"coop": np.linspace(0.5, 0.6, 8), "zero_shot": np.linspace(0.56, 0.66, 8) + 0.001 * np.arange(8) ** 2}
+    verdict = verdict_on_rows("H", {"coop": 0.7, "zero_shot": 0.6}, rows, "zero_shot")
+    assert (verdict.leader, verdict.on_others("coop", "zero_shot").clear) == ("coop", True)
+    assert verdict.judgement_elsewhere.known is Certainty.OPEN
