@@ -167,7 +167,7 @@ def read_block(path: Path) -> Block | None:
         content = path.read_bytes()
         header_size = int.from_bytes(content[:8], "little")
         stated = json.loads(content[8 : 8 + header_size])["__metadata__"]
-        cost = stated.get("nanoseconds", "")
+        cost = stated["nanoseconds"]
         tensors = load(content)
         if stated["sha256"] != _checksum(tensors, cost):
             return None
