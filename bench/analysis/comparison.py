@@ -291,7 +291,7 @@ def _of_split(found: Sequence[_Tested]) -> list[PairedCell]:
             tested.split,
             scores_a[tested.dataset],
             scores_b[tested.dataset],
-            difference=test.within(1.0),
+            difference=test.within(),
             p=p,
             seeds=tuple(pair.seed for pair in tested.pairs),
             images=tested.images,

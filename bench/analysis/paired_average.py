@@ -162,7 +162,7 @@ def why_untested(test: MeanTest) -> str:
     """Why a mean has no interval, in a few words."""
     if test.mean == 0:
         return "no difference"
-    return "needs two seeds" if test.smallest_group < 2 < test.n / test.groups + 1 else "needs predictions"
+    return "needs two seeds" if test.smallest_group < 2 and test.n > test.groups else "needs predictions"
 
 
 def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> MeanTest | None:

@@ -122,7 +122,7 @@ def _quality_table(view: BoardView, split: str) -> Table:
 
 
 def _reach(value: Estimate, column: Measure) -> str:
-    """The interval behind a number: one half-width, or both sides where they differ."""
+    """The interval after a number: one half-width, or both sides where they differ."""
     if value.sides is None:
         return ""
     below, above = map(column.text, value.sides)

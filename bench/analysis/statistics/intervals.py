@@ -125,12 +125,16 @@ class MeanTest:
         """Whether the interval does not contain 0; false without one."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
-    def within(self, most: float) -> MeanTest:
-        """The test with an interval within -most..most."""
-        low, high = self.low, self.high
-        return replace(
-            self, low=None if low is None else max(-most, low), high=None if high is None else min(most, high)
-        )
+    def within(self, least: float = -1.0, most: float = 1.0) -> MeanTest:
+        """The same test with its mean and interval within a range; by default that of a difference.
+
+        Example:
+            >>> found = MeanTest.from_error(0.9, 2, 1, 0.1, 10).within(0.0, 1.0)
+            >>> round(found.low, 2), found.high
+            (0.68, 1.0)
+        """
+        ends = [None if end is None else min(max(end, least), most) for end in (self.low, self.high)]
+        return replace(self, mean=min(max(self.mean, least), most), low=ends[0], high=ends[1])
 
     def negated(self) -> MeanTest:
         """The test of B - A, where this is the test of A - B."""

@@ -84,7 +84,7 @@ class SimultaneousTests:
     def intervals(self) -> dict[Pair, MeanTest]:
         """The tests of the members with simultaneous intervals and p values."""
         if len(self.members) < 2:
-            return {pair: self.tests[pair].within(1.0) for pair in self.members}
+            return {pair: self.tests[pair].within() for pair in self.members}
         largest = self._largest
         limit = float(np.quantile(largest, 1 - self.level))
         weight = LEVEL / self.level  # so that a p value up to 5 % goes with an interval that does not contain 0
@@ -112,7 +112,7 @@ def _with_limit(test: MeanTest, limit: float, largest: NDArray[np.float64], weig
     reach = max(own, float(t_scale(limit, test.df)) * test.standard_error)
     above = len(largest) - np.searchsorted(largest, normal_scale(test.mean / test.standard_error, test.df))
     p = max(test.p or 0.0, min(1.0, weight * (1 + float(above)) / (1 + len(largest))))
-    return replace(test, low=test.mean - reach, high=test.mean + reach, p=p).within(1.0)
+    return replace(test, low=test.mean - reach, high=test.mean + reach, p=p).within()
 
 
 def simulated_means(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDArray[np.float64]:

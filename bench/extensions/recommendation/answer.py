@@ -16,7 +16,6 @@ from bench.extensions.recommendation.cross_fitting import (
     between_trainings,
     cross_fitted,
     pooled,
-    within,
 )
 from bench.extensions.recommendation.elimination import Look, best_of
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
@@ -28,7 +27,7 @@ WIDEST = 0.1
 _REPLICATES = 4000
 
 
-class Verdict(StrEnum):
+class RaceVerdict(StrEnum):
     """What a race knows of a method that it did not drop, beside the leader."""
 
     LEADER = "highest"
@@ -56,7 +55,7 @@ class RemainingMethod:
     method: str
     accuracy: float
     below_leader: MeanTest | None
-    verdict: Verdict
+    verdict: RaceVerdict
     labels: int | None = None
 
 
@@ -103,14 +102,14 @@ def decide(
     tables = outcomes.tables(list(left))
     leader = best_of(tables) if last is None else last.leader
     tests = {} if last is None else {name: test for name, test in last.below_leader.items() if name in tables}
-    standings = [RemainingMethod(leader, float(np.nanmean(tables[leader])), None, Verdict.LEADER)]
+    standings = [RemainingMethod(leader, float(np.nanmean(tables[leader])), None, RaceVerdict.LEADER)]
     common = {name: int((~np.isnan(tables[leader] - table)).any(0).sum()) for name, table in tables.items()}
     as_far = [name for name in tables if outcomes.trainings(name) >= outcomes.trainings(leader)]
     whole = outcomes.trainings(leader) >= plan.per_repeat
     for name, test in sorted(tests.items(), key=lambda item: item[1].mean):
-        verdict = verdict_of(test, margin) if whole and name in as_far else Verdict.STOPPED
+        verdict = verdict_of(test, margin) if whole and name in as_far else RaceVerdict.STOPPED
         labels: int | None = None
-        if last is not None and verdict in (Verdict.SAME, Verdict.UNKNOWN):
+        if last is not None and verdict in (RaceVerdict.SAME, RaceVerdict.UNKNOWN):
             labels = labels_to_settle(test, common[name], margin, last.level)
         labels = labels if labels is not None and plan.images < labels <= MOST_LABELS else None
         standings.append(RemainingMethod(name, float(np.nanmean(tables[name])), test, verdict, labels))
@@ -118,11 +117,11 @@ def decide(
     optimism = selection_optimism(tests, {name: common[name] / common[leader] for name in tests})
     noise = pooled([between_trainings(table, outcomes.folds, outcomes.groups) for table in tables.values()])
     plain = cross_fitted(tables[pick], outcomes.folds, groups=outcomes.groups, added=ADDED_TO_ACCURACIES, least=noise)
-    expected = within(moved(plain, -optimism), 0.0, 1.0)
+    expected = moved(plain, -optimism).within(0.0, 1.0)
     return Decision(pick, leader, tuple(standings), expected, optimism)
 
 
-def verdict_of(test: MeanTest, margin: float) -> Verdict:
+def verdict_of(test: MeanTest, margin: float) -> RaceVerdict:
     """What the interval of a method that was trained as often as the leader says; a wide one around 0 says nothing.
 
     Example:
@@ -130,12 +129,12 @@ def verdict_of(test: MeanTest, margin: float) -> Verdict:
         'not different'
     """
     if test.low is None or test.high is None:
-        return Verdict.STOPPED
+        return RaceVerdict.STOPPED
     if test.high <= margin:
-        return Verdict.EQUAL
+        return RaceVerdict.EQUAL
     if test.low > 0:
-        return Verdict.WORSE
-    return Verdict.SAME if test.high - test.low <= 2 * WIDEST else Verdict.UNKNOWN
+        return RaceVerdict.WORSE
+    return RaceVerdict.SAME if test.high - test.low <= 2 * WIDEST else RaceVerdict.UNKNOWN
 
 
 def labels_to_settle(test: MeanTest, images: int, margin: float, level: float) -> int | None:
@@ -225,5 +224,5 @@ def doubling(
     expected = float(np.exp(weights @ np.log(errors)))
     influence = wrong[-1] - expected * np.tensordot(weights / errors, wrong, axes=1)
     gain, error = cross_fitted(influence, folds, groups=groups), float(errors[-1])
-    gain = within(gain, error - 1, error)  # an error stays between 0 and 1
+    gain = gain.within(error - 1, error)  # an error stays between 0 and 1
     return Doubling(dict(zip(shots, errors.tolist(), strict=True)), gain)

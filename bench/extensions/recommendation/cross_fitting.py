@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,27 +76,6 @@ def cross_fitted(
     freedom = squared**2 / (images**2 / (n - 1) + (trainings**2 / df if df else 0.0))
     lasting = max(0.0, images - _residual_variance(table, seen) / n)
     return MeanTest.from_error(mean, repeats, 1, math.sqrt(squared), freedom, level, image_error=math.sqrt(lasting))
-
-
-def within(test: MeanTest, least: float, most: float) -> MeanTest:
-    """The same test with its mean and interval clipped to what the quantity can be.
-
-    Example:
-        >>> found = within(MeanTest.from_error(0.9, 2, 1, 0.1, 10), 0.0, 1.0)
-        >>> round(found.low, 2), found.high
-        (0.68, 1.0)
-    """
-
-    def clipped(value: float) -> float:
-        return min(max(value, least), most)
-
-    low, high = test.low, test.high
-    return replace(
-        test,
-        mean=clipped(test.mean),
-        low=None if low is None else clipped(low),
-        high=None if high is None else clipped(high),
-    )
 
 
 def _image_variance(by_image: NDArray[np.float64], added: tuple[tuple[float, float], ...]) -> float:

@@ -26,7 +26,6 @@ from bench.extensions.recommendation.cross_fitting import (
     between_trainings,
     cross_fitted,
     pooled,
-    within,
 )
 
 ERROR_RATE = 0.05
@@ -143,7 +142,7 @@ def against(
     tests = {name: cross_fitted(table, folds, **how) for name, table in differences.items()}
     if not least.df:
         return {name: MeanTest(test.mean, test.n, test.groups) for name, test in tests.items()}
-    return {name: within(test, -1.0, 1.0) for name, test in tests.items()}
+    return {name: test.within() for name, test in tests.items()}
 
 
 def best_of(tables: Tables) -> str:

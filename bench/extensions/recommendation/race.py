@@ -246,9 +246,9 @@ class Race:
         by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
         entered = len(self.request.sweep.methods)
         goes_on = going_on(self.last, by_cost, margin=self.request.margin, methods=entered, folds=done)
-        if resting := [name for name in self.active if name not in (*goes_on, BASELINE)]:
-            self.active = [name for name in self.active if name not in resting]
-            self.say(f"after {done} folds {self.last.leader} leads; resting: {', '.join(resting)}")
+        if behind := [name for name in self.active if name not in (*goes_on, BASELINE)]:
+            self.active = [name for name in self.active if name not in behind]
+            self.say(f"after {done} folds {self.last.leader} leads; stopped early: {', '.join(behind)}")
 
     def _leave_untried(self, method: str, reason: str) -> None:
         """Leave a method out for lack of time, unless it has finished runs: then no time is left for any method."""

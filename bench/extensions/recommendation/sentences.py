@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench._util.words import counted
 from bench.analysis import BASELINE, MeanTest
-from bench.extensions.recommendation.answer import RemainingMethod, Verdict
+from bench.extensions.recommendation.answer import RaceVerdict, RemainingMethod
 from bench.extensions.recommendation.elimination import ERROR_RATE
 from bench.extensions.recommendation.race import Dropped
 from bench.extensions.recommendation.request import whole_minutes
@@ -76,15 +76,15 @@ def _known(found: Recommendation) -> list[str]:
         names.setdefault(item.verdict, []).append(item.method)
     dropped = [item.method for item in found.race.dropped if item.below_leader is not None]
     said = [
-        (f"Not shown to differ from {best}", names.get(Verdict.SAME)),
-        (f"At most {margin} worse than {best}", names.get(Verdict.EQUAL)),
-        (f"Worse than {best}, perhaps by less than {margin}", names.get(Verdict.WORSE)),
+        (f"Not shown to differ from {best}", names.get(RaceVerdict.SAME)),
+        (f"At most {margin} worse than {best}", names.get(RaceVerdict.EQUAL)),
+        (f"Worse than {best}, perhaps by less than {margin}", names.get(RaceVerdict.WORSE)),
         (f"Worse by more than {margin}", dropped),
     ]
     lines = [f"{what}: {_listed(methods)}." for what, methods in said if methods]
     for verdict, what in (
-        (Verdict.UNKNOWN, "Too few labels to tell whether they are worse"),
-        (Verdict.STOPPED, "Stopped early, so less is known of them"),
+        (RaceVerdict.UNKNOWN, "Too few labels to tell whether they are worse"),
+        (RaceVerdict.STOPPED, "Stopped early, so less is known of them"),
     ):
         if items := [item for item in found.decision.standings if item.verdict is verdict]:
             lines.append(f"{what}: {_by_folds(found, items)}.")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulated_races import SimulatedRace, simulated
 
-from bench.extensions.recommendation.answer import Verdict
+from bench.extensions.recommendation.answer import RaceVerdict
 from bench.extensions.recommendation.elimination import look
 from bench.extensions.recommendation.folds import groups_of
 from datasets_registry import Sample
@@ -95,8 +95,8 @@ def test_the_last_look_uses_what_was_trained_after_the_last_planned_one() -> Non
         assert len(found.left) == 2 - len(last.dropped)
         assert found.last.below_leader == last.below_leader
         said[decision.standings[-1].verdict] = said.get(decision.standings[-1].verdict, 0) + 1
-    assert said[Verdict.LEADER] > 0, "the other method was dropped by the last look"
-    assert set(said) <= {Verdict.LEADER, Verdict.WORSE, Verdict.SAME, Verdict.UNKNOWN}
+    assert said[RaceVerdict.LEADER] > 0, "the other method was dropped by the last look"
+    assert set(said) <= {RaceVerdict.LEADER, RaceVerdict.WORSE, RaceVerdict.SAME, RaceVerdict.UNKNOWN}
 
 
 def test_no_difference_is_said_only_of_methods_that_were_trained_as_often_as_the_leader() -> None:
@@ -106,7 +106,7 @@ def test_no_difference_is_said_only_of_methods_that_were_trained_as_often_as_the
         _, decision = simulated(race)
         trained = race.outcomes.trainings(decision.leader)
         for item in decision.standings[1:]:
-            if item.verdict is Verdict.SAME:
+            if item.verdict is RaceVerdict.SAME:
                 same += 1
                 assert item.below_leader.low <= 0 <= item.below_leader.high
                 assert race.outcomes.trainings(item.method) >= trained
@@ -122,7 +122,7 @@ def test_one_fold_tells_nothing_of_the_noise_of_trainings() -> None:
     assert found.dropped == ()
     assert found.below_leader["bad"].low is None
     _, decision = simulated(SimulatedRace(np.random.default_rng(7), [0.9, 0.55], images=60, trainings=2))
-    assert [item.verdict for item in decision.standings] == [Verdict.LEADER, Verdict.STOPPED]
+    assert [item.verdict for item in decision.standings] == [RaceVerdict.LEADER, RaceVerdict.STOPPED]
 
 
 def test_an_image_without_a_group_is_a_group() -> None:
