@@ -340,8 +340,8 @@ def verdict_notes(board: Leaderboard, verdict: Verdict) -> tuple[str, ...]:
     if n < 2:
         which = "No method has" if n == 0 else "Only one method has"
         found.append(f"{which} a score for every dataset and seed, so there is no comparison yet; run what is missing.")
-    elif all(test.low is None for test in verdict.here.values()):
-        found.append("No difference can be tested: the runs have no stored predictions, or no answer differs.")
+    elif all(test.low is None for test in verdict.here.values()) and any(test.mean for test in verdict.here.values()):
+        found.append("No difference can be tested: the runs have no stored predictions of the same images.")
     elif verdict.one_training:
         found.append(
             "One seed: the tests hold for these images, with this one training. Repeat with --seeds 3 to cover others."
