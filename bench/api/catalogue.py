@@ -53,8 +53,11 @@ def _summary(info: MethodFacts) -> dict[str, object]:
     }
 
 
-def backbone_rows() -> list[dict[str, Any]]:
-    """One row per family of backbones: an example, the architectures, and the methods that run and that do not."""
+def backbone_rows(family: str | None = None) -> list[dict[str, Any]]:
+    """One row per architectures of a family on which the same methods run: an example, and the methods.
+
+    `family` is the name of one, in any case; a name of none has no rows.
+    """
     from bench.sweep import backbone_groups
 
     return [
@@ -65,12 +68,12 @@ def backbone_rows() -> list[dict[str, Any]]:
             "methods": group.runs,
             "left_out": group.left_out,
         }
-        for group in backbone_groups()
+        for group in backbone_groups(family)
     ]
 
 
 def backbone_facts(
-    name: Annotated[str, Arg("Show one: architecture, arch.tag, ARCH=FILE, hf-hub:ORG/NAME or local-dir:FOLDER.")],
+    name: Annotated[str, Arg("A family, architecture, arch.tag, ARCH=FILE, hf-hub:ORG/NAME or local-dir:FOLDER.")],
 ) -> dict[str, Any]:
     """The facts of one backbone: its towers, its weights, and which methods run; raises BenchError if unknown."""
     from bench.sweep import backbone_card

@@ -11,7 +11,7 @@ import bench
 from bench.cli._commands import Commands
 from bench.cli._groups import ordered_group
 from bench.cli._print import remark
-from bench.cli.backbones import backbones
+from bench.cli.backbones import backbones_app
 from bench.cli.compare import compare_command
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
@@ -35,7 +35,7 @@ PANELS: dict[str, dict[str, Any]] = {
         "leaderboard": leaderboard_command, "compare": compare_command, "report": report, "export": export_app,
         "papers": papers_app,
     },
-    "Catalogue": {"datasets": datasets_app, "methods": methods_app, "backbones": backbones},
+    "Catalogue": {"datasets": datasets_app, "methods": methods_app, "backbones": backbones_app},
     "Keep": {
         "predict": predict, "models": models_app, "runs": runs_app, "doctor": doctor_app,
     },

@@ -33,15 +33,18 @@ class BackboneGroup:
         return f"{arch}.{next(iter(self.architectures[arch]), 'random')}"
 
 
-def backbone_groups() -> list[BackboneGroup]:
-    """Every architecture in groups, in the order of their names."""
+def backbone_groups(family: str | None = None) -> list[BackboneGroup]:
+    """Every architecture in groups, in the order of their names; those of one family, in any case, if it is given."""
     infos = known_methods().infos()
     groups: dict[tuple[str, tuple[str, ...]], BackboneGroup] = {}
     for arch, tags in known_architectures().items():
         spec = BackboneSpec(arch, "random")
-        refused, family = _left_out(spec, infos), family_of(arch, spec.config)
+        found = family_of(arch, spec.config)
+        if family is not None and found.casefold() != family.casefold():
+            continue
+        refused = _left_out(spec, infos)
         runs = _others(refused, infos)
-        group = groups.setdefault((family, tuple(runs)), BackboneGroup(family, {}, runs, refused))
+        group = groups.setdefault((found, tuple(runs)), BackboneGroup(found, {}, runs, refused))
         group.architectures[arch] = tags
     return sorted(groups.values(), key=lambda group: group.family)
 
