@@ -56,7 +56,7 @@ class ReproducedExperiment:
 
 
 def reproduce_paper(
-    paper: Annotated[str, Arg("Name of a shipped paper, or a file. Default: list them.", metavar="[PAPER]")],
+    paper: Annotated[str, Arg("Name of a shipped paper, or a file.", metavar="PAPER")],
     what: Annotated[
         str, Arg("table-2, figure-8, ... or all. Default: list them with their cost.", metavar="[WHAT]")
     ] = ALL_EXPERIMENTS,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bench.results import Exported, Imported, RepetitionVerdict, RunDiff, Shard, Shards
 
 Run = Annotated[str, Arg("Run id, or a unique prefix.")]
+_LISTED = ("run_id", "method", "dataset", "backbone", "protocol", "shots", "seed", "status", "created_at")
+"""Columns of the list of runs."""
 
 
 def runs_below(place: Path) -> list[Path]:
@@ -192,6 +194,15 @@ def query_runs(
     return fresh_store(Path(runs)).query(query)
 
 
+def run_rows(runs: Runs = "runs", *, where: Where = None) -> list[dict[str, object]]:
+    """One row per run that satisfies an SQL condition, the oldest first: what it is, its status and when it was made.
+
+    Raises QueryError for a wrong condition.
+    """
+    query = f"SELECT {', '.join(_LISTED)} FROM runs WHERE {where or 'true'} ORDER BY created_at, run_id"
+    return [dict(zip(_LISTED, row, strict=True)) for row in query_runs(query, runs).astype(object).to_numpy()]
+
+
 def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
     """Build the database from the shards, in place of an existing one; returns the number of runs and its path."""
     from bench.results import Shards, Store
@@ -211,7 +222,7 @@ def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> li
         matching = "" if where is None else f" matches --where {where!r}"
         raise UsageError(
             f"No {'completed ' if completed else ''}run in {runs}{matching}. "
-            f"`etl-bench runs sql 'SELECT * FROM runs' --runs {runs}` lists the runs."
+            f"`etl-bench runs list --runs {runs}` lists the runs."
         )
     return found
 

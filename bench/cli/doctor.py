@@ -7,13 +7,14 @@ import typer
 from bench.api import cache_content, check_machine, clear_caches, page_text, page_titles, repair_cache
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
 from bench.cli._print import print_markdown, print_rows, remark
 
 doctor_app = Commands(invoke_without_command=True)
 cache_app = Commands(
-    help="Inspect or clear the cache of frozen features and page parts. Deleting it costs time but changes no result.",
-    no_args_is_help=True,
+    help="List or clear the cache of frozen features and page parts. Deleting it costs time but changes no result.",
+    cls=ListsByDefault,
 )
 
 
@@ -37,9 +38,9 @@ def doctor(context: typer.Context, as_json: opt.AsJson = False, **options: Any) 
 _COLUMNS = ("backbone", "of", "precision", "device", "folder", "shards", "MiB")
 
 
-@cache_app.command("info")
+@cache_app.command(LIST)
 @options_of(cache_content)
-def info(as_json: opt.AsJson = False, **options: Any) -> None:
+def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the cached features by backbone, and the cached page parts."""
     found = cache_content(**options)
     remark(f"{found.folder}: {found.bytes / 2**20:.1f} MiB")

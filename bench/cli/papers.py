@@ -13,6 +13,7 @@ from bench.api import (
     Results,
     add_paper_table,
     ledger_table,
+    list_papers,
     listed_values,
     load_results,
     published_numbers,
@@ -21,6 +22,7 @@ from bench.api import (
 )
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, records, remark
 from bench.cli.papers_reproduce import reproduce_command
@@ -29,9 +31,15 @@ if TYPE_CHECKING:
     from bench.papers import ReproductionRow
 
 papers_app = Commands(
-    no_args_is_help=True,
-    help="Reproduce a paper's tables, print published numbers, add a table, or test claims of papers on the runs.",
+    cls=ListsByDefault,
+    help="List papers, reproduce a paper's tables, print published numbers, add a table, or test claims on the runs.",
 )
+
+
+@papers_app.command(LIST)
+def _list_command(as_json: opt.AsJson = False) -> None:
+    """List the papers whose tables and figures `papers reproduce` knows."""
+    print_rows(list_papers(), as_json=as_json)
 
 
 papers_app.command("reproduce")(reproduce_command)

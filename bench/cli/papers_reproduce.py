@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.api import list_experiments, list_papers, reproduce_paper
+from bench.api import list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, remark
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options_of(reproduce_paper)
 def reproduce_command(
     context: typer.Context,  # noqa: ARG001  the wrapper reads which options were given
-    paper: str | None = None,
+    paper: str,
     what: str | None = None,
     *,
     given: dict[str, Any],
@@ -44,9 +44,6 @@ def reproduce_command(
 
     Example: etl-bench papers reproduce apex table-2 --data-root data --device cuda --seeds 3
     """
-    if paper is None:
-        print_rows(list_papers(), as_json=as_json)
-        return
     settings = environment | given
     runs = settings.pop("runs", Path("runs"))
     if what is None:

@@ -15,26 +15,46 @@ from bench.api import (
     query_runs,
     rebuild_database,
     run_difference,
+    run_rows,
     stored_run,
     verify_runs,
 )
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
+from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_json, print_line, print_rows, records, remark
 
 MOST_COLUMNS = 12
 """Columns of the widest table of a query; a terminal has no room for more."""
+_SPARE = ("created_at", "backbone", "protocol")
+"""Columns that a narrow terminal leaves out, the first one first."""
 ROUNDING = 4
 """Exit code if runs differ only by rounding, on another kind of device."""
 
 runs_app = Commands(
-    no_args_is_help=True,
-    help="Show, compare and verify stored runs, query their database, and export and import them.",
+    cls=ListsByDefault,
+    help="List, show, compare and verify stored runs, query their database, and export and import them.",
 )
 
 
-@runs_app.command("show")
+@runs_app.command(LIST)
+@options_of(run_rows)
+def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
+    """List the runs of a folder, the oldest first.
+
+    Example: etl-bench runs list --where "status = 'failed'"
+    """
+    found = run_rows(**options)
+    if as_json:
+        print_json(found)
+        return
+    print_rows([row | {"created_at": f"{row['created_at']:%Y-%m-%d %H:%M}"} for row in found], spare=_SPARE)
+    if not found:
+        remark("no runs")
+
+
+@runs_app.command(SHOW)
 @options_of(stored_run)
 def _show(as_json: opt.AsJson = False, **options: Any) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""

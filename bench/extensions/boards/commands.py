@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench._util.words import counted
-from bench.cli import AsJson, Commands, options_of, print_json, print_line, remark
+from bench.cli import AsJson, Commands, options_of, print_json, print_line, print_rows, remark
 from bench.extensions.boards.publishing import (
     board_changes,
     build_board,
     check_submissions,
+    list_submissions,
     new_board,
     submit_runs,
     verify_board,
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 board_app = Commands(
     no_args_is_help=True, help="Build a public leaderboard from a folder of submissions, and submit runs to one."
 )
+
+
+@board_app.command("list")
+@options_of(list_submissions)
+def _list_command(as_json: AsJson = False, **options: Any) -> None:
+    """List the submissions of a board with what they state about themselves; `board check` checks them.
+
+    Example: etl-bench board list submissions
+    """
+    rows, problems = list_submissions(**options)
+    print_rows(rows, ["name", "who", "submitted", "licence", "verify", "code", "notes", "contact"], as_json=as_json)
+    for problem in problems:
+        remark(f"left out: {problem}")
 
 
 @board_app.command("init")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options
+from bench.extensions.boards.errors import SubmissionError
 from bench.sweep import DEMO_BACKBONE, split_list
 
 if TYPE_CHECKING:
@@ -61,6 +62,23 @@ def build_board(
     request = PageRequest(work / "runs", page, data_root=data_root, images=images, force=force)
     summary = write_board_page(board, readme_title(folder), request)
     return BuiltBoard(page, board.reports, board.checked, board.runs, summary)
+
+
+def list_submissions(
+    submissions: Annotated[Path, SUBMISSIONS],
+) -> tuple[list[dict[str, object]], list[str]]:
+    """The facts that each submission states, and why others cannot be read. Nothing is checked."""
+    from bench.extensions.boards.submissions.submission import open_submission, submission_folders
+
+    rows, problems = list[dict[str, object]](), []
+    for folder in submission_folders(submissions):
+        try:
+            facts = open_submission(folder).facts
+        except SubmissionError as error:
+            problems.append(f"{folder.name}: {error}")
+        else:
+            rows.append({"name": folder.name, **facts.model_dump(exclude={"submission_version"})})
+    return rows, problems
 
 
 def board_changes(

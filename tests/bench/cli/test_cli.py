@@ -101,6 +101,16 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
     assert err.endswith("do; nothing to do\n")
 
 
+def test_stored_runs_are_listed(etl):
+    etl(*RUN, *FAKE)
+    found = json.loads(etl("runs", "list", "--json")[1])
+    table = etl("runs")[1]
+    assert len(found) == 3
+    assert all(run["run_id"] in table for run in found)
+    where = json.loads(etl("runs", "list", "--where", "seed = 1", "--json")[1])
+    assert {run["seed"] for run in where} == {1}
+
+
 def test_one_more_seed_runs_only_that_seed(etl):
     _, first, _ = etl(*RUN, *FAKE)
     code, out, err = etl(*RUN[:-1], "1,2,5", *FAKE)

@@ -30,6 +30,16 @@ def test_help_lists_seventeen_commands_in_four_panels(etl):
     assert re.findall(r"^│ (\S+)", out[places[0] :], flags=re.M) == names
 
 
+def test_every_group_of_commands_lists_what_it_has():
+    """A group that also does something by itself, such as `doctor`, is a command."""
+    waiting = {"etl-bench": group()}
+    while waiting:
+        name, one = waiting.popitem()
+        below = {f"{name} {word}": command for word, command in one.commands.items() if hasattr(command, "commands")}
+        waiting |= below
+        assert name == "etl-bench" or one.invoke_without_command or "list" in one.commands, name
+
+
 def test_run_has_few_options():
     shown = [one for one in group().commands["run"].params if one.opts[0].startswith("-") and not one.hidden]
     assert len(shown) <= MOST_OPTIONS_OF_RUN

@@ -56,7 +56,7 @@ ADDS = {
     "runs import-predictions --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
     "methods check --cache", "datasets check --cache", "doctor --cache", "papers reproduce --runs",
-    "papers reproduce --cache", "doctor cache info --cache", "doctor cache verify --cache",
+    "papers reproduce --cache", "doctor cache list --cache", "doctor cache verify --cache",
     "doctor cache clear --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
 """Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
@@ -67,7 +67,7 @@ READS = {
     "--against",
     "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE",
     "runs import-predictions FILE", "methods inspect PATH",
-    "methods trust PATH", "board build SUBMISSIONS",
+    "methods trust PATH", "board list SUBMISSIONS", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
 """Options that only read: of one command, or of all that are not listed above."""

@@ -35,10 +35,10 @@ LISTING = [
     "status --runs empty",
     "models",
     "models --json",
-    "doctor cache info",
+    "doctor cache list",
     "doctor docs",
     "papers published --list protocol",
-    "papers reproduce",
+    "papers list",
     "papers reproduce apex",
     "papers reproduce apex --on synthetic --runs new --json",
     "run --help",
@@ -50,6 +50,7 @@ LISTING = [
     DRY + "-m coop -d spectrum_basic --set '*.recipe.epochs=3' --selection validation",
     DRY + "-m clip_adapter -d spectrum_basic --recipe demo --class-text ensemble:select7",
     DRY + "-m coop -d spectrum_basic --protocol cross-dataset --targets spectrum_blur",
+    "runs list",
     "runs show ok",
     "leaderboard",
     "runs sql 'select count(*) from runs'",
@@ -126,7 +127,7 @@ CATALOGUE = [
     "datasets",
     "datasets spectrum_basic",
     "backbones",
-    "papers reproduce",
+    "papers list",
 ]
 
 

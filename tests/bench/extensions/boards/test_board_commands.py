@@ -42,6 +42,15 @@ def test_build_and_diff(tmp_path: Path) -> None:
     assert (code, said.splitlines()[0]) == (0, "- new submission `second` by `?`: **refused**, 0 completed runs")
 
 
+def test_submissions_are_listed_with_what_they_state(tmp_path: Path) -> None:
+    Draft([simulated_run()]).write(tmp_path / "submissions" / "first")
+    HOSTILE["HTML in the notes"].write(tmp_path / "submissions" / "second")
+    code, said, noted = run("board", "list", tmp_path / "submissions", "--json")
+    (found,) = json.loads(said)
+    assert (code, found["name"], found["who"]) == (0, "first", FACTS.who)
+    assert "left out: second: notes" in noted
+
+
 def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("my page")
