@@ -43,7 +43,7 @@ from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIO
 from reports.verdict_sentences import basis, headline
 from reports.views import SiteView
 
-STYLES = ("page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
+STYLES = ("tokens", "page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
 """Style files in order: later rules win; `media` adapts the others to narrow screens and paper."""
 SCRIPTS = (
     "page",
@@ -63,8 +63,9 @@ SCRIPTS = (
     "reliability",
     "ablations",
     "sections",
-    "hero",
-    "follow_hero",
+    "choice",
+    "difficulty",
+    "follow_choice",
     "views",
     "task_advice",
     "run_browser",
@@ -130,8 +131,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         claim_strip=claim_strip,
         claim_effect=claim_effect,
         strip_reach=strip_reach,
-        page_data=json_island(block),
-        evidence={name: packed_text(_json(value)) for name, value in evidence.items()},
+        evidence={name: packed_text(_json(value)) for name, value in {"page": block, **evidence}.items()},
         pictures=json_island(pictures_data(site)),
         style=_sources(environment, "style/{}.css", STYLES),
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),

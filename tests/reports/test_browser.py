@@ -289,11 +289,11 @@ def test_search_opens_pages_of_methods_datasets_and_runs(page, view):
 def test_a_chart_names_the_two_chosen_methods_and_draws_the_others_in_grey(page, kind):
     texts = f"""(selector) => [...new Set([...document.querySelectorAll('figure[data-kind={kind}] ' + selector)]
         .map((node) => (node.dataset.tip || node.querySelector('title').textContent).split(':')[0]))]"""
-    chosen = "['a', 'b'].map((side) => document.getElementById('hero-' + side).selectedOptions[0].text)"
+    chosen = "['a', 'b'].map((side) => document.getElementById('choose-' + side).selectedOptions[0].text)"
     names = f"['text.name.a', 'text.name.b'].flatMap({texts})"
     assert page.run(names) == page.run(chosen) == ["APEX", "Zero-shot CLIP"]
-    choose(page, "#hero-a", "VPT")
-    choose(page, "#hero-b", "Tip-Adapter-F")
+    choose(page, "#choose-a", "VPT")
+    choose(page, "#choose-b", "Tip-Adapter-F")
     assert page.run(names) == ["VPT", "Tip-Adapter-F"]
     assert set(page.run(f"({texts})('.mark:not(.other)')")) == {"VPT", "Tip-Adapter-F"}
     grey = {"costs": 6, "curves": 3}[kind]

@@ -70,7 +70,7 @@ def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
     assert page.run(f"[...{svg}.querySelectorAll('.bar.a')].every((bar) => bar.getAttribute('d').includes('V'))")
     assert "APEX" in page.run(f"{svg}.querySelector('circle').dataset.tip")
     set_select(
-        page, "hero-a", page.run("[...document.getElementById('hero-a').options].find(o => o.text === 'VPT').value")
+        page, "choose-a", page.run("[...document.getElementById('choose-a').options].find(o => o.text === 'VPT').value")
     )
     assert ": VPT " in page.run(f"{svg}.querySelector('circle').dataset.tip")
 
@@ -86,7 +86,7 @@ def test_one_number_of_shots_has_no_view_of_shots(tmp_path):
 def test_a_pair_of_head_to_head_opens_in_the_picture_and_back_returns(page):
     page.run("document.querySelector('[data-block=head_to_head] a[href$=\"A=coop&B=vpt\"]').click()")
     page.wait(f"{ADDRESS}.endsWith('A=coop&B=vpt')")
-    chosen = "['hero-a', 'hero-b'].map((id) => document.getElementById(id).selectedOptions[0].text)"
+    chosen = "['choose-a', 'choose-b'].map((id) => document.getElementById(id).selectedOptions[0].text)"
     assert page.run(chosen) == ["CoOp", "VPT"]
     page.wait("document.getElementById('hero').getBoundingClientRect().height > 100")
     page.wait("document.getElementById('overview').getBoundingClientRect().top < innerHeight / 2")

@@ -289,7 +289,7 @@ def test_the_reliability_curves_are_those_of_the_chosen_methods_and_classes(page
     assert page.run(f"{chart}.querySelector('select').selectedOptions[0].text") == "New classes"
     assert page.run(tips) != before
     page.run(
-        "(() => { const select = document.getElementById('hero-a');"
+        "(() => { const select = document.getElementById('choose-a');"
         " select.value = [...select.options].find((one) => one.text === 'CoOp').value;"
         " select.dispatchEvent(new Event('change')); })()"
     )

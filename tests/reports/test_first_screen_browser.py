@@ -63,7 +63,7 @@ def choose(page, name, text):
     """Choose the option with that text in a select of the first chart."""
     page.run(
         f"""(() => {{
-            const select = document.getElementById('hero-{name}');
+            const select = document.getElementById('choose-{name}');
             select.value = [...select.options].find((option) => option.text === {text!r}).value;
             select.dispatchEvent(new Event('change'));
         }})()"""
@@ -244,7 +244,7 @@ def test_a_chosen_pair_stays_when_the_score_changes(page):
     choose(page, "a", "CoOp")
     choose(page, "b", "VPT")
     choose(page, "measure", "base classes")
-    chosen = "['a', 'b'].map((name) => document.getElementById('hero-' + name).selectedOptions[0].text)"
+    chosen = "['a', 'b'].map((name) => document.getElementById('choose-' + name).selectedOptions[0].text)"
     assert page.run(chosen) == ["CoOp", "VPT"]
 
 
@@ -369,7 +369,9 @@ def test_the_address_restores_methods_score_and_axis(page, tab, url):
     tab.open("about:blank")
     tab.open(address)
     assert caption(tab) == before
-    chosen = "['a', 'b', 'measure', 'x'].map((name) => document.getElementById('hero-' + name).selectedOptions[0].text)"
+    chosen = (
+        "['a', 'b', 'measure', 'x'].map((name) => document.getElementById('choose-' + name).selectedOptions[0].text)"
+    )
     assert tab.run(chosen) == ["CoOp", "VPT", "new classes", "Zero-shot error"]
     tab.open("about:blank")
     tab.open(url + "#A=nobody&B=%3Cb%3E&x=1")

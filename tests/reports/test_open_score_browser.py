@@ -24,7 +24,7 @@ CELLS = """[...document.querySelectorAll({!r})].map((row) =>
 
 def choose_score(page, score: str) -> None:
     page.run(
-        f"(() => {{ const s = document.getElementById('hero-measure'); s.value = {score!r};"
+        f"(() => {{ const s = document.getElementById('choose-measure'); s.value = {score!r};"
         " s.dispatchEvent(new Event('change')); })()"
     )
 

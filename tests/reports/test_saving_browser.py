@@ -125,15 +125,15 @@ def test_every_heading_of_the_front_page_has_a_link_to_itself(page):
 
 def test_every_choice_is_in_the_address_and_back_undoes_one(page, tab, url):
     set_field(page, "#chooser select", "Few-shot")
-    set_field(page, "#hero-a", number_of(page, "#hero-a", "VPT"))
-    set_field(page, "#hero-b", number_of(page, "#hero-b", "CoOp"))
+    set_field(page, "#choose-a", number_of(page, "#choose-a", "VPT"))
+    set_field(page, "#choose-b", number_of(page, "#choose-b", "CoOp"))
     set_field(page, "[name=like]", number_of(page, "[name=like]", "EuroSAT"))
     set_field(page, "[name=budget]", "no training", "input")
     address = page.run("location.hash")
     chosen = (
         "#chooser select",
-        "#hero-a",
-        "#hero-b",
+        "#choose-a",
+        "#choose-b",
         "[name=like]",
         "[name=accuracy]",
         "[name=classes]",
@@ -147,10 +147,10 @@ def test_every_choice_is_in_the_address_and_back_undoes_one(page, tab, url):
     assert (value(page, "[name=accuracy]"), value(page, "[name=like]")) == ("42.5", "")
     opened(tab, url)
     page.call("Page.resetNavigationHistory")  # of 50 pages, the browser forgets first those that nobody clicked on
-    set_field(page, "#hero-a", number_of(page, "#hero-a", "VPT"))
+    set_field(page, "#choose-a", number_of(page, "#choose-a", "VPT"))
     set_field(page, "#chooser select", "Few-shot")
     page.run("void setTimeout(() => history.back())")  # an answer would be lost if the page is left
     page.wait("document.querySelector('#chooser select')?.value === 'Base-to-new'")
-    page.wait("document.querySelector('#hero-a')?.selectedOptions[0].text === 'VPT'")
+    page.wait("document.querySelector('#choose-a')?.selectedOptions[0].text === 'VPT'")
     page.run("void setTimeout(() => history.back())")  # an answer would be lost if the page is left
-    page.wait("document.querySelector('#hero-a')?.selectedOptions[0].text === 'APEX'")
+    page.wait("document.querySelector('#choose-a')?.selectedOptions[0].text === 'APEX'")

@@ -109,7 +109,7 @@ def test_scripts_draw_the_same_marks_and_the_page_of_the_dataset_has_one(page, v
     assert "Country211 (21.5 % seen)" in " ".join(page.run(f"{head}.innerText").split())
     assert "Radford et al." in page.run(f"{head}.title")
     page.run(
-        "(() => { const s = document.getElementById('hero-measure'); s.value = 'base';"
+        "(() => { const s = document.getElementById('choose-measure'); s.value = 'base';"
         " s.dispatchEvent(new Event('change')); })()"
     )
     again = " ".join(page.run(f"{head}.innerText").split())

@@ -46,11 +46,14 @@ class Page:
         self._socket = websocket.create_connection(address, timeout=PATIENCE, suppress_origin=True)
         self._number = 0
         self.events: list[dict[str, Any]] = []
+        self._scripts = True
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
+        if method == "Emulation.setScriptExecutionDisabled":
+            self._scripts = not parameters["value"]
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self._socket.recv())
@@ -88,6 +91,8 @@ class Page:
         self.wait(lambda: any(event["method"] == "Page.loadEventFired" for event in self._drained()))
         here = f"location.href.split('#')[0] === {json.dumps(url.split('#')[0])}"
         self.wait(f"{here} && document.readyState === 'complete'")  # the event may be that of the page before
+        if self._scripts:
+            self.wait("!document.getElementById('evidence-page') || document.documentElement.matches('.ready')")
 
     def size(self, width: int, height: int) -> None:
         self.call(

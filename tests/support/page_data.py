@@ -11,9 +11,7 @@ from typing import Any
 
 def block_of(page: str) -> dict[str, Any]:
     """The page's data block."""
-    found = re.search(r'id="page-data">(.*?)</script>', page, re.DOTALL)
-    assert found is not None
-    return dict(json.loads(found[1]))
+    return dict(evidence_of(page, "page"))
 
 
 def parts_of(page: str) -> dict[str, Any]:
@@ -28,7 +26,7 @@ def drawn_of(page: str) -> str:
 
 
 def evidence_of(page: str, name: str) -> Any:
-    """What the page unpacks on demand: of the setting with that anchor, or `lists`."""
+    """What the page unpacks: `page` at once, and on demand that of the setting with that anchor, or `lists`."""
     found = re.search(rf'id="evidence-{re.escape(name)}">(.*?)</script>', page, re.DOTALL)
     assert found is not None
     return json.loads(zlib.decompress(base64.b64decode(found[1])))

@@ -10,3 +10,4 @@ const openTarget = () => {
 };
 addEventListener("hashchange", openTarget);
 openTarget();
+root.classList.add("ready");

@@ -109,7 +109,7 @@ mapPlace?.addEventListener("click", ({ target }) => {
   const chip = target.closest("[data-filter]");
   if (!chip || mapFamilies.has(chip.dataset.filter) === (chip.getAttribute("aria-pressed") === "true")) return;
   mapFamilies[mapFamilies.delete(chip.dataset.filter) ? "delete" : "add"](chip.dataset.filter);
-  history.replaceState(null, "", "#" + heroAddress());
+  history.replaceState(null, "", "#" + frontAddress());
 });
 const drawMap = (data, { measure, a }) => {
   const table = mapTable(data, measure);

@@ -34,7 +34,6 @@ const addSelect = (place, title, options, value, work) => {
 };
 const inAddress = () => new URLSearchParams(location.hash.slice(1));
 const island = (id) => JSON.parse(document.getElementById(id).textContent);
-const block = island("page-data");
 // What is packed as base64 of a zlib stream is unpacked once, when it is needed.
 const unpacked = new Map();
 const evidence = (name) => {
@@ -45,6 +44,7 @@ const evidence = (name) => {
   }
   return unpacked.get(name);
 };
+const block = await evidence("page");
 let parsedPictures = null;
 const pictures = () => { parsedPictures = parsedPictures || island("pictures"); return parsedPictures; };
 root.classList.add("scripted");

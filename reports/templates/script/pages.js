@@ -153,7 +153,7 @@ const showPage = () => {
     if (wasPage && !document.getElementById(location.hash.slice(1))) scrollTo({ top: frontPlace, behavior: "instant" });
     return;
   }
-  pageNode.innerHTML = `<p><a class="back" href="#${escaped(heroAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
+  pageNode.innerHTML = `<p><a class="back" href="#${escaped(frontAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
   const picture = pageNode.querySelector(".picture");
   if (picture) picture.after(saveButtons(() => picture.querySelector("svg"), found.title));
   if (found.wrong && hasErrors()) {

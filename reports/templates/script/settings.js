@@ -25,7 +25,7 @@ const drawPickers = () => {
     if (values.length < 2) return;
     pickers.set(facet, addSelect(chooser, title, values.map((value) => [value, value]), settingData().facets[facet], (value) => {
       chooseSetting(nearestSetting(facet, value));
-      if (!frontNode.hidden) history.pushState(null, "", "#" + heroAddress());
+      if (!frontNode.hidden) history.pushState(null, "", "#" + frontAddress());
     }));
   });
 };

@@ -17,10 +17,14 @@ const methodCell = (method) => {
   const family = method.family ? `<span class="family">${escaped(method.family)}</span>` : "";
   return `<a class="method" href="#${escaped(method.address)}" title="${escaped(method.name)}"><span>${escaped(method.title)}</span></a>${label}${family}${badges}`;
 };
-const tint = (value, share) => ` style="--tint:var(--${value > 0 ? "a" : "b"});--share:${(share / 100).toFixed(2)}"`;
+// The class of a gain in 0.01 points, as on the map.
+const gainClass = (value) => {
+  const size = [100, 300, 600, 1200, 2400, 4800].filter((least) => Math.abs(value) >= least).length;
+  return `c ${size === 0 || value > 0 ? "g" : "l"}${size}`;
+};
 // Distances to the ends of an interval: one number for both, or two.
 const reach = (sides, gap = "", text = (value) => value.toFixed(2)) => Array.isArray(sides) ? `−${text(sides[0] / 100)}/+${text(sides[1] / 100)}` : `±${gap}${text(sides / 100)}`;
-// Text, style and small line of a cell.
+// Text, class and small line of a cell.
 const shownCell = (value, more, kind, methods) => {
   const small = more === undefined ? null : more;
   if (kind === "word") return [escaped(small === null ? "–" : small), "", null];
@@ -36,11 +40,11 @@ const shownCell = (value, more, kind, methods) => {
     case "pm": return [`<span class="mean">${(value / 100).toFixed(2)}</span>` + (small === null ? "" : `<span class="pm">${reach(small)}</span>`), "", null];
     case "points": return [signedPoints(value), "", small];
     case "tenths": return [signedTenths(value), "", small];
-    case "tint": return [signedTenths(value), tint(value, small), null];
-    case "pair": return [`<a href="#${escaped(small[1])}">${signedTenths(value)}</a>`, small[0] ? tint(value, small[0]) : "", null];
+    case "tint": return [signedTenths(value), gainClass(value), null];
+    case "pair": return [`<a href="#${escaped(small[1])}">${signedTenths(value)}</a>`, small[0] ? gainClass(value) : "", null];
     case "heat": {
       const score = (Math.floor((value + 5) / 10) / 10).toFixed(1);
-      return small === null ? [score, "", null] : [score, tint(...small), signedTenths(small[0])];
+      return small === null ? [score, "", null] : [score, gainClass(small[0]), signedTenths(small[0])];
     }
     case "bar": {
       const [mean, low, high, zero] = value;
@@ -55,10 +59,10 @@ const shownCell = (value, more, kind, methods) => {
 };
 const cellHtml = (cell, kind, methods, isHead) => {
   const [value, more, tip, classes] = parts4(cell);
-  const [text, style, small] = shownCell(value, more, kind, methods);
-  const cls = [CELL[kind] || "num", style ? "tinted" : "", classes || ""].filter(Boolean).join(" ");
+  const [text, colour, small] = shownCell(value, more, kind, methods);
+  const cls = [CELL[kind] || "num", colour, classes || ""].filter(Boolean).join(" ");
   const tag = isHead ? "th" : "td";
-  return `<${tag}${isHead ? ' scope="row"' : ""} class="${cls}"${style}${tip ? ` title="${escaped(tip)}"` : ""}>${text}${small ? `<span class="need">${escaped(small)}</span>` : ""}</${tag}>`;
+  return `<${tag}${isHead ? ' scope="row"' : ""} class="${cls}"${tip ? ` title="${escaped(tip)}"` : ""}>${text}${small ? `<span class="need">${escaped(small)}</span>` : ""}</${tag}>`;
 };
 const rowHtml = (table, index, methods) => {
   const kinds = table.columns.map(kindOf);

@@ -1,6 +1,6 @@
 // Which method for my task: shows the text for its budget and, where difficulty decides, for its place among the datasets.
 const advice = document.getElementById("advice");
-if (advice && hero) {
+if (advice) {
   const field = (name) => advice.querySelector(`[name=${name}]`);
   const [out, ask, task] = ["out", "ask", "task"].map((name) => advice.querySelector(".advice-" + name));
   let data = null;
@@ -41,7 +41,7 @@ if (advice && hero) {
   });
   const chosen = () => {
     show();
-    history.replaceState(null, "", "#" + heroAddress());
+    history.replaceState(null, "", "#" + frontAddress());
   };
   ["accuracy", "classes", "budget"].forEach((name) => field(name).addEventListener("input", () => {
     if (name !== "budget") { field("like").value = ""; own = true; }
@@ -96,8 +96,8 @@ if (advice && hero) {
     }
     show();
   };
-  heroListeners.push(follow);
-  follow(...heroChoice());
+  choiceListeners.push(follow);
+  follow(...choiceNow());
   restoreTask();
   addEventListener("hashchange", restoreTask);
 }

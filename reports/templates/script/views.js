@@ -7,7 +7,7 @@ const showView = (name) => {
   all("button", viewSwitch).forEach((node) => node.setAttribute("aria-pressed", String(node.dataset.show === shownView)));
   drawHero();
 };
-if (viewSwitch && hero) {
+if (front) {
   addressParts.push((parts) => {
     if (shownView !== "map") parts.set("view", shownView);
     mapFamilies.forEach((family) => parts.append("family", family));
@@ -28,7 +28,7 @@ if (viewSwitch && hero) {
     const chosen = event.target.closest("button")?.dataset.show;
     if (!chosen) return;
     showView(chosen);
-    history.pushState(null, "", "#" + heroAddress());
+    history.pushState(null, "", "#" + frontAddress());
   });
   const follow = () => {
     if (!isFrontAddress()) return;
@@ -38,7 +38,7 @@ if (viewSwitch && hero) {
   };
   addEventListener("hashchange", follow);
   document.getElementById("in-words").open = location.hash === "#in-words";  // open for readers without scripts
-  heroListeners.push(draw);
-  draw(...heroChoice());
+  choiceListeners.push(draw);
+  draw(...choiceNow());
   follow();
 }

@@ -1,6 +1,6 @@
 // What follows the first screen: the two methods of the other charts, and the score of the table of shots.
 let shownAnswer = null;
-const followHero = (data, { measure, a, b }) => {
+const followChoice = (data, { measure, a, b }) => {
   const answer = data.answers[measure];
   const key = (method) => method === null ? null : data.methods[method].key;
   pairShown = { measure, a: key(a), b: key(b) };
@@ -11,9 +11,9 @@ const followHero = (data, { measure, a, b }) => {
   const places = (name) => document.querySelector(`[data-block=${name}]`);
   if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data);
 };
-if (hero) {
-  heroListeners.push(followHero);
-  followHero(...heroChoice());
+if (front) {
+  choiceListeners.push(followChoice);
+  followChoice(...choiceNow());
 }
 // A pair that is chosen in a table is shown in the first chart.
 document.addEventListener("click", (event) => {

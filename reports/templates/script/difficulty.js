@@ -1,58 +1,15 @@
-// The first screen: two methods, a score and an x axis are chosen; the address keeps them. The data are in the page.
+// The chart of difficulty: the two chosen methods on datasets from easy to hard.
 const hero = document.getElementById("hero");
-const heroListeners = [];
-let heroAddress = () => "";
 let drawHero = () => {};  // draws the chart again if its width has changed
-const addressParts = [];  // functions that add their choices to the address of the first screen
-const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view", "family"];
-// Whether the address is one of the first screen: empty, or with choices.
-const isFrontAddress = () => {
-  const wanted = inAddress();
-  return !location.hash || FRONT_NAMES.some((name) => wanted.has(name)) && !["method", "dataset", "run"].some((name) => wanted.has(name));
-};
-let heroChoice = null;  // data of the setting, and the chosen methods, score and axis
 if (hero) {
   const picture = hero.querySelector(".picture");
   const tip = hero.querySelector(".tip");
   const caption = hero.querySelector("figcaption");
-  const bar = document.getElementById("hero-tools");
-  const state = { setting: "", measure: "", a: null, b: null, x: null };
   let shown = null;
   let pointed = null;
   let width = 0;
-  const now = () => [block.settings[state.setting], numbersOf(block.settings[state.setting])];
-  const selects = {};
-  const side = element("i", { className: "side b" });  // the mark of B
-  [["a", "Compare"], ["b", "with"], ["measure", "Score"], ["x", "Difficulty"]].forEach(([name, title]) => {
-    const key = { a: [element("i", { className: "side" })], b: [side] }[name] || [];
-    selects[name] = addSelect(bar, [...key, title], [], "", (value) => {
-      if (name === "measure") {
-        const [before, after] = [state.measure, value].map((measure) => now()[0].answers[measure]);
-        const own = state.a !== before.a || state.b !== before.b;  // a pair that the reader chose stays
-        Object.assign(state, { measure: value }, own ? {} : { a: after.a, b: after.b });
-      }
-      else state[name] = name === "x" ? value : Number(value);
-      show(true);
-    });
-    selects[name].id = "hero-" + name;
-  });
-  const fill = (select, options, value) => {
-    fillSelect(select, options, value);
-    select.closest("label").hidden = options.length < 2;
-  };
-  const keyOf = (data, method) => method === null ? "" : data.methods[method].key;
-  const address = () => {
-    const [data] = now();
-    const answer = data.answers[state.measure];
-    const parts = new URLSearchParams();
-    if (state.setting !== block.first) parts.set("setting", state.setting);
-    if (state.measure !== data.measures.at(-1)) parts.set("score", state.measure);
-    if (state.a !== answer.a || state.b !== answer.b) { parts.set("A", keyOf(data, state.a)); parts.set("B", keyOf(data, state.b)); }
-    if (data.axes.length && state.x !== data.axes[0][0]) parts.set("x", state.x);
-    addressParts.forEach((add) => add(parts));
-    return parts.toString();
-  };
-  heroAddress = address;
+  const state = choiceNow()[1];
+  const now = () => { const [data] = choiceNow(); return [data, numbersOf(data)]; };
   const value = (found) => tenths(found.mean) + (found.half === null ? "" : " " + reach(found.sides, " ", tenths));
   const describe = (dataset) => {
     const [data, numbers] = now();
@@ -114,47 +71,7 @@ if (hero) {
     const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
     const apart = narrow || !data.axes.length ? "" : " Datasets of nearly equal difficulty are moved apart.";
     caption.textContent = unbroken(`${labelled}${below}${text}${fit}${apart}`);
-    side.classList.toggle("dash", state.b !== null && state.b === data.baseline);
     picture.setAttribute("aria-label", `Accuracy against difficulty on ${counted(data.datasets.length, "dataset")}. ${text} Arrow keys read out one dataset after the other.`);
-  };
-  const show = (chosen) => {
-    const [data] = now();
-    const answer = data.answers[state.measure];
-    document.getElementById("answer").innerHTML = answer.text;
-    document.getElementById("small-print").innerHTML = answer.small;
-    all("[data-missing-of]").forEach((node) => { node.hidden = node.dataset.missingOf !== state.setting; });
-    all("[data-setting-text]").forEach((node) => { node.textContent = data.heading; });
-    const methods = data.methods.map((method, index) => [index, method.name + (method.complete ? "" : " (incomplete)")]);
-    fill(selects.a, methods, state.a);
-    fill(selects.b, methods, state.b);
-    fill(selects.measure, data.measures.map((measure) => [measure, block.titles[measure]]), state.measure);
-    fill(selects.x, data.axes.map(([name, title]) => [name, title]), state.x);
-    draw();
-    heroListeners.forEach((listen) => listen(data, state));
-    if (chosen && location.hash.slice(1) !== address()) history.pushState(null, "", "#" + address());
-  };
-  const reset = (setting) => {
-    const data = block.settings[setting];
-    const measure = data.measures.includes(state.measure) ? state.measure : data.measures.at(-1);
-    const x = data.axes.some(([name]) => name === state.x) ? state.x : data.axes.length ? data.axes[0][0] : null;
-    Object.assign(state, { setting, measure, x, a: data.answers[measure].a, b: data.answers[measure].b });
-  };
-  // The choice in an address; unknown names are ignored.
-  const apply = (wanted) => {
-    state.measure = "";
-    reset(block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first);
-    const [data] = now();
-    if (data.measures.includes(wanted.get("score"))) { state.measure = wanted.get("score"); reset(state.setting); }
-    const found = (name) => data.methods.findIndex((method) => method.key === wanted.get(name));
-    if (found("A") >= 0) state.a = found("A");
-    if (found("B") >= 0) state.b = found("B");
-    if (data.axes.some(([name]) => name === wanted.get("x"))) state.x = wanted.get("x");
-  };
-  const restore = () => {
-    const wanted = inAddress();
-    if (location.hash && !FRONT_NAMES.some((name) => wanted.has(name))) return false;
-    apply(wanted);
-    return true;
   };
   picture.addEventListener("pointermove", (event) => { if (shown) point(nearest(event)); });
   picture.addEventListener("pointerleave", () => point(null));
@@ -175,11 +92,7 @@ if (hero) {
     clearTimeout(timer);
     timer = setTimeout(drawHero, 60);
   }).observe(hero);
-  settingListeners.push((anchor) => { if (anchor !== state.setting && block.settings[anchor]) { reset(anchor); show(false); } });
-  addEventListener("hashchange", () => { if (restore()) { chooseSetting(state.setting); show(false); } });
-  heroChoice = () => [now()[0], state];
+  choiceListeners.push(draw);
   drawHero = () => { if (![0, width].includes(hero.clientWidth)) draw(); };
-  if (!restore()) reset(currentSetting);
-  chooseSetting(state.setting);
-  show(false);
+  draw();
 }
