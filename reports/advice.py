@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from markupsafe import Markup
 
 from bench.analysis import Candidate, best_method
@@ -29,10 +31,33 @@ def training_text(view: OverviewView, method: Candidate) -> str:
     return "" if method.seconds is None else f"{seconds(method.seconds)} of training per run"
 
 
-def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
-    """For all tasks, or for easy, medium and hard ones: the title, and what to take; empty without advice."""
+class Card(NamedTuple):
+    """What to take for all data (`overall`), or for easy, medium or hard data; `gain` is empty for zero-shot."""
+
+    kind: str
+    name: str
+    gain: str
+    text: str
+
+
+def cards(view: OverviewView, measure: str) -> list[Card]:
+    """One card, or one for easy, medium and hard data; empty without advice."""
     advice = view.answers[measure].advice.get("any")
-    return [] if advice is None else [(_card_title(view, pick), _take(view, pick)) for pick in advice.cards]
+    return [] if advice is None else [_card(view, pick) for pick in advice.cards]
+
+
+def _card(view: OverviewView, pick: best_method.Pick) -> Card:
+    kind = "" if pick.kind == "overall" else f"for {pick.kind} data"
+    name = view.names[pick.method]
+    if pick.gain is None or pick.method == view.table.baseline:
+        why = "no other method fits" if pick.gain is None else f"the method chosen elsewhere gained {points(pick.gain)}"
+        return Card(pick.kind, name, "", f"{kind + ': ' if kind else ''}{why}")
+    n, cost = len(pick.datasets), training_text(view, view.table.method(pick.method))
+    parts = [
+        f"{kind or 'on average'}, over {counted(n, 'dataset')}, each left out while choosing",
+        f"below zero-shot on {pick.below} of {n}",
+    ]
+    return Card(pick.kind, name, points(pick.gain), "; ".join(filter(None, [*parts, cost])))
 
 
 def advice_texts(view: OverviewView, measure: str, budget: str) -> list[Markup]:
@@ -58,13 +83,6 @@ def advice_check(advice: best_method.Advice, measure: str) -> str:
         f"{text}choosing by difficulty loses {lost[nearest]}, {'' if decides else 'not '}less by more than one "
         f"standard error, so {'difficulty' if decides else 'the mean'} decides."
     )
-
-
-def _card_title(view: OverviewView, pick: best_method.Pick) -> str:
-    if pick.kind == "overall":
-        return "The best overall"
-    n, like = len(pick.datasets), join([shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets[:2]])
-    return f"{n} {pick.kind} datasets, like {like}" if n > 1 else f"{pick.kind.capitalize()}: {like}"
 
 
 def _take(view: OverviewView, pick: best_method.Pick, within: str = "") -> str:

@@ -26,20 +26,22 @@ from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
 from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards, training_text
 from reports.charts.hero import axis_text, first_pair
-from reports.charts.plot import IntervalBar, interval_bars
+from reports.map.html import MapLinks, answers_html, map_html
+from reports.map.model import LETTERS, MapColumn, MapRow, gain_map
+from reports.page_file import page_environment
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
 from reports.parts.part import Part, without_folds, without_pictures
-from reports.parts.published import published_parts, reproduction_parts
+from reports.parts.published import published_parts, reproduction_parts, sources_parts
 from reports.parts.quality import quality_parts, reliability_data
 from reports.parts.runs import runs_parts
 from reports.sentences import caveats, scope_link, seen_mark, small_print, whole_answer
 from reports.tables.model import whole, whole_sides
 from reports.titles import SCORE_TITLES
-from reports.verdict_sentences import basis, headline
+from reports.verdict_sentences import headline, known_lines
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
 
@@ -55,7 +57,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     by_anchor = {board.anchor: board for board in boards}
     home = overviews[first].anchor if overviews else ""
     rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
-    settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
+    errors = bool(site.error_analysis.lists)
+    settings = {view.anchor: _setting(view, by_anchor[view.anchor], home, errors=errors) for view in overviews}
     details: list[Any] = []
     drawings: list[str] = []
     for anchor, setting in settings.items():
@@ -73,6 +76,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
     sections = {"published": reproduction_parts(site.reproduction, site.catalogue)}
+    if site.sources:
+        sections["published_sources"] = sources_parts(site.sources)
     sections |= {part.name: list(part.parts) for part in site.added}
     sections = {name: without_pictures(parts, drawings) for name, parts in sections.items()}
     if drawings:
@@ -92,7 +97,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
             for entry in board.board.entries
         },
         "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetFacts)},
-        "sections": sections if site.boards else {},
+        "sections": sections if site.boards or site.sources else {},
         "folder": site.error_analysis.folder,
     }
     return block, rest
@@ -128,7 +133,7 @@ def packed_text(text: str) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, Any]:
+def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool) -> dict[str, Any]:
     keys, names = list(view.names), list(view.table.datasets)
     splits = dict.fromkeys(split for measure in view.table.measures for split in splits_of(measure))
     stated = board.datasets if isinstance(board, BoardView) else ()
@@ -143,7 +148,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
     here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
     found: dict[str, Any] = {
         "anchor": view.anchor,
-        "heading": f"{view.setting}, {view.backbone}",
+        "heading": facts_line(view),
         "title": board.heading,
         "facets": _facets(board, view),
         "whole": int(view.whole),
@@ -161,15 +166,15 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
             split: [[_whole(view.table.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
             for split in splits
         },
-        "answers": {measure: _answer(view, measure, keys, names) for measure in view.table.measures},
+        "answers": {
+            measure: _answer(view, measure, keys, names) | _map(view, board, measure, here, errors=errors)
+            for measure in view.table.measures
+        },
     }
     averages = _averages(view, board)
-    complete = [ranked.key for ranked in view.table.methods if ranked.complete]
-    bars = {measure: interval_bars(of_measure, complete) for measure, of_measure in averages.items()}
     for method, ranked in zip(found["methods"], view.table.methods, strict=True):
         known = [measure for measure in view.table.measures if ranked.key in averages[measure]]
         method["means"] = {measure: _mean(averages[measure][ranked.key]) for measure in known}
-        method["bars"] = {measure: _bar(bars[measure][ranked.key]) for measure in known}
         cost = unbroken(training_text(view, ranked))
         time = "" if ranked.seconds is None else unbroken(seconds(ranked.seconds))
         method |= {"complete": int(ranked.complete), "seconds": ranked.seconds, "cost": cost, "time": time}
@@ -185,6 +190,47 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
     found["difficulty"] = _difficulty(board, names)
     found["sections"] = _sections(view, board)
     return found
+
+
+def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, errors: bool) -> dict[str, str]:
+    """The map and the cards of a score as HTML."""
+    shown, environment = gain_map(view, measure), page_environment()
+    environment.filters["unbroken"] = unbroken
+    baseline = view.table.baseline
+
+    def method(key: str) -> str:
+        return f"method={quote(key, safe='')}{here}"
+
+    def dataset(name: str) -> str:
+        return f"dataset={quote(name, safe='')}{here}"
+
+    def cell(row: MapRow, column: MapColumn) -> str:
+        if errors:
+            return f"look={'/'.join(quote(text, safe='') for text in (view.anchor, row.key, column.name))}"
+        return dataset(column.name)
+
+    def pair(key: str) -> str:
+        if baseline is None or key == baseline:
+            return ""
+        score = "" if measure == view.table.measures[-1] else f"&score={measure}"
+        return f"view=difficulty{here}{score}&A={quote(key, safe='')}&B={quote(baseline, safe='')}"
+
+    def marks(key: str) -> list[list[str]]:
+        return badges(board.board.entry(key), board.marks.get(key)) if isinstance(board, BoardView) else []
+
+    links = MapLinks(method, dataset, cell, pair, marks)
+    drawn = map_html(environment, shown, links, view.anchor)
+    return {"map": unbroken(drawn), "cards": answers_html(environment, shown, cards(view, measure))}
+
+
+def facts_line(view: OverviewView) -> str:
+    """What the page shows, beside its name; a demo says first that it is one."""
+    demo = ""
+    if view.demo is not None:
+        demo = f"Demo{' on synthetic images' if view.demo.synthetic else ''}, short training: "
+    elif view.board is None:
+        return f"Nothing here was measured by this project: {view.setting}, {view.backbone}"
+    return f"{demo}{view.setting}, {view.backbone}"
 
 
 def _sections(view: OverviewView, board: AnyBoardView) -> dict[str, list[Part]]:
@@ -229,7 +275,9 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
         found["facts"] = _cost_facts(entry)
         found["rank"] = {measure: _rank(verdict, key) for measure, verdict in board.verdicts.items()}
     elif uses := ", ".join(view.uses.get(key, ())):
-        found |= {"title": name.removesuffix(f" [{uses}]"), "badges": [["uses", uses, USES_HINT]]}
+        letters = [LETTERS.get(word, "?") for word in view.uses[key]]
+        title = name.removesuffix(f" [{uses}]")
+        found |= {"title": title, "badges": [["uses", uses, USES_HINT]], "inputs": letters}
     return found
 
 
@@ -254,11 +302,6 @@ def _around(mean: float, gain: MeanTest | None) -> Estimate:
     if gain is None or gain.low is None or gain.high is None:
         return Estimate(mean, 1)
     return Estimate(mean, gain.n, low=mean + gain.low - gain.mean, high=mean + gain.high - gain.mean)
-
-
-def _bar(bar: IntervalBar) -> list[int | None]:
-    """Positions of the mean and of the ends of its interval, in 0.1 % of the width."""
-    return [None if place is None else round(10 * place) for place in (bar.mean, bar.low, bar.high)]
 
 
 USES_HINT = "What the method sees besides the labelled images"
@@ -365,10 +408,9 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
     split = classes_of(measure)
     a, b = first_pair(view, found)
     return {
-        "headline": unbroken(headline(view, measure)),
-        "basis": unbroken(basis(view, measure)),
+        "headline": unbroken(headline(view, measure).split("\n")[0]),
+        "known": str(unbroken(known_lines(view, measure))),
         "caveats": str(unbroken(caveats(view, measure)) + scope_link(view)),
-        "cards": [[unbroken(text) for text in card] for card in cards(view, measure)],
         "text": str(unbroken(whole_answer(view, measure))),
         "small": str(unbroken(small_print(view, measure))),
         "a": _place(keys, a),

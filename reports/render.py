@@ -15,7 +15,7 @@ from markupsafe import Markup
 from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
 from reports._format import FILTERS
-from reports.advice import advice_check, advice_texts, cards
+from reports.advice import advice_check, advice_texts
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed_text, page_data, pictures_data
 from reports.page_file import page_environment
@@ -30,17 +30,13 @@ from reports.parts.claims import (
     strip_reach,
 )
 from reports.sentences import (
-    caveats,
     failed_runs,
     first_shown,
     missing_runs,
-    scope_link,
     small_print,
     whole_answer,
 )
-from reports.tables.plain_map import plain_map
 from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
-from reports.verdict_sentences import basis, headline
 from reports.views import SiteView
 
 STYLES = ("tokens", "page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
@@ -58,12 +54,12 @@ SCRIPTS = (
     "hero_drawing",
     "charts",
     "setting_tables",
-    "map",
     "shots",
     "reliability",
     "ablations",
     "sections",
     "choice",
+    "map",
     "difficulty",
     "follow_choice",
     "views",
@@ -75,7 +71,7 @@ SCRIPTS = (
     "links",
 )
 """Script files, concatenated into one function; `page` defines shared names."""
-WRITTEN = ("claims", "runs", "published_sources")
+WRITTEN = ("claims", "runs")
 """The parts of sections that have content without scripts."""
 
 
@@ -107,19 +103,13 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         view=site.overviews[first] if site.overviews else None,
         board=home,
         sections=_sections(site),
-        plain=plain_map(home) if home else None,
         written=WRITTEN,
         drawn={*home.get("sections", ()), *block["sections"]},
         hero_svg=hero_svg,
         hero_caption=hero_caption,
         answer=whole_answer,
-        headline=headline,
-        basis=basis,
-        cards=cards,
-        caveats=caveats,
         small_print=small_print,
         missing_runs=missing_runs,
-        scope_link=scope_link,
         failed_runs=failed_runs,
         advice_check=advice_check,
         advice_texts=advice_texts,

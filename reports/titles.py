@@ -111,32 +111,33 @@ class Section:
     """A section of the page.
 
     Args:
+        fact: what it has, below its link.
         parts: names of what it shows (`reports.parts`, and `sections/NAME.html.j2` if there is one), in order.
     """
 
     name: str
     title: str
-    question: str
+    fact: str
     parts: tuple[str, ...]
 
 
 SECTIONS = (
     Section(
         "leaderboard",
-        "Leaderboard",
-        "Which method is best, by how much, and with what confidence?",
+        "All scores",
+        "every score with its interval",
         ("leaderboard", "head_to_head", "difficulty"),
     ),
-    Section("cost", "Cost", "What does the accuracy cost?", ("cost",)),
-    Section("claims", "Claims", "Do these runs support the claims of the APEX paper?", ("claims",)),
+    Section("cost", "Cost", "time, parameters, memory", ("cost",)),
+    Section("claims", "Claims", "of the APEX paper", ("claims",)),
     Section(
         "changes",
         "What changed",
-        "Which classes and images does each method get right or wrong, and are its probabilities reliable?",
+        "images fixed and broken",
         ("error_analysis", "quality"),
     ),
-    Section("papers", "Papers", "Do these runs agree with published numbers?", ("published",)),
-    Section("about", "About", "Where do these runs come from, and which are missing?", ("runs",)),
+    Section("papers", "Papers", "printed numbers and ours", ("published",)),
+    Section("about", "About", "recipes, versions, missing runs", ("runs",)),
 )
 PART_TITLES = {
     "head_to_head": "Head to head",
@@ -151,17 +152,15 @@ PART_TITLES = {
 PUBLISHED_SECTIONS = (
     Section(
         "published_boards",
-        "Boards",
-        "Which numbers do papers report for the same protocol, backbone and shots?",
+        "All scores",
+        "every row, and how far papers disagree",
         ("published_boards",),
     ),
-    Section(
-        "published_difficulty", "Difficulty", "Do published gains depend on difficulty?", ("published_difficulty",)
-    ),
+    Section("published_difficulty", "Difficulty", "does it help to choose?", ("published_difficulty",)),
     Section(
         "published_sources",
         "Sources",
-        "Where was each number published, and which errors are known?",
+        "papers and tables",
         ("published_sources",),
     ),
 )

@@ -113,6 +113,41 @@ def basis(view: OverviewView, measure: str) -> str:
     return " · ".join(parts)
 
 
+def known_lines(view: OverviewView, measure: str) -> Markup:
+    """What is known here and elsewhere, with the signs of the two intervals on the map; empty without a comparison."""
+    found = view.answers[measure]
+    told, lines = found.verdict, []
+    if found.lead is None:
+        return Markup("")
+    second = headline(view, measure).partition("\n")[2]
+    here, elsewhere = told.on_these(*_compared(told)), told.on_others(*_compared(told))
+    if told.n_seeds:
+        texts = [f"{ends(here)}." if ends(here) else "", second]
+        lines.append(("bar", "here", " ".join(filter(None, texts))))
+    else:
+        lines.append(("disc", "here", "one printed value per dataset, no interval"))
+    if ends(elsewhere):
+        clear = "" if elsewhere is not None and elsewhere.clear else ", not clear"
+        said = f"on datasets like these: {ends(elsewhere)}{clear} (95 %{allowing(told)}){_as_good(told)}"
+        lines.append(("line", "elsewhere", said))
+    elif _is_few(told):
+        lines.append(("", "elsewhere", few_datasets(told.n_datasets)))
+    elif second and not told.n_seeds:
+        lines.append(("", "elsewhere", second))
+    return Markup("").join(
+        Markup('<span><i class="key-{}"></i><b>{}</b> {}</span>').format(sign or "none", name, text)
+        for sign, name, text in lines
+        if text
+    )
+
+
+def _as_good(told: Verdict) -> str:
+    """How many printed methods may be as good; empty where seeds say it of these datasets."""
+    if told.n_seeds or not told.others:
+        return ""
+    return f". {len(told.may_be_best_elsewhere)} of the {counted(len(told.others), 'other')} may be as good"
+
+
 def _means(view: OverviewView, found: best_method.Answer) -> str:
     first, second = both_means(found)
     return f"Mean {PHRASES[found.measure]} {first} %, {_reference(view, found)} {second} %"

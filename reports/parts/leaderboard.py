@@ -105,8 +105,9 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     what = "target" if view.board.setting.source else "dataset"
     parts = [paragraph(_facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in verdict_notes(view.board, view.verdict)]
-    parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
-    parts += [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
+    scores = [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
+    over = f"means over {counted(len(view.averaged), what)}, distances and costs"
+    parts.append(fold(f"{view.anchor}-board", "Every score", over, scores))
     parts += _seen_parts(view, overview)
     if view.board.setting.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))

@@ -15,6 +15,11 @@ def paragraph(html: str, classes: str = "note") -> Part:
     return ["p", str(Markup.escape(html)), classes]
 
 
+def html(text: Markup) -> Part:
+    """Any HTML."""
+    return ["html", str(text)]
+
+
 def heading(anchor: str, text: str) -> Part:
     """A heading with a link to itself."""
     return ["heading", anchor, text]

@@ -11,6 +11,7 @@ from bench.papers import (
     LiteratureSpread,
     PrintedAverage,
     PublishedRow,
+    PublishedSource,
     Reproduction,
     ReproductionRow,
     count_verdicts,
@@ -20,10 +21,44 @@ from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.charts.plot import linear_axis
 from reports.charts.published_scatter import published_scatter
-from reports.parts.part import Part, fold, heading, paragraph, picture, table
+from reports.parts.part import Part, fold, heading, html, paragraph, picture, table
 from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
 from reports.titles import MEASURE_TITLES, PANEL_TITLES
 from reports.views import PublishedBoardView
+
+_SOURCES = Markup(
+    '<table><thead><tr><th scope="col" class="num rank">#</th><th scope="col" class="text">Publication</th>'
+    '<th scope="col" class="text">Table</th><th scope="col" class="num">Numbers</th></tr></thead>'
+    "<tbody>{}</tbody></table>"
+)
+_SOURCE = Markup(
+    '<tr id="source-{}"><td class="num rank">{}</td><td class="text why">{}{}{}</td><td class="text why">{}</td>'
+    '<td class="num">{}</td></tr>'
+)
+
+
+def sources_parts(sources: Sequence[PublishedSource]) -> list[Part]:
+    """The tables that numbers come from, with their known errors; the content of a fold."""
+    rows = Markup("").join(
+        _SOURCE.format(
+            one.number,
+            one.number,
+            one.reported_in,
+            _address(one.url),
+            Markup("").join(Markup('<span class="erratum">{}</span>').format(note) for note in one.notes),
+            one.table,
+            one.cells,
+        )
+        for one in sources
+    )
+    return [fold("sources", "Papers and tables", counted(len(sources), "table"), [html(_SOURCES.format(rows))])]
+
+
+def _address(url: str) -> Markup:
+    """A link, if the address is one of the web; else its text."""
+    if url.startswith(("https://", "http://")):
+        return Markup('<a class="need" href="{0}" rel="noopener noreferrer">{0}</a>').format(url)
+    return Markup('<span class="need">{}</span>').format(url) if url else Markup("")
 
 
 def published_parts(view: PublishedBoardView) -> list[Part]:

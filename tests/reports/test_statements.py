@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty
@@ -78,6 +79,19 @@ def check_intervals(told, line: str, fold: str) -> None:
         assert ("cannot tell about others" in text) == (0 < told.n_datasets < FEWEST_ELSEWHERE and told.n_seeds > 0)
 
 
+def check_known(told, text: str) -> None:
+    """The line below the headline has both intervals."""
+    if told.reference is None or told.leader == told.baseline:
+        return
+    for what, test in (
+        ("here", told.on_these(told.leader, told.reference) if told.n_seeds else None),
+        ("datasets like these:", told.on_others(told.leader, told.reference)),
+    ):
+        found = ends(text, what)
+        assert (found is None) == (test is None or test.low is None)
+        assert found is None or found == points_of(test)
+
+
 def check_ranks(told) -> None:
     """Ranks, counts and clear differences are the same statement."""
     for key in told.ranked:
@@ -106,7 +120,9 @@ def check(site) -> int:
             check_intervals(told, line, fold)
             check_ranks(told)
             on_page = data["settings"][view.anchor]
-            assert on_page["answers"][measure]["headline"].replace("\u00a0", " ") == text
+            shown = on_page["answers"][measure]
+            assert shown["headline"].replace("\u00a0", " ") == text.split("\n")[0]
+            check_known(told, Markup(shown["known"]).striptags().replace("\u00a0", " "))
             if board is not None:
                 assert told is board.verdicts[measure]
                 shown = [method["rank"][measure][1] for method in on_page["methods"]]

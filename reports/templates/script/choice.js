@@ -4,14 +4,14 @@ const choiceListeners = [];  // called with the data of the setting, and the cho
 const addressParts = [];  // functions that add their choices to the address of the first screen
 let frontAddress = () => "";
 let choiceNow = null;  // data of the setting, and the choice
-const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view", "family"];
+const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view", "family", "inputs", "sort", "rows", "open"];
 // Whether the address is one of the first screen: empty, or with choices.
 const isFrontAddress = () => {
   const wanted = inAddress();
   return !location.hash || FRONT_NAMES.some((name) => wanted.has(name)) && !["method", "dataset", "run"].some((name) => wanted.has(name));
 };
 if (front) {
-  const bar = document.getElementById("hero-tools");
+  const bar = document.getElementById("choices");
   const state = { setting: "", measure: "", a: null, b: null, x: null, own: false };  // own: the reader chose the pair
   const now = () => block.settings[state.setting];
   const selects = {};

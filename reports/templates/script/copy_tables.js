@@ -1,5 +1,5 @@
 // Tables as text, and buttons that copy it. The clipboard API is missing on some pages, so a text field is copied.
-const copyText = (source, text) => {
+const copyText = (source, text, format) => {
   const field = element("textarea", { value: text, className: "copied" });
   const group = source.parentNode;
   group.append(field);
@@ -8,7 +8,7 @@ const copyText = (source, text) => {
   const done = document.execCommand("copy");
   field.remove();
   source.focus();
-  group.querySelector("[role=status]").textContent = done ? source.dataset.format + " copied" : "Copying is not allowed here";
+  group.querySelector("[role=status]").textContent = done ? format + " copied" : "Copying is not allowed here";
 };
 const plainCell = (cell, kind, methods) => {
   const [value, more] = parts4(cell);
@@ -27,25 +27,30 @@ const asText = (text) => /^([=@\t\r\n]|[+-](?![\d.]+$))/.test(text) ? "'" + text
 const inCsv = (text) => /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 const TEX = { "\\": "\\textbackslash{}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
 const inTex = (text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => TEX[sign]);
+// Rows of texts, the first with the headings; `shape` has the alignment of the columns.
+const asTable = (rows, format, shape, caption = "") => {
+  if (format === "CSV") return rows.map((row) => row.map(asText).map(inCsv).join(",")).join("\n") + "\n";
+  if (format === "Markdown") {
+    const lines = rows.map((row) => "| " + row.map((text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ") + " |");
+    return (caption && caption + "\n\n") + [lines[0], "|" + " --- |".repeat(rows[0].length), ...lines.slice(1)].join("\n") + "\n";
+  }
+  const lines = rows.map((row) => row.map(inTex).join(" & ") + " \\\\");
+  return (caption && `% ${caption}\n`) + `\\begin{tabular}{${shape}}\n\\toprule\n${lines[0]}\n\\midrule\n${lines.slice(1).join("\n")}\n\\bottomrule\n\\end{tabular}\n`;
+};
 // What to cite for the methods that a leaderboard shows.
-const citationsOf = ({ table, methods, order, pressed }) => {
-  const column = table.columns.findIndex(([, kind]) => kind === "method");
-  const shown = order.filter((row) => !pressed.size || pressed.has(table.filters[row])).map((row) => methods[parts4(table.rows[row][column])[0]]);
-  const texts = shown.map(({ method, name }) => block.methods[method][1].trim() || `% ${name}: no citation is known`);
+const citationsOf = (methods) => {
+  const texts = methods.map(({ method, name }) => block.methods[method]?.[1].trim() || `% ${name}: no citation is known`);
   return Array.from(new Set(texts)).join("\n\n") + "\n";
 };
+const methodsOf = ({ table, methods, order, pressed }) => {
+  const column = table.columns.findIndex(([, kind]) => kind === "method");
+  return order.filter((row) => !pressed.size || pressed.has(table.filters[row])).map((row) => methods[parts4(table.rows[row][column])[0]]);
+};
 // The leaderboard is copied as `etl-bench export` writes it; other tables as they are shown.
-const textToCopy = (state, format) => format === "BibTeX" ? Promise.resolve(citationsOf(state)) : state.table.copies
+const textToCopy = (state, format) => format === "BibTeX" ? Promise.resolve(citationsOf(methodsOf(state))) : state.table.copies
   ? evidence(state.table.copies).then(({ exports }) => exports[format]) : Promise.resolve(tableText(state, format));
 const tableText = ({ table, methods }, format) => {
   const columns = table.columns.map((column, at) => [column[0], kindOf(column), at]).filter(([, kind]) => kind !== "bar");
   const rows = [columns.map(([title]) => title), ...table.rows.map((row) => columns.map(([, kind, at]) => plainCell(row[at], kind, methods)))];
-  if (format === "CSV") return rows.map((row) => row.map(asText).map(inCsv).join(",")).join("\n") + "\n";
-  if (format === "Markdown") {
-    const lines = rows.map((row) => "| " + row.map((text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ") + " |");
-    return [lines[0], "|" + " --- |".repeat(columns.length), ...lines.slice(1)].join("\n") + "\n";
-  }
-  const lines = rows.map((row) => row.map(inTex).join(" & ") + " \\\\");
-  const shape = columns.map(([, kind]) => CELL[kind] === "text" ? "l" : "r").join("");
-  return `\\begin{tabular}{${shape}}\n\\toprule\n${lines[0]}\n\\midrule\n${lines.slice(1).join("\n")}\n\\bottomrule\n\\end{tabular}\n`;
+  return asTable(rows, format, columns.map(([, kind]) => CELL[kind] === "text" ? "l" : "r").join(""));
 };

@@ -1,132 +1,174 @@
-// The map: methods by datasets from easy to hard, and the band above its columns.
-const MAP = { methods: 10, rows: 15, name: 24, least: 400, scaled: 0.95, height: 84 };
-const byDifficulty = (places) => places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
-const mapOrder = (methods, measure) => {
-  const mean = (method) => methods[method].means[measure]?.[0] ?? -100;
-  return methods.map((_, method) => method).sort((p, q) => methods[q].complete - methods[p].complete || mean(q) - mean(p) || p - q);
-};
-const mapColumn = (data, answer, dataset, group) => {
-  const about = data.datasets[dataset];
-  const [zero, classes] = [answer.zeroShot[dataset], answer.classes[dataset]];
-  const facts = [about.title, classes ? `${classes} classes` : "", zero === null ? "" : `zero-shot ${(Math.round(1000 * zero) / 10).toFixed(1)} %`];
-  const [mark, source] = about.seen ? [` (${about.seen[0]})`, ". " + about.seen[1]] : ["", ""];
-  return [shortened(about.title, MAP.name) + mark, "pair", facts.filter(Boolean).join(", ") + source, "slim", group];
-};
-const mapTable = (data, measure) => {
-  const { methods, baseline } = data;
-  const answer = data.answers[measure];
-  const [order, datasets] = [mapOrder(methods, measure), byDifficulty(answer.places)];
-  const scores = methods.map((_, method) => data.datasets.map((_, dataset) => meanScore(data, measure, method, dataset)));
-  const zeroBar = baseline === null ? null : methods[baseline].bars[measure]?.[0] ?? null;
-  const gain = (method, dataset) => {
-    if (baseline === null || method === baseline) return null;
-    const [zero, mine] = [scores[baseline][dataset], scores[method][dataset]];
-    return zero === null || mine === null ? null : Math.round(mine - zero);
-  };
-  const gains = order.flatMap((method) => datasets.map((dataset) => gain(method, dataset))).filter((value) => value !== null);
-  const sizes = gains.map(Math.abs).sort((p, q) => p - q);
-  const largest = Math.max(MAP.least, sizes[Math.floor(MAP.scaled * (sizes.length - 1))] ?? 0);
-  const gainCell = (method, dataset) => {
-    const score = scores[method][dataset];
-    const classes = hasGap(data, measure, method, dataset) ? "gap" : "";
-    const found = gain(method, dataset);
-    const sides = data.reach?.[measure]?.[method][dataset] ?? null;
-    const runs = (data.runs?.[method][dataset] || []).filter(Boolean).length;
-    const tip = score === null ? "" : `${(Math.round(score) / 100).toFixed(2)}${sides === null ? "" : " " + reach(sides)} %${runs ? ", " + counted(runs, "run") : ""}`;
-    if (found === null) return [null, score === null ? null : String(Math.round(score / 100)), tip, classes];
-    const address = data.runs && hasErrors() ? errorsAddress(data.anchor, data, method, dataset) : data.datasets[dataset].address;
-    return [found, [Math.min(shareOf(found, largest), 100), address], tip, classes];
-  };
-  const barCell = (method) => {
-    const bar = methods[method].bars[measure];
-    if (!bar) return null;
-    return [[...bar, zeroBar], ...(baseline === null || method === baseline ? [] : [pairAddress(methods[method], methods[baseline])])];
-  };
-  const ranked = methods.some(({ rank }) => rank);
-  const timed = methods.some(({ time }) => time);
-  const x = Object.values(answer.x)[0] || datasets.map(() => null);
-  const named = new Map(["easy", "medium", "hard"].flatMap((kind, group) => answer.groups[group].slice(0, 1).map((dataset) => [dataset, kind])));
-  const families = order.map((method) => methods[method].family);
-  const zeroShot = order.indexOf(baseline);
-  return {
-    id: data.anchor + "-map-table",
-    columns: [
-      ...(ranked ? [["Rank", "word", "Ranks on these datasets that are consistent with the paired tests", "rank"]] : []),
-      ["Method", "method"],
-      [scoreTitle(measure), "heat", block.titles[measure], "score"],
-      ["Interval" + (data.runs ? " here" : ""), "bar", "95 %; dashed: zero-shot"],
-      ...datasets.map((dataset) => mapColumn(data, answer, dataset, named.get(dataset) || "")),
-      ...(timed ? [["Time", "word", "Mean time of one run: preparation and training, or test where methods learn then"]] : []),
-    ],
-    rows: order.map((method) => [
-      ...(ranked ? [[...methods[method].rank[measure], "", "rank"]] : []),
-      method,
-      [methods[method].means[measure]?.[0] ?? null, null, "", "key"],
-      barCell(method),
-      ...datasets.map((dataset) => gainCell(method, dataset)),
-      ...(timed ? [[methods[method].seconds, methods[method].time || "–", "", "time"]] : []),
-    ]),
-    classes: "map",
-    rowClasses: order.map((method) => method === baseline ? "baseline" : methods[method].complete ? "" : "incomplete"),
-    caption: (baseline === null ? "Cells: accuracy in %." : `Cells: gain over zero-shot in points, full colour from ${Math.round(largest / 100)}. Grey row: zero-shot scores.`) +
-      (!x.some((value) => value !== null) ? " No difficulty is known for these datasets, so their order says nothing." : baseline === null ? "" : " Numbers below the band: difficulty, chance / zero-shot accuracy among all classes."),
-    band: { from: 3 + ranked, cells: datasets.map((dataset) => x[dataset] === null ? "–" : String(Number(x[dataset].toPrecision(2)))), datasets },
-    ...(order.length > MAP.rows ? { first: MAP.methods, pinned: zeroShot >= 0 ? [zeroShot] : [] } : {}),
-    ...(new Set(families).size > 1 ? { filters: families, filterName: "Family" } : {}),
-  };
-};
-// The band: accuracy against difficulty of zero-shot (dash) and of one method (disc), one position a column.
-const drawBand = (node, data, measure, method) => {
-  const { datasets } = node.band;
-  const score = (number, dataset) => number === null ? null : meanScore(data, measure, number, dataset);
-  const values = datasets.map((dataset) => [score(data.baseline, dataset), method === data.baseline ? null : score(method, dataset)]);
-  const known = values.flat().filter((value) => value !== null).map((value) => value / 100);
-  if (!known.length) return;
-  const [low, high] = [Math.max(0, Math.floor(Math.min(...known) / 10 - 0.2) * 10), Math.min(100, Math.ceil(Math.max(...known) / 10 + 0.2) * 10)];
-  const y = (value) => rounded(MAP.height - 6 - (MAP.height - 12) * (value / 100 - low) / (high - low));
-  const lines = [low, (low + high) / 2, high].map((value) => `M0,${y(100 * value)}H60`).join("");
-  all("td", node.row).slice(1, 1 + datasets.length).forEach((cell, index) => {
-    const [zero, mine] = values[index];
-    const side = zero === null || mine === null || mine >= zero ? "a" : "b";
-    const link = zero === null || mine === null ? "" : `<path class="stem ${side}" d="M30,${y(zero)}V${y(mine)}"/>`;
-    const dash = zero === null ? "" : `<path class="dash" d="M19,${y(zero)}h22"/>`;
-    const disc = mine === null ? "" : `<circle class="${side}" cx="30" cy="${y(mine)}" r="4.5"/>`;
-    cell.querySelector("svg")?.remove();
-    cell.insertAdjacentHTML("afterbegin", `<svg viewBox="0 0 60 ${MAP.height}" height="${MAP.height}" preserveAspectRatio="xMidYMid meet" aria-hidden="true"><path class="level" d="${lines}"/>${link}${dash}${disc}</svg>`);
-  });
-  const key = data.baseline === null ? "" : `<i class="key dash"></i> ${escaped(shortened(data.methods[data.baseline].name, 30))} `;
-  const other = method === null || method === data.baseline ? "" : `<i class="key disc"></i> ${escaped(shortened(data.methods[method].name, 30))}`;
-  node.row.cells[0].innerHTML = `<b>${block.titles[measure]} ${node.band.cells.some((text) => text !== "–") ? "against difficulty" : "by dataset"}</b><span>lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
-};
+// The map: Python draws it for every setting and score; scripts show one, move the discs of the band, filter, sort and copy.
 const mapPlace = document.getElementById("map");
-const mapBand = { row: null, band: null };
-// The families whose rows are shown; they stay when the table is drawn again, and are in the address.
-const mapFamilies = new Set(inAddress().getAll("family"));
-const pressFamilies = () => all("[data-filter]", mapPlace).forEach((chip) => {
-  if (mapFamilies.has(chip.dataset.filter) !== (chip.getAttribute("aria-pressed") === "true")) chip.click();
-});
-mapPlace?.addEventListener("click", ({ target }) => {
-  const chip = target.closest("[data-filter]");
-  if (!chip || mapFamilies.has(chip.dataset.filter) === (chip.getAttribute("aria-pressed") === "true")) return;
-  mapFamilies[mapFamilies.delete(chip.dataset.filter) ? "delete" : "add"](chip.dataset.filter);
-  history.replaceState(null, "", "#" + frontAddress());
-});
-const drawMap = (data, { measure, a }) => {
-  const table = mapTable(data, measure);
-  putTable(mapPlace, table, data);
-  pressFamilies();
-  Object.assign(mapBand, { row: mapPlace.querySelector("tr.band"), band: table.band });
-  const own = () => drawBand(mapBand, data, measure, a);
-  own();
-  // The band follows the row under the pointer, or that has the focus.
-  const body = mapPlace.querySelector("tbody");
-  const follow = (event) => {
-    const link = event.target.closest("tr")?.querySelector("a.method");
-    const method = data.methods.findIndex(({ address }) => link && "#" + address === link.getAttribute("href"));
-    if (method >= 0 && method !== data.baseline) drawBand(mapBand, data, measure, method);
-  };
-  body.addEventListener("pointerover", follow);
-  body.addEventListener("focusin", follow);
-  body.addEventListener("pointerleave", own);
-  body.addEventListener("focusout", own);
+const shownMap = { family: "", inputs: "", sort: "", whole: new Set() };  // what the reader chose; the address keeps it
+const mapTable = () => mapPlace.querySelector(".wide-map table");
+// The band shows a method: its discs move to the places that its cells name.
+const showInBand = (data, method) => {
+  const row = mapTable()?.querySelector(`tbody tr[data-m="${method}"]`);
+  if (!row) return;
+  const cells = all("td.c", row);
+  all(".band .at", mapPlace).forEach((at, index) => {
+    const { y } = cells[index].dataset;
+    const [stem, disc] = ["line.stem", "circle"].map((selector) => at.querySelector(selector));
+    const side = /\bl\d/.test(cells[index].className) ? "loss" : "gain";
+    stem.setAttribute("class", "stem " + side);
+    disc.setAttribute("class", side);
+    [stem, disc].forEach((mark) => mark.toggleAttribute("hidden", y === undefined));
+    if (y === undefined) return;
+    disc.setAttribute("cy", y);
+    stem.setAttribute("y2", y);
+    if (!at.querySelector(".dash")) stem.setAttribute("y1", y);
+  });
+  mapPlace.querySelector(".band-name").textContent = data.methods[method].title;
 };
+// Rows (and columns of the turned map) of the chosen family and inputs.
+const filterMap = (data) => {
+  const fits = ({ family, inputs = [] }) => (!shownMap.family || family === shownMap.family) &&
+    (!shownMap.inputs || (shownMap.inputs === "labelled" ? !inputs.length : inputs.includes(shownMap.inputs)));
+  all("[data-m]", mapPlace).forEach((node) => { node.hidden = !node.closest(".zero") && !fits(data.methods[node.dataset.m]); });
+  const filtered = Boolean(shownMap.family || shownMap.inputs);
+  const table = mapTable();
+  all("[data-more]", table).forEach((fold) => {
+    const open = shownMap.whole.has(fold.dataset.more);
+    table.classList.toggle("whole-" + fold.dataset.more, open || filtered);
+    fold.closest("tr").hidden = filtered;
+    fold.setAttribute("aria-expanded", String(open));
+  });
+};
+// `shownMap.sort` is the number of the column, and a minus sign for the largest first.
+const sortMap = () => {
+  const table = mapTable();
+  all("[aria-sort]", table).forEach((head) => head.removeAttribute("aria-sort"));
+  const rows = all("tbody tr[data-m]:not(.other, .incomplete)", table);
+  const [first] = rows;
+  if (!first) return;
+  const column = shownMap.sort === "" ? null : Math.abs(Number(shownMap.sort));
+  const down = shownMap.sort.startsWith("-");
+  const heads = Array.from(table.querySelector("tr.heads").cells);
+  if (column !== null) heads[column]?.setAttribute("aria-sort", down ? "descending" : "ascending");
+  const valueOf = (row) => {
+    const cell = row.cells[column];
+    const text = cell.dataset.k ?? cell.textContent.trim().replace("−", "-").replace(/[–\s].*/, "");
+    return text === "" ? null : Number.isNaN(Number(text)) ? cell.querySelector("a")?.textContent ?? text : Number(text);
+  };
+  const keys = new Map(rows.map((row, at) => [row, column === null ? Number(row.dataset.at ?? at) : valueOf(row)]));
+  rows.forEach((row, at) => { row.dataset.at ??= at; });
+  const end = all("tbody tr.fold, tbody tr.split", table)[0] || null;
+  rows.sort((p, q) => {
+    const [one, other] = [keys.get(p), keys.get(q)];
+    if (one === null || other === null) return (one === null) - (other === null);
+    return (down ? -1 : 1) * (typeof one === "string" ? one.localeCompare(other) : one - other) || p.dataset.at - q.dataset.at;
+  }).forEach((row) => table.tBodies[0].insertBefore(row, end));
+};
+const keepChoice = () => history.replaceState(null, "", "#" + frontAddress());
+const bindMap = () => {
+  const table = mapTable();
+  if (!table) return;
+  all(".heads .sort", table).forEach((span) => {
+    const head = span.closest("th");
+    span.replaceChildren(button(span.textContent, () => {
+      const at = String(head.cellIndex);
+      const word = head.matches(".rank, .text, .time");  // these begin with the smallest
+      const [first, second] = word ? [at, "-" + at] : ["-" + at, at];
+      shownMap.sort = shownMap.sort === first ? second : first;
+      sortMap();
+      keepChoice();
+    }, ""));
+  });
+  all(".map", mapPlace).forEach((node) => {
+    oneStop(node);
+    node.addEventListener("keydown", moveStop);
+  });
+  all(".scroll", mapPlace).forEach((place) => fitting.observe(place));
+  table.addEventListener("click", ({ target }) => {
+    const more = target.closest("[data-more]");
+    if (!more) return;
+    const name = more.dataset.more;
+    shownMap.whole[shownMap.whole.has(name) ? "delete" : "add"](name);
+    filterMap(choiceNow()[0]);
+    keepChoice();
+  });
+  // The band follows the row under the pointer, or that has the focus.
+  const follow = (event) => {
+    const method = event.target.closest("tr")?.dataset.m;
+    if (method !== undefined) showInBand(choiceNow()[0], method);
+  };
+  const own = () => { const [data, { a }] = choiceNow(); showInBand(data, a); };
+  const body = table.tBodies[0];
+  ["pointerover", "focusin"].forEach((name) => body.addEventListener(name, follow));
+  ["pointerleave", "focusout"].forEach((name) => body.addEventListener(name, own));
+};
+const drawMap = (data, { measure, a }) => {
+  const wanted = data.anchor + " " + measure;
+  if (mapPlace.dataset.shown !== wanted) {
+    mapPlace.innerHTML = data.answers[measure].map;
+    document.getElementById("cards").innerHTML = data.answers[measure].cards;
+    mapPlace.dataset.shown = wanted;
+    bindMap();
+  }
+  filterMap(data);
+  sortMap();
+  all("tr[data-m]", mapTable()).forEach((row) => row.classList.toggle("chosen", row.dataset.m === String(a)));
+  showInBand(data, a);
+};
+// Families and inputs that can be chosen, where there are several.
+const FILTERS = { family: "families", inputs: "inputs" };
+const mapFilters = {};
+const drawFilters = (data) => {
+  const of = (texts) => Array.from(new Set(texts.filter(Boolean))).map((text) => [text, text]);
+  const options = { family: of(data.methods.map(({ family }) => family)), inputs: of(data.methods.flatMap(({ inputs = [] }) => inputs)) };
+  if (options.inputs.length) options.inputs.unshift(["labelled", "labelled images only"]);
+  Object.entries(mapFilters).forEach(([name, select]) => {
+    if (!options[name].some(([value]) => value === shownMap[name])) shownMap[name] = "";
+    fillSelect(select, [["", "all " + FILTERS[name]], ...options[name]], shownMap[name]);
+    select.closest("label").hidden = options[name].length < 2;
+  });
+};
+// The table as it is shown, with what the cells are.
+const copyMap = (format) => {
+  const table = mapTable();
+  const strip = table.querySelector("th.reach").cellIndex;
+  const zero = table.querySelector("tr.zero");
+  const textOf = (cell) => (cell.matches("th") ? cell.querySelector("a") : cell).textContent.trim().replace(/\s?%$/, "");
+  const rowOf = (row) => Array.from(row.cells, textOf).filter((_, at) => at !== strip);
+  const heads = Array.from(table.querySelector("tr.heads").cells, (head) => head.textContent.trim() + (zero && head.matches(".name") ? ", gain" : "")).filter((_, at) => at !== strip);
+  const rows = all("tbody tr[data-m]", table).filter((row) => row.checkVisibility());
+  return asTable([heads, ...[zero, ...rows].filter(Boolean).map(rowOf)], format, "lr" + "r".repeat(heads.length - 2), table.caption.textContent);
+};
+if (mapPlace) {
+  const place = document.getElementById("choices");
+  Object.entries(FILTERS).forEach(([name, title]) => {
+    mapFilters[name] = addSelect(place, [], [], "", (value) => {
+      shownMap[name] = value;
+      filterMap(choiceNow()[0]);
+      keepChoice();
+    });
+    Object.assign(mapFilters[name], { id: "choose-" + name, ariaLabel: "Show " + title });
+  });
+  const copies = document.getElementById("copy-map");
+  const formats = [...FORMATS, "BibTeX"];
+  const copy = addSelect(copies, [], [["", "Copy as …"], ...formats.map((name) => [name, name])], "", (format) => {
+    copy.value = "";
+    const [data] = choiceNow();
+    const methods = all("tbody tr[data-m]", mapTable()).filter((row) => row.checkVisibility()).map((row) => data.methods[row.dataset.m]);
+    copyText(copy, format === "BibTeX" ? citationsOf(methods) : copyMap(format), format);
+  });
+  copy.ariaLabel = "Copy the map";
+  addressParts.push((parts) => {
+    ["family", "inputs", "sort"].forEach((name) => { if (shownMap[name]) parts.set(name, shownMap[name]); });
+    if (shownMap.whole.size) parts.set("rows", Array.from(shownMap.whole).join(","));
+  });
+  const restore = () => {
+    if (!isFrontAddress()) return;
+    const wanted = inAddress();
+    ["family", "inputs", "sort"].forEach((name) => { shownMap[name] = wanted.get(name) || ""; });
+    shownMap.whole = new Set((wanted.get("rows") || "").split(",").filter(Boolean));
+  };
+  restore();
+  bindMap();
+  choiceListeners.push((data, state) => { drawFilters(data); drawMap(data, state); });
+  const [data, state] = choiceNow();
+  drawFilters(data);
+  drawMap(data, state);
+  addEventListener("hashchange", () => { if (isFrontAddress()) { restore(); drawFilters(choiceNow()[0]); drawMap(...choiceNow()); } });
+}

@@ -7,8 +7,9 @@ const partHtml = (part, data) => {
   const [kind, ...rest] = part;
   switch (kind) {
     case "table": return tableHtml(rest[0], data.methods);
-    case "heading": return `<h4 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" tabindex="-1" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h4>`;
+    case "heading": return `<h3 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" tabindex="-1" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h3>`;
     case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
+    case "html": return `<div class="scroll">${rest[0]}</div>`;
     case "svg": return `<div class="scroll drawing"></div>`;
     case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
     case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="picture" tabindex="0" role="group" aria-label="${escaped(rest[2])}"></div><div class="tip" role="status" hidden></div><figcaption>${rest[3]}</figcaption></figure>`;

@@ -1,5 +1,6 @@
 // Settings: the sections show one at a time, chosen by backbone, protocol, shots, draw and compared datasets.
 const FACETS = ["Backbone", "Protocol", "Shots", "Draw", "Runs"];
+const FACET_TEXT = { Shots: (value) => Number(value) ? counted(Number(value), "shot") : value, Runs: (value) => value === "all" ? "all runs" : value };
 const SPLIT_NAMES = { base: "Base classes", new: "New classes", "open-base": "Base images among all names", "open-new": "New images among all names", all: "All classes" };
 const settingListeners = [];  // called with the anchor of the new setting
 const pickers = new Map();
@@ -23,10 +24,12 @@ const drawPickers = () => {
   FACETS.forEach((title, facet) => {
     const values = Array.from(new Set(Object.values(block.settings).map((data) => data.facets[facet])));
     if (values.length < 2) return;
-    pickers.set(facet, addSelect(chooser, title, values.map((value) => [value, value]), settingData().facets[facet], (value) => {
+    const select = addSelect(chooser, [], values.map((value) => [value, FACET_TEXT[title]?.(value) ?? value]), settingData().facets[facet], (value) => {
       chooseSetting(nearestSetting(facet, value));
       if (!frontNode.hidden) history.pushState(null, "", "#" + frontAddress());
-    }));
+    });
+    select.ariaLabel = title;
+    pickers.set(facet, select);
   });
 };
 drawPickers();

@@ -1,3 +1,4 @@
+const byDifficulty = (places) => places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
 // Accuracy against shots: small charts of the mean and of every dataset. The two methods of the first chart have colours.
 const SHOTS = { columns: 4, width: 215, height: 150, left: 34, right: 203, top: 28, bottom: 122 };
 chartKinds.shots = {

@@ -82,15 +82,12 @@ const tableTools = (table) => {
   const formats = FORMATS.concat(table.copies ? ["BibTeX"] : []).map((name) => `<button type="button" class="chip" data-format="${name}">${name}</button>`).join("");
   return `<div class="table-tools needs-script">${chips}<div class="copies" role="group" aria-label="Copy the table"><span>Copy:</span>${formats}<span role="status"></span></div></div>`;
 };
-// The row below the headings of the map; script/map.js draws a picture above its numbers.
-const bandHtml = ({ band, columns }) => band ? `<tr class="band"><td colspan="${band.from}"></td>${band.cells.map((text) => `<td>${escaped(text)}</td>`).join("")}${"<td></td>".repeat(columns.length - band.from - band.cells.length)}</tr>` : "";
-const isPinned = (table, index) => (table.pinned || []).includes(index);
 const tableHtml = (table, methods) => {
   const caption = table.caption ? `<caption><span>${table.caption}</span></caption>` : "";
-  const head = table.columns.map(([title, kind, hint, classes, group]) =>
-    `<th scope="col" class="${[HEADING[kind] || "num", classes || ""].filter(Boolean).join(" ")}"${hint ? ` title="${escaped(hint)}"` : ""}>${group ? `<span class="group">${escaped(group)}</span>` : ""}<span class="sort">${escaped(title)}</span></th>`).join("");
-  const rows = table.rows.map((_, index) => index).filter((index) => !table.first || index < table.first || isPinned(table, index)).map((index) => rowHtml(table, index, methods)).join("");
-  return `<div class="table" data-table="${escaped(table.id)}">${tableTools(table)}<div class="scroll"><table class="${table.classes || ""}" id="${escaped(table.id)}">${caption}<thead><tr>${head}</tr>${bandHtml(table)}</thead><tbody>${rows}</tbody></table></div></div>`;
+  const head = table.columns.map(([title, kind, hint, classes]) =>
+    `<th scope="col" class="${[HEADING[kind] || "num", classes || ""].filter(Boolean).join(" ")}"${hint ? ` title="${escaped(hint)}"` : ""}><span class="sort">${escaped(title)}</span></th>`).join("");
+  const rows = table.rows.map((_, index) => index).filter((index) => !table.first || index < table.first).map((index) => rowHtml(table, index, methods)).join("");
+  return `<div class="table" data-table="${escaped(table.id)}">${tableTools(table)}<div class="scroll"><table class="${table.classes || ""}" id="${escaped(table.id)}">${caption}<thead><tr>${head}</tr></thead><tbody>${rows}</tbody></table></div></div>`;
 };
 // What a column is sorted by; null is last in both directions.
 const sortKey = (cell, kind, methods) => {
@@ -101,7 +98,7 @@ const sortKey = (cell, kind, methods) => {
   return Array.isArray(value) ? (kind === "sources" ? String(value[0]) : value[0]) : value;
 };
 // A table has two tab stops: its headings, and its links. Arrow keys move among them.
-const STOPS = ["thead button", "tbody :is(a, button)"];
+const STOPS = ["thead button", ":is(tbody, .zero) :is(a, button)", "thead th > a"];
 const oneStop = (node) => STOPS.forEach((selector) => all(selector, node).forEach((stop, index) => { stop.tabIndex = index ? -1 : 0; }));
 const moveStop = (event) => {
   const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] || [0, 0];
@@ -122,7 +119,7 @@ const moveStop = (event) => {
 const redraw = (state) => {
   const { table, methods, node } = state;
   const matching = state.order.filter((index) => !state.pressed.size || state.pressed.has(table.filters[index]));
-  const shown = table.first && !state.whole ? matching.filter((index, place) => place < table.first || isPinned(table, index)) : matching;
+  const shown = table.first && !state.whole ? matching.slice(0, table.first) : matching;
   node.tBodies[0].innerHTML = shown.map((index) => rowHtml(table, index, methods)).join("");
   oneStop(node);
   const more = node.closest(".table").querySelector(".more-rows");
@@ -171,7 +168,7 @@ const bindTable = (place, table, methods) => {
       state.pressed[on ? "add" : "delete"](chip.dataset.filter);
       redraw(state);
     } else {
-      textToCopy(state, chip.dataset.format).then((text) => copyText(chip, text));
+      textToCopy(state, chip.dataset.format).then((text) => copyText(chip, text, chip.dataset.format));
     }
   });
   fitting.observe(place.querySelector(".scroll"));

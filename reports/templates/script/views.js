@@ -8,21 +8,16 @@ const showView = (name) => {
   drawHero();
 };
 if (front) {
-  addressParts.push((parts) => {
-    if (shownView !== "map") parts.set("view", shownView);
-    mapFamilies.forEach((family) => parts.append("family", family));
-  });
+  addressParts.push((parts) => { if (shownView !== "map") parts.set("view", shownView); });
   const draw = (data, state) => {
-    const { headline, basis, caveats, cards } = data.answers[state.measure];
+    const { headline, known, caveats } = data.answers[state.measure];
     document.getElementById("headline").textContent = headline;
-    document.getElementById("basis").textContent = basis;
+    document.getElementById("known").innerHTML = known;
     document.getElementById("caveats").innerHTML = caveats;
-    document.getElementById("cards").innerHTML = cards.map(([title, text]) => `<div><h3>${escaped(title)}</h3><p>${escaped(text)}</p></div>`).join("");
     const shots = document.querySelector("[data-view=shots]");
     shots?.classList.toggle("absent", !data.sections.shots);
     all("[data-show=shots]", viewSwitch).forEach((node) => { node.hidden = !data.sections.shots; });
     if (shownView === "shots" && !data.sections.shots) showView("map");
-    drawMap(data, state);
   };
   viewSwitch.addEventListener("click", (event) => {
     const chosen = event.target.closest("button")?.dataset.show;
@@ -30,12 +25,7 @@ if (front) {
     showView(chosen);
     history.pushState(null, "", "#" + frontAddress());
   });
-  const follow = () => {
-    if (!isFrontAddress()) return;
-    mapFamilies.clear();
-    inAddress().getAll("family").forEach((family) => mapFamilies.add(family));
-    showView(inAddress().get("view") || "map");
-  };
+  const follow = () => { if (isFrontAddress()) showView(inAddress().get("view") || "map"); };
   addEventListener("hashchange", follow);
   document.getElementById("in-words").open = location.hash === "#in-words";  // open for readers without scripts
   choiceListeners.push(draw);
