@@ -50,11 +50,16 @@ def _card(view: OverviewView, pick: best_method.Pick) -> Card:
     kind = "" if pick.kind == "overall" else f"for {pick.kind} data"
     name = view.names[pick.method]
     if pick.gain is None or pick.method == view.table.baseline:
-        why = "no other method fits" if pick.gain is None else f"the method chosen elsewhere gained {points(pick.gain)}"
+        why = (
+            "no other method fits"
+            if pick.gain is None
+            else f"the best of the other datasets gained {points(pick.gain)} on the one left out"
+        )
         return Card(pick.kind, name, "", f"{kind + ': ' if kind else ''}{why}")
     n, cost = len(pick.datasets), training_text(view, view.table.method(pick.method))
+    like = f"on other {pick.kind} data" if kind else "on another dataset"
     parts = [
-        f"{kind or 'on average'}, over {counted(n, 'dataset')}, each left out while choosing",
+        f"expected {like}: the mean over {counted(n, 'dataset')}, each left out while choosing",
         f"below zero-shot on {pick.below} of {n}",
     ]
     return Card(pick.kind, name, points(pick.gain), "; ".join(filter(None, [*parts, cost])))

@@ -139,7 +139,8 @@ def _sections(site: SiteView) -> Sequence[Section]:
     if not site.boards:
         return ()
     shown = {
-        "claims": site.claims,
+        "claims": any(result.verdict != "not tested" for result in site.claims),
+        "head_to_head": any(len(board.verdict.ranked) > 1 or board.selection for board in site.boards),
         "published": site.reproduction is not None and site.reproduction.rows,
         "error_analysis": site.error_analysis.lists,
         "quality": any(board.quality for board in site.boards),

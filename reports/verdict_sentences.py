@@ -127,7 +127,7 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     else:
         lines.append(("disc", "here", "one printed value per dataset, no interval"))
     if ends(elsewhere):
-        clear = "" if elsewhere is not None and elsewhere.clear else ", not clear"
+        clear = "" if elsewhere is not None and elsewhere.clear else ", so it may be a loss"
         said = f"on datasets like these: {ends(elsewhere)}{clear} (95 %{allowing(told)}){_as_good(told)}"
         lines.append(("line", "elsewhere", said))
     elif _is_few(told):

@@ -36,6 +36,7 @@ class MapCell:
     Args:
         text: gain over zero-shot in points, or the score in per cent without zero-shot; an en dash without a score.
         tone: the class of colour, `l6` to `g6`; empty without a gain.
+        worse: whether the score is below zero-shot.
         score: in per cent, which is the place in the band; None without one.
         tip: the score with its interval and number of runs.
         gap: whether runs are missing.
@@ -46,6 +47,7 @@ class MapCell:
     score: float | None = None
     tip: str = ""
     gap: bool = False
+    worse: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,13 +177,13 @@ class GainMap:
 
 
 def tone_of(gain: float) -> str:
-    """The class of colour of a gain, a fraction.
+    """The class of colour of a gain, a fraction; what is shown as 1.0 is in the class that begins with 1.
 
     Example:
         >>> tone_of(0.005), tone_of(0.03), tone_of(-0.5)
         ('g0', 'g2', 'l6')
     """
-    size = sum(round(abs(gain), 6) >= least for least in CLASSES)
+    size = sum(float(unsigned(abs(gain))) >= 100 * least for least in CLASSES)
     return f"{'l' if gain < 0 and size else 'g'}{size}"
 
 
@@ -232,8 +234,7 @@ def _has_row(view: OverviewView, measure: str, method: Candidate) -> bool:
         return False
     if view.board is not None:
         return True
-    again = method.key.partition("@")[0] == "zero_shot" and view.table.baseline is not None
-    return not again and any(view.table.mean(method.key, name, measure) is not None for name in view.table.datasets)
+    return any(view.table.mean(method.key, name, measure) is not None for name in view.table.datasets)
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ class _Rows:
             name=name.removesuffix(f" [{', '.join(uses)}]") if uses else name,
             family=view.families[key],
             rank=(told.ranks_elsewhere if view.board is None else told.ranks).get(key, "–"),
-            score="–" if average is None else unsigned(average),
+            score="–" if average is None else percent(average),
             gain="" if gain is None else points(gain),
             strip=self._strip(key, gain, average if comparable or baseline is None else None),
             cells=tuple(self._cell(key, dataset) for dataset in self.datasets),
@@ -306,7 +307,7 @@ class _Rows:
         if zero is None:
             return MapCell("–", "", place, tip, gap)
         gain = round(score - zero, 4)
-        return MapCell(points(gain), tone_of(gain), place, tip, gap)
+        return MapCell(points(gain), tone_of(gain), place, tip, gap, worse=gain < 0)
 
     def _score_text(self, key: str, dataset: str, score: float) -> str:
         view, runs = self.view, [run for run in self.view.table.runs.get((key, dataset), ()) if run]

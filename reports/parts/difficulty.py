@@ -20,6 +20,9 @@ TRENDS = {"rises": "increases", "falls": "decreases"}
 NO_TREND = "no clear trend"
 
 
+_RULE_TITLES = dict(zip(best_method.RULES, ("Best on average", "Best on the third nearest in difficulty"), strict=True))
+
+
 def difficulty_parts(view: AnyBoardView, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
     parts = _choice(view, overview)
@@ -38,17 +41,20 @@ def _choice(view: AnyBoardView, overview: OverviewView) -> list[Part]:
     judged = [answer for answer in overview.answers.values() if answer.advice]
     if not judged:
         return []
+    known = {policy for answer in judged for policy in answer.advice["any"].choice.regrets}
+    policies = [policy for policy in best_method.RULES if policy in known]
+    if not policies:
+        return []
     columns = [
         Column("Score", "text"),
-        Column("Best on average", "word"),
-        Column("Best on the third nearest in difficulty", "word"),
+        *(Column(_RULE_TITLES[policy], "word") for policy in policies),
         Column("Methods"),
     ]
     rows: list[list[TableCell]] = []
     for answer in judged:
         advice = answer.advice["any"]
         row: list[TableCell] = [PANEL_TITLES[answer.measure]]
-        for policy in best_method.RULES:
+        for policy in policies:
             lost = advice.choice.regrets.get(policy)
             if lost is None:
                 row.append(None)

@@ -84,7 +84,7 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
         paragraph(origin),
         paragraph(facts, "facts"),
         paragraph(note),
-        table(_means_table(view)),
+        fold(f"{view.anchor}-means", "Every method", "means, inputs and tables", [table(_means_table(view))]),
         fold(f"{view.anchor}-wide-fold", "Dataset by dataset", f"{shown}, %", [table(_datasets_table(view))]),
         *spread_parts(view),
     ]

@@ -5,6 +5,7 @@ const addressParts = [];  // functions that add their choices to the address of 
 let frontAddress = () => "";
 let choiceNow = null;  // data of the setting, and the choice
 const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view", "family", "inputs", "sort", "rows", "open"];
+const keepChoice = () => history.replaceState(null, "", "#" + frontAddress());
 // Whether the address is one of the first screen: empty, or with choices.
 const isFrontAddress = () => {
   const wanted = inAddress();

@@ -15,4 +15,17 @@ const openTarget = () => {
 };
 addEventListener("hashchange", openTarget);
 openTarget();
+// The address keeps the folds that are open.
+const openFolds = () => all("details[id][open]", frontNode).map(({ id }) => id);
+if (frontNode) {
+  addressParts.push((parts) => { if (openFolds().length) parts.set("open", openFolds().join(",")); });
+  const restoreFolds = () => {
+    if (!isFrontAddress()) return;
+    const wanted = (inAddress().get("open") || "").split(",");
+    all("details[id]", frontNode).forEach((node) => { node.open = wanted.includes(node.id); });
+  };
+  restoreFolds();
+  addEventListener("hashchange", restoreFolds);
+  frontNode.addEventListener("toggle", ({ target }) => { if (target.id && isFrontAddress()) keepChoice(); }, true);
+}
 root.classList.add("ready");

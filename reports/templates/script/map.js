@@ -10,7 +10,7 @@ const showInBand = (data, method) => {
   all(".band .at", mapPlace).forEach((at, index) => {
     const { y } = cells[index].dataset;
     const [stem, disc] = ["line.stem", "circle"].map((selector) => at.querySelector(selector));
-    const side = /\bl\d/.test(cells[index].className) ? "loss" : "gain";
+    const side = cells[index].textContent.trim().startsWith("−") ? "loss" : "gain";
     stem.setAttribute("class", "stem " + side);
     disc.setAttribute("class", side);
     [stem, disc].forEach((mark) => mark.toggleAttribute("hidden", y === undefined));
@@ -60,7 +60,6 @@ const sortMap = () => {
     return (down ? -1 : 1) * (typeof one === "string" ? one.localeCompare(other) : one - other) || p.dataset.at - q.dataset.at;
   }).forEach((row) => table.tBodies[0].insertBefore(row, end));
 };
-const keepChoice = () => history.replaceState(null, "", "#" + frontAddress());
 const bindMap = () => {
   const table = mapTable();
   if (!table) return;
