@@ -25,18 +25,19 @@ from bench.papers import DatasetFacts, paper_address
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
 from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards, training_text
+from reports.charts.curves import training_texts
 from reports.charts.hero import axis_text, first_pair
 from reports.map.html import MapLinks, answers_html, map_html
 from reports.map.model import LETTERS, MapColumn, MapRow, gain_map
 from reports.page_file import page_environment
-from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
-from reports.parts.cost import cost_parts, costs_data, curves_data
+from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts, with_other_shots
+from reports.parts.cost import cost_parts
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
-from reports.parts.part import Part, without_folds, without_pictures
+from reports.parts.part import Part, numbered, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts, sources_parts
-from reports.parts.quality import quality_parts, reliability_data
+from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
 from reports.sentences import caveats, scope_link, seen_mark, small_print, whole_answer
 from reports.tables.model import whole, whole_sides
@@ -57,22 +58,24 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     by_anchor = {board.anchor: board for board in boards}
     home = overviews[first].anchor if overviews else ""
     rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
+    views = {view.anchor: view for view in overviews}
     errors = bool(site.error_analysis.lists)
     settings = {view.anchor: _setting(view, by_anchor[view.anchor], home, errors=errors) for view in overviews}
     details: list[Any] = []
     drawings: list[str] = []
     for anchor, setting in settings.items():
         folds = rest[anchor]["folds"]
-        if board_parts := shots_parts(setting, settings):
-            setting["sections"]["shots"] = board_parts
+        related = [by_anchor[other["anchor"]] for other in with_other_shots(setting, settings)]
+        if found := shots_parts(views[anchor], related):
+            setting["sections"]["shots"] = found
         setting["sections"] = {
             name: without_folds(without_pictures(parts, drawings), folds) for name, parts in setting["sections"].items()
         }
         for method in setting["methods"]:
-            method["settings"] = _numbered(method.get("settings", []), details)
+            method["settings"] = numbered(method.get("settings", []), details)
         for dataset in setting["datasets"]:
             if "overlap" in dataset:
-                dataset["overlap"] = _numbered(dataset["overlap"], details)
+                dataset["overlap"] = numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
     sections = {"published": reproduction_parts(site.reproduction, site.catalogue)}
@@ -110,13 +113,6 @@ def _evidence(board: AnyBoardView, site: SiteView) -> dict[str, Any]:
         if site.error_analysis.lists:
             found["errors"] = cell_rows(board, site.error_analysis)
     return found
-
-
-def _numbered(value: Any, known: list[Any]) -> int:
-    """The index of a value in the list; a new value is appended."""
-    if value not in known:
-        known.append(value)
-    return known.index(value)
 
 
 def pictures_data(site: SiteView) -> dict[str, Any]:
@@ -183,9 +179,6 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
             "pairs": pairs_data(board),
-            "costs": costs_data(board),
-            "curves": curves_data(board),
-            "reliability": reliability_data(board),
         }
     found["difficulty"] = _difficulty(board, names)
     found["sections"] = _sections(view, board)
@@ -273,6 +266,8 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
             "settings": _settings(entry, board.differing.get(key), board.settings_file),
         }
         found["facts"] = _cost_facts(entry)
+        if board.over_time is not None and (steps := training_texts(board.over_time).get(key)):
+            found["steps"] = steps
         found["rank"] = {measure: _rank(verdict, key) for measure, verdict in board.verdicts.items()}
     elif uses := ", ".join(view.uses.get(key, ())):
         letters = [LETTERS.get(word, "?") for word in view.uses[key]]

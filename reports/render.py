@@ -54,8 +54,6 @@ SCRIPTS = (
     "hero_drawing",
     "charts",
     "setting_tables",
-    "shots",
-    "reliability",
     "ablations",
     "sections",
     "choice",

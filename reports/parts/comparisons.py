@@ -1,6 +1,6 @@
 """Head to head, costs of selection rules, and accuracy against shots."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -8,10 +8,11 @@ from markupsafe import Markup
 from bench.analysis import MeanTest, selection_rules
 from reports._format import counted
 from reports._format import signed_points as points_text
+from reports.charts.shots import shots_svg
 from reports.parts.part import Part, block, chart, fold, heading, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, whole
 from reports.titles import MEASURE_TITLES
-from reports.views import BoardView
+from reports.views import AnyBoardView, BoardView, OverviewView
 
 MOST_SHOWN = 20
 """Largest number of methods in a head-to-head table that is rendered at once; a larger one waits until it is opened."""
@@ -28,27 +29,28 @@ def pairs_parts(view: BoardView) -> list[Part]:
     return [heading(f"{view.anchor}-pairs", title), block("head_to_head")]
 
 
-def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Part]:
-    """Accuracy by number of shots; empty unless other settings differ only in the shots."""
-    related = _with_other_shots(setting, settings)
-    if len(related) < 2 or "pairs" not in setting:
+def shots_parts(overview: OverviewView, related: Sequence[AnyBoardView]) -> list[Part]:
+    """Accuracy by number of shots on boards that differ in the shots only; empty for one board."""
+    boards = [board for board in related if isinstance(board, BoardView)]
+    if len(boards) < 2:
         return []
-    anchor = setting["anchor"]
-    shots = ", ".join(other["facets"][2] for other in related)
-    label = f"Accuracy against shots ({shots}), on average and on each dataset"
+    counts = [board.board.setting.shots for board in boards]
     caption = (
         "Score in % by images per class. Circle and diamond: the two methods of the first chart, with 95 % intervals "
-        "over seeds. Grey: all other methods. Dashed: zero-shot."
+        "over seeds, cut at the ends of a panel. Grey: all other methods. Dashed: zero-shot."
     )
-    parts = [heading(f"{anchor}-by-shots", f"{shots} shots")]
-    sets = {tuple(sorted(d["name"] for d in other["datasets"])) for other in related}
-    if len(sets) > 1:
-        counts = ", ".join(f"{counted(len(o['datasets']), 'dataset')} with {o['facets'][2]}" for o in related)
-        parts.append(paragraph(f"Means of different datasets are not comparable: {counts} shots.", "missing"))
-    return [*parts, chart(f"{anchor}-shots", "shots", label, caption), block("shots")]
+    parts = [heading(f"{overview.anchor}-by-shots", f"{', '.join(map(str, counts))} shots")]
+    if len({frozenset(board.board.averaged) for board in boards}) > 1:
+        known = ", ".join(
+            f"{counted(len(board.averaged), 'dataset')} with {count}"
+            for board, count in zip(boards, counts, strict=True)
+        )
+        parts.append(paragraph(f"Means of different datasets are not comparable: {known} shots.", "missing"))
+    drawings = [(measure, shots_svg(boards, overview, measure)) for measure in overview.table.measures]
+    return [*parts, chart(f"{overview.anchor}-shots", "shots", caption, "", drawings), block("shots")]
 
 
-def _with_other_shots(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def with_other_shots(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """This setting and the settings that differ only in the number of shots, by increasing shots.
 
     For an incomplete setting, this is the view that compares the runs that its methods have in common. A setting with

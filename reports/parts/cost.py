@@ -1,19 +1,19 @@
 """The cost of each method, and its accuracy over training time."""
 
 from functools import partial
-from typing import Any
 
 from markupsafe import Markup
 
 from bench.analysis import CONVERGENCE_MARGIN, EntryCost, percent
 from reports._format import count, four_digits, or_unknown, seconds
-from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
+from reports.charts.cost import COST_AXES, cost_axes, cost_svg, cost_text, front_text
+from reports.charts.curves import TIME_AXES, curves_svg
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, percent_cell, whole_sides
+from reports.tables.model import Column, Table, TableCell, cell, percent_cell
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
-_COLOURS = "The two methods chosen above have colours and names; point at another one to read its name."
+_COLOURS = "The two methods chosen above have colours; point at a mark to read its numbers."
 _COST_CAPTION = (
     f"Left is cheaper, up is more accurate. {_COLOURS} The stepped line is the Pareto front: no other method is both "
     "at least as cheap and at least as accurate. Hollow points have missing runs or are oracles, and are not compared. "
@@ -32,8 +32,9 @@ def cost_parts(view: BoardView) -> list[Part]:
         "the peak of a run minus the memory in use at its start, such as weights and shared features. Compare times "
         "and memory only between runs on the same machine. Memory is empty if the system does not measure it."
     )
+    drawings = [(COST_AXES[axis], cost_svg(view, axis)) for axis in cost_axes(view)]
     return [
-        chart(f"{view.anchor}-costs", "costs", "Accuracy against cost", _COST_CAPTION),
+        chart(f"{view.anchor}-costs", "costs", _COST_CAPTION, "Cost as", drawings),
         fold(
             f"{view.anchor}-cost-table",
             "Cost of every method",
@@ -111,9 +112,10 @@ def _curves(view: BoardView) -> list[Part]:
         "left part of a curve usually underestimates its accuracy."
     )
     margin = four_digits(100 * CONVERGENCE_MARGIN)
+    drawings = [(title, curves_svg(view, times, axis)) for axis, title in TIME_AXES.items()]
     parts = [
         heading(f"{view.anchor}-times", "Accuracy over training time"),
-        chart(f"{view.anchor}-curves", "curves", "Accuracy over training time", caption),
+        chart(f"{view.anchor}-curves", "curves", caption, "Time as", drawings),
         fold(
             f"{view.anchor}-convergence",
             "When each method converges",
@@ -151,36 +153,6 @@ def _convergence_table(view: BoardView) -> Table:
         for curve in view.over_time.curves
     ]
     return Table(f"{view.anchor}-convergence-table", columns, rows)
-
-
-def costs_data(view: BoardView) -> dict[str, Any]:
-    """The points of the cost chart: method, accuracy in 0.01 % with its interval; by axis cost, front and text."""
-    numbers = view.numbers
-    axes = cost_axes(view)
-    points = []
-    for point in view.costs:
-        row: list[Any] = [numbers[point.entry], round(10_000 * point.value.mean, 4), whole_sides(point.value)]
-        for axis in axes:
-            text = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
-            row.append([_short(point.costs[axis], 6), point.front.get(axis), text])
-        points.append(row)
-    return {"axes": axes, "points": points}
-
-
-def curves_data(view: BoardView) -> dict[str, Any] | None:
-    """The learning curves: method, and its points as share, seconds, steps and accuracy in 0.01 %."""
-    times = view.over_time
-    if times is None or not times.curves:
-        return None
-    numbers = view.numbers
-    lines = [
-        [
-            numbers[curve.entry],
-            [[_short(p.share), _short(p.seconds), _short(p.steps), round(10_000 * p.value, 4)] for p in curve.points],
-        ]
-        for curve in times.curves
-    ]
-    return {"baseline": None if times.baseline is None else round(10_000 * times.baseline, 4), "lines": lines}
 
 
 def _short(number: float, digits: int = 4) -> float | int:

@@ -6,8 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis import ContrastPanels, Trends, best_method, difficulty_trend, percent
-from reports._format import counted
+from reports._format import counted, p_number, p_value, signed
 from reports._format import signed_points as points_text
+from reports.charts.ablations import AblationPanel, panel_svg
 from reports.parts.part import Part, block, fold, heading, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, percent_cell, whole
 from reports.titles import COVARIATE_AXES, PANEL_TITLES, DifficultyAxis
@@ -175,48 +176,51 @@ def _step(covariate: DifficultyAxis) -> str:
 
 def ablations_data(view: AnyBoardView) -> list[dict[str, Any]]:
     """The contrasts of every measure with their panels, for `script/ablations.js`; empty without contrasts."""
-    names = [dataset.name for dataset in view.datasets]
-    found = [_trends_data(view, trends, names) for trends in view.trends]
+    found = [_trends_data(view, trends) for trends in view.trends]
     return found if any(trends["contrasts"] for trends in found) else []
 
 
-def _trends_data(view: AnyBoardView, trends: Trends, names: list[str]) -> dict[str, Any]:
+def _trends_data(view: AnyBoardView, trends: Trends) -> dict[str, Any]:
     return {
         "title": PANEL_TITLES[trends.measure],
-        "tests": trends.tests,
-        "leftOut": None if trends.left_out is None else names.index(trends.left_out),
-        "covariates": [[item.name, item.title, item.hint, int(item.log)] for item in COVARIATE_AXES],
-        "contrasts": [_contrast_data(view, contrast, names) for contrast in trends.contrasts],
+        "tests": f"Holm correction over {counted(trends.tests, 'test')}",
+        "contrasts": [_contrast_data(view, contrast, trends.left_out) for contrast in trends.contrasts],
     }
 
 
-def _contrast_data(view: AnyBoardView, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
+def _contrast_data(view: AnyBoardView, contrast: ContrastPanels, left_out: str | None) -> dict[str, Any]:
     first = contrast.trends[0]
+    pair = [view.entry_name(first.method), view.entry_name(first.without)]
+    heights = [y for trend in contrast.trends for _, y in trend.points.values()]
+    titles = {dataset.name: dataset.title for dataset in view.datasets}
+    panels = []
+    for trend, axis in zip(contrast.trends, COVARIATE_AXES, strict=True):
+        without = _without_one(contrast, trend)
+        trends = {None: trend} | {list(titles).index(name): other for name, other in without.items()}
+        label = f"{' minus '.join(pair)} against {axis.title}, {trend.verdict}"
+        results = {"" if out is None else str(out): [other.verdict, _result(other)] for out, other in trends.items()}
+        if left_out in without and (found := without[left_out].found):
+            results[""][1] += f"; ρ {signed(found.rho)} without {titles[left_out]}"
+        drawn = panel_svg(AblationPanel(label, axis, trends, heights, titles))
+        panels.append({"title": axis.title, "hint": axis.hint, "svg": drawn, "results": results})
+    mean = f"mean {points_text(first.mean)} points over {counted(len(first.points), 'dataset')}"
+    return {"part": first.part[0].upper() + first.part[1:], "pair": " − ".join(pair), "mean": mean, "panels": panels}
+
+
+def _without_one(
+    contrast: ContrastPanels, trend: difficulty_trend.ContrastTrend
+) -> dict[str, difficulty_trend.ContrastTrend]:
+    """The same trend without one dataset, by dataset."""
     return {
-        "part": first.part,
-        "pair": [view.entry_name(first.method), view.entry_name(first.without)],
-        "mean": whole(first.mean),
-        "panels": [_panel_data(trend, contrast, names) for trend in contrast.trends],
+        dataset: other
+        for (dataset, covariate), other in contrast.leaving_out.items()
+        if covariate == trend.covariate and dataset in trend.points
     }
 
 
-def _panel_data(trend: difficulty_trend.ContrastTrend, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
-    """Points `[dataset, x, difference in 0.01 points]`, the result, and the results without one dataset."""
-    points = trend.points
-    return {
-        "points": [[names.index(d), float(f"{x:.5g}"), whole(y)] for d, (x, y) in points.items()],
-        "result": _result_data(trend),
-        "without": {
-            names.index(dataset): _result_data(other)
-            for (dataset, covariate), other in contrast.leaving_out.items()
-            if covariate == trend.covariate and dataset in points
-        },
-    }
-
-
-def _result_data(trend: difficulty_trend.ContrastTrend) -> list[Any]:
-    """Verdict, rho, n, p, corrected p, and the ends of the line or None."""
-    rho, p = (trend.found.rho, trend.found.p) if trend.found else (None, None)
-    numbers = [None if x is None else float(f"{x:.6g}") for x in (p, trend.p_holm)]
-    ends = None if trend.ends is None else [[float(f"{x:.5g}"), whole(y)] for x, y in trend.ends]
-    return [trend.verdict, None if rho is None else round(rho, 6), len(trend.points), *numbers, ends]
+def _result(trend: difficulty_trend.ContrastTrend) -> str:
+    """Correlation, number of datasets and p values of a trend."""
+    if trend.found is None or trend.found.rho is None or trend.found.p is None or trend.p_holm is None:
+        return "needs three datasets"
+    known = f"ρ {signed(trend.found.rho)} over {len(trend.points)}, {p_value(trend.found.p)}"
+    return f"{known}, corrected {p_number(trend.p_holm)}"

@@ -40,9 +40,14 @@ def picture(svg: str) -> Part:
     return ["svg", str(svg)]
 
 
-def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
-    """A chart that scripts draw from the setting's data (`chartKinds`); `label` describes it."""
-    return ["chart", anchor, kind, label, str(Markup.escape(caption))]
+def chart(anchor: str, kind: str, caption: str, choice: str, drawings: Sequence[tuple[str, str]]) -> Part:
+    """A drawing of several, each with the title by which it is chosen.
+
+    Args:
+        kind: names the chart in its file name.
+        choice: the title of the list to choose from; without it, titles are scores, and the shown one is chosen.
+    """
+    return ["chart", anchor, kind, str(Markup.escape(caption)), choice, [[title, str(svg)] for title, svg in drawings]]
 
 
 def block(name: str) -> Part:
@@ -51,16 +56,24 @@ def block(name: str) -> Part:
 
 
 def without_pictures(parts: Sequence[Part], drawings: list[str]) -> list[Part]:
-    """The parts, also those of folds, with the number of each static chart in `drawings`, to which it is added."""
+    """The parts, also those of folds, with the number of each drawing in `drawings`, to which a new one is added."""
     found = []
     for part in parts:
         if part[0] == "svg":
-            drawings.append(part[1])
-            part = ["svg", len(drawings) - 1]
+            part = ["svg", numbered(part[1], drawings)]
+        elif part[0] == "chart":
+            part = [*part[:5], [[title, numbered(svg, drawings)] for title, svg in part[5]]]
         elif part[0] == "fold":
             part = [*part[:4], without_pictures(part[4], drawings)]
         found.append(part)
     return found
+
+
+def numbered(value: Any, known: list[Any]) -> int:
+    """The index of a value in the list; a new value is appended."""
+    if value not in known:
+        known.append(value)
+    return known.index(value)
 
 
 def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[Part]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from bench.analysis import Estimate, percent, prediction_sets
 from reports._format import counted, signed_points
+from reports.charts.reliability import reliability_svg
 from reports.parts.part import Part, chart, fold, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell
 from reports.titles import PANEL_TITLES
@@ -56,7 +56,9 @@ def quality_parts(view: BoardView) -> list[Part]:
         return [paragraph("These runs have no stored predictions.", "missing")]
     parts = []
     if view.reliability:
-        parts.append(chart(f"{view.anchor}-reliability", "reliability", "Accuracy against confidence", _RELIABILITY))
+        splits = dict.fromkeys(curve.split for curve in view.reliability)
+        drawings = [(PANEL_TITLES.get(split, split), reliability_svg(view, split)) for split in splits]
+        parts.append(chart(f"{view.anchor}-reliability", "reliability", _RELIABILITY, "Classes", drawings))
     for split in dict.fromkeys(row.split for row in view.quality):
         content = [table(_quality_table(view, split))]
         for item in view.agreement:
@@ -127,13 +129,3 @@ def _reach(value: Estimate, column: Measure) -> str:
         return ""
     below, above = map(column.text, value.sides)
     return f" ±{below}" if below == above else f" −{below}/+{above}"
-
-
-def reliability_data(view: BoardView) -> dict[str, list[Any]]:
-    """By class split: method, and its bins as number of predictions, confidence and accuracy in 0.1 %."""
-    numbers = view.numbers
-    found: dict[str, list[Any]] = {}
-    for curve in view.reliability:
-        bins = [[one.predictions, round(1000 * one.confidence), round(1000 * one.accuracy)] for one in curve.bins]
-        found.setdefault(curve.split, []).append([numbers[curve.entry], bins])
-    return found

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
-from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
+from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
-from reports.charts.costs import COST_AXES, cost_axes
+from reports.charts.cost import COST_AXES, cost_axes
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 
@@ -84,6 +85,7 @@ def test_the_chart_of_cost_has_a_point_with_its_numbers_for_every_method(page, v
     assert titles == [COST_AXES[axis] for axis in cost_axes(board)]
     for title in titles:
         choose(page, f"{figure} select", title)
+        page.wait(f"document.querySelector('{figure} svg')?.getAttribute('aria-label').includes({title.lower()!r})")
         tips = page.run(f"[...document.querySelectorAll('{figure} [data-tip]')].map((node) => node.dataset.tip)")
         wanted = [f"{board.entry_name(point.entry)}: {100 * point.value.mean:.2f}" for point in board.costs]
         assert len(tips) == len(wanted)
@@ -159,7 +161,8 @@ def test_leaving_out_a_dataset_shows_the_trends_of_the_others(page):
     runs = runs_frame(protocols=("base-to-new",))
     place = "document.querySelector('[data-block=ablations]')"
     verdicts = f"[...{place}.querySelectorAll('.verdict')].map(v => v.textContent)"
-    lines = f"[...{place}.querySelectorAll('.trend-line')].map(v => v.getAttribute('d'))"
+    lines = f"""[...{place}.querySelectorAll('.trend')].map((node) => [...node.querySelectorAll('.trend-line')]
+        .filter((line) => line.style.display !== 'none').map((line) => line.getAttribute('d')).join())"""
     first = page.run(verdicts), page.run(lines)
     click = """[...document.querySelectorAll('.omit')].find((chip) => chip.textContent === {!r}).click()"""
     for dataset, title in (("eurosat", "EuroSAT"), ("dtd", "DTD")):
@@ -185,7 +188,7 @@ def test_another_measure_of_the_trends_can_be_chosen(page):
     open_folds(page)
     title = "document.querySelector('.pane-title').firstChild.textContent.trim()"
     assert page.run(title) == "Harmonic mean H"
-    page.run("document.querySelector('.chip.pane[data-pane=\"1\"]').click()")
+    page.run("document.querySelector('.chip.pane[data-value=\"1\"]').click()")
     assert page.run(title) == "New classes"
 
 
@@ -286,35 +289,66 @@ def test_search_opens_pages_of_methods_datasets_and_runs(page, view):
 
 
 @pytest.mark.parametrize("kind", ["costs", "curves"])
-def test_a_chart_names_the_two_chosen_methods_and_draws_the_others_in_grey(page, kind):
-    texts = f"""(selector) => [...new Set([...document.querySelectorAll('figure[data-kind={kind}] ' + selector)]
-        .map((node) => (node.dataset.tip || node.querySelector('title').textContent).split(':')[0]))]"""
-    chosen = "['a', 'b'].map((side) => document.getElementById('choose-' + side).selectedOptions[0].text)"
-    names = f"['text.name.a', 'text.name.b'].flatMap({texts})"
-    assert page.run(names) == page.run(chosen) == ["APEX", "Zero-shot CLIP"]
+def test_a_chart_names_every_method_and_gives_the_two_chosen_ones_colours(page, kind):
+    """The names and the colours of the groups; the group of A is above all others."""
+    figure = f"document.querySelector('figure[data-kind={kind}]')"
+    page.wait(f"{figure}.querySelector('.a') !== null")
+    looks = f"""Object.fromEntries([...{figure}.querySelectorAll('[data-m]')].map((node) =>
+        [node.querySelector('text.name').textContent, [node.classList.value, getComputedStyle(node).color]]))"""
+    grey, blue, ink = "rgb(174, 182, 192)", "rgb(0, 97, 190)", "rgb(20, 24, 29)"
+    found = page.run(looks)
+    assert len(found) == {"costs": 8, "curves": 6}[kind], "two without a curve"
+    assert list(found)[-1] == "APEX"
+    wanted = {"APEX": ["a", blue], "Zero-shot CLIP": ["b", ink]}
+    assert found == {name: wanted.get(name, ["", grey]) for name in found}
     choose(page, "#choose-a", "VPT")
     choose(page, "#choose-b", "Tip-Adapter-F")
-    assert page.run(names) == ["VPT", "Tip-Adapter-F"]
-    assert set(page.run(f"({texts})('.mark:not(.other)')")) == {"VPT", "Tip-Adapter-F"}
-    grey = {"costs": 6, "curves": 3}[kind]
-    assert len(page.run(f"({texts})('.mark.other')")) == grey, "three without a curve"
+    page.wait(f"{figure}.querySelector('.a text.name').textContent === 'VPT'")
+    wanted = {"VPT": ["a", blue], "Tip-Adapter-F": ["b", ink]}
+    assert page.run(looks) == {name: wanted.get(name, ["", grey]) for name in found}
+
+
+@pytest.mark.parametrize("kind", ["costs", "curves"])
+def test_no_name_of_a_chart_covers_another_one(page, kind):
+    names = f"""[...document.querySelectorAll('figure[data-kind={kind}] text.name')].map((node) => {{
+        const {{ left, right, top, bottom }} = node.getBoundingClientRect();
+        return [left, right, top, bottom];
+    }})"""
+    boxes = page.wait(f"(() => {{ const found = {names}; return found.length && found; }})()")
+    assert len(boxes) >= 6
+    for one, other in combinations(boxes, 2):
+        apart = one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] + 2 or other[3] <= one[2] + 2
+        assert apart, (one, other)
+
+
+def test_of_many_methods_only_the_chosen_two_have_names(tab, tmp_path):
+    with many_methods(17):
+        runs = runs_frame(protocols=("base-to-new",))
+        view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
+        tab.open("about:blank")
+        tab.open(render_site(view, tmp_path / "a.html").as_uri())
+    names = "[...document.querySelectorAll('figure[data-kind=costs] text.name')]"
+    tab.wait(f"{names}.length === 17")
+    tab.wait(f"{names}.filter((node) => node.getBoundingClientRect().width).length === 2")
 
 
 def test_a_line_under_the_pointer_stands_out_and_has_a_name(page):
-    page.run("document.querySelector('figure[data-kind=curves] .picture').scrollIntoView()")
-    picture = "document.querySelector('figure[data-kind=curves] .picture')"
-    mark = f"[...{picture}.querySelectorAll('.mark.other')].find((node) => node.dataset.tip.startsWith('CLIP-Adapter'))"
+    page.run("document.querySelector('figure[data-kind=curves] .plot').scrollIntoView()")
+    picture = "document.querySelector('figure[data-kind=curves] .plot')"
+    mark = f"[...{picture}.querySelectorAll('.mark')].find((node) => node.dataset.tip.startsWith('CLIP-Adapter'))"
+    page.wait(f"{mark} !== undefined")
     box = page.run(f"(() => {{ const {{x, y}} = {mark}.getBoundingClientRect(); return [x, y]; }})()")
     line = f"getComputedStyle({mark}.parentNode.querySelector('.curve')).strokeWidth"
-    assert page.run(line) == "1px"
-    page.move(box[0] + 3, box[1] + 3)
+    assert page.run(line) == "1.5px"
+    page.move(box[0], box[1])
     page.wait(f"{line} === '2px'")
     assert page.run("document.querySelector('figure[data-kind=curves] .tip').textContent").startswith("CLIP-Adapter: ")
 
 
 def test_a_chart_tells_the_point_under_the_pointer_and_the_arrow_keys_walk_them(page):
     tip = "document.querySelector('figure[data-kind=costs] .tip')"
-    page.run("document.querySelector('figure[data-kind=costs] .picture').focus()")
+    page.wait("document.querySelector('figure[data-kind=costs] svg') !== null")
+    page.run("document.querySelector('figure[data-kind=costs] .plot').focus()")
     seen = []
     for _ in range(8):
         page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")

@@ -7,7 +7,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.vega_svg as vega_svg
 from reports import chart_file
-from reports.charts.costs import cost_axes
+from reports.charts.cost import cost_axes
 from reports.charts.hero import hero_caption, hero_picture, hero_specification
 from reports.charts.plot import linear_axis
 from reports.presenters.content import PageContent

@@ -10,6 +10,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
+from bench.analysis import score_text
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
@@ -63,16 +64,23 @@ def test_accuracy_by_shots_is_that_of_the_leaderboards(page, view):
 
 def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
     svg = "document.querySelector('figure[data-kind=shots] svg')"
-    panels = page.run(f"[...{svg}.querySelectorAll('.panel title')].map((node) => node.textContent)")
+    page.wait(f"{svg} !== null")
+    panels = page.run(f"[...{svg}.querySelectorAll(':scope > g > text[font-weight]')].map((node) => node.textContent)")
     assert panels[0] == "Mean H"
     assert sorted(panels[1:]) == sorted(dataset.title for dataset in board_of(view, 16).datasets)
-    assert page.run(f"{svg}.querySelectorAll('circle.mark.a').length") == 12 * 3
-    assert page.run(f"[...{svg}.querySelectorAll('.bar.a')].every((bar) => bar.getAttribute('d').includes('V'))")
-    assert "APEX" in page.run(f"{svg}.querySelector('circle').dataset.tip")
+    page.run("document.querySelector('[data-show=shots]').click()")
+    tips = f"""[...{svg}.querySelectorAll('[data-tip]')].filter((node) => node.getClientRects().length)
+        .map((node) => node.dataset.tip)"""
+    page.wait(f"{svg}.querySelectorAll('.a .mark').length === 12 * 3")
+    assert all(": APEX " in tip for tip in page.run(tips)), "zero-shot is a line"
+    bars = "[...document.querySelectorAll('figure[data-kind=shots] .a .pair > path:first-child')]"
+    assert page.run(f"{bars}.every((bar) => bar.getAttribute('d').includes('V'))")
+    value = board_of(view, 16).board.entry("apex").cells["dtd"].scores["H"]
+    assert f"DTD, 16 shots: APEX {score_text(value, 1)} %" in page.run(tips)
     set_select(
         page, "choose-a", page.run("[...document.getElementById('choose-a').options].find(o => o.text === 'VPT').value")
     )
-    assert ": VPT " in page.run(f"{svg}.querySelector('circle').dataset.tip")
+    page.wait(f"{tips}.every((tip) => tip.includes(': VPT '))")
 
 
 def test_one_number_of_shots_has_no_view_of_shots(tmp_path):

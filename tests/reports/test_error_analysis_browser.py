@@ -230,7 +230,7 @@ def test_a_served_folder_shows_every_image_of_a_run(tab, site):
 def test_folds_are_rendered_when_they_are_opened(page):
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
     page.wait("document.querySelectorAll('#quality tbody tr').length === 6")
-    assert page.run("document.querySelector('#cost .picture svg').getBoundingClientRect().height") > 100
+    assert page.run("document.querySelector('#cost .plot svg').getBoundingClientRect().height") > 100
     assert complaints(page) == []
 
 
@@ -274,7 +274,9 @@ def test_a_run_and_a_method_show_images_that_they_get_wrong(page, site):
 def test_the_reliability_curves_are_those_of_the_chosen_methods_and_classes(page):
     """With their counts; the curves of another class split are shown when it is chosen."""
     chart = "document.querySelector('figure[data-kind=reliability]')"
-    tips = f"[...{chart}.querySelectorAll('[data-tip]')].map((node) => node.dataset.tip)"
+    page.wait(f"{chart}.querySelector('.a') !== null")
+    tips = f"""[...{chart}.querySelectorAll('[data-tip]')].filter((node) => node.getClientRects().length)
+        .map((node) => node.dataset.tip)"""
     assert {tip.split(":")[0] for tip in page.run(tips)} == {"APEX", "Zero-shot CLIP"}
     counts = {
         name: sum(int(tip.split(", ")[1].split()[0]) for tip in page.run(tips) if tip.startswith(name))
@@ -287,12 +289,13 @@ def test_the_reliability_curves_are_those_of_the_chosen_methods_and_classes(page
         " select.dispatchEvent(new Event('change')); })()"
     )
     assert page.run(f"{chart}.querySelector('select').selectedOptions[0].text") == "New classes"
-    assert page.run(tips) != before
+    page.wait(f"{tips}.join() !== {','.join(before)!r}")
     page.run(
         "(() => { const select = document.getElementById('choose-a');"
         " select.value = [...select.options].find((one) => one.text === 'CoOp').value;"
         " select.dispatchEvent(new Event('change')); })()"
     )
+    page.wait(f"{tips}.some((tip) => tip.startsWith('CoOp'))")
     assert {tip.split(":")[0] for tip in page.run(tips)} == {"CoOp", "Zero-shot CLIP"}
 
 

@@ -89,6 +89,7 @@ def saved(page, figure, form):
             URL.createObjectURL = (blob) => { window.blobs.set('blob:mine', blob); return 'blob:mine'; };
         })()"""
     )
+    page.wait(f"document.querySelector('{figure} svg') !== null")
     page.run(f"[...document.querySelectorAll('{figure} .save button')].find((b) => b.textContent === '{form}').click()")
     name, data = page.wait("window.saved")
     return name, base64.b64decode(data)

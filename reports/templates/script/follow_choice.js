@@ -4,7 +4,7 @@ const followChoice = (data, { measure, a, b }) => {
   const answer = data.answers[measure];
   const key = (method) => method === null ? null : data.methods[method].key;
   pairShown = { measure, a: key(a), b: key(b) };
-  all("figure.chart").forEach((figure) => figure.draw(data));
+  all("figure.chart").forEach((figure) => figure.draw());
   if (answer === shownAnswer) return;
   shownAnswer = answer;
   if (!data.pairs) return;

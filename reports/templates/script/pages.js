@@ -43,8 +43,7 @@ const methodPage = (data, anchor, method) => {
     rows: order.map((dataset) => [datasetCell(data.datasets[dataset]), ...cellsOf(data, anchor, method, dataset)]),
   };
   const badges = about.badges.map(([cls, text, tip]) => `<p class="missing">${escaped(text)}${tip ? ": " + escaped(tip) : ""}</p>`).join("");
-  const curve = data.curves && data.curves.lines.find(([index]) => index === method);
-  const steps = curve ? `<p class="note">Accuracy during training: ${curve[1].map(([share, , , value]) => `${(value / 100).toFixed(1)} % after ${UNITS.share(share)}`).join(", ")}.</p>` : "";
+  const steps = about.steps ? `<p class="note">${escaped(about.steps)}</p>` : "";
   return {
     title: about.name,
     html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${links.map(([what, url]) => `<p class="note">${what}: ${webLink(url)}</p>`).join("")}${badges}` +

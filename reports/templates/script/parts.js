@@ -12,7 +12,7 @@ const partHtml = (part, data) => {
     case "html": return `<div class="scroll">${rest[0]}</div>`;
     case "svg": return `<div class="scroll drawing"></div>`;
     case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
-    case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="picture" tabindex="0" role="group" aria-label="${escaped(rest[2])}"></div><div class="tip" role="status" hidden></div><figcaption>${rest[3]}</figcaption></figure>`;
+    case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="plot" tabindex="0" role="group" aria-label="${escaped(rest[4][0][0])}"></div><div class="tip" role="status" hidden></div><figcaption>${rest[2]}</figcaption></figure>`;
     default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
   }
 };
@@ -28,7 +28,7 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   const [kind, ...rest] = part;
   if (kind === "table") bindTable(node, rest[0], data.methods);
   if (kind === "block") drawBlock(node, rest[0], data);
-  if (kind === "chart") bindChart(node, data);
+  if (kind === "chart") bindChart(node, part);
   if (kind === "svg") {
     evidence("drawings").then((found) => {
       node.innerHTML = found[rest[0]];
