@@ -181,7 +181,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
             "pairs": pairs_data(board),
         }
     found["difficulty"] = _difficulty(board, names)
-    found["sections"] = _sections(view, board)
+    found["sections"] = _sections(view, board, here)
     return found
 
 
@@ -226,12 +226,12 @@ def facts_line(view: OverviewView) -> str:
     return f"{demo}{view.setting}, {view.backbone}"
 
 
-def _sections(view: OverviewView, board: AnyBoardView) -> dict[str, list[Part]]:
+def _sections(view: OverviewView, board: AnyBoardView, here: str) -> dict[str, list[Part]]:
     if isinstance(board, PublishedBoardView):
         return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
     return {
         "leaderboard": leaderboard_parts(board, view),
-        "head_to_head": [*pairs_parts(board), *selection_parts(board)],
+        "head_to_head": [*pairs_parts(board, here), *selection_parts(board)],
         "difficulty": difficulty_parts(board, view),
         "cost": cost_parts(board),
         "quality": quality_parts(board),

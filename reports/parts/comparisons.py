@@ -2,31 +2,68 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis import MeanTest, selection_rules
-from reports._format import counted
+from bench.analysis import MeanTest, Verdict, selection_rules
+from reports._format import counted, p_value, shorten
 from reports._format import signed_points as points_text
 from reports.charts.shots import shots_svg
 from reports.parts.part import Part, block, chart, fold, heading, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, whole
-from reports.titles import MEASURE_TITLES
+from reports.titles import MEASURE_TITLES, PHRASES
+from reports.verdict_sentences import LONGEST_NAME
 from reports.views import AnyBoardView, BoardView, OverviewView
 
 MOST_SHOWN = 20
 """Largest number of methods in a head-to-head table that is rendered at once; a larger one waits until it is opened."""
 
 
-def pairs_parts(view: BoardView) -> list[Part]:
-    """Differences of all pairs of ranked methods."""
+def pairs_parts(view: BoardView, here: str) -> list[Part]:
+    """Differences of all pairs of ranked methods; `here` ends the address of a chart of this setting."""
     complete = len(view.verdict.ranked)
     if complete < 2:
         return [paragraph(f"No pair to compare: {counted(complete, 'method')} with all runs.", "missing")]
     title = f"All pairs of {counted(complete, 'method')}"
     if complete > MOST_SHOWN:
-        return [fold(f"{view.anchor}-pairs", title, f"{complete * (complete - 1) // 2} pairs", [block("head_to_head")])]
-    return [heading(f"{view.anchor}-pairs", title), block("head_to_head")]
+        shown = [table(_pairs_table(view, here))]
+        return [fold(f"{view.anchor}-pairs", title, f"{complete * (complete - 1) // 2} pairs", shown)]
+    return [heading(f"{view.anchor}-pairs", title), table(_pairs_table(view, here))]
+
+
+def _pairs_table(view: BoardView, here: str) -> Table:
+    verdict, numbers = view.verdict, view.numbers
+    columns = [Column("Row minus column", "method")]
+    names = {key: view.entry_name(key) for key in verdict.ranked}
+    columns += [Column(shorten(name, LONGEST_NAME), "pair", name, "slim") for name in names.values()]
+    rows: list[list[TableCell]] = [
+        [numbers[a], *(_pair_cell(verdict, a, b, here) for b in verdict.ranked)] for a in verdict.ranked
+    ]
+    n = len(verdict.ranked)
+    caption = (
+        f"Mean difference in {PHRASES[verdict.measure]} over the datasets, row minus column, in points. Bold and "
+        "coloured: clear on these datasets (paired over datasets, seeds and images, "
+        f"{counted(n * (n - 1) // 2, 'pair')} together). A number leads to the chart of "
+        "the pair; its tooltip has the 95 % interval and the p value."
+    )
+    return Table(f"{view.anchor}-pairs-table", columns, rows, caption=caption, classes="matrix")
+
+
+def _pair_cell(verdict: Verdict, a: str, b: str, here: str) -> TableCell:
+    """The difference of two methods, with the address of its chart."""
+    test = verdict.on_these(a, b) if a != b else None
+    if test is None:
+        return None
+    if test.low is None or test.high is None:
+        tip = "not tested: no predictions, or the same answers"
+    else:
+        p = "" if test.p is None else f"; {p_value(test.p)}"
+        tip = (
+            f"95 % interval {points_text(test.low)} to {points_text(test.high)}{p}, {'' if test.clear else 'not '}clear"
+        )
+    address = f"view=difficulty{here}&A={quote(a, safe='')}&B={quote(b, safe='')}"
+    return cell(whole(test.mean), [int(test.clear), address], tip, "shown" if test.clear else "faint")
 
 
 def shots_parts(overview: OverviewView, related: Sequence[AnyBoardView]) -> list[Part]:

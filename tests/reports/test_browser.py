@@ -195,7 +195,7 @@ def test_another_measure_of_the_trends_can_be_chosen(page):
 def test_head_to_head_has_the_differences_of_the_analysis(page, view):
     order = view.boards[0].verdict
     cells = page.run(
-        "[...document.querySelectorAll('[data-block=head_to_head] tbody tr')].map((row) =>"
+        "[...document.querySelectorAll('[data-section=head_to_head] tbody tr')].map((row) =>"
         " [...row.children].map((cell) =>"
         " [(cell.querySelector('a') || cell).textContent, cell.title, cell.classList.contains('shown')]))"
     )

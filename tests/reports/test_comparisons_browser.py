@@ -92,7 +92,7 @@ def test_one_number_of_shots_has_no_view_of_shots(tmp_path):
 
 
 def test_a_pair_of_head_to_head_opens_in_the_picture_and_back_returns(page):
-    page.run("document.querySelector('[data-block=head_to_head] a[href$=\"A=coop&B=vpt\"]').click()")
+    page.run("document.querySelector('[data-section=head_to_head] a[href$=\"A=coop&B=vpt\"]').click()")
     page.wait(f"{ADDRESS}.endsWith('A=coop&B=vpt')")
     chosen = "['choose-a', 'choose-b'].map((id) => document.getElementById(id).selectedOptions[0].text)"
     assert page.run(chosen) == ["CoOp", "VPT"]

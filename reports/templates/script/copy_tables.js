@@ -1,7 +1,7 @@
 // Tables as text, and buttons that copy it. The clipboard API is missing on some pages, so a text field is copied.
 const copyText = (source, text, format) => {
   const field = element("textarea", { value: text, className: "copied" });
-  const group = source.parentNode;
+  const group = source.closest(".copies");
   group.append(field);
   field.focus({ preventScroll: true });
   field.select();
@@ -27,14 +27,15 @@ const asText = (text) => /^([=@\t\r\n]|[+-](?![\d.]+$))/.test(text) ? "'" + text
 const inCsv = (text) => /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 const TEX = { "\\": "\\textbackslash{}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
 const inTex = (text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => TEX[sign]);
+const asciiMinus = (rows) => rows.map((row) => row.map((text) => text.replace(/^−(?=\d)/, "-")));
 // Rows of texts, the first with the headings; `shape` has the alignment of the columns.
 const asTable = (rows, format, shape, caption = "") => {
-  if (format === "CSV") return rows.map((row) => row.map(asText).map(inCsv).join(",")).join("\n") + "\n";
+  if (format === "CSV") return asciiMinus(rows).map((row) => row.map(asText).map(inCsv).join(",")).join("\n") + "\n";
   if (format === "Markdown") {
     const lines = rows.map((row) => "| " + row.map((text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ") + " |");
     return (caption && caption + "\n\n") + [lines[0], "|" + " --- |".repeat(rows[0].length), ...lines.slice(1)].join("\n") + "\n";
   }
-  const lines = rows.map((row) => row.map(inTex).join(" & ") + " \\\\");
+  const lines = rows.map((row) => row.map(inTex).map((text) => text.replaceAll("−", "$-$")).join(" & ") + " \\\\");
   return (caption && `% ${caption}\n`) + `\\begin{tabular}{${shape}}\n\\toprule\n${lines[0]}\n\\midrule\n${lines.slice(1).join("\n")}\n\\bottomrule\n\\end{tabular}\n`;
 };
 // What to cite for the methods that a leaderboard shows.
