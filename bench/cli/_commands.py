@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
+from inspect import cleandoc
 from typing import Any, TypeVar
 
 import typer
@@ -30,6 +32,10 @@ class Commands(typer.Typer):
 class _Checked:
     """Checks the options of a command as they were typed."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help as it was written: brackets are no markup, and a paragraph has no line breaks of its own."""
+        super(_Checked, _literal(self)).format_help(ctx, formatter)  # type: ignore[misc]
+
     def make_parser(self, ctx: Any) -> Any:
         # ctx is Any: click's context in older typer versions, typer's own from 0.29 on
         parser: Any = super().make_parser(ctx)  # type: ignore[misc]
@@ -43,6 +49,25 @@ class _Checked:
 
         parser.parse_args = checked
         return parser
+
+
+def _literal(command: Any) -> Any:
+    """A copy of a command, with those below it, whose help texts rich prints as they are."""
+    shown = copy(command)
+    shown.help = _escaped("\n\n".join(part.replace("\n", " ") for part in cleandoc(command.help or "").split("\n\n")))
+    shown.short_help = _escaped(command.short_help)
+    shown.params = [copy(one) for one in command.params]
+    for one in shown.params:
+        one.help = _escaped(getattr(one, "help", None))
+    if hasattr(command, "commands"):
+        shown.commands = {name: _literal(below) for name, below in command.commands.items()}
+    return shown
+
+
+def _escaped(text: str | None) -> str | None:
+    from rich.markup import escape
+
+    return None if text is None else escape(text)
 
 
 class CheckedCommand(_Checked, TyperCommand):

@@ -40,6 +40,11 @@ def test_every_group_of_commands_lists_what_it_has():
         assert name == "etl-bench" or one.invoke_without_command or "list" in one.commands, name
 
 
+def test_help_has_brackets_as_they_were_written(etl):
+    _, out, _ = etl("compare", "--help")
+    assert "'coop [n_ctx=4]'" in " ".join(out.replace("│", " ").split())
+
+
 def test_run_has_few_options():
     shown = [one for one in group().commands["run"].params if one.opts[0].startswith("-") and not one.hidden]
     assert len(shown) <= MOST_OPTIONS_OF_RUN
