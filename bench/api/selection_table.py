@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench._util.words import counted
 from bench.api.leaderboard_table import board_title
-from bench.api.result_table import ResultTable, Rows, TablePart, interval_text
+from bench.api.result_table import ResultTable, Rows, TablePart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def _advice(board: Leaderboard) -> str:
     from bench.analysis import selection_rules
 
     command = selection_rules.selection_command(board)
-    advice = f"To add the missing runs: {command}" if command else "No method on this leaderboard selects anything."
+    advice = f"To add the missing runs: `{command}`" if command else "No method on this leaderboard selects anything."
     return f"{board_title(board)}: no method ran with `validation` and another rule. {advice}"
 
 
@@ -99,20 +99,22 @@ def _named(board: Leaderboard, found: selection_rules.RuleDifference) -> dict[st
 
 
 def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Sequence[str]) -> dict[str, object]:
-    from bench.analysis import selection_rules
+    from bench.analysis import points, selection_rules
 
     row: dict[str, object] = {"rule": f"{rule} ({selection_rules.RULES[rule]})", "methods": methods}
     for measure in measures:
         test = tests.get(measure)
-        row[measure] = "–" if test is None else f"{100 * test.mean:+.2f}"
+        row[measure] = "–" if test is None else points(test.mean)
         row[f"95 % of {measure}"] = _interval(test)
     return row | {"pairs": max((test.n for test in tests.values()), default=0)}
 
 
 def _interval(test: MeanTest | None) -> str:
-    from bench.analysis import paired_average
+    from bench.analysis import paired_average, points_interval
 
-    return "no common runs" if test is None else interval_text(test.low, test.high) or paired_average.why_untested(test)
+    if test is None:
+        return "no common runs"
+    return points_interval(test.low, test.high) or paired_average.why_untested(test)
 
 
 def _numbers(test: MeanTest) -> dict[str, float | int | None]:

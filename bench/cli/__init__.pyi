@@ -7,5 +7,6 @@ from ._print import print_facts as print_facts
 from ._print import print_json as print_json
 from ._print import print_line as print_line
 from ._print import print_rows as print_rows
+from ._print import print_text as print_text
 from ._print import remark as remark
 from .app import main as main

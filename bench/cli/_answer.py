@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.cli._print import print_line, print_rows, print_text, remark
+from bench.cli._print import print_rows, print_text, remark
 
 if TYPE_CHECKING:
     from bench.api import Results
@@ -18,9 +18,9 @@ def print_answer(results: Results) -> None:
     if not len(results):
         return
     table = results.leaderboard()
-    for part in table.parts:
-        print_line(part.title)
-        print_rows(part.rows, [name for name in part.rows[0] if name not in _LEFT_OUT], spare=part.spare)
-        print_text(part.text())
     for note in table.notes:
         remark(note)
+    for part in table.parts:
+        print_text(part.title)
+        print_rows(part.rows, [name for name in part.rows[0] if name not in _LEFT_OUT], spare=part.spare)
+        print_text(part.text())

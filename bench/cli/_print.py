@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from bench._util.terminal import terminal_width, wrapped
 from bench.bounds import printable
-from bench.cli.text_table import facts_text, table_text, wrapped
+from bench.cli.text_table import facts_text, table_text
 
 if TYPE_CHECKING:
     from typing import Any
@@ -44,34 +44,34 @@ def print_rows(
     columns = columns or list(rows[0] if rows else ())
     head = [column.replace("_", " ") for column in columns]
     cells = [[as_text(row.get(column)) for column in columns] for row in rows]
-    text, left_out = table_text(head, cells, _terminal_width(), [name.replace("_", " ") for name in spare])
+    text, left_out = table_text(head, cells, terminal_width(sys.stdout), [name.replace("_", " ") for name in spare])
     sys.stdout.write(text)
     if left_out:
         remark(f"left out in a terminal of this width: {', '.join(left_out)}")
 
 
 def print_table(table: ResultTable[Any], *, details: bool = True, as_json: bool = False) -> None:
-    """Print the tables of a result and the lines below each, or its JSON, and its notes on standard error.
+    """Print the notes of a result on standard error, then its tables, each with what is known at the end; or its JSON.
 
     Without `details`, a note says that there are further rows.
     """
     if as_json:
         print_json(table.to_json())
         return
+    for note in table.notes:
+        remark(note)
     for part in table.parts:
-        print_line(part.title)
+        print_text(part.title)
         if part.rows:
             print_rows(part.rows, spare=part.spare)
-        if text := part.text():
-            print_text(text)
         if part.details and details:
             print_rows(part.details, spare=part.spare)
             for note in part.detail_notes:
                 remark(note)
         elif part.details:
             remark("--verbose adds a row for each dataset")
-    for note in table.notes:
-        remark(note)
+        if text := part.text():
+            print_text(text)
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
@@ -81,7 +81,9 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
         return
     # --set accepts dotted names, so they stay as they are
     names = [name if "." in name else name.replace("_", " ") for name in facts]
-    sys.stdout.write(facts_text(list(zip(names, map(as_text, facts.values()), strict=True)), _terminal_width()))
+    sys.stdout.write(
+        facts_text(list(zip(names, map(as_text, facts.values()), strict=True)), terminal_width(sys.stdout))
+    )
 
 
 def print_json(value: object) -> None:
@@ -95,13 +97,13 @@ def print_line(text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print sentences to standard output; a terminal breaks their lines between words."""
-    print_line(wrapped(text, _terminal_width()))
+    """Print sentences to standard output; a terminal breaks their lines between words, but not within a command."""
+    print_line(wrapped(text, terminal_width(sys.stdout)))
 
 
 def remark(text: str) -> None:
-    """Print one line to standard error."""
-    sys.stderr.write(printable(text, keep="\n\t") + "\n")
+    """Print one line to standard error; a terminal breaks it between words, but not within a command."""
+    sys.stderr.write(wrapped(printable(text, keep="\n\t"), terminal_width(sys.stderr)) + "\n")
 
 
 def print_markdown(text: str) -> None:
@@ -116,15 +118,16 @@ def print_markdown(text: str) -> None:
 
 
 def as_text(value: object) -> str:
-    """A value as text of a table cell, without terminal control characters."""
+    """A value as text of a table cell, without terminal control characters; a negative number has `−`."""
     if isinstance(value, str):
         return printable(value, keep="\n\t")
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
+    if isinstance(value, int | float):
+        text = str(value) if isinstance(value, int) else f"{value:.4g}"
+        return f"−{text[1:]}" if text.startswith("-") else text
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
     if isinstance(value, list | tuple | set | frozenset):
@@ -137,11 +140,6 @@ def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     columns = [str(name) for name in frame.columns]
     values = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
     return [dict(zip(columns, row, strict=True)) for row in values]
-
-
-def _terminal_width() -> int | None:
-    """Characters of a line in the terminal; None for a pipe or a file."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _plain(value: object) -> object:

@@ -93,6 +93,13 @@ def _root(
     pass
 
 
+class _Warnings(logging.Handler):
+    """Prints warnings as remarks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        remark(self.format(record))
+
+
 _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
 
 
@@ -103,7 +110,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode prints `?`
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Warnings()])
     try:
         code = app(arguments, prog_name="etl-bench", standalone_mode=False)
     except BenchError as error:

@@ -44,7 +44,7 @@ def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """
     print_rows(dataset_rows(**options), _LISTED, as_json=as_json)
     if not as_json:
-        remark("Next: etl-bench datasets NAME, or etl-bench datasets fetch NAME --data-root FOLDER")
+        remark("Next: `etl-bench datasets NAME`, or `etl-bench datasets fetch NAME --data-root FOLDER`")
 
 
 @datasets_app.command(SHOW)

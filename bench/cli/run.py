@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.api import SweepRequest
-from bench.cli._print import print_json, print_line, print_rows, remark
+from bench.cli._print import print_json, print_line, print_rows, print_text, remark
 from bench.cli._request_options import takes_request
 
 if TYPE_CHECKING:
@@ -105,4 +105,4 @@ def _answer(runs: Path, outcome: "SweepOutcome") -> None:
         remark(f"note: {error} `etl-bench leaderboard` shows the results.")
         return
     if results.partial:
-        print_line("These are the runs of this command. `etl-bench leaderboard` shows all runs of the folder.")
+        print_text("These are the runs of this command. `etl-bench leaderboard` shows all runs of the folder.")

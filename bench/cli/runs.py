@@ -27,7 +27,7 @@ from bench.cli._print import print_facts, print_json, print_line, print_rows, re
 
 MOST_COLUMNS = 12
 """Columns of the widest table of a query; a terminal has no room for more."""
-_SPARE = ("created_at", "backbone", "protocol")
+_SPARE = ("created_at", "backbone", "protocol", "shots")
 """Columns that a narrow terminal leaves out, the first one first."""
 ROUNDING = 4
 """Exit code if runs differ only by rounding, on another kind of device."""

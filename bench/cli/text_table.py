@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from bench._util.terminal import spaced, with_whole_commands
 
 _GAP = "  "
 _UNBROKEN = 20
 """A column of at most this many characters keeps its lines."""
 _NARROWEST = 18
 """The fewest characters of a column with broken lines."""
-_LONGEST_WORD = 30
-"""Longer words may be broken."""
-_NUMBER = re.compile(r"[<+−-]?\d[\d.,]*|–|")
+_LONGEST_PLACE = 30
+"""Longer paths and addresses may be broken; names are not."""
+_NUMBER = re.compile(r"([<+−]? ?\d[\d.,]*|unknown)( (s|min|h|%|[MG]i?B))?|–|")
 """Cells of columns that are aligned at the right."""
 
 
@@ -26,18 +28,16 @@ def table_text(
         head: names of the columns.
         cells: one text per column in each row; a text may have several lines.
         width: characters of a line; None for tables of any width, whose columns are all there.
-        spare: columns that are left out first if the table is too wide, in this order. Then long words are broken, and
-            the last columns are left out. The first two are always there.
+        spare: columns that are left out first if the table is too wide, in this order. Then the last columns are left
+            out. The first two are always there. Words are broken only where these are too wide.
     """
     columns = [[line[k] for line in cells] for k in range(len(head))]
     natural = [max(map(_width, [name, *column])) for name, column in zip(head, columns, strict=True)]
-    least = [_least(name, column, _LONGEST_WORD) for name, column in zip(head, columns, strict=True)]
+    least = [_least(name, column) for name, column in zip(head, columns, strict=True)]
     kept = list(range(len(head)))
     if width is not None:
-        kept = _fitting(least, kept, width, [list(head).index(name) for name in spare if name in head[2:]])
-        if _total(least, kept) > width:
-            least = [_least(name, column, _NARROWEST) for name, column in zip(head, columns, strict=True)]
-            kept = _fitting(least, kept, width, kept[:1:-1])
+        first = [list(head).index(name) for name in spare if name in head[2:]]
+        kept = _fitting(least, width, [*first, *(k for k in kept[:1:-1] if k not in first)])
     widths = _widths(natural, least, kept, width)
     right = {k for k in kept if all(_NUMBER.fullmatch(text) for text in columns[k])}
     lines = [_row([head[k] for k in kept], widths, [k in right for k in kept])]
@@ -54,14 +54,6 @@ def facts_text(facts: Sequence[tuple[str, str]], width: int | None = None) -> st
     return "".join(_row(fact, [names, room], [False, False]) + "\n" for fact in facts)
 
 
-def wrapped(text: str, width: int | None) -> str:
-    """A text whose lines have at most `width` characters, broken between words; a longer word has its own line."""
-    if width is None:
-        return text
-    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(line for part in text.split("\n") for line in wrapper.wrap(part) or [""])
-
-
 def _widths(natural: Sequence[int], least: Sequence[int], kept: Sequence[int], width: int | None) -> list[int]:
     """Each column has its least width; what is left goes to the columns that lack least."""
     if width is None:
@@ -72,31 +64,39 @@ def _widths(natural: Sequence[int], least: Sequence[int], kept: Sequence[int], w
         more = max(min(natural[k] - least[k], left), 0)
         found[k] += more
         left -= more
-    while left < 0 and (widest := max(kept, key=lambda k: found[k])) and found[widest] > 1:
-        found[widest] -= 1
+    while left < 0 and max(found.values(), default=0) > 1:
+        found[max(kept, key=lambda k: found[k])] -= 1
         left += 1
     return [found[k] for k in kept]
 
 
-def _fitting(least: Sequence[int], kept: Sequence[int], width: int, spare: Sequence[int]) -> list[int]:
-    """The columns that are left when those of `spare` are taken away until the others fit."""
-    found = list(kept)
+def _fitting(least: Sequence[int], width: int, spare: Sequence[int]) -> list[int]:
+    """The columns that are left when those of `spare` are taken away until the others fit.
+
+    Then those that still have room come back, the last one first.
+    """
+    kept, away = set(range(len(least))), list[int]()
     for k in spare:
-        if _total(least, found) > width:
-            found.remove(k)
-    return found
+        if _total(least, kept) > width:
+            kept.remove(k)
+            away.append(k)
+    for k in reversed(away):
+        if _total(least, kept | {k}) <= width:
+            kept.add(k)
+    return sorted(kept)
 
 
-def _least(name: str, column: Sequence[str], longest: int) -> int:
-    """The width below which a column would break its short texts, or words of up to `longest` characters."""
+def _least(name: str, column: Sequence[str]) -> int:
+    """The width below which a column would break its short texts, or a word that is not a long path or address."""
     natural = max(map(_width, [name, *column]))
     words = [word for text in column for word in text.split()]
     if natural <= _UNBROKEN:
         return natural
-    return min(natural, max(_NARROWEST, _width(name), min(max(map(_width, words), default=0), longest)))
+    longest = max((min(_width(word), _LONGEST_PLACE) if "/" in word else _width(word) for word in words), default=0)
+    return min(natural, max(_NARROWEST, _width(name), longest))
 
 
-def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
+def _total(widths: Sequence[int], kept: Collection[int]) -> int:
     return sum(widths[k] for k in kept) + len(_GAP) * (len(kept) - 1)
 
 
@@ -119,10 +119,16 @@ def _wrap(text: str, width: int) -> list[str]:
     if _width(text) <= width:
         return [text]
     if text.isascii() or _width(text) == len(text):
-        return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+        return list(map(spaced, textwrap.wrap(_kept(text, width), width, break_on_hyphens=False))) or [""]
     from rich.cells import chop_cells
 
     return chop_cells(text, width)
+
+
+def _kept(text: str, width: int) -> str:
+    """The text with whole commands, unless one is too wide for the column."""
+    kept = with_whole_commands(text)
+    return kept if max(map(len, kept.split())) <= width else text
 
 
 def _width(text: str) -> int:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench._util.terminal import terminal_width, wrapped
 from bench.sweep.coordination.heartbeat import HeartbeatState, read_heartbeats
 from bench.sweep.launch.tasks import FinishedTask, Outcome, RunTask
 
@@ -147,14 +148,14 @@ class PlainLog(SweepLog):
     """One line per event."""
 
     def notice(self, text: str) -> None:
-        _write_line(text)
+        _write_line(wrapped(text, terminal_width(sys.stderr)))
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         line = tally.outcome_line(item, again=again)
         if isinstance(item.task, RunTask):
-            _write_line(f"[{tally.done}/{tally.total}] {line} ({item.seconds:.1f} s; {tally.pace()})")
+            self.notice(f"[{tally.done}/{tally.total}] {line} ({item.seconds:.1f} s; {tally.pace()})")
         else:
-            _write_line(f"{line} ({item.seconds:.1f} s)")
+            self.notice(f"{line} ({item.seconds:.1f} s)")
 
 
 class NotebookLog(PlainLog):
@@ -216,7 +217,7 @@ class LiveLog(SweepLog):
         self._console = Console(stderr=True)
 
     def notice(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(wrapped(text, self._console.width), markup=False, highlight=False, soft_wrap=True)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         if item.outcome is not Outcome.OK:

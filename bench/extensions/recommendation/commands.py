@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import options_of, print_json, print_line, print_rows, remark
+from bench.cli import options_of, print_json, print_rows, print_text, remark
 from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest
 
@@ -51,9 +51,9 @@ def _recommend(
 
 def _print(found: "Recommendation") -> None:
     answer, *rest = "\n".join(found.lines()).split("\n\n")
-    print_line(answer)
+    print_text(answer)
     print_rows(found.rows())
-    print_line("\n\n".join(rest))
+    print_text("\n\n".join(rest))
 
 
 COMMANDS = {"recommend": _recommend}

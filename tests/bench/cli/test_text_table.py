@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.cli.text_table import facts_text, table_text, wrapped
+from bench._util.terminal import wrapped
+from bench.cli.text_table import facts_text, table_text
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
 CELLS = [
@@ -50,6 +51,31 @@ def test_a_word_that_is_too_long_for_any_line_is_broken():
     text, left_out = table_text(["a", "b"], [["x" * 90, "y"]], 40)
     assert (max(map(len, text.splitlines())), left_out) == (40, [])
     assert text.count("x") == 90
+
+
+def test_a_name_is_not_cut_and_a_long_path_may_be():
+    name, path = "xlm-roberta-base-ViT-B-32.laion5b_s13b_b90k", "/a/long/folder/" * 5
+    text, left_out = table_text(["backbone", "state", "place"], [[name, "ready", path]], 90)
+    assert name in text.split()
+    assert left_out == []
+    assert path not in text.split()
+    text, left_out = table_text(["backbone", "state", "place"], [[name, "ready", path]], 55)
+    assert (name in text.split(), left_out) == (True, ["place"])
+
+
+def test_a_column_that_has_room_again_comes_back():
+    head, cells = ["name", "kind", "n", "summary"], [["one", "two", "3", "x" * 18]]
+    text, left_out = table_text(head, cells, 20, ["n", "summary"])
+    assert left_out == ["summary"]
+    assert text.splitlines()[0].split() == ["name", "kind", "n"]
+
+
+def test_a_command_is_not_broken():
+    command = "`etl-bench run -m coop -d dtd`"
+    text, _ = table_text(["claim", "missing"], [["first", f"add the runs by {command} and look"]], 44)
+    assert command in text
+    assert command in wrapped(f"it lacks runs, and {command} adds them", 32).splitlines()
+    assert wrapped("Next:\n  etl-bench compare a b", 12) == "Next:\n  etl-bench compare a b"
 
 
 def test_wide_characters_take_two_cells():

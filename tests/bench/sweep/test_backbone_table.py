@@ -96,7 +96,7 @@ def test_the_command_prints_the_table_and_a_card(etl) -> None:
 def test_the_list_is_short_and_its_examples_are_whole(etl, monkeypatch) -> None:
     rows = json.loads(etl("backbones", "list", "--json")[1])
     families = {row["family"] for row in rows}
-    monkeypatch.setattr("bench.cli._print._terminal_width", lambda: 80)
+    monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
     _, out, err = etl("backbones", "list")
     assert err.startswith(f"{len(families)} families, ")
     lines = out.splitlines()
