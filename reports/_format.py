@@ -1,36 +1,16 @@
 """Numbers as text."""
 
-import math
 import re
 from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
+from bench.analysis import score_texts
+
+points, unsigned, interval = score_texts.points, score_texts.unsigned, score_texts.points_interval
+signed_points, seconds = score_texts.signed_points, score_texts.seconds
 UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
 """The space between a number and its unit."""
-
-
-def signed_points(difference: float) -> str:
-    """A difference of fractions in signed percentage points: -0.012 -> −1.20."""
-    text = f"{100 * difference:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
-
-
-def points(difference: float) -> str:
-    """A difference of fractions in signed points with one decimal: −0.012 -> −1.2."""
-    text = unsigned(abs(difference))
-    return text if text == "0.0" else f"{'−' if difference < 0 else '+'}{text}"
-
-
-def unsigned(difference: float) -> str:
-    """Points with one decimal, rounded from hundredths as in the tables, so that no number has two roundings."""
-    hundredths = math.floor(10_000 * difference + 0.5)
-    return f"{(hundredths + 5) // 10 / 10:.1f}"
-
-
-def interval(low: float, high: float) -> str:
-    """An interval of points: −2.7 to +10.2."""
-    return f"{points(low)} to {points(high)}"
 
 
 def join(names: Sequence[str], last: str = "and") -> str:
@@ -54,17 +34,6 @@ def counted(number: int, noun: str) -> str:
 def plural(number: int, one: str, several: str) -> str:
     """The word form for a number: `is` with 1, `are` with 2."""
     return one if number == 1 else several
-
-
-def seconds(number: float) -> str:
-    """A duration: 0.12 s, 34 s, 5.2 min, 1.4 h; 0 s below 5 ms."""
-    if number < 0.005:
-        return "0 s"
-    if number < 10:
-        return f"{number:.2g} s"
-    if number < 120:
-        return f"{number:.0f} s"
-    return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
 
 
 def or_unknown(number: float | None, text: Callable[[float], str]) -> str:
@@ -93,11 +62,6 @@ def p_value(number: float) -> str:
     """A p value with its sign: p = 0.031, p < 0.001."""
     text = p_number(number)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
-
-
-def signed(number: float) -> str:
-    """A correlation: +0.72, −0.05."""
-    return f"{number:+.2f}".replace("-", "−")
 
 
 def shorten(text: str, longest: int) -> str:

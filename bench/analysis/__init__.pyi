@@ -8,6 +8,7 @@ from . import error_analysis as error_analysis
 from . import method_choice as method_choice
 from . import metrics as metrics
 from . import paired_average as paired_average
+from . import score_texts as score_texts
 from . import scores_by_seed as scores_by_seed
 from . import seen_datasets as seen_datasets
 from . import selection_rules as selection_rules
@@ -65,7 +66,6 @@ from .reliability import board_reliability as board_reliability
 from .score_table import Candidate as Candidate
 from .score_table import ScoreTable as ScoreTable
 from .score_table import board_table as board_table
-from .score_texts import accuracy_text as accuracy_text
 from .score_texts import percent as percent
 from .score_texts import reach_text as reach_text
 from .score_texts import score_text as score_text

@@ -187,10 +187,10 @@ def _costs(board: Leaderboard) -> Iterator[LeaderboardColumn]:
     yield LeaderboardColumn(Kind.RUNS, lambda entry: (entry.coverage, entry.planned), titles, hint, 2)
     titles = {Place.DATA: "trainable_parameters", Place.TERMINAL: "parameters", Place.PAGE: "Parameters"}
     yield LeaderboardColumn(Kind.PARAMETERS, lambda entry: entry.cost, titles, "Trainable parameters", 1)
-    titles = {Place.DATA: "", Place.TERMINAL: "train s", Place.PAGE: "Training"}
+    titles = {Place.DATA: "", Place.TERMINAL: "training", Place.PAGE: "Training"}
     hint = "Mean time of one run: preparation and training, with the shared features that it needs"
     if board.setting.protocol == EvalProtocol.TEST_TIME:
-        titles = {Place.DATA: "", Place.TERMINAL: "test s", Place.PAGE: "Test"}
+        titles = {Place.DATA: "", Place.TERMINAL: "test time", Place.PAGE: "Test"}
         hint = "Mean time of one run: preparation, and evaluation, in which the methods learn, with shared features"
     yield LeaderboardColumn(Kind.TIME, lambda entry: entry.cost, titles, hint, 3)
 

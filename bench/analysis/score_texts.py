@@ -1,4 +1,6 @@
-"""Scores and their intervals as texts in per cent."""
+"""Scores, differences and times as texts. A negative number has a typographic minus, `−1.2`."""
+
+import math
 
 from bench.analysis.statistics.intervals import Estimate
 from bench.analysis.statistics.score_intervals import wilson
@@ -36,3 +38,58 @@ def accuracy_text(accuracy: float, n: int) -> str:
     """
     low, high = wilson(accuracy, n)
     return f"{percent(accuracy, 1)} % ({percent(low, 1)} to {percent(high, 1)}, n = {n})"
+
+
+def decimal(number: float, digits: int) -> str:
+    """A number with a fixed number of decimals; a zero has no sign.
+
+    Example:
+        >>> decimal(2.5, 2), decimal(-0.31, 1), decimal(-0.01, 1)
+        ('2.50', '−0.3', '0.0')
+    """
+    text = f"{abs(number):.{digits}f}"
+    return f"−{text}" if number < 0 and float(text) else text
+
+
+def signed(number: float, digits: int = 2) -> str:
+    """A number with its sign: +0.72, −0.05, 0.00."""
+    text = decimal(number, digits)
+    return f"+{text}" if number > 0 and float(text) else text
+
+
+def signed_points(difference: float) -> str:
+    """A difference of fractions in signed percentage points: -0.012 -> −1.20."""
+    return signed(100 * difference)
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in signed points with one decimal: −0.012 -> −1.2."""
+    text = unsigned(abs(difference))
+    return text if text == "0.0" else f"{'−' if difference < 0 else '+'}{text}"
+
+
+def unsigned(difference: float) -> str:
+    """Points with one decimal, rounded from hundredths as in the tables, so that no number has two roundings."""
+    hundredths = math.floor(10_000 * difference + 0.5)
+    return f"{(hundredths + 5) // 10 / 10:.1f}"
+
+
+def points_interval(low: float | None, high: float | None) -> str:
+    """An interval of a difference in points, `−2.7 to +10.2`; empty without one."""
+    return "" if low is None or high is None else f"{points(low)} to {points(high)}"
+
+
+def seconds(number: float) -> str:
+    """A duration: 0.12 s, 6.0 s, 34 s, 5.2 min, 1.4 h; 0 s below 5 ms.
+
+    Example:
+        >>> seconds(0.001), seconds(0.1), seconds(9.96), seconds(9000)
+        ('0 s', '0.10 s', '10 s', '2.5 h')
+    """
+    if number < 0.005:
+        return "0 s"
+    if number < 9.95:
+        return f"{number:#.2g} s"
+    if number < 120:
+        return f"{number:.0f} s"
+    return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"

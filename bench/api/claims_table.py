@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
-from bench.api.result_table import ResultTable, TablePart, interval_text
+from bench.api.result_table import ResultTable, TablePart
 from bench.spec import DEMO_RECIPE
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ def claims_table(results: Sequence[ClaimResult], boards: Sequence[Leaderboard]) 
 
 
 def _row(found: ClaimResult) -> dict[str, object]:
+    from bench.analysis import score_texts
+
     test, setting = found.test, found.setting
     return {
         "claim": f"{found.claim.id}: {found.claim.sentence}",
         "setting": f"{setting.backbone}, {setting.shots_text}" if setting else "",
         "verdict": str(found.verdict),
-        "effect": f"{100 * test.mean:+.2f}" if test else "",
-        "95 %": interval_text(test.low, test.high) if test else "",
+        "effect": score_texts.points(test.mean) if test else "",
+        "95 %": score_texts.points_interval(test.low, test.high) if test else "",
         "n": f"{counted(test.n, 'run')} over {counted(test.groups, 'dataset')}" if test else "",
         "p": f"{found.p:.2g}" if found.p is not None else "",
         "missing": found.reason,

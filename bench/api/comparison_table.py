@@ -8,12 +8,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench._util.words import counted
 from bench.api.leaderboard_table import stale_notes
-from bench.api.result_table import ResultTable, Rows, TablePart, interval_text, setting_frame
+from bench.api.result_table import ResultTable, Rows, TablePart, setting_frame
 
 if TYPE_CHECKING:
-    from bench.analysis import Comparison, Leaderboard, PairedCell
+    from bench.analysis import Comparison, Leaderboard, MeanTest, PairedCell
     from bench.papers import Catalogue
 
     Pair = tuple[Leaderboard, Comparison]
@@ -22,19 +21,24 @@ if TYPE_CHECKING:
 SPARE = ("seeds", "only A right", "only B right", "B", "A", "runs", "datasets")
 """Columns that a narrow terminal leaves out, the first one first."""
 
+_SAID = {
+    "A": "A is better than B", "B": "B is better than A", "inconclusive": "A and B are not told apart",
+    "right on the same images": "A and B are right on the same images", "not tested": "the difference is not tested",
+}  # fmt: skip
+"""The verdicts in words."""
+_ALONE = "Intervals of rows are of one dataset; p and verdict are corrected for all datasets (Holm)."
+
 
 def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
     """Two entries on the same images with the same seeds, one table per setting.
 
-    A table has the averages, then one row per dataset and split, in percentage points. `pairs` are the board of each
-    setting and the comparison on it; the result has them as `source`.
+    A table has the averages, then one row per dataset and split, in percentage points; the frame has fractions.
+    `pairs` are the board of each setting and the comparison on it; the result has them as `source`.
     """
     from bench.papers import registered
 
     unpaired = [note for _, found in pairs for note in _unpaired(found)]
     skipped = [f"not compared: {dataset}: {reason}" for _, found in pairs for dataset, reason in found.skipped]
-    equality = [_equality(found) for _, found in pairs]
-    limits = [_limits(board, found) for board, found in pairs]
     stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in pairs]
     catalogue = registered()
     parts = [
@@ -43,22 +47,17 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
             [_average(board, found, measure) for measure in found.averages],
             [_row(cell, catalogue) for cell in found.cells],
             SPARE,
-            partial(_counts, found),
-            detail_notes=_noise(found),
+            partial(_known, board, found),
+            detail_notes=[_ALONE, *_noise(found)],
         )
         for board, found in pairs
     ]
     return ResultTable(
         pairs,
         parts,
-        notes=unpaired + skipped + [note for notes in (*limits, *equality, *stale) for note in notes],
+        notes=unpaired + skipped + [note for notes in stale for note in notes],
         json=lambda: [_plain(board, found) for board, found in pairs],
-        frame=lambda: setting_frame(
-            [
-                ([*part.rows, *_named(part.details, found)], board.setting.facts())
-                for part, (board, found) in zip(parts, pairs, strict=True)
-            ]
-        ),
+        frame=lambda: setting_frame([(_numbers(found), board.setting.facts()) for board, found in pairs]),
     )
 
 
@@ -85,11 +84,50 @@ def _title(board: Leaderboard, found: Comparison, catalogue: Catalogue) -> str:
     return f"{board.setting.title}: {a} (A) minus {b} (B), percentage points"
 
 
-def _counts(found: Comparison) -> str:
-    """How many of the pairs of dataset and split have each verdict."""
+def _known(board: Leaderboard, found: Comparison) -> str:
+    """How many of the pairs of dataset and split have each verdict, then what is known here and elsewhere."""
     counts = Counter("the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
-    return f"By dataset and split: {verdicts}."
+    lines = [f"By dataset and split: {verdicts}."] if counts else []
+    if found.averages:
+        lines += [*_equality(found), _here(board, found), _elsewhere(board, found)]
+    return "\n".join(lines)
+
+
+def _here(board: Leaderboard, found: Comparison) -> str:
+    """The verdict on these datasets, by the last measure."""
+    from bench.analysis import measure_name, score_texts
+
+    measure, test = list(found.averages.items())[-1]
+    said = _SAID[found.verdict(measure)]
+    n = len(board.averaged)
+    where = "this dataset" if n == 1 else f"these {n} datasets"
+    training = ", with this one training" if found.one_training else ""
+    reach = score_texts.points_interval(test.low, test.high)
+    beside = f" (95 % {reach}{_allowing(board, found)})" if reach else ""
+    return (
+        f"Here: {said} in {measure_name(measure)} on {where}{training}: {score_texts.points(test.mean)} points{beside}."
+    )
+
+
+def _allowing(board: Leaderboard, found: Comparison) -> str:
+    """What the interval allows for; empty for two methods, where nothing was chosen."""
+    ranked = sum(entry.rankable for entry in board.entries)
+    if ranked <= 2:
+        return ""
+    return ", of this pair alone" if found.alone else f", widened for {ranked} methods; --planned leaves that out"
+
+
+def _elsewhere(board: Leaderboard, found: Comparison) -> str:
+    """What is known about datasets of the same kind, by the last measure."""
+    from bench.analysis import score_texts
+    from reports import few_datasets
+
+    if (wider := found.other_datasets.get(list(found.averages)[-1])) is None:
+        return f"Elsewhere: {few_datasets(len(board.averaged))}."
+    clear = "" if wider.clear else ", not clear"
+    reach = score_texts.points_interval(wider.low, wider.high)
+    return f"Elsewhere: mean difference on datasets like these {reach}{clear}."
 
 
 def _verdict(cell: PairedCell) -> str:
@@ -100,49 +138,56 @@ def _better(verdict: str) -> str:
     return f"{verdict} better" if verdict in ("A", "B") else verdict
 
 
-def _named(rows: Rows, found: Comparison) -> Rows:
-    """Printed rows with the names of the datasets in place of their titles."""
-    return [row | {"dataset": cell.dataset} for row, cell in zip(rows, found.cells, strict=True)]
+def _numbers(found: Comparison) -> Rows:
+    """One row per average, then one per dataset and split; differences and their intervals are fractions."""
+    averages: Rows = [
+        {"average": measure, **_difference(test), "verdict": str(found.verdict(measure))}
+        for measure, test in found.averages.items()
+    ]
+    return averages + [
+        {"dataset": cell.dataset, "split": cell.split, **_difference(cell.difference)}
+        | {"p": cell.p, "verdict": str(cell.verdict), "a": cell.score_a.mean, "b": cell.score_b.mean}
+        for cell in found.cells
+    ]
+
+
+def _difference(test: MeanTest) -> dict[str, object]:
+    return {"difference": test.mean, "low": test.low, "high": test.high}
 
 
 def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
-    from bench.analysis import score_text
+    from bench.analysis import score_text, score_texts
 
     only_a, only_b = cell.flipped
     interval = cell.difference
-    reach = interval_text(interval.low, interval.high)
+    reach = score_texts.points_interval(interval.low, interval.high)
     return {
         "dataset": catalogue.dataset(cell.dataset).title,
         "split": cell.split,
-        "A - B": _points(interval.mean),
+        "A − B": score_texts.points(interval.mean),
         "95 %": reach if interval.n > 1 else f"{reach} (images alone)",
         "p": "" if cell.p is None else f"{cell.p:.2g}",
         "verdict": _verdict(cell),
-        "A": score_text(cell.score_a, 1),
-        "B": score_text(cell.score_b, 1),
+        "A": score_text(cell.score_a),
+        "B": score_text(cell.score_b),
         "only A right": only_a if cell.seeds else "",
         "only B right": only_b if cell.seeds else "",
         "seeds": len(cell.seeds) or "unpaired",
     }
 
 
-def _points(difference: float) -> str:
-    """A difference in points; a zero has no minus sign."""
-    text = f"{100 * difference:+.2f}"
-    return text.replace("-", "+") if text == "-0.00" else text
-
-
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    from bench.analysis import measure_name, paired_average
+    from bench.analysis import measure_name, paired_average, score_texts
 
     test, wider = found.averages[measure], found.other_datasets.get(measure)
     return {
         "average": measure_name(measure),
-        "A - B": _points(test.mean),
-        "95 %": interval_text(test.low, test.high) or ("" if test.mean == 0 else paired_average.why_untested(test)),
+        "A − B": score_texts.points(test.mean),
+        "95 %": score_texts.points_interval(test.low, test.high)
+        or ("" if test.mean == 0 else paired_average.why_untested(test)),
         "verdict": _better(str(found.verdict(measure))),
-        **({} if wider is None else {"95 % elsewhere": interval_text(wider.low, wider.high)}),
+        **({} if wider is None else {"95 % elsewhere": score_texts.points_interval(wider.low, wider.high)}),
         "datasets": f"{test.groups} of {len(board.averaged)}",
         "runs": f"{test.n} of {len(board.averaged) * len(board.seeds)}",
     }
@@ -158,22 +203,7 @@ def _equality(found: Comparison) -> list[str]:
     if (equal := equivalence_probability(found.averages[measure])) is None:
         return []
     chance = f"{100 * equal:.0f} % probability that the true difference in {measure_name(measure)}"
-    return [f"{chance} is below {100 * EQUAL_MARGIN:.0f} point"]
-
-
-def _limits(board: Leaderboard, found: Comparison) -> list[str]:
-    """What the intervals allow for, and what they do not cover."""
-    from bench.analysis import FEWEST_ELSEWHERE
-
-    ranked = sum(entry.rankable for entry in board.entries)
-    alone = "Intervals of averages are of this pair alone."
-    together = f"Intervals of averages are widened for the leaderboard's {ranked} methods; --planned leaves that out."
-    notes = [alone if found.alone else together] if ranked > 2 else []
-    if found.one_training:
-        notes.append("Methods were trained once: this holds for these images, with this one training.")
-    if len(board.averaged) < FEWEST_ELSEWHERE:
-        notes.append(f"{counted(len(board.averaged), 'dataset')} cannot tell about others.")
-    return notes
+    return [f"{chance} is below {100 * EQUAL_MARGIN:.0f} point."]
 
 
 def _noise(found: Comparison) -> list[str]:

@@ -186,10 +186,12 @@ def _writers(titles: Callable[[Entry], str]) -> Mapping[Kind, Callable[[Entry, A
 def _seconds(cost: EntryCost | None) -> str:
     if cost is None:
         return "–"
-    seconds = cost.learning_seconds
-    if seconds is None:
+    from bench.analysis import score_texts
+
+    found = cost.learning_seconds
+    if found is None:
         return cost.device if cost.own_seconds is None else "unknown"
-    return "–" if seconds == 0 else "< 0.1" if seconds < 0.05 else f"{seconds:.1f}"
+    return score_texts.seconds(found)
 
 
 def _percent(estimate: Estimate | None) -> str:
@@ -199,5 +201,7 @@ def _percent(estimate: Estimate | None) -> str:
 
 
 def _optimism(entry: Entry) -> str:
-    gaps = ", ".join(f"{split} {100 * value:+.2f}" for split, value in entry.optimism.items())
+    from bench.analysis import score_texts
+
+    gaps = ", ".join(f"{split} {score_texts.points(value)}" for split, value in entry.optimism.items())
     return f"chosen with test labels; points above the same runs without: {gaps or 'not recorded'}"

@@ -99,7 +99,7 @@ def reproduction(
 
 def ledger_table(rows: Sequence[ReproductionRow]) -> list[dict[str, object]]:
     """The rows of `reproduction` as texts: accuracies in per cent, other measures as they are."""
-    from bench.api.result_table import interval_text
+    from bench.analysis import score_texts
 
     return [
         {
@@ -110,8 +110,8 @@ def ledger_table(rows: Sequence[ReproductionRow]) -> list[dict[str, object]]:
             "published": _value(row.published, row),
             "elsewhere": _range(row),
             "ours": _value(row.ours, row),
-            "gap": _value(row.difference, row, sign="+"),
-            "95 %": interval_text(row.low, row.high),
+            "gap": _gap(row),
+            "95 %": score_texts.points_interval(row.low, row.high),
             "seeds": row.n,
             "verdict": str(row.verdict),
             "standing": row.standing,
@@ -122,12 +122,20 @@ def ledger_table(rows: Sequence[ReproductionRow]) -> list[dict[str, object]]:
     ]
 
 
-def _value(value: float, row: ReproductionRow, sign: str = "") -> str:
-    return f"{100 * value:{sign}.2f}" if row.measure == "accuracy" else f"{value:{sign}.4f}"
+def _value(value: float, row: ReproductionRow) -> str:
+    from bench.analysis import score_texts
+
+    return score_texts.decimal(100 * value, 2) if row.measure == "accuracy" else score_texts.decimal(value, 4)
+
+
+def _gap(row: ReproductionRow) -> str:
+    from bench.analysis import score_texts
+
+    return score_texts.points(row.difference) if row.measure == "accuracy" else score_texts.signed(row.difference, 4)
 
 
 def _range(row: ReproductionRow) -> str:
-    ends = sorted({_value(value, row) for value in row.printed_elsewhere}, key=float)
+    ends = [_value(value, row) for value in sorted(row.printed_elsewhere)]
     return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else ""
 
 

@@ -111,8 +111,3 @@ def setting_frame(parts: Sequence[tuple[Sequence[Mapping[str, object]], Mapping[
 
     frames: list[pd.DataFrame] = [pd.DataFrame(list(rows)).assign(**facts) for rows, facts in parts]
     return pd.concat(frames, ignore_index=True)
-
-
-def interval_text(low: float | None, high: float | None) -> str:
-    """An interval of fractions in percentage points with signs; empty without one."""
-    return "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"

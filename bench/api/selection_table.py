@@ -99,22 +99,22 @@ def _named(board: Leaderboard, found: selection_rules.RuleDifference) -> dict[st
 
 
 def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Sequence[str]) -> dict[str, object]:
-    from bench.analysis import points, selection_rules
+    from bench.analysis import score_texts, selection_rules
 
     row: dict[str, object] = {"rule": f"{rule} ({selection_rules.RULES[rule]})", "methods": methods}
     for measure in measures:
         test = tests.get(measure)
-        row[measure] = "–" if test is None else points(test.mean)
+        row[measure] = "–" if test is None else score_texts.points(test.mean)
         row[f"95 % of {measure}"] = _interval(test)
     return row | {"pairs": max((test.n for test in tests.values()), default=0)}
 
 
 def _interval(test: MeanTest | None) -> str:
-    from bench.analysis import paired_average, points_interval
+    from bench.analysis import paired_average, score_texts
 
     if test is None:
         return "no common runs"
-    return points_interval(test.low, test.high) or paired_average.why_untested(test)
+    return score_texts.points_interval(test.low, test.high) or paired_average.why_untested(test)
 
 
 def _numbers(test: MeanTest) -> dict[str, float | int | None]:

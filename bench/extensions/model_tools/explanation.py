@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from bench.analysis import accuracy_text
+from bench.analysis import score_texts
 from bench.experiment import ModelInfo
 from bench.extensions.model_tools.linear_head import linear_head
 from bench.tuned_models import TunedModel, data_address, small_picture
@@ -376,7 +376,7 @@ def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), sourc
 
 def _facts(model: TunedModel) -> tuple[tuple[str, str], ...]:
     info = model.info
-    scores = ", ".join(f"{score.split} {accuracy_text(score.accuracy, score.n)}" for score in info.scores)
+    scores = ", ".join(f"{score.split} {score_texts.accuracy_text(score.accuracy, score.n)}" for score in info.scores)
     return (
         ("backbone", info.spec.backbone),
         ("task", f"{info.spec.protocol}, {info.spec.shots} shots, seed {info.spec.seed}"),

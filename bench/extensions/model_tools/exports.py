@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis import accuracy_text
+from bench.analysis import score_texts
 from bench.errors import UsageError
 from bench.experiment import ModelInfo, model_card
 from bench.extensions.model_tools.description import description, preprocessing
@@ -41,7 +41,11 @@ def front_matter(info: ModelInfo) -> str:
             "task": {"type": "image-classification"},
             "dataset": {"name": info.spec.dataset, "type": info.spec.dataset, "split": score.split},
             "metrics": [
-                {"type": "accuracy", "name": accuracy_text(score.accuracy, score.n), "value": round(score.accuracy, 6)}
+                {
+                    "type": "accuracy",
+                    "name": score_texts.accuracy_text(score.accuracy, score.n),
+                    "value": round(score.accuracy, 6),
+                }
             ],
         }
         for score in info.scores

@@ -45,7 +45,7 @@ def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
 
     None means that it failed. Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
     """
-    from bench.analysis import accuracy_text
+    from bench.analysis import score_texts
     from bench.experiment import read_model_info
     from bench.extensions.recommendation.run import train_choice
     from bench.sweep import LogStyle, open_log
@@ -54,7 +54,9 @@ def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
     if path is None:
         return None
     info = read_model_info(path)
-    right = ", ".join(f"right on test images: {accuracy_text(score.accuracy, score.n)}" for score in info.scores)
+    right = ", ".join(
+        f"right on test images: {score_texts.accuracy_text(score.accuracy, score.n)}" for score in info.scores
+    )
     sets = info.sets.unavailable
     return path, f"{right}; {f'no prediction sets: {sets}' if sets else 'prediction sets with `predict`'}"
 

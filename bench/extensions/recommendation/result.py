@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench._util.html_tables import html_table
-from bench.analysis import MeanTest
+from bench.analysis import MeanTest, percent, score_texts
 from bench.extensions.recommendation.answer import Decision, Doubling, RemainingMethod
 from bench.extensions.recommendation.elimination import ERROR_RATE
 from bench.extensions.recommendation.folds import FoldPlan
@@ -162,14 +162,15 @@ class Recommendation:
 
     def _row(self, method: str, test: MeanTest | None, verdict: str, labels: int | None) -> dict[str, object]:
         outcomes = self.race.outcomes
+        taken = outcomes.learning_seconds(method)
         return {
             "method": method,
-            "accuracy": f"{100 * np.nanmean(outcomes.tables([method])[method]):.1f}",
+            "accuracy": percent(float(np.nanmean(outcomes.tables([method])[method]))),
             "images": outcomes.images_scored(method),
-            "below the best on them": "" if test is None else f"{100 * test.mean:.1f}",
-            "95 % interval": "" if test is None else points(test),
+            "below the best on them": "" if test is None else score_texts.decimal(100 * test.mean, 1),
+            "95 % interval": "" if test is None else score_texts.points_interval(test.low, test.high),
             "verdict": verdict,
-            "s per training": "unknown" if (taken := outcomes.learning_seconds(method)) is None else f"{taken:.2f}",
+            "training": "unknown" if taken is None else score_texts.seconds(taken),
             "labels to settle": "" if labels is None else f"{labels:,}",
         }
 
@@ -198,8 +199,3 @@ def _paragraph(text: str) -> str:
 
 def _interval(test: MeanTest) -> dict[str, Any]:
     return {"mean": test.mean, "low": test.low, "high": test.high}
-
-
-def points(test: MeanTest) -> str:
-    """An interval in percentage points; empty if there is none."""
-    return "" if test.low is None or test.high is None else f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
-from bench.analysis import BASELINE, MeanTest
+from bench.analysis import BASELINE, MeanTest, score_texts
 from bench.extensions.recommendation.answer import RaceVerdict, RemainingMethod
 from bench.extensions.recommendation.elimination import ERROR_RATE
 from bench.extensions.recommendation.race import Dropped
@@ -152,7 +152,7 @@ def _more_labels(found: Recommendation) -> list[str]:
         return [f"The gain from twice the labels is unknown: {found.no_doubling}."]
     gain = found.doubling.gain
     return [
-        f"Twice the labels ({2 * found.plan.shots} per class) would add about {100 * gain.mean:+.1f} points"
+        f"Twice the labels ({2 * found.plan.shots} per class) would add about {score_texts.points(gain.mean)} points"
         f"{_bracketed(gain)}, if the error keeps falling at this rate."
     ]
 
@@ -166,7 +166,7 @@ def prior(found: Recommendation) -> list[str]:
         policy = item.choice.policy
         lost = item.choice.regrets.get(policy)
         known = f"{len(item.known.methods)} methods, {len(item.known.datasets)} datasets"
-        loss = "" if lost is None else f"; on a left-out dataset this rule loses {100 * lost.mean:.2f} points"
+        loss = "" if lost is None else f"; on a left-out dataset this rule loses {100 * lost.mean:.1f} points"
         lines.append(f"Without a race: {item.pick}, by {policy} in {item.source} ({known}{loss}).")
     return lines
 
@@ -200,7 +200,7 @@ def _range(test: MeanTest) -> str:
 
 
 def _bracketed(test: MeanTest) -> str:
-    return "" if test.low is None or test.high is None else f" ({100 * test.low:+.1f} to {100 * test.high:+.1f})"
+    return "" if test.low is None or test.high is None else f" ({score_texts.points_interval(test.low, test.high)})"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from worlds import make_world
 
 from bench import load_results
+from bench.analysis import score_texts
 from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.selection_rules import selection_command, selection_differences, selection_rule
@@ -193,7 +194,7 @@ def test_the_table_of_the_results_has_the_same_numbers(folder, board_and_runs):
     rows = table.rows
     first = rows[0]
     assert (first["rule"], first["methods"], first["pairs"]) == ("last (last epoch)", "mean of 2 methods", 18)
-    assert first["all"] == f"{100 * wanted['last'].tests['all'].mean:+.2f}"
+    assert first["all"] == score_texts.points(wanted["last"].tests["all"].mean)
     assert [row["methods"] for row in rows[1:3]] == ["coop", "vpt"]
     assert rows[-1]["methods"] == "gda [alpha=0.1]"
     frame = table.to_frame()
@@ -212,4 +213,4 @@ def test_each_leaderboard_without_pairs_has_a_note_also_of_an_equal_title(tmp_pa
         add(tmp_path, "coop", 0.5, draw=draw)
     (first, second) = load_results(tmp_path).selection_rules().notes
     assert "--draw" not in first
-    assert second.endswith("--selection validation --draw nested")
+    assert second.endswith("--selection validation --draw nested`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import bench
 from bench import Results, UsageError, build_report, compare, difficulty, leaderboard, load_results, plan, run
-from bench.analysis import board_rows
+from bench.analysis import board_rows, score_texts
 
 
 def as_json(value: object) -> str:
@@ -63,8 +64,8 @@ def test_a_leaderboard_can_leave_out_costs(results: Results):
     assert columns[0] == columns[1], "always in the frame"
     shown = results.leaderboard(costs=False)
     assert list(shown.rows[0]) == ["rank", "method", "accuracy", "runs"]
-    assert "train s" in str(results.leaderboard())
-    assert "train s" not in str(shown) + shown._repr_html_()
+    assert "training" in str(results.leaderboard())
+    assert "training" not in str(shown) + shown._repr_html_()
 
 
 def test_a_comparison_is_paired(results: Results, folder: Path):
@@ -72,6 +73,9 @@ def test_a_comparison_is_paired(results: Results, folder: Path):
     assert len(table.source) == len(table.parts) == 1
     (average,), (cell,) = table.parts[0].rows, table.parts[0].details
     assert (average["average"], cell["dataset"]) == ("accuracy", "Spectrum Basic")
+    assert "corrected for all datasets" in table.parts[0].detail_notes[0]
+    assert re.match(r"\d+\.\d\d ", str(cell["A"])), "a score has the two decimals of the leaderboard"
+    assert str(cell["A − B"]) == score_texts.points(table.to_frame()["difference"][1])
     assert list(table.to_frame()["dataset"])[1:] == ["spectrum_basic"]
     assert "CLIP-Adapter (recipe=custom) (A) minus Zero-shot" in str(table)
     titled = results.compare("CLIP-Adapter (recipe=custom)", "zero-shot clip")

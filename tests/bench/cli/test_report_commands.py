@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 
 import pytest
 import typer
 from fake_runner import make_difficulty, make_record, make_score, make_spec
 from worlds import make_world
 
+from bench.cli.compare import compare_command
 from bench.cli.leaderboard import leaderboard_command
 from bench.cli.report import report
 from bench.errors import UsageError
@@ -75,6 +78,26 @@ def test_a_folder_as_out_means_the_same_as_site(runs, tmp_path, exists):
     assert "index.html" in names[0]
 
 
+def test_numbers_have_one_form_in_all_tables(runs, capsys):
+    compare_command(a="zero_shot", b="coop", runs=runs, verbose=True)
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+    assert not re.search(r"(?<![\w.])-\d", text), "a negative number has a typographic minus"
+    assert re.findall(r"^base\b.*?(−\S+)  ", text, flags=re.M) == ["−25.0"]
+
+
+def test_a_comparison_ends_with_the_verdict_here_and_elsewhere(runs, capsys, monkeypatch):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    compare_command(a="zero_shot", b="coop", runs=runs)
+    shown = capsys.readouterr()
+    assert max(map(len, f"{shown.out}{shown.err}".splitlines())) <= 60
+    here, elsewhere = " ".join(shown.out.split()).split("Here: ")[1].split("Elsewhere: ")
+    assert here == "the difference is not tested in H on these 2 datasets: −12.0 points. "
+    assert elsewhere == "2 datasets cannot tell about others."
+
+
 def test_the_table_marks_incomplete_rows(runs, capsys):
     leaderboard_command(runs=runs)
     shown = capsys.readouterr()
@@ -128,7 +151,7 @@ def test_the_cost_of_each_selection_rule_in_place_of_the_ranking(runs, capsys):
     shown = capsys.readouterr().out
     assert "--selection validation, percentage points" in shown
     line = next(line for line in shown.splitlines() if "last (last epoch)" in line)
-    assert ("mean of 1 method" in line, "-10.00" in line) == (True, True)
+    assert ("mean of 1 method" in line, "−10.0" in line) == (True, True)
     leaderboard_command(runs=runs, by_rule=True, as_json=True)
     (board,) = json.loads(capsys.readouterr().out)
     found = {rule["rule"]: (rule["oracle"], rule["measures"]["base"]["n"]) for rule in board["rules"]}

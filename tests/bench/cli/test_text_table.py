@@ -1,8 +1,10 @@
 """Tables as text: in a pipe every column, in a terminal what fits without broken words."""
 
+from collections.abc import Callable
+
 import pytest
 
-from bench._util.terminal import wrapped
+from bench.cli import print_text
 from bench.cli.text_table import facts_text, table_text
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
@@ -11,6 +13,18 @@ CELLS = [
     ["1–10", "CLIP-Adapter", "65.18 ± 1.78", "66.62 ± 2.41", "9/33 *", "8"],
 ]
 WIDTHS = (30, 40, 60, 80, 100)
+
+
+@pytest.fixture
+def wrapped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str, int | None], str]:
+    """What a terminal of some width shows of a text."""
+
+    def printed(text: str, width: int | None) -> str:
+        monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: width)
+        print_text(text)
+        return capsys.readouterr().out.removesuffix("\n")
+
+    return printed
 
 
 def test_without_a_width_each_row_is_one_line_with_every_column():
@@ -70,7 +84,7 @@ def test_a_column_that_has_room_again_comes_back():
     assert text.splitlines()[0].split() == ["name", "kind", "n"]
 
 
-def test_a_command_is_not_broken():
+def test_a_command_is_not_broken(wrapped):
     command = "`etl-bench run -m coop -d dtd`"
     text, _ = table_text(["claim", "missing"], [["first", f"add the runs by {command} and look"]], 44)
     assert command in text
@@ -102,7 +116,7 @@ def test_facts_begin_in_one_column_and_are_wrapped_there():
     assert facts_text([]) == ""
 
 
-def test_sentences_are_broken_between_words():
+def test_sentences_are_broken_between_words(wrapped):
     assert wrapped("one two three", 8) == "one two\nthree"
     assert wrapped("one two three", None) == "one two three"
     assert wrapped("/a/very/long/path here", 8) == "/a/very/long/path\nhere"
