@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from bench.analysis import score_texts
 
 points, unsigned, interval = score_texts.points, score_texts.unsigned, score_texts.points_interval
-signed_points, seconds = score_texts.signed_points, score_texts.seconds
+signed, signed_points, seconds = score_texts.signed, score_texts.signed_points, score_texts.seconds
 UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
 """The space between a number and its unit."""
 
