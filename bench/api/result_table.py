@@ -99,7 +99,7 @@ class ResultTable(Generic[T]):
         texts = []
         for part in self.parts:
             texts.append(f"{part.title}\n{pd.DataFrame([*part.rows, *part.details]).to_string(index=False)}")
-            texts += filter(None, [part.text(), *part.detail_notes])
+            texts += filter(None, [*part.detail_notes, part.text()])
         return "\n\n".join([*texts, *self.notes])
 
     __repr__ = __str__
