@@ -7,6 +7,7 @@ from .charts.plot import linear_axis as linear_axis
 from .charts.vega_svg import CHART_FORMATS as CHART_FORMATS
 from .charts.vega_svg import chart_file as chart_file
 from .page_data import entry_settings as entry_settings
+from .page_file import longest_word as longest_word
 from .page_file import page_environment as page_environment
 from .parts.part import Part as Part
 from .parts.part import paragraph as paragraph

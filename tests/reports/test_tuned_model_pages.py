@@ -17,6 +17,7 @@ from bench.extensions.model_tools import (
 )
 from bench.extensions.model_tools.page import LETTER, LINE, NAMED, WIDTH, placed, weight_plot, what_changed
 from bench.tuned_models import GalleryView
+from bench.tuned_models.galleries import GalleryImage
 from reports import render_gallery
 
 COUNTS = {"both right": 30, "only tuned right": 20, "only zero-shot right": 2, "both wrong": 8}
@@ -86,8 +87,68 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"explanation": explanation.as_uri(), "gallery": gallery.as_uri()}
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
-@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1440)])
+PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+CLASSES = ("red admiral", "Chlorophyllum_brunneum_mushroom", "Rhododendron ferrugineum")
+SHOWN = "[...document.querySelectorAll('.pictures li')].filter((one) => !one.hidden).map((one) => one.innerText)"
+CUT_WORDS = """[...document.querySelectorAll('.pictures li, .pictures li *')].flatMap((node) => [...node.childNodes])
+    .filter((node) => node.nodeType === 3 && !node.parentNode.matches('.name'))
+    .flatMap((node) => [...node.data.matchAll(/[^\\s_]+_?/g)].filter((word) => {
+        const range = document.createRange();
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        return new Set([...range.getClientRects()].map(({ top }) => top)).size > 1;
+    }).map((word) => word[0]))"""
+
+
+@pytest.fixture(scope="module")
+def predictions(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page of nine images of three classes, each once with 95, 70 and 30 %."""
+    images = tuple(
+        GalleryImage(f"folder/image-{i}.jpg", PICTURE, CLASSES[i % 3], p, ((CLASSES[i % 2], 0.1),), unlike=i == 0)
+        for i, p in enumerate([0.3] * 3 + [0.7] * 3 + [0.95] * 3)
+    )
+    view = GalleryView("coop on plants", images, predicted=9, false_alarm_rate=0.05)
+    return render_gallery(view, tmp_path_factory.mktemp("predictions") / "page.html").as_uri()
+
+
+def needs_chromium(test):
+    return pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")(test)
+
+
+@needs_chromium
+@pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1024)])
+def test_names_of_classes_are_whole_on_the_page_of_predictions(tab, predictions: str, width: int, scheme: str) -> None:
+    tab.size(width, 900)
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    tab.open("about:blank")
+    tab.open(predictions)
+    assert tab.run(CUT_WORDS) == []
+    assert tab.run("document.documentElement.scrollWidth <= innerWidth")
+    assert serious_findings(tab) == []
+    assert "marked. The" in tab.run("document.querySelector('main p').textContent")
+
+
+@needs_chromium
+def test_predictions_are_chosen_by_class_and_certainty_and_the_address_keeps_it(tab, predictions: str) -> None:
+    tab.open("about:blank")
+    tab.open(predictions)
+    assert len(tab.run(SHOWN)) == 9
+    for name, value in (("class", CLASSES[0]), ("certainty", "below 50 %")):
+        tab.run(
+            f"(() => {{ const one = document.querySelector('select[name={name}]'); one.value = '{value}';"
+            "one.dispatchEvent(new Event('change')); })()"
+        )
+    tab.wait(f"{SHOWN}.length === 1")
+    assert "red admiral 30.0" in tab.run(SHOWN)[0]
+    address = tab.run("location.href")
+    tab.open("about:blank")
+    tab.open(address)
+    tab.wait(f"{SHOWN}.length === 1")
+    assert tab.run("document.querySelector('.choices span').innerText") == "1 of 9 shown"
+
+
+@needs_chromium
+@pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1440)])
 @pytest.mark.parametrize("name", ["explanation", "gallery"])
 def test_no_serious_accessibility_finding(tab, pages: dict[str, str], name: str, width: int, scheme: str) -> None:
     tab.size(width, 900)

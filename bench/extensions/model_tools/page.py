@@ -1,13 +1,14 @@
 """The page of what a tuned model learned: one HTML file that needs no network."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench._util.words import counted
 from bench.extensions.model_tools.explanation import ClassTextProjection, EnsembleSummary, Explanation, ZeroShotChanges
 from bench.results import write_output
-from reports import linear_axis, page_environment
+from reports import linear_axis, longest_word, page_environment
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30
 NAMED = 12
@@ -56,9 +57,16 @@ def render_explanation(view: Explanation, out: Path, *, force: bool = False) -> 
             sentence=what_changed(view.changes),
             points=[] if view.projection is None else placed(view.projection),
             weights=None if view.ensemble is None else weight_plot(view.ensemble),
+            word=longest_word(_class_names(view)),
         )
     )
     return write_output(out, page.encode(), force=force)
+
+
+def _class_names(view: Explanation) -> Iterator[str]:
+    for one in () if view.changes is None else view.changes.shown:
+        yield from (one.zero_shot, one.tuned, one.label or "")
+    yield from (one.label for one in view.maps)
 
 
 def what_changed(changes: ZeroShotChanges | None) -> str:

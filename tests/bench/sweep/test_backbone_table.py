@@ -110,6 +110,6 @@ def test_a_family_is_shown_by_its_name(etl) -> None:
     _, out, _ = etl("backbones", "pe-core")
     assert re.search(r"family +PE-Core\n", out)
     assert "PE-Core-B-16.meta" in out
-    assert "attention" in out, "the reasons of methods that do not run"
+    assert "attention" in out
     groups = json.loads(etl("backbones", "show", "MobileCLIP", "--json")[1])
     assert [row["family"] for row in groups] == ["MobileCLIP"] * 2
