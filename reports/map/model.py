@@ -8,11 +8,10 @@ from bench.analysis import dataset_difficulty as difficulty
 from bench.papers import DatasetFacts
 from reports._format import counted, points, seconds, unsigned
 from reports.charts.plot import linear_ticks
+from reports.map.classes import tone_of
 from reports.titles import SCORE_TITLES, score_title
 from reports.views import OverviewView
 
-CLASSES = (0.01, 0.03, 0.06, 0.12, 0.24, 0.48)
-"""The least gains of the classes of colour, fractions; the same on all pages, each about twice the one before."""
 DENSE = 12
 """Methods up to which a row has a second line with the family."""
 FIRST_ROWS, FIRST_OTHERS = 15, 5
@@ -174,17 +173,6 @@ class GainMap:
         """The place of points on the axis of the strips, in per cent of its width."""
         low, high = self.ends
         return round(min(max(100 * (value - low) / (high - low), 0.0), 100.0), 2)
-
-
-def tone_of(gain: float) -> str:
-    """The class of colour of a gain, a fraction; what is shown as 1.0 is in the class that begins with 1.
-
-    Example:
-        >>> tone_of(0.005), tone_of(0.03), tone_of(-0.5)
-        ('g0', 'g2', 'l6')
-    """
-    size = sum(float(unsigned(abs(gain))) >= 100 * least for least in CLASSES)
-    return f"{'l' if gain < 0 and size else 'g'}{size}"
 
 
 def gain_map(view: OverviewView, measure: str) -> GainMap:

@@ -193,10 +193,9 @@ def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]
     yield Column("Interval", "bar", hint), lambda entry: _bar(bars.get(entry.key))
     answer, sizes = overview.answers[shown], [len(group) for group in overview.groups]
     gains = {key: row for key, row in answer.gains.items() if key != view.board.baseline}
-    largest = max((abs(gain) for row in answer.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
     for place, name in enumerate(("easy", "medium", "hard") if answer.gains and sizes[0] and sizes[2] else ()):
         hint = f"Mean gain over zero-shot on the {counted(sizes[place], f'{name} dataset')}, in points"
-        yield Column(f"Gain, {name}", "tint", hint), partial(_gain, gains, place, largest)
+        yield Column(f"Gain, {name}", "tint", hint), partial(_gain, gains, place)
     hint = (
         "Mean paired difference from the best method on these datasets, in points, and its 95 % interval over seeds "
         "and test images; bold: clear here"
@@ -211,9 +210,9 @@ def _bar(bar: IntervalBar | None) -> TableCell:
     return cell(None if bar is None else [round(10 * x) for x in (bar.mean, bar.low, bar.high) if x is not None])
 
 
-def _gain(gains: Mapping[str, Sequence[float | None]], place: int, largest: float, entry: Entry) -> TableCell:
+def _gain(gains: Mapping[str, Sequence[float | None]], place: int, entry: Entry) -> TableCell:
     gain = gains[entry.key][place] if entry.key in gains else None
-    return None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))]
+    return None if gain is None else whole(gain)
 
 
 def _interval_text(test: MeanTest) -> str:

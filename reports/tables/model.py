@@ -1,16 +1,18 @@
-"""A table as data, small enough for the page's JSON: columns with a kind, and rows of cells."""
+"""A table as data, small enough for the page: columns with a kind, and rows of cells whose texts are finished."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.analysis import Estimate
+from reports._format import points, signed_points
+from reports.map.classes import tone_of
 
 TableCell = Any
 """A value, or `[value, more, tooltip, classes]` without empty items at the end. None is a gap.
 
-The kind of the column decides what `value` is and how `more` is shown: as the distances to both ends of an interval
-(`pm`), as the shade (`tint`), as the text instead of the value (`word`), or as a small line below it (all others).
+The kind of the column decides how `value` is written and what `more` is: the distances to both ends of an interval
+(`pm`), the text (`word`), an address (`link`), or a small line below it (all others).
 """
 
 COLUMN_KINDS = (
@@ -24,13 +26,14 @@ COLUMN_KINDS = (
     "pm",  # in 0.01 %, with half of the interval
     "points",  # a signed difference in 0.01 points
     "tenths",  # like points, with one decimal
-    "tint",  # like tenths, on a shade from 0 to 100
+    "tint",  # like tenths, in its class of colour
     "link",  # a text, with its address
-    "pair",  # like tenths, with `[shade, address]`
-    "heat",  # in 0.01 %, with `[gain, shade]`
+    "pair",  # like tenths, with `[whether it has its class of colour, address]`
     "bar",  # `[mean, low, high]` in 0.1 % of the width
     "of",  # a number of a total: `[n, total]`
 )
+_ON_PAGE = {"pair": "linked"} | dict.fromkeys(("number", "word", "percent", "points", "tenths", "tint", "of"), "number")
+"""The kinds that the page tells apart; other kinds stay."""
 
 
 FIRST_ROWS = 25
@@ -48,7 +51,7 @@ class Column:
 
     def data(self) -> list[str]:
         """The column as JSON."""
-        return _trimmed([self.title, self.kind, self.hint, self.classes])
+        return _trimmed([self.title, _ON_PAGE.get(self.kind, self.kind), self.hint, self.classes])
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,10 @@ class Table:
         found: dict[str, Any] = {
             "id": self.id,
             "columns": [column.data() for column in self.columns],
-            "rows": [list(row) for row in self.rows],
+            "rows": [
+                [shown_cell(one, column.kind) for one, column in zip(row, self.columns, strict=True)]
+                for row in self.rows
+            ],
             "caption": str(self.caption),
             "classes": self.classes,
             "first": self.first,
@@ -90,6 +96,74 @@ class Table:
             "rowClasses": list(self.row_classes) if any(self.row_classes) else [],
         }
         return {name: value for name, value in found.items() if value}
+
+
+def shown_cell(given: TableCell, kind: str) -> TableCell:
+    """A cell as the page shows it: a text, or `[text, small, tooltip, classes, key]` without empty items at the end.
+
+    `key` is what it is sorted by, if that is not its text. Cells of methods, links, bars and sources stay as they are.
+
+    Example:
+        >>> shown_cell(7421, "percent"), shown_cell([7421, 120], "pm"), shown_cell([-250, 1], "tint")
+        ('74.21', ['74.21', '±1.20'], ['−2.5', None, '', 'c l1'])
+        >>> shown_cell([90, "1.5 min"], "word")
+        ['1.5 min', None, '', '', 90]
+    """
+    value, more, tip, classes = [*(given if isinstance(given, list) else [given]), None, None, None, None][:4]
+    if kind not in _WRITTEN:
+        return given
+    if kind == "word":
+        text, small, tone, key = more or "–", None, "", value
+    elif value is None:
+        if not isinstance(more, str):
+            return None if given is None else _trimmed([None, None, tip or "", classes or ""])
+        text, small, tone, key = more, None, "", None
+    else:
+        text, small, tone, key = _WRITTEN[kind](value, more)
+    found = _trimmed([text, small, tip or "", " ".join(filter(None, (tone, classes))), key])
+    return text if len(found) == 1 else found
+
+
+_Written = tuple[str, Any, str, Any]
+"""Text, small line, class of colour, and what a cell is sorted by."""
+
+
+def _signed(value: int, more: Any) -> _Written:
+    return points(value / 10_000), more, "", None
+
+
+def _pair(value: int, more: Any) -> _Written:
+    coloured, address = more
+    return points(value / 10_000), address, _colour(value) if coloured else "", None
+
+
+def _colour(gain: int) -> str:
+    return f"c {tone_of(gain / 10_000)}"
+
+
+_WRITTEN: Mapping[str, Callable[[Any, Any], _Written]] = {
+    "word": lambda value, more: (more, None, "", value),
+    "number": lambda value, more: (str(value), more, "", None),
+    "percent": lambda value, more: (f"{value / 100:.2f}", more, "", None),
+    "pm": lambda value, more: (f"{value / 100:.2f}", None if more is None else reach_text(more), "", None),
+    "points": lambda value, more: (signed_points(value / 10_000), more, "", None),
+    "tenths": _signed,
+    "tint": lambda value, _: (points(value / 10_000), None, _colour(value), None),
+    "pair": _pair,
+    "of": lambda value, more: (f"{value[0]}/{value[1]}", more, "", value[0]),
+}
+
+
+def reach_text(sides: int | Sequence[int]) -> str:
+    """Distances to both ends of an interval, in 0.01 %: ±1.20, or −1.00/+1.40.
+
+    Example:
+        >>> reach_text(120), reach_text([100, 140])
+        ('±1.20', '−1.00/+1.40')
+    """
+    if isinstance(sides, int):
+        return f"±{sides / 100:.2f}"
+    return f"−{sides[0] / 100:.2f}/+{sides[1] / 100:.2f}"
 
 
 def cell(value: Any, more: Any = None, tip: str = "", classes: str = "") -> TableCell:

@@ -11,16 +11,11 @@ const copyText = (source, text, format) => {
   group.querySelector("[role=status]").textContent = done ? format + " copied" : "Copying is not allowed here";
 };
 const plainCell = (cell, kind, methods) => {
-  const [value, more] = parts4(cell);
-  if (kind === "word") return more === null || more === undefined ? "" : String(more);
+  const [value, small] = parts5(cell);
   if (value === null || value === undefined) return "";
   if (kind === "method") return methods[value].name;
-  if (kind === "percent") return (value / 100).toFixed(2);
-  if (kind === "pm") return (value / 100).toFixed(2) + (more === null || more === undefined ? "" : " " + reach(more, " "));
-  if (["points", "tenths", "tint", "pair", "heat"].includes(kind)) return (value / 100).toFixed(2);
   if (kind === "links") return value.map(([text]) => text).join(" ");
-  if (kind === "of") return value.join("/");
-  return String(value);
+  return kind === "pm" && small ? `${value} ${small}` : String(value);
 };
 // Texts that a spreadsheet would run as formulas begin with an apostrophe, as in `etl-bench export`.
 const asText = (text) => /^([=@\t\r\n]|[+-](?![\d.]+$))/.test(text) ? "'" + text : text;
@@ -45,7 +40,7 @@ const citationsOf = (methods) => {
 };
 const methodsOf = ({ table, methods, order, pressed }) => {
   const column = table.columns.findIndex(([, kind]) => kind === "method");
-  return order.filter((row) => !pressed.size || pressed.has(table.filters[row])).map((row) => methods[parts4(table.rows[row][column])[0]]);
+  return order.filter((row) => !pressed.size || pressed.has(table.filters[row])).map((row) => methods[parts5(table.rows[row][column])[0]]);
 };
 // The leaderboard is copied as `etl-bench export` writes it; other tables as they are shown.
 const textToCopy = (state, format) => format === "BibTeX" ? Promise.resolve(citationsOf(methodsOf(state))) : state.table.copies

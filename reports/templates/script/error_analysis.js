@@ -28,7 +28,7 @@ if (errorsBox) {
     selects[name] = addSelect(bar, title, [], "", (value) => { state[name] = value; state.label = ""; show(true); });
   });
   const share = (part, whole) => (100 * part / whole).toFixed(1);
-  const hundredths = (part, whole) => Math.round(10000 * part / whole);
+  const hundredths = (part, whole) => (100 * part / whole).toFixed(2);
   const fill = (name, options) => {
     if (!options.some(([value]) => value === state[name])) state[name] = options.length ? options[0][0] : "";
     fillSelect(selects[name], options, state[name]);
@@ -50,7 +50,7 @@ if (errorsBox) {
     return `<figure>${pictureOf(list, index, name(image.label))}<figcaption><b>${escaped(name(image.label))}</b>${seeds}<code>${escaped(image.id)}</code></figcaption></figure>`;
   };
   const pairsTable = (id, list, pairs, caption, kind) => ({
-    id, caption, columns: [["Class", kind], ["Predicted", "text"], ["Count"], ["Share of the class, %", "percent"]],
+    id, caption, columns: [["Class", kind], ["Predicted", "text"], ["Count"], ["Share of the class, %"]],
     rows: pairs.map(([label, other, count, n]) => [[nameIn(list)(label), kind === "choice" ? label : ""], nameIn(list)(other), count, hundredths(count, n)]),
   });
   // What the runs change against zero-shot: counts, images that they fix and break, and the gain of each class.
@@ -74,8 +74,8 @@ if (errorsBox) {
     const bar = (gain) => [500 + 500 * gain / largest, 500 + 500 * Math.min(0, gain / largest), 500 + 500 * Math.max(0, gain / largest), 500];
     return {
       id: "errors-gains", caption: "Largest and smallest gains over zero-shot, in points.",
-      columns: [["Class", "choice"], ["From zero-shot", "bar"], ["Gain", "tenths"], ["Zero-shot, %", "percent"]],
-      rows: gains.map(([label, n, before], at) => [[nameIn(list)(label), label], [bar(points[at])], Math.round(10000 * points[at]), hundredths(before, n)]),
+      columns: [["Class", "choice"], ["From zero-shot", "bar"], ["Gain"], ["Zero-shot, %"]],
+      rows: gains.map(([label, n, before], at) => [[nameIn(list)(label), label], [bar(points[at])], signed(100 * points[at]), hundredths(before, n)]),
     };
   };
   const draw = (data, chosen) => {
@@ -104,7 +104,7 @@ if (errorsBox) {
       put({
         id: "errors-classes",
         caption: classes.length < cell.of ? `The ${classes.length} worst of ${cell.of} classes.` : `All ${cell.of} classes, worst first.`,
-        columns: [["Class", "choice"], ["Images"], ["Accuracy, %", "percent"], ["Most often predicted", "text"]],
+        columns: [["Class", "choice"], ["Images"], ["Accuracy, %"], ["Most often predicted", "text"]],
         rows: classes.map(([label, size, taken, hits]) => [[name(label), label], size, hundredths(hits, size * runs.length), taken === null ? null : name(taken)]),
       });
     } else {

@@ -5,64 +5,40 @@ const CELL = { ...HEADING, bar: "interval-cell" };
 const FORMATS = ["CSV", "LaTeX", "Markdown"];
 const tablesById = new Map();  // id to {table, methods, order, pressed, whole, sorted}
 const kindOf = (column) => column[1] || "number";
-const parts4 = (cell) => Array.isArray(cell) ? cell : [cell];
-const signedPoints = (value) => (value === 0 ? "" : value < 0 ? "−" : "+") + (Math.abs(value) / 100).toFixed(2);
-const signedTenths = (value) => {
-  const tenths = Math.floor((Math.abs(value) + 5) / 10);
-  return (tenths === 0 ? "" : value < 0 ? "−" : "+") + (tenths / 10).toFixed(1);
-};
+const parts5 = (cell) => Array.isArray(cell) ? cell : [cell];
 const methodCell = (method) => {
   const badges = method.badges.map(([cls, text, tip]) => `<span class="label ${cls}" title="${escaped(tip)}">${escaped(text)}</span>`).join("");
   const label = method.label ? `<span class="label">${escaped(method.label)}</span>` : "";
   const family = method.family ? `<span class="family">${escaped(method.family)}</span>` : "";
   return `<a class="method" href="#${escaped(method.address)}" title="${escaped(method.name)}"><span>${escaped(method.title)}</span></a>${label}${family}${badges}`;
 };
-// The class of a gain in 0.01 points, as on the map.
-const gainClass = (value) => {
-  const size = [100, 300, 600, 1200, 2400, 4800].filter((least) => Math.abs(value) >= least).length;
-  return `c ${size === 0 || value > 0 ? "g" : "l"}${size}`;
-};
-// Distances to the ends of an interval: one number for both, or two.
-const reach = (sides, gap = "", text = (value) => value.toFixed(2)) => Array.isArray(sides) ? `−${text(sides[0] / 100)}/+${text(sides[1] / 100)}` : `±${gap}${text(sides / 100)}`;
-// Text, class and small line of a cell.
-const shownCell = (value, more, kind, methods) => {
-  const small = more === undefined ? null : more;
-  if (kind === "word") return [escaped(small === null ? "–" : small), "", null];
-  if (value === null || value === undefined) return [typeof small === "string" ? escaped(small) : "–", "", null];
+// The content of a cell: text, small line, tooltip, classes and what it is sorted by, all finished in Python.
+const contentOf = (value, small, kind, methods) => {
+  if (value === null || value === undefined) return "–";
   switch (kind) {
-    case "method": return [methodCell(methods[value]), "", small];
-    case "badge": return [`<b class="badge b-${escaped(value.replaceAll(" ", "-"))}">${escaped(value)}</b>`, "", small];
-    case "link": return [`<a href="#${escaped(small)}">${escaped(value)}</a>`, "", null];
-    case "links": return [value.map(([text, address]) => `<a href="#${escaped(address)}">${escaped(text)}</a>`).join(" "), "", null];
-    case "choice": return [`<button type="button" class="plain" data-choice="${small}">${escaped(value)}</button>`, "", null];
-    case "sources": return [value.map((number) => `<a href="#source-${number}">[${number}]</a>`).join(" "), "", small];
-    case "percent": return [(value / 100).toFixed(2), "", small];
-    case "pm": return [`<span class="mean">${(value / 100).toFixed(2)}</span>` + (small === null ? "" : `<span class="pm">${reach(small)}</span>`), "", null];
-    case "points": return [signedPoints(value), "", small];
-    case "tenths": return [signedTenths(value), "", small];
-    case "tint": return [signedTenths(value), gainClass(value), null];
-    case "pair": return [`<a href="#${escaped(small[1])}">${signedTenths(value)}</a>`, small[0] ? gainClass(value) : "", null];
-    case "heat": {
-      const score = (Math.floor((value + 5) / 10) / 10).toFixed(1);
-      return small === null ? [score, "", null] : [score, gainClass(small[0]), signedTenths(small[0])];
-    }
+    case "method": return methodCell(methods[value]);
+    case "badge": return `<b class="badge b-${escaped(value.replaceAll(" ", "-"))}">${escaped(value)}</b>`;
+    case "link": case "linked": return `<a href="#${escaped(small)}">${escaped(value)}</a>`;
+    case "links": return value.map(([text, address]) => `<a href="#${escaped(address)}">${escaped(text)}</a>`).join(" ");
+    case "choice": return `<button type="button" class="plain" data-choice="${small}">${escaped(value)}</button>`;
+    case "sources": return value.map((number) => `<a href="#source-${number}">[${number}]</a>`).join(" ");
+    case "pm": return `<span class="mean">${escaped(value)}</span>` + (small ? `<span class="pm">${escaped(small)}</span>` : "");
     case "bar": {
       const [mean, low, high, zero] = value;
       const line = low === null || low === undefined ? "" : `<i class="line" style="left:${(low / 10).toFixed(1)}%;right:${((1000 - high) / 10).toFixed(1)}%"></i>`;
       const dashed = zero === null || zero === undefined ? "" : `<i class="zero" style="left:${(zero / 10).toFixed(1)}%"></i>`;
-      const marks = `${dashed}${line}<i class="dot" style="left:${(mean / 10).toFixed(1)}%"></i>`;
-      return [small ? `<a class="track" href="#${escaped(small)}" aria-label="Chart of this method">${marks}</a>` : `<div class="track">${marks}</div>`, "", null];
+      return `<div class="track">${dashed}${line}<i class="dot" style="left:${(mean / 10).toFixed(1)}%"></i></div>`;
     }
-    case "of": return [`${value[0]}<span class="of">/${value[1]}</span>`, "", null];
-    default: return [escaped(value), "", small];
+    default: return escaped(value);
   }
 };
+const SMALL_LINES = ["number", "text", "method", "badge", "sources"];  // kinds whose second item is a small line
 const cellHtml = (cell, kind, methods, isHead) => {
-  const [value, more, tip, classes] = parts4(cell);
-  const [text, colour, small] = shownCell(value, more, kind, methods);
-  const cls = [CELL[kind] || "num", colour, classes || ""].filter(Boolean).join(" ");
+  const [value, small, tip, classes] = parts5(cell);
+  const cls = [CELL[kind] || "num", classes || ""].filter(Boolean).join(" ");
   const tag = isHead ? "th" : "td";
-  return `<${tag}${isHead ? ' scope="row"' : ""} class="${cls}"${tip ? ` title="${escaped(tip)}"` : ""}>${text}${small ? `<span class="need">${escaped(small)}</span>` : ""}</${tag}>`;
+  const below = small && SMALL_LINES.includes(kind) ? `<span class="need">${escaped(small)}</span>` : "";
+  return `<${tag}${isHead ? ' scope="row"' : ""} class="${cls}"${tip ? ` title="${escaped(tip)}"` : ""}>${contentOf(value, small, kind, methods)}${below}</${tag}>`;
 };
 const rowHtml = (table, index, methods) => {
   const kinds = table.columns.map(kindOf);
@@ -89,13 +65,17 @@ const tableHtml = (table, methods) => {
   const rows = table.rows.map((_, index) => index).filter((index) => !table.first || index < table.first).map((index) => rowHtml(table, index, methods)).join("");
   return `<div class="table" data-table="${escaped(table.id)}">${tableTools(table)}<div class="scroll"><table class="${table.classes || ""}" id="${escaped(table.id)}">${caption}<thead><tr>${head}</tr></thead><tbody>${rows}</tbody></table></div></div>`;
 };
-// What a column is sorted by; null is last in both directions.
+// What a column is sorted by: the key of the cell, or its text as a number if it is one; null is last in both directions.
 const sortKey = (cell, kind, methods) => {
-  const [value] = parts4(cell);
+  const [value, , , , key] = parts5(cell);
+  if (key !== undefined && key !== null) return key;
   if (value === null || value === undefined || value === "") return null;
   if (kind === "method") return methods[value].name;
   if (kind === "links") return value.length ? String(value[0][0]) : null;
-  return Array.isArray(value) ? (kind === "sources" ? String(value[0]) : value[0]) : value;
+  if (Array.isArray(value)) return kind === "sources" ? String(value[0]) : value[0];
+  if (CELL[kind] === "text") return value;
+  const number = Number(String(value).replace("−", "-"));
+  return Number.isNaN(number) ? null : number;
 };
 // A table has two tab stops: its headings, and its links. Arrow keys move among them.
 const STOPS = ["thead button", ":is(tbody, .zero) :is(a, button)", "thead th > a"];
