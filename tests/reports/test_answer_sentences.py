@@ -67,11 +67,12 @@ def test_the_cards_have_one_answer_or_none(runs, name):
         found = view.answers[measure]
         advised = found.advice["any"].cards if "any" in found.advice else ()
         assert bool(advised) == (baseline is not None and len(found.verdict.ranked) > 2 and found.lead.n > 1)
-        for (title, advice), pick in zip(cards(view, measure), advised, strict=True):
-            assert title == "The best overall"
+        for card, pick in zip(cards(view, measure), advised, strict=True):
+            assert card.kind == "overall"
             stays = pick.method == baseline
-            assert advice.startswith("Stay with zero-shot" if stays else f"Take {view.names[found.leader]}")
-            assert stays or f"over {found.lead.n} datasets" in advice
+            assert card.name == view.names[baseline if stays else found.leader]
+            assert bool(card.gain) != stays
+            assert stays or f"over {found.lead.n} datasets" in card.text
 
 
 def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):

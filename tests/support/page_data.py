@@ -25,6 +25,13 @@ def drawn_of(page: str) -> str:
     return json.dumps(parts_of(page), ensure_ascii=False)
 
 
+def everything_of(page: str) -> str:
+    """All texts that scripts draw, also those of folds and of all settings, as JSON."""
+    block = block_of(page)
+    folds = [evidence_of(page, anchor)["folds"] for anchor in block["settings"]]
+    return json.dumps([block, folds], ensure_ascii=False)
+
+
 def evidence_of(page: str, name: str) -> Any:
     """What the page unpacks: `page` at once, and on demand that of the setting with that anchor, or `lists`."""
     found = re.search(rf'id="evidence-{re.escape(name)}">(.*?)</script>', page, re.DOTALL)

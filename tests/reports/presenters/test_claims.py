@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from page_data import block_of, evidence_of
+from page_data import block_of, drawn_of, evidence_of
 from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
@@ -100,7 +100,7 @@ def test_every_comparable_number_is_a_mark_beside_the_line_of_equal_numbers(site
 def test_known_errors_of_printed_tables_are_said(site, page):
     noted = [row for row in site.reproduction.rows if "Likely" in row.note]
     assert noted
-    assert noted[0].note[:20] in page
+    assert noted[0].note[:20] in drawn_of(page)
 
 
 def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
@@ -110,7 +110,8 @@ def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     )
     assert site.reproduction.rows == ()
     assert ("coop", "coop") in site.reproduction.unmatched
-    assert "published number matches these" in render_site(site, tmp_path / "a.html").read_text("utf-8")
+    page = render_site(site, tmp_path / "a.html").read_text("utf-8")
+    assert "published number matches these" in drawn_of(page)
 
 
 def test_published_settings_are_of_registered_methods_only(frame):
@@ -121,9 +122,9 @@ def test_published_settings_are_of_registered_methods_only(frame):
 
 
 def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
-    strips = re.findall(r'<svg class="strip (\w+)".*?</svg>', page, re.DOTALL)
-    assert strips == ["good", "bad"], "none for the untested"
-    for result, text in zip(site.claims, re.findall(r'<svg class="strip.*?</svg>', page, re.DOTALL), strict=False):
+    strips = re.findall(r'(<svg class="strip (\w+)".*?</svg>)', page, re.DOTALL)
+    assert [verdict for _, verdict in strips] == ["good", "bad"], "none for the untested"
+    for result, (text, _) in zip(site.claims, strips, strict=False):
         test = result.test
         threshold = float(re.search(r'class="threshold" d="M([\d.]+)', text)[1])
         low, high = map(float, re.search(r'class="interval" d="M([\d.]+),[\d.]+H([\d.]+)', text).groups())
