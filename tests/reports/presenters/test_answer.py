@@ -53,7 +53,10 @@ def test_the_text_says_what_the_method_gained_and_costs(view):
     (card,) = view.answers["H"].advice["any"].cards
     assert shown_card[:3] == ("overall", "APEX", points(card.gain))
     rest = f"below zero-shot on {card.below} of 11; {training_text(view, view.table.method('apex'))}"
-    assert shown_card.text == f"on average, over 11 datasets, each left out while choosing; {rest}"
+    assert (
+        shown_card.text
+        == f"expected on another dataset: the mean over 11 datasets, each left out while choosing; {rest}"
+    )
     shown = advice_texts(view, "H", "any")[0].striptags().replace("\u00a0", " ")
     taken = f"Take APEX: {points(card.gain)} points on average over 11 datasets, each left out while choosing; {rest}."
     assert shown.startswith(taken)
@@ -75,7 +78,7 @@ def test_zero_shot_is_advised_with_what_was_tried(view):
     changed = replace(view, answers={"H": replace(found, advice=advice)})
     tried = "gained −0.3 points on the dataset left out, on average."
     (card,) = cards(changed, "H")
-    assert card == ("overall", "Zero-shot CLIP", "", "the method chosen elsewhere gained −0.3")
+    assert card == ("overall", "Zero-shot CLIP", "", "the best of the other datasets gained −0.3 on the one left out")
     (text,) = advice_texts(changed, "H", "1 min")
     assert f"the best method within this budget {tried}" in text.striptags().replace("\u00a0", " ")
 

@@ -74,7 +74,7 @@ def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, p
     parts = block_of(page)["sections"]["published"]
     table = next(part[1] for fold in parts if fold[0] == "fold" for part in fold[4] if part[0] == "table")
     assert table["filters"] == [row.verdict for row in shown]
-    assert [row[2] for row in table["rows"]] == [round(1e4 * row.published) for row in shown]
+    assert [row[2] for row in table["rows"]] == [f"{100 * row.published:.2f}" for row in shown]
 
 
 def test_every_comparable_number_is_a_mark_beside_the_line_of_equal_numbers(site, page):

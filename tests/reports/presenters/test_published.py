@@ -60,7 +60,7 @@ def test_the_table_has_one_row_a_method_and_the_range_of_its_tables(site):
         means = [row.averages.get(view.board.measures[-1], -1.0) for row, _ in rows if row.complete]
         assert means == sorted(means, reverse=True)
     parts = published_parts(site.published_boards[0])
-    (means,) = (part[1] for part in parts if part[0] == "table")
+    (means,) = (part[4][0][1] for part in parts if part[0] == "fold" and part[1].endswith("-means"))
     (coop,) = (row for row in means["rows"] if "CoOp" in (row[0], row[0][0]))
     assert " to " in coop[4]
 
