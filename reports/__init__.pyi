@@ -4,8 +4,12 @@ from ._format import brief as brief
 from ._format import shorten as shorten
 from .charts.hero import hero_picture as hero_picture
 from .charts.plot import linear_axis as linear_axis
+from .charts.svg_file import FIGURE_SUFFIXES as FIGURE_SUFFIXES
 from .charts.vega_svg import CHART_FORMATS as CHART_FORMATS
 from .charts.vega_svg import chart_file as chart_file
+from .figures import FIGURES as FIGURES
+from .figures import FigureRequest as FigureRequest
+from .figures import figure_file as figure_file
 from .page_data import entry_settings as entry_settings
 from .page_file import longest_word as longest_word
 from .page_file import page_environment as page_environment

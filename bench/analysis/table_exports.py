@@ -143,6 +143,16 @@ def dataset_table(
     return ExportTable(f"{board.setting.title}, {measure}, by dataset", columns, rows, note + _provenance_notes(board))
 
 
+def without_intervals(table: ExportTable) -> ExportTable:
+    """The table with the means alone."""
+    rows = tuple(
+        (name, rank, tuple(None if cell is None else replace(cell, reach="") for cell in cells), coverage)
+        for name, rank, cells, coverage in table.rows
+    )
+    first, _, rest = table.note.partition(".")
+    return replace(table, rows=rows, note=f"{first.partition(' with 95 % intervals')[0]}.{rest}")
+
+
 def rows_by_dataset(board: Leaderboard) -> list[dict[str, Any]]:
     """One row per entry, dataset and measure: fractions at full precision, coverage and run ids.
 

@@ -1,50 +1,67 @@
-"""Writes leaderboards in the formats of papers and spreadsheets, and in those of extensions."""
+"""Writes leaderboards in the formats of papers and spreadsheets and in those of extensions, and figures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots
 from bench.api.results import shot_counts
 from bench.errors import UsageError
-from bench.sweep import parse_choice
-from datasets_registry import EvalProtocol
+from bench.sweep import parse_choice, split_list
+from datasets_registry import EvalProtocol, did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis import Leaderboard
     from bench.api.leaderboard_formats import Format
+    from bench.results import Store
 
 
 def export_leaderboards(
     form: Annotated[str, Opt("csv, parquet, markdown, latex, hf or hf-results.", "--format")] = "csv",
     out: Annotated[
-        Path | str | None, Opt("File to write, or the folder for hf and hf-results. parquet needs it too.")
+        Path | str | None,
+        Opt("File to write, or the folder for hf and hf-results. parquet and figures need it. - prints text."),
     ] = None,
     *,
+    figure: Annotated[
+        str | None, Opt("Write a figure instead: map, shots or cost, to a .pdf, .svg or .png file.")
+    ] = None,
+    methods: Annotated[
+        Sequence[str], Opt("Only these methods, in this order. In a figure, the first two have colours.", "-m")
+    ] = (),
     runs: NewRuns = "runs",
     protocol: Protocol = None,
     shots: Shots = None,
     by_dataset: Annotated[bool, Opt("One row per dataset instead of averages.")] = False,
+    no_intervals: Annotated[bool, Opt("markdown and latex: leave the intervals out.", "--no-intervals")] = False,
     convention: Convention = "mean_of_h",
     force: Force = False,
     **options: str | None,
 ) -> tuple[str, list[Path]]:
-    """Write leaderboards in one of the formats of `etl-bench export`.
+    """Write leaderboards in one of the formats of `etl-bench export`, or a figure.
 
     Args:
         form: csv, parquet, markdown or latex, or a format of an extension: hf or hf-results.
         out: a file, or a folder for the formats of extensions; None returns the text.
+        figure: map, shots or cost, instead of a format.
+        methods: only these, in this order; they are compared as if no others had been run.
         runs: the runs folder.
         protocol: only this one.
         shots: only these.
         by_dataset: one row per dataset instead of averages.
+        no_intervals: leave the intervals out of markdown and latex.
         convention: the H of average rows, `mean_of_h` or `h_of_means`.
         force: replace files that etl-bench did not write.
         options: those of the format, such as `benchmark` and `source_url` of hf-results.
 
     Returns:
-        The text, empty if it was written to `out`, and the files of a folder.
+        The text, empty if it was written to `out`, and the files of a folder. For a figure, a line on what it shows and
+        lacks.
 
     Raises UsageError for options that do not fit, and if no run fits.
     """
@@ -54,22 +71,30 @@ def export_leaderboards(
     from bench.sweep import missing_specs, unfinished_sweeps
 
     given = {name: value for name, value in options.items() if value is not None}
-    chosen, out = format_named(form, given), None if out is None else Path(out)
-    _check_place(form, chosen, out, force=force)
+    chosen, out = format_named(form, given), None if out is None or str(out) == "-" else Path(out)
+    if figure is not None:
+        _check_figure(figure, form, out, force=force)
+    else:
+        _check_place(form, chosen, out, force=force)
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
-    frame = fresh_store(Path(runs)).runs_frame(outcomes=True, installed=True)
+    store, wanted = fresh_store(Path(runs)), split_list(methods)
+    frame = _of_methods(store.runs_frame(outcomes=True, installed=True), wanted, figure)
+    planned = missing_specs(unfinished_sweeps(Path(runs)))
     boards = build_leaderboards(
         frame,
         protocol=protocol,
         shots=shot_counts(shots),
         convention=how,
-        planned=missing_specs(unfinished_sweeps(Path(runs))),
+        planned=[spec for spec in planned if not wanted or spec.method in set(frame["method"])],
         compared=not by_dataset,
     )
+    boards = [_ordered(board, wanted) for board in boards if _has_any(board, wanted)]
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
-    content = chosen.content(Chosen(boards, frame, by_dataset, given))
+    if figure is not None and out is not None:
+        return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force), []
+    content = chosen.content(Chosen(boards, frame, by_dataset, given, not no_intervals))
     if out is None:
         return str(content), []
     if isinstance(content, Mapping):
@@ -89,3 +114,76 @@ def _check_place(form: str, chosen: Format, out: Path | None, *, force: bool) ->
         check_output_file(out, "--out", force=force, suffixes=chosen.suffixes)
     else:
         check_own_folder(out, "--out", force=force)
+
+
+def _of_methods(frame: pd.DataFrame, wanted: Sequence[str], kind: str | None) -> pd.DataFrame:
+    """The runs of these methods, and of zero-shot where gains are drawn; all without a choice."""
+    from bench.analysis import BASELINE
+
+    if not wanted:
+        return frame
+    known = sorted(set(frame["method"]))
+    for name in wanted:
+        if name not in known:
+            hint = did_you_mean(name, known, most=1)
+            raise UsageError(f"-m {name!r} has no runs here.{hint} There are runs of: {', '.join(known)}.")
+    shown = {*wanted, *([BASELINE] if kind in ("map", "difficulty") else ())}
+    return frame[frame["method"].isin(shown)]
+
+
+def _has_any(board: Leaderboard, wanted: Sequence[str]) -> bool:
+    """Whether a board has one of these methods other than zero-shot, which every setting has; all without a choice."""
+    from bench.analysis import BASELINE
+
+    trained = [name for name in wanted if name != BASELINE]
+    return not trained or any(entry.method in trained for entry in board.entries)
+
+
+def _ordered(board: Leaderboard, wanted: Sequence[str]) -> Leaderboard:
+    """The board with its entries in the order of their methods; zero-shot is last if it was not chosen."""
+    places = {name: place for place, name in enumerate(wanted)}
+    return replace(board, entries=tuple(sorted(board.entries, key=lambda entry: places.get(entry.method, len(places)))))
+
+
+def _check_figure(kind: str, form: str, path: Path | None, *, force: bool) -> None:
+    """Raise UsageError unless such a figure can be written to `path`."""
+    from bench.results import check_output_file
+    from reports import FIGURE_SUFFIXES, FIGURES
+
+    if kind not in FIGURES:
+        hint = did_you_mean(kind, list(FIGURES), most=1)
+        raise UsageError(f"--figure {kind!r} is unknown.{hint} Allowed: {', '.join(FIGURES)}.")
+    if form != "csv":
+        raise UsageError(f"--figure {kind} and --format {form} are two exports; give one of them.")
+    suffixes = ", ".join(FIGURE_SUFFIXES)
+    if path is None or not path.suffix:
+        raise UsageError(f"--figure {kind} needs a file that ends in one of {suffixes}; name one with --out.")
+    check_output_file(path, "--out", force=force, suffixes=FIGURE_SUFFIXES)
+
+
+def _write_figure(
+    kind: str,
+    path: Path,
+    boards: Sequence[Leaderboard],
+    frame: pd.DataFrame,
+    store: Store,
+    *,
+    chosen: bool,
+    force: bool,
+) -> str:
+    """Write a figure and return the line on it; raises UsageError for boards of several settings."""
+    from bench.papers import registered
+    from bench.results import write_output
+    from reports import FigureRequest, figure_file
+
+    settings = [replace(board.setting, shots=0) if kind == "shots" else board.setting for board in boards]
+    if len(set(settings)) > 1:
+        known = "; ".join(dict.fromkeys(board.setting.title for board in boards))
+        raise UsageError(f"--figure {kind} shows one setting; choose one with --protocol and --shots of: {known}.")
+    datasets = frame["dataset"]
+    catalogue = registered().telling_apart(datasets).with_short_titles(datasets)
+    by_shots = sorted(boards, key=lambda board: board.setting.shots)
+    request = FigureRequest(by_shots, frame, store.difficulty_frame(), catalogue, chosen)
+    content, line = figure_file(kind, request, path.suffix.lower())
+    write_output(path, content, force=force)
+    return f"{path}: {line}"

@@ -27,6 +27,7 @@ class Chosen:
     frame: pd.DataFrame
     by_dataset: bool
     options: Mapping[str, str]
+    intervals: bool = True
 
 
 Content = str | bytes | Mapping[str, str]
@@ -52,9 +53,10 @@ def _tables(chosen: Chosen) -> Iterator[table_exports.ExportTable]:
         titles, verdicts = registered().board_titles(board), board_verdicts(board, chosen.frame)
         if chosen.by_dataset:
             scores = scores_by_seed.seed_scores(board, chosen.frame)
-            yield from (table_exports.dataset_table(board, scores, found, titles) for found in verdicts.values())
+            made = [table_exports.dataset_table(board, scores, found, titles) for found in verdicts.values()]
         else:
-            yield table_exports.export_table(board, verdicts, titles)
+            made = [table_exports.export_table(board, verdicts, titles)]
+        yield from made if chosen.intervals else map(table_exports.without_intervals, made)
 
 
 def _parquet(chosen: Chosen) -> bytes:

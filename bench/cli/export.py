@@ -32,7 +32,11 @@ def export(context: typer.Context, runs: Path, **options: Any) -> None:
     one folder per entry with the file `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for
     the benchmark's repository.
 
-    Example: etl-bench export --format latex --out table.tex
+    --figure draws a picture of the page for a paper instead, without a browser, and prints what it lacks. It needs runs
+    of one setting: choose one with --protocol and --shots.
+
+    Example: etl-bench export --format latex -m coop,maple --no-intervals --out table.tex
+    Example: etl-bench export --figure map --protocol base-to-new --shots 16 --out map.pdf
     """
     if context.invoked_subcommand is not None:
         return

@@ -35,30 +35,40 @@ def specification_svg(specification: Mapping[str, Any]) -> Markup:
 def chart_file(specification: Mapping[str, Any], kind: str) -> bytes:
     """The chart in one of `CHART_FORMATS`: PNG at twice the size and on white, `vl.json` to change the picture.
 
-    A separate process writes PDF and PNG, because the renderer can abort its process.
-
     Raises:
         RuntimeError: if the renderer fails.
     """
     if kind == "vl.json":
         return specification_text(specification).encode()
     svg = str(specification_svg(specification))
-    if kind == "svg":
-        return svg.encode()
+    return svg.encode() if kind == "svg" else converted(svg, kind)
+
+
+def converted(svg: str, kind: str) -> bytes:
+    """SVG as pdf or png, by a separate process, because the renderer can abort its process.
+
+    Raises:
+        RuntimeError: if the renderer fails.
+    """
     if kind == "png":
         svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
     command = [sys.executable, "-I", str(_CONVERTER), kind]
-    converted = subprocess.run(command, input=svg.encode(), capture_output=True, check=False)
-    if converted.returncode:
-        last_line = converted.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        reason = last_line or f"exit code {converted.returncode}"
+    done = subprocess.run(command, input=svg.encode(), capture_output=True, check=False)
+    if done.returncode:
+        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        reason = last_line or f"exit code {done.returncode}"
         raise RuntimeError(f"the renderer of {kind.upper()} files failed: {reason}")
-    return converted.stdout
+    return done.stdout
+
+
+def plain_text(text: str) -> str:
+    """Text without the characters that readers of SVG refuse, such as control characters."""
+    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _as_text(value: Any) -> Any:
     if isinstance(value, str):
-        return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", value)
+        return plain_text(value)
     if isinstance(value, Mapping):
         return {name: _as_text(item) for name, item in value.items()}
     return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value

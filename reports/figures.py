@@ -1,0 +1,146 @@
+"""Figures for papers: the drawings of the page, with a line on what each shows and lacks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.analysis import Leaderboard, board_verdicts, cost_points
+from bench.errors import UsageError
+from bench.papers import Catalogue
+from reports._format import counted, join
+from reports.charts.cost import COST_AXES, cost_axes, cost_svg
+from reports.charts.drawing import Pair, fixed_pair
+from reports.charts.hero import first_pair
+from reports.charts.shots import shots_svg
+from reports.charts.svg_file import svg_file
+from reports.map.figure import map_svg
+from reports.map.model import gain_map
+from reports.presenters.overview import board_overview
+from reports.titles import PHRASES
+from reports.views import BoardView, OverviewView
+
+Figure = tuple[str, str]
+"""A drawing, and a line on what it shows and lacks."""
+
+
+@dataclass(frozen=True)
+class FigureRequest:
+    """What a figure is drawn from.
+
+    Args:
+        boards: of one setting or, for `shots`, of settings that differ in the shots only, by increasing shots. Their
+            entries are in the order of the figure.
+        runs, difficulty: the store's `runs_frame(outcomes=True)` and `difficulty_frame()`.
+        chosen: whether the user chose the methods; the first two are then A and B.
+    """
+
+    boards: Sequence[Leaderboard]
+    runs: pd.DataFrame
+    difficulty: pd.DataFrame
+    catalogue: Catalogue
+    chosen: bool = False
+
+    @property
+    def board(self) -> Leaderboard:
+        """The one with the most shots."""
+        return self.boards[-1]
+
+    @property
+    def overview(self) -> OverviewView:
+        """The first screen of that board."""
+        return board_overview(self.board, self.runs, self.difficulty, self.catalogue)
+
+    def view(self, board: Leaderboard) -> BoardView:
+        """A board with its costs."""
+        return BoardView(
+            anchor="",
+            board=board,
+            catalogue=self.catalogue,
+            datasets=tuple(self.catalogue.dataset(name) for name in board.datasets),
+            verdicts=board_verdicts(board, self.runs),
+            trends=(),
+            exports={},
+            costs=cost_points(board, self.runs),
+        )
+
+    def pair(self, overview: OverviewView) -> Pair:
+        """A and B: the first two of the chosen methods, or those that the page shows first."""
+        if not self.chosen:
+            return fixed_pair(*first_pair(overview, overview.answers[self.board.measures[-1]]))
+        keys = [entry.key for entry in self.board.entries]
+        return fixed_pair(keys[0], keys[1] if len(keys) > 1 else None)
+
+
+def figure_file(kind: str, request: FigureRequest, suffix: str) -> tuple[bytes, str]:
+    """One of `FIGURES` as the content of a file, and a line on what it shows and lacks.
+
+    Args:
+        suffix: one of `FIGURE_SUFFIXES`.
+
+    Raises UsageError if these runs cannot have that figure, and RuntimeError if the renderer fails.
+    """
+    svg, line = FIGURES[kind](request)
+    return svg_file(svg, suffix), line
+
+
+def _cost(request: FigureRequest) -> Figure:
+    view = request.view(request.board)
+    axes = cost_axes(view)
+    if not axes:
+        raise UsageError("--figure cost: these runs recorded no cost that all methods have; choose methods with -m.")
+    svg = cost_svg(view, axes[0], request.pair(request.overview))
+    what = f"{PHRASES[request.board.measures[-1]]} against {COST_AXES[axes[0]].lower()}"
+    hollow = [view.entry_name(point.entry) for point in view.costs if axes[0] not in point.front]
+    lacks = [f"{join(hollow)} hollow and not compared (missing runs or selected on test labels)"] if hollow else []
+    return svg, _line(request, what, lacks)
+
+
+def _shots(request: FigureRequest) -> Figure:
+    if len(request.boards) < 2:
+        known = request.board.setting.shots_text
+        raise UsageError(f"--figure shots needs runs with several numbers of shots; these have {known}.")
+    overview, measure = request.overview, request.board.measures[-1]
+    views = [request.view(board) for board in request.boards]
+    svg = shots_svg(views, overview, measure, request.pair(overview))
+    counts = join([str(board.setting.shots) for board in request.boards])
+    means = [entry.average(measure, request.board.convention) for entry in request.board.entries]
+    lacks = [] if any(mean is not None and mean.low is not None for mean in means) else ["no intervals"]
+    if len({frozenset(board.averaged) for board in request.boards}) > 1:
+        lacks.append("means over different datasets, which are not comparable")
+    return svg, _line(request, f"{PHRASES[measure]} with {counts} shots", lacks + _unknown(overview))
+
+
+def _map(request: FigureRequest) -> Figure:
+    overview, measure = request.overview, request.board.measures[-1]
+    shown = gain_map(overview, measure)
+    places = {entry.key: place for place, entry in enumerate(request.board.entries)}
+    rows = sorted(shown.rows, key=lambda row: places[row.key]) if request.chosen else shown.rows
+    lacks = [] if any(row.strip is not None and row.strip.here is not None for row in rows) else ["no intervals"]
+    if shown.zero is None:
+        lacks.append("zero-shot, so cells are accuracies")
+    what = f"Gain in {PHRASES[measure]} over zero-shot" if shown.zero else PHRASES[measure]
+    return map_svg(shown, rows), _line(request, what, lacks + _unknown(overview))
+
+
+FIGURES: Mapping[str, Callable[[FigureRequest], Figure]] = {"map": _map, "shots": _shots, "cost": _cost}
+"""Draws a figure, by its name."""
+
+
+def _unknown(overview: OverviewView) -> list[str]:
+    """That no difficulty is known, which would order the datasets."""
+    known = overview.answers[overview.table.measures[-1]].places
+    return [] if known else ["no difficulty is known, so the order of datasets says nothing"]
+
+
+def _line(request: FigureRequest, what: str, lacks: Sequence[str]) -> str:
+    """What a figure shows, and what is missing."""
+    board = request.board
+    entries = {entry.key: request.catalogue.entry_title(entry.method, entry.label) for entry in board.entries}
+    missing = [cell for one in request.boards for cell in one.missing if cell.entry in entries]
+    names = list(dict.fromkeys(entries[cell.entry] for cell in missing))
+    found = [f"{counted(len(missing), 'run')} of {join(names)} missing", *lacks] if missing else list(lacks)
+    setting = board.setting.title if len(request.boards) == 1 else f"{board.setting.backbone}, {board.setting.protocol}"
+    shown = f"{counted(len(entries), 'method')}, {counted(len(board.averaged), 'dataset')}, {setting}"
+    lacking = f"Lacks: {'; '.join(found)}." if found else "Nothing is missing."
+    return f"{what[0].upper()}{what[1:]}: {shown}. {lacking}"
