@@ -220,10 +220,10 @@ def _hard(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     if found.groups is None:
         return []
     part = found.groups
-    gains = [f"<b>{points(part.on_easy)}</b> on the {_named(view, part.n_easy, 'easy')}"]
+    gains = [f"<b>{points(part.on_easy)}</b> on the {part.n_easy} easiest"]
     if part.on_medium is not None:
         gains.append(f"<b>{points(part.on_medium)}</b> on {part.n_medium} medium")
-    gains.append(f"<b>{points(part.on_hard)}</b> on the {_named(view, part.n_hard, 'hard')}")
+    gains.append(f"<b>{points(part.on_hard)}</b> on the {part.n_hard} hardest")
     start = Markup("By difficulty:")
     if found.leader is not None and found.leader != view.table.baseline:
         start = Markup("By difficulty, {} gains").format(view.names[found.leader])
@@ -257,9 +257,3 @@ def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     carried = f", which {titles.get(trend.carrier, trend.carrier)} alone carries" if trend.carrier else ""
     return f"the gain {trend.verdict} with difficulty {over}{carried}"
-
-
-def _named(view: OverviewView, n: int, kind: str) -> str:
-    """The size and name of a group: 4 hardest, or 3 hard where the user named the datasets."""
-    superlative = {"hard": "hardest", "easy": "easiest"}[kind]
-    return f"{n} {kind if view.named_groups else superlative}"

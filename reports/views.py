@@ -182,7 +182,6 @@ class OverviewView:
         names, families: of the methods by key.
         datasets: those of the table, with short titles and their numbers of classes.
         axes: the possible x axes of the chart; the first is shown.
-        named_groups: whether the user chose the easy and hard datasets.
         convention: how H is averaged over datasets; None without H.
         demo: None if a method was trained as published.
         without_seen: the order of methods without the datasets that the backbone has seen, by measure; empty if it is
@@ -204,7 +203,6 @@ class OverviewView:
     families: Mapping[str, str]
     datasets: tuple[DatasetFacts, ...]
     axes: tuple[DifficultyAxis, ...]
-    named_groups: bool
     convention: HConvention | None
     demo: DemoSettings | None = None
     other_scope: str | None = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.difficulty_trend import Trend, carried_trend, scaled
-from bench.analysis.easy_and_hard import Grouping, gain_by_chance, page_groups
+from bench.analysis.easy_and_hard import gain_by_chance, page_groups
 from bench.analysis.leaderboard import classes_of
 from bench.analysis.method_choice import (
     Known,
@@ -157,17 +157,16 @@ FEWEST_LEFT = 2
 """Fewest datasets that a mean without one of them is over."""
 
 
-def answer_for(table: ScoreTable, measure: str, groups: Grouping, verdict: Verdict | None = None) -> Answer:
+def answer_for(table: ScoreTable, measure: str, verdict: Verdict | None = None) -> Answer:
     """The answer for one measure from the complete methods of a table.
 
     Args:
-        groups: divides the datasets by difficulty.
         verdict: what is known about the order; None for published values.
     """
     rows, order, names = table.complete_rows(measure), table.ranked(measure), list(table.datasets)
     keys = list(rows)
     places, baseline = table.places(measure), rows.get(table.baseline or "")
-    easy, medium, hard = (tuple(group) for group in page_groups(places, groups))
+    easy, medium, hard = (tuple(group) for group in page_groups(places))
     columns = [[names.index(name) for name in group] for group in (easy, medium, hard)]
     told = verdict_on_rows(measure, table.averages[measure], rows, table.baseline) if verdict is None else verdict
     leader, lead = told.leader, None
@@ -180,7 +179,7 @@ def answer_for(table: ScoreTable, measure: str, groups: Grouping, verdict: Verdi
             gains[key] = on_easy, on_medium, on_hard
         if leader is not None and leader != table.baseline and easy and hard:
             parts = _groups(rows[leader] - baseline, columns, names, table.difficulty[measure][RTD])
-            parts = replace(parts, by_chance=_by_chance(table, measure, groups))
+            parts = replace(parts, by_chance=_by_chance(table, measure))
         others = [key for key in order if key != table.baseline]
         if hard and others:
             gained = {key: float((rows[key] - baseline)[columns[2]].mean()) for key in others}
@@ -214,13 +213,13 @@ def _lead(difference: NDArray[np.float64], names: Sequence[str]) -> Lead:
     return Lead(mean, int((difference > 0).sum()), n, without)
 
 
-def _by_chance(table: ScoreTable, measure: str, groups: Grouping) -> tuple[float, int] | None:
+def _by_chance(table: ScoreTable, measure: str) -> tuple[float, int] | None:
     """What chance in the zero-shot accuracy adds on hard datasets, and the mean number of test images."""
     split, chance = classes_of(measure), table.difficulty[measure].get("chance", {})
     accuracy = {name: found for name in table.datasets if (found := table.zero_shot.get(name, {}).get(split))}
     if not accuracy or any(name not in chance or not table.images.get(name) for name in accuracy):
         return None
-    return gain_by_chance(groups, accuracy, chance, table.images), round(np.mean([table.images[n] for n in accuracy]))
+    return gain_by_chance(accuracy, chance, table.images), round(np.mean([table.images[n] for n in accuracy]))
 
 
 def _groups(

@@ -8,7 +8,7 @@ import numpy as np
 from bench.errors import UsageError
 
 Grouping = Callable[[Sequence[str], Mapping[str, float]], tuple[list[str], list[str]]]
-"""Function of datasets and their difficulty that returns the easy and the hard datasets."""
+"""Function of datasets and their difficulty that returns the easy and the hard datasets of a claim."""
 
 REPETITIONS = 400
 """Of a simulation of groups; its standard error is then a twentieth of that of a mean gain."""
@@ -30,22 +30,20 @@ def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) 
     return ordered[:size], ordered[-size:]
 
 
-def page_groups(difficulty: Mapping[str, float], groups: Grouping) -> tuple[list[str], list[str], list[str]]:
+def page_groups(difficulty: Mapping[str, float]) -> tuple[list[str], list[str], list[str]]:
     """Easy, medium and hard datasets; all empty if there are no easy and hard ones.
 
     Example:
-        >>> page_groups(dict(zip("abcdefg", range(7))), difficulty_groups)
+        >>> page_groups(dict(zip("abcdefg", range(7))))
         (['a', 'b'], ['c', 'd', 'e'], ['f', 'g'])
     """
     ordered = sorted(difficulty, key=lambda dataset: (difficulty[dataset], dataset))
-    easy, hard = groups(ordered, difficulty)
+    easy, hard = difficulty_groups(ordered, difficulty)
     medium = [dataset for dataset in ordered if dataset not in {*easy, *hard}] if easy or hard else []
     return easy, medium, hard
 
 
-def gain_by_chance(
-    groups: Grouping, accuracy: Mapping[str, float], chance: Mapping[str, float], images: Mapping[str, int]
-) -> float:
+def gain_by_chance(accuracy: Mapping[str, float], chance: Mapping[str, float], images: Mapping[str, int]) -> float:
     """How much chance in the zero-shot accuracy alone raises a mean gain over it on the hard datasets, a fraction.
 
     A dataset on which zero-shot is low by chance counts as harder, and gains more. The accuracies are drawn again
@@ -58,7 +56,7 @@ def gain_by_chance(
     true, n = np.array([accuracy[name] for name in names]), np.array([images[name] for name in names])
     found, guessing = [], np.array([chance[name] for name in names])
     for drawn in np.random.default_rng(0).binomial(n, true, (REPETITIONS, len(names))) / n:
-        _, hard = groups(names, dict(zip(names, (guessing / np.maximum(drawn, 1e-3)).tolist(), strict=True)))
+        _, hard = difficulty_groups(names, dict(zip(names, (guessing / np.maximum(drawn, 1e-3)).tolist(), strict=True)))
         found += [float(np.mean([(true - drawn)[names.index(name)] for name in hard]))] if hard else []
     return float(np.mean(found)) if found else 0.0
 
@@ -76,9 +74,9 @@ class NamedGroups:
 
     def __post_init__(self) -> None:
         if not self.easy or not self.hard:
-            raise UsageError("--easy and --hard go together: name at least one dataset in each, or leave both out.")
+            raise UsageError("easy and hard go together: name at least one dataset in each, or leave both out.")
         if both := sorted(set(self.easy) & set(self.hard)):
-            raise UsageError(f"{', '.join(both)} cannot be both --easy and --hard; name it in one of them.")
+            raise UsageError(f"{', '.join(both)} cannot be both easy and hard; name it in one of them.")
 
     def __call__(self, datasets: Sequence[str], difficulty: Mapping[str, float]) -> tuple[list[str], list[str]]:  # noqa: ARG002
         """The named datasets among `datasets`, in the order of their names."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis.dataset_difficulty import RTD, Measured, measured_covariates
 from bench.analysis.difficulty_trend import CONTRASTS, ContrastTrend, MethodTrend, contrast_trends, method_trends
-from bench.analysis.easy_and_hard import Grouping, difficulty_groups
+from bench.analysis.easy_and_hard import difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, classes_of
 
 WRAPPER = "apex_on:"
@@ -53,9 +53,7 @@ class Trends:
         return sum(trend.found is not None for contrast in self.contrasts for trend in contrast.trends)
 
 
-def board_trends(
-    board: Leaderboard, measured: Mapping[str, Measured], groups: Grouping = difficulty_groups
-) -> tuple[Trends, ...]:
+def board_trends(board: Leaderboard, measured: Mapping[str, Measured]) -> tuple[Trends, ...]:
     """Contrasts and slopes of every measure of a board, over all entries but oracles and the datasets that they have.
 
     Methods are named by the keys of their entries. A contrast needs methods with one entry each.
@@ -80,7 +78,7 @@ def board_trends(
         ]
         values = pd.DataFrame(rows, columns=["method", "dataset", "value"])
         known = measured_covariates(measured, classes_of(measure), board.averaged)
-        found.append(trends_of(values, known, measure, contrasts, baseline=board.baseline or "", groups=groups))
+        found.append(trends_of(values, known, measure, contrasts, baseline=board.baseline or ""))
     return tuple(found)
 
 
@@ -91,7 +89,6 @@ def trends_of(
     contrasts: Sequence[tuple[str, str, str]],
     *,
     baseline: str,
-    groups: Grouping = difficulty_groups,
 ) -> Trends:
     """Contrasts and slopes of one table of accuracies.
 
@@ -104,7 +101,7 @@ def trends_of(
     rtd = difficulty[RTD]
     # EuroSAT alone causes many correlations
     left_out = "eurosat" if "eurosat" in rtd else max(rtd, key=lambda dataset: rtd[dataset], default=None)
-    easy, hard = groups(sorted(rtd), rtd)
+    easy, hard = difficulty_groups(sorted(rtd), rtd)
     return Trends(
         measure=measure,
         difficulty=difficulty,

@@ -72,5 +72,3 @@ Convention = Annotated[
         "H of average rows: mean_of_h (mean of the datasets' H) or h_of_means (H of the averages, as in papers).", "--h"
     ),
 ]
-Easy = Annotated[Sequence[str], Opt("Datasets that count as easy; use with --hard. Default: thirds by difficulty.")]
-Hard = Annotated[Sequence[str], Opt("Datasets that count as hard.")]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
-from bench.api.options import Convention, DataRoot, Easy, Force, Hard, Opt, Protocol, Runs
-from bench.sweep import parse_choice, split_list
+from bench.api.options import Convention, DataRoot, Force, Opt, Protocol, Runs
+from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -70,8 +70,6 @@ def report_request(
     convention: Convention = "mean_of_h",
     data_root: DataRoot = None,
     images: Annotated[bool, Opt("Show a few images of each available dataset.", "--images/--no-images")] = True,
-    easy: Easy = (),
-    hard: Hard = (),
     force: Force = False,
 ) -> PageRequest:
     """The page that `etl-bench report` writes.
@@ -79,7 +77,7 @@ def report_request(
     Raises UsageError for an unknown choice, and for a file or folder that cannot be written, or that is in use and not
     ours, unless `force`.
     """
-    from bench.analysis import HConvention, chosen_groups
+    from bench.analysis import HConvention
     from bench.results import check_output_file
     from reports.site.build import PageRequest, check_site
 
@@ -94,7 +92,6 @@ def report_request(
         data_root=data_root,
         images=images,
         with_run_files=out is None,
-        groups=chosen_groups(tuple(split_list(easy)), tuple(split_list(hard))),
         force=force,
     )
     if out is None:
@@ -109,7 +106,7 @@ def write_report(request: PageRequest) -> Report:
     if request.published:
         from reports.site.build import write_published
 
-        return Report(write_published(request.out, request.protocol, request.groups, force=request.force), ())
+        return Report(write_published(request.out, request.protocol, force=request.force), ())
     boards = []
     for shown in (shown for shown in _write_page(request).boards if not shown.board.complete):
         missing, failed = shown.board.missing, sum(cell.error is not None for cell in shown.board.missing)

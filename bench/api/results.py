@@ -11,12 +11,12 @@ from bench._util.words import counted
 from bench.api.claims_table import claims_table
 from bench.api.comparison_table import comparison_table
 from bench.api.leaderboard_table import leaderboard_table
-from bench.api.options import Arg, Convention, Easy, Hard, Opt, Protocol, Runs, Shots
+from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
 from bench.errors import UsageError
-from bench.sweep import parse_choice, parse_shots, split_list
+from bench.sweep import parse_choice, parse_shots
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -210,18 +210,19 @@ class Results:
         self,
         file: Annotated[Path | str | None, Opt("Claims as TOML. Default: the shipped claims.")] = None,
         *,
-        easy: Easy = (),
-        hard: Hard = (),
+        easy: Sequence[str] = (),
+        hard: Sequence[str] = (),
     ) -> ResultTable[ClaimResult]:
         """Test statements about methods on these runs: supported, not supported here, inconclusive or not tested.
 
-        The shipped claims are of the APEX and later papers.
+        The shipped claims are of the APEX and later papers. `easy` and `hard` name datasets in place of the thirds by
+        difficulty, which need six datasets.
         """
         from bench.analysis import build_leaderboards, chosen_groups
         from bench.papers import check_claims, difficulty_by_backbone, load_claims
         from bench.results import Shards, constant_weight_outcomes, no_runs
 
-        groups = chosen_groups(tuple(split_list(easy)), tuple(split_list(hard)))
+        groups = chosen_groups(tuple(easy), tuple(hard))
         asked = load_claims(None if file is None else Path(file).expanduser())
         if self._outcomes.empty:
             raise UsageError(no_runs(self.folder))

@@ -9,12 +9,10 @@ import pandas as pd
 from bench.analysis import (
     BASELINE,
     Candidate,
-    Grouping,
     H,
     ScoreTable,
     Trends,
     dataset_difficulty,
-    difficulty_groups,
     difficulty_trend,
     metrics,
     trends_of,
@@ -153,15 +151,12 @@ def numbered_rows(published: pd.DataFrame, protocol: str | None = None) -> pd.Da
     return rows.assign(number=rows.groupby(["reported_in", "source_table"]).ngroup() + 1)
 
 
-def boards_of_tables(
-    rows: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Catalogue, groups: Grouping = difficulty_groups
-) -> list[PublishedBoard]:
+def boards_of_tables(rows: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Catalogue) -> list[PublishedBoard]:
     """The boards with at least two rows and two datasets, those with most numbers first.
 
     Args:
         rows: `numbered_rows` of published numbers.
         difficulty: `published_difficulty()`.
-        groups: divides the datasets by difficulty.
     """
     boards = []
     for backbone, protocol, shots in _settings(rows):
@@ -184,7 +179,7 @@ def boards_of_tables(
                 one_per_title=_one_per_title(found, datasets, measures, baseline, catalogue),
                 baseline=baseline.key if baseline else None,
                 difficulty=known,
-                trends=_trends(found, datasets, measures, known, baseline, groups),
+                trends=_trends(found, datasets, measures, known, baseline),
             )
         )
     return boards
@@ -315,7 +310,6 @@ def _trends(
     measures: Sequence[str],
     known: Mapping[str, Mapping[str, float]],
     baseline: _Row | None,
-    groups: Grouping,
 ) -> tuple[Trends, ...]:
     """Trends over the datasets of known difficulty; contrasts pair two rows of one table."""
     if len(known["chance"]) < difficulty_trend.FEWEST_FOR_TREND:
@@ -330,7 +324,7 @@ def _trends(
         ]
         values = pd.DataFrame(table, columns=["method", "dataset", "value"])
         zero_shot = baseline.key if baseline else ""
-        found.append(trends_of(values, known, measure, contrasts, baseline=zero_shot, groups=groups))
+        found.append(trends_of(values, known, measure, contrasts, baseline=zero_shot))
     return tuple(found)
 
 

@@ -70,8 +70,8 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
     text += f" {resolution(view.verdict)}".rstrip()
     easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
     if answer.gains and easy and hard:
-        which = "named by the user" if overview.named_groups else "by transfer difficulty"
-        text += f" Gains are over zero-shot, in points. Easy datasets ({which}): {easy}. Hard datasets: {hard}."
+        text += f" Gains are over zero-shot, in points. Easy datasets (by transfer difficulty): {easy}."
+        text += f" Hard datasets: {hard}."
     if view.board.common is not None:
         grid = f"{counted(len(view.averaged), 'dataset')} and {counted(len(view.board.seeds), 'seed')}"
         text += f" Ranked methods are averaged over the {grid} that they share. Hatched: runs are missing."

@@ -68,7 +68,7 @@ def board_view(
             for name in board.datasets
         ),
         verdicts=verdicts,
-        trends=board_trends(board, measured, content.groups),
+        trends=board_trends(board, measured),
         exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
         quality=()
         if metrics is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
-from bench.analysis import Grouping, HConvention, difficulty_groups
+from bench.analysis import HConvention
 from bench.papers import Catalogue, Claim, ExampleImage, PublishedSettings
 from reports.views import UnfinishedView
 
@@ -45,7 +45,6 @@ class PageContent:
             analysis and calibration.
         folder: of the predictions of complete runs, relative to the page; None for a page without them.
         unfinished: sweeps whose missing runs are expected.
-        groups: splits datasets into easy and hard ones.
     """
 
     runs: pd.DataFrame
@@ -62,7 +61,6 @@ class PageContent:
     stored: Store | None = None
     pictures: Pictures | None = None
     folder: str | None = None
-    groups: Grouping = difficulty_groups
     made: pd.DataFrame | None = None
     curves: pd.DataFrame | None = None
     unfinished: Sequence[UnfinishedView] = ()

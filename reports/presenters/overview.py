@@ -6,7 +6,6 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.analysis import (
-    Grouping,
     H,
     HConvention,
     Leaderboard,
@@ -16,7 +15,6 @@ from bench.analysis import (
     board_table,
     board_verdicts,
     dataset_difficulty,
-    difficulty_groups,
     scores_by_seed,
     seen_datasets,
 )
@@ -50,7 +48,6 @@ def board_overview(
     catalogue: Catalogue,
     *,
     anchor: str = "answer",
-    groups: Grouping = difficulty_groups,
     verdicts: Mapping[str, Verdict] | None = None,
 ) -> OverviewView:
     """The first screen of a leaderboard made from `runs`.
@@ -80,9 +77,7 @@ def board_overview(
         board=board,
         catalogue=catalogue,
         table=table,
-        answers={
-            measure: best_method.answer_for(table, measure, groups, verdicts[measure]) for measure in board.measures
-        },
+        answers={measure: best_method.answer_for(table, measure, verdicts[measure]) for measure in board.measures},
         names={entry.key: catalogue.entry_title(entry.method, entry.label) for entry in board.entries},
         families={entry.key: catalogue.method(entry.method).family for entry in board.entries},
         datasets=tuple(
@@ -90,14 +85,13 @@ def board_overview(
             for name in table.datasets
         ),
         axes=_axes(table),
-        named_groups=groups is not difficulty_groups,
         convention=board.convention if H in board.measures else None,
         demo=demo_settings(board, runs),
         without_seen={measure: found for measure, found in without.items() if found is not None},
     )
 
 
-def published_overview(view: PublishedBoardView, groups: Grouping = difficulty_groups) -> OverviewView:
+def published_overview(view: PublishedBoardView) -> OverviewView:
     """The first screen of a board of published numbers, with one row per title."""
     board, catalogue, table = view.board, view.catalogue, view.board.table
     rows, chance = board.one_per_title, board.difficulty["chance"]
@@ -109,13 +103,12 @@ def published_overview(view: PublishedBoardView, groups: Grouping = difficulty_g
         board=None,
         catalogue=catalogue,
         table=table,
-        answers={measure: best_method.answer_for(table, measure, groups) for measure in board.measures},
+        answers={measure: best_method.answer_for(table, measure) for measure in board.measures},
         names={row.key: _marked(row, catalogue) for row in rows},
         uses={row.key: _uses(row) for row in rows},
         families={row.key: catalogue.family(row.method) for row in rows},
         datasets=tuple(replace(facts, n_classes=classes.get(facts.name, {})) for facts in view.datasets),
         axes=_axes(table),
-        named_groups=groups is not difficulty_groups,
         convention=HConvention.H_OF_MEANS if H in board.measures else None,
     )
 

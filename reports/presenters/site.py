@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.analysis import (
-    Grouping,
     Leaderboard,
     Setting,
     board_settings,
     build_leaderboard,
     compared_leaderboard,
-    difficulty_groups,
     scores_by_seed,
 )
 from bench.papers import (
@@ -81,8 +79,7 @@ def site_view(content: PageContent) -> SiteView:
         boards.whole,
         runs,
         difficulty_by_backbone(difficulty),
-        content.groups,
-        _constant_weight(content.stored),
+        constant_weight=_constant_weight(content.stored),
     )
     published = content.published
     return SiteView(
@@ -149,7 +146,6 @@ def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> Over
         content.difficulty,
         content.catalogue,
         anchor=view.anchor,
-        groups=content.groups,
         verdicts=view.verdicts,
     )
     return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)
@@ -173,12 +169,11 @@ def published_site(
     package_version: str,
     generated_at: datetime | None = None,
     protocol: str | None = None,
-    groups: Grouping = difficulty_groups,
 ) -> SiteView:
     """The page of `bench.papers.published_frame()` and `published_difficulty()`; `protocol` restricts it to one."""
     rows = numbered_rows(published, protocol)
     views: list[PublishedBoardView] = []
-    for board in boards_of_tables(rows, difficulty, catalogue, groups):
+    for board in boards_of_tables(rows, difficulty, catalogue):
         what = f"published {board.backbone} {board.protocol} {board.shots}"
         spread = literature_spread(published, protocol=board.protocol, backbone=board.backbone, shots=board.shots)
         views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue, spread))
@@ -188,6 +183,6 @@ def published_site(
         generated_at=minute(generated_at or datetime.now(UTC)),
         catalogue=catalogue,
         published_boards=tuple(views),
-        overviews=tuple(published_overview(view, groups) for view in views),
+        overviews=tuple(published_overview(view) for view in views),
         sources=published_sources(rows),
     )

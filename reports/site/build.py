@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 import bench
-from bench.analysis import Grouping, HConvention, difficulty_groups
+from bench.analysis import HConvention
 from bench.errors import UsageError
 from bench.papers import load_claims, published_difficulty, published_frame, published_settings, registered
 from bench.results import FILE_LIST, check_output_file, check_own_folder, fresh_store, no_runs
@@ -38,7 +38,6 @@ class PageRequest:
         published: whether the page shows the published numbers and no runs; see `write_published`.
         protocol: restricts the page to one protocol.
         with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
-        groups: splits datasets into easy and hard ones.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         force: replace files that etl-bench did not write.
         prepare: changes the frame of runs before anything is computed.
@@ -53,7 +52,6 @@ class PageRequest:
     data_root: Path | None = None
     images: bool = True
     with_run_files: bool = False
-    groups: Grouping = difficulty_groups
     unfinished: tuple[UnfinishedView, ...] = ()
     force: bool = False
     prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None
@@ -85,7 +83,6 @@ def write_page(request: PageRequest) -> SiteView:
         stored=store,
         pictures=pictures,
         folder=DATA_FOLDER if request.with_run_files else None,
-        groups=request.groups,
         made=store.provenance_frame(),
         curves=store.curves_frame(),
         unfinished=request.unfinished,
@@ -103,9 +100,7 @@ def write_page(request: PageRequest) -> SiteView:
     return view
 
 
-def write_published(
-    out: Path, protocol: str | None = None, groups: Grouping = difficulty_groups, *, force: bool = False
-) -> Path:
+def write_published(out: Path, protocol: str | None = None, *, force: bool = False) -> Path:
     """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
     view = published_site(
         published_frame(),
@@ -113,6 +108,5 @@ def write_published(
         registered(),
         package_version=bench.__version__,
         protocol=protocol,
-        groups=groups,
     )
     return render_site(view, out, force=force)

@@ -8,7 +8,6 @@ import pytest
 
 from bench.analysis.best_method import answer_for
 from bench.analysis.dataset_difficulty import RTD
-from bench.analysis.easy_and_hard import difficulty_groups
 from bench.analysis.method_choice import Policy
 from bench.analysis.score_table import Candidate, ScoreTable
 
@@ -44,7 +43,7 @@ def table_of(rows=ROWS, *, incomplete=(), baseline="zero_shot", difficulty=range
 
 
 def answer_of(table):
-    return answer_for(table, "all", difficulty_groups)
+    return answer_for(table, "all")
 
 
 def test_the_lead_is_over_zero_shot():

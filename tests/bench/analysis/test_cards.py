@@ -10,7 +10,6 @@ from one_case import for_each
 
 from bench.analysis.best_method import WORTHWHILE, answer_for
 from bench.analysis.dataset_difficulty import RTD
-from bench.analysis.easy_and_hard import difficulty_groups
 from bench.analysis.method_choice import Policy
 from bench.analysis.score_table import Candidate, ScoreTable
 
@@ -31,7 +30,7 @@ def answer_of(gains, places, zero=0.5, seconds=None):
         difficulty={"all": {RTD: dict(zip(names, np.exp(places).tolist(), strict=True))}},
         zero_shot={name: {"all": 0.5} for name in names},
     )
-    return answer_for(table, "all", difficulty_groups, None)
+    return answer_for(table, "all")
 
 
 WORLDS = {  # methods, spread of mean gains, of slopes along difficulty, and of what no method repeats; in points

@@ -1,8 +1,6 @@
-"""Easy and hard datasets: thirds by difficulty or named by the user, on the page and in claims."""
+"""Easy and hard datasets: thirds by difficulty, or those that the user names for claims."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
@@ -28,18 +26,11 @@ def test_named_groups_ignore_difficulty_and_datasets_without_runs():
 @pytest.mark.parametrize(
     ("easy", "hard", "message"),
     [
-        (["a"], [], "--easy and --hard go"),
-        ([], ["a"], "--easy and --hard go"),
+        (["a"], [], "easy and hard go"),
+        ([], ["a"], "easy and hard go"),
         (["a", "b"], ["b", "c"], "b cannot be both"),
     ],
 )
 def test_empty_and_overlapping_groups_are_errors(easy: list[str], hard: list[str], message: str):
     with pytest.raises(UsageError, match=message):
         chosen_groups(easy, hard)
-
-
-def test_the_commands_reject_a_single_group(tmp_path: Path, etl):
-    for command in (["report", "--out", str(tmp_path / "p.html")], ["papers", "claims"]):
-        code, _, error = etl(*command, "--runs", str(tmp_path), "--easy", "eurosat")
-        assert code == 2
-        assert "--easy and --hard go" in error

@@ -21,11 +21,11 @@ def test_it_is_what_a_method_without_any_gain_seems_to_gain(images):
         _, hard = difficulty_groups(NAMES, dict(zip(NAMES, 0.1 / zero, strict=True)))
         seen.append(np.mean([(other - zero)[NAMES.index(name)] for name in hard]))
     accuracy = dict(zip(NAMES, true.tolist(), strict=True))
-    told = gain_by_chance(difficulty_groups, accuracy, CHANCE, dict.fromkeys(NAMES, images))
+    told = gain_by_chance(accuracy, CHANCE, dict.fromkeys(NAMES, images))
     assert told == pytest.approx(np.mean(seen), abs=4 * np.std(seen) / np.sqrt(len(seen)))
     assert (told > 0.01) == (images == 28)
 
 
 def test_without_groups_nothing_is_added():
     few = NAMES[:3]
-    assert gain_by_chance(difficulty_groups, dict.fromkeys(few, 0.5), CHANCE, dict.fromkeys(few, 20)) == 0
+    assert gain_by_chance(dict.fromkeys(few, 0.5), CHANCE, dict.fromkeys(few, 20)) == 0
