@@ -198,9 +198,11 @@ def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, er
         return f"dataset={quote(name, safe='')}{here}"
 
     def cell(row: MapRow, column: MapColumn) -> str:
+        if row.key == baseline:
+            return dataset(column.name)
         if errors:
             return f"look={'/'.join(quote(text, safe='') for text in (view.anchor, row.key, column.name))}"
-        return dataset(column.name)
+        return "" if baseline is not None else dataset(column.name)
 
     def pair(key: str) -> str:
         if baseline is None or key == baseline:

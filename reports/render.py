@@ -5,6 +5,7 @@ with a choice from the data of the page.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,8 @@ SCRIPTS = (
     "links",
 )
 """Script files, concatenated into one function; `page` defines shared names."""
+STYLE_NOTES = re.compile(r"/\*.*?\*/|^ +", re.DOTALL | re.MULTILINE)
+"""Comments and indentation of style files."""
 WRITTEN = ("claims", "runs")
 """The parts of sections that have content without scripts."""
 
@@ -95,11 +98,14 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
     first = first_shown(site)
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
+    answers = home["answers"][home["measures"][-1]] if home else {}
+    written = {name: answers.pop(name) for name in ("map", "cards") if answers}  # in the HTML, and not again in the data
     page = environment.get_template("page.html.j2").render(
         makes_requests=site.error_analysis.folder is not None,
         site=site,
         view=site.overviews[first] if site.overviews else None,
         board=home,
+        shown=written,
         sections=_sections(site),
         written=WRITTEN,
         drawn={*home.get("sections", ()), *block["sections"]},
@@ -121,7 +127,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         strip_reach=strip_reach,
         evidence={name: packed_text(_json(value)) for name, value in {"page": block, **evidence}.items()},
         pictures=json_island(pictures_data(site)),
-        style=_sources(environment, "style/{}.css", STYLES),
+        style=Markup(STYLE_NOTES.sub("", _sources(environment, "style/{}.css", STYLES))),
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
         part_titles=PART_TITLES | {part.name: part.title for part in site.added},

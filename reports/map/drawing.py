@@ -4,22 +4,22 @@ from markupsafe import Markup
 
 from reports.map.model import GainMap, MapRow
 
-TOP, BOTTOM = 8, 76
-"""The heights of 100 and 0 % in the band, in px."""
+TOP, HEIGHT = 8, 68
+"""The place of 100 % in the band, and its distance to 0 %, in px."""
 LEVELS = (100, 50, 0)
 """The scores with a line in the band, in per cent."""
 HALF = 13
 """Half the length of the dash of zero-shot, in px."""
 
 
-def height_of(score: float) -> float:
-    """The height of a score in the band, in px; the score is in per cent.
+def height_of(score: float) -> str:
+    """The height of a score within the band, from its top; the score is in per cent.
 
     Example:
-        >>> height_of(100), height_of(25)
-        (8.0, 59.0)
+        >>> height_of(100), height_of(25.5)
+        ('0%', '74.5%')
     """
-    return round(BOTTOM - (BOTTOM - TOP) * score / 100, 1)
+    return f"{100 - score:.4g}%"
 
 
 def band(shown: GainMap) -> Markup:
@@ -30,9 +30,10 @@ def band(shown: GainMap) -> Markup:
         Markup('<line class="level" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(height_of(level)) for level in LEVELS
     )
     marks = Markup("").join(_marks(shown, chosen, index, n) for index in range(n))
-    return Markup('<svg class="band-plot" width="100%" height="{}" aria-hidden="true">{}{}</svg>').format(
-        BOTTOM + 8, levels, marks
-    )
+    return Markup(
+        '<svg class="band-plot" width="100%" height="{}" aria-hidden="true">'
+        '<svg y="{}" height="{}" overflow="visible">{}{}</svg></svg>'
+    ).format(HEIGHT + 2 * TOP, TOP, HEIGHT, levels, marks)
 
 
 def _marks(shown: GainMap, chosen: MapRow | None, index: int, n: int) -> Markup:

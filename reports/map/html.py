@@ -8,13 +8,15 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from reports.advice import Card
-from reports.map.drawing import band, height_of, strip, strip_axis
+from reports.map.drawing import band, strip, strip_axis
 from reports.map.model import GainMap, MapColumn, MapRow
 
 
 @dataclass(frozen=True)
 class MapLinks:
     """Addresses within the page: of a method, a dataset and a cell, and of the chart of a method and zero-shot.
+
+    A cell of zero-shot leads to the dataset, another one to what its method changed; it is empty without predictions.
 
     Args:
         badges: class, text and explanation of the marks beside the name of a method.
@@ -41,7 +43,6 @@ def map_html(environment: Environment, shown: GainMap, links: MapLinks, anchor: 
         band=band,
         strip=strip,
         strip_axis=strip_axis,
-        height_of=height_of,
         scale=scale(),
     )
     return "\n".join(line for line in text.splitlines() if line)

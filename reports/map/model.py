@@ -285,7 +285,7 @@ class _Rows:
         gap = _has_gap(view, key, dataset.name)
         if score is None:
             return MapCell("–", gap=gap)
-        tip = f"{dataset.title}: {self._score_text(key, dataset.name, score)}"
+        tip = self._score_text(key, dataset.name, score)
         place = round(100 * score, 1)
         if view.table.baseline is None:
             return MapCell(unsigned(score), "", place, tip, gap)

@@ -2,19 +2,20 @@
 const mapPlace = document.getElementById("map");
 const shownMap = { family: "", inputs: "", sort: "", whole: new Set() };  // what the reader chose; the address keeps it
 const mapTable = () => mapPlace.querySelector(".wide-map table");
-// The band shows a method: its discs move to the places that its cells name.
+// The band shows a method: its discs move to the scores of its cells.
 const showInBand = (data, method) => {
   const row = mapTable()?.querySelector(`tbody tr[data-m="${method}"]`);
   if (!row) return;
   const cells = all("td.c", row);
   all(".band .at", mapPlace).forEach((at, index) => {
-    const { y } = cells[index].dataset;
+    const score = parseFloat(cells[index].title);  // it begins with the score
+    const y = `${100 - score}%`;
     const [stem, disc] = ["line.stem", "circle"].map((selector) => at.querySelector(selector));
     const side = cells[index].textContent.trim().startsWith("−") ? "loss" : "gain";
     stem.setAttribute("class", "stem " + side);
     disc.setAttribute("class", side);
-    [stem, disc].forEach((mark) => mark.toggleAttribute("hidden", y === undefined));
-    if (y === undefined) return;
+    [stem, disc].forEach((mark) => mark.toggleAttribute("hidden", Number.isNaN(score)));
+    if (Number.isNaN(score)) return;
     disc.setAttribute("cy", y);
     stem.setAttribute("y2", y);
     if (!at.querySelector(".dash")) stem.setAttribute("y1", y);
@@ -97,11 +98,13 @@ const bindMap = () => {
   ["pointerover", "focusin"].forEach((name) => body.addEventListener(name, follow));
   ["pointerleave", "focusout"].forEach((name) => body.addEventListener(name, own));
 };
+const firstMap = { map: mapPlace?.innerHTML, cards: document.getElementById("cards")?.innerHTML };  // not in the data
 const drawMap = (data, { measure, a }) => {
   const wanted = data.anchor + " " + measure;
   if (mapPlace.dataset.shown !== wanted) {
-    mapPlace.innerHTML = data.answers[measure].map;
-    document.getElementById("cards").innerHTML = data.answers[measure].cards;
+    const { map = firstMap.map, cards = firstMap.cards } = data.answers[measure];
+    mapPlace.innerHTML = map;
+    document.getElementById("cards").innerHTML = cards;
     mapPlace.dataset.shown = wanted;
     bindMap();
   }
