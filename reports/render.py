@@ -99,7 +99,9 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
     answers = home["answers"][home["measures"][-1]] if home else {}
-    written = {name: answers.pop(name) for name in ("map", "cards") if answers}  # in the HTML, and not again in the data
+    written = {
+        name: answers.pop(name) for name in ("map", "cards") if answers
+    }  # in the HTML, and not again in the data
     page = environment.get_template("page.html.j2").render(
         makes_requests=site.error_analysis.folder is not None,
         site=site,
