@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from bench.papers import Catalogue
 from reports._format import counted, join
 from reports.charts.cost import COST_AXES, cost_axes, cost_svg
-from reports.charts.drawing import Pair, fixed_pair
+from reports.charts.drawing import fixed_pair
 from reports.charts.hero import first_pair
 from reports.charts.shots import shots_svg
 from reports.charts.svg_file import svg_file
@@ -64,12 +64,12 @@ class FigureRequest:
             costs=cost_points(board, self.runs),
         )
 
-    def pair(self, overview: OverviewView) -> Pair:
-        """A and B: the first two of the chosen methods, or those that the page shows first."""
+    def pair(self, overview: OverviewView) -> tuple[str | None, str | None]:
+        """Keys of A and B: the first two of the chosen methods, or those that the page shows first."""
         if not self.chosen:
-            return fixed_pair(*first_pair(overview, overview.answers[self.board.measures[-1]]))
+            return first_pair(overview, overview.answers[self.board.measures[-1]])
         keys = [entry.key for entry in self.board.entries]
-        return fixed_pair(keys[0], keys[1] if len(keys) > 1 else None)
+        return keys[0], keys[1] if len(keys) > 1 else None
 
 
 def figure_file(kind: str, request: FigureRequest, suffix: str) -> tuple[bytes, str]:
@@ -89,7 +89,7 @@ def _cost(request: FigureRequest) -> Figure:
     axes = cost_axes(view)
     if not axes:
         raise UsageError("--figure cost: these runs recorded no cost that all methods have; choose methods with -m.")
-    svg = cost_svg(view, axes[0], request.pair(request.overview))
+    svg = cost_svg(view, axes[0], fixed_pair(*request.pair(request.overview)))
     what = f"{PHRASES[request.board.measures[-1]]} against {COST_AXES[axes[0]].lower()}"
     hollow = [view.entry_name(point.entry) for point in view.costs if axes[0] not in point.front]
     lacks = [f"{join(hollow)} hollow and not compared (missing runs or selected on test labels)"] if hollow else []
@@ -102,7 +102,7 @@ def _shots(request: FigureRequest) -> Figure:
         raise UsageError(f"--figure shots needs runs with several numbers of shots; these have {known}.")
     overview, measure = request.overview, request.board.measures[-1]
     views = [request.view(board) for board in request.boards]
-    svg = shots_svg(views, overview, measure, request.pair(overview))
+    svg = shots_svg(views, overview, measure, fixed_pair(*request.pair(overview)))
     counts = join([str(board.setting.shots) for board in request.boards])
     means = [entry.average(measure, request.board.convention) for entry in request.board.entries]
     lacks = [] if any(mean is not None and mean.low is not None for mean in means) else ["no intervals"]

@@ -12,7 +12,7 @@ const partHtml = (part, data) => {
     case "html": return `<div class="scroll">${rest[0]}</div>`;
     case "svg": return `<div class="scroll drawing"></div>`;
     case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
-    case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="plot" tabindex="0" role="group" aria-label="${escaped(rest[4][0][0])}"></div><div class="tip" role="status" hidden></div><figcaption>${rest[2]}</figcaption></figure>`;
+    case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="plot" tabindex="0" role="group" aria-label="Chart. Arrow keys read out one mark after the other."></div><div class="tip" role="status" hidden></div><figcaption>${rest[2]}</figcaption></figure>`;
     default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
   }
 };
