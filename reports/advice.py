@@ -57,10 +57,9 @@ def _card(view: OverviewView, pick: best_method.Pick) -> Card:
         )
         return Card(pick.kind, name, "", f"{kind + ': ' if kind else ''}{why}")
     n, cost = len(pick.datasets), training_text(view, view.table.method(pick.method))
-    like = f"on other {pick.kind} data" if kind else "on another dataset"
+    taken = "if each dataset takes the best method of the others" if n > 1 else "if it takes the best of the others"
     parts = [
-        f"expected {like}: the mean over {counted(n, 'dataset')}, each left out while choosing",
-        f"below zero-shot on {pick.below} of {n}",
+        f"{f'{kind}, ' if kind else ''}{taken}: mean over {counted(n, 'dataset')}, below zero-shot on {pick.below}"
     ]
     return Card(pick.kind, name, points(pick.gain), "; ".join(filter(None, [*parts, cost])))
 

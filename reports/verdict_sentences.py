@@ -125,10 +125,18 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
         texts = [f"{ends(here)}." if ends(here) else "", second]
         lines.append(("bar", "here", " ".join(filter(None, texts))))
     else:
-        lines.append(("disc", "here", "one printed value per dataset, no interval"))
+        lines.append(
+            (
+                "disc",
+                "here",
+                "one printed value per dataset, no interval"
+                + (", other inputs not compared" if any(view.uses.values()) else ""),
+            )
+        )
     if ends(elsewhere):
         clear = "" if elsewhere is not None and elsewhere.clear else ", so it may be a loss"
-        said = f"on datasets like these: {ends(elsewhere)}{clear} (95 %{allowing(told)}){_as_good(told)}"
+        mean = f"mean {gain_word(view, found)} over datasets like these: {ends(elsewhere)}{clear}"
+        said = f"{mean} (95 %{allowing(told)}){_as_good(told)}"
         lines.append(("line", "elsewhere", said))
     elif _is_few(told):
         lines.append(("", "elsewhere", few_datasets(told.n_datasets)))

@@ -41,7 +41,7 @@ def _marks(shown: GainMap, chosen: MapRow | None, index: int, n: int) -> Markup:
     zero = None if shown.zero is None else shown.zero.cells[index].score
     cell = None if chosen is None else chosen.cells[index]
     mine = None if cell is None else cell.score
-    side = "loss" if cell is not None and cell.worse else "gain"
+    side = "gain" if cell is None else cell.side
     parts = []
     if zero is not None:
         y = height_of(zero)

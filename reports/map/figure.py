@@ -89,7 +89,7 @@ def _heads(shown: GainMap, rows: Sequence[MapRow], cells: float) -> list[Markup]
 def _band(shown: GainMap, rows: Sequence[MapRow], place: int, x: float) -> Markup:
     zero = None if shown.zero is None else shown.zero.cells[place].score
     cell = rows[0].cells[place] if rows else MapCell("–")
-    side, found = LOSS if cell.worse else ACCENT, Markup("")
+    side, found = {"gain": ACCENT, "loss": LOSS, "even": SOFT}[cell.side], Markup("")
     if cell.score is not None:
         y = _height(cell.score)
         if zero is not None:

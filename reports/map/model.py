@@ -35,7 +35,6 @@ class MapCell:
     Args:
         text: gain over zero-shot in points, or the score in per cent without zero-shot; an en dash without a score.
         tone: the class of colour, `l6` to `g6`; empty without a gain.
-        worse: whether the score is below zero-shot.
         score: in per cent, which is the place in the band; None without one.
         tip: the score with its interval and number of runs.
         gap: whether runs are missing.
@@ -46,7 +45,13 @@ class MapCell:
     score: float | None = None
     tip: str = ""
     gap: bool = False
-    worse: bool = False
+
+    @property
+    def side(self) -> str:
+        """Whether the score is above zero-shot (`gain`), below it (`loss`), or within a point of it (`even`)."""
+        if self.tone == "g0":
+            return "even"
+        return "loss" if self.tone.startswith("l") else "gain"
 
 
 @dataclass(frozen=True)
@@ -295,7 +300,7 @@ class _Rows:
         if zero is None:
             return MapCell("–", "", place, tip, gap)
         gain = round(score - zero, 4)
-        return MapCell(points(gain), tone_of(gain), place, tip, gap, worse=gain < 0)
+        return MapCell(points(gain), tone_of(gain), place, tip, gap)
 
     def _score_text(self, key: str, dataset: str, score: float) -> str:
         view, runs = self.view, [run for run in self.view.table.runs.get((key, dataset), ()) if run]

@@ -11,7 +11,7 @@ const showInBand = (data, method) => {
     const score = parseFloat(cells[index].title);  // it begins with the score
     const y = `${100 - score}%`;
     const [stem, disc] = ["line.stem", "circle"].map((selector) => at.querySelector(selector));
-    const side = cells[index].textContent.trim().startsWith("−") ? "loss" : "gain";
+    const side = cells[index].matches(".g0") ? "even" : /\bl\d/.test(cells[index].className) ? "loss" : "gain";
     stem.setAttribute("class", "stem " + side);
     disc.setAttribute("class", side);
     [stem, disc].forEach((mark) => mark.toggleAttribute("hidden", Number.isNaN(score)));
@@ -156,6 +156,7 @@ if (mapPlace) {
     copyText(copy, format === "BibTeX" ? citationsOf(methods) : copyMap(format), format);
   });
   copy.ariaLabel = "Copy the map";
+  copy.closest("label").replaceChildren(copy);
   addressParts.push((parts) => {
     ["family", "inputs", "sort"].forEach((name) => { if (shownMap[name]) parts.set(name, shownMap[name]); });
     if (shownMap.whole.size) parts.set("rows", Array.from(shownMap.whole).join(","));
