@@ -54,7 +54,6 @@ SCRIPTS = (
     "hero_numbers",
     "hero_drawing",
     "charts",
-    "setting_tables",
     "ablations",
     "sections",
     "choice",

@@ -1,6 +1,6 @@
 """Parts of a section as JSON, which `script/parts.js` renders. The content of a fold is rendered when it is opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -48,6 +48,11 @@ def chart(anchor: str, kind: str, caption: str, choice: str, drawings: Sequence[
         choice: the title of the list to choose from; without it, titles are scores, and the shown one is chosen.
     """
     return ["chart", anchor, kind, str(Markup.escape(caption)), choice, [[title, str(svg)] for title, svg in drawings]]
+
+
+def by_score(parts: Mapping[str, Part]) -> Part:
+    """A part for each score, of which the chosen score's is shown."""
+    return ["scores", dict(parts)]
 
 
 def block(name: str) -> Part:

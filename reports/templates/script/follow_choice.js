@@ -1,15 +1,8 @@
-// What follows the first screen: the two methods of the other charts, and the score of the table of shots.
-let shownAnswer = null;
+// What follows the first screen: the two methods of the other charts, and what is shown for the chosen score.
 const followChoice = (data, { measure, a, b }) => {
-  const answer = data.answers[measure];
   const key = (method) => method === null ? null : data.methods[method].key;
   pairShown = { measure, a: key(a), b: key(b) };
-  all("figure.chart").forEach((figure) => figure.draw());
-  if (answer === shownAnswer) return;
-  shownAnswer = answer;
-  if (!data.pairs) return;
-  const places = (name) => document.querySelector(`[data-block=${name}]`);
-  if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data);
+  all("figure.chart, .scores").forEach((node) => node.draw());
 };
 if (front) {
   choiceListeners.push(followChoice);

@@ -11,6 +11,7 @@ const partHtml = (part, data) => {
     case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
     case "html": return `<div class="scroll">${rest[0]}</div>`;
     case "svg": return `<div class="scroll drawing"></div>`;
+    case "scores": return `<div class="scores"></div>`;
     case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
     case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="plot" tabindex="0" role="group" aria-label="Chart. Arrow keys read out one mark after the other."></div><div class="tip" role="status" hidden></div><figcaption>${rest[2]}</figcaption></figure>`;
     default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
@@ -22,6 +23,16 @@ const drawBlock = (place, name, data) => {
   if (typeof content === "string") place.innerHTML = content;
   else if (content) place.replaceChildren(content);
 };
+// `node.draw` shows the part of the chosen score.
+const bindScores = (node, parts, data) => {
+  let shown = null;
+  node.draw = () => {
+    const part = parts[pairShown?.measure] || Object.values(parts).at(-1);
+    if (shown !== part) drawParts(node, [part], data);
+    shown = part;
+  };
+  node.draw();
+};
 // Makes rendered parts work; `place` holds their HTML, one element for each part.
 const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   const node = place.children[index];
@@ -29,6 +40,7 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   if (kind === "table") bindTable(node, rest[0], data.methods);
   if (kind === "block") drawBlock(node, rest[0], data);
   if (kind === "chart") bindChart(node, part);
+  if (kind === "scores") bindScores(node, rest[0], data);
   if (kind === "svg") {
     evidence("drawings").then((found) => {
       node.innerHTML = found[rest[0]];
