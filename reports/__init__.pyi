@@ -2,7 +2,7 @@
 
 from ._format import brief as brief
 from ._format import shorten as shorten
-from .charts.hero import hero_picture as hero_picture
+from .charts.difficulty import difficulty_picture as difficulty_picture
 from .charts.plot import linear_axis as linear_axis
 from .charts.svg_file import FIGURE_SUFFIXES as FIGURE_SUFFIXES
 from .charts.vega_svg import CHART_FORMATS as CHART_FORMATS

@@ -11,7 +11,7 @@ from bench.papers import Catalogue
 from reports._format import counted, join
 from reports.charts.cost import COST_AXES, cost_axes, cost_svg
 from reports.charts.drawing import fixed_pair
-from reports.charts.hero import first_pair
+from reports.charts.pair_numbers import first_pair
 from reports.charts.shots import shots_svg
 from reports.charts.svg_file import svg_file
 from reports.map.figure import map_svg

@@ -26,22 +26,23 @@ from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
 from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards, training_text
 from reports.charts.curves import training_texts
-from reports.charts.hero import axis_text, first_pair
+from reports.charts.difficulty import difficulty_svg
+from reports.charts.pair_numbers import CAPTION, TIP, best_texts, first_pair, means_data, orders, pairs_data
 from reports.map.html import MapLinks, answers_html, map_html
-from reports.map.model import LETTERS, MapColumn, MapRow, gain_map
+from reports.map.model import LETTERS, MapColumn, MapRow, dataset_text, gain_map
 from reports.page_file import page_environment
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts, with_other_shots
 from reports.parts.cost import cost_parts
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
-from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
+from reports.parts.leaderboard import badges, leaderboard_parts
 from reports.parts.part import Part, numbered, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts, sources_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
 from reports.sentences import caveats, scope_link, seen_mark, small_print, whole_answer
 from reports.tables.model import whole, whole_sides
-from reports.titles import SCORE_TITLES
+from reports.titles import SCORE_TITLES, score_title
 from reports.verdict_sentences import headline, known_lines
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
@@ -88,6 +89,9 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     block = {
         "first": home,
         "titles": SCORE_TITLES,
+        "axes": {measure: score_title(measure) for measure in SCORE_TITLES},
+        "drawings": {len(view.datasets): str(difficulty_svg(view)) for view in overviews},
+        "words": {"caption": CAPTION, "tip": TIP},
         "settings": settings,
         "details": details,
         "methods": {
@@ -157,7 +161,9 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
             for d in view.datasets
         ],
         "measures": list(view.table.measures),
-        "axes": [[axis.name, axis.title, int(axis.log)] for axis in view.axes],
+        "axes": [[axis.name, axis.title] for axis in view.axes],
+        "means": {measure: means_data(view, measure) for measure in view.table.measures},
+        "pairs": {measure: pairs_data(view.answers[measure].verdict, keys) for measure in view.table.measures},
         "scores": {
             split: [[_whole(view.table.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
             for split in splits
@@ -178,7 +184,6 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
-            "pairs": pairs_data(board),
         }
     found["difficulty"] = _difficulty(board, names)
     found["sections"] = _sections(view, board, here)
@@ -412,12 +417,11 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
         "small": str(unbroken(small_print(view, measure))),
         "a": _place(keys, a),
         "b": _place(keys, b),
-        "x": {
-            axis.name: [_short(found.difficulty.get(axis.name, {}).get(name)) for name in names] for axis in view.axes
-        },
-        "axes": {axis.name: axis_text(axis, measure) for axis in view.axes},
+        "orders": orders(view, measure),
+        "tips": [dataset_text(view, found, dataset) for dataset in view.datasets],
+        "best": best_texts(view, measure),
+        "over": split,
         "places": [_short(found.places.get(name)) for name in names],
-        "groups": [[names.index(name) for name in group] for group in found.by_difficulty],
         "classes": [dataset.n_classes.get(split) for dataset in view.datasets],
         "zeroShot": [_short(view.table.zero_shot.get(name, {}).get(split)) for name in names],
         "advice": {
@@ -429,7 +433,6 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
             }
             for budget, advice in found.advice.items()
         },
-        "limit": _short(found.verdict.limit_elsewhere),
     }
 
 

@@ -17,7 +17,7 @@ from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
 from reports._format import FILTERS
 from reports.advice import advice_check, advice_texts
-from reports.charts.hero import hero_caption, hero_svg
+from reports.charts.difficulty import difficulty_caption, difficulty_svg
 from reports.page_data import packed_text, page_data, pictures_data
 from reports.page_file import page_environment
 from reports.parts.claims import (
@@ -51,8 +51,6 @@ SCRIPTS = (
     "tables",
     "parts",
     "settings",
-    "hero_numbers",
-    "hero_drawing",
     "charts",
     "ablations",
     "sections",
@@ -110,8 +108,8 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         sections=_sections(site),
         written=WRITTEN,
         drawn={*home.get("sections", ()), *block["sections"]},
-        hero_svg=hero_svg,
-        hero_caption=hero_caption,
+        hero_svg=difficulty_svg,
+        hero_caption=difficulty_caption,
         answer=whole_answer,
         small_print=small_print,
         missing_runs=missing_runs,

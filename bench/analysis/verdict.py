@@ -161,11 +161,6 @@ class Verdict:
             return Judgement(Certainty.UNKNOWN, f"fewer than {FEWEST_ELSEWHERE} datasets")
         return _judged(self.on_others(self.leader, self.reference), "the same difference on each dataset")
 
-    @property
-    def limit_elsewhere(self) -> float | None:
-        """The factor of a standard error over datasets in the intervals of `elsewhere`; None if nothing is said."""
-        return dunnett_limit(len(self.ranked) - 1, self.n_datasets - 1) if self.elsewhere else None
-
     @cached_property
     def resolves(self) -> float | None:
         """The true difference that is found here in 80 % of repetitions, a fraction; the median over the pairs."""

@@ -129,10 +129,10 @@ def _plain(board: Leaderboard, verdicts: Mapping[str, Verdict]) -> dict[str, obj
 
 def _picture(view: OverviewView) -> str:
     """The answer with its small print, and the first chart of the page, as HTML."""
-    from reports import answer_lines, hero_picture
+    from reports import answer_lines, difficulty_picture
 
     lines = "".join(f"<p>{escape(line)}</p>" for line in answer_lines(view))
-    return f"{lines}{hero_picture(view)}"
+    return f"{lines}{difficulty_picture(view)}"
 
 
 def _answer(view: OverviewView) -> str:

@@ -1,4 +1,4 @@
-"""Scales with their ticks, distances of names, and interval bars of tables."""
+"""Scales with their ticks, and interval bars of tables."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -67,31 +67,6 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
     steps = (m * 10.0**e for e in range(-18, 16) for m in (1, 2, 5))
     step = next(step for step in steps if (high - low) / step <= most)
     return [float(f"{step * n:.12g}") for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def spread(x: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Increasing positions at least `gap` apart, as close to `x` as possible, between `low` and `high` if they fit.
-
-    Example:
-        >>> [round(position) for position in spread([10, 12, 100], 24, 0, 200)]
-        [0, 24, 100]
-        >>> [round(position) for position in spread([50, 52, 100], 24, 0, 200)]
-        [39, 63, 100]
-    """
-    gap = min(gap, (high - low) / max(1, len(x) - 1))
-    blocks: list[list[float]] = []  # positions minus their minimal distances, pooled until they increase
-    for number, value in enumerate(x):
-        blocks.append([value - gap * number])
-        while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
-            last = blocks.pop()
-            blocks[-1] += last
-    shifts = [_mean(block) for block in blocks for _ in block]
-    room = high - gap * (len(x) - 1)
-    return [round(min(max(shift, low), room) + gap * number, 1) for number, shift in enumerate(shifts)]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def between(low: float, high: float, start: float, end: float) -> Place:

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,10 @@ def specification_svg(specification: Mapping[str, Any]) -> Markup:
 
     The interpreter of Vega starts with the first chart of a process, which takes 1.3 s; a later chart takes 0.1 s.
     """
+    import vl_convert
+
     label = Markup('<svg role="img" aria-label="{}" ').format(_as_text(specification["description"]))
-    return Markup(_svg(specification_text(specification)).replace("<svg ", label, 1))
+    return Markup(vl_convert.vegalite_to_svg(specification_text(specification)).replace("<svg ", label, 1))
 
 
 def chart_file(specification: Mapping[str, Any], kind: str) -> bytes:
@@ -72,10 +73,3 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _as_text(item) for name, item in value.items()}
     return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-@lru_cache(maxsize=32)
-def _svg(specification: str) -> str:
-    import vl_convert
-
-    return vl_convert.vegalite_to_svg(specification)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from reports._format import shorten
-from reports.charts.drawing import ACCENT, BOLD, INK, LINE, SOFT, STRONG, path, svg, text
+from reports.charts.drawing import ACCENT, BOLD, INK, LINE, LOSS, SOFT, STRONG, path, svg, text
 from reports.charts.names import LETTER
 from reports.map.model import GainMap, MapCell, MapRow
 
@@ -15,7 +15,6 @@ TONES = {
     "g6": "#0050a0",
 }  # fmt: skip
 """The classes of colour with the light values of `style/tokens.css`."""
-LOSS = "var(--loss,#c8560e)"
 RANK, CELL, ROW, TIME, MEAN = 46, 46, 24, 64, 150
 """Widths of rank, cell, time and mean, and height of a row, in px."""
 BAND, BOTTOM, HEAD = 76, 146, 208

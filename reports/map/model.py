@@ -328,7 +328,21 @@ def _has_gap(view: OverviewView, key: str, dataset: str) -> bool:
 
 def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts, measure: str) -> MapColumn:
     zero = None if view.table.baseline is None else view.table.mean(view.table.baseline, dataset.name, measure)
-    split = classes_of(measure)
+    seen = dataset.seen is not None and seen_datasets.is_seen(dataset.seen)
+    numbers = [one.name for one in view.datasets]
+    return MapColumn(
+        number=numbers.index(dataset.name),
+        name=dataset.name,
+        title=dataset.title,
+        zero="" if zero is None else f"{percent(zero, 0)} %",
+        tip=dataset_text(view, answer, dataset),
+        seen="seen in pretraining" if seen else "",
+    )
+
+
+def dataset_text(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts) -> str:
+    """Title, number of classes, zero-shot accuracy and how many times chance it is."""
+    split = classes_of(answer.measure)
     classes, accuracy = dataset.n_classes.get(split), view.table.zero_shot.get(dataset.name, {}).get(split)
     hardness = answer.difficulty.get(difficulty.RTD, {}).get(dataset.name)
     told = [
@@ -337,16 +351,7 @@ def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFact
         "" if accuracy is None else f"zero-shot {percent(accuracy, 1)} %",
         "" if not hardness else f"{_times(1 / hardness)} × chance",
     ]
-    seen = dataset.seen is not None and seen_datasets.is_seen(dataset.seen)
-    numbers = [one.name for one in view.datasets]
-    return MapColumn(
-        number=numbers.index(dataset.name),
-        name=dataset.name,
-        title=dataset.title,
-        zero="" if zero is None else f"{percent(zero, 0)} %",
-        tip=", ".join(filter(None, told)),
-        seen="seen in pretraining" if seen else "",
-    )
+    return ", ".join(filter(None, told))
 
 
 def _times(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import combinations
 from typing import Any
 
 from markupsafe import Markup
@@ -351,21 +350,3 @@ def badges(entry: Entry, mark: Sequence[str] | None = None) -> list[list[str]]:
     elif entry.imported:
         found.append(["imported", "imported, not verified", entry.imported])
     return found
-
-
-def pairs_data(view: BoardView) -> dict[str, Any]:
-    """Differences of ranked methods in 0.01 points: `[first, second, mean, low, high, p, clear]`."""
-    numbers, verdict = view.numbers, view.verdict
-    rows = [
-        [
-            numbers[a],
-            numbers[b],
-            whole(test.mean),
-            *(None if end is None else whole(end) for end in (test.low, test.high)),
-            None if test.p is None else float(f"{test.p:.6g}"),
-            int(test.clear),
-        ]
-        for a, b in combinations(verdict.ranked, 2)
-        if (test := verdict.on_these(a, b)) is not None
-    ]
-    return {"measure": verdict.measure, "order": [numbers[key] for key in verdict.ranked], "rows": rows}

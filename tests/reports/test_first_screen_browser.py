@@ -22,9 +22,7 @@ import reports
 from bench.analysis import board_rows, board_verdicts
 from bench.analysis.best_method import RULES
 from bench.analysis.dataset_difficulty import RTD
-from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard_building import build_leaderboards
-from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.papers.catalogue import Catalogue, DatasetFacts
 from reports import render_site
@@ -214,7 +212,7 @@ def test_the_switch_shows_the_chart_and_the_address_keeps_it(first, tab, url):
     first.run("document.querySelector('[data-show=difficulty]').click()")
     assert first.run(hidden) == [True, False]
     assert first.run("location.hash") == "#view=difficulty"
-    assert first.run("document.querySelectorAll('#hero svg .mark').length") > 20
+    assert first.run("document.querySelectorAll('#hero .wide [data-mark][display=inline]').length") > 20
     first.run("history.back()")
     first.wait("!document.querySelector('[data-view=map]').hidden")
     first.run("document.querySelector('#map tbody a.track').click()")
@@ -266,11 +264,11 @@ def test_no_number_stands_apart_from_its_unit(page):
 
 def test_every_dataset_is_named_with_and_without_script(page, tab, url, view):
     titles = {title for title, *_ in DATASETS.values()}
-    names = "[...document.querySelectorAll('#hero svg text.name')].map((node) => node.lastChild.textContent)"
+    names = "[...document.querySelectorAll('#hero [data-text=name]')].map((node) => node.textContent)"
     assert set(page.run(names)) == titles
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(url)
-    assert titles <= set(tab.run("[...document.querySelectorAll('#hero svg text')].map((node) => node.textContent)"))
+    assert set(tab.run(names)) == titles
     assert tab.run("document.querySelector('#hero svg').getBoundingClientRect().height") > 300
     assert "loses" in shown(tab, "#advice .advice-check")
     assert "each left out" in shown(tab, "#advice .take")
@@ -287,62 +285,81 @@ def test_the_printed_chart_is_that_of_the_chosen_pair(first):
     first.call("Emulation.setEmulatedMedia", media="")
 
 
-VALUES = "[...document.querySelectorAll('#hero svg .value')].map((node) => node.textContent)"
-TICKS = "[...document.querySelectorAll('#hero svg .tick')].map((node) => node.textContent)"
+DRAWING = """(() => {
+    const drawing = document.querySelector('#hero .wide');
+    const { zero, unit } = JSON.parse(drawing.dataset.frame);
+    const shown = (node) => node && node.getAttribute('display') !== 'none';
+    const place = (node) => Number(node.getAttribute('transform').match(/,([-.\\d]+)/)[1]);
+    const scale = [...drawing.querySelectorAll('[data-scale]')].find(shown).dataset.scale;
+    const [low, high, top, bottom] = JSON.parse(scale);
+    const lower = (node) => shown(node) ? low + (high - low) * (place(node) - bottom) / (top - bottom) : null;
+    const score = (node) => shown(node) ? (place(node) - zero) / unit : null;
+    const columns = [...drawing.querySelectorAll('[data-d]')].map((column) => ({
+        x: parseFloat(column.getAttribute('transform').slice(10)),
+        name: column.querySelector('[data-text=name]').textContent,
+        number: column.querySelector('[data-text=difference]').textContent,
+        loss: column.getAttribute('color').includes('loss'),
+        difference: lower(column.querySelector('[data-part=gap]')),
+        a: score(column.querySelector('[data-mark=a]')),
+        b: score(column.querySelector('[data-mark=b]')),
+        zero: score(column.querySelector('[data-mark=zero]')),
+    }));
+    return { mean: lower(drawing.querySelector('[data-part=at]')), columns: columns.sort((p, q) => p.x - q.x) };
+})()"""
 
 
-def test_the_largest_differences_and_the_mean_have_their_numbers(page, runs):
-    board = build_leaderboards(runs)[0]
-    scores = seed_scores(board, runs)
-    gains = [
-        sum(scores["apex"][d][s]["H"] - scores["zero_shot"][d][s]["H"] for s in board.seeds) / len(board.seeds)
-        for d in board.datasets
-    ]
-    mean = sum(gains) / len(gains)
-    largest = sorted(gains, key=abs)[-3:]  # none of them has another point at its right
-    assert sorted(page.run(VALUES)) == sorted(points(value) for value in (*largest, mean))
-    assert page.run(TICKS)[-3:] == ["mean,", "95 % over", "datasets"]
-
-
-def test_difficulty_1_is_marked_as_chance(tab, runs, tmp_path):
-    """Zero-shot accuracy is 1 / classes there; the mark is left out where no dataset is near it."""
-    harder = difficulty_frame()
-    eurosat = (harder["dataset"] == "eurosat") & harder["measure"].str.startswith("relative_transfer_difficulty")
-    harder.loc[eurosat, "value"] *= 8
-    for frame, marked in ((difficulty_frame(), False), (harder, True)):
-        site = site_view(PageContent(runs, frame, catalogue(), package_version="0"))
-        tab.open(render_site(site, tmp_path / f"{marked}.html").as_uri() + "#view=difficulty")
-        assert tab.run("document.querySelectorAll('#hero .chance').length") == marked
-        assert ("1 = chance" in tab.run(TICKS)) is marked
-
-
-def test_any_two_methods_are_compared_as_the_analysis_does(page, runs, view):
-    board = build_leaderboards(runs)[0]
-    scores = seed_scores(board, runs)
-    names = view.overviews[0].names
-    along = view.overviews[0].answers["H"].difficulty["relative_transfer_difficulty"]
-    for a, b in (("apex", "coop"), ("vpt", "tip_adapter"), ("clip_adapter", "zero_shot")):
+def test_any_two_methods_are_drawn_and_compared_as_the_analysis_does(page, view):
+    overview = view.overviews[0]
+    names, table = overview.names, overview.table
+    for a, b, measure, axis in (
+        ("apex", "coop", "H", "relative_transfer_difficulty"),
+        ("vpt", "tip_adapter", "new", "zero_shot_error"),
+        ("coop", "vpt", "base", "chance"),
+        ("clip_adapter", "zero_shot", "H", "relative_transfer_difficulty"),
+    ):
+        answer = overview.answers[measure]
         choose(page, "a", names[a])
         choose(page, "b", names[b])
-        found = view.overviews[0].answers["H"].verdict.on_others(a, b)
+        choose(page, "measure", {"H": "H", "new": "new classes", "base": "base classes"}[measure])
+        choose(page, "x", next(one.title for one in overview.axes if one.name == axis))
+        drawn, found, other = page.run(DRAWING), answer.verdict.on_these(a, b), answer.verdict.on_others(a, b)
+        along = answer.difficulty[axis]
+        order = sorted(table.datasets, key=lambda name: along[name])
+        assert [along[dataset] for dataset in order] == sorted(along.values())
+        assert [column["name"] for column in drawn["columns"]] == [overview.title(name) for name in order]
+        for column, name in zip(drawn["columns"], order, strict=True):
+            one, two, zero = (100 * table.mean(key, name, measure) for key in (a, b, "zero_shot"))
+            assert [column["a"], column["zero"]] == pytest.approx([one, zero], abs=0.06)
+            assert column["b"] == (None if b == "zero_shot" else pytest.approx(two, abs=0.06))
+            assert column["difference"] == pytest.approx(one - two, abs=0.11)
+            assert float(column["number"].replace("−", "-")) == pytest.approx(one - two, abs=0.061)
+            assert column["loss"] == (round(100 * one) < round(100 * two))
+        assert drawn["mean"] == pytest.approx(100 * found.mean, abs=0.11)
         text = caption(page)
         assert f"{names[a]} minus {names[b]}: mean {points(found.mean)} points" in text
-        assert f"interval on datasets like these {interval(found.low, found.high)}" in text
-        gains = {
-            d: sum(scores[a][d][s]["H"] - scores[b][d][s]["H"] for s in board.seeds) / len(board.seeds) for d in along
-        }
-        line = fit_trend([log(along[d]) for d in along], [gains[d] for d in along])
-        assert page.run("document.querySelector('#hero .fit') !== null") == line.conclusive
+        assert f"interval here: {interval(found.low, found.high)}." in text
+        assert f"datasets like these: {interval(other.low, other.high)}." in text
+
+
+def test_the_script_moves_the_first_pair_to_where_it_is_drawn(page, tab, url):
+    moved, text = page.run(DRAWING), caption(page)
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    tab.open(url)
+    drawn, plain = tab.run(DRAWING), caption(tab)
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    for one, other in zip(drawn["columns"], moved["columns"], strict=True):
+        assert one == pytest.approx(other, abs=0.11)
+    assert drawn["mean"] == pytest.approx(moved["mean"], abs=0.11)
+    assert plain == text
 
 
 def test_the_pointer_finds_the_nearest_dataset_and_arrow_keys_walk_them(page):
-    box = page.run(
-        """(() => { const b = document.querySelector('#hero svg').getBoundingClientRect();
-            return [b.x, b.y, b.width, b.height]; })()"""
-    )
+    last = "[...document.querySelectorAll('#hero .wide [data-d]')].find((node) => node.textContent.includes('EuroSAT'))"
+    area = f"{last}.querySelector('rect').getBoundingClientRect()"
+    box = page.run(f"(() => {{ const b = {area}; return [b.x, b.y, b.width, b.height]; }})()")
     tip = "document.querySelector('#hero .tip').innerText"
-    page.move(box[0] + 0.9 * box[2], box[1] + 0.5 * box[3])
-    page.wait(f"{tip}.startsWith('EuroSAT: 10 classes, zero-shot 56.0\u00a0% over all classes.')")
+    page.move(box[0] + 0.1 * box[2], box[1] + 0.5 * box[3])
+    page.wait(f"{tip}.startsWith('EuroSAT, 10 classes, zero-shot 56.0\u00a0%, 6 × chance.')")
     for word in ("rank", "Difference", "points", "Best here"):
         assert word in page.run(tip)
     page.move(5, 5)
@@ -351,11 +368,11 @@ def test_the_pointer_finds_the_nearest_dataset_and_arrow_keys_walk_them(page):
     seen = []
     for _ in DATASETS:
         page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
-        seen.append(page.run(f"{tip}.split(':')[0]"))
+        seen.append(page.run(f"{tip}.split(',')[0]"))
     assert sorted(seen) == sorted(title for title, *_ in DATASETS.values())
     assert (seen[0], seen[-1]) == ("ImageNet", "EuroSAT")
-    label = page.run("document.querySelector('#hero .picture').getAttribute('aria-label')")
-    assert "is ahead on" in label
+    label = page.run("document.querySelector('#hero .picture').getAttribute('aria-describedby')")
+    assert "is ahead on" in shown(page, f"#{label}")
 
 
 def test_the_address_restores_methods_score_and_axis(page, tab, url):
@@ -506,14 +523,29 @@ def test_no_width_and_no_name_scrolls_the_page_sideways(tab, url_with_name, widt
     assert tab.run("document.documentElement.scrollWidth") <= width
 
 
+ROWS = """[...document.querySelectorAll('#hero .narrow [data-d]')].filter((row) => row.checkVisibility()).map((row) => [
+    row.getBoundingClientRect().top, row.querySelector('[data-text=name]').textContent,
+    row.querySelector('[data-text=difference]').textContent, parseFloat(getComputedStyle(row).fontSize),
+    row.getBoundingClientRect().width / row.getBBox().width])"""
+
+
 def test_a_phone_shows_one_row_per_dataset_and_the_ranked_score_of_the_board(tab, url, view):
     tab.size(390, 844)
     tab.open("about:blank")
     tab.open(url + "#view=difficulty")
-    rows = tab.run("[...document.querySelectorAll('#hero text.row-name')].map((node) => node.firstChild.textContent)")
+    rows = tab.run(ROWS)
+    rows.sort()
     assert len(rows) == 11
-    assert (rows[0], rows[-1]) == ("ImageNet", "EuroSAT"), "easy at the top"
+    assert (rows[0][1], rows[-1][1]) == ("ImageNet", "EuroSAT"), "easy at the top"
+    overview = view.overviews[0]
+    for _, name, difference, size, zoom in rows:
+        dataset = next(found.name for found in overview.datasets if found.title == name)
+        apex, zero = (overview.table.mean(key, dataset, "H") for key in ("apex", "zero_shot"))
+        assert float(difference.replace("−", "-")) == pytest.approx(100 * (apex - zero), abs=0.061)
+        assert size * zoom >= 12
     tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+    tab.run("document.querySelectorAll('#leaderboard details').forEach((fold) => { fold.open = true; })")
+    tab.wait("document.querySelector('#leaderboard table.board')")
     tab.run("document.querySelector('#leaderboard table.board').scrollIntoView()")
     left, right = tab.run(
         """(() => {
@@ -586,12 +618,10 @@ def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):
     view = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
     tab.size(1440, 900)
     page = render_site(view, tmp_path / "a.html")
-    assert page.read_text("utf-8").count("no difficulty (zero-shot 0 %)") >= 1
     tab.open(page.as_uri() + "#view=difficulty")
-    text = tab.run("document.querySelector('#hero svg').textContent")
-    assert "FGVC Aircraft" in text
-    assert "no difficulty (zero-shot 0 %)" in text
-    assert tab.run("document.querySelectorAll('#hero .mark.a').length") >= 11
+    assert tab.run(DRAWING)["columns"][-1]["name"] == "FGVC Aircraft"
+    assert "–: no known difficulty." in caption(tab)
+    assert tab.run("document.querySelectorAll('#hero .wide [data-mark=a][display=inline]').length") >= 11
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -621,4 +651,4 @@ def test_little_data_draws_without_complaint(tab, runs, tmp_path, few):
     tab.open(render_site(view, tmp_path / "a.html").as_uri() + "#view=difficulty")
     tab.run("1")
     assert [e for e in tab.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")] == []
-    assert tab.run("document.querySelectorAll('#hero text.name').length") == len(view.overviews[0].datasets)
+    assert tab.run("document.querySelectorAll('#hero .wide [data-d]').length") == len(view.overviews[0].datasets)

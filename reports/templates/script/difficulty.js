@@ -1,32 +1,111 @@
-// The chart of difficulty: the two chosen methods on datasets from easy to hard.
+// The chart of difficulty: Python draws it (reports/charts/difficulty.py), and this moves the marks for another choice.
 const hero = document.getElementById("hero");
-let drawHero = () => {};  // draws the chart again if its width has changed
+const LONGEST = { dataset: 20, method: 40 };  // the most characters of names
+// The parts whose values are known, with the values; `filled` of reports/charts/pair_numbers.py does the same.
+const filled = (parts, values) => parts.filter((part) => Array.from(part.matchAll(/{(\w+)}/g)).every(([, name]) => values[name] !== null && values[name] !== undefined))
+  .map((part) => part.replace(/{(\w+)}/g, (_, name) => values[name])).join("");
+// The mean difference of two methods and its intervals here and elsewhere, in 0.01 points; nulls if they are not known.
+const pairOf = (data, { measure, a, b }) => {
+  const [row, turned] = [[a, b], [b, a]].map(([one, other], turns) => [data.pairs[measure].find((pair) => pair[0] === one && pair[1] === other), turns]).find(([found]) => found) || [];
+  if (!row) return { mean: null, here: null, elsewhere: null };
+  const [here, elsewhere] = row.slice(3).map((ends) => ends && turned ? [-ends[1], -ends[0]] : ends);
+  return { mean: turned ? -row[2] : row[2], here, elsewhere };
+};
+// The chosen pair: differences in 0.01 points by dataset, the mean with its intervals, the order, and texts.
+const chosenPair = (data, { measure, a, b, x }) => {
+  const rows = data.means[measure];
+  const score = (method, dataset) => method === null ? null : rows[method][dataset];
+  const gaps = data.datasets.map((_, dataset) => [a, b].some((method) => score(method, dataset) === null) ? null : score(a, dataset) - score(b, dataset));
+  const known = gaps.filter((gap) => gap !== null);
+  const [nameA, nameB, zero] = [a, b, data.baseline].map((method) => method === null ? null : data.methods[method].name);
+  const pair = pairOf(data, { measure, a, b });
+  const [order, places, axis, note] = data.answers[measure].orders[x ?? ""];
+  const ends = (interval) => interval && interval.map((end) => signed(end / 100)).join(" to ");
+  return {
+    a, b, score, gaps, known, pair, order, places, zero: data.baseline, diamond: b === data.baseline ? null : b,
+    texts: {
+      a: nameA, b: nameB, zero, diamond: b === data.baseline ? null : nameB, axis, note, score: block.axes[measure],
+      pair: [nameA, nameB].filter(Boolean).map((name) => shortened(name, LONGEST.method)).join(" minus ") + ", points",
+      mean: pair.mean === null ? null : signed(pair.mean / 100), here: ends(pair.here), elsewhere: ends(pair.elsewhere),
+      wins: known.filter((gap) => gap > 0).length, known: known.length || null,
+      methods: rows.length > 1 ? rows.length : null,
+    },
+  };
+};
+const display = (node, shown) => node.setAttribute("display", shown ? "inline" : "none");
+const write = (within, name, text) => all(`[data-text=${name}]`, within).forEach((node) => { node.textContent = text ?? "–"; });
+// Shows the first scale of the differences that holds them; returns the place of a difference.
+const differenceScale = (svg, gaps) => {
+  const scales = all("[data-scale]", svg).map((node) => [node, JSON.parse(node.dataset.scale)]);
+  const found = scales.find(([, [low, high]]) => gaps.every((gap) => 100 * low <= gap && gap <= 100 * high));
+  scales.forEach((scale) => display(scale[0], scale === found));
+  if (!found) return () => 0;
+  const [low, high, top, bottom] = found[1];
+  return (gap) => rounded(bottom - (bottom - top) * (Math.min(Math.max(gap / 100, low), high) - low) / (high - low));
+};
+const moveMarks = (svg, data, chosen) => {
+  const { turned, start, step, zero, unit } = JSON.parse(svg.dataset.frame);
+  const place = (score) => rounded(zero + unit * score / 100);
+  const lower = differenceScale(svg, chosen.known);
+  const point = (across, along = 0) => turned ? [across, along] : [along, across];
+  const move = (node, across, along) => node.setAttribute("transform", `translate(${point(across, along)})`);
+  const line = (node, ends) => {
+    display(node, ends);
+    ends?.forEach((end, number) => node.setAttribute((turned ? "x" : "y") + (number + 1), end));
+  };
+  all("[data-d]", svg).forEach((column) => {
+    const dataset = Number(column.dataset.d);
+    const gap = chosen.gaps[dataset];
+    move(column, 0, start + step * chosen.order.indexOf(dataset));
+    column.setAttribute("color", gap < 0 ? svg.dataset.loss : svg.dataset.gain);
+    write(column, "name", shortened(data.datasets[dataset].title, LONGEST.dataset));
+    write(column, "x", chosen.places[dataset]);
+    write(column, "difference", gap === null ? "" : signed(gap / 100));
+    const scores = data.methods.map((_, method) => chosen.score(method, dataset)).filter((score) => score !== null);
+    column.querySelector("[data-part=others]").setAttribute("d", scores.map((score) => `M${point(place(score))}h0`).join(""));
+    [["zero", chosen.zero], ["b", chosen.diamond], ["a", chosen.a]].forEach(([name, method]) => {
+      const score = chosen.score(method, dataset);
+      const node = column.querySelector(`[data-mark=${name}]`);
+      display(node, score !== null);
+      move(node, place(score));
+    });
+    line(column.querySelector("[data-span=link]"), gap === null ? null : [chosen.a, chosen.b].map((method) => place(chosen.score(method, dataset))));
+    all("[data-part=gap]", column).forEach((node) => {
+      display(node, gap !== null);
+      move(node, lower(gap));
+      node.querySelector("text")?.setAttribute("y", gap < 0 ? 18 : -9);
+    });
+  });
+  all("[data-part=lower]", svg).forEach((node) => display(node, chosen.b !== null));
+  all("[data-part=mean]", svg).forEach((node) => {
+    display(node, chosen.pair.mean !== null);
+    move(node.querySelector("[data-part=at]"), lower(chosen.pair.mean));
+    ["here", "elsewhere"].forEach((name) => line(node.querySelector(`[data-span=${name}]`), chosen.pair[name]?.map(lower)));
+  });
+  ["mean", "score", "axis", "pair"].forEach((name) => write(svg, name, chosen.texts[name]));
+};
 if (hero) {
   const picture = hero.querySelector(".picture");
   const tip = hero.querySelector(".tip");
   const caption = hero.querySelector("figcaption");
-  let shown = null;
+  let chosen = null;
+  let drawn = all(".wide [data-d]", picture).length;  // datasets of the drawing
   let pointed = null;
-  let width = 0;
-  const state = choiceNow()[1];
-  const now = () => { const [data] = choiceNow(); return [data, numbersOf(data)]; };
-  const value = (found) => tenths(found.mean) + (found.half === null ? "" : " " + reach(found.sides, " ", tenths));
+  // What the tip says about a dataset: its facts, both methods, their difference and the best method.
   const describe = (dataset) => {
-    const [data, numbers] = now();
-    const answer = data.answers[state.measure];
-    const all = data.methods.map((_, method) => numbers.score(state.measure, method, dataset));
-    const facts = [answer.classes[dataset] ? answer.classes[dataset] + " classes" : null,
-      answer.zeroShot[dataset] === null ? null : "zero-shot " + (100 * answer.zeroShot[dataset]).toFixed(1) + " %" + (["H", "open"].includes(state.measure) ? " over all classes" : "")].filter(Boolean);
-    const parts = [data.datasets[dataset].title + (facts.length ? ": " + facts.join(", ") : "") + "."];
-    [state.a, state.b].filter((method) => method !== null && all[method]).forEach((method) => {
-      const rank = 1 + all.filter((found) => found && found.mean > all[method].mean).length;
-      parts.push(`${data.methods[method].name} ${value(all[method])} % (rank ${rank} of ${all.filter(Boolean).length}).`);
+    const [data, { measure }] = choiceNow();
+    const { tips, best } = data.answers[measure];
+    const scores = data.means[measure].map((row) => row[dataset]).filter((score) => score !== null);
+    const methods = [chosen.a, chosen.b].map((method) => {
+      const score = chosen.score(method, dataset);
+      const sides = data.reach?.[measure]?.[method]?.[dataset] ?? null;
+      return score === null ? "" : filled(block.words.tip, {
+        name: data.methods[method].name, score: tenths(score / 100) + (sides === null ? "" : " " + reach(sides, 1)),
+        rank: 1 + scores.filter((other) => other > score).length, known: scores.length,
+      });
     });
-    const found = state.b === null ? null : numbers.difference(state.measure, state.a, state.b, dataset);
-    if (found !== null) parts.push(`Difference ${signed(found)} points.`);
-    const best = all.reduce((top, item, method) => item && (top === null || item.mean > all[top].mean) ? method : top, null);
-    if (best !== null) parts.push(`Best here: ${data.methods[best].name} ${tenths(all[best].mean)} %.`);
-    return parts;
+    const gap = chosen.gaps[dataset];
+    return [tips[dataset] + ".", ...methods, gap === null ? "" : `Difference ${signed(gap / 100)} points.`, best[dataset]].filter(Boolean);
   };
   const point = (dataset) => {
     if (dataset === pointed) return;
@@ -34,65 +113,42 @@ if (hero) {
     all("[data-d]", picture).forEach((node) => node.classList.toggle("pointed", node.dataset.d === String(dataset)));
     tip.hidden = dataset === null;
     if (dataset === null) return;
-    const lines = describe(dataset);
-    tip.replaceChildren(...lines.map((line, index) => element(index ? "span" : "b", { textContent: unbroken(line) + " " })));
-    const svg = picture.querySelector("svg");
-    const zoom = svg.clientWidth / svg.viewBox.baseVal.width;
-    const [x, y] = shown.at(dataset).map((place) => place * zoom);
-    const room = picture.clientWidth - tip.offsetWidth;
-    tip.style.left = (shown.horizontal ? Math.max(0, x + 16 <= room ? x + 16 : x - tip.offsetWidth - 16) : Math.max(0, room / 2)) + "px";
-    tip.style.top = picture.offsetTop + (shown.horizontal ? y : y + 14) + "px";
-  };
-  const nearest = (event) => {
-    const box = picture.querySelector("svg").getBoundingClientRect();
-    const zoom = box.width / picture.querySelector("svg").viewBox.baseVal.width;
-    const place = shown.horizontal ? (event.clientX - box.left) / zoom : (event.clientY - box.top) / zoom;
-    const axis = shown.horizontal ? 0 : 1;
-    return shown.order.reduce((best, dataset) => Math.abs(shown.at(dataset)[axis] - place) < Math.abs(shown.at(best)[axis] - place) ? dataset : best);
+    tip.replaceChildren(...describe(dataset).map((line, index) => element(index ? "span" : "b", { textContent: unbroken(line) + " " })));
+    const frame = hero.getBoundingClientRect();
+    const area = all(".pointed > rect", picture).map((node) => node.getBoundingClientRect()).find((box) => box.width);
+    const isRow = area.width > area.height;
+    const right = isRow ? (frame.width - tip.offsetWidth) / 2 : area.right - frame.left;
+    tip.style.left = Math.max(0, right + tip.offsetWidth <= frame.width ? right : area.left - frame.left - tip.offsetWidth) + "px";
+    tip.style.top = (isRow ? area.bottom : area.top + 98) - frame.top + "px";
   };
   const draw = () => {
-    const [data, numbers] = now();
-    width = hero.clientWidth || WIDE.width;  // hidden, but printed
-    const narrow = width < 600;
-    shown = narrow ? rowPicture(data, numbers, state, width) : widePicture(data, numbers, state);
-    pointed = null;
-    tip.hidden = true;
-    picture.innerHTML = shown.svg;
-    const names = [state.a, state.b].map((method) => method === null ? "" : data.methods[method].name);
-    const found = state.b === null ? [] : numbers.differences(state.measure, state.a, state.b).filter((item) => item !== null);
-    const mean = found.length ? numbers.overDatasets(state.measure, found) : null;
-    const wins = found.filter((item) => item > 0).length;
-    const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
-      `, 95 % interval on datasets like these ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
-    const [first, second] = names.map((name) => shortened(name, 40));
-    const other = state.b === null ? "" : `${state.b === data.baseline ? "Dash" : "Diamond"}: ${second}. `;
-    const labelled = data.methods.length > 1 ? `Disc: ${first}. ${other}Grey: all ${data.methods.length} methods. ` : "";
-    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}. ` : "Below: the difference, in the colour of the method that is ahead. ";
-    const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
-    const apart = narrow || !data.axes.length ? "" : " Datasets of nearly equal difficulty are moved apart.";
-    caption.textContent = unbroken(`${labelled}${below}${text}${fit}${apart}`);
-    picture.setAttribute("aria-label", `Accuracy against difficulty on ${counted(data.datasets.length, "dataset")}. ${text} Arrow keys read out one dataset after the other.`);
+    const [data, state] = choiceNow();
+    if (drawn !== data.datasets.length) picture.innerHTML = block.drawings[data.datasets.length];
+    drawn = data.datasets.length;
+    chosen = chosenPair(data, state);
+    point(null);
+    all("svg", picture).forEach((svg) => moveMarks(svg, data, chosen));
+    caption.textContent = unbroken(filled(block.words.caption, chosen.texts));
   };
-  picture.addEventListener("pointermove", (event) => { if (shown) point(nearest(event)); });
+  const open = () => { if (pointed !== null) location.hash = choiceNow()[0].datasets[pointed].address; };
+  picture.addEventListener("pointermove", ({ target }) => {
+    const column = target.closest("[data-d]");
+    point(column && Number(column.dataset.d));
+  });
   picture.addEventListener("pointerleave", () => point(null));
+  picture.addEventListener("blur", () => point(null));
+  picture.addEventListener("click", ({ pointerType }) => { if (pointerType !== "touch") open(); });
   picture.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const at = shown.order.indexOf(pointed);
     if (event.key === "Escape") point(null);
-    if (event.key === "Enter" && pointed !== null) location.hash = now()[0].datasets[pointed].address;
+    if (event.key === "Enter") open();
     if (!step) return;
     event.preventDefault();
-    point(shown.order[at < 0 ? (step > 0 ? 0 : shown.order.length - 1) : Math.min(Math.max(at + step, 0), shown.order.length - 1)]);
+    const last = chosen.order.length - 1;
+    const at = pointed === null ? (step > 0 ? 0 : last) : chosen.order.indexOf(pointed) + step;
+    point(chosen.order[Math.min(Math.max(at, 0), last)]);
   });
-  picture.addEventListener("click", () => { if (pointed !== null && shown.horizontal) location.hash = now()[0].datasets[pointed].address; });
-  picture.addEventListener("blur", () => point(null));
-  hero.append(saveButtons(() => picture.querySelector("svg"), "accuracy-and-difficulty"));
-  let timer = 0;
-  new ResizeObserver(() => {
-    clearTimeout(timer);
-    timer = setTimeout(drawHero, 60);
-  }).observe(hero);
+  hero.append(saveButtons(() => all("svg", picture).find((svg) => svg.clientWidth) || picture.firstElementChild, "accuracy-and-difficulty"));
   choiceListeners.push(draw);
-  drawHero = () => { if (![0, width].includes(hero.clientWidth)) draw(); };
   draw();
 }

@@ -13,6 +13,11 @@ const signed = (value, digits = 1) => {
   const text = digits === 1 ? tenths(Math.abs(value)) : Math.abs(value).toFixed(digits);
   return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
 };
+// The distances to both ends of an interval in 0.01 %: one number for both, or two; empty if it is not known.
+const reach = (sides, digits) => {
+  const ends = [sides].flat().map((side) => side === null ? "" : (side / 100).toFixed(digits));
+  return ends.length > 1 ? `−${ends[0]}/+${ends[1]}` : ends[0] && "±" + ends[0];
+};
 const element = (tag, properties, ...children) => {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);

@@ -10,17 +10,20 @@ const settingsOf = (method) => {
   return (changed.length ? `<h3>Settings that are not the published ones</h3>${pairsList(changed)}` : "") + (published.length ? `<h3>${changed.length ? "Other settings" : "Settings"}</h3>${pairsList(published)}` : "");
 };
 const webLink = (url) => /^https?:\/\//.test(url) ? `<a href="${escaped(url)}" rel="noopener noreferrer">${escaped(url)}</a>` : escaped(url);
-const pm = (found) => found ? [Math.round(100 * found.mean), found.sides] : null;
+const pm = (data, measure, method, dataset) => {
+  const score = data.means[measure][method][dataset];
+  return score === null ? null : [(score / 100).toFixed(2), reach(data.reach?.[measure]?.[method][dataset] ?? null, 2)];
+};
 const runLinks = (runs) => (runs || []).filter(Boolean).map((id) => [id.slice(0, 6), "run=" + id]);
 // The title of a dataset as a link, marked if the backbone has seen its images.
 const datasetCell = ({ title, address, seen }) => seen ? [`${title} (${seen[0]})`, address, seen[1]] : [title, address];
 // One method on one dataset: scores with gains over zero-shot, and the runs behind them.
 const cellsOf = (data, anchor, method, dataset) => {
-  const numbers = numbersOf(data);
   const cells = data.measures.flatMap((measure) => {
-    const gain = data.baseline === null || method === data.baseline ? null : numbers.difference(measure, method, data.baseline, dataset);
-    const score = pm(numbers.score(measure, method, dataset));
-    return data.baseline === null ? [score] : [score, gain === null ? null : Math.round(100 * gain)];
+    const score = pm(data, measure, method, dataset);
+    if (data.baseline === null) return [score];
+    const zero = data.means[measure][data.baseline][dataset];
+    return [score, method === data.baseline || score === null || zero === null ? null : signed((data.means[measure][method][dataset] - zero) / 100, 2)];
   });
   if (!data.runs) return cells;
   const runs = data.runs[method][dataset];
@@ -28,14 +31,12 @@ const cellsOf = (data, anchor, method, dataset) => {
 };
 const cellColumns = (data) => data.measures.flatMap((measure) => {
   const score = [MEASURES[measure], "pm", "Accuracy in % with its 95 % interval", "score"];
-  return data.baseline === null ? [score] : [score, ["Gain", "points", "Over zero-shot, in points, paired by seed"]];
+  return data.baseline === null ? [score] : [score, ["Gain", "number", "Over zero-shot, in points, paired by seed"]];
 }).concat(data.runs ? [["Runs", "links"], ["Errors", "link"]] : []);
 const methodPage = (data, anchor, method) => {
   const about = data.methods[method];
   const [summary, citation, links] = block.methods[about.method] || ["", "", []];
-  const measure = data.measures.at(-1);
-  const against = data.baseline === null || data.baseline === method ? data.answers[measure].a === method ? data.answers[measure].b : data.answers[measure].a : data.baseline;
-  const state = { measure, a: method, b: against === method ? null : against, x: data.axes.length ? data.axes[0][0] : null };
+  const against = data.methods[data.baseline];
   const order = data.datasets.map((_, dataset) => dataset);
   const table = {
     id: "page-table", caption: "Accuracy on every dataset, %.",
@@ -48,7 +49,7 @@ const methodPage = (data, anchor, method) => {
     title: about.name,
     html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${links.map(([what, url]) => `<p class="note">${what}: ${webLink(url)}</p>`).join("")}${badges}` +
       (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
-      `<div class="picture" role="img" aria-label="${escaped(about.name)} on every dataset">${widePicture(data, numbersOf(data), state).svg}</div>` +
+      (against && against !== about ? `<p><a href="#${escaped(`${about.address.replace("method=", "view=difficulty&A=")}&B=${encodeURIComponent(against.key)}`)}">Accuracy against difficulty</a></p>` : "") +
       tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") + steps +
       settingsOf(about) +
       (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),
@@ -60,18 +61,13 @@ const datasetPage = (data, anchor, dataset) => {
   const { name, title, overlap, seen } = data.datasets[dataset];
   const facts = block.datasets[name] || {};
   const measure = data.measures.at(-1);
-  const numbers = numbersOf(data);
   const answer = data.answers[measure];
-  const order = data.methods.map((_, method) => method).sort((p, q) => (numbers.score(measure, q, dataset)?.mean ?? -1) - (numbers.score(measure, p, dataset)?.mean ?? -1));
-  const found = order.map((method) => numbers.score(measure, method, dataset)).filter(Boolean);
-  const [low, high] = [Math.min(...found.map((item) => item.mean)), Math.max(...found.map((item) => item.mean))];
-  const pad = 0.15 * (high - low) || 1;
-  const at = (value) => Math.round(Math.min(Math.max(1000 * (value - low + pad) / (high - low + 2 * pad), 0), 1000));
-  const bar = (item) => item === null ? null : [item.half === null ? [at(item.mean)] : [at(item.mean), at(item.low), at(item.high)]];
+  const score = (method) => data.means[measure][method][dataset] ?? -1;
+  const order = data.methods.map((_, method) => method).sort((p, q) => score(q) - score(p));
   const table = {
     id: "page-table", caption: "Every method on this dataset, accuracy in %.", classes: "board",
-    columns: [["Method", "method"], ["Interval", "bar"], ...cellColumns(data)],
-    rows: order.map((method) => [method, bar(numbers.score(measure, method, dataset)), ...cellsOf(data, anchor, method, dataset)]),
+    columns: [["Method", "method"], ...cellColumns(data)],
+    rows: order.map((method) => [method, ...cellsOf(data, anchor, method, dataset)]),
   };
   const examples = (pictures().examples[name] || []).map(([text, uri]) => `<figure><img src="${escaped(uri)}" alt="Test image of class ${escaped(text)}" width="72" height="72"><figcaption>${escaped(text)}</figcaption></figure>`).join("");
   const known = Object.entries(data.difficulty).map(([what, values]) => [what, ...values[dataset]]);
@@ -103,7 +99,7 @@ const runPage = ({ anchor, data, method, dataset, place }, id) => {
   const about = data.methods[method];
   const ids = data.runs[method][dataset];
   const seed = ids.length < data.seeds.length ? "any (the result does not depend on it)" : String(data.seeds[place]);
-  const splits = [...new Set(data.measures.flatMap(splitsOf))];
+  const splits = Object.keys(data.scores);
   const scores = splits.map((split) => [split, data.scores[split][method][dataset]?.[place]]).filter(([, value]) => value !== null && value !== undefined)
     .map(([split, value]) => [SPLIT_NAMES[split], (value / 100).toFixed(2) + " %"]);
   const look = `look=${[anchor, about.key, data.datasets[dataset].name, splits[0], ids.length > 1 ? String(data.seeds[place]) : ""].map(encodeURIComponent).join("/")}`;
@@ -153,8 +149,6 @@ const showPage = () => {
     return;
   }
   pageNode.innerHTML = `<p><a class="back" href="#${escaped(frontAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
-  const picture = pageNode.querySelector(".picture");
-  if (picture) picture.after(saveButtons(() => picture.querySelector("svg"), found.title));
   if (found.wrong && hasErrors()) {
     const { firstElementChild: mark } = pageNode;
     wrongImages(...found.wrong).then((images) => {

@@ -1,7 +1,7 @@
 // The sections of a setting, rendered from the parts of reports/parts/part.py. Folds are rendered when they are opened.
 // A block is a function of the data of the setting in `blocks`, one file each, which returns HTML or a node;
-// `block("name")` in reports/parts places it, and it is rendered again for another setting. `numbersOf(data)` has scores and
-// paired differences of methods and datasets by their numbers; `choiceListeners` receive the chosen methods and score.
+// `block("name")` in reports/parts places it, and it is rendered again for another setting. `choiceListeners` receive the
+// chosen methods and score.
 const blocks = {};
 const partHtml = (part, data) => {
   const [kind, ...rest] = part;

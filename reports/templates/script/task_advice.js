@@ -81,7 +81,7 @@ if (advice) {
     const answer = answerOf();
     if (known !== answer) {
       known = answer;
-      advice.querySelector("[data-classes]").textContent = classesOf(state.measure);
+      advice.querySelector("[data-classes]").textContent = answer.over;
       const usable = data.datasets.map((_, dataset) => dataset).filter((dataset) => answer.zeroShot[dataset] > 0 && answer.classes[dataset]);
       fillSelect(field("like"), [["", "my own numbers"], ...usable.map((dataset) => [dataset, data.datasets[dataset].title])], "");
       if (!own || (like !== null && !usable.some((dataset) => data.datasets[dataset].name === like))) useExample();

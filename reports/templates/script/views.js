@@ -5,7 +5,6 @@ const showView = (name) => {
   shownView = all("[data-view]").some((node) => node.dataset.view === name && !node.matches(".absent")) ? name : "map";
   all("[data-view]").forEach((node) => { node.hidden = node.dataset.view !== shownView; });
   all("button", viewSwitch).forEach((node) => node.setAttribute("aria-pressed", String(node.dataset.show === shownView)));
-  drawHero();
 };
 if (front) {
   addressParts.push((parts) => { if (shownView !== "map") parts.set("view", shownView); });
