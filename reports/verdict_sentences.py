@@ -126,12 +126,7 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
         lines.append(("bar", "here", " ".join(filter(None, texts))))
     else:
         lines.append(
-            (
-                "disc",
-                "here",
-                "one printed value per dataset, no interval"
-                + (", other inputs not compared" if any(view.uses.values()) else ""),
-            )
+            ("disc", "here", f"one printed value each{', equal inputs only' if any(view.uses.values()) else ''}")
         )
     if ends(elsewhere):
         clear = "" if elsewhere is not None and elsewhere.clear else ", so it may be a loss"

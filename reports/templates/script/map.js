@@ -157,6 +157,7 @@ if (mapPlace) {
   });
   copy.ariaLabel = "Copy the map";
   copy.closest("label").replaceChildren(copy);
+  copies.prepend(copy.closest("label"));
   addressParts.push((parts) => {
     ["family", "inputs", "sort"].forEach((name) => { if (shownMap[name]) parts.set(name, shownMap[name]); });
     if (shownMap.whole.size) parts.set("rows", Array.from(shownMap.whole).join(","));

@@ -22,7 +22,6 @@ if (advice) {
     const found = answerOf().advice;
     const chosen = found[field("budget").value] || found.any;
     advice.hidden = !chosen;
-    document.getElementById("with-advice").hidden = !chosen;
     if (!chosen) return;
     task.hidden = chosen.bounds.length === 0;
     const [accuracy, classes] = [Number(field("accuracy").value) / 100, Number(field("classes").value)];
