@@ -238,12 +238,23 @@ def test_the_page_has_few_tab_stops_and_arrow_keys_move_within_a_table(first):
     assert start == "1,2", "below the headings"
 
 
-def test_a_chosen_pair_stays_when_the_score_changes(page):
+def test_a_chosen_pair_stays_with_another_score_and_protocol(page, tab):
     choose(page, "a", "CoOp")
     choose(page, "b", "VPT")
+    choose(page, "x", "Zero-shot error")
     choose(page, "measure", "base classes")
-    chosen = "['a', 'b'].map((name) => document.getElementById('choose-' + name).selectedOptions[0].text)"
-    assert page.run(chosen) == ["CoOp", "VPT"]
+    chosen = "['a', 'b', 'x'].map((name) => document.getElementById('choose-' + name).selectedOptions[0].text)"
+    assert page.run(chosen) == ["CoOp", "VPT", "Zero-shot error"]
+    page.run(
+        """(() => { const select = document.querySelector('#chooser select');
+            select.value = 'Few-shot'; select.dispatchEvent(new Event('change')); })()"""
+    )
+    assert page.run(chosen) == ["CoOp", "VPT", "Zero-shot error"]
+    assert "CoOp minus VPT" in caption(page)
+    address = page.run("location.href")
+    tab.open("about:blank")
+    tab.open(address)
+    assert tab.run(chosen) == ["CoOp", "VPT", "Zero-shot error"]
 
 
 def test_no_number_stands_apart_from_its_unit(page):
