@@ -10,6 +10,7 @@ from bench.errors import UsageError
 from bench.papers import Catalogue
 from reports._format import counted, join
 from reports.charts.cost import COST_AXES, cost_axes, cost_svg
+from reports.charts.difficulty import difficulty_figure
 from reports.charts.drawing import fixed_pair
 from reports.charts.pair_numbers import first_pair
 from reports.charts.shots import shots_svg
@@ -123,7 +124,19 @@ def _map(request: FigureRequest) -> Figure:
     return map_svg(shown, rows), _line(request, what, lacks + _unknown(overview))
 
 
-FIGURES: Mapping[str, Callable[[FigureRequest], Figure]] = {"map": _map, "shots": _shots, "cost": _cost}
+def _difficulty(request: FigureRequest) -> Figure:
+    overview, measure = request.overview, request.board.measures[-1]
+    svg, legend = difficulty_figure(overview, request.pair(overview))
+    what = f"{PHRASES[measure]} on datasets from easy to hard" if not _unknown(overview) else PHRASES[measure]
+    return svg, f"{_line(request, what, _unknown(overview))} {legend}"
+
+
+FIGURES: Mapping[str, Callable[[FigureRequest], Figure]] = {
+    "map": _map,
+    "difficulty": _difficulty,
+    "shots": _shots,
+    "cost": _cost,
+}
 """Draws a figure, by its name."""
 
 

@@ -29,7 +29,7 @@ def export_leaderboards(
     ] = None,
     *,
     figure: Annotated[
-        str | None, Opt("Write a figure instead: map, shots or cost, to a .pdf, .svg or .png file.")
+        str | None, Opt("Write a figure instead: map, difficulty, shots or cost, to a .pdf, .svg or .png file.")
     ] = None,
     methods: Annotated[
         Sequence[str], Opt("Only these methods, in this order. In a figure, the first two have colours.", "-m")
@@ -48,7 +48,7 @@ def export_leaderboards(
     Args:
         form: csv, parquet, markdown or latex, or a format of an extension: hf or hf-results.
         out: a file, or a folder for the formats of extensions; None returns the text.
-        figure: map, shots or cost, instead of a format.
+        figure: map, difficulty, shots or cost, instead of a format.
         methods: only these, in this order; they are compared as if no others had been run.
         runs: the runs folder.
         protocol: only this one.

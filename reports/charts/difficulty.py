@@ -78,6 +78,12 @@ def difficulty_picture(view: OverviewView) -> Markup:
     return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(_wide(view, shown), shown.caption)
 
 
+def difficulty_figure(view: OverviewView, pair: tuple[str | None, str | None]) -> tuple[Markup, str]:
+    """The wide drawing of two methods, and its legend, for files."""
+    shown = first_numbers(view, pair)
+    return _wide(view, shown), shown.caption
+
+
 def difficulty_caption(view: OverviewView) -> str:
     """The legend of the first pair as text."""
     return first_numbers(view).caption

@@ -123,11 +123,11 @@ def first_pair(view: OverviewView, answer: best_method.Answer) -> tuple[str | No
     return a, next((key for key in (view.table.baseline, *keys) if key is not None and key != a), None)
 
 
-def first_numbers(view: OverviewView) -> PairNumbers:
-    """The first pair by the measure that orders the methods."""
+def first_numbers(view: OverviewView, pair: tuple[str | None, str | None] | None = None) -> PairNumbers:
+    """A pair of methods by the measure that orders them; without one, the first."""
     measure, keys = view.table.measures[-1], list(view.names)
     answer = view.answers[measure]
-    a, b = first_pair(view, answer)
+    a, b = first_pair(view, answer) if pair is None else pair
     numbers = {key: number for number, key in enumerate(keys)}
     here, elsewhere = (find(a or "", b or "") for find in (answer.verdict.on_these, answer.verdict.on_others))
     return PairNumbers(

@@ -38,7 +38,7 @@ def texts(svg: Path) -> list[str]:
     return ["".join(node.itertext()) for node in ET.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
 
 
-@pytest.mark.parametrize("kind", ["map", "cost"])
+@pytest.mark.parametrize("kind", ["map", "difficulty", "cost"])
 def test_a_figure_has_the_chosen_methods_in_their_order_and_says_what_it_lacks(kind, folder, tmp_path, etl):
     out = tmp_path / "figure.svg"
     given = ("--runs", str(folder), "--figure", kind, "--out", str(out), "-m", "vpt,maple,coop")
@@ -48,7 +48,11 @@ def test_a_figure_has_the_chosen_methods_in_their_order_and_says_what_it_lacks(k
     assert line.startswith(f"{out}: ")
     assert "of VPT missing" in line
     shown = [text for text in texts(out) if text in ("VPT", "MaPLe", "CoOp")]
-    assert set(shown) == {"VPT", "MaPLe", "CoOp"}
+    if kind == "difficulty":
+        assert "VPT minus MaPLe, points" in texts(out)
+        assert "VPT" in line
+    else:
+        assert set(shown) == {"VPT", "MaPLe", "CoOp"}
     if kind == "map":
         assert list(dict.fromkeys(shown)) == ["VPT", "MaPLe", "CoOp"]
         assert "no difficulty is known" in line
@@ -73,7 +77,7 @@ def test_a_figure_is_written_without_a_browser(suffix, start, folder, tmp_path, 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("--figure pie --out a.pdf", "map, shots, cost"),
+        ("--figure pie --out a.pdf", "map, difficulty, shots, cost"),
         ("--figure cost --out a.docx", ".docx"),
         ("--figure cost", ".pdf, .svg, .png"),
         ("--figure cost --out -", ".pdf, .svg, .png"),
