@@ -1,5 +1,6 @@
 """The map and the answers below it as HTML."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -44,6 +45,7 @@ def map_html(environment: Environment, shown: GainMap, links: MapLinks, anchor: 
         strip=strip,
         strip_axis=strip_axis,
         scale=scale(),
+        breakable=breakable,
     )
     return "\n".join(line for line in text.splitlines() if line)
 
@@ -56,6 +58,16 @@ def caption(shown: GainMap) -> str:
     return (
         f"Gain in {shown.title} over zero-shot in points, by method, on datasets {order}; first zero-shot, in per cent."
     )
+
+
+def breakable(title: str) -> Markup:
+    """A title that may break before a number or a capital within a word.
+
+    Example:
+        >>> str(breakable("Caltech101")), str(breakable("EuroSAT"))
+        ('Caltech<wbr>101', 'Euro<wbr>SAT')
+    """
+    return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z\d])|(?<=[A-Z])(?=\d)", title))
 
 
 def answers_html(environment: Environment, shown: GainMap, cards: Sequence[Card]) -> str:

@@ -9,6 +9,7 @@ from bench.papers import DatasetFacts
 from reports._format import counted, points, seconds, unsigned
 from reports.charts.plot import linear_ticks
 from reports.map.classes import tone_of
+from reports.sentences import seen_mark
 from reports.titles import SCORE_TITLES, score_title
 from reports.views import OverviewView
 
@@ -328,15 +329,17 @@ def _has_gap(view: OverviewView, key: str, dataset: str) -> bool:
 
 def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts, measure: str) -> MapColumn:
     zero = None if view.table.baseline is None else view.table.mean(view.table.baseline, dataset.name, measure)
-    seen = dataset.seen is not None and seen_datasets.is_seen(dataset.seen)
+    overlap = seen_datasets.published_overlap(dataset.name, view.backbone)
+    seen = overlap if overlap is not None and seen_datasets.is_seen(overlap) else None
+    told = dataset_text(view, answer, dataset)
     numbers = [one.name for one in view.datasets]
     return MapColumn(
         number=numbers.index(dataset.name),
         name=dataset.name,
         title=dataset.title,
         zero="" if zero is None else f"{percent(zero, 0)} %",
-        tip=dataset_text(view, answer, dataset),
-        seen="seen in pretraining" if seen else "",
+        tip=told if seen is None else f"{told}. {seen.statement}",
+        seen="" if seen is None else seen_mark(seen),
     )
 
 

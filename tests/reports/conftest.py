@@ -8,12 +8,19 @@ from reports import render_site
 
 
 @pytest.fixture(scope="session")
-def tab(tmp_path_factory):
+def only_tab(tmp_path_factory):
     """A tab of a headless browser, the same for all files, since a browser takes seconds to start."""
     from chromium import browser
 
     with browser(tmp_path_factory.mktemp("profile")) as page:
         yield page
+
+
+@pytest.fixture
+def tab(only_tab):
+    """The tab, with scripts, on a bright screen, whatever the test before has left."""
+    only_tab.reset()
+    return only_tab
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,6 @@ def url(view, tmp_path_factory):
 @pytest.fixture
 def page(tab, url):
     """The page, opened in a wide window."""
-    tab.call("Emulation.setScriptExecutionDisabled", value=False)
     tab.size(1400, 1000)
     tab.open("about:blank")
     tab.open(url)

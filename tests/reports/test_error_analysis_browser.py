@@ -307,8 +307,7 @@ def test_no_serious_accessibility_finding(page, scheme, width, address):
     if address:
         page.run(f"location.hash = {address!r}")
         page.wait("!document.getElementById('page').hidden")
-    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.emulate(scheme=scheme)
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
     found = serious_findings(page)
-    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
     assert found == []

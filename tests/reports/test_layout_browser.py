@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on 
 
 SCREENS = {390: 844, 768: 1024, 1024: 768, 1440: 900}
 """Heights of the screens by width."""
-PARTS = ("header.top", "nav.sections", "main", "#headline", "#basis", "#views", "#map", "#cards", "#cost", "footer")
+ORDER = ("header.top", "#headline", "#known", "#views", "#map", "#cards", "nav.sections", "#cost", "footer")
+"""The parts of the page, from top to bottom."""
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +79,13 @@ def overlapping(texts):
 def test_every_part_lies_within_the_screen(page, width):
     page.size(width, SCREENS[width])
     page.wait(f"document.documentElement.scrollWidth <= {width}")
-    boxes = page.run(
-        f"""Object.fromEntries({list(PARTS)!r}.map((selector) => {{
-            const {{ left, right, top, bottom }} = document.querySelector(selector).getBoundingClientRect();
-            return [selector, [left, right, top, bottom]];
-        }}))"""
-    )
-    for selector, (left, right, top, bottom) in boxes.items():
-        assert 0 <= left < right <= width, selector
-        assert top < bottom, selector
-    order = ["header.top", "nav.sections", "#headline", "#basis", "#views", "#map", "#cards", "#cost", "footer"]
-    for above, below in pairwise(order):
-        assert boxes[above][3] <= boxes[below][2] + 1, (above, below)
-    assert boxes["#headline"][3] < SCREENS[width] / 2
+    boxes = {selector: page.box(selector) for selector in ("main", *ORDER)}
+    for selector, box in boxes.items():
+        assert 0 <= box.left < box.right <= width, selector
+        assert box.top < box.bottom, selector
+    for above, below in pairwise(ORDER):
+        assert boxes[above].bottom <= boxes[below].top + 1, (above, below)
+    assert boxes["#headline"].bottom < SCREENS[width] / 2
 
 
 @pytest.mark.parametrize("width", SCREENS)
@@ -104,16 +99,13 @@ def test_no_two_texts_overlap(page, width):
 
 
 def test_texts_that_overlap_are_found(page):
-    page.run("document.getElementById('basis').style.marginTop = '-30px'")
+    page.run("document.getElementById('known').style.marginTop = '-30px'")
     assert overlapping(page.run(TEXTS)) != []
 
 
 def test_ten_methods_are_on_the_screen_of_a_laptop(page):
     page.size(1440, 900)
     page.run("scrollTo(0, 0)")
-    rows = page.run(
-        """[...document.querySelectorAll('#map tbody tr')].filter((row) => row.checkVisibility())
-        .map((row) => [row.getBoundingClientRect().top, row.getBoundingClientRect().bottom])"""
-    )
-    assert rows[0][0] <= 400
-    assert sum(bottom <= 900 for _, bottom in rows) >= 10
+    rows = page.boxes(".wide-map tbody tr")
+    assert rows[0].top <= 330
+    assert sum(row.bottom <= 900 for row in rows) >= 10

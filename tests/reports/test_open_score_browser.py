@@ -10,6 +10,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
+from shown_pages import choose, open_leaderboard
 
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
@@ -20,13 +21,6 @@ WITHOUT = "vpt"
 LONG_TITLE = "Text prompts + visual adapter"
 CELLS = """[...document.querySelectorAll({!r})].map((row) =>
     [...row.children].map((cell) => cell.innerText.split('\\n')))"""
-
-
-def choose_score(page, score: str) -> None:
-    page.run(
-        f"(() => {{ const s = document.getElementById('choose-measure'); s.value = {score!r};"
-        " s.dispatchEvent(new Event('change')); })()"
-    )
 
 
 def with_open_scores(runs: pd.DataFrame) -> pd.DataFrame:
@@ -51,14 +45,14 @@ def view():
 def test_it_is_a_score_of_the_first_screen_and_of_the_map(page, view):
     (board,) = view.boards
     assert board.board.measures == ("base", "new", "open", "H")
-    choose_score(page, "open")
+    choose(page, "#choose-measure", "open score (H among all names)")
     assert "score=open" in page.run("location.hash")
-    heads = page.run("[...document.querySelectorAll('#map thead th .sort')].map((node) => node.textContent)")
+    heads = page.texts(".wide-map .heads .sort")
     assert "Open score, %" in heads
     titles = {dataset.title: dataset.name for dataset in board.datasets}
     names = [titles[head] for head in heads if head in titles]
     baseline = board.board.entry(board.board.baseline)
-    for _, method, mean, _, *cells, _ in page.run(CELLS.format("#map tbody tr")):
+    for _, method, mean, _, _, *cells, _ in page.run(CELLS.format(".wide-map tr[data-m]")):
         entry = next(e for e in board.board.entries if method[0].startswith(board.catalogue.method(e.method).title))
         if entry.key == WITHOUT:
             assert {mean[0], *(text for text, *_ in cells)} <= {"", "–"}
@@ -67,11 +61,13 @@ def test_it_is_a_score_of_the_first_screen_and_of_the_map(page, view):
         for name, (text, *_) in zip(names, cells, strict=True):
             found, zero = (one.cells[name].scores["open"].mean for one in (entry, baseline))
             expected = 100 * zero if entry is baseline else 100 * (found - zero)
-            assert float(text.replace("−", "-")) == pytest.approx(expected, abs=0.51 if entry is baseline else 0.08)
+            gain = float(text.replace("−", "-").removesuffix("\u00a0%"))
+            assert gain == pytest.approx(expected, abs=0.51 if entry is baseline else 0.08)
 
 
 def test_it_is_a_column_of_the_leaderboard(page, view):
     (board,) = view.boards
+    open_leaderboard(page)
     head = page.run(CELLS.format("table.board thead tr"))[0]
     place = next(number for number, cell in enumerate(head) if cell[0] == "Open")
     shown = {row[1][0]: row[place][0] for row in page.run(CELLS.format("table.board tbody tr"))}
@@ -82,13 +78,14 @@ def test_it_is_a_column_of_the_leaderboard(page, view):
 
 
 def test_no_error_is_logged(page):
-    choose_score(page, "open")
+    choose(page, "#choose-measure", "open score (H among all names)")
     assert not [event for event in page.events if event["method"] == "Runtime.exceptionThrown"]
 
 
 def test_the_leaderboard_fits_with_all_columns(page):
     """With gains by difficulty, the scores of all splits and a long name, nothing scrolls sideways at 1,200 px."""
     page.size(1200, 900)
+    open_leaderboard(page)
     head = [cell[0] for cell in page.run(CELLS.format("table.board thead tr"))[0]]
     assert {"Gain, easy", "Gain, hard", "Open", "Training"} <= {" ".join(text.split()) for text in head}
     place = "document.querySelector('table.board').parentElement"

@@ -11,6 +11,7 @@ from report_sample import DATASETS, METHODS, catalogue, curves_frame, difficulty
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
+from shown_pages import open_leaderboard
 
 from reports import render_site
 from reports.presenters.content import PageContent
@@ -62,6 +63,7 @@ def number_of(page, select, text):
 def test_the_citations_of_the_shown_methods_are_copied(page):
     page.call("Emulation.setFocusEmulationEnabled", enabled=True)
     page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    open_leaderboard(page)
     button = "document.querySelector('#leaderboard [data-format=BibTeX]').click()"
     page.call("Runtime.evaluate", expression=button, userGesture=True)
     page.wait("window.copied")

@@ -119,7 +119,7 @@ def needs_chromium(test):
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1024)])
 def test_names_of_classes_are_whole_on_the_page_of_predictions(tab, predictions: str, width: int, scheme: str) -> None:
     tab.size(width, 900)
-    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    tab.emulate(scheme=scheme)
     tab.open("about:blank")
     tab.open(predictions)
     assert tab.run(CUT_WORDS) == []
@@ -152,7 +152,7 @@ def test_predictions_are_chosen_by_class_and_certainty_and_the_address_keeps_it(
 @pytest.mark.parametrize("name", ["explanation", "gallery"])
 def test_no_serious_accessibility_finding(tab, pages: dict[str, str], name: str, width: int, scheme: str) -> None:
     tab.size(width, 900)
-    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    tab.emulate(scheme=scheme)
     tab.open("about:blank")
     tab.open(pages[name])
     tab.run("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import websocket
 from patience import PATIENCE, wait_until
@@ -37,6 +37,15 @@ def find_chromium() -> str | None:
     return next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
+
+
+class Box(NamedTuple):
+    """The place of an element in the window, in CSS px."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 class Page:
@@ -70,6 +79,33 @@ class Page:
             raise RuntimeError(str(result["exceptionDetails"]))
         return result["result"].get("value")
 
+    def texts(self, selector: str) -> list[str]:
+        """What is written in each visible element, with ordinary spaces."""
+        texts = self.run(
+            f"[...document.querySelectorAll({selector!r})].filter((node) => node.checkVisibility())"
+            ".map((node) => node.textContent)"
+        )
+        return [" ".join(text.split()) for text in texts]
+
+    def boxes(self, selector: str) -> list[Box]:
+        """The places of all visible elements in the window, in CSS px."""
+        found = self.run(
+            f"[...document.querySelectorAll({selector!r})].filter((node) => node.checkVisibility()).map((node) => {{"
+            "const { left, top, right, bottom } = node.getBoundingClientRect(); return [left, top, right, bottom]; })"
+        )
+        return [Box(*box) for box in found]
+
+    def box(self, selector: str) -> Box:
+        """The place of the first visible element."""
+        return self.boxes(selector)[0]
+
+    def styles(self, selector: str, *names: str) -> list[list[str]]:
+        """Computed properties of all visible elements."""
+        return self.run(
+            f"[...document.querySelectorAll({selector!r})].filter((node) => node.checkVisibility())"
+            f".map((node) => {list(names)}.map((name) => getComputedStyle(node)[name]))"
+        )
+
     def wait(self, condition: str | Callable[[], Any]) -> Any:
         """Evaluate a condition until it is true."""
         if isinstance(condition, str):
@@ -98,6 +134,20 @@ class Page:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
+
+    def reset(self) -> None:
+        """Undo what a test has emulated: scripts run, and the page is on a bright screen with a mouse."""
+        self.scripts(True)
+        self.emulate()
+
+    def scripts(self, allowed: bool) -> None:
+        """Let pages run scripts, or not, from the next `open` on."""
+        self.call("Emulation.setScriptExecutionDisabled", value=not allowed)
+
+    def emulate(self, media: str = "", scheme: str = "light") -> None:
+        """Show the page on that medium (`print`), with that colour scheme."""
+        scheme_feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.call("Emulation.setEmulatedMedia", media=media, features=[scheme_feature])
 
     def move(self, x: float, y: float) -> None:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)

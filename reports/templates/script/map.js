@@ -66,14 +66,16 @@ const bindMap = () => {
   if (!table) return;
   all(".heads .sort", table).forEach((span) => {
     const head = span.closest("th");
-    span.replaceChildren(button(span.textContent, () => {
+    const press = button("", () => {
       const at = String(head.cellIndex);
       const word = head.matches(".rank, .text, .time");  // these begin with the smallest
       const [first, second] = word ? [at, "-" + at] : ["-" + at, at];
       shownMap.sort = shownMap.sort === first ? second : first;
       sortMap();
       keepChoice();
-    }, ""));
+    }, "");
+    press.append(...span.childNodes);
+    span.append(press);
   });
   all(".map", mapPlace).forEach((node) => {
     oneStop(node);

@@ -47,7 +47,7 @@ def test_what_all_runs_pass_is_a_badge_and_only_the_rest_is_a_sentence(page):
 @pytest.mark.parametrize("width", [320, 1024, 1440])
 def test_no_serious_accessibility_finding(page, scheme, width):
     page.size(width, 900)
-    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.emulate(scheme=scheme)
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
     loading = "[...document.querySelectorAll('.block, .body')].some((place) => place.textContent.startsWith('Loading'))"
     page.wait(f"!{loading}")

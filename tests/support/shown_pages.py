@@ -1,0 +1,22 @@
+"""What a reader does on a page of the report in the browser: opening folds, choosing, copying."""
+
+from __future__ import annotations
+
+from chromium import Page
+
+
+def open_leaderboard(page: Page) -> None:
+    """Open the fold of every score, and wait for its table."""
+    page.run("document.querySelector('#leaderboard details').open = true")
+    page.wait("document.querySelector('#leaderboard table.board') !== null")
+
+
+def choose(page: Page, selector: str, text: str) -> None:
+    """Choose the option with that text in a select."""
+    page.run(
+        f"""(() => {{
+            const select = document.querySelector({selector!r});
+            select.value = [...select.options].find((option) => option.text === {text!r}).value;
+            select.dispatchEvent(new Event('change'));
+        }})()"""
+    )
