@@ -57,10 +57,8 @@ def _card(view: OverviewView, pick: best_method.Pick) -> Card:
         )
         return Card(pick.kind, name, "", f"{kind + ': ' if kind else ''}{why}")
     n, cost = len(pick.datasets), training_text(view, view.table.method(pick.method))
-    taken = "if each dataset takes the best method of the others" if n > 1 else "if it takes the best of the others"
-    parts = [
-        f"{f'{kind}, ' if kind else ''}{taken}: mean over {counted(n, 'dataset')}, below zero-shot on {pick.below}"
-    ]
+    over = f"mean over {counted(n, 'dataset')} when each takes the best method of the others"
+    parts = [f"{kind}: {over}" if kind else over, f"below zero-shot on {pick.below}"]
     return Card(pick.kind, name, points(pick.gain), "; ".join(filter(None, [*parts, cost])))
 
 

@@ -52,11 +52,10 @@ def test_the_text_says_what_the_method_gained_and_costs(view):
     (shown_card,) = cards(view, "H")
     (card,) = view.answers["H"].advice["any"].cards
     assert shown_card[:3] == ("overall", "APEX", points(card.gain))
-    rest = f"below zero-shot on {card.below} of 11; {training_text(view, view.table.method('apex'))}"
-    assert (
-        shown_card.text
-        == f"expected on another dataset: the mean over 11 datasets, each left out while choosing; {rest}"
-    )
+    cost = training_text(view, view.table.method("apex"))
+    over = "mean over 11 datasets when each takes the best method of the others"
+    assert shown_card.text == f"{over}; below zero-shot on {card.below}; {cost}"
+    rest = f"below zero-shot on {card.below} of 11; {cost}"
     shown = advice_texts(view, "H", "any")[0].striptags().replace("\u00a0", " ")
     taken = f"Take APEX: {points(card.gain)} points on average over 11 datasets, each left out while choosing; {rest}."
     assert shown.startswith(taken)
