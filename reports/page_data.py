@@ -164,10 +164,6 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         "axes": [[axis.name, axis.title] for axis in view.axes],
         "means": {measure: means_data(view, measure) for measure in view.table.measures},
         "pairs": {measure: pairs_data(view.answers[measure].verdict, keys) for measure in view.table.measures},
-        "scores": {
-            split: [[_whole(view.table.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
-            for split in splits
-        },
         "answers": {
             measure: _answer(view, measure, keys, names) | _map(view, board, measure, here, errors=errors)
             for measure in view.table.measures
@@ -183,6 +179,10 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
+            "scores": {
+                split: [[_whole(view.table.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
+                for split in splits
+            },
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
         }
     found["difficulty"] = _difficulty(board, names)

@@ -31,7 +31,7 @@ const cellsOf = (data, anchor, method, dataset) => {
 };
 const cellColumns = (data) => data.measures.flatMap((measure) => {
   const score = [MEASURES[measure], "pm", "Accuracy in % with its 95 % interval", "score"];
-  return data.baseline === null ? [score] : [score, ["Gain", "number", "Over zero-shot, in points, paired by seed"]];
+  return data.baseline === null ? [score] : [score, ["Gain", "number", "Over zero-shot, in points"]];
 }).concat(data.runs ? [["Runs", "links"], ["Errors", "link"]] : []);
 const methodPage = (data, anchor, method) => {
   const about = data.methods[method];
