@@ -131,7 +131,7 @@ def _narrow(view: OverviewView, shown: PairNumbers) -> Markup:
 def _svg(name: str, width: float, height: float, frame: Frame, parts: Iterable[Markup]) -> Markup:
     start = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" class="{0}" viewBox="0 0 {1:g} {2:g}" width="{1:g}" height="{2:g}" '
-        'font-size="12" font-family="var(--font,system-ui,sans-serif)" aria-hidden="true" data-frame="{3}" '
+        'font-size="12" aria-hidden="true" data-frame="{3}" '
         'data-gain="{4}" data-loss="{5}">'
     ).format(name, width, height, json.dumps(vars(frame)), ACCENT, LOSS)
     return Markup("{}{}{}</svg>").format(start, _area(0, 0, width, height, PAPER), Markup("").join(parts))
