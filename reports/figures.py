@@ -32,7 +32,9 @@ class FigureRequest:
     Args:
         boards: of one setting or, for `shots`, of settings that differ in the shots only, by increasing shots. Their
             entries are in the order of the figure.
-        runs, difficulty: the store's `runs_frame(outcomes=True)` and `difficulty_frame()`.
+        runs: the store's `runs_frame(outcomes=True)`.
+        difficulty: the store's `difficulty_frame()`.
+        catalogue: titles of methods and datasets.
         chosen: whether the user chose the methods; the first two are then A and B.
     """
 
