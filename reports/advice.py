@@ -57,8 +57,9 @@ def _card(view: OverviewView, pick: best_method.Pick) -> Card:
         )
         return Card(pick.kind, name, "", f"{kind + ': ' if kind else ''}{why}")
     n, cost = len(pick.datasets), training_text(view, view.table.method(pick.method))
-    over = f"mean over {counted(n, 'dataset')} when each takes the best method of the others"
-    parts = [f"{kind}: {over}" if kind else over, f"below zero-shot on {pick.below}"]
+    where = f"{pick.kind} data" if kind else "data"
+    over = f"to expect on new {where}: mean over {counted(n, 'dataset')}, each left out of the choice once"
+    parts = [over, f"{pick.below} below zero-shot"]
     return Card(pick.kind, name, points(pick.gain), "; ".join(filter(None, [*parts, cost])))
 
 

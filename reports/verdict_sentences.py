@@ -126,7 +126,11 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
         lines.append(("bar", "here", " ".join(filter(None, texts))))
     else:
         lines.append(
-            ("disc", "here", f"one printed value each{', equal inputs only' if any(view.uses.values()) else ''}")
+            (
+                "disc",
+                "here",
+                f"printed once each, without costs{', for equal inputs' if any(view.uses.values()) else ''}",
+            )
         )
     if ends(elsewhere):
         clear = "" if elsewhere is not None and elsewhere.clear else ", so it may be a loss"
@@ -190,8 +194,9 @@ def few_datasets(n: int) -> str:
 
 
 def allowing(told: Verdict) -> str:
-    """The number of methods that an interval allows for; empty for two methods, where nothing was chosen."""
-    return f", widened for {len(told.ranked)} methods" if len(told.ranked) > 2 else ""
+    """The number of methods beside zero-shot that an interval allows for; empty where nothing was chosen."""
+    n = sum(key != told.baseline for key in told.ranked)
+    return f", widened for {n} methods" if len(told.ranked) > 2 else ""
 
 
 def ends(test: MeanTest | None) -> str:

@@ -53,8 +53,8 @@ def test_the_text_says_what_the_method_gained_and_costs(view):
     (card,) = view.answers["H"].advice["any"].cards
     assert shown_card[:3] == ("overall", "APEX", points(card.gain))
     cost = training_text(view, view.table.method("apex"))
-    over = "mean over 11 datasets when each takes the best method of the others"
-    assert shown_card.text == f"{over}; below zero-shot on {card.below}; {cost}"
+    over = "to expect on new data: mean over 11 datasets, each left out of the choice once"
+    assert shown_card.text == f"{over}; {card.below} below zero-shot; {cost}"
     rest = f"below zero-shot on {card.below} of 11; {cost}"
     shown = advice_texts(view, "H", "any")[0].striptags().replace("\u00a0", " ")
     taken = f"Take APEX: {points(card.gain)} points on average over 11 datasets, each left out while choosing; {rest}."
