@@ -179,7 +179,8 @@ def _column_texts(view: OverviewView, shown: PairNumbers, step: float, dataset: 
 
 def _marks(shown: PairNumbers, frame: Frame, dataset: int) -> list[Markup]:
     """All methods, the line from B to A, and the marks of zero-shot, B and A."""
-    places = {row[dataset]: frame.score(row[dataset] / 100) for row in shown.means if row[dataset] is not None}
+    known = [score for row in shown.means if (score := row[dataset]) is not None]
+    places: dict[float | None, float] = {score: frame.score(score / 100) for score in known}
     others = "".join(f"M{place:g},0h0" if frame.turned else f"M0,{place:g}h0" for place in places.values())
     zero, b, a = (places.get(shown.score(method, dataset)) for method in (shown.baseline, shown.b, shown.a))
     dash, diamond = "M0,-8v16" if frame.turned else "M-8,0h16", '<path d="M0,-5l5,5l-5,5l-5,-5z" fill="{}"/>'

@@ -129,11 +129,14 @@ def first_numbers(view: OverviewView, pair: tuple[str | None, str | None] | None
     answer = view.answers[measure]
     a, b = first_pair(view, answer) if pair is None else pair
     numbers = {key: number for number, key in enumerate(keys)}
+    a_number, b_number, baseline = (numbers.get(key or "") for key in (a, b, view.table.baseline))
     here, elsewhere = (find(a or "", b or "") for find in (answer.verdict.on_these, answer.verdict.on_others))
     return PairNumbers(
         measure,
         list(view.names.values()),
-        *(numbers.get(key or "") for key in (a, b, view.table.baseline)),
+        a_number,
+        b_number,
+        baseline,
         next(iter(orders(view, measure).values())),
         means_data(view, measure),
         here or elsewhere,

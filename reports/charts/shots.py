@@ -110,8 +110,8 @@ def _score(measure: str, dataset: str, _board: BoardView, entry: Entry) -> Estim
 def _panel(
     title: str, corner: tuple[int, int], counts: Sequence[int], series: Sequence[_Series], *, large: bool
 ) -> _Panel:
-    (x, y), size = corner, 2 if large else 1
-    ends = (x + 34, y + 28, x + size * WIDTH - 12 - large * NAMES, y + size * HEIGHT - 28)
+    (x, top), size = corner, 2 if large else 1
+    ends = (x + 34, top + 28, x + size * WIDTH - 12 - large * NAMES, top + size * HEIGHT - 28)
     known = [value for one in series for value in one.values if value is not None]
     y = linear_axis(_reached(known), ends[3], ends[1], most=4 * size)
     return _Panel(title, ends, counts, y, large)
