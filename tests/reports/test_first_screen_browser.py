@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 from math import log
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from report_sample import DATASETS, catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 import shown_pages
-from chromium import find_chromium
+from chromium import find_chromium, serious_findings
 from markupsafe import Markup
 
 import reports
@@ -28,6 +29,7 @@ from bench.analysis.table_exports import export_table, to_csv, to_latex, to_mark
 from bench.papers.catalogue import Catalogue, DatasetFacts
 from reports import render_site
 from reports.advice import advice_texts
+from reports.map.model import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.verdict_sentences import headline, interval, known_lines, points
@@ -650,3 +652,127 @@ def test_little_data_draws_without_complaint(tab, runs, tmp_path, few):
     tab.run("1")
     assert [e for e in tab.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")] == []
     assert tab.run("document.querySelectorAll('#hero .wide [data-d]').length") == len(view.overviews[0].datasets)
+
+
+@pytest.mark.parametrize("width", [1024, 1440])
+def test_the_band_has_one_scale_and_its_marks_stand_above_their_columns(tab, url, view, width):
+    tab.size(width, 900)
+    tab.open(url)
+    hundred, _, zero = (box.top for box in tab.boxes(".band-plot .level"))
+    labels = [(box.top + box.bottom) / 2 for box in tab.boxes(".levels i")]
+    assert (labels[0], labels[-1]) == pytest.approx((hundred, zero), abs=2)
+    cells = gain_map(view.overviews[0], "H").zero.cells
+    columns = tab.boxes(".wide-map .zero td.c")
+    for dash, column, cell in zip(tab.boxes(".band-plot .dash"), columns, cells, strict=True):
+        assert dash.left + dash.right == pytest.approx(column.left + column.right, abs=3)
+        assert (dash.top + dash.bottom) / 2 == pytest.approx(zero + (hundred - zero) * cell.score / 100, abs=1)
+
+
+def test_one_sign_has_one_meaning(first):
+    """Blue is better than zero-shot and orange worse; nothing else of the first screen is orange."""
+    first.run("document.documentElement.style.setProperty('--loss', 'rgb(1, 2, 3)')")
+    assert {colour for (colour,) in first.styles(".band-plot .dash", "stroke")} == set(first.run(INKS))
+    marks = ".band-plot circle.loss, .band-plot .stem.loss, .key-disc.loss"
+    assert first.run(COLOURED.format("rgb(1, 2, 3)")) == len(first.boxes(marks))
+
+
+INKS = "[getComputedStyle(document.body).color]"
+COLOURED = """[...document.querySelectorAll('.first *')].filter((node) => {{
+    const style = getComputedStyle(node);
+    const parts = [style.backgroundColor, ...(node.ownerSVGElement ? [style.fill, style.stroke] : [style.color])];
+    return node.checkVisibility() && parts.includes('{}');
+}}).length"""
+TYPE = """(() => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [new Set(), new Set()];
+    while (walker.nextNode()) {
+        const parent = walker.currentNode.parentElement;
+        if (!walker.currentNode.textContent.trim() || parent.closest('script, style, .sr, .skip, .part')) continue;
+        const { top, height } = parent.getBoundingClientRect();
+        if (!parent.checkVisibility() || !height || top > 900) continue;
+        const style = getComputedStyle(parent);
+        found[0].add(style.fontSize);
+        found[1].add(style.fontWeight);
+    }
+    return found.map((one) => [...one]);
+})()"""
+
+
+def test_the_first_screen_has_four_sizes_and_two_weights(first):
+    sizes, weights = first.run(TYPE)
+    assert len(sizes) <= 4, sizes
+    assert sorted(weights) == ["400", "700"]
+
+
+CONTRASTS = """(() => {
+    const light = (colour) => {
+        const parts = colour.match(/[.\\d]+/g).slice(0, 3).map((part) => part / 255);
+        const [r, g, b] = parts.map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const cell = document.querySelector('.wide-map tbody td.c');
+    return 'l6 l5 l4 l3 l2 l1 g0 g1 g2 g3 g4 g5 g6'.split(' ').map((tone) => {
+        cell.className = 'c ' + tone;
+        const style = getComputedStyle(cell);
+        const [one, other] = [style.color, style.backgroundColor].map(light);
+        return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    });
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_numbers_are_readable_on_every_colour(first, scheme):
+    first.emulate(scheme=scheme)
+    contrasts = first.run(CONTRASTS)
+    assert len(contrasts) == 13
+    assert min(contrasts) >= 4.5
+
+
+def test_the_first_screen_is_the_only_ranking_and_ends_with_links(first):
+    assert first.texts("h1") == first.texts("#headline")
+    assert first.texts("table.board") == []
+    assert 1 < len(first.texts(".first > .sections a")) <= 6
+    assert all(first.texts(".first > .sections span"))
+
+
+HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4, h5')].map((node) => Number(node.tagName[1]))"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_level_of_headings_is_skipped_and_axe_finds_nothing(page, scheme):
+    page.emulate(scheme=scheme)
+    levels = page.run(HEADINGS)
+    assert levels[0] == 1
+    assert all(below - above <= 1 for above, below in pairwise(levels)), levels
+    assert serious_findings(page) == []
+
+
+def test_the_order_is_in_the_address_and_comes_back_from_it(first, tab, url):
+    names = ".wide-map tbody .method"
+    before = first.texts(names)
+    first.run("document.querySelector('.wide-map th.time button').click()")
+    after, address = first.texts(names), first.run("location.href")
+    assert after != before
+    assert set(after) == set(before)
+    assert "sort=" in address
+    tab.open("about:blank")
+    tab.open(address)
+    assert tab.texts(names) == after
+    tab.run("location.hash = 'method=apex'")
+    tab.wait("!document.getElementById('page').hidden")
+    tab.run("history.back()")
+    tab.wait("document.getElementById('page').hidden")
+    assert tab.texts(names) == after
+
+
+@pytest.mark.parametrize("form", ["CSV", "LaTeX", "Markdown"])
+def test_the_copied_map_says_what_its_cells_are(first, view, form):
+    select = "document.querySelector('#copy-map select')"
+    text = shown_pages.copied(first, f"{select}.value = '{form}'; {select}.dispatchEvent(new Event('change'))")
+    shown = gain_map(view.overviews[0], "H")
+    assert text.count(", gain") == len(shown.columns)
+    zero = next(line for line in text.splitlines() if "Zero-shot CLIP" in line)
+    assert [cell.text.removesuffix(" %") for cell in shown.zero.cells] == re.findall(r"(?<![\d.])\d+(?![\d.])", zero)[
+        -11:
+    ]
+    assert ("over zero-shot in points" in text) == (form != "CSV")

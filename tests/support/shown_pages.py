@@ -20,3 +20,20 @@ def choose(page: Page, selector: str, text: str) -> None:
             select.dispatchEvent(new Event('change'));
         }})()"""
     )
+
+
+def tab_stops(page: Page) -> int:
+    """The elements that the tab key reaches."""
+    return page.run(
+        "[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]"
+        ".filter((node) => node.tabIndex >= 0 && node.checkVisibility()).length"
+    )
+
+
+def copied(page: Page, expression: str) -> str:
+    """The text that an action puts on the clipboard."""
+    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    page.call("Runtime.evaluate", expression=f"window.copied = ''; {expression}", userGesture=True)
+    page.wait("window.copied !== ''")
+    return page.run("window.copied")
