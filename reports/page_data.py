@@ -175,7 +175,8 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         method["means"] = {measure: _mean(averages[measure][ranked.key]) for measure in known}
         cost = unbroken(training_text(view, ranked))
         time = "" if ranked.seconds is None else unbroken(seconds(ranked.seconds))
-        method |= {"complete": int(ranked.complete), "seconds": ranked.seconds, "cost": cost, "time": time}
+        complete = int(ranked.complete or bool(view.uses.get(ranked.key)))
+        method |= {"complete": complete, "seconds": ranked.seconds, "cost": cost, "time": time}
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],

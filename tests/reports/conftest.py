@@ -7,6 +7,10 @@ import pytest
 from reports import render_site
 
 
+def pytest_addoption(parser):
+    parser.addoption("--write-look", action="store_true", help="store the look of the first screen anew")
+
+
 @pytest.fixture(scope="session")
 def only_tab(tmp_path_factory):
     """A tab of a headless browser, the same for all files, since a browser takes seconds to start."""

@@ -16,7 +16,7 @@ from shown_pages import choose, open_leaderboard
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
 from reports.charts.cost import COST_AXES, cost_axes
-from reports.map.model import FIRST_OTHERS, FIRST_PUBLISHED
+from reports.map.model import FIRST_ROWS
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 
@@ -90,7 +90,7 @@ def test_the_page_of_published_numbers_draws_its_map_and_charts(tab, tmp_path):
     tab.open("about:blank")
     tab.open(render_site(site, tmp_path / "a.html").as_uri())
     tab.wait("document.querySelectorAll('.drawing svg').length > 0")
-    assert len(tab.texts(".wide-map tbody .method")) == FIRST_PUBLISHED + FIRST_OTHERS
+    assert len(tab.texts(".wide-map tbody .method")) == FIRST_ROWS
     assert tab.texts(".wide-map thead .method") == ["Zero-shot CLIP"]
     assert complaints(tab) == []
 
