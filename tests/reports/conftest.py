@@ -8,7 +8,7 @@ from reports import render_site
 
 
 def pytest_addoption(parser):
-    parser.addoption("--write-look", action="store_true", help="store the look of the first screen anew")
+    parser.addoption("--write-look", action="store_true", help="store the look of the first screen")
 
 
 @pytest.fixture(scope="session")
