@@ -115,7 +115,8 @@ def _allowing(board: Leaderboard, found: Comparison) -> str:
     ranked = sum(entry.rankable for entry in board.entries)
     if ranked <= 2:
         return ""
-    return ", of this pair alone" if found.alone else f", widened for {ranked} methods; --planned leaves that out"
+    others = ranked - any(entry.rankable and entry.key == board.baseline for entry in board.entries)
+    return ", of this pair alone" if found.alone else f", widened for {others} methods; --planned leaves that out"
 
 
 def _elsewhere(board: Leaderboard, found: Comparison) -> str:
