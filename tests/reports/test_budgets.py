@@ -80,5 +80,5 @@ def test_thirty_two_methods_and_five_shots_stay_within_the_budget(tmp_path):
     if find_chromium() is None:
         pytest.skip("no chromium on this machine")
     nodes, busy_seconds = nodes_of(page, tmp_path / "profile")
-    assert nodes <= 6_000
+    assert nodes <= 8_000, "the map of 32 methods stands in the document twice, for wide and for narrow windows"
     assert busy_seconds <= 10, "of the tab's thread"

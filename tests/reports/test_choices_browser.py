@@ -1,0 +1,90 @@
+"""What a reader chooses stays with another setting and in the address; what has nothing to say is left out."""
+
+from __future__ import annotations
+
+import pytest
+from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+import shown_pages
+from chromium import find_chromium
+
+from reports import render_site
+from reports.presenters.content import PageContent
+from reports.presenters.site import site_view
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+CHOSEN = """Object.fromEntries(['a', 'b', 'x', 'family'].map((name) =>
+    [name, document.getElementById('choose-' + name).selectedOptions[0].text]))"""
+WANTED = {"a": "CoOp", "b": "VPT", "x": "Zero-shot error", "family": "ensemble"}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return runs_frame(shots=(4, 16))
+
+
+def view_of(runs):
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
+
+
+@pytest.fixture(scope="module")
+def view(runs):
+    return view_of(runs)
+
+
+def opened(tab, runs, place):
+    tab.size(1440, 900)
+    tab.open(render_site(view_of(runs), place / "index.html").as_uri())
+    return tab
+
+
+def test_all_choices_stay_with_other_shots_and_another_protocol(page):
+    for name, text in WANTED.items():
+        shown_pages.choose(page, f"#choose-{name}", text)
+    page.run("document.querySelector('[data-show=difficulty]').click()")
+    for facet, text in (("Shots", "4 shots"), ("Protocol", "Few-shot")):
+        shown_pages.choose(page, f"#chooser select[aria-label={facet}]", text)
+        assert page.run(CHOSEN) == WANTED
+        assert page.run("document.querySelector('[data-view=map]').hidden")
+    address = page.run("location.href")
+    page.open("about:blank")
+    page.open(address)
+    assert page.run(CHOSEN) == WANTED
+    assert page.run("document.querySelector('[data-view=map]').hidden")
+
+
+def test_an_open_fold_is_in_the_address_and_comes_back(page):
+    page.run("document.getElementById('in-words').open = true")
+    page.wait("location.hash.includes('open=in-words')")
+    address = page.run("location.href")
+    page.open("about:blank")
+    page.open(address)
+    assert page.run("document.getElementById('in-words').open")
+
+
+def test_one_run_has_no_section_without_content(tab, runs, tmp_path):
+    page = opened(tab, FIXTURES["one run"](runs[runs["shots"].isin([0, 16])]), tmp_path)
+    assert not {"Claims", "Head to head"} & set(page.texts(".sections a, h2, h3"))
+    assert page.texts(".answers") == []
+
+
+def test_missing_runs_stand_below_the_map_and_leave_its_place(tab, runs, tmp_path):
+    some = runs[(runs["method"] != "coop") | (runs["dataset"] != "dtd") | (runs["seed"] != 3)]
+    page = opened(tab, some[some["protocol"] == "base-to-new"], tmp_path)
+    (banner,) = page.boxes(".banner")
+    first = page.boxes(".wide-map tbody tr[data-m]")[0]
+    assert first.top <= 330
+    assert banner.top > first.bottom
+
+
+def test_a_demo_says_first_that_it_is_one(tab, runs, tmp_path):
+    trained = runs["method"] != "zero_shot"
+    demo = runs.assign(recipe_name=runs["recipe_name"].where(~trained, "demo"))
+    page = opened(tab, demo, tmp_path)
+    assert page.texts(".bar .facts")[0].startswith("Demo, short training: ")
+
+
+def test_the_axis_says_what_is_divided(page):
+    assert page.texts(".wide-map .about em") == ["all-class zero-shot ÷ chance"]
+    assert all("× chance" in text for text in page.texts(".wide-map .group"))
