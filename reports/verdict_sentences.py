@@ -129,7 +129,7 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
             (
                 "disc",
                 "here",
-                f"printed once each, without costs{', for equal inputs' if any(view.uses.values()) else ''}",
+                f"single printed values, no costs{'; methods with equal inputs' if any(view.uses.values()) else ''}",
             )
         )
     if ends(elsewhere):
