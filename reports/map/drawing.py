@@ -47,7 +47,7 @@ def _marks(shown: GainMap, chosen: MapRow | None, index: int, n: int) -> Markup:
         y = height_of(zero)
         parts.append(Markup('<line class="dash" x1="-{0}" x2="{0}" y1="{1}" y2="{1}"/>').format(HALF, y))
     if chosen is not None:
-        hidden = Markup("" if mine is not None else " hidden")
+        hidden = Markup("" if mine is not None else ' hidden=""')
         y = height_of(mine or 0)
         parts.insert(
             0, Markup('<line class="stem {}" y1="{}" y2="{}"{}/>').format(side, height_of(zero or mine or 0), y, hidden)

@@ -1,12 +1,14 @@
 """The map as a drawing, for papers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
 from reports._format import shorten
 from reports.charts.drawing import ACCENT, BOLD, INK, LINE, LOSS, SOFT, STRONG, path, svg, text
 from reports.charts.names import LETTER
+from reports.map.drawing import HEIGHT, TOP, band, strip
 from reports.map.model import GainMap, MapCell, MapRow
 
 TONES = {
@@ -17,8 +19,17 @@ TONES = {
 """The classes of colour with the light values of `style/tokens.css`."""
 RANK, CELL, ROW, TIME, MEAN = 46, 46, 24, 64, 150
 """Widths of rank, cell, time and mean, and height of a row, in px."""
-BAND, BOTTOM, HEAD = 76, 146, 208
-"""Heights of 100 and 0 % in the band, and of the first row, in px."""
+BAND, HEAD = 76, 208
+"""Heights of 100 % in the band, and of the first row, in px."""
+BOTTOM = BAND + HEIGHT
+STYLE = Markup(
+    f"<style>.level{{stroke:{LINE}}}.dash{{stroke:{INK};stroke-width:3}}.stem{{stroke-width:1.5}}"
+    f".stem.gain{{stroke:{ACCENT}}}.stem.loss{{stroke:{LOSS}}}.stem.even{{stroke:{SOFT}}}"
+    f"circle.gain{{fill:{ACCENT}}}circle.loss{{fill:{LOSS}}}circle.even{{fill:{SOFT}}}"
+    f".zero{{stroke:{INK};stroke-dasharray:1 2}}.far{{stroke:{SOFT};stroke-width:1.5}}.near{{fill:{ACCENT}}}"
+    f"[hidden]{{display:none}}.hollow{{fill:none;stroke:{SOFT};stroke-width:1.5}}</style>"
+)
+"""What `style/map.css` gives the drawings of the map on the page."""
 NAME_LENGTH = 26
 """The most letters of the name of a method."""
 
@@ -33,10 +44,13 @@ def map_svg(shown: GainMap, rows: Sequence[MapRow]) -> Markup:
     cells = left + MEAN
     right = cells + CELL * len(shown.columns)
     bottom = HEAD + ROW * len(rows)
+    chosen = replace(shown, chosen=rows[0].number if rows else None)
     parts = [
-        *_levels(cells, right),
+        STYLE,
+        _placed(band(chosen), cells, BAND - TOP, right - cells, HEIGHT + 2 * TOP),
+        *_levels(cells),
         *_key(shown, names),
-        *_heads(shown, rows, cells),
+        *_heads(shown, cells),
         *_axis(shown, left, bottom),
         *(_row(shown, row, place, (left, cells, right)) for place, row in enumerate(rows)),
     ]
@@ -46,9 +60,17 @@ def map_svg(shown: GainMap, rows: Sequence[MapRow]) -> Markup:
     return svg(right + TIME + 4, bottom + 44, label, parts, 0)
 
 
-def _levels(left: float, right: float) -> list[Markup]:
-    lines = [path(f"M{left},{_height(level)}H{right}", LINE) for level in (0, 50, 100)]
-    return lines + [text(left - 6, _height(level) + 4, f"{level} %", "end", SOFT) for level in (0, 50, 100)]
+def _placed(drawing: Markup, x: float, y: float, width: float, height: float) -> Markup:
+    """A drawing of the page, whose widths are in per cent, at a place in px."""
+    return Markup('<svg x="{:g}" y="{:g}" width="{:g}" height="{:g}" overflow="visible">{}</svg>').format(
+        x, y, width, height, drawing
+    )
+
+
+def _levels(left: float) -> list[Markup]:
+    return [
+        text(left - 6, BAND + HEIGHT * (100 - level) / 100 + 4, f"{level} %", "end", SOFT) for level in (0, 50, 100)
+    ]
 
 
 def _key(shown: GainMap, names: Sequence[str]) -> list[Markup]:
@@ -61,20 +83,15 @@ def _key(shown: GainMap, names: Sequence[str]) -> list[Markup]:
     return [*found, text(RANK, BAND - 14, shown.score_title, more=BOLD)]
 
 
-def _height(score: float) -> float:
-    """The height of a score in the band."""
-    return round(BOTTOM - (BOTTOM - BAND) * score / 100, 1)
-
-
-def _heads(shown: GainMap, rows: Sequence[MapRow], cells: float) -> list[Markup]:
-    """The name of each dataset, its marks in the band, the score of zero-shot, and the groups."""
+def _heads(shown: GainMap, cells: float) -> list[Markup]:
+    """The name of each dataset, the score of zero-shot, and the groups."""
     parts = []
     for place, column in enumerate(shown.columns):
         x = cells + CELL * (place + 0.5)
         title = Markup('<g transform="translate({:g},{}) rotate(-40)">{}</g>').format(
             x - 4, BAND - 10, text(0, 0, shorten(column.title, 16), title=column.title)
         )
-        parts += [title, _band(shown, rows, place, x), text(x, BOTTOM + 20, column.zero, "middle", SOFT)]
+        parts += [title, text(x, BOTTOM + 20, column.zero, "middle", SOFT)]
     at = cells
     for group in shown.groups:
         width = CELL * group.size - 6
@@ -83,19 +100,6 @@ def _heads(shown: GainMap, rows: Sequence[MapRow], cells: float) -> list[Markup]
             parts += [path(f"M{at + 3:g},{HEAD - 24}h{width}", STRONG), text(at + 4, HEAD - 10, name)]
         at += CELL * group.size
     return [*parts, text(cells - 6, BOTTOM + 20, "Zero-shot" if shown.zero else "", "end", SOFT)]
-
-
-def _band(shown: GainMap, rows: Sequence[MapRow], place: int, x: float) -> Markup:
-    zero = None if shown.zero is None else shown.zero.cells[place].score
-    cell = rows[0].cells[place] if rows else MapCell("–")
-    side, found = {"gain": ACCENT, "loss": LOSS, "even": SOFT}[cell.side], Markup("")
-    if cell.score is not None:
-        y = _height(cell.score)
-        if zero is not None:
-            found += path(f"M{x:g},{_height(zero)}V{y}", side, 'stroke-width="2"')
-        found += Markup('<circle cx="{:g}" cy="{}" r="4.5" fill="{}"/>').format(x, y, side)
-    dash = "" if zero is None else path(f"M{x - 13:g},{_height(zero)}h26", INK, 'stroke-width="3"')
-    return Markup("{}{}").format(dash, found)
 
 
 def _row(shown: GainMap, row: MapRow, place: int, ends: tuple[float, float, float]) -> Markup:
@@ -115,22 +119,7 @@ def _row(shown: GainMap, row: MapRow, place: int, ends: tuple[float, float, floa
 def _mean(shown: GainMap, row: MapRow, left: float, y: float) -> Markup:
     """The mean as a number, as a bar with its interval here, and as a line with that elsewhere."""
     number = text(left + 40, y + 16, row.gain or row.score, "end", more=BOLD)
-    if row.strip is None:
-        return number
-    middle, width = y + ROW / 2, MEAN - 90
-
-    def x(value: float) -> float:
-        return round(left + 50 + width * shown.along(value) / 100, 1)
-
-    found = Markup("")
-    if row.strip.elsewhere is not None:
-        low, high = map(x, row.strip.elsewhere)
-        found += path(f"M{low},{middle}H{high}M{low},{middle - 4}v8M{high},{middle - 4}v8", SOFT)
-    if row.strip.here is not None:
-        low, high = map(x, row.strip.here)
-        found += path(f"M{low},{middle}H{high}", INK, 'stroke-width="6"')
-    disc = Markup('<circle cx="{}" cy="{}" r="3.5" fill="{}"/>').format(x(row.strip.mean), middle, ACCENT)
-    return Markup("{}{}{}").format(number, found, disc)
+    return number + _placed(strip(shown, row), left + 50, y + 1, MEAN - 90, ROW - 2)
 
 
 def _cell(cell: MapCell, x: float, y: float) -> Markup:
