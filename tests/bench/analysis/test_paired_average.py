@@ -102,7 +102,7 @@ def test_one_dataset_or_one_seed_is_said_with_the_verdict(tmp_path: Path):
         table = comparison_table([(board, compare_entries(board, runs, outcomes, "apex", "coop"))])
         average = table.parts[0].rows[-1]
         assert average["verdict"] == "A better"
-        assert any("one training" in note for note in table.notes) == (name == "seed")
+        assert ("with this one training" in table.parts[0].text()) == (name == "seed")
 
 
 def test_one_dataset_is_still_compared_on_itself(tmp_path: Path):
@@ -141,7 +141,7 @@ def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Pat
     found = compare_entries(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
     assert found.verdict("base") is ComparisonVerdict.A
     row = next(row for row in comparison_table([(board, found)]).parts[0].rows if row["average"] == "base")
-    assert row["95 % elsewhere"].startswith("-")
+    assert row["95 % elsewhere"].startswith("−")
 
 
 def test_all_doors_use_the_images(tmp_path: Path):

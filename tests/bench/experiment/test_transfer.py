@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_score, make_spec
+from page_data import everything_of
 from places import REAL_DATA
 from small_datasets import write_dataset, write_imagenet
 from sweep_requests import changed, sweep_over
@@ -190,7 +191,8 @@ def page_of(runs: Path, out: Path) -> str:
     store = Store(runs)
     store.ingest(Shards(runs))
     view = site_view(PageContent(store.runs_frame(), store.difficulty_frame(), registered(), package_version="0"))
-    return render_site(view, out).read_text()
+    text = render_site(view, out).read_text()
+    return text + everything_of(text)
 
 
 SHORT = ("*.recipe.epochs=1", "*.recipe.views=1")

@@ -30,7 +30,7 @@ def test_what_is_kept_is_listed_and_cleared(tmp_path):
     kept.text("a", "k", lambda: "text")
     (size,) = kept.sizes().values()
     assert size == 64 + len("text")
-    listed = CliRunner().invoke(app, ["doctor", "cache", "info", "--json", "--cache", str(tmp_path)])
+    listed = CliRunner().invoke(app, ["doctor", "cache", "list", "--json", "--cache", str(tmp_path)])
     assert [(row["of"], row["shards"]) for row in json.loads(listed.stdout)] == [("pages", 1)]
     assert CliRunner().invoke(app, ["doctor", "cache", "clear", "--cache", str(tmp_path)]).exit_code == 0
     assert kept.sizes() == {}

@@ -447,7 +447,7 @@ def test_prediction_sets_are_those_of_the_run_in_every_output(etl: Etl) -> None:
     assert [tuple(one) for one in pd.read_parquet("rows.parquet")["set"]] == found.sets
     page = " ".join(Path("rows.html").read_text().split())
     assert page.count("Set: ") == 40
-    assert "probability of 95&nbsp;%" in page
+    assert "probability of 95 %" in page
 
 
 @pytest.mark.parametrize(
