@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from page_data import block_of
+from page_data import block_of, evidence_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from reports import render_site
@@ -27,14 +27,16 @@ def site():
 
 
 def test_the_board_says_what_methods_learn_from_and_counts_evaluation(site, tmp_path):
-    (setting,) = block_of(render_site(site, tmp_path / "index.html").read_text("utf-8"))["settings"].values()
+    page = render_site(site, tmp_path / "index.html").read_text("utf-8")
+    (setting,) = block_of(page)["settings"].values()
     parts = setting["sections"]["leaderboard"]
     (facts,) = (part[1] for part in parts if part[0] == "p" and "3 methods" in part[1])
     assert "methods learn from the test images" in facts
     assert "training images" not in facts
-    table = next(part[1] for part in parts if part[0] == "table")
+    fold = next(part[1] for part in parts if part[0] == "fold")
+    table = next(part[1] for part in evidence_of(page, setting["anchor"])["folds"][fold] if part[0] == "table")
     assert table["columns"][-1][0] == "Test"
-    assert {row[-1][0] for row in table["rows"]} == {31.0}
+    assert {row[-1][0] for row in table["rows"]} == {"31 s"}
 
 
 def test_the_setting_is_called_test_time_adaptation(site):
