@@ -11,6 +11,7 @@ LARGEST_RECORD = 32 * 2**20
 
 LONGEST_NAME = 200
 LONGEST_TEXT = 100_000
+MOST_SETTINGS = 10_000
 MOST_WORKERS = 256
 """Worker processes of one machine, or twice its cores if these are more; and those of one GPU."""
 MOST_RETRIES = 100
@@ -59,7 +60,15 @@ def _moment(value: datetime) -> datetime:
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:
     _check_setting(values, DEEPEST)
+    if (n := _count(values)) > MOST_SETTINGS:
+        raise ValueError(f"{n} settings; at most {MOST_SETTINGS} are allowed")
     return values
+
+
+def _count(value: object) -> int:
+    """The number of values inside a setting."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return sum(1 + _count(item) for item in items)
 
 
 def _check_setting(value: object, deepest: int) -> None:

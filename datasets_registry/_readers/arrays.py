@@ -1,6 +1,7 @@
 """The reader of files of arrays (npz); their sizes are checked before memory is taken, and nothing is unpickled."""
 
 import math
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -40,5 +41,10 @@ def _stated_size(file: IO[bytes]) -> int:
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the format of arrays is not read")
-    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    try:
+        shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    except (tokenize.TokenError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError) as error:
+        raise ValueError("the header of an array is damaged") from error
+    if dtype.itemsize == 0 or any(length < 0 for length in shape):
+        raise ValueError("an array states items without a size, or a negative length")
     return math.prod(shape) * dtype.itemsize

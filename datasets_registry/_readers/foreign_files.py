@@ -56,10 +56,11 @@ def read_json(path: Path, most: int = LARGEST_JSON, most_values: int = MOST_VALU
     return parse_json(read_bytes(path, most), most_values)
 
 
-def parse_json(content: bytes, most_values: int = MOST_VALUES) -> Any:
+def parse_json(content: bytes, most_values: int = MOST_VALUES, *, unique: bool = False) -> Any:
     """The content of a JSON text in UTF-8, with at most `most_values` values; raises ValueError for any other.
 
-    The values are counted before they are made, so that a small text cannot fill the memory.
+    The values are counted before they are made, so that a small text cannot fill the memory. With `unique`, an object
+    that gives a name twice is refused; without, the last one counts.
 
     Example:
         >>> parse_json(b'{"a": [1, 2]}')
@@ -71,9 +72,16 @@ def parse_json(content: bytes, most_values: int = MOST_VALUES) -> Any:
     if sum(map(content.count, (b",", b"[", b"{"))) > most_values:
         raise ValueError(f"it has more than {most_values} values, the most that are read")
     try:
-        return json.loads(content)
+        return json.loads(content, object_pairs_hook=_unique if unique else None)
     except RecursionError:
         raise ValueError("its values are nested too deeply") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object gives one name twice")
+    return found
 
 
 def read_toml(path: Path, most: int = LARGEST_SETTINGS) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,13 @@ class DeclaredRun:
         return self._info(self.trained)
 
     def _info(self, file: PredictionFile) -> DatasetInfo:
-        if self._dataset is not None and file.head.dataset == self.trained.head.dataset:
-            return get_dataset(self._dataset)
-        return dataset_called(file.head.dataset, file.source)
+        if self._dataset is None or file.head.dataset != self.trained.head.dataset:
+            return dataset_called(file.head.dataset, file.source)
+        named = get_dataset(self._dataset)
+        with suppress(PredictionsError):  # a name that is not known here contradicts nothing
+            if (stated := dataset_called(file.head.dataset, file.source)).name != named.name:
+                self.notes.append(f"{file.source.name}: its head says {stated.name}, and -d says {named.name}.")
+        return named
 
     @cached_property
     def protocol(self) -> EvalProtocol:
@@ -296,12 +301,11 @@ class DeclaredRun:
                 f"{self.trained.source}: its weights are not OpenAI's {self.backbone.removesuffix('.openai')}: their "
                 f"SHA-256 begins with {head.backbone_sha256[:12]}, not {known[:12]}. Name them with -b."
             )
-        proved = head.backbone_sha256 is not None and head.backbone_sha256 == known
         images = all(file.sha256 is not None for file in self.files)
         evaluations = sum(file.head.tests_so_far for file in self.files)
         usual = len(self.files)
-        if not proved:
-            self.notes.append(f"{source}: nothing proves that its weights are those of {self.backbone}.")
+        stated = " It states their public digest." if known is not None and head.backbone_sha256 == known else ""
+        self.notes.append(f"{source}: nothing proves that its weights are those of {self.backbone}.{stated}")
         if not images:
             self.notes.append(f"{source}: without digests, nothing proves that its images are those of the dataset.")
         if evaluations > usual:
@@ -330,7 +334,7 @@ class DeclaredRun:
                 command=head.command,
                 torch=head.torch,
                 weights_asked=[head.backbone],
-                weights_proved=proved,
+                weights_proved=False,
                 images_proved=images,
                 test_evaluations=evaluations,
                 own_draw=task.draw is DrawRule.FILE,

@@ -13,7 +13,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,7 +32,11 @@ LARGEST_TEXT = 4 * GIB
 LARGEST_SCORE = 1e30
 """Larger scores do not fit into the 32 bits of stored predictions, or their sums do not."""
 MOST_PER_LINE = 2 * MOST_CLASSES
-Key = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+LARGEST_LINE = GIB // 16
+"""Bytes of one line: the head with its lists of images, or an image with a score of each class."""
+LONGEST_KEY, LONGEST_ANSWER = 4000, 20_000
+"""Characters of the path of an image, and of the answer of a language model."""
+Key = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_KEY)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 SupportImage = tuple[Key, Count] | tuple[Key, Count, Sha256]
 
@@ -93,12 +97,13 @@ def read_predictions(path: Path) -> PredictionFile:
         raise PredictionsError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the head"
-        raise PredictionsError(f"{path}: {place} in its head: {first['msg'].rstrip('.')}. {_HELP}") from error
+        place = cut(".".join(map(str, first["loc"])), 100) or "the head"
+        raise PredictionsError(f"{path}: {place} in its head: {cut(first['msg'], 200).rstrip('.')}. {_HELP}") from error
     except UnicodeDecodeError as error:
         raise PredictionsError(f"{path} is not a file of predictions: it is not text. {_HELP}") from error
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error) as error:
-        raise PredictionsError(f"{path} is not a file of predictions: {str(error).rstrip('.')}. {_HELP}") from error
+        reason = cut(str(error), 200).rstrip(".")  # zipfile repeats bytes of the file
+        raise PredictionsError(f"{path} is not a file of predictions: {reason}. {_HELP}") from error
     _check(found)
     return found
 
@@ -107,25 +112,24 @@ _HELP = "`etl-bench doctor docs forks` has the format; `etl-bench runs drop-in` 
 
 
 def _read_lines(path: Path) -> PredictionFile:
-    content = foreign_files.read_bytes(path, LARGEST_TEXT)
-    lines = [line for line in content.split(b"\n") if line.strip()]
-    if not lines:
+    digest = hashlib.sha256()
+    lines = _filled_lines(path, digest)
+    _, first = next(lines, (0, b""))
+    if not first:
         raise ValueError("it is empty")
-    if len(lines) - 1 > MOST_IMAGES:
-        raise ValueError(f"it has more than {MOST_IMAGES} images")
-    head = Head.model_validate(foreign_files.parse_json(lines[0]))
+    head = Head.model_validate(foreign_files.parse_json(first, unique=True))
     keys, labels, scores, answers, digests = [], [], [], [], []
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in lines:
         try:
-            row = foreign_files.parse_json(line, MOST_PER_LINE)
-            keys.append(_text(row["key"], "key"))
+            row = foreign_files.parse_json(line, MOST_PER_LINE, unique=True)
+            keys.append(_text(row["key"], "key", LONGEST_KEY))
             labels.append(_label(row["label"]))
             if "answer" in row:
-                answers.append(_text(row["answer"], "answer"))
+                answers.append(_text(row["answer"], "answer", LONGEST_ANSWER))
             else:
-                scores.append(np.asarray(row["scores"], dtype=np.float64))
+                scores.append(_scores(row["scores"]))
             if "sha256" in row:
-                digests.append(_text(row["sha256"], "sha256"))
+                digests.append(_text(row["sha256"], "sha256", 64))
         except (ValueError, TypeError, KeyError) as error:
             what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"line {number}: {what}") from error
@@ -139,7 +143,7 @@ def _read_lines(path: Path) -> PredictionFile:
         table = np.stack(scores) if scores else np.zeros((0, len(head.class_names)))
     return PredictionFile(
         path,
-        hashlib.sha256(content).hexdigest(),
+        digest.hexdigest(),
         head,
         tuple(keys),
         np.asarray(labels, dtype=np.int64),
@@ -149,15 +153,52 @@ def _read_lines(path: Path) -> PredictionFile:
     )
 
 
-def _text(value: Any, name: str) -> str:
+def _filled_lines(path: Path, digest: hashlib._Hash) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers, one in memory at a time; all bytes go into the digest."""
+    foreign_files.check_size(path, LARGEST_TEXT)
+    with path.open("rb") as file:
+        for number in range(1, 2 * MOST_IMAGES + 3):
+            line = file.readline(LARGEST_LINE + 1)
+            if not line:
+                return
+            if len(line) > LARGEST_LINE:
+                raise ValueError(f"line {number} has more than {foreign_files.size_text(LARGEST_LINE)}")
+            digest.update(line)
+            if line.strip():
+                yield number, line
+    raise ValueError(f"it has more than {2 * MOST_IMAGES} lines")
+
+
+def _text(value: Any, name: str, longest: int) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {value!r}, not a text")
+        raise ValueError(f"{name} is {shown(value)}, not a text")
+    if len(value) > longest:
+        raise ValueError(f"{name} has {len(value)} characters; at most {longest} are read")
     return value
+
+
+def shown(value: object) -> str:
+    """A value of a stranger in a message."""
+    return cut(repr(value), 100)
+
+
+def cut(text: str, longest: int) -> str:
+    """A text of at most so many characters."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _scores(values: Any) -> NDArray[np.float64]:
+    """A row of numbers; numpy would also read texts and booleans."""
+    if not isinstance(values, list):
+        raise ValueError("scores is not a list of numbers")
+    if odd := [value for value in values if isinstance(value, bool) or not isinstance(value, int | float | list)]:
+        raise ValueError(f"scores has {shown(odd[0])}, not a number")
+    return np.asarray(values, dtype=np.float64)
 
 
 def _label(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"label is {value!r}, not a whole number")
+        raise ValueError(f"label is {shown(value)}, not a whole number")
     if not 0 <= value < MOST_CLASSES:
         raise ValueError("label is not the position of a class name")
     return value
@@ -167,7 +208,7 @@ def _read_arrays(path: Path) -> PredictionFile:
     arrays = read_npz(path)
     if missing := {"head", "keys", "labels", "scores"} - arrays.keys():
         raise ValueError(f"it has no array {', '.join(sorted(missing))}")
-    head = Head.model_validate(foreign_files.parse_json(str(arrays["head"]).encode()))
+    head = Head.model_validate(foreign_files.parse_json(str(arrays["head"]).encode(), unique=True))
     keys, labels, scores = arrays["keys"], arrays["labels"], arrays["scores"]
     if keys.dtype.kind != "U" or labels.dtype.kind not in "iu" or scores.dtype.kind != "f" or scores.ndim != 2:
         raise ValueError("its arrays must be keys (texts), labels (whole numbers) and scores (a table of numbers)")
@@ -195,6 +236,8 @@ def _check(found: PredictionFile) -> None:
         raise PredictionsError(f"{path} has {n} keys and {wrong} entries; each image needs one of each.")
     if not n:
         raise PredictionsError(f"{path} has a head and no image.")
+    if n > MOST_IMAGES:
+        raise PredictionsError(f"{path} has more than {MOST_IMAGES} images.")
     if found.labels.min() < 0 or found.labels.max() >= classes:
         raise PredictionsError(
             f"{path} has labels outside 0..{classes - 1}, the positions of its {classes} class names."
@@ -207,7 +250,7 @@ def _check(found: PredictionFile) -> None:
     if len(bad):
         raise PredictionsError(
             f"{path}: the scores of {len(bad)} of {n} images are not finite or beyond {LARGEST_SCORE:.0e}, first "
-            f"of {found.keys[bad[0]]!r}; the model produced NaN, infinity or huge numbers."
+            f"of {shown(found.keys[bad[0]])}; the model produced NaN, infinity or huge numbers."
         )
 
 
@@ -226,12 +269,17 @@ def matched_classes(answers: Sequence[str], names: Sequence[str]) -> NDArray[np.
     """
     known = [(_WORDS.findall(name.casefold()), label) for label, name in enumerate(names)]
     known = sorted((pair for pair in known if pair[0]), key=lambda pair: -len(pair[0]))
-    return np.array([_named(_WORDS.findall(answer.casefold()), known) for answer in answers], dtype=np.int64)
+    by_word: dict[str, list[tuple[int, list[str], int]]] = {}
+    for place, (name, label) in enumerate(known):
+        by_word.setdefault(name[0], []).append((place, name, label))
+    return np.array([_named(_WORDS.findall(answer.casefold()), by_word) for answer in answers], dtype=np.int64)
 
 
-def _named(words: list[str], known: Sequence[tuple[list[str], int]]) -> int:
+def _named(words: list[str], by_word: Mapping[str, Sequence[tuple[int, list[str], int]]]) -> int:
+    """The only class whose name occurs in the words; `by_word` has names by their first word, with their order."""
     taken, found = [False] * len(words), set()
-    for name, label in known:  # longer names first
+    known = sorted(one for word in set(words) for one in by_word.get(word, ()))
+    for _, name, label in known:  # longer names first
         for start in range(len(words) - len(name) + 1):
             place = slice(start, start + len(name))
             if words[place] == name and not all(taken[place]):

@@ -11,7 +11,7 @@ import pytest
 from one_case import for_each
 from outside_predictions import Outside
 
-from bench.extensions.forks import PredictionsError
+from bench.extensions.forks import PredictionsError, prediction_files
 from bench.extensions.forks.prediction_files import matched_classes, read_predictions, scores_of_answers
 
 DIGEST = "ab" * 32
@@ -113,6 +113,10 @@ def test_a_wrong_head_is_refused(good: Outside, changes: dict[str, object], mess
         ({"scores": [1.0, float("nan"), 2.0]}, "the scores of 1 of 2 images are not finite"),
         ({"scores": [1.0, "1e9", 2.0, []]}, "line 2: "),
         ({"scores": ["x", "y", "z"]}, "line 2: "),
+        ({"scores": ["1", "2", "3"]}, "line 2: scores has '1', not a number"),
+        ({"scores": [True, 2.0, 3.0]}, "line 2: scores has True, not a number"),
+        ({"key": "k" * 500_000}, "line 2: key has 500000 characters; at most 4000 are read"),
+        ({"key": ["k" * 500_000]}, "…, not a text"),
         ({"scores": [[1.0, 2.0, 3.0]]}, "different numbers of scores"),
         ({"scores": []}, "different numbers of scores"),
         ({"scores": [1.0, 2.0]}, "different numbers of scores"),
@@ -189,6 +193,89 @@ def test_a_damaged_archive_is_refused(good: Outside, tmp_path: Path) -> None:
     refused(path)
     np.savez(path, keys=np.array(["a"]))
     assert "array head, labels, scores" in refused(path)
+
+
+def test_a_name_given_twice_is_refused(good: Outside, tmp_path: Path) -> None:
+    path = good.jsonl(tmp_path / "p.jsonl")
+    path.write_text(path.read_text().replace('"label": 0', '"label": 1, "label": 0'))
+    assert "line 2: an object gives one name twice" in refused(path)
+
+
+def test_messages_are_short_however_long_the_value_is(good: Outside, tmp_path: Path) -> None:
+    path = good.jsonl(tmp_path / "p.jsonl", lambda one: one | {"label": "x" * 500_000})
+    assert len(refused(path)) < 500
+
+
+def test_long_answers_and_many_settings_are_refused(good: Outside, tmp_path: Path) -> None:
+    def answered(row: dict[str, object]) -> dict[str, object]:
+        return {"key": row["key"], "label": row["label"], "answer": "sea " * 10_000}
+
+    assert "answer has 40000 characters" in refused(good.jsonl(tmp_path / "p.jsonl", answered))
+    many = good.with_head(settings={str(n): n for n in range(20_000)})
+    assert "20000 settings; at most 10000 are allowed" in refused(many.npz(tmp_path / "p.npz"))
+
+
+def test_lines_are_bounded(good: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = good.jsonl(tmp_path / "p.jsonl")
+    monkeypatch.setattr(prediction_files, "MOST_IMAGES", 10)
+    path.write_bytes(path.read_bytes() + 30 * b"\n")
+    assert "it has more than 20 lines" in refused(path)
+    monkeypatch.setattr(prediction_files, "LARGEST_LINE", 100)
+    assert "line 1 has more than 100 bytes" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "header", ["{'descr': '<U4', 'fortran_order': False, 'shape': (2,", "{", "[1]", "(" * 60, "{1: 2}"]
+)
+def test_a_damaged_header_is_refused(good: Outside, header: str, tmp_path: Path) -> None:
+    with_header(good, tmp_path / "p.npz", header)
+    refused(tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize("shape", ["(10000000000,)", "(-1,)"])
+def test_texts_without_a_length_are_refused(good: Outside, shape: str, tmp_path: Path) -> None:
+    """A file of some hundred bytes could state ten thousand million of them."""
+    with_header(good, tmp_path / "p.npz", f"{{'descr': '<U0', 'fortran_order': False, 'shape': {shape}, }}")
+    assert "items without a size" in refused(tmp_path / "p.npz")
+
+
+def with_header(good: Outside, path: Path, header: str) -> None:
+    """A file whose keys have another header."""
+    good.npz(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    text = header.encode().ljust(118) + b"\n"
+    members["keys.npy"] = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def outcome(path: Path) -> str:
+    """Why a file is refused; empty if it is read."""
+    try:
+        read_predictions(path)
+    except PredictionsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("n", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("kind", ["npz", "jsonl"])
+def test_a_mutant_is_read_or_refused_in_one_line(good: Outside, kind: str, n: int, tmp_path: Path) -> None:
+    path = good.npz(tmp_path / "p.npz") if kind == "npz" else good.jsonl(tmp_path / "p.jsonl")
+    content, draw = path.read_bytes(), np.random.default_rng(7)
+    for _ in range(n):
+        mutant = bytearray(content)
+        for place in draw.integers(len(mutant), size=draw.integers(1, 4)):
+            mutant[place] = draw.integers(256)
+        if draw.random() < 0.3:
+            start = draw.integers(len(mutant))
+            del mutant[start : start + draw.integers(1, 40)]
+        path.write_bytes(mutant)
+        said = outcome(path)
+        assert "\n" not in said
+        assert len(said) < 1000
 
 
 def test_an_npz_with_another_name_is_named_as_no_text(good: Outside, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from outside_predictions import all_logits
 from small_datasets import write_dataset
-from stand_in_forks import PACKAGES, SETTINGS, commit, make_fork
+from stand_in_forks import PACKAGES, SETTINGS, make_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
@@ -40,7 +40,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path],
     write_drop_in(fork / "etl_predictions.py")
     train = fork / "train.py"
     train.write_text(train.read_text().replace("from dassl.config", "import etl_predictions\nfrom dassl.config"))
-    commit(fork)
     (home / ".cache" / "clip").mkdir(parents=True)
     state = loaded_backbone(parse_backbone(BACKBONE), "cpu").model.state_dict()
     torch.save(dict(state), home / ".cache" / "clip" / "ViT-B-16.pt")
