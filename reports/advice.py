@@ -32,11 +32,10 @@ def training_text(view: OverviewView, method: Candidate) -> str:
 
 
 class Card(NamedTuple):
-    """What to take for all data (`overall`), or for easy, medium or hard data; `gain` is empty for zero-shot."""
+    """What to take for all data (`overall`), or for easy, medium or hard data."""
 
     kind: str
     name: str
-    gain: str
     text: str
 
 
@@ -47,20 +46,16 @@ def cards(view: OverviewView, measure: str) -> list[Card]:
 
 
 def _card(view: OverviewView, pick: best_method.Pick) -> Card:
-    kind = "" if pick.kind == "overall" else f"for {pick.kind} data"
-    name = view.names[pick.method]
-    if pick.gain is None or pick.method == view.table.baseline:
-        why = (
-            "no other method fits"
-            if pick.gain is None
-            else f"the best of the other datasets gained {points(pick.gain)} on the one left out"
-        )
-        return Card(pick.kind, name, "", f"{kind + ': ' if kind else ''}{why}")
-    n, cost = len(pick.datasets), training_text(view, view.table.method(pick.method))
-    where = f"{pick.kind} data" if kind else "data"
-    over = f"to expect on new {where}: mean over {counted(n, 'dataset')}, each left out of the choice once"
-    parts = [over, f"{pick.below} below zero-shot"]
-    return Card(pick.kind, name, points(pick.gain), "; ".join(filter(None, [*parts, cost])))
+    """The number is that of the choice, and not of the method that it ends with."""
+    name, start = view.names[pick.method], "" if pick.kind == "overall" else f"for {pick.kind} data: "
+    if pick.gain is None:
+        return Card(pick.kind, name, f"{start}no other method fits")
+    n = len(pick.datasets)
+    chosen = "a choice like this" if pick.method != view.table.baseline else "the best of the others"
+    parts = [f"{start}{chosen} gained {points(pick.gain)} on a dataset that was left out, on average"]
+    if pick.method != view.table.baseline:
+        parts += [f"{pick.below} of {n} lost", training_text(view, view.table.method(pick.method))]
+    return Card(pick.kind, name, "; ".join(filter(None, parts)))
 
 
 def advice_texts(view: OverviewView, measure: str, budget: str) -> list[Markup]:

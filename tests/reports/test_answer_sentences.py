@@ -71,8 +71,8 @@ def test_the_cards_have_one_answer_or_none(runs, name):
             assert card.kind == "overall"
             stays = pick.method == baseline
             assert card.name == view.names[baseline if stays else found.leader]
-            assert bool(card.gain) != stays
-            assert stays or f"over {found.lead.n} datasets" in card.text
+            assert ("a choice like this" in card.text) != stays
+            assert stays or f"{pick.below} of {found.lead.n} lost" in card.text
 
 
 def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
