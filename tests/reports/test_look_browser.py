@@ -36,7 +36,7 @@ LOOKED_AT = (
     ".method, .map tbody small, .map tbody .score, .map tbody .mean, .map tbody td.reach, .map tbody .g1, .map "
     "tbody .g3, .map tbody .g5, .map tbody .time, .turned .heads th, .turned .means td, .turned tbody th, .turned "
     "tbody small, .turned tbody .g3, .turned-note, .answers, .answers .lead, .answers .lead b, .card-answer, "
-    ".card-answer b, .card-answer em, .card-answer p, .in-words summary, .first > .sections, .sections li, "
+    ".card-answer b, .card-answer p, .in-words summary, .first > .sections, .sections li, "
     ".sections a"
 )
 PLACED = (
