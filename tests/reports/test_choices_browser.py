@@ -54,6 +54,19 @@ def test_all_choices_stay_with_other_shots_and_another_protocol(page):
     assert page.run("document.querySelector('[data-view=map]').hidden")
 
 
+@pytest.mark.parametrize("sort", ["99", "-99", "abc", "length"])
+def test_an_address_with_a_column_that_the_map_lacks_shows_the_map_as_it_is(page, sort):
+    rows = "Array.from(document.querySelectorAll('.wide-map tbody tr[data-m]'), (row) => row.dataset.m)"
+    order = page.run(rows)
+    address = page.run("location.href").split("#")[0]
+    page.open("about:blank")
+    page.open(f"{address}#sort={sort}")
+    assert page.run(rows) == order
+    assert page.texts(".wide-map [aria-sort]") == []
+    shown_pages.choose(page, "#choose-a", "VPT")
+    page.wait("document.querySelector('.wide-map tr.chosen a').textContent === 'VPT'")
+
+
 def test_an_open_fold_is_in_the_address_and_comes_back(page):
     page.run("document.getElementById('in-words').open = true")
     page.wait("location.hash.includes('open=in-words')")

@@ -43,10 +43,10 @@ const sortMap = () => {
   const rows = all("tbody tr[data-m]:not(.other, .incomplete)", table);
   const [first] = rows;
   if (!first) return;
-  const column = shownMap.sort === "" ? null : Math.abs(Number(shownMap.sort));
-  const down = shownMap.sort.startsWith("-");
-  const heads = Array.from(table.querySelector("tr.heads").cells);
-  if (column !== null) heads[column]?.setAttribute("aria-sort", down ? "descending" : "ascending");
+  const head = table.querySelector("tr.heads").cells[Math.abs(parseInt(shownMap.sort))];
+  const column = head?.querySelector(".sort") ? head.cellIndex : null;  // another setting may lack the column
+  const down = column !== null && shownMap.sort.startsWith("-");
+  if (column !== null) head.setAttribute("aria-sort", down ? "descending" : "ascending");
   const valueOf = (row) => {
     const cell = row.cells[column];
     const text = cell.dataset.k ?? cell.textContent.trim().replace("−", "-").replace(/[–\s].*/, "");
