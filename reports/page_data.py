@@ -14,9 +14,6 @@ from urllib.parse import quote
 from bench.analysis import (
     Entry,
     EntryCost,
-    Estimate,
-    MeanTest,
-    Verdict,
     classes_of,
     seen_datasets,
     splits_of,
@@ -24,12 +21,12 @@ from bench.analysis import (
 from bench.papers import DatasetFacts, paper_address
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
-from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards, training_text
+from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards
 from reports.charts.curves import training_texts
 from reports.charts.difficulty import difficulty_svg
 from reports.charts.pair_numbers import CAPTION, TIP, best_texts, first_pair, means_data, orders, pairs_data
 from reports.map.html import MapLinks, answers_html, map_html
-from reports.map.model import LETTERS, MapColumn, MapRow, dataset_text, gain_map
+from reports.map.model import MapColumn, MapRow, dataset_text, gain_map, letters
 from reports.page_file import page_environment
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts, with_other_shots
 from reports.parts.cost import cost_parts
@@ -41,7 +38,7 @@ from reports.parts.published import published_parts, reproduction_parts, sources
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
 from reports.sentences import caveats, scope_link, seen_mark, small_print, whole_answer
-from reports.tables.model import whole, whole_sides
+from reports.tables.model import whole_sides
 from reports.titles import SCORE_TITLES, score_title
 from reports.verdict_sentences import headline, known_lines
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
@@ -90,7 +87,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         "first": home,
         "titles": SCORE_TITLES,
         "axes": {measure: score_title(measure) for measure in SCORE_TITLES},
-        "drawings": {len(view.datasets): str(difficulty_svg(view)) for view in overviews},
+        "drawings": {n: str(difficulty_svg(view)) for n, view in {len(one.datasets): one for one in overviews}.items()},
         "words": {"caption": CAPTION, "tip": TIP},
         "settings": settings,
         "details": details,
@@ -169,14 +166,8 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
             for measure in view.table.measures
         },
     }
-    averages = _averages(view, board)
     for method, ranked in zip(found["methods"], view.table.methods, strict=True):
-        known = [measure for measure in view.table.measures if ranked.key in averages[measure]]
-        method["means"] = {measure: _mean(averages[measure][ranked.key]) for measure in known}
-        cost = unbroken(training_text(view, ranked))
-        time = "" if ranked.seconds is None else unbroken(seconds(ranked.seconds))
-        complete = int(ranked.complete or bool(view.uses.get(ranked.key)))
-        method |= {"complete": complete, "seconds": ranked.seconds, "cost": cost, "time": time}
+        method["complete"] = int(ranked.complete or bool(view.uses.get(ranked.key)))
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
@@ -194,7 +185,6 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
 def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, errors: bool) -> dict[str, str]:
     """The map and the cards of a score as HTML."""
     shown, environment = gain_map(view, measure), page_environment()
-    environment.filters["unbroken"] = unbroken
     baseline = view.table.baseline
 
     def method(key: str) -> str:
@@ -276,35 +266,10 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
         found["facts"] = _cost_facts(entry)
         if board.over_time is not None and (steps := training_texts(board.over_time).get(key)):
             found["steps"] = steps
-        found["rank"] = {measure: _rank(verdict, key) for measure, verdict in board.verdicts.items()}
     elif uses := ", ".join(view.uses.get(key, ())):
-        letters = [LETTERS.get(word, "?") for word in view.uses[key]]
         title = name.removesuffix(f" [{uses}]")
-        found |= {"title": title, "badges": [["uses", uses, USES_HINT]], "inputs": letters}
+        found |= {"title": title, "badges": [["uses", uses, USES_HINT]], "inputs": letters(view.uses[key])}
     return found
-
-
-def _averages(view: OverviewView, board: AnyBoardView) -> Mapping[str, Mapping[str, Estimate]]:
-    """The mean of each method with its interval, by measure and key; a published mean has that of its gain."""
-    if isinstance(board, BoardView):
-        convention = board.board.convention
-        return {
-            measure: {entry.key: mean for entry in board.board.entries if (mean := entry.average(measure, convention))}
-            for measure in view.table.measures
-        }
-    found = {}
-    for measure in view.table.measures:
-        means = view.table.averages[measure]
-        told = view.answers[measure].verdict
-        found[measure] = {key: _around(mean, told.on_others(key, told.baseline or "")) for key, mean in means.items()}
-    return found
-
-
-def _around(mean: float, gain: MeanTest | None) -> Estimate:
-    """A published mean with the interval over datasets like these of its gain over zero-shot, if it is known."""
-    if gain is None or gain.low is None or gain.high is None:
-        return Estimate(mean, 1)
-    return Estimate(mean, gain.n, low=mean + gain.low - gain.mean, high=mean + gain.high - gain.mean)
 
 
 USES_HINT = "What the method sees besides the labelled images"
@@ -343,11 +308,6 @@ def _reach(board: BoardView, key: str, measure: str, names: Sequence[str]) -> li
     cells = board.board.entry(key).cells
     known = [cells[name].scores.get(measure) if name in cells else None for name in names]
     return [None if score is None else whole_sides(score) for score in known]
-
-
-def _mean(value: Estimate) -> list[int | list[int] | None]:
-    """A mean and its distances to the ends of its interval in 0.01 %, as in the cells of a leaderboard."""
-    return [whole(value.mean), whole_sides(value)]
 
 
 def _cost_facts(entry: Entry) -> list[list[str]]:
@@ -435,11 +395,6 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
             for budget, advice in found.advice.items()
         },
     }
-
-
-def _rank(verdict: Verdict, key: str) -> list[int | str | None]:
-    """The position by the mean and the range of ranks here."""
-    return [verdict.ranked.index(key) + 1, verdict.ranks[key]] if key in verdict.ranked else [None, "–"]
 
 
 def _place(keys: Sequence[str], key: str | None) -> int | None:

@@ -1,7 +1,7 @@
 """Scales with their ticks, and interval bars of tables."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.analysis import Estimate
@@ -83,16 +83,15 @@ class IntervalBar:
     high: float | None
 
 
-def interval_bars(values: Mapping[str, Estimate], shown: Collection[str] = ()) -> dict[str, IntervalBar]:
-    """Positions by entry key, on a scale that spans the entries `shown` with their intervals; by default all.
+def interval_bars(values: Mapping[str, Estimate]) -> dict[str, IntervalBar]:
+    """Positions by entry key, on a scale that spans the entries with their intervals.
 
     Long intervals do not set the scale: it ends at most as far from the means as these are apart.
     """
     if not values:
         return {}
-    chosen = [value for key, value in values.items() if key in shown] or list(values.values())
-    means = [value.mean for value in chosen]
-    reached = [end for value in chosen for end in (value.low, value.high) if end is not None]
+    means = [value.mean for value in values.values()]
+    reached = [end for value in values.values() for end in (value.low, value.high) if end is not None]
     span = max(max(means) - min(means), 0.01)
     low, high = max(min(means + reached), min(means) - span), min(max(means + reached), max(means) + span)
     low, high = low - 0.1 * span, high + 0.1 * span

@@ -95,9 +95,8 @@ class MapRow:
 
 @dataclass(frozen=True)
 class MapColumn:
-    """One dataset: its short title, the zero-shot score, what its heading tells on hover, and its place in the data."""
+    """One dataset: its short title, the zero-shot score, and what its heading tells on hover."""
 
-    number: int
     name: str
     title: str
     zero: str
@@ -139,7 +138,6 @@ class GainMap:
     ticks: tuple[float, ...]
     chosen: int | None
     rank_of: str
-    published: bool
     known: bool
     n_first: int = FIRST_ROWS
     n_others: int = FIRST_OTHERS
@@ -181,6 +179,11 @@ class GainMap:
         return round(min(max(100 * (value - low) / (high - low), 0.0), 100.0), 2)
 
 
+def letters(uses: Sequence[str]) -> tuple[str, ...]:
+    """The badges of what a method sees; "?" for what has none."""
+    return tuple(LETTERS.get(word, "?") for word in uses)
+
+
 def gain_map(view: OverviewView, measure: str) -> GainMap:
     """The map of a setting by one measure."""
     answer, table = view.answers[measure], view.table
@@ -196,7 +199,6 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
     reached = [end for row in ranked or others for end in _reached(row.strip)]
     ends = _ends(reached, zero is None)
     leader = next((row.number for row in rows if row.key == answer.leader), None)
-    published = view.board is None
     return GainMap(
         measure=measure,
         columns=tuple(_column(view, answer, facts[name], measure) for name in order),
@@ -208,8 +210,7 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
         ends=ends,
         ticks=tuple(linear_ticks(*ends, 3)),
         chosen=leader if leader is not None else next((row.number for row in rows), None),
-        rank_of="elsewhere" if published else "here",
-        published=published,
+        rank_of="elsewhere" if view.board is None else "here",
         known=any(answer.difficulty.get(difficulty.RTD, {}).values()),
         n_first=FIRST_PUBLISHED if others else FIRST_ROWS,
         inputs={letter: word for word, letter in LETTERS.items() if any(letter in row.inputs for row in others)},
@@ -266,7 +267,7 @@ class _Rows:
             time="" if method.seconds is None or key == baseline else seconds(method.seconds),
             seconds=method.seconds,
             complete=method.complete or bool(uses),
-            inputs=tuple(LETTERS.get(word, "?") for word in uses),
+            inputs=letters(uses),
             counts=""
             if entry is None or entry.coverage == entry.planned
             else f"{entry.coverage} of {entry.planned} runs",
@@ -332,9 +333,7 @@ def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFact
     overlap = seen_datasets.published_overlap(dataset.name, view.backbone)
     seen = overlap if overlap is not None and seen_datasets.is_seen(overlap) else None
     told = dataset_text(view, answer, dataset)
-    numbers = [one.name for one in view.datasets]
     return MapColumn(
-        number=numbers.index(dataset.name),
         name=dataset.name,
         title=dataset.title,
         zero="" if zero is None else f"{percent(zero, 0)} %",

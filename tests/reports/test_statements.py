@@ -11,6 +11,7 @@ from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty
 from bench.papers.published_numbers import published_difficulty, published_frame
+from reports.map.model import gain_map
 from reports.page_data import page_data
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
@@ -125,8 +126,9 @@ def check(site) -> int:
             check_known(told, Markup(shown["known"]).striptags().replace("\u00a0", " "))
             if board is not None:
                 assert told is board.verdicts[measure]
-                shown = [method["rank"][measure][1] for method in on_page["methods"]]
-                assert shown == [told.ranks.get(entry.key, "–") for entry in board.board.entries]
+                mapped = gain_map(view, measure)
+                shown = {row.key: row.rank for row in filter(None, (mapped.zero, *mapped.rows))}
+                assert shown == {entry.key: told.ranks.get(entry.key, "–") for entry in board.board.entries}
     return states
 
 
