@@ -1,11 +1,15 @@
 """Template environment of the report, of galleries, and of the pages of extensions."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from reports._format import FILTERS
 
+
+@cache
 def page_environment(*packages: str) -> Environment:
     """The templates, and those of other packages; all text is escaped, and an undefined name is an error."""
     environment = Environment(
@@ -15,7 +19,7 @@ def page_environment(*packages: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["whole_words"] = whole_words
+    environment.filters |= {function.__name__: function for function in (*FILTERS, whole_words)}
     return environment
 
 

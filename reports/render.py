@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
-from reports._format import FILTERS
 from reports.advice import advice_check, advice_texts
 from reports.charts.difficulty import difficulty_caption, difficulty_svg
 from reports.page_data import packed_text, page_data, pictures_data
@@ -91,7 +90,6 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         True
     """
     environment = page_environment()
-    environment.filters |= {function.__name__: function for function in FILTERS}
     first = first_shown(site)
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
