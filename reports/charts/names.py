@@ -37,7 +37,7 @@ def place_names(
     Example:
         >>> found = place_names({"a": (50, 50), "b": (50, 52)}, {"a": "CoOp", "b": "VPT"}, (0, 0, 200, 100))
         >>> [(label.x, label.y, label.anchor) for label in found.values()]
-        [(60, 54, 'start'), (40, 56, 'end')]
+        [(60, 54.0, 'start'), (40, 56.0, 'end')]
     """
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in marks.values()]
     found = {}
