@@ -1,4 +1,4 @@
-"""The commands of code and predictions of others: `methods inspect|try|trust`, `runs import-predictions|drop-in`."""
+"""The commands of code and predictions of others: `methods inspect`, `runs import-predictions|drop-in`."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,17 @@ from bench.api import score_rows
 from bench.cli import AsJson, options_of, print_facts, print_json, print_line, print_rows, remark
 from bench.extensions.forks.drop_in import write_drop_in
 from bench.extensions.forks.predictions_import import import_predictions
-from bench.extensions.forks.trying import inspect_official_code, trust_official_code, try_official_code
+from bench.extensions.forks.trying import inspect_official_code
 
 
 @options_of(inspect_official_code)
 def _inspect(as_json: AsJson = False, **options: Any) -> None:
-    """Show what official code has and lacks: trainers, published commands, datasets, packages, files.
+    """Say what official code is, whether you trust it, what it lacks, and what to type next.
 
-    Nothing of it runs before you trust it: its files are read. Afterwards, the shell expands its scripts, and stand-ins
-    take the place of Python and other programs, so that nothing is trained.
+    Nothing of it runs before you trust it: its files are read. With --trust, you agree to all that runs: the clone, the
+    adapter, the Python, the folders for imports and the file of steps. After a change of a file, you are asked again.
 
-    Example: etl-bench methods inspect KgCoOp --set fork.path=Dassl.pytorch
+    Example: etl-bench methods inspect KgCoOp --set fork.path=Dassl.pytorch --trust --try
     """
     found = inspect_official_code(**options)
     if as_json:
@@ -28,32 +28,9 @@ def _inspect(as_json: AsJson = False, **options: Any) -> None:
     print_rows(found.commands)
     for finding in found.findings:
         print_line(f"{finding['problem']} {finding['remedy']}".strip())
+    for line in found.tried:
+        print_line(line)
     print_line(found.next)
-
-
-@options_of(try_official_code)
-def _try(**options: Any) -> None:
-    """Train official code for one epoch on 24 synthetic images, twice, and compare its predictions.
-
-    Example: etl-bench methods try fork:KgCoOp --set fork.script=KgCoOp/scripts/run.sh -b ViT-B-16.openai
-    """
-    found = try_official_code(**options)
-    print_line(f"It runs: scores of all {found.images} test images after {found.seconds:.0f} seconds.")
-    same = "agree" if not found.differing else f"differ on {found.differing} of {found.images} images"
-    print_line(f"Two repetitions with one seed {same}.")
-    for note in found.notes:
-        print_line(note)
-
-
-@options_of(trust_official_code)
-def _trust(**options: Any) -> None:
-    """Allow code of others to run with your rights, as it is now. After a change of a file, it is asked again.
-
-    You agree to all that runs: the clone, the adapter, the Python, the folders for imports and the file of steps.
-
-    Example: etl-bench methods trust KgCoOp --set fork.path=Dassl.pytorch
-    """
-    print_line(trust_official_code(**options))
 
 
 @options_of(import_predictions)
@@ -85,8 +62,6 @@ def _drop_in(**options: Any) -> None:
 
 COMMANDS = {
     "methods inspect": _inspect,
-    "methods try": _try,
-    "methods trust": _trust,
     "runs import-predictions": _import_command,
     "runs drop-in": _drop_in,
 }

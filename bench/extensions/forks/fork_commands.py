@@ -14,11 +14,11 @@ from bench.extensions.forks.published_commands import (
     CONFIG_FILES,
     Command,
     commands_of,
-    published_trainings,
     shell_scripts,
     split_words,
     without,
 )
+from bench.extensions.forks.script_arguments import open_places, put_in
 from bench.results import simplified
 from datasets_registry import DatasetInfo, did_you_mean, some
 
@@ -38,17 +38,11 @@ def training_stages(
     found = []
     for step in config.get("steps") or [{}]:
         merged = {key: value for key, value in config.items() if key not in ("steps", "opts")} | step
-        filled = {key: _filled(value, values) for key, value in merged.items()}
+        filled = {key: put_in(value, values) for key, value in merged.items()}
         command = training_command(fork, step.get("trainer", trainer), filled, dataset=dataset)
-        words = [_filled(config.get("opts", ""), values), filled.get("opts", "")]
+        words = [put_in(config.get("opts", ""), values), filled.get("opts", "")]
         found.append((command, " ".join(filter(None, words))))
     return found
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
 
 
 def training_command(fork: Fork, trainer: str, config: Mapping[str, str], *, dataset: str) -> Command:
@@ -71,7 +65,7 @@ def training_command(fork: Fork, trainer: str, config: Mapping[str, str], *, dat
         return _scripted(fork, trainer, config["script"], config.get("args", ""), stem)
     raise OfficialCodeError(
         f"{fork.name}#{trainer} has no command: a script's arguments have no convention, so they are given, not "
-        f"guessed. {_advice(fork, trainer, stem)}"
+        f"guessed. `etl-bench methods inspect {fork.folder}` lists its published commands with their settings."
     )
 
 
@@ -100,8 +94,14 @@ def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str) -> Co
     if script not in fork.files:
         hint = did_you_mean(script, shell_scripts(fork))
         raise OfficialCodeError(f"{fork.name} has no file {script!r}.{hint}")
+    if places := open_places(args):
+        raise OfficialCodeError(
+            f"fork.args has {{{places[0]}}}. Put a value in its place; only {{dataset}}, {{seed}}, {{shots}} and "
+            "{classes} are filled in here."
+        )
     called = f"{script} {args}".rstrip()
-    found = [one for one in commands_of(fork, script, shlex.split(args)) if one.trains]
+    (calls,) = commands_of(fork, [(script, shlex.split(args))])
+    found = [one for one in calls if one.trains]
     of_trainer = [one for one in found if one.option("--trainer") == trainer]
     if not of_trainer:
         others = sorted({one.option("--trainer") or "" for one in found})
@@ -110,8 +110,8 @@ def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str) -> Co
     whole = [one for one in of_trainer if one.whole]
     if not whole:
         raise OfficialCodeError(
-            f"{called} leaves a variable empty: {shlex.join(of_trainer[0].argv)}. Give its "
-            "arguments with --set 'fork.args=...'."
+            f"{called} gives a command in which {of_trainer[0].gap}: {shlex.join(of_trainer[0].argv)}. Give the "
+            "arguments of the script with --set 'fork.args=...'."
         )
     here = [one for one in whole if Path(one.option("--dataset-config-file") or "").stem == stem] or whole
     variants: dict[tuple[str, ...], Command] = {}
@@ -121,14 +121,6 @@ def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str) -> Co
         shown = "; ".join(shlex.join(words) for words in list(variants)[:2])
         raise OfficialCodeError(f"{called} starts {len(variants)} different trainings, such as {shown}. Give others.")
     return next(iter(variants.values()))
-
-
-def _advice(fork: Fork, trainer: str, stem: str) -> str:
-    """The commands that the scripts of a repository have for a trainer, as settings."""
-    for arguments in ([], [stem, "1"]):
-        if any(one.option("--trainer") == trainer for one in published_trainings(fork, arguments)):
-            return f"`etl-bench methods inspect {fork.folder}` lists its published commands with their settings."
-    return "No script of it has one; give --set 'fork.command=train.py --config-file FILE ...'."
 
 
 def _folder_of(fork: Fork, words: list[str]) -> str:
@@ -145,14 +137,19 @@ def _folder_of(fork: Fork, words: list[str]) -> str:
     raise OfficialCodeError(f"{fork.name} has no file {missing!r}, which the command names.")
 
 
-def training_words(command: Command, *, dataset_file: str, seed: int, output: str, opts: Iterable[str]) -> list[str]:
-    """The words of a command with our dataset, seed and output folder, and with more settings at its end.
+def training_words(
+    command: Command, *, dataset_file: str, seed: int, shots: int, output: str, opts: Iterable[str]
+) -> list[str]:
+    """The words of a command with our dataset, seed, shots and output folder, and with more settings at its end.
+
+    The number of shots replaces only an option `--shots`, which some authors have; others have a setting for it.
 
     Args:
         dataset_file: the dataset's settings file, relative to the repository.
     """
-    kept = [*without(command.argv, ("--root", "--seed", "--output-dir", "--dataset-config-file"))]
+    kept = [*without(command.argv, ("--root", "--seed", "--shots", "--output-dir", "--dataset-config-file"))]
     options, settings = split_words(kept)
+    options = [*options, *(("--shots", str(shots)) if command.option("--shots") is not None else ())]
     file = os.path.relpath(dataset_file, command.folder or ".")
     ours = ["--root", output, "--seed", str(seed), "--output-dir", output, "--dataset-config-file", file]
     return [*options, *ours, *settings, *opts]

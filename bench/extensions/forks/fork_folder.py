@@ -65,6 +65,17 @@ class Fork:
         )
 
     @cached_property
+    def known(self) -> frozenset[str]:
+        """The tracked files as a set."""
+        return frozenset(self.files)
+
+    @cached_property
+    def code_folders(self) -> frozenset[str]:
+        """The folders with Python files, directly or below, relative to the repository."""
+        code = (PurePosixPath(name) for name in self.files if name.endswith(".py"))
+        return frozenset(str(folder) for path in code for folder in path.parents)
+
+    @cached_property
     def tree(self) -> str:
         """Digest of the names and contents of all tracked files, 32 hex digits."""
         return files_digest(self.folder, self.files)
@@ -89,13 +100,19 @@ class Fork:
             raise StaleSpecError(f"The code in {self.folder} changed while it was copied; plan the run again.")
 
     @cached_property
-    def trainers(self) -> Mapping[str, str]:
-        """The registered Dassl trainers of the repository, without those of a copy of Dassl, with their files."""
-        found: dict[str, str] = {}
+    def trainer_files(self) -> Mapping[str, Sequence[str]]:
+        """The registered Dassl trainers of the repository, without those of a copy of Dassl, with all their files."""
+        found: dict[str, list[str]] = {}
         for name in self.files:
             if name.endswith(".py") and not _of_dassl(name):
-                found |= dict.fromkeys(_TRAINER.findall(self.text(name)), name)
+                for trainer in _TRAINER.findall(self.text(name)):
+                    found.setdefault(trainer, []).append(name)
         return found
+
+    @cached_property
+    def trainers(self) -> Mapping[str, str]:
+        """The registered Dassl trainers of the repository with the first of their files."""
+        return {trainer: files[0] for trainer, files in self.trainer_files.items()}
 
     @cached_property
     def dataset_files(self) -> Mapping[str, str]:
@@ -109,11 +126,16 @@ class Fork:
                     found.setdefault(match[1], name)
         return found
 
+    @cached_property
+    def dassl_folders(self) -> tuple[str, ...]:
+        """The folders in which a copy of Dassl lies, the one nearest to the root first."""
+        inits = [PurePosixPath(name) for name in self.files if name.endswith("dassl/__init__.py")]
+        return tuple(str(path.parent.parent) for path in sorted(inits, key=lambda path: len(path.parts)))
+
     @property
     def vendored_dassl(self) -> str | None:
         """The folder in which a copy of Dassl lies; None without one."""
-        inits = [PurePosixPath(name) for name in self.files if name.endswith("dassl/__init__.py")]
-        return str(min(inits, key=lambda path: len(path.parts)).parent.parent) if inits else None
+        return next(iter(self.dassl_folders), None)
 
     def text(self, name: str) -> str:
         """The text of a tracked file; empty if it is too large to be source."""

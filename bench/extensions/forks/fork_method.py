@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -109,6 +109,18 @@ def fork_facts(text: str) -> ForkFacts:
         adapter=adapter,
         **shared,
     )
+
+
+def checked_settings(texts: Sequence[str]) -> dict[str, str]:
+    """The values of `--set` by the name of their setting; raises OfficialCodeError for one that is none of a fork."""
+    given = dict(text.partition("=")[::2] for text in texts)
+    allowed = {f"fork.{key}": key for key in _SETTINGS}
+    if unknown := [name for name in given if name not in allowed]:
+        hint = did_you_mean(unknown[0], list(allowed))
+        raise OfficialCodeError(
+            f"--set {unknown[0]} is no setting of official code.{hint} Allowed: {', '.join(allowed)}."
+        )
+    return {allowed[name]: value for name, value in given.items()}
 
 
 def runnable_code(text: str, places: Mapping[str, str]) -> RunnableCode:

@@ -132,12 +132,21 @@ class _ForkRun:
         """Train, evaluate on every split, and make the record."""
         self.log.write_text("")
         self.fork.copy_to(self.copy)
+        self._add_vocabulary()
         self.output.mkdir()
         lists = class_lists(self.task, self.spec, self.context)
         scores = self._adapted(lists) if "adapter" in self.config else self._trained(lists)
         loss = self.observed.facts.get("last_loss")
         final = loss if loss is not None and math.isfinite(loss) else None
         return external_record(self.spec, self.task, scores, self._provenance(), final)
+
+    def _add_vocabulary(self) -> None:
+        """CLIP's vocabulary beside each copy of its tokenizer, since some authors do not commit it."""
+        for module in self.copy.rglob("simple_tokenizer.py"):
+            place = module.with_name("bpe_simple_vocab_16e6.txt.gz")
+            if place.name in module.read_text(errors="replace") and not place.exists():
+                place.write_bytes(resources.files("open_clip").joinpath(place.name).read_bytes())
+                self.observed.filled_in.append(place.relative_to(self.copy).as_posix())
 
     def _trained(self, lists: Mapping[str, ClassLists]) -> dict[str, NDArray[np.float64]]:
         """The scores of a Dassl trainer on every split."""
@@ -182,6 +191,7 @@ class _ForkRun:
             command,
             dataset_file=self.fork.dataset_files[dataset],
             seed=self.spec.seed,
+            shots=self.spec.shots,
             output=str(output),
             opts=opts,
         )
@@ -325,8 +335,7 @@ class _ForkRun:
 
     def _failure(self, code: int, name: str, facts: Mapping[str, Any]) -> OfficialCodeError:
         text = _end_of(self.log)
-        seen = [f"{one['images']} images of {one['classes']} classes" for one in facts.get("evaluations", ())]
-        why = reason(text, code, self.fork.files, self.fork.empty_submodules, seen)
+        why = reason(facts, code, text, self.fork.files, self.fork.empty_submodules)
         error = OfficialCodeError(f"{self.title} ({name}): {why} Its log: {self.log}")
         error.__cause__ = EndOfLogError("\n".join(text.splitlines()[-_TAIL:]))
         return error
@@ -338,7 +347,7 @@ class _ForkRun:
             raise OfficialCodeError(
                 f"{self.title} never asked for CLIP's weights as OpenAI's code does, so its weights are unknown."
             )
-        arch = self.spec.backbone.rpartition(".")[0] or self.spec.backbone
+        arch = (self.spec.backbone.rpartition(".")[0] or self.spec.backbone).removesuffix("-quickgelu")
         wanted = {match[1].removesuffix("px") for name in asked if (match := _ASKED.search(name))}
         if arch.startswith(("ViT-B-", "ViT-L-", "RN")) and wanted - {arch}:
             other = sorted(wanted - {arch})[0]

@@ -1,4 +1,4 @@
-"""What a repository of official code has and lacks: trainers, published commands, packages, files.
+"""What a repository of official code has and lacks: trainers, published commands, modules, packages, files.
 
 Python, scripts and environments are read as files, and nothing of them runs. After the user has trusted the code, the
 shell expands the scripts.
@@ -6,29 +6,44 @@ shell expands the scripts.
 
 from __future__ import annotations
 
-import ast
+import posixpath
 import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 
 from bench.extensions.forks.environments import absent_packages
 from bench.extensions.forks.fork_folder import Fork
-from bench.extensions.forks.published_commands import Command, published_trainings, written_trainings
+from bench.extensions.forks.published_commands import Command, has_files, written_trainings
+from bench.extensions.forks.python_sources import PythonSources
+from bench.extensions.forks.script_arguments import argument_names, open_places, place_of, setting_in
+from bench.extensions.forks.script_calls import called_trainings
 from bench.extensions.forks.trust import RunnableCode, is_trusted
+from datasets_registry import some
 
 _FILE = re.compile(r"""["']([\w./~ {}-]+\.(?:pth|pth\.tar|pt|pkl|npy|npz|json|safetensors|bin|ckpt)(?:-\d+)?)["']""")
-_FROM_DASSL = ("dassl", "clip", "tools", "tests", "lpclip", "docs", "notebooks")
 _ONLY_LOGS = frozenset(
     """gdown tabulate tensorboard tensorboardX wandb mlflow thop matplotlib seaborn wilds yagmail comet_ml nvitop
     gpustat prettytable termcolor colorama""".split()  # noqa: SIM905
 )
 """Packages whose calls do nothing where they are absent."""
+_GIVEN = frozenset({"pkg_resources", "clip"})
+"""Packages that the runner gives, or whose name another package has on PyPI."""
 _TITLES = {"ot": "POT", "yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python"}
 """Names of packages to install, where they differ from the names to import."""
+DASSL = "https://github.com/KaiyangZhou/Dassl.pytorch"
+_OTHER_TASKS = {
+    "video": r"videos?|kinetics",
+    "active learning": r"active (?:\w+ )?learning",
+    "object detection": r"object detection",
+    "segmentation": r"segmentation",
+    "federated learning": r"federated",
+}
+"""Tasks that are not few-shot classification of images, with what a README calls them."""
+_MENTIONS = 3
+"""How often a README names a task of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +51,38 @@ class InspectedCommand:
     """A published training command, with the settings that call it.
 
     Args:
-        args: arguments of its script, with {dataset} and {seed} in their places. Before the code is trusted, the names
-            that the script gives to its arguments.
+        args: arguments of its script, with {dataset}, {seed} and {shots} in their places. `{NAME}` is one that the user
+            has to give.
         shown: the words of the command that are not of a dataset, seed or folder.
+        backbone: OpenAI's name of the model in its settings file, such as ViT-B/16; empty if it has none.
         variants: how many different trainings of one dataset the script starts with these arguments.
+        meanings: what becomes of each open argument, by its name.
     """
 
     trainer: str
     script: str
     args: str
     shown: str
+    backbone: str = ""
     variants: int = 1
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> str:
         """What to add to `etl-bench run`: the script, or one of its commands if it starts several for a dataset."""
+        return " ".join(f"--set {shlex.quote(text)}" for text in self.overrides)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The settings as values of `--set`."""
         if self.variants > 1:
-            return f"--set {shlex.quote(f'fork.command={self.shown}')}"
-        given = f" --set 'fork.args={self.args}'" if self.args else ""
-        return f"--set fork.script={self.script}{given}"
+            return (f"fork.command={self.shown}",)
+        return (f"fork.script={self.script}", *((f"fork.args={self.args}",) if self.args else ()))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be typed as it is."""
+        return not open_places(self.args.replace("{dataset}", "").replace("{seed}", "").replace("{shots}", ""))
 
 
 @dataclass(frozen=True)
@@ -62,7 +90,7 @@ class Lack:
     """Something that a repository lacks, and what to do about it."""
 
     problem: str
-    remedy: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,49 +98,40 @@ class InspectedFork:
     """What was found in a checkout.
 
     Args:
+        trusted: whether the user trusts the code with this Python and these imports, as it is now.
+        dassl_place: where a clone of Dassl is expected, if the code needs one that it has not.
         trainers: files of the trainers by name.
         datasets: names of the datasets that it knows.
-        trusted: whether the user trusts the code with this Python and these imports, as it is now.
     """
 
     code: RunnableCode
     trusted: bool
-    trainers: dict[str, str]
+    dassl_place: Path | None
+    trainers: Mapping[str, str]
     commands: tuple[InspectedCommand, ...]
     datasets: tuple[str, ...]
     findings: tuple[Lack, ...]
 
 
-def inspect_fork(path: Path, places: Mapping[str, str] = MappingProxyType({})) -> InspectedFork:
-    """Inspect a checkout with these values of `RUNNABLE`. The Python is not started.
-
-    Raises OfficialCodeError if there is no git repository at `path`, or another place does not exist.
-    """
-    fork = Fork.read(path)
-    code = RunnableCode.of(fork, None, places)
-    trusted = is_trusted(code)
-    commands = tuple(_commands(fork) if trusted else _written(fork))
-    findings = [*_submodules(fork), *_packages(code), *_files(fork)]
-    if not fork.trainers:
-        findings.append(
-            Lack(
-                "It registers no Dassl trainer.",
-                "Import its predictions with `etl-bench runs import-predictions`.",
-            )
-        )
-    elif not commands:
+def inspect_code(code: RunnableCode) -> InspectedFork:
+    """Inspect a checkout. Its Python is not started; raises OfficialCodeError if it has no folder of packages."""
+    fork, trusted = code.fork, is_trusted(code)
+    commands = tuple(_called(fork) if trusted else _written(fork))
+    findings = [*_of_code(code), *_of_files(fork), *_other_tasks(fork)]
+    if fork.trainers and not commands:
         findings.append(
             Lack(
                 "No shell script of it has a whole training command.",
-                "Give one: --set 'fork.command=train.py --config-file FILE'. Its README has it.",
+                "Give one: --set 'fork.command=train.py --config-file FILE'. Its README may have it.",
             )
         )
+    place = fork.folder.parent / "Dassl.pytorch" if _lacks_dassl(code) else None
     return InspectedFork(
-        code, trusted, dict(fork.trainers), commands, tuple(sorted(fork.dataset_files)), tuple(findings)
+        code, trusted, place, fork.trainers, commands, tuple(sorted(fork.dataset_files)), tuple(findings)
     )
 
 
-_ARGUMENT = re.compile(r"""^[ \t]*(?:export[ \t]+)?(\w+)=["']?\$\{?([1-9])\b""", re.MULTILINE)
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
 def _written(fork: Fork) -> Iterator[InspectedCommand]:
@@ -122,31 +141,27 @@ def _written(fork: Fork) -> Iterator[InspectedCommand]:
         trainer = one.option("--trainer") or ""
         if (trainer, one.script) not in seen:
             seen.add((trainer, one.script))
-            names = {int(number): name for name, number in reversed(_ARGUMENT.findall(fork.text(one.script)))}
-            args = " ".join(names.get(number, f"ARGUMENT{number}") for number in range(1, max(names, default=0) + 1))
-            yield InspectedCommand(trainer, one.script, args, shlex.join(one.settings))
+            args = " ".join(map(place_of, argument_names(fork.text(one.script))))
+            yield InspectedCommand(trainer, one.script, args, shlex.join(one.settings), _backbone(fork, one))
 
 
-_MARK = "7919"
-"""Second argument that scripts are called with, to see what it means."""
-
-
-def _commands(fork: Fork) -> Iterator[InspectedCommand]:
-    """The published commands, with the arguments of their scripts, which are called with none and with two."""
+def _called(fork: Fork) -> Iterator[InspectedCommand]:
+    """The commands of all scripts, called without arguments and with all that they take."""
     unfilled: dict[tuple[str, str], set[tuple[str, ...]]] = {}
-    for filled in ([], ["eurosat", _MARK]):
-        calls: dict[tuple[str, str, str], list[Command]] = {}
-        for one in published_trainings(fork, filled):
-            args = _arguments(one) if filled else ""
-            if args is not None:
-                calls.setdefault((one.option("--trainer") or "", one.script, args), []).append(one)
-        for (trainer, script, args), commands in calls.items():
+    for call in called_trainings(fork):
+        by_trainer: dict[str, list[Command]] = {}
+        for one in call.commands:
+            if one.whole and (call.meanings or has_files(fork, one)):
+                by_trainer.setdefault(one.option("--trainer") or "", []).append(one)
+        for trainer, commands in by_trainer.items():
             words = {one.settings for one in commands}
-            if filled and words <= unfilled.get((trainer, script), set()):
+            if call.args and words <= unfilled.get((trainer, call.script), set()):
                 continue  # the script does not use its arguments
-            unfilled.setdefault((trainer, script), words)
-            shown = shlex.join(commands[0].settings).replace(_MARK, "VALUE")
-            yield InspectedCommand(trainer, script, args, shown, _variants(commands))
+            unfilled.setdefault((trainer, call.script), words)
+            shown = shlex.join(commands[0].settings)
+            yield InspectedCommand(
+                trainer, call.script, call.args, shown, _backbone(fork, commands[0]), _variants(commands), call.meanings
+            )
 
 
 def _variants(commands: Sequence[Command]) -> int:
@@ -157,76 +172,141 @@ def _variants(commands: Sequence[Command]) -> int:
     return max(map(len, found.values()))
 
 
-def _arguments(command: Command) -> str | None:
-    """What the two arguments of a script mean in its command; None if the first is not the dataset.
-
-    The second argument is the seed in some repositories and the weight of a penalty in others, which must not be
-    guessed. It is VALUE here, unless it is the seed or is not used.
-    """
-    if Path(command.option("--dataset-config-file") or "").stem != "eurosat":
-        return None
-    if command.option("--seed") == _MARK:
-        return "{dataset} {seed}"
-    return "{dataset} VALUE" if any(_MARK in word for word in command.settings) else "{dataset}"
+def _backbone(fork: Fork, command: Command) -> str:
+    """OpenAI's name of the model in the settings file of a command."""
+    file = posixpath.normpath(posixpath.join(command.folder, command.option("--config-file") or ""))
+    return (setting_in(fork.text(file), "MODEL.BACKBONE.NAME") or "") if file in fork.known else ""
 
 
-def _submodules(fork: Fork) -> Iterator[Lack]:
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+
+def _of_code(code: RunnableCode) -> Iterator[Lack]:
+    """Submodules, trainers, modules, packages and files that its code uses and that are not there."""
+    fork = code.fork
     if fork.empty_submodules:
         yield Lack(
             f"Its submodules {', '.join(fork.empty_submodules)} were not fetched.",
             f"git -C {shlex.quote(str(fork.folder))} submodule update --init --recursive",
         )
+    if not fork.trainers:
+        yield Lack("It registers no Dassl trainer.", "Write an adapter, or import its predictions.")
+    for trainer, files in fork.trainer_files.items():
+        if len(files) > 1:
+            yield Lack(f"{len(files)} of its files register a trainer {trainer}: {some(files, 4)}.")
+    if len(fork.dassl_folders) > 1:
+        yield Lack(f"It has several copies of Dassl: in {', '.join(fork.dassl_folders)}. The first one is used.")
+    if fork.trainers and not fork.dataset_files:
+        yield Lack("It has no settings file of a dataset, as in configs/datasets/eurosat.yaml.")
+    sources = _sources(fork)
+    for found in sources:
+        for one in found.absent:
+            yield Lack(
+                f"{one.file}, line {one.line}, imports {one.module}, which the repository lacks.",
+                _ignored(fork, one.module),
+            )
+    outside = frozenset[str]().union(*(found.outside for found in sources))
+    yield from _packages(code, outside)
+    yield from _data_files(sources)
 
 
-def _packages(code: RunnableCode) -> Iterator[Lack]:
-    """Packages that are imported and that its Python does not have."""
-    fork = code.fork
-    own = {PurePosixPath(name).parts[0] for name in fork.files} | {
-        PurePosixPath(name).name.removesuffix(".py") for name in fork.files
-    }
-    own |= {part for name in fork.files for part in PurePosixPath(name).parts[:-1]}
-    wanted = sorted(_imported(fork) - own - set(sys.stdlib_module_names))
-    absent = absent_packages(wanted, code.python, code.imports)
-    if "dassl" in absent:
-        yield Lack(
-            "Dassl is missing, on which its trainers are built.",
-            "git clone https://github.com/KaiyangZhou/Dassl.pytorch and add --set fork.path=Dassl.pytorch",
-        )
-    if quiet := sorted(set(absent) & _ONLY_LOGS):
-        yield Lack(f"{', '.join(quiet)} missing; calls of {'it' if len(quiet) == 1 else 'them'} do nothing.", "")
-    if needed := [name for name in absent if name not in {*_ONLY_LOGS, "dassl"}]:
-        names = " ".join(_TITLES.get(name, name) for name in needed)
-        python = code.python or "python"
-        yield Lack(f"{', '.join(needed)} missing.", f"{python} -m pip install {names}, if its trainer uses it")
+def _data_files(sources: Sequence[PythonSources]) -> Iterator[Lack]:
+    """The files of data that its code names and that are not in the repository, one sentence for each source file."""
+    absent: dict[str, list[str]] = {}
+    for found in sources:
+        names = {PurePosixPath(name).name for name in found.fork.files}
+        for file in found.files:
+            if not {"clip", "datasets", "dassl"} & {*PurePosixPath(file.casefold()).parts[:-1]}:
+                absent[file] = sorted(
+                    text for text in set(_texts(found, file)) if PurePosixPath(text).name not in names
+                )
+    for file, texts in sorted(absent.items()):
+        if texts:
+            yield Lack(
+                f"{file} may read {some(texts, 4)}, not in the repository.", "Its README may say where it comes from."
+            )
 
 
-def _imported(fork: Fork) -> set[str]:
-    """The top names of packages that the repository's code imports, without its copy of Dassl and its tools."""
-    found: set[str] = set()
+def _sources(fork: Fork) -> list[PythonSources]:
+    """The code that each of its training scripts loads; that of its trainers, if it has no such script."""
+    starts = sorted({name for name in fork.files if name.endswith(".py") and "--trainer" in fork.text(name)})
+    starts = [name for name in starts if "dassl" not in name.casefold()]
+    trainers = tuple(dict.fromkeys(file for files in fork.trainer_files.values() for file in files))
+    groups: list[tuple[str, ...]] = [(start,) for start in starts] or ([trainers] if trainers else [])
+    dassl = tuple("" if folder == "." else folder for folder in fork.dassl_folders[:1])
+    found = [PythonSources(fork, group, dassl) for group in groups]
+    reached = {file for one in found for file in one.files}
+    return [
+        one for one in found if not trainers or reached.isdisjoint(trainers) or not set(one.files).isdisjoint(trainers)
+    ]
+
+
+def _texts(found: PythonSources, file: str) -> Iterator[str]:
+    """The files of data that a source file names, without the checkpoints of a training of its own."""
+    for text in (*_FILE.findall(found.fork.text(file)), *found.texts_read(file)):
+        if PurePosixPath(text).suffix and "model-best" not in text and "model.pth.tar" not in text:
+            yield text
+
+
+def _ignored(fork: Fork, module: str) -> str:
+    """The line of a .gitignore that leaves out a folder of a module."""
     for name in fork.files:
-        parts = PurePosixPath(name).parts
-        if not name.endswith(".py") or any(part.casefold().startswith(_FROM_DASSL) for part in parts[:-1]):
-            continue
-        try:
-            tree = ast.parse(fork.text(name))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
-    return found | ({"dassl"} if fork.trainers and fork.vendored_dassl is None else set())
+        if PurePosixPath(name).name == ".gitignore":
+            for line in fork.text(name).splitlines():
+                if line.strip().strip("/") in module.split("."):
+                    return f"Its {name} leaves out {line.strip()}."
+    return ""
 
 
-def _files(fork: Fork) -> Iterator[Lack]:
-    """Files that its trainers name and that are not in the repository: teachers, texts, results of first stages."""
-    tracked = {PurePosixPath(name).name for name in fork.files}
-    found: dict[str, list[str]] = {}
-    for trainer, file in fork.trainers.items():
-        for path in _FILE.findall(fork.text(file)):
-            if PurePosixPath(path).name not in tracked and "model-best" not in path and "model.pth.tar" not in path:
-                found.setdefault(path, []).append(trainer)
-    for path, trainers in sorted(found.items()):
-        names = ", ".join(sorted(set(trainers)))
-        yield Lack(f"{names} may read {path}, which is not in the repository.", "Its README says where it comes from.")
+def _packages(code: RunnableCode, imported: frozenset[str]) -> Iterator[Lack]:
+    """Packages that are imported and that its Python does not have."""
+    absent = absent_packages(sorted(imported - set(sys.stdlib_module_names)), code.python, code.imports)
+    if _lacks_dassl(code):
+        yield Lack("Dassl is missing, on which its trainers are built.", "The last line has the command.")
+    if quiet := sorted(set(absent) & _ONLY_LOGS):
+        yield Lack(f"{', '.join(quiet)} missing; calls of {'it' if len(quiet) == 1 else 'them'} do nothing.")
+    if "clip" in absent:
+        yield Lack("OpenAI's clip is missing.", f"{_python(code)} -m pip install git+https://github.com/openai/CLIP")
+    if needed := [name for name in absent if name not in {*_ONLY_LOGS, *_GIVEN, "dassl"}]:
+        names = " ".join(_TITLES.get(name, name) for name in needed)
+        yield Lack(f"{', '.join(needed)} missing.", f"{_python(code)} -m pip install {names}, if its trainer uses it")
+
+
+def _lacks_dassl(code: RunnableCode) -> bool:
+    wants = bool(code.fork.trainers) and not code.fork.dassl_folders
+    return wants and bool(absent_packages(["dassl"], code.python, code.imports))
+
+
+def _python(code: RunnableCode) -> str:
+    return shlex.quote(str(code.python or sys.executable))
+
+
+def _of_files(fork: Fork) -> Iterator[Lack]:
+    """Files that its scripts name without a variable, and that the repository lacks."""
+    named: dict[str, str] = {}
+    for one in written_trainings(fork):
+        for word in (one.argv[0], one.option("--config-file") or ""):
+            if (
+                word
+                and not re.search(r"[${}*]", word)
+                and not any(f"/{name}".endswith(f"/{PurePosixPath(word).name}") for name in fork.files)
+            ):
+                named.setdefault(word, one.script)
+    for word, script in named.items():
+        yield Lack(f"{script} names {word}, which is not in the repository.")
+
+
+def _other_tasks(fork: Fork) -> Iterator[Lack]:
+    """Tasks of its README that are not few-shot classification of images."""
+    text = " ".join(
+        fork.text(name) for name in fork.files if PurePosixPath(name).name.casefold() == "readme.md"
+    ).casefold()
+    for task, words in _OTHER_TASKS.items():
+        if len(re.findall(rf"\b(?:{words})\b", text)) >= _MENTIONS:
+            yield Lack(f"Its README speaks of {task}; the harness has few-shot classification of images.")
+
+
+def listed(found: InspectedFork) -> str:
+    """The trainers of a checkout, those with a command first."""
+    trained = {one.trainer for one in found.commands}
+    return some(sorted(found.trainers, key=lambda name: (name not in trained, name)), 30) or "none"

@@ -8,6 +8,8 @@ happen before.
 
 from __future__ import annotations
 
+import posixpath
+import re
 import shlex
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.extensions.forks.fork_folder import Fork
 from bench.extensions.forks.guarded import Program, run_guarded
+from bench.extensions.forks.script_arguments import constants, with_constants
 
 _LOG = "ETL_BENCH_CALLS"
 """Variable with the file in which the stand-in of Python notes its arguments."""
@@ -34,10 +37,12 @@ _MOST_PROCESSES = 200
 _LONGEST_LINE = 10_000
 _MOST_COMMANDS = 5_000
 _OF_RUN = (
-    "--root", "--seed", "--output-dir", "--dataset-config-file", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES",
+    "--root", "--seed", "--shots", "--output-dir", "--dataset-config-file", "DATASET.NUM_SHOTS",
+    "DATASET.SUBSAMPLE_CLASSES",
 )  # fmt: skip
 _FLAGS = ("--eval-only", "--no-train")
 """Options without a value, with which nothing is trained."""
+_SWITCH = re.compile(r"""add_argument\(\s*["'](--[\w-]+)["'][^()]*store_(?:true|false)""")
 CONFIG_FILES = ("--config-file", "--dataset-config-file")
 
 
@@ -49,11 +54,13 @@ class Command:
         script: the shell script that it comes from; empty for one that the user wrote.
         folder: where it is started, relative to the repository; empty for the repository itself.
         argv: the Python file, then its arguments.
+        switches: options of that file that take no value.
     """
 
     script: str
     folder: str
     argv: tuple[str, ...]
+    switches: frozenset[str] = frozenset()
 
     def option(self, name: str) -> str | None:
         """The value of an option such as `--trainer`; None if it is absent or has no value."""
@@ -76,15 +83,24 @@ class Command:
 
     @property
     def whole(self) -> bool:
-        """Whether no variable of its script was empty: options have values, and settings come in pairs."""
+        """Whether options have values, and settings come in pairs; a variable of its script may be empty otherwise."""
+        return not self.gap
+
+    @property
+    def gap(self) -> str:
+        """What has no value, in words; empty if nothing lacks one."""
         (_, *options), pairs = split_words(self.argv)
-        names, values = pairs[::2], pairs[1::2]
-        paired = len(names) == len(values) and all(name.partition(".")[0].isupper() for name in names)
-        bare = any(
-            word.startswith("--") and "=" not in word and (not value or value.startswith("--")) and word not in _FLAGS
-            for word, value in zip(options, (*options[1:], ""), strict=True)
-        )
-        return paired and not bare and all(pairs) and not any(map(_is_key, values))
+        for word, value in zip(options, (*options[1:], ""), strict=True):
+            bare = word.startswith("--") and "=" not in word and (not value or value.startswith("--"))
+            if bare and word not in {*_FLAGS, *self.switches}:
+                return f"{word} has no value"
+        names = pairs[::2]
+        for name, value in zip(names, (*pairs[1::2], ""), strict=False):
+            if not _is_name(name):
+                return f"{name!r} stands where the name of a setting is expected"
+            if not value or _is_key(value):
+                return f"{name} has no value"
+        return ""
 
 
 def without(words: Iterable[str], options: Sequence[str]) -> Iterator[str]:
@@ -103,44 +119,46 @@ def split_words(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return words[:first], words[first:]
 
 
+def _is_name(word: str) -> bool:
+    """Whether a word may be the name of a setting; those of the first level have no dot."""
+    return word.partition(".")[0].isupper()
+
+
 def _is_key(word: str) -> bool:
     """Whether a word is the name of a setting, such as TRAINER.COOP.N_CTX."""
     first, dot, _ = word.partition(".")
     return bool(dot) and first.isupper() and first.isidentifier()
 
 
-def commands_of(fork: Fork, script: str, arguments: Sequence[str]) -> list[Command]:
-    """The calls of Python in a script with these arguments, in order, started where its files are found.
-
-    The shell runs the script, so the user must have trusted the code.
-    """
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "repository"
-        fork.copy_to(copy)
-        return _commands(copy, [script], arguments)
+Call = tuple[str, Sequence[str]]
+"""A script and its arguments."""
 
 
-def published_trainings(fork: Fork, arguments: Sequence[str] = ()) -> list[Command]:
-    """The whole training commands of all shell scripts, called with these arguments; each is listed once.
+def commands_of(fork: Fork, calls: Sequence[Call]) -> list[list[Command]]:
+    """For each call, the calls of Python in that script, in order, started where its files are found.
 
     The shell runs the scripts, so the user must have trusted the code.
     """
-    found: dict[tuple[str, tuple[str, ...]], Command] = {}
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "repository"
         fork.copy_to(copy)
-        for command in _commands(copy, shell_scripts(fork), arguments):
-            if command.trains and command.whole and _has_files(copy / command.folder, command):
-                found.setdefault((command.folder, command.argv), command)
-    return list(found.values())
+        return _commands(copy, calls)
+
+
+def has_files(fork: Fork, command: Command) -> bool:
+    """Whether the repository has the Python file and the settings files of a command."""
+    files = (command.argv[0], *(value for option in CONFIG_FILES if (value := command.option(option))))
+    return all(posixpath.normpath(posixpath.join(command.folder, file)) in fork.known for file in files)
 
 
 def written_trainings(fork: Fork) -> list[Command]:
-    """The training commands in the text of all shell scripts, with variables unexpanded; nothing is run."""
+    """The training commands in the text of all shell scripts, with constants in their places; nothing is run."""
     found: dict[tuple[str, tuple[str, ...]], Command] = {}
     for script in shell_scripts(fork):
-        for line in fork.text(script).replace("\\\n", " ").splitlines():
-            command = Command(script, "", _written_call(line))
+        text = fork.text(script)
+        known = constants(text)
+        for line in text.replace("\\\n", " ").splitlines():
+            command = Command(script, "", _written_call(with_constants(line[:_LONGEST_LINE], known)))
             if command.trains:
                 found.setdefault((script, command.argv), command)
     return list(found.values())
@@ -149,16 +167,11 @@ def written_trainings(fork: Fork) -> list[Command]:
 def _written_call(line: str) -> tuple[str, ...]:
     """The words of a line from its Python file on; none if it is no call of Python."""
     try:
-        words = shlex.split(line[:_LONGEST_LINE], comments=True)
+        words = shlex.split(line, comments=True)
     except ValueError:
-        words = line[:_LONGEST_LINE].split()
+        words = line.split()
     called = any(PurePosixPath(word).name in _PYTHONS for word in words)
     return _python_file(tuple(words)) if called and any(word.endswith(".py") for word in words) else ()
-
-
-def _has_files(folder: Path, command: Command) -> bool:
-    files = (command.argv[0], *(value for option in CONFIG_FILES if (value := command.option(option))))
-    return all((folder / file).is_file() for file in files)
 
 
 def shell_scripts(fork: Fork) -> list[str]:
@@ -170,13 +183,17 @@ def shell_scripts(fork: Fork) -> list[str]:
     ]
 
 
-def _commands(copy: Path, scripts: Sequence[str], arguments: Sequence[str]) -> list[Command]:
+def _commands(copy: Path, calls: Sequence[Call]) -> list[list[Command]]:
     """The calls of Python in scripts that the shell runs, each from the first folder in which it calls Python."""
-    places = [(script, start) for script in scripts for start in _starts(copy, script)]
+    places = [
+        (call, script, arguments, start)
+        for call, (script, arguments) in enumerate(calls)
+        for start in _starts(copy, script)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         tools = _stand_ins(Path(folder) / "bin")
         runs = []
-        for number, (script, start) in enumerate(places):
+        for number, (_, script, arguments, start) in enumerate(places):
             command = [shutil.which("bash") or "/bin/sh", str(copy / script), *arguments]
             environment = {"PATH": str(tools), "HOME": folder, _LOG: f"{folder}/{number}.log"}
             runs.append(
@@ -190,11 +207,11 @@ def _commands(copy: Path, scripts: Sequence[str], arguments: Sequence[str]) -> l
                 )
             )
         run_guarded(runs, _SECONDS_IN_ALL)
-        called: dict[str, list[Command]] = {}
-        for number, (script, start) in enumerate(places):
-            if not called.get(script):
-                called[script] = [_placed(copy, script, start, argv) for argv in _calls(Path(folder, f"{number}.log"))]
-    return [command for commands in called.values() for command in commands]
+        found: list[list[Command]] = [[] for _ in calls]
+        for number, (call, script, _, start) in enumerate(places):
+            if not found[call]:
+                found[call] = [_placed(copy, script, start, argv) for argv in _calls(Path(folder, f"{number}.log"))]
+    return found
 
 
 def _starts(copy: Path, script: str) -> list[Path]:
@@ -231,7 +248,14 @@ def _placed(copy: Path, script: str, start: Path, argv: tuple[str, ...]) -> Comm
     """The command with the folder in which its files exist: that of the script, one above it, or the repository."""
     files = [argv[0], *(value for option in CONFIG_FILES if (value := Command(script, "", argv).option(option)))]
     above = [folder for folder in (start, *start.parents, *(copy / script).parents) if folder.is_relative_to(copy)]
-    for folder in dict.fromkeys(above):
-        if all((folder / file).is_file() for file in files):
-            return Command(script, "" if folder == copy else folder.relative_to(copy).as_posix(), argv)
-    return Command(script, "" if start == copy else start.relative_to(copy).as_posix(), argv)
+    folder = next((one for one in dict.fromkeys(above) if all((one / file).is_file() for file in files)), None)
+    folder = folder or next((one for one in dict.fromkeys(above) if (one / argv[0]).is_file()), start)
+    return Command(
+        script, "" if folder == copy else folder.relative_to(copy).as_posix(), argv, _switches(folder / argv[0])
+    )
+
+
+def _switches(file: Path) -> frozenset[str]:
+    """The options without a value in the argparse of a Python file."""
+    text = file.read_text(errors="replace") if file.is_file() and file.stat().st_size <= _LARGEST_LOG else ""
+    return frozenset(_SWITCH.findall(text))

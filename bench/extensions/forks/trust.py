@@ -72,7 +72,7 @@ class RunnableCode:
 
     @property
     def words(self) -> str:
-        """The arguments of `methods trust` for it, with absolute paths."""
+        """The arguments of `methods inspect` for it, with absolute paths."""
         code = f"adapter:{self.adapter}" if self.adapter is not None else str(self.fork.folder)
         given = {"python": self.python, "path": ":".join(map(str, self.imports)), "steps": self.steps}
         settings = [f"fork.{key}={value}" for key, value in given.items() if value]
@@ -109,7 +109,7 @@ def check_trusted(code: RunnableCode) -> None:
     if not is_trusted(code):
         raise OfficialCodeError(
             f"{code.fork.folder} at {code.fork.commit[:7]} would run with your rights and could read and change your "
-            f"files. Read it; if you trust it as it is now, type: etl-bench methods trust {code.words}"
+            f"files. Read it; if you trust it as it is now, type: etl-bench methods inspect {code.words} --trust"
         )
 
 

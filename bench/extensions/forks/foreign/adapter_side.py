@@ -158,7 +158,8 @@ def main(path):
             np.savez(os.path.join(job["scores"], part + ".npz"), scores=scores)
         fork_side.facts["own_draw"] = False
         code = 0
-    except BaseException:
+    except BaseException as error:
+        fork_side.facts["error"] = fork_side.described(error)
         traceback.print_exc()
         code = 1
     fork_side.end(code)

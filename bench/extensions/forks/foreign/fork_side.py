@@ -18,6 +18,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import pdb
 import re
 import runpy
 import sys
@@ -46,12 +47,23 @@ leave = os._exit
 started = time.time()
 
 
+def own_places():
+    """Folders of the repository from which its script imports: the script's own first, as Python does it."""
+    folder = os.path.join(job["repo"], job["folder"])
+    scripts = [os.path.dirname(os.path.join(folder, word)) for word in job["argv"][:1]]
+    return list(dict.fromkeys(os.path.normpath(place) for place in (*scripts, folder, job["repo"])))
+
+
 # --- packages that are absent ---------------------------------------------------------------------
 ONLY_LOG = {
     "gdown", "tabulate", "tensorboard", "tensorboardX", "wandb", "mlflow", "thop", "matplotlib", "seaborn", "wilds",
     "yagmail", "comet_ml", "nvitop", "gpustat", "prettytable", "termcolor", "colorama",
 }  # fmt: skip
 """Packages that only download, log, print or draw. Their stand-ins do nothing; others refuse to be called."""
+
+
+class AbsentPackageError(ImportError):
+    """An absent package is called, so its stand-in cannot take its place."""
 
 
 class StandIn:
@@ -68,7 +80,7 @@ class StandIn:
     def __call__(self, *words, **named):
         if self._name.split(".")[0] in ONLY_LOG:
             return self
-        raise ImportError(f"the package {self._name.split('.')[0]} is absent and is called: {self._name}")
+        raise AbsentPackageError("the absent package is called: " + self._name, name=self._name.split(".")[0])
 
     def __mro_entries__(self, bases):
         return (object,)
@@ -80,6 +92,24 @@ class StandIn:
         return self
 
     def __exit__(self, *error):
+        return None
+
+
+class OwnFolders(importlib.abc.MetaPathFinder):
+    """Folders of modules without `__init__.py`: an installed package of the same name would hide them."""
+
+    def find_spec(self, name, path=None, target=None):
+        if path is not None or "." in name:
+            return None
+        for place in own_places():
+            folder = os.path.join(place, name)
+            files = os.listdir(folder) if os.path.isdir(folder) else []
+            if "__init__.py" not in files and any(file.endswith(".py") for file in files):
+                spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+                spec.submodule_search_locations = [folder]
+                return spec
+            if files or os.path.isfile(folder + ".py"):
+                return None  # the usual finders take it from here
         return None
 
 
@@ -103,8 +133,7 @@ class AbsentPackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     @staticmethod
     def _is_own(top):
-        places = {job["repo"], os.path.join(job["repo"], job["folder"])}
-        return any(os.path.exists(os.path.join(place, top + end)) for place in places for end in ("", ".py"))
+        return any(os.path.exists(os.path.join(place, top + end)) for place in own_places() for end in ("", ".py"))
 
     @staticmethod
     def _asked_by_repository():
@@ -137,6 +166,7 @@ class AbsentPackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def stand_in_for_absent_packages():
     finder = AbsentPackages()
+    sys.meta_path.insert(0, OwnFolders())
     sys.meta_path.append(finder)
     if importlib.util.find_spec("tensorboard") is None:  # torch's own wrapper imports it
         spec = importlib.machinery.ModuleSpec("torch.utils.tensorboard", finder)
@@ -219,6 +249,8 @@ def restore_removed_names():
             start(self, optimizer, last_epoch)
 
         scheduler.__init__ = init
+    for kind in ("flash", "mem_efficient"):  # attention as older torch has it: it can be differentiated twice
+        getattr(torch.backends.cuda, "enable_" + kind + "_sdp", lambda on: None)(False)
     load, jit_load = torch.load, torch.jit.load
     place = {} if torch.cuda.is_available() else {"map_location": "cpu"}
 
@@ -230,15 +262,13 @@ def restore_removed_names():
             named["map_location"], words = "cpu", ()
         return load(weights_for(file), *words, **named)
 
-    def jit_load_or_rewind(file, *words, **named):
-        try:
-            return jit_load(weights_for(file), *words, **named)
-        except RuntimeError:
-            if hasattr(file, "seek"):
-                file.seek(0)  # OpenAI's code reads the same open file as a state dict then
-            raise
+    def jit_load_or_ours(file, *words, **named):
+        file = weights_for(file)
+        if getattr(file, "name", file) == job["weights"]:
+            return Archive()
+        return jit_load(file, *words, **named)
 
-    torch.load, torch.jit.load = load_trusted, jit_load_or_rewind
+    torch.load, torch.jit.load = load_trusted, jit_load_or_ours
     if not torch.cuda.is_available():
         loader = torch.utils.data.DataLoader
         make = loader.__init__
@@ -249,6 +279,13 @@ def restore_removed_names():
             make(self, *words[:5], **named)  # the sixth argument is the number of workers
 
         loader.__init__ = in_this_process
+    as_array = torch.Tensor.numpy
+
+    def numpy(self, *words, **named):
+        array = as_array(self, *words, **named)
+        return array.view(OneValue) if array.size == 1 and array.ndim else array
+
+    torch.Tensor.numpy = numpy
     for name, kind in {"int": int, "float": float, "bool": bool, "object": object}.items():
         if name not in np.__dict__:
             setattr(np, name, kind)
@@ -258,6 +295,23 @@ def restore_removed_names():
         module = types.ModuleType("pkg_resources")
         module.packaging, module.parse_version = packaging, packaging.version.parse
         sys.modules["pkg_resources"] = module
+
+
+class Archive(torch.nn.Module):
+    """Our weights in the place of OpenAI's file, an archive that has them as its state."""
+
+    def state_dict(self, *words, **named):
+        return torch.load(job["weights"], map_location="cpu")
+
+
+class OneValue(np.ndarray):
+    """An array of one value, which newer versions of numpy no longer turn into a number."""
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
 
 
 def weights_for(file):
@@ -444,6 +498,40 @@ def close_evaluation():
         results.append(scores.numpy())
 
 
+def described(error):
+    """An exception and those that led to it: kind, text, the module or file that is missing, and the places passed."""
+    found, seen = [], set()
+    while error is not None and id(error) not in seen and len(found) < 10:
+        seen.add(id(error))
+        kind, text = type(error), str(error)[:2000]
+        name = kind.__name__ if kind.__module__ in ("builtins", __name__) else kind.__module__ + "." + kind.__name__
+        one = {"kind": name, "text": text, "frames": places_of(error)}
+        if isinstance(error, ImportError) and error.name:
+            one["module"] = error.name
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            one["file"] = below_repository(error.filename)
+        found.append(one)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return found
+
+
+def places_of(error):
+    """The last places that an exception passed, without those of this file and of the import system."""
+    found = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = frame.filename
+        if file != __file__ and not file.startswith("<") and os.path.basename(file) != "runpy.py":
+            adapter = file == job.get("adapter")
+            file = os.path.basename(file) if adapter else below_repository(os.path.abspath(file))
+            found.append({"file": file, "line": frame.lineno, "own": not os.path.isabs(file)})
+    return found[-20:]
+
+
+def below_repository(file):
+    start = job["repo"] + os.sep
+    return file[len(start) :].replace(os.sep, "/") if file.startswith(start) else file
+
+
 def write_facts():
     facts["seconds"] = round(time.time() - started, 3)
     with open(job["facts"], "w") as file:
@@ -455,15 +543,15 @@ def prepare(path):
     with open(path) as file:
         job.update(json.load(file))
     torch.set_num_threads(job["threads"])
-    folder = os.path.join(job["repo"], job["folder"])
-    os.chdir(folder)
-    sys.path[0:1] = [folder, job["repo"], *job["path"]]
+    os.chdir(os.path.join(job["repo"], job["folder"]))
+    sys.path[0:1] = [*own_places(), *job["path"]]
     stand_in_for_absent_packages()
     restore_removed_names()
     if not job["cuda"]:
         pretend_one_gpu()
     watch_imports()
     watch_images()
+    pdb.set_trace = sys.breakpointhook = lambda *words, **named: None  # some authors left a breakpoint
     os._exit = sys.exit  # some authors leave this way, before anything could be written
     return job
 
@@ -477,9 +565,11 @@ def main(path):
         close_evaluation()
         if not results and trainers:  # some authors do not test after the training
             trainers[-1].test()
-    except SystemExit:
-        pass  # the scores say whether it was done
-    except BaseException:
+    except SystemExit as error:
+        if error.code:  # the scores say whether it was done
+            facts["error"] = described(error)
+    except BaseException as error:
+        facts["error"] = described(error)
         traceback.print_exc()
         code = 1
     close_evaluation()
