@@ -9,7 +9,8 @@ from stand_in_forks import SCRIPT, make_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
-from bench.extensions.forks import RUNNABLE, run_official_code, runnable_code, trust_code
+from bench.extensions.forks import RUNNABLE, inspect_code, run_official_code, runnable_code, trust_code
+from bench.extensions.forks.inspection import InspectedFork
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, expand, named_files
@@ -34,6 +35,11 @@ def trusted_fork(folder: Path, *habits: str) -> Path:
 def trust(code: Path | str, **places: object) -> None:
     """Trust a clone or adapter:FILE with these values of fork.python, fork.path and fork.steps."""
     trust_code(runnable_code(str(code), {name: str(value) for name, value in places.items()}))
+
+
+def inspected(code: Path | str, **places: object) -> InspectedFork:
+    """What is found in a clone or adapter:FILE with these values of fork.python, fork.path and fork.steps."""
+    return inspect_code(runnable_code(str(code), {name: str(value) for name, value in places.items()}))
 
 
 def fork_request(

@@ -25,7 +25,8 @@ def _inspect(as_json: AsJson = False, **options: Any) -> None:
         print_json(found.as_json())
         return
     print_facts(found.facts, as_json=False)
-    print_rows(found.commands)
+    if not found.tried:
+        print_rows(found.commands)
     for finding in found.findings:
         print_line(f"{finding['problem']} {finding['remedy']}".strip())
     for line in found.tried:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,24 @@ from bench.results import simplified
 from datasets_registry import DatasetInfo, did_you_mean, some
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One command of a run.
+
+    Args:
+        opts: the words that are added to a training.
+        trains: whether it is a training; another script of the repository gets its own words only.
+    """
+
+    command: Command
+    opts: str = ""
+    trains: bool = True
+
+
 def training_stages(
     fork: Fork, trainer: str, config: Mapping[str, Any], *, dataset: str, seed: int, shots: int, classes: int
-) -> list[tuple[Command, str]]:
-    """The commands of a training, one after the other, each with the words that are added to it.
+) -> list[list[Stage]]:
+    """The commands of each step of a training, the last of which is evaluated.
 
     Args:
         config: the settings of the run. {dataset}, {seed}, {shots} and {classes} are replaced in their texts.
@@ -37,11 +52,26 @@ def training_stages(
     values = {"dataset": stem, "seed": str(seed), "shots": str(shots), "classes": str(classes)}
     found = []
     for step in config.get("steps") or [{}]:
+        if "run" in step:
+            found.append([Stage(one, trains=False) for one in _scripts(fork, shlex.split(put_in(step["run"], values)))])
+            continue
         merged = {key: value for key, value in config.items() if key not in ("steps", "opts")} | step
         filled = {key: put_in(value, values) for key, value in merged.items()}
         command = training_command(fork, step.get("trainer", trainer), filled, dataset=dataset)
         words = [put_in(config.get("opts", ""), values), filled.get("opts", "")]
-        found.append((command, " ".join(filter(None, words))))
+        found.append([Stage(command, " ".join(filter(None, words)))])
+    return found
+
+
+def _scripts(fork: Fork, words: list[str]) -> list[Command]:
+    """The calls of Python of a step that does not train: a Python file, or all calls of a shell script."""
+    if not words[0].endswith(".sh"):
+        return [Command("", _folder_of(fork, words), tuple(words))]
+    if words[0] not in fork.files:
+        raise OfficialCodeError(f"{fork.name} has no file {words[0]!r}.{did_you_mean(words[0], shell_scripts(fork))}")
+    (found,) = commands_of(fork, [(words[0], words[1:])])
+    if not found:
+        raise OfficialCodeError(f"{shlex.join(words)} calls no Python.")
     return found
 
 

@@ -32,7 +32,7 @@ _SETTINGS = {
     "args": "arguments of the script; {dataset}, {seed}, {shots} and {classes} are replaced, in command and opts too",
     "command": "training command without a script, such as 'train.py --trainer T --config-file F'",
     "opts": "words that are added to the command",
-    "steps": "TOML file with a list [[step]] of script, args, command and opts, for a training in several stages",
+    "steps": "TOML file with a list [[step]] of script, args, command and opts, or run: a training in several stages",
     "dataset": "name by which the code knows the dataset, such as EuroSAT; by default the one that fits",
     "python": "Python of the code's own environment; by default that of the harness",
     "path": "folders from which it imports besides its own, separated by colons, such as a clone of Dassl",
@@ -164,7 +164,7 @@ def read_adapter(path: Path) -> tuple[Path, str]:
 
 def read_steps(path: Path) -> list[dict[str, str]]:
     """The stages of a training. Raises OfficialCodeError for a file that is not such a list."""
-    allowed = ("script", "args", "command", "opts", "trainer")
+    allowed = ("script", "args", "command", "opts", "trainer", "run")
     try:
         found = foreign_files.read_toml(path)["step"]
         steps = [{key: str(value) for key, value in step.items()} for step in found]
@@ -172,6 +172,12 @@ def read_steps(path: Path) -> list[dict[str, str]]:
         raise OfficialCodeError(f"The steps {path} cannot be read: {error}. The file has tables [[step]].") from error
     if unknown := sorted({key for step in steps for key in step} - set(allowed)):
         raise OfficialCodeError(f"The steps {path} have the key {unknown[0]!r}. Allowed: {', '.join(allowed)}.")
+    if not steps or "run" in steps[-1]:
+        raise OfficialCodeError(f"The steps {path} do not end with a training, which is what is evaluated.")
+    if mixed := next((step for step in steps if "run" in step and (len(step) > 1 or not step["run"].split())), None):
+        raise OfficialCodeError(
+            f"The steps {path} have a step with {', '.join(mixed)}: `run` stands alone and names a file."
+        )
     return steps
 
 

@@ -162,10 +162,15 @@ class _ForkRun:
             shots=self.spec.shots,
             classes=len(self.task.support.classes.names),
         )
-        for number, (stage, opts) in enumerate(stages[:-1], 1):
+        for number, step in enumerate(stages[:-1], 1):
             place = self.work / f"step{number}"
-            self._process(stage, self._words(stage, dataset, first, opts, place), lists, f"step {number}", stage=True)
-        command, self.opts = stages[-1]
+            place.mkdir()
+            for one in step:
+                words = self._words(one.command, dataset, first, one.opts, place) if one.trains else one.command.argv
+                words = [self._with_steps(word) for word in words]
+                self._process(one.command, words, lists, f"step {number}", stage=True)
+        ((last,),) = stages[-1:]
+        command, self.opts = last.command, last.opts
         words = self._words(command, dataset, first, self.opts, self.output)
         scores = {self.task.evals[0].name: self._process(command, words, lists, "train")}
         self.command = words
@@ -182,7 +187,7 @@ class _ForkRun:
     def _words(
         self, command: Command, dataset: str, part: str, added: str, output: Path, more: Sequence[str] = ()
     ) -> list[str]:
-        """The words of a command. In those that the user added, {step1} is the output folder of the first stage."""
+        """The words of a training; {step1} is the output folder of the first step."""
         size = self.backbone.image_size
         opts = ["DATASET.NUM_SHOTS", str(self.spec.shots), "DATASET.SUBSAMPLE_CLASSES", part]
         opts += [] if size == 224 else ["INPUT.SIZE", f"({size}, {size})"]
@@ -195,7 +200,11 @@ class _ForkRun:
             output=str(output),
             opts=opts,
         )
-        return [_STEP.sub(lambda found: str(self.work / found[1]), word) for word in (words[0], *more, *words[1:])]
+        return [self._with_steps(word) for word in (words[0], *more, *words[1:])]
+
+    def _with_steps(self, word: str) -> str:
+        """A word with the folder of a step in the place of {step1}."""
+        return _STEP.sub(lambda found: str(self.work / found[1]), word)
 
     def _evaluated(
         self, command: Command, dataset: str, part: str, lists: Mapping[str, ClassLists]
@@ -234,7 +243,7 @@ class _ForkRun:
         code, facts = self._ran("fork_side.py", lists, name, more)
         if part is None:
             self.observed.facts = facts
-        if stage and code == _NO_SCORES:
+        if stage and code == _NO_SCORES and "error" not in facts:
             return np.zeros((0, 0))
         if code or not scores_file.exists():
             raise self._failure(code, name, facts)

@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.extensions.forks.environments import absent_packages
@@ -56,7 +56,7 @@ class InspectedCommand:
         shown: the words of the command that are not of a dataset, seed or folder.
         backbone: OpenAI's name of the model in its settings file, such as ViT-B/16; empty if it has none.
         variants: how many different trainings of one dataset the script starts with these arguments.
-        meanings: what becomes of each open argument, by its name.
+        notes: where values of arguments come from, and what becomes of those without one, a sentence each.
     """
 
     trainer: str
@@ -65,7 +65,7 @@ class InspectedCommand:
     shown: str
     backbone: str = ""
     variants: int = 1
-    meanings: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def settings(self) -> str:
@@ -82,7 +82,7 @@ class InspectedCommand:
     @property
     def is_ready(self) -> bool:
         """Whether it can be typed as it is."""
-        return not open_places(self.args.replace("{dataset}", "").replace("{seed}", "").replace("{shots}", ""))
+        return not open_places(self.args)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _called(fork: Fork) -> Iterator[InspectedCommand]:
     for call in called_trainings(fork):
         by_trainer: dict[str, list[Command]] = {}
         for one in call.commands:
-            if one.whole and (call.meanings or has_files(fork, one)):
+            if one.whole and (open_places(call.args) or has_files(fork, one)):
                 by_trainer.setdefault(one.option("--trainer") or "", []).append(one)
         for trainer, commands in by_trainer.items():
             words = {one.settings for one in commands}
@@ -160,7 +160,7 @@ def _called(fork: Fork) -> Iterator[InspectedCommand]:
             unfilled.setdefault((trainer, call.script), words)
             shown = shlex.join(commands[0].settings)
             yield InspectedCommand(
-                trainer, call.script, call.args, shown, _backbone(fork, commands[0]), _variants(commands), call.meanings
+                trainer, call.script, call.args, shown, _backbone(fork, commands[0]), _variants(commands), call.notes
             )
 
 

@@ -125,16 +125,5 @@ def put_in(text: str, values: Mapping[str, str]) -> str:
 
 
 def open_places(text: str) -> list[str]:
-    """Names of the places that are still open, such as `MAX_EPOCH` of `{MAX_EPOCH}`."""
-    return re.findall(r"\{(\w+)\}", text)
-
-
-def stated_in(code: str, key: str) -> str | None:
-    r"""The value that Python code assigns to a setting, as in `cfg.TRAINER.VPT.L = 10`; None without one.
-
-    Example:
-        >>> stated_in("def extend_cfg(cfg):\n    cfg.TRAINER.VPT.L = 10  # samples\n", "TRAINER.VPT.L")
-        '10'
-    """
-    found = re.search(rf"\.{re.escape(key)}[ \t]*=[ \t]*([^\s#]+)", code)
-    return found[1].strip("\"'") if found else None
+    """Names of the places that nothing fills, such as `MAX_EPOCH` of `{dataset} {MAX_EPOCH}`."""
+    return [name for name in re.findall(r"\{(\w+)\}", text) if f"{{{name}}}" not in _PLACES.values()]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,6 @@ from bench.extensions.forks.script_arguments import (
     examples,
     put_in,
     setting_in,
-    stated_in,
 )
 from datasets_registry import some
 
@@ -39,13 +38,13 @@ class TrainingCall:
     Args:
         args: its arguments, with {dataset}, {seed} and {shots} in their places, and `{NAME}` for those without a value.
         commands: what it starts for EuroSAT, seed 1 and 16 shots.
-        meanings: what becomes of each argument without a value, by its name.
+        notes: where values come from, and what becomes of arguments without one, a sentence each.
     """
 
     script: str
     args: str
     commands: Sequence[Command]
-    meanings: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def called_trainings(fork: Fork) -> Iterator[TrainingCall]:
@@ -63,7 +62,7 @@ def called_trainings(fork: Fork) -> Iterator[TrainingCall]:
     used = {script: one for script, one in read.items() if one.commands}
     filled = commands_of(fork, [(script, shlex.split(put_in(one.text, _VALUES))) for script, one in used.items()])
     for (script, one), commands in zip(used.items(), filled, strict=True):
-        yield TrainingCall(script, one.text, _trainings(commands), one.meanings)
+        yield TrainingCall(script, one.text, _trainings(commands), tuple(one.notes))
 
 
 def _trainings(commands: Sequence[Command]) -> list[Command]:
@@ -84,7 +83,7 @@ class _Arguments:
     """The arguments of one script, from the commands that it starts with a mark in the place of each."""
 
     def __init__(self, fork: Fork, script: str, names: Sequence[str], commands: Sequence[Command]) -> None:
-        self.fork, self.commands, self.meanings = fork, commands, dict[str, str]()
+        self.fork, self.commands, self.notes = fork, commands, list[str]()
         self._examples = examples(fork, script)
         found = [self._word(number, *one) for number, one in enumerate(zip(names, _marks(names), strict=False))]
         self.text = " ".join(found)
@@ -101,18 +100,21 @@ class _Arguments:
         if not any(mark in word for one in commands for word in one.settings):
             return "0"  # only folders and devices have it
         if (value := example_value(self._examples, place)) is not None:
+            self.notes.append(f"{name} is {value}, as in the README.")
             return shlex.quote(value)
         became = next((key, value, one) for one in commands for key, value in _pairs(one.settings) if mark in value)
         key, value, command = became
         if key == _CONFIG:
             choices = self._choices(command, value, mark)
             if len(choices) == 1:
-                return choices[0]
-            self.meanings[name] = f"the settings file: {some(choices, 6)}" if choices else "the settings file"
+                return shlex.quote(choices[0])
+            of = f": {some(choices, 6)}" if choices else ""
+            self.notes.append(f"{{{name}}} names the settings file{of}.")
         elif value == mark and (stated := self._stated(command, key)) is not None:
+            self.notes.append(f"{name} is {stated}, as {key} in the settings file.")
             return shlex.quote(stated)
         else:
-            self.meanings[name] = key
+            self.notes.append(f"{{{name}}} becomes {key}.")
         return f"{{{name}}}"
 
     def _choices(self, command: Command, value: str, mark: str) -> list[str]:
@@ -127,11 +129,9 @@ class _Arguments:
         )
 
     def _stated(self, command: Command, key: str) -> str | None:
-        """The value of a setting in the settings file of a command, or in its Python file."""
+        """The value of a setting in the settings file of a command."""
         file = posixpath.normpath(posixpath.join(command.folder, command.option(_CONFIG) or ""))
-        code = posixpath.normpath(posixpath.join(command.folder, command.argv[0]))
-        in_file = setting_in(self.fork.text(file), key) if file in self.fork.known else None
-        return in_file or (stated_in(self.fork.text(code), key) if code in self.fork.known else None)
+        return setting_in(self.fork.text(file), key) if file in self.fork.known else None
 
 
 def _pairs(argv: Sequence[str]) -> list[tuple[str, str]]:

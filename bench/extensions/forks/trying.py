@@ -139,7 +139,12 @@ class _Shown:
 
     @property
     def findings(self) -> list[dict[str, str]]:
-        return [{"problem": one.problem, "remedy": one.remedy} for one in self.found.findings]
+        found = [{"problem": one.problem, "remedy": one.remedy} for one in self.found.findings]
+        notes = self.best.notes if self.best and self.best.overrides[0] in self.overrides else ()
+        return [
+            *found,
+            *({"problem": f"{self.best.script}: {note}" if self.best else note, "remedy": ""} for note in notes),
+        ]
 
     @property
     def method(self) -> str:
@@ -171,14 +176,11 @@ class _Shown:
         if not self.found.trusted:
             return f"next, after you have read the code: etl-bench methods inspect {code.words} --trust"
         words = [self.method, *(word for one in self.overrides for word in ("--set", one))]
-        open_ = "".join(
-            f" {{{name}}} becomes {what}." for name, what in (self.best.meanings if self.best else {}).items()
-        )
         if not tried:
-            return f"next: {shlex.join(['etl-bench', 'methods', 'inspect', *words, '--try'])}{open_}"
+            return f"next: {shlex.join(['etl-bench', 'methods', 'inspect', *words, '--try'])}"
         backbone = f"{_openai(self.best)}.openai"
         here = ["-d", _dataset(fork.dataset_files), "--shots", "16", "--seeds", "3", "-b", backbone]
-        return f"next: {shlex.join(['etl-bench', 'run', '-m', *words, *here])}{open_}"
+        return f"next: {shlex.join(['etl-bench', 'run', '-m', *words, *here])}"
 
 
 def _openai(best: InspectedCommand | None) -> str:

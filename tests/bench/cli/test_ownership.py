@@ -67,7 +67,7 @@ READS = {
     "--against",
     "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE",
     "runs import-predictions FILE", "methods inspect PATH",
-    "methods trust PATH", "board list SUBMISSIONS", "board build SUBMISSIONS",
+    "board list SUBMISSIONS", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
 """Options that only read: of one command, or of all that are not listed above."""

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 from families_of_methods import some_fast
-from fork_runs import BACKBONE, fork_request, trust
+from fork_runs import BACKBONE, fork_request, inspected, trust
 from places import ROOT
 from stand_in_forks import SCRIPT, commit, git, make_fork
 
 from bench.errors import OverrideError
-from bench.extensions.forks import OfficialCodeError, fork_facts, inspect_fork, is_trusted, runnable_code
+from bench.extensions.forks import OfficialCodeError, fork_facts, is_trusted, runnable_code
 from bench.extensions.forks.fork_folder import Fork
 from bench.sweep import expand
 
@@ -41,7 +41,7 @@ def mark(tmp_path: Path) -> Path:
 
 def all_before_trust(clone: Path, data: Path) -> None:
     """What the harness does with a clone that nobody has trusted."""
-    inspect_fork(clone)
+    inspected(clone)
     assert not is_trusted(runnable_code(str(clone), {}))
     with pytest.raises(OfficialCodeError, match="would run with your rights"):
         expand(fork_request(f"{clone}#OffsetText", data))
@@ -250,7 +250,7 @@ def test_no_file_of_any_kind_is_run_or_unpickled(clone: Path, mark: Path, data: 
     assert not mark.exists()
 
 
-READING = ("methods inspect .", "methods trust .")
+READING = ("methods inspect .", "methods inspect . --trust")
 
 
 @pytest.mark.parametrize("words", some_fast([*READING, "run -m zero_shot -d spectrum_basic"], set(READING)))
@@ -278,7 +278,7 @@ def test_no_interpreter_of_the_code_is_started(clone: Path, mark: Path, tmp_path
     python.write_text(f"#!/bin/sh\n/bin/touch {mark}\n")
     python.chmod(0o755)
     (tmp_path / "env/lib/python3.11/site-packages/evil.pth").write_text(f"import os; os.system('touch {mark}')\n")
-    inspect_fork(clone, {"python": str(python), "path": str(tmp_path / "env")})
+    inspected(clone, python=python, path=tmp_path / "env")
     assert not mark.exists()
 
 
@@ -325,7 +325,7 @@ def test_names_outside_of_the_clone_are_refused(name: str, clone: Path) -> None:
     with pytest.raises(OfficialCodeError, match=r"no file of|git cannot"):
         Fork.read(clone)
     with pytest.raises(OfficialCodeError):
-        inspect_fork(clone)
+        inspected(clone)
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../secret", ".git/config", "/dev/zero", "folder/../../secret"])
@@ -425,7 +425,7 @@ def test_an_adapter_in_a_trusted_clone_is_asked_for(etl, clone: Path, mark: Path
     answers = [etl("run", *words, *runs) for words in ([str(file)], typed)]
     assert answers[0] == answers[1]
     assert answers[0][0] != 0
-    assert f"etl-bench methods trust adapter:{adapter}" in answers[0][2]
+    assert f"etl-bench methods inspect adapter:{adapter} --trust" in answers[0][2]
     assert not mark.exists()
 
 
@@ -436,5 +436,5 @@ def test_a_sweep_file_asks_for_its_interpreter_like_a_command(etl, clone: Path, 
     file = sweep_file(tmp_path, f'methods = ["fork:{clone}"]', f"set = [{overrides}]")
     code, out, err = etl("run", str(file), "--runs", str(tmp_path / "runs"))
     assert (code != 0, out, err.count("\n")) == (True, "", 1)
-    assert f"etl-bench methods trust {clone} --set fork.python={python}" in err
+    assert f"etl-bench methods inspect {clone} --set fork.python={python} --trust" in err
     assert not mark.exists()

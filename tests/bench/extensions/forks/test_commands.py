@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from fork_runs import BACKBONE, own_home, trust
 from outside_predictions import outside, task_of
 from patience import wait_until
 from small_datasets import write_dataset
-from stand_in_forks import SCRIPT, apply, make_fork
+from stand_in_forks import SCRIPT, apply, commit, make_fork
 
 from bench import run
 from bench.extensions.forks import import_predictions
@@ -65,12 +67,31 @@ def test_inspect_says_what_to_do_next(etl, tmp_path: Path) -> None:
     assert "--set fork.script=scripts/train.sh" in out
     assert "scripts are read" in out
     assert "may read teachers/ViT-L-14_eurosat.pth" in out
-    assert out.endswith(f"next: read the code, then etl-bench methods trust {made}\n")
-    assert etl("methods", "trust", str(made))[0] == 0
-    code, out, _ = etl("methods", "inspect", str(made), "--json")
+    assert out.endswith(f": etl-bench methods inspect {made} --trust\n")
+    code, out, _ = etl("methods", "inspect", str(made), "--trust", "--json")
     found = json.loads(out)
     assert (code, found["facts"]["trusted"], found["facts"]["trainers"]) == (0, "yes", "OffsetText")
-    assert found["next"].startswith(f"next: etl-bench run -m fork:{made}#OffsetText -d DATASET")
+    assert found["next"].startswith(f"next: etl-bench methods inspect 'fork:{made}#OffsetText' --set fork.script=")
+    assert "--try" in found["next"]
+
+
+@pytest.mark.slow  # two trainings on 24 classes, and one that is refused
+def test_what_inspect_prints_can_be_typed_until_the_run(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_fork(tmp_path / "a folder", "no Dassl")
+    shutil.copytree(make_fork(tmp_path / "whole"), tmp_path / "Dassl.pytorch")
+    apply(made, ("README.md", "", "Train with `bash scripts/train.sh dtd 8.0`.\n"))
+    commit(made)
+    words = ["methods", "inspect", str(made)]
+    for added in ("--trust", "--try"):
+        code, out, _ = etl(*words)
+        assert code == 0
+        words = shlex.split(out.splitlines()[-1].partition("etl-bench ")[2])
+        assert words[-1] == added
+    code, out, _ = etl(*words, "-b", "ViT-demo.drawn")
+    assert code == 0
+    assert "It runs: scores of all 48 test images" in out
+    words = shlex.split(out.splitlines()[-1].partition("etl-bench ")[2])
+    assert etl(*words, "-b", BACKBONE, "--dry-run", "--protocol", "few-shot", "--shots", "2")[0] == 0
 
 
 def test_code_that_nobody_trusts_is_not_planned(etl, tmp_path: Path) -> None:
@@ -80,17 +101,11 @@ def test_code_that_nobody_trusts_is_not_planned(etl, tmp_path: Path) -> None:
     code, out, err = etl(*request)
     assert (code, out) == (2, "") or (code, out) == (1, "")
     assert err.count("\n") == 1
-    assert f"etl-bench methods trust {made}" in err
-    assert etl("methods", "trust", str(made)) == (0, _trusted(made), "")
+    assert f"etl-bench methods inspect {made} --trust" in err
+    assert etl("methods", "inspect", str(made), "--trust")[0] == 0
     assert etl(*request)[0] == 0
     apply(made, ("train.py", "import argparse\n", "import argparse\n\n"))
     assert etl(*request)[0] == code
-
-
-def _trusted(made: Path) -> str:
-    from bench.extensions.forks.fork_folder import Fork
-
-    return f"stand-in at {Fork.read(made).commit[:12]} may run with your rights.\n"
 
 
 @pytest.mark.slow  # programs that end with their time, in test_guarded.py

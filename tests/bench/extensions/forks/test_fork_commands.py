@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fork_runs import trusted_fork
-from stand_in_forks import SETTINGS, commit, git, make_fork
+from stand_in_forks import SETTINGS, commit, make_fork
 
 from bench.extensions.forks import OfficialCodeError
 from bench.extensions.forks.fork_commands import dataset_here, training_command, training_stages
@@ -19,14 +19,14 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trusted_fork(tmp_path_factory.mktemp("forks") / "stand-in")
 
 
-def test_without_a_command_the_next_step_is_named(fork: Path, tmp_path: Path) -> None:
+def test_without_a_command_the_next_step_is_named(fork: Path) -> None:
     with pytest.raises(OfficialCodeError, match=f"`etl-bench methods inspect {fork}` lists"):
         training_command(Fork.read(fork), "OffsetText", {}, dataset="EuroSAT")
-    made = make_fork(tmp_path / "fork")
-    git(made, "rm", "-rq", "scripts")
-    commit(made)
-    with pytest.raises(OfficialCodeError, match="give --set 'fork.command="):
-        training_command(Fork.read(made), "OffsetText", {}, dataset="EuroSAT")
+    script = {"script": "scripts/train.sh"}
+    with pytest.raises(OfficialCodeError, match=r"fork.args has \{WEIGHT\}"):
+        training_command(Fork.read(fork), "OffsetText", script | {"args": "eurosat {WEIGHT}"}, dataset="EuroSAT")
+    with pytest.raises(OfficialCodeError, match=r"TRAINER.OFFSET.W has no value"):
+        training_command(Fork.read(fork), "OffsetText", script | {"args": "eurosat"}, dataset="EuroSAT")
 
 
 def test_a_script_with_several_trainings_is_not_guessed(tmp_path: Path) -> None:

@@ -108,8 +108,9 @@ def test_class_texts_of_ours_are_refused(fork: Path, data: Path) -> None:
     ("settings", "message"),
     [
         (["fork.script=scripts/trian.sh"], "stand-in has no file 'scripts/trian.sh'. Did you mean 'scripts/train.sh'"),
-        (["fork.script=scripts/train.sh"], "scripts/train.sh leaves a variable empty: "),
-        (["fork.script=scripts/train.sh", "fork.args={dataset}"], "scripts/train.sh eurosat leaves a var"),
+        (["fork.script=scripts/train.sh"], "TRAINER.OFFSET.W has no value"),
+        (["fork.script=scripts/train.sh", "fork.args={dataset}"], "scripts/train.sh eurosat gives a command in which "
+         "TRAINER.OFFSET.W"),
         (["fork.script=scripts/other.sh", "fork.args={dataset}"], "scripts/other.sh eurosat starts no training"),
         (["fork.command=train.py --config-file nowhere.yaml"], "stand-in has no file 'nowhere.yaml', which"),
         (["fork.command=run.py"], "stand-in has no file 'run.py', which the command names."),

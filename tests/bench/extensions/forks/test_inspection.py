@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
-from fork_runs import trust
+from fork_runs import inspected, trust
 from places import ROOT
 from stand_in_forks import TRAINER, apply, commit, git, make_fork
 
-from bench.extensions.forks import OfficialCodeError, inspect_fork, inspection
+from bench.extensions.forks import OfficialCodeError, inspection
 from bench.extensions.forks.inspection import InspectedFork
 
 
@@ -18,7 +19,7 @@ def found_in(checkout: Path) -> InspectedFork:
     """What is found after the user has trusted the code."""
     commit(checkout) if git(checkout, "status", "--porcelain") else None
     trust(checkout)
-    return inspect_fork(checkout)
+    return inspected(checkout)
 
 
 def problems(found: InspectedFork) -> dict[str, str]:
@@ -29,12 +30,13 @@ def test_before_it_is_trusted_scripts_are_read_as_text(tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork")
     (made / "broken.sh").write_text("python train.py --trainer 'T\npython train.py --trainer Second --eval-only\n")
     commit(made)
-    found = inspect_fork(made)
+    found = inspected(made)
     assert not found.trusted
     command = next(one for one in found.commands if one.script == "scripts/train.sh")
-    assert command.trainer == "${TRAINER}"
-    assert command.settings == "--set fork.script=scripts/train.sh --set 'fork.args=DATASET WEIGHT'"
-    assert "--config-file configs/trainers/${TRAINER}/${CFG}.yaml" in command.shown.replace("'", "")
+    assert command.trainer == "OffsetText"
+    assert command.settings == "--set fork.script=scripts/train.sh --set 'fork.args={dataset} {WEIGHT}'"
+    assert "--config-file configs/trainers/OffsetText/vit.yaml" in command.shown
+    assert not command.is_ready
     assert {one.script for one in found.commands} == {"scripts/train.sh", "broken.sh"}
 
 
@@ -46,15 +48,23 @@ def test_trainers_commands_and_datasets_are_listed(tmp_path: Path) -> None:
     assert found.datasets == ("DescribableTextures", "EuroSAT")
     (command,) = found.commands
     assert command.trainer == "OffsetText"
-    assert command.settings == "--set fork.script=scripts/train.sh --set 'fork.args={dataset} VALUE'"
-    assert "TRAINER.OFFSET.W VALUE" in command.shown
+    assert command.settings == "--set fork.script=scripts/train.sh --set 'fork.args={dataset} {WEIGHT}'"
+    assert "TRAINER.OFFSET.W '{WEIGHT}'" in command.shown
+    assert command.notes == ("{WEIGHT} becomes TRAINER.OFFSET.W.",)
+    assert command.backbone == "ViT-B/16"
     assert "eurosat" not in command.shown
     assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize(
     ("second", "args"),
-    [("TRAINER.OFFSET.W $2", "{dataset} VALUE"), ("--seed $2", "{dataset} {seed}"), ("", "{dataset}")],
+    [
+        ("TRAINER.OFFSET.W $2", "{dataset} {ARGUMENT2}"),
+        ("--seed $2", "{dataset} {seed}"),
+        ("DATASET.NUM_SHOTS $2", "{dataset} {shots}"),
+        ("--root $2", "{dataset} 0"),
+        ("", "{dataset}"),
+    ],
 )
 def test_the_second_argument_is_never_guessed(second: str, args: str, tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork")
@@ -86,14 +96,14 @@ def test_absent_packages_are_named_with_what_to_install(tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork", "package that is absent")
     apply(made, (TRAINER, "import comet_ml\n", "import comet_ml\nimport numpy\nimport json\nfrom ot import emd\n"))
     found = problems(found_in(made))
-    assert found.pop("comet_ml missing; calls of it do nothing.") == ""
+    assert found.pop("comet_ml, tabulate missing; calls of them do nothing.") == ""
     assert found == {
-        "optimal_plans_3, ot missing.": "python -m pip install optimal_plans_3 POT, if its trainer uses it"
+        "optimal_plans_3, ot missing.": f"{sys.executable} -m pip install optimal_plans_3 POT, if its trainer uses it"
     }
     (tmp_path / "more" / "optimal_plans_3").mkdir(parents=True)
     (tmp_path / "more" / "ot.py").touch()
-    assert problems(inspect_fork(made, {"path": str(tmp_path / "more")})).keys() == {
-        "comet_ml missing; calls of it do nothing."
+    assert problems(inspected(made, path=tmp_path / "more")).keys() == {
+        "comet_ml, tabulate missing; calls of them do nothing."
     }
 
 
@@ -116,18 +126,19 @@ def test_the_packages_of_an_environment_are_found_without_its_python(tmp_path: P
     made = make_fork(tmp_path / "fork", "package that is absent")
     python = environment(tmp_path / "env", "include-system-site-packages = false\n")
     packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
-    assert missing(inspect_fork(made, {"python": str(python)})) == "optimal_plans_3, torch missing."
-    (packages / "torch").mkdir()
+    assert missing(inspected(made, python=python)) == "PIL, numpy, optimal_plans_3, torch, yaml missing."
+    for name in ("PIL", "numpy", "torch", "yaml"):
+        (packages / name).mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "optimal_plans_3.py").touch()
     (packages / "more.pth").write_text(f"{tmp_path}/elsewhere\nimport evil; evil.run()\n{tmp_path}/nowhere\n")
-    assert missing(inspect_fork(made, {"python": str(python)})) == ""
+    assert missing(inspected(made, python=python)) == ""
     with pytest.raises(OfficialCodeError, match="nowhere is no file"):
-        inspect_fork(made, {"python": str(tmp_path / "nowhere")})
+        inspected(made, python=tmp_path / "nowhere")
     (tmp_path / "alone" / "bin").mkdir(parents=True)
     (tmp_path / "alone" / "bin" / "python").touch()
     with pytest.raises(OfficialCodeError, match="folder of packages belongs"):
-        inspect_fork(made, {"python": str(tmp_path / "alone" / "bin" / "python")})
+        inspected(made, python=tmp_path / "alone" / "bin" / "python")
 
 
 def test_an_environment_may_use_the_packages_below_it(tmp_path: Path) -> None:
@@ -138,19 +149,19 @@ def test_an_environment_may_use_the_packages_below_it(tmp_path: Path) -> None:
     python = environment(tmp_path / "env", "include-system-site-packages = true\n")
     python.unlink()
     python.symlink_to(below)
-    assert "optimal_plans_3" not in missing(inspect_fork(made, {"python": str(python)}))
+    assert "optimal_plans_3" not in missing(inspected(made, python=python))
     (tmp_path / "env" / "pyvenv.cfg").write_text("include-system-site-packages = false\n")
-    assert "optimal_plans_3" in missing(inspect_fork(made, {"python": str(python)}))
+    assert "optimal_plans_3" in missing(inspected(made, python=python))
 
 
 def test_dassl_may_be_missing(tmp_path: Path) -> None:
     found = problems(found_in(make_fork(tmp_path / "fork", "no Dassl")))
-    assert found["Dassl is missing, on which its trainers are built."].endswith("--set fork.path=Dassl.pytorch")
+    assert "Dassl is missing, on which its trainers are built." in found
 
 
 def test_files_of_a_teacher_are_named(tmp_path: Path) -> None:
     found = problems(found_in(make_fork(tmp_path / "fork", "teacher")))
-    assert "OffsetText may read teachers/ViT-L-14_eurosat.pth, which is not in the repository." in found
+    assert f"{TRAINER} may read teachers/ViT-L-14_eurosat.pth, not in the repository." in found
 
 
 def test_a_submodule_that_was_not_fetched_has_its_command(tmp_path: Path) -> None:
@@ -166,7 +177,7 @@ def test_a_submodule_that_was_not_fetched_has_its_command(tmp_path: Path) -> Non
 
 def test_code_without_a_trainer_or_a_command(tmp_path: Path) -> None:
     nothing = problems(found_in(make_fork(tmp_path / "a", "no trainer")))
-    assert "import-predictions" in nothing["It registers no Dassl trainer."]
+    assert "It registers no Dassl trainer." in nothing
     made = make_fork(tmp_path / "b")
     git(made, "rm", "-rq", "scripts")
     assert "fork.command=" in problems(found_in(made))["No shell script of it has a whole training command."]

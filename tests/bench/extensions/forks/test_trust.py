@@ -22,7 +22,7 @@ def known(code: Path | str, **places: object) -> bool:
 
 def test_trust_is_needed_once_for_each_state_of_the_code(tmp_path: Path, home: Path) -> None:
     made = make_fork(tmp_path / "fork")
-    with pytest.raises(OfficialCodeError, match=f"your rights.*etl-bench methods trust {made}$"):
+    with pytest.raises(OfficialCodeError, match=f"your rights.*etl-bench methods inspect {made} --trust$"):
         check_trusted(runnable_code(f"fork:{made}#OffsetText", {}))
     trust(made)
     assert trust_file().is_relative_to(home)
@@ -135,7 +135,7 @@ def test_the_refusal_is_a_command_that_can_be_typed(tmp_path: Path, monkeypatch:
     assert code.fork.folder == made
     with pytest.raises(OfficialCodeError) as raised:
         check_trusted(code)
-    assert str(raised.value).endswith(f"etl-bench methods trust {code.words}")
+    assert str(raised.value).endswith(f"etl-bench methods inspect {code.words} --trust")
 
 
 # --- the list of trusted code -----------------------------------------------------------------------------------------
