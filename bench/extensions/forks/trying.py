@@ -14,8 +14,8 @@ from bench.api import options as opt
 if TYPE_CHECKING:
     from bench.extensions.forks.inspection import InspectedCommand, InspectedFork
 
-_TRIED = "spectrum_basic:test=2"
-"""Dataset of a trial: two test images of each of 24 classes."""
+_TRIED = "spectrum_sketch:test=1"
+"""Dataset of a trial: one test image of each of 12 classes."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def inspect_official_code(
     *,
     trust: Annotated[bool, opt.Opt("Allow the code to run with your rights, as it is now.")] = False,
     trial: Annotated[
-        bool, opt.Opt("Train for one epoch on 24 synthetic images, twice, and compare the predictions.", "--try")
+        bool, opt.Opt("Train for one epoch on 12 synthetic images, twice, and compare the predictions.", "--try")
     ] = False,
     settings: Annotated[Sequence[str], opt.Opt("As in `run`, such as fork.path=FOLDER. Repeatable.", "--set")] = (),
     backbone: Annotated[

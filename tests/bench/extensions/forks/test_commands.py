@@ -89,7 +89,7 @@ def test_what_inspect_prints_can_be_typed_until_the_run(etl, tmp_path: Path, mon
         assert words[-1] == added
     code, out, _ = etl(*words, "-b", "ViT-demo.drawn")
     assert code == 0
-    assert "It runs: scores of all 48 test images" in out
+    assert "It runs: scores of all 12 test images" in out
     words = shlex.split(out.splitlines()[-1].partition("etl-bench ")[2])
     assert etl(*words, "-b", BACKBONE, "--dry-run", "--protocol", "few-shot", "--shots", "2")[0] == 0
 
