@@ -225,6 +225,9 @@ class ExternalCode(_Frozen):
     trained_values: LargeCount | None = None
     seconds: Amount | None = Field(None, description="wall clock of its process, with imports")
     full_precision: bool = Field(False, description="whether half precision was replaced by fp32")
+    uses: list[Line] | None = Field(
+        None, description="what it sees besides the labelled images, as its authors state it; None if they do not"
+    )
     matched_texts: bool = Field(
         False, description="whether scores are class names found in free text, so that only accuracy means something"
     )

@@ -167,7 +167,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         },
     }
     for method, ranked in zip(found["methods"], view.table.methods, strict=True):
-        method["complete"] = int(ranked.complete or bool(view.uses.get(ranked.key)))
+        method["complete"] = int(ranked.complete or (view.board is None and bool(view.uses.get(ranked.key))))
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
@@ -266,9 +266,10 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
         found["facts"] = _cost_facts(entry)
         if board.over_time is not None and (steps := training_texts(board.over_time).get(key)):
             found["steps"] = steps
-    elif uses := ", ".join(view.uses.get(key, ())):
-        title = name.removesuffix(f" [{uses}]")
-        found |= {"title": title, "badges": [["uses", uses, USES_HINT]], "inputs": letters(view.uses[key])}
+    if uses := ", ".join(view.uses.get(key, ())):
+        if view.board is None:
+            found["title"] = name.removesuffix(f" [{uses}]")
+        found |= {"badges": [*found["badges"], ["uses", uses, USES_HINT]], "inputs": letters(view.uses[key])}
     return found
 
 

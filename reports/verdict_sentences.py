@@ -89,7 +89,7 @@ def _matching(view: OverviewView, found: best_method.Answer) -> str:
     if not told.others:
         return ""
     few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
-    alike = " with equal inputs" if any(view.uses.values()) else ""
+    alike = " with equal inputs" if view.has_others else ""
     may = "may match it" if told.n_seeds else "may be as good on datasets of this kind"
     if not few:
         return "No other method matches it." if told.n_seeds else f"No other method{alike} {may}."
@@ -129,7 +129,7 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
             (
                 "disc",
                 "here",
-                f"single printed values, no costs{'; methods with equal inputs' if any(view.uses.values()) else ''}",
+                f"single printed values, no costs{'; methods with equal inputs' if view.has_others else ''}",
             )
         )
     if ends(elsewhere):

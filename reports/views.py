@@ -186,7 +186,7 @@ class OverviewView:
         demo: None if a method was trained as published.
         without_seen: the order of methods without the datasets that the backbone has seen, by measure; empty if it is
             known of none.
-        uses: what a published method sees besides the labelled images, by key; its name has it in brackets.
+        uses: what a method sees besides the labelled images, by key; the name of a published one has it in brackets.
         other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
             common runs; None for a setting that is shown once.
         own: whether code and predictions of others are left out.
@@ -225,6 +225,11 @@ class OverviewView:
     def groups(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         """Names of the easy, medium and hard datasets by the last measure."""
         return self.answers[self.table.measures[-1]].by_difficulty
+
+    @property
+    def has_others(self) -> bool:
+        """Whether published methods with other inputs stand apart."""
+        return self.board is None and any(self.uses.values())
 
     @property
     def has_missing(self) -> bool:

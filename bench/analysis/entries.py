@@ -89,6 +89,7 @@ def make_entry(
         cost=_cost(list({run.run_id: run for run in used}.values()), learns_from_tests=learns_from_tests),
         run_ids=tuple(dict.fromkeys(run.run_id for run in used)),
         stale=_stale({run.run_id: run.stale for run in used}),
+        uses=max(used, key=lambda run: run.age).uses if used else None,
         imported="" if external_parts(method) else _imported({run.run_id: run.imported for run in used}),
     )
 

@@ -206,6 +206,7 @@ class Entry:
             or if it was not recorded.
         stale: number of runs made with other code than the current, and which code changed; empty for none.
         imported: number of runs that were imported and not verified; empty for none.
+        uses: what code of others states that it sees besides the labelled images; None if it states nothing.
     """
 
     key: str
@@ -225,6 +226,7 @@ class Entry:
     optimism: Mapping[str, float]
     stale: str
     imported: str
+    uses: tuple[str, ...] | None
     coverage: int
     planned: int
     rank: int | None = None

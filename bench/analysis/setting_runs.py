@@ -10,7 +10,17 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER_PROTOCOLS, ExcludedRun, Setting
-from bench.spec import ALL_SHOTS, AXES, CUSTOM_RECIPE, LEARNED, OPEN_BASE, OPEN_NEW, ExperimentSpec, learned_values
+from bench.spec import (
+    ALL_SHOTS,
+    AXES,
+    CUSTOM_RECIPE,
+    FORK,
+    LEARNED,
+    OPEN_BASE,
+    OPEN_NEW,
+    ExperimentSpec,
+    learned_values,
+)
 from datasets_registry import EvalProtocol, SupportKind, canonical_json
 
 COSTS = (
@@ -62,6 +72,8 @@ class Run:
         changed: names of settings that differ from the published ones; empty if the frame does not say.
         imported: whether the run was imported and not verified.
         device: class of the device, such as `cpu` or the name of a GPU; empty if unknown.
+        adapter: digest of the user's adapter of official code; empty without one.
+        uses: what code of others states that it sees besides the labelled images; None if it states nothing.
     """
 
     run_id: str
@@ -87,6 +99,8 @@ class Run:
     changed: frozenset[str] = frozenset()
     imported: bool = False
     device: str = ""
+    adapter: str = ""
+    uses: tuple[str, ...] | None = None
     seeded: bool = True
     """Whether its result depends on its seed."""
 
@@ -127,8 +141,22 @@ def collect_runs(runs: pd.DataFrame, setting: Setting) -> list[Run]:
     for row in zip(*(_objects(chosen[name]) for name in names), strict=True):
         by_name = dict(zip(names, row, strict=True))
         rows[by_name["run_id"]].append(by_name)
-    collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
+    collected = _of_newest_adapters([_run(run_id, rows[run_id]) for run_id in sorted(rows)])
     return [part for run in collected for part in _by_target(run)] if setting.source else collected
+
+
+def _of_newest_adapters(runs: Sequence[Run]) -> list[Run]:
+    """The runs without those that an edited adapter has made again; what is left of an older adapter is stale."""
+    newest: dict[Any, Run] = {}
+    for run in sorted(runs, key=lambda run: run.age):
+        if run.adapter:
+            newest[run.identity] = newest[(*run.identity, run.dataset, run.seed)] = run
+    kept = [run for run in runs if not run.adapter or newest[(*run.identity, run.dataset, run.seed)] is run]
+    older = "its adapter was edited"
+    return [
+        replace(run, stale=older) if run.adapter and run.adapter != newest[run.identity].adapter else run
+        for run in kept
+    ]
 
 
 def _objects(column: "pd.Series[Any]") -> Sequence[Any]:
@@ -234,6 +262,8 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         changed=changed - {RECIPE},
         imported=bool(first.get("imported")),
         device=first.get("device") or "",
+        adapter=_adapter(first),
+        uses=tuple(json.loads(first["uses"])) if first.get("uses") is not None else None,
         seeded=depends_on_seed(first["method"], first["protocol"], int(first["shots"])),
     )
 
@@ -260,7 +290,23 @@ def _config(row: Mapping[str, Any]) -> str:
     more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
     if row.get("held_out_shot"):
         more[EPOCH if EPOCH in more else "selection"] = "hoso"
-    return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
+    if not more and not _adapter(row):
+        return config
+    values = json.loads(config)
+    if _adapter(row):
+        del values[_ADAPTER]
+    return json.dumps(values | more, sort_keys=True)
+
+
+_ADAPTER = "adapter"
+"""Setting of official code with the digest of the user's adapter, an edit of which makes no row of its own."""
+
+
+def _adapter(row: Mapping[str, Any]) -> str:
+    """The digest of the adapter of a run; empty without one."""
+    if not str(row["method"]).startswith(FORK) or f'"{_ADAPTER}"' not in (row["config"] or ""):
+        return ""
+    return str(json.loads(row["config"]).get(_ADAPTER, ""))
 
 
 def _task_fingerprint(row: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Public names of `bench.papers`; `__init__.py` loads each on first use."""
 
 from .addresses import paper_address as paper_address
+from .catalogue import UNKNOWN_INPUTS as UNKNOWN_INPUTS
 from .catalogue import Catalogue as Catalogue
 from .catalogue import DatasetFacts as DatasetFacts
 from .catalogue import DifficultyMeasure as DifficultyMeasure

@@ -74,6 +74,10 @@ class MethodSheet:
     code: str = ""
 
 
+UNKNOWN_INPUTS = "unknown inputs"
+"""What a method sees of which nothing is stated."""
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Facts by registry name, of methods also by their id in the ledger. Without facts, the title is the name."""
@@ -86,6 +90,14 @@ class Catalogue:
         """Facts of a method; those of a wrapped method (`wrapper:host`) are combined from both."""
         known = self.methods.get(name) or self._of_other_code(name) or self._wrapped(name)
         return known or self.published.get(name) or MethodSheet(name, name)
+
+    def uses(self, method: str, stated: tuple[str, ...] | None) -> tuple[str, ...]:
+        """What a method sees besides the labelled images: as its authors state it, or as is known of it.
+
+        `unknown inputs` if neither is the case.
+        """
+        found = self.method(method).uses if stated is None else stated
+        return (UNKNOWN_INPUTS,) if found is None else found
 
     def _of_other_code(self, name: str) -> MethodSheet | None:
         """Facts of official code and of imported predictions: those of the method of that title, if there is one."""

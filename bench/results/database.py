@@ -38,7 +38,7 @@ from bench.results.database_tables import (
 from bench.results.known_facts import with_changed_settings
 from bench.results.shards import Shard, ShardEntry, Shards, no_runs
 from bench.results.staleness import code_reasons
-from bench.spec import COLUMNS, LATER_COLUMNS
+from bench.spec import COLUMNS, EXTERNAL, FORK, LATER_COLUMNS
 
 FRAME_VECTORS = 2
 """DuckDB's vectors of 2,048 rows that become a frame at a time."""
@@ -148,7 +148,9 @@ class Store:
         the names of settings that are not the published ones; empty if there are none.
 
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
-        and rarely needed, is in `provenance_frame`. `imported` is True if the run was imported and not verified since.
+        and rarely needed, is in `provenance_frame`. `uses` is what code of others states that it sees besides the
+        labelled images, a list as JSON; None if it states nothing. `imported` is True if the run was imported and not
+        verified since.
 
         Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
         UTC without a time zone.
@@ -163,7 +165,9 @@ class Store:
                     tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)},
                     openworld_auc, near_ood_auroc,
                     CASE WHEN targets IS NOT NULL THEN sha256(nullif(
-                        provenance ->> '$.support_digests', '[]')) END AS support_digest, imported
+                        provenance ->> '$.support_digests', '[]')) END AS support_digest, imported,
+                    CASE WHEN starts_with(method, '{FORK}') OR starts_with(method, '{EXTERNAL}') THEN
+                        provenance ->> '$.external.uses' END AS uses
                 FROM runs LEFT JOIN scores USING (run_id)
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )

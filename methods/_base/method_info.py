@@ -73,6 +73,8 @@ class Extra(StrEnum):
     """The test images, while it classifies them."""
     VALIDATION_LABELS = "validation labels"
     """Labels of images beyond the shots, to choose settings."""
+    TEST_LABELS = "test labels"
+    """Labels of the test images, so that its accuracy there is no estimate."""
 
 
 class TowerUse(StrEnum):

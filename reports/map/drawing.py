@@ -70,7 +70,7 @@ def strip(shown: GainMap, row: MapRow) -> Markup:
         parts.append(Markup('<line class="far" x1="{}%" x2="{}%" y1="11" y2="11"/>').format(low, high))
         parts += [Markup('<line class="far" x1="{0}%" x2="{0}%" y1="7" y2="15"/>').format(end) for end in (low, high)]
     if row.strip.here is None:
-        kind = "hollow" if row.inputs else "near"
+        kind = "hollow" if row.apart else "near"
         parts.append(Markup('<circle class="{}" cx="{}%" cy="11" r="4"/>').format(kind, shown.along(row.strip.mean)))
     else:
         low, high = (shown.along(end) for end in row.strip.here)

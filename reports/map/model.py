@@ -23,10 +23,12 @@ LETTERS = {
     "teacher": "T",
     "unlabelled images": "U",
     "outside texts": "L",
+    "test stream": "S",
     "validation labels": "V",
+    "test labels": "!",
     "unknown inputs": "?",
 }
-"""The badge of what a published method sees besides the labelled images."""
+"""The badge of what a method sees besides the labelled images."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class MapRow:
     Args:
         number: of the method in the page's data.
         rank: the range of ranks; an en dash without one.
-        inputs: letters of `LETTERS`; such a method is not ranked.
+        inputs: letters of `LETTERS`.
+        apart: whether it is not ranked, since it is a published method with other inputs.
         complete: whether it has every dataset and seed.
         counts: the number of its runs where some are missing.
         seconds: training time of one run; None if it is unknown.
@@ -90,6 +93,7 @@ class MapRow:
     seconds: float | None
     complete: bool
     inputs: tuple[str, ...] = ()
+    apart: bool = False
     counts: str = ""
 
 
@@ -194,8 +198,8 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
     zero = None if table.baseline is None else make.row(table.method(table.baseline))
     shown = [make.row(method) for method in table.methods if _has_row(view, measure, method)]
     rows = sorted(shown, key=lambda row: -make.mean(row.key))
-    ranked = tuple(row for row in rows if row.complete and not row.inputs)
-    others = tuple(row for row in rows if row.inputs)
+    ranked = tuple(row for row in rows if row.complete and not row.apart)
+    others = tuple(row for row in rows if row.apart)
     reached = [end for row in ranked or others for end in _reached(row.strip)]
     ends = _ends(reached, zero is None)
     leader = next((row.number for row in rows if row.key == answer.leader), None)
@@ -206,14 +210,14 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
         zero=zero,
         ranked=ranked,
         others=others,
-        incomplete=tuple(row for row in rows if not row.complete and not row.inputs),
+        incomplete=tuple(row for row in rows if not row.complete and not row.apart),
         ends=ends,
         ticks=tuple(linear_ticks(*ends, 3)),
         chosen=leader if leader is not None else next((row.number for row in rows), None),
         rank_of="elsewhere" if view.board is None else "here",
         known=any(answer.difficulty.get(difficulty.RTD, {}).values()),
         n_first=FIRST_PUBLISHED if others else FIRST_ROWS,
-        inputs={letter: word for word, letter in LETTERS.items() if any(letter in row.inputs for row in others)},
+        inputs={letter: word for word, letter in LETTERS.items() if any(letter in row.inputs for row in rows)},
     )
 
 
@@ -250,14 +254,15 @@ class _Rows:
         told, average = view.answers[self.measure].verdict, view.table.averages[self.measure].get(key)
         baseline, uses = view.table.baseline, view.uses.get(key, ())
         zero = None if baseline is None else view.table.averages[self.measure].get(baseline)
-        comparable = (method.complete or bool(uses)) and key != baseline
+        apart = view.board is None and bool(uses)
+        comparable = (method.complete or apart) and key != baseline
         gain = average - zero if comparable and average is not None and zero is not None else None
         entry = None if view.board is None else view.board.entry(key)
         name = view.names[key]
         return MapRow(
             number=self.numbers[key],
             key=key,
-            name=name.removesuffix(f" [{', '.join(uses)}]") if uses else name,
+            name=name.removesuffix(f" [{', '.join(uses)}]") if apart else name,
             family=view.families[key],
             rank=(told.ranks_elsewhere if view.board is None else told.ranks).get(key, "–"),
             score="–" if average is None else percent(average),
@@ -266,8 +271,9 @@ class _Rows:
             cells=tuple(self._cell(key, dataset) for dataset in self.datasets),
             time="" if method.seconds is None or key == baseline else seconds(method.seconds),
             seconds=method.seconds,
-            complete=method.complete or bool(uses),
+            complete=method.complete or apart,
             inputs=letters(uses),
+            apart=apart,
             counts=""
             if entry is None or entry.coverage == entry.planned
             else f"{entry.coverage} of {entry.planned} runs",

@@ -18,7 +18,7 @@ from bench.analysis import (
     scores_by_seed,
     seen_datasets,
 )
-from bench.papers import Catalogue, PublishedRow, short_titles
+from bench.papers import UNKNOWN_INPUTS, Catalogue, PublishedRow, short_titles
 from bench.spec import DEMO_RECIPE, OPEN_BASE, OPEN_NEW, shots_text
 from reports.titles import DIFFICULTY_AXES, DifficultyAxis
 from reports.views import DemoSettings, OverviewView, PublishedBoardView
@@ -79,6 +79,7 @@ def board_overview(
         table=table,
         answers={measure: best_method.answer_for(table, measure, verdicts[measure]) for measure in board.measures},
         names={entry.key: catalogue.entry_title(entry.method, entry.label) for entry in board.entries},
+        uses={entry.key: catalogue.uses(entry.method, entry.uses) for entry in board.entries},
         families={entry.key: catalogue.method(entry.method).family for entry in board.entries},
         datasets=tuple(
             replace(catalogue.dataset(name), title=titles[name], n_classes=measured[name].n_classes)
@@ -120,7 +121,7 @@ def _marked(row: PublishedRow, catalogue: Catalogue) -> str:
 
 
 def _uses(row: PublishedRow) -> tuple[str, ...]:
-    return ("unknown inputs",) if row.uses is None else tuple(row.uses)
+    return (UNKNOWN_INPUTS,) if row.uses is None else tuple(row.uses)
 
 
 def _axes(table: ScoreTable) -> tuple[DifficultyAxis, ...]:

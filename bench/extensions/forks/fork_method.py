@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import re
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.extensions.forks.adapter_files import read_adapter
 from bench.extensions.forks.errors import OfficialCodeError
 from bench.extensions.forks.extension import ADAPTER
 from bench.extensions.forks.fork_commands import dataset_here, training_stages
@@ -22,7 +22,6 @@ from bench.spec import FORK
 from datasets_registry import EvalProtocol, did_you_mean, foreign_files, get_dataset, some
 from methods import CheckedSettings, MethodFacts, MethodSetting
 
-_LARGEST_ADAPTER = 2**20
 PLACES = ("python", "path")
 """Settings that say where something is on this machine. They are no part of a run's identity."""
 RUNNABLE = (*PLACES, "steps")
@@ -85,8 +84,8 @@ def fork_facts(text: str) -> ForkFacts:
     adapter = None
     if text.startswith(ADAPTER):
         adapter = Path(text.removeprefix(ADAPTER)).expanduser().absolute()
-        folder, trainer = read_adapter(adapter)
-        fork = Fork.read(folder)
+        written = read_adapter(adapter)
+        trainer, fork = written.name, Fork.read(written.folder)
     else:
         path, _, wanted = text.removeprefix(FORK).partition("#")
         fork = Fork.read(Path(path))
@@ -130,36 +129,8 @@ def runnable_code(text: str, places: Mapping[str, str]) -> RunnableCode:
     """
     if text.startswith(ADAPTER):
         adapter = Path(text.removeprefix(ADAPTER)).expanduser().absolute()
-        return RunnableCode.of(Fork.read(read_adapter(adapter)[0]), adapter, places)
+        return RunnableCode.of(Fork.read(read_adapter(adapter).folder), adapter, places)
     return RunnableCode.of(Fork.read(Path(text.removeprefix(FORK).partition("#")[0])), None, places)
-
-
-def read_adapter(path: Path) -> tuple[Path, str]:
-    """The repository of an adapter and the name of its method; the adapter is not run.
-
-    They are its constants REPOSITORY (relative to its folder) and NAME, by default the clone that it lies in and the
-    name of the file. Raises OfficialCodeError if it cannot be read or has no function `train`.
-    """
-    try:
-        tree = ast.parse(foreign_files.read_text(path, _LARGEST_ADAPTER))
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        raise OfficialCodeError(f"The adapter {path} cannot be read: {error}.") from error
-    if not any(isinstance(node, ast.FunctionDef) and node.name == "train" for node in tree.body):
-        raise OfficialCodeError(
-            f"The adapter {path} has no function train(task); `etl-bench doctor docs forks` has one."
-        )
-    texts = {
-        node.targets[0].id: node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-    }
-    if "REPOSITORY" in texts:
-        folder = path.parent / str(texts["REPOSITORY"])
-    else:
-        folder = next((one for one in path.parents if (one / ".git").exists()), path.parent)
-    return folder, str(texts.get("NAME", path.stem))
 
 
 def read_steps(path: Path) -> list[dict[str, str]]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment import OPEN, external_record, gpu_facts, load_task
+from bench.extensions.forks.adapter_files import read_adapter
 from bench.extensions.forks.errors import OfficialCodeError
 from bench.extensions.forks.failures import reason
 from bench.extensions.forks.fork_commands import dataset_here, training_stages, training_words
@@ -403,10 +404,18 @@ class _ForkRun:
             test_evaluations=sum(one["is_test"] for one in facts["evaluations"]),
             own_draw=bool(facts["own_draw"]) if facts["own_draw"] is not None else None,
             trained_values=facts["trained_values"],
+            uses=self._uses(),
             seconds=self.observed.seconds,
             full_precision=facts["full_precision"],
         )
         return made.model_copy(update={"external": described})
+
+    def _uses(self) -> list[str] | None:
+        """What the adapter states that it sees besides the labelled images; None if it states nothing."""
+        if "adapter" not in self.config:
+            return None
+        stated = read_adapter(self.context.files[self.config["adapter"]]).uses
+        return None if stated is None else list(stated)
 
     def _public(self, words: Sequence[str]) -> str:
         """The command without folders of this machine."""

@@ -7,19 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fork_runs import BACKBONE, trust, trusted_fork
+from stand_in_forks import apply, commit, make_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment.runner import run_experiment
 from bench.extensions.forks import OfficialCodeError, fork_facts, run_official_code
-from bench.extensions.forks.fork_method import read_adapter, read_steps
+from bench.extensions.forks.adapter_files import AdapterFile, read_adapter
+from bench.extensions.forks.fork_method import read_steps
 from bench.sweep import SweepRequest, expand, named_files
 from datasets_registry import EvalProtocol
 
 ADAPTER = """\
 REPOSITORY = "stand-in"
 NAME = "Zero-shot by hand"
+USES = ["test stream", "teacher"]
 
 
 def train(task):
@@ -73,6 +76,7 @@ def test_an_adapter_evaluates_every_set_of_classes(folder: Path, data: Path) -> 
         np.testing.assert_allclose(theirs[split].top_logits, item.top_logits, atol=0.02)
     assert record.provenance.external is not None
     assert record.provenance.external.command == "adapter zero.py"
+    assert record.provenance.external.uses == ["test stream", "teacher"]
 
 
 def test_an_adapter_is_part_of_the_identity_of_its_runs(folder: Path, data: Path) -> None:
@@ -96,6 +100,8 @@ def test_an_adapter_is_part_of_the_identity_of_its_runs(folder: Path, data: Path
         ("", "has no function train"),
         ("def train(:", "cannot be read"),
         ("x = 1\ndef trains(task): pass\n", "has no function train"),
+        ("USES = ['texts']\ndef train(task): pass\n", "USES .* is .*'texts'.*It is a list of: teacher, .*test labels"),
+        ("USES = None\ndef train(task): pass\n", "It is a list of: teacher"),
     ],
 )
 def test_a_file_that_is_no_adapter_is_refused(content: str, expected: str, tmp_path: Path) -> None:
@@ -107,7 +113,7 @@ def test_a_file_that_is_no_adapter_is_refused(content: str, expected: str, tmp_p
 def test_an_adapter_inside_a_clone_needs_no_address(folder: Path) -> None:
     inside = folder / "stand-in" / "mine.py"
     inside.write_text("def train(task):\n    return None\n")
-    assert read_adapter(inside) == (folder / "stand-in", "mine")
+    assert read_adapter(inside) == AdapterFile(folder / "stand-in", "mine", None)
     assert fork_facts(f"adapter:{inside}").name == "fork:mine"
     inside.unlink()
 
@@ -121,23 +127,37 @@ def test_what_an_adapter_returns_is_checked(folder: Path, data: Path) -> None:
         run_official_code(spec, RunContext(data_root=data, files=named_files(request)))
 
 
+def test_what_an_adapter_does_not_state_is_unknown(tmp_path: Path) -> None:
+    for line, uses in (("", None), ("USES = []", ()), ("USES = ['test labels']", ("test labels",))):
+        (tmp_path / "a.py").write_text(f"{line}\n\ndef train(task):\n    pass\n")
+        assert read_adapter(tmp_path / "a.py").uses == uses
+
+
 # --- stages ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow  # official code runs twice; test_fork_run.py runs it
-def test_a_later_stage_reads_the_output_of_an_earlier_one(folder: Path, data: Path, tmp_path: Path) -> None:
+def test_a_later_stage_reads_the_output_of_an_earlier_one(data: Path, tmp_path: Path) -> None:
     steps = tmp_path / "steps.toml"
     words = "train.py --config-file configs/trainers/OffsetText/vit.yaml"
+    made = make_fork(tmp_path / "fork")
+    text = "import sys\n\nwith open(sys.argv[2] + '/texts.txt', 'w') as file:\n    file.write(sys.argv[1])\n"
+    apply(made, ("tools/write.py", "", text))
+    apply(made, ("scripts/write.sh", "", "python tools/write.py $1 $2\npython tools/check.py $2\n"))
+    apply(made, ("tools/check.py", "", "import sys\n\nassert open(sys.argv[1] + '/texts.txt').read() == 'eurosat'\n"))
+    commit(made)
     steps.write_text(
-        f'[[step]]\ncommand = "{words}"\n\n[[step]]\ncommand = "{words}"\nopts = "DATASET.ROOT {{step1}}"\n'
+        f'[[step]]\ncommand = "{words}"\n\n[[step]]\nrun = "scripts/write.sh {{dataset}} {{step2}}"\n\n'
+        f'[[step]]\nrun = "tools/check.py {{step2}}"\n\n'
+        f'[[step]]\ncommand = "{words}"\nopts = "DATASET.ROOT {{step1}}"\n'
     )
-    trust(folder / "stand-in", steps=steps)
+    trust(made, steps=steps)
     request = sweep_over(
-        [f"fork:{folder / 'stand-in'}"], ["eurosat"], [BACKBONE], overrides=[f"fork.steps={steps}"],
+        [f"fork:{made}"], ["eurosat"], [BACKBONE], overrides=[f"fork.steps={steps}"],
         protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,), data_root=data,
     )  # fmt: skip
     (spec,) = expand(request).specs
-    assert [step["command"] for step in spec.config["steps"]] == [words, words]
+    assert [step.get("command") for step in spec.config["steps"]] == [words, None, None, words]
     record, _ = run_official_code(spec, RunContext(data_root=data, files=named_files(request)))
     external = record.provenance.external
     assert external is not None
@@ -149,7 +169,9 @@ def test_a_later_stage_reads_the_output_of_an_earlier_one(folder: Path, data: Pa
     ("content", "expected"),
     [
         ("step = 1", "cannot be read"),
-        ("[[step]]\nscrpt = 'a.sh'", "'scrpt'. Allowed: script, args, command, opts, trainer"),
+        ("[[step]]\nscrpt = 'a.sh'", "'scrpt'. Allowed: script, args, command, opts, trainer, run"),
+        ("[[step]]\nrun = 'a.py'", "do not end with a training"),
+        ("[[step]]\nrun = 'a.py'\nopts = 'b'\n[[step]]\nscript = 'a.sh'", "`run` stands alone"),
         ("", "The file has tables"),
     ],
 )
@@ -158,3 +180,19 @@ def test_other_files_of_steps_are_refused(content: str, expected: str, tmp_path:
     with pytest.raises(OfficialCodeError) as raised:
         read_steps(tmp_path / "steps.toml")
     assert expected in str(raised.value)
+
+
+def test_a_script_that_fails_between_trainings_is_the_reason(data: Path, tmp_path: Path) -> None:
+    made, steps = make_fork(tmp_path / "fork"), tmp_path / "steps.toml"
+    apply(made, ("tools/fail.py", "", "import sys\n\nsys.exit('no texts')\n"))
+    commit(made)
+    last = "train.py --config-file configs/trainers/OffsetText/vit.yaml"
+    steps.write_text(f'[[step]]\nrun = "tools/fail.py"\n\n[[step]]\ncommand = "{last}"\n')
+    trust(made, steps=steps)
+    request = sweep_over(
+        [f"fork:{made}"], ["eurosat"], [BACKBONE], overrides=[f"fork.steps={steps}"],
+        protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,), data_root=data,
+    )  # fmt: skip
+    (spec,) = expand(request).specs
+    with pytest.raises(OfficialCodeError, match=r"\(step 1\): It left with sys.exit\(no texts\) in tools/fail.py"):
+        run_official_code(spec, RunContext(data_root=data, files=named_files(request)))
