@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from bench.analysis import Leaderboard
+from bench.analysis import Entry, Leaderboard
 from bench.papers.published_numbers import published_methods
 from bench.results import known_methods, with_title
 from bench.spec import external_parts
 from datasets_registry import SeenImages
-from methods import MethodFacts
+from methods import Extra, MethodFacts
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,18 @@ class Catalogue:
         known = self.methods.get(name) or self._of_other_code(name) or self._wrapped(name)
         return known or self.published.get(name) or MethodSheet(name, name)
 
-    def uses(self, method: str, stated: tuple[str, ...] | None) -> tuple[str, ...]:
-        """What a method sees besides the labelled images: as its authors state it, or as is known of it.
+    def uses(self, entry: Entry) -> tuple[str, ...]:
+        """What an entry sees besides the labelled images: as its authors state it, or as is known of its method.
 
         `unknown inputs` if neither is the case.
         """
-        found = self.method(method).uses if stated is None else stated
-        return (UNKNOWN_INPUTS,) if found is None else found
+        if entry.uses is not None:
+            return entry.uses
+        found = self.method(entry.method).uses
+        if found is None:
+            return (UNKNOWN_INPUTS,)
+        tuned = entry.config.get("selection") == "validation"
+        return tuple(one for one in found if tuned or one != Extra.VALIDATION_LABELS)
 
     def _of_other_code(self, name: str) -> MethodSheet | None:
         """Facts of official code and of imported predictions: those of the method of that title, if there is one."""

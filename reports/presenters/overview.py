@@ -79,7 +79,7 @@ def board_overview(
         table=table,
         answers={measure: best_method.answer_for(table, measure, verdicts[measure]) for measure in board.measures},
         names={entry.key: catalogue.entry_title(entry.method, entry.label) for entry in board.entries},
-        uses={entry.key: catalogue.uses(entry.method, entry.uses) for entry in board.entries},
+        uses={entry.key: catalogue.uses(entry) for entry in board.entries},
         families={entry.key: catalogue.method(entry.method).family for entry in board.entries},
         datasets=tuple(
             replace(catalogue.dataset(name), title=titles[name], n_classes=measured[name].n_classes)

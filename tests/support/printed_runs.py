@@ -73,7 +73,7 @@ class PrintedRuns:
             recipe=None if self.method == "zero_shot" else recipe | {"name": self.recipe, **named},
             recipe_name=None if self.method == "zero_shot" else ("custom" if named else "published"),
             cells=cells, averages={}, n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
-            stale="", imported="", coverage=1, planned=1,
+            stale="", imported="", uses=None, coverage=1, planned=1,
         )  # fmt: skip
         board = Leaderboard(
             setting=Setting(self.backbone, self.protocol, self.shots, "coop", "fp32", source),

@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from bench.extensions.forks.environments import absent_packages
@@ -116,9 +117,9 @@ class InspectedFork:
 def inspect_code(code: RunnableCode) -> InspectedFork:
     """Inspect a checkout. Its Python is not started; raises OfficialCodeError if it has no folder of packages."""
     fork, trusted = code.fork, is_trusted(code)
-    commands = tuple(_called(fork) if trusted else _written(fork))
-    findings = [*_of_code(code), *_of_files(fork), *_other_tasks(fork)]
-    if fork.trainers and not commands:
+    commands = () if code.adapter is not None else tuple(_called(fork) if trusted else _written(fork))
+    findings = [*_of_code(code), *_of_files(fork), *_unregistered(fork, commands), *_other_tasks(fork)]
+    if fork.trainers and not commands and code.adapter is None:
         findings.append(
             Lack(
                 "No shell script of it has a whole training command.",
@@ -200,11 +201,9 @@ def _of_code(code: RunnableCode) -> Iterator[Lack]:
         yield Lack("It has no settings file of a dataset, as in configs/datasets/eurosat.yaml.")
     sources = _sources(fork)
     for found in sources:
-        for one in found.absent:
-            yield Lack(
-                f"{one.file}, line {one.line}, imports {one.module}, which the repository lacks.",
-                _ignored(fork, one.module),
-            )
+        for file, absent in groupby(found.absent, key=lambda one: one.file):
+            modules = [one.module for one in absent]
+            yield Lack(f"{file} imports {some(modules, 4)}, which the repository lacks.", _ignored(fork, modules))
     outside = frozenset[str]().union(*(found.outside for found in sources))
     yield from _packages(code, outside)
     yield from _data_files(sources)
@@ -248,12 +247,13 @@ def _texts(found: PythonSources, file: str) -> Iterator[str]:
             yield text
 
 
-def _ignored(fork: Fork, module: str) -> str:
-    """The line of a .gitignore that leaves out a folder of a module."""
+def _ignored(fork: Fork, modules: Sequence[str]) -> str:
+    """The line of a .gitignore that leaves out a folder of one of these modules."""
+    parts = {part for module in modules for part in module.split(".")}
     for name in fork.files:
         if PurePosixPath(name).name == ".gitignore":
             for line in fork.text(name).splitlines():
-                if line.strip().strip("/") in module.split("."):
+                if line.strip().strip("/") in parts:
                     return f"Its {name} leaves out {line.strip()}."
     return ""
 
@@ -294,6 +294,14 @@ def _of_files(fork: Fork) -> Iterator[Lack]:
                 named.setdefault(word, one.script)
     for word, script in named.items():
         yield Lack(f"{script} names {word}, which is not in the repository.")
+
+
+def _unregistered(fork: Fork, commands: Sequence[InspectedCommand]) -> Iterator[Lack]:
+    """Trainers of its scripts that no file registers."""
+    for name in sorted({one.trainer for one in commands if one.trainer.isidentifier()} - fork.trainers.keys()):
+        if fork.trainers:
+            scripts = sorted({one.script for one in commands if one.trainer == name})
+            yield Lack(f"The trainer {name} of {some(scripts, 3)} is registered by no file of the repository.")
 
 
 def _other_tasks(fork: Fork) -> Iterator[Lack]:

@@ -87,7 +87,7 @@ def _best(found: InspectedFork, asked: str) -> InspectedCommand | None:
     from bench.results import known_methods, with_title
 
     own = known_methods().infos()
-    usable = [one for one in found.commands if not asked or one.trainer == asked]
+    usable = [one for one in found.commands if one.trainer in ([asked] if asked else found.trainers)]
     return min(
         usable,
         key=lambda one: (with_title(one.trainer, own) is not None, not one.is_ready, "{dataset}" not in one.args),
