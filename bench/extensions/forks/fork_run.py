@@ -193,6 +193,7 @@ class _ForkRun:
         opts = ["DATASET.NUM_SHOTS", str(self.spec.shots), "DATASET.SUBSAMPLE_CLASSES", part]
         opts += [] if size == 224 else ["INPUT.SIZE", f"({size}, {size})"]
         opts += shlex.split(added)
+        opts += [] if self.epochs is None else ["OPTIM.MAX_EPOCH", str(self.epochs)]
         words = training_words(
             command,
             dataset_file=self.fork.dataset_files[dataset],
