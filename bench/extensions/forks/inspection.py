@@ -43,6 +43,8 @@ _OTHER_TASKS = {
     "federated learning": r"federated",
 }
 """Tasks that are not few-shot classification of images, with what a README calls them."""
+_MOST_STARTS = 20
+"""Training scripts whose imports are followed."""
 _MENTIONS = 3
 """How often a README names a task of its own."""
 
@@ -229,7 +231,7 @@ def _data_files(sources: Sequence[PythonSources]) -> Iterator[Lack]:
 def _sources(fork: Fork) -> list[PythonSources]:
     """The code that each of its training scripts loads; that of its trainers, if it has no such script."""
     starts = sorted({name for name in fork.files if name.endswith(".py") and "--trainer" in fork.text(name)})
-    starts = [name for name in starts if "dassl" not in name.casefold()]
+    starts = [name for name in starts if "dassl" not in name.casefold()][:_MOST_STARTS]
     trainers = tuple(dict.fromkeys(file for files in fork.trainer_files.values() for file in files))
     groups: list[tuple[str, ...]] = [(start,) for start in starts] or ([trainers] if trainers else [])
     dassl = tuple("" if folder == "." else folder for folder in fork.dassl_folders[:1])

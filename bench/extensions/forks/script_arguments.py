@@ -15,7 +15,7 @@ from bench.extensions.forks.fork_folder import Fork
 _NAMED = re.compile(r"""^[ \t]*(?:export[ \t]+)?(\w+)=["']?\$\{?([1-9])\b""", re.MULTILINE)
 _USED = re.compile(r"\$\{?([1-9])\b")
 _CONSTANT = re.compile(
-    r"""^[ \t]*(?:export[ \t]+)?(\w+)=("[^"`]*"|'[^']*'|[^\s"'`;|&()]+)[ \t]*(?:#.*)?$""", re.MULTILINE
+    r"""^[ \t]*(?:export[ \t]+)?(\w+)=("[^"`\n]*"|'[^'\n]*'|[^\s"'`;|&()]+)[ \t]*(?:#.*)?$""", re.MULTILINE
 )
 _LOOP = re.compile(r"^[ \t]*for[ \t]+(\w+)[ \t]+in\b", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
