@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bench.analysis import (
     AccuracyOverTime,
+    BesideClip,
     CostPoint,
     HConvention,
     Leaderboard,
@@ -300,6 +301,45 @@ class UnfinishedView:
 
 
 @dataclass(frozen=True)
+class BesideClipView:
+    """A model that is not a CLIP beside a CLIP row, with their titles and inputs."""
+
+    found: BesideClip
+    title: str
+    clip_title: str
+    dataset: str
+    inputs: str
+    clip_inputs: str
+
+
+@dataclass(frozen=True)
+class OtherModelView:
+    """What the records of one row state of its model; a text is empty if it is not stated.
+
+    Args:
+        settings: its model, weights, decoding and prompt.
+        answers: in free text; 0 for a row with scores.
+        unanswered: of these, those that name no class; `ambiguous`: those that name several.
+    """
+
+    title: str
+    settings: Mapping[str, str]
+    service: str
+    date: str
+    answers: int
+    unanswered: int
+    ambiguous: int
+
+
+@dataclass(frozen=True)
+class OtherModelsView:
+    """All rows of models that are not CLIPs."""
+
+    pairs: tuple[BesideClipView, ...]
+    models: tuple[OtherModelView, ...]
+
+
+@dataclass(frozen=True)
 class AddedPart:
     """What a page shows at the start of a section, beside the parts of every page.
 
@@ -326,6 +366,7 @@ class SiteView:
         claims: one result for each claim and setting, in the order of the claims.
         reproduction: None for a page without published numbers.
         unfinished: sweeps with missing runs, newest first.
+        other_models: None for a page without them.
         sources: tables of the published boards.
         public: whether the title is the heading as well, and only verified runs are green.
     """
@@ -346,5 +387,6 @@ class SiteView:
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[PublishedSource, ...] = ()
     unfinished: tuple[UnfinishedView, ...] = ()
+    other_models: OtherModelsView | None = None
     added: tuple[AddedPart, ...] = ()
     public: bool = False

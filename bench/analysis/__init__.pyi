@@ -16,6 +16,9 @@ from . import table_exports as table_exports
 from .accuracy_over_time import CONVERGENCE_MARGIN as CONVERGENCE_MARGIN
 from .accuracy_over_time import AccuracyOverTime as AccuracyOverTime
 from .accuracy_over_time import accuracy_over_time_of as accuracy_over_time_of
+from .beside_clip import BesideClip as BesideClip
+from .beside_clip import Side as Side
+from .beside_clip import beside_clip as beside_clip
 from .board_intervals import with_intervals as with_intervals
 from .columns import H_TITLES as H_TITLES
 from .columns import Kind as Kind

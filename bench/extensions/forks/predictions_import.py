@@ -37,7 +37,8 @@ class ImportedPredictions:
 
 def import_predictions(
     files: Annotated[
-        Sequence[Path | str], opt.Arg("Files of predictions, .npz or .jsonl, or of a service's answers.", metavar="FILE...")
+        Sequence[Path | str],
+        opt.Arg("Files of predictions, .npz or .jsonl, or of a service's answers.", metavar="FILE..."),
     ],
     runs: opt.NewRuns = "runs",
     *,
@@ -46,7 +47,8 @@ def import_predictions(
         str | None, opt.Opt("As in `run`. Default: OpenAI's weights of the file's model.", "-b")
     ] = None,
     questions: Annotated[
-        Sequence[Path | str], opt.Opt("The file of `runs questions` that a service answered; repeatable.", metavar="FILE")
+        Sequence[Path | str],
+        opt.Opt("The file of `runs questions` that a service answered; repeatable.", metavar="FILE"),
     ] = (),
     weights: Annotated[str, opt.Opt("With --questions: the weights of the model, shown.")] = "",
     service: Annotated[str, opt.Opt("With --questions: who ran the model, shown.")] = "",

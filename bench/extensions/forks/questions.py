@@ -254,10 +254,10 @@ class _Writer:
             for custom_id, sample in self.questions.by_id.items():
                 line = self._line(custom_id, self._image(self.questions.split.images, sample.key, custom_id))
                 if not size and n * len(line) > LARGEST_TEXT:
+                    about, most = map(foreign_files.size_text, (n * len(line), LARGEST_TEXT))
                     raise UsageError(
-                        f"{n} questions with {len(self.examples) // 2} labelled images each have about "
-                        f"{foreign_files.size_text(n * len(line))}, and at most {foreign_files.size_text(LARGEST_TEXT)} "
-                        "are written. Use fewer --shots, a smaller --largest-side, or --images paths."
+                        f"{n} questions with {len(self.examples) // 2} labelled images each have about {about}, and at "
+                        f"most {most} are written. Use fewer --shots, a smaller --largest-side, or --images paths."
                     )
                 digest.update(line)
                 size += file.write(line)

@@ -49,7 +49,8 @@ class _Answers:
         custom_id = text_of(row["custom_id"], "custom_id", LONGEST_ID)
         if custom_id in self.texts:
             raise ValueError(f"{shown(custom_id)} was answered before; give each answer once")
-        response, error = row.get("response"), row.get("error")
+        response: Any = row.get("response")
+        error = row.get("error")
         status = response.get("status_code", 200) if isinstance(response, dict) else None
         if error is not None or status != 200:
             self.failed[custom_id] = shown(error) if error is not None else f"status {shown(status)}"
@@ -119,17 +120,17 @@ def read_service_answers(
 
 def _read(path: Path, answers: _Answers, digest: hashlib._Hash) -> None:
     """Add the answers of a file; all bytes go into the digest."""
-    number = 0
     try:
         for number, line in filled_lines(path, digest):
-            answers.add(foreign_files.parse_json(line, MOST_PER_LINE, unique=True))
+            try:
+                answers.add(foreign_files.parse_json(line, MOST_PER_LINE, unique=True))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {cut(str(error), 200).rstrip('.')}") from error
     except OSError as error:
         raise PredictionsError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
-        what = cut(str(error), 200).rstrip(".")
         raise PredictionsError(
-            f"{path}, line {number}: {what}. Each line must be an answer of a chat-completions batch, with custom_id and "
-            f"{_CONTENT}."
+            f"{path}: {error}. Each line must be an answer of a chat-completions batch, with custom_id and {_CONTENT}."
         ) from error
 
 
@@ -149,15 +150,15 @@ def _model(named: str, models: set[str], one: Questions) -> str:
         return next(iter(stated))
     if stated:
         some = ", ".join(shown(name) for name in sorted(stated)[:3])
-        raise PredictionsError(f"{named}: {len(stated)} models answered, {some}. A run is of one model; part the files.")
+        raise PredictionsError(
+            f"{named}: {len(stated)} models answered, {some}. A run is of one model; part the files."
+        )
     raise PredictionsError(
         f"{named}: no answer names its model in response.body.model. Write the questions again with --model NAME."
     )
 
 
-def _file(
-    source: Path, digest: str, one: Questions, answers: _Answers, stated: Mapping[str, str]
-) -> PredictionFile:
+def _file(source: Path, digest: str, one: Questions, answers: _Answers, stated: Mapping[str, str]) -> PredictionFile:
     asked, task, images = one.asked, one.task, one.split.images
     try:
         head = Head(
