@@ -317,12 +317,14 @@ class OtherModelView:
     """What the records of one row state of its model; a text is empty if it is not stated.
 
     Args:
+        setting: protocol and shots.
         settings: its model, weights, decoding and prompt.
         answers: in free text; 0 for a row with scores.
         unanswered: of these, those that name no class; `ambiguous`: those that name several.
     """
 
     title: str
+    setting: str
     settings: Mapping[str, str]
     service: str
     date: str

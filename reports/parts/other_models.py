@@ -1,9 +1,9 @@
 """Models that are not CLIPs beside the best CLIP rows on the same images, and what is stated of each."""
 
 from bench.analysis import measure_name
-from reports._format import counted, interval, join, p_value
+from reports._format import counted, interval, join, p_value, unbroken
 from reports.parts.part import Part, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, whole
+from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell, whole
 from reports.views import BesideClipView, OtherModelsView, OtherModelView
 
 NAME = "other_models"
@@ -44,7 +44,7 @@ def _pairs(pairs: tuple[BesideClipView, ...]) -> Table:
         caption += (
             " With one seed, the interval has the noise of the test images and not that of another draw or training."
         )
-    return Table(f"{NAME}-pairs", columns, rows, caption=caption, classes="matrix")
+    return Table(f"{NAME}-pairs", columns, rows, caption=unbroken(caption), classes="matrix", first=FIRST_ROWS)
 
 
 def _pair(pair: BesideClipView) -> list[TableCell]:
@@ -74,7 +74,7 @@ def _models(models: tuple[OtherModelView, ...]) -> Table:
     ]
     rows = [
         [
-            model.title,
+            cell(model.title, model.setting),
             *(model.settings[name] or _NOT_STATED for name in ("model", "weights", "decoding")),
             model.service or _NOT_STATED,
             model.date or _NOT_STATED,
@@ -83,7 +83,9 @@ def _models(models: tuple[OtherModelView, ...]) -> Table:
         ]
         for model in models
     ]
-    caption = "What the files of predictions state of each model; nothing proves it."
+    caption = (
+        "What the files of predictions state of each model, which nothing proves, and its answers without one class."
+    )
     return Table(f"{NAME}-facts", columns, rows, caption=caption, classes="matrix")
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis import Entry, Leaderboard, Side, beside_clip
 from bench.papers import Catalogue
-from bench.spec import OTHER_MODELS, external_parts
+from bench.spec import OTHER_MODELS, external_parts, shots_text
 from reports.views import BesideClipView, OtherModelsView, OtherModelView
 
 _External = Mapping[str, Mapping[str, Any]]
@@ -24,8 +24,7 @@ def other_models_view(
         return None
     rows = () if made is None else zip(made["run_id"], made["provenance"], strict=True)
     stated = {run_id: json.loads(text).get("external") or {} for run_id, text in rows}
-    images = {str(run_id): int(n) for run_id, n in runs.groupby("run_id")["n"].sum().items()}
-    entries = {entry.run_ids: entry for board in others for entry in board.entries if entry.run_ids}
+    entries = {entry.run_ids: (board, entry) for board in others for entry in board.entries if entry.run_ids}
     return OtherModelsView(
         pairs=tuple(
             BesideClipView(
@@ -38,7 +37,7 @@ def other_models_view(
             )
             for pair in beside_clip(boards, runs)
         ),
-        models=tuple(_model(entry, stated, images) for entry in entries.values()),
+        models=tuple(_model(board, entry, stated, runs) for board, entry in entries.values()),
     )
 
 
@@ -57,15 +56,17 @@ def _inputs(side: Side, stated: _External) -> str:
     return ", ".join([side.inputs, *(["other inputs not stated"] if uses is None else uses)])
 
 
-def _model(entry: Entry, stated: _External, images: Mapping[str, int]) -> OtherModelView:
+def _model(board: Leaderboard, entry: Entry, stated: _External, runs: pd.DataFrame) -> OtherModelView:
+    mine = runs[runs["run_id"].isin(entry.run_ids)]
     external = [stated.get(run_id, {}) for run_id in entry.run_ids]
-    answered = [run_id for run_id in entry.run_ids if stated.get(run_id, {}).get("matched_texts")]
+    answered = [bool(stated.get(run_id, {}).get("matched_texts")) for run_id in mine["run_id"]]
     return OtherModelView(
         title=_title(entry),
+        setting=f"{board.setting.protocol}, {shots_text(int(mine['shots'].max()))}",
         settings={name: str(entry.config.get(name, "")) for name in ("model", "weights", "decoding", "prompt")},
         service=_texts(one.get("service") for one in external),
         date=_texts(one.get("date") for one in external),
-        answers=sum(images[run_id] for run_id in answered),
+        answers=int(mine["n"][answered].sum()),
         unanswered=sum(one.get("unanswered", 0) for one in external),
         ambiguous=sum(one.get("ambiguous", 0) for one in external),
     )
