@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis import (
-    AccuracyOverTime,
-    BesideClip,
     CostPoint,
     HConvention,
     Leaderboard,
@@ -18,6 +16,8 @@ from bench.analysis import (
     ScoreTable,
     Trends,
     Verdict,
+    accuracy_over_time,
+    beside_clip,
     best_method,
     changed_predictions,
     error_analysis,
@@ -67,7 +67,7 @@ class BoardView:
     reliability: tuple[Reliability, ...] = ()
     agreement: tuple[RankAgreement, ...] = ()
     costs: tuple[CostPoint, ...] = ()
-    over_time: AccuracyOverTime | None = None
+    over_time: accuracy_over_time.AccuracyOverTime | None = None
     selection: tuple[selection_rules.RuleDifference, ...] = ()
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -304,7 +304,7 @@ class UnfinishedView:
 class BesideClipView:
     """A model that is not a CLIP beside a CLIP row, with their titles and inputs."""
 
-    found: BesideClip
+    found: beside_clip.BesideClip
     title: str
     clip_title: str
     dataset: str

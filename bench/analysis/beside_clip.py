@@ -57,7 +57,7 @@ class BesideClip:
     seeds: tuple[int, ...]
 
 
-def beside_clip(boards: Sequence[Leaderboard], runs: pd.DataFrame) -> list[BesideClip]:
+def best_pairs(boards: Sequence[Leaderboard], runs: pd.DataFrame) -> list[BesideClip]:
     """Each row of the boards of other models beside the best CLIP row of each backbone, arithmetic and inputs.
 
     The best has the highest score on the dataset by the last measure of its board, without oracles, among rows that

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis import Entry, Leaderboard, Side, beside_clip
+from bench.analysis import Entry, Leaderboard, beside_clip
 from bench.papers import Catalogue
 from bench.spec import OTHER_MODELS, external_parts, shots_text
 from reports.views import BesideClipView, OtherModelsView, OtherModelView
@@ -35,7 +35,7 @@ def other_models_view(
                 _inputs(pair.model, stated),
                 _inputs(pair.clip, stated),
             )
-            for pair in beside_clip(boards, runs)
+            for pair in beside_clip.best_pairs(boards, runs)
         ),
         models=tuple(_model(board, entry, stated, runs) for board, entry in entries.values()),
     )
@@ -47,7 +47,7 @@ def _title(entry: Entry) -> str:
     return f"{name} ({entry.label})" if entry.label else name
 
 
-def _inputs(side: Side, stated: _External) -> str:
+def _inputs(side: beside_clip.Side, stated: _External) -> str:
     """Shots, and what code of others says that it also saw."""
     external = next((stated[score.run_id] for score in side.by_seed.values() if stated.get(score.run_id)), {})
     if "uses" not in external:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,8 +50,10 @@ def import_predictions(
         Sequence[Path | str],
         opt.Opt("The file of `runs questions` that a service answered; repeatable.", metavar="FILE"),
     ] = (),
-    weights: Annotated[str, opt.Opt("With --questions: the weights of the model, shown.")] = "",
-    service: Annotated[str, opt.Opt("With --questions: who ran the model, shown.")] = "",
+    stated: Annotated[
+        Mapping[str, str] | None,
+        opt.Opt("With --questions: weights, service, decoding or date; repeatable.", "--set", pairs="service=NAME"),
+    ] = None,
     data_root: opt.DataRoot = None,
 ) -> ImportedPredictions:
     """Check files of predictions that other code computed and add their runs; with any error, nothing is added.
@@ -72,9 +74,9 @@ def import_predictions(
     shards = Shards(Path(runs))
     paths, asked = ([Path(path) for path in some] for some in (files, questions))
     if asked:
-        read, remarks = read_service_answers(paths, asked, weights=weights, service=service, data_root=data_root)
-    elif weights or service:
-        raise UsageError("--weights and --service are for the answers of a service; give --questions FILE as well.")
+        read, remarks = read_service_answers(paths, asked, stated or {}, data_root)
+    elif stated:
+        raise UsageError("--set is for the answers of a service, whose --questions FILE is to be given as well.")
     else:
         read, remarks = [read_predictions(path) for path in paths], []
     built = [DeclaredRun(tuple(group), dataset, backbone, data_root) for group in _runs(read)]

@@ -50,7 +50,7 @@ JPEG_QUALITY = 95
 LARGEST_SIDECAR = 2**20
 
 
-class Classes(StrEnum):
+class AskedClasses(StrEnum):
     """The test images that are asked about."""
 
     ALL = "all"
@@ -72,7 +72,7 @@ class Asked(BaseModel):
 
     format: Literal["clip-etl-bench questions 1"] = "clip-etl-bench questions 1"
     dataset: Name
-    classes: Classes
+    classes: AskedClasses
     shots: Count
     seed: LargeCount
     prompt: Annotated[Line, Field(max_length=LONGEST_ANSWER)]
@@ -94,7 +94,7 @@ class Questions:
         info = get_dataset(self.asked.dataset)
         if info.backbone is not None:
             raise UsageError(f"Dataset {info.name!r} holds features of {info.backbone} and no images to ask about.")
-        protocol = EvalProtocol.FEW_SHOT if self.asked.classes is Classes.ALL else EvalProtocol.BASE_TO_NEW
+        protocol = EvalProtocol.FEW_SHOT if self.asked.classes is AskedClasses.ALL else EvalProtocol.BASE_TO_NEW
         return build_task(
             TaskRequest(
                 info,
@@ -153,7 +153,7 @@ def write_questions(
     classes: Annotated[
         str, opt.Opt("Test images: all, base or new. Base and new have the shots of the base classes.")
     ] = "all",
-    prompt: Annotated[str, opt.Opt(f"Text after the test image; {CHOICES} is replaced.")] = PROMPT,
+    template: Annotated[str, opt.Opt(f"Text after the test image; {CHOICES} is replaced.")] = PROMPT,
     choices: Annotated[
         str, opt.Opt(f"What replaces {CHOICES}: `all` for all class names, or a text such as 'one of ten land uses'.")
     ] = "all",
@@ -178,18 +178,18 @@ def write_questions(
     folder = path.with_name(f"{path.stem}-images") if form is Form.PATHS else None
     if folder is not None:
         check_own_folder(folder, "The folder of images", force=force)
-    if choices != "all" and CHOICES not in prompt:
-        raise UsageError(f"--choices {choices!r} has no place in the prompt; write {CHOICES} into --prompt.")
+    if choices != "all" and CHOICES not in template:
+        raise UsageError(f"--choices {choices!r} has no place in the prompt; write {CHOICES} into --template.")
     fields = {name: _value(text) for name, text in (options or {}).items()}
     if taken := fields.keys() & {"model", "messages"}:
-        raise UsageError(f"--set {taken.pop()} is not a field that can be set; --model and --prompt set these.")
+        raise UsageError(f"--set {taken.pop()} is not a field that can be set; --model and --template set these.")
     try:
         asked = Asked(
             dataset=get_dataset(dataset).name,
-            classes=parse_choice(Classes, classes, "--classes"),
+            classes=parse_choice(AskedClasses, classes, "--classes"),
             shots=shots,
             seed=seed,
-            prompt=" ".join((prompt if choices == "all" else prompt.replace(CHOICES, choices)).split()),
+            prompt=" ".join((template if choices == "all" else template.replace(CHOICES, choices)).split()),
             decoding=", ".join(f"{name}={json.dumps(value)}" for name, value in sorted(fields.items())),
             model=model,
             largest_side=largest_side,
@@ -270,7 +270,7 @@ class _Writer:
         return f"{json.dumps(request, ensure_ascii=False)}\n".encode()
 
     def _image(self, images: Images, key: str, name: str) -> dict[str, Any]:
-        """The part of a message with an image, which is written anew, so that nothing in it names its class."""
+        """The part of a message with an image, which is encoded again, so that nothing in it names its class."""
         content = _jpeg(images.load(key), self.questions.asked.largest_side)
         if self._folder is None:
             address = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from bench.bounds import EARLIEST, LATEST
+from bench.errors import UsageError
 from bench.extensions.forks.errors import PredictionsError
 from bench.extensions.forks.prediction_files import (
     FORMAT,
@@ -26,10 +27,11 @@ from bench.extensions.forks.prediction_files import (
     shown,
     text_of,
 )
-from bench.extensions.forks.questions import MODEL, Classes, Questions, read_questions
+from bench.extensions.forks.questions import MODEL, AskedClasses, Questions, read_questions
 from datasets_registry import foreign_files
 
 LONGEST_ID = 200
+STATED = ("weights", "service", "decoding", "date")
 _CONTENT = "response.body.choices[0].message.content"
 
 
@@ -76,13 +78,18 @@ class _Answers:
 
 
 def read_service_answers(
-    files: Sequence[Path], questions: Sequence[Path], *, weights: str = "", service: str = "", data_root: Path | None
+    files: Sequence[Path], questions: Sequence[Path], stated: Mapping[str, str], data_root: Path | None
 ) -> tuple[list[PredictionFile], list[str]]:
     """The predictions of each file of questions, and notes, one sentence each. Any order of answers is read.
+
+    `stated` has facts of `STATED` that answers and questions do not have, or that replace theirs. Raises UsageError for
+    another one.
 
     Raises PredictionsError for an answer that is missing, given twice or to no question, and for a line that is not an
     answer; DataError if the dataset is not on disk.
     """
+    if unknown := stated.keys() - set(STATED):
+        raise UsageError(f"--set {min(unknown)} is unknown. Allowed: {', '.join(STATED)}.")
     digest = hashlib.sha256()
     answers = _Answers()
     for path in files:
@@ -90,10 +97,10 @@ def read_service_answers(
     named = ", ".join(path.name for path in files)
     asked = [read_questions(path, data_root) for path in questions]
     known = {custom_id for one in asked for custom_id in one.by_id}
-    if unknown := [custom_id for custom_id in answers.texts if custom_id not in known]:
+    if strange := [custom_id for custom_id in answers.texts if custom_id not in known]:
         raise PredictionsError(
-            f"{named}: {len(unknown)} answers are to no question of {', '.join(path.name for path in questions)}, "
-            f"first {shown(unknown[0])}. Give the questions that were asked; a dataset that changed has other ids."
+            f"{named}: {len(strange)} answers are to no question of {', '.join(path.name for path in questions)}, "
+            f"first {shown(strange[0])}. Give the questions that were asked; a dataset that changed has other ids."
         )
     notes = []
     if failed := answers.failed:
@@ -113,8 +120,8 @@ def read_service_answers(
         if _digest_of(path) != one.asked.sha256:
             notes.append(f"{path.name} is not as it was written, so its prompt and its images may be others.")
         model = _model(named, answers.models, one)
-        stated = {"model": model, "weights": weights, "service": service}
-        found.append(_file(files[0], digest.hexdigest(), one, answers, stated))
+        facts = {"decoding": one.asked.decoding, "date": answers.date, **stated, "model": model}
+        found.append(_file(files[0], digest.hexdigest(), one, answers, facts))
     return found, notes
 
 
@@ -158,23 +165,21 @@ def _model(named: str, models: set[str], one: Questions) -> str:
     )
 
 
-def _file(source: Path, digest: str, one: Questions, answers: _Answers, stated: Mapping[str, str]) -> PredictionFile:
+def _file(source: Path, digest: str, one: Questions, answers: _Answers, facts: Mapping[str, str]) -> PredictionFile:
     asked, task, images = one.asked, one.task, one.split.images
     try:
         head = Head(
             format=FORMAT,
-            method=cut(stated["model"], 100),
+            method=cut(facts["model"], 100),
             dataset=asked.dataset,
             classes=asked.classes.value,
             class_names=list(one.split.classes.prompt_names),
             prompt=asked.prompt,
-            decoding=asked.decoding,
-            date=answers.date,
             seed=asked.seed,
             shots=asked.shots,
-            trained=asked.classes is not Classes.NEW,
+            trained=asked.classes is not AskedClasses.NEW,
             train=[(sample.key, sample.label) for sample in task.support.samples],
-            **stated,
+            **facts,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
