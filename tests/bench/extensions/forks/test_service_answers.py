@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from answered_questions import answer, answered, requests, write
 from one_case import for_each
 from small_datasets import write_dataset
 
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.extensions.forks import ImportedPredictions, PredictionsError, import_predictions, write_questions
 from bench.extensions.forks.questions import read_questions
+from bench.extensions.forks.service_answers import read_service_answers
 from bench.record import ExternalCode
 from bench.results import Shards
 from bench.spec import OTHER_MODELS
@@ -212,6 +214,33 @@ def test_an_image_that_changed_has_another_question(tmp_path: Path) -> None:
     one.write_bytes(other.read_bytes())
     with pytest.raises(PredictionsError, match="first"):
         import_predictions([answers], tmp_path / "runs", questions=[path], data_root=tmp_path)
+
+
+def outcome(answers: Path, questions: Path, data: Path) -> str:
+    """What is said of refused answers; empty if they are read."""
+    try:
+        read_service_answers([answers], [questions], {}, data)
+    except BenchError as error:
+        return str(error)
+    return ""
+
+
+def test_a_mutant_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    write_dataset(tmp_path, "eurosat")
+    path = write_questions("eurosat", shots=1, data_root=tmp_path, out=tmp_path / "q.jsonl").path
+    answers = write(tmp_path / "a.jsonl", answered(path, lambda _: "class 1"))
+    draw = np.random.default_rng(7)
+    for target in (answers, path.with_suffix(".json")):
+        content = target.read_bytes()
+        for _ in range(150):
+            mutant = bytearray(content)
+            for place in draw.integers(len(mutant), size=draw.integers(1, 4)):
+                mutant[place] = draw.integers(256)
+            target.write_bytes(mutant)
+            said = outcome(answers, path, tmp_path)
+            assert "\n" not in said
+            assert len(said) < 1000
+        target.write_bytes(content)
 
 
 def test_the_commands_go_from_questions_to_a_run(etl, place: Path, right: list[Row], tmp_path: Path) -> None:
