@@ -101,4 +101,4 @@ def test_the_part_is_there_with_such_rows_only(runs: Path, tmp_path: Path) -> No
     page = render_site(page_of(runs, {}), tmp_path / "b.html").read_text("utf-8")
     assert 'id="other_models"' in page
     names = [method["name"] for setting in block_of(page)["settings"].values() for method in setting["methods"]]
-    assert sum("Talker" in name for name in names) == 1, "it is ranked on its own board only"
+    assert sum("Talker" in name for name in names) == 1  # on its own board
