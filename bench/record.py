@@ -231,6 +231,10 @@ class ExternalCode(_Frozen):
     matched_texts: bool = Field(
         False, description="whether scores are class names found in free text, so that only accuracy means something"
     )
+    unanswered: Count = Field(0, description="answers in free text that name no class, with requests that failed")
+    ambiguous: Count = Field(0, description="answers in free text that name several classes")
+    service: Line = Field("", description="who ran the model; empty if not stated")
+    date: Line = Field("", description="when the model answered; empty if not stated")
 
 
 class Provenance(_Frozen):

@@ -22,6 +22,9 @@ OPEN_BASE, OPEN_NEW = "open-base", "open-new"
 FORK, EXTERNAL = "fork:", "external:"
 """Beginnings of the names of methods whose code is not ours: official code that the harness ran, and predictions that
 were computed elsewhere."""
+OTHER_MODELS = "other-models"
+"""The backbone of runs of models that are not CLIPs, so that they are never ranked under one; the model itself is a
+setting."""
 _SOURCES = {FORK: "official code", EXTERNAL: "imported predictions"}
 DEMO_RECIPE = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
@@ -144,7 +147,7 @@ class ExperimentSpec(BaseModel):
     method: Name
     config: Settings = Field(description="every setting of the method, including defaults")
     recipe: Settings | None = Field(description="every training setting; None for a training-free method")
-    backbone: Name = Field(description="slug `arch.tag`")
+    backbone: Name = Field(description="slug `arch.tag`, or `OTHER_MODELS`")
     dataset: Name
     task_fingerprint: Line = Field(description="digest of support manifest, class names, template and evaluation lists")
     draw: DrawRule

@@ -33,6 +33,7 @@ from reports.parts.cost import cost_parts
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
 from reports.parts.leaderboard import badges, leaderboard_parts
+from reports.parts.other_models import other_models_parts
 from reports.parts.part import Part, numbered, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts, sources_parts
 from reports.parts.quality import quality_parts
@@ -77,6 +78,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
     sections = {"published": reproduction_parts(site.reproduction, site.catalogue)}
+    if site.other_models is not None:
+        sections["other_models"] = other_models_parts(site.other_models)
     if site.sources:
         sections["published_sources"] = sources_parts(site.sources)
     sections |= {part.name: list(part.parts) for part in site.added}

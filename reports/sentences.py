@@ -7,7 +7,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from bench.analysis import H, HConvention, best_method, difficulty_trend, percent, seen_datasets
-from bench.spec import ALL_SHOTS
+from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
 from reports._format import counted, join, plural, points, shorten, unsigned
 from reports.titles import PHRASES
@@ -92,6 +92,12 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     return Markup(" ").join(filter(None, [Markup.escape(f"{', '.join(counts)}{missing}."), remarks(view, measure)]))
 
 
+_BESIDE_CLIP = (
+    "These models are not CLIPs. “Other models beside CLIP” on the page of <code>etl-bench report</code> compares them "
+    "with CLIP on the same images."
+)
+
+
 def remarks(view: OverviewView, measure: str) -> Markup:
     """How H is averaged, that a demo is one, and which command adds what a small set of runs lacks."""
     parts = []
@@ -115,6 +121,8 @@ def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
         return []
     if not view.table.scores:
         return [Markup("The same <code>etl-bench run</code> command repeats runs that failed or are missing.")]
+    if view.backbone == OTHER_MODELS:
+        return [Markup(_BESIDE_CLIP)]
     lacks = []
     if len(view.names) == 1:
         lacks.append(("A comparison needs a second method", f"-m {'coop' if view.table.baseline else 'zero_shot'}", ""))

@@ -126,7 +126,7 @@ SECTIONS = (
         "leaderboard",
         "All scores",
         "every score with its interval",
-        ("leaderboard", "head_to_head", "difficulty"),
+        ("leaderboard", "head_to_head", "other_models", "difficulty"),
     ),
     Section("cost", "Cost", "time, parameters, memory", ("cost",)),
     Section("claims", "Claims", "of the APEX paper", ("claims",)),
@@ -141,6 +141,7 @@ SECTIONS = (
 )
 PART_TITLES = {
     "head_to_head": "Head to head",
+    "other_models": "Other models beside CLIP",
     "difficulty": "Difficulty",
     "error_analysis": "Error analysis",
     "quality": "Calibration and headroom",

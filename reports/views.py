@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis import (
-    AccuracyOverTime,
     CostPoint,
     HConvention,
     Leaderboard,
@@ -17,6 +16,8 @@ from bench.analysis import (
     ScoreTable,
     Trends,
     Verdict,
+    accuracy_over_time,
+    beside_clip,
     best_method,
     changed_predictions,
     error_analysis,
@@ -66,7 +67,7 @@ class BoardView:
     reliability: tuple[Reliability, ...] = ()
     agreement: tuple[RankAgreement, ...] = ()
     costs: tuple[CostPoint, ...] = ()
-    over_time: AccuracyOverTime | None = None
+    over_time: accuracy_over_time.AccuracyOverTime | None = None
     selection: tuple[selection_rules.RuleDifference, ...] = ()
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -305,6 +306,47 @@ class UnfinishedView:
 
 
 @dataclass(frozen=True)
+class BesideClipView:
+    """A model that is not a CLIP beside a CLIP row, with their titles and inputs."""
+
+    found: beside_clip.BesideClip
+    title: str
+    clip_title: str
+    dataset: str
+    inputs: str
+    clip_inputs: str
+
+
+@dataclass(frozen=True)
+class OtherModelView:
+    """What the records of one row state of its model; a text is empty if it is not stated.
+
+    Args:
+        setting: protocol and shots.
+        settings: its model, weights, decoding and prompt.
+        answers: in free text; 0 for a row with scores.
+        unanswered: of these, those that name no class; `ambiguous`: those that name several.
+    """
+
+    title: str
+    setting: str
+    settings: Mapping[str, str]
+    service: str
+    date: str
+    answers: int
+    unanswered: int
+    ambiguous: int
+
+
+@dataclass(frozen=True)
+class OtherModelsView:
+    """All rows of models that are not CLIPs."""
+
+    pairs: tuple[BesideClipView, ...]
+    models: tuple[OtherModelView, ...]
+
+
+@dataclass(frozen=True)
 class AddedPart:
     """What a page shows at the start of a section, beside the parts of every page.
 
@@ -331,6 +373,7 @@ class SiteView:
         claims: one result for each claim and setting, in the order of the claims.
         reproduction: None for a page without published numbers.
         unfinished: sweeps with missing runs, newest first.
+        other_models: None for a page without them.
         sources: tables of the published boards.
         public: whether the title is the heading as well, and only verified runs are green.
     """
@@ -351,5 +394,6 @@ class SiteView:
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[PublishedSource, ...] = ()
     unfinished: tuple[UnfinishedView, ...] = ()
+    other_models: OtherModelsView | None = None
     added: tuple[AddedPart, ...] = ()
     public: bool = False

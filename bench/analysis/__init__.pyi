@@ -1,5 +1,7 @@
 """Public names of `bench.analysis`; `__init__.py` loads each on first use."""
 
+from . import accuracy_over_time as accuracy_over_time
+from . import beside_clip as beside_clip
 from . import best_method as best_method
 from . import changed_predictions as changed_predictions
 from . import dataset_difficulty as dataset_difficulty
@@ -13,9 +15,6 @@ from . import scores_by_seed as scores_by_seed
 from . import seen_datasets as seen_datasets
 from . import selection_rules as selection_rules
 from . import table_exports as table_exports
-from .accuracy_over_time import CONVERGENCE_MARGIN as CONVERGENCE_MARGIN
-from .accuracy_over_time import AccuracyOverTime as AccuracyOverTime
-from .accuracy_over_time import accuracy_over_time_of as accuracy_over_time_of
 from .board_intervals import with_intervals as with_intervals
 from .columns import H_TITLES as H_TITLES
 from .columns import Kind as Kind

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from bench.analysis import AccuracyOverTime, percent
+from bench.analysis import accuracy_over_time, percent
 from reports._format import count, seconds
 from reports.charts.drawing import CHANGING, DASHED, PLOT, curve, frame, group, mark, name, path, steps, svg
 from reports.charts.names import place_names
@@ -29,7 +29,7 @@ Points = Mapping[str, Sequence[tuple[float, float]]]
 """By entry, its places on the axis and accuracies in percent."""
 
 
-def curves_svg(view: BoardView, times: AccuracyOverTime, axis: str) -> Markup:
+def curves_svg(view: BoardView, times: accuracy_over_time.AccuracyOverTime, axis: str) -> Markup:
     """The curve of every entry against one of `TIME_AXES`; the dashed line is zero-shot."""
     points: Points = {
         one.entry: [(max(getattr(point, axis), _LEAST), 100 * point.value) for point in one.points]
@@ -62,7 +62,7 @@ def _marks(
     )
 
 
-def training_texts(times: AccuracyOverTime) -> dict[str, str]:
+def training_texts(times: accuracy_over_time.AccuracyOverTime) -> dict[str, str]:
     """By entry, the accuracies of its curve as a sentence."""
     found = {}
     for one in times.curves:

@@ -4,7 +4,7 @@ from functools import partial
 
 from markupsafe import Markup
 
-from bench.analysis import CONVERGENCE_MARGIN, EntryCost, percent
+from bench.analysis import EntryCost, accuracy_over_time, percent
 from reports._format import count, four_digits, or_unknown, seconds
 from reports.charts.cost import COST_AXES, cost_axes, cost_svg, cost_text, front_text
 from reports.charts.curves import TIME_AXES, curves_svg
@@ -111,7 +111,7 @@ def _curves(view: BoardView) -> list[Part]:
         "These numbers were not used for selection. A shorter run would also decay its learning rate earlier, so the "
         "left part of a curve usually underestimates its accuracy."
     )
-    margin = four_digits(100 * CONVERGENCE_MARGIN)
+    margin = four_digits(100 * accuracy_over_time.CONVERGENCE_MARGIN)
     drawings = [(title, curves_svg(view, times, axis)) for axis, title in TIME_AXES.items()]
     parts = [
         heading(f"{view.anchor}-times", "Accuracy over training time"),

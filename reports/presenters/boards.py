@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis import (
     Leaderboard,
     Verdict,
-    accuracy_over_time_of,
+    accuracy_over_time,
     agreement,
     board_quality,
     board_reliability,
@@ -76,7 +76,9 @@ def board_view(
         reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),
-        over_time=None if content.curves is None else accuracy_over_time_of(board, runs, content.curves),
+        over_time=None
+        if content.curves is None
+        else accuracy_over_time.accuracy_over_time_of(board, runs, content.curves),
         selection=tuple(selection_rules.selection_differences(board, runs)),
         differing=_differing(board),
     )

@@ -34,6 +34,7 @@ from bench.spec import external_parts
 from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.content import PageContent
 from reports.presenters.error_analysis import error_analysis_view
+from reports.presenters.other_models import other_models_view
 from reports.presenters.overview import board_overview, published_overview
 from reports.views import BoardView, ErrorAnalysisView, OverviewView, PublishedBoardView, SiteView
 
@@ -99,6 +100,7 @@ def site_view(content: PageContent) -> SiteView:
         else reproduce(boards.whole, runs, published, content.defaults, difficulty),
         error_analysis=errors,
         unfinished=tuple(content.unfinished),
+        other_models=other_models_view(boards.whole, runs, content.made, catalogue),
     )
 
 

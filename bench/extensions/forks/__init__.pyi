@@ -11,6 +11,8 @@ from .fork_run import run_official_code as run_official_code
 from .inspection import inspect_code as inspect_code
 from .predictions_import import ImportedPredictions as ImportedPredictions
 from .predictions_import import import_predictions as import_predictions
+from .questions import WrittenQuestions as WrittenQuestions
+from .questions import write_questions as write_questions
 from .sent_checkout import packed_checkout as packed_checkout
 from .sent_checkout import unpack_checkout as unpack_checkout
 from .trust import check_trusted as check_trusted

@@ -8,6 +8,7 @@ from bench.api import score_rows
 from bench.cli import AsJson, options_of, print_facts, print_json, print_line, print_rows, remark
 from bench.extensions.forks.drop_in import write_drop_in
 from bench.extensions.forks.predictions_import import import_predictions
+from bench.extensions.forks.questions import MODEL, write_questions
 from bench.extensions.forks.trying import inspect_official_code
 
 
@@ -40,9 +41,12 @@ def _import_command(runs: Path, as_json: AsJson = False, **options: Any) -> None
 
     Nothing in a file is believed: class names, test images, labels, training images and scores are checked. With any
     error, nothing is added. Give the files of base and of new classes of a run together. The runs are called
-    external:METHOD and marked as imported predictions.
+    external:METHOD and marked as imported predictions. With --questions, the files are the answers of a service, each
+    question once, in any order; the answers of base and of new classes are imported together.
 
     Example: etl-bench runs import-predictions base.npz new.npz
+
+    Example: etl-bench runs import-predictions answers.jsonl --questions questions.jsonl
     """
     done = import_predictions(runs=runs, **options)
     for note in done.notes:
@@ -52,6 +56,28 @@ def _import_command(runs: Path, as_json: AsJson = False, **options: Any) -> None
     print_rows(score_rows(done.added), as_json=as_json)
     if not as_json:
         print_line(f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known; in {runs}")
+
+
+@options_of(write_questions)
+def _questions(**options: Any) -> None:
+    """Write the test images as questions for a language model, one chat-completions request each.
+
+    Each has the labelled images of our draw, one test image, and the prompt. No label of a test image is in them, and
+    no service is called. Have the file answered, and import the answers.
+
+    Example: etl-bench runs questions -d eurosat --shots 4 --seed 1 --out questions.jsonl
+    """
+    done = write_questions(**options)
+    asked = done.asked
+    print_line(
+        f"{done.path}: {counted(done.n, 'question')} on {asked.dataset} ({asked.classes} classes), each with "
+        f"{counted(done.examples, 'labelled image')}; {done.size / 1e6:.1f} MB"
+    )
+    where = f", in {done.folder}" if done.folder else ""
+    print_line(f"images: JPEG files of at most {asked.largest_side} pixels a side{where}")
+    if asked.model == MODEL:
+        remark(f"the model is called {MODEL}; for a service, give its name with --model")
+    print_line(f"next: have it answered, then etl-bench runs import-predictions ANSWERS --questions {done.path}")
 
 
 @options_of(write_drop_in)
@@ -65,4 +91,5 @@ COMMANDS = {
     "methods inspect": _inspect,
     "runs import-predictions": _import_command,
     "runs drop-in": _drop_in,
+    "runs questions": _questions,
 }

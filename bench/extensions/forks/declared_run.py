@@ -19,10 +19,18 @@ from bench._util.words import counted
 from bench.experiment import OPEN, external_record
 from bench.extensions.forks.errors import PredictionsError
 from bench.extensions.forks.fork_folder import public_address
-from bench.extensions.forks.prediction_files import Head, PredictionFile, SupportImage, scores_of_answers
+from bench.extensions.forks.prediction_files import (
+    NO_CLASS,
+    SEVERAL_CLASSES,
+    Head,
+    PredictionFile,
+    SupportImage,
+    matched_classes,
+    scores_of_named,
+)
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import simplified
-from bench.spec import ALL_SHOTS, EXTERNAL, ExperimentSpec, shots_text
+from bench.spec import ALL_SHOTS, EXTERNAL, OTHER_MODELS, ExperimentSpec, shots_text
 from datasets_registry import (
     BenchError,
     DatasetInfo,
@@ -45,6 +53,8 @@ from datasets_registry import (
     recorded_draw,
 )
 
+_OF_A_MODEL = ("model", "weights", "prompt", "decoding")
+"""Fields of a head that are settings of the run."""
 OPENAI_SHA256 = {
     "RN50": "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
     "RN101": "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599",
@@ -67,6 +77,7 @@ class DeclaredRun:
     ) -> None:
         self.files, self._backbone, self._data_root = files, backbone, data_root
         self.notes: list[str] = []
+        self._without_class: Counter[int] = Counter()
         self._dataset = dataset
         self.trained = self._trained_file()
         self.head = self.trained.head
@@ -237,7 +248,9 @@ class DeclaredRun:
         if file.sha256 is not None:
             self._check_digest_list(parts[0].images, [s.key for s in samples], [file.sha256[i] for i in order], source)
         if file.answers is not None:
-            return scores_of_answers([file.answers[i] for i in order], classes.prompt_names, labels)
+            named = matched_classes([file.answers[i] for i in order], classes.prompt_names)
+            self._without_class.update(named[named < 0].tolist())
+            return scores_of_named(named, len(classes.names), labels)
         assert file.scores is not None
         found: NDArray[np.float64] = file.scores[order]
         return found
@@ -257,15 +270,16 @@ class DeclaredRun:
     def _spec(self, task: FewShotTask, support: str | None) -> ExperimentSpec:
         head = self.head
         name = re.sub(r"[^A-Za-z0-9_.+/-]+", "_", head.method)
-        code = {key: value for key in ("repository", "commit") if (value := public_address(getattr(head, key)))}
-        clashing = head.settings.keys() & code.keys()
+        stated = {key: value for key in ("repository", "commit") if (value := public_address(getattr(head, key)))}
+        stated |= {key: value for key in _OF_A_MODEL if (value := getattr(head, key))}
+        clashing = head.settings.keys() & stated.keys()
         if clashing:
             raise PredictionsError(
                 f"{self.trained.source}: a setting must not be called {', '.join(sorted(clashing))}."
             )
         return ExperimentSpec(
             method=f"{EXTERNAL}{name}",
-            config=code | head.settings,
+            config=stated | head.settings,
             recipe=None,
             backbone=self.backbone,
             dataset=self.info.name,
@@ -281,9 +295,16 @@ class DeclaredRun:
 
     @cached_property
     def backbone(self) -> str:
-        """Slug of the backbone."""
+        """Slug of the backbone; `OTHER_MODELS` for a model that is not a CLIP."""
         from methods import parse_backbone
 
+        if self.head.model:
+            if self._backbone:
+                raise PredictionsError(
+                    f"{self.trained.source} is of the model {self.head.model!r}, which is not a CLIP; leave out "
+                    f"-b {self._backbone}, or name a `backbone` in its head."
+                )
+            return OTHER_MODELS
         text = self._backbone or f"{_architecture(self.head.backbone)}.openai"
         try:
             return parse_backbone(text).slug
@@ -305,14 +326,15 @@ class DeclaredRun:
         evaluations = sum(file.head.tests_so_far for file in self.files)
         usual = len(self.files)
         stated = " It states their public digest." if known is not None and head.backbone_sha256 == known else ""
-        self.notes.append(f"{source}: nothing proves that its weights are those of {self.backbone}.{stated}")
+        named = head.model or self.backbone
+        self.notes.append(f"{source}: nothing proves that its weights are those of {named}.{stated}")
         if not images:
             self.notes.append(f"{source}: without digests, nothing proves that its images are those of the dataset.")
         if evaluations > usual:
             self.notes.append(
                 f"{source}: the test images were evaluated {evaluations} times, so a choice may have used them."
             )
-        if not head.commit or head.changed_files:
+        if head.changed_files or not (head.commit or head.model):
             self.notes.append(f"{source}: its code is not a commit without changes.")
         return Provenance(
             package_version=bench.__version__,
@@ -333,12 +355,17 @@ class DeclaredRun:
                 changed_files=head.changed_files,
                 command=head.command,
                 torch=head.torch,
-                weights_asked=[head.backbone],
+                weights_asked=[head.model or head.backbone],
                 weights_proved=False,
                 images_proved=images,
                 test_evaluations=evaluations,
                 own_draw=task.draw is DrawRule.FILE,
+                uses=None if head.uses is None else [str(one) for one in head.uses],
                 matched_texts=any(file.answers is not None for file in self.files),
+                unanswered=self._without_class[NO_CLASS],
+                ambiguous=self._without_class[SEVERAL_CLASSES],
+                service=head.service,
+                date=head.date,
             ),
         )
 

@@ -16,15 +16,16 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from bench.bounds import MOST_CLASSES, MOST_IMAGES, ClassName, Count, LargeCount, Line, Positive, Settings
 from bench.extensions.forks.errors import PredictionsError
 from datasets_registry import GIB, foreign_files, read_npz
+from methods import Extra
 
 FORMAT = "clip-etl-bench predictions 1"
 LARGEST_TEXT = 4 * GIB
@@ -37,6 +38,8 @@ LARGEST_LINE = GIB // 16
 LONGEST_KEY, LONGEST_ANSWER = 4000, 20_000
 """Characters of the path of an image, and of the answer of a language model."""
 Key = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_KEY)]
+Stated = Annotated[Line, Field(max_length=200)]
+"""A short text; empty if it is not stated."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 SupportImage = tuple[Key, Count] | tuple[Key, Count, Sha256]
 
@@ -51,13 +54,20 @@ class Head(BaseModel):
     dataset: Annotated[Line, Field(min_length=1, max_length=200)]
     classes: Literal["all", "base", "new"] = "all"
     class_names: list[ClassName] = Field(min_length=2, max_length=MOST_CLASSES)
-    backbone: Annotated[Line, Field(min_length=1, max_length=200)]
+    backbone: Stated = Field("", description="the CLIP whose features are used")
+    model: Stated = Field("", description="any other model; a file names either")
+    weights: Stated = ""
+    prompt: Annotated[Line, Field(max_length=LONGEST_ANSWER)] = ""
+    decoding: Stated = ""
+    date: Stated = ""
+    service: Stated = ""
     backbone_sha256: Sha256 | None = None
     seed: LargeCount = 0
     shots: int = Field(0, ge=-1)
     trained: bool = Field(True, description="whether the training was part of this process")
     train: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
     val: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
+    uses: list[Extra] | None = Field(None, description="what it sees besides the labelled images; None: not stated")
     tests_so_far: Positive = 1
     repository: Line = ""
     commit: Line = ""
@@ -65,6 +75,12 @@ class Head(BaseModel):
     command: Line = ""
     torch: Line = ""
     settings: Settings = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if bool(self.backbone) == bool(self.model):
+            raise ValueError("give `backbone` for a CLIP, or `model` for any other model, and not both")
+        return self
 
 
 @dataclass(frozen=True)
@@ -97,8 +113,9 @@ def read_predictions(path: Path) -> PredictionFile:
         raise PredictionsError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = cut(".".join(map(str, first["loc"])), 100) or "the head"
-        raise PredictionsError(f"{path}: {place} in its head: {cut(first['msg'], 200).rstrip('.')}. {_HELP}") from error
+        place = cut(".".join(map(str, first["loc"])), 100) or "a field"
+        what = cut(first["msg"].removeprefix("Value error, "), 200).rstrip(".")
+        raise PredictionsError(f"{path}: {place} in its head: {what}. {_HELP}") from error
     except UnicodeDecodeError as error:
         raise PredictionsError(f"{path} is not a file of predictions: it is not text. {_HELP}") from error
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error) as error:
@@ -113,26 +130,34 @@ _HELP = "`etl-bench doctor docs forks` has the format; `etl-bench runs drop-in` 
 
 def _read_lines(path: Path) -> PredictionFile:
     digest = hashlib.sha256()
-    lines = _filled_lines(path, digest)
+    lines = filled_lines(path, digest)
     _, first = next(lines, (0, b""))
     if not first:
         raise ValueError("it is empty")
-    head = Head.model_validate(foreign_files.parse_json(first, unique=True))
+    stated = foreign_files.parse_json(first, unique=True)
+    if isinstance(stated, dict) and "custom_id" in stated:
+        raise ValueError("it has the answers of a service; give the file of their questions with --questions")
+    head = Head.model_validate(stated)
     keys, labels, scores, answers, digests = [], [], [], [], []
+    prompts: set[str] = set()
     for number, line in lines:
         try:
             row = foreign_files.parse_json(line, MOST_PER_LINE, unique=True)
-            keys.append(_text(row["key"], "key", LONGEST_KEY))
+            keys.append(text_of(row["key"], "key", LONGEST_KEY))
             labels.append(_label(row["label"]))
             if "answer" in row:
-                answers.append(_text(row["answer"], "answer", LONGEST_ANSWER))
+                answers.append(text_of(row["answer"], "answer", LONGEST_ANSWER))
+                if len(prompts) < 2:
+                    prompts.add(" ".join(text_of(row.get("prompt", ""), "prompt", LONGEST_ANSWER).split()))
             else:
                 scores.append(_scores(row["scores"]))
             if "sha256" in row:
-                digests.append(_text(row["sha256"], "sha256", 64))
+                digests.append(text_of(row["sha256"], "sha256", 64))
         except (ValueError, TypeError, KeyError) as error:
             what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"line {number}: {what}") from error
+    if len(prompts) == 1 and not head.prompt:
+        head = Head.model_validate(stated | {"prompt": prompts.pop()})
     if answers and scores:
         raise ValueError("some images have scores and others answers")
     table = None
@@ -153,7 +178,7 @@ def _read_lines(path: Path) -> PredictionFile:
     )
 
 
-def _filled_lines(path: Path, digest: hashlib._Hash) -> Iterator[tuple[int, bytes]]:
+def filled_lines(path: Path, digest: hashlib._Hash) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers, one in memory at a time; all bytes go into the digest."""
     foreign_files.check_size(path, LARGEST_TEXT)
     with path.open("rb") as file:
@@ -169,7 +194,8 @@ def _filled_lines(path: Path, digest: hashlib._Hash) -> Iterator[tuple[int, byte
     raise ValueError(f"it has more than {2 * MOST_IMAGES} lines")
 
 
-def _text(value: Any, name: str, longest: int) -> str:
+def text_of(value: Any, name: str, longest: int) -> str:
+    """A text of a stranger; raises ValueError for another value, and for a longer text."""
     if not isinstance(value, str):
         raise ValueError(f"{name} is {shown(value)}, not a text")
     if len(value) > longest:
@@ -257,15 +283,19 @@ def _check(found: PredictionFile) -> None:
 _WORDS = re.compile(r"[^\W_]+")
 
 
+NO_CLASS, SEVERAL_CLASSES = -1, -2
+"""What an answer names that names no class, or several."""
+
+
 def matched_classes(answers: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
-    """The class that each answer names, `(n,)`, and -1 where it names none or several.
+    """The class that each answer names, `(n,)`; `NO_CLASS` or `SEVERAL_CLASSES` where it does not name one.
 
     Capitals and punctuation are ignored. A class is named if its words occur in the answer, one after the other. A name
     inside a longer name that occurs at the same place does not count.
 
     Example:
-        >>> matched_classes(["A Boeing 737-200.", "a cat or a dog"], ["737", "737-200", "cat", "dog"]).tolist()
-        [1, -1]
+        >>> matched_classes(["A Boeing 737-200.", "a cat or a dog", ""], ["737", "737-200", "cat", "dog"]).tolist()
+        [1, -2, -1]
     """
     known = [(_WORDS.findall(name.casefold()), label) for label, name in enumerate(names)]
     known = sorted((pair for pair in known if pair[0]), key=lambda pair: -len(pair[0]))
@@ -285,16 +315,15 @@ def _named(words: list[str], by_word: Mapping[str, Sequence[tuple[int, list[str]
             if words[place] == name and not all(taken[place]):
                 taken[place] = [True] * len(name)
                 found.add(label)
-    return found.pop() if len(found) == 1 else -1
+    return found.pop() if len(found) == 1 else SEVERAL_CLASSES if found else NO_CLASS
 
 
-def scores_of_answers(answers: Sequence[str], names: Sequence[str], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Scores `(n, n_classes)` that predict the named class, and a wrong class where an answer names none or several.
+def scores_of_named(chosen: NDArray[np.int64], n_classes: int, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Scores `(n, n_classes)` that predict the class of `matched_classes`, `(n,)`, and a wrong one where there is none.
 
-    They carry no confidence. Labels `(n,)` are only used to make an unmatched answer wrong.
+    They carry no confidence. Labels `(n,)` are only used to make an answer without a class wrong.
     """
-    chosen = matched_classes(answers, names)
     wrong = (labels == 0).astype(np.int64)  # class 0, or class 1 where class 0 is true
-    scores = np.zeros((len(answers), len(names)))
-    scores[np.arange(len(answers)), np.where(chosen < 0, wrong, chosen)] = 10.0
+    scores = np.zeros((len(chosen), n_classes))
+    scores[np.arange(len(chosen)), np.where(chosen < 0, wrong, chosen)] = 10.0
     return scores

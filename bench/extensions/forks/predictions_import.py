@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options as opt
+from bench.errors import UsageError
 from bench.extensions.forks.errors import PredictionsError
 
 if TYPE_CHECKING:
@@ -35,12 +36,23 @@ class ImportedPredictions:
 
 
 def import_predictions(
-    files: Annotated[Sequence[Path | str], opt.Arg("Files of predictions, .npz or .jsonl.", metavar="FILE...")],
+    files: Annotated[
+        Sequence[Path | str],
+        opt.Arg("Files of predictions, .npz or .jsonl, or of a service's answers.", metavar="FILE..."),
+    ],
     runs: opt.NewRuns = "runs",
     *,
     dataset: Annotated[str | None, opt.Opt("Its name here. Default: found from the name in the file.", "-d")] = None,
     backbone: Annotated[
         str | None, opt.Opt("As in `run`. Default: OpenAI's weights of the file's model.", "-b")
+    ] = None,
+    questions: Annotated[
+        Sequence[Path | str],
+        opt.Opt("The file of `runs questions` that a service answered; repeatable.", metavar="FILE"),
+    ] = (),
+    stated: Annotated[
+        Mapping[str, str] | None,
+        opt.Opt("With --questions: weights, service, decoding or date; repeatable.", "--set", pairs="service=NAME"),
     ] = None,
     data_root: opt.DataRoot = None,
 ) -> ImportedPredictions:
@@ -50,16 +62,23 @@ def import_predictions(
     files of other datasets that follow a training are the targets of a cross-dataset run.
 
     Args:
-        files: npz or JSON lines, see `etl-bench doctor docs forks`.
+        files: npz or JSON lines, see `etl-bench doctor docs forks`; with `questions`, answers to these in any order.
 
     Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
     """
     from bench.extensions.forks.declared_run import DeclaredRun
     from bench.extensions.forks.prediction_files import read_predictions
+    from bench.extensions.forks.service_answers import read_service_answers
     from bench.results import Shards, fresh_store
 
     shards = Shards(Path(runs))
-    read = [read_predictions(Path(path)) for path in files]
+    paths, asked = ([Path(path) for path in some] for some in (files, questions))
+    if asked:
+        read, remarks = read_service_answers(paths, asked, stated or {}, data_root)
+    elif stated:
+        raise UsageError("--set is for the answers of a service, whose --questions FILE is to be given as well.")
+    else:
+        read, remarks = [read_predictions(path) for path in paths], []
     built = [DeclaredRun(tuple(group), dataset, backbone, data_root) for group in _runs(read)]
     made = [run.made() for run in built]
     ids = Counter(record.run_id for record, _ in made)
@@ -77,7 +96,7 @@ def import_predictions(
         else:
             kept.append(record.run_id)
     fresh_store(Path(runs))
-    notes = dict.fromkeys(note for run in built for note in run.notes)
+    notes = dict.fromkeys([*remarks, *(note for run in built for note in run.notes)])
     return ImportedPredictions(tuple(added), tuple(unchanged), tuple(kept), tuple(notes))
 
 
@@ -87,7 +106,8 @@ def _runs(files: Iterable[PredictionFile]) -> list[list[PredictionFile]]:
     for file in files:
         head = file.head
         settings = tuple(sorted((key, repr(value)) for key, value in head.settings.items()))
-        key = head.method, head.seed, head.shots, head.commit, head.backbone, settings
+        model = head.backbone or head.model, head.weights, head.decoding
+        key = head.method, head.seed, head.shots, head.commit, model, settings
         groups.setdefault(key, []).append(file)
     return [run for group in groups.values() for run in _parted(group)]
 

@@ -12,7 +12,7 @@ from one_case import for_each
 from outside_predictions import Outside
 
 from bench.extensions.forks import PredictionsError, prediction_files
-from bench.extensions.forks.prediction_files import matched_classes, read_predictions, scores_of_answers
+from bench.extensions.forks.prediction_files import matched_classes, read_predictions, scores_of_named
 
 DIGEST = "ab" * 32
 
@@ -50,6 +50,29 @@ def test_both_kinds_have_the_same_content(good: Outside, tmp_path: Path) -> None
         assert found.scores.tolist() == good.scores.tolist()
         assert found.sha256 == (DIGEST, DIGEST)
     assert read_predictions(lines).digest != read_predictions(arrays).digest
+
+
+def test_a_head_names_a_clip_or_another_model(good: Outside, tmp_path: Path) -> None:
+    other = good.without("backbone").with_head(
+        model="Talker 7B", weights="v1", decoding="greedy", date="May", prompt="?"
+    )
+    head = read_predictions(other.npz(tmp_path / "p.npz")).head
+    assert (head.backbone, head.model, head.weights, head.service) == ("", "Talker 7B", "v1", "")
+    for wrong in (good.without("backbone"), good.with_head(model="Talker 7B")):
+        assert "backbone" in refused(wrong.jsonl(tmp_path / "p.jsonl"))
+    assert "weights in its head" in refused(other.with_head(weights="v" * 300).jsonl(tmp_path / "p.jsonl"))
+
+
+@for_each(("prompts", "stated", "expected"), [("??", "", "?"), ("?!", "", ""), ("??", "own", "own"), ("  ", "", "")])
+def test_a_prompt_that_all_lines_have_is_that_of_the_run(
+    prompts: str, stated: str, expected: str, good: Outside, tmp_path: Path
+) -> None:
+    def worded(row: dict[str, object]) -> dict[str, object]:
+        place = int(str(row["label"]))
+        return {"key": row["key"], "label": row["label"], "prompt": f" {prompts[place]}\n", "answer": "Forest"}
+
+    path = good.with_head(prompt=stated).jsonl(tmp_path / "p.jsonl", worded)
+    assert read_predictions(path).head.prompt == expected
 
 
 def test_digests_are_optional_and_further_keys_are_ignored(good: Outside, tmp_path: Path) -> None:
@@ -304,11 +327,11 @@ def test_answers_take_the_place_of_scores(good: Outside, tmp_path: Path) -> None
         ("It is a 737-200!", 1),
         ("737 200", 1),
         ("the 737", 0),
-        ("a 737-200 and not a 737", -1),
+        ("a 737-200 and not a 737", -2),
         ("Cat.", 2),
         ("category", -1),
         ("cat, cat, cat", 2),
-        ("cat or 737", -1),
+        ("cat or 737", -2),
         ("", -1),
         ("nothing", -1),
     ],
@@ -319,7 +342,7 @@ def test_an_answer_names_the_class_whose_words_occur(answer: str, expected: int)
 
 def test_a_missing_answer_is_wrong_and_never_right() -> None:
     labels = np.array([0, 1, 2])
-    scores = scores_of_answers(["?", "?", "cat"], ["dog", "bird", "cat"], labels)
+    scores = scores_of_named(np.array([-1, -2, 2]), 3, labels)
     assert (scores.argmax(axis=1) == labels).tolist() == [False, False, True]
 
 

@@ -13,10 +13,12 @@ from outside_predictions import OPENAI_B16, Outside, all_logits, halves, outside
 from small_datasets import write_dataset
 from sweep_requests import sweep_over
 
+from bench.analysis import board_settings
 from bench.context import RunContext
 from bench.experiment.runner import run_experiment
 from bench.extensions.forks import ImportedPredictions, PredictionsError, import_predictions
-from bench.results import Shards
+from bench.results import Shards, fresh_store
+from bench.spec import OTHER_MODELS
 from bench.sweep import expand
 from datasets_registry import DrawRule, EvalProtocol, FewShotTask, get_dataset
 
@@ -246,6 +248,27 @@ def test_answers_of_a_language_model_become_a_run(honest: Outside, data: Path, t
     assert record.scores[0].accuracy == 7 / 8
     assert record.provenance.external is not None
     assert record.provenance.external.matched_texts
+    assert (record.provenance.external.unanswered, record.provenance.external.ambiguous) == (1, 0)
+    assert record.spec.config["prompt"] == "?"
+
+
+def test_a_model_that_is_not_a_clip_has_a_board_of_its_own(honest: Outside, imported: Import, tmp_path: Path) -> None:
+    other = honest.without("backbone", "backbone_sha256", "commit", "repository")
+    facts = {"model": "Talker 7B", "weights": "v1", "decoding": "greedy", "prompt": "Which?"}
+    done = imported(other.with_head(**facts, service="a server", date="May"))
+    (record,) = done.added
+    assert record.spec.backbone == OTHER_MODELS
+    assert record.spec.config == facts
+    external = record.provenance.external
+    assert external is not None
+    assert (external.service, external.date, external.weights_asked) == ("a server", "May", ["Talker 7B"])
+    assert [("Talker 7B" in note) for note in done.notes] == [True]
+    assert imported(other.with_head(**facts | {"weights": "v2"})).added, "other weights are another row"
+    imported(honest)
+    settings = board_settings(fresh_store(tmp_path / "runs").runs_frame())
+    assert sorted(setting.backbone for setting in settings) == ["ViT-B-16.openai", OTHER_MODELS]
+    assert "-b ViT-B-32.openai" in refused(imported, other.with_head(**facts), backbone="ViT-B-32.openai")
+    assert "model" in refused(imported, other.with_head(**facts, settings={"model": "another"}))
 
 
 @pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
