@@ -57,6 +57,28 @@ HABITS: Mapping[str, Sequence[Edit]] = {
         ("configs/datasets/few_shot/eurosat.yaml", "", "DATASET:\n  NAME: EuroSAT\n"),
         ("configs/datasets/eurosat.yaml", "EuroSAT", "EuroSATOld"),
     ],
+    "breakpoints": [_before(TRAINER, _STEP, "import pdb", "breakpoint()", "pdb.set_trace()")],
+    "a number from an array of one value": [_before(TRAINER, _STEP, "float(torch.ones(1).numpy())")],
+    "weights from an archive only": [
+        (TRAINER, "    except RuntimeError:\n", "    except ZeroDivisionError:\n"),
+    ],
+    "second derivatives of attention": [
+        _before(
+            TRAINER,
+            _STEP,
+            "query = torch.ones(1, 1, 4, 8, requires_grad=True)",
+            "attended = F.scaled_dot_product_attention(query, query, query).square().sum()",
+            "(slope,) = torch.autograd.grad(attended, query, create_graph=True)",
+            "slope.square().sum().backward()",
+        )
+    ],
+    "vocabulary that was not committed": [
+        (
+            "clip/simple_tokenizer.py",
+            'package = importlib.util.find_spec("open_clip").submodule_search_locations[0]',
+            "package = os.path.dirname(os.path.abspath(__file__))",
+        )
+    ],
     "never tests": [_before(SETTINGS, "OPTIM:\n", "TEST:", "  NO_TEST: True")],
     "optimiser that Dassl lacks": [(SETTINGS, '"adam"', '"adagrad"')],
     "tests after each epoch": [

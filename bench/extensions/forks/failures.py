@@ -45,8 +45,8 @@ def reason(
     if not facts:
         return f"Its Python ended with exit code {code} before the code could start or end.{printed}"
     if seen := [f"{one['images']} images of {one['classes']} classes" for one in facts.get("evaluations", ())]:
-        return f"It never evaluated all test images in their order, only {', '.join(seen)}."
-    return f"It ended without an error and without an evaluation of the test images.{printed}"
+        return f"Dassl's evaluator never received all test images in their order, only {', '.join(seen)}."
+    return f"It ended without an error, and Dassl's evaluator received no scores of the test images.{printed}"
 
 
 def _of_error(error: Mapping[str, Any], log: str, files: Collection[str], submodules: Sequence[str]) -> str:

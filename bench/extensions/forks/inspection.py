@@ -204,7 +204,7 @@ def _of_code(code: RunnableCode) -> Iterator[Lack]:
     sources = _sources(fork)
     for found in sources:
         for file, absent in groupby(found.absent, key=lambda one: one.file):
-            modules = [one.module for one in absent]
+            modules = [one.shown for one in absent]
             yield Lack(f"{file} imports {some(modules, 4)}, which the repository lacks.", _ignored(fork, modules))
     outside = frozenset[str]().union(*(found.outside for found in sources))
     yield from _packages(code, outside)

@@ -29,6 +29,11 @@ class Imported:
     module: str
     folder: str | None = None
 
+    @property
+    def shown(self) -> str:
+        """The name as Python writes it; a relative one begins with a dot."""
+        return self.module if self.folder is None else f".{self.module}"
+
 
 @dataclass(frozen=True)
 class PythonSources:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fork_runs import BACKBONE, planned, run_fork, trust, trusted_fork
-from stand_in_forks import apply
+from stand_in_forks import apply, commit, make_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
@@ -157,6 +157,31 @@ def test_scores_of_code_with_habits_are_recorded(tmp_path: Path, data: Path, tra
     assert np.abs(items["all"].true_logit - trained[1]["all"].true_logit).max() > 1e-4
 
 
+def test_what_older_versions_and_whole_checkouts_have_is_given(tmp_path: Path, data: Path, trained: Run) -> None:
+    """Its folders lie beside a second tree, and without `__init__.py` under the name of an installed package."""
+    habits = (
+        "breakpoints",
+        "a number from an array of one value",
+        "weights from an archive only",
+        "second derivatives of attention",
+        "vocabulary that was not committed",
+    )
+    made = make_fork(tmp_path / "fork", *habits)
+    for folder in ("datasets", "trainers"):
+        (made / folder / "__init__.py").unlink()
+    (made / "inner").mkdir()
+    for path in [path for path in made.iterdir() if path.name not in (".git", "inner")]:
+        path.rename(made / "inner" / path.name)
+    apply(made, ("trainers/offset_text.py", "", "raise AssertionError('code of the other tree')"))
+    commit(made)
+    trust(made)
+    settings = "inner/configs/trainers/OffsetText/vit.yaml TRAINER.OFFSET.W 0.5"
+    record, items = run_fork(made, data, f"fork.command=inner/train.py --config-file {settings}")
+    np.testing.assert_allclose(items["all"].true_logit, trained[1]["all"].true_logit, atol=0.01)
+    assert record.provenance.external is not None
+    assert record.provenance.external.filled_in == ["inner/clip/bpe_simple_vocab_16e6.txt.gz"]
+
+
 @pytest.mark.slow  # the code with other habits
 def test_code_that_never_tests_is_tested_after_its_training(tmp_path: Path, data: Path, trained: Run) -> None:
     habits = ("never tests", "reads an image of its own")
@@ -187,12 +212,12 @@ def test_code_that_never_tests_is_tested_after_its_training(tmp_path: Path, data
         ("scores that are no numbers", r"the scores of 8 of 8 images are not finite\."),
         pytest.param(
             "too few predictions",
-            r"never evaluated all test images in their order, only 7 images of 4 classes",
+            r"never received all test images in their order, only 7 images of 4 classes",
             marks=pytest.mark.slow,
         ),
         pytest.param(
             "labels in another order",
-            r"never evaluated all test images in their order, only 8 images of 4 classes",
+            r"never received all test images in their order, only 8 images of 4 classes",
             marks=pytest.mark.slow,
         ),
         pytest.param(
