@@ -57,7 +57,8 @@ def test_the_exception_is_the_reason(found: dict[str, Any], message: str) -> Non
         ({}, 1, "ended with exit code 1 before the code could start or end. The last line that it printed: epoch 1."),
         ({"evaluations": [{"images": 7, "classes": 4}]}, 3, "never received all test images in their order, only 7 "
          "images of 4 classes."),
-        ({"evaluations": []}, 3, "ended without an error, and Dassl's evaluator received no scores of the test images."),
+        ({"evaluations": []}, 3, "ended without an error, and Dassl's evaluator received no scores of the test "
+         "images."),
     ],
 )  # fmt: skip
 def test_without_an_exception_nothing_is_guessed(facts: dict[str, Any], code: int, message: str) -> None:
