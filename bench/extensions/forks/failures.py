@@ -24,7 +24,7 @@ def reason(
 
     Args:
         facts: what the runner noted; empty if its process ended before it could. `error` is the exception with those
-            that led to it, see `described` of `fork_side.py`.
+            that led to it, see `noted_error` of `fork_side.py`.
         code: exit code of the process, negative for a signal.
         log: the end of what it printed.
         files: tracked files of the repository.

@@ -19,7 +19,7 @@ from bench.extensions.forks.environments import absent_packages
 from bench.extensions.forks.fork_folder import Fork
 from bench.extensions.forks.published_commands import Command, has_files, written_trainings
 from bench.extensions.forks.python_sources import PythonSources
-from bench.extensions.forks.script_arguments import argument_names, open_places, place_of, setting_in
+from bench.extensions.forks.script_arguments import argument_names, open_places, placeholder, setting_in
 from bench.extensions.forks.script_calls import called_trainings
 from bench.extensions.forks.trust import RunnableCode, is_trusted
 from datasets_registry import some
@@ -144,7 +144,7 @@ def _written(fork: Fork) -> Iterator[InspectedCommand]:
         trainer = one.option("--trainer") or ""
         if (trainer, one.script) not in seen:
             seen.add((trainer, one.script))
-            args = " ".join(map(place_of, argument_names(fork.text(one.script))))
+            args = " ".join(map(placeholder, argument_names(fork.text(one.script))))
             yield InspectedCommand(trainer, one.script, args, shlex.join(one.settings), _backbone(fork, one))
 
 
@@ -316,7 +316,7 @@ def _other_tasks(fork: Fork) -> Iterator[Lack]:
             yield Lack(f"Its README speaks of {task}; the harness has few-shot classification of images.")
 
 
-def listed(found: InspectedFork) -> str:
+def trainers_text(found: InspectedFork) -> str:
     """The trainers of a checkout, those with a command first."""
     trained = {one.trainer for one in found.commands}
     return some(sorted(found.trainers, key=lambda name: (name not in trained, name)), 30) or "none"

@@ -24,23 +24,19 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bench.bounds import MOST_CLASSES, MOST_IMAGES, ClassName, Count, LargeCount, Line, Positive, Settings
 from bench.extensions.forks.errors import PredictionsError
+from bench.extensions.forks.stated_texts import LARGEST_TEXT, LONGEST_ANSWER, Sha256, Stated, cut, shown
 from datasets_registry import GIB, foreign_files, read_npz
 from methods import Extra
 
 FORMAT = "clip-etl-bench predictions 1"
-LARGEST_TEXT = 4 * GIB
-"""Bytes of a file of JSON lines; 50,000 images with 1,000 scores each have 0.5 GiB."""
 LARGEST_SCORE = 1e30
 """Larger scores do not fit into the 32 bits of stored predictions, or their sums do not."""
 MOST_PER_LINE = 2 * MOST_CLASSES
 LARGEST_LINE = GIB // 16
 """Bytes of one line: the head with its lists of images, or an image with a score of each class."""
-LONGEST_KEY, LONGEST_ANSWER = 4000, 20_000
-"""Characters of the path of an image, and of the answer of a language model."""
+LONGEST_KEY = 4000
+"""Characters of the path of an image."""
 Key = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_KEY)]
-Stated = Annotated[Line, Field(max_length=200)]
-"""A short text; empty if it is not stated."""
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 SupportImage = tuple[Key, Count] | tuple[Key, Count, Sha256]
 
 
@@ -201,16 +197,6 @@ def text_of(value: Any, name: str, longest: int) -> str:
     if len(value) > longest:
         raise ValueError(f"{name} has {len(value)} characters; at most {longest} are read")
     return value
-
-
-def shown(value: object) -> str:
-    """A value of a stranger in a message."""
-    return cut(repr(value), 100)
-
-
-def cut(text: str, longest: int) -> str:
-    """A text of at most so many characters."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _scores(values: Any) -> NDArray[np.float64]:

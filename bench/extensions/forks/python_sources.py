@@ -16,7 +16,7 @@ _READERS = frozenset("open load read_csv read_json loadtxt load_json read_text i
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportLine:
     """A module that a file imports when it is loaded itself.
 
     Args:
@@ -68,9 +68,9 @@ class PythonSources:
         return tuple(found)
 
     @cached_property
-    def absent(self) -> tuple[Imported, ...]:
+    def absent(self) -> tuple[ImportLine, ...]:
         """Modules of the repository's own packages that are imported and that it lacks, each once."""
-        found: dict[str, Imported] = {}
+        found: dict[str, ImportLine] = {}
         for file in self.files:
             for one in self._imports(file):
                 if self._is_own(one) and not self._has(one):
@@ -100,46 +100,46 @@ class PythonSources:
                 self._trees[file] = None
         return self._trees[file]
 
-    def _imports(self, file: str) -> Iterator[Imported]:
+    def _imports(self, file: str) -> Iterator[ImportLine]:
         """What a file imports at its top level, without what it tries to import."""
         tree = self._tree(file)
         for node in _loaded(tree.body if tree else ()):
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    yield Imported(file, node.lineno, alias.name)
+                    yield ImportLine(file, node.lineno, alias.name)
             elif node.level:
                 folder = "/".join(PurePosixPath(file).parts[: -node.level])
-                yield from self._from(Imported(file, node.lineno, node.module or "", folder), node.names)
+                yield from self._from(ImportLine(file, node.lineno, node.module or "", folder), node.names)
             elif node.module:
-                yield from self._from(Imported(file, node.lineno, node.module), node.names)
+                yield from self._from(ImportLine(file, node.lineno, node.module), node.names)
 
-    def _from(self, one: Imported, names: Sequence[ast.alias]) -> Iterator[Imported]:
+    def _from(self, one: ImportLine, names: Sequence[ast.alias]) -> Iterator[ImportLine]:
         """A module and those of these names that are modules below it."""
         if one.module:
             yield one
         below = (replace(one, module=f"{one.module}.{alias.name}".lstrip(".")) for alias in names)
         yield from (found for found in below if self._has(found))
 
-    def _files_of(self, one: Imported) -> list[str]:
+    def _files_of(self, one: ImportLine) -> list[str]:
         """The files that are loaded with a module of the repository: its packages and itself."""
         parts = one.module.split(".")
         paths = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
         found = (self._first(one, [f"{path}.py", f"{path}/__init__.py"]) for path in paths)
         return [file for file in found if file is not None]
 
-    def _first(self, one: Imported, ends: Sequence[str]) -> str | None:
+    def _first(self, one: ImportLine, ends: Sequence[str]) -> str | None:
         """The first of these files in the order of the folders."""
         files = (_joined(place, end) for place in self._places_of(one) for end in ends)
         return next((file for file in files if file in self.fork.known), None)
 
-    def _places_of(self, one: Imported) -> tuple[str, ...]:
+    def _places_of(self, one: ImportLine) -> tuple[str, ...]:
         return self.places if one.folder is None else (one.folder,)
 
-    def _has(self, one: Imported) -> bool:
+    def _has(self, one: ImportLine) -> bool:
         found = [_joined(place, one.module.replace(".", "/")) for place in self._places_of(one)]
         return any(f"{path}.py" in self.fork.known or path in self.fork.code_folders for path in found)
 
-    def _is_own(self, one: Imported) -> bool:
+    def _is_own(self, one: ImportLine) -> bool:
         """Whether a module is in a package of the repository, so that no other one can have it."""
         top, dot, _ = one.module.partition(".")
         return one.folder is not None or (bool(dot) and self._has(replace(one, module=top)))

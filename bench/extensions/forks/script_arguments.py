@@ -38,7 +38,7 @@ def argument_names(text: str) -> tuple[str, ...]:
     return tuple(names.get(number, f"ARGUMENT{number}") for number in range(1, max({*names, *used}, default=0) + 1))
 
 
-def place_of(name: str) -> str:
+def placeholder(name: str) -> str:
     """What is given for an argument of that name before its meaning is known: `{dataset}`, `{seed}` or `{NAME}`."""
     return _PLACES.get(name.casefold(), f"{{{name}}}")
 
@@ -49,7 +49,7 @@ def constants(script: str) -> dict[str, str]:
     Variables of loops, and those that a program computes, are not among them.
     """
     found = {name: value.strip("\"'") for name, value in _CONSTANT.findall(script) if len(value) <= _LONGEST_VALUE}
-    found |= {name: place_of(name) for name, _ in _NAMED.findall(script)}
+    found |= {name: placeholder(name) for name, _ in _NAMED.findall(script)}
     for name in _LOOP.findall(script):
         found.pop(name, None)
     return found

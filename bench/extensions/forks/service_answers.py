@@ -15,19 +15,10 @@ from pydantic import ValidationError
 from bench.bounds import EARLIEST, LATEST
 from bench.errors import UsageError
 from bench.extensions.forks.errors import PredictionsError
-from bench.extensions.forks.prediction_files import (
-    FORMAT,
-    LARGEST_TEXT,
-    LONGEST_ANSWER,
-    MOST_PER_LINE,
-    Head,
-    PredictionFile,
-    cut,
-    filled_lines,
-    shown,
-    text_of,
-)
-from bench.extensions.forks.questions import MODEL, AskedClasses, Questions, read_questions
+from bench.extensions.forks.prediction_files import FORMAT, MOST_PER_LINE, Head, PredictionFile, filled_lines, text_of
+from bench.extensions.forks.question_files import AskedClasses, Questions, read_questions
+from bench.extensions.forks.questions import MODEL
+from bench.extensions.forks.stated_texts import LARGEST_TEXT, LONGEST_ANSWER, cut, shown
 from datasets_registry import foreign_files
 
 LONGEST_ID = 200

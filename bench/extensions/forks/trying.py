@@ -14,6 +14,7 @@ from bench.api import options as opt
 if TYPE_CHECKING:
     from bench.extensions.forks.inspection import InspectedCommand, InspectedFork
 
+_COMMANDS = ("fork.script=", "fork.command=", "fork.steps=")
 _TRIED = "spectrum_sketch:test=1"
 """Dataset of a trial: one test image of each of 12 classes."""
 
@@ -114,7 +115,7 @@ class _Shown:
 
     @property
     def facts(self) -> dict[str, object]:
-        from bench.extensions.forks.inspection import listed
+        from bench.extensions.forks.inspection import trainers_text
         from datasets_registry import some
 
         code = self.found.code
@@ -128,7 +129,7 @@ class _Shown:
             "what": what,
             "repository": fork.repository or fork.name,
             "commit": f"{fork.commit[:12]}{changed}",
-            "trainers": listed(self.found),
+            "trainers": trainers_text(self.found),
             "datasets": some(self.found.datasets, 30) or "none",
             "trusted": "yes" if self.found.trusted else "no, so its scripts are read as text",
         }
@@ -158,12 +159,14 @@ class _Shown:
     @property
     def overrides(self) -> list[str]:
         """The settings of a run: those that were given, and those of the command where none was."""
-        named = any(one.startswith(("fork.script=", "fork.command=", "fork.steps=")) for one in self.given)
+        named = any(one.startswith(_COMMANDS) for one in self.given)
         added = () if named or self.best is None or self.found.code.adapter is not None else self.best.overrides
         return [*added, *self.given]
 
     def next(self, *, tried: bool) -> str:
         """What to type next."""
+        from bench.extensions.forks.script_arguments import open_places
+
         code, fork = self.found.code, self.found.code.fork
         if code.adapter is None and not self.found.trainers:
             return "next: write an adapter, or import predictions: etl-bench doctor docs forks"
@@ -175,9 +178,14 @@ class _Shown:
             return f"next, after you have read the code: {clone}etl-bench methods inspect {code.words} {path} --trust"
         if not self.found.trusted:
             return f"next, after you have read the code: etl-bench methods inspect {code.words} --trust"
-        words = [self.method, *(word for one in self.overrides for word in ("--set", one))]
+        overrides, first = list(self.overrides), "next"
+        if code.adapter is None and not any(one.startswith(_COMMANDS) for one in overrides):
+            overrides, first = ["fork.command=COMMAND", *overrides], "next, with its training command for COMMAND"
+        elif open_ := [name for one in overrides if one.startswith("fork.args=") for name in open_places(one)]:
+            first = f"next, with a value for {', '.join(f'{{{name}}}' for name in open_)}"
+        words = [self.method, *(word for one in overrides for word in ("--set", one))]
         if not tried:
-            return f"next: {shlex.join(['etl-bench', 'methods', 'inspect', *words, '--try'])}"
+            return f"{first}: {shlex.join(['etl-bench', 'methods', 'inspect', *words, '--try'])}"
         backbone = f"{_openai(self.best)}.openai"
         here = ["-d", _dataset(fork.dataset_files), "--shots", "16", "--seeds", "3", "-b", backbone]
         return f"next: {shlex.join(['etl-bench', 'run', '-m', *words, *here])}"

@@ -88,10 +88,11 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
     board, runs = world
     assert etl("report", "--runs", str(folder), "--out", str(tmp_path / "a.html"), "--no-images")[0] == 0
     ((_, setting),) = block_of((tmp_path / "a.html").read_text("utf-8"))["settings"].items()
-    on_page = [
-        [[f"{method['means'][name][0] / 100:.2f}"] for name in ("H", "base", "new")] for method in setting["methods"]
-    ]
-    ranks = [method["rank"]["H"][1] for method in setting["methods"]]
+    row = re.compile(r'data-m="(\d+)".*?class="rank">(.*?)</td>.*?class="score[^"]*">(.*?)</td>', re.DOTALL)
+    maps = {name: setting["answers"][name]["map"].partition('class="turned-map')[0] for name in ("H", "base", "new")}
+    rows = {name: {int(m): found for m, *found in row.findall(drawn)} for name, drawn in maps.items()}
+    on_page = [[[rows[name][m][1]] for name in maps] for m in range(len(setting["methods"]))]
+    ranks = [rows["H"][m][0] for m in range(len(setting["methods"]))]
     table = exported(board, runs)
     for text, start in ((to_markdown(table), "| "), (to_latex(table), "")):
         lines = [line for line in text.splitlines() if line.count("|" if start else "&") > 4][1 if not start else 2 :]

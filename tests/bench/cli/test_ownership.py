@@ -26,6 +26,7 @@ FILES = {
     "models explain --out": ("models explain nothing --out {}", "mine.html"),
     "runs export OUT": ("runs export {}", "mine.zip"),
     "runs drop-in OUT": ("runs drop-in {}", "mine.py"),
+    "runs questions --out": ("runs questions -d spectrum_basic --shots 1 --out {}", "asked.jsonl"),
 }  # fmt: skip
 """Options that write a file: a command, and the name of the file that it would replace."""
 MORE_FILES = [
@@ -66,7 +67,7 @@ READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
     "--against",
     "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE",
-    "runs import-predictions FILE", "methods inspect PATH",
+    "runs import-predictions FILE", "runs import-predictions --questions",
     "board list SUBMISSIONS", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip

@@ -159,7 +159,7 @@ def main(path):
         fork_side.facts["own_draw"] = False
         code = 0
     except BaseException as error:
-        fork_side.facts["error"] = fork_side.described(error)
+        fork_side.facts["error"] = fork_side.noted_error(error)
         traceback.print_exc()
         code = 1
     fork_side.end(code)

@@ -498,7 +498,7 @@ def close_evaluation():
         results.append(scores.numpy())
 
 
-def described(error):
+def noted_error(error):
     """An exception and those that led to it: kind, text, the module or file that is missing, and the places passed."""
     found, seen = [], set()
     while error is not None and id(error) not in seen and len(found) < 10:
@@ -567,9 +567,9 @@ def main(path):
             trainers[-1].test()
     except SystemExit as error:
         if error.code:  # the scores say whether it was done
-            facts["error"] = described(error)
+            facts["error"] = noted_error(error)
     except BaseException as error:
-        facts["error"] = described(error)
+        facts["error"] = noted_error(error)
         traceback.print_exc()
         code = 1
     close_evaluation()

@@ -55,9 +55,10 @@ def test_a_script_of_several_datasets_has_the_command_of_ours(tmp_path: Path) ->
 def test_dataset_seed_shots_and_classes_fill_a_command(config: dict[str, str], fork: Path) -> None:
     config["opts"] = "DATASET.NAMED {dataset}"
     stages = training_stages(Fork.read(fork), "OffsetText", config, dataset="EuroSAT", seed=3, shots=8, classes=5)
-    ((found, added),) = stages
-    assert found.argv[found.argv.index("TRAINER.OFFSET.W") + 1] == "385"
-    assert added == "DATASET.NAMED eurosat"
+    ((stage,),) = stages
+    words = stage.command.argv
+    assert words[words.index("TRAINER.OFFSET.W") + 1] == "385"
+    assert stage.opts == "DATASET.NAMED eurosat"
 
 
 def test_a_command_of_the_user_gets_the_trainer(fork: Path) -> None:

@@ -156,12 +156,12 @@ def test_an_environment_may_use_the_packages_below_it(tmp_path: Path) -> None:
 
 def test_dassl_may_be_missing(tmp_path: Path) -> None:
     found = problems(found_in(make_fork(tmp_path / "fork", "no Dassl")))
-    assert "Dassl is missing, on which its trainers are built." in found
+    assert any(problem.startswith("Dassl is missing") for problem in found)
 
 
 def test_files_of_a_teacher_are_named(tmp_path: Path) -> None:
     found = problems(found_in(make_fork(tmp_path / "fork", "teacher")))
-    assert f"{TRAINER} may read teachers/ViT-L-14_eurosat.pth, not in the repository." in found
+    assert any({TRAINER, "teachers/ViT-L-14_eurosat.pth,"} <= {*problem.split()} for problem in found)
 
 
 def test_a_submodule_that_was_not_fetched_has_its_command(tmp_path: Path) -> None:
@@ -170,17 +170,15 @@ def test_a_submodule_that_was_not_fetched_has_its_command(tmp_path: Path) -> Non
     commit(made)
     git(made, "submodule", "--quiet", "deinit", "-f", "Dassl.pytorch")
     found = problems(found_in(made))
-    assert (
-        found["Its submodules Dassl.pytorch were not fetched."] == f"git -C {made} submodule update --init --recursive"
-    )
+    assert f"git -C {made} submodule update --init --recursive" in found.values()
 
 
 def test_code_without_a_trainer_or_a_command(tmp_path: Path) -> None:
     nothing = problems(found_in(make_fork(tmp_path / "a", "no trainer")))
-    assert "It registers no Dassl trainer." in nothing
+    assert any("no Dassl trainer" in problem for problem in nothing)
     made = make_fork(tmp_path / "b")
     git(made, "rm", "-rq", "scripts")
-    assert "fork.command=" in problems(found_in(made))["No shell script of it has a whole training command."]
+    assert any("fork.command=" in remedy for remedy in problems(found_in(made)).values())
 
 
 def test_both_lists_of_packages_that_only_log_are_the_same() -> None:

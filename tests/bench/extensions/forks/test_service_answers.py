@@ -15,7 +15,7 @@ from small_datasets import write_dataset
 
 from bench.errors import BenchError, UsageError
 from bench.extensions.forks import ImportedPredictions, PredictionsError, import_predictions, write_questions
-from bench.extensions.forks.questions import read_questions
+from bench.extensions.forks.question_files import read_questions
 from bench.extensions.forks.service_answers import read_service_answers
 from bench.record import ExternalCode
 from bench.results import Shards

@@ -1,0 +1,28 @@
+"""Texts that others state, and how long they may be. Loads no numpy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from bench.bounds import Line
+from datasets_registry import GIB
+
+LARGEST_TEXT = 4 * GIB
+"""Bytes of a file of JSON lines; 50,000 images with 1,000 scores each have 0.5 GiB."""
+LONGEST_ANSWER = 20_000
+"""Characters of the answer of a language model."""
+Stated = Annotated[Line, Field(max_length=200)]
+"""A short text; empty if it is not stated."""
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def shown(value: object) -> str:
+    """A value of a stranger in a message."""
+    return cut(repr(value), 100)
+
+
+def cut(text: str, longest: int) -> str:
+    """A text of at most so many characters."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
