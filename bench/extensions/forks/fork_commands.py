@@ -84,6 +84,12 @@ def training_command(fork: Fork, trainer: str, config: Mapping[str, str], *, dat
 
     Raises OfficialCodeError, listing what there is, if no command or more than one fits.
     """
+    for key in ("args", "command"):
+        if places := open_places(config.get(key, "")):
+            raise OfficialCodeError(
+                f"fork.{key} has {{{places[0]}}}. Put a value in its place; only {{dataset}}, {{seed}}, {{shots}} and "
+                "{classes} are filled in here."
+            )
     if config.get("command"):
         words = shlex.split(config["command"])
         if "--trainer" not in words:
@@ -111,12 +117,17 @@ def dataset_here(fork: Fork, info: DatasetInfo, wanted: str = "") -> str:
     for text in [wanted] if wanted else [name, info.coop_name, info.title]:
         if (found := known.get(simplified(text))) is not None:
             return found
+    if not fork.dataset_files:
+        raise OfficialCodeError(
+            f"{fork.name} has no settings file of a dataset, as in configs/datasets/eurosat.yaml, so our images cannot "
+            "take the place of one. Import its predictions: `etl-bench runs import-predictions`."
+        )
     listed = some(sorted(fork.dataset_files), 15)
     what = f"knows no dataset {wanted!r}" if wanted else f"does not know {name}"
-    first = min(fork.dataset_files, default="EuroSAT")
+    first = min(fork.dataset_files)
     raise OfficialCodeError(
         f"{fork.name} {what}; it looks up templates and texts by the dataset's name. Give one of its names, as in "
-        f"--set fork.dataset={first}: {listed or 'it has none'}."
+        f"--set fork.dataset={first}: {listed}."
     )
 
 
@@ -124,11 +135,6 @@ def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str) -> Co
     if script not in fork.files:
         hint = did_you_mean(script, shell_scripts(fork))
         raise OfficialCodeError(f"{fork.name} has no file {script!r}.{hint}")
-    if places := open_places(args):
-        raise OfficialCodeError(
-            f"fork.args has {{{places[0]}}}. Put a value in its place; only {{dataset}}, {{seed}}, {{shots}} and "
-            "{classes} are filled in here."
-        )
     called = f"{script} {args}".rstrip()
     (calls,) = commands_of(fork, [(script, shlex.split(args))])
     found = [one for one in calls if one.trains]

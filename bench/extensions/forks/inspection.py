@@ -85,7 +85,7 @@ class InspectedCommand:
     @property
     def is_ready(self) -> bool:
         """Whether it can be typed as it is."""
-        return not open_places(self.args)
+        return not open_places(" ".join(self.overrides))
 
 
 @dataclass(frozen=True)

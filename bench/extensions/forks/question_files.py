@@ -21,8 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench.bounds import Count, LargeCount, Line, Name, Positive
 from bench.errors import UsageError
 from bench.extensions.forks.errors import PredictionsError
-from bench.extensions.forks.questions import CHOICES
-from bench.extensions.forks.stated_texts import LARGEST_TEXT, LONGEST_ANSWER, Sha256, Stated
+from bench.extensions.forks.stated_texts import CHOICES, LARGEST_TEXT, LONGEST_ANSWER, Sha256, Stated
 from bench.results import claim_folder, replacing
 from datasets_registry import (
     DrawRule,

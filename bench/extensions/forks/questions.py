@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options as opt
+from bench.extensions.forks.stated_texts import CHOICES, MODEL, PROMPT
 
 if TYPE_CHECKING:
     from bench.extensions.forks.question_files import Asked
-
-CHOICES = "{choices}"
-"""Stands for the names of the classes in a prompt."""
-PROMPT = f"Which of these is shown in the last image? Answer with one name only: {CHOICES}"
-MODEL = "MODEL"
-"""Stands for the name of the model in requests."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ _CALL = re.compile(r"(?:^|[\s`])(?:bash|sh)[ \t]+(\S+\.sh)((?:[ \t]+[^\s`]+)*)",
 _DEEPEST, _LONGEST_VALUE, _LONGEST_TEXT = 5, 500, 20_000
 _PLACES = {"dataset": "{dataset}", "seed": "{seed}", "shots": "{shots}"}
 """What we put in the place of an argument of that name."""
+_FILLED = re.compile(r"dataset|seed|shots|classes|step\d+")
+"""Names of places that a run fills."""
 
 
 def argument_names(text: str) -> tuple[str, ...]:
@@ -126,4 +128,4 @@ def put_in(text: str, values: Mapping[str, str]) -> str:
 
 def open_places(text: str) -> list[str]:
     """Names of the places that nothing fills, such as `MAX_EPOCH` of `{dataset} {MAX_EPOCH}`."""
-    return [name for name in re.findall(r"\{(\w+)\}", text) if f"{{{name}}}" not in _PLACES.values()]
+    return [name for name in re.findall(r"\{(\w+)\}", text) if not _FILLED.fullmatch(name)]

@@ -17,8 +17,7 @@ from bench.errors import UsageError
 from bench.extensions.forks.errors import PredictionsError
 from bench.extensions.forks.prediction_files import FORMAT, MOST_PER_LINE, Head, PredictionFile, filled_lines, text_of
 from bench.extensions.forks.question_files import AskedClasses, Questions, read_questions
-from bench.extensions.forks.questions import MODEL
-from bench.extensions.forks.stated_texts import LARGEST_TEXT, LONGEST_ANSWER, cut, shown
+from bench.extensions.forks.stated_texts import LARGEST_TEXT, LONGEST_ANSWER, MODEL, cut, shown
 from datasets_registry import foreign_files
 
 LONGEST_ID = 200

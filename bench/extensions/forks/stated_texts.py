@@ -1,4 +1,4 @@
-"""Texts that others state, and how long they may be. Loads no numpy."""
+"""Texts of questions and answers, and of what others state: how long they may be. Loads no numpy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from pydantic import Field, StringConstraints
 from bench.bounds import Line
 from datasets_registry import GIB
 
+CHOICES = "{choices}"
+"""Stands for the names of the classes in a prompt."""
+PROMPT = f"Which of these is shown in the last image? Answer with one name only: {CHOICES}"
+MODEL = "MODEL"
+"""Stands for the name of the model in requests."""
 LARGEST_TEXT = 4 * GIB
 """Bytes of a file of JSON lines; 50,000 images with 1,000 scores each have 0.5 GiB."""
 LONGEST_ANSWER = 20_000

@@ -168,7 +168,7 @@ class _Shown:
         from bench.extensions.forks.script_arguments import open_places
 
         code, fork = self.found.code, self.found.code.fork
-        if code.adapter is None and not self.found.trainers:
+        if code.adapter is None and not (self.found.trainers and self.found.datasets):
             return "next: write an adapter, or import predictions: etl-bench doctor docs forks"
         if (place := self.found.dassl_place) is not None:
             from bench.extensions.forks.inspection import DASSL
@@ -181,7 +181,7 @@ class _Shown:
         overrides, first = list(self.overrides), "next"
         if code.adapter is None and not any(one.startswith(_COMMANDS) for one in overrides):
             overrides, first = ["fork.command=COMMAND", *overrides], "next, with its training command for COMMAND"
-        elif open_ := [name for one in overrides if one.startswith("fork.args=") for name in open_places(one)]:
+        elif open_ := dict.fromkeys(open_places(" ".join(overrides))):
             first = f"next, with a value for {', '.join(f'{{{name}}}' for name in open_)}"
         words = [self.method, *(word for one in overrides for word in ("--set", one))]
         if not tried:

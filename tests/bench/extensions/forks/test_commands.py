@@ -71,7 +71,8 @@ def test_inspect_says_what_to_do_next(etl, tmp_path: Path) -> None:
     code, out, _ = etl("methods", "inspect", str(made), "--trust", "--json")
     found = json.loads(out)
     assert (code, found["facts"]["trusted"], found["facts"]["trainers"]) == (0, "yes", "OffsetText")
-    assert found["next"].startswith(f"next: etl-bench methods inspect 'fork:{made}#OffsetText' --set fork.script=")
+    assert f": etl-bench methods inspect 'fork:{made}#OffsetText' --set fork.script=" in found["next"]
+    assert "{WEIGHT}:" in found["next"]
     assert "--try" in found["next"]
 
 

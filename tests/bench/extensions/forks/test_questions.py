@@ -18,7 +18,7 @@ from PIL import Image
 from small_datasets import write_dataset
 
 from bench.errors import UsageError
-from bench.extensions.forks import WrittenQuestions, questions, write_questions
+from bench.extensions.forks import WrittenQuestions, question_files, write_questions
 from datasets_registry import EvalProtocol
 
 NAMES = ["Annual Crop", "Forest", "River", "Sea Lake"]
@@ -97,7 +97,7 @@ def test_nothing_tells_the_class_of_a_test_image(images: str, write: Write, tmp_
 
 def test_the_order_of_the_lines_does_not_follow_the_classes(write: Write, data: Path) -> None:
     done = write()
-    by_id = questions.read_questions(done.path, data).by_id
+    by_id = question_files.read_questions(done.path, data).by_id
     assert [one["custom_id"] for one in requests(done.path)] == list(by_id)
     labels = [sample.label for sample in by_id.values()]
     assert sum(a == b for a, b in pairwise(labels)) < 80  # of 199; in the order of classes 196
@@ -163,7 +163,7 @@ def test_a_file_of_someone_else_is_not_replaced(write: Write, tmp_path: Path) ->
 def test_too_large_a_file_is_refused_before_it_is_written(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "LARGEST_TEXT", 100_000)
+    monkeypatch.setattr(question_files, "LARGEST_TEXT", 100_000)
     with pytest.raises(UsageError, match="--largest-side"):
         write()
     assert not (tmp_path / "questions.jsonl").exists()
