@@ -167,7 +167,7 @@ class HierarchicalPrompts(nn.Module):
 
 
 RECIPE = Recipe(
-    source="HiCroPL configs/trainers/HiCroPL/vit_b16_c2_ep50_batch32_16ctx_few_shot.yaml; weight decay: Dassl's default",
+    source="HiCroPL configs/trainers/HiCroPL/vit_b16_c2_ep50_batch32_16ctx_few_shot.yaml; weight decay: Dassl's",
     optimizer=Optimizer.ADAM,
     lr=0.0025,
     eps=1e-3,
@@ -177,8 +177,8 @@ RECIPE = Recipe(
 BASE_TO_NEW = RECIPE.model_copy(
     update={
         "name": PUBLISHED_BY_DATASET,
-        "source": "HiCroPL vit_b16_c2_ep50_batch32_16ctx.yaml; ImageNet: vit_b16_c2_ep40_batch128_16ctx.yaml, which the test "
-        "script names (the train script does not); weight decay: Dassl's default",
+        "source": "HiCroPL vit_b16_c2_ep50_batch32_16ctx.yaml; ImageNet: vit_b16_c2_ep40_batch128_16ctx.yaml, which "
+        "the test script names (the train script does not); weight decay: Dassl's",
         "by_dataset": {"imagenet": {"epochs": 40, "batch_size": 128}},
     }
 )

@@ -125,7 +125,8 @@ class Recipe(BaseModel):
 
     def for_shots(self, shots: int) -> Recipe:
         """The recipe with the epochs for that many shots, so that identical training has identical recipes."""
-        return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
+        table = {name: _of_shots(own, shots) for name, own in self.by_dataset.items()}
+        return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}, "by_dataset": table})
 
     @property
     def repeats_views(self) -> bool:
@@ -139,6 +140,12 @@ class Recipe(BaseModel):
     def epochs_for(self, shots: int) -> int:
         """Number of epochs for that many shots."""
         return self.epochs_by_shots.get(shots, self.epochs)
+
+
+def _of_shots(own: dict[str, Any], shots: int) -> dict[str, Any]:
+    """The values of a dataset with its epochs for that many shots."""
+    kept = {name: value for name, value in own.items() if name != "epochs_by_shots"}
+    return kept | ({"epochs": own["epochs_by_shots"][shots]} if shots in own.get("epochs_by_shots", {}) else {})
 
 
 SettingsT = TypeVar("SettingsT")

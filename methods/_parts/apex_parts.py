@@ -18,8 +18,8 @@ from methods._parts.layers import AdapterConfig
 
 _SETTINGS = Recipe(
     name=PUBLISHED_BY_DATASET,
-    source="APEX configs/trainers/APEX (weight decay and warm-up are in the code, not in the paper); ImageNet: 5 epochs, "
-    "as in the paper, vit_b16_c2_ep5_batch16_2+2ctx_imagenet.yaml and the test script (its train script: 15)",
+    source="APEX configs/trainers/APEX (weight decay and warm-up are in the code, not in the paper); ImageNet: 5 "
+    "epochs, as in the paper, vit_b16_c2_ep5_batch16_2+2ctx_imagenet.yaml and the test script",
     optimizer=Optimizer.ADADELTA,
     lr=0.15,
     weight_decay=1e-3,
