@@ -60,7 +60,7 @@ def test_a_model_stands_beside_the_best_rows_with_its_facts(runs: Path, tmp_path
     rows = {row[1][0]: row for row in pairs["rows"]}
     assert list(rows) == ["CoOp", "Zero-shot CLIP"]
     for row, inputs in zip(rows.values(), ("16 shots", "0 shots"), strict=True):
-        assert row[0] == ["Talker-7B", "16 shots"]
+        assert row[0] == ["Talker-7B", "16 shots, other inputs not stated"]
         assert row[1][1].endswith(inputs)
         difference, model, clip = (float(text.replace("−", "-")) for text in (row[2][0], row[3], row[4]))
         low, high = (float(end.replace("−", "-")) for end in row[2][1].split(" to "))

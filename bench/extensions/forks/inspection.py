@@ -118,9 +118,9 @@ class InspectedFork:
 
 def inspect_code(code: RunnableCode) -> InspectedFork:
     """Inspect a checkout. Its Python is not started; raises OfficialCodeError if it has no folder of packages."""
-    fork, trusted = code.fork, is_trusted(code)
-    commands = () if code.adapter is not None else tuple(_called(fork) if trusted else _written(fork))
-    findings = [*_of_code(code), *_of_files(fork), *_unregistered(fork, commands), *_other_tasks(fork)]
+    fork, trusted, written = code.fork, is_trusted(code), written_trainings(code.fork)
+    commands = () if code.adapter is not None else tuple(_called(fork) if trusted else _written(fork, written))
+    findings = [*_of_code(code), *_of_files(fork, written), *_unregistered(fork, commands), *_other_tasks(fork)]
     if fork.trainers and not commands and code.adapter is None:
         findings.append(
             Lack(
@@ -137,10 +137,10 @@ def inspect_code(code: RunnableCode) -> InspectedFork:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def _written(fork: Fork) -> Iterator[InspectedCommand]:
+def _written(fork: Fork, trainings: Sequence[Command]) -> Iterator[InspectedCommand]:
     """The training commands as their scripts write them, one of each script and trainer."""
     seen: set[tuple[str, str]] = set()
-    for one in written_trainings(fork):
+    for one in trainings:
         trainer = one.option("--trainer") or ""
         if (trainer, one.script) not in seen:
             seen.add((trainer, one.script))
@@ -283,10 +283,10 @@ def _python(code: RunnableCode) -> str:
     return shlex.quote(str(code.python or sys.executable))
 
 
-def _of_files(fork: Fork) -> Iterator[Lack]:
+def _of_files(fork: Fork, trainings: Sequence[Command]) -> Iterator[Lack]:
     """Files that its scripts name without a variable, and that the repository lacks."""
     named: dict[str, str] = {}
-    for one in written_trainings(fork):
+    for one in trainings:
         for word in (one.argv[0], one.option("--config-file") or ""):
             if (
                 word

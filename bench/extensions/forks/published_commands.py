@@ -35,7 +35,8 @@ _SECONDS, _SECONDS_IN_ALL = 5, 60
 _LARGEST_LOG = 2**24
 _MOST_PROCESSES = 200
 _LONGEST_LINE = 10_000
-_MOST_COMMANDS = 5_000
+_MOST_LINES, _MOST_COMMANDS = 500, 5_000
+"""Calls of Python that are read of one script, and commands of all scripts."""
 _OF_RUN = (
     "--root", "--seed", "--shots", "--output-dir", "--dataset-config-file", "DATASET.NUM_SHOTS",
     "DATASET.SUBSAMPLE_CLASSES",
@@ -157,10 +158,13 @@ def written_trainings(fork: Fork) -> list[Command]:
     for script in shell_scripts(fork):
         text = fork.text(script)
         known = constants(text)
-        for line in text.replace("\\\n", " ").splitlines():
-            command = Command(script, "", _written_call(with_constants(line[:_LONGEST_LINE], known)))
+        lines = [line[:_LONGEST_LINE] for line in text.replace("\\\n", " ").splitlines() if ".py" in line]
+        for line in lines[:_MOST_LINES]:
+            command = Command(script, "", _written_call(with_constants(line, known)))
             if command.trains:
                 found.setdefault((script, command.argv), command)
+        if len(found) > _MOST_COMMANDS:
+            break
     return list(found.values())
 
 

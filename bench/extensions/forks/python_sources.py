@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 
 from bench.extensions.forks.fork_folder import Fork
 
+_DEEPEST = 20
+"""Words of a module's name that are looked at."""
 _READERS = frozenset("open load read_csv read_json loadtxt load_json read_text imread".split())  # noqa: SIM905
 """Functions whose first argument is a file that is read."""
 
@@ -75,7 +77,7 @@ class PythonSources:
             for one in self._imports(file):
                 if self._is_own(one) and not self._has(one):
                     found.setdefault(".".join(filter(None, ((one.folder or "").replace("/", "."), one.module))), one)
-        return tuple(one for name, one in found.items() if not any(f".{other}." in f".{name}" for other in found))
+        return tuple(one for name, one in found.items() if not any(part in found for part in _parts_of(name)))
 
     @cached_property
     def outside(self) -> frozenset[str]:
@@ -143,6 +145,13 @@ class PythonSources:
         """Whether a module is in a package of the repository, so that no other one can have it."""
         top, dot, _ = one.module.partition(".")
         return one.folder is not None or (bool(dot) and self._has(replace(one, module=top)))
+
+
+def _parts_of(name: str) -> Iterator[str]:
+    """The shorter names in a module's name, such as `a`, `b` and `a.b` of `a.b.c`."""
+    words = name.split(".")[:_DEEPEST]
+    for start in range(len(words)):
+        yield from (".".join(words[start:end]) for end in range(start + 1, len(words)))
 
 
 def _joined(folder: str, path: str) -> str:

@@ -20,7 +20,7 @@ _CONSTANT = re.compile(
 _LOOP = re.compile(r"^[ \t]*for[ \t]+(\w+)[ \t]+in\b", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _CALL = re.compile(r"(?:^|[\s`])(?:bash|sh)[ \t]+(\S+\.sh)((?:[ \t]+[^\s`]+)*)", re.MULTILINE)
-_DEEPEST, _LONGEST_VALUE, _LONGEST_TEXT = 5, 500, 20_000
+_DEEPEST, _LONGEST_VALUE, _LONGEST_TEXT = 5, 500, 10_000
 _PLACES = {"dataset": "{dataset}", "seed": "{seed}", "shots": "{shots}"}
 """What we put in the place of an argument of that name."""
 _FILLED = re.compile(r"dataset|seed|shots|classes|step\d+")
@@ -66,8 +66,10 @@ def with_constants(text: str, known: Mapping[str, str]) -> str:
         '--trainer CoOp --config-file CoOp_ep50.yaml --seed {seed} --gpu $GPU'
     """
     for _ in range(_DEEPEST):
-        if len(text) <= _LONGEST_TEXT:
-            text = _VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), text)
+        longer = _VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), text)
+        if longer == text or len(longer) > _LONGEST_TEXT:
+            break
+        text = longer
     return text
 
 

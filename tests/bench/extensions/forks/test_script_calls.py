@@ -9,7 +9,14 @@ from one_case import for_each
 from stand_in_forks import SETTINGS, apply, commit, make_fork
 
 from bench.extensions.forks.fork_folder import Fork
-from bench.extensions.forks.script_arguments import argument_names, examples, open_places, setting_in
+from bench.extensions.forks.script_arguments import (
+    argument_names,
+    constants,
+    examples,
+    open_places,
+    setting_in,
+    with_constants,
+)
 from bench.extensions.forks.script_calls import TrainingCall, called_trainings
 
 TRAIN = "python train.py --trainer OffsetText --dataset-config-file configs/datasets/$1.yaml"
@@ -102,3 +109,9 @@ def test_examples_are_those_of_the_same_script(tmp_path: Path) -> None:
 
 def test_only_places_that_nothing_fills_are_open() -> None:
     assert open_places("{dataset} {seed} {shots} {EPOCHS} 5") == ["EPOCHS"]
+
+
+def test_variables_that_multiply_without_end_stay_as_they_are_written() -> None:
+    known = constants("".join(f"V{n}={50 * f'$V{n + 1}'}\n" for n in range(9)))
+    assert len(with_constants("train.py $V0", known)) <= 10_000
+    assert with_constants("train.py " + 1_000 * "$V0 ", known) == "train.py " + 1_000 * "$V0 "
