@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
 from datasets_registry import EvalProtocol
 
@@ -95,6 +95,16 @@ class Recipe(BaseModel):
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale {self.crop_scale} is not a range in (0, 1]; give the smaller number first.")
         return self
+
+    @field_validator("by_dataset")
+    @classmethod
+    def _shots_are_numbers(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """JSON has texts as the keys of `epochs_by_shots`."""
+        shots = "epochs_by_shots"
+        return {
+            name: own | ({shots: {int(key): value for key, value in own[shots].items()}} if shots in own else {})
+            for name, own in table.items()
+        }
 
     @model_validator(mode="after")
     def _values_of_datasets_are_valid(self) -> Recipe:
