@@ -167,7 +167,7 @@ def recipes_on(host: MethodInfo, published: Published | None) -> dict[EvalProtoc
             "name": PUBLISHED_BY_DATASET if by_dataset else PUBLISHED,
             "source": source + base.source,
             "epochs": published.epochs,
-            "epochs_by_dataset": by_dataset,
+            "by_dataset": {name: {"epochs": epochs} for name, epochs in by_dataset.items()},
         }
     )
     return {

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from datasets_registry import EvalProtocol
 from methods import BottleneckAdapter, Family, MethodConfig, MethodInfo, Recipe, Sizes, register_method
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 
 
@@ -22,8 +23,16 @@ class CLIPAdapterConfig(MethodConfig):
         return 2 * sizes.embed_dim * (sizes.embed_dim // self.reduction)
 
 
-SOURCE = "released clip_adapter.py reuses CoOp's Dassl settings (no config of its own was released)"
-RECIPE = Recipe(source=SOURCE, epochs=200, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200})
+SOURCE = (
+    "released clip_adapter.py reuses CoOp's Dassl settings (it has no config of its own); ImageNet: CoOp's 50 epochs"
+)
+RECIPE = Recipe(
+    name=PUBLISHED_BY_DATASET,
+    source=SOURCE,
+    epochs=200,
+    epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+    by_dataset={"imagenet": {"epochs": 50}},
+)
 
 
 @register_method

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Recipe, SupportView, TwoTowerMethod, frozen_prompts, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._text.templates import KGCOOP_WORDING
 from methods._towers.blocks import TunedBiases, TunedNorms
 from methods._towers.image_tower import image_views, outer_norms
@@ -39,8 +40,10 @@ class BiasesAndNorms(nn.Module):
 
 
 RECIPE = Recipe(
-    source="CLIPFit configs/trainers/ClipFit, scripts (100 epochs); 10 epochs for Food101 and ImageNet",
+    name=PUBLISHED_BY_DATASET,
+    source="CLIPFit configs/trainers/ClipFit, README.md (100 epochs; 10 for Food101 and ImageNet)",
     epochs=100,
+    by_dataset={name: {"epochs": 10} for name in ("food101", "imagenet")},
 )
 
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, SupportView, cosine_logits, frozen_prompts, image_views, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import Schedule, for_transfer
+from methods._base.recipe import PUBLISHED_BY_DATASET, Schedule, for_transfer
 from methods._parts.two_tower_methods import CLIP_LORA_RECIPE, TwoTowerMethod
 from methods._towers.blocks import BlockView
 
@@ -168,10 +168,13 @@ FEW_SHOT = CLIP_LORA_RECIPE.model_copy(
         "steps_per_shot": 200,
     }
 )
+_TEN_EPOCHS = ("imagenet", "food101", "sun397", "stanford_cars", "oxford_flowers", "ucf101")
+"""Datasets with fewer epochs in configs/base2new."""
 BASE_TO_NEW = FEW_SHOT.model_copy(
     update={
-        "source": "CLIP-SVD train.py (`run_other_training`), configs/base2new (Food, Flowers, Cars, SUN397, UCF and "
-        "ImageNet: 10 epochs)",
+        "name": PUBLISHED_BY_DATASET,
+        "source": "CLIP-SVD train.py (`run_other_training`), configs/base2new (20 epochs, 10 on six datasets)",
+        "by_dataset": {name: {"epochs": 10} for name in _TEN_EPOCHS},
         "lr": 4e-4,
         "steps_per_shot": 0,
         "epochs": 20,

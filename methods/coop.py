@@ -53,7 +53,7 @@ RECIPE = Recipe(
     "weight decay: Dassl's default",
     epochs=200,
     epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
-    epochs_by_dataset={"imagenet": 50},
+    by_dataset={"imagenet": {"epochs": 50}},
 )
 
 
@@ -80,7 +80,11 @@ class CoOp(ContextMethod[CoOpConfig]):
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,
             EvalProtocol.BASE_TO_NEW: Recipe(
-                source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/vit_b16_ctxv1.yaml", epochs=200
+                name=PUBLISHED_BY_DATASET,
+                source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/{vit_b16_ctxv1,vit_b16_ep50_ctxv1}.yaml, "
+                "COOP.md (ImageNet: 50 epochs in all settings)",
+                epochs=200,
+                by_dataset={"imagenet": {"epochs": 50}},
             ),
             EvalProtocol.CROSS_DATASET: Recipe(
                 source="CoCoOp's CoOp row: CoOp configs/trainers/CoOp/vit_b16_ep50_ctxv1.yaml", epochs=50

@@ -119,7 +119,7 @@ def recipe_on(host: Recipe, title: str) -> Recipe:
             "lr": 0.0035,
             "epochs": 10,
             "epochs_by_shots": {},
-            "epochs_by_dataset": {},
+            "by_dataset": {},
             "name": PUBLISHED,
             "batch_size": 4,
         }

@@ -35,7 +35,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Needs, Optimizer, Recipe, Sizes, SupportView, TwoTowerMethod, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo
-from methods._base.recipe import for_transfer
+from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import linear_layer, normal_parameter
 from methods._parts.prompts import TextContext, WordedContextConfig
 
@@ -167,13 +167,20 @@ class HierarchicalPrompts(nn.Module):
 
 
 RECIPE = Recipe(
-    source="HiCroPL configs/trainers/HiCroPL/vit_b16_c2_ep50_batch32_16ctx.yaml and its few-shot copy (ImageNet: 40 "
-    "epochs, batch 128); weight decay: Dassl's default",
+    source="HiCroPL configs/trainers/HiCroPL/vit_b16_c2_ep50_batch32_16ctx_few_shot.yaml; weight decay: Dassl's",
     optimizer=Optimizer.ADAM,
     lr=0.0025,
     eps=1e-3,
     epochs=50,
     batch_size=32,
+)
+BASE_TO_NEW = RECIPE.model_copy(
+    update={
+        "name": PUBLISHED_BY_DATASET,
+        "source": "HiCroPL vit_b16_c2_ep50_batch32_16ctx.yaml; ImageNet: vit_b16_c2_ep40_batch128_16ctx.yaml, which "
+        "the test script names (the train script does not); weight decay: Dassl's",
+        "by_dataset": {"imagenet": {"epochs": 40, "batch_size": 128}},
+    }
 )
 TRANSFER = RECIPE.model_copy(update={"source": "HiCroPL vit_b16_c2_ep5_batch32_2ctx_cross_datasets.yaml", "epochs": 5})
 
@@ -202,7 +209,7 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         learns_text=True,
         class_text_teacher=True,
         vision_transformer=True,
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"n_ctx": 2, "depth": 6, "text_to_image": 5}),
     )
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, Warmup, image_views, register_method
 from methods._base.method_info import BackboneSizes, Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import for_transfer
+from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import Scaled, kaiming_linear_layer
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -79,13 +79,18 @@ class Adapters(nn.Module):
 
 
 RECIPE = Recipe(
-    source="MMA configs/trainers/MultiModalAdapter; printed for base-to-new, reused for few-shot (ImageNet: batch 128)",
+    name=PUBLISHED_BY_DATASET,
+    source="MMA configs/trainers/MultiModalAdapter/vit_b16_ep5.yaml; ImageNet: vit_b16_ep5_imnet.yaml; printed for "
+    "base-to-new, reused for few-shot",
+    by_dataset={"imagenet": {"batch_size": 128}},
     lr=0.0015,
     epochs=5,
     batch_size=16,
     warmup=Warmup.NONE,
 )
-TRANSFER = RECIPE.model_copy(update={"source": "MMA cross-dataset scripts", "epochs": 1})
+TRANSFER = RECIPE.model_copy(
+    update={"name": PUBLISHED, "by_dataset": {}, "source": "MMA cross-dataset scripts", "epochs": 1}
+)
 
 
 @register_method

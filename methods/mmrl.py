@@ -30,7 +30,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Optimizer, Recipe, SupportView, Warmup, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import BackboneSizes, Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import for_transfer
+from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import linear_layer, normal_parameter
 from methods._parts.two_tower_methods import TwoTowerMethod
 
@@ -82,7 +82,9 @@ class Representation(nn.Module):
 
 
 RECIPE = Recipe(
-    source="MMRL configs/trainers/MMRL/vit_b16.yaml (ImageNet: batch 32, 5 epochs)",
+    name=PUBLISHED_BY_DATASET,
+    source="MMRL configs/trainers/MMRL/vit_b16.yaml; ImageNet: vit_b16_imagenet.yaml",
+    by_dataset={"imagenet": {"epochs": 5, "batch_size": 32}},
     optimizer=Optimizer.ADAMW,
     lr=1e-3,
     epochs=10,
@@ -90,10 +92,16 @@ RECIPE = Recipe(
     crop_scale=(0.5, 1.0),
 )
 FEW_SHOT = RECIPE.model_copy(
-    update={"source": "MMRL configs/trainers/MMRL/vit_b16_few_shot.yaml", "epochs": 50, "batch_size": 32}
+    update={
+        "source": "MMRL configs/trainers/MMRL/vit_b16_few_shot.yaml; ImageNet: vit_b16_imagenet.yaml",
+        "epochs": 50,
+        "batch_size": 32,
+    }
 )
 TRANSFER = RECIPE.model_copy(
     update={
+        "name": PUBLISHED,
+        "by_dataset": {},
         "source": "MMRL configs/trainers/MMRL/vit_b16_cross_datasets.yaml",
         "epochs": 1,
         "batch_size": 32,

@@ -24,7 +24,7 @@ from datasets_registry import EvalProtocol
 from methods import Recipe, Sizes, TowerUse, Warmup, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.recipe import for_transfer
+from methods._base.recipe import PUBLISHED, for_transfer
 from methods._parts.layers import linear_layer, linear_uniform, normal_parameter
 from methods.mmrl import MMRL, RECIPE, MMRLConfig
 
@@ -91,11 +91,12 @@ class SharedRepresentation(nn.Module):
 
 
 BASE_TO_NEW = RECIPE.model_copy(
-    update={"source": "MMRL configs/trainers/MMRLpp/vit_b16.yaml (ImageNet: batch 32, 5 epochs)"}
+    update={"source": "MMRL configs/trainers/MMRLpp/vit_b16.yaml; ImageNet: vit_b16_imagenet.yaml"}
 )
 FEW_SHOT = RECIPE.model_copy(
     update={
-        "source": "MMRL configs/trainers/MMRLpp/vit_b16_few_shot.yaml (ImageNet: 5 epochs at rate 0.001)",
+        "source": "MMRL configs/trainers/MMRLpp/vit_b16_few_shot.yaml; ImageNet: vit_b16_imagenet.yaml",
+        "by_dataset": {"imagenet": {"epochs": 5, "batch_size": 32, "lr": 1e-3}},
         "lr": 2e-3,
         "epochs": 100,
         "batch_size": 32,
@@ -103,6 +104,8 @@ FEW_SHOT = RECIPE.model_copy(
 )
 TRANSFER = RECIPE.model_copy(
     update={
+        "name": PUBLISHED,
+        "by_dataset": {},
         "source": "MMRL configs/trainers/MMRLpp/vit_b16_cross_datasets.yaml",
         "epochs": 1,
         "batch_size": 32,

@@ -10,6 +10,8 @@ counted by spaces, so a template with a comma leaves its last word outside the c
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import Batch, Family, MethodInfo, Recipe, Sizes, SupportView, cosine_logits, register_method
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import normal_parameter
 from methods._parts.prompts import Context, WordedContextConfig, context_from_words, word_count
 from methods._parts.two_tower_methods import ContextMethod
@@ -47,7 +50,12 @@ class ProGradConfig(WordedContextConfig):
         return self.n_ctx * sizes.text_width * (sizes.n_classes if self.class_specific else 1)
 
 
-RECIPE = {"source": "ProGrad configs/trainers/ProGrad, scripts; trained on RN50 there", "epochs": 100}
+RECIPE: dict[str, Any] = {"source": "ProGrad configs/trainers/ProGrad, scripts; trained on RN50 there", "epochs": 100}
+BASE_TO_NEW = RECIPE | {
+    "name": PUBLISHED_BY_DATASET,
+    "source": f"{RECIPE['source']}; README.md (ImageNet: 50 epochs)",
+    "by_dataset": {"imagenet": {"epochs": 50}},
+}
 
 
 @register_method
@@ -72,7 +80,7 @@ class ProGrad(ContextMethod[ProGradConfig]):
         learns_text=True,
         recipes={
             EvalProtocol.FEW_SHOT: Recipe(**RECIPE, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200}),
-            EvalProtocol.BASE_TO_NEW: Recipe(**RECIPE),
+            EvalProtocol.BASE_TO_NEW: Recipe(**BASE_TO_NEW),
         },
     )
 

@@ -76,7 +76,7 @@ RECIPE = Recipe(
     "on ImageNet, SUN397 and Food101)",
     lr=2e-5,
     epochs=20,
-    epochs_by_dataset={"imagenet": 5, "sun397": 5, "food101": 5},
+    by_dataset={name: {"epochs": 5} for name in ("imagenet", "sun397", "food101")},
     batch_size=4,
     warmup_lr=1e-6,
 )
@@ -85,7 +85,7 @@ FEW_SHOT = RECIPE.model_copy(
         "source": RECIPE.source.replace("bs4.yaml", "bs4_few_shot.yaml"),
         "lr": 1e-5,
         "epochs": 40,
-        "epochs_by_dataset": {"imagenet": 10, "sun397": 10, "food101": 10},
+        "by_dataset": {name: {"epochs": 10} for name in ("imagenet", "sun397", "food101")},
         "warmup": Warmup.NONE,
     }
 )

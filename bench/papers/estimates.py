@@ -92,8 +92,9 @@ def size_of(spec: ExperimentSpec) -> RunSize:
         support += _unlabelled(spec, support, classes, tests)
     recipe, epochs, steps = spec.recipe or {}, 0.0, 0
     if recipe:
+        recipe = recipe | recipe.get("by_dataset", {}).get(spec.dataset, {})
         batch = min(recipe["batch_size"] or support, support) or 1
-        epochs = recipe.get("epochs_by_dataset", {}).get(spec.dataset, recipe["epochs"])
+        epochs = recipe["epochs"]
         steps = int(recipe["steps"] or recipe["steps_per_shot"] * spec.shots)
         if steps:
             epochs = steps * batch / max(support, 1)

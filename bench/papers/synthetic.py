@@ -25,7 +25,7 @@ _MEDICAL = (
 _COUNTERPARTS = {name: f"spectrum_{one}:test={TEST_IMAGES}" for name, one in _SUITE.items()}
 _COUNTERPARTS |= dict(zip(_MEDICAL, list(_COUNTERPARTS.values()), strict=True))
 _COUNTERPARTS |= {name: f"spectrum:shift={shift}" for name, shift in _SHIFTS.items()}
-_LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views")
+_LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views", ".recipe.by_dataset")
 _KEPT = (
     "selection", "draw", "support", "unlabelled", "allow_fewer", "class_text", "precision", "keep_branches", "curve",
 )  # fmt: skip

@@ -183,7 +183,7 @@ def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> d
 
 
 def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe: Mapping[str, Any] | None) -> list[str]:
-    """Names of the settings of a recipe that are not those of the published recipe, compared by value.
+    """Names of the settings of a recipe that are not those of the published recipe on a dataset, compared by value.
 
     A setting that only one of them has counts. `recipe` alone is the name if only one of them exists. The name and the
     source of a recipe do not count. Empty for a method that is not installed or a dataset that is not known.
@@ -195,8 +195,15 @@ def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe:
     published = settled_recipe(facts.recipe_for(EvalProtocol(protocol)), shots, info)
     if published is None or recipe is None:
         return [] if published == recipe else ["recipe"]
-    keys = sorted((published.keys() | recipe.keys()) - {"name", "source"})
-    return [f"recipe.{key}" for key in keys if _value(published, key) != _value(recipe, key)]
+    theirs, ours = (_on(dataset, values) for values in (published, recipe))
+    keys = sorted((theirs.keys() | ours.keys()) - {"name", "source"})
+    return [f"recipe.{key}" for key in keys if _value(theirs, key) != _value(ours, key)]
+
+
+def _on(dataset: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a stored recipe on one dataset."""
+    own: Mapping[str, Any] = recipe.get("by_dataset", {}).get(dataset, {})
+    return {key: value for key, value in recipe.items() if key != "by_dataset"} | dict(own)
 
 
 def _value(values: Mapping[str, Any], key: str) -> str | None:

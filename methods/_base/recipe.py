@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
 from datasets_registry import EvalProtocol
 
@@ -68,8 +68,9 @@ class Recipe(BaseModel):
     weight_decay: _Rate = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
     epochs: _Epochs = Field(50, ge=1, description="passes over the support set")
     epochs_by_shots: dict[int, _Epochs] = Field(default_factory=dict, description="overrides `epochs` for these shots")
-    epochs_by_dataset: dict[str, _Epochs] = Field(
-        default_factory=dict, description="overrides `epochs` on these datasets; left out of a run's spec where empty"
+    by_dataset: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="other values of fields on some datasets, such as {imagenet: {epochs: 5}}; left out where empty",
     )
     steps_per_shot: _Steps = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
     steps: _Steps = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
@@ -95,25 +96,47 @@ class Recipe(BaseModel):
             raise ValueError(f"crop_scale {self.crop_scale} is not a range in (0, 1]; give the smaller number first.")
         return self
 
+    @field_validator("by_dataset")
+    @classmethod
+    def _shots_are_numbers(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """JSON has texts as the keys of `epochs_by_shots`."""
+        shots = "epochs_by_shots"
+        return {
+            name: own | ({shots: {int(key): value for key, value in own[shots].items()}} if shots in own else {})
+            for name, own in table.items()
+        }
+
+    @model_validator(mode="after")
+    def _values_of_datasets_are_valid(self) -> Recipe:
+        for name, own in self.by_dataset.items():
+            if odd := own.keys() & {"name", "source", "by_dataset"}:
+                raise ValueError(f"by_dataset of {name} has {min(odd)}, which all datasets share.")
+            self.for_dataset(name)
+        return self
+
     @model_serializer(mode="wrap")
     def _without_empty_table(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
-        """Leaves out an empty `epochs_by_dataset`, so that older run ids stay valid."""
+        """Leaves out an empty `by_dataset`."""
         values = plain(self)
-        if not self.epochs_by_dataset:
-            values.pop("epochs_by_dataset", None)
+        if not self.by_dataset:
+            values.pop("by_dataset", None)
         return values
 
     def for_dataset(self, name: str) -> Recipe:
-        """The recipe with the epochs for one dataset. A spec stores the whole table: one recipe for all datasets.
+        """The recipe with the values of one dataset. A spec stores the whole table: one recipe for all datasets.
 
-        Epochs of the dataset hold for any number of shots.
+        Epochs of the dataset hold for any number of shots. Raises ValidationError for an unknown field or wrong value.
         """
-        own = {"epochs": self.epochs_by_dataset[name], "epochs_by_shots": {}} if name in self.epochs_by_dataset else {}
-        return self.model_copy(update={"epochs_by_dataset": {}, **own})
+        own = dict(self.by_dataset.get(name, {}))
+        if "epochs" in own:
+            own = {"epochs_by_shots": {}} | own
+        shared = self.model_copy(update={"by_dataset": {}})
+        return type(self).model_validate(shared.model_dump() | own) if own else shared
 
     def for_shots(self, shots: int) -> Recipe:
         """The recipe with the epochs for that many shots, so that identical training has identical recipes."""
-        return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
+        table = {name: _of_shots(own, shots) for name, own in self.by_dataset.items()}
+        return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}, "by_dataset": table})
 
     @property
     def repeats_views(self) -> bool:
@@ -127,6 +150,12 @@ class Recipe(BaseModel):
     def epochs_for(self, shots: int) -> int:
         """Number of epochs for that many shots."""
         return self.epochs_by_shots.get(shots, self.epochs)
+
+
+def _of_shots(own: dict[str, Any], shots: int) -> dict[str, Any]:
+    """The values of a dataset with its epochs for that many shots."""
+    kept = {name: value for name, value in own.items() if name != "epochs_by_shots"}
+    return kept | ({"epochs": own["epochs_by_shots"][shots]} if shots in own.get("epochs_by_shots", {}) else {})
 
 
 SettingsT = TypeVar("SettingsT")
@@ -150,7 +179,7 @@ def demo_recipe(published: Recipe) -> Recipe:
             "source": f"short demo settings; published: {published.source}",
             "epochs": min(published.epochs, 10),
             "epochs_by_shots": {},
-            "epochs_by_dataset": {},
+            "by_dataset": {},
             "steps_per_shot": min(published.steps_per_shot, 5),
             "steps": min(published.steps, 500),
             "views": 5,

@@ -13,15 +13,18 @@ from datasets_registry import EvalProtocol
 from methods._base.batch import Batch
 from methods._base.method import cosine_logits
 from methods._base.method_info import Family
-from methods._base.recipe import Optimizer, Recipe, Warmup
+from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, Optimizer, Recipe, Warmup
 from methods._parts.layers import AdapterConfig
 
 _SETTINGS = Recipe(
-    source="APEX configs/trainers/APEX (weight decay and warm-up are in the code, not in the paper)",
+    name=PUBLISHED_BY_DATASET,
+    source="APEX configs/trainers/APEX (weight decay and warm-up are in the code, not in the paper); ImageNet: 5 "
+    "epochs, as in the paper, vit_b16_c2_ep5_batch16_2+2ctx_imagenet.yaml and the test script",
     optimizer=Optimizer.ADADELTA,
     lr=0.15,
     weight_decay=1e-3,
     epochs=15,
+    by_dataset={"imagenet": {"epochs": 5}},
     batch_size=16,
     warmup=Warmup.LINEAR,
     warmup_lr=0.01,
@@ -34,6 +37,8 @@ APEX_RECIPES = {
 }
 _TRANSFER = _SETTINGS.model_copy(
     update={
+        "name": PUBLISHED,
+        "by_dataset": {},
         "source": "APEX's script for cross-dataset and domain generalization (lr, epochs and batch differ from the "
         "paper); no augmentation: there a plain resize, here the centre view",
         "lr": 0.02,

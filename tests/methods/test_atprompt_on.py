@@ -120,7 +120,7 @@ def test_dept_goes_around_it_with_its_own_settings() -> None:
     info = get_method("dept_on:atprompt_on").info
     assert info.title == "CoOp + ATPrompt + DePT"
     recipe = info.recipes[EvalProtocol.BASE_TO_NEW]
-    assert (recipe.lr, recipe.epochs, recipe.epochs_by_dataset) == (0.0035, 10, {})
+    assert (recipe.lr, recipe.epochs, recipe.by_dataset) == (0.0035, 10, {})
     assert "attributes" in info.config.model_fields
 
 

@@ -79,7 +79,7 @@ def test_one_entry_of_a_board_holds_all_datasets() -> None:
     ).specs
     assert len({str((spec.config, spec.recipe)) for spec in specs}) == 1
     assert specs[0].recipe is not None
-    assert specs[0].recipe["epochs_by_dataset"] == {"eurosat": 100}
+    assert specs[0].recipe["by_dataset"] == {"eurosat": {"epochs": 100}}
 
 
 def test_an_override_of_the_epochs_holds_on_every_dataset() -> None:

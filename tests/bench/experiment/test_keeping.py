@@ -35,7 +35,7 @@ PLAIN = ["zero_shot", "gda", "lp_plus_plus", "tip_adapter_f", "prolip", "mma", "
 
 
 def spec_of(method: str, shots: int = 2, **settings: object) -> ExperimentSpec:
-    recipe = {"recipe.epochs": 2, "recipe.views": 2, "recipe.epochs_by_dataset": "{}"}
+    recipe = {"recipe.epochs": 2, "recipe.views": 2, "recipe.by_dataset": "{}"}
     chosen = SETTINGS.get(method, {}) | settings | (recipe if get_method(method).info.recipes else {})
     request = sweep_over(
         [method],

@@ -44,7 +44,7 @@ def test_a_spec_has_every_default_written_out(grow):
     (spec,) = grow()
     assert set(spec.config) == {"n_ctx", "ctx_init", "class_position", "class_specific"}
     assert spec.recipe is not None
-    assert spec.recipe["name"] == "published"
+    assert spec.recipe["name"] == "published by dataset"
     assert spec.backbone == "ViT-tiny.random"
     assert ExperimentSpec.model_validate_json(spec.model_dump_json()).run_id == spec.run_id
 

@@ -1,0 +1,104 @@
+"""Official settings that differ between datasets, read from the repositories at the stated commits."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from bench.sweep import SweepRequest, expand
+from datasets_registry import EvalProtocol
+from methods import Recipe, get_method
+
+B2N, FEW = EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT
+
+OFFICIAL = [
+    # method, protocol, dataset, values, source
+    ("apex", B2N, "imagenet", {"epochs": 5, "batch_size": 16, "lr": 0.15}, "APEX@9f7f4b4 ..._imagenet.yaml:19"),
+    ("apex", B2N, "dtd", {"epochs": 15}, "YangYongJin/APEX@9f7f4b4 vit_b16_c2_ep15_batch16_2+2ctx.yaml:19"),
+    ("text_adapter", B2N, "imagenet", {"epochs": 5}, "as APEX"),
+    ("vpt_text_adapter", B2N, "imagenet", {"epochs": 5}, "as APEX"),
+    ("text_prompts_visual_adapter", B2N, "imagenet", {"epochs": 5}, "as APEX"),
+    ("coop", B2N, "imagenet", {"epochs": 50}, "KaiyangZhou/CoOp@ff61507 scripts/cocoop/base2new_train.sh:15"),
+    ("coop", B2N, "dtd", {"epochs": 200}, "KaiyangZhou/CoOp@ff61507 scripts/cocoop/base2new_train.sh:14"),
+    ("coop", FEW, "imagenet", {"epochs": 50}, "KaiyangZhou/CoOp@ff61507 COOP.md:13"),
+    ("clip_adapter", FEW, "imagenet", {"epochs": 50}, "CLIP-Adapter@08d07f8 README.md:14, CoOp's COOP.md:13"),
+    ("prograd", B2N, "imagenet", {"epochs": 50}, "ProGrad@1b76203 ProGrad.public/README.md:132"),
+    ("prograd", B2N, "dtd", {"epochs": 100}, "ProGrad@1b76203 ProGrad.public/README.md:132"),
+    ("clip_fit", B2N, "imagenet", {"epochs": 10}, "minglllli/CLIPFit@4dde049 README.md:8"),
+    ("clip_fit", FEW, "food101", {"epochs": 10}, "minglllli/CLIPFit@4dde049 README.md:23"),
+    ("clip_fit", FEW, "dtd", {"epochs": 100}, "minglllli/CLIPFit@4dde049 README.md:23"),
+    *(
+        ("clip_svd", B2N, name, {"epochs": 10, "lr": 4e-4}, "HealthX-Lab/CLIP-SVD@022b1ed configs/base2new:3")
+        for name in ("imagenet", "food101", "sun397", "stanford_cars", "oxford_flowers", "ucf101")
+    ),
+    *(
+        ("clip_svd", B2N, name, {"epochs": 20, "lr": 4e-4}, "HealthX-Lab/CLIP-SVD@022b1ed configs/base2new:3")
+        for name in ("oxford_pets", "caltech101", "dtd", "eurosat", "fgvc_aircraft")
+    ),
+    ("hicropl", B2N, "imagenet", {"epochs": 40, "batch_size": 128}, "HiCroPL@2c2b2f2 base2new_test_hicropl.sh:13"),
+    ("hicropl", B2N, "dtd", {"epochs": 50, "batch_size": 32}, "HiCroPL@2c2b2f2 base2new_train_hicropl.sh:12"),
+    ("hicropl", FEW, "imagenet", {"epochs": 50, "batch_size": 32}, "HiCroPL@2c2b2f2 few_shot.sh:8"),
+    *(
+        (name, protocol, "imagenet", {"epochs": 5, "batch_size": 32, "lr": 1e-3}, "MMRL@27d8821 vit_b16_imagenet.yaml")
+        for name in ("mmrl", "mmrl_pp")
+        for protocol in (B2N, FEW)
+    ),
+    ("mmrl", FEW, "dtd", {"epochs": 50, "batch_size": 32, "lr": 1e-3}, "MMRL@27d8821 vit_b16_few_shot.yaml"),
+    ("mmrl_pp", FEW, "dtd", {"epochs": 100, "batch_size": 32, "lr": 2e-3}, "MMRL@27d8821 vit_b16_few_shot.yaml"),
+    ("mma", B2N, "imagenet", {"epochs": 5, "batch_size": 128}, "MMA@547ee34 run_examples.sh:14"),
+    ("mma", B2N, "dtd", {"epochs": 5, "batch_size": 16}, "MMA@547ee34 run_examples.sh:8"),
+    *(
+        ("dmn", FEW, name, {"epochs": epochs, "lr": rate, "weight_decay": 1e-4}, f"YBZh/DMN@c6c218c dmn_main.py:{line}")
+        for name, rate, epochs, line in (
+            ("imagenet", 1e-5, 100, 318),
+            ("oxford_flowers", 1e-3, 100, 320),
+            ("dtd", 1e-4, 100, 322),
+            ("oxford_pets", 1e-4, 20, 324),
+            ("stanford_cars", 1e-4, 100, 326),
+            ("ucf101", 1e-4, 100, 328),
+            ("caltech101", 1e-4, 20, 330),
+            ("food101", 1e-4, 100, 332),
+            ("sun397", 1e-4, 20, 337),
+            ("fgvc_aircraft", 1e-4, 100, 339),
+            ("eurosat", 1e-3, 100, 341),
+        )
+    ),
+]  # fmt: skip
+"""With 16 shots."""
+
+
+@pytest.mark.parametrize(
+    ("method", "protocol", "dataset", "values", "source"),
+    OFFICIAL,
+    ids=[f"{one[0]}-{one[1]}-{one[2]}" for one in OFFICIAL],
+)
+def test_a_recipe_is_the_official_one_on_each_dataset(
+    method: str, protocol: EvalProtocol, dataset: str, values: dict[str, object], source: str
+) -> None:
+    recipe = get_method(method).info.recipe_for(protocol)
+    assert recipe is not None
+    found = recipe.for_shots(16).for_dataset(dataset)
+    assert {name: getattr(found, name) for name in values} == values, source
+
+
+def test_every_field_may_differ_and_is_checked() -> None:
+    recipe = Recipe(by_dataset={"dtd": {"lr": 0.5, "batch_size": 4, "epochs": 7}}, epochs_by_shots={1: 3})
+    found = recipe.for_dataset("dtd")
+    assert (found.lr, found.batch_size, found.epochs_for(1), found.by_dataset) == (0.5, 4, 7, {})
+    later = Recipe(by_dataset={"dtd": {"epochs": 20, "epochs_by_shots": {8: 100}}})
+    assert Recipe.model_validate_json(later.model_dump_json()) == later
+    assert [later.for_shots(shots).for_dataset("dtd").epochs for shots in (4, 8)] == [20, 100]
+    assert recipe.for_dataset("eurosat") == recipe.model_copy(update={"by_dataset": {}})
+    for own in ({"lr": -1.0}, {"rate": 1.0}, {"name": "mine"}, {"by_dataset": {}}):
+        with pytest.raises(ValidationError):
+            Recipe(by_dataset={"dtd": own})
+
+
+def test_an_override_of_a_field_holds_on_every_dataset_and_leaves_the_others() -> None:
+    request = SweepRequest(
+        methods=["dmn"], overrides=["dmn.recipe.lr=0.01"], datasets=["spectrum_basic"], shots=[1], seeds=[1],
+        protocol="few-shot",
+    )  # fmt: skip
+    (spec,) = expand(request).specs
+    found = Recipe.model_validate(spec.recipe).for_dataset("imagenet")
+    assert (found.lr, found.epochs) == (0.01, 100)
