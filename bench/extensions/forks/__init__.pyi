@@ -8,6 +8,8 @@ from .fork_method import RUNNABLE as RUNNABLE
 from .fork_method import fork_facts as fork_facts
 from .fork_method import runnable_code as runnable_code
 from .fork_run import run_official_code as run_official_code
+from .inspect_and_try import InspectedCode as InspectedCode
+from .inspect_and_try import inspect_official_code as inspect_official_code
 from .inspection import inspect_code as inspect_code
 from .predictions_import import ImportedPredictions as ImportedPredictions
 from .predictions_import import import_predictions as import_predictions
@@ -18,5 +20,3 @@ from .sent_checkout import unpack_checkout as unpack_checkout
 from .trust import check_trusted as check_trusted
 from .trust import is_trusted as is_trusted
 from .trust import trust_code as trust_code
-from .trying import InspectedCode as InspectedCode
-from .trying import inspect_official_code as inspect_official_code

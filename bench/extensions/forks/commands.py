@@ -7,10 +7,10 @@ from bench._util.words import counted
 from bench.api import score_rows
 from bench.cli import AsJson, options_of, print_facts, print_json, print_line, print_rows, remark
 from bench.extensions.forks.drop_in import write_drop_in
+from bench.extensions.forks.inspect_and_try import inspect_official_code
 from bench.extensions.forks.predictions_import import import_predictions
 from bench.extensions.forks.questions import write_questions
 from bench.extensions.forks.stated_texts import MODEL
-from bench.extensions.forks.trying import inspect_official_code
 
 
 @options_of(inspect_official_code)

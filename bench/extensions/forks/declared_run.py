@@ -28,6 +28,7 @@ from bench.extensions.forks.prediction_files import (
     matched_classes,
     scores_of_named,
 )
+from bench.extensions.forks.stated_texts import architecture
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import simplified
 from bench.spec import ALL_SHOTS, EXTERNAL, OTHER_MODELS, ExperimentSpec, shots_text
@@ -305,7 +306,7 @@ class DeclaredRun:
                     f"-b {self._backbone}, or name a `backbone` in its head."
                 )
             return OTHER_MODELS
-        text = self._backbone or f"{_architecture(self.head.backbone)}.openai"
+        text = self._backbone or f"{architecture(self.head.backbone)}.openai"
         try:
             return parse_backbone(text).slug
         except BenchError as error:
@@ -417,11 +418,6 @@ def _other_names(found: Sequence[str], ours: Sequence[str]) -> str:
         return f"it has {len(found)} class names, and the dataset has {len(ours)} here."
     pairs = [(a, b) for a, b in zip(found, ours, strict=True) if a != b]
     return f"{len(pairs)} of {len(ours)} class names differ, first {pairs[0][0]!r} instead of {pairs[0][1]!r}."
-
-
-def _architecture(name: str) -> str:
-    """OpenAI's name of a model as an architecture: `ViT-L/14@336px` is `ViT-L-14-336`."""
-    return name.replace("/", "-").replace("@336px", "-336")
 
 
 def dataset_called(name: str, source: Path) -> DatasetInfo:

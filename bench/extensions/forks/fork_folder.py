@@ -70,6 +70,11 @@ class Fork:
         return frozenset(self.files)
 
     @cached_property
+    def base_names(self) -> frozenset[str]:
+        """The names of the tracked files without their folders."""
+        return frozenset(PurePosixPath(name).name for name in self.files)
+
+    @cached_property
     def code_folders(self) -> frozenset[str]:
         """The folders with Python files, directly or below, relative to the repository."""
         code = (PurePosixPath(name) for name in self.files if name.endswith(".py"))

@@ -6,7 +6,6 @@ shell expands the scripts.
 
 from __future__ import annotations
 
-import posixpath
 import re
 import shlex
 import sys
@@ -96,6 +95,9 @@ class Lack:
     remedy: str = ""
 
 
+_NO_DASSL = Lack("Dassl is missing, on which its trainers are built.", "The last line has the command.")
+
+
 @dataclass(frozen=True)
 class InspectedFork:
     """What was found in a checkout.
@@ -120,7 +122,9 @@ def inspect_code(code: RunnableCode) -> InspectedFork:
     """Inspect a checkout. Its Python is not started; raises OfficialCodeError if it has no folder of packages."""
     fork, trusted, written = code.fork, is_trusted(code), written_trainings(code.fork)
     commands = () if code.adapter is not None else tuple(_called(fork) if trusted else _written(fork, written))
-    findings = [*_of_code(code), *_of_files(fork, written), *_unregistered(fork, commands), *_other_tasks(fork)]
+    place = fork.folder.parent / "Dassl.pytorch" if _lacks_dassl(code) else None
+    findings = [_NO_DASSL] if place is not None else []
+    findings += [*_of_code(code), *_of_files(fork, written), *_unregistered(fork, commands), *_other_tasks(fork)]
     if fork.trainers and not commands and code.adapter is None:
         findings.append(
             Lack(
@@ -128,7 +132,6 @@ def inspect_code(code: RunnableCode) -> InspectedFork:
                 "Give one: --set 'fork.command=train.py --config-file FILE'. Its README may have it.",
             )
         )
-    place = fork.folder.parent / "Dassl.pytorch" if _lacks_dassl(code) else None
     return InspectedFork(
         code, trusted, place, fork.trainers, commands, tuple(sorted(fork.dataset_files)), tuple(findings)
     )
@@ -177,7 +180,7 @@ def _variants(commands: Sequence[Command]) -> int:
 
 def _backbone(fork: Fork, command: Command) -> str:
     """OpenAI's name of the model in the settings file of a command."""
-    file = posixpath.normpath(posixpath.join(command.folder, command.option("--config-file") or ""))
+    file = command.settings_file
     return (setting_in(fork.text(file), "MODEL.BACKBONE.NAME") or "") if file in fork.known else ""
 
 
@@ -208,23 +211,20 @@ def _of_code(code: RunnableCode) -> Iterator[Lack]:
             yield Lack(f"{file} imports {some(modules, 4)}, which the repository lacks.", _ignored(fork, modules))
     outside = frozenset[str]().union(*(found.outside for found in sources))
     yield from _packages(code, outside)
-    yield from _data_files(sources)
+    yield from _data_files(fork, sources)
 
 
-def _data_files(sources: Sequence[PythonSources]) -> Iterator[Lack]:
+def _data_files(fork: Fork, sources: Sequence[PythonSources]) -> Iterator[Lack]:
     """The files of data that its code names and that are not in the repository, one sentence for each source file."""
-    absent: dict[str, list[str]] = {}
+    read: dict[str, list[str]] = {}
     for found in sources:
-        names = {PurePosixPath(name).name for name in found.fork.files}
         for file in found.files:
             if not {"clip", "datasets", "dassl"} & {*PurePosixPath(file.casefold()).parts[:-1]}:
-                absent[file] = sorted(
-                    text for text in set(_texts(found, file)) if PurePosixPath(text).name not in names
-                )
-    for file, texts in sorted(absent.items()):
-        if texts:
+                read[file] = sorted({*_texts(found, file)})
+    for file, texts in sorted(read.items()):
+        if absent := [text for text in texts if PurePosixPath(text).name not in fork.base_names]:
             yield Lack(
-                f"{file} may read {some(texts, 4)}, not in the repository.", "Its README may say where it comes from."
+                f"{file} may read {some(absent, 4)}, not in the repository.", "Its README may say where it comes from."
             )
 
 
@@ -263,8 +263,6 @@ def _ignored(fork: Fork, modules: Sequence[str]) -> str:
 def _packages(code: RunnableCode, imported: frozenset[str]) -> Iterator[Lack]:
     """Packages that are imported and that its Python does not have."""
     absent = absent_packages(sorted(imported - set(sys.stdlib_module_names)), code.python, code.imports)
-    if _lacks_dassl(code):
-        yield Lack("Dassl is missing, on which its trainers are built.", "The last line has the command.")
     if quiet := sorted(set(absent) & _ONLY_LOGS):
         yield Lack(f"{', '.join(quiet)} missing; calls of {'it' if len(quiet) == 1 else 'them'} do nothing.")
     if "clip" in absent:
@@ -288,11 +286,7 @@ def _of_files(fork: Fork, trainings: Sequence[Command]) -> Iterator[Lack]:
     named: dict[str, str] = {}
     for one in trainings:
         for word in (one.argv[0], one.option("--config-file") or ""):
-            if (
-                word
-                and not re.search(r"[${}*]", word)
-                and not any(f"/{name}".endswith(f"/{PurePosixPath(word).name}") for name in fork.files)
-            ):
+            if word and not re.search(r"[${}*]", word) and PurePosixPath(word).name not in fork.base_names:
                 named.setdefault(word, one.script)
     for word, script in named.items():
         yield Lack(f"{script} names {word}, which is not in the repository.")

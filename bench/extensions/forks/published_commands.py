@@ -72,6 +72,15 @@ class Command:
                 return word.partition("=")[2]
         return None
 
+    def path(self, file: str) -> str:
+        """A file that the command names, relative to the repository."""
+        return posixpath.normpath(posixpath.join(self.folder, file))
+
+    @property
+    def settings_file(self) -> str:
+        """Its settings file, relative to the repository; its folder without one."""
+        return self.path(self.option("--config-file") or "")
+
     @property
     def trains(self) -> bool:
         """Whether it starts a training."""
@@ -149,7 +158,7 @@ def commands_of(fork: Fork, calls: Sequence[Call]) -> list[list[Command]]:
 def has_files(fork: Fork, command: Command) -> bool:
     """Whether the repository has the Python file and the settings files of a command."""
     files = (command.argv[0], *(value for option in CONFIG_FILES if (value := command.option(option))))
-    return all(posixpath.normpath(posixpath.join(command.folder, file)) in fork.known for file in files)
+    return all(command.path(file) in fork.known for file in files)
 
 
 def written_trainings(fork: Fork) -> list[Command]:

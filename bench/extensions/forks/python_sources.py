@@ -27,7 +27,6 @@ class ImportLine:
     """
 
     file: str
-    line: int
     module: str
     folder: str | None = None
 
@@ -108,12 +107,12 @@ class PythonSources:
         for node in _loaded(tree.body if tree else ()):
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    yield ImportLine(file, node.lineno, alias.name)
+                    yield ImportLine(file, alias.name)
             elif node.level:
                 folder = "/".join(PurePosixPath(file).parts[: -node.level])
-                yield from self._from(ImportLine(file, node.lineno, node.module or "", folder), node.names)
+                yield from self._from(ImportLine(file, node.module or "", folder), node.names)
             elif node.module:
-                yield from self._from(ImportLine(file, node.lineno, node.module), node.names)
+                yield from self._from(ImportLine(file, node.module), node.names)
 
     def _from(self, one: ImportLine, names: Sequence[ast.alias]) -> Iterator[ImportLine]:
         """A module and those of these names that are modules below it."""

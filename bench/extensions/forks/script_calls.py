@@ -5,7 +5,6 @@ The shell runs the scripts, so the user must have trusted the code.
 
 from __future__ import annotations
 
-import posixpath
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,8 +101,9 @@ class _Arguments:
         if (value := example_value(self._examples, place)) is not None:
             self.notes.append(f"{name} is {value}, as in the README.")
             return shlex.quote(value)
-        became = next((key, value, one) for one in commands for key, value in _pairs(one.settings) if mark in value)
-        key, value, command = became
+        key, value, command = next(
+            (key, value, one) for one in commands for key, value in _pairs(one.settings) if mark in value
+        )
         if key == _CONFIG:
             choices = self._choices(command, value, mark)
             if len(choices) == 1:
@@ -119,18 +119,14 @@ class _Arguments:
 
     def _choices(self, command: Command, value: str, mark: str) -> list[str]:
         """What may stand for the mark in the path of a settings file."""
-        pattern = posixpath.normpath(posixpath.join(command.folder, value))
-        before, _, after = pattern.partition(mark)
+        before, _, after = command.path(value).partition(mark)
         found = (name for name in self.fork.files if fnmatchcase(name, f"{before}*{after}".replace(mark, "*")))
-        return sorted(
-            name[len(before) : len(name) - len(after)]
-            for name in found
-            if "/" not in name[len(before) : len(name) - len(after)]
-        )
+        inner = (name[len(before) : len(name) - len(after)] for name in found)
+        return sorted(name for name in inner if "/" not in name)
 
     def _stated(self, command: Command, key: str) -> str | None:
         """The value of a setting in the settings file of a command."""
-        file = posixpath.normpath(posixpath.join(command.folder, command.option(_CONFIG) or ""))
+        file = command.settings_file
         return setting_in(self.fork.text(file), key) if file in self.fork.known else None
 
 

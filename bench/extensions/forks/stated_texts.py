@@ -31,3 +31,13 @@ def shown(value: object) -> str:
 def cut(text: str, longest: int) -> str:
     """A text of at most so many characters."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def architecture(name: str) -> str:
+    """OpenAI's name of a model as an architecture.
+
+    Example:
+        >>> architecture("ViT-L/14@336px")
+        'ViT-L-14-336'
+    """
+    return name.replace("/", "-").replace("@336px", "-336")

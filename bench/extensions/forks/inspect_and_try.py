@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api import DEMO_BACKBONE
 from bench.api import options as opt
+from bench.extensions.forks.stated_texts import architecture
 
 if TYPE_CHECKING:
     from bench.extensions.forks.inspection import InspectedCommand, InspectedFork
@@ -100,7 +101,7 @@ def _random(best: InspectedCommand | None) -> str:
     """The backbone of a trial: that of the command's settings file, with random weights."""
     from methods import known_architectures
 
-    arch = f"{best.backbone.replace('/', '-').replace('@336px', '-336')}-quickgelu" if best else ""
+    arch = f"{architecture(best.backbone)}-quickgelu" if best else ""
     return f"{arch}.random" if arch in known_architectures() else DEMO_BACKBONE
 
 
@@ -141,11 +142,9 @@ class _Shown:
     @property
     def findings(self) -> list[dict[str, str]]:
         found = [{"problem": one.problem, "remedy": one.remedy} for one in self.found.findings]
-        notes = self.best.notes if self.best and self.best.overrides[0] in self.overrides else ()
-        return [
-            *found,
-            *({"problem": f"{self.best.script}: {note}" if self.best else note, "remedy": ""} for note in notes),
-        ]
+        if self.best is None or self.best.overrides[0] not in self.overrides:
+            return found
+        return [*found, *({"problem": f"{self.best.script}: {note}", "remedy": ""} for note in self.best.notes)]
 
     @property
     def method(self) -> str:
@@ -186,13 +185,9 @@ class _Shown:
         words = [self.method, *(word for one in overrides for word in ("--set", one))]
         if not tried:
             return f"{first}: {shlex.join(['etl-bench', 'methods', 'inspect', *words, '--try'])}"
-        backbone = f"{_openai(self.best)}.openai"
+        backbone = f"{architecture((self.best and self.best.backbone) or 'ViT-B/16')}.openai"
         here = ["-d", _dataset(fork.dataset_files), "--shots", "16", "--seeds", "3", "-b", backbone]
         return f"next: {shlex.join(['etl-bench', 'run', '-m', *words, *here])}"
-
-
-def _openai(best: InspectedCommand | None) -> str:
-    return best.backbone.replace("/", "-").replace("@336px", "-336") if best and best.backbone else "ViT-B-16"
 
 
 def _dataset(known: Mapping[str, str]) -> str:
