@@ -290,11 +290,10 @@ def _config(row: Mapping[str, Any]) -> str:
     more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
     if row.get("held_out_shot"):
         more[EPOCH if EPOCH in more else "selection"] = "hoso"
-    if not more and not _adapter(row):
+    adapted = bool(_adapter(row))
+    if not more and not adapted:
         return config
-    values = json.loads(config)
-    if _adapter(row):
-        del values[_ADAPTER]
+    values = {key: value for key, value in json.loads(config).items() if not (adapted and key == _ADAPTER)}
     return json.dumps(values | more, sort_keys=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from datasets_registry import EvalProtocol
 
@@ -98,21 +98,19 @@ class Recipe(BaseModel):
 
     @field_validator("by_dataset")
     @classmethod
-    def _shots_are_numbers(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """JSON has texts as the keys of `epochs_by_shots`."""
-        shots = "epochs_by_shots"
-        return {
-            name: own | ({shots: {int(key): value for key, value in own[shots].items()}} if shots in own else {})
-            for name, own in table.items()
-        }
-
-    @model_validator(mode="after")
-    def _values_of_datasets_are_valid(self) -> Recipe:
-        for name, own in self.by_dataset.items():
-            if odd := own.keys() & {"name", "source", "by_dataset"}:
-                raise ValueError(f"by_dataset of {name} has {min(odd)}, which all datasets share.")
-            self.for_dataset(name)
-        return self
+    def _values_of_datasets(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Each value as its field has it, also when it comes from JSON."""
+        found = {}
+        for name, own in table.items():
+            if shared := own.keys() & {"name", "source", "by_dataset"}:
+                raise ValueError(f"by_dataset of {name} has {min(shared)}, which all datasets share.")
+            try:
+                checked = cls.model_validate(own)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                raise ValueError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}.") from error
+            found[name] = {key: getattr(checked, key) for key in own}
+        return found
 
     @model_serializer(mode="wrap")
     def _without_empty_table(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
@@ -125,13 +123,11 @@ class Recipe(BaseModel):
     def for_dataset(self, name: str) -> Recipe:
         """The recipe with the values of one dataset. A spec stores the whole table: one recipe for all datasets.
 
-        Epochs of the dataset hold for any number of shots. Raises ValidationError for an unknown field or wrong value.
+        Epochs of the dataset hold for any number of shots.
         """
-        own = dict(self.by_dataset.get(name, {}))
-        if "epochs" in own:
-            own = {"epochs_by_shots": {}} | own
-        shared = self.model_copy(update={"by_dataset": {}})
-        return type(self).model_validate(shared.model_dump() | own) if own else shared
+        own = self.by_dataset.get(name, {})
+        epochs: dict[str, Any] = {"epochs_by_shots": {}} if "epochs" in own else {}
+        return self.model_copy(update={"by_dataset": {}} | epochs | own)
 
     def for_shots(self, shots: int) -> Recipe:
         """The recipe with the epochs for that many shots, so that identical training has identical recipes."""

@@ -85,7 +85,8 @@ def test_every_field_may_differ_and_is_checked() -> None:
     recipe = Recipe(by_dataset={"dtd": {"lr": 0.5, "batch_size": 4, "epochs": 7}}, epochs_by_shots={1: 3})
     found = recipe.for_dataset("dtd")
     assert (found.lr, found.batch_size, found.epochs_for(1), found.by_dataset) == (0.5, 4, 7, {})
-    later = Recipe(by_dataset={"dtd": {"epochs": 20, "epochs_by_shots": {8: 100}}})
+    own = {"epochs": 20, "epochs_by_shots": {8: 100}, "crop_scale": (0.5, 1.0), "optimizer": "adam"}
+    later = Recipe(by_dataset={"dtd": own})
     assert Recipe.model_validate_json(later.model_dump_json()) == later
     assert [later.for_shots(shots).for_dataset("dtd").epochs for shots in (4, 8)] == [20, 100]
     assert recipe.for_dataset("eurosat") == recipe.model_copy(update={"by_dataset": {}})

@@ -48,7 +48,8 @@ def fork_request(
     """A request for the stand-in on two shots; `fork` may name a trainer after #."""
     values = {"protocol": EvalProtocol.FEW_SHOT, "shots": (2,), "seeds": (1,), "data_root": data} | axes
     backbones = values.pop("backbones", [BACKBONE])
-    overrides = SCRIPT if not any(one.startswith(("fork.script", "fork.command")) for one in settings) else ()
+    own = ("fork.script", "fork.command", "fork.steps")
+    overrides = SCRIPT if not any(one.startswith(own) for one in settings) else ()
     return sweep_over([f"fork:{fork}"], [dataset], backbones, overrides=[*overrides, *settings], **values)
 
 

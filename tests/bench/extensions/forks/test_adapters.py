@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fork_runs import BACKBONE, trust, trusted_fork
+from fork_runs import BACKBONE, planned, trust, trusted_fork
 from stand_in_forks import apply, commit, make_fork
 from sweep_requests import sweep_over
 
@@ -151,14 +151,9 @@ def test_a_later_stage_reads_the_output_of_an_earlier_one(data: Path, tmp_path: 
         f'[[step]]\nrun = "tools/check.py {{step2}}"\n\n'
         f'[[step]]\ncommand = "{words}"\nopts = "DATASET.ROOT {{step1}}"\n'
     )
-    trust(made, steps=steps)
-    request = sweep_over(
-        [f"fork:{made}"], ["eurosat"], [BACKBONE], overrides=[f"fork.steps={steps}"],
-        protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,), data_root=data,
-    )  # fmt: skip
-    (spec,) = expand(request).specs
+    spec, context = planned(made, data, f"fork.steps={steps}")
     assert [step.get("command") for step in spec.config["steps"]] == [words, None, None, words]
-    record, _ = run_official_code(spec, RunContext(data_root=data, files=named_files(request)))
+    record, _ = run_official_code(spec, context)
     external = record.provenance.external
     assert external is not None
     assert external.command.endswith("WORK/step1")
@@ -188,11 +183,6 @@ def test_a_script_that_fails_between_trainings_is_the_reason(data: Path, tmp_pat
     commit(made)
     last = "train.py --config-file configs/trainers/OffsetText/vit.yaml"
     steps.write_text(f'[[step]]\nrun = "tools/fail.py"\n\n[[step]]\ncommand = "{last}"\n')
-    trust(made, steps=steps)
-    request = sweep_over(
-        [f"fork:{made}"], ["eurosat"], [BACKBONE], overrides=[f"fork.steps={steps}"],
-        protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,), data_root=data,
-    )  # fmt: skip
-    (spec,) = expand(request).specs
+    spec, context = planned(made, data, f"fork.steps={steps}")
     with pytest.raises(OfficialCodeError, match=r"\(step 1\): It left with sys.exit\(no texts\) in tools/fail.py"):
-        run_official_code(spec, RunContext(data_root=data, files=named_files(request)))
+        run_official_code(spec, context)
