@@ -20,7 +20,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from bench.results import recipe_on
+from bench.results import recipe_for_dataset
 from bench.spec import ALL_SHOTS, ExperimentSpec, teacher_parts
 from datasets_registry import EvalProtocol, PoolKind, PoolRule, get_dataset
 
@@ -93,7 +93,7 @@ def size_of(spec: ExperimentSpec) -> RunSize:
         support += _unlabelled(spec, support, classes, tests)
     recipe, epochs, steps = spec.recipe or {}, 0.0, 0
     if recipe:
-        recipe = recipe_on(spec.dataset, recipe)
+        recipe = recipe_for_dataset(spec.dataset, recipe)
         batch = min(recipe["batch_size"] or support, support) or 1
         epochs = recipe["epochs"]
         steps = int(recipe["steps"] or recipe["steps_per_shot"] * spec.shots)

@@ -37,7 +37,7 @@ from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
-from .known_facts import recipe_on as recipe_on
+from .known_facts import recipe_for_dataset as recipe_for_dataset
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
 from .known_facts import with_title as with_title

@@ -195,12 +195,12 @@ def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe:
     published = settled_recipe(facts.recipe_for(EvalProtocol(protocol)), shots, info)
     if published is None or recipe is None:
         return [] if published == recipe else ["recipe"]
-    theirs, ours = (recipe_on(dataset, values) for values in (published, recipe))
+    theirs, ours = (recipe_for_dataset(dataset, values) for values in (published, recipe))
     keys = sorted((theirs.keys() | ours.keys()) - {"name", "source"})
     return [f"recipe.{key}" for key in keys if _value(theirs, key) != _value(ours, key)]
 
 
-def recipe_on(dataset: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def recipe_for_dataset(dataset: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a stored recipe on one dataset."""
     own: Mapping[str, Any] = recipe.get("by_dataset", {}).get(dataset, {})
     return {key: value for key, value in recipe.items() if key != "by_dataset"} | dict(own)
