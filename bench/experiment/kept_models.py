@@ -61,7 +61,11 @@ def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Ba
         if name.startswith(STATE)
     }
     try:
-        method = cls(backbone, cls.info.config.model_validate(spec.config), torch.Generator().manual_seed(0))
+        method = cls(
+            backbone,
+            cls.info.config.model_validate(spec.config).for_dataset(spec.dataset),
+            torch.Generator().manual_seed(0),
+        )
         with torch.no_grad():
             method.restore_tuned_state(info.classes.class_set, state)
     except (KeyError, RuntimeError, ValueError, IndexError) as error:

@@ -176,12 +176,13 @@ def _changed_recipe(
 
     Raises OverrideError, which names the override, for a value that the setting does not accept.
     """
+    from methods import without_fields
+
     values = {**recipe.model_dump(), **changes}
     if "epochs" in changes and "epochs_by_shots" not in changes:
         values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
     if "by_dataset" not in changes:  # an override applies to every dataset
-        table = {name: {key: own[key] for key in own if key not in changes} for name, own in recipe.by_dataset.items()}
-        values["by_dataset"] = {name: own for name, own in table.items() if own}
+        values["by_dataset"] = without_fields(recipe.by_dataset, changes)
     with _problems_named(method, overrides):
         found = type(recipe).model_validate(values)
     return recipe if found == recipe else found.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from datasets_registry import EvalProtocol, Registry, UnknownNameError
 from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits, refuse_host
+from methods._base.recipe import without_fields
 
 if TYPE_CHECKING:
     from methods._base.method import Method
@@ -91,6 +92,8 @@ class MethodFacts(MethodTraits):
         defaults = {key: setting.schema.get("default") for key, setting in self.settings.items()}
         published = self.config_by_protocol.get(self.printed_protocol(protocol), {})
         values = defaults | dict(published) | dict(changes or {})
+        if changes and isinstance(table := values.get("by_dataset"), Mapping):
+            values["by_dataset"] = without_fields(table, changes)
         omitted = {key for key, one in self.settings.items() if one.left_out and values[key] == defaults[key]}
         kept = {key: value for key, value in values.items() if key not in omitted}
         return CheckedSettings(kept, **self.rules.get(protocol, {}))
@@ -133,7 +136,10 @@ def _settings(info: MethodInfo) -> dict[str, MethodSetting]:
     schemas = config.model_json_schema(mode="validation").get("properties", {})
     recorded = config.model_validate(config().model_dump()).model_dump(mode="json")
     found = {}
+    tables = [config().by_dataset, *(values.get("by_dataset") for values in info.config_by_protocol.values())]
     for key in config.model_fields:
+        if key == "by_dataset" and not any(tables):
+            continue
         schema = {name: value for name, value in schemas[key].items() if name != "title"}
         schema |= {"default": recorded[key]} if key in recorded else {}
         found[key] = MethodSetting(schema, key not in recorded)

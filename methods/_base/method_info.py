@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from typing import Any, ClassVar, Literal, NoReturn, get_args, get_origin
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 
 from datasets_registry import BenchError, EvalProtocol, PoolKind, RegistrationError, did_you_mean
-from methods._base.recipe import Recipe
+from methods._base.recipe import Recipe, checked_table, without_fields
 
 
 class Family(StrEnum):
@@ -130,6 +130,9 @@ class Sizes(BackboneSizes):
     shots: int
 
 
+SettingsT = TypeVar("SettingsT", bound="MethodConfig")
+
+
 class MethodConfig(BaseModel):
     """Base of all method configurations. Instances are frozen, and an unknown key is an error.
 
@@ -141,6 +144,15 @@ class MethodConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()
+    by_dataset: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="other values of settings on some datasets, such as {dtd: {weight: 6.0}}"
+    )
+
+    @field_validator("by_dataset")
+    @classmethod
+    def _values_of_datasets(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Each value as its field has it, also when it comes from JSON."""
+        return checked_table(cls, table, {"by_dataset"})
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, serialize: Callable[[MethodConfig], dict[str, Any]]) -> dict[str, Any]:
@@ -148,8 +160,12 @@ class MethodConfig(BaseModel):
         return {
             key: value
             for key, value in serialize(self).items()
-            if key not in self.later or getattr(self, key) != fields[key].default
+            if (key not in self.later or getattr(self, key) != fields[key].default) and (key != "by_dataset" or value)
         }
+
+    def for_dataset(self: SettingsT, name: str) -> SettingsT:
+        """The settings with the values of one dataset. A spec stores the whole table: one method for all datasets."""
+        return self.model_copy(update={"by_dataset": {}} | self.by_dataset.get(name, {}))
 
     def config_error(self) -> str | None:
         """Why these settings cannot be run, and what to set instead; None if they can be."""
@@ -380,7 +396,9 @@ class MethodInfo(MethodTraits):
 
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
         """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones."""
-        config = self.config.model_validate(self.default_config(protocol).model_dump() | dict(changes or {}))
+        values = self.default_config(protocol).model_dump()
+        table = without_fields(values.get("by_dataset", {}), changes or {})
+        config = self.config.model_validate(values | {"by_dataset": table} | dict(changes or {}))
         return CheckedSettings(
             values=config.model_dump(mode="json"),
             error=config.config_error(),

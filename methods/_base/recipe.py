@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping, Set
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -50,6 +50,32 @@ _Steps = Annotated[int, Field(le=MOST_STEPS)]
 
 PUBLISHED, PUBLISHED_BY_DATASET = "published", "published by dataset"
 """Names of published recipes: with the same settings for all datasets, or with settings that differ by dataset."""
+
+
+def checked_table(
+    model: type[BaseModel], table: Mapping[str, Mapping[str, Any]], shared: Set[str]
+) -> dict[str, dict[str, Any]]:
+    """Values of fields by dataset, each as its field has it, also when it comes from JSON.
+
+    Raises ValueError for an invalid value, or one of a field in `shared`, which all datasets share.
+    """
+    found = {}
+    for name, own in table.items():
+        if barred := own.keys() & shared:
+            raise ValueError(f"by_dataset of {name} has {min(barred)}, which all datasets share.")
+        try:
+            checked = model.model_validate(own)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}.") from error
+        found[name] = {key: getattr(checked, key) for key in own}
+    return found
+
+
+def without_fields(table: Mapping[str, Mapping[str, Any]], fields: Container[str]) -> dict[str, dict[str, Any]]:
+    """Values of fields by dataset without these fields: a value that is set holds on every dataset."""
+    found = {name: {key: value for key, value in own.items() if key not in fields} for name, own in table.items()}
+    return {name: own for name, own in found.items() if own}
 
 
 class Recipe(BaseModel):
@@ -100,17 +126,7 @@ class Recipe(BaseModel):
     @classmethod
     def _values_of_datasets(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Each value as its field has it, also when it comes from JSON."""
-        found = {}
-        for name, own in table.items():
-            if shared := own.keys() & {"name", "source", "by_dataset"}:
-                raise ValueError(f"by_dataset of {name} has {min(shared)}, which all datasets share.")
-            try:
-                checked = cls.model_validate(own)
-            except ValidationError as error:
-                first = error.errors(include_url=False)[0]
-                raise ValueError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}.") from error
-            found[name] = {key: getattr(checked, key) for key in own}
-        return found
+        return checked_table(cls, table, {"name", "source", "by_dataset"})
 
     @model_serializer(mode="wrap")
     def _without_empty_table(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
