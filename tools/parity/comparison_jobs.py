@@ -36,6 +36,7 @@ COMMITS = {
     "rethinking_fewshot_vlms": "64ac143",
     "ProLIP": "b43e795",
     "DeKg": "b8f2f1c",
+    "SkipTuning": "8c4636e",
 }
 """The clones that are needed, by the folders that `git clone` makes, and the commits that they were compared at."""
 SHOTS = 16
@@ -182,6 +183,24 @@ def context_and_head(method: Any) -> Tensors:
     return found | {"prompt_learner.ctx": method.trainable.ctx} | _named("linear_probe_proj", head.rows)
 
 
+def last_blocks(method: Any) -> Tensors:
+    found: dict[str, Tensor] = {}
+    for tower, norm, projection, first in (
+        ("image", "ln_post", "proj", method.first), ("text", "ln_final", "text_projection", method.first_text)
+    ):  # fmt: skip
+        end: Any = method.trainable[tower]
+        prefix = "image_encoder" if tower == "image" else "learnable_params.text_encoder"
+        for i, block in enumerate(end.blocks, start=first):
+            found |= _named(f"{prefix}.transformer.resblocks.{i}", block)
+        found |= _named(f"{prefix}.{norm}", end.norm) | {f"{prefix}.{projection}": end.projection}
+    return found
+
+
+def drawn_ranks(method: Any, official: Mapping[str, Any]) -> None:
+    """The ranks of Skip Tuning whose classes stay in the loss."""
+    method.kept_ranks = frozenset(official["kept/model.reserve_mask"].nonzero()[0].tolist())
+
+
 def with_attributes(named: Named) -> Named:
     """A host's tensors and the contexts of its attributes."""
 
@@ -211,6 +230,9 @@ class Comparison:
         unused: beginnings of official names of tensors that no loss depends on.
         loss: name of the loss that is compared; empty for none.
         lr: rate that an adapter trains with.
+        order: attribute of the official trainer with the images of each step of an epoch, if it draws its own batches.
+        kept: attributes of the official trainer that are recorded after its training.
+        given: lets our method have what the official code drew besides, from the recordings.
         own_draw: whether the official code can draw its own images; False if its path to them is written in it.
         classes: `all`, or `base` for a training on the base classes that is also tested on the new ones.
     """
@@ -225,6 +247,9 @@ class Comparison:
     settings: Mapping[str, object] = field(default_factory=dict)
     also: tuple[str, ...] = ("Dassl.pytorch",)
     adapter: str = ""
+    order: str = ""
+    kept: tuple[str, ...] = ()
+    given: Callable[[Any, Mapping[str, Any]], None] = lambda *_: None
     own_draw: bool = True
     classes: str = "all"
     passes: int = 1
@@ -272,6 +297,7 @@ CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
 DEPT_ATPROMPT = "configs/trainers/DePT/vit_b16_ep10_bs4_lr35.yaml"
+SKIP_TUNING = "configs/trainers/SkipTuning/vit_b16_bs4.yaml"
 TCPT_COOP = "configs/trainers/CoOp/vit_b16_ep50.yaml"
 
 MAPLE_REPO = "multimodal-prompt-learning"
@@ -476,6 +502,13 @@ COMPARISONS = (
         "ATPrompt on DePT on CoOp, base to new", "dept_on:atprompt_on", "ATPrompt", "DePT_ATP",
         with_attributes(context_and_head), DEPT_ATPROMPT, _atprompt("COOP", 2),
         {"head_rate": 1.0, **EUROSAT_ATTRIBUTES}, backbone="tiny", classes="base", unused=ONE_ATTRIBUTE, also=(),
+    ),
+    # Four images of one class are a batch, so a step of this table is an epoch here.
+    Comparison(
+        "Skip Tuning, base to new", "skip_tuning", "SkipTuning", "SkipTuning", last_blocks, SKIP_TUNING,
+        ("TRAINER.PREC", "fp32", "TRAINER.SKIP.START_LAYER", 1, "DATALOADER.TRAIN_X.BATCH_SIZE", 4),
+        {"skipped": 1, "recipe.batch_size": 4}, backbone="published widths", classes="base",
+        order="feature_loader.batch_idxs_all_epochs", kept=("model.reserve_mask",), given=drawn_ranks,
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4

@@ -2,8 +2,10 @@
 
 It stands in the place of `fork_side.py` and `adapter_side.py`, which lie beside it in `shipped/`, and imports no more
 than they do. `comparison.json` beside it has `root` (EuroSAT in CoOp's layout, for the repository's own draw), `out`
-(folder of the recordings), `draws` (whether its own draw is recorded) and what an adapter needs. Each process writes
-one `.npz` file.
+(folder of the recordings), `draws` (whether its own draw is recorded), `order`
+and `kept` (attributes of the trainer: the images of each step of an epoch, and what is recorded after the training) and
+what an adapter needs. Each process writes
+one `.npz` file, which also has the time of the training.
 """
 
 import copy
@@ -19,11 +21,15 @@ import adapter_side  # noqa: E402
 import fork_side  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from stopwatch import Stopwatch  # noqa: E402
 
 asked = json.loads((HERE / "comparison.json").read_text())
 arrays = {}
 """What is recorded, by name: `init/NAME`, `loss/NAME`, `logits`, `logits_before`, `optim`, and lists of images."""
 losses = {}
+order = []
+"""The images of each step, by their numbers in the list of training images, where the code draws its own batches."""
+stopwatch = Stopwatch()
 
 
 def follow(owner, name, then):
@@ -89,12 +95,28 @@ def watch(trainer):
     step = trainer.forward_backward
 
     def forward_backward(*args, **named):
+        if asked["order"]:
+            order.append([int(i) for i in value_of(trainer, asked["order"])[trainer.batch_idx]])
         summary = step(*args, **named)
         for name, value in summary.items():
             keep_loss(name, value)
         return summary
 
-    trainer.forward_backward = forward_backward
+    trainer.forward_backward, trainer.test = forward_backward, stopwatch.pausing(trainer.test)
+    train = trainer.train
+
+    def timed(*args, **named):
+        stopwatch.start()
+        return train(*args, **named)
+
+    trainer.train = timed
+
+
+def value_of(owner, name):
+    """The attribute of that name, which may have points."""
+    for part in name.split("."):
+        owner = getattr(owner, part)
+    return owner
 
 
 def logits_before(trainer):
@@ -118,6 +140,7 @@ class Task(adapter_side.Task):
 
     asked = asked
     keep_start = staticmethod(keep_start)
+    stopwatch = stopwatch
 
     def keep_losses(self):
         """Record every cross-entropy from here on."""
@@ -147,6 +170,12 @@ def end(code):
     elif fork_side.results:
         arrays["logits"] = fork_side.results[-1]
     arrays.update(losses)
+    if order:
+        arrays["order"] = json.dumps(order)
+    for name in asked["kept"] if fork_side.trainers else ():
+        arrays["kept/" + name] = value_of(fork_side.trainers[-1], name).cpu().numpy()
+    if (seconds := stopwatch.seconds()) is not None:
+        arrays["seconds"] = seconds
     np.savez(Path(asked["out"], scores.stem + ".npz"), **{name: np.asarray(value) for name, value in arrays.items()})
     shipped_end(code)
 
