@@ -34,7 +34,11 @@ class ProGradConfig(WordedContextConfig):
     ctx_init: str = Field("", description="words in place of the dataset's, which are published")
     worded_init: bool = Field(True, description="words in the last slots (published), or N(0, 0.02)")
     class_specific: bool = Field(False, description="a context for each class; ties the method to its classes")
-    weight: float = Field(1.0, ge=0, description="lambda; 1, ProGrad scripts, and 0.8 for few-shot Flowers, DTD and EuroSAT with 8 and 16 shots, README")
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description="lambda; 1, ProGrad scripts; 0.8 for few-shot Flowers, DTD and EuroSAT with 8 and 16 shots, README",
+    )
     temperature: float = Field(1.0, gt=0, description="temperature of the divergence; 1, paper section 4")
 
     def closed_vocabulary(self) -> bool:

@@ -70,7 +70,8 @@ class ClassAwareContext(Context):
 
 RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
-    source="TCP configs/trainers/TCP, train.py (ImageNet, SUN397: 25 epochs); Adam's eps from its scripts and issue 3; printed for base-to-new and few-shot",
+    source="TCP configs/trainers/TCP, train.py (ImageNet, SUN397: 25 epochs); Adam's eps from its README and issue 3; "
+    "printed for base-to-new and few-shot",
     optimizer=Optimizer.ADAM,
     lr=0.002,
     eps=1e-3,

@@ -320,7 +320,7 @@ class _Evaluation:
             status=RunStatus.OK,
             scores=[score for score, _ in scored],
             open=opened,
-            final_loss=trained.progress.loss if trained.progress else None,
+            final_loss=trained.progress.loss if trained.progress and trained.progress.steps else None,
             selected_epoch=selected_epoch,
             curve=trained.curve.points(self._accuracies) if trained.curve else [],
             cost=cost,
