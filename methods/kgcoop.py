@@ -41,7 +41,7 @@ class KgCoOpConfig(WordedContextConfig):
 
 
 RECIPE = Recipe(
-    source="KgCoOp configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml; printed for both protocols (xd_train.sh: few-shot)",
+    source="KgCoOp configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml; printed for both protocols, xd_train.sh",
     epochs=100,
     batch_size=128,
 )

@@ -8,8 +8,8 @@ probabilities p_i of image i, the logarithm of its row in the kernel is
     k_i = log softmax(p_i) / entropy
 
 as in the official code, which applies the softmax twice. With v the scaling of the classes, the plan's largest entry of
-an image is at `argmax_c p_ic / entropy + log v_c`. An image is clean if this is its label. An epoch has batches of clean
-images first, then batches of noisy ones. Their loss is the mean of
+an image is at `argmax_c p_ic / entropy + log v_c`. An image is clean if this is its label. An epoch has batches of
+clean images first, then batches of noisy ones. Their loss is the mean of
 
     -log p_iy for clean images,    1 - p_iy for noisy ones
 
@@ -145,7 +145,7 @@ class NLPrompt(ContextMethod[NLPromptConfig]):
         kinds, found = [], []
         for kind, part in parts:
             members = part.nonzero()[:, 0]
-            for batch in members[torch.randperm(len(members), generator=self.generator)].split(size):
+            for batch in torch.split(members[torch.randperm(len(members), generator=self.generator)], size):
                 if len(batch) == size or (len(batch) and not drop):
                     kinds.append(kind)
                     found.append(batch)

@@ -163,7 +163,7 @@ class MethodConfig(BaseModel):
             if (key not in self.later or getattr(self, key) != fields[key].default) and (key != "by_dataset" or value)
         }
 
-    def for_dataset(self: SettingsT, name: str, shots: int) -> SettingsT:
+    def for_dataset(self: SettingsT, name: str, shots: int = 0) -> SettingsT:
         """The settings with the values of one dataset and, from a key such as `dtd@16`, those for that many shots.
 
         A spec stores the whole table: one method for all datasets.
