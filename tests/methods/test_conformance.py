@@ -176,7 +176,7 @@ CONFIGS = {
     "mma": {"blocks": 8, "hidden": 32, "scale": 0.001},
     "coprompt": {"n_ctx": 2, "depth": 9, "reduction": 4, "text_ratio": 0.2, "image_ratio": 0.1, "weight": 1.0},
     "dept": {"head_share": 0.7, "head_rate": 6.5, "weight": 2.0, "worded_init": True},
-    "atprompt_on": {"attributes": "", "attribute_ctx": None, "n_ctx": 2, "ctx_init": ""},
+    "atprompt_on": {"attributes": "color shape", "attribute_ctx": None, "n_ctx": 2, "ctx_init": ""},
     "dpc_on": {"base_share": 0.2, "new_share": 0.0, "top": 4, "parallel_batch": 8, "parallel_epochs": 20},
     "tcpt_on": {"margin_weight": 0.1, "margin_variance_weight": 0.01, "moment_weight": 5.0},
     "rpo": {"n_pairs": 24, "noise": 0.1, "keep_underscores": True},
