@@ -187,5 +187,5 @@ def test_the_published_lengths_are_those_of_the_official_code() -> None:
     recipe = TwoStage.info.recipes[next(iter(TwoStage.info.recipes))]
     method = TwoStage(tiny_backbone(), TwoStageConfig(), torch.Generator())
     for shots in (1, 2, 4, 8, 16):
-        steps = [span.steps for span in stage_spans(recipe, method.stages(), 32 * shots, shots)]
+        steps = [span.steps for span in stage_spans([recipe, recipe], method.stages(), 32 * shots, shots)]
         assert steps == [int(300 * shots * 0.6), 300 * shots - int(300 * shots * 0.6)]
