@@ -33,6 +33,7 @@ from PIL import Image
 from recorded_run import RecordedRun
 from torchvision import transforms
 from tuned_clips import CLIPS, MEAN, STD, tuned_clip
+from tuned_teacher import tuned_teacher
 
 from bench import RunContext
 from bench.extensions.forks import OfficialCodeError, foreign, run_official_code, runnable_code, trust_code
@@ -113,12 +114,22 @@ def compare(one: Comparison, places: Places, *, seed: int, steps: int, turns: in
         (root / "eurosat/2750").symlink_to((places.eurosat / "2750").absolute(), target_is_directory=True)
         (root / "eurosat" / SPLIT).write_bytes((places.eurosat / SPLIT).read_bytes())
         backbone = places.backbone(one.backbone)
+        teacher = None
+        if one.teacher:
+            teacher = tuned_teacher(
+                places.backbone(one.teacher), root=root, split=places.eurosat / SPLIT, folder=work, seed=seed
+            )
         times = []
         for turn in range(turns):
             part = work / f"turn{turn}"
             part.mkdir()
-            official = run_official(one, places, backbone=backbone, root=root, work=part, seed=seed, steps=steps)
-            run = partial(run_ours, one, official, backbone=backbone, seed=seed, steps=steps, root=root)
+            given = {} if teacher is None else teacher.given
+            official = run_official(
+                one, places, backbone=backbone, root=root, work=part, seed=seed, steps=steps, given=given
+            )
+            run = partial(
+                run_ours, one, official, backbone=backbone, seed=seed, steps=steps, root=root, teacher=teacher
+            )
             ours, seconds = run(runs=part / "runs")
             if "seconds" in official:
                 times.append((official["seconds"], seconds))
@@ -148,9 +159,10 @@ class Places:
         split = json.loads((self.eurosat / SPLIT).read_text())
         items = [*split["train"], *split["val"]]
         names = {label: title.replace("_", " ") for _, label, title in items}
-        size = transforms.Resize(32, transforms.InterpolationMode.BICUBIC)
+        side = CLIPS[name].image
+        size = transforms.Resize(side, transforms.InterpolationMode.BICUBIC)
         tensor = transforms.Compose(
-            [size, transforms.CenterCrop(32), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+            [size, transforms.CenterCrop(side), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
         )
         pixels = torch.stack([tensor(_opened(self.eurosat / "2750" / path)) for path, _, _ in items])
         labels = torch.tensor([label for _, label, _ in items])
@@ -169,14 +181,22 @@ def changed(ours: RecordedRun, others: Sequence[RecordedRun], split: str) -> flo
 
 
 def run_official(
-    one: Comparison, places: Places, *, backbone: str, root: Path, work: Path, seed: int, steps: int
+    one: Comparison,
+    places: Places,
+    *,
+    backbone: str,
+    root: Path,
+    work: Path,
+    seed: int,
+    steps: int,
+    given: Mapping[str, object],
 ) -> dict[str, Any]:
     """The recordings of the official code, which runs as the harness runs it: on our images, draw and weights."""
     recorded = work / "recorded"
     recorded.mkdir()
     asked = {
         "root": str(root), "out": str(recorded), "steps": steps, "lr": one.lr, "opts": _opts(one, root, steps),
-        "draws": one.draws, "order": one.order, "kept": list(one.kept),
+        "draws": one.draws, "order": one.order, "kept": list(one.kept), "given": given,
     }  # fmt: skip
     runners = recording_runners(work / "runners", asked)
     if one.adapter:  # its repository is beside it

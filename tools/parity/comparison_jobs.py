@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,10 @@ COMMITS = {
     "ProLIP": "b43e795",
     "DeKg": "b8f2f1c",
     "SkipTuning": "8c4636e",
+    "NLPrompt": "b36bc8e",
+    "LDC": "b4273e6",
+    "PromptKD": "ec244f7",
+    "DPC": "01e6b59",
 }
 """The clones that are needed, by the folders that `git clone` makes, and the commits that they were compared at."""
 SHOTS = 16
@@ -196,9 +201,61 @@ def last_blocks(method: Any) -> Tensors:
     return found
 
 
+def student(method: Any) -> Tensors:
+    part, found = method.trainable.visual_adapter, dict(visual(method))
+    for number, layer in ((0, part.first), (1, part.norm), (3, part.second)):
+        found |= _named(f"VPT_image_trans.conv1.{number}", layer)
+    return found
+
+
+def deconfusion(method: Any) -> Tensors:
+    names = {
+        "mlp": "visual.adapter.adapter_mlp", "from_logits": "adapter.adapter_1", "from_image": "adapter.adapter_2",
+        "correction": "adapter.adapter_3", "gate": "adapter.g_weight",
+    }  # fmt: skip
+    found = {}
+    for name, tensor in method.trainable.named_parameters():
+        part, _, rest = name.partition(".")
+        if part == "levels":
+            level, _, rest = rest.partition(".")
+            found[f"visual.adapter.adapter_{int(level) + 1}.{rest}"] = tensor
+        else:
+            found[f"{names[part]}.{rest}"] = tensor
+    return found
+
+
 def drawn_ranks(method: Any, official: Mapping[str, Any]) -> None:
     """The ranks of Skip Tuning whose classes stay in the loss."""
     method.kept_ranks = frozenset(official["kept/model.reserve_mask"].nonzero()[0].tolist())
+
+
+def drawn_negatives(method: Any, official: Mapping[str, Any]) -> None:
+    """The negatives of DPC's second stage; ours must rank the same. Base classes are tested with P', as there."""
+    steps, images = iter(json.loads(str(official["kept/negatives"]))), iter(())
+
+    def negatives(own: list[int], order: list[list[int]]) -> list[int]:
+        nonlocal images
+        chosen = next(steps)
+        labels = method.support.labels[chosen].tolist()
+        first = [c for c in order[0] if c != own[0] and c not in own]
+        if labels[: len(first)] != first:
+            raise ValueError(f"The hard negatives of the first image are {first} here and {labels} there.")
+        images = iter(chosen)
+        return labels
+
+    def drawn(n: int) -> int:
+        image = next(images)
+        place: int = method.places[int(method.support.labels[image])].index(image)
+        return place
+
+    text_features = method.text_features
+
+    def tested(classes: Any) -> Tensor:
+        if method.stage == 1 and classes == method.support_classes:
+            return method.encoded(classes, method.context(1.0))
+        return text_features(classes)
+
+    method.negatives, method.drawn, method.text_features = negatives, drawn, tested
 
 
 def with_attributes(named: Named) -> Named:
@@ -230,9 +287,11 @@ class Comparison:
         unused: beginnings of official names of tensors that no loss depends on.
         loss: name of the loss that is compared; empty for none.
         lr: rate that an adapter trains with.
-        order: attribute of the official trainer with the images of each step of an epoch, if it draws its own batches.
+        order: attribute of the official trainer with the images of each step of an epoch, if it draws its own batches;
+            `impath`: batches of Dassl have their images. Empty: one batch has all images.
         kept: attributes of the official trainer that are recorded after its training.
         given: lets our method have what the official code drew besides, from the recordings.
+        teacher: which of `CLIPS` is tuned as the teacher.
         own_draw: whether the official code can draw its own images; False if its path to them is written in it.
         classes: `all`, or `base` for a training on the base classes that is also tested on the new ones.
     """
@@ -250,6 +309,7 @@ class Comparison:
     order: str = ""
     kept: tuple[str, ...] = ()
     given: Callable[[Any, Mapping[str, Any]], None] = lambda *_: None
+    teacher: str = ""
     own_draw: bool = True
     classes: str = "all"
     passes: int = 1
@@ -509,6 +569,27 @@ COMPARISONS = (
         ("TRAINER.PREC", "fp32", "TRAINER.SKIP.START_LAYER", 1, "DATALOADER.TRAIN_X.BATCH_SIZE", 4),
         {"skipped": 1, "recipe.batch_size": 4}, backbone="published widths", classes="base",
         order="feature_loader.batch_idxs_all_epochs", kept=("model.reserve_mask",), given=drawn_ranks,
+    ),
+    # A batch is larger than all images, so that one step of an epoch has all clean ones, and one all noisy ones.
+    Comparison(
+        "NLPrompt", "nlprompt", "NLPrompt", "NLPrompt", context, "configs/trainers/NLPrompt/vit_b16.yaml",
+        ("TRAINER.NLPROMPT.PREC", "fp32", "DATASET.num_class", 10), backbone="tiny", passes=2, own_draw=False,
+        also=(),
+    ),
+    Comparison(
+        "LDC", "ldc", "LDC", "", deconfusion, adapter="ldc", also=(), backbone="eight blocks",
+        settings={"logit_scale": 100.0},
+    ),
+    Comparison(
+        "PromptKD", "promptkd", "PromptKD", "", student, adapter="promptkd", also=(),
+        opts=("TRAINER.PROMPTKD.PREC", "fp32", "TRAINER.PROMPTKD.TEMPERATURE", 1.0, "TRAINER.PROMPTKD.KD_WEIGHT",
+              1000.0, "TEST.FINAL_MODEL", "last_step", "DATASET.SUBSAMPLE_CLASSES", "all"),
+        settings={"visual_depth": 3}, backbone="published widths", teacher="teacher", passes=2,
+    ),
+    Comparison(
+        "DPC on CoOp, base to new", "dpc_on", "DPC", "", context, adapter="dpc", also=("DePT", "PromptKD"),
+        opts=(*FP32_COOP, "DATALOADER.TRAIN_X.BATCH_SIZE", 8), classes="base", backbone="224 pixels", order="impath",
+        settings={"recipe.batch_size": 8, "n_ctx": 4, "ctx_init": ""}, given=drawn_negatives,
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4

@@ -14,6 +14,7 @@ from comparison_jobs import SHOTS, Comparison
 from recorded_run import RecordedRun, recorded_run
 from stopwatch import between, now, warm_up
 from torch import Tensor
+from tuned_teacher import TunedTeacher
 
 from bench import RunContext, plan
 from bench.experiment import runner
@@ -45,6 +46,7 @@ def run_ours(
     steps: int,
     root: Path,
     runs: Path,
+    teacher: TunedTeacher | None = None,
     noise: int = 0,
 ) -> tuple[RecordedRun, tuple[float, float]]:
     """Train and test our method from the official initial tensors; `noise` above 0 seeds a change like rounding.
@@ -57,7 +59,7 @@ def run_ours(
         copy_tensors(one, method, official)
         one.given(method, official)
         if "order" in official:
-            follow_order(method, json.loads(str(official["order"])), steps)
+            follow_order(method, json.loads(str(official["order"])))
         generator = torch.Generator().manual_seed(noise)
         for weight in method.backbone.model.parameters() if noise else ():
             weight.data.mul_(1 + 3e-7 * torch.randn(weight.shape, generator=generator))
@@ -65,11 +67,14 @@ def run_ours(
     optim = json.loads(str(official["optim"])) if "optim" in official else None
     recipe = recipe_of(optim, steps) | ({"lr": one.lr} if one.lr else {}) if one.trains else {}
     values = {**{f"recipe.{name}": value for name, value in recipe.items()}, **one.settings}
+    learned = {} if teacher is None else {"teacher": teacher.model, "unlabelled": "train"}
     (spec,) = plan(
         one.method, "eurosat", backbone=backbone, protocol=one.protocol, shots=SHOTS, seeds=[seed], data_root=root,
-        runs=runs, settings={f"{one.method}.{name}": value for name, value in values.items()},
+        runs=runs, settings={f"{one.method}.{name}": value for name, value in values.items()}, **learned,
     ).specs  # fmt: skip
-    context = RunContext(data_root=root, weights=local_weights([backbone]))
+    backbones = [backbone] if teacher is None else [backbone, teacher.backbone]
+    files = {} if teacher is None else teacher.files
+    context = RunContext(data_root=root, weights=local_weights(backbones), files=files)
     for stored in (inputs.load_inputs, inputs.loaded_backbone):
         stored.cache_clear()  # no features of an earlier run, nor its changed weights
     # Methods that look at augmented views before the training see the whole image, as the official side does.
@@ -106,14 +111,12 @@ def timed(one: Comparison) -> Iterator[list[tuple[float, float]]]:
         yield intervals
 
 
-def follow_order(method: TrainableMethod[Any], order: Sequence[Sequence[int]], epochs: int) -> None:
-    """Let the method train on the official batches."""
-    per_epoch = len(order) // epochs
-    starts = iter(range(0, len(order), per_epoch))
+def follow_order(method: TrainableMethod[Any], order: Sequence[Sequence[Sequence[int]]]) -> None:
+    """Let the method train on the official batches of each epoch."""
+    epochs = iter(order)
 
     def arrange(batches: Sequence[Tensor]) -> Iterator[Tensor]:
-        start = next(starts)
-        return (torch.tensor(images) for images in order[start : start + per_epoch])
+        return (torch.tensor(images) for images in next(epochs))
 
     setattr(method, "arrange", arrange)  # noqa: B010  a method takes the place of another
 

@@ -27,8 +27,8 @@ asked = json.loads((HERE / "comparison.json").read_text())
 arrays = {}
 """What is recorded, by name: `init/NAME`, `loss/NAME`, `logits`, `logits_before`, `optim`, and lists of images."""
 losses = {}
-order = []
-"""The images of each step, by their numbers in the list of training images, where the code draws its own batches."""
+order = {}
+"""The images of each step, by their numbers in the list of training images, for each training and epoch."""
 stopwatch = Stopwatch()
 
 
@@ -50,7 +50,7 @@ def follow(owner, name, then):
 
 
 def keep_start(name, tensor):
-    arrays["init/" + name] = tensor.detach().clone().cpu().numpy()
+    arrays.setdefault("init/" + name, tensor.detach().clone().cpu().numpy())
 
 
 def keep_loss(name, value):
@@ -85,7 +85,7 @@ def watch(trainer):
     """Record the settings, the start, the logits before the training, and the losses of every step."""
     shipped_watch(trainer)
     optim = {key: value for key, value in trainer.cfg.OPTIM.items() if isinstance(value, (str, int, float))}
-    arrays["optim"] = json.dumps(optim)
+    arrays.setdefault("optim", json.dumps(optim))
     for name, parameter in trainer.model.named_parameters():
         if parameter.requires_grad:
             keep_start(name, parameter)
@@ -96,7 +96,7 @@ def watch(trainer):
 
     def forward_backward(*args, **named):
         if asked["order"]:
-            order.append([int(i) for i in value_of(trainer, asked["order"])[trainer.batch_idx]])
+            keep_images(trainer, *args)
         summary = step(*args, **named)
         for name, value in summary.items():
             keep_loss(name, value)
@@ -110,6 +110,16 @@ def watch(trainer):
         return train(*args, **named)
 
     trainer.train = timed
+
+
+def keep_images(trainer, batch):
+    """Keep the images of a step."""
+    if asked["order"] == "impath":
+        places = {path: i for i, (path, _, _) in enumerate(fork_side.served["train"])}
+        images = [places[path] for path in batch["impath"]]
+    else:
+        images = value_of(trainer, asked["order"])[trainer.batch_idx]
+    order.setdefault((id(trainer), trainer.epoch), []).append([int(i) for i in images])
 
 
 def value_of(owner, name):
@@ -171,8 +181,8 @@ def end(code):
         arrays["logits"] = fork_side.results[-1]
     arrays.update(losses)
     if order:
-        arrays["order"] = json.dumps(order)
-    for name in asked["kept"] if fork_side.trainers else ():
+        arrays["order"] = json.dumps(list(order.values()))
+    for name in asked["kept"] if "--eval-only" not in fork_side.job["argv"] else ():
         arrays["kept/" + name] = value_of(fork_side.trainers[-1], name).cpu().numpy()
     if (seconds := stopwatch.seconds()) is not None:
         arrays["seconds"] = seconds
