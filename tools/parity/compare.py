@@ -43,6 +43,8 @@ HERE = Path(__file__).parent
 SPLIT = "split_zhou_EuroSAT.json"
 QUIET = 1e-4
 """Difference of logits up to which the noise is not measured."""
+SMALLEST = 1e-3
+"""Of smaller losses, differences are relative to this."""
 NOISE_FACTOR = 5
 """Differences up to this times the noise are called rounding, as in the comparison with the re-implementation."""
 
@@ -55,7 +57,8 @@ class Row:
         images: test predictions compared; `alike` of them are equal; `classes` are predicted at least once.
         draw: whether the lists of training and validation images that each side draws are equal, in order; None: the
             official code got our draw.
-        loss: largest difference of the loss over the steps, relative to the official loss; None: not compared.
+        loss: largest difference of the loss over the steps, relative to the official loss, or to `SMALLEST`; None: not
+            compared.
         logits: largest difference of the final logits; `moved`: largest change of official logits by the training.
         noise: largest change of our logits by a change like rounding, of three; None: not measured.
         cpu: CPU seconds of the official training and of ours, the medians of all turns; `wall`: seconds; None: the
@@ -266,7 +269,9 @@ def rows(one: Comparison, official: dict[str, Any], ours: RecordedRun, seed: int
         draw = all(same_images(samples, official, part) for part, samples in parts.items())
     loss = None
     if one.loss:
-        loss = float(np.max(np.abs(np.array(ours.losses) / official[f"loss/{one.loss}"] - 1)))
+        official_losses = official[f"loss/{one.loss}"]
+        differences = np.abs(np.array(ours.losses) - official_losses)
+        loss = float(np.max(differences / np.maximum(np.abs(official_losses), SMALLEST)))
     for i, split in enumerate(ours.task.evals):
         theirs, mine = official["logits" if i == 0 else "logits_new"], ours.logits[split.name].numpy()
         if i == 0 and one.draws and not same_images(split.samples, official, "test"):

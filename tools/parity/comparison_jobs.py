@@ -230,7 +230,7 @@ def drawn_ranks(method: Any, official: Mapping[str, Any]) -> None:
 
 
 def drawn_negatives(method: Any, official: Mapping[str, Any]) -> None:
-    """The negatives of DPC's second stage; ours must rank the same. Base classes are tested with P', as there."""
+    """The images of the negatives of DPC's second stage; ours must rank the same classes."""
     steps, images = iter(json.loads(str(official["kept/negatives"]))), iter(())
 
     def negatives(own: list[int], order: list[list[int]]) -> list[int]:
@@ -248,14 +248,25 @@ def drawn_negatives(method: Any, official: Mapping[str, Any]) -> None:
         place: int = method.places[int(method.support.labels[image])].index(image)
         return place
 
-    text_features = method.text_features
+    method.negatives, method.drawn = negatives, drawn
 
-    def tested(classes: Any) -> Tensor:
-        if method.stage == 1 and classes == method.support_classes:
-            return method.encoded(classes, method.context(1.0))
-        return text_features(classes)
 
-    method.negatives, method.drawn, method.text_features = negatives, drawn, tested
+def host_that_moves(method: Any, official: Mapping[str, Any]) -> None:
+    """Also the parallel prompt of the official file, whose copy of the host's context shares its storage.
+
+    So P moves with the trained tensor, and P' has its value, with a gradient divided by the share.
+    """
+    drawn_negatives(method, official)
+    mixed = method.context
+
+    def context(share: float) -> Tensor:
+        value: Tensor = method.trainable.ctx
+        if share != 1:
+            found: Tensor = mixed(share)
+            return found
+        return value.detach() + (value - value.detach()) / method.config.base_share
+
+    method.context = context
 
 
 def with_attributes(named: Named) -> Named:
@@ -285,7 +296,7 @@ class Comparison:
         passes: how often the official code has each image in its batch.
         computed: official names of tensors that start at computed values, not at random; ours must be equal.
         unused: beginnings of official names of tensors that no loss depends on.
-        loss: name of the loss that is compared; empty for none.
+        loss: name of the loss that is compared; `first` is the first one that a step returns; empty for none.
         lr: rate that an adapter trains with.
         order: attribute of the official trainer with the images of each step of an epoch, if it draws its own batches;
             `impath`: batches of Dassl have their images. Empty: one batch has all images.
@@ -365,6 +376,8 @@ TCP_REPO = "Textual-based_Class-aware_prompt_tuning"
 FP32_COOP = ("TRAINER.COOP.PREC", "fp32")
 VIT_B16 = ("MODEL.BACKBONE.NAME", "ViT-B/16")
 EPS = {"recipe.eps": 1e-8}
+
+DPC = (*FP32_COOP, "DATALOADER.TRAIN_X.BATCH_SIZE", 8)
 
 
 def _mmrl(node: str, task: str) -> tuple[object, ...]:
@@ -572,9 +585,9 @@ COMPARISONS = (
     ),
     # A batch is larger than all images, so that one step of an epoch has all clean ones, and one all noisy ones.
     Comparison(
-        "NLPrompt", "nlprompt", "NLPrompt", "NLPrompt", context, "configs/trainers/NLPrompt/vit_b16.yaml",
-        ("TRAINER.NLPROMPT.PREC", "fp32", "DATASET.num_class", 10), backbone="tiny", passes=2, own_draw=False,
-        also=(),
+        "NLPrompt, base to new", "nlprompt", "NLPrompt", "NLPrompt", context, "configs/trainers/NLPrompt/vit_b16.yaml",
+        ("TRAINER.NLPROMPT.PREC", "fp32", "DATASET.num_class", 5, "DATASET.NOISE_RATE", 0.0), backbone="tiny",
+        classes="base", passes=2, own_draw=False, also=(), loss="first",
     ),
     Comparison(
         "LDC", "ldc", "LDC", "", deconfusion, adapter="ldc", also=(), backbone="eight blocks",
@@ -587,9 +600,15 @@ COMPARISONS = (
         settings={"visual_depth": 3}, backbone="published widths", teacher="teacher", passes=2,
     ),
     Comparison(
-        "DPC on CoOp, base to new", "dpc_on", "DPC", "", context, adapter="dpc", also=("DePT", "PromptKD"),
-        opts=(*FP32_COOP, "DATALOADER.TRAIN_X.BATCH_SIZE", 8), classes="base", backbone="224 pixels", order="impath",
-        settings={"recipe.batch_size": 8, "n_ctx": 4, "ctx_init": ""}, given=drawn_negatives,
+        "DPC on CoOp, share 1, base to new", "dpc_on", "DPC", "", context, adapter="dpc", also=("DePT", "PromptKD"),
+        opts=(*DPC, "SPLE.STACK.WEIGHT", 1.0), classes="base", backbone="224 pixels", order="impath",
+        settings={"recipe.batch_size": 8, "base_share": 1.0}, given=drawn_negatives,
+    ),
+    # The official file's copy of the host's context is the trained tensor itself; here ours does the same.
+    Comparison(
+        "DPC on CoOp, base to new", "dpc_on", "DPC", "", context, adapter="dpc", also=("DePT", "PromptKD"), opts=DPC,
+        classes="base", backbone="224 pixels", order="impath", settings={"recipe.batch_size": 8},
+        given=host_that_moves,
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4

@@ -21,7 +21,7 @@ import adapter_side  # noqa: E402
 import fork_side  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from stopwatch import Stopwatch  # noqa: E402
+from stopwatch import Stopwatch, warm_up  # noqa: E402
 
 asked = json.loads((HERE / "comparison.json").read_text())
 arrays = {}
@@ -92,17 +92,10 @@ def watch(trainer):
     if "--eval-only" in fork_side.job["argv"]:
         return
     arrays["logits_before"] = logits_before(trainer)
-    step = trainer.forward_backward
-
-    def forward_backward(*args, **named):
-        if asked["order"]:
-            keep_images(trainer, *args)
-        summary = step(*args, **named)
-        for name, value in summary.items():
-            keep_loss(name, value)
-        return summary
-
-    trainer.forward_backward, trainer.test = forward_backward, stopwatch.pausing(trainer.test)
+    running = []
+    for name in [name for name in dir(trainer) if name.startswith("forward_backward")]:
+        setattr(trainer, name, recorded(trainer, getattr(trainer, name), running))
+    trainer.test = stopwatch.pausing(trainer.test)
     train = trainer.train
 
     def timed(*args, **named):
@@ -110,6 +103,27 @@ def watch(trainer):
         return train(*args, **named)
 
     trainer.train = timed
+
+
+def recorded(trainer, step, running):
+    """A step that keeps its images and its losses, the first one also as `first`; once where one step calls another."""
+
+    def forward_backward(*args, **named):
+        running.append(step)
+        try:
+            if asked["order"] and len(running) == 1:
+                keep_images(trainer, *args)
+            summary = step(*args, **named)
+        finally:
+            running.pop()
+        if not running:
+            for i, (name, value) in enumerate(summary.items()):
+                keep_loss(name, value)
+                if not i:
+                    keep_loss("first", value)
+        return summary
+
+    return forward_backward
 
 
 def keep_images(trainer, batch):
@@ -196,4 +210,5 @@ fork_side.serve, fork_side.watch, fork_side.end, adapter_side.Task = serve, watc
 
 if __name__ == "__main__":
     job_file = sys.argv[1]
+    warm_up()
     (adapter_side if "adapter" in json.loads(Path(job_file).read_text()) else fork_side).main(job_file)
