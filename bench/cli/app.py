@@ -26,6 +26,7 @@ from bench.cli.report import report
 from bench.cli.run import run_command
 from bench.cli.runs import runs_app
 from bench.cli.status import status
+from bench.errors import NoWorkerError
 from bench.extension import Extension, extensions
 from datasets_registry import DATASETS, BenchError, UnknownNameError
 
@@ -104,7 +105,10 @@ _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of c
 
 
 def main() -> None:
-    """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2."""
+    """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2.
+
+    It is 1 if no worker could start.
+    """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     for stream in (sys.stdout, sys.stderr):
@@ -117,6 +121,7 @@ def main() -> None:
         if debug:
             raise
         code = _refuse(f"{error}{_elsewhere(error)}")
+        code = 1 if isinstance(error, NoWorkerError) else code
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx

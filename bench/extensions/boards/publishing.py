@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SUBMISSIONS = options.Arg("Folder with one subfolder per submission.", metavar="SUBMISSIONS")
 Work = Annotated[
     Path | None,
-    options.Opt("Cache folder of later builds, used for nothing else. Default: .board beside the submissions."),
+    options.Opt(
+        "Cache folder of later builds, used for nothing else. Default: .board/NAME beside the submissions' folder NAME."
+    ),
 ]
 
 
@@ -210,4 +212,4 @@ def check_submissions(
 
 
 def _work(submissions: Path, work: Path | None) -> Path:
-    return work or submissions.parent / ".board"
+    return work or submissions.parent / ".board" / submissions.absolute().name
