@@ -37,16 +37,16 @@ class RPOConfig(MethodConfig):
 
 
 RECIPE = Recipe(
-    source="RPO configs/trainers/RPO/main_K24.yaml; printed for base-to-new, reused for few-shot",
+    source="RPO configs/trainers/RPO/main_K24.yaml; printed for base-to-new, reused for few-shot (its base-to-new runs "
+    "with 1 to 16 shots and ten seeds set n_pairs=4)",
     lr=0.01,
     epochs=15,
     batch_size=4,
 )
 TRANSFER = RECIPE.model_copy(
     update={
-        "source": "RPO configs/trainers/RPO/imagenet_k24_ep15.yaml, ten epochs in spite of its name",
+        "source": "RPO configs/trainers/RPO/imagenet_k24_ep15.yaml; printed for domain generalisation",
         "lr": 0.005,
-        "epochs": 10,
     }
 )
 
