@@ -33,12 +33,14 @@ from methods._text.templates import KGCOOP_WORDING
 class CoPromptConfig(WordedContextConfig):
     """Prompts, adapters and the weight of consistency."""
 
-    n_ctx: int = Field(2, ge=1, le=70, description="tokens per block, in each tower; 2, by dataset 2 or 4")
-    depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9, by dataset 9 or 12")
+    n_ctx: int = Field(
+        2, ge=1, le=70, description="tokens per block, in each tower; 2, CoPrompt configs; by dataset 2 or 4"
+    )
+    depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9; by dataset 9 or 12")
     reduction: int = Field(4, ge=1, description="feature width over inner width of the adapters; 4, in the code")
     text_ratio: float = Field(0.2, ge=0, le=1, description="share of the text adapter's output; 0.2, in the code")
     image_ratio: float = Field(0.1, ge=0, le=1, description="share of the image adapter's output; 0.1, in the code")
-    weight: float = Field(1.0, ge=0, description="weight of consistency; 1, by dataset 0.1 to 8")
+    weight: float = Field(1.0, ge=0, description="weight of consistency; 1, CoPrompt configs; by dataset 0.1 to 8")
 
     def parameter_count(self, sizes: Sizes) -> int:
         prompted = min(self.depth, sizes.text_blocks, sizes.image_blocks)
@@ -98,7 +100,10 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         vision_transformer=True,
         class_text_teacher=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        config_by_protocol=dict.fromkeys((EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW), {"by_dataset": BY_DATASET}),
+        config_by_protocol={
+            EvalProtocol.FEW_SHOT: {"by_dataset": BY_DATASET},
+            EvalProtocol.BASE_TO_NEW: {"by_dataset": BY_DATASET},
+        },
     )
 
     def make_parts(self) -> Parts:

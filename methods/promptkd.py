@@ -43,7 +43,7 @@ from methods import (
 from methods._parts.layers import linear_layer
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 
-SMALL_WEIGHTS = {"by_dataset": dict.fromkeys(("fgvc_aircraft", "oxford_flowers", "dtd"), {"weight": 200.0})}
+SMALL_WEIGHTS = {"by_dataset": {name: {"weight": 200.0} for name in ("fgvc_aircraft", "oxford_flowers", "dtd")}}
 """From a comment in `scripts/promptkd/base2new_train.sh`."""
 
 
@@ -110,7 +110,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
             EvalProtocol.BASE_TO_NEW: RECIPE,
             EvalProtocol.FEW_SHOT: RECIPE.model_copy(update={"source": f"{RECIPE.source}, base-to-new"}),
         },
-        config_by_protocol=dict.fromkeys((EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT), SMALL_WEIGHTS),
+        config_by_protocol={EvalProtocol.BASE_TO_NEW: SMALL_WEIGHTS, EvalProtocol.FEW_SHOT: SMALL_WEIGHTS},
     )
 
     teacher: Teacher | None = None

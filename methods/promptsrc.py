@@ -34,7 +34,9 @@ class PromptSRCConfig(WordedContextConfig):
     text_weight: float = Field(25.0, ge=0, description="weight of the text term; 25, paper section 4.1")
     image_weight: float = Field(10.0, ge=0, description="weight of the image term; 10, paper section 4.1")
     average: bool = Field(True, description="end with the Gaussian average over epochs; False: with the last epoch")
-    average_mean: float = Field(15.0, description="its mean in epochs from 1; 15 of 20, few-shot 30 or 45 of 50, transfer 6")
+    average_mean: float = Field(
+        15.0, description="its mean in epochs from 1; 15 of 20, few-shot 30 or 45 of 50, transfer 6"
+    )
     average_std: float = Field(1.0, gt=0, description="its deviation in epochs; 1, few-shot 30 or 5, transfer 10")
 
     def epoch_selection_error(self) -> str | None:
@@ -59,9 +61,10 @@ FEW_SHOT = RECIPE.model_copy(
         "epochs": 50,
     }
 )
-LATE = dict.fromkeys(
-    ("stanford_cars", "oxford_flowers", "fgvc_aircraft", "dtd", "eurosat"), {"average_mean": 45.0, "average_std": 5.0}
-)
+LATE = {
+    name: {"average_mean": 45.0, "average_std": 5.0}
+    for name in ("stanford_cars", "oxford_flowers", "fgvc_aircraft", "dtd", "eurosat")
+}
 """Few-shot averages that a comment of the same file gives for these datasets."""
 FEW_SHOT_AVERAGE = {"average_mean": 30.0, "average_std": 30.0, "by_dataset": LATE}
 TRANSFER = {"text_depth": 3, "visual_depth": 3, "average_mean": 6.0, "average_std": 10.0}
