@@ -28,7 +28,9 @@ from methods._towers.image_tower import image_views
 class RPOConfig(MethodConfig):
     """Number and initialisation of the tokens, and the class names."""
 
-    n_pairs: int = Field(24, ge=1, description="K, tokens in each tower; 24, RPO configs main_K24")
+    n_pairs: int = Field(
+        24, ge=1, description="K, tokens in each tower; 24, RPO main_K24 (4 where it varies the shots)"
+    )
     noise: float = Field(0.1, ge=0, description="length of the random vector that sets equal starts apart; 0.1")
     keep_underscores: bool = Field(True, description="leave underscores in class names; the official code does")
 
@@ -37,8 +39,7 @@ class RPOConfig(MethodConfig):
 
 
 RECIPE = Recipe(
-    source="RPO configs/trainers/RPO/main_K24.yaml; printed for base-to-new, reused for few-shot (its base-to-new runs "
-    "with 1 to 16 shots and ten seeds set n_pairs=4)",
+    source="RPO configs/trainers/RPO/main_K24.yaml; printed for base-to-new, reused for few-shot",
     lr=0.01,
     epochs=15,
     batch_size=4,
