@@ -67,7 +67,7 @@ def test_a_target_with_its_own_share_is_tested_with_it_and_others_are_not() -> N
 def test_transfer_has_the_official_share_of_each_target() -> None:
     for protocol in (EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION):
         values = MMRLPlusPlus.info.settled(protocol).values
-        assert set(values["new_share_by_target"]) <= set(list_datasets())
+        assert set(values["new_share_by_target"]) <= {one.name for one in list_datasets()}
         assert (values["new_share"], values["weight"], values["new_share_by_target"]["stanford_cars"]) == (
             0.9,
             0.1,
