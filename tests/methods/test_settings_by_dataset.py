@@ -81,6 +81,26 @@ def test_a_recipe_is_the_official_one_on_each_dataset(
     assert {name: getattr(found, name) for name in values} == values, source
 
 
+@pytest.mark.parametrize(
+    ("method", "dataset", "values", "source"),
+    [
+        ("mmrl", "stanford_cars", {"weight": 7.0, "dim": 512}, "MMRL@27d8821 trainers/config.py:8"),
+        ("mmrl", "eurosat", {"weight": 0.01, "dim": 2048}, "MMRL@27d8821 trainers/config.py:38"),
+        ("mmrl_pp", "food101", {"weight": 1.0, "new_share": 0.1}, "MMRL@27d8821 trainers/config.py:86"),
+        ("mmrl_pp", "eurosat", {"weight": 0.01, "new_share": 0.2, "dim": 512}, "MMRL@27d8821 trainers/config.py:82"),
+    ],
+)
+def test_settings_of_a_method_are_the_official_ones_on_each_dataset(
+    method: str, dataset: str, values: dict[str, object], source: str
+) -> None:
+    for protocol in (B2N, FEW):
+        info = get_method(method).info
+        found = info.config.model_validate(info.settled(protocol).values).for_dataset(dataset)
+        assert {name: getattr(found, name) for name in values} == values, source
+    changed = info.config.model_validate(info.settled(B2N, {"weight": 2.0}).values).for_dataset(dataset)
+    assert changed.weight == 2.0, "a value that is set holds on every dataset"
+
+
 def test_every_field_may_differ_and_is_checked() -> None:
     recipe = Recipe(by_dataset={"dtd": {"lr": 0.5, "batch_size": 4, "epochs": 7}}, epochs_by_shots={1: 3})
     found = recipe.for_dataset("dtd")

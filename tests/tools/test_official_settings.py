@@ -40,6 +40,7 @@ SCRIPT = "#!/bin/bash\nSHOTS=16\n# EPOCHS=3\npython train.py --lr 0.1 \\\n  OPTI
         (PYTHON, "a.py", {"name": "width"}, 3, 6),
         (PYTHON, "a.py", {"name": "alpha"}, 0.5, 7),
         (PYTHON, "a.py", {"name": "alpha", "after": "table ="}, 0.7, 10),
+        (PYTHON, "a.py", {"name": "alpha", "after": ["alpha = 0.5", "table ="]}, 0.7, 10),
         (PYTHON, "a.py", {"name": "beta"}, 2.0, 8),
         (PYTHON, "a.py", {"name": "food101"}, 8, 9),
         (PYTHON, "a.py", {"line": "run(beta=2.0)"}, "run(beta=2.0)", 8),
