@@ -16,7 +16,12 @@ from methods._parts.two_tower_methods import ComposedMethod, Parts
 class CLIPAdapterConfig(MethodConfig):
     """Width and blending ratio of the adapter."""
 
-    ratio: float = Field(0.2, ge=0, le=1, description="share of the adapter's output; 0.2 in the released file")
+    ratio: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="share of the adapter's output; 0.2 in the released file, searched for each dataset in the paper",
+    )
     reduction: int = Field(4, ge=1, description="hidden width is the feature's divided by this; 4 in the released file")
 
     def parameter_count(self, sizes: Sizes) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 from datasets_registry import EvalProtocol
 from methods import TowerUse, register_method
 from methods._base.method_info import Family, MethodInfo
+from methods._base.recipe import PUBLISHED
 from methods._parts.citations import DEKG_PAPER
 from methods.dekg import hsic
 from methods.tcp import RECIPE, TCP, TCPConfig
@@ -29,7 +30,9 @@ DEKG_TCP_RECIPE = RECIPE.model_copy(
     update={
         "source": "DeKg configs/trainers/DeKg_TCP/vit_b16_ep100_ctxv1.yaml; Adam's eps is TCP's, on whose code it is "
         "built; printed for base-to-new and few-shot",
+        "name": PUBLISHED,
         "epochs": 100,
+        "by_dataset": {},
     }
 )
 

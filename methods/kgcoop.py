@@ -22,7 +22,9 @@ class KgCoOpConfig(WordedContextConfig):
 
     weight: float = Field(8.0, ge=0, description="weight of the distance to frozen texts; 8, paper section 4.1")
     worded_init: bool = Field(True, description="start at the words of `ctx_init`, the published setting")
-    n_ctx: int = Field(16, ge=1, le=70, description="vectors of a random start; with words, one for each")
+    n_ctx: int = Field(
+        4, ge=1, le=70, description="vectors of a random start; 4, KgCoOp scripts. With words: one for each"
+    )
 
     @property
     def length(self) -> int:
@@ -39,7 +41,7 @@ class KgCoOpConfig(WordedContextConfig):
 
 
 RECIPE = Recipe(
-    source="KgCoOp configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml; printed for base-to-new, reused for few-shot",
+    source="KgCoOp configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml; printed for both protocols, xd_train.sh",
     epochs=100,
     batch_size=128,
 )

@@ -34,7 +34,11 @@ class ProGradConfig(WordedContextConfig):
     ctx_init: str = Field("", description="words in place of the dataset's, which are published")
     worded_init: bool = Field(True, description="words in the last slots (published), or N(0, 0.02)")
     class_specific: bool = Field(False, description="a context for each class; ties the method to its classes")
-    weight: float = Field(1.0, ge=0, description="lambda; 1, and 0.8 for Flowers, DTD, EuroSAT at 8 and 16 shots")
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description="lambda; 1, ProGrad scripts; 0.8 for few-shot Flowers, DTD and EuroSAT with 8 and 16 shots, README",
+    )
     temperature: float = Field(1.0, gt=0, description="temperature of the divergence; 1, paper section 4")
 
     def closed_vocabulary(self) -> bool:
@@ -51,9 +55,9 @@ class ProGradConfig(WordedContextConfig):
 
 
 RECIPE: dict[str, Any] = {"source": "ProGrad configs/trainers/ProGrad, scripts; trained on RN50 there", "epochs": 100}
-BASE_TO_NEW = RECIPE | {
+BY_DATASET = {
     "name": PUBLISHED_BY_DATASET,
-    "source": f"{RECIPE['source']}; README.md (ImageNet: 50 epochs)",
+    "source": f"{RECIPE['source']}; README.md and eval.sh (ImageNet: 50 epochs)",
     "by_dataset": {"imagenet": {"epochs": 50}},
 }
 
@@ -79,8 +83,19 @@ class ProGrad(ContextMethod[ProGradConfig]):
         open_vocabulary=True,
         learns_text=True,
         recipes={
-            EvalProtocol.FEW_SHOT: Recipe(**RECIPE, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200}),
-            EvalProtocol.BASE_TO_NEW: Recipe(**BASE_TO_NEW),
+            EvalProtocol.FEW_SHOT: Recipe(
+                **RECIPE | BY_DATASET, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200}
+            ),
+            EvalProtocol.BASE_TO_NEW: Recipe(**RECIPE | BY_DATASET),
+        },
+        config_by_protocol={
+            EvalProtocol.FEW_SHOT: {
+                "by_dataset": {
+                    f"{name}@{shots}": {"weight": 0.8}
+                    for name in ("oxford_flowers", "dtd", "eurosat")
+                    for shots in (8, 16)
+                }
+            }
         },
     )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Optimizer, Recipe, Sizes, SupportView, TowerUse, TwoTowerMethod, register_method
 from methods._base.method_info import Family, MethodInfo
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import linear_layer
 from methods._parts.prompts import Context, WordedContextConfig, initial_context, word_count
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
@@ -68,12 +69,15 @@ class ClassAwareContext(Context):
 
 
 RECIPE = Recipe(
-    source="TCP configs/trainers/TCP; Adam's eps from its scripts and issue 3; printed for base-to-new and few-shot",
+    name=PUBLISHED_BY_DATASET,
+    source="TCP configs/trainers/TCP, train.py (ImageNet, SUN397: 25 epochs); Adam's eps from its README and issue 3; "
+    "printed for base-to-new and few-shot",
     optimizer=Optimizer.ADAM,
     lr=0.002,
     eps=1e-3,
     epochs=50,
     batch_size=32,
+    by_dataset={"imagenet": {"epochs": 25}, "sun397": {"epochs": 25}},
 )
 
 

@@ -63,7 +63,7 @@ def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Ba
     try:
         method = cls(
             backbone,
-            cls.info.config.model_validate(spec.config).for_dataset(spec.dataset),
+            cls.info.config.model_validate(spec.config).for_dataset(spec.dataset, spec.shots),
             torch.Generator().manual_seed(0),
         )
         with torch.no_grad():

@@ -168,7 +168,7 @@ class PreparedRun:
         self.meter: CostMeter = CostMeter(inputs.backbone, together, first.meter if first else None)
         check_stored_facts(spec.method)
         method_class = get_method(spec.method)
-        config = method_class.info.config.model_validate(spec.config).for_dataset(spec.dataset)
+        config = method_class.info.config.model_validate(spec.config).for_dataset(spec.dataset, spec.shots)
         self.method: Method[Any] = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
         self.images = shown_in_training(self.task) if self.method.info.trains_on_pool else self.task.support
         view = self.support_view(self.task.support, self.task.pool)
@@ -320,7 +320,7 @@ class _Evaluation:
             status=RunStatus.OK,
             scores=[score for score, _ in scored],
             open=opened,
-            final_loss=trained.progress.loss if trained.progress else None,
+            final_loss=trained.progress.loss if trained.progress and trained.progress.steps else None,
             selected_epoch=selected_epoch,
             curve=trained.curve.points(self._accuracies) if trained.curve else [],
             cost=cost,

@@ -204,7 +204,7 @@ def fit(
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)
         usual = list(epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last))
-        left = min(span.first_step + span.steps - steps, len(usual))
+        left = min(span.first_step + span.steps - steps, len(usual)) if _counts_steps(recipe) else None
         for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), left)), method.info.needs):
             set_rates(state.optimizer, recipe, span, epoch, steps)
             try:
@@ -220,6 +220,11 @@ def fit(
             checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
     method.finalise()
     return Progress(stages.epochs, steps, loss)
+
+
+def _counts_steps(recipe: Recipe) -> bool:
+    """Whether the length or the schedule is in steps."""
+    return bool(recipe.steps or recipe.steps_per_shot) or recipe.schedule in (Schedule.COSINE, Schedule.WAVE)
 
 
 def _batches(

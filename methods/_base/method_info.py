@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, NoReturn, TypeVar, get_args, get_orig
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 
 from datasets_registry import BenchError, EvalProtocol, PoolKind, RegistrationError, did_you_mean
-from methods._base.recipe import Recipe, checked_table, without_fields
+from methods._base.recipe import Recipe, checked_table, own_values, without_fields
 
 
 class Family(StrEnum):
@@ -163,9 +163,12 @@ class MethodConfig(BaseModel):
             if (key not in self.later or getattr(self, key) != fields[key].default) and (key != "by_dataset" or value)
         }
 
-    def for_dataset(self: SettingsT, name: str) -> SettingsT:
-        """The settings with the values of one dataset. A spec stores the whole table: one method for all datasets."""
-        return self.model_copy(update={"by_dataset": {}} | self.by_dataset.get(name, {}))
+    def for_dataset(self: SettingsT, name: str, shots: int = 0) -> SettingsT:
+        """The settings with the values of one dataset and, from a key such as `dtd@16`, those for that many shots.
+
+        A spec stores the whole table: one method for all datasets.
+        """
+        return self.model_copy(update={"by_dataset": {}} | own_values(self.by_dataset, name, shots))
 
     def config_error(self) -> str | None:
         """Why these settings cannot be run, and what to set instead; None if they can be."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from datasets_registry import DatasetInfo, EvalProtocol, get_dataset
 from methods._base.method_info import MethodTraits
+from methods._base.recipe import own_values
 
 SETTINGS_FILE = "official_settings.json"
 ELEVEN_DATASETS = (
@@ -131,7 +132,7 @@ def our_settings(facts: MethodTraits, protocol: EvalProtocol, dataset: DatasetIn
     """
     found = {f"data.{name}": value for name, value in DATA_SETTINGS.items()}
     settings = dict(facts.settled(protocol).values)
-    settings |= settings.pop("by_dataset", {}).get(dataset.name, {})
+    settings |= own_values(settings.pop("by_dataset", {}), dataset.name, shots)
     found |= {name: _with_own_template(value, dataset.template) for name, value in settings.items()}
     if (recipe := facts.recipe_for(protocol)) is None:
         return found

@@ -78,6 +78,11 @@ def without_fields(table: Mapping[str, Mapping[str, Any]], fields: Container[str
     return {name: own for name, own in found.items() if own}
 
 
+def own_values(table: Mapping[str, Mapping[str, Any]], dataset: str, shots: int) -> dict[str, Any]:
+    """The values of a dataset; those of a key such as `dtd@16` hold with 16 shots only."""
+    return {**table.get(dataset, {}), **table.get(f"{dataset}@{shots}", {})}
+
+
 class Recipe(BaseModel):
     """Training settings that do not belong to the method itself. Part of a run's identity."""
 

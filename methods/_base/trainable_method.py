@@ -70,7 +70,8 @@ class TrainableMethod(Method[ConfigT]):
     def arrange(self, batches: Sequence[Tensor]) -> Iterable[Tensor]:
         """The batches of an epoch, as positions in the support set; `batches` are the usual ones, in random order.
 
-        Called before each epoch, except for stacks of runs. At most as many batches are used as are given.
+        Called before each epoch, except for stacks of runs. If the length or the schedule of the recipe is in steps,
+        at most as many batches are used as are given.
         """
         return batches
 

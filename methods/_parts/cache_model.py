@@ -71,7 +71,7 @@ class CacheConfig(TextConfig):
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
     logit_scale: LogitScaleSetting = None
 
-    def for_dataset(self, name: str | None) -> CacheSettings:
+    def for_dataset(self, name: str | None, shots: int = 0) -> CacheSettings:  # noqa: ARG002
         """The settings on a dataset, with missing values from its official configuration."""
         alpha, search_scale = PUBLISHED_SETTINGS.get(name or "", OTHER_DATASETS)
         given = self.model_dump()

@@ -24,6 +24,14 @@ OFFICIAL = [
     ("clip_adapter", FEW, "imagenet", {"epochs": 50}, "CLIP-Adapter@08d07f8 README.md:14, CoOp's COOP.md:13"),
     ("prograd", B2N, "imagenet", {"epochs": 50}, "ProGrad@1b76203 ProGrad.public/README.md:132"),
     ("prograd", B2N, "dtd", {"epochs": 100}, "ProGrad@1b76203 ProGrad.public/README.md:132"),
+    ("prograd", FEW, "imagenet", {"epochs": 50}, "ProGrad@1b76203 ProGrad.public/scripts/eval.sh:26"),
+    *(
+        ("tcp", protocol, name, {"epochs": 25}, "bd97bec train.py:137")
+        for protocol in (B2N, FEW)
+        for name in ("imagenet", "sun397")
+    ),
+    ("tcp", B2N, "dtd", {"epochs": 50}, "bd97bec configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml:18"),
+    ("dekg_tcp", B2N, "imagenet", {"epochs": 100}, "DeKg@b8f2f1c configs/trainers/DeKg_TCP:18"),
     ("clip_fit", B2N, "imagenet", {"epochs": 10}, "minglllli/CLIPFit@4dde049 README.md:8"),
     ("clip_fit", FEW, "food101", {"epochs": 10}, "minglllli/CLIPFit@4dde049 README.md:23"),
     ("clip_fit", FEW, "dtd", {"epochs": 100}, "minglllli/CLIPFit@4dde049 README.md:23"),
@@ -113,6 +121,18 @@ def test_every_field_may_differ_and_is_checked() -> None:
     for own in ({"lr": -1.0}, {"rate": 1.0}, {"name": "mine"}, {"by_dataset": {}}):
         with pytest.raises(ValidationError):
             Recipe(by_dataset={"dtd": own})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shots", "weight"),
+    [("dtd", 16, 0.8), ("eurosat", 8, 0.8), ("dtd", 4, 1.0), ("food101", 16, 1.0)],  # ProGrad@1b76203 README.md:52
+)
+def test_a_setting_may_differ_with_some_numbers_of_shots(dataset: str, shots: int, weight: float) -> None:
+    info = get_method("prograd").info
+    config = info.config.model_validate(info.settled(FEW).values)
+    assert config.for_dataset(dataset, shots).weight == weight
+    chosen = info.config.model_validate(info.settled(FEW, {"weight": 0.5}).values)
+    assert chosen.for_dataset(dataset, shots).weight == 0.5
 
 
 def test_an_override_of_a_field_holds_on_every_dataset_and_leaves_the_others() -> None:

@@ -116,8 +116,12 @@ def test_a_method_may_arrange_the_batches_of_an_epoch() -> None:
     seen: list[list[int]] = []
     method = Sorted(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
     method.prepare(support_view(tiny_backbone(), class_set("base")))
-    assert fit_adapter(Recipe(epochs=2, batch_size=5), method) == 4
+    by_steps = Recipe(epochs=2, batch_size=5, schedule=Schedule.COSINE, warmup=Warmup.NONE)
+    assert fit_adapter(by_steps, method) == 4
     assert seen == [[0, 0, 1], [1, 2, 2]] * 2, "as many batches"
+    seen.clear()
+    assert fit_adapter(Recipe(epochs=2, batch_size=5), method) == 8
+    assert seen == [[0, 0, 1], [1, 2, 2], [3, 3, 4], [4]] * 2
 
 
 def test_all_groups_have_the_same_rate_in_a_constant_warm_up() -> None:
