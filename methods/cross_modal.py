@@ -6,7 +6,8 @@ the rows of the head are not. For the published numbers, three things are chosen
 of every 100th step, one of 12 settings (rate, decay, batch) and one of two averages with the zero-shot weights. Here
 one setting of that grid is trained, the step is chosen as published, and the average is the setting `trained_share`
 (WiSE-FT, Wortsman et al., CVPR 2022). The official image features include the mirrored image; here only the centre view
-is used. Training the last image layer (`partial`) is left out.
+is used. The rows start from the texts, as in README.md and adapter.sh; linear_probe.sh has random ones (`init`).
+Training the last image layer (`partial`) is left out.
 """
 
 from typing import Literal

@@ -190,10 +190,10 @@ PROLIP_FACTS: dict[str, Any] = {
     "citation": PROLIP_PAPER,
     "open_vocabulary": True,
     "starts_as_zero_shot": {},
-    "config_by_protocol": dict.fromkeys(
-        (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW, EvalProtocol.DOMAIN_GENERALIZATION),
-        {"by_dataset": SELECT7_ON_IMAGENET},
-    ),
+    "config_by_protocol": {
+        protocol: {"by_dataset": SELECT7_ON_IMAGENET}
+        for protocol in (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW, EvalProtocol.DOMAIN_GENERALIZATION)
+    },
 }
 """Facts of ProLIP and of the baselines in its paper. In cross-dataset transfer, each dataset has its own template."""
 FINE_TUNING_RECIPE = Recipe(
