@@ -73,6 +73,7 @@ from ._base.official_settings import official_settings as official_settings
 from ._base.official_settings import our_settings as our_settings
 from ._base.official_settings import protocols_of as protocols_of
 from ._base.official_settings import published_cases as published_cases
+from ._base.recipe import BY_SHOTS as BY_SHOTS
 from ._base.recipe import Optimizer as Optimizer
 from ._base.recipe import Recipe as Recipe
 from ._base.recipe import Schedule as Schedule

@@ -176,13 +176,14 @@ def _changed_recipe(
 
     Raises OverrideError, which names the override, for a value that the setting does not accept.
     """
-    from methods import without_fields
+    from methods import BY_SHOTS, without_fields
 
     values = {**recipe.model_dump(), **changes}
-    if "epochs" in changes and "epochs_by_shots" not in changes:
-        values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
+    # an override of epochs or of the rate applies to every number of shots
+    general = {table: {} for field, table in BY_SHOTS.items() if field in changes and table not in changes}
+    values |= general
     if "by_dataset" not in changes:  # an override applies to every dataset
-        values["by_dataset"] = without_fields(recipe.by_dataset, changes)
+        values["by_dataset"] = without_fields(recipe.by_dataset, {*changes, *general})
     with _problems_named(method, overrides):
         found = type(recipe).model_validate(values)
     return recipe if found == recipe else found.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})

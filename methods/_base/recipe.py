@@ -48,6 +48,8 @@ _Rate = Annotated[float, Field(le=LARGEST_RATE)]
 _Epochs = Annotated[int, Field(le=MOST_EPOCHS)]
 _Steps = Annotated[int, Field(le=MOST_STEPS)]
 
+BY_SHOTS: Mapping[str, str] = {"epochs": "epochs_by_shots", "lr": "lr_by_shots"}
+"""Fields of a recipe that can differ by the number of shots, each with its table."""
 PUBLISHED, PUBLISHED_BY_DATASET = "published", "published by dataset"
 """Names of published recipes: with the same settings for all datasets, or with settings that differ by dataset."""
 
@@ -90,6 +92,9 @@ class Recipe(BaseModel):
     source: str = Field("", description="where the values are published")
     optimizer: Optimizer = Optimizer.SGD
     lr: _Rate = Field(0.002, gt=0, description="base learning rate")
+    lr_by_shots: dict[int, _Rate] = Field(
+        default_factory=dict, description="overrides `lr` for these shots; left out where empty"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only; Dassl's default")
     weight_decay: _Rate = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
     epochs: _Epochs = Field(50, ge=1, description="passes over the support set")
@@ -129,26 +134,26 @@ class Recipe(BaseModel):
         return checked_table(cls, table, {"name", "source", "by_dataset"})
 
     @model_serializer(mode="wrap")
-    def _without_empty_table(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
-        """Leaves out an empty `by_dataset`."""
-        values = plain(self)
-        if not self.by_dataset:
-            values.pop("by_dataset", None)
-        return values
+    def _without_empty_tables(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
+        """Leaves out an empty `by_dataset` and an empty `lr_by_shots`."""
+        return {key: value for key, value in plain(self).items() if value or key not in ("by_dataset", "lr_by_shots")}
 
     def for_dataset(self, name: str) -> Recipe:
         """The recipe with the values of one dataset. A spec stores the whole table: one recipe for all datasets.
 
-        Epochs of the dataset hold for any number of shots.
+        Epochs and the rate of the dataset hold for any number of shots.
         """
         own = self.by_dataset.get(name, {})
-        epochs: dict[str, Any] = {"epochs_by_shots": {}} if "epochs" in own else {}
-        return self.model_copy(update={"by_dataset": {}} | epochs | own)
+        general: dict[str, Any] = {table: {} for field, table in BY_SHOTS.items() if field in own}
+        return self.model_copy(update={"by_dataset": {}} | general | own)
 
     def for_shots(self, shots: int) -> Recipe:
-        """The recipe with the epochs for that many shots, so that identical training has identical recipes."""
+        """The recipe with the values for that many shots, so that identical training has identical recipes."""
+        values = {field: getattr(self, field) for field in BY_SHOTS}
+        values |= {table: getattr(self, table) for table in BY_SHOTS.values()}
+        general = dict.fromkeys(BY_SHOTS.values(), {}) | _of_shots(values, shots)
         table = {name: _of_shots(own, shots) for name, own in self.by_dataset.items()}
-        return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}, "by_dataset": table})
+        return self.model_copy(update=general | {"by_dataset": table})
 
     @property
     def repeats_views(self) -> bool:
@@ -165,9 +170,9 @@ class Recipe(BaseModel):
 
 
 def _of_shots(own: dict[str, Any], shots: int) -> dict[str, Any]:
-    """The values of a dataset with its epochs for that many shots."""
-    kept = {name: value for name, value in own.items() if name != "epochs_by_shots"}
-    return kept | ({"epochs": own["epochs_by_shots"][shots]} if shots in own.get("epochs_by_shots", {}) else {})
+    """The values with those for that many shots in place of the tables of `BY_SHOTS`."""
+    kept = {name: value for name, value in own.items() if name not in BY_SHOTS.values()}
+    return kept | {field: own[table][shots] for field, table in BY_SHOTS.items() if shots in own.get(table, {})}
 
 
 SettingsT = TypeVar("SettingsT")
@@ -191,6 +196,7 @@ def demo_recipe(published: Recipe) -> Recipe:
             "source": f"short demo settings; published: {published.source}",
             "epochs": min(published.epochs, 10),
             "epochs_by_shots": {},
+            "lr_by_shots": {},
             "by_dataset": {},
             "steps_per_shot": min(published.steps_per_shot, 5),
             "steps": min(published.steps, 500),

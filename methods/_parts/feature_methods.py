@@ -46,6 +46,10 @@ class TextConfig(MethodConfig):
     templates: tuple[Template, ...] = templates_setting("own", published="own, for ImageNet the list select7")
 
 
+SELECT7_ON_IMAGENET: Mapping[str, Mapping[str, Any]] = {"imagenet": {"templates": ("select7",)}}
+"""The published `templates` by dataset, for a method's `by_dataset`."""
+
+
 class CropsConfig(TextConfig):
     """Random crops of a test image beside its plain view, classified by CLIP's plain text."""
 
