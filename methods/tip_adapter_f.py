@@ -14,7 +14,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, SupportView, TrainableMethod
-from methods._base.recipe import PUBLISHED_BY_DATASET
+from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup
 from methods._base.registry import register_method
 from methods._parts.cache_model import (
     PUBLISHED_SETTINGS,
@@ -38,6 +38,7 @@ RECIPE = Recipe(
     batch_size=256,
     drop_last=False,
     schedule=Schedule.COSINE,
+    warmup=Warmup.NONE,
     crop_scale=(0.5, 1.0),
 )
 
