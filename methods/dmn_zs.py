@@ -43,7 +43,6 @@ from methods._parts.feature_methods import (
 from methods.dmn import OFFICIAL_TEMPLATES
 from methods.tda import EntropyCache, similarity
 
-
 ON_IMAGENET = {"templates": ("select7",), "augmix": False}
 """Settings of ImageNet and its variants."""
 PUBLISHED_SETTINGS = {
@@ -57,8 +56,8 @@ class DMNZSConfig(TextConfig):
 
     templates: tuple[Template, ...] = templates_setting(
         "own",
-        published="own, `a photo of a {}, a type of car.` for Cars, the list select7 for Caltech101, SUN397 and ImageNet "
-        "with its variants, each with CuPL's sentences",
+        published="own, `a photo of a {}, a type of car.` for Cars, the list select7 for Caltech101, SUN397 and "
+        "ImageNet with its variants, each with CuPL's sentences",
     )
     size: int = Field(50, ge=1, description="images per class in the memory; 50 in scripts/run.sh")
     beta: float = Field(5.5, gt=0, description="sharpness of the similarity to the rows; 5.5 in scripts/run.sh")

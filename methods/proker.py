@@ -74,8 +74,8 @@ class ProKeRConfig(TextConfig):
 
     beta: Positive | ByShots = Field(
         IMAGENET_BETA,
-        description="sharpness of the kernel where it is not searched: a number, or pairs of shots and a number, of which "
-        "the last one up to the run's shots counts; ImageNet's",
+        description="sharpness of the kernel where it is not searched: a number, or pairs of shots and a number, of "
+        "which the last one up to the run's shots counts; ImageNet's",
     )
     lmbda: Positive | ByShots = Field(
         IMAGENET_LMBDA, description="weight of the fit where it is not searched, likewise; ImageNet's"

@@ -151,9 +151,9 @@ class Recipe(BaseModel):
         """The recipe with the values for that many shots, so that identical training has identical recipes."""
         values = {field: getattr(self, field) for field in BY_SHOTS}
         values |= {table: getattr(self, table) for table in BY_SHOTS.values()}
-        general = dict.fromkeys(BY_SHOTS.values(), {}) | _of_shots(values, shots)
+        general: dict[str, Any] = {table: {} for table in BY_SHOTS.values()}
         table = {name: _of_shots(own, shots) for name, own in self.by_dataset.items()}
-        return self.model_copy(update=general | {"by_dataset": table})
+        return self.model_copy(update=general | _of_shots(values, shots) | {"by_dataset": table})
 
     @property
     def repeats_views(self) -> bool:
