@@ -110,6 +110,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
         title="ProKeR",
         family=Family.CACHE,
         summary="Kernel ridge regression of the zero-shot classifier's errors on the support images, in closed form.",
+        version=2,
         paper="2501.11175",
         code="omarnust/BReg-Adapter",
         citation="""@inproceedings{bendou2025proker,

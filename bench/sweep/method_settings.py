@@ -180,7 +180,9 @@ def _changed_recipe(
 
     values = {**recipe.model_dump(), **changes}
     # an override of epochs or of the rate applies to every number of shots
-    general = {table: {} for field, table in BY_SHOTS.items() if field in changes and table not in changes}
+    general: dict[str, object] = {
+        table: {} for field, table in BY_SHOTS.items() if field in changes and table not in changes
+    }
     values |= general
     if "by_dataset" not in changes:  # an override applies to every dataset
         values["by_dataset"] = without_fields(recipe.by_dataset, {*changes, *general})
