@@ -37,6 +37,8 @@ from ._base.devices import home_of as home_of
 from ._base.devices import on_device as on_device
 from ._base.method import ClosedVocabularyError as ClosedVocabularyError
 from ._base.method import Method as Method
+from ._base.method import MethodError as MethodError
+from ._base.method import checked_logits as checked_logits
 from ._base.method import cosine_logits as cosine_logits
 from ._base.method import require_known_classes as require_known_classes
 from ._base.method_facts import FACTS_FILE as FACTS_FILE
