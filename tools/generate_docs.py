@@ -510,6 +510,7 @@ def published_page() -> str:
 
 
 PAGES: dict[str | Path, Callable[[], str]] = {
+    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,  # first, since pages read it
     "methods.md": methods_page,
     "datasets.md": datasets_page,
     "protocols.md": protocols_page,
@@ -518,7 +519,6 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "published.md": published_page,
     "official-settings.md": settings_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
-    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,
 }
 
 

@@ -118,8 +118,8 @@ def _without_shots(facts: MethodTraits) -> bool:
 
 
 def protocols_of(facts: MethodTraits) -> list[EvalProtocol]:
-    """The protocols for which a method has published settings; for one without training, the usual one."""
-    found = [protocol for protocol in EvalProtocol if protocol in facts.recipes]
+    """The protocols for which a method has published settings; for one without training or others, the usual one."""
+    found = [protocol for protocol in EvalProtocol if protocol in (facts.recipes or facts.config_by_protocol)]
     if found:
         return found
     return [EvalProtocol.TEST_TIME if facts.reads_test_stream else EvalProtocol.FEW_SHOT]

@@ -47,7 +47,10 @@ class TextConfig(MethodConfig):
 
 
 SELECT7_ON_IMAGENET: Mapping[str, Mapping[str, Any]] = {"imagenet": {"templates": ("select7",)}}
-"""The published `templates` by dataset, for a method's `by_dataset`."""
+"""The published `templates` by dataset, for a method's `by_dataset`.
+
+Not for cross-dataset transfer: the texts of the targets would be ImageNet's.
+"""
 
 
 class CropsConfig(TextConfig):

@@ -14,6 +14,7 @@ from parity_kit import Case, batch_of, case_names, class_set, generator, images,
 from parity_record import note
 from torch import Tensor
 
+from datasets_registry import EvalProtocol
 from methods import METHODS, Batch, Context, Needs, StreamClassifier
 from methods.tpt import entropy, log_of_mean, most_confident
 from methods.zero import _Vote
@@ -51,6 +52,11 @@ def classified(name: str, classes: object, batches: list[Batch], **settings: obj
     assert isinstance(classifier, StreamClassifier)
     with torch.no_grad():
         return torch.cat(list(classifier.over(iter(batches))))
+
+
+def published(name: str, dataset: str) -> dict[str, object]:
+    """The published settings of a method on a dataset."""
+    return METHODS.get(name).info.default_config(EvalProtocol.TEST_TIME).for_dataset(dataset).model_dump()
 
 
 def tda_settings(case: Case) -> dict[str, object]:
@@ -180,7 +186,8 @@ def test_views_are_by_default_the_official_ones(dataset: str | None, tda: list, 
     classes = replace(class_set("base", TEMPLATE), dataset=dataset)
     for name, expected in (("tda", tda), ("tpt", tpt), ("dmn_zs", dmn_zs)):
         asked: list[tuple[int, bool]] = []
-        classified(name, classes, stream_of(features, views=features.repeat(63, 1, 1), asked=asked))
+        stream = stream_of(features, views=features.repeat(63, 1, 1), asked=asked)
+        classified(name, classes, stream, **published(name, dataset or ""))
         assert asked == expected, name
 
 

@@ -73,7 +73,5 @@ def test_a_loss_that_no_learned_tensor_reaches() -> None:
 
 
 def test_a_loss_that_is_no_number_before_the_first_step() -> None:
-    with pytest.raises(
-        NonFiniteLossError, match="is nan before the first step, so its learning rate is not"
-    ):
+    with pytest.raises(NonFiniteLossError, match="is nan before the first step, so its learning rate is not"):
         first_step(Undefined)
