@@ -180,14 +180,14 @@ def test_the_recorded_caches_matter() -> None:
         ("imagenet_sketch", [(63, True)], [(63, False)], [(63, True)], [(31, False)]),
     ],
 )
-def test_views_are_by_default_the_official_ones(dataset: str, **expected: list[tuple[int, bool]]) -> None:
+def test_views_are_by_default_the_official_ones(dataset: str, tda: list, tpt: list, c_tpt: list, dmn_zs: list) -> None:
     features = batch_of(tiny_backbone(), images("test")[:2], None).features
     classes = replace(class_set("base", TEMPLATE), dataset=dataset)
-    for name, views in expected.items():
+    for name, expected in (("tda", tda), ("tpt", tpt), ("c_tpt", c_tpt), ("dmn_zs", dmn_zs)):
         asked: list[tuple[int, bool]] = []
         stream = stream_of(features, views=features.repeat(63, 1, 1), asked=asked)
         classified(name, classes, stream, **published(name, dataset))
-        assert asked == views, name
+        assert asked == expected, name
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ A file of `sources/` describes one repository:
     lr = "OPTIM.LR"                         a key of `file`, or a table as in `values_in_files`
     epochs = { key = "OPTIM.MAX_EPOCH", means = 5, differs = "why ours is another" }
 
-`means` is the value in our terms where it is written otherwise there, "null" for none. `{ unstated = "what was
-searched" }` says that no source states it, `{ ours = "reason" }` that the official code has no such setting.
+`means` is the value in our terms where it is written otherwise there; `null = true` means that it is what a setting of
+null stands for, such as the backbone's own factor on the cosine. `{ unstated = "what was searched" }` says that no
+source states it, `{ ours = "reason" }` that the official code has no such setting.
 """
 
 from __future__ import annotations
@@ -110,8 +111,7 @@ class Source:
         repository, commit, path = self.place(given.get("file", file))
         text = _text(self.clones / repository, commit, path)
         found = value_in(text, given | {"file": path})
-        value = given.get("means", found.value)
-        value = None if value == "null" else value
+        value = None if given.get("null") else given.get("means", found.value)
         value = value.lower() if isinstance(value, str) and "means" not in given and value.isupper() else value
         return Stated(value, found.text, f"{repository}@{commit} {path}:{found.line}", given.get("differs", ""))
 
