@@ -27,7 +27,7 @@ from bench.cli.run import run_command
 from bench.cli.runs import runs_app
 from bench.cli.status import status
 from bench.extension import Extension, extensions
-from datasets_registry import BenchError
+from datasets_registry import DATASETS, BenchError, UnknownNameError
 
 PANELS: dict[str, dict[str, Any]] = {
     "Run": {"run": run_command, "demo": demo, "status": status},
@@ -116,7 +116,7 @@ def main() -> None:
     except BenchError as error:
         if debug:
             raise
-        code = _refuse(str(error))
+        code = _refuse(f"{error}{_elsewhere(error)}")
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
@@ -132,6 +132,16 @@ def main() -> None:
     except typer.Abort:
         code = 1
     sys.exit(code or 0)
+
+
+def _elsewhere(error: BenchError) -> str:
+    """What an unknown name is, if it is a method instead of a dataset or the other way round; else empty."""
+    from bench.results import known_methods
+
+    if not isinstance(error, UnknownNameError) or error.kind not in ("dataset", "method"):
+        return ""
+    other, names = ("method", known_methods()) if error.kind == "dataset" else ("dataset", DATASETS)
+    return f" {error.name} is a {other}." if error.name in names else ""
 
 
 def _advice(option: str) -> str:

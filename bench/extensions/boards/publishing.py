@@ -38,7 +38,7 @@ class BuiltBoard:
 
 def build_board(
     submissions: Annotated[Path | str, SUBMISSIONS],
-    site: Annotated[Path | str, options.Opt("Folder of the site.", "-o")] = "site",
+    out: Annotated[Path | str, options.Opt("Folder of the site.", "-o")] = "site",
     *,
     work: Work = None,
     data_root: options.DataRoot = None,
@@ -55,7 +55,7 @@ def build_board(
     from bench.extensions.boards.page import write_board_page
     from reports import PageRequest, check_site
 
-    folder, page = Path(submissions), Path(site) / "index.html"
+    folder, page = Path(submissions), Path(out) / "index.html"
     check_site(page.parent, force=force)
     work = _work(folder, work)
     board = collect_board(folder, work, data_root)
