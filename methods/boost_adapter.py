@@ -8,8 +8,8 @@ entries of lowest entropy instead of `size`, and the crops leave the cache again
 variants the crops, whose mean stands for the image, are not mixed with distorted copies.
 
 Alpha, beta, delta and the class texts differ by dataset, as in the official settings files and dataset modules. On
-ImageNet itself the official code reads no crops, and is thus not boosted (`views=0`); the paper has no results there.
-Here it reads them there too. With `size=0` there is no positive cache, and no crop votes either (official: `enabled:
+ImageNet itself the official code reads no crops, and is thus not boosted (`views=0`); its script has no run there. Here
+it reads them there too. With `size=0` there is no positive cache, and no crop votes either (official: `enabled:
 false`). The official code runs in half precision.
 """
 

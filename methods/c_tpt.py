@@ -24,7 +24,7 @@ from methods._parts.prompts import context_from_words
 from methods.tpt import PromptPerImage, TPTConfig
 
 _BY_DATASET = {"imagenet": {"augmix": False}} | {name: {"dispersion": 20.0} for name in sorted(IMAGENET_SHIFTS)}
-"""Differences from scripts/test_tpt_ctpt_fg.sh: its code mixes no crops on ImageNet; test_tpt_ctpt_ds.sh."""
+"""On ImageNet, scripts/test_tpt_ctpt_fg.sh mixes no crops; test_tpt_ctpt_ds.sh has a weight of its own."""
 
 
 class CTPTConfig(TPTConfig):
