@@ -93,7 +93,7 @@ class MethodFacts(MethodTraits):
         published = self.config_by_protocol.get(self.printed_protocol(protocol), {})
         values = defaults | dict(published) | dict(changes or {})
         if changes and isinstance(table := values.get("by_dataset"), Mapping):
-            values["by_dataset"] = without_fields(table, changes)
+            values["by_dataset"] = without_fields(table, changes) or None
         omitted = {key for key, one in self.settings.items() if one.left_out and values[key] == defaults[key]}
         kept = {key: value for key, value in values.items() if key not in omitted}
         return CheckedSettings(kept, **self.rules.get(protocol, {}))

@@ -133,6 +133,7 @@ def our_settings(facts: MethodTraits, protocol: EvalProtocol, dataset: DatasetIn
     found = {f"data.{name}": value for name, value in DATA_SETTINGS.items()}
     settings = dict(facts.settled(protocol).values)
     settings |= own_values(settings.pop("by_dataset", {}), dataset.name, shots)
+    settings |= {"template": "own"} if settings.get("template", "own") is None else {}
     found |= {name: _with_own_template(value, dataset.template) for name, value in settings.items()}
     if (recipe := facts.recipe_for(protocol)) is None:
         return found

@@ -53,6 +53,15 @@ def test_changed_settings_are_checked_by_the_method() -> None:
         facts.settled(EvalProtocol.FEW_SHOT, {"n_ctx": 0})
 
 
+def test_a_table_by_dataset_without_values_is_left_out() -> None:
+    facts, info = STORED.get("stata"), METHODS.get("stata").info
+    changes = {"templates": ("own",)}
+    assert "by_dataset" in facts.settled(EvalProtocol.TEST_TIME).values
+    checked = info.settled(EvalProtocol.TEST_TIME, changes).values
+    assert "by_dataset" not in checked
+    assert facts.unchecked(EvalProtocol.TEST_TIME, changes).values.keys() == checked.keys()
+
+
 def test_names_and_patterns_are_the_same() -> None:
     assert list(STORED) == list(METHODS)
     for pattern in ("all", "*adapter*", "apex_on:maple"):
