@@ -45,7 +45,7 @@ class TrainableMethod(Method[ConfigT]):
         """
         return (1.0,)
 
-    def stage_recipe(self, stage: int, recipe: Recipe) -> Recipe:
+    def stage_recipe(self, stage: int, recipe: Recipe) -> Recipe:  # noqa: ARG002
         """The recipe of a stage (0-based), from that of the run. Default: the same."""
         return recipe
 
