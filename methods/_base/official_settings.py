@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from datasets_registry import DatasetInfo, EvalProtocol
+from datasets_registry import DatasetInfo, EvalProtocol, get_dataset
 from methods._base.method_info import MethodTraits
 
 SETTINGS_FILE = "official_settings.json"
@@ -161,6 +162,152 @@ def _fields_with_effect(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield from ("warmup_epochs", "warmup_lr")
     if recipe["augment"]:
         yield from ("crop_scale", "views")
+
+
+@dataclass(frozen=True)
+class ComparedSetting:
+    """One official value, or one of our settings that no source states, beside ours.
+
+    Args:
+        setting: `recipe.FIELD`, `data.NAME`, or a setting of the method.
+        holds: protocols, datasets and shots where it holds; empty: everywhere.
+        official: the value as it is written there; `not stated` or `none` without a source.
+        ours: our value there.
+        where: repository, commit, file and line; empty without a source.
+        remark: why ours is another, what was searched, or why there is no such setting.
+    """
+
+    setting: str
+    holds: str
+    official: str
+    ours: str
+    where: str
+    remark: str
+
+
+def compared_settings(facts: MethodTraits) -> list[ComparedSetting]:
+    """Every official setting of a method beside ours, in the order of our settings; empty if none were read.
+
+    Equal values are one row, with the first place of each.
+    """
+    official = official_settings(facts.name)
+    if official is None:
+        return []
+    ours = {case: our_settings(facts, case[0], get_dataset(case[1]), case[2]) for case in published_cases(facts)}
+    same: dict[tuple[str, str, str], list[OfficialSetting]] = defaultdict(list)
+    for one in official.stated:
+        same[one.setting, json.dumps(one.value), one.differs].append(one)
+    found = [_compared(rows, ours) for rows in same.values()]
+    for protocol, unstated in official.unstated.items():
+        for name, reason in unstated.items():
+            where = {case: values[name] for case, values in ours.items() if case[0] == protocol and name in values}
+            found.append(ComparedSetting(name, str(protocol), "not stated", _texts(where.values()), "", reason))
+    for name, reason in official.ours.items():
+        values = [values[name] for values in ours.values() if name in values]
+        found.append(ComparedSetting(name, "", "none", _texts(values), "", reason))
+    order = list(dict.fromkeys(name for values in ours.values() for name in values))
+    return sorted(found, key=lambda one: order.index(one.setting))
+
+
+_Case = tuple[EvalProtocol, str, int]
+
+
+def _compared(rows: Sequence[OfficialSetting], ours: Mapping[_Case, Mapping[str, Any]]) -> ComparedSetting:
+    setting = rows[0].setting
+    held = [case for case, values in ours.items() if setting in values and any(one.holds(*case) for one in rows)]
+    files = dict.fromkeys(one.where for one in rows)
+    where = rows[0].where + (f", and {len(files) - 1} more" if len(files) > 1 else "")
+    everywhere = [case for case, values in ours.items() if setting in values]
+    texts = _texts(ours[case][setting] for case in held)
+    return ComparedSetting(setting, held_text(held, everywhere), rows[0].stated, texts, where, rows[0].differs)
+
+
+def held_text(held: Collection[_Case], everywhere: Collection[_Case]) -> str:
+    """Protocols, shots and datasets in words; empty if it is everywhere.
+
+    Example:
+        >>> few = [(EvalProtocol.FEW_SHOT, dataset, 1) for dataset in ("dtd", "eurosat")]
+        >>> held_text(few[:1], few), held_text(few, few)
+        ('few-shot (dtd)', '')
+    """
+    if len(held) == len(everywhere):
+        return ""
+    parts = []
+    for protocol in dict.fromkeys(case[0] for case in held):
+        within = [case[1:] for case in everywhere if case[0] is protocol]
+        names, numbers = list(dict.fromkeys(name for name, _ in within)), {shots for _, shots in within}
+        by_shots: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        for name in names:
+            if shots := tuple(case[2] for case in held if case[0] is protocol and case[1] == name):
+                by_shots[shots].append(name)
+        described = []
+        for shots, datasets in by_shots.items():
+            left = [name for name in names if name not in datasets]
+            what = f"all but {', '.join(left)}" if len(left) < len(datasets) else ", ".join(datasets)
+            words = f"at {', '.join(map(str, shots))} shot{'s' if shots != (1,) else ''}"
+            described.append(" ".join([what] * bool(left) + [words] * (len(shots) < len(numbers))))
+        detail = "; ".join(filter(None, described))
+        parts.append(f"{protocol} ({detail})" if detail else str(protocol))
+    return ", ".join(parts)
+
+
+def _texts(values: Iterable[Any]) -> str:
+    return " or ".join(dict.fromkeys(map(_value_text, values)))
+
+
+def _value_text(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+@dataclass(frozen=True)
+class CountedSettings:
+    """Numbers of cells: a setting of a method with one protocol, dataset and number of shots.
+
+    Args:
+        stated: a source states the official value.
+        equal: ours is the same.
+        explained: ours is another, for a listed reason.
+        unexplained: ours is another.
+        unstated: no source states the value.
+        missing: nothing is recorded.
+        without: the official code has no such setting; not counted among the others.
+    """
+
+    stated: int = 0
+    equal: int = 0
+    explained: int = 0
+    unexplained: int = 0
+    unstated: int = 0
+    missing: int = 0
+    without: int = 0
+
+    def __add__(self, other: CountedSettings) -> CountedSettings:
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return CountedSettings(*(one + another for one, another in pairs))
+
+
+def counted_settings(facts: MethodTraits) -> CountedSettings:
+    """How many of a method's settings a source states, and how many are ours."""
+    official, found = official_settings(facts.name), CountedSettings()
+    for protocol, dataset, shots in published_cases(facts):
+        ours = our_settings(facts, protocol, get_dataset(dataset), shots)
+        stated = official.of(protocol, dataset, shots) if official else {}
+        for setting, value in ours.items():
+            if (one := stated.get(setting)) is not None:
+                equal = equal_values(value, one.value)
+                found += CountedSettings(
+                    stated=1,
+                    equal=equal,
+                    explained=not equal and bool(one.differs),
+                    unexplained=equal == bool(one.differs),
+                )
+            elif official is not None and setting in official.unstated.get(protocol, {}):
+                found += CountedSettings(unstated=1)
+            elif official is not None and setting in official.ours:
+                found += CountedSettings(without=1)
+            else:
+                found += CountedSettings(missing=1)
+    return found
 
 
 def equal_values(one: Any, other: Any) -> bool:

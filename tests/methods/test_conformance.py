@@ -166,7 +166,7 @@ CONFIGS = {
     "maple": {"n_ctx": 2, "depth": 9, "worded_init": True},
     "promptsrc": {"n_text": 4, "n_visual": 4, "text_depth": 9, "visual_depth": 9, "text_weight": 25.0,
                   "image_weight": 10.0, "average_mean": 15.0, "average_std": 1.0},
-    "promptkd": {"n_visual": 4, "visual_depth": 9, "temperature": 1.0, "weight": None},
+    "promptkd": {"n_visual": 4, "visual_depth": 9, "temperature": 1.0, "weight": 1000.0},
     "mmrl": {"n_tokens": 5, "dim": 512, "blocks": 7, "class_weight": 0.7, "weight": 1.0, "fused": True},
     "mmrl_pp": {"n_tokens": 5, "dim": 512, "blocks": 7, "class_weight": 0.7, "weight": 1.0, "fused": True, "rank": 4,
                 "projection_rank": 64, "new_share": 0.9},

@@ -41,7 +41,7 @@ def test_stored_facts_and_refusals_are_those_of_the_code(name: str) -> None:
     if not any("by_dataset" in values for values in method.info.config_by_protocol.values()):
         del fields["by_dataset"]
     assert {key: one.default for key, one in facts.settings.items()} == {
-        key: one.default for key, one in fields.items()
+        key: None if one.default_factory else one.default for key, one in fields.items()
     }
 
 
