@@ -8,11 +8,12 @@ used. `atprompt_on` is ATPrompt around CoOp, and `dept_on:atprompt_on` the paper
 
 with learned contexts and frozen words. In CoCoOp, the image shifts the host's context only. In MaPLe, deeper tokens
 replace the host's context only, and visual prompts are maps of it. The published attributes were chosen for each
-dataset from candidates of GPT-4o (ATPrompt.md there). Other datasets get those of ImageNet, `color` and `shape`.
+dataset from candidates of GPT-4o (docs/ATPrompt.md there). Other datasets get those of ImageNet, `color` and `shape`.
+The length of the contexts differs by dataset, too.
 
 Differences from the official code: it keeps only the first token of an attribute, so its texts for Oxford Pets have
 `play` for `playfulness` and lack `energy`. It exchanges the words when a trained model meets another dataset; here
-they stay. It also has 4 or 6 vectors on a few datasets (`n_ctx`), and 10 epochs for MaPLe on some.
+they stay.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,21 +43,21 @@ CITATION = """@inproceedings{li2025atprompt,
   year = {2025}
 }"""
 
-GENERIC = ("color", "shape")
+GENERIC = "color shape"
 """ImageNet's attributes."""
-ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
-    "caltech101": ("shape", "size"),
-    "oxford_pets": ("playfulness", "energy"),
-    "stanford_cars": ("luxury",),
-    "oxford_flowers": ("color", "habitat", "growth"),
-    "food101": ("flavor", "preparation"),
-    "fgvc_aircraft": ("design", "range"),
-    "sun397": ("function",),
-    "dtd": ("pattern", "color", "design"),
-    "eurosat": ("habitat",),
-    "ucf101": ("precision",),
+ATTRIBUTES: Mapping[str, str] = {
+    "caltech101": "shape size",
+    "oxford_pets": "playfulness energy",
+    "stanford_cars": "luxury",
+    "oxford_flowers": "color habitat growth",
+    "food101": "flavor preparation",
+    "fgvc_aircraft": "design range",
+    "sun397": "function",
+    "dtd": "pattern color design",
+    "eurosat": "habitat",
+    "ucf101": "precision",
 }
-"""Published attributes by dataset: ATPrompt.md of the official repository."""
+"""Published attributes by dataset: docs/ATPrompt.md of the official repository."""
 ATTRIBUTE_STD = 0.01
 """Deviation of the first values of an attribute's context, in the official code."""
 
@@ -90,7 +91,7 @@ class Anchored(TrainableMethod[Any]):
         c, b = self.config, self.backbone
         super().prepare(support)
         context: Any = self.trainable if isinstance(self.trainable, Context) else self.trainable.text_context
-        words = c.attributes.split() or ATTRIBUTES.get(support.classes.dataset or "", GENERIC)
+        words = c.attributes.split()
         tokens = [context_from_words(word, b, n) for word, n in zip(words, b.name_lengths(words), strict=True)]
         context.lead = AttributeTokens(tokens, c.attribute_length, self.generator).to(b.device)
 
@@ -99,9 +100,10 @@ class AttributeConfig(MethodConfig):
     """Mixin before a host's settings: attributes, which are counted; settings without a place for them are refused."""
 
     attributes: str = Field(
-        "",
-        description="words before the class, with spaces between them; empty: the published ones of the dataset (one "
-        "to three). ImageNet, its variants and datasets without published ones have `color shape`",
+        GENERIC,
+        pattern=r"\S",
+        description="words before the class, with spaces between them; one to three on datasets with published ones, "
+        "and `color shape` on ImageNet, its variants and other datasets",
     )
     attribute_ctx: int | None = Field(
         None, ge=1, le=MOST_WORDS, description="vectors before each attribute; null: as many as in the host's context"
@@ -115,8 +117,8 @@ class AttributeConfig(MethodConfig):
 
     @property
     def attribute_count(self) -> int:
-        """Number of attributes; on a dataset with published ones, two stand for theirs."""
-        return len(self.attributes.split() or GENERIC)
+        """Number of attributes."""
+        return len(self.attributes.split())
 
     @property
     def attribute_length(self) -> int:
@@ -130,10 +132,10 @@ class AttributeConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class Published:
-    """Published settings on a host: ATPrompt.md of the official repository.
+    """Published settings on a host: docs/ATPrompt.md of the official repository.
 
     Args:
-        n_ctx: vectors of each context on most datasets, base-to-new.
+        n_ctx: vectors of each context on most datasets, base-to-new; `n_ctx_on` on the others.
         epochs: base-to-new; `by_dataset` where they differ.
         transfer: epochs on ImageNet for other datasets, with contexts of four vectors.
     """
@@ -142,12 +144,21 @@ class Published:
     epochs: int
     transfer: int
     by_dataset: Mapping[str, int]
+    n_ctx_on: Mapping[str, int]
 
 
 ON_HOST: Mapping[type[MethodConfig], Published] = {
-    CoOpConfig: Published(2, 100, 10, {"imagenet": 10}),
-    CoCoOpConfig: Published(2, 10, 5, {}),
-    MaPLeConfig: Published(4, 5, 2, dict.fromkeys(("caltech101", "oxford_pets", "oxford_flowers", "eurosat"), 10)),
+    CoOpConfig: Published(2, 100, 10, {"imagenet": 10}, {"dtd": 4}),
+    CoCoOpConfig: Published(
+        2, 10, 5, {}, {"ucf101": 4, **dict.fromkeys(("stanford_cars", "oxford_flowers", "eurosat"), 6)}
+    ),
+    MaPLeConfig: Published(
+        4,
+        5,
+        2,
+        dict.fromkeys(("caltech101", "oxford_pets", "oxford_flowers", "eurosat"), 10),
+        {"fgvc_aircraft": 2, "ucf101": 2},
+    ),
 }
 
 
@@ -178,6 +189,16 @@ def recipes_on(host: MethodInfo, published: Published | None) -> dict[EvalProtoc
     } | for_transfer(transfer.model_copy(update={"source": source + transfer.source, "epochs": published.transfer}))
 
 
+def settings_by_dataset(values: Mapping[str, Any], n_ctx: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """The table of a host's settings by dataset, with the published attributes and these lengths of contexts added."""
+    found: dict[str, dict[str, Any]] = {name: {**own} for name, own in values.get("by_dataset", {}).items()}
+    for name, words in ATTRIBUTES.items():
+        found.setdefault(name, {})["attributes"] = words
+    for name, length in n_ctx.items():
+        found[name]["n_ctx"] = length
+    return found
+
+
 def atprompt_info(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with the attributes added and its context at a random start, as published."""
     published = next((known for config, known in ON_HOST.items() if issubclass(host.config, config)), None)
@@ -196,13 +217,15 @@ def atprompt_info(host: MethodInfo, name: str) -> MethodInfo:
             str,
             Field("", description="words that start the context; empty, as in ATPrompt: random"),
         )
-    by_protocol = {
-        protocol: {key: value for key, value in values.items() if key not in settings}
-        for protocol, values in host.config_by_protocol.items()
-    }
-    if published:
-        for protocol in for_transfer(None):
-            by_protocol[protocol] = {**by_protocol.get(protocol, {}), "n_ctx": 4}
+    recipes = recipes_on(host, published)
+    by_protocol: dict[EvalProtocol, dict[str, Any]] = {}
+    for protocol in recipes:
+        values = host.config_by_protocol.get(protocol, {})
+        lengths = published.n_ctx_on if published and protocol is EvalProtocol.BASE_TO_NEW else {}
+        by_protocol[protocol] = {key: value for key, value in values.items() if key not in settings}
+        by_protocol[protocol]["by_dataset"] = settings_by_dataset(values, lengths)
+        if published and protocol.transfers:
+            by_protocol[protocol]["n_ctx"] = 4
     return wrapped_info(
         host,
         name,
@@ -214,7 +237,7 @@ def atprompt_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         config_mixin=AttributeConfig,
         family=host.family,
-        recipes=recipes_on(host, published),
+        recipes=recipes,
         config_by_protocol=by_protocol,
         starts_as_zero_shot=None,
     )

@@ -3,8 +3,8 @@
 Li et al., "Vision-Language Model Fine-Tuning via Simple Parameter-Efficient Modification", EMNLP 2024. Official file:
 minglllli/CLIPFit `CLIPFit/trainers/ClipFit.py`. It trains the bias of the MLP's second layer in every text block, and
 every LayerNorm of the image tower, including the outer two. With w_c the tuned and t_c the frozen text of class c, the
-loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The official weight is a constant in the code: 8 for base-to-new, 2
-for few-shot, but 8 for DTD and SUN397.
+loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The official weight is a constant in the code, which the README says
+to change: 8 for base-to-new, 2 for few-shot, but 8 for DTD and SUN397.
 """
 
 from pydantic import Field
@@ -23,7 +23,9 @@ class CLIPFitConfig(MethodConfig):
     """Weight of the penalty."""
 
     weight: float = Field(
-        8.0, ge=0, description="weight of the distance to frozen texts; 8 base-to-new, 2 few-shot (DTD and SUN397: 8)"
+        8.0,
+        ge=0,
+        description="weight of the distance to frozen texts; 8 base-to-new, 2 few-shot (8 on DTD and SUN397), README",
     )
 
     def parameter_count(self, sizes: Sizes) -> int:
@@ -71,7 +73,12 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        config_by_protocol={EvalProtocol.FEW_SHOT: {"weight": 2.0}},
+        config_by_protocol={
+            EvalProtocol.FEW_SHOT: {
+                "weight": 2.0,
+                "by_dataset": {name: {"weight": 8.0} for name in ("dtd", "sun397")},
+            }
+        },
         starts_as_zero_shot={},
     )
 

@@ -12,10 +12,9 @@ singular values of the pretrained W. Weight decay pulls s towards zero, not towa
 The official base-to-new training uses a cosine with as many steps as epochs, so its learning rate falls and rises many
 times (`schedule=wave`, the published setting; `schedule=cosine` is one decay). Few-shot and transfer decay once.
 
-Official class texts differ from the datasets' templates in base-to-new for DTD, EuroSAT and UCF (`a photo of a {}.`)
-and in few-shot for Food (`a photo of a {}, a type of food.`). Class texts cannot be set here. On medical datasets the
-official code tunes BiomedCLIP, with rates and epochs for each dataset (configs/few_shot, configs/base2new). Those must
-be set by hand. With `rank` below 1, matrices lose their smallest singular values in all blocks, trained or not.
+On medical datasets the official code tunes BiomedCLIP, with rates and epochs for each dataset (configs/few_shot,
+configs/base2new). Those must be set by hand. With `rank` below 1, matrices lose their smallest singular values in all
+blocks, trained or not.
 """
 
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from methods import Batch, Classifier, SupportView, cosine_logits, frozen_prompt
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
 from methods._base.recipe import PUBLISHED_BY_DATASET, Schedule, for_transfer
 from methods._parts.two_tower_methods import CLIP_LORA_RECIPE, TwoTowerMethod
+from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import BlockView
 
 THIRDS = {"bottom": (0,), "middle": (1,), "top": (2,), "bottom_middle": (0, 1), "top_middle": (1, 2)}
@@ -43,7 +43,7 @@ THIRDS |= {"top_bottom": (0, 2), "all": (0, 1, 2)}
 class CLIPSVDConfig(MethodConfig):
     """The trained blocks, the rank, and the scale of the logits."""
 
-    later = frozenset({"layers", "rank"})
+    later = frozenset({"layers", "rank", "template"})
     layers: Literal["all", "top", "middle", "bottom", "top_middle", "bottom_middle", "top_bottom"] = Field(
         "all",
         description="trained thirds of the blocks of both towers, `top` at the output; all, CLIP-SVD configs (one "
@@ -57,6 +57,12 @@ class CLIPSVDConfig(MethodConfig):
         "them; 1, CLIP-SVD main.py",
     )
     logit_scale: float | None = Field(None, gt=0, description="None: the backbone's own; the official code fixes 100")
+    template: str = Field(
+        "own",
+        pattern=r"\{\}|^own$",
+        description="class texts; `own`: the dataset's own, as in the CLIP-SVD configs, where three datasets differ in "
+        "base-to-new and one in few-shot",
+    )
 
     def trained(self, blocks: int) -> list[int]:
         """Indices of the trained ones of a tower's blocks. Of 12 blocks, a third is four."""
@@ -207,6 +213,12 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(FEW_SHOT),
+        config_by_protocol={
+            EvalProtocol.FEW_SHOT: {"by_dataset": {"food101": {"template": "a photo of a {}, a type of food."}}},
+            EvalProtocol.BASE_TO_NEW: {
+                "by_dataset": {name: {"template": GENERIC_TEMPLATE} for name in ("dtd", "eurosat", "ucf101")}
+            },
+        },
         starts_as_zero_shot={"rank": 1.0},
     )
 
@@ -221,7 +233,8 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
 
     def text_features(self, classes: ClassSet) -> Tensor:
         tower = self.backbone.text_tower
-        prompts = frozen_prompts(self.backbone.class_tokens(classes, classes.template))
+        template = classes.template if self.config.template == "own" else self.config.template
+        prompts = frozen_prompts(self.backbone.class_tokens(classes, template))
         return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(tower.blocks, tower.views))
 
     def image_blocks(self) -> list[BlockView]:

@@ -6,19 +6,21 @@ which gives its context P. Then a parallel context P' starts at P and is trained
     M = base_share * P' + (1 - base_share) * P       so  P' = P + (M - P) / base_share
     classes of the training:  M          other lists:  new_share * P' + (1 - new_share) * P
 
-A mini-batch of the second stage has `group` images. P ranks the classes for each of them. The best `top`, without the
-image's own class and those that the mini-batch has, are its hard negatives. If fewer than two are left, classes are
+A batch of the second stage has `parallel_batch` images. P ranks the classes for each of them. The best `top`, without
+the image's own class and those that the batch has, are its hard negatives. If fewer than two are left, classes are
 drawn until there are two or none is left. Each negative brings a random training image of its class. With normalised
-image features f_i and texts w_i of their classes under P', in the order of the mini-batch,
+image features f_i and texts w_i of their classes under P', in the order of the batch,
 
     loss = (CE of row i of L + CE of column i of L) / 2, the mean over i       L_ij = scale * f_i w_j, target i
 
 The official repository (JREion/DPC at 01e6b59) is incomplete: its lists of images and modules that it imports are
 absent, so it does not run. Its `trainers/sple_coop.py` has this loss and this parametrisation, and a test compares with
 a plain loop of the formulas. That file evaluates trained classes with P'; its comments and the README say that the
-mixture is used. Both stages share one recipe, so a batch is split into mini-batches, whose losses are averaged. The
-images of negatives are centre views. Only features of all training images are stored, so a host that trains on pixels
-(MaPLe, PromptSRC) is refused.
+mixture is used. Apart from epochs and batch size, both stages share one recipe. The official files of CoOp + DPC have
+batches of 2, 4, 8 and 16 with `top` 2, 8, 4 and 2. The default is the file with the published weight of 0.2. No script
+names the training of the host. All those files name one path, of CoOp with four vectors and 100 epochs, and around CoOp
+these are the defaults. The images of negatives are centre views. Only features of all training images are stored, so a
+host that trains on pixels (MaPLe, PromptSRC) is refused.
 """
 
 from typing import Any
@@ -36,12 +38,14 @@ from methods import (
     Method,
     MethodInfo,
     Needs,
+    Recipe,
     SupportView,
     TrainableMethod,
     cosine_logits,
     register_method,
 )
 from methods._base.devices import on_device
+from methods._base.recipe import MOST_EPOCHS, PUBLISHED
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.two_tower_methods import ContextMethod
 from methods.atprompt_on import Anchored
@@ -63,6 +67,7 @@ class Dual(ContextMethod[Any]):
         super().prepare(support)
         self.support = support
         self.trainable.register_buffer("tuned", self.trainable.ctx.detach().clone())
+        self.trainable.register_buffer("is_dual", torch.tensor(False))
         self.stage = 0
 
     @property
@@ -71,13 +76,23 @@ class Dual(ContextMethod[Any]):
         return self.trainable.get_buffer("tuned")
 
     def stages(self) -> tuple[float, ...]:
-        return (1.0, self.config.parallel_length)
+        return (1.0, 1.0)
+
+    def stage_recipe(self, stage: int, recipe: Recipe) -> Recipe:
+        """In the second stage, its own batch size and number of epochs, but no more epochs than in the first."""
+        if stage == 0:
+            return recipe
+        c = self.config
+        epochs = min(c.parallel_epochs, recipe.epochs_for(self.support.shots))
+        own = {"epochs": epochs, "epochs_by_shots": {}, "steps": 0, "steps_per_shot": 0}
+        return recipe.model_copy(update=own | {"batch_size": c.parallel_batch})
 
     def begin_stage(self, stage: int) -> None:
         self.stage = stage
         self.places: list[list[int]] = []
         if stage == 1:
             self.tuned.copy_(self.trainable.ctx.detach())
+            self.trainable.get_buffer("is_dual").fill_(True)
             labels = self.support.labels.tolist()
             classes = range(len(self.support_classes))
             self.places = [[i for i, label in enumerate(labels) if label == c] for c in classes]
@@ -85,7 +100,8 @@ class Dual(ContextMethod[Any]):
     def tuned_state(self) -> dict[str, Tensor]:
         """The state of `trainable`; before the second stage, P is the host's context."""
         state = super().tuned_state()
-        return state if self.stage else {**state, "tuned": state["ctx"].clone()}
+        before = {"tuned": state["ctx"].clone(), "is_dual": torch.ones_like(state["is_dual"])}
+        return state if self.stage else state | before
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         super().restore_tuned_state(classes, state)
@@ -101,7 +117,8 @@ class Dual(ContextMethod[Any]):
         return self.backbone.encode_prompts(self.trainable.prompts_with(ctx, classes, self.backbone))
 
     def text_features(self, classes: ClassSet) -> Tensor:
-        if self.stage == 0 or set(classes.names) <= set(self.support_classes.names):
+        trained = set(classes.names) <= set(self.support_classes.names)
+        if trained or not self.trainable.get_buffer("is_dual"):
             return super().text_features(classes)
         self.check_classes(classes)
         return self.encoded(classes, self.context(self.config.new_share))
@@ -109,25 +126,21 @@ class Dual(ContextMethod[Any]):
     def loss(self, batch: Batch) -> Tensor:
         if self.stage == 0:
             return super().loss(batch)
-        size = self.config.group
         with torch.no_grad():
             ranked = cosine_logits(batch.features, self.encoded(self.support_classes, self.tuned), 1.0)
         order = ranked.topk(min(self.config.top, ranked.shape[1]), dim=1).indices.tolist()
         texts = self.encoded(self.support_classes, self.context(1.0))
-        labels, losses = batch.label_numbers, []
-        for first in range(0, len(labels), size):
-            own = labels[first : first + size]
-            extra = self.negatives(own, order[first : first + size])
-            chosen = [self.places[c][self.drawn(len(self.places[c]))] for c in extra]
-            added, rows = (
-                on_device(torch.tensor(each, dtype=torch.long), texts.device) for each in (chosen, own + extra)
-            )
-            images = torch.cat([batch.features[first : first + size], self.support.features()[added]])
-            losses.append(contrastive_loss(cosine_logits(images, texts[rows], self.backbone.logit_scale)))
-        return torch.stack(losses).mean()
+        own = batch.label_numbers
+        extra = self.negatives(own, order)
+        chosen = [self.places[c][self.drawn(len(self.places[c]))] for c in extra]
+        added, rows = (
+            on_device(torch.tensor(each, dtype=torch.long), texts.device) for each in (chosen, [*own, *extra])
+        )
+        images = torch.cat([batch.features, self.support.features()[added]])
+        return contrastive_loss(cosine_logits(images, texts[rows], self.backbone.logit_scale))
 
     def negatives(self, own: list[int], order: list[list[int]]) -> list[int]:
-        """The hard negatives of a mini-batch, in the order of its images.
+        """The hard negatives of a batch, in the order of its images.
 
         Args:
             own: the class of each image.
@@ -156,7 +169,7 @@ def contrastive_loss(logits: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
 
 def dpc_info(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with DPC's settings added."""
-    source = "official configs/trainers/SPLE/CoOp"
+    source = "official configs/trainers/SPLE/CoOp/vit_b16_ep20_bs8top4.yaml"
     settings: dict[str, Any] = {
         "base_share": (float, Field(0.2, gt=0, le=1, description=f"share of P' for trained classes; 0.2, {source}")),
         "new_share": (
@@ -167,18 +180,17 @@ def dpc_info(host: MethodInfo, name: str) -> MethodInfo:
             int,
             Field(4, ge=2, description=f"classes that P ranks best, of which negatives are taken; 4, {source}"),
         ),
-        "group": (
+        "parallel_batch": (
             int,
-            Field(8, ge=1, description=f"images of a mini-batch before its negatives are added; 8, {source}"),
+            Field(8, ge=1, description=f"images per step of the second stage, without its negatives; 8, {source}"),
         ),
-        "parallel_length": (
-            float,
+        "parallel_epochs": (
+            int,
             Field(
-                0.1,
-                gt=0,
-                le=10,
-                description="length of the second stage divided by the recipe's; 0.1 of CoOp's 200 epochs are the 20 "
-                f"of {source}",
+                20,
+                ge=1,
+                le=MOST_EPOCHS,
+                description=f"epochs of the second stage, at most those of the first; 20, {source}",
             ),
         ),
     }
@@ -193,7 +205,26 @@ def dpc_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         family=host.family,
         starts_as_zero_shot=None,
+        **(published_around_coop(host) if host is CoOp.info else {}),
     )
+
+
+def published_around_coop(host: MethodInfo) -> dict[str, Any]:
+    """The training of CoOp that the official files name, as facts that differ from the host's."""
+    recipes = {
+        protocol: recipe.model_copy(
+            update={
+                "name": PUBLISHED,
+                "source": "CoOp's configs/trainers/CoOp/vit_b16_ep100.yaml, in the path of the trained host in all of "
+                "DPC's configs/trainers/SPLE/CoOp; weight decay: Dassl's default",
+                "epochs": 100,
+                "epochs_by_shots": {},
+                "by_dataset": {},
+            }
+        )
+        for protocol, recipe in host.recipes.items()
+    }
+    return {"recipes": recipes, "config_by_protocol": {key: {"n_ctx": 4, "ctx_init": ""} for key in recipes}}
 
 
 def dpc_conflict(host: type[Method[Any]]) -> str | None:

@@ -13,8 +13,7 @@ text of the class; the labels of the batch come first. K of C classes always sta
 other ranks, rank x stays with the probability `e^(-x / spread)`, scaled to end at 0. The ranks are drawn once per run.
 
 From four shots on, the images of a batch of four have the same label, as in the official code. Images that do not fill
-such a batch are mixed here; there they are left out. If a batch has more labels than K, they all stay here. Official
-class texts differ from ours for Caltech101, Cars and the variants of ImageNet. Class texts cannot be set here.
+such a batch are mixed here; there they are left out. If a batch has more labels than K, they all stay here.
 """
 
 import math
@@ -33,7 +32,7 @@ from methods._base.devices import on_device
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, TowerUse
 from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup, for_transfer
 from methods._parts.two_tower_methods import TwoTowerMethod
-from methods._text.templates import SKIP_TUNING_WORDING
+from methods._text.templates import SKIP_TUNING_WORDING, SKIP_TUNING_WORDING_BY_DATASET
 from methods._towers.blocks import TowerEnd, with_modules
 from methods._towers.image_tower import wrap_image_tower
 from methods._towers.text_hidden_states import TextHidden
@@ -100,6 +99,7 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
 
     info = MethodInfo(
         name="skip_tuning",
+        version=2,
         title="Skip Tuning",
         family=Family.WEIGHT_ADAPTER,
         summary="The last blocks of both towers, trained from stored states against the most similar classes.",
@@ -197,8 +197,9 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
 
 
 def wording(classes: ClassSet) -> str:
-    """The template of the class texts."""
-    return SKIP_TUNING_WORDING.get(classes.template, classes.template)
+    """The template of the class texts: that of the dataset or, for others, that of its own template."""
+    usual = SKIP_TUNING_WORDING.get(classes.template, classes.template)
+    return SKIP_TUNING_WORDING_BY_DATASET.get(classes.dataset or "", usual)
 
 
 def drawn_ranks(n_classes: int, always: int, spread: float, generator: torch.Generator) -> frozenset[int]:

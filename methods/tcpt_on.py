@@ -12,9 +12,10 @@ Mean and covariance run over the training classes. The variance and the covarian
 of classes, and |.| is the Frobenius norm. A host with texts for each image (CoCoOp) gets the mean of the last term over
 the images of a batch; the official code takes the last image, and trains CoCoOp with batches of one.
 
-The host is trained with its own settings. Some official hosts differ: CoOp has sixteen vectors from a random start
-(`ctx_init=""`), a tenth of the mean absolute cosine between texts replaces KgCoOp's penalty, and PromptSRC's teacher
-averages eighty templates.
+The host is trained with its own settings, except CoOp, which has sixteen vectors from a random start. Its script for
+base-to-new trains 50 epochs on all datasets, with the class name in the middle (and a ResNet-50). Some official hosts
+differ: a tenth of the mean absolute cosine between texts replaces KgCoOp's penalty, and PromptSRC's teacher averages
+eighty templates.
 """
 
 from typing import Any
@@ -25,8 +26,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import BenchError
-from methods import Batch, Method, MethodInfo, SupportView, register_method
+from datasets_registry import BenchError, EvalProtocol
+from methods import Batch, Method, MethodInfo, Recipe, SupportView, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.compared_pair import ComparedPair
 from methods.coop import CoOp
@@ -115,7 +116,26 @@ def tcpt_info(host: MethodInfo, name: str) -> MethodInfo:
         citation=CITATION,
         settings=settings,
         family=host.family,
+        **(published_around_coop(host) if host is CoOp.info else {}),
     )
+
+
+def published_around_coop(host: MethodInfo) -> dict[str, Any]:
+    """The training of CoOp in the official scripts, as facts that differ from the host's."""
+    recipes = {
+        protocol: recipe.model_copy(update={"source": f"{host.title}'s: {recipe.source}"})
+        for protocol, recipe in host.recipes.items()
+    }
+    recipes[EvalProtocol.BASE_TO_NEW] = Recipe(
+        source="TCPT scripts/coop/base2new_train_coop_datasets.sh, configs/trainers/CoOp/rn50_ep50.yaml (50 epochs on "
+        "all datasets); weight decay: Dassl's default",
+        epochs=50,
+    )
+    return {
+        "recipes": recipes,
+        "config_by_protocol": {EvalProtocol.BASE_TO_NEW: {"class_position": "middle"}},
+        "starts_as_zero_shot": {"ctx_init": "a photo of a", "class_position": "end"},
+    }
 
 
 def tcpt_conflict(host: type[Method[Any]]) -> str | None:

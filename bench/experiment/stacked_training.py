@@ -65,7 +65,7 @@ def fit_stack(runs: Sequence[Training], *, n: int, shots: int) -> list[Progress]
         NonFiniteLossError: if a loss is not finite. The methods are then left partly trained.
     """
     recipe, methods = runs[0].recipe, [run.method for run in runs]
-    (span,) = stage_spans(recipe, methods[0].stages(), n, shots)
+    (span,) = stage_spans([recipe], methods[0].stages(), n, shots)
     for run in runs:
         run.method.begin_stage(0)
         for observer in run.observers.values():

@@ -120,30 +120,36 @@ class Span:
     steps: int
 
 
-def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> list[Span]:
+def stage_spans(recipes: Sequence[Recipe], shares: Sequence[float], n: int, shots: int) -> list[Span]:
     """The start and length of each stage.
 
-    Stages end at their cumulative shares of the recipe's steps or, if it is given in epochs, of its epochs, rounded
+    Stages end at their cumulative shares of their recipe's steps or, if it is given in epochs, of its epochs, rounded
     down. Each stage begins with a new epoch.
     """
-    epochs, total = epochs_and_steps(recipe, n, shots)
-    in_steps = bool(recipe.steps or recipe.steps_per_shot)
-    per_epoch = steps_per_epoch(recipe, n)
     spans: list[Span] = []
-    begin = first_epoch = first_step = 0
-    for stage, share in enumerate(accumulate(shares)):
+    first_epoch = first_step = 0
+    begin = 0.0
+    for stage, (recipe, end) in enumerate(zip(recipes, accumulate(shares), strict=True)):
+        epochs, total = epochs_and_steps(recipe, n, shots)
+        in_steps = bool(recipe.steps or recipe.steps_per_shot)
+        per_epoch = steps_per_epoch(recipe, n)
+        whole = total if in_steps else epochs
         # the small term makes 0.6 + 0.4 equal the whole in spite of rounding
-        end = int((total if in_steps else epochs) * share + 1e-9)
-        length, begin = end - begin, end
+        length, begin = int(whole * end + 1e-9) - int(whole * begin + 1e-9), end
         span = (math.ceil(length / per_epoch), length) if in_steps else (length, length * per_epoch)
         spans.append(Span(stage, first_epoch, span[0], first_step, span[1]))
         first_epoch, first_step = first_epoch + span[0], first_step + span[1]
     return spans
 
 
+def stage_recipes(method: TrainableMethod[Any], recipe: Recipe) -> list[Recipe]:
+    """The recipe of each stage of a prepared method."""
+    return [method.stage_recipe(stage, recipe) for stage in range(len(method.stages()))]
+
+
 def training_epochs(method: TrainableMethod[Any], recipe: Recipe, n: int, shots: int) -> int:
     """Number of epochs of a prepared method over all stages; the last may be incomplete."""
-    last = stage_spans(recipe, method.stages(), n, shots)[-1]
+    last = stage_spans(stage_recipes(method, recipe), method.stages(), n, shots)[-1]
     return last.first_epoch + last.epochs
 
 
@@ -153,12 +159,12 @@ class _Stages:
     def __init__(
         self,
         method: TrainableMethod[Any],
-        recipe: Recipe,
+        recipes: Sequence[Recipe],
         spans: Sequence[Span],
         generator: torch.Generator,
         observers: Mapping[str, EpochObserver],
     ) -> None:
-        self.method, self.recipe, self.spans = method, recipe, spans
+        self.method, self.recipes, self.spans = method, recipes, spans
         self._generator, self._observers = generator, observers
         self.epochs = spans[-1].first_epoch + spans[-1].epochs
         self._current: tuple[Span, TrainingState] | None = None
@@ -169,7 +175,7 @@ class _Stages:
         if self._current is None or self._current[0] != span:
             self.method.begin_stage(span.stage)
             self.method.trainable.zero_grad()  # parameters of the previous stage keep no gradient
-            optimizer = make_optimizer(self.recipe, self.method.parameter_groups())
+            optimizer = make_optimizer(self.recipes[span.stage], self.method.parameter_groups())
             self._current = (span, TrainingState(self.method, optimizer, self._generator, self._observers))
         return self._current
 
@@ -196,17 +202,19 @@ def fit(
         observers: called at the end of each epoch; checkpoints store their data by name.
     """
     observers = observers or {}
-    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, observers)
+    recipes = stage_recipes(method, recipe)
+    stages = _Stages(method, recipes, stage_spans(recipes, method.stages(), n, shots), generator, observers)
     for observer in observers.values():
         observer.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
     before = checkpoint.load(lambda epochs: stages.at(epochs - 1)[1]) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)
-        usual = list(epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last))
-        left = min(span.first_step + span.steps - steps, len(usual)) if _counts_steps(recipe) else None
+        own = recipes[span.stage]
+        usual = list(epoch_batches(n, own.batch_size, generator, drop_last=own.drop_last))
+        left = min(span.first_step + span.steps - steps, len(usual)) if _counts_steps(own) else None
         for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), left)), method.info.needs):
-            set_rates(state.optimizer, recipe, span, epoch, steps)
+            set_rates(state.optimizer, own, span, epoch, steps)
             try:
                 loss = train_step(method, batch, state.optimizer)
             except NonFiniteLossError as error:

@@ -237,7 +237,11 @@ class StoredFacts:
     def wrapped(self, wrapper: str, host: str) -> MethodFacts:
         """The facts of a wrapper around a host that it fits."""
         found = self.wrappers[wrapper]
-        return facts_from_json(_changed(_changed(self.methods[host], found.shared), found.hosts[host]))
+        values = _changed(_changed(self.methods[host], found.shared), found.hosts[host])
+        settings = values.get("settings", {})
+        # the first field of every configuration, also where only the wrapper has values by dataset
+        first = {key: settings[key] for key in ("by_dataset",) if key in settings}
+        return facts_from_json(values | {"settings": first | settings})
 
 
 @cache

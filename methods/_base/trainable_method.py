@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier
 from methods._base.method import ConfigT, Method, MethodError, checked_logits, place_of
+from methods._base.recipe import Recipe
 from methods._base.training import cross_entropy
 
 
@@ -41,11 +42,15 @@ class TrainableMethod(Method[ConfigT]):
         return cross_entropy(logits, batch.labels), None
 
     def stages(self) -> tuple[float, ...]:
-        """Lengths of the training stages as shares of the recipe; each has its own optimiser and schedule.
+        """Lengths of the training stages as shares of their recipes; each has its own optimiser and schedule.
 
         They need not add up to 1. Default: one stage, the whole recipe.
         """
         return (1.0,)
+
+    def stage_recipe(self, stage: int, recipe: Recipe) -> Recipe:  # noqa: ARG002
+        """The recipe of a stage (0-based), from that of the run. Default: the same."""
+        return recipe
 
     def begin_stage(self, stage: int) -> None:
         """Called before each stage (0-based), and before its `parameter_groups`.

@@ -133,6 +133,14 @@ SKIP_TUNING_WORDING = {
     "{} texture.": "itap of a {}.",
 }
 """Skip Tuning's class texts that differ from CoOp's for a dataset."""
+SKIP_TUNING_WORDING_BY_DATASET = {
+    "caltech101": "itap of a {}.",
+    "stanford_cars": "a photo of the {}, a type of car.",
+    "imagenet_sketch": "a sketch of a {}.",
+    "imagenet_a": "a bad photo of a {}.",
+    "imagenet_r": "a rendition of a {}.",
+}
+"""Skip Tuning's other class texts, for datasets that share CoOp's `a photo of a {}.` with datasets that keep it."""
 
 _PLOT_GENERIC = ("a photo of a", "this is a photo", "this is picture of", "one picture of a")
 PLOT_WORDINGS = {

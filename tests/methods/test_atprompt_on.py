@@ -77,7 +77,8 @@ def test_cocoop_shifts_the_context_of_the_class_alone() -> None:
 @pytest.mark.parametrize("host", HOSTS)
 def test_every_context_is_counted_and_learns(host: str) -> None:
     method = prepared(f"atprompt_on:{host}", attributes="a bc d", attribute_ctx=5)
-    plain = prepared(host, **{key: getattr(method.config, key) for key in type(prepared(host).config).model_fields})
+    shared = {*type(prepared(host).config).model_fields} - {"by_dataset"}
+    plain = prepared(host, **{key: getattr(method.config, key) for key in shared})
     added = method.learned_parameters() - plain.learned_parameters()
     assert added == 3 * 5 * tiny_backbone().text_width
     method.loss(train_batch(method)).backward()
@@ -86,16 +87,33 @@ def test_every_context_is_counted_and_learns(host: str) -> None:
         assert parameter.grad.abs().sum() > 0, key
 
 
-def test_attributes_are_those_of_the_dataset() -> None:
+@pytest.mark.parametrize("name", ["atprompt_on", "atprompt_on:cocoop", "atprompt_on:kgcoop", "atprompt_on:maple"])
+@pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW, EvalProtocol.CROSS_DATASET])
+def test_attributes_are_those_of_the_dataset(name: str, protocol: EvalProtocol) -> None:
     assert set(ATTRIBUTES) <= set(DATASETS)
-    for dataset, expected in {**ATTRIBUTES, "imagenet": ("color", "shape"), None: ("color", "shape")}.items():
-        method = prepared("atprompt_on", dataset)
-        words = " ".join(expected)
-        given = prepared("atprompt_on", dataset, attributes=words)
-        assert torch.equal(method.text_features(class_set("base")), given.text_features(class_set("base"))), words
-        assert len(method.trainable.lead.contexts) == len(expected)
-    other = prepared("atprompt_on", "dtd", attributes="forest color design").text_features(class_set("base"))
-    assert not torch.equal(other, prepared("atprompt_on", "dtd").text_features(class_set("base")))
+    config = get_method(name).info.default_config(protocol)
+    for dataset in ("imagenet", "imagenet_r", *ATTRIBUTES):
+        assert config.for_dataset(dataset).attributes == ATTRIBUTES.get(dataset, "color shape")
+
+
+def test_each_attribute_has_a_context() -> None:
+    for words in ("luxury", "pattern color design"):
+        assert len(prepared("atprompt_on", attributes=words).trainable.lead.contexts) == len(words.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "lengths"),
+    [
+        ("atprompt_on", {"imagenet": 2, "dtd": 4, "ucf101": 2}),
+        ("atprompt_on:cocoop", {"imagenet": 2, "ucf101": 4, "stanford_cars": 6, "oxford_flowers": 6, "eurosat": 6}),
+        ("atprompt_on:maple", {"imagenet": 4, "dtd": 4, "fgvc_aircraft": 2, "ucf101": 2}),
+    ],
+)
+def test_contexts_have_the_published_length_on_each_dataset(name: str, lengths: dict[str, int]) -> None:
+    info = get_method(name).info
+    config = info.default_config(EvalProtocol.BASE_TO_NEW)
+    assert {dataset: config.for_dataset(dataset).n_ctx for dataset in lengths} == lengths
+    assert info.default_config(EvalProtocol.DOMAIN_GENERALIZATION).for_dataset("imagenet").n_ctx == 4
 
 
 def test_the_attributes_of_the_training_stay_on_other_datasets() -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from bench.experiment.training_loop import fit
+from bench.experiment.training_loop import fit, stage_recipes, stage_spans
 from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import Recipe, get_method
 
@@ -37,6 +37,11 @@ def in_second_stage(name: str, **config: Any) -> Any:
     return method
 
 
+def host_settings(host: str) -> dict[str, Any]:
+    """The settings of a host alone, which the wrapper takes over."""
+    return get_method(host).info.default_config(EvalProtocol.BASE_TO_NEW).model_dump()
+
+
 def batch(method: Any, index: Tensor) -> Any:
     return batch_of(tiny_backbone(), images("train")[index], index // 2, method.info.needs)
 
@@ -57,8 +62,8 @@ def texts(ctx: Tensor, classes: ClassSet) -> Tensor:
     return F.normalize(tiny_backbone().encode_prompts(prompts), dim=-1)
 
 
-def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: int, group: int) -> Tensor:
-    """The formulas as a loop over mini-batches, images and pairs, with the random numbers of the method."""
+def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: int) -> Tensor:
+    """The formulas as a loop over images and pairs, with the random numbers of the method."""
     tuned, base = method.trainable.tuned, class_set("base")
     generator = torch.Generator()
     generator.set_state(method.generator.get_state())
@@ -68,46 +73,37 @@ def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: in
 
     everything = F.normalize(tiny_backbone().encode_image(images("train")[:10]), dim=-1)
     ranking, parallel = texts(tuned, base), texts(tuned + (ctx - tuned) / share, base)
-    labels = (index // 2).tolist()
-    losses = []
-    for first in range(0, len(index), group):
-        own = labels[first : first + group]
-        members = [(int(i), label) for i, label in zip(index[first : first + group], own, strict=True)]
-        in_batch, extra = set(own), []
-        for i, label in members:
-            scores = (everything[i] @ ranking.T).tolist()
-            best = sorted(range(5), key=lambda c: -scores[c])[:top]
-            new = []
-            for c in best:
-                if c != label and c not in in_batch:
-                    new.append(c)
-            while len(new) < 2 and (left := [c for c in range(5) if c not in in_batch and c not in new]):
-                new.append(left[drawn(len(left))])
-            in_batch.update(new)
-            extra += new
-        pairs = members + [(2 * c + drawn(2), c) for c in extra]
-        table = torch.stack(
-            [
-                torch.stack([tiny_backbone().logit_scale * everything[i] @ parallel[c] for _, c in pairs])
-                for i, _ in pairs
-            ]
-        )
-        rows = sum(torch.logsumexp(table[k], 0) - table[k, k] for k in range(len(pairs)))
-        columns = sum(torch.logsumexp(table[:, k], 0) - table[k, k] for k in range(len(pairs)))
-        losses.append((rows + columns) / (2 * len(pairs)))
-    return sum(losses) / len(losses)
+    own = (index // 2).tolist()
+    members = [(int(i), label) for i, label in zip(index, own, strict=True)]
+    in_batch, extra = set(own), []
+    for i, label in members:
+        scores = (everything[i] @ ranking.T).tolist()
+        best = sorted(range(5), key=lambda c: -scores[c])[:top]
+        new = []
+        for c in best:
+            if c != label and c not in in_batch:
+                new.append(c)
+        while len(new) < 2 and (left := [c for c in range(5) if c not in in_batch and c not in new]):
+            new.append(left[drawn(len(left))])
+        in_batch.update(new)
+        extra += new
+    pairs = members + [(2 * c + drawn(2), c) for c in extra]
+    table = torch.stack(
+        [torch.stack([tiny_backbone().logit_scale * everything[i] @ parallel[c] for _, c in pairs]) for i, _ in pairs]
+    )
+    rows = sum(torch.logsumexp(table[k], 0) - table[k, k] for k in range(len(pairs)))
+    columns = sum(torch.logsumexp(table[:, k], 0) - table[k, k] for k in range(len(pairs)))
+    return (rows + columns) / (2 * len(pairs))
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize(("top", "group", "share"), [(4, 2, 0.2), (3, 3, 0.5), (2, 1, 1.0), (4, 8, 0.2)])
-def test_loss_and_gradient_of_the_second_stage_equal_the_formulas(
-    host: str, top: int, group: int, share: float
-) -> None:
-    words = {"ctx_init": "a photo of a"}
-    method = in_second_stage(f"dpc_on:{host}", top=top, group=group, base_share=share, **words)
+@pytest.mark.parametrize(("top", "share"), [(4, 0.2), (3, 0.5), (2, 1.0)])
+def test_loss_and_gradient_of_the_second_stage_equal_the_formulas(host: str, top: int, share: float) -> None:
+    words = {"ctx_init": "a photo of a"} | ({"class_position": "end"} if host == "tcpt_on" else {})
+    method = in_second_stage(f"dpc_on:{host}", top=top, base_share=share, **words)
     index = torch.tensor([0, 3, 8])
     ctx = method.trainable.ctx.detach().clone().requires_grad_()
-    expected = plain_loss(method, index, ctx, share=share, top=top, group=group)
+    expected = plain_loss(method, index, ctx, share=share, top=top)
     ours = method.loss(batch(method, index))
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
     (mine,) = torch.autograd.grad(ours, [method.trainable.ctx])
@@ -118,10 +114,10 @@ def test_loss_and_gradient_of_the_second_stage_equal_the_formulas(
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_first_stage_is_the_host(host: str) -> None:
     index = torch.tensor([0, 3, 8])
-    method, plain = prepared(f"dpc_on:{host}"), prepared(host)
+    method, plain = prepared(f"dpc_on:{host}", **host_settings(host)), prepared(host)
     method.begin_stage(0)
     assert torch.equal(method.loss(batch(method, index)), plain.loss(batch(plain, index)))
-    both, one = trained(f"dpc_on:{host}", parallel_length=0.5), trained(host)
+    both, one = trained(f"dpc_on:{host}", parallel_epochs=2, **host_settings(host)), trained(host)
     assert torch.equal(both.trainable.tuned, one.trainable.ctx)
     assert not torch.equal(both.trainable.ctx, both.trainable.tuned)
 
@@ -138,13 +134,33 @@ def test_trained_classes_get_the_mixture_and_others_their_own_share(new_share: f
         torch.testing.assert_close(ours, texts(used, classes), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("length", [0.5, 0.1])
-def test_a_stored_model_classifies_as_the_trained_one(length: float) -> None:
-    method = trained("dpc_on", parallel_length=length, new_share=0.3)  # four epochs have no tenth
-    stored = prepared("dpc_on", parallel_length=length, new_share=0.3)
+@pytest.mark.parametrize("epochs", [1, 20])
+def test_a_stored_model_classifies_as_the_trained_one(epochs: int) -> None:
+    method = trained("dpc_on", parallel_epochs=epochs, new_share=0.3)
+    stored = prepared("dpc_on", parallel_epochs=epochs, new_share=0.3)
     stored.restore_tuned_state(class_set("base"), method.tuned_state())
     for part in ("base", "new"):
         assert torch.equal(stored.text_features(class_set(part)), method.text_features(class_set(part)))
+
+
+def test_the_second_stage_on_dtd_has_960_steps_of_eight_images() -> None:
+    method = prepared("dpc_on")
+    recipe = method.info.recipe_for(EvalProtocol.BASE_TO_NEW).for_shots(16).for_dataset("dtd")
+    first, second = stage_spans(stage_recipes(method, recipe), method.stages(), 24 * 16, 16)
+    assert (first.epochs, first.steps) == (100, 1200)
+    assert (second.epochs, second.steps, second.first_step) == (20, 960, 1200)
+    short = recipe.model_copy(update={"epochs": 5})
+    assert [span.epochs for span in stage_spans(stage_recipes(method, short), method.stages(), 384, 16)] == [5, 5]
+
+
+def test_a_step_of_the_second_stage_has_its_own_batch() -> None:
+    sizes: list[tuple[int, int]] = []
+    method = prepared("dpc_on", parallel_batch=3, parallel_epochs=1)
+    fit(
+        method, RECIPE, n=10, shots=2, generator=torch.Generator().manual_seed(0),
+        batches_of=lambda _: lambda index: (sizes.append((method.stage, len(index))), batch(method, index))[1],
+    )  # fmt: skip
+    assert sizes == [(0, 4)] * 8 + [(1, 3)] * 3
 
 
 def test_negatives_are_ranked_new_and_at_least_two_where_classes_are_left() -> None:

@@ -56,7 +56,7 @@ def plain_loop(
 
 
 def our_loop(method: TrainableMethod[Any]) -> list[float]:
-    (span,) = stage_spans(RECIPE, method.stages(), 10, 2)
+    (span,) = stage_spans([RECIPE], method.stages(), 10, 2)
     optimizer = make_optimizer(RECIPE, method.parameter_groups())
     losses = []
     for step, index in enumerate(STEPS):

@@ -106,6 +106,8 @@ def test_clip_fit_holds_the_texts_less_firmly_in_few_shot() -> None:
     weights = {p: CLIPFit.info.default_config(p).model_dump()["weight"] for p in EvalProtocol}
     assert weights[EvalProtocol.FEW_SHOT] == 2
     assert weights[EvalProtocol.BASE_TO_NEW] == weights[EvalProtocol.CROSS_DATASET] == 8
+    few_shot = CLIPFit.info.default_config(EvalProtocol.FEW_SHOT)
+    assert [few_shot.for_dataset(name).model_dump()["weight"] for name in ("dtd", "sun397", "eurosat")] == [8, 8, 2]
 
 
 @pytest.mark.parametrize(("which", "count"), [("blocks", 61_440), ("all", 65_536)])
@@ -187,5 +189,5 @@ def test_the_published_lengths_are_those_of_the_official_code() -> None:
     recipe = TwoStage.info.recipes[next(iter(TwoStage.info.recipes))]
     method = TwoStage(tiny_backbone(), TwoStageConfig(), torch.Generator())
     for shots in (1, 2, 4, 8, 16):
-        steps = [span.steps for span in stage_spans(recipe, method.stages(), 32 * shots, shots)]
+        steps = [span.steps for span in stage_spans([recipe, recipe], method.stages(), 32 * shots, shots)]
         assert steps == [int(300 * shots * 0.6), 300 * shots - int(300 * shots * 0.6)]

@@ -128,7 +128,7 @@ def test_all_groups_have_the_same_rate_in_a_constant_warm_up() -> None:
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
     recipe = Recipe(lr=0.01, epochs=4, warmup=Warmup.CONSTANT, warmup_lr=1e-5)
     optimizer = make_optimizer(recipe, [{"params": weights[:1]}, {"params": weights[1:], "lr_scale": 6.5}])
-    (span,) = stage_spans(recipe, (1.0,), n=10, shots=2)
+    (span,) = stage_spans([recipe], (1.0,), n=10, shots=2)
     rates = []
     for epoch in range(2):
         set_rates(optimizer, recipe, span, epoch, epoch)
@@ -137,7 +137,7 @@ def test_all_groups_have_the_same_rate_in_a_constant_warm_up() -> None:
 
 
 def lengths(recipe: Recipe, *shares: float) -> list[tuple[int, int]]:
-    return [(span.epochs, span.steps) for span in stage_spans(recipe, shares, n=10, shots=2)]
+    return [(span.epochs, span.steps) for span in stage_spans([recipe] * len(shares), shares, n=10, shots=2)]
 
 
 def test_stages_end_at_their_cumulated_shares() -> None:
@@ -149,7 +149,7 @@ def test_stages_end_at_their_cumulated_shares() -> None:
     in_epochs = Recipe(epochs=5, batch_size=4)
     assert lengths(in_epochs, 1.0, 1.0) == [(5, 10), (5, 10)]
     assert lengths(in_epochs, 0.6, 0.4) == [(3, 6), (2, 4)]
-    second = stage_spans(in_epochs, (0.6, 0.4), n=10, shots=2)[1]
+    second = stage_spans([in_epochs] * 2, (0.6, 0.4), n=10, shots=2)[1]
     assert (second.stage, second.first_epoch, second.first_step) == (1, 3, 6)
 
 
