@@ -64,8 +64,10 @@ from ._base.method_info import TowerUse as TowerUse
 from ._base.method_info import formula_tests as formula_tests
 from ._base.method_info import official_runs as official_runs
 from ._base.method_info import parity_record as parity_record
+from ._base.official_settings import ABSENT as ABSENT
 from ._base.official_settings import DATA_SETTINGS as DATA_SETTINGS
 from ._base.official_settings import ELEVEN_DATASETS as ELEVEN_DATASETS
+from ._base.official_settings import NOT_STATED as NOT_STATED
 from ._base.official_settings import SETTINGS_FILE as SETTINGS_FILE
 from ._base.official_settings import ComparedSetting as ComparedSetting
 from ._base.official_settings import CountedSettings as CountedSettings

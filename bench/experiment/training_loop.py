@@ -99,11 +99,6 @@ def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.opti
     optimizer.zero_grad(set_to_none=True)
     value = float(method.backward(batch).detach())
     if not math.isfinite(value):
-        if not optimizer.state:  # no step was made yet
-            raise NonFiniteLossError(
-                f"The training loss of {method.info.name} is {value} before the first step, so its learning rate is "
-                "not the reason; look for log(0), division by 0 and overflowing exp in its loss."
-            )
         raise NonFiniteLossError(f"The training loss of {method.info.name} became {value}; lower its learning rate.")
     optimizer.step()
     return value
@@ -218,6 +213,11 @@ def fit(
             try:
                 loss = train_step(method, batch, state.optimizer)
             except NonFiniteLossError as error:
+                if not steps:
+                    raise NonFiniteLossError(
+                        f"The training loss of {method.info.name} is not finite before the first step, so its learning "
+                        "rate is not the reason; look for log(0), division by 0 and overflowing exp in its loss."
+                    ) from error
                 place = f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"
                 raise NonFiniteLossError(f"{error} ({place})") from error
             steps += 1

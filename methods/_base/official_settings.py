@@ -29,19 +29,24 @@ DATA_SETTINGS = {"precision": "fp32", "interpolation": "bicubic", "test_view": "
 """What every run has, whatever the method: its default precision, its images, and its seeds."""
 
 
+NOT_STATED, ABSENT = "not stated", "none"
+"""In place of a value: no source states it, or the official code has no such setting."""
+
+
 @dataclass(frozen=True)
 class OfficialSetting:
-    """One value that official code states.
+    """One value that official code states, or a setting whose value it does not state.
 
     Args:
         setting: `recipe.FIELD`, `data.NAME`, or a setting of the method.
         protocols: where it holds.
         datasets: where it holds; empty: on all.
         shots: where it holds; empty: with all.
-        value: the value in the terms of this project.
-        stated: the value as it is written there.
-        where: repository, commit, file and line.
-        differs: why ours is another; empty if ours is the same.
+        value: the value in the terms of this project; None without a source.
+        stated: the value as it is written there, or `NOT_STATED` or `ABSENT`.
+        where: repository, commit, file and line; empty without a source.
+        reason: why ours is another, what was searched, or why there is no such setting; empty if ours is the same.
+        ours: our value when the reason was written; None without a reason.
     """
 
     setting: str
@@ -51,7 +56,8 @@ class OfficialSetting:
     value: Any
     stated: str
     where: str
-    differs: str = ""
+    reason: str = ""
+    ours: Any = None
 
     def holds(self, protocol: str, dataset: str, shots: int) -> bool:
         """Whether it is the value in that case."""
@@ -61,24 +67,23 @@ class OfficialSetting:
             and (not self.shots or shots in self.shots)
         )
 
+    def explains(self, ours: Any) -> bool:
+        """Whether our value is the official one, or the one for which the reason was written."""
+        if not self.reason:
+            return equal_values(ours, self.value)
+        differs = not self.where or not equal_values(ours, self.value)
+        return differs and equal_values(ours, self.ours)
+
 
 @dataclass(frozen=True)
 class OfficialSettings:
-    """What is known of a method's official settings.
+    """The official settings of a method."""
 
-    Args:
-        stated: the values.
-        unstated: settings that no source states, by protocol, each with what was searched.
-        ours: settings of ours without a counterpart there, each with the reason.
-    """
-
-    stated: tuple[OfficialSetting, ...]
-    unstated: Mapping[str, Mapping[str, str]]
-    ours: Mapping[str, str]
+    entries: tuple[OfficialSetting, ...]
 
     def of(self, protocol: str, dataset: str, shots: int) -> dict[str, OfficialSetting]:
-        """The values in one case, by setting."""
-        return {one.setting: one for one in self.stated if one.holds(protocol, dataset, shots)}
+        """The entries of one case, by setting."""
+        return {one.setting: one for one in self.entries if one.holds(protocol, dataset, shots)}
 
 
 @cache
@@ -98,11 +103,12 @@ def official_settings(method: str) -> OfficialSettings | None:
     found = _stored().get(method)
     if found is None:
         return None
-    stated = tuple(
-        OfficialSetting(setting, tuple(protocols), tuple(datasets), tuple(shots), *values)
-        for setting, protocols, datasets, shots, *values in found["stated"]
+    return OfficialSettings(
+        tuple(
+            OfficialSetting(setting, tuple(protocols), tuple(datasets), tuple(shots), *values)
+            for setting, protocols, datasets, shots, *values in found
+        )
     )
-    return OfficialSettings(stated, found["unstated"], found["ours"])
 
 
 def published_cases(facts: MethodTraits) -> Iterator[tuple[EvalProtocol, str, int]]:
@@ -168,12 +174,12 @@ def _fields_with_effect(recipe: Mapping[str, Any]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ComparedSetting:
-    """One official value, or one of our settings that no source states, beside ours.
+    """One official value beside ours.
 
     Args:
         setting: `recipe.FIELD`, `data.NAME`, or a setting of the method.
         holds: protocols, datasets and shots where it holds; empty: everywhere.
-        official: the value as it is written there; `not stated` or `none` without a source.
+        official: the value as it is written there, or `NOT_STATED` or `ABSENT`.
         ours: our value there.
         where: repository, commit, file and line; empty without a source.
         remark: why ours is another, what was searched, or why there is no such setting.
@@ -197,18 +203,10 @@ def compared_settings(facts: MethodTraits) -> list[ComparedSetting]:
         return []
     ours = {case: our_settings(facts, case[0], get_dataset(case[1]), case[2]) for case in published_cases(facts)}
     same: dict[tuple[str, str, str], list[OfficialSetting]] = defaultdict(list)
-    for one in official.stated:
-        same[one.setting, json.dumps(one.value), one.differs].append(one)
-    found = [_compared(rows, ours) for rows in same.values()]
-    for protocol, unstated in official.unstated.items():
-        for name, reason in unstated.items():
-            where = {case: values[name] for case, values in ours.items() if case[0] == protocol and name in values}
-            found.append(ComparedSetting(name, str(protocol), "not stated", _texts(where.values()), "", reason))
-    for name, reason in official.ours.items():
-        values = [values[name] for values in ours.values() if name in values]
-        found.append(ComparedSetting(name, "", "none", _texts(values), "", reason))
+    for one in official.entries:
+        same[one.setting, json.dumps([one.value, one.ours]), one.reason].append(one)
     order = list(dict.fromkeys(name for values in ours.values() for name in values))
-    return sorted(found, key=lambda one: order.index(one.setting))
+    return sorted((_compared(rows, ours) for rows in same.values()), key=lambda one: order.index(one.setting))
 
 
 _Case = tuple[EvalProtocol, str, int]
@@ -221,7 +219,7 @@ def _compared(rows: Sequence[OfficialSetting], ours: Mapping[_Case, Mapping[str,
     where = rows[0].where + (f", and {len(files) - 1} more" if len(files) > 1 else "")
     everywhere = [case for case, values in ours.items() if setting in values]
     texts = _texts(ours[case][setting] for case in held)
-    return ComparedSetting(setting, held_text(held, everywhere), rows[0].stated, texts, where, rows[0].differs)
+    return ComparedSetting(setting, held_text(held, everywhere), rows[0].stated, texts, where, rows[0].reason)
 
 
 def held_text(held: Collection[_Case], everywhere: Collection[_Case]) -> str:
@@ -293,22 +291,20 @@ def counted_settings(facts: MethodTraits) -> CountedSettings:
     official, found = official_settings(facts.name), CountedSettings()
     for protocol, dataset, shots in published_cases(facts):
         ours = our_settings(facts, protocol, get_dataset(dataset), shots)
-        stated = official.of(protocol, dataset, shots) if official else {}
+        entries = official.of(protocol, dataset, shots) if official else {}
         for setting, value in ours.items():
-            if (one := stated.get(setting)) is not None:
-                equal = equal_values(value, one.value)
+            if (one := entries.get(setting)) is None:
+                found += CountedSettings(missing=1)
+            elif one.where:
+                explained = one.explains(value)
                 found += CountedSettings(
                     stated=1,
-                    equal=equal,
-                    explained=not equal and bool(one.differs),
-                    unexplained=equal == bool(one.differs),
+                    equal=explained and not one.reason,
+                    explained=explained and bool(one.reason),
+                    unexplained=not explained,
                 )
-            elif official is not None and setting in official.unstated.get(protocol, {}):
-                found += CountedSettings(unstated=1)
-            elif official is not None and setting in official.ours:
-                found += CountedSettings(without=1)
             else:
-                found += CountedSettings(missing=1)
+                found += CountedSettings(unstated=one.stated == NOT_STATED, without=one.stated == ABSENT)
     return found
 
 

@@ -115,14 +115,15 @@ class_position = {{ ours = "there is one position" }}
     found = command.read(tmp_path, [])
     assert list(found) == ["coop"]
     assert set(found["coop"]) == {(str(p), d, s) for p, d, s in published_cases(known_methods().get("coop"))}
-    stored = command.as_json(found["coop"])
-    rates = [row for row in stored["stated"] if row[0] == "recipe.lr"]
-    ((_, protocols, datasets, shots, value, stated, where, differs),) = [row for row in rates if row[4] == 0.1]
+    stored = command.as_json("coop", found["coop"])
+    rates = [row for row in stored if row[0] == "recipe.lr"]
+    ((_, protocols, datasets, shots, value, stated, where, differs, ours),) = [row for row in rates if row[4] == 0.1]
     assert (protocols, list(datasets), list(shots)) == (["few-shot"], ["dtd"], [16])
-    assert (value, stated, where, differs) == (0.1, "0.1", f"someone/code@{commit} a.sh:4", "a reason")
+    assert (value, stated, where, differs, ours) == (0.1, "0.1", f"someone/code@{commit} a.sh:4", "a reason", 0.002)
     assert {row[4] for row in rates} == {0.002, 0.1}
-    assert stored["unstated"] == {"few-shot": {"n_ctx": "the code"}}
-    assert stored["ours"] == {"class_position": "there is one position"}
+    case = [["few-shot"], ("dtd",), (16,)]
+    assert ["n_ctx", *case, None, "not stated", "", "the code", 16] in stored
+    assert ["class_position", *case, None, "none", "", "there is one position", "end"] in stored
     said = command.problems("coop", found["coop"])
     assert any("recipe.batch_size: no source" in text for text in said)
     assert any("recipe.epochs: ours" in text and "theirs 5" in text for text in said)

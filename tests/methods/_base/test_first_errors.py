@@ -11,9 +11,8 @@ import pytest
 from torch import Tensor
 
 from bench.errors import NonFiniteLossError
-from bench.experiment import make_optimizer, train_step
-from bench.extensions.conformance.subject import TASK, Subject
-from methods import METHODS, MethodError, Recipe
+from bench.extensions.conformance.subject import BATCH, TASK, Subject
+from methods import METHODS, MethodError
 
 TaskRes: Any = METHODS.get("task_res")
 
@@ -48,9 +47,7 @@ class Undefined(TaskRes):
 
 def first_step(method: Any) -> None:
     subject = Subject(method)
-    prepared = subject.prepared()
-    optimizer = make_optimizer(Recipe(), prepared.parameter_groups())
-    train_step(prepared, subject.batch(labelled=True), optimizer)
+    subject.fitted(subject.prepared())
 
 
 def line_of(function: Any) -> str:
@@ -58,7 +55,7 @@ def line_of(function: Any) -> str:
 
 
 def test_a_classifier_of_another_shape() -> None:
-    images, classes = len(TASK.labels), len(TASK.classes)
+    images, classes = BATCH, len(TASK.classes)
     with pytest.raises(MethodError) as caught:
         first_step(Turned)
     said = str(caught.value)
@@ -73,5 +70,5 @@ def test_a_loss_that_no_learned_tensor_reaches() -> None:
 
 
 def test_a_loss_that_is_no_number_before_the_first_step() -> None:
-    with pytest.raises(NonFiniteLossError, match="is nan before the first step, so its learning rate is not"):
+    with pytest.raises(NonFiniteLossError, match="is not finite before the first step, so its learning rate is not"):
         first_step(Undefined)
