@@ -74,6 +74,7 @@ from ._base.official_settings import CountedSettings as CountedSettings
 from ._base.official_settings import OfficialSetting as OfficialSetting
 from ._base.official_settings import OfficialSettings as OfficialSettings
 from ._base.official_settings import compared_settings as compared_settings
+from ._base.official_settings import counted_by_setting as counted_by_setting
 from ._base.official_settings import counted_settings as counted_settings
 from ._base.official_settings import equal_values as equal_values
 from ._base.official_settings import methods_with_official_settings as methods_with_official_settings

@@ -39,6 +39,7 @@ from methods import (
     Needs,
     Selection,
     compared_settings,
+    counted_by_setting,
     counted_settings,
     facts_file_text,
     facts_of,
@@ -233,6 +234,22 @@ def settings_page() -> str:
     return "".join(parts)
 
 
+def parity_page() -> str:
+    """The page of agreement with official code, with the present summary of the settings."""
+    text = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+    before, mark, rest = text.partition(SUMMARY_BEGINS)
+    _, end, after = rest.partition(SUMMARY_ENDS)
+    found: dict[str, CountedSettings] = {}
+    for info in shipped_methods():
+        for setting, counts in counted_by_setting(facts_of(get_method(info.name))).items():
+            kind = setting.replace("recipe.", "") if "." in setting else "settings of the method"
+            found[kind] = found.get(kind, CountedSettings()) + counts
+    rows = [(f"`{kind}`" if " " not in kind else kind, *_counts_of(counts)) for kind, counts in sorted(found.items())]
+    rows.append(("all", *_counts_of(sum(found.values(), CountedSettings()))))
+    return f"{before}{mark}\n{_table(('setting', *SETTINGS_HEAD[1:]), rows)}{end}{after}"
+
+
+SUMMARY_BEGINS, SUMMARY_ENDS = (f"<!-- settings, written by `{COMMAND}` -->", "<!-- end of settings -->")
 SETTINGS_HEAD = ("method", "settings", "stated", "as ours", "ours differs, with a reason", "not stated", "only ours")
 
 
@@ -518,6 +535,7 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "messages.md": messages_page,
     "published.md": published_page,
     "official-settings.md": settings_page,
+    ROOT / "docs" / "parity.md": parity_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
 }
 

@@ -288,24 +288,33 @@ class CountedSettings:
 
 def counted_settings(facts: MethodTraits) -> CountedSettings:
     """How many of a method's settings a source states, and how many are ours."""
-    official, found = official_settings(facts.name), CountedSettings()
+    return sum(counted_by_setting(facts).values(), CountedSettings())
+
+
+def counted_by_setting(facts: MethodTraits) -> dict[str, CountedSettings]:
+    """The same for each setting."""
+    official = official_settings(facts.name)
+    counts: dict[str, CountedSettings] = defaultdict(CountedSettings)
     for protocol, dataset, shots in published_cases(facts):
         ours = our_settings(facts, protocol, get_dataset(dataset), shots)
         entries = official.of(protocol, dataset, shots) if official else {}
         for setting, value in ours.items():
-            if (one := entries.get(setting)) is None:
-                found += CountedSettings(missing=1)
-            elif one.where:
-                explained = one.explains(value)
-                found += CountedSettings(
-                    stated=1,
-                    equal=explained and not one.reason,
-                    explained=explained and bool(one.reason),
-                    unexplained=not explained,
-                )
-            else:
-                found += CountedSettings(unstated=one.stated == NOT_STATED, without=one.stated == ABSENT)
-    return found
+            counts[setting] += _counted(entries.get(setting), value)
+    return dict(counts)
+
+
+def _counted(one: OfficialSetting | None, ours: Any) -> CountedSettings:
+    if one is None:
+        return CountedSettings(missing=1)
+    if not one.where:
+        return CountedSettings(unstated=one.stated == NOT_STATED, without=one.stated == ABSENT)
+    explained = one.explains(ours)
+    return CountedSettings(
+        stated=1,
+        equal=explained and not one.reason,
+        explained=explained and bool(one.reason),
+        unexplained=not explained,
+    )
 
 
 def equal_values(one: Any, other: Any) -> bool:
