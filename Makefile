@@ -77,8 +77,8 @@ gpu-budgets: $(VENV)/.dev ## count each method's operations, waits and transfers
 reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
 	$(BIN)/python tests/reliability/kills.py
 
-mutants: $(VENV)/.dev ## change a sample of operators and numbers, and see whether the tests notice (COUNT=80, SEED=1)
-	PYTHONPATH=. $(BIN)/python tests/mutation/mutation_sample.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+mutants: $(VENV)/.dev ## change a sample of operators and numbers, and see whether the tests notice (COUNT=80, SEED=1, KIND=settings)
+	PYTHONPATH=. $(BIN)/python tests/mutation/mutation_sample.py $(if $(KIND),--kind $(KIND)) $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))

@@ -54,12 +54,20 @@ class LaunchError(BenchError, RuntimeError):
     """Workers cannot be started, or the runner cannot be imported."""
 
 
+class NoWorkerError(LaunchError):
+    """Every worker ended before it was ready, which is no wrong usage."""
+
+
 class WorkerDiedError(BenchError, RuntimeError):
     """A worker process ended during a run."""
 
 
 class WorkerKilledError(WorkerDiedError):
-    """A worker process was killed from outside, as the system does when memory runs out."""
+    """A worker process was killed from outside."""
+
+
+class WorkerMemoryError(WorkerKilledError):
+    """A worker process was killed by the system because memory ran out, as the system recorded."""
 
 
 class RunTimeoutError(BenchError, TimeoutError):

@@ -20,10 +20,13 @@ class BenchError(Exception):
 class UnknownNameError(BenchError, KeyError):
     """An unregistered name. The message lists near misses or, if there are none, the known names, then the advice.
 
-    `kind` is what the name should be, such as `method` or `option of dataset 'spectrum_basic'`.
+    Attributes:
+        kind: what the name should be, such as `method` or `option of dataset 'spectrum_basic'`.
+        name: the name that was given.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
+        self.kind, self.name = kind, name
         names = sorted(known)
         noun, of, owner = kind.partition(" of ")
         near = did_you_mean(name, names)

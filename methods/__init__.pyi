@@ -37,6 +37,8 @@ from ._base.devices import home_of as home_of
 from ._base.devices import on_device as on_device
 from ._base.method import ClosedVocabularyError as ClosedVocabularyError
 from ._base.method import Method as Method
+from ._base.method import MethodError as MethodError
+from ._base.method import checked_logits as checked_logits
 from ._base.method import cosine_logits as cosine_logits
 from ._base.method import require_known_classes as require_known_classes
 from ._base.method_facts import FACTS_FILE as FACTS_FILE
@@ -62,11 +64,18 @@ from ._base.method_info import TowerUse as TowerUse
 from ._base.method_info import formula_tests as formula_tests
 from ._base.method_info import official_runs as official_runs
 from ._base.method_info import parity_record as parity_record
+from ._base.official_settings import ABSENT as ABSENT
 from ._base.official_settings import DATA_SETTINGS as DATA_SETTINGS
 from ._base.official_settings import ELEVEN_DATASETS as ELEVEN_DATASETS
+from ._base.official_settings import NOT_STATED as NOT_STATED
 from ._base.official_settings import SETTINGS_FILE as SETTINGS_FILE
+from ._base.official_settings import ComparedSetting as ComparedSetting
+from ._base.official_settings import CountedSettings as CountedSettings
 from ._base.official_settings import OfficialSetting as OfficialSetting
 from ._base.official_settings import OfficialSettings as OfficialSettings
+from ._base.official_settings import compared_settings as compared_settings
+from ._base.official_settings import counted_by_setting as counted_by_setting
+from ._base.official_settings import counted_settings as counted_settings
 from ._base.official_settings import equal_values as equal_values
 from ._base.official_settings import methods_with_official_settings as methods_with_official_settings
 from ._base.official_settings import official_settings as official_settings

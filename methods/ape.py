@@ -9,12 +9,12 @@ files: yangyangyang127/APE `main.py`, `utils.py`. There is no training:
 vectors of different classes (keys and text), and v is its variance over the class texts. d is the KL divergence, base
 2, of a key's label from its softmax over the refined texts. The official texts are LLM sentences; here they are the
 templates. For the published numbers, alpha, beta and gamma were searched on the full validation split (for ImageNet on
-test), in ranges set per dataset. Here ImageNet's range is searched on the few validation images. The trained APE-T is
-left out.
+test). Here the official range of the dataset is searched on the few validation images. The trained APE-T is left out.
 """
 
+from collections.abc import Mapping
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +22,11 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
 from methods._parts.cache_model import search_values, support_keys
 from methods._parts.feature_methods import (
+    SELECT7_ON_IMAGENET,
     GridSearchMethod,
     LogitScaleSetting,
     TextConfig,
@@ -35,12 +36,39 @@ from methods._parts.feature_methods import (
 )
 
 COARSE_STEPS = (5, 5, 3)
-"""Values of beta, alpha and gamma for the oracle and the ensemble. The official grid of 200 x 20 x 5 would take
+"""Values of beta, alpha and gamma for the oracle and the ensemble. The official grid of 200 x 20 x 20 would take
 longer."""
 
 
+def _published(
+    alpha: float, channels: int, w1: float, largest: tuple[float, float, float] = (7.0, 7.0, 1.0)
+) -> dict[str, Any]:
+    """Settings of a dataset; the second weight is 1 - `w1` in all configs."""
+    weights = (w1, round(1 - w1, 1))
+    searched = {"search_scale": largest, "search_step": (200, 20, 20)}
+    return {"alpha": alpha, "channels": channels / 1024, "weights": weights, **searched}
+
+
+PUBLISHED_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "by_dataset": {
+        **SELECT7_ON_IMAGENET,
+        "caltech101": _published(1.0, 800, 0.5),
+        "dtd": _published(3.0, 400, 0.5),
+        "eurosat": _published(1.0, 700, 0.9, (30.0, 5.0, 1.5)),
+        "fgvc_aircraft": _published(5.0, 800, 0.1, (20.0, 10.0, 1.0)),
+        "food101": _published(0.8, 700, 0.3),
+        "oxford_flowers": _published(3.0, 700, 0.4),
+        "oxford_pets": _published(2.0, 800, 0.7),
+        "stanford_cars": _published(1.0, 500, 0.6, (10.0, 7.0, 1.0)),
+        "sun397": _published(1.0, 800, 0.7, (10.0, 7.0, 1.0)),
+        "ucf101": _published(2.0, 700, 0.3, (10.0, 7.0, 1.5)),
+    }
+}
+"""What differs from ImageNet's values, which are the defaults: APE's configs/*.yaml, commit 70460de."""
+
+
 class APEConfig(TextConfig):
-    """Settings of the refined cache. Those that differ by dataset have ImageNet's value."""
+    """Settings of the refined cache; the defaults are ImageNet's."""
 
     alpha: float = Field(2.0, ge=0, description="weight of the cache; init_alpha 2, imagenet.yaml")
     beta: float = Field(1.0, gt=0, description="sharpness of the cache; init_beta 1, all configs")
@@ -51,10 +79,14 @@ class APEConfig(TextConfig):
         "best on test",
     )
     search_scale: tuple[float, float, float] = Field(
-        (7.0, 7.0, 0.5), description="largest beta, alpha and gamma searched; imagenet.yaml, set by hand per dataset"
+        (7.0, 7.0, 0.5), description="largest beta, alpha and gamma searched; set by hand for each dataset"
     )
-    search_step: tuple[int, int, int] = Field((200, 20, 5), description="values searched of each; imagenet.yaml")
-    channels: float = Field(500 / 1024, gt=0, le=1, description="share of channels kept; 500 of 1024, imagenet.yaml")
+    search_step: tuple[int, int, int] = Field(
+        (200, 20, 5), description="values searched of each; imagenet.yaml, 20 of gamma in all other configs"
+    )
+    channels: float = Field(
+        500 / 1024, gt=0, le=1, description="share of channels kept; training_free_feat_num of RN50's 1024"
+    )
     weights: tuple[float, float] = Field((0.7, 0.3), description="w1, w2 of the criterion; w_training_free")
     augment_epochs: int = Field(10, ge=1, description="augmented views averaged into a key; 10 in all configs")
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
@@ -81,6 +113,9 @@ class APE(GridSearchMethod[APEConfig]):
 }""",
         config=APEConfig,
         open_vocabulary=False,
+        config_by_protocol=dict.fromkeys(
+            (EvalProtocol.FEW_SHOT, EvalProtocol.DOMAIN_GENERALIZATION), PUBLISHED_SETTINGS
+        ),
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -9,10 +9,12 @@ class gets an ensemble weight from the distance of its text to those of the trai
     image     = mean(weight) * z + (1 - mean(weight)) * z'              z: prompted, z': pretrained image feature
 
 `weight` is the paper's alpha; all blends are of unnormalised features. The code, which produced the published numbers,
-differs from the paper in the nearest class (`nn_distance`) and the side of the image weight (`vision_blend`). The
-default is the code, the other value is the paper. As in the code, distances are those of the texts `ctx_init {}.` from
-which the context starts. With a random start or a frozen text they are those of `a photo of a {}.`. The official
-reference tower has random untrained prompts by accident. Here it has none unless `reference_visual` requests them.
+differs from the paper in five points, and each is a setting. Four have the code as default and the paper as the other
+value: the nearest class (`nn_distance`), the side of the image weight (`vision_blend`), weight decay and warm-up
+(`recipe.weight_decay`, `recipe.warmup`), and training for transfer (the recipe). The fifth is `reference_visual`: the
+official reference tower has random untrained prompts by accident; the default is the paper's, which has none. As in the
+code, distances are those of the texts `ctx_init {}.` from which the context starts. With a random start or a frozen
+text they are those of `a photo of a {}.`.
 """
 
 from collections.abc import Mapping
@@ -56,7 +58,7 @@ class APEXConfig(WordedContextConfig, AdapterConfig):
     beta: float = Field(4.0, ge=0, description="sharpness; 4, Table 12")
     eps: float = Field(0.05, ge=0, description="a class nearer than this counts as trained; 0.05")
     nn_distance: Literal["max", "min"] = Field(
-        "max", description="cosine of the nearest class (code), or min (paper's eq.)"
+        "max", description="cosine of the nearest class: the largest (code, paper's text) or smallest (paper's eq.)"
     )
     vision_blend: Literal["adapted", "pretrained"] = Field(
         "adapted", description="which image feature gets the mean weight: the adapted (code) or pretrained one (paper)"

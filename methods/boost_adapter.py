@@ -7,27 +7,28 @@ entries of lowest entropy instead of `size`, and the crops leave the cache again
 `tda`), with two differences in the official code: the negative cache keeps the newest images, and on ImageNet's
 variants the crops, whose mean stands for the image, are not mixed with distorted copies.
 
-Alpha, beta and delta are by default those of the official settings file of the dataset. On ImageNet itself the official
-code reads no crops, and is thus not boosted; here it reads them there too. The official class texts differ by dataset,
-as those of TDA do, and the official code runs in half precision.
+Alpha, beta, delta and the class texts differ by dataset, as in the official settings files and dataset modules. On
+ImageNet itself the official code reads no crops, and is thus not boosted (`views=0`); its script has no run there. Here
+it reads them there too. With `size=0` there is no positive cache, and no crop votes either (official: `enabled:
+false`). The official code runs in half precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, template_ensemble
-from methods.tda import OTHER_DATASETS, PUBLISHED_SETTINGS, CachedStream, EntropyCache, TDAConfig, similarity
+from methods.tda import PUBLISHED_BY_DATASET, CachedStream, EntropyCache, TDAConfig, similarity
 
-DELTAS: Mapping[str, int] = {
+_DELTAS: Mapping[str, int] = {
     "caltech101": 2,
     "dtd": 0,
     "eurosat": 0,
@@ -43,21 +44,24 @@ DELTAS: Mapping[str, int] = {
     "sun397": 1,
     "ucf101": 0,
 }
-"""Delta by dataset: configs/*.yaml, commit 9983e1a. Alpha and beta there are those of TDA."""
-OTHER_DELTA = 3
-"""Delta of datasets without a configuration: scripts/run.sh."""
+"""Delta by dataset: configs/*.yaml, commit 9983e1a. Alpha, beta and the class texts there are those of TDA."""
+_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+    name: {**own, **({"delta": _DELTAS[name]} if name in _DELTAS else {})} for name, own in PUBLISHED_BY_DATASET.items()
+}
 
 
 class BoostAdapterConfig(TDAConfig):
     """The settings of TDA, and the crops."""
 
-    delta: int | None = Field(
-        None,
+    delta: int = Field(
+        3,
         ge=0,
-        description="further entries of a class that the image's crops join; null: the official value for the dataset "
-        "(0 to 3), else 3 (scripts/run.sh)",
+        description="further entries of a class that the image's crops join; 0 to 3 by dataset, and 3 for others "
+        "(scripts/run.sh)",
     )
-    views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
+    views: int = Field(
+        63, ge=0, description="random crops beside the plain view; 63 (a batch of 64), officially 0 on ImageNet"
+    )
 
 
 @register_method
@@ -77,24 +81,17 @@ class BoostAdapter(Method[BoostAdapterConfig]):
   booktitle = {NeurIPS},
   year = {2024}
 }""",
+        version=2,
         config=BoostAdapterConfig,
+        config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": _PUBLISHED}},
         open_vocabulary=True,
         needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
-        c, name = self.config, classes.dataset or ""
-        alpha, beta = PUBLISHED_SETTINGS.get(name, OTHER_DATASETS)
-        return _BoostedStream(
-            c,
-            template_ensemble(self.backbone, classes, c.templates),
-            float(c.logit_scale or self.backbone.logit_scale),
-            alpha=alpha if c.alpha is None else c.alpha,
-            beta=beta if c.beta is None else c.beta,
-            views=c.views,
-            averaged=name in IMAGENET_SHIFTS,
-            delta=DELTAS.get(name, OTHER_DELTA) if c.delta is None else c.delta,
-        )
+        c, averaged = self.config, classes.dataset in IMAGENET_SHIFTS
+        text = template_ensemble(self.backbone, classes, c.templates)
+        return _BoostedStream(c, text, float(c.logit_scale or self.backbone.logit_scale), averaged=averaged)
 
 
 @dataclass(frozen=True)
@@ -104,9 +101,12 @@ class _BoostedStream(CachedStream):
     mixed: ClassVar[bool] = False
     newest: ClassVar[bool] = True
 
-    delta: int
+    config: BoostAdapterConfig
 
     def positive_votes(self, cache: EntropyCache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
+        if not self.config.views or not cache.size:
+            return super().positive_votes(cache, feature, views, logits)
+        c = self.config
         nats, predicted = entropy(logits.log_softmax(dim=1)), logits.argmax(dim=1)
         labels, votes = torch.unique(predicted), []
         for label in labels.tolist():
@@ -114,6 +114,6 @@ class _BoostedStream(CachedStream):
             places = torch.tensor([place for _, place in kept], dtype=torch.long, device=views.device)
             keys = torch.cat([cache.keys[places], views[mine]])
             entropies = torch.cat([nats.new_tensor([one for one, _ in kept]), nats[mine]])
-            best = entropies.argsort(stable=True)[: cache.size + self.delta]
-            votes.append(similarity(keys[best], feature, self.beta).sum())
-        return cache.similar(feature, self.beta).index_copy(0, labels, torch.stack(votes))
+            best = entropies.argsort(stable=True)[: cache.size + c.delta]
+            votes.append(similarity(keys[best], feature, c.beta).sum())
+        return cache.similar(feature, c.beta).index_copy(0, labels, torch.stack(votes))

@@ -3,6 +3,8 @@
 Yoon et al., "C-TPT: Calibrated Test-Time Prompt Tuning for Vision-Language Models via Text Feature Dispersion",
 ICLR 2024. Official files: hee-suk-yoon/C-TPT `tpt_classification.py`, `clip/custom_clip.py` and `scripts/`. The loss is
 that of TPT minus `dispersion` times the mean distance of the normalised class texts to their mean.
+
+The official README runs ImageNet and the fine-grained datasets with one script, and ImageNet's variants with another.
 """
 
 from __future__ import annotations
@@ -15,24 +17,26 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import IMAGENET_SHIFTS
 from methods._parts.prompts import context_from_words
 from methods.tpt import PromptPerImage, TPTConfig
 
-FINE_GRAINED, SHIFTS = 50.0, 20.0
-"""Weights of the dispersion in scripts/test_tpt_ctpt_fg.sh and, for ImageNet and its variants, test_tpt_ctpt_ds.sh."""
+_BY_DATASET = {"imagenet": {"augmix": False}} | {name: {"dispersion": 20.0} for name in sorted(IMAGENET_SHIFTS)}
+"""On ImageNet, scripts/test_tpt_ctpt_fg.sh mixes no crops; test_tpt_ctpt_ds.sh has a weight of its own."""
 
 
 class CTPTConfig(TPTConfig):
     """The settings of TPT and the weight of the dispersion."""
 
-    augmix: bool | None = Field(
-        True, description="whether crops are mixed with distorted copies of themselves; official, on ImageNet too"
+    augmix: bool = Field(
+        True,
+        description="whether crops are mixed with distorted copies of themselves; yes, except on ImageNet (official "
+        "tpt_classification.py; `--I_augmix` for its variants)",
     )
-    dispersion: float | None = Field(
-        None, ge=0, description="weight of the dispersion; null: 20 on ImageNet and its variants, else 50 (lambda_term)"
+    dispersion: float = Field(
+        50.0, ge=0, description="weight of the dispersion; 20 on ImageNet's variants, else 50 (lambda_term)"
     )
 
 
@@ -54,25 +58,24 @@ class CTPT(Method[CTPTConfig]):
   year = {2024}
 }""",
         config=CTPTConfig,
+        config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": _BY_DATASET}},
         open_vocabulary=True,
         learns_text=True,
         needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
-        c, words = self.config, context_from_words(self.config.ctx_init, self.backbone, self.config.length)
-        default = SHIFTS if classes.dataset in IMAGENET_SHIFTS | {"imagenet"} else FINE_GRAINED
-        weight = default if c.dispersion is None else c.dispersion
-        return _SpreadPromptPerImage(c, self.backbone, classes, words, weight)
+        words = context_from_words(self.config.ctx_init, self.backbone, self.config.length)
+        return _SpreadPromptPerImage(self.config, self.backbone, classes, words)
 
 
 @dataclass(frozen=True)
 class _SpreadPromptPerImage(PromptPerImage):
-    """TPT with a weight of the dispersion."""
+    """TPT with dispersed class texts."""
 
-    weight: float
+    config: CTPTConfig
 
     def loss(self, logits: Float[Tensor, "n_views n_cls"], text: Float[Tensor, "n_cls dim"]) -> Tensor:
         rows = F.normalize(text, dim=-1)
         spread: Tensor = torch.linalg.vector_norm(rows - rows.mean(dim=0), dim=-1).mean()
-        return super().loss(logits, text) - self.weight * spread
+        return super().loss(logits, text) - self.config.dispersion * spread

@@ -4,10 +4,10 @@ Silva-Rodriguez et al., CVPR 2024 (see `zs_lp`). Official file: jusiro/CLAP `tra
 
     loss = CE + mean_c alpha_c ||w_c - t_c||^2          alpha_c: mean zero-shot probability of c on its own images
 
-Features are *unnormalised* and alpha is fixed. Class names keep their underscores. For ImageNet the official texts are
-`select7` and the dataset's own template together. The official code samples each epoch from a pool of 20 augmented
+Features are *unnormalised* and alpha is fixed. Class names keep their underscores. On ImageNet, as published, the texts
+are `select7` and the dataset's own template together. The official code samples each epoch from a pool of 20 augmented
 passes; here the same 20 views are cycled, so that each epoch shows every image once. As published, there is no
-validation and no setting differs by dataset. The `adaptative` outer step is left out.
+validation, and only the texts differ by dataset. The `adaptative` outer step is left out.
 """
 
 import torch
@@ -21,7 +21,12 @@ from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, regis
 from methods._base.batch import support_without_images
 from methods._base.training import each_run
 from methods._parts.citations import CLAP_PAPER
-from methods._parts.feature_methods import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
+from methods._parts.feature_methods import (
+    EIGHT_TEXTS_ON_IMAGENET,
+    POOLED_VIEWS_RECIPE,
+    PrototypeConfig,
+    PrototypeMethod,
+)
 
 
 class CLAPConfig(PrototypeConfig):
@@ -46,6 +51,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         config=CLAPConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
+        config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": EIGHT_TEXTS_ON_IMAGENET}},
         starts_as_zero_shot={},
         stackable=True,
     )

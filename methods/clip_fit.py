@@ -25,7 +25,7 @@ class CLIPFitConfig(MethodConfig):
     weight: float = Field(
         8.0,
         ge=0,
-        description="weight of the distance to frozen texts; 8 base-to-new, 2 few-shot (8 on DTD and SUN397), README.md",
+        description="weight of the distance to frozen texts; 8 base-to-new, 2 few-shot (8 on DTD and SUN397), README",
     )
 
     def parameter_count(self, sizes: Sizes) -> int:

@@ -11,8 +11,8 @@ drawn again in each step. The sentences are a language model's (`--class-text de
 The official views are RandAugment's; ours are the crops that all methods share, and the other view is that of the next
 epoch.
 
-The paper's rows use settings by dataset (`trainers/constants.py`): depth 9 or 12, 2 or 4 tokens, and a tuned weight
-from 0.1 to 8. The defaults here are those of the configuration file, which are the same for all datasets.
+Number of tokens, depth and weight are published for each of eleven datasets (`trainers/constants.py`); other datasets
+have the values of the configuration file.
 """
 
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from datasets_registry import EvalProtocol
 from methods import Batch, Family, MethodInfo, Needs, Recipe, Sizes, SupportView, cosine_logits, register_method
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import BottleneckAdapter
 from methods._parts.prompts import Coupling, TextContext, WordedContextConfig
 from methods._parts.two_tower_methods import ComposedMethod, Parts
@@ -32,12 +33,14 @@ from methods._text.templates import KGCOOP_WORDING
 class CoPromptConfig(WordedContextConfig):
     """Prompts, adapters and the weight of consistency."""
 
-    n_ctx: int = Field(2, ge=1, le=70, description="tokens per block, in each tower; 2, CoPrompt configs (or 4)")
-    depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9 of 12 (some sets: 12)")
+    n_ctx: int = Field(
+        2, ge=1, le=70, description="tokens per block, in each tower; 2, CoPrompt configs; by dataset 2 or 4"
+    )
+    depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9; by dataset 9 or 12")
     reduction: int = Field(4, ge=1, description="feature width over inner width of the adapters; 4, in the code")
     text_ratio: float = Field(0.2, ge=0, le=1, description="share of the text adapter's output; 0.2, in the code")
     image_ratio: float = Field(0.1, ge=0, le=1, description="share of the image adapter's output; 0.1, in the code")
-    weight: float = Field(1.0, ge=0, description="weight of consistency; 1, CoPrompt configs (by dataset: 0.1 to 8)")
+    weight: float = Field(1.0, ge=0, description="weight of consistency; 1, CoPrompt configs; by dataset 0.1 to 8")
 
     def parameter_count(self, sizes: Sizes) -> int:
         prompted = min(self.depth, sizes.text_blocks, sizes.image_blocks)
@@ -45,11 +48,29 @@ class CoPromptConfig(WordedContextConfig):
         return prompts + 4 * sizes.embed_dim * (sizes.embed_dim // self.reduction)
 
 
+BY_DATASET = {
+    name: {"n_ctx": n_ctx, "depth": depth, "weight": weight}
+    for name, n_ctx, depth, weight in (
+        ("imagenet", 4, 12, 8.0),
+        ("caltech101", 4, 12, 4.0),
+        ("oxford_pets", 2, 12, 0.1),
+        ("stanford_cars", 4, 12, 4.0),
+        ("oxford_flowers", 4, 9, 8.0),
+        ("food101", 4, 9, 0.5),
+        ("fgvc_aircraft", 4, 9, 2.0),
+        ("sun397", 4, 12, 8.0),
+        ("dtd", 2, 12, 8.0),
+        ("eurosat", 2, 12, 0.1),
+        ("ucf101", 4, 12, 2.0),
+    )
+}
 RECIPE = Recipe(
-    source="CoPrompt configs/trainers/vit_b16_c2_ep5_batch4_2ctx_randaug.yaml, 8 epochs in spite of its name "
-    "(Food: 5); printed for base-to-new, reused for few-shot",
+    name=PUBLISHED_BY_DATASET,
+    source="CoPrompt configs/trainers/coprompt.yaml, trainers/constants.py; printed for base-to-new, reused for "
+    "few-shot",
     lr=0.0035,
     epochs=8,
+    by_dataset={"food101": {"epochs": 5}},
     batch_size=4,
 )
 
@@ -79,6 +100,10 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         vision_transformer=True,
         class_text_teacher=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        config_by_protocol={
+            EvalProtocol.FEW_SHOT: {"by_dataset": BY_DATASET},
+            EvalProtocol.BASE_TO_NEW: {"by_dataset": BY_DATASET},
+        },
     )
 
     def make_parts(self) -> Parts:

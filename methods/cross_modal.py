@@ -6,7 +6,8 @@ the rows of the head are not. For the published numbers, three things are chosen
 of every 100th step, one of 12 settings (rate, decay, batch) and one of two averages with the zero-shot weights. Here
 one setting of that grid is trained, the step is chosen as published, and the average is the setting `trained_share`
 (WiSE-FT, Wortsman et al., CVPR 2022). The official image features include the mirrored image; here only the centre view
-is used. Training the last image layer (`partial`) is left out.
+is used. The rows start from the texts, as in README.md and adapter.sh; linear_probe.sh has random ones (`init`).
+Training the last image layer (`partial`) is left out.
 """
 
 from typing import Literal
@@ -21,8 +22,9 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, Snapshots, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.devices import on_device
+from methods._base.recipe import Warmup
 from methods._base.training import cross_entropy, dot_rows, each_run
-from methods._parts.feature_methods import TextConfig, logits_accuracy, template_features
+from methods._parts.feature_methods import SELECT7_ON_IMAGENET, TextConfig, logits_accuracy, template_features
 from methods._parts.layers import BottleneckAdapter, linear_uniform
 
 EVAL_EVERY = 100
@@ -60,6 +62,7 @@ RECIPE = Recipe(
     steps=12_800,
     batch_size=4,
     schedule=Schedule.COSINE,
+    warmup=Warmup.LINEAR,
     warmup_steps=50,
     augment=False,
 )
@@ -101,6 +104,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         config=CrossModalConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": SELECT7_ON_IMAGENET}},
         starts_as_zero_shot={"init": "zero_shot", "head": "linear"},
         stackable=True,
     )

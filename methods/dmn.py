@@ -14,11 +14,12 @@ default searches the same values on the few validation images, and `selection=or
 The dynamic memory of the paper, of earlier test images, is left out: its few-shot numbers learn from the stream of test
 images, which no method does under the few-shot protocol of this benchmark. `dmn_zs` has it, without labelled images.
 Official class texts are templates and CuPL's sentences from a language model; `--class-text descriptions:FILE` gives
-such sentences, and otherwise the template is the dataset's own. The official rate is another one for ImageNet (1e-5),
-Flowers (1e-3), and EuroSAT with at least eight shots (1e-3), and Food101 trains 100 epochs with at least eight shots.
+such sentences, and otherwise the texts are the official templates. Crops for training are bicubic, as in all methods,
+where the official code leaves torchvision's bilinear.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -40,24 +41,38 @@ from methods import (
     TrainableMethod,
     register_method,
 )
-from methods._base.recipe import PUBLISHED_BY_DATASET
+from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup
 from methods._base.training import cross_entropy
 from methods._parts.citations import DMN_PAPER
 from methods._parts.feature_methods import (
     GridSearchMethod,
     LogitScaleSetting,
+    Template,
     TextConfig,
     correct_by_weight,
     template_ensemble,
+    templates_setting,
 )
 
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Searched shares of the memory: `beta3_list` in dmn_main.py. The first of equally good ones wins."""
 
 
+OFFICIAL_TEMPLATES: Mapping[str, Mapping[str, Any]] = {
+    **{name: {"templates": ("select7",)} for name in ("caltech101", "imagenet", "sun397")},
+    "stanford_cars": {"templates": ("a photo of a {}, a type of car.",)},
+}
+"""Texts that are not the dataset's own template: data/imagnet_prompts.py."""
+
+
 class DMNConfig(TextConfig):
     """Sharpness and share of the memory."""
 
+    templates: tuple[Template, ...] = templates_setting(
+        "own",
+        published="own, `a photo of a {}, a type of car.` for Cars, the list select7 for Caltech101, ImageNet and "
+        "SUN397, each with CuPL's sentences",
+    )
     beta: float = Field(5.5, gt=0, description="sharpness of the similarity to the rows; 5.5 in scripts/run.sh")
     share: float = Field(
         1.0, ge=0, description="share of the memory's probabilities where it is not searched; 1, the share of the text"
@@ -76,7 +91,7 @@ class DMNConfig(TextConfig):
 RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="DMN dmn_main.py (get_searched_param) and scripts/run.sh: AdamW 1e-4, decay 1e-4, cosine to 1e-7, 20 epochs "
-    "or 100, crops of at least half the area; the rate of EuroSAT is that of 8 shots and more (fewer: 1e-4)",
+    "or 100, crops of at least half the area",
     optimizer=Optimizer.ADAMW,
     lr=1e-4,
     eps=1e-8,
@@ -85,13 +100,18 @@ RECIPE = Recipe(
     by_dataset={
         "imagenet": {"epochs": 100, "lr": 1e-5},
         "oxford_flowers": {"epochs": 100, "lr": 1e-3},
-        "eurosat": {"epochs": 100, "lr": 1e-3},
-        "food101": {"epochs": 20, "epochs_by_shots": {8: 100, 16: 100}},
+        "eurosat": {"epochs": 100, "lr": 1e-4},
+        "eurosat@8": {"lr": 1e-3},
+        "eurosat@16": {"lr": 1e-3},
+        "food101": {"epochs": 20},
+        "food101@8": {"epochs": 100},
+        "food101@16": {"epochs": 100},
         **{name: {"epochs": 100} for name in ("dtd", "stanford_cars", "ucf101", "fgvc_aircraft")},
     },
     batch_size=128,
     drop_last=False,
     schedule=Schedule.COSINE,
+    warmup=Warmup.NONE,
     min_lr=1e-7,
     crop_scale=(0.5, 1.0),
 )
@@ -161,6 +181,7 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
         config=DMNConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": OFFICIAL_TEMPLATES}},
     )
 
     def prepare(self, support: SupportView) -> None:

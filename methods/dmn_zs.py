@@ -11,7 +11,7 @@ the stream. With a normalised feature f of the plain view, class texts t, and ro
 Pseudo-label and entropy are those of the mean probability of the most confident of the plain view and 31 others. The
 official code searches the share on the labels of the test images. Here it is a setting, by default 1, the share of the
 text. Official class texts are templates and CuPL's sentences from a language model; `--class-text descriptions:FILE`
-gives such sentences, and otherwise the template is the dataset's own.
+gives such sentences, and otherwise the texts are the official templates.
 """
 
 from __future__ import annotations
@@ -26,24 +26,39 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.citations import DMN_PAPER
 from methods._parts.feature_methods import (
     IMAGENET_SHIFTS,
     LogitScaleSetting,
+    Template,
     TextConfig,
     entropy,
     log_of_mean,
     most_confident,
     template_ensemble,
+    templates_setting,
 )
+from methods.dmn import OFFICIAL_TEMPLATES
 from methods.tda import EntropyCache, similarity
+
+ON_IMAGENET = {"templates": ("select7",), "augmix": False}
+"""Settings of ImageNet and its variants."""
+PUBLISHED_SETTINGS = {
+    "by_dataset": {**OFFICIAL_TEMPLATES, **dict.fromkeys(("imagenet", *sorted(IMAGENET_SHIFTS)), ON_IMAGENET)}
+}
+"""What differs from the defaults: dmn_main.py, data/imagnet_prompts.py."""
 
 
 class DMNZSConfig(TextConfig):
     """The memory, its share, and the views that give pseudo-labels."""
 
+    templates: tuple[Template, ...] = templates_setting(
+        "own",
+        published="own, `a photo of a {}, a type of car.` for Cars, the list select7 for Caltech101, SUN397 and "
+        "ImageNet with its variants, each with CuPL's sentences",
+    )
     size: int = Field(50, ge=1, description="images per class in the memory; 50 in scripts/run.sh")
     beta: float = Field(5.5, gt=0, description="sharpness of the similarity to the rows; 5.5 in scripts/run.sh")
     share: float = Field(
@@ -53,10 +68,9 @@ class DMNZSConfig(TextConfig):
         "labels in the official code, from 0.001 to 1000",
     )
     views: int = Field(31, ge=1, description="random views beside the plain view; 31 (a batch of 32)")
-    augmix: bool | None = Field(
-        None,
-        description="whether views are mixed with distorted copies of themselves; null: not on ImageNet and its "
-        "variants, as in the official code",
+    augmix: bool = Field(
+        True,
+        description="whether views are mixed with distorted copies of themselves; not on ImageNet and its variants",
     )
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of the crops of the views; official")
     selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")
@@ -79,15 +93,15 @@ class DMNZS(Method[DMNZSConfig]):
         config=DMNZSConfig,
         open_vocabulary=True,
         needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        config_by_protocol={EvalProtocol.TEST_TIME: PUBLISHED_SETTINGS},
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
-        c, plain = self.config, IMAGENET_SHIFTS | {"imagenet"}
+        c = self.config
         return _MemoryStream(
             c,
             template_ensemble(self.backbone, classes, c.templates),
             float(c.logit_scale or self.backbone.logit_scale),
-            mixed=classes.dataset not in plain if c.augmix is None else c.augmix,
         )
 
 
@@ -98,14 +112,13 @@ class _MemoryStream(StreamClassifier):
     config: DMNZSConfig
     text: Float[Tensor, "n_cls dim"]
     scale: float
-    mixed: bool
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         c, (n_classes, dim) = self.config, self.text.shape
         memory = EntropyCache.empty(n_classes, c.size, dim, 0, self.text)
         for batch in batches:
             image = F.normalize(batch.features, dim=-1)
-            others = F.normalize(batch.test_views(c.views, c.crop_scale, mixed=self.mixed), dim=-1)
+            others = F.normalize(batch.test_views(c.views, c.crop_scale, mixed=c.augmix), dim=-1)
             of_views = self.scale * torch.cat([image[None], others]) @ self.text.T
             votes = torch.stack([self.confident(of_views[:, i]) for i in range(len(image))])
             of_memory = []

@@ -6,8 +6,8 @@ which gives its context P. Then a parallel context P' starts at P and is trained
     M = base_share * P' + (1 - base_share) * P       so  P' = P + (M - P) / base_share
     classes of the training:  M          other lists:  new_share * P' + (1 - new_share) * P
 
-A batch of the second stage has `parallel_batch` images. P ranks the classes for each of them. The best `top`, without the image's
-own class and those that the batch has, are its hard negatives. If fewer than two are left, classes are
+A batch of the second stage has `parallel_batch` images. P ranks the classes for each of them. The best `top`, without
+the image's own class and those that the batch has, are its hard negatives. If fewer than two are left, classes are
 drawn until there are two or none is left. Each negative brings a random training image of its class. With normalised
 image features f_i and texts w_i of their classes under P', in the order of the batch,
 
@@ -16,11 +16,11 @@ image features f_i and texts w_i of their classes under P', in the order of the 
 The official repository (JREion/DPC at 01e6b59) is incomplete: its lists of images and modules that it imports are
 absent, so it does not run. Its `trainers/sple_coop.py` has this loss and this parametrisation, and a test compares with
 a plain loop of the formulas. That file evaluates trained classes with P'; its comments and the README say that the
-mixture is used. Apart from epochs and batch size, both stages share one recipe. Its files of CoOp + DPC have batches of
-2, 4, 8 and 16 with `top` 2, 8, 4 and 2; the default is the file with the published weight 0.2. No script names the
-training of the host. All those files name one path, of CoOp with four random vectors and 100 epochs, and around CoOp
-these are the defaults. The images of negatives are centre views. Only features of all training images are stored, so a host that trains on pixels
-(MaPLe, PromptSRC) is refused.
+mixture is used. Apart from epochs and batch size, both stages share one recipe. The official files of CoOp + DPC have
+batches of 2, 4, 8 and 16 with `top` 2, 8, 4 and 2. The default is the file with the published weight of 0.2. No script
+names the training of the host. All those files name one path, of CoOp with four vectors and 100 epochs, and around CoOp
+these are the defaults. The images of negatives are centre views. Only features of all training images are stored, so a
+host that trains on pixels (MaPLe, PromptSRC) is refused.
 """
 
 from typing import Any
@@ -67,6 +67,7 @@ class Dual(ContextMethod[Any]):
         super().prepare(support)
         self.support = support
         self.trainable.register_buffer("tuned", self.trainable.ctx.detach().clone())
+        self.trainable.register_buffer("is_dual", torch.tensor(False))
         self.stage = 0
 
     @property
@@ -91,6 +92,7 @@ class Dual(ContextMethod[Any]):
         self.places: list[list[int]] = []
         if stage == 1:
             self.tuned.copy_(self.trainable.ctx.detach())
+            self.trainable.get_buffer("is_dual").fill_(True)
             labels = self.support.labels.tolist()
             classes = range(len(self.support_classes))
             self.places = [[i for i, label in enumerate(labels) if label == c] for c in classes]
@@ -98,7 +100,8 @@ class Dual(ContextMethod[Any]):
     def tuned_state(self) -> dict[str, Tensor]:
         """The state of `trainable`; before the second stage, P is the host's context."""
         state = super().tuned_state()
-        return state if self.stage else {**state, "tuned": state["ctx"].clone()}
+        before = {"tuned": state["ctx"].clone(), "is_dual": torch.ones_like(state["is_dual"])}
+        return state if self.stage else state | before
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         super().restore_tuned_state(classes, state)
@@ -114,7 +117,8 @@ class Dual(ContextMethod[Any]):
         return self.backbone.encode_prompts(self.trainable.prompts_with(ctx, classes, self.backbone))
 
     def text_features(self, classes: ClassSet) -> Tensor:
-        if self.stage == 0 or set(classes.names) <= set(self.support_classes.names):
+        trained = set(classes.names) <= set(self.support_classes.names)
+        if trained or not self.trainable.get_buffer("is_dual"):
             return super().text_features(classes)
         self.check_classes(classes)
         return self.encoded(classes, self.context(self.config.new_share))
@@ -220,7 +224,7 @@ def published_around_coop(host: MethodInfo) -> dict[str, Any]:
         )
         for protocol, recipe in host.recipes.items()
     }
-    return {"recipes": recipes, "config_by_protocol": dict.fromkeys(recipes, {"n_ctx": 4, "ctx_init": ""})}
+    return {"recipes": recipes, "config_by_protocol": {key: {"n_ctx": 4, "ctx_init": ""} for key in recipes}}
 
 
 def dpc_conflict(host: type[Method[Any]]) -> str | None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
 from methods import Batch, MethodInfo, Needs, Sizes, SupportView, register_method
+from methods._base.recipe import for_transfer
 from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, PROLIP_FACTS, FineTuningConfig, FineTuningMethod
 from methods._towers.image_tower import run_image_tower, wrap_image_tower
 
@@ -40,7 +41,8 @@ class FullFT(FineTuningMethod[FullFTConfig]):
         summary="All weights of the image tower, trained against frozen class texts.",
         config=FullFTConfig,
         needs=frozenset({Needs.PIXELS}),
-        recipes={EvalProtocol.FEW_SHOT: FINE_TUNING_RECIPE, EvalProtocol.BASE_TO_NEW: FINE_TUNING_RECIPE},
+        recipes={EvalProtocol.FEW_SHOT: FINE_TUNING_RECIPE, EvalProtocol.BASE_TO_NEW: FINE_TUNING_RECIPE}
+        | for_transfer(FINE_TUNING_RECIPE),
         **PROLIP_FACTS,
     )
 

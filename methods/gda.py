@@ -13,7 +13,8 @@ alpha was searched on the full validation split (for ImageNet on test); here on 
 """
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
 from methods._parts.feature_methods import (
+    SELECT7_ON_IMAGENET,
     GridSearchMethod,
     LogitScaleSetting,
     TextConfig,
@@ -32,6 +34,12 @@ from methods._parts.feature_methods import (
     template_ensemble,
 )
 
+IMAGENET_CROPS: Mapping[str, Any] = {"crop_scale": (0.08, 1.0)}
+"""ImageNet has its own crops: datasets/imagenet.py."""
+PUBLISHED_SETTINGS: Mapping[str, Any] = {
+    "by_dataset": {"imagenet": {**IMAGENET_CROPS, **SELECT7_ON_IMAGENET["imagenet"]}}
+}
+"""What differs by dataset."""
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Values of alpha, searched in this order; the first of equally good values wins. Both official files."""
 
@@ -49,7 +57,9 @@ class GDAConfig(TextConfig):
         description="precision of trained classes: shrunk (few-shot file), or of the classes' mean (base-to-new)",
     )
     views: int = Field(10, ge=1, description="augmented views, each a vector of its own; 10 in all configs")
-    crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
+    crop_scale: tuple[float, float] = Field(
+        (0.5, 1.0), description="area range of their crops; official transforms, for ImageNet (0.08, 1)"
+    )
     neighbours: int = Field(64, ge=2, description="support vectors that a new class borrows; 64, base-to-new file")
     text_copies: int = Field(16, ge=0, description="copies of the text in a new class's mean; 16, base-to-new file")
     logit_scale: LogitScaleSetting = None
@@ -74,7 +84,12 @@ class GDA(GridSearchMethod[GDAConfig]):
 }""",
         config=GDAConfig,
         open_vocabulary=True,
-        config_by_protocol={EvalProtocol.BASE_TO_NEW: {"covariance": "class_mean"}},
+        config_by_protocol={
+            EvalProtocol.FEW_SHOT: PUBLISHED_SETTINGS,
+            EvalProtocol.BASE_TO_NEW: {"covariance": "class_mean", **PUBLISHED_SETTINGS},
+            EvalProtocol.DOMAIN_GENERALIZATION: PUBLISHED_SETTINGS,
+            EvalProtocol.CROSS_DATASET: {"by_dataset": {"imagenet": IMAGENET_CROPS}},
+        },
     )
 
     def prepare(self, support: SupportView) -> None:

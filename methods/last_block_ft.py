@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
 from methods import BackboneSizes, Batch, MethodInfo, Needs, Sizes, SupportView, TowerUse, register_method
+from methods._base.recipe import for_transfer
 from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, PROLIP_FACTS, FineTuningConfig, FineTuningMethod
 from methods._towers.blocks import view_block
 from methods._towers.image_tower import image_views
@@ -38,8 +39,8 @@ class LastBlockConfig(FineTuningConfig):
 
 RECIPE = FINE_TUNING_RECIPE.model_copy(
     update={
-        "source": "ProLIP configs/experiments/last_layer_ft_lr1e-5.yaml, methods/Last_Layer_FT.py; 1e-4 is the other "
-        "published rate; reused for base-to-new"
+        "source": "ProLIP configs/experiments/last_layer_ft_lr1e-5.yaml, main_imagenet.py; 1e-4 is the other "
+        "published rate; reused for base-to-new and cross-dataset"
     }
 )
 
@@ -58,7 +59,7 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         needs=frozenset({Needs.HIDDEN}),
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
         **PROLIP_FACTS,
     )
 

@@ -45,7 +45,7 @@ from methods import (
     register_method,
 )
 from methods._base.recipe import Warmup
-from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.feature_methods import SELECT7_ON_IMAGENET, LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.layers import linear_uniform
 
 STEP = 2
@@ -154,6 +154,7 @@ class LDC(TrainableMethod[LDCConfig]):
         vision_transformer=True,
         tower_use=frozenset({TowerUse.PROMPT_STATES}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": SELECT7_ON_IMAGENET}},
     )
 
     trainable: Deconfusion

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, Sizes, Snapshots, SupportView, TrainableMethod, register_method
 from methods._base.recipe import Recipe, Schedule, Warmup
-from methods._parts.feature_methods import TextConfig, logits_accuracy, template_ensemble
+from methods._parts.feature_methods import SELECT7_ON_IMAGENET, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.layers import linear_uniform
 
 
@@ -96,6 +96,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         config=LPPlusPlusConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": SELECT7_ON_IMAGENET}},
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -157,7 +157,7 @@ class BothConvolutions(nn.Module):
 
 RECIPE = Recipe(
     source="LwEIB configs/trainers/LwEIB/base2new.yaml; printed for base-to-new, reused for few-shot; weight decay: "
-    "Dassl's default",
+    "Dassl's default. Its README says that some values differ slightly from the paper's and give a better average",
     lr=0.28,
     epochs=25,
     batch_size=16,

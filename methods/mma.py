@@ -31,11 +31,9 @@ from methods._text.templates import GENERIC_TEMPLATE
 class MMAConfig(MethodConfig):
     """Number, width and scale of the adapters."""
 
-    blocks: int = Field(
-        8, ge=1, description="adapted last blocks of both towers, at most all; 8 of 12, 4 cross-dataset"
-    )
-    hidden: int = Field(32, ge=1, description="inner width; 32, MMA scripts")
-    scale: float = Field(0.001, gt=0, description="scale of the adapters' output; 0.001, MMA scripts")
+    blocks: int = Field(8, ge=1, description="adapted last blocks of both towers, at most all; 8 of 12, 4 in transfer")
+    hidden: int = Field(32, ge=1, description="inner width; 32, MMA vit_b16_ep5.yaml")
+    scale: float = Field(0.001, gt=0, description="scale of the adapters' output; 0.001, MMA vit_b16_ep5.yaml")
 
     def frozen_blocks(self, sizes: BackboneSizes) -> int:
         return sizes.image_blocks - min(self.blocks, sizes.text_blocks, sizes.image_blocks)
@@ -89,7 +87,14 @@ RECIPE = Recipe(
     warmup=Warmup.NONE,
 )
 TRANSFER = RECIPE.model_copy(
-    update={"name": PUBLISHED, "by_dataset": {}, "source": "MMA cross-dataset scripts", "epochs": 1}
+    update={
+        "name": PUBLISHED,
+        "by_dataset": {},
+        "source": "MMA vit_b16_ep5_imnet.yaml, with the 1 epoch and the first block 9 that the paper has for transfer, "
+        "since the repository has no file for it",
+        "epochs": 1,
+        "batch_size": 128,
+    }
 )
 
 
@@ -103,7 +108,7 @@ class MMA(TwoTowerMethod[MMAConfig]):
         family=Family.WEIGHT_ADAPTER,
         summary="Small adapters beside the last blocks of both towers, with a shared inner layer.",
         paper="https://openaccess.thecvf.com/content/CVPR2024/papers/Yang_MMA_Multi-Modal_Adapter_for_Vision-Language_Models_CVPR_2024_paper.pdf",
-        code="ZjjConan/Multi-Modal-Adapter",
+        code="ZjjConan/VLM-MultiModalAdapter",
         citation="""@inproceedings{yang2024mma,
   title = {MMA: Multi-Modal Adapter for Vision-Language Models},
   author = {Yang, Lingxiao and Zhang, Ru-Yuan and Wang, Yanchen and Xie, Xiaohua},

@@ -10,15 +10,12 @@ t0 the frozen ones,
     loss = a CE(z, t) + (1 - a) CE(r, t) + w [(1 - mean cos(z, z0)) + (1 - mean cos(t, t0))]
 
 The logits of trained classes combine z and r with weights a and 1 - a; those of other classes use z alone. The official
-test code treats every target of domain generalisation as new, whatever its classes, so `fused` is off there. For CoOp's
-datasets that code sets w by name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4, UCF 3,
-ImageNet and Caltech 0.5, Pets 0.2, EuroSAT 0.01 (and `dim` 2048). Those values are tuned for each dataset and must be
-set by hand.
-
-For few-shot on ImageNet the official script uses `vit_b16_imagenet.yaml`: 5 epochs, batch 32.
+test code treats every target of domain generalisation as new, whatever its classes, so `fused` is off there. Except in
+transfer, it has a w for each of CoOp's eleven datasets, and another `dim` for EuroSAT: `BY_DATASET`.
 """
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,10 +36,12 @@ class MMRLConfig(MethodConfig):
     """The tokens, the blocks that get them, and the weight of each term."""
 
     n_tokens: int = Field(5, ge=1, description="tokens inserted into either tower; 5, MMRL vit_b16.yaml")
-    dim: int = Field(512, ge=1, description="width of the shared space; 512, MMRL vit_b16.yaml; EuroSAT 2048")
+    dim: int = Field(512, ge=1, description="width of the shared space; 512, MMRL vit_b16.yaml; 2048 on EuroSAT")
     blocks: int = Field(7, ge=1, description="last blocks of both towers that get tokens, at most all; 7 of 12")
     class_weight: float = Field(0.7, ge=0, le=1, description="weight of class token's logits; 0.7, MMRL vit_b16.yaml")
-    weight: float = Field(1.0, ge=0, description="weight of the distance to frozen features; 1, MMRL vit_b16.yaml")
+    weight: float = Field(
+        1.0, ge=0, description="weight of the distance to frozen features; 1, MMRL vit_b16.yaml; 0.01 to 7 by dataset"
+    )
     fused: bool = Field(True, description="test the trained classes with both logits; off for domain generalisation")
 
     def frozen_blocks(self, sizes: BackboneSizes) -> int:
@@ -81,6 +80,13 @@ class Representation(nn.Module):
         return [into(self.tokens) for into in self.to_text]
 
 
+WEIGHTS = {
+    "imagenet": 0.5, "caltech101": 0.5, "oxford_pets": 0.2, "stanford_cars": 7.0, "oxford_flowers": 4.0, "food101": 5.0,
+    "fgvc_aircraft": 6.0, "sun397": 6.0, "dtd": 6.0, "eurosat": 0.01, "ucf101": 3.0,
+}  # fmt: skip
+BY_DATASET: dict[str, dict[str, Any]] = {name: {"weight": weight} for name, weight in WEIGHTS.items()}
+"""Settings by dataset for few-shot and base-to-new, MMRL trainers/config.py."""
+BY_DATASET["eurosat"]["dim"] = 2048
 RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="MMRL configs/trainers/MMRL/vit_b16.yaml; ImageNet: vit_b16_imagenet.yaml",
@@ -136,7 +142,8 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={
-            EvalProtocol.FEW_SHOT: {"weight": 0.5},
+            EvalProtocol.FEW_SHOT: {"weight": 0.5, "by_dataset": BY_DATASET},
+            EvalProtocol.BASE_TO_NEW: {"by_dataset": BY_DATASET},
             EvalProtocol.CROSS_DATASET: {"weight": 0.2},
             EvalProtocol.DOMAIN_GENERALIZATION: {"weight": 0.2, "fused": False},
         },

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, Sizes, SupportView, TrainableMethod, cosine_logits, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import for_transfer
+from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import normal_parameter
 from methods._parts.prompts import context_from_words
 from methods._text.prompt_embeddings import overwrite_leading
@@ -109,10 +109,12 @@ class PromptSets(nn.Module):
 
 
 RECIPE = Recipe(
+    name=PUBLISHED_BY_DATASET,
     source="PLOT++ configs/trainers/PLOTPP/vit.yaml, train.py (epochs of each stage); printed for few-shot, reused for "
     "base-to-new",
     epochs=200,
     epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+    by_dataset={"imagenet": {"epochs": 50}},
 )
 IMAGENET = Recipe(source="PLOT++ train.py, epochs of each stage on ImageNet", epochs=50)
 

@@ -9,13 +9,14 @@ Features and class texts are normalised. S has a row for each augmented view of 
 t is the cosine to the class texts, with factor 1 and not 100, so the probabilities are nearly uniform. The official
 code has three ways to choose beta and lambda: ImageNet's values for the number of shots, which need no validation (the
 default here); a search on min(shots, 4) validation images per class (`selection=validation`); or a search on the full
-validation split. The search solves 25 to 2,000 linear systems of classes x shots x views unknowns, in ranges set per
-dataset. The official code fails if a class has no images. Here its column of Y is zero.
+validation split, which its command has by default. The search solves 25 to 2,000 linear systems of classes x shots x
+views unknowns, in ranges set per dataset. The official code fails if a class has no images. Here its column of Y is
+zero.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,73 +24,80 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
 from methods._base.devices import in_double
-from methods._parts.feature_methods import GridSearchMethod, TextConfig, first_best, template_ensemble
+from methods._parts.feature_methods import (
+    SELECT7_ON_IMAGENET,
+    GridSearchMethod,
+    TextConfig,
+    first_best,
+    template_ensemble,
+)
 
 COARSE_STEPS = 4
 """How many values of beta and of lambda, evenly spaced over the range, the oracle and the ensemble use."""
 
-IMAGENET_VALUES: Mapping[int, tuple[float, float]] = {
-    1: (3.0, 0.05),
-    2: (2.6, 0.05),
-    4: (1.5, 0.05),
-    8: (1.66, 0.07),
-    16: (1.7, 0.1),
-}
-"""Beta and lambda by shots, found on ImageNet: configs/RN50/configs_proker/hyperparameters.json, commit c89ce54."""
+IMAGENET_BETA = ((1, 3.0), (2, 2.6), (4, 1.5), (8, 1.66), (16, 1.7))
+IMAGENET_LMBDA = ((1, 0.05), (2, 0.05), (4, 0.05), (8, 0.07), (16, 0.1))
+"""By shots, found on ImageNet: configs/RN50/configs_proker/hyperparameters.json, commit c89ce54."""
 
+Positive = Annotated[float, Field(gt=0)]
+ByShots = Annotated[tuple[tuple[int, Positive], ...], Field(min_length=1)]
+"""Pairs of a number of shots and its value."""
 Range = tuple[float, float, int]
 """First value, last value, number of evenly spaced values."""
 
-SEARCH_RANGES: Mapping[str, tuple[Range, Range]] = {
-    "caltech101": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
-    "dtd": ((0.1, 10.0, 20), (0.001, 10.0, 100)),
-    "eurosat": ((0.5, 3.0, 20), (0.001, 1.0, 100)),
-    "fgvc_aircraft": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
-    "food101": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
-    "imagenet": ((1.5, 3.0, 10), (0.05, 0.25, 10)),
-    "oxford_flowers": ((0.1, 10.0, 20), (0.001, 10.0, 100)),
-    "oxford_pets": ((0.01, 5.0, 40), (0.01, 0.3, 20)),
-    "stanford_cars": ((0.1, 10.0, 5), (0.01, 1.0, 5)),
-    "sun397": ((0.1, 10.0, 20), (0.01, 10.0, 10)),
-    "ucf101": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
+
+def _ranges(beta: Range, lmbda: Range) -> dict[str, Any]:
+    return {"search_beta": beta, "search_lmbda": lmbda}
+
+
+PUBLISHED_SETTINGS: Mapping[str, Any] = {
+    "by_dataset": {
+        "dtd": _ranges((0.1, 10.0, 20), (0.001, 10.0, 100)),
+        "eurosat": _ranges((0.5, 3.0, 20), (0.001, 1.0, 100)),
+        "imagenet": _ranges((1.5, 3.0, 10), (0.05, 0.25, 10))
+        | {"views": 1, "crop_scale": (0.08, 1.0), **SELECT7_ON_IMAGENET["imagenet"]},
+        "oxford_flowers": _ranges((0.1, 10.0, 20), (0.001, 10.0, 100)),
+        "oxford_pets": _ranges((0.01, 5.0, 40), (0.01, 0.3, 20)),
+        "stanford_cars": _ranges((0.1, 10.0, 5), (0.01, 1.0, 5)),
+        "sun397": _ranges((0.1, 10.0, 20), (0.01, 10.0, 10)),
+    }
 }
-"""Searched ranges of beta and lambda by dataset: configs/RN50/configs_proker/*.yaml, commit c89ce54."""
-OTHER_DATASETS = SEARCH_RANGES["caltech101"]
-"""Ranges of datasets without a configuration; four of the eleven share them."""
+"""What differs from the defaults, the values of the four other datasets: configs/RN50/configs_proker/*.yaml, and for
+ImageNet also datasets/imagenet.py, commit c89ce54."""
 
 
 class ProKeRConfig(TextConfig):
     """Sharpness of the kernel and weight of the fit."""
 
-    beta: float | None = Field(
-        None,
-        gt=0,
-        description="sharpness of the kernel where it is not searched; null: ImageNet's for the shots (1.5 to 3)",
+    beta: Positive | ByShots = Field(
+        IMAGENET_BETA,
+        description="sharpness of the kernel where it is not searched: a number, or pairs of shots and a number, of "
+        "which the last one up to the run's shots counts; ImageNet's",
     )
-    lmbda: float | None = Field(
-        None,
-        gt=0,
-        description="weight of the fit where it is not searched; null: ImageNet's for the shots (0.05 to 0.1)",
+    lmbda: Positive | ByShots = Field(
+        IMAGENET_LMBDA, description="weight of the fit where it is not searched, likewise; ImageNet's"
     )
     selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
         "fixed",
         description="beta and lmbda: searched on the few validation images (official option coop), as they are "
         "(official option imagenet), all of a coarse grid averaged, or best on test",
     )
-    search_beta: Range | None = Field(
-        None, description="first, last and number of values searched; null: the official ones of the dataset"
+    search_beta: Range = Field(
+        (0.5, 3.0, 20), description="first, last and number of values searched; set by hand for each dataset"
     )
-    search_lmbda: Range | None = Field(None, description="the same for lmbda")
-    views: int | None = Field(
-        None,
-        ge=1,
-        description="augmented views, each a row of the system; null: 10, for ImageNet 1 (README, configs). "
-        "One view is the centre view",
+    search_lmbda: Range = Field((0.001, 1.0, 10), description="the same for lmbda")
+    views: int = Field(
+        10,
+        ge=0,
+        description="augmented views, each a row of the system; 10 (README), for ImageNet 1 (imagenet.yaml). "
+        "0: the centre view instead",
     )
-    crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
+    crop_scale: tuple[float, float] = Field(
+        (0.5, 1.0), description="area range of their crops; official transforms, for ImageNet (0.08, 1)"
+    )
     logit_scale: float = Field(1.0, gt=0, description="factor on the cosine to the text; 1, official code")
 
 
@@ -102,6 +110,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
         title="ProKeR",
         family=Family.CACHE,
         summary="Kernel ridge regression of the zero-shot classifier's errors on the support images, in closed form.",
+        version=2,
         paper="2501.11175",
         code="omarnust/BReg-Adapter",
         citation="""@inproceedings{bendou2025proker,
@@ -112,26 +121,21 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
 }""",
         config=ProKeRConfig,
         open_vocabulary=False,
+        config_by_protocol=dict.fromkeys(
+            (EvalProtocol.FEW_SHOT, EvalProtocol.DOMAIN_GENERALIZATION), PUBLISHED_SETTINGS
+        ),
     )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c = self.config
         self.text = template_ensemble(self.backbone, support.classes, c.templates)
-        views = c.views or (1 if support.classes.dataset == "imagenet" else 10)
-        rows = support.views(views, c.crop_scale) if views > 1 else support.features()[None]
+        rows = support.views(c.views, c.crop_scale) if c.views else support.features()[None]
         self.rows = F.normalize(rows.flatten(0, 1), dim=-1)
-        labels = F.one_hot(support.labels.repeat(views), len(self.text))
+        labels = F.one_hot(support.labels.repeat(len(rows)), len(self.text))
         self.errors = in_double(labels - self.zero_shot(self.rows))
-        beta, lmbda = IMAGENET_VALUES[max((k for k in IMAGENET_VALUES if k <= support.shots), default=1)]
-        self.beta, lmbda = c.beta or beta, c.lmbda or lmbda
-        self.coefficients = next(self.solutions(self.beta, [lmbda]))
-
-    @property
-    def ranges(self) -> tuple[Range, Range]:
-        """The searched ranges of beta and lambda on this dataset."""
-        beta, lmbda = SEARCH_RANGES.get(self.support_classes.dataset or "", OTHER_DATASETS)
-        return self.config.search_beta or beta, self.config.search_lmbda or lmbda
+        self.beta = of_shots(c.beta, support.shots)
+        self.coefficients = next(self.solutions(self.beta, [of_shots(c.lmbda, support.shots)]))
 
     def zero_shot(self, image: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_cls"]:
         """Zero-shot logits of normalised features."""
@@ -155,7 +159,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
             return
         image = F.normalize(validation.features(), dim=-1)
         zero_shot = self.zero_shot(image)
-        betas, lmbdas = (evenly_spaced(*values) for values in self.ranges)
+        betas, lmbdas = (evenly_spaced(*values) for values in (self.config.search_beta, self.config.search_lmbda))
         counts = []
         for beta in betas:
             affinity = kernel(image, self.rows, beta)
@@ -184,7 +188,8 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each pair of a coarse grid over the searched range."""
-        betas, lmbdas = (evenly_spaced(first, last, COARSE_STEPS) for first, last, _ in self.ranges)
+        ranges = (self.config.search_beta, self.config.search_lmbda)
+        betas, lmbdas = (evenly_spaced(first, last, COARSE_STEPS) for first, last, _ in ranges)
         return {
             f"beta {beta:.3g}, lambda {lmbda:.3g}": self.kernel_classifier(beta, a)
             for beta in betas
@@ -199,6 +204,13 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
             return self.zero_shot(image) + kernel(image, self.rows, beta) @ coefficients
 
         return classify
+
+
+def of_shots(value: float | Sequence[tuple[int, float]], shots: int) -> float:
+    """The value for that many shots: the last one listed up to them, or else the first one."""
+    if not isinstance(value, Sequence):
+        return value
+    return next((one for number, one in reversed(value) if number <= shots), value[0][1])
 
 
 def evenly_spaced(first: float, last: float, steps: int) -> list[float]:

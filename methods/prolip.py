@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import MethodInfo, Needs, Sizes, TowerUse, TrainableMethod, cosine_logits
 from methods._base.batch import Batch, Classifier, SupportView, support_without_images
-from methods._base.recipe import Optimizer, Recipe, Schedule
+from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup, for_transfer
 from methods._base.registry import register_method
 from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.two_tower_methods import PROLIP_FACTS
@@ -48,6 +48,7 @@ RECIPE = Recipe(
     epochs=300,
     batch_size=0,
     schedule=Schedule.COSINE,
+    warmup=Warmup.NONE,
     crop_scale=(0.5, 1.0),
 )
 
@@ -82,7 +83,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         needs=frozenset({Needs.POOLED}),
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_PROJECTION}),
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
         **PROLIP_FACTS,
     )
 

@@ -43,8 +43,8 @@ from methods import (
 from methods._parts.layers import linear_layer
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 
-WEIGHTS = {"fgvc_aircraft": 200.0, "oxford_flowers": 200.0, "dtd": 200.0}
-"""Weight of the loss on datasets where it is not 1000, from a remark in `scripts/promptkd/base2new_train.sh`."""
+SMALL_WEIGHTS = {"by_dataset": {name: {"weight": 200.0} for name in ("fgvc_aircraft", "oxford_flowers", "dtd")}}
+"""From a comment in `scripts/promptkd/base2new_train.sh`."""
 
 
 class PromptKDConfig(MethodConfig):
@@ -53,10 +53,8 @@ class PromptKDConfig(MethodConfig):
     n_visual: int = Field(4, ge=1, description="visual tokens per block; 4, vit_b16_c2_ep20_batch8_4+4ctx.yaml")
     visual_depth: int = Field(9, ge=1, description="prompted image blocks, at most all; 9 of 12, the same file")
     temperature: float = Field(1.0, gt=0, description="of both softmaxes; 1, scripts/promptkd/base2new_train.sh")
-    weight: float | None = Field(
-        None,
-        gt=0,
-        description="weight of the loss; null: 200 on fgvc_aircraft, oxford_flowers and dtd, else 1000; same script",
+    weight: float = Field(
+        1000.0, gt=0, description="of the loss; 1000, same script, which has 200 for Aircraft, Flowers and DTD"
     )
 
     def parameter_count(self, sizes: Sizes) -> int:
@@ -112,6 +110,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
             EvalProtocol.BASE_TO_NEW: RECIPE,
             EvalProtocol.FEW_SHOT: RECIPE.model_copy(update={"source": f"{RECIPE.source}, base-to-new"}),
         },
+        config_by_protocol={EvalProtocol.BASE_TO_NEW: SMALL_WEIGHTS, EvalProtocol.FEW_SHOT: SMALL_WEIGHTS},
     )
 
     teacher: Teacher | None = None
@@ -151,8 +150,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
         target = cosine_logits(teacher.image_features(pixels), text, teacher.logit_scale) / c.temperature
         logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale) / c.temperature
         terms = F.kl_div(logits.log_softmax(1), target.log_softmax(1), reduction="none", log_target=True)
-        weight = c.weight or WEIGHTS.get(teacher.classes.dataset or "", 1000.0)
-        return weight * c.temperature**2 * terms.mean(), None
+        return c.weight * c.temperature**2 * terms.mean(), None
 
     def classifier(self, classes: ClassSet) -> Classifier:
         classify = super().classifier(classes)

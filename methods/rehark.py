@@ -36,10 +36,16 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
 from methods._base.devices import in_double
-from methods._parts.feature_methods import GridSearchMethod, TextConfig, first_best, template_ensemble
+from methods._parts.feature_methods import (
+    SELECT7_ON_IMAGENET,
+    GridSearchMethod,
+    TextConfig,
+    first_best,
+    template_ensemble,
+)
 from methods._text.templates import GENERIC_TEMPLATE
 from methods.proker import kernel
 
@@ -57,6 +63,10 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "power": (0.5, 1.0),
 }
 """Searched ranges of the official code, evenly; lmbda evenly in its logarithm."""
+PUBLISHED_SETTINGS: Mapping[str, Any] = {
+    "by_dataset": {"imagenet": {"crop_scale": (0.08, 1.0), **SELECT7_ON_IMAGENET["imagenet"]}}
+}
+"""What differs by dataset: `datasets/imagenet.py` has its own crops and texts."""
 CANDIDATES = 16
 """How many of the trials the oracle and the ensemble use."""
 SEARCHED_IMAGES = 1000
@@ -94,8 +104,8 @@ class ReHARKConfig(TextConfig):
         100, ge=1, description="trials of the search; the official code has 1,000 of Optuna's sampler (n_trials)"
     )
     views: int = Field(10, ge=1, description="augmented views, each a row of the support; 10 (README)")
-    crop_scale: tuple[float, float] | None = Field(
-        None, description="area range of their crops; null: (0.5, 1), for ImageNet (0.08, 1), official transforms"
+    crop_scale: tuple[float, float] = Field(
+        (0.5, 1.0), description="area range of their crops; official transforms, for ImageNet (0.08, 1)"
     )
 
 
@@ -153,6 +163,7 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
 }""",
         config=ReHARKConfig,
         open_vocabulary=False,
+        config_by_protocol={EvalProtocol.FEW_SHOT: PUBLISHED_SETTINGS},
         needs=frozenset({Needs.FEATURES, Needs.UNLABELLED}),
     )
 
@@ -161,8 +172,7 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
         c, classes = self.config, support.classes
         self.text = template_ensemble(self.backbone, replace(classes, sentences=None), c.templates)
         self.described = template_ensemble(self.backbone, classes, [GENERIC_TEMPLATE])
-        area = c.crop_scale or ((0.08, 1.0) if classes.dataset == "imagenet" else (0.5, 1.0))
-        self.images = support.views(c.views, area) if c.views > 1 else support.features()[None]
+        self.images = support.views(c.views, c.crop_scale) if c.views > 1 else support.features()[None]
         self.labels = support.labels
         self.pool = support.unlabelled()
 

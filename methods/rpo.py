@@ -28,7 +28,9 @@ from methods._towers.image_tower import image_views
 class RPOConfig(MethodConfig):
     """Number and initialisation of the tokens, and the class names."""
 
-    n_pairs: int = Field(24, ge=1, description="K, tokens in each tower; 24, RPO configs main_K24")
+    n_pairs: int = Field(
+        24, ge=1, description="K, tokens in each tower; 24, RPO main_K24 (4 where it varies the shots)"
+    )
     noise: float = Field(0.1, ge=0, description="length of the random vector that sets equal starts apart; 0.1")
     keep_underscores: bool = Field(True, description="leave underscores in class names; the official code does")
 
@@ -44,9 +46,8 @@ RECIPE = Recipe(
 )
 TRANSFER = RECIPE.model_copy(
     update={
-        "source": "RPO configs/trainers/RPO/imagenet_k24_ep15.yaml, ten epochs in spite of its name",
+        "source": "RPO configs/trainers/RPO/imagenet_k24_ep15.yaml; printed for domain generalisation",
         "lr": 0.005,
-        "epochs": 10,
     }
 )
 

@@ -12,8 +12,8 @@ of 1 and each class its share n_c / N of the images. A class without support ima
 share, and the shares are divided by their sum.
 
 The unlabelled images are the pool of the run (`--unlabelled`). The official code draws up to 24 per class, in the true
-proportions of the classes; the pool is drawn regardless of classes. Two of the three official models normalise their
-features first, and so does this method. The third (CONCH) does not; this is `normalise=false`.
+proportions of the classes; the pool is drawn regardless of classes. It extracts the features of all three of its models
+unnormalised, so that only the cosine normalises them; `normalise=true` does so first, as SS-Text.
 """
 
 import torch
@@ -29,6 +29,9 @@ from methods.ss_text import TextProbe, TextProbeConfig
 class SSTextUConfig(TextProbeConfig):
     """Numbers of updates, and the share of a class without images."""
 
+    normalise: bool = Field(
+        False, description="normalise images and texts first; the official extract_features.py switches it off"
+    )
     rounds: int = Field(3, ge=1, description="updates of the pseudo-labels and of the classifier; 3 (num_iters_mm)")
     sinkhorn_steps: int = Field(10, ge=1, description="steps of Sinkhorn in each update; 10 (num_iters_ot)")
     unseen_share: float = Field(

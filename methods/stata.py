@@ -28,10 +28,10 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
-from methods.transclip import neighbour_graph
+from methods.transclip import TEXTS_BY_DATASET, neighbour_graph
 
 TEMPERATURE = 50.0
 """Divisor of the log density: official code."""
@@ -42,7 +42,7 @@ SMALL = 1e-12
 class StatAConfig(TextConfig):
     """Weights of the terms, and numbers of updates."""
 
-    templates: tuple[Template, ...] = templates_setting("own", published="own, for ImageNet `a photo of a {}.`")
+    templates: tuple[Template, ...] = templates_setting("own", published="own, for DTD without the full stop")
     anchor: float = Field(1.0, gt=0, description="alpha, the number of images that the text of a class is worth; 1")
     text_weight: float = Field(1.0, ge=0, description="lambda, weight of the zero-shot probabilities; 1")
     laplacian: float = Field(1.0, ge=0, description="weight of the neighbours; 1")
@@ -76,6 +76,7 @@ class StatA(Method[StatAConfig]):
   year = {2025}
 }""",
         config=StatAConfig,
+        config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": TEXTS_BY_DATASET}},
         open_vocabulary=True,
         needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
     )

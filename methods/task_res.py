@@ -2,8 +2,7 @@
 
 Yu et al., "Task Residual for Tuning Vision-Language Models", CVPR 2023. Official file: geekyutao/TaskRes
 `trainers/taskres.py`. The residual is added to the *unnormalised* text feature, and class names keep their underscores;
-both produced the published numbers. For ImageNet the official texts are `select7` and the dataset's own template
-together. The variant with an enhanced base needs weights that were not released.
+both produced the published numbers. The variant with an enhanced base needs weights that were not released.
 """
 
 import torch
@@ -13,19 +12,23 @@ from torch import Tensor
 
 from datasets_registry import EvalProtocol
 from methods import Family, MethodInfo, Optimizer, Recipe, register_method
-from methods._parts.feature_methods import PrototypeConfig, PrototypeMethod
+from methods._base.recipe import PUBLISHED_BY_DATASET
+from methods._parts.feature_methods import PrototypeConfig, PrototypeMethod, Template, templates_setting
 
 
 class TaskResConfig(PrototypeConfig):
     """Share of the residual, and the texts."""
 
+    templates: tuple[Template, ...] = templates_setting("own", published="own, for ImageNet also the list select7")
     alpha: float = Field(0.5, gt=0, description="scale of the residual; 0.5 in the scripts, 1.0 for Flowers")
 
 
 RECIPE = Recipe(
-    source="TaskRes configs adam_lr2e-3_B256_ep{100,200}; ImageNet 2e-4",
+    name=PUBLISHED_BY_DATASET,
+    source="TaskRes train_regular.sh, configs adam_lr2e-3_B256_ep{100,200}, for ImageNet adam_lr2e-4",
     optimizer=Optimizer.ADAM,
     lr=2e-3,
+    by_dataset={"imagenet": {"lr": 2e-4}},
     batch_size=256,
     epochs=200,
     epochs_by_shots={1: 100, 2: 100, 4: 100, 8: 200, 16: 200},
@@ -52,6 +55,11 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         config=TaskResConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        config_by_protocol={
+            EvalProtocol.FEW_SHOT: {
+                "by_dataset": {"imagenet": {"templates": ("select7", "own")}, "oxford_flowers": {"alpha": 1.0}}
+            }
+        },
         starts_as_zero_shot={},
         stackable=True,
     )

@@ -134,6 +134,7 @@ def published_around_coop(host: MethodInfo) -> dict[str, Any]:
     return {
         "recipes": recipes,
         "config_by_protocol": {EvalProtocol.BASE_TO_NEW: {"class_position": "middle"}},
+        "starts_as_zero_shot": {"ctx_init": "a photo of a", "class_position": "end"},
     }
 
 

@@ -9,13 +9,11 @@ The positive cache has the images of lowest entropy for each predicted class, wi
 cache has images of medium entropy; its values mark the classes whose probability is not close to zero. As in the
 official code, the entropy in nats is divided by log2 of the number of classes.
 
-Alpha and beta are by default those of the official settings file of the dataset. On ImageNet's variants the official
-code reads 63 AugMix views beside the plain one and takes the tenth with the lowest entropies: their mean feature is the
-key, their mean logits are the zero-shot logits, and the entropy is that of their mean probability.
-
-The official class texts differ by dataset: `select7` for ImageNet, -V2, -A, Caltech101, Cars and SUN397, `imagenet80`
-for -R and -Sketch, and the dataset's own template for the others. Here the default is the dataset's own template, as
-for zero-shot CLIP on the same board. The official code runs in half precision.
+Alpha, beta and the class texts differ by dataset, as in the official settings files and dataset modules. The texts are
+`select7` for ImageNet, -V2, -A, Caltech101, Cars and SUN397, `imagenet80` for -R and -Sketch, and the dataset's own
+template for the others. On ImageNet's variants the official code reads 63 AugMix views beside the plain one and takes
+the tenth with the lowest entropies: their mean feature is the key, their mean logits are the zero-shot logits, and the
+entropy is that of their mean probability. The official code runs in half precision.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +29,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import (
     IMAGENET_SHIFTS,
@@ -45,7 +43,7 @@ from methods._parts.feature_methods import (
     templates_setting,
 )
 
-PUBLISHED_SETTINGS: Mapping[str, tuple[float, float]] = {
+_ALPHA_AND_BETA: Mapping[str, tuple[float, float]] = {
     "caltech101": (5.0, 5.0),
     "dtd": (2.0, 3.0),
     "eurosat": (4.0, 8.0),
@@ -63,26 +61,28 @@ PUBLISHED_SETTINGS: Mapping[str, tuple[float, float]] = {
     "ucf101": (3.0, 8.0),
 }
 """Alpha and beta of the positive cache by dataset: configs/*.yaml, commit e697fb0."""
-OTHER_DATASETS = PUBLISHED_SETTINGS["imagenet"]
-"""Alpha and beta of datasets without a configuration."""
+_LISTS: Mapping[str, str] = {
+    **dict.fromkeys(("caltech101", "imagenet", "imagenet_a", "imagenet_v2", "stanford_cars", "sun397"), "select7"),
+    **dict.fromkeys(("imagenet_r", "imagenet_sketch"), "imagenet80"),
+}
+"""Template lists by dataset: datasets/*.py; other datasets have one template of their own."""
+PUBLISHED_BY_DATASET: Mapping[str, Mapping[str, Any]] = {
+    name: {"alpha": alpha, "beta": beta} | ({"templates": (_LISTS[name],)} if name in _LISTS else {})
+    for name, (alpha, beta) in _ALPHA_AND_BETA.items()
+}
+"""Published settings by dataset, but for the views."""
 
 
 class TDAConfig(TextConfig):
     """Size, weight and sharpness of both caches."""
 
-    templates: tuple[Template, ...] = templates_setting("own", published="one of the three, by dataset (see the notes)")
+    templates: tuple[Template, ...] = templates_setting("own", published="one of the three, by dataset")
     size: int = Field(3, ge=0, description="images per class in the positive cache, 0 = no cache; 3 in all configs")
-    alpha: float | None = Field(
-        None,
-        ge=0,
-        description="weight of the positive cache; null: the official value for the dataset (1 to 5), else 2 "
-        "as for ImageNet",
+    alpha: float = Field(
+        2.0, ge=0, description="weight of the positive cache; 1 to 5 by dataset, and 2 for others as for ImageNet"
     )
-    beta: float | None = Field(
-        None,
-        gt=0,
-        description="sharpness of the positive cache; null: the official value for the dataset (1 to 8), else 5 "
-        "as for ImageNet",
+    beta: float = Field(
+        5.0, gt=0, description="sharpness of the positive cache; 1 to 8 by dataset, and 5 for others as for ImageNet"
     )
     negative_size: int = Field(2, ge=0, description="images per class in the negative cache, 0 = no cache; 2")
     negative_alpha: float = Field(0.117, ge=0, description="weight of the negative cache; 0.117 in all configs")
@@ -93,10 +93,10 @@ class TDAConfig(TextConfig):
     mask: tuple[float, float] = Field(
         (0.03, 1.0), description="range of the probability of a class that the negative cache marks; 0.03 to 1"
     )
-    views: int | None = Field(
-        None,
+    views: int = Field(
+        0,
         ge=0,
-        description="AugMix views beside the plain view; null: 63 on ImageNet's variants, else 0 "
+        description="AugMix views beside the plain view; 63 on ImageNet's variants, else 0 "
         "(utils.py, `build_test_data_loader`)",
     )
     crop_scale: tuple[float, float] = Field(
@@ -132,30 +132,29 @@ class TDA(Method[TDAConfig]):
   year = {2024}
 }""",
         config=TDAConfig,
+        config_by_protocol={
+            EvalProtocol.TEST_TIME: {
+                "by_dataset": {
+                    name: {**own, **({"views": 63} if name in IMAGENET_SHIFTS else {})}
+                    for name, own in PUBLISHED_BY_DATASET.items()
+                }
+            }
+        },
         open_vocabulary=True,
         needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
-        c, name = self.config, classes.dataset or ""
-        alpha, beta = PUBLISHED_SETTINGS.get(name, OTHER_DATASETS)
-        return CachedStream(
-            c,
-            template_ensemble(self.backbone, classes, c.templates),
-            float(c.logit_scale or self.backbone.logit_scale),
-            alpha=alpha if c.alpha is None else c.alpha,
-            beta=beta if c.beta is None else c.beta,
-            views=(63 if name in IMAGENET_SHIFTS else 0) if c.views is None else c.views,
-            averaged=True,
-        )
+        c = self.config
+        text = template_ensemble(self.backbone, classes, c.templates)
+        return CachedStream(c, text, float(c.logit_scale or self.backbone.logit_scale), averaged=True)
 
 
 @dataclass(frozen=True)
 class CachedStream(StreamClassifier):
     """Classifies images one after the other, starting with empty caches.
 
-    `alpha`, `beta` and `views` are those of the config or of the dataset. If `averaged`, the mean of the confident
-    views stands for an image, and else its plain view.
+    If `averaged`, the mean of the confident views stands for an image, and else its plain view.
     """
 
     mixed: ClassVar[bool] = True
@@ -166,9 +165,6 @@ class CachedStream(StreamClassifier):
     config: TDAConfig
     text: Float[Tensor, "n_cls dim"]
     scale: float
-    alpha: float
-    beta: float
-    views: int
     averaged: bool
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
@@ -186,27 +182,27 @@ class CachedStream(StreamClassifier):
                 if c.entropy[0] < nats / math.log2(n_classes) < c.entropy[1]:
                     p = log_p[i].exp()
                     negative.offer(label, nats, features[i], ((p > c.mask[0]) & (p < c.mask[1])).to(logits))
-                added = self.alpha * self.positive_votes(positive, features[i], *views[i])
+                added = c.alpha * self.positive_votes(positive, features[i], *views[i])
                 removed = c.negative_alpha * negative.similar(features[i], c.negative_beta)
                 found.append(logits[i] + added - removed)
             yield torch.stack(found)
 
     def positive_votes(self, cache: EntropyCache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
         """Votes of the positive cache `(n_cls,)`, given the confident views of the image and their logits."""
-        return cache.similar(feature, self.beta)
+        return cache.similar(feature, self.config.beta)
 
     def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Features `(batch, dim)`, logits and log-probabilities `(batch, n_cls)`, and each image's confident views.
 
         The features of one view are normalised; their mean over several views is not, as in the official code.
         """
-        views = F.normalize(batch.features, dim=-1)[None]
-        if self.views:
-            others = batch.test_views(self.views, self.config.crop_scale, mixed=self.mixed)
+        c, views = self.config, F.normalize(batch.features, dim=-1)[None]
+        if c.views:
+            others = batch.test_views(c.views, c.crop_scale, mixed=self.mixed)
             views = torch.cat([views, F.normalize(others, dim=-1)])
         logits = self.scale * views @ self.text.T
         confident = [self.confident(views[:, i], logits[:, i]) for i in range(views.shape[1])]
-        if not self.views or not self.averaged:
+        if not c.views or not self.averaged:
             return views[0], logits[0], logits[0].log_softmax(dim=1), confident
         means = [(one.mean(dim=0), of_one.mean(dim=0), log_of_mean(of_one)) for one, of_one in confident]
         averaged, zero_shot, log_p = (torch.stack(rows) for rows in zip(*means, strict=True))

@@ -18,7 +18,7 @@ CLIP's eighty.
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,15 +26,15 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Classifier, Family, MethodInfo, SupportView, register_method, template_features
 from methods._parts.feature_methods import GridSearchMethod, Template, TextConfig, correct_by_weight, first_best
 from methods.gda import gaussian_discriminant, shrunk_precision
 
 ALPHAS = tuple(10.0**i for i in range(-4, 5))
 """Values of alpha, searched in this order; the first of equally good values wins. Official code."""
-GAMMAS: Mapping[str, float] = {"imagenet": 1.0, "oxford_flowers": 100.0}
-"""Gamma of two datasets; 50 for the others. Official code."""
+PUBLISHED_SETTINGS: Mapping[str, Any] = {"by_dataset": {"imagenet": {"gamma": 1.0}, "oxford_flowers": {"gamma": 100.0}}}
+"""What differs from the defaults: `image_guide_text` in utils.py."""
 
 
 class TIMOConfig(TextConfig):
@@ -49,10 +49,8 @@ class TIMOConfig(TextConfig):
     alpha: float = Field(
         100.0, gt=0, description="factor on the cosine to the text where it is not searched; 100, CLIP's own"
     )
-    gamma: float | None = Field(
-        None,
-        ge=0,
-        description="how sharply images choose among texts; null: 1 for ImageNet, 100 for Flowers, else 50",
+    gamma: float = Field(
+        50.0, ge=0, description="how sharply images choose among texts; 1 for ImageNet, 100 for Flowers, else 50"
     )
     joining_texts: int | None = Field(
         None, ge=1, description="beta, the texts of a class that join its images; null: each once"
@@ -87,6 +85,9 @@ class TIMO(GridSearchMethod[TIMOConfig]):
 }""",
         config=TIMOConfig,
         open_vocabulary=False,
+        config_by_protocol=dict.fromkeys(
+            (EvalProtocol.FEW_SHOT, EvalProtocol.DOMAIN_GENERALIZATION), PUBLISHED_SETTINGS
+        ),
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -100,8 +101,7 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         image = F.normalize(members.T @ F.normalize(views.mean(dim=0), dim=-1), dim=-1)
         self.scores = torch.einsum("cd,cpd->cp", image, self.texts)
         self.alpha = c.alpha
-        gamma = GAMMAS.get(support.classes.dataset or "", 50.0) if c.gamma is None else c.gamma
-        self.text = self.chosen_text(gamma)
+        self.text = self.chosen_text(c.gamma)
         own = (c.joining_texts or self.texts.shape[1],)
         self.joining = own if c.selection == "fixed" else self.searched_joining(own)
         self.weights, self.biases = map(torch.stack, zip(*map(self.discriminant, self.joining), strict=True))

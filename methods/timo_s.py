@@ -47,6 +47,7 @@ class TIMOS(TIMO):
         citation=TIMO.info.citation,
         config=TIMOSConfig,
         open_vocabulary=False,
+        config_by_protocol=TIMO.info.config_by_protocol,
     )
 
     def searched_gammas(self) -> Sequence[float]:

@@ -7,8 +7,9 @@ official range of the dataset on the few validation images. `selection=fixed` us
 `selection=oracle` chooses on test.
 """
 
+from datasets_registry import EvalProtocol
 from methods import Family, MethodInfo, SupportView, register_method
-from methods._parts.cache_model import CacheConfig, CacheMethod, build_cache
+from methods._parts.cache_model import PUBLISHED_SETTINGS, CacheConfig, CacheMethod, build_cache
 from methods._parts.citations import TIP_ADAPTER_PAPER
 
 
@@ -26,8 +27,11 @@ class TipAdapter(CacheMethod):
         citation=TIP_ADAPTER_PAPER,
         config=CacheConfig,
         open_vocabulary=False,
+        config_by_protocol=dict.fromkeys(
+            (EvalProtocol.FEW_SHOT, EvalProtocol.DOMAIN_GENERALIZATION), PUBLISHED_SETTINGS
+        ),
     )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.cache = build_cache(self.backbone, support, self.settings, learn_keys=False)
+        self.cache = build_cache(self.backbone, support, self.config, learn_keys=False)

@@ -14,9 +14,16 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, SupportView, TrainableMethod
-from methods._base.recipe import PUBLISHED_BY_DATASET
+from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup
 from methods._base.registry import register_method
-from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier
+from methods._parts.cache_model import (
+    PUBLISHED_SETTINGS,
+    Cache,
+    CacheConfig,
+    CacheMethod,
+    build_cache,
+    cache_classifier,
+)
 from methods._parts.citations import TIP_ADAPTER_PAPER
 
 RECIPE = Recipe(
@@ -31,6 +38,7 @@ RECIPE = Recipe(
     batch_size=256,
     drop_last=False,
     schedule=Schedule.COSINE,
+    warmup=Warmup.NONE,
     crop_scale=(0.5, 1.0),
 )
 
@@ -59,11 +67,12 @@ class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
         config=TipAdapterFConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        config_by_protocol={EvalProtocol.FEW_SHOT: PUBLISHED_SETTINGS},
     )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.cache = self.trainable = build_cache(self.backbone, support, self.settings, learn_keys=True)
+        self.cache = self.trainable = build_cache(self.backbone, support, self.config, learn_keys=True)
         self.epochs: dict[str, Cache] = {}
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:

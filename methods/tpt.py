@@ -5,8 +5,8 @@ files: azshue/TPT `tpt_classification.py`, `clip/custom_clip.py` and `data/datau
 with the lowest entropies is selected. AdamW lowers the entropy of their mean probability, and the adapted prompt
 classifies the plain view. The next image starts again from the words of `ctx_init`.
 
-Views are random crops. Except on ImageNet and its variants, the official code mixes them with distorted copies of
-themselves (AugMix). The official step is in half precision, ours in fp32.
+Views are random crops. Except on ImageNet and its variants, they are mixed with distorted copies of themselves
+(AugMix). The official step is in half precision, ours in fp32.
 
 The adapted prompt is discarded with its image. A run therefore counts as untrained, with 0 parameters.
 """
@@ -21,7 +21,7 @@ from jaxtyping import Float
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Method, StreamClassifier, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
@@ -34,10 +34,10 @@ class TPTConfig(MethodConfig):
 
     ctx_init: str = Field("a photo of a", min_length=1, description="words that initialise the context; official")
     views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
-    augmix: bool | None = Field(
-        None,
-        description="whether crops are mixed with distorted copies of themselves; null: yes, except on ImageNet and "
-        "its variants (official tpt_classification.py, `augmix=len(set_id)>1`)",
+    augmix: bool = Field(
+        True,
+        description="whether crops are mixed with distorted copies of themselves; yes, except on ImageNet and its "
+        "variants (official tpt_classification.py, `augmix=len(set_id)>1`)",
     )
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
     selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")
@@ -71,6 +71,11 @@ class TPT(Method[TPTConfig]):
   year = {2022}
 }""",
         config=TPTConfig,
+        config_by_protocol={
+            EvalProtocol.TEST_TIME: {
+                "by_dataset": {name: {"augmix": False} for name in ("imagenet", *sorted(IMAGENET_SHIFTS))}
+            }
+        },
         open_vocabulary=True,
         learns_text=True,
         needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
@@ -93,15 +98,9 @@ class PromptPerImage(StreamClassifier):
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         for batch in batches:
             plain = batch.features
-            views = batch.test_views(self.config.views, self.config.crop_scale, mixed=self.mixed)
+            views = batch.test_views(self.config.views, self.config.crop_scale, mixed=self.config.augmix)
             views = torch.cat([plain[None], views])
             yield torch.cat([self.adapted_logits(views[:, i]) for i in range(len(plain))])
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the views are those of AugMix."""
-        plain_crops = IMAGENET_SHIFTS | {"imagenet"}
-        return self.classes.dataset not in plain_crops if self.config.augmix is None else self.config.augmix
 
     def adapted_logits(self, views: Float[Tensor, "n_views dim"]) -> Float[Tensor, "1 n_cls"]:
         """Logits of the plain view, the first one, after the steps on all views of one image."""

@@ -27,22 +27,25 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
-from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
 
 CHUNK = 1024
 """Number of images whose similarities to all others are computed at once."""
+TEXTS_BY_DATASET = {"dtd": {"templates": ("{} texture",)}}
+"""Official class texts that are not the dataset's own: datasets/dtd.py has no full stop."""
 
 
 class TransCLIPConfig(TextConfig):
     """Weights of the terms, and numbers of updates."""
 
+    templates: tuple[Template, ...] = templates_setting("own", published="own, for DTD without the full stop")
     text_weight: float = Field(1.0, ge=0, description="lambda, weight of the texts; 1 without labelled images")
     neighbours: int = Field(3, ge=0, description="nearest images that an assignment is tied to; 3")
     confident: int = Field(8, ge=1, description="most confident images of a class, at which its mean begins; 8")
-    rounds: int = Field(10, ge=1, description="updates of means and covariance")
-    inner_rounds: int = Field(5, ge=1, description="updates of the assignments in each round")
+    rounds: int = Field(10, ge=1, description="updates of means and covariance; 10")
+    inner_rounds: int = Field(5, ge=1, description="updates of the assignments in each round; 5")
     logit_scale: LogitScaleSetting = None
 
 
@@ -64,6 +67,7 @@ class TransCLIP(Method[TransCLIPConfig]):
   year = {2024}
 }""",
         config=TransCLIPConfig,
+        config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": TEXTS_BY_DATASET}},
         open_vocabulary=True,
         needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
     )

@@ -6,7 +6,8 @@ The paper's analysis recommends this combination for hard domains. Settings are 
 from pydantic import Field
 
 from methods import AdapterConfig, Family, MethodInfo, Needs, Sizes, VisualPrompts, register_method
-from methods._parts.apex_parts import PART_FACTS
+from methods._base.recipe import for_transfer
+from methods._parts.apex_parts import PART_FACTS, TRANSFER_DEPTH
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -15,7 +16,9 @@ class VPTTextAdapterConfig(AdapterConfig):
     """Size of the prompts and kind of the adapter."""
 
     n_visual: int = Field(2, ge=1, description="visual tokens per block; 2, APEX")
-    visual_depth: int = Field(0, ge=0, description="prompted image blocks, 0 = every one (12 of 12, APEX base-to-new)")
+    visual_depth: int = Field(
+        0, ge=0, description="prompted image blocks, 0 = every one (12 of 12, APEX base-to-new; 3 in transfer)"
+    )
 
     def parameter_count(self, sizes: Sizes) -> int:
         visual = self.n_visual * sizes.image_width * (self.visual_depth or sizes.image_blocks)
@@ -36,6 +39,7 @@ class VPTTextAdapter(ComposedMethod[VPTTextAdapterConfig]):
         needs=frozenset({Needs.PIXELS}),
         vision_transformer=True,
         prompt_depths={"visual_depth": "image"},
+        config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),
         **PART_FACTS,
     )
 

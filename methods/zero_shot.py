@@ -1,7 +1,8 @@
 """Zero-shot CLIP: class texts as the classifier; nothing is learned.
 
 Radford et al., ICML 2021. Official files: CoOp `trainers/zsclip.py` for the templates and the arithmetic of the
-ensemble (each template's features are normalised, averaged, and normalised again).
+ensemble (each template's features are normalised, averaged, and normalised again). CLIP's own lists of templates by
+dataset (openai/CLIP `data/prompts.md`) are not used; `ensemble=imagenet80` is its list for ImageNet.
 """
 
 from typing import Literal
@@ -27,7 +28,7 @@ class ZeroShotConfig(MethodConfig):
         "none", description="generic templates to average over"
     )
     own_template: bool = Field(
-        True, description="an ensemble also averages the dataset's own template (CoOp; not for ImageNet)"
+        True, description="an ensemble also averages the dataset's own template (CoOp; false for ImageNet)"
     )
 
 

@@ -2,7 +2,7 @@
 
 Silva-Rodriguez et al., "A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models", CVPR 2024. Official
 file: jusiro/CLAP `trainers/adapters.py`, INIT=ZS, CONSTRAINT=none. Prototypes start at unnormalised text features, and
-class names keep their underscores. For ImageNet the official texts are `select7` and the dataset's own template
+class names keep their underscores. On ImageNet, as published, the texts are `select7` and the dataset's own template
 together. The official code samples each epoch from a pool of 20 augmented passes; here the same 20 views are cycled, so
 that each epoch shows every image once. As published, there is no validation and the last epoch is used.
 
@@ -20,7 +20,12 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
-from methods._parts.feature_methods import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
+from methods._parts.feature_methods import (
+    EIGHT_TEXTS_ON_IMAGENET,
+    POOLED_VIEWS_RECIPE,
+    PrototypeConfig,
+    PrototypeMethod,
+)
 
 
 class ZSLPConfig(PrototypeConfig):
@@ -49,6 +54,7 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         config=ZSLPConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
+        config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": EIGHT_TEXTS_ON_IMAGENET}},
         starts_as_zero_shot={"init": "zero_shot"},
         stackable=True,
     )

@@ -34,10 +34,15 @@ from datasets_registry import (
 from methods import (
     FACTS_FILE,
     METHODS,
+    CountedSettings,
     MethodInfo,
     Needs,
     Selection,
+    compared_settings,
+    counted_by_setting,
+    counted_settings,
     facts_file_text,
+    facts_of,
     formula_tests,
     get_method,
     list_methods,
@@ -199,6 +204,64 @@ def _method_section(info: MethodInfo) -> str:
     notes = inspect.getdoc(inspect.getmodule(get_method(info.name))) or ""
     parts.append(notes.partition("\n")[2].strip() or notes)
     return "\n" + "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+INTRO_SETTINGS = """
+The settings of each method as its official code states them, by protocol, dataset and shots, beside ours. `python -m
+tools.official_settings` reads them from the repositories at the stated commits, and a test compares each with what a
+run has. *Holds* is empty where a value holds for all published protocols, the eleven datasets and all shots. A row has
+the file and the line of its first source. `not stated`: no source states it. `none`: the official code has no such
+setting.
+The recipes are fields of [`Recipe`](api/methods.md); `data` is the same for all methods.
+"""
+
+
+def settings_page() -> str:
+    """The summary of official settings, and a table for each method."""
+    infos = [facts_of(get_method(info.name)) for info in shipped_methods()]
+    counted = {facts.name: counted_settings(facts) for facts in infos}
+    rows = [(f"[`{name}`](#{name})", *_counts_of(found)) for name, found in counted.items()]
+    rows.append(("all", *_counts_of(sum(counted.values(), CountedSettings()))))
+    parts = [f"{NOTE}# Official settings\n{INTRO_SETTINGS}\n", _table(SETTINGS_HEAD, rows)]
+    for facts in infos:
+        table = [
+            (f"`{one.setting}`", one.holds, _code(one.official), _code(one.ours), one.where, one.remark)
+            for one in compared_settings(facts)
+        ]
+        parts.append(
+            f"\n## `{facts.name}`\n\n{_table(('setting', 'holds', 'official', 'ours', 'where', 'why'), table)}"
+        )
+    return "".join(parts)
+
+
+def parity_page() -> str:
+    """The page of agreement with official code, with the present summary of the settings."""
+    text = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+    before, mark, rest = text.partition(SUMMARY_BEGINS)
+    _, end, after = rest.partition(SUMMARY_ENDS)
+    found: dict[str, CountedSettings] = {}
+    for info in shipped_methods():
+        for setting, counts in counted_by_setting(facts_of(get_method(info.name))).items():
+            kind = setting.replace("recipe.", "") if "." in setting else "settings of the method"
+            found[kind] = found.get(kind, CountedSettings()) + counts
+    rows = [(f"`{kind}`" if " " not in kind else kind, *_counts_of(counts)) for kind, counts in sorted(found.items())]
+    rows.append(("all", *_counts_of(sum(found.values(), CountedSettings()))))
+    return f"{before}{mark}\n{_table(('setting', *SETTINGS_HEAD[1:]), rows)}{end}{after}"
+
+
+SUMMARY_BEGINS, SUMMARY_ENDS = (f"<!-- settings, written by `{COMMAND}` -->", "<!-- end of settings -->")
+SETTINGS_HEAD = ("method", "settings", "stated", "as ours", "ours differs, with a reason", "not stated", "only ours")
+
+
+def _counts_of(found: CountedSettings) -> tuple[object, ...]:
+    """The cells of a method: a setting with one protocol, dataset and number of shots."""
+    cells = found.stated + found.unstated
+    numbers = (cells, found.stated, found.equal, found.explained, found.unstated, found.without)
+    return tuple(f"{number:,}" for number in numbers)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text and "`" not in text else text
 
 
 def _length(recipe: Any) -> str:
@@ -464,14 +527,16 @@ def published_page() -> str:
 
 
 PAGES: dict[str | Path, Callable[[], str]] = {
+    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,  # first, since pages read it
     "methods.md": methods_page,
     "datasets.md": datasets_page,
     "protocols.md": protocols_page,
     "commands.md": commands_page,
     "messages.md": messages_page,
     "published.md": published_page,
+    "official-settings.md": settings_page,
+    ROOT / "docs" / "parity.md": parity_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
-    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,
 }
 
 

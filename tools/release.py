@@ -30,7 +30,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("--help",),
     ("methods",),
     ("docs", "protocols"),
-    ("demo", "--quick", "--runs", "runs/demo", "--site", "site"),
+    ("demo", "--quick", "--runs", "runs/demo", "--out", "site"),
 )
 """What the installed command must do, in an empty folder."""
 

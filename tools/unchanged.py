@@ -180,7 +180,7 @@ def record(folder: Path) -> None:
     """Make the runs if the folder has none, and write down what they give."""
     with contextlib.chdir(folder):
         if not Path("runs").exists():
-            commands = ["demo --quick --runs runs --site site --jobs 0"]
+            commands = ["demo --quick --runs runs --out site --jobs 0"]
             commands += [f"run {sweep} --recipe demo --device cpu --jobs 0 --runs runs --log none" for sweep in SWEEPS]
             sys.stdout.write(all_of(commands))
     write(folder, folder / "expected", quick=False)

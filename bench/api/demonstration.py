@@ -81,7 +81,7 @@ def run_demo(
     *,
     quick: Annotated[bool, Opt("Three datasets, a few methods, one seed.")] = False,
     runs: NewRuns = "runs/demo",
-    site: Annotated[Path, Opt("Folder of the report.")] = Path("site"),
+    out: Annotated[Path, Opt("Folder of the report.")] = Path("site"),
     curve: Annotated[bool, Opt("Also record the accuracy during each training.")] = False,
     cache: Cache = None,
     jobs: Jobs = None,
@@ -94,7 +94,7 @@ def run_demo(
     """
     from bench.api.running import open_progress, report_failures, run_request, sweep_result
 
-    page = report_request(runs=runs, site=site, force=force)
+    page = report_request(runs=runs, out=out, force=force)
     log, outcomes = open_progress(), []
     for request in demo_requests(quick=quick, runs=Path(runs), curve=curve, cache=cache, jobs=jobs, runner=runner):
         outcomes.append(run_request(request, log))

@@ -86,10 +86,14 @@ def reproduction(
     """
     from bench.analysis import build_leaderboards
     from bench.papers import compare_difficulty, compare_with_published, count_verdicts, published_settings
-    from bench.results import fresh_store
+    from bench.results import fresh_store, no_runs
 
+    if not margin > 0:
+        raise UsageError(f"--margin {margin:g} is no positive number of percentage points, such as 1.")
     store = fresh_store(Path(runs))
     frame = store.runs_frame()
+    if frame.empty:
+        raise UsageError(no_runs(Path(runs)))
     rows = compare_with_published(
         build_leaderboards(frame), frame, published, defaults=published_settings(frame), margin=margin / 100
     )

@@ -35,9 +35,8 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
 
     Raises UsageError for a file or folder in use that etl-bench did not write, unless `force=True`.
     """
-    target = Path(path).expanduser()
-    where: dict[str, Any] = {"out": target} if target.suffix == ".html" else {"site": target}
-    return write_report(report_request(runs=Path(runs).expanduser(), **where, **options)).page
+    out = Path(path).expanduser()
+    return write_report(report_request(runs=Path(runs).expanduser(), out=out, **options)).page
 
 
 def _write_page(request: PageRequest) -> SiteView:
@@ -61,10 +60,9 @@ class Source(StrEnum):
 def report_request(
     *,
     runs: Runs = "runs",
-    site: Annotated[Path, Opt("Folder to write: index.html, and the predictions of every run beside it.")] = Path(
-        "site"
-    ),
-    out: Annotated[Path | None, Opt("Write one file instead of --site; a folder means the same as --site.")] = None,
+    out: Annotated[
+        Path, Opt("Folder for index.html with the predictions of every run beside it, or one .html file.")
+    ] = Path("site"),
     source: Annotated[str, Opt("runs: your results. published: numbers from papers only.")] = "runs",
     protocol: Protocol = None,
     convention: Convention = "mean_of_h",
@@ -81,21 +79,20 @@ def report_request(
     from bench.results import check_output_file
     from reports.site.build import PageRequest, check_site
 
-    if out is not None and (out.is_dir() or not (out.suffix or out.exists())):
-        site, out = out, None
+    folder = out.is_dir() or not (out.suffix or out.exists())
     request = PageRequest(
         runs=Path(runs),
-        out=out or site / "index.html",
+        out=out / "index.html" if folder else out,
         published=parse_choice(Source, source, "--source") is Source.PUBLISHED,
         protocol=None if protocol is None else str(parse_choice(EvalProtocol, protocol, "--protocol")),
         convention=parse_choice(HConvention, convention, "--h"),
         data_root=data_root,
         images=images,
-        with_run_files=out is None,
+        with_run_files=folder,
         force=force,
     )
-    if out is None:
-        check_site(site, force=force)
+    if folder:
+        check_site(out, "--out", force=force)
     else:
         check_output_file(out, "--out", force=force, suffixes=(".html", ".htm"))
     return request

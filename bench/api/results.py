@@ -126,8 +126,12 @@ class Results:
         if not boards:
             if self._frame.empty:
                 raise UsageError(no_runs(self.folder))
-            found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in board_settings(self._frame)})
-            raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
+            found = sorted(
+                {f"{one.protocol} with {one.shots_text} on {one.backbone}" for one in board_settings(self._frame)}
+            )
+            asked = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
+            given = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
+            raise UsageError(f"No runs of {given or 'any setting'} in {self.folder}. It holds: {', '.join(found)}.")
         return [with_intervals(board, self._outcomes_of(board)) for board in boards]
 
     @cached_property

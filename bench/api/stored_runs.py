@@ -213,11 +213,14 @@ def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
 
 def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:
     """The ids of the runs that satisfy an SQL condition, sorted; raises UsageError if there are none."""
-    from bench.results import fresh_store
+    from bench.results import fresh_store, no_runs
 
     table = "(SELECT * FROM runs WHERE status = 'ok') AS runs" if completed else "runs"
     query = f"SELECT run_id FROM {table} WHERE {'true' if where is None else where} ORDER BY run_id"
-    found = [str(run_id) for run_id in fresh_store(runs).query(query)["run_id"]]
+    store = fresh_store(runs)
+    found = [str(run_id) for run_id in store.query(query)["run_id"]]
+    if not found and store.runs_frame().empty:
+        raise UsageError(no_runs(runs))
     if not found:
         matching = "" if where is None else f" matches --where {where!r}"
         raise UsageError(

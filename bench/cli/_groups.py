@@ -6,6 +6,8 @@ import typer
 from typer.core import TyperGroup
 
 from bench.cli._commands import CheckedGroup
+from bench.errors import UsageError
+from datasets_registry import did_you_mean
 
 LIST, SHOW = "list", "show"
 
@@ -20,15 +22,29 @@ class ListsByDefault(CheckedGroup):
         return super().parse_args(ctx, args)
 
     def _shows_one(self, ctx: Any, args: list[str]) -> bool:
-        """Whether the arguments of a bare group name an entry, before or after options."""
+        """Whether the arguments of a bare group name an entry, before or after options.
+
+        Raises UsageError for a word that is neither a command nor the only word.
+        """
         if SHOW not in self.commands:
+            if args and not args[0].startswith("-"):
+                raise self._no_command(ctx, args[0])
             return False
         parser: Any = self.commands[SHOW].make_parser(ctx)
         try:
             values, more, _ = parser.parse_args(list(args))
         except typer.BadParameter.__base__:  # type: ignore[misc]  # the command itself reports it
             return not args[0].startswith("-")
+        if more and not args[0].startswith("-"):
+            raise self._no_command(ctx, args[0])
         return bool(values.get("name") or more)
+
+    def _no_command(self, ctx: Any, word: str) -> UsageError:
+        known = sorted(self.commands)
+        return UsageError(
+            f"`{ctx.command_path}` has no command {word!r}.{did_you_mean(word, known, most=1)} Commands: "
+            f"{', '.join(known)}."
+        )
 
 
 def ordered_group(order: tuple[str, ...]) -> type[TyperGroup]:

@@ -26,8 +26,9 @@ from bench.cli.report import report
 from bench.cli.run import run_command
 from bench.cli.runs import runs_app
 from bench.cli.status import status
+from bench.errors import NoWorkerError
 from bench.extension import Extension, extensions
-from datasets_registry import BenchError
+from datasets_registry import DATASETS, BenchError, UnknownNameError
 
 PANELS: dict[str, dict[str, Any]] = {
     "Run": {"run": run_command, "demo": demo, "status": status},
@@ -104,7 +105,10 @@ _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of c
 
 
 def main() -> None:
-    """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2."""
+    """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2.
+
+    It is 1 if no worker could start.
+    """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     for stream in (sys.stdout, sys.stderr):
@@ -116,7 +120,8 @@ def main() -> None:
     except BenchError as error:
         if debug:
             raise
-        code = _refuse(str(error))
+        code = _refuse(f"{error}{_elsewhere(error)}")
+        code = 1 if isinstance(error, NoWorkerError) else code
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
@@ -132,6 +137,16 @@ def main() -> None:
     except typer.Abort:
         code = 1
     sys.exit(code or 0)
+
+
+def _elsewhere(error: BenchError) -> str:
+    """What an unknown name is, if it is a method instead of a dataset or the other way round; else empty."""
+    from bench.results import known_methods
+
+    if not isinstance(error, UnknownNameError) or error.kind not in ("dataset", "method"):
+        return ""
+    other, names = ("method", known_methods()) if error.kind == "dataset" else ("dataset", DATASETS)
+    return f" {error.name} is a {other}." if error.name in names else ""
 
 
 def _advice(option: str) -> str:

@@ -11,8 +11,8 @@ from bench.cli._print import print_line, remark
 def report(**options: Any) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
 
-    The page is complete by itself. --site also writes the predictions of every run next to it, image by image. The page
-    loads them when it comes from a web server, such as that of python -m http.server.
+    The page is complete by itself. In a folder, the predictions of every run are written next to it, image by image,
+    and the page loads them when it comes from a web server, such as that of python -m http.server.
 
     Example: etl-bench report --runs runs/demo --out demo.html
 

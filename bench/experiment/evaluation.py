@@ -17,7 +17,7 @@ from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Sco
 from bench.results import open_metrics, split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalSplit, few_shot_draws
-from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier
+from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier, checked_logits
 
 
 def evaluate_split(
@@ -88,7 +88,8 @@ def split_logits(
     if keep_branches and isinstance(classifier, Blend):
         branches, logits = _with_branches(classifier, batches())
         return SplitLogits(logits, branches=branches)
-    return SplitLogits(_logits(classifier, batches()))
+    found = checked_logits(method, _logits(classifier, batches()), len(split.samples), len(split.classes))
+    return SplitLogits(found)
 
 
 @torch.no_grad()

@@ -213,6 +213,11 @@ def fit(
             try:
                 loss = train_step(method, batch, state.optimizer)
             except NonFiniteLossError as error:
+                if not steps:
+                    raise NonFiniteLossError(
+                        f"The training loss of {method.info.name} is not finite before the first step, so its learning "
+                        "rate is not the reason; look for log(0), division by 0 and overflowing exp in its loss."
+                    ) from error
                 place = f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"
                 raise NonFiniteLossError(f"{error} ({place})") from error
             steps += 1

@@ -142,7 +142,10 @@ def load_claims(path: Path | None = None) -> list[Claim]:
     name = str(path or "claims.toml")
     try:
         text = (path or resources.files("bench.papers") / "claims.toml").read_text("utf-8")
-        claims = [Claim.model_validate(item) for item in tomllib.loads(text).get("claim", [])]
+        values = tomllib.loads(text)
+        if other := [key for key in values if key != "claim"] or ([] if "claim" in values else ["no claim"]):
+            raise UsageError(f"{name} has {other[0]!r} and is no file of claims. Give a file of [[claim]] tables.")
+        claims = [Claim.model_validate(item) for item in values["claim"]]
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{name} cannot be read as TOML: {error}. Give a file of [[claim]] tables.") from error
     except ValidationError as error:

@@ -337,6 +337,18 @@ _NAMED = 3
 """Largest number of folders that a message lists."""
 
 
+_OURS = {"difficulty", "leases", "live", "logs", "race", "results.duckdb", "shards", "slurm", "sweeps"}
+
+
+def check_runs_folder(folder: Path) -> None:
+    """Raise RunsFolderError for a folder that has other things and nothing of a runs folder."""
+    inside = sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
+    if inside and not _OURS.intersection(inside):
+        raise RunsFolderError(
+            f"--runs {folder} is in use: it contains {inside[0]!r} and no runs. Name a new or empty folder."
+        )
+
+
 def no_runs(folder: Path) -> str:
     """A message that the folder has no runs, with the folders inside or beside it that have some."""
     nearby = [place for around in (folder, folder.parent) for place in runs_folders(around) if place != folder]

@@ -13,7 +13,7 @@ from bench.analysis import prediction_sets
 from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
-from bench.results import Shards, Staleness, check_output_folder
+from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
 from bench.sweep.after_run import AfterRun, trackers_after_run
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
@@ -85,6 +85,7 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
+    check_runs_folder(request.runs)
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None

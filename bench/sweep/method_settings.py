@@ -147,6 +147,11 @@ def check_overrides(
         if item.recipe and not any(method in recipe_fields for method in meant):
             why = "; ".join(_without_recipe(method, protocols.get(method, ())) for method in meant)
             raise OverrideError(f"--set {item.text!r} sets a recipe, but {why}.")
+        if item.key == "recipe":
+            raise OverrideError(
+                f"--set {item.text!r}: --recipe published or --recipe demo chooses a recipe; change one of its values "
+                f"with --set {item.pattern}.recipe.KEY=VALUE, such as {item.pattern}.recipe.epochs=20."
+            )
         raise UnknownNameError(f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}", item.key, keys)
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from bench._util.words import counted
 from bench.bounds import printable
 from bench.errors import UsageError
-from bench.results import Shards, write_atomically
+from bench.results import Shards, known_methods, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
 from bench.sweep.request import SweepRequest, option_name
-from datasets_registry import BenchError, did_you_mean, foreign_files
+from datasets_registry import DATASETS, BenchError, did_you_mean, foreign_files
 
 LARGEST_PLAN = 64 * 2**20
 """A kept sweep file with the 16 digits of each of its runs; a plan of a million runs has 21 MiB."""
@@ -31,10 +31,10 @@ _PLAN = "plan"
 def read_sweep_file(path: Path) -> dict[str, Any]:
     """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
     try:
-        text = foreign_files.read_text(path, LARGEST_PLAN)
+        text = foreign_files.read_text(path, LARGEST_PLAN).removeprefix("\ufeff")
         values = foreign_files.parse_toml(text)
     except OSError as error:
-        raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
+        raise UsageError(_unreadable(path, error)) from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
             f"The sweep file {path} is not TOML: {_where(text, str(error))}. Write lines such as shots = [1, 4]; "
@@ -51,6 +51,17 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
             f"Allowed: {', '.join(fields)}."
         )
     return {fields[name.replace("_", "-")]: value for name, value in values.items()}
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    """Why there is no such sweep file; a name without a suffix may be one of a list that a space cut in two."""
+    if path.suffix or len(path.parts) != 1 or not isinstance(error, FileNotFoundError):
+        return f"The sweep file {path} cannot be read: {error.strerror or error}."
+    option = next((one for one, known in (("-m", known_methods()), ("-d", DATASETS)) if path.name in known), "-m")
+    return (
+        f"There is no sweep file {path}. Names of a list are separated by commas, without spaces, such as "
+        f"{option} FIRST,{path}."
+    )
 
 
 def _where(text: str, problem: str) -> str:

@@ -139,7 +139,11 @@ class TaskFactory:
         if splits is None:
             return {}
         if self.request.protocol.transfers and not targets:
-            self.rejections.add(info.name, "none of the targets can be evaluated; see --targets.", named=named)
+            only = set(select_names(self.request.targets or IMAGENET_VARIANTS, match_datasets)) <= {info.name}
+            why = "it is the source, so it cannot be its only target; give others with --targets."
+            self.rejections.add(
+                info.name, why if only else "none of the targets can be evaluated; see --targets.", named=named
+            )
             return {}
         found = {choice: self._task(info, splits, targets, choice, named=named) for choice in wanted}
         tasks = {choice: task for choice, task in found.items() if task is not None}

@@ -154,6 +154,8 @@ def _check_name(name: str, file: Path, *, replace: bool) -> None:
             f"Dataset name {name!r} must match {NAME_PATTERN.pattern!r}: lower-case letters, digits and _, "
             f"starting with a letter."
         )
+    if name == "all":
+        raise RegistrationError("'all' selects every dataset; give your images another name.")
     if file.exists() and not replace:
         raise RegistrationError(f"{file} exists. Give --force to overwrite it, or another name.")
     if name in DATASETS and not file.exists():

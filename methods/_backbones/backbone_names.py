@@ -122,8 +122,9 @@ def _local(arch: str, text: str) -> BackboneSpec:
     file, suffix = split_weights_options(text)
     path = Path(file)
     if not path.is_file():
+        problem = f"No weights file at {path}." if file else f"{arch}= names no weights file."
         raise WeightsError(
-            f"No weights file at {path}. Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu; options of a "
+            f"{problem} Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu; options of a "
             f"file are quickgelu, gelu, preprocess=TAG and {', '.join(f'{name}=' for name in FIELDS)}."
         )
     given = suffix.split(",")[1:]

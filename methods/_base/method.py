@@ -1,8 +1,10 @@
 """The base class of all methods, and functions that most methods use."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Generic, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +23,26 @@ ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 class ClosedVocabularyError(BenchError, ValueError):
     """A method whose parameters are tied to its training classes was given other classes."""
+
+
+class MethodError(BenchError, ValueError):
+    """A method that does not do what every method has to, named with the line of its code."""
+
+
+def place_of(function: Any) -> str:
+    """File and first line of a function, such as `mine.py:40`; its name if it is not written in Python."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else str(function)
+
+
+def checked_logits(method: Any, logits: Tensor, images: int, classes: int) -> Tensor:
+    """The logits of a method's classifier; raises MethodError unless they are `(..., images, classes)`."""
+    if logits.shape[-2:] != (images, classes):
+        raise MethodError(
+            f"{method.info.name}: the classifier of {place_of(type(method).classifier)} returned "
+            f"{tuple(logits.shape)} for {images} images of {classes} classes; return a row per image."
+        )
+    return logits
 
 
 class Method(ABC, Generic[ConfigT]):

@@ -93,7 +93,7 @@ class MethodFacts(MethodTraits):
         published = self.config_by_protocol.get(self.printed_protocol(protocol), {})
         values = defaults | dict(published) | dict(changes or {})
         if changes and isinstance(table := values.get("by_dataset"), Mapping):
-            values["by_dataset"] = without_fields(table, changes)
+            values["by_dataset"] = without_fields(table, changes) or None
         omitted = {key for key, one in self.settings.items() if one.left_out and values[key] == defaults[key]}
         kept = {key: value for key, value in values.items() if key not in omitted}
         return CheckedSettings(kept, **self.rules.get(protocol, {}))
@@ -237,7 +237,11 @@ class StoredFacts:
     def wrapped(self, wrapper: str, host: str) -> MethodFacts:
         """The facts of a wrapper around a host that it fits."""
         found = self.wrappers[wrapper]
-        return facts_from_json(_changed(_changed(self.methods[host], found.shared), found.hosts[host]))
+        values = _changed(_changed(self.methods[host], found.shared), found.hosts[host])
+        settings = values.get("settings", {})
+        # the first field of every configuration, also where only the wrapper has values by dataset
+        first = {key: settings[key] for key in ("by_dataset",) if key in settings}
+        return facts_from_json(values | {"settings": first | settings})
 
 
 @cache

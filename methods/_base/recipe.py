@@ -101,7 +101,8 @@ class Recipe(BaseModel):
     epochs_by_shots: dict[int, _Epochs] = Field(default_factory=dict, description="overrides `epochs` for these shots")
     by_dataset: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="other values of fields on some datasets, such as {imagenet: {epochs: 5}}; left out where empty",
+        description="other values of fields on some datasets, such as {imagenet: {epochs: 5}}, or {dtd@16: {lr: 0.1}} "
+        "with 16 shots; left out where empty",
     )
     steps_per_shot: _Steps = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
     steps: _Steps = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
@@ -131,28 +132,27 @@ class Recipe(BaseModel):
     @classmethod
     def _values_of_datasets(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Each value as its field has it, also when it comes from JSON."""
-        return checked_table(cls, table, {"name", "source", "by_dataset"})
+        return checked_table(cls, table, {"name", "source", "by_dataset", "epochs_by_shots"})
 
     @model_serializer(mode="wrap")
     def _without_empty_table(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
         """Leaves out an empty `by_dataset`."""
-        values = plain(self)
-        if not self.by_dataset:
-            values.pop("by_dataset", None)
-        return values
+        return {key: value for key, value in plain(self).items() if value or key != "by_dataset"}
 
     def for_dataset(self, name: str) -> Recipe:
-        """The recipe with the values of one dataset. A spec stores the whole table: one recipe for all datasets.
+        """The recipe with the values of one dataset, after `for_shots` if some are of a number of shots.
 
-        Epochs of the dataset hold for any number of shots.
+        A spec stores the whole table: one recipe for all datasets. Epochs of the dataset hold for any number of shots.
         """
         own = self.by_dataset.get(name, {})
         epochs: dict[str, Any] = {"epochs_by_shots": {}} if "epochs" in own else {}
         return self.model_copy(update={"by_dataset": {}} | epochs | own)
 
     def for_shots(self, shots: int) -> Recipe:
-        """The recipe with the epochs for that many shots, so that identical training has identical recipes."""
-        table = {name: _of_shots(own, shots) for name, own in self.by_dataset.items()}
+        """The recipe with the values for that many shots, so that identical training has identical recipes."""
+        names = dict.fromkeys(name.partition("@")[0] for name in self.by_dataset)
+        found = {name: own_values(self.by_dataset, name, shots) for name in names}
+        table = {name: own for name, own in found.items() if own}
         return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}, "by_dataset": table})
 
     @property
@@ -167,12 +167,6 @@ class Recipe(BaseModel):
     def epochs_for(self, shots: int) -> int:
         """Number of epochs for that many shots."""
         return self.epochs_by_shots.get(shots, self.epochs)
-
-
-def _of_shots(own: dict[str, Any], shots: int) -> dict[str, Any]:
-    """The values of a dataset with its epochs for that many shots."""
-    kept = {name: value for name, value in own.items() if name != "epochs_by_shots"}
-    return kept | ({"epochs": own["epochs_by_shots"][shots]} if shots in own.get("epochs_by_shots", {}) else {})
 
 
 SettingsT = TypeVar("SettingsT")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier
-from methods._base.method import ConfigT, Method
+from methods._base.method import ConfigT, Method, MethodError, checked_logits, place_of
 from methods._base.recipe import Recipe
 from methods._base.training import cross_entropy
 
@@ -36,7 +36,10 @@ class TrainableMethod(Method[ConfigT]):
 
     def loss_terms(self, batch: Batch) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"] | None]:
         """The loss of the classification, by default the cross-entropy of the logits, and the sum of the penalties."""
-        return cross_entropy(self.train_classifier()(batch), batch.labels), None
+        logits = self.train_classifier()(batch)
+        if logits.dim() == 2:
+            checked_logits(self, logits, len(batch.labels), len(self.support_classes))
+        return cross_entropy(logits, batch.labels), None
 
     def stages(self) -> tuple[float, ...]:
         """Lengths of the training stages as shares of their recipes; each has its own optimiser and schedule.
@@ -45,7 +48,7 @@ class TrainableMethod(Method[ConfigT]):
         """
         return (1.0,)
 
-    def stage_recipe(self, stage: int, recipe: Recipe) -> Recipe:
+    def stage_recipe(self, stage: int, recipe: Recipe) -> Recipe:  # noqa: ARG002
         """The recipe of a stage (0-based), from that of the run. Default: the same."""
         return recipe
 
@@ -81,8 +84,17 @@ class TrainableMethod(Method[ConfigT]):
         """Called before each step."""
 
     def backward(self, batch: Batch) -> Tensor:
-        """Compute the step's gradients of `trainable` and return the loss; for methods that modify gradients."""
+        """Compute the step's gradients of `trainable` and return the loss; for methods that modify gradients.
+
+        Raises MethodError for a loss that depends on no tensor of `trainable`.
+        """
         loss = self.loss(batch)
+        if not loss.requires_grad:
+            own = next(f for f in (type(self).loss, type(self).loss_terms, type(self).classifier) if not _is_base(f))
+            raise MethodError(
+                f"{self.info.name}: no tensor of `trainable` reaches the loss of {place_of(own)}; look for detach(), "
+                ".data, .item() or no_grad()."
+            )
         torch.autograd.backward(loss, torch.ones_like(loss))
         return loss
 
@@ -113,6 +125,10 @@ class TrainableMethod(Method[ConfigT]):
     def train_classifier(self) -> Classifier:
         """The classifier for the training loss, built again in every step. Default: the classifier of evaluation."""
         return self.classifier(self.support_classes)
+
+
+def _is_base(function: Any) -> bool:
+    return bool(function.__module__ == __name__)
 
 
 def count_parameters(module: nn.Module) -> int:

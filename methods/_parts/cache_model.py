@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Classifier, SupportView
 from methods._parts.feature_methods import (
+    SELECT7_ON_IMAGENET,
     GridSearchMethod,
     LogitScaleSetting,
     TextConfig,
@@ -27,33 +28,27 @@ COARSE_STEPS = (10, 10)
 """Values of beta and alpha for the oracle and the ensemble: a subset of the 200 x 20 of the search, to save time."""
 
 
-PUBLISHED_SETTINGS: Mapping[str, tuple[float, tuple[float, float]]] = {
-    "caltech101": (3.0, (12.0, 5.0)),
-    "dtd": (2.0, (13.0, 13.0)),
-    "eurosat": (2.0, (12.0, 10.0)),
-    "fgvc_aircraft": (5.0, (30.0, 30.0)),
-    "food101": (1.17, (10.0, 10.0)),
-    "imagenet": (1.17, (7.0, 3.0)),
-    "oxford_flowers": (10.0, (50.0, 50.0)),
-    "oxford_pets": (1.17, (7.0, 3.0)),
-    "stanford_cars": (3.0, (20.0, 10.0)),
-    "sun397": (1.17, (12.0, 10.0)),
-    "ucf101": (3.0, (7.0, 3.0)),
+PUBLISHED_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "by_dataset": {
+        "caltech101": {"alpha": 3.0, "search_scale": (12.0, 5.0)},
+        "dtd": {"alpha": 2.0, "search_scale": (13.0, 13.0)},
+        "eurosat": {"alpha": 2.0},
+        "fgvc_aircraft": {"alpha": 5.0, "search_scale": (30.0, 30.0)},
+        "food101": {"search_scale": (10.0, 10.0)},
+        "imagenet": {"search_scale": (7.0, 3.0), **SELECT7_ON_IMAGENET["imagenet"]},
+        "oxford_flowers": {"alpha": 10.0, "search_scale": (50.0, 50.0)},
+        "oxford_pets": {"search_scale": (7.0, 3.0)},
+        "stanford_cars": {"alpha": 3.0, "search_scale": (20.0, 10.0)},
+        "ucf101": {"alpha": 3.0, "search_scale": (7.0, 3.0)},
+    }
 }
-"""By dataset, `init_alpha` and `search_scale` (beta, alpha) of Tip-Adapter's configs/*.yaml, commit d0e2d6f."""
-OTHER_DATASETS = PUBLISHED_SETTINGS["sun397"]
-"""Settings for datasets without an official configuration."""
+"""What differs from the defaults, which are those of SUN397: Tip-Adapter's configs/*.yaml, commit d0e2d6f."""
 
 
 class CacheConfig(TextConfig):
-    """Settings of the cache; None means the value of the dataset's official configuration."""
+    """Settings of the cache."""
 
-    alpha: float | None = Field(
-        None,
-        ge=0,
-        description="weight of the cache; null: the official one of the dataset (Caltech101, Cars and UCF101 3, DTD "
-        "and EuroSAT 2, Aircraft 5, Flowers 10), 1.17 for the four others and for datasets without one",
-    )
+    alpha: float = Field(1.17, ge=0, description="weight of the cache; init_alpha of the dataset, 1.17 for SUN397")
     beta: float = Field(1.0, gt=0, description="sharpness of the cache; 1 in all configs")
     selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
         "validation",
@@ -61,30 +56,14 @@ class CacheConfig(TextConfig):
         "best on test (a labelled oracle); the published numbers searched the full validation split, for ImageNet the "
         "test split",
     )
-    search_scale: tuple[float, float] | None = Field(
-        None,
-        description="largest beta and alpha searched; null: the official ones of the dataset, which were set by hand, "
-        "and those of SUN397, 12 and 10, for datasets without them",
+    search_scale: tuple[float, float] = Field(
+        (12.0, 10.0),
+        description="largest beta and alpha searched; set by hand for each dataset, 12 and 10 for SUN397",
     )
     search_step: tuple[int, int] = Field((200, 20), description="values of beta and alpha searched; all configs")
     augment_epochs: int = Field(10, ge=1, description="augmented views averaged into a key; 10 in all configs")
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
     logit_scale: LogitScaleSetting = None
-
-    def for_dataset(self, name: str | None, shots: int = 0) -> CacheSettings:  # noqa: ARG002
-        """The settings on a dataset, with missing values from its official configuration."""
-        alpha, search_scale = PUBLISHED_SETTINGS.get(name or "", OTHER_DATASETS)
-        given = self.model_dump()
-        given |= {"alpha": alpha} if self.alpha is None else {}
-        given |= {"search_scale": search_scale} if self.search_scale is None else {}
-        return CacheSettings(**given)
-
-
-class CacheSettings(CacheConfig):
-    """Settings of the cache on one dataset, with no value missing."""
-
-    alpha: float
-    search_scale: tuple[float, float]
 
 
 def support_keys(support: SupportView, views: int, crop_scale: tuple[float, float]) -> Float[Tensor, "n dim"]:
@@ -143,7 +122,7 @@ class Cache(nn.Module):
         return torch.exp(-beta * (1 - affinity)) @ self.values
 
     @torch.no_grad()
-    def search_alpha_and_beta(self, images: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], c: CacheSettings) -> int:
+    def search_alpha_and_beta(self, images: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], c: CacheConfig) -> int:
         """Set alpha and beta to the first pair with the highest accuracy, beta slowest; returns the pairs tried."""
         image = F.normalize(images, dim=-1)
         zero_shot, affinity = self.scale * image @ self.text.T, image @ self.keys.T
@@ -155,7 +134,7 @@ class Cache(nn.Module):
         return len(betas) * len(alphas)
 
 
-def build_cache(backbone: Backbone, support: SupportView, config: CacheSettings, *, learn_keys: bool) -> Cache:
+def build_cache(backbone: Backbone, support: SupportView, config: CacheConfig, *, learn_keys: bool) -> Cache:
     """The cache of a support set, on the backbone's device."""
     text = template_ensemble(backbone, support.classes, config.templates)
     keys = support_keys(support, config.augment_epochs, config.crop_scale)
@@ -180,17 +159,11 @@ class CacheMethod(GridSearchMethod[CacheConfig]):
 
     cache: Cache
     """The cache of the support set; exists after `prepare`."""
-    settings: CacheSettings
-    """The settings on the dataset; exist after `prepare`."""
-
-    def prepare(self, support: SupportView) -> None:
-        super().prepare(support)
-        self.settings = self.config.for_dataset(support.classes.dataset)
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":
             features, labels = validation.features(), validation.labels
-            self.tuning.evaluations += self.cache.search_alpha_and_beta(features, labels, self.settings)
+            self.tuning.evaluations += self.cache.search_alpha_and_beta(features, labels, self.config)
 
     def tuned_state(self) -> dict[str, Tensor]:
         """Keys, their labels, alpha and beta. Class texts are not stored."""
@@ -212,6 +185,6 @@ class CacheMethod(GridSearchMethod[CacheConfig]):
         """A classifier for each pair of a coarse grid over the searched range."""
         return {
             f"alpha {alpha:.2f}, beta {beta:.2f}": cache_classifier(self.cache, alpha, beta)
-            for beta in search_values(self.settings.search_scale[0], COARSE_STEPS[0])
-            for alpha in search_values(self.settings.search_scale[1], COARSE_STEPS[1])
+            for beta in search_values(self.config.search_scale[0], COARSE_STEPS[0])
+            for alpha in search_values(self.config.search_scale[1], COARSE_STEPS[1])
         }

@@ -46,6 +46,13 @@ class TextConfig(MethodConfig):
     templates: tuple[Template, ...] = templates_setting("own", published="own, for ImageNet the list select7")
 
 
+SELECT7_ON_IMAGENET: Mapping[str, Mapping[str, Any]] = {"imagenet": {"templates": ("select7",)}}
+"""The published `templates` by dataset, for a method's `by_dataset`.
+
+Not for cross-dataset transfer: the texts of the targets would be ImageNet's.
+"""
+
+
 class CropsConfig(TextConfig):
     """Random crops of a test image beside its plain view, classified by CLIP's plain text."""
 
@@ -111,6 +118,8 @@ POOLED_VIEWS_RECIPE = Recipe(
     views=20,
 )
 """Recipe of ZS-LP and CLAP, which are from the same paper."""
+EIGHT_TEXTS_ON_IMAGENET: Mapping[str, Mapping[str, Any]] = {"imagenet": {"templates": ("select7", "own")}}
+"""The published `templates` of both by dataset."""
 PrototypeConfigT = TypeVar("PrototypeConfigT", bound=PrototypeConfig)
 
 

@@ -8,14 +8,14 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.method import ConfigT, cosine_logits
 from methods._base.method_info import Family
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.trainable_method import TrainableMethod
 from methods._parts.citations import PROLIP_PAPER
-from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.feature_methods import SELECT7_ON_IMAGENET, LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.prompts import Context, Coupling, TextContext, VisualPrompts
 from methods._text.prompt_embeddings import frozen_prompts
 from methods._towers.text_hidden_states import TextHidden
@@ -190,16 +190,21 @@ PROLIP_FACTS: dict[str, Any] = {
     "citation": PROLIP_PAPER,
     "open_vocabulary": True,
     "starts_as_zero_shot": {},
+    "config_by_protocol": {
+        protocol: {"by_dataset": SELECT7_ON_IMAGENET}
+        for protocol in (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW, EvalProtocol.DOMAIN_GENERALIZATION)
+    },
 }
-"""Facts of ProLIP and of the baselines in its paper."""
+"""Facts of ProLIP and of the baselines in its paper. In cross-dataset transfer, each dataset has its own template."""
 FINE_TUNING_RECIPE = Recipe(
-    source="ProLIP configs/experiments/full_ft.yaml, methods/Full_FT.py; reused for base-to-new",
+    source="ProLIP configs/experiments/full_ft.yaml, main_imagenet.py; reused for base-to-new and cross-dataset",
     optimizer=Optimizer.ADAM,
     lr=1e-5,
     eps=1e-4,
     weight_decay=0.0,
     epochs=300,
     batch_size=16,
+    by_dataset={"imagenet": {"batch_size": 256}},
     drop_last=False,
     schedule=Schedule.COSINE,
     warmup=Warmup.NONE,

@@ -23,7 +23,7 @@ DATA_FOLDER = "data"
 """Folder of the run files, next to the page."""
 
 
-def check_site(folder: Path, option: str = "--site", *, force: bool = False) -> None:
+def check_site(folder: Path, option: str = "--out", *, force: bool = False) -> None:
     """Raise UsageError unless a page and its run files can be written to that folder; creates nothing."""
     check_own_folder(folder, option, marks=("index.html", f"{DATA_FOLDER}/{FILE_LIST}"), force=force)
     check_output_file(folder / "index.html", option, force=force)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import pytest
 import torch
 from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
+from pydantic import ValidationError
 
+from datasets_registry import ClassSet, EvalProtocol
 from methods import tokenize
 from methods.clip_svd import CLIPSVD, CLIPSVDConfig
 
@@ -43,6 +45,24 @@ def test_other_values_are_those_of_a_model_with_the_rebuilt_matrices() -> None:
         image = torch.nn.functional.normalize(model.encode_image(batch.pixels), dim=-1)
         expected = tiny_backbone().logit_scale * image @ text.T
         torch.testing.assert_close(method.classifier(classes)(batch), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_class_texts_are_the_official_ones_on_each_dataset() -> None:
+    own = ClassSet(class_set("base").names, "{} texture.")
+    texts = {
+        template: prepared(CLIPSVD(tiny_backbone(), CLIPSVDConfig(template=template), generator()), by=0.0)
+        for template in ("own", "a photo of a {}.")
+    }
+    for template, written in (("own", "{} texture."), ("a photo of a {}.", "a photo of a {}.")):
+        expected = tiny_backbone().encode_texts(own.texts(written))
+        torch.testing.assert_close(texts[template].text_features(own), expected, atol=1e-5, rtol=0)
+    base_to_new = CLIPSVD.info.default_config(EvalProtocol.BASE_TO_NEW)
+    found = {name: base_to_new.for_dataset(name).model_dump().get("template") for name in ("dtd", "eurosat", "food101")}
+    assert found == {"dtd": "a photo of a {}.", "eurosat": "a photo of a {}.", "food101": None}
+    few_shot = CLIPSVD.info.default_config(EvalProtocol.FEW_SHOT)
+    assert few_shot.for_dataset("food101").model_dump()["template"] == "a photo of a {}, a type of food."
+    with pytest.raises(ValidationError):
+        CLIPSVDConfig(template="a photo")
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: in
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize(("top", "share"), [(4, 0.2), (3, 0.5), (2, 1.0)])
 def test_loss_and_gradient_of_the_second_stage_equal_the_formulas(host: str, top: int, share: float) -> None:
-    words = {"ctx_init": "a photo of a"}
+    words = {"ctx_init": "a photo of a"} | ({"class_position": "end"} if host == "tcpt_on" else {})
     method = in_second_stage(f"dpc_on:{host}", top=top, base_share=share, **words)
     index = torch.tensor([0, 3, 8])
     ctx = method.trainable.ctx.detach().clone().requires_grad_()

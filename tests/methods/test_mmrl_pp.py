@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
 
+from datasets_registry import EvalProtocol, list_datasets
 from methods.mmrl import MMRL
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig
 
@@ -45,3 +48,29 @@ def test_new_classes_are_classified_by_the_class_token_alone() -> None:
         by_class = super(MMRL, method).classifier
         assert torch.equal(method.classifier(class_set("new"))(batch), by_class(class_set("new"))(batch))
         assert not torch.equal(method.classifier(class_set("base"))(batch), by_class(class_set("base"))(batch))
+
+
+def test_a_target_with_its_own_share_is_tested_with_it_and_others_are_not() -> None:
+    config = MMRLPlusPlusConfig(**SMALL, new_share_by_target={"dtd": 0.3})
+    method = prepared(MMRLPlusPlus(tiny_backbone(), config, generator()))
+    plain = prepared(MMRLPlusPlus(tiny_backbone(), MMRLPlusPlusConfig(**SMALL, new_share=0.3), generator()))
+    batch, classes = train_batch(method.info.needs), class_set("new")
+    with torch.no_grad():
+        found = {name: method.classifier(replace(classes, dataset=name))(batch) for name in ("dtd", "eurosat", None)}
+        expected = plain.classifier(classes)(batch)
+    assert torch.equal(found["dtd"], expected)
+    assert torch.equal(found["eurosat"], found[None])
+    assert not torch.allclose(found["dtd"], found[None], atol=1e-3)
+    assert method.kept == pytest.approx(0.1), "the method itself keeps its share"
+
+
+def test_transfer_has_the_official_share_of_each_target() -> None:
+    for protocol in (EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION):
+        values = MMRLPlusPlus.info.settled(protocol).values
+        assert set(values["new_share_by_target"]) <= {one.name for one in list_datasets()}
+        assert (values["new_share"], values["weight"], values["new_share_by_target"]["stanford_cars"]) == (
+            0.9,
+            0.1,
+            0.3,
+        )
+    assert "new_share_by_target" not in MMRLPlusPlus.info.settled(EvalProtocol.FEW_SHOT).values

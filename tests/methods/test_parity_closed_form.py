@@ -107,8 +107,9 @@ def test_nothing_is_trained_or_searched(name: str) -> None:
 def test_timo_and_timo_s(name: str) -> None:
     case = Case("timo", name)
     cls = METHODS.get("timo_s" if case.config["search"] else "timo")
-    config = cls.info.config(templates=case.config["templates"], views=case.config["views"])
-    method = cls(tiny_backbone(), config, generator())
+    published = cls.info.default_config(EvalProtocol.FEW_SHOT).for_dataset(case.config["dataset"])
+    settings = {"templates": tuple(case.config["templates"]), "views": case.config["views"]}
+    method = cls(tiny_backbone(), published.model_copy(update=settings), generator())
     support = support_of(case, case.config["dataset"])
     method.prepare(support)
     case.assert_close(method.scores, "scores", "scores")

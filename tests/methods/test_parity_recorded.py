@@ -405,13 +405,16 @@ def test_promptkd(name: str) -> None:
     replay(method, case, parameters, support=replace(support_view(tiny_backbone(), classes), teacher=lambda: teacher))
 
 
-@pytest.mark.parametrize(("dataset", "weight"), [("dtd", 200), ("eurosat", 1000), (None, 1000)])
-def test_promptkds_loss_has_the_published_weight_of_each_dataset(dataset: str | None, weight: float) -> None:
-    classes = replace(class_set("base"), dataset=dataset)
+@pytest.mark.parametrize("protocol", [EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT])
+@pytest.mark.parametrize(("dataset", "weight"), [("dtd", 200), ("eurosat", 1000), ("spectrum_basic", 1000)])
+def test_promptkds_loss_has_the_published_weight_of_each_dataset(
+    dataset: str, weight: float, protocol: EvalProtocol
+) -> None:
+    published = PromptKD.info.default_config(protocol).for_dataset(dataset)
     losses = []
-    for given in (None, 1.0):
-        method = PromptKD(tiny_backbone(), PromptKDConfig(weight=given), generator())
-        method.prepare(support_view(tiny_backbone(), classes))
+    for config in (published, PromptKDConfig(weight=1.0)):
+        method = PromptKD(tiny_backbone(), config, generator())
+        method.prepare(support_view(tiny_backbone(), class_set("base")))
         loss = method.loss(batch_of(tiny_backbone(), images("train")[:4], torch.full((4,), -1)))
         losses.append(float(loss.detach()))
     assert losses[0] == pytest.approx(weight * losses[1], rel=1e-5)

@@ -10,15 +10,19 @@ import torch
 from parity_kit import Case, batch_of, case_names, class_set, generator, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry import ClassSet
+from datasets_registry import ClassSet, EvalProtocol
 from methods import SupportView
-from methods.proker import IMAGENET_VALUES, SEARCH_RANGES, ProKeR, ProKeRConfig
+from methods.proker import IMAGENET_BETA, ProKeR, ProKeRConfig
 
 
 def prepared(support: SupportView, **settings: Any) -> ProKeR:
     method = ProKeR(tiny_backbone(), ProKeRConfig(**settings), generator())
     method.prepare(support)
     return method
+
+
+def official_settings(dataset: str | None) -> ProKeRConfig:
+    return ProKeR.info.default_config(EvalProtocol.FEW_SHOT).for_dataset(dataset or "")
 
 
 def logits_of(method: ProKeR, n: int = 10) -> Tensor:
@@ -35,8 +39,10 @@ def test_logits_are_those_of_the_official_code(name: str) -> None:
     drawn = support_view(tiny_backbone(), classes, mirrored=True)
     support = SupportView(classes, drawn.labels, official["shots"], drawn.features, drawn.views)
     selection = {"imagenet": "fixed", "coop": "validation"}[official["hp_selection"]]
-    settings = {"templates": case.config["templates"], "views": case.config["views"], "selection": selection}
-    method = prepared(support, **settings)
+    views = 0 if case.config["views"] == 1 else case.config["views"]
+    ranges = official_settings(official["dataset"]) if selection == "validation" else ProKeRConfig()
+    searched = {"search_beta": ranges.search_beta, "search_lmbda": ranges.search_lmbda}
+    method = prepared(support, templates=case.config["templates"], views=views, selection=selection, **searched)
     case.assert_close(method.rows, "rows", "rows")
     case.assert_close(method.text, "text", "text")
     seen = case.tensors["validation_idx"]
@@ -49,7 +55,7 @@ def test_logits_are_those_of_the_official_code(name: str) -> None:
 
 def test_the_coefficients_minimise_the_penalised_squared_error() -> None:
     """Of `|Y - t - K a / lambda|^2 + a' K a / lambda`, whose gradient is `K / lambda` times that of the system."""
-    method = prepared(support_view(tiny_backbone(), class_set("base")), views=1, beta=2.0, lmbda=0.3)
+    method = prepared(support_view(tiny_backbone(), class_set("base")), views=0, beta=2.0, lmbda=0.3)
     s = method.rows.double()
     system = torch.exp(-2.0 * (1 - s @ s.T)) / 0.3 + torch.eye(len(s), dtype=torch.float64)
     wrong = torch.eye(5, dtype=torch.float64).repeat_interleave(2, dim=0) - s @ method.text.double().T
@@ -59,9 +65,9 @@ def test_the_coefficients_minimise_the_penalised_squared_error() -> None:
 def test_the_search_takes_the_first_of_the_best_pairs() -> None:
     classes = class_set("base")
     support, validation = support_view(tiny_backbone(), classes), support_view(tiny_backbone(), classes, "test")
-    ranges = {"search_beta": (0.5, 20.0, 3), "search_lmbda": (0.01, 5.0, 4), "views": 1}
+    ranges = {"search_beta": (0.5, 20.0, 3), "search_lmbda": (0.01, 5.0, 4), "views": 0}
     pairs = list(product((0.5, 10.25, 20.0), torch.linspace(0.01, 5, 4).tolist()))
-    alone = [prepared(support, beta=beta, lmbda=lmbda, views=1) for beta, lmbda in pairs]
+    alone = [prepared(support, beta=beta, lmbda=lmbda, views=0) for beta, lmbda in pairs]
     correct = [int((logits_of(one).argmax(dim=1) == validation.labels).sum()) for one in alone]
     assert min(correct) < max(correct), "pairs must differ"
     method = prepared(support, selection="validation", **ranges)
@@ -73,21 +79,40 @@ def test_the_search_takes_the_first_of_the_best_pairs() -> None:
 @pytest.mark.parametrize(("shots", "values"), [(1, 1), (3, 2), (16, 16), (32, 16)])
 def test_fixed_values_are_those_of_the_largest_listed_shots(shots: int, values: int) -> None:
     drawn = support_view(tiny_backbone(), class_set("base"))
-    method = prepared(SupportView(drawn.classes, drawn.labels, shots, drawn.features, drawn.views), views=1)
-    assert method.beta == IMAGENET_VALUES[values][0]
-    assert prepared(drawn, views=1, beta=7.0).beta == 7.0
+    method = prepared(SupportView(drawn.classes, drawn.labels, shots, drawn.features, drawn.views), views=0)
+    assert method.beta == dict(IMAGENET_BETA)[values]
+    assert prepared(drawn, views=0, beta=7.0).beta == 7.0
+    assert prepared(drawn, views=0, beta=((4, 2.0), (8, 3.0))).beta == 2.0
 
 
-@pytest.mark.parametrize(("dataset", "views"), [("imagenet", 1), ("dtd", 10), (None, 10)])
-def test_views_and_ranges_are_those_of_the_dataset(dataset: str | None, views: int) -> None:
-    drawn = support_view(tiny_backbone(), ClassSet(class_set("base").names, "a photo of a {}.", dataset=dataset))
-    method = prepared(drawn)
+@pytest.mark.parametrize(
+    ("dataset", "views", "beta"),
+    [("imagenet", 1, (1.5, 3.0, 10)), ("dtd", 10, (0.1, 10.0, 20)), (None, 10, (0.5, 3.0, 20))],
+)
+def test_views_and_ranges_are_those_of_the_dataset(
+    dataset: str | None, views: int, beta: tuple[float, float, int]
+) -> None:
+    settings = official_settings(dataset)
+    method = prepared(support_view(tiny_backbone(), class_set("base")), views=settings.views)
     assert len(method.rows) == 10 * views
-    assert method.ranges == SEARCH_RANGES[dataset or "caltech101"]
+    assert settings.search_beta == beta
+
+
+def test_a_single_view_is_a_random_crop_and_none_the_centre_view() -> None:
+    drawn, area = support_view(tiny_backbone(), class_set("base")), []
+
+    def views(count: int, crop_scale: tuple[float, float]) -> Tensor:
+        area.append((count, crop_scale))
+        return drawn.features()[None] * -1
+
+    support = SupportView(drawn.classes, drawn.labels, 2, drawn.features, views)
+    random, centre = (prepared(support, views=count, crop_scale=(0.08, 1.0)).rows for count in (1, 0))
+    assert area == [(1, (0.08, 1.0))]
+    assert torch.equal(random, -centre)
 
 
 def test_a_class_without_images_gets_logits() -> None:
     drawn = support_view(tiny_backbone(), class_set("base"))
     features = drawn.features()[:8]
-    method = prepared(SupportView(drawn.classes, drawn.labels[:8], 2, lambda: features, drawn.views), views=1)
+    method = prepared(SupportView(drawn.classes, drawn.labels[:8], 2, lambda: features, drawn.views), views=0)
     assert logits_of(method).shape == (10, 5)

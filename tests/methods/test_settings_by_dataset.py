@@ -55,6 +55,8 @@ OFFICIAL = [
     ("mmrl_pp", FEW, "dtd", {"epochs": 100, "batch_size": 32, "lr": 2e-3}, "MMRL@27d8821 vit_b16_few_shot.yaml"),
     ("mma", B2N, "imagenet", {"epochs": 5, "batch_size": 128}, "MMA@547ee34 run_examples.sh:14"),
     ("mma", B2N, "dtd", {"epochs": 5, "batch_size": 16}, "MMA@547ee34 run_examples.sh:8"),
+    ("task_res", FEW, "imagenet", {"lr": 2e-4, "epochs": 200}, "geekyutao/TaskRes@5195359 train_regular.sh:64"),
+    ("task_res", FEW, "dtd", {"lr": 2e-3, "epochs": 200}, "geekyutao/TaskRes@5195359 train_regular.sh:57"),
     *(
         ("dmn", FEW, name, {"epochs": epochs, "lr": rate, "weight_decay": 1e-4}, f"YBZh/DMN@c6c218c dmn_main.py:{line}")
         for name, rate, epochs, line in (
@@ -89,12 +91,32 @@ def test_a_recipe_is_the_official_one_on_each_dataset(
     assert {name: getattr(found, name) for name in values} == values, source
 
 
+@pytest.mark.parametrize(
+    ("method", "dataset", "values", "source"),
+    [
+        ("mmrl", "stanford_cars", {"weight": 7.0, "dim": 512}, "MMRL@27d8821 trainers/config.py:8"),
+        ("mmrl", "eurosat", {"weight": 0.01, "dim": 2048}, "MMRL@27d8821 trainers/config.py:38"),
+        ("mmrl_pp", "food101", {"weight": 1.0, "new_share": 0.1}, "MMRL@27d8821 trainers/config.py:86"),
+        ("mmrl_pp", "eurosat", {"weight": 0.01, "new_share": 0.2, "dim": 512}, "MMRL@27d8821 trainers/config.py:82"),
+    ],
+)
+def test_settings_of_a_method_are_the_official_ones_on_each_dataset(
+    method: str, dataset: str, values: dict[str, object], source: str
+) -> None:
+    for protocol in (B2N, FEW):
+        info = get_method(method).info
+        found = info.config.model_validate(info.settled(protocol).values).for_dataset(dataset)
+        assert {name: getattr(found, name) for name in values} == values, source
+    changed = info.config.model_validate(info.settled(B2N, {"weight": 2.0}).values).for_dataset(dataset)
+    assert changed.weight == 2.0, "a value that is set holds on every dataset"
+
+
 def test_every_field_may_differ_and_is_checked() -> None:
     recipe = Recipe(by_dataset={"dtd": {"lr": 0.5, "batch_size": 4, "epochs": 7}}, epochs_by_shots={1: 3})
     found = recipe.for_dataset("dtd")
     assert (found.lr, found.batch_size, found.epochs_for(1), found.by_dataset) == (0.5, 4, 7, {})
-    own = {"epochs": 20, "epochs_by_shots": {8: 100}, "crop_scale": (0.5, 1.0), "optimizer": "adam"}
-    later = Recipe(by_dataset={"dtd": own})
+    own = {"epochs": 20, "crop_scale": (0.5, 1.0), "optimizer": "adam"}
+    later = Recipe(by_dataset={"dtd": own, "dtd@8": {"epochs": 100}})
     assert Recipe.model_validate_json(later.model_dump_json()) == later
     assert [later.for_shots(shots).for_dataset("dtd").epochs for shots in (4, 8)] == [20, 100]
     assert recipe.for_dataset("eurosat") == recipe.model_copy(update={"by_dataset": {}})
@@ -123,3 +145,25 @@ def test_an_override_of_a_field_holds_on_every_dataset_and_leaves_the_others() -
     (spec,) = expand(request).specs
     found = Recipe.model_validate(spec.recipe).for_dataset("imagenet")
     assert (found.lr, found.epochs) == (0.01, 100)
+
+
+@pytest.mark.parametrize(("shots", "rate"), [(1, 1e-4), (4, 1e-4), (8, 1e-3), (16, 1e-3)])
+def test_the_rate_can_differ_by_shots(shots: int, rate: float) -> None:
+    recipe = get_method("dmn").info.recipe_for(FEW)
+    assert recipe is not None
+    assert recipe.for_shots(shots).for_dataset("eurosat").lr == rate  # YBZh/DMN@c6c218c dmn_main.py:342, 344
+    plain = Recipe(by_dataset={"dtd": {"lr": 0.1}, "dtd@1": {"lr": 0.5}})
+    assert [plain.for_shots(n).for_dataset("dtd").lr for n in (1, 2)] == [0.5, 0.1]
+    assert plain.for_shots(2).for_dataset("eurosat").lr == Recipe().lr
+
+
+def test_an_override_of_the_rate_or_the_epochs_holds_with_any_shots_on_every_dataset() -> None:
+    request = SweepRequest(
+        methods=["dmn"], overrides=["dmn.recipe.lr=0.01", "dmn.recipe.epochs=3"], datasets=["spectrum_basic"],
+        shots=[8], seeds=[1], protocol="few-shot",
+    )  # fmt: skip
+    (spec,) = expand(request).specs
+    recipe = Recipe.model_validate(spec.recipe)
+    assert {(recipe.for_dataset(name).lr, recipe.for_dataset(name).epochs) for name in ("eurosat", "food101")} == {
+        (0.01, 3)
+    }

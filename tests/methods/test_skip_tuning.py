@@ -12,9 +12,9 @@ from parity_kit import batch_of, class_set, generator, images, prepared, support
 from small_towers import SMALL_COCA, backbone_of
 from torch import Tensor
 
-from datasets_registry import BenchError
+from datasets_registry import BenchError, ClassSet
 from methods import frozen_prompts, tokenize
-from methods.skip_tuning import SkipTuning, SkipTuningConfig, drawn_ranks, one_class_batches
+from methods.skip_tuning import SkipTuning, SkipTuningConfig, drawn_ranks, one_class_batches, wording
 
 
 def tuned(skipped: int = 1, which: str = "base", **settings: Any) -> SkipTuning:
@@ -52,6 +52,21 @@ def test_features_are_those_of_a_model_with_the_trained_weights() -> None:
         texts = model.encode_text(tokenize(classes.texts()))
         torch.testing.assert_close(method.image_features(batch), model.encode_image(batch.pixels), atol=1e-5, rtol=0)
         torch.testing.assert_close(method.text_features(classes), texts, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "template", "official"),
+    [
+        ("caltech101", "a photo of a {}.", "itap of a {}."),
+        ("stanford_cars", "a photo of a {}.", "a photo of the {}, a type of car."),
+        ("sun397", "a photo of a {}.", "a photo of a {}."),
+        ("imagenet_sketch", "a photo of a {}.", "a sketch of a {}."),
+        ("dtd", "{} texture.", "itap of a {}."),
+        (None, "{} texture.", "itap of a {}."),
+    ],
+)
+def test_class_texts_are_the_official_ones(dataset: str | None, template: str, official: str) -> None:
+    assert wording(ClassSet(class_set("base").names, template, dataset=dataset)) == official
 
 
 def test_the_loss_compares_with_the_most_similar_classes() -> None:

@@ -12,13 +12,16 @@ from moved_methods import INDEX, hosts_without_gradients, moved, train_batch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry import BenchError, ClassSet
+from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import get_method
 
 HOSTS = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "ivlp", "tcp", "hicropl", "clip_lora", "vpt")
 
 
 def prepared(name: str, template: str = "a photo of a {}.", **config: Any) -> Any:
+    """Around CoOp with the settings of CoOp alone, which the wrapper replaces."""
+    if name.endswith(("tcpt_on", "tcpt_on:coop")):
+        config = get_method("coop").info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | config
     return moved(name, ClassSet(class_set("base").names, template), **config)
 
 
@@ -90,6 +93,17 @@ def test_frozen_texts_are_those_of_the_dataset_and_of_kgcoop(host: str, wording:
     method, plain = prepared(f"tcpt_on:{host}", dtd), prepared(host, dtd)
     expected = plain.loss(train_batch(plain)) + penalties(plain, frozen_texts(wording or dtd))
     torch.testing.assert_close(method.loss(train_batch(method)), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_around_coop_it_has_the_settings_of_its_scripts() -> None:
+    info = get_method("tcpt_on").info
+    found = info.default_config(EvalProtocol.BASE_TO_NEW).model_dump()
+    assert (found["class_position"], found["ctx_init"], found["n_ctx"]) == ("middle", "", 16)
+    recipe = info.recipe_for(EvalProtocol.BASE_TO_NEW)
+    assert recipe is not None
+    assert (recipe.epochs, recipe.by_dataset) == (50, {})
+    assert info.default_config(EvalProtocol.CROSS_DATASET).model_dump()["class_position"] == "end"
+    assert get_method("tcpt_on:kgcoop").info.config_by_protocol == get_method("kgcoop").info.config_by_protocol
 
 
 def test_predictions_are_the_hosts() -> None:

@@ -14,6 +14,7 @@ from parity_kit import Case, batch_of, case_names, class_set, generator, images,
 from parity_record import note
 from torch import Tensor
 
+from datasets_registry import EvalProtocol
 from methods import METHODS, Batch, Context, Needs, StreamClassifier
 from methods.tpt import entropy, log_of_mean, most_confident
 from methods.zero import _Vote
@@ -51,6 +52,11 @@ def classified(name: str, classes: object, batches: list[Batch], **settings: obj
     assert isinstance(classifier, StreamClassifier)
     with torch.no_grad():
         return torch.cat(list(classifier.over(iter(batches))))
+
+
+def published(name: str, dataset: str) -> dict[str, object]:
+    """The published settings of a method on a dataset."""
+    return METHODS.get(name).info.default_config(EvalProtocol.TEST_TIME).for_dataset(dataset).model_dump()
 
 
 def tda_settings(case: Case) -> dict[str, object]:
@@ -147,17 +153,16 @@ def test_the_recorded_crops_and_caches_matter(change: dict[str, object]) -> None
     assert float((found - case.tensors[f"logits/{which}"]).abs().max()) > 0.1
 
 
-@pytest.mark.parametrize(("dataset", "delta"), [("eurosat", 0), ("fgvc_aircraft", 2), ("imagenet", 3), (None, 3)])
-def test_boost_adapter_takes_the_official_delta_of_the_dataset(dataset: str | None, delta: int) -> None:
+@pytest.mark.parametrize("delta", [0, 2])
+@pytest.mark.parametrize("without", [{"size": 0}, {"views": 0}])
+def test_boost_adapter_without_a_cache_or_crops_is_not_boosted(without: dict[str, int], delta: int) -> None:
     features = batch_of(tiny_backbone(), images("test"), None).features
     views = features + 0.5 * features.std() * torch.randn(19, *features.shape, generator=GENERATOR)
-    classes = replace(class_set("base", TEMPLATE), dataset=dataset)
-    found, same, other = (
-        classified("boost_adapter", classes, stream_of(features, views=views), views=19, selected=0.5, delta=one)
-        for one in (None, delta, delta + 1)
-    )
-    assert torch.equal(found, same)
-    assert not torch.equal(found, other)
+    shared = {"views": 19, "selected": 0.5, "negative_size": 0} | without
+    classes, stream = class_set("base", TEMPLATE), partial(stream_of, features, views=views)
+    found = classified("boost_adapter", classes, stream(), delta=delta, **shared)
+    assert torch.equal(found, classified("tda", classes, stream(), **shared | {"views": 0}))
+    assert not torch.equal(found, classified("boost_adapter", classes, stream(), **shared | {"size": 3, "views": 19}))
 
 
 def test_the_recorded_caches_matter() -> None:
@@ -166,33 +171,49 @@ def test_the_recorded_caches_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "tda", "tpt", "dmn_zs"),
+    ("dataset", "tda", "tpt", "c_tpt", "dmn_zs"),
     [
-        (None, [], [(63, True)], [(31, True)]),
-        ("eurosat", [], [(63, True)], [(31, True)]),
-        ("imagenet", [], [(63, False)], [(31, False)]),
-        ("imagenet_a", [(63, True)], [(63, False)], [(31, False)]),
-        ("imagenet_sketch", [(63, True)], [(63, False)], [(31, False)]),
+        ("other", [], [(63, True)], [(63, True)], [(31, True)]),
+        ("eurosat", [], [(63, True)], [(63, True)], [(31, True)]),
+        ("imagenet", [], [(63, False)], [(63, False)], [(31, False)]),
+        ("imagenet_a", [(63, True)], [(63, False)], [(63, True)], [(31, False)]),
+        ("imagenet_sketch", [(63, True)], [(63, False)], [(63, True)], [(31, False)]),
     ],
 )
-def test_views_are_by_default_the_official_ones(dataset: str | None, tda: list, tpt: list, dmn_zs: list) -> None:
+def test_views_are_by_default_the_official_ones(dataset: str, tda: list, tpt: list, c_tpt: list, dmn_zs: list) -> None:
     features = batch_of(tiny_backbone(), images("test")[:2], None).features
     classes = replace(class_set("base", TEMPLATE), dataset=dataset)
-    for name, expected in (("tda", tda), ("tpt", tpt), ("dmn_zs", dmn_zs)):
+    for name, expected in (("tda", tda), ("tpt", tpt), ("c_tpt", c_tpt), ("dmn_zs", dmn_zs)):
         asked: list[tuple[int, bool]] = []
-        classified(name, classes, stream_of(features, views=features.repeat(63, 1, 1), asked=asked))
+        stream = stream_of(features, views=features.repeat(63, 1, 1), asked=asked)
+        classified(name, classes, stream, **published(name, dataset))
         assert asked == expected, name
 
 
-def test_tda_takes_the_official_weights_of_the_dataset_unless_others_are_set() -> None:
-    features = batch_of(tiny_backbone(), images("test"), None).features
-    plain = class_set("base", TEMPLATE)
-    eurosat = replace(plain, dataset="eurosat")
-    found = classified("tda", eurosat, stream_of(features))
-    assert torch.equal(found, classified("tda", plain, stream_of(features), alpha=4.0, beta=8.0))
-    assert not torch.equal(found, classified("tda", plain, stream_of(features)))
-    set_by_hand = classified("tda", eurosat, stream_of(features), alpha=2.0, beta=5.0)
-    assert torch.equal(set_by_hand, classified("tda", plain, stream_of(features)))
+@pytest.mark.parametrize(
+    ("name", "dataset", "values"),
+    [
+        ("tda", "eurosat", {"alpha": 4.0, "beta": 8.0, "templates": ("own",)}),
+        ("tda", "imagenet", {"alpha": 2.0, "beta": 5.0, "templates": ("select7",)}),
+        ("tda", "imagenet_r", {"alpha": 1.0, "beta": 8.0, "templates": ("imagenet80",)}),
+        ("tda", "other", {"alpha": 2.0, "beta": 5.0, "templates": ("own",)}),
+        ("boost_adapter", "eurosat", {"alpha": 4.0, "delta": 0, "views": 63}),
+        ("boost_adapter", "fgvc_aircraft", {"alpha": 2.0, "delta": 2}),
+        ("boost_adapter", "imagenet_sketch", {"alpha": 2.363, "delta": 1, "templates": ("imagenet80",)}),
+        ("boost_adapter", "imagenet", {"delta": 3, "templates": ("select7",)}),
+        ("boost_adapter", "other", {"delta": 3}),
+        ("c_tpt", "eurosat", {"dispersion": 50.0}),
+        ("c_tpt", "imagenet", {"dispersion": 50.0}),
+        ("c_tpt", "imagenet_r", {"dispersion": 20.0}),
+        ("stata", "dtd", {"templates": ("{} texture",)}),
+        ("transclip", "dtd", {"templates": ("{} texture",)}),
+    ],
+)
+def test_settings_are_by_default_the_official_ones_of_the_dataset(
+    name: str, dataset: str, values: dict[str, object]
+) -> None:
+    found = published(name, dataset)
+    assert {key: found[key] for key in values} == values
 
 
 def test_tda_with_views_that_are_the_image_itself_is_tda_without_views() -> None:
@@ -307,19 +328,6 @@ def test_prompts_are_adapted_to_each_image_as_by_the_official_code(method: str, 
     case.assert_logits(METHODS.get(method), found, f"logits/{which}", f"logits/{which}")
     moved = float((case.tensors[f"logits/{which}"] - case.tensors[f"logits_before/{which}"]).abs().max())
     assert moved > 100 * case.tolerance(f"logits/{which}"), "the step matters"
-
-
-@pytest.mark.parametrize(("dataset", "weight"), [("eurosat", 50.0), ("imagenet", 20.0), ("imagenet_r", 20.0)])
-def test_c_tpt_takes_the_official_weight_of_the_dataset(dataset: str, weight: float) -> None:
-    features = batch_of(tiny_backbone(), images("test")[:2], None).features
-    views = features + 0.5 * features.std() * torch.randn(9, *features.shape, generator=GENERATOR)
-    classes = replace(class_set("base", TEMPLATE), dataset=dataset)
-    found, same, other = (
-        classified("c_tpt", classes, stream_of(features, views=views), views=9, selected=0.3, dispersion=one)
-        for one in (None, weight, 70 - weight)
-    )
-    assert torch.equal(found, same)
-    assert not torch.equal(found, other)
 
 
 def test_c_tpt_without_dispersion_is_tpt() -> None:

@@ -32,7 +32,8 @@ METHODS = ("tip_adapter", "tip_adapter_f")
 
 def prepared(name: str, dataset: str | None, **settings: object) -> Method:
     info = get_method(name).info
-    config = info.config(augment_epochs=1, **settings)
+    values = info.settled(EvalProtocol.FEW_SHOT, {"augment_epochs": 1, **settings}).values
+    config = info.config.model_validate(values).for_dataset(dataset or "")
     method = get_method(name)(tiny_backbone(), config, torch.Generator().manual_seed(0))
     classes = replace(class_set("base"), dataset=dataset)
     method.prepare(support_view(tiny_backbone(), classes))

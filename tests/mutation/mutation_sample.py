@@ -1,7 +1,7 @@
 """Mutation testing by a sample: change one operator, number or condition at a time, and run the tests beside the file.
 
 `make mutants` draws mutants of the code in `MUTATED` by a fixed seed and fails if the tests notice too few of them.
-See `docs/mutation-testing.md`.
+With `--kind settings`, one published setting of a method is changed at a time. See `docs/mutation-testing.md`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import settings_mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 MUTATED = {
@@ -81,11 +83,48 @@ class Mutant:
         return f"{self.file}:{self.line}: {self.old!r} -> {self.new!r}"
 
 
-def mutants_of(file: str, source: bytes) -> list[Mutant]:
-    """All mutants of a file. Annotations, decorators, texts, imports and the messages of errors are not changed."""
+@dataclass(frozen=True)
+class Kind:
+    """What is changed, and which tests must notice.
+
+    Args:
+        files: names the files.
+        mutants: gives all mutants of a file, from its name and its source.
+        tests: gives the paths of tests for a file.
+        all_tests: the same for folders and files; they must pass without a mutant.
+        before: runs before the tests, in the changed copy; None: nothing.
+        goal: share of mutants of any seed that the tests must notice.
+    """
+
+    files: Callable[[], list[str]]
+    mutants: Callable[[str, bytes], list[Mutant]]
+    tests: Callable[[str], list[str]]
+    all_tests: Mapping[str, list[str]]
+    before: Callable[[], None] | None
+    goal: float
+
+
+def offsets_of_lines(source: bytes) -> list[int]:
+    """Where each line begins."""
     offsets = [0]
     for line in source.splitlines(keepends=True):
         offsets.append(offsets[-1] + len(line))
+    return offsets
+
+
+def mutants_of_settings(file: str, source: bytes) -> list[Mutant]:
+    """All mutants of the settings in a file."""
+    offsets, found = offsets_of_lines(source), []
+    for node, new in settings_mutants.changes(source):
+        start = offsets[node.lineno - 1] + node.col_offset
+        end = offsets[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        found.append(Mutant(file, node.lineno, start, end, source[start:end].decode(), new))
+    return found
+
+
+def mutants_of(file: str, source: bytes) -> list[Mutant]:
+    """All mutants of a file. Annotations, decorators, texts, imports and the messages of errors are not changed."""
+    offsets = offsets_of_lines(source)
 
     def begin(node: ast.expr) -> int:
         return offsets[node.lineno - 1] + node.col_offset
@@ -144,12 +183,12 @@ def _mutable_nodes(tree: ast.AST) -> Iterator[ast.AST]:
                 yield from _mutable_nodes(child)
 
 
-def sample(count: int, seed: int) -> list[Mutant]:
+def sample(count: int, seed: int, kind: Kind) -> list[Mutant]:
     """`count` mutants, spread evenly over the files: each file's lowest rank first, then each one's second, ..."""
     queues = []
-    for file in sorted(mutated_files(), key=lambda file: hashlib.sha256(f"{seed}|{file}".encode()).digest()):
+    for file in sorted(kind.files(), key=lambda file: hashlib.sha256(f"{seed}|{file}".encode()).digest()):
         source = (ROOT / file).read_bytes()
-        queues.append(sorted(mutants_of(file, source), key=lambda mutant, source=source: mutant.rank(seed, source)))
+        queues.append(sorted(kind.mutants(file, source), key=lambda mutant, source=source: mutant.rank(seed, source)))
     rounds = [queue[i] for i in range(max(map(len, queues))) for queue in queues if i < len(queue)]
     return rounds[:count]
 
@@ -169,20 +208,49 @@ def paths_of_tests(file: str) -> list[str]:
     return [own.relative_to(ROOT).as_posix(), folder] if own.is_file() else [folder]
 
 
-def is_noticed(mutant: Mutant, tree: Path, log: Path) -> bool:
+KINDS = {
+    "code": Kind(
+        files=mutated_files,
+        mutants=mutants_of,
+        tests=paths_of_tests,
+        all_tests={code: [tests] for code, tests in MUTATED.items()},
+        before=None,
+        goal=GOAL,
+    ),
+    "settings": Kind(
+        files=settings_mutants.files,
+        mutants=mutants_of_settings,
+        tests=lambda _: settings_mutants.TESTS,
+        all_tests={"methods": settings_mutants.TESTS},
+        before=settings_mutants.write_facts,
+        goal=settings_mutants.GOAL,
+    ),
+}
+"""What `--kind` chooses."""
+
+
+def is_noticed(mutant: Mutant, tree: Path, log: Path, kind: Kind) -> bool:
     """Whether a test fails, or does not end, with this mutant in the copy of the repository at `tree`."""
     target = tree / mutant.file
     source = target.read_bytes()
     target.write_bytes(mutant.applied(source))
     try:
-        return run_tests(paths_of_tests(mutant.file), tree, log) != 0
+        return run_tests(kind.tests(mutant.file), tree, log, kind.before) != 0
     finally:
         target.write_bytes(source)
 
 
-def run_tests(paths: list[str], tree: Path, log: Path) -> int:
-    """Run tests in a fork of this process, which has loaded the large libraries; gives its exit code, 1 if late."""
-    process = multiprocessing.get_context("fork").Process(target=_pytest, args=(paths, tree, log))
+def run_tests(paths: list[str], tree: Path, log: Path, before: Callable[[], None] | None = None) -> int:
+    """Run `before`, then tests, each in a fork of this process, which has loaded the large libraries.
+
+    Gives the first exit code that is not 0, 1 if late.
+    """
+    return (exit_code(before, tree, log) if before else 0) or exit_code(lambda: _pytest(paths), tree, log)
+
+
+def exit_code(job: Callable[[], int | None], tree: Path, log: Path) -> int:
+    """The exit code of a job in a fork of this process, with the modules of `tree`; 1 if it is late."""
+    process = multiprocessing.get_context("fork").Process(target=_in_copy, args=(job, tree, log))
     process.start()
     process.join(TIME_LIMIT)
     if process.is_alive():
@@ -193,18 +261,22 @@ def run_tests(paths: list[str], tree: Path, log: Path) -> int:
     return process.exitcode
 
 
-def _pytest(paths: list[str], tree: Path, log: Path) -> None:
-    import pytest
-
+def _in_copy(job: Callable[[], int | None], tree: Path, log: Path) -> None:
     os.chdir(tree)
     sys.dont_write_bytecode = True  # a mutant of the same size and second would load another one's bytecode
     sys.path[:] = [str(tree), *(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT)]
     with log.open("w") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *paths])
+        code = job() or 0
         output.flush()
-    os._exit(int(code))
+    os._exit(code)
+
+
+def _pytest(paths: list[str]) -> int:
+    import pytest
+
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *paths]))
 
 
 def copy_of_repository(place: Path) -> Path:
@@ -223,13 +295,15 @@ def copy_of_repository(place: Path) -> Path:
 
 
 def main() -> int:
-    """Print each mutant with its outcome; exit code 1 if less than `GOAL` are noticed."""
+    """Print each mutant with its outcome; exit code 1 if fewer than the goal are noticed."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=KINDS, default="code", help="what is changed")
     parser.add_argument("--count", type=int, default=80, help="number of mutants")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--only", default="", help="test only mutants whose line of the output contains this text")
     options = parser.parse_args()
-    drawn = [mutant for mutant in sample(options.count, options.seed) if options.only in str(mutant)]
+    kind = KINDS[options.kind]
+    drawn = [mutant for mutant in sample(options.count, options.seed, kind) if options.only in str(mutant)]
     if not drawn:
         sys.exit(f"No mutant of the sample contains {options.only!r}; leave --only out to see all.")
     for name in LARGE_LIBRARIES:
@@ -237,17 +311,20 @@ def main() -> int:
     survivors = []
     with tempfile.TemporaryDirectory() as temporary:
         tree, log = copy_of_repository(Path(temporary) / "tree"), Path(temporary) / "log"
-        for code, tests in MUTATED.items():
-            if any(mutant.file.startswith(code) for mutant in drawn) and run_tests([tests], tree, log):
+        for code, tests in kind.all_tests.items():
+            begins = any(mutant.file.startswith(code) for mutant in drawn)
+            if begins and run_tests(tests, tree, log, kind.before):
                 sys.exit(f"{log.read_text()}\nThe tests of {code} fail without a mutant; correct them first.")
         for mutant in drawn:
             start = time.perf_counter()
-            noticed = is_noticed(mutant, tree, log)
+            noticed = is_noticed(mutant, tree, log, kind)
             survivors += [] if noticed else [mutant]
             _say(f"{'noticed ' if noticed else 'SURVIVED'} {mutant} ({time.perf_counter() - start:.0f} s)")
     share = 1 - len(survivors) / len(drawn)
-    _say(f"{len(drawn) - len(survivors)} of {len(drawn)} mutants were noticed: {share:.1%}; the goal is {GOAL:.0%}.")
-    return int(share < GOAL)
+    _say(
+        f"{len(drawn) - len(survivors)} of {len(drawn)} mutants were noticed: {share:.1%}; the goal is {kind.goal:.0%}."
+    )
+    return int(share < kind.goal)
 
 
 def _say(line: str) -> None:

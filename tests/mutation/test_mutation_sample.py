@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import mutation_sample
 import pytest
-from mutation_sample import ROOT, Mutant, is_noticed, mutants_of, mutated_files, paths_of_tests, sample
+from mutation_sample import (
+    KINDS,
+    ROOT,
+    Mutant,
+    is_noticed,
+    mutants_of,
+    mutants_of_settings,
+    mutated_files,
+    paths_of_tests,
+    sample,
+)
 
 SOURCE = b'''"""Doc."""
 import os
@@ -41,14 +52,55 @@ def test_a_mutant_changes_its_own_place() -> None:
 
 def test_the_sample_is_spread_over_all_files_and_compiles() -> None:
     files = [file for file in mutated_files() if mutants_of(file, (ROOT / file).read_bytes())]
-    drawn = sample(80, seed=1)
-    assert drawn == sample(80, seed=1)
-    assert drawn[:80] == sample(81, seed=1)[:80]
-    assert drawn != sample(80, seed=2)
+    code = KINDS["code"]
+    drawn = sample(80, 1, code)
+    assert drawn == sample(80, 1, code)
+    assert drawn[:80] == sample(81, 1, code)[:80]
+    assert drawn != sample(80, 2, code)
     counts = [sum(mutant.file == file for mutant in drawn) for file in files]
     assert set(counts) <= {80 // len(files), 80 // len(files) + 1}
     for mutant in drawn:
         compile(mutant.applied((ROOT / mutant.file).read_bytes()), mutant.file, "exec")
+
+
+SETTINGS = b'''"""Doc."""
+RECIPE = Recipe(source="a file, line 5", lr=0.5, schedule=Schedule.COSINE, crop_scale=(0.5, 1.0), augment=False)
+TRANSFER = RECIPE.model_copy(update={"name": "published", "lr": 0.25, "by_dataset": {"dtd": {"epochs": 7}}})
+
+
+class AConfig(TextConfig):
+    templates: tuple[str, ...] = templates_setting("own", published="own")
+    penalty: Literal["per_shot", "squared"] | float = Field("per_shot", description="lambda: 3")
+    weight: float = Field(0.0, ge=0)
+    later: int | None = None
+
+    def parameter_count(self, sizes):
+        return 3
+
+
+class A(Method):
+    info = MethodInfo(version=2, config_by_protocol={FEW_SHOT: {"weight": 4.0, "templates": ("select7",)}})
+'''
+
+
+def test_every_setting_is_changed_once_and_a_recipe_on_each_dataset() -> None:
+    found = [(mutant.line, mutant.old, mutant.new) for mutant in mutants_of_settings("f.py", SETTINGS)]
+    planted = [new for _, _, new in found if "by_dataset" in new]
+    assert len(planted) == 11
+    assert '0.5, by_dataset={"dtd": {"lr": 0.0123}}' in planted
+    assert [one for one in found if one[2] not in planted] == [
+        (2, "0.5", "0.25"), (2, "Schedule.COSINE", "Schedule.WAVE"), (2, "0.5", "0.25"), (2, "1.0", "0.5"),
+        (2, "False", "True"), (3, "0.25", "0.125"), (3, "7", "8"), (7, '"own"', "'select7'"),
+        (8, '"per_shot"', "'squared'"), (9, "0.0", "0.5"), (17, "4.0", "2.0"), (17, '"select7"', "'imagenet80'"),
+    ]  # fmt: skip
+
+
+def test_mutants_of_settings_compile_and_lie_in_the_methods() -> None:
+    files = KINDS["settings"].files()
+    assert {"methods/coop.py", "methods/_parts/two_tower_methods.py"} <= set(files)
+    for mutant in sample(200, 1, KINDS["settings"]):
+        compile(mutant.applied((ROOT / mutant.file).read_bytes()), mutant.file, "exec")
+    assert all((ROOT / path).exists() for path in KINDS["settings"].tests(files[0]))
 
 
 def test_every_mutated_file_has_tests() -> None:
@@ -67,11 +119,11 @@ def test_a_mutant_is_noticed_by_a_failing_test(
     """The tests are replaced by a check of the number 2; the source is restored afterwards."""
     source = b"x, y = 2, 9\n"
     (tmp_path / "f.py").write_bytes(source)
-    monkeypatch.setattr(mutation_sample, "paths_of_tests", lambda file: [file])
     monkeypatch.setattr(
-        mutation_sample, "run_tests", lambda paths, tree, log: b"2" not in (tree / paths[0]).read_bytes()
+        mutation_sample, "run_tests", lambda paths, tree, log, before: b"2" not in (tree / paths[0]).read_bytes()
     )
     (mutant,) = [one for one in mutants_of("f.py", source) if one.old == old]
     assert isinstance(mutant, Mutant)
-    assert is_noticed(mutant, tmp_path, tmp_path / "log") is noticed
+    kind = replace(KINDS["code"], tests=lambda file: [file])
+    assert is_noticed(mutant, tmp_path, tmp_path / "log", kind) is noticed
     assert (tmp_path / "f.py").read_bytes() == source

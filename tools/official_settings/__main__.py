@@ -23,7 +23,8 @@ A file of `sources/` describes one repository:
     lr = "OPTIM.LR"                         a key of `file`, or a table as in `values_in_files`
     epochs = { key = "OPTIM.MAX_EPOCH", means = 5, differs = "why ours is another" }
 
-`means` is the value in our terms where it is written otherwise there. `{ unstated = "what was searched" }` says that no
+`means` is the value in our terms where it is written otherwise there; `null = true` means that it is what a setting of
+null stands for, such as the backbone's own factor on the cosine. `{ unstated = "what was searched" }` says that no
 source states it, `{ ours = "reason" }` that the official code has no such setting.
 """
 
@@ -43,7 +44,17 @@ from typing import Any
 
 from bench.results import known_methods
 from datasets_registry import EvalProtocol, get_dataset
-from methods import DATA_SETTINGS, ELEVEN_DATASETS, SETTINGS_FILE, Recipe, equal_values, our_settings, published_cases
+from methods import (
+    ABSENT,
+    DATA_SETTINGS,
+    ELEVEN_DATASETS,
+    NOT_STATED,
+    SETTINGS_FILE,
+    Recipe,
+    equal_values,
+    our_settings,
+    published_cases,
+)
 from tools.official_settings.values_in_files import NotStatedError, value_in
 
 SOURCES = Path(__file__).parent / "sources"
@@ -80,10 +91,12 @@ class Stated:
     unstated: str = ""
     ours: str = ""
 
-    @property
-    def row(self) -> tuple[Any, ...]:
-        """The columns of the file that do not say where it holds."""
-        return (self.value, self.stated, self.where, self.differs)
+    def row(self, ours: Any) -> list[Any]:
+        """The columns of the file that do not say where it holds; those after the place only with a reason."""
+        if self.where:
+            stated = [self.value, self.stated, self.where]
+            return [*stated, self.differs, ours] if self.differs else stated
+        return [None, NOT_STATED if self.unstated else ABSENT, "", self.unstated or self.ours, ours]
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ class Source:
         repository, commit, path = self.place(given.get("file", file))
         text = _text(self.clones / repository, commit, path)
         found = value_in(text, given | {"file": path})
-        value = given.get("means", found.value)
+        value = None if given.get("null") else given.get("means", found.value)
         value = value.lower() if isinstance(value, str) and "means" not in given and value.isupper() else value
         return Stated(value, found.text, f"{repository}@{commit} {path}:{found.line}", given.get("differs", ""))
 
@@ -207,31 +220,24 @@ def _with_effect(
     }
 
 
-def as_json(by_case: Mapping[tuple[str, str, int], Mapping[str, Stated]]) -> dict[str, Any]:
+def as_json(method: str, by_case: Mapping[tuple[str, str, int], Mapping[str, Stated]]) -> list[list[Any]]:
     """The content of the file for one method: equal values of several cases stand once."""
+    facts = known_methods().get(method)
     places: dict[tuple[str, str], dict[str, set[tuple[str, int]]]] = defaultdict(lambda: defaultdict(set))
     everywhere: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    unstated: dict[str, dict[str, str]] = defaultdict(dict)
-    ours: dict[str, str] = {}
     for (protocol, dataset, shots), values in by_case.items():
         everywhere[protocol].add((dataset, shots))
+        ours = our_settings(facts, EvalProtocol(protocol), get_dataset(dataset), shots)
         for setting, one in values.items():
-            if one.unstated:
-                unstated[protocol][setting] = one.unstated
-            elif one.ours:
-                ours[setting] = one.ours
-            else:
-                places[setting, json.dumps(one.row)][protocol].add((dataset, shots))
-    rows = []
+            places[setting, json.dumps(one.row(ours[setting]))][protocol].add((dataset, shots))
+    rows: list[list[Any]] = []
     for (setting, row), by_protocol in places.items():
         shared: dict[tuple[tuple[str, ...], tuple[int, ...]], list[str]] = defaultdict(list)
         for protocol, held in by_protocol.items():
             for key in _groups(held, everywhere[protocol]):
                 shared[key].append(protocol)
-        rows += [
-            [setting, protocols, datasets, shots, *json.loads(row)] for (datasets, shots), protocols in shared.items()
-        ]
-    return {"stated": rows, "unstated": unstated, "ours": ours}
+        rows += [[setting, held_in, *place, *json.loads(row)] for place, held_in in shared.items()]
+    return rows
 
 
 def _groups(
@@ -281,7 +287,7 @@ def main() -> int:
         said = [text for method, by_case in found.items() for text in problems(method, by_case)]
         sys.stdout.write("\n".join([*said, f"{len(said)} problems, {len(found)} methods"]) + "\n")
         return 1 if said else 0
-    lines = [f"{json.dumps(name)}: {json.dumps(as_json(by_case))}" for name, by_case in sorted(found.items())]
+    lines = [f"{json.dumps(name)}: {json.dumps(as_json(name, by_case))}" for name, by_case in sorted(found.items())]
     OUTPUT.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     sys.stdout.write(f"{len(found)} methods in {OUTPUT.name}\n")
     return 0

@@ -8,7 +8,7 @@ A place is given as a table with `file` and one of these:
     name = "alpha"          the first assignment, keyword, default or dictionary key of that name in Python
     line = "x = f(y)"       a line that contains this text, read by a person; `means` gives the value
 
-`after` starts the search behind the first line that contains its text.
+`after` starts the search behind the first line that contains its text; of a list, each behind the one before.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def value_in(text: str, place: Mapping[str, Any]) -> FoundValue:
     way = next((one for one in WAYS if one in place), None)
     if way is None:
         raise NotStatedError(f"{dict(place)} has none of {', '.join(WAYS)}")
-    first = _line_after(text, str(place["after"])) if "after" in place else 0
+    first, after = 0, place.get("after", [])
+    for part in [after] if isinstance(after, str) else after:
+        first = _line_after(text, part, first)
     wanted, file = str(place[way]), str(place["file"])
     found = next((one for one in _candidates(way, text, file, wanted) if one.line > first), None)
     if found is None:
@@ -66,8 +68,8 @@ def _candidates(way: str, text: str, file: str, wanted: str) -> Iterator[FoundVa
         yield from _named_values(text, wanted)
 
 
-def _line_after(text: str, part: str) -> int:
-    return next((found.line for found in _lines_with(text, part)), 0) or _missing(part)
+def _line_after(text: str, part: str, first: int) -> int:
+    return next((found.line for found in _lines_with(text, part) if found.line > first), 0) or _missing(part)
 
 
 def _missing(part: str) -> int:

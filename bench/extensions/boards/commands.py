@@ -60,7 +60,7 @@ def init(folder: Path, requirement: str | None, **options: Any) -> None:
 def build(
     *,
     submissions: Path,
-    site: Path,
+    out: Path,
     work: Path | None,
     data_root: Path | None,
     images: bool,
@@ -76,7 +76,7 @@ def build(
 
     Example: etl-bench board build submissions -o site
     """
-    done = build_board(submissions, site, work=work, data_root=data_root, images=images, force=force)
+    done = build_board(submissions, out, work=work, data_root=data_root, images=images, force=force)
     accepted = sum(report.accepted for report in done.reports)
     print_line(
         f"{accepted} of {counted(len(done.reports), 'submission')} accepted, {done.checked} checked now; "

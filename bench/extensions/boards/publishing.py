@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SUBMISSIONS = options.Arg("Folder with one subfolder per submission.", metavar="SUBMISSIONS")
 Work = Annotated[
     Path | None,
-    options.Opt("Cache folder of later builds, used for nothing else. Default: .board beside the submissions."),
+    options.Opt(
+        "Cache folder of later builds, used for nothing else. Default: .board/NAME beside the submissions' folder NAME."
+    ),
 ]
 
 
@@ -38,7 +40,7 @@ class BuiltBoard:
 
 def build_board(
     submissions: Annotated[Path | str, SUBMISSIONS],
-    site: Annotated[Path | str, options.Opt("Folder of the site.", "-o")] = "site",
+    out: Annotated[Path | str, options.Opt("Folder of the site.", "-o")] = "site",
     *,
     work: Work = None,
     data_root: options.DataRoot = None,
@@ -55,7 +57,7 @@ def build_board(
     from bench.extensions.boards.page import write_board_page
     from reports import PageRequest, check_site
 
-    folder, page = Path(submissions), Path(site) / "index.html"
+    folder, page = Path(submissions), Path(out) / "index.html"
     check_site(page.parent, force=force)
     work = _work(folder, work)
     board = collect_board(folder, work, data_root)
@@ -210,4 +212,4 @@ def check_submissions(
 
 
 def _work(submissions: Path, work: Path | None) -> Path:
-    return work or submissions.parent / ".board"
+    return work or submissions.parent / ".board" / submissions.absolute().name

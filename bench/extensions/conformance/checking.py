@@ -73,10 +73,10 @@ def method_checks(
     from bench.results import known_methods
 
     if name.endswith(".py") or "/" in name:
-        raise UsageError(
-            f"{name!r} is a file, and a check needs the name of a registered method; write `etl-bench methods check "
-            f"{Path(name).stem}`."
-        )
+        stem = Path(name).stem
+        registered = stem in known_methods()
+        way = f"write `etl-bench methods check {stem}`" if registered else "`etl-bench methods new NAME` starts one"
+        raise UsageError(f"{name!r} is a file, and a check needs the name of a registered method; {way}.")
     known_methods().get(name)
     return _checks(name, trial=trial, cache=cache)
 

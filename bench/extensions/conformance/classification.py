@@ -1,9 +1,11 @@
 """Checks of classification: logits of the right form, for the requested classes, independently for each image."""
 
+import gc
 from dataclasses import replace
 
 import torch
 
+from bench._util.memory import collect_only_new_objects
 from bench.extensions.conformance.check import (
     CheckFailedError,
     check,
@@ -126,6 +128,29 @@ def classifying_changes_nothing(subject: Subject) -> None:
             subject.evaluation_logits(method, OTHER_CLASSES)
         ensure_equal(classify(subject.batch()), first, "logits of a classifier made before another one")
         ensure_equal(classify(subject.batch()), first, "logits of a classifier used again")
+
+
+@check(
+    "Keep nothing of a test batch after its logits are returned; append to no list and fill no buffer. A method that "
+    "learns from test images declares Needs.TEST_STREAM.",
+    exempt=reads_the_stream,
+)
+def no_test_batch_is_kept(subject: Subject) -> None:
+    """Nothing of a batch is kept after it is classified."""
+    with torch.no_grad(), collect_only_new_objects():
+        classify = subject.finished.classifier(TASK.classes)
+        held = []
+        for _ in range(2):  # what the first batches make once is no batch
+            for _ in range(2):
+                classify(subject.batch())
+            held.append(_values_held())
+    ensure(held[1] <= held[0], f"two more batches left {held[1] - held[0]} values in memory")
+
+
+def _values_held() -> int:
+    """Number of values of all tensors that were made since and are still used."""
+    gc.collect()
+    return sum(each.numel() for each in gc.get_objects() if issubclass(type(each), torch.Tensor))
 
 
 @check("Read labels in training only; `classifier` gets images and class names.")

@@ -99,8 +99,13 @@ def _write_new(files: dict[Path, str]) -> None:
     if existing := [path for path in files if path.exists()]:
         raise UsageError(f"{existing[0]} already exists; move it away or choose another name. Nothing was written.")
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be written: {error.strerror or error}. Change to a folder in which you may write."
+            ) from None
 
 
 def _add_change(changelog: Path, name: str) -> list[Path]:

@@ -88,6 +88,8 @@ def fork_facts(text: str) -> ForkFacts:
         trainer, fork = written.name, Fork.read(written.folder)
     else:
         path, _, wanted = text.removeprefix(FORK).partition("#")
+        if not path:
+            raise OfficialCodeError(f"{text} names no folder; write {FORK}PATH, a clone of the authors' repository.")
         fork = Fork.read(Path(path))
         trainer = _trainer(fork, wanted)
     own = trainer.casefold() == fork.name.casefold() or adapter is not None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bench._util.memory import kills_for_memory
 from bench.sweep.launch.fork_server import CAN_FORK, ForkedProcess, ForkServer, search_path
 from bench.sweep.launch.task_executor import LOGS
 from bench.sweep.launch.tasks import FinishedTask, Surroundings, Task, dump_task
@@ -42,6 +43,7 @@ class _Worker:
     gpu: str | None = None
     ready: bool = False
     task: Task | None = None
+    kills_before: int = 0
 
     @property
     def stdin(self) -> IO[str]:
@@ -158,6 +160,7 @@ class ProcessTransport(Transport):
 
     def submit(self, worker: int, task: Task) -> None:
         self._workers[worker].task = task
+        self._workers[worker].kills_before = kills_for_memory()
         self._workers[worker].send(json.dumps(dump_task(task)))
 
     def poll(self, seconds: float) -> list[Event]:
@@ -190,7 +193,9 @@ class ProcessTransport(Transport):
         if worker.task is None:
             return Exited(number)
         log = f"Its output: {self.surroundings.runs / LOGS / f'{worker.task.key}.log'}"
-        return Exited(number, f"A worker {describe_exit(code)}", error=exit_error(code, log), log=log)
+        for_memory = kills_for_memory() > worker.kills_before
+        error = exit_error(code, log, for_memory=for_memory)
+        return Exited(number, f"A worker {describe_exit(code)}", error=error, log=log)
 
     def dismiss(self, worker: int) -> None:
         self._workers[worker].end_input()

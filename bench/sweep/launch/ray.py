@@ -16,7 +16,7 @@ from typing import Any, Self
 import ray
 from ray.exceptions import RayError
 
-from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
+from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError, WorkerMemoryError
 from bench.extension import run_kinds
 from bench.sweep.launch.ray_cluster import (
     AUTO,
@@ -195,7 +195,7 @@ class RayTransport(Transport):
             return Exited(number, "A Ray node went away", node_lost=True)
         log = "`ray logs` on the cluster shows its output."
         if ran_out_of_memory(error):
-            failure: BenchError = WorkerKilledError(
+            failure: BenchError = WorkerMemoryError(
                 "Ray ended the worker during this run because its node ran out of memory. Let fewer runs share a node "
                 "with --resource cpus-per-run."
             )

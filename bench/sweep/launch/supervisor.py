@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench._util.interrupts import Interrupts, counted_interrupts
 from bench._util.words import counted
-from bench.errors import LaunchError
+from bench.errors import NoWorkerError
 from bench.results import Shards
 from bench.sweep.coordination.heartbeat import read_heartbeats
 from bench.sweep.coordination.leases import Leases
@@ -20,7 +20,7 @@ from bench.sweep.launch.worker_limits import CAN_LIMIT_MEMORY, GRACE
 from bench.sweep.launch.worker_logs import run_error
 
 SMALL_BATCH = 8
-"""Evaluation batch of a run that is repeated because it was killed, or ran out of memory after its training."""
+"""Evaluation batch of a run that is repeated because it ran out of memory after its training."""
 NODE_LOSSES = 3
 """How often a run may lose its node before it counts as failed."""
 POLL_SECONDS = 0.2
@@ -44,9 +44,9 @@ class Supervisor:
     """Runs tasks until each has ended.
 
     Args:
-        retries: how often a failed task is tried again, after all others. A run that ran out of memory or was killed
-            is first repeated alone, if it shared the memory, and with `SMALL_BATCH`, unless it failed in training.
-            These attempts do not count.
+        retries: how often a failed task is tried again, after all others. A run that ran out of memory is first
+            repeated alone, if it shared the memory, and with `SMALL_BATCH`, unless it failed in training. One that was
+            killed is repeated once alone. These attempts do not count.
         on_finished: called after every attempt; its second argument is whether the task will be tried again.
         on_notice: called with one line about Ctrl-C, dead workers and waiting.
     """
@@ -73,7 +73,7 @@ class Supervisor:
         self._queue = AffinityQueue(())
         self._workers: dict[int, _Worker] = {}
         self._node_losses: Counter[str] = Counter()
-        self._for_memory: Counter[str] = Counter()
+        self._uncounted: Counter[str] = Counter()
         self._most_workers: int | None = None
         self._failed_starts = 0
         self._start_problem = "No worker is left."
@@ -86,7 +86,7 @@ class Supervisor:
         """Run all tasks.
 
         The first Ctrl-C lets current runs finish; the second, or SIGTERM, stops them, and they count as not done. The
-        sweep also ends early if a result cannot be written. Raises LaunchError if no worker could start.
+        sweep also ends early if a result cannot be written. Raises NoWorkerError if no worker could start.
         """
         if self.surroundings.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
             self.on_notice(
@@ -148,7 +148,7 @@ class Supervisor:
             self._kill_overdue()
             self._report_stopped()
         if self._queue and not self._stopping:
-            raise LaunchError(self._start_problem)
+            raise NoWorkerError(self._start_problem)
 
     def _start_workers(self) -> None:
         if self._stopping or self._failed_starts >= self.transport.start_attempts:
@@ -283,9 +283,12 @@ class Supervisor:
             alone = task.alone or self.transport.shares_memory
             smaller = replace(again, alone=alone, eval_batch=task.eval_batch if item.in_training else SMALL_BATCH)
             if (smaller.alone, smaller.eval_batch) != (task.alone, task.eval_batch):
-                self._for_memory[task.key] += 1
+                self._uncounted[task.key] += 1
                 return smaller
-        return again if task.attempt - self._for_memory[task.key] <= self.retries else None
+        elif item.killed and not self._uncounted[task.key]:  # perhaps for memory, which would change the last digits
+            self._uncounted[task.key] += 1
+            return replace(again, alone=task.alone or self.transport.shares_memory)
+        return again if task.attempt - self._uncounted[task.key] <= self.retries else None
 
     def _released(self) -> list[Task]:
         """The tasks whose leases other sweeps released without a result. Tasks with a result are reported."""

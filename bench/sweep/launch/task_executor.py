@@ -10,7 +10,7 @@ from typing import Protocol, Self, cast
 from bench._util.memory import keep_freed_memory
 from bench._util.memory import out_of_memory as says_out_of_memory
 from bench.context import RunContext
-from bench.errors import LaunchError, RunExitError, TrainingMemoryError, WorkerKilledError
+from bench.errors import LaunchError, RunExitError, TrainingMemoryError, WorkerKilledError, WorkerMemoryError
 from bench.experiment import model_path, write_model
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.results import Shards
@@ -60,9 +60,9 @@ def load_runner(name: str) -> TaskRunner:
 class ComputedResult:
     """The result of a task before it is written, as plain values that can be sent between machines.
 
-    `problem` is the reason of a failure in one line. `memory` is True if memory ran out, and `in_training` if this was
-    before the evaluation. A failed run also has a record. `model` is the content of the run's model file, if requested,
-    or the reason why there is none.
+    `problem` is the reason of a failure in one line. `memory` is True if memory ran out, `in_training` if this was
+    before the evaluation, and `killed` if its process was killed. A failed run also has a record. `model` is the
+    content of the run's model file, if requested, or the reason why there is none.
     """
 
     task: Task
@@ -72,6 +72,7 @@ class ComputedResult:
     difficulties: tuple[DifficultyRecord, ...] = ()
     problem: str | None = None
     memory: bool = False
+    killed: bool = False
     in_training: bool = False
     model: bytes | BenchError | None = None
 
@@ -110,13 +111,14 @@ def failed_result(
         record,
         problem=_line(error),
         memory=ran_out_of_memory(error),
+        killed=isinstance(error, WorkerKilledError),
         in_training=isinstance(error, TrainingMemoryError),
     )
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: an out-of-memory error, or a worker killed by the system."""
-    return isinstance(error, WorkerKilledError) or says_out_of_memory(error)
+    """Whether memory ran out: an out-of-memory error, or a worker that the system killed for it."""
+    return isinstance(error, WorkerMemoryError) or says_out_of_memory(error)
 
 
 def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
@@ -134,7 +136,13 @@ def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
     if problem is None:
         return FinishedTask(task, Outcome.OK, result.seconds, _keep_model(result, shards))
     return FinishedTask(
-        task, Outcome.FAILED, result.seconds, problem, memory=result.memory, in_training=result.in_training
+        task,
+        Outcome.FAILED,
+        result.seconds,
+        problem,
+        memory=result.memory,
+        killed=result.killed,
+        in_training=result.in_training,
     )
 
 

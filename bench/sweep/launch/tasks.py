@@ -120,8 +120,8 @@ class Outcome(StrEnum):
 class FinishedTask:
     """A task that ended. If it is ok or failed, its shard is on disk.
 
-    `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, and `here` is
-    False if another sweep ran it.
+    `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, `killed` if
+    its process was killed, and `here` is False if another sweep ran it.
     """
 
     task: Task
@@ -129,6 +129,7 @@ class FinishedTask:
     seconds: float
     message: str = ""
     memory: bool = False
+    killed: bool = False
     in_training: bool = False
     here: bool = True
 

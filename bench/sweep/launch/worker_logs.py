@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from bench.errors import RunTimeoutError, WorkerDiedError, WorkerKilledError
+from bench.errors import RunTimeoutError, WorkerDiedError, WorkerKilledError, WorkerMemoryError
 from bench.sweep.launch.transport import Exited
 from bench.sweep.launch.worker_limits import timeout_message
 from datasets_registry import BenchError
@@ -138,8 +138,15 @@ def run_error(exited: Exited, *, timeout: float | None = None, losses: int = 0) 
     return exited.error or WorkerDiedError(f"{exited.reason} during this run. {exited.log}")
 
 
-def exit_error(code: int, log: str) -> BenchError:
-    """The error of a run whose worker process exited with a code, which is negative for a signal."""
+def exit_error(code: int, log: str, *, for_memory: bool = False) -> BenchError:
+    """The error of a run whose worker process exited with a code, which is negative for a signal.
+
+    `for_memory` says that the system has recorded a kill for lack of memory since the run began.
+    """
+    if code in _KILLED and for_memory:
+        return WorkerMemoryError(
+            f"worker {describe_exit(code)} during this run, because memory ran out. Use fewer --jobs. {log}"
+        )
     if code in _KILLED:
         return WorkerKilledError(
             f"worker {describe_exit(code)} during this run. The usual reason is a lack of memory; if so, use fewer "

@@ -18,7 +18,7 @@ const runBrowser = (folder, runs, list, wanted) => {
       const parts = files.map((file) => file.splits[list.dataset] || file.splits[split]);
       return Promise.all([get("lists/" + parts[0].list + ".json"), get("pictures/" + parts[0].pictures + ".json").catch(() => ({}))])
         .then(([images, pictures]) => draw(images, pictures, parts));
-    }).catch((error) => { body.textContent = "The files could not be loaded (" + error.message + "); create them with etl-bench report --site."; });
+    }).catch((error) => { body.textContent = "The files could not be loaded (" + error.message + "); create them with etl-bench report."; });
   };
   const draw = (images, pictures, parts) => {
     const name = (label) => list.names[label] || "class " + label;

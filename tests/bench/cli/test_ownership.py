@@ -39,15 +39,14 @@ MORE_FILES = [
 ]
 """Defaults and further formats."""
 FOLDERS = {
-    "report --site": "report --site {}",
     "report --out": "report --out {}",
     "papers reproduce --figures-dir": "papers reproduce apex table-16 --on synthetic --figures-dir {}",
-    "demo --site": "demo --quick --site {} --runs demo-runs",
+    "demo --out": "demo --quick --out {} --runs demo-runs",
     "export --out": "export --format hf --out {}",
     "models export --out": "models export nothing --format hf-folder --out {}",
     "board init DIR": "board init {}",
-    "board build --site": "board build empty --site {}",
-    "board build --work": "board build empty --site new --work {}",
+    "board build --out": "board build empty --out {}",
+    "board build --work": "board build empty --out new --work {}",
     "board verify --work": "board verify empty --secret s --work {}",
     "board submit DIR": SUBMIT,
 }
@@ -150,7 +149,7 @@ def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        ("report --site {}", "ours"),
+        ("report --out {}", "ours"),
         ("datasets draw spectrum_basic --shots 1 --out {}", "ours.json"),
         ("export --format hf --out {}", "cards"),
         ("export --out {}", "ours.csv"),
@@ -198,10 +197,10 @@ def test_a_changed_file_of_a_written_folder_is_kept(place: Path, etl: Any) -> No
 
 
 def test_a_board_takes_no_work_folder_with_other_runs(place: Path, etl: Any) -> None:
-    assert etl("board", "build", "empty", "--site", "board-site", "--work", "board-work")[0] == 0
+    assert etl("board", "build", "empty", "--out", "board-site", "--work", "board-work")[0] == 0
     shutil.copytree(place / "runs" / "shards", place / "board-work" / "runs" / "shards")
     before = snapshot(place / "board-work" / "runs" / "shards")
-    code, _, err = etl("board", "build", "empty", "--site", "board-site", "--work", "board-work")
+    code, _, err = etl("board", "build", "empty", "--out", "board-site", "--work", "board-work")
     assert code == 2
     assert "no build of a board" in err
     assert snapshot(place / "board-work" / "runs" / "shards") == before

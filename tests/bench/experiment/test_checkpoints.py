@@ -29,6 +29,8 @@ def recipe_of(name: str) -> Recipe:
     recipes = METHODS.get(name).info.recipes
     published = recipes.get(EvalProtocol.BASE_TO_NEW) or recipes[EvalProtocol.FEW_SHOT]
     length: dict[str, Any] = {"epochs": EPOCHS, "epochs_by_shots": {}, "steps": 0, "steps_per_shot": 0}
+    if name == "nlprompt":  # so that each of its epochs has a second batch, too
+        length["drop_last"] = False
     return published.model_copy(update=length | {"batch_size": 4})
 
 

@@ -41,7 +41,7 @@ def test_stored_facts_and_refusals_are_those_of_the_code(name: str) -> None:
     if not any("by_dataset" in values for values in method.info.config_by_protocol.values()):
         del fields["by_dataset"]
     assert {key: one.default for key, one in facts.settings.items()} == {
-        key: one.default for key, one in fields.items()
+        key: None if one.default_factory else one.default for key, one in fields.items()
     }
 
 
@@ -51,6 +51,15 @@ def test_changed_settings_are_checked_by_the_method() -> None:
     assert facts.settled(EvalProtocol.FEW_SHOT, changes) == info.settled(EvalProtocol.FEW_SHOT, changes)
     with pytest.raises(ValidationError, match="than or equal to 1"):
         facts.settled(EvalProtocol.FEW_SHOT, {"n_ctx": 0})
+
+
+def test_a_table_by_dataset_without_values_is_left_out() -> None:
+    facts, info = STORED.get("stata"), METHODS.get("stata").info
+    changes = {"templates": ("own",)}
+    assert "by_dataset" in facts.settled(EvalProtocol.TEST_TIME).values
+    checked = info.settled(EvalProtocol.TEST_TIME, changes).values
+    assert "by_dataset" not in checked
+    assert facts.unchecked(EvalProtocol.TEST_TIME, changes).values.keys() == checked.keys()
 
 
 def test_names_and_patterns_are_the_same() -> None:

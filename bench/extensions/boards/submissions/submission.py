@@ -178,9 +178,15 @@ def submission_folders(folder: Path) -> list[Path]:
         raise SubmissionError(f"There is no folder {folder}; give the folder with one subfolder per submission.")
     if is_submission(folder):
         raise SubmissionError(f"{folder} is one submission; give the folder that contains it.")
-    return sorted(
+    found = sorted(
         item for item in folder.iterdir() if not item.name.startswith(".") and (item.is_dir() or item.is_symlink())
     )
+    if found and not any(map(is_submission, found)):
+        raise SubmissionError(
+            f"{folder} has no submissions: {found[0].name} has none of {', '.join(_LARGEST)}. `etl-bench board submit` "
+            "makes one."
+        )
+    return found
 
 
 def is_submission(folder: Path) -> bool:

@@ -70,7 +70,7 @@ def test_the_page_shows_rows_and_submissions(start: Path) -> None:
 
 def test_a_run_of_two_submissions_counts_for_the_first_one(start: Path) -> None:
     shared = simulated_run()[0].run_id
-    assert Shards(start / ".board" / "runs").record(shared) == simulated_run()[0]
+    assert Shards(start / ".board" / "submissions" / "runs").record(shared) == simulated_run()[0]
     (setting,) = read_summary(start / "site").settings
     assert next(row for row in setting.rows if row.entry == "coop").submissions == ("first",)
 
@@ -87,7 +87,9 @@ def test_a_submission_with_more_seeds_takes_no_ranks_away(place: Path) -> None:
 
 
 def test_a_build_without_a_change_checks_and_writes_no_run(place: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (place / ".board" / "runs" / "shards").rglob("*.json")}
+    before = {
+        path: path.stat().st_mtime_ns for path in (place / ".board" / "submissions" / "runs" / "shards").rglob("*.json")
+    }
     done = build(place)
     assert (done.checked, done.runs.added, done.runs.removed) == (0, 0, 0)
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -100,7 +102,9 @@ def test_a_changed_submission_replaces_its_runs(place: Path) -> None:
     Draft([simulated_run(salt=9), simulated_run("zero_shot")]).write(folder)
     done = build(place)
     assert (done.checked, done.runs.added, done.runs.removed) == (1, 1, 5)
-    assert Shards(place / ".board" / "runs").record(simulated_run()[0].run_id) == simulated_run(salt=9)[0]
+    assert (
+        Shards(place / ".board" / "submissions" / "runs").record(simulated_run()[0].run_id) == simulated_run(salt=9)[0]
+    )
 
 
 def test_a_removed_submission_leaves_with_its_runs(place: Path) -> None:
@@ -122,7 +126,7 @@ def test_a_refused_submission_is_named_and_its_runs_are_not_on_the_board(place: 
 
 
 def test_damaged_results_of_checks_are_computed_again(place: Path) -> None:
-    for path in (place / ".board" / "checked").glob("*.json"):
+    for path in (place / ".board" / "submissions" / "checked").glob("*.json"):
         path.write_text("{")
     assert build(place).checked == 2
 
@@ -244,3 +248,11 @@ def test_a_run_of_the_future_pushes_no_other_run_from_the_board(tmp_path: Path) 
     (setting,) = done.summary.settings
     assert [row.entry for row in setting.rows if row.coverage] == ["coop"]
     assert "2199" not in done.page.read_text().partition("<footer")[2].partition("</footer>")[0]
+
+
+def test_two_boards_in_one_folder_share_nothing(tmp_path: Path) -> None:
+    for name, runs in (("first", honest_runs()), ("second", second_runs())):
+        Draft(runs).write(tmp_path / name / "our-lab")
+        build_board(tmp_path / name, tmp_path / f"site-of-{name}", images=False)
+    again = build_board(tmp_path / "first", tmp_path / "site-of-first", images=False)
+    assert (again.checked, again.runs.added, again.runs.removed) == (0, 0, 0)

@@ -155,6 +155,13 @@ def test_a_draw_without_the_generator_is_named_with_the_authors_line(
     assert result.message.startswith(f"{function} ({place_of(line)}) drew ")
 
 
+def test_a_closure_that_keeps_every_test_batch_is_found() -> None:
+    subject = Subject(careless_method.careless(keeps_batches=True))
+    found = {one.check.name: one.message for one in run_checks(subject) if one.outcome is CheckOutcome.FAILED}
+    assert list(found) == ["no_test_batch_is_kept"]
+    assert found["no_test_batch_is_kept"].startswith("two more batches left ")
+
+
 def test_unseeded_random_numbers_are_one_finding_before_what_follows() -> None:
     results = {result.check.name: result for result in run_checks(Subject(careless_method.careless("torch")))}
     cause = "random_numbers_come_from_its_generator"

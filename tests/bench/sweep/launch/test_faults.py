@@ -259,22 +259,23 @@ def test_out_of_memory_errors_are_recognised():
 
 
 @pytest.mark.parametrize(
-    ("code", "timeout", "kind", "words"),
+    ("code", "for_memory", "timeout", "kind", "words"),
     [
-        (-9, None, "WorkerKilledError", r"died with signal 9 \(SIGKILL\).*fewer --jobs"),
-        (137, None, "WorkerKilledError", "exit code 137"),
-        (-11, None, "WorkerDiedError", r"died with signal 11 \(SIGSEGV\)"),
-        (-250, None, "WorkerDiedError", "died with signal 250"),
-        (1, 30.0, "RunTimeoutError", "longer than the 30 s of --option timeout"),
+        (-9, False, None, "WorkerKilledError", r"died with signal 9 \(SIGKILL\).*if so, use fewer --jobs"),
+        (137, False, None, "WorkerKilledError", "exit code 137"),
+        (-9, True, None, "WorkerMemoryError", "because memory ran out. Use fewer --jobs"),
+        (-11, True, None, "WorkerDiedError", r"died with signal 11 \(SIGSEGV\)"),
+        (-250, False, None, "WorkerDiedError", "died with signal 250"),
+        (1, False, 30.0, "RunTimeoutError", "longer than the 30 s of --option timeout"),
     ],
 )
-def test_why_a_worker_died(code: int, timeout: float | None, kind: str, words: str):
-    exited = Exited(1, error=exit_error(code, "Its output: x.log"))
+def test_why_a_worker_died(code: int, for_memory: bool, timeout: float | None, kind: str, words: str):
+    exited = Exited(1, error=exit_error(code, "Its output: x.log", for_memory=for_memory))
     error = run_error(exited, timeout=timeout)
     assert type(error).__name__ == kind
     with pytest.raises(type(error), match=words):
         raise error
-    assert ran_out_of_memory(error) == (kind == "WorkerKilledError")
+    assert ran_out_of_memory(error) == (kind == "WorkerMemoryError")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP is of POSIX")

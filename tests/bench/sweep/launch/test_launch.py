@@ -119,7 +119,7 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
     assert failure.task.spec == todo[1].spec
     assert re.search(reason, failure.message)
     assert re.search(reason.removeprefix("worker "), notices[0])
-    assert failure.memory == ("die" in die)
+    assert (failure.killed, failure.memory) == ("die" in die, False)
 
 
 @pytest.mark.usefixtures("_fork")

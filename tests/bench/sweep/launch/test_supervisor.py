@@ -41,6 +41,7 @@ class ScriptedTransport(Transport):
         script: Mapping[str, Sequence[Outcome | Exited]] | None = None,
         *,
         memory: bool = False,
+        killed: bool = False,
         in_training: bool = False,
         interrupt: bool = False,
         limit: float | None = None,
@@ -49,7 +50,7 @@ class ScriptedTransport(Transport):
             runs=runs, context=RunContext(), runner="fake_runner", limits=Limits(seconds=limit)
         )
         self.script = {key: list(outcomes) for key, outcomes in (script or {}).items()}
-        self.memory, self.in_training = memory, in_training
+        self.memory, self.dies, self.in_training = memory, killed, in_training
         self.shares_memory = in_training
         self.interrupt = interrupt
         self.rounds: list[list[Task]] = []
@@ -79,9 +80,9 @@ class ScriptedTransport(Transport):
         if isinstance(task, RunTask) and outcome in (Outcome.OK, Outcome.FAILED):
             write(self.surroundings.runs, task, failed=outcome is Outcome.FAILED)
         memory = self.memory and outcome is Outcome.FAILED
-        self._events.append(
-            Done(worker, FinishedTask(task, outcome, 1.0, memory=memory, in_training=memory and self.in_training))
-        )
+        killed = self.dies and outcome is Outcome.FAILED
+        done = FinishedTask(task, outcome, 1.0, memory=memory, killed=killed, in_training=memory and self.in_training)
+        self._events.append(Done(worker, done))
 
     def poll(self, seconds: float) -> list[Event]:
         if self.interrupt and any(isinstance(event, Done) for event in self._events):
@@ -197,8 +198,19 @@ def test_what_ran_out_of_memory_is_tried_with_smaller_batches_which_does_not_cou
     assert len(summary.failures) == 1
 
 
-def test_what_was_killed_in_company_is_tried_once_more_alone_and_with_smaller_batches(sweep, tmp_path: Path):
-    """Nobody knows whether it was killed in its training, so that two more attempts could be alike."""
+def test_what_was_killed_is_tried_once_more_alone_with_the_same_batches(sweep, tmp_path: Path):
+    todo = tasks(2)
+    transport = ScriptedTransport(tmp_path, {task.key: [Outcome.FAILED] for task in todo}, killed=True)
+    transport.shares_memory = True
+    summary, _ = sweep(transport, todo)
+    assert [[(task.alone, task.eval_batch) for task in tasks] for tasks in transport.rounds] == [
+        [(False, None)] * 2,
+        [(True, None)] * 2,
+    ]
+    assert len(summary.failures) == 2
+
+
+def test_what_ran_out_of_memory_in_company_is_tried_alone_and_with_smaller_batches(sweep, tmp_path: Path):
     todo = tasks(2)
     transport = ScriptedTransport(tmp_path, {task.key: [Outcome.FAILED] for task in todo}, memory=True)
     transport.shares_memory = True
