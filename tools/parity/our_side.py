@@ -18,7 +18,7 @@ from tuned_teacher import TunedTeacher
 
 from bench import RunContext, plan
 from bench.experiment import runner
-from bench.experiment.features import inputs
+from bench.experiment.features import frozen_features, inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.sweep import local_weights
 from methods import TrainableMethod, get_method
@@ -96,9 +96,16 @@ def timed(one: Comparison) -> Iterator[list[tuple[float, float]]]:
 
     def timed_prepare(method: Any, *args: Any) -> None:
         warm_up()
-        start, passes = now(), method.backbone.passes.image
-        prepare(method, *args)
-        if not one.trainer or method.backbone.passes.image > passes:
+        encode, encoded = frozen_features.encode_padded, []
+
+        def noted(*tower: Any) -> Tensor:
+            encoded.append(True)
+            return encode(*tower)
+
+        start = now()
+        with patch.object(frozen_features, "encode_padded", noted):
+            prepare(method, *args)
+        if encoded or not one.trainer:
             intervals.append(between(start, now()))
 
     def timed_training(*args: Any) -> Any:
