@@ -108,7 +108,7 @@ def test_settings_of_a_method_are_the_official_ones_on_each_dataset(
         found = info.config.model_validate(info.settled(protocol).values).for_dataset(dataset)
         assert {name: getattr(found, name) for name in values} == values, source
     changed = info.config.model_validate(info.settled(B2N, {"weight": 2.0}).values).for_dataset(dataset)
-    assert changed.weight == 2.0, "a value that is set holds on every dataset"
+    assert changed.weight == 2.0  # set values hold on every dataset
 
 
 def test_every_field_may_differ_and_is_checked() -> None:
