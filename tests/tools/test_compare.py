@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,14 +25,16 @@ from compare import (
     recording_runners,
     rows,
     table,
+    times_table,
 )
 from comparison_jobs import COMMITS, COMPARISONS, Comparison
 from fork_runs import own_home, planned, run_fork, trusted_fork
-from our_side import copy_tensors, recipe_of
+from our_side import copy_tensors, follow_order, recipe_of
 from parity_kit import class_set, support_view, tiny_backbone
 from places import REAL_DATA
 from recorded_run import RecordedRun
 from small_datasets import write_dataset
+from stopwatch import Stopwatch
 from tuned_clips import CLIPS, tuned_clip
 
 from bench.extensions.forks import run_official_code
@@ -40,6 +43,8 @@ from methods import get_method, load_backbone, parse_backbone
 CHECKOUTS = Path(os.environ.get("ETL_BENCH_OFFICIAL", "/nonexistent"))
 EUROSAT = REAL_DATA / "real" / "eurosat"
 PLAIN = COMPARISONS[0]
+NOTHING: dict[str, Any] = {"order": "", "kept": []}
+"""What a comparison of a trainer with one batch asks for besides."""
 
 
 @pytest.mark.official_code
@@ -123,7 +128,7 @@ def test_recording_changes_nothing_and_keeps_what_is_compared(tmp_path: Path, mo
     fork, out = trusted_fork(tmp_path / "fork"), tmp_path / "recorded"
     out.mkdir()
     spec, context = planned(fork, data, protocol="base-to-new")
-    runners = recording_runners(tmp_path / "runners", {"root": str(data), "out": str(out), "draws": True})
+    runners = recording_runners(tmp_path / "runners", {"root": str(data), "out": str(out), "draws": True, **NOTHING})
     _, items = run_official_code(spec, context, runners=runners)
     _, plain = run_fork(fork, data, protocol="base-to-new")
     found = read_recordings(out)
@@ -136,6 +141,9 @@ def test_recording_changes_nothing_and_keeps_what_is_compared(tmp_path: Path, mo
     assert json.loads(str(found["optim"]))["NAME"] == "adam"
     assert len(found["train_images"]) == 4
     assert len(found["test_images"]) == len(found["logits"])
+    cpu, wall = found["seconds"]
+    assert cpu > 0
+    assert wall > 0
 
 
 def test_a_tuned_clip_is_made_once_and_separates_its_images(tmp_path: Path) -> None:
@@ -184,6 +192,72 @@ def test_different_predictions_agree_only_where_rounding_explains_them() -> None
     assert replace(row, noise=0.3).agrees
     assert "| 1e+00 (3e-01) |" in table([replace(row, noise=0.3)])
     assert not replace(row, noise=0.3, draw=False).agrees
+
+
+def test_small_losses_are_compared_with_a_smallest_one() -> None:
+    official = official_recording([0, 1, 2, 1]) | {"loss/loss": np.array([2.0, 0.0])}
+    ours = replace(recorded([0, 1, 2, 1]), losses=[2.0, 1e-6])
+    (row,) = rows(PLAIN, official, ours, seed=1)
+    assert row.loss == pytest.approx(1e-3)
+
+
+def test_the_times_are_medians_by_training_with_their_ratio() -> None:
+    (row,) = rows(PLAIN, official_recording([0, 1, 2, 1]), recorded([0, 1, 2, 1]), seed=1)
+    seeds = [replace(row, seed=seed, cpu=(6.0 * seed, 2.0), wall=(9.0, 4.0)) for seed in (1, 2, 3)]
+    other = replace(row, name="other", split="new", cpu=(1.0, 1.0), wall=(1.0, 1.0))
+    lines = times_table([*seeds, other, replace(row, name="without steps")]).splitlines()
+    assert lines[2] == f"| {PLAIN.name} | 2 | 12.00 | 2.00 | 6.0 | 9.00 | 4.00 |"
+    assert lines[3] == "| other | 2 | 1.00 | 1.00 | 1.0 | 1.00 | 1.00 |"
+    assert lines[-1] == "2 trainings: the median ratio is 3.5, the lowest 1.0."
+    assert times_table([row]) == ""
+
+
+def test_a_pause_does_not_count() -> None:
+    stopwatch = Stopwatch()
+    assert stopwatch.seconds() is None
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    stopwatch.start()
+    stopwatch.pausing(time.sleep)(0.2)
+    weight.sum().backward()
+    optimizer.step()
+    seconds = stopwatch.seconds()
+    assert seconds is not None
+    assert seconds[1] < 0.2
+
+
+def test_a_method_follows_the_official_batches_of_each_epoch() -> None:
+    method = prepared(PLAIN)
+    follow_order(method, [[[1, 0], [3, 2]], [[2, 3]]])
+    assert [images.tolist() for images in method.arrange([torch.arange(4)])] == [[1, 0], [3, 2]]
+    assert [images.tolist() for images in method.arrange([torch.arange(4)])] == [[2, 3]]
+
+
+def test_drawn_classes_and_images_are_the_official_ones() -> None:
+    (one,) = (one for one in COMPARISONS if one.name == "DPC on CoOp, share 1, base to new")
+    method = prepared(one)
+    method.begin_stage(1)
+    labels = method.support.labels.tolist()
+    chosen = [labels.index(2), labels.index(3)]
+    one.given(method, {"kept/negatives": np.asarray(json.dumps([chosen, chosen]))})
+    assert method.negatives([0, 1], [[0, 2, 1, 3], [1, 0, 2, 3]]) == [2, 3]
+    assert [method.places[c][method.drawn(2)] for c in (2, 3)] == chosen
+    with pytest.raises(ValueError, match=r"are \[3, 2\] here and \[2, 3\] there"):
+        method.negatives([0, 1], [[3, 2, 0, 1], [1, 0, 2, 3]])
+
+
+def test_the_parallel_prompt_of_the_official_file_has_the_value_of_the_trained_tensor() -> None:
+    (one,) = (one for one in COMPARISONS if one.name == "DPC on CoOp, base to new")
+    method = prepared(one)
+    method.begin_stage(1)
+    one.given(method, {"kept/negatives": np.asarray("[]")})
+    with torch.no_grad():
+        method.trainable.ctx += 1
+    found = method.context(1.0)
+    found.sum().backward()
+    assert torch.equal(found, method.trainable.ctx)
+    assert method.trainable.ctx.grad.mean() == pytest.approx(1 / method.config.base_share)
+    assert torch.equal(method.context(0.0), method.tuned)
 
 
 def test_the_noise_is_the_largest_change_of_three() -> None:

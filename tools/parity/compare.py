@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -32,6 +33,7 @@ from PIL import Image
 from recorded_run import RecordedRun
 from torchvision import transforms
 from tuned_clips import CLIPS, MEAN, STD, tuned_clip
+from tuned_teacher import tuned_teacher
 
 from bench import RunContext
 from bench.extensions.forks import OfficialCodeError, foreign, run_official_code, runnable_code, trust_code
@@ -41,6 +43,8 @@ HERE = Path(__file__).parent
 SPLIT = "split_zhou_EuroSAT.json"
 QUIET = 1e-4
 """Difference of logits up to which the noise is not measured."""
+SMALLEST = 1e-3
+"""Of smaller losses, differences are relative to this."""
 NOISE_FACTOR = 5
 """Differences up to this times the noise are called rounding, as in the comparison with the re-implementation."""
 
@@ -53,9 +57,12 @@ class Row:
         images: test predictions compared; `alike` of them are equal; `classes` are predicted at least once.
         draw: whether the lists of training and validation images that each side draws are equal, in order; None: the
             official code got our draw.
-        loss: largest difference of the loss over the steps, relative to the official loss; None: not compared.
+        loss: largest difference of the loss over the steps, relative to the official loss, or to `SMALLEST`; None: not
+            compared.
         logits: largest difference of the final logits; `moved`: largest change of official logits by the training.
         noise: largest change of our logits by a change like rounding, of three; None: not measured.
+        cpu: CPU seconds of the official training and of ours, the medians of all turns; `wall`: seconds; None: the
+            official code does not train.
     """
 
     name: str
@@ -72,6 +79,8 @@ class Row:
     logits: float
     moved: float | None
     noise: float | None = None
+    cpu: tuple[float, float] | None = None
+    wall: tuple[float, float] | None = None
 
     @property
     def agrees(self) -> bool:
@@ -99,8 +108,8 @@ def other_commit(path: Path, commit: str) -> str:
     return "" if asked.returncode or asked.stdout.startswith(commit) else asked.stdout[:7]
 
 
-def compare(one: Comparison, places: Places, *, seed: int, steps: int) -> list[Row]:
-    """Run one comparison; one row for each split that is tested."""
+def compare(one: Comparison, places: Places, *, seed: int, steps: int, turns: int = 1) -> list[Row]:
+    """Run one comparison; one row for each split that is tested. The two sides take turns, for their times."""
     with TemporaryDirectory() as folder:
         work = Path(folder)
         root = work / "data"  # a folder of its own, as the official code writes its draws beside the images
@@ -108,13 +117,32 @@ def compare(one: Comparison, places: Places, *, seed: int, steps: int) -> list[R
         (root / "eurosat/2750").symlink_to((places.eurosat / "2750").absolute(), target_is_directory=True)
         (root / "eurosat" / SPLIT).write_bytes((places.eurosat / SPLIT).read_bytes())
         backbone = places.backbone(one.backbone)
-        official = run_official(one, places, backbone=backbone, root=root, work=work, seed=seed, steps=steps)
-        run = partial(run_ours, one, official, backbone=backbone, seed=seed, steps=steps, root=root)
-        ours = run(runs=work / "runs")
+        teacher = None
+        if one.teacher:
+            teacher = tuned_teacher(
+                places.backbone(one.teacher), root=root, split=places.eurosat / SPLIT, folder=work, seed=seed
+            )
+        times = []
+        for turn in range(turns):
+            part = work / f"turn{turn}"
+            part.mkdir()
+            given = {} if teacher is None else teacher.given
+            official = run_official(
+                one, places, backbone=backbone, root=root, work=part, seed=seed, steps=steps, given=given
+            )
+            run = partial(
+                run_ours, one, official, backbone=backbone, seed=seed, steps=steps, root=root, teacher=teacher
+            )
+            ours, seconds = run(runs=part / "runs")
+            if "seconds" in official:
+                times.append((official["seconds"], seconds))
         found = list(rows(one, official, ours, seed))
         if one.trains and max(row.logits for row in found) > QUIET:
-            noisy = [run(runs=work / f"runs{noise}", noise=noise) for noise in (1, 2, 3)]
+            noisy = [run(runs=work / f"runs{noise}", noise=noise)[0] for noise in (1, 2, 3)]
             found = [replace(row, noise=changed(ours, noisy, row.split)) for row in found]
+    if times:
+        cpu, wall = (tuple(float(median(each[side][i] for each in times)) for side in (0, 1)) for i in (0, 1))
+        found = [replace(row, cpu=cpu, wall=wall) for row in found]
     return found
 
 
@@ -134,9 +162,10 @@ class Places:
         split = json.loads((self.eurosat / SPLIT).read_text())
         items = [*split["train"], *split["val"]]
         names = {label: title.replace("_", " ") for _, label, title in items}
-        size = transforms.Resize(32, transforms.InterpolationMode.BICUBIC)
+        side = CLIPS[name].image
+        size = transforms.Resize(side, transforms.InterpolationMode.BICUBIC)
         tensor = transforms.Compose(
-            [size, transforms.CenterCrop(32), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+            [size, transforms.CenterCrop(side), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
         )
         pixels = torch.stack([tensor(_opened(self.eurosat / "2750" / path)) for path, _, _ in items])
         labels = torch.tensor([label for _, label, _ in items])
@@ -155,14 +184,22 @@ def changed(ours: RecordedRun, others: Sequence[RecordedRun], split: str) -> flo
 
 
 def run_official(
-    one: Comparison, places: Places, *, backbone: str, root: Path, work: Path, seed: int, steps: int
+    one: Comparison,
+    places: Places,
+    *,
+    backbone: str,
+    root: Path,
+    work: Path,
+    seed: int,
+    steps: int,
+    given: Mapping[str, object],
 ) -> dict[str, Any]:
     """The recordings of the official code, which runs as the harness runs it: on our images, draw and weights."""
     recorded = work / "recorded"
     recorded.mkdir()
     asked = {
         "root": str(root), "out": str(recorded), "steps": steps, "lr": one.lr, "opts": _opts(one, root, steps),
-        "draws": one.draws,
+        "draws": one.draws, "order": one.order, "kept": list(one.kept), "given": given,
     }  # fmt: skip
     runners = recording_runners(work / "runners", asked)
     if one.adapter:  # its repository is beside it
@@ -192,6 +229,7 @@ def recording_runners(folder: Path, asked: Mapping[str, object]) -> Path:
     shutil.copytree(Path(foreign.__file__).parent, folder / "shipped")
     for name in ("fork_side.py", "adapter_side.py"):
         shutil.copy(HERE / "recording_side.py", folder / name)
+    shutil.copy(HERE / "stopwatch.py", folder)
     (folder / "comparison.json").write_text(json.dumps(asked))
     return folder
 
@@ -231,7 +269,9 @@ def rows(one: Comparison, official: dict[str, Any], ours: RecordedRun, seed: int
         draw = all(same_images(samples, official, part) for part, samples in parts.items())
     loss = None
     if one.loss:
-        loss = float(np.max(np.abs(np.array(ours.losses) / official[f"loss/{one.loss}"] - 1)))
+        official_losses = official[f"loss/{one.loss}"]
+        differences = np.abs(np.array(ours.losses) - official_losses)
+        loss = float(np.max(differences / np.maximum(np.abs(official_losses), SMALLEST)))
     for i, split in enumerate(ours.task.evals):
         theirs, mine = official["logits" if i == 0 else "logits_new"], ours.logits[split.name].numpy()
         if i == 0 and one.draws and not same_images(split.samples, official, "test"):
@@ -285,6 +325,28 @@ def _draws(some: Sequence[Row]) -> str:
     return "ours" if not drawn else "yes" if all(drawn) else "NO"
 
 
+def times_table(found: Sequence[Row]) -> str:
+    """The table of times in docs/performance.md: a line for each training, with the medians of the seeds."""
+    lines = [
+        "| training | steps | official, CPU s | ours, CPU s | official / ours | official, s | ours, s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    ratios = []
+    for name in dict.fromkeys(row.name for row in found if row.cpu):
+        some = {row.seed: row for row in found if row.name == name}.values()
+        cpu, wall = ([median(pair[side] for pair in pairs if pair) for side in (0, 1)] for pairs in
+                     ([row.cpu for row in some], [row.wall for row in some]))  # fmt: skip
+        ratios.append(cpu[0] / cpu[1])
+        steps = next(iter(some)).steps
+        lines.append(
+            f"| {name} | {steps} | {cpu[0]:.2f} | {cpu[1]:.2f} | {ratios[-1]:.1f} | {wall[0]:.2f} | {wall[1]:.2f} |"
+        )
+    if not ratios:
+        return ""
+    lines += ["", f"{len(ratios)} trainings: the median ratio is {median(ratios):.1f}, the lowest {min(ratios):.1f}."]
+    return "\n".join(lines)
+
+
 def note(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
@@ -299,6 +361,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=Path, help="folder that keeps the tuned CLIPs for another comparison")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--turns", type=int, default=1, help="times that the two sides train in turn, for the times")
     parser.add_argument("--only", default="", help="names of methods, with commas")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args(arguments)
@@ -322,16 +385,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             for seed in map(int, options.seeds.split(",")):
                 try:
-                    found_rows += compare(one, places, seed=seed, steps=options.steps)
+                    found_rows += compare(one, places, seed=seed, steps=options.steps, turns=options.turns)
                 except (OfficialCodeError, ValueError) as error:
                     note(f"failed: {one.name}, seed {seed}: {error}")
                     failed = True
                     continue
                 note(table(found_rows[-1:]).splitlines()[-1])
+                note(times_table(found_rows[-1:]).splitlines()[2:3][0] if found_rows[-1].cpu else "")
     if not found_rows:
         return 2
     alike, images = sum(row.alike for row in found_rows), sum(row.images for row in found_rows)
-    sys.stdout.write(f"{table(found_rows)}\n\n{alike} of {images} predictions alike\n")
+    sys.stdout.write(f"{table(found_rows)}\n\n{alike} of {images} predictions alike\n\n{times_table(found_rows)}\n")
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in found_rows], indent=1) + "\n")
     return int(failed or not all(row.agrees for row in found_rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,11 @@ COMMITS = {
     "rethinking_fewshot_vlms": "64ac143",
     "ProLIP": "b43e795",
     "DeKg": "b8f2f1c",
+    "SkipTuning": "8c4636e",
+    "NLPrompt": "b36bc8e",
+    "LDC": "b4273e6",
+    "PromptKD": "ec244f7",
+    "DPC": "01e6b59",
 }
 """The clones that are needed, by the folders that `git clone` makes, and the commits that they were compared at."""
 SHOTS = 16
@@ -182,6 +188,87 @@ def context_and_head(method: Any) -> Tensors:
     return found | {"prompt_learner.ctx": method.trainable.ctx} | _named("linear_probe_proj", head.rows)
 
 
+def last_blocks(method: Any) -> Tensors:
+    found: dict[str, Tensor] = {}
+    for tower, norm, projection, first in (
+        ("image", "ln_post", "proj", method.first), ("text", "ln_final", "text_projection", method.first_text)
+    ):  # fmt: skip
+        end: Any = method.trainable[tower]
+        prefix = "image_encoder" if tower == "image" else "learnable_params.text_encoder"
+        for i, block in enumerate(end.blocks, start=first):
+            found |= _named(f"{prefix}.transformer.resblocks.{i}", block)
+        found |= _named(f"{prefix}.{norm}", end.norm) | {f"{prefix}.{projection}": end.projection}
+    return found
+
+
+def student(method: Any) -> Tensors:
+    part, found = method.trainable.visual_adapter, dict(visual(method))
+    for number, layer in ((0, part.first), (1, part.norm), (3, part.second)):
+        found |= _named(f"VPT_image_trans.conv1.{number}", layer)
+    return found
+
+
+def deconfusion(method: Any) -> Tensors:
+    names = {
+        "mlp": "visual.adapter.adapter_mlp", "from_logits": "adapter.adapter_1", "from_image": "adapter.adapter_2",
+        "correction": "adapter.adapter_3", "gate": "adapter.g_weight",
+    }  # fmt: skip
+    found = {}
+    for name, tensor in method.trainable.named_parameters():
+        part, _, rest = name.partition(".")
+        if part == "levels":
+            level, _, rest = rest.partition(".")
+            found[f"visual.adapter.adapter_{int(level) + 1}.{rest}"] = tensor
+        else:
+            found[f"{names[part]}.{rest}"] = tensor
+    return found
+
+
+def drawn_ranks(method: Any, official: Mapping[str, Any]) -> None:
+    """The ranks of Skip Tuning whose classes stay in the loss."""
+    method.kept_ranks = frozenset(official["kept/model.reserve_mask"].nonzero()[0].tolist())
+
+
+def drawn_negatives(method: Any, official: Mapping[str, Any]) -> None:
+    """The images of the negatives of DPC's second stage; ours must rank the same classes."""
+    steps, images = iter(json.loads(str(official["kept/negatives"]))), iter(())
+
+    def negatives(own: list[int], order: list[list[int]]) -> list[int]:
+        nonlocal images
+        chosen = next(steps)
+        labels = method.support.labels[chosen].tolist()
+        first = [c for c in order[0] if c != own[0] and c not in own]
+        if labels[: len(first)] != first:
+            raise ValueError(f"The hard negatives of the first image are {first} here and {labels} there.")
+        images = iter(chosen)
+        return labels
+
+    def drawn(n: int) -> int:
+        image = next(images)
+        place: int = method.places[int(method.support.labels[image])].index(image)
+        return place
+
+    method.negatives, method.drawn = negatives, drawn
+
+
+def host_that_moves(method: Any, official: Mapping[str, Any]) -> None:
+    """Also the parallel prompt of the official file, whose copy of the host's context shares its storage.
+
+    So P moves with the trained tensor, and P' has its value, with a gradient divided by the share.
+    """
+    drawn_negatives(method, official)
+    mixed = method.context
+
+    def context(share: float) -> Tensor:
+        value: Tensor = method.trainable.ctx
+        if share != 1:
+            found: Tensor = mixed(share)
+            return found
+        return value.detach() + (value - value.detach()) / method.config.base_share
+
+    method.context = context
+
+
 def with_attributes(named: Named) -> Named:
     """A host's tensors and the contexts of its attributes."""
 
@@ -209,8 +296,13 @@ class Comparison:
         passes: how often the official code has each image in its batch.
         computed: official names of tensors that start at computed values, not at random; ours must be equal.
         unused: beginnings of official names of tensors that no loss depends on.
-        loss: name of the loss that is compared; empty for none.
+        loss: name of the loss that is compared; `first` is the first one that a step returns; empty for none.
         lr: rate that an adapter trains with.
+        order: attribute of the official trainer with the images of each step of an epoch, if it draws its own batches;
+            `impath`: batches of Dassl have their images. Empty: one batch has all images.
+        kept: attributes of the official trainer that are recorded after its training.
+        given: lets our method have what the official code drew besides, from the recordings.
+        teacher: which of `CLIPS` is tuned as the teacher.
         own_draw: whether the official code can draw its own images; False if its path to them is written in it.
         classes: `all`, or `base` for a training on the base classes that is also tested on the new ones.
     """
@@ -225,6 +317,10 @@ class Comparison:
     settings: Mapping[str, object] = field(default_factory=dict)
     also: tuple[str, ...] = ("Dassl.pytorch",)
     adapter: str = ""
+    order: str = ""
+    kept: tuple[str, ...] = ()
+    given: Callable[[Any, Mapping[str, Any]], None] = lambda *_: None
+    teacher: str = ""
     own_draw: bool = True
     classes: str = "all"
     passes: int = 1
@@ -272,6 +368,7 @@ CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
 DEPT_ATPROMPT = "configs/trainers/DePT/vit_b16_ep10_bs4_lr35.yaml"
+SKIP_TUNING = "configs/trainers/SkipTuning/vit_b16_bs4.yaml"
 TCPT_COOP = "configs/trainers/CoOp/vit_b16_ep50.yaml"
 
 MAPLE_REPO = "multimodal-prompt-learning"
@@ -279,6 +376,8 @@ TCP_REPO = "Textual-based_Class-aware_prompt_tuning"
 FP32_COOP = ("TRAINER.COOP.PREC", "fp32")
 VIT_B16 = ("MODEL.BACKBONE.NAME", "ViT-B/16")
 EPS = {"recipe.eps": 1e-8}
+
+DPC = (*FP32_COOP, "DATALOADER.TRAIN_X.BATCH_SIZE", 8)
 
 
 def _mmrl(node: str, task: str) -> tuple[object, ...]:
@@ -476,6 +575,40 @@ COMPARISONS = (
         "ATPrompt on DePT on CoOp, base to new", "dept_on:atprompt_on", "ATPrompt", "DePT_ATP",
         with_attributes(context_and_head), DEPT_ATPROMPT, _atprompt("COOP", 2),
         {"head_rate": 1.0, **EUROSAT_ATTRIBUTES}, backbone="tiny", classes="base", unused=ONE_ATTRIBUTE, also=(),
+    ),
+    # Four images of one class are a batch, so a step of this table is an epoch here.
+    Comparison(
+        "Skip Tuning, base to new", "skip_tuning", "SkipTuning", "SkipTuning", last_blocks, SKIP_TUNING,
+        ("TRAINER.PREC", "fp32", "TRAINER.SKIP.START_LAYER", 1, "DATALOADER.TRAIN_X.BATCH_SIZE", 4),
+        {"skipped": 1, "recipe.batch_size": 4}, backbone="published widths", classes="base",
+        order="feature_loader.batch_idxs_all_epochs", kept=("model.reserve_mask",), given=drawn_ranks,
+    ),
+    # A batch is larger than all images, so that one step of an epoch has all clean ones, and one all noisy ones.
+    Comparison(
+        "NLPrompt, base to new", "nlprompt", "NLPrompt", "NLPrompt", context, "configs/trainers/NLPrompt/vit_b16.yaml",
+        ("TRAINER.NLPROMPT.PREC", "fp32", "DATASET.num_class", 5, "DATASET.NOISE_RATE", 0.0), backbone="tiny",
+        classes="base", passes=2, own_draw=False, also=(), loss="first",
+    ),
+    Comparison(
+        "LDC", "ldc", "LDC", "", deconfusion, adapter="ldc", also=(), backbone="eight blocks",
+        settings={"logit_scale": 100.0},
+    ),
+    Comparison(
+        "PromptKD", "promptkd", "PromptKD", "", student, adapter="promptkd", also=(),
+        opts=("TRAINER.PROMPTKD.PREC", "fp32", "TRAINER.PROMPTKD.TEMPERATURE", 1.0, "TRAINER.PROMPTKD.KD_WEIGHT",
+              1000.0, "TEST.FINAL_MODEL", "last_step", "DATASET.SUBSAMPLE_CLASSES", "all"),
+        settings={"visual_depth": 3}, backbone="published widths", teacher="teacher", passes=2,
+    ),
+    Comparison(
+        "DPC on CoOp, share 1, base to new", "dpc_on", "DPC", "", context, adapter="dpc", also=("DePT", "PromptKD"),
+        opts=(*DPC, "SPLE.STACK.WEIGHT", 1.0), classes="base", backbone="224 pixels", order="impath",
+        settings={"recipe.batch_size": 8, "base_share": 1.0}, given=drawn_negatives,
+    ),
+    # The official file's copy of the host's context is the trained tensor itself; here ours does the same.
+    Comparison(
+        "DPC on CoOp, base to new", "dpc_on", "DPC", "", context, adapter="dpc", also=("DePT", "PromptKD"), opts=DPC,
+        classes="base", backbone="224 pixels", order="impath", settings={"recipe.batch_size": 8},
+        given=host_that_moves,
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4

@@ -2,8 +2,10 @@
 
 It stands in the place of `fork_side.py` and `adapter_side.py`, which lie beside it in `shipped/`, and imports no more
 than they do. `comparison.json` beside it has `root` (EuroSAT in CoOp's layout, for the repository's own draw), `out`
-(folder of the recordings), `draws` (whether its own draw is recorded) and what an adapter needs. Each process writes
-one `.npz` file.
+(folder of the recordings), `draws` (whether its own draw is recorded), `order`
+and `kept` (attributes of the trainer: the images of each step of an epoch, and what is recorded after the training) and
+what an adapter needs. Each process writes
+one `.npz` file, which also has the time of the training.
 """
 
 import copy
@@ -19,11 +21,15 @@ import adapter_side  # noqa: E402
 import fork_side  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from stopwatch import Stopwatch, warm_up  # noqa: E402
 
 asked = json.loads((HERE / "comparison.json").read_text())
 arrays = {}
 """What is recorded, by name: `init/NAME`, `loss/NAME`, `logits`, `logits_before`, `optim`, and lists of images."""
 losses = {}
+order = {}
+"""The images of each step, by their numbers in the list of training images, for each training and epoch."""
+stopwatch = Stopwatch()
 
 
 def follow(owner, name, then):
@@ -44,7 +50,7 @@ def follow(owner, name, then):
 
 
 def keep_start(name, tensor):
-    arrays["init/" + name] = tensor.detach().clone().cpu().numpy()
+    arrays.setdefault("init/" + name, tensor.detach().clone().cpu().numpy())
 
 
 def keep_loss(name, value):
@@ -79,22 +85,62 @@ def watch(trainer):
     """Record the settings, the start, the logits before the training, and the losses of every step."""
     shipped_watch(trainer)
     optim = {key: value for key, value in trainer.cfg.OPTIM.items() if isinstance(value, (str, int, float))}
-    arrays["optim"] = json.dumps(optim)
+    arrays.setdefault("optim", json.dumps(optim))
     for name, parameter in trainer.model.named_parameters():
         if parameter.requires_grad:
             keep_start(name, parameter)
     if "--eval-only" in fork_side.job["argv"]:
         return
     arrays["logits_before"] = logits_before(trainer)
-    step = trainer.forward_backward
+    running = []
+    for name in [name for name in dir(trainer) if name.startswith("forward_backward")]:
+        setattr(trainer, name, recorded(trainer, getattr(trainer, name), running))
+    trainer.test = stopwatch.pausing(trainer.test)
+    train = trainer.train
+
+    def timed(*args, **named):
+        stopwatch.start()
+        return train(*args, **named)
+
+    trainer.train = timed
+
+
+def recorded(trainer, step, running):
+    """A step that keeps its images and its losses, the first one also as `first`; once where one step calls another."""
 
     def forward_backward(*args, **named):
-        summary = step(*args, **named)
-        for name, value in summary.items():
-            keep_loss(name, value)
+        running.append(step)
+        try:
+            if asked["order"] and len(running) == 1:
+                keep_images(trainer, *args)
+            summary = step(*args, **named)
+        finally:
+            running.pop()
+        if not running:
+            for i, (name, value) in enumerate(summary.items()):
+                keep_loss(name, value)
+                if not i:
+                    keep_loss("first", value)
         return summary
 
-    trainer.forward_backward = forward_backward
+    return forward_backward
+
+
+def keep_images(trainer, batch):
+    """Keep the images of a step."""
+    if asked["order"] == "impath":
+        places = {path: i for i, (path, _, _) in enumerate(fork_side.served["train"])}
+        images = [places[path] for path in batch["impath"]]
+    else:
+        images = value_of(trainer, asked["order"])[trainer.batch_idx]
+    order.setdefault((id(trainer), trainer.epoch), []).append([int(i) for i in images])
+
+
+def value_of(owner, name):
+    """The attribute of that name, which may have points."""
+    for part in name.split("."):
+        owner = getattr(owner, part)
+    return owner
 
 
 def logits_before(trainer):
@@ -118,6 +164,7 @@ class Task(adapter_side.Task):
 
     asked = asked
     keep_start = staticmethod(keep_start)
+    stopwatch = stopwatch
 
     def keep_losses(self):
         """Record every cross-entropy from here on."""
@@ -147,6 +194,12 @@ def end(code):
     elif fork_side.results:
         arrays["logits"] = fork_side.results[-1]
     arrays.update(losses)
+    if order:
+        arrays["order"] = json.dumps(list(order.values()))
+    for name in asked["kept"] if "--eval-only" not in fork_side.job["argv"] else ():
+        arrays["kept/" + name] = value_of(fork_side.trainers[-1], name).cpu().numpy()
+    if (seconds := stopwatch.seconds()) is not None:
+        arrays["seconds"] = seconds
     np.savez(Path(asked["out"], scores.stem + ".npz"), **{name: np.asarray(value) for name, value in arrays.items()})
     shipped_end(code)
 
@@ -157,4 +210,5 @@ fork_side.serve, fork_side.watch, fork_side.end, adapter_side.Task = serve, watc
 
 if __name__ == "__main__":
     job_file = sys.argv[1]
+    warm_up()
     (adapter_side if "adapter" in json.loads(Path(job_file).read_text()) else fork_side).main(job_file)

@@ -18,20 +18,21 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 @dataclass(frozen=True)
 class Size:
-    """Sizes of a CLIP for 32 x 32 pixels, and the rate and epochs of its tuning."""
+    """Sizes of a CLIP, and the rate and epochs of its tuning."""
 
     embed: int
     text: tuple[int, int, int]
     vision: tuple[int, int, int]
     lr: float = 5e-4
     epochs: int = 25
+    image: int = 32
 
     @property
     def config(self) -> dict[str, Any]:
         width, heads, layers = self.text
         text = {"context_length": 77, "vocab_size": 49408, "width": width, "heads": heads, "layers": layers}
         patch, width, layers = self.vision
-        vision = {"image_size": 32, "patch_size": patch, "width": width, "layers": layers}
+        vision = {"image_size": self.image, "patch_size": patch, "width": width, "layers": layers}
         return {"embed_dim": self.embed, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
 
 
@@ -40,8 +41,13 @@ CLIPS = {
     "wide": Size(1024, (128, 2, 3), (8, 128, 3)),
     "published widths": Size(512, (512, 8, 3), (16, 768, 3), lr=1e-4, epochs=10),
     "published text tower": Size(512, (512, 8, 12), (16, 768, 3), lr=1e-4, epochs=10),
+    "eight blocks": Size(64, (64, 1, 3), (8, 128, 8), epochs=10),
+    "teacher": Size(768, (128, 2, 3), (16, 192, 3), epochs=10),
+    "224 pixels": Size(64, (64, 1, 3), (56, 128, 3), epochs=10, image=224),
 }
-"""`wide` has 1024 features, and the last two the widths of ViT-B/16; some official files have these as literals."""
+"""`wide` has 1024 features, those that say so have the widths of ViT-B/16, `teacher` the features of ViT-L/14; some
+official files have these numbers as literals. LDC reads the tokens before the last six blocks.
+"""
 
 
 def tuned_clip(name: str, folder: Path, pixels: torch.Tensor, labels: torch.Tensor, names: list[str]) -> Path:

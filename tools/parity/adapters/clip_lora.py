@@ -27,6 +27,7 @@ def train(task):
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 task.keep_start(name, parameter)
+        task.stopwatch.start()
 
     recording_side.follow(lora, "mark_only_lora_as_trainable", start)
     task.keep_losses()

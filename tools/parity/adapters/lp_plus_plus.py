@@ -28,6 +28,7 @@ def train(task):
     )
     # no validation image is right, so every epoch is the best so far, and the last is tested
     wrong = [(images, -torch.ones_like(labels)) for images, labels in task.val_loader()]
+    task.stopwatch.start()
     official.LinearProbe_P2(args)(
         train_loader=task.train_loader(batch, shuffle=False), val_loader=wrong, test_features=test[0],
         test_labels=test[1], text_weights=utils.clip_classifier(task.names, [task.template], task.clip),

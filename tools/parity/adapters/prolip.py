@@ -31,6 +31,7 @@ def train(task):
     folder = Path("features_ViTB16_eurosat", f"{task.shots}_shot", "seed1")
     folder.mkdir(parents=True)
     loader = task.train_loader(len(task.classes.lists["train"]), shuffle=False)
+    task.stopwatch.start()
     features, labels = compute_image_features(task.clip, loader)
     torch.save(features.float(), folder / "f0.pth")
     torch.save(labels, folder / "label.pth")

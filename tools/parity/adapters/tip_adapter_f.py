@@ -17,9 +17,10 @@ def train(task):
     }  # fmt: skip
     batch = len(task.classes.lists["train"])
     texts = utils.clip_classifier(task.names, [task.template], task.clip)
+    task.stopwatch.start()
     keys, values = utils.build_cache_model(cfg, task.clip, task.train_loader(batch, shuffle=False))
     task.keep_start("keys", keys.t())
-    test = utils.pre_load_features(cfg, "test", task.clip, task.test_loader)
+    test = task.stopwatch.pausing(utils.pre_load_features)(cfg, "test", task.clip, task.test_loader)
     main.search_hp = lambda *args, **named: (cfg["init_beta"], cfg["init_alpha"])
     task.keep_losses()
     loader = task.train_loader(batch, shuffle=False)

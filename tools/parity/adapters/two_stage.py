@@ -25,6 +25,7 @@ def train(task):
     )
     train = task.train_loader(len(task.classes.lists["train"]), shuffle=False)
     tests = (task.test_loader, new.test_loader) if new else task.test_loader
+    task.stopwatch.start()
     official.run_twostage(args, task.clip, None, data, train, None, tests)
     found = torch.cat(tested[steps:])  # each step has an accuracy, too
 
