@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol
 from methods import Recipe, get_method
+from methods.rehark import RANGES
 
 B2N, FEW = EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT
 
@@ -135,6 +136,23 @@ def test_a_setting_may_differ_with_some_numbers_of_shots(dataset: str, shots: in
     assert config.for_dataset(dataset, shots).weight == weight
     chosen = info.config.model_validate(info.settled(FEW, {"weight": 0.5}).values)
     assert chosen.for_dataset(dataset, shots).weight == 0.5
+
+
+def test_searched_ranges_of_rehark_are_the_official_ones() -> None:
+    assert RANGES == {  # Jahid12012021/ReHARK@f5adc54 trainers/rehark.py:75-85
+        "beta1": (0.1, 30.0), "beta2": (0.01, 5.0), "mix_k": (0.0, 1.0), "lmbda": (0.001, 5.0), "soft": (0.0, 1.0),
+        "var_adj": (0.0, 1.0), "alpha_txt": (0.0, 1.0), "refine_w": (0.0, 1.0), "blend_img": (0.0, 2.0),
+        "scale_zs": (1.0, 20.0), "power": (0.5, 1.0),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["tda", "boost_adapter"])
+def test_datasets_without_published_values_have_those_of_imagenet(method: str) -> None:
+    info = get_method(method).info
+    config = info.default_config(EvalProtocol.TEST_TIME)
+    own = config.by_dataset["imagenet"]
+    published = {name: value for name, value in own.items() if all(name in one for one in config.by_dataset.values())}
+    assert {name: getattr(config, name) for name in published} == published
 
 
 def test_an_override_of_a_field_holds_on_every_dataset_and_leaves_the_others() -> None:
