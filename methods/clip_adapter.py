@@ -3,6 +3,9 @@
 Gao et al., "CLIP-Adapter: Better Vision-Language Models with Feature Adapters", IJCV 2024 (arXiv 2110.04544). Official
 file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`. The network has no biases and a ReLU after both layers. It acts on the
 unnormalised feature of the image side only.
+
+The recipe is that of the released code, which produced the comparisons of later papers. The paper has a rate of 1e-5
+(`--set clip_adapter.recipe.lr=1e-5`) and searches the ratio for each dataset.
 """
 
 from pydantic import Field

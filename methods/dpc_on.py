@@ -205,11 +205,11 @@ def dpc_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         family=host.family,
         starts_as_zero_shot=None,
-        **(published_around_coop(host) if host is CoOp.info else {}),
+        **(_published_around_coop(host) if host is CoOp.info else {}),
     )
 
 
-def published_around_coop(host: MethodInfo) -> dict[str, Any]:
+def _published_around_coop(host: MethodInfo) -> dict[str, Any]:
     """The training of CoOp that the official files name, as facts that differ from the host's."""
     recipes = {
         protocol: recipe.model_copy(

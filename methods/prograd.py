@@ -6,6 +6,7 @@ that of the divergence from the zero-shot predictions, over the whole context. I
 `g - weight * <g, h> h / |h|^2`, otherwise g. The divergence is a soft cross-entropy times T^2, which has the same
 gradient. With words, the last vectors start at the dataset's words and the vectors before them at zero. Words are
 counted by spaces, so a template with a comma leaves its last word outside the context, frozen, as in the official code.
+The paper's base-to-new numbers are of 4 shots (`--shots 4`).
 """
 
 from __future__ import annotations

@@ -116,11 +116,11 @@ def tcpt_info(host: MethodInfo, name: str) -> MethodInfo:
         citation=CITATION,
         settings=settings,
         family=host.family,
-        **(published_around_coop(host) if host is CoOp.info else {}),
+        **(_published_around_coop(host) if host is CoOp.info else {}),
     )
 
 
-def published_around_coop(host: MethodInfo) -> dict[str, Any]:
+def _published_around_coop(host: MethodInfo) -> dict[str, Any]:
     """The training of CoOp in the official scripts, as facts that differ from the host's."""
     recipes = {
         protocol: recipe.model_copy(update={"source": f"{host.title}'s: {recipe.source}"})

@@ -5,9 +5,8 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`: amount of free memory to keep, and size from which a block is mapped separately."""
@@ -49,24 +48,6 @@ def collect_only_new_objects() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-_MEMORY_EVENTS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
-"""Files in which Linux counts the processes that it killed for lack of memory: of this container, of the machine."""
-
-
-def kills_for_memory(files: Sequence[Path] = _MEMORY_EVENTS) -> int:
-    """Processes that the system has killed because memory ran out; 0 where it does not say.
-
-    A count that has risen since a worker began its run shows that a kill was for memory.
-    """
-    for file in files:
-        with suppress(OSError):
-            for line in file.read_text(encoding="ascii", errors="replace").splitlines():
-                name, _, number = line.partition(" ")
-                if name == "oom_kill" and number.strip().isdigit():
-                    return int(number)
-    return 0
 
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)

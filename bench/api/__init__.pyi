@@ -5,6 +5,7 @@ from .catalogue import backbone_facts as backbone_facts
 from .catalogue import backbone_rows as backbone_rows
 from .catalogue import method_facts as method_facts
 from .catalogue import method_rows as method_rows
+from .catalogue import unknown_name_advice as unknown_name_advice
 from .catalogue import unknown_option_advice as unknown_option_advice
 from .comparison_table import only_one_right as only_one_right
 from .datasets import DatasetToFetch as DatasetToFetch

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import bench
+from bench.api import unknown_name_advice
 from bench.cli._commands import Commands
 from bench.cli._groups import ordered_group
 from bench.cli._print import remark
@@ -28,7 +29,7 @@ from bench.cli.runs import runs_app
 from bench.cli.status import status
 from bench.errors import NoWorkerError
 from bench.extension import Extension, extensions
-from datasets_registry import DATASETS, BenchError, UnknownNameError
+from datasets_registry import BenchError
 
 PANELS: dict[str, dict[str, Any]] = {
     "Run": {"run": run_command, "demo": demo, "status": status},
@@ -120,7 +121,7 @@ def main() -> None:
     except BenchError as error:
         if debug:
             raise
-        code = _refuse(f"{error}{_elsewhere(error)}")
+        code = _refuse(f"{error}{unknown_name_advice(error)}")
         code = 1 if isinstance(error, NoWorkerError) else code
     except _ParserError as error:
         # no message: the help was printed instead
@@ -137,16 +138,6 @@ def main() -> None:
     except typer.Abort:
         code = 1
     sys.exit(code or 0)
-
-
-def _elsewhere(error: BenchError) -> str:
-    """What an unknown name is, if it is a method instead of a dataset or the other way round; else empty."""
-    from bench.results import known_methods
-
-    if not isinstance(error, UnknownNameError) or error.kind not in ("dataset", "method"):
-        return ""
-    other, names = ("method", known_methods()) if error.kind == "dataset" else ("dataset", DATASETS)
-    return f" {error.name} is a {other}." if error.name in names else ""
 
 
 def _advice(option: str) -> str:

@@ -36,6 +36,7 @@ def export(context: typer.Context, runs: Path, **options: Any) -> None:
     of one setting: choose one with --protocol and --shots.
 
     Example: etl-bench export --format latex -m coop,maple --no-intervals --out table.tex
+
     Example: etl-bench export --figure map --protocol base-to-new --shots 16 --out map.pdf
     """
     if context.invoked_subcommand is not None:

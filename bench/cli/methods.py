@@ -48,8 +48,7 @@ def _beside_official(row: Mapping[str, str]) -> str:
     """Our value, where it holds, and what the official code has, with file and line."""
     official = row["official"].strip("'\"")
     if not row["where"]:
-        said = "the official code has no such setting" if official == "none" else "the official code does not state it"
-        said = f"{said}: {row['remark']}"
+        said = f"{'no official value' if official == 'none' else 'not stated officially'}: {row['remark']}"
     elif row["remark"]:
         said = f"official {official} in {row['where']}: {row['remark']}"
     else:

@@ -29,7 +29,7 @@ class MethodError(BenchError, ValueError):
     """A method that does not do what every method has to, named with the line of its code."""
 
 
-def place_of(function: Any) -> str:
+def code_place(function: Any) -> str:
     """File and first line of a function, such as `mine.py:40`; its name if it is not written in Python."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else str(function)
@@ -39,7 +39,7 @@ def checked_logits(method: Any, logits: Tensor, images: int, classes: int) -> Te
     """The logits of a method's classifier; raises MethodError unless they are `(..., images, classes)`."""
     if logits.shape[-2:] != (images, classes):
         raise MethodError(
-            f"{method.info.name}: the classifier of {place_of(type(method).classifier)} returned "
+            f"{method.info.name}: the classifier of {code_place(type(method).classifier)} returned "
             f"{tuple(logits.shape)} for {images} images of {classes} classes; return a row per image."
         )
     return logits

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier
-from methods._base.method import ConfigT, Method, MethodError, checked_logits, place_of
+from methods._base.method import ConfigT, Method, MethodError, checked_logits, code_place
 from methods._base.recipe import Recipe
 from methods._base.training import cross_entropy
 
@@ -92,7 +92,7 @@ class TrainableMethod(Method[ConfigT]):
         if not loss.requires_grad:
             own = next(f for f in (type(self).loss, type(self).loss_terms, type(self).classifier) if not _is_base(f))
             raise MethodError(
-                f"{self.info.name}: no tensor of `trainable` reaches the loss of {place_of(own)}; look for detach(), "
+                f"{self.info.name}: no tensor of `trainable` reaches the loss of {code_place(own)}; look for detach(), "
                 ".data, .item() or no_grad()."
             )
         torch.autograd.backward(loss, torch.ones_like(loss))

@@ -61,7 +61,7 @@ def test_a_target_with_its_own_share_is_tested_with_it_and_others_are_not() -> N
     assert torch.equal(found["dtd"], expected)
     assert torch.equal(found["eurosat"], found[None])
     assert not torch.allclose(found["dtd"], found[None], atol=1e-3)
-    assert method.kept == pytest.approx(0.1), "the method itself keeps its share"
+    assert method.kept == pytest.approx(0.1)  # the method itself keeps its share
 
 
 def test_transfer_has_the_official_share_of_each_target() -> None:

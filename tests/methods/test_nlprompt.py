@@ -41,7 +41,7 @@ def test_an_epoch_has_clean_batches_then_noisy_ones_without_incomplete_ones() ->
     found = arranged(method, [0, 9, 5, 3], [1, 8, 6, 2])
     assert [kind for kind, _ in found] == [True, False]
     assert set(found[0][1]) < {0, 1, 2, 5, 6}
-    assert set(found[1][1]) < {3, 4, 7, 8, 9}, "4 and 7 are in no usual batch"
+    assert set(found[1][1]) < {3, 4, 7, 8, 9}  # 4 and 7 are in no usual batch
     assert arranged(method, [0, 1], [2, 3], [5, 6], [7, 8], [4, 9])[-1][0] is False
     assert [len(batch) for _, batch in arranged(method, [0, 1, 2, 3], [4, 5, 6, 7], [8, 9])] == [4, 1, 4, 1]
     assert arranged(method, list(range(10))) == [(True, [0, 1, 2, 5, 6]), (False, [3, 4, 7, 8, 9])]
@@ -50,7 +50,7 @@ def test_an_epoch_has_clean_batches_then_noisy_ones_without_incomplete_ones() ->
 
 def test_images_that_the_plan_does_not_see_are_noisy() -> None:
     found = arranged(made(*range(10)), [0, 1, 2], [3, 4, 5], [6, 7, 8])
-    assert found[-1][0] is True, "the image left is fewer than a batch"
+    assert found[-1][0] is True  # the image left is fewer than a batch
     method = prepared(NLPrompt(tiny_backbone(), NLPromptConfig(n_ctx=4), generator()))
     assert not method.clean_images(torch.arange(8))[8:].any()
 

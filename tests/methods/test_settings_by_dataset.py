@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol
 from methods import Recipe, get_method
+from methods.rehark import RANGES
 
 B2N, FEW = EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT
 
@@ -108,7 +109,7 @@ def test_settings_of_a_method_are_the_official_ones_on_each_dataset(
         found = info.config.model_validate(info.settled(protocol).values).for_dataset(dataset)
         assert {name: getattr(found, name) for name in values} == values, source
     changed = info.config.model_validate(info.settled(B2N, {"weight": 2.0}).values).for_dataset(dataset)
-    assert changed.weight == 2.0, "a value that is set holds on every dataset"
+    assert changed.weight == 2.0  # set values hold on every dataset
 
 
 def test_every_field_may_differ_and_is_checked() -> None:
@@ -135,6 +136,23 @@ def test_a_setting_may_differ_with_some_numbers_of_shots(dataset: str, shots: in
     assert config.for_dataset(dataset, shots).weight == weight
     chosen = info.config.model_validate(info.settled(FEW, {"weight": 0.5}).values)
     assert chosen.for_dataset(dataset, shots).weight == 0.5
+
+
+def test_searched_ranges_of_rehark_are_the_official_ones() -> None:
+    assert RANGES == {  # Jahid12012021/ReHARK@f5adc54 trainers/rehark.py:75-85
+        "beta1": (0.1, 30.0), "beta2": (0.01, 5.0), "mix_k": (0.0, 1.0), "lmbda": (0.001, 5.0), "soft": (0.0, 1.0),
+        "var_adj": (0.0, 1.0), "alpha_txt": (0.0, 1.0), "refine_w": (0.0, 1.0), "blend_img": (0.0, 2.0),
+        "scale_zs": (1.0, 20.0), "power": (0.5, 1.0),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["tda", "boost_adapter"])
+def test_datasets_without_published_values_have_those_of_imagenet(method: str) -> None:
+    info = get_method(method).info
+    config = info.default_config(EvalProtocol.TEST_TIME)
+    own = config.by_dataset["imagenet"]
+    published = {name: value for name, value in own.items() if all(name in one for one in config.by_dataset.values())}
+    assert {name: getattr(config, name) for name in published} == published
 
 
 def test_an_override_of_a_field_holds_on_every_dataset_and_leaves_the_others() -> None:

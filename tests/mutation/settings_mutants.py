@@ -1,6 +1,6 @@
 """Planted mistakes in published settings: one value of a recipe, a protocol, a dataset or a default is changed.
 
-The facts of the methods are written anew in the copy, as after any change of a method, and the tests that compare our
+The facts of the methods are written again in the copy, as after any change of a method, and the tests that compare our
 settings with the official ones must notice. See `docs/mutation-testing.md`.
 """
 

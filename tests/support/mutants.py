@@ -156,6 +156,18 @@ class CentresByTheBatch(TipAdapter):
         return lambda batch: plain(batch) - plain(batch).mean(dim=0)
 
 
+@caught_by("no_test_batch_is_kept")
+class KeepsTestBatches(TipAdapter):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain, kept = super().classifier(classes), []
+
+        def classify(batch: Batch) -> Tensor:
+            kept.append(batch.features.clone())
+            return plain(batch)
+
+        return classify
+
+
 @caught_by("classifying_changes_nothing")
 class UpdatesStatisticsAtEvaluation(TipAdapter):
     def prepare(self, support: SupportView) -> None:

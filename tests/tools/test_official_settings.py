@@ -27,6 +27,25 @@ def build(depth=9, *, width=3):
 """
 SCRIPT = "#!/bin/bash\nSHOTS=16\n# EPOCHS=3\npython train.py --lr 0.1 \\\n  OPTIM.MAX_EPOCH 5 --wd=1e-4\n"
 
+SOURCE = """repository = "someone/code"
+commit = "COMMIT"
+[[values]]
+methods = ["coop"]
+dassl = "a.yaml"
+[values.recipe]
+epochs = { file = "a.sh", argument = "OPTIM.MAX_EPOCH" }
+[[values]]
+methods = ["coop"]
+protocols = ["few-shot"]
+datasets = ["dtd"]
+shots = [16]
+[values.recipe]
+lr = { file = "a.sh", argument = "--lr", differs = "a reason" }
+[values.settings]
+n_ctx = { unstated = "the code" }
+class_position = { ours = "there is one position" }
+"""
+
 
 @pytest.mark.parametrize(
     ("text", "file", "place", "value", "line"),
@@ -91,24 +110,7 @@ def test_later_and_narrower_values_replace_earlier_ones(tmp_path: Path, monkeypa
     sources = tmp_path / "sources"
     sources.mkdir()
     (sources / "code.toml").write_text(
-        f"""repository = "someone/code"
-commit = "{commit}"
-[[values]]
-methods = ["coop"]
-dassl = "a.yaml"
-[values.recipe]
-epochs = {{ file = "a.sh", argument = "OPTIM.MAX_EPOCH" }}
-[[values]]
-methods = ["coop"]
-protocols = ["few-shot"]
-datasets = ["dtd"]
-shots = [16]
-[values.recipe]
-lr = {{ file = "a.sh", argument = "--lr", differs = "a reason" }}
-[values.settings]
-n_ctx = {{ unstated = "the code" }}
-class_position = {{ ours = "there is one position" }}
-""",
+        SOURCE.replace("COMMIT", commit),
         encoding="utf-8",
     )
     monkeypatch.setattr(command, "SOURCES", sources)

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench._util.memory import kills_for_memory
 from bench.sweep.launch.fork_server import CAN_FORK, ForkedProcess, ForkServer, search_path
 from bench.sweep.launch.task_executor import LOGS
 from bench.sweep.launch.tasks import FinishedTask, Surroundings, Task, dump_task
 from bench.sweep.launch.transport import Done, Event, Exited, Ready, Transport
-from bench.sweep.launch.worker_limits import THREAD_VARIABLES, device_variables
+from bench.sweep.launch.worker_limits import THREAD_VARIABLES, device_variables, kills_for_memory
 from bench.sweep.launch.worker_logs import describe_exit, exit_error, log_tail
 
 _BOOT = (

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -98,3 +99,21 @@ def device_variables(device: str, *, fast: bool) -> dict[str, str]:
 def set_device_variables(context: RunContext) -> None:
     """Set the variables in this process, which must not have used the device yet."""
     os.environ.update(device_variables(context.device, fast=context.fast))
+
+
+_MEMORY_EVENTS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
+"""Files in which Linux counts the processes that it killed for lack of memory: of this container, of the machine."""
+
+
+def kills_for_memory(files: Sequence[Path] = _MEMORY_EVENTS) -> int:
+    """Processes that the system has killed because memory ran out; 0 where it does not say.
+
+    A count that has risen since a worker began its run shows that a kill was for memory.
+    """
+    for file in files:
+        with suppress(OSError):
+            for line in file.read_text(encoding="ascii", errors="replace").splitlines():
+                name, _, number = line.partition(" ")
+                if name == "oom_kill" and number.strip().isdigit():
+                    return int(number)
+    return 0

@@ -2,11 +2,8 @@ import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-from bench._util.memory import kills_for_memory
 
 LOOP = """
 import resource, sys
@@ -46,14 +43,3 @@ def test_thresholds_of_the_environment_stay():
     kept, faults = repeat_allocations("keep", MALLOC_TRIM_THRESHOLD_="131072", MALLOC_MMAP_THRESHOLD_="131072")
     assert not kept
     assert faults > 1000
-
-
-def test_kills_for_memory_are_those_of_this_container_before_those_of_the_machine(tmp_path: Path) -> None:
-    own, machine = tmp_path / "memory.events", tmp_path / "vmstat"
-    assert kills_for_memory([own, machine]) == 0
-    machine.write_text("nr_free_pages 7\noom_kill 5\n")
-    assert kills_for_memory([own, machine]) == 5
-    own.write_text("low 0\noom 3\noom_kill 2\noom_group_kill 9\n")
-    assert kills_for_memory([own, machine]) == 2
-    own.write_text("oom_kill many\n")
-    assert kills_for_memory([own, machine]) == 5

@@ -57,7 +57,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where() -> None:
     method = adapter()
     with torch.no_grad():
         method.trainable.text_adapter.bias.fill_(math.nan)
-    with pytest.raises(NonFiniteLossError, match="text_adapter is not finite before the first step"):
+    with pytest.raises(NonFiniteLossError, match="text_adapter is not finite"):
         fit_adapter(Recipe(epochs=2, batch_size=4), method)
 
 

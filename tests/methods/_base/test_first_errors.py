@@ -64,11 +64,11 @@ def test_a_classifier_of_another_shape() -> None:
 
 
 def test_a_loss_that_no_learned_tensor_reaches() -> None:
-    with pytest.raises(MethodError, match="no tensor of `trainable` reaches the loss of") as caught:
+    with pytest.raises(MethodError, match="no tensor of `trainable`") as caught:
         first_step(Detached)
     assert line_of(Detached.loss) in str(caught.value)
 
 
 def test_a_loss_that_is_no_number_before_the_first_step() -> None:
-    with pytest.raises(NonFiniteLossError, match="is not finite before the first step, so its learning rate is not"):
+    with pytest.raises(NonFiniteLossError, match="before the first step"):
         first_step(Undefined)
