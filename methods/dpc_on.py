@@ -14,13 +14,15 @@ image features f_i and texts w_i of their classes under P', in the order of the 
     loss = (CE of row i of L + CE of column i of L) / 2, the mean over i       L_ij = scale * f_i w_j, target i
 
 The official repository (JREion/DPC at 01e6b59) is incomplete: its lists of images and modules that it imports are
-absent, so it does not run. Its `trainers/sple_coop.py` has this loss and this parametrisation, and a test compares with
-a plain loop of the formulas. That file evaluates trained classes with P'; its comments and the README say that the
-mixture is used. Apart from epochs and batch size, both stages share one recipe. The official files of CoOp + DPC have
-batches of 2, 4, 8 and 16 with `top` 2, 8, 4 and 2. The default is the file with the published weight of 0.2. No script
-names the training of the host. All those files name one path, of CoOp with four vectors and 100 epochs, and around CoOp
-these are the defaults. The images of negatives are centre views. Only features of all training images are stored, so a
-host that trains on pixels (MaPLe, PromptSRC) is refused.
+absent, and the comparison in docs/parity.md supplies them. In its `trainers/sple_coop.py`, the copy of P shares the
+storage of the trained tensor, so in training P moves with M: P' has the value of M, and its gradient is divided by
+`base_share`. The published numbers come from that code, so this is the default; with `host_moves=false` P stays, as the
+paper says. Trained classes are tested with M, others with the P of the first stage. Apart from epochs and batch size,
+both stages share one recipe. The official files of CoOp + DPC have batches of 2, 4, 8 and 16 with `top` 2, 8, 4 and 2.
+The default is the file with the published weight of 0.2. No script names the training of the host. All those files name
+one path, of CoOp with four vectors and 100 epochs, and around CoOp these are the defaults. The images of negatives are
+centre views. Only features of all training images are stored, so a host that trains on pixels (MaPLe, PromptSRC) is
+refused.
 """
 
 from typing import Any
@@ -108,7 +110,10 @@ class Dual(ContextMethod[Any]):
         self.stage = 1
 
     def context(self, share: float) -> Tensor:
-        """`share * P' + (1 - share) * P`."""
+        """`share * P' + (1 - share) * P`; where P moves, P' in training has the value of M."""
+        if share == 1 and self.stage == 1 and self.config.host_moves:
+            mixed: Tensor = self.trainable.ctx
+            return mixed.detach() + (mixed - mixed.detach()) / self.config.base_share
         moved: Tensor = self.tuned + share / self.config.base_share * (self.trainable.ctx - self.tuned)
         return moved
 
@@ -179,6 +184,10 @@ def dpc_info(host: MethodInfo, name: str) -> MethodInfo:
         "top": (
             int,
             Field(4, ge=2, description=f"classes that P ranks best, of which negatives are taken; 4, {source}"),
+        ),
+        "host_moves": (
+            bool,
+            Field(True, description="in the second stage P moves with M (official code), or stays (paper)"),
         ),
         "parallel_batch": (
             int,

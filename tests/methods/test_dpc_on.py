@@ -62,7 +62,7 @@ def texts(ctx: Tensor, classes: ClassSet) -> Tensor:
     return F.normalize(tiny_backbone().encode_prompts(prompts), dim=-1)
 
 
-def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: int) -> Tensor:
+def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: int, host_moves: bool) -> Tensor:
     """The formulas as a loop over images and pairs, with the random numbers of the method."""
     tuned, base = method.trainable.tuned, class_set("base")
     generator = torch.Generator()
@@ -72,7 +72,8 @@ def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: in
         return int(torch.randint(n, (1,), generator=generator))
 
     everything = F.normalize(tiny_backbone().encode_image(images("train")[:10]), dim=-1)
-    ranking, parallel = texts(tuned, base), texts(tuned + (ctx - tuned) / share, base)
+    moved = ctx.detach() + (ctx - ctx.detach()) / share if host_moves else tuned + (ctx - tuned) / share
+    ranking, parallel = texts(tuned, base), texts(moved, base)
     own = (index // 2).tolist()
     members = [(int(i), label) for i, label in zip(index, own, strict=True)]
     in_batch, extra = set(own), []
@@ -97,13 +98,16 @@ def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: in
 
 
 @pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("moves", [True, False])
 @pytest.mark.parametrize(("top", "share"), [(4, 0.2), (3, 0.5), (2, 1.0)])
-def test_loss_and_gradient_of_the_second_stage_equal_the_formulas(host: str, top: int, share: float) -> None:
+def test_loss_and_gradient_of_the_second_stage_equal_the_formulas(
+    host: str, top: int, share: float, moves: bool
+) -> None:
     words = {"ctx_init": "a photo of a"} | ({"class_position": "end"} if host == "tcpt_on" else {})
-    method = in_second_stage(f"dpc_on:{host}", top=top, base_share=share, **words)
+    method = in_second_stage(f"dpc_on:{host}", top=top, base_share=share, host_moves=moves, **words)
     index = torch.tensor([0, 3, 8])
     ctx = method.trainable.ctx.detach().clone().requires_grad_()
-    expected = plain_loss(method, index, ctx, share=share, top=top)
+    expected = plain_loss(method, index, ctx, share=share, top=top, host_moves=moves)
     ours = method.loss(batch(method, index))
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
     (mine,) = torch.autograd.grad(ours, [method.trainable.ctx])

@@ -251,24 +251,6 @@ def drawn_negatives(method: Any, official: Mapping[str, Any]) -> None:
     method.negatives, method.drawn = negatives, drawn
 
 
-def host_that_moves(method: Any, official: Mapping[str, Any]) -> None:
-    """Also the parallel prompt of the official file, whose copy of the host's context shares its storage.
-
-    So P moves with the trained tensor, and P' has its value, with a gradient divided by the share.
-    """
-    drawn_negatives(method, official)
-    mixed = method.context
-
-    def context(share: float) -> Tensor:
-        value: Tensor = method.trainable.ctx
-        if share != 1:
-            found: Tensor = mixed(share)
-            return found
-        return value.detach() + (value - value.detach()) / method.config.base_share
-
-    method.context = context
-
-
 def with_attributes(named: Named) -> Named:
     """A host's tensors and the contexts of its attributes."""
 
@@ -608,7 +590,7 @@ COMPARISONS = (
     Comparison(
         "DPC on CoOp, base to new", "dpc_on", "DPC", "", context, adapter="dpc", also=("DePT", "PromptKD"), opts=DPC,
         classes="base", backbone="224 pixels", order="impath", settings={"recipe.batch_size": 8},
-        given=host_that_moves,
+        given=drawn_negatives,
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4
