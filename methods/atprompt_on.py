@@ -8,7 +8,7 @@ used. `atprompt_on` is ATPrompt around CoOp, and `dept_on:atprompt_on` the paper
 
 with learned contexts and frozen words. In CoCoOp, the image shifts the host's context only. In MaPLe, deeper tokens
 replace the host's context only, and visual prompts are maps of it. The published attributes were chosen for each
-dataset from candidates of GPT-4o (docs/ATPrompt.md there). Other datasets get those of ImageNet, `color` and `shape`.
+dataset from candidates of GPT-4o (ATPrompt.md there). Other datasets get those of ImageNet, `color` and `shape`.
 The length of the contexts differs by dataset, too.
 
 Differences from the official code: it keeps only the first token of an attribute, so its texts for Oxford Pets have
@@ -57,7 +57,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "eurosat": "habitat",
     "ucf101": "precision",
 }
-"""Published attributes by dataset: docs/ATPrompt.md of the official repository."""
+"""Published attributes by dataset: ATPrompt.md of the official repository."""
 ATTRIBUTE_STD = 0.01
 """Deviation of the first values of an attribute's context, in the official code."""
 
@@ -132,7 +132,7 @@ class AttributeConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class Published:
-    """Published settings on a host: docs/ATPrompt.md of the official repository.
+    """Published settings on a host: ATPrompt.md of the official repository.
 
     Args:
         n_ctx: vectors of each context on most datasets, base-to-new; `n_ctx_on` on the others.

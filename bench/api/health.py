@@ -131,6 +131,8 @@ def clear_caches(
     folder = cache_folder(cache)
     if keep is not None and backbone is not None:
         raise UsageError("Give a backbone or --keep, not both.")
+    if keep is not None and keep.strip().isdigit():
+        raise UsageError(f"--keep {keep} has no unit; write {keep}M or {keep}G.")
     freed = clear_cache(folder, backbone) if keep is None else make_room(folder, parse_size(keep))
     if keep is None and backbone is None:
         freed += TextCache(folder).clear()

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.errors import CacheError, UsageError
 from bench.experiment.features.budget import NAME_FILE, block_files, remove
 
-_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,15 @@ class BackboneCache:
 
 
 def parse_size(text: str) -> int:
-    """A size in bytes from text such as `500M` or `20G`; raises UsageError for anything else, also without a unit.
+    """A size in bytes from text such as `500M`, `20G` or `1024`; raises UsageError for anything else.
 
     Example:
         >>> parse_size("1.5K")
         1536
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B?", text.strip(), flags=re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), flags=re.IGNORECASE)
     if not match:
-        raise UsageError(
-            f"Size {text!r} is not understood; write a number with a unit: K, M, G or T, such as 500M or 20G."
-        )
+        raise UsageError(f"Size {text!r} is not understood; write a number of bytes, or one such as 500M or 20G.")
     return int(float(match.group(1)) * _UNITS[match.group(2).upper()])
 
 

@@ -39,7 +39,7 @@ REFUSED = {
     "methods check run.py": "`etl-bench methods new NAME` starts one",
     "report --out .": "--out . is in use",
     "report --out page.html --site site": "No such option: --site",
-    "doctor cache clear --keep 5": "write a number with a unit",
+    "doctor cache clear --keep 5": "has no unit; write 5M or 5G",
     "datasets add all --images colour": "'all' selects every dataset",
     "papers published --ledger --runs nosuch": "There are no runs in nosuch",
     "papers published --ledger --margin -1": "--margin -1 is no positive number",

@@ -56,7 +56,7 @@ def runs(tmp_path):
 
 
 def test_the_page_is_written_and_gaps_are_named_on_stderr(runs, tmp_path, capsys):
-    report(runs=runs, site=tmp_path / "site")
+    report(runs=runs, out=tmp_path / "site")
     shown = capsys.readouterr()
     assert shown.out.strip() == str(tmp_path / "site" / "index.html")
     assert "1 run missing, 1 of them" in shown.err
@@ -66,11 +66,11 @@ def test_the_page_is_written_and_gaps_are_named_on_stderr(runs, tmp_path, capsys
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_folder_as_out_means_the_same_as_site(runs, tmp_path, exists):
+def test_a_new_folder_gets_what_an_existing_one_gets(runs, tmp_path, exists):
     if exists:
         (tmp_path / "out").mkdir()
     report(runs=runs, out=tmp_path / "out")
-    report(runs=runs, site=tmp_path / "site")
+    report(runs=runs, out=tmp_path / "site")
     names = [
         sorted(str(file.relative_to(top)) for file in top.rglob("*")) for top in (tmp_path / "out", tmp_path / "site")
     ]
@@ -184,7 +184,7 @@ def world(tmp_path):
 
 
 def test_a_site_has_the_runs_beside_the_page_and_a_lone_file_has_not(world, capsys):
-    report(runs=world / "runs", site=world / "site")
+    report(runs=world / "runs", out=world / "site")
     assert len(list((world / "site/data/runs").glob("*.json"))) == 2 + 2 * 3
     assert "connect-src 'self'" in (world / "site/index.html").read_text()
     report(runs=world / "runs", out=world / "lone/page.html")

@@ -145,7 +145,7 @@ def test_runs_that_diverge_fail_one_by_one_with_their_own_message(monkeypatch: p
     monkeypatch.setattr(TrainableMethod, "loss", lambda self, batch: loss(self, batch) * float("inf"))
     specs, process = specs_of("clip_adapter", epochs=30), runner.ProcessRunner()
     for spec in specs:
-        with pytest.raises(NonFiniteLossError, match=r"clip_adapter became .* \(epoch \d+ of 30"):
+        with pytest.raises(NonFiniteLossError, match="clip_adapter is not finite"):
             process.run_experiment(spec, beside(spec, specs, RunContext()))
 
 

@@ -92,11 +92,11 @@ READING = {
     "show": ["runs", "show", "ab"],
     "diff": ["runs", "diff", "ab", "cd"],
     "verify": ["runs", "verify", "ab"],
+    "published": ["papers", "published", "--ledger"],
 }
 WITHOUT_ERROR = {
     "status": ["status"],
     "sql": ["runs", "sql", "select 1"],
-    "published": ["papers", "published", "--ledger"],
 }
 
 

@@ -122,7 +122,7 @@ def test_a_page_of_the_user_is_kept(runs, tmp_path):
     page.write_text("<h1>My project</h1>")
     for source in ("runs", "published"):
         with pytest.raises(UsageError, match="use: it contains 'index.html'"):
-            report(runs=runs, site=tmp_path, source=source)
+            report(runs=runs, out=tmp_path, source=source)
     assert page.read_text() == "<h1>My project</h1>"
     assert not (tmp_path / "data").exists()
 
