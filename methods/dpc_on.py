@@ -14,7 +14,7 @@ image features f_i and texts w_i of their classes under P', in the order of the 
     loss = (CE of row i of L + CE of column i of L) / 2, the mean over i       L_ij = scale * f_i w_j, target i
 
 The official repository (JREion/DPC at 01e6b59) is incomplete: its lists of images and modules that it imports are
-absent, and the comparison in docs/parity.md supplies them. In its `trainers/sple_coop.py`, the copy of P shares the
+absent, and the comparison with official code supplies them. In its `trainers/sple_coop.py`, the copy of P shares the
 storage of the trained tensor, so in training P moves with M: P' has the value of M, and its gradient is divided by
 `base_share`. The published numbers come from that code, so this is the default; with `host_moves=false` P stays, as the
 paper says. Trained classes are tested with M, others with the P of the first stage. Apart from epochs and batch size,
@@ -113,7 +113,8 @@ class Dual(ContextMethod[Any]):
         """`share * P' + (1 - share) * P`; where P moves, P' in training has the value of M."""
         if share == 1 and self.stage == 1 and self.config.host_moves:
             mixed: Tensor = self.trainable.ctx
-            return mixed.detach() + (mixed - mixed.detach()) / self.config.base_share
+            moving: Tensor = mixed.detach() + (mixed - mixed.detach()) / self.config.base_share
+            return moving
         moved: Tensor = self.tuned + share / self.config.base_share * (self.trainable.ctx - self.tuned)
         return moved
 

@@ -35,7 +35,7 @@ class ListsByDefault(CheckedGroup):
             values, more, _ = parser.parse_args(list(args))
         except typer.BadParameter.__base__:  # type: ignore[misc]  # the command itself reports it
             return not args[0].startswith("-")
-        if not args[0].startswith("-") and more and not more[0].startswith("-"):
+        if args and not args[0].startswith("-") and more and not more[0].startswith("-"):
             raise self._no_command(ctx, args[0])
         return bool(values.get("name") or more)
 

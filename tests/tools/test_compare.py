@@ -246,20 +246,6 @@ def test_drawn_classes_and_images_are_the_official_ones() -> None:
         method.negatives([0, 1], [[3, 2, 0, 1], [1, 0, 2, 3]])
 
 
-def test_the_parallel_prompt_of_the_official_file_has_the_value_of_the_trained_tensor() -> None:
-    (one,) = (one for one in COMPARISONS if one.name == "DPC on CoOp, base to new")
-    method = prepared(one)
-    method.begin_stage(1)
-    one.given(method, {"kept/negatives": np.asarray("[]")})
-    with torch.no_grad():
-        method.trainable.ctx += 1
-    found = method.context(1.0)
-    found.sum().backward()
-    assert torch.equal(found, method.trainable.ctx)
-    assert method.trainable.ctx.grad.mean() == pytest.approx(1 / method.config.base_share)
-    assert torch.equal(method.context(0.0), method.tuned)
-
-
 def test_the_noise_is_the_largest_change_of_three() -> None:
     others = [recorded([0, 1, 2, 2]) for _ in range(3)]
     others[1].logits["all"] += 0.25
