@@ -146,6 +146,16 @@ def test_searched_ranges_of_rehark_are_the_official_ones() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("dataset", "alpha", "beta"),
+    [("imagenet_a", 2.0, 5.0), ("imagenet_r", 1.0, 8.0), ("imagenet_sketch", 2.363, 7.45), ("imagenet_v2", 1.0, 8.0)],
+)
+def test_variants_of_imagenet_have_their_official_values_at_test_time(dataset: str, alpha: float, beta: float) -> None:
+    info = get_method("tda").info  # kdiAAA/TDA configs/imagenet_*.yaml, utils.py:103: 63 views of such datasets
+    config = info.default_config(EvalProtocol.TEST_TIME).for_dataset(dataset)
+    assert (config.alpha, config.beta, config.views) == (alpha, beta, 63)
+
+
 @pytest.mark.parametrize("method", ["tda", "boost_adapter"])
 def test_datasets_without_published_values_have_those_of_imagenet(method: str) -> None:
     info = get_method(method).info

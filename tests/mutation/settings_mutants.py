@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ["tests/methods/test_official_settings.py", "tests/methods/test_settings_by_dataset.py"]
-GOAL = 0.75
+GOAL = 0.9
 """Share of mutants of any seed that the tests must notice."""
 FOLDERS = ("methods", "methods/_parts")
 ENUMS = ("Optimizer", "Schedule", "Warmup")
