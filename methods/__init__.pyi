@@ -72,7 +72,6 @@ from ._base.official_settings import SETTINGS_FILE as SETTINGS_FILE
 from ._base.official_settings import ComparedSetting as ComparedSetting
 from ._base.official_settings import CountedSettings as CountedSettings
 from ._base.official_settings import OfficialSetting as OfficialSetting
-from ._base.official_settings import OfficialSettings as OfficialSettings
 from ._base.official_settings import compared_settings as compared_settings
 from ._base.official_settings import counted_by_setting as counted_by_setting
 from ._base.official_settings import counted_settings as counted_settings
@@ -80,8 +79,8 @@ from ._base.official_settings import equal_values as equal_values
 from ._base.official_settings import methods_with_official_settings as methods_with_official_settings
 from ._base.official_settings import official_settings as official_settings
 from ._base.official_settings import our_settings as our_settings
-from ._base.official_settings import protocols_of as protocols_of
 from ._base.official_settings import published_cases as published_cases
+from ._base.official_settings import settings_in_case as settings_in_case
 from ._base.recipe import Optimizer as Optimizer
 from ._base.recipe import Recipe as Recipe
 from ._base.recipe import Schedule as Schedule

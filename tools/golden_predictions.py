@@ -6,6 +6,7 @@ gives other predictions on purpose, raise its `MethodInfo.version` and write the
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def golden(name: str) -> dict[str, object]:
 
 def main() -> None:
     """Write the file, one line for each method."""
+    argparse.ArgumentParser(prog=COMMAND, description="Write the golden predictions of all methods.").parse_args()
     lines = (f"{json.dumps(name)}: {json.dumps(golden(name))}" for name in METHODS)
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

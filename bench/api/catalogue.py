@@ -96,10 +96,11 @@ def unknown_option_advice(option: str) -> str:
 
 def unknown_name_advice(error: Exception) -> str:
     """What an unknown name is, if it is a method instead of a dataset or the other way round; else empty."""
-    from bench.results import known_methods
     from datasets_registry import DATASETS, UnknownNameError
 
     if not isinstance(error, UnknownNameError) or error.kind not in ("dataset", "method"):
         return ""
+    from bench.results import known_methods
+
     other, names = ("method", known_methods()) if error.kind == "dataset" else ("dataset", DATASETS)
     return f" {error.name} is a {other}." if error.name in names else ""

@@ -75,17 +75,6 @@ class OfficialSetting:
         return differs and equal_values(ours, self.ours)
 
 
-@dataclass(frozen=True)
-class OfficialSettings:
-    """The official settings of a method."""
-
-    entries: tuple[OfficialSetting, ...]
-
-    def of(self, protocol: str, dataset: str, shots: int) -> dict[str, OfficialSetting]:
-        """The entries of one case, by setting."""
-        return {one.setting: one for one in self.entries if one.holds(protocol, dataset, shots)}
-
-
 @cache
 def _stored() -> Mapping[str, Any]:
     text = resources.files("methods").joinpath("_assets", SETTINGS_FILE).read_text(encoding="utf-8")
@@ -98,37 +87,33 @@ def methods_with_official_settings() -> list[str]:
     return sorted(_stored())
 
 
-def official_settings(method: str) -> OfficialSettings | None:
-    """The official settings of a method; None if they were not read."""
-    found = _stored().get(method)
-    if found is None:
-        return None
-    return OfficialSettings(
-        tuple(
-            OfficialSetting(setting, tuple(protocols), tuple(datasets), tuple(shots), *values)
-            for setting, protocols, datasets, shots, *values in found
-        )
-    )
+def official_settings(method: str) -> list[OfficialSetting]:
+    """The official settings of a method; none if they were not read."""
+    return [
+        OfficialSetting(setting, tuple(protocols), tuple(datasets), tuple(shots), *values)
+        for setting, protocols, datasets, shots, *values in _stored().get(method, ())
+    ]
+
+
+def settings_in_case(
+    settings: Iterable[OfficialSetting], protocol: str, dataset: str, shots: int
+) -> dict[str, OfficialSetting]:
+    """Those that hold in one case, by setting."""
+    return {one.setting: one for one in settings if one.holds(protocol, dataset, shots)}
 
 
 def published_cases(facts: MethodTraits) -> Iterator[tuple[EvalProtocol, str, int]]:
     """The protocols, datasets and shots for which a method has published settings."""
-    for protocol in protocols_of(facts):
+    for protocol in _protocols_of(facts):
         for dataset in ELEVEN_DATASETS[:1] if protocol.transfers else ELEVEN_DATASETS:
-            for shots in SHOTS if protocol is EvalProtocol.FEW_SHOT else (0,) if _without_shots(facts) else (16,):
+            for shots in SHOTS if protocol is EvalProtocol.FEW_SHOT else (0,) if facts.reads_test_stream else (16,):
                 yield protocol, dataset, shots
 
 
-def _without_shots(facts: MethodTraits) -> bool:
-    return facts.reads_test_stream
-
-
-def protocols_of(facts: MethodTraits) -> list[EvalProtocol]:
+def _protocols_of(facts: MethodTraits) -> list[EvalProtocol]:
     """The protocols for which a method has published settings; for one without training or others, the usual one."""
     found = [protocol for protocol in EvalProtocol if protocol in (facts.recipes or facts.config_by_protocol)]
-    if found:
-        return found
-    return [EvalProtocol.TEST_TIME if facts.reads_test_stream else EvalProtocol.FEW_SHOT]
+    return found or [EvalProtocol.TEST_TIME if facts.reads_test_stream else EvalProtocol.FEW_SHOT]
 
 
 def our_settings(facts: MethodTraits, protocol: EvalProtocol, dataset: DatasetInfo, shots: int) -> dict[str, Any]:
@@ -198,12 +183,9 @@ def compared_settings(facts: MethodTraits) -> list[ComparedSetting]:
 
     Equal values are one row, with the first place of each.
     """
-    official = official_settings(facts.name)
-    if official is None:
-        return []
     ours = {case: our_settings(facts, case[0], get_dataset(case[1]), case[2]) for case in published_cases(facts)}
     same: dict[tuple[str, str, str], list[OfficialSetting]] = defaultdict(list)
-    for one in official.entries:
+    for one in official_settings(facts.name):
         same[one.setting, json.dumps([one.value, one.ours]), one.reason].append(one)
     order = list(dict.fromkeys(name for values in ours.values() for name in values))
     return sorted((_compared(rows, ours) for rows in same.values()), key=lambda one: order.index(one.setting))
@@ -297,7 +279,7 @@ def counted_by_setting(facts: MethodTraits) -> dict[str, CountedSettings]:
     counts: dict[str, CountedSettings] = defaultdict(CountedSettings)
     for protocol, dataset, shots in published_cases(facts):
         ours = our_settings(facts, protocol, get_dataset(dataset), shots)
-        entries = official.of(protocol, dataset, shots) if official else {}
+        entries = settings_in_case(official, protocol, dataset, shots)
         for setting, value in ours.items():
             counts[setting] += _counted(entries.get(setting), value)
     return dict(counts)

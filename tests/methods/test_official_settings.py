@@ -13,8 +13,10 @@ from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol, get_dataset
 from methods import (
     ABSENT,
+    DATA_SETTINGS,
     NOT_STATED,
     CountedSettings,
+    Preprocessing,
     Recipe,
     compared_settings,
     counted_settings,
@@ -23,6 +25,7 @@ from methods import (
     official_settings,
     our_settings,
     published_cases,
+    settings_in_case,
 )
 
 METHODS = [info.name for info in list_methods() if ":" not in info.name and info.code]
@@ -42,9 +45,8 @@ def test_every_method_with_official_code_has_official_settings() -> None:
 @for_each("method", METHODS)
 def test_each_setting_is_the_official_one_on_each_dataset(method: str) -> None:
     facts, official, wrong = known_methods().get(method), official_settings(method), []
-    assert official is not None
     for protocol, dataset, shots in published_cases(facts):
-        stated = official.of(protocol, dataset, shots)
+        stated = settings_in_case(official, protocol, dataset, shots)
         for setting, ours in our_settings(facts, protocol, get_dataset(dataset), shots).items():
             one = stated.get(setting)
             if one is None:
@@ -63,8 +65,7 @@ def test_nine_of_ten_settings_are_stated_by_a_source() -> None:
 @for_each("method", METHODS)
 def test_a_value_has_one_source_and_a_line(method: str) -> None:
     official = official_settings(method)
-    assert official is not None
-    for one in official.entries:
+    for one in official:
         assert one.stated
         if not one.where:
             assert (one.stated in (NOT_STATED, ABSENT), bool(one.reason)) == (True, True)
@@ -73,7 +74,7 @@ def test_a_value_has_one_source_and_a_line(method: str) -> None:
         assert repository.count("/") == 1
         assert rest.rpartition(":")[2].isdigit(), one.where
     for protocol, dataset, shots in published_cases(known_methods().get(method)):
-        here = Counter(one.setting for one in official.entries if one.holds(protocol, dataset, shots))
+        here = Counter(one.setting for one in official if one.holds(protocol, dataset, shots))
         assert not here or max(here.values()) == 1, here.most_common(1)
 
 
@@ -93,6 +94,14 @@ def test_a_spec_has_the_settings_that_were_compared(method: str) -> None:
             assert recipe[field] == value, name
         elif not part and "template" not in name:
             assert config[field] == value, name
+
+
+def test_what_every_run_has_are_the_defaults_of_a_run() -> None:
+    request, images = SweepRequest(methods=["coop"], datasets=["spectrum_basic"]), Preprocessing()
+    assert DATA_SETTINGS["precision"] == request.precision
+    assert DATA_SETTINGS["seeds"] == request.seeds
+    assert DATA_SETTINGS["interpolation"] == images.interpolation
+    assert images.resize_mode == "shortest"  # the shorter side is resized, and the centre cropped
 
 
 def test_a_difference_is_shown_with_its_reason() -> None:

@@ -105,7 +105,7 @@ def _mistaken(value: ast.expr) -> Iterator[tuple[ast.expr, str]]:
 
 
 def _of_one_dataset(name: str, value: ast.expr, source: bytes) -> Iterator[tuple[ast.expr, str]]:
-    """For a recipe without values of datasets, another rate on each dataset, written behind its first value."""
+    """For a recipe without values of datasets, another rate on each dataset, written after its first value."""
     if name == "Recipe":
         kept = ast.get_source_segment(source.decode(), value)
         yield from ((value, f'{kept}, by_dataset={{"{dataset}": {{"lr": 0.0123}}}}') for dataset in _datasets())

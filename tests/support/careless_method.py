@@ -21,8 +21,8 @@ UNSEEDED = {
 }
 
 
-def careless(draw: str | None = None, *, reads_labels: bool = False, keeps_batches: bool = False) -> Any:
-    """A method that draws with one of `UNSEEDED` while it classifies and in training, reads labels or keeps batches."""
+def careless(draw: str | None = None, *, reads_labels: bool = False) -> Any:
+    """A method that draws with one of `UNSEEDED` while it classifies, also in training, or that reads labels."""
 
     class Careless(TaskRes):
         info = replace(TaskRes.info, name="careless")
@@ -31,13 +31,11 @@ def careless(draw: str | None = None, *, reads_labels: bool = False, keeps_batch
             return super().loss(batch) * (UNSEEDED[draw]() if draw else 1.0)
 
         def classifier(self, classes: Any) -> Any:
-            classify, kept = super().classifier(classes), []
+            classify = super().classifier(classes)
 
             def call(batch: Any) -> Any:
                 if reads_labels:
                     batch.labels  # noqa: B018
-                if keeps_batches:
-                    kept.append(batch.features.clone())
                 return classify(batch) + (UNSEEDED[draw]() if draw else 0.0)
 
             return call

@@ -69,11 +69,10 @@ def _candidates(way: str, text: str, file: str, wanted: str) -> Iterator[FoundVa
 
 
 def _line_after(text: str, part: str, first: int) -> int:
-    return next((found.line for found in _lines_with(text, part) if found.line > first), 0) or _missing(part)
-
-
-def _missing(part: str) -> int:
-    raise NotStatedError(f"no line contains {part!r}")
+    found = next((one.line for one in _lines_with(text, part) if one.line > first), None)
+    if found is None:
+        raise NotStatedError(f"no line contains {part!r}")
+    return found
 
 
 def _lines_with(text: str, part: str) -> Iterator[FoundValue]:

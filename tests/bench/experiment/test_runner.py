@@ -16,8 +16,11 @@ from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.experiment import runner
 from bench.experiment.features import frozen_features
+from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import EpochImages, TrainingImages
 from bench.experiment.features.views import View
+from bench.experiment.kept_models import restored_method
+from bench.experiment.model_file import read_model
 from bench.record import RunStatus
 from datasets_registry import EvalProtocol
 from methods import Backbone, TrainableMethod
@@ -36,6 +39,26 @@ def test_the_same_spec_gives_the_same_bits(method: str, tmp_path: Path) -> None:
     forget_loaded()
     warm = outcome(runner.run_experiment(spec, cached))
     assert alone == after_others == warm
+
+
+@pytest.mark.parametrize("key", [DATASET, f"{DATASET}@2"])
+def test_a_run_and_its_kept_model_have_the_values_of_their_dataset(key: str, tmp_path: Path) -> None:
+    plain = spec_of("clip_adapter", ratio=0.6)
+    recipe = {key: value for key, value in plain.recipe.items() if key != "lr"}
+    by_dataset = plain.model_copy(
+        update={
+            "config": {**plain.config, "ratio": 0.1, "by_dataset": {key: {"ratio": 0.6}, "eurosat": {"ratio": 0.9}}},
+            "recipe": recipe | {"lr": 0.5, "by_dataset": {DATASET: {"lr": plain.recipe["lr"]}, "eurosat": {"lr": 1.0}}},
+        }
+    )
+    expected, found = (runner.run_and_keep(spec, RunContext()) for spec in (plain, by_dataset))
+    assert outcome(found[:2])[1:] == outcome(expected[:2])[1:]
+    for one, other in zip(found[1], expected[1], strict=True):
+        np.testing.assert_array_equal(one.top_logits, other.top_logits)
+    assert isinstance(found[2], bytes)
+    (tmp_path / "model.safetensors").write_bytes(found[2])
+    inputs = shared_inputs(BACKBONE, RunContext())
+    assert restored_method(*read_model(tmp_path / "model.safetensors"), inputs.backbone).config.ratio == 0.6
 
 
 def test_a_record_says_what_was_asked_and_what_it_cost() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import careless_method
 import numpy as np
 import pytest
+from mutants import KeepsTestBatches
 
 from bench.context import RunContext
 from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, run_check, run_checks
@@ -156,7 +157,7 @@ def test_a_draw_without_the_generator_is_named_with_the_authors_line(
 
 
 def test_a_closure_that_keeps_every_test_batch_is_found() -> None:
-    subject = Subject(careless_method.careless(keeps_batches=True))
+    subject = Subject(KeepsTestBatches)
     found = {one.check.name: one.message for one in run_checks(subject) if one.outcome is CheckOutcome.FAILED}
     assert list(found) == ["no_test_batch_is_kept"]
     assert found["no_test_batch_is_kept"].startswith("two more batches left ")
