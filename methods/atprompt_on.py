@@ -108,7 +108,7 @@ class AttributeConfig(MethodConfig):
     attribute_ctx: int | None = Field(
         None, ge=1, le=MOST_WORDS, description="vectors before each attribute; null: as many as in the host's context"
     )
-    n_ctx: int = Field(2, ge=1, le=MOST_WORDS, description="context vectors")
+    n_ctx: int
 
     def config_error(self) -> str | None:
         if getattr(self, "class_specific", False) or getattr(self, "class_position", "end") != "end":

@@ -38,7 +38,7 @@ RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source=SOURCE,
     epochs=200,
-    epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+    epochs_by_shots={1: 50, 2: 100, 4: 100},
     by_dataset={"imagenet": {"epochs": 50}},
 )
 

@@ -52,7 +52,7 @@ RECIPE = Recipe(
     source="CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml, COOP.md (ImageNet: 50 epochs with any shots); "
     "weight decay: Dassl's default",
     epochs=200,
-    epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+    epochs_by_shots={1: 50, 2: 100, 4: 100},
     by_dataset={"imagenet": {"epochs": 50}},
 )
 

@@ -113,7 +113,7 @@ RECIPE = Recipe(
     source="PLOT++ configs/trainers/PLOTPP/vit.yaml, train.py (epochs of each stage); printed for few-shot, reused for "
     "base-to-new",
     epochs=200,
-    epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+    epochs_by_shots={1: 50, 2: 100, 4: 100},
     by_dataset={"imagenet": {"epochs": 50}},
 )
 IMAGENET = Recipe(source="PLOT++ train.py, epochs of each stage on ImageNet", epochs=50)

@@ -31,7 +31,7 @@ RECIPE = Recipe(
     by_dataset={"imagenet": {"lr": 2e-4}},
     batch_size=256,
     epochs=200,
-    epochs_by_shots={1: 100, 2: 100, 4: 100, 8: 200, 16: 200},
+    epochs_by_shots={1: 100, 2: 100, 4: 100},
 )
 
 
