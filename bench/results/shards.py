@@ -341,12 +341,13 @@ _OURS = {"difficulty", "leases", "live", "logs", "race", "results.duckdb", "shar
 
 
 def check_runs_folder(folder: Path) -> None:
-    """Raise RunsFolderError for a folder that has other folders and nothing of a runs folder."""
-    inside = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    inside = [name for name in inside if name[0] != "."]
-    if inside and not any((folder / name).exists() for name in _OURS):
+    """Raise RunsFolderError for a folder of other folders, of which none has runs, such as one of images by class."""
+    inside = (
+        sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".") if folder.is_dir() else []
+    )
+    if inside and not any((place / name).exists() for place in (folder, *inside) for name in _OURS):
         raise RunsFolderError(
-            f"--runs {folder} is in use: it contains {inside[0]!r} and no runs. Name a new or empty folder."
+            f"--runs {folder} is in use: it contains {inside[0].name!r} and no runs. Name a new or empty folder."
         )
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 
-from bench.errors import ShardError, UnknownRunError
+from bench.errors import RunsFolderError, ShardError, UnknownRunError
 from bench.record import RunError, RunStatus
 from bench.results.files import slug
 from bench.results.predictions import pack_predictions, unpack_predictions
-from bench.results.shards import Shards
+from bench.results.shards import Shards, check_runs_folder
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_left_over_temporaries_are_cleared_by_the_next_write(shards: Shards):
 HAMMER = """
 import sys
 from fake_runner import make_predictions, make_record, make_spec
-from bench.results.shards import Shards
+from bench.results.shards import Shards, check_runs_folder
 from pathlib import Path
 shards = Shards(Path(sys.argv[1]))
 for i in range(30):
@@ -220,3 +220,14 @@ def test_two_writers_of_one_run_never_leave_a_torn_shard(shards: Shards):
 
 def _env() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def test_a_runs_folder_may_be_beside_others_but_not_among_folders_of_images(tmp_path: Path) -> None:
+    for name in ("new", "empty", "with-files", "around-runs/demo/shards", "own/shards", "pictures/cat"):
+        if name != "new":
+            (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "with-files" / "notes.txt").touch()
+    for name in ("new", "empty", "with-files", "around-runs", "own"):
+        check_runs_folder(tmp_path / name)
+    with pytest.raises(RunsFolderError, match="'cat'"):
+        check_runs_folder(tmp_path / "pictures")
