@@ -40,6 +40,8 @@ from .reporting import write_report as write_report
 from .reproducing import ReproducedExperiment as ReproducedExperiment
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
+from .result_table import as_text as as_text
+from .result_table import rows_text as rows_text
 from .results import Results as Results
 from .results import load_results as load_results
 from .running import SweepOutcome as SweepOutcome

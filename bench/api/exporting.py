@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots
-from bench.api.results import shot_counts
+from bench.api.results import Results, shot_counts
 from bench.errors import UsageError
 from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol, did_you_mean
@@ -41,6 +41,7 @@ def export_leaderboards(
     no_intervals: Annotated[bool, Opt("markdown and latex: leave the intervals out.", "--no-intervals")] = False,
     convention: Convention = "mean_of_h",
     force: Force = False,
+    run_ids: Collection[str] | None = None,
     **options: str | None,
 ) -> tuple[str, list[Path]]:
     """Write leaderboards in one of the formats of `etl-bench export`, or a figure.
@@ -57,6 +58,7 @@ def export_leaderboards(
         no_intervals: leave the intervals out of markdown and latex.
         convention: the H of average rows, `mean_of_h` or `h_of_means`.
         force: replace files that etl-bench did not write.
+        run_ids: only these runs; None for all of the folder.
         options: those of the format, such as `benchmark` and `source_url` of hf-results.
 
     Returns:
@@ -68,7 +70,7 @@ def export_leaderboards(
     from bench.analysis import HConvention, build_leaderboards
     from bench.api.leaderboard_formats import Chosen, format_named
     from bench.results import fresh_store, write_listed, write_output
-    from bench.sweep import missing_specs, unfinished_sweeps
+    from bench.sweep import missing_specs
 
     given = {name: value for name, value in options.items() if value is not None}
     chosen, out = format_named(form, given), None if out is None or str(out) == "-" else Path(out)
@@ -79,8 +81,9 @@ def export_leaderboards(
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     store, wanted = fresh_store(Path(runs)), split_list(methods)
-    frame = _of_methods(store.runs_frame(outcomes=True, installed=True), wanted, figure)
-    planned = missing_specs(unfinished_sweeps(Path(runs)))
+    frame = store.runs_frame(outcomes=True, installed=True)
+    frame = _of_methods(frame if run_ids is None else frame[frame["run_id"].isin(run_ids)], wanted, figure)
+    planned = missing_specs(Results(Path(runs), None if run_ids is None else frozenset(run_ids)).unfinished)
     boards = build_leaderboards(
         frame,
         protocol=protocol,

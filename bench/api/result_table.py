@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench._util.html_tables import html_table
+from bench._util.terminal import wrapped
+from bench._util.text_table import table_text
+from bench.bounds import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
 Rows = list[dict[str, object]]
+WIDTH = 100
+"""Characters of a printed line."""
 
 
 def _nothing() -> str:
@@ -89,20 +95,55 @@ class ResultTable(Generic[T]):
         return self._json()
 
     def _repr_html_(self) -> str:
-        tables = [part.picture() + html_table(part.title, [*part.rows, *part.details]) for part in self.parts]
+        tables = [
+            part.picture() + html_table(part.title, part.rows) + (html_table("", part.details) if part.details else "")
+            for part in self.parts
+        ]
         notes = [] if tables else [f"<p>{escape(note)}</p>" for note in self.notes]
         return "".join(tables + notes)
 
     def __str__(self) -> str:
-        import pandas as pd
-
-        texts = []
+        texts, missing = [], dict[str, None]()
         for part in self.parts:
-            texts.append(f"{part.title}\n{pd.DataFrame([*part.rows, *part.details]).to_string(index=False)}")
-            texts += filter(None, [*part.detail_notes, part.text()])
-        return "\n\n".join([*texts, *self.notes])
+            tables = [rows_text(rows, None, WIDTH, part.spare) for rows in (part.rows, part.details) if rows]
+            texts += [f"{wrapped(part.title, WIDTH)}\n{tables[0][0]}" if tables else part.title]
+            texts += [text for text, _ in tables[1:]]
+            texts += [wrapped(text, WIDTH) for text in (*part.detail_notes, part.text()) if text]
+            missing |= {name: None for _, left_out in tables for name in left_out}
+        notes = [f"Left out here, and in `to_frame()`: {', '.join(missing)}."] if missing else []
+        return "\n\n".join(
+            [*(text.rstrip() for text in texts), *(wrapped(note, WIDTH) for note in (*notes, *self.notes))]
+        )
 
     __repr__ = __str__
+
+
+def rows_text(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None, width: int | None, spare: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Rows as lines of a table, and the names of the columns that were left out; see `table_text`."""
+    columns = columns or list(rows[0] if rows else ())
+    head = [column.replace("_", " ") for column in columns]
+    cells = [[as_text(row.get(column)) for column in columns] for row in rows]
+    return table_text(head, cells, width, [name.replace("_", " ") for name in spare])
+
+
+def as_text(value: object) -> str:
+    """A value as text of a table cell, without terminal control characters; a negative number has `−`."""
+    if isinstance(value, str):
+        return printable(value, keep="\n\t")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        text = str(value) if isinstance(value, int) else f"{value:.4g}"
+        return f"−{text[1:]}" if text.startswith("-") else text
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(as_text(item) for item in value) or "–"
+    return printable(str(value))
 
 
 def setting_frame(parts: Sequence[tuple[Sequence[Mapping[str, object]], Mapping[str, Any]]]) -> pd.DataFrame:
