@@ -18,12 +18,12 @@ from datasets_registry import (
     IMAGE_FORMATS,
     BadImageError,
     Decoding,
-    decode_image,
     decode_with_facts,
     image_sources,
     image_suffixes,
     keep_warnings,
 )
+from datasets_registry._readers.decode import decode_image
 
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 
