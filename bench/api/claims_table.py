@@ -74,7 +74,11 @@ def _frame(results: Sequence[ClaimResult]) -> pd.DataFrame:
         test, setting = found.test, found.setting
         numbers = (test.mean, test.low, test.high, test.n, test.groups) if test else (None,) * 5
         names = ("effect", "low", "high", "n", "datasets")
-        row = {"claim": found.claim.id, "sentence": found.claim.sentence, "verdict": str(found.verdict)}
+        row: dict[str, object] = {
+            "claim": found.claim.id,
+            "sentence": found.claim.sentence,
+            "verdict": str(found.verdict),
+        }
         row |= dict(zip(names, numbers, strict=True)) | {"p": found.p, "missing": found.reason}
         rows.append(row | (setting.facts() if setting else {}))
     return pd.DataFrame(rows)

@@ -128,7 +128,7 @@ class Results:
         from bench.api.exporting import export_leaderboards
 
         text, files = export_leaderboards(form, out, runs=self.folder, run_ids=self.run_ids, **options)
-        return text or "\n".join(map(str, files or [out]))
+        return text or "\n".join(map(str, files)) or str(out)
 
     def _found(self, prefix: str) -> str:
         """The id of the run that begins so; raises UnknownRunError without one among these."""

@@ -316,8 +316,8 @@ class _Findings:
         yield from data.problems
         if data.reason:
             self.unchecked[data.reason] += 1
-        if (wrong := _wrong_oracle(record)) is not None:
-            yield wrong
+        if (oracle := _wrong_oracle(record)) is not None:
+            yield oracle
         differences = _differences(record)
         if differences is None:
             self.unknown.add(record.spec.method)
