@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots
-from bench.api.results import Results, shot_counts
+from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, shot_counts
 from bench.errors import UsageError
 from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol, did_you_mean
@@ -70,7 +69,7 @@ def export_leaderboards(
     from bench.analysis import HConvention, build_leaderboards
     from bench.api.leaderboard_formats import Chosen, format_named
     from bench.results import fresh_store, write_listed, write_output
-    from bench.sweep import missing_specs
+    from bench.sweep import missing_specs, unfinished_sweeps
 
     given = {name: value for name, value in options.items() if value is not None}
     chosen, out = format_named(form, given), None if out is None or str(out) == "-" else Path(out)
@@ -83,7 +82,7 @@ def export_leaderboards(
     store, wanted = fresh_store(Path(runs)), split_list(methods)
     frame = store.runs_frame(outcomes=True, installed=True)
     frame = _of_methods(frame if run_ids is None else frame[frame["run_id"].isin(run_ids)], wanted, figure)
-    planned = missing_specs(Results(Path(runs), None if run_ids is None else frozenset(run_ids)).unfinished)
+    planned = missing_specs(unfinished_sweeps(Path(runs), of=run_ids))
     boards = build_leaderboards(
         frame,
         protocol=protocol,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench._util.html_tables import html_table
 from bench._util.terminal import wrapped
-from bench._util.text_table import table_text
-from bench.bounds import printable
+from bench.api.text_table import rows_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,34 +114,6 @@ class ResultTable(Generic[T]):
         )
 
     __repr__ = __str__
-
-
-def rows_text(
-    rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None, width: int | None, spare: Sequence[str]
-) -> tuple[str, list[str]]:
-    """Rows as lines of a table, and the names of the columns that were left out; see `table_text`."""
-    columns = columns or list(rows[0] if rows else ())
-    head = [column.replace("_", " ") for column in columns]
-    cells = [[as_text(row.get(column)) for column in columns] for row in rows]
-    return table_text(head, cells, width, [name.replace("_", " ") for name in spare])
-
-
-def as_text(value: object) -> str:
-    """A value as text of a table cell, without terminal control characters; a negative number has `−`."""
-    if isinstance(value, str):
-        return printable(value, keep="\n\t")
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        text = str(value) if isinstance(value, int) else f"{value:.4g}"
-        return f"−{text[1:]}" if text.startswith("-") else text
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(as_text(item) for item in value) or "–"
-    return printable(str(value))
 
 
 def setting_frame(parts: Sequence[tuple[Sequence[Mapping[str, object]], Mapping[str, Any]]]) -> pd.DataFrame:

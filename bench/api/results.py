@@ -12,12 +12,12 @@ from bench._util.words import counted
 from bench.api.claims_table import claims_table
 from bench.api.comparison_table import comparison_table
 from bench.api.leaderboard_table import leaderboard_table
-from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots
+from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots, shot_counts
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
 from bench.errors import UsageError
-from bench.sweep import parse_choice, parse_shots
+from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -205,10 +205,7 @@ class Results:
         """The sweeps in the folder whose runs are not all there; of chosen runs, those that planned one of them."""
         from bench.sweep import unfinished_sweeps
 
-        found = unfinished_sweeps(self.folder)
-        if self.run_ids is None:
-            return found
-        return [sweep for sweep in found if not self.run_ids.isdisjoint(sweep.run_ids)]
+        return unfinished_sweeps(self.folder, of=self.run_ids)
 
     def compare(
         self,
@@ -399,13 +396,6 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     entries = [entry for board in boards for entry in board.entries]
     titles = {catalogue.entry_title(entry.method, entry.label).casefold(): entry.key for entry in entries}
     return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
-
-
-def shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:
-    """The numbers that `shots` of a function names; None for all."""
-    if isinstance(shots, str):
-        return parse_shots(shots)
-    return [shots] if isinstance(shots, int) else shots
 
 
 def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from bench._util.terminal import terminal_width, wrapped
-from bench._util.text_table import facts_text
-from bench.api import as_text, rows_text
+from bench.api import as_text, facts_text, rows_text
 from bench.bounds import printable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from PIL import Image
 from small_datasets import PLACES, write_dataset
 
 from bench.api.dataset_copies import copies_note, with_copies
-from datasets_registry import CheckResult, ImageContents, check_dataset, get_dataset
+from datasets_registry import CheckResult, ImageContents, check_dataset, get_dataset, image_sources
 
 Etl = Callable[..., tuple[int, str, str]]
 NAMES = ("dtd", "eurosat", "oxford_pets")
@@ -116,10 +116,9 @@ def test_a_damaged_image_is_no_copy_of_another(clean: Path, tmp_path: Path) -> N
 
 
 def test_images_are_opened_once(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datasets_registry._readers.image_sources import ImageFiles
-
-    opened, load = [], ImageFiles.load
-    monkeypatch.setattr(ImageFiles, "load", lambda images, key: opened.append(key) or load(images, key))
+    files = image_sources.ImageFiles
+    opened, load = [], files.load
+    monkeypatch.setattr(files, "load", lambda images, key: opened.append(key) or load(images, key))
     checks = [check_dataset(get_dataset(name), clean, write_fingerprint=False) for name in NAMES]
     assert len(list(with_copies(checks))) == 3
     assert len(opened) == 3 * 28

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench._util.text_table import facts_text, table_text
+from bench.api.text_table import facts_text, table_text
 from bench.cli import print_text
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
