@@ -24,6 +24,7 @@ DEEPEST = 10
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move the cursor, end the line, reverse the direction of text, or are not valid characters."""
+_MARKUP = re.compile(r"[<>]")
 MOST_CLASSES = 100_000
 """Classes of a task; the largest published one, ImageNet-21k, has 21,843."""
 MOST_IMAGES = 1_000_000
@@ -39,6 +40,15 @@ def printable(text: str, *, keep: str = "") -> str:
         'a\\u0009b\n'
     """
     return CONTROL.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
+
+
+def plain_text(text: str) -> str:
+    """Text of one line without markup, since pages and comments show it; raises ValueError for other text."""
+    if CONTROL.search(text):
+        raise ValueError("it has a control character or a line break; write one line of printable text")
+    if _MARKUP.search(text):
+        raise ValueError("it has '<' or '>', which could be markup; write plain text")
+    return text
 
 
 def _one_line(text: str) -> str:

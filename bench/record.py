@@ -82,6 +82,12 @@ class Score(_Frozen):
     set_threshold: Finite | None = Field(None, description="largest `-log p` of a class in a set, nats")
 
     @model_validator(mode="after")
+    def _optimism_of_oracle(self) -> Self:
+        if self.optimism is not None and self.selected_on_test is None:
+            raise ValueError("optimism belongs to an oracle, and selected_on_test does not name what it chose")
+        return self
+
+    @model_validator(mode="after")
     def _whole_sets(self) -> Self:
         if len({getattr(self, name) is None for name in SETS}) > 1:
             raise ValueError(f"a score has all of {', '.join(SETS)}, or none")

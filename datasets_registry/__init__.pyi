@@ -17,6 +17,7 @@ from ._custom.listing_folders import WINDOWS_FILES as WINDOWS_FILES
 from ._custom.listing_tables import PATH_COLUMNS as PATH_COLUMNS
 from ._custom.listing_tables import ColumnNames as ColumnNames
 from ._doctor.check import CheckResult as CheckResult
+from ._doctor.check import ImageContents as ImageContents
 from ._doctor.check import check_dataset as check_dataset
 from ._doctor.check import is_dataset_present as is_dataset_present
 from ._doctor.check import last_fingerprint as last_fingerprint
@@ -81,7 +82,6 @@ from ._readers.decode import BadImageError as BadImageError
 from ._readers.decode import Decoding as Decoding
 from ._readers.decode import ImageFacts as ImageFacts
 from ._readers.decode import check_image_size as check_image_size
-from ._readers.decode import decode_image as decode_image
 from ._readers.decode import decode_with_facts as decode_with_facts
 from ._readers.decode import is_image as is_image
 from ._readers.decode import keep_warnings as keep_warnings

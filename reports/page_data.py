@@ -210,7 +210,7 @@ def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, er
         return f"view=difficulty{here}{score}&A={quote(key, safe='')}&B={quote(baseline, safe='')}"
 
     def marks(key: str) -> list[list[str]]:
-        return badges(board.board.entry(key), board.marks.get(key)) if isinstance(board, BoardView) else []
+        return badges(board.board.entry(key), board) if isinstance(board, BoardView) else []
 
     links = MapLinks(method, dataset, cell, pair, marks)
     drawn = map_html(environment, shown, links, view.anchor)
@@ -260,7 +260,7 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
     if isinstance(board, BoardView):
         entry = board.board.entry(key)
         found["title"], found["label"] = view.catalogue.method(entry.method).title, entry.label
-        found |= {"badges": badges(entry, board.marks.get(key)), "method": entry.method}
+        found |= {"badges": badges(entry, board), "method": entry.method}
         found |= {
             "n": entry.coverage,
             "expected": entry.planned,

@@ -52,6 +52,7 @@ class BoardView:
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
         marks: a badge of an entry (class, text, explanation) in place of the one for imported runs, by key.
+        unmarked: what a row without such a mark is, in place of a badge for imported runs.
         differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
         settings_file: beside the page, with all settings; the page then lists the recipe's name and the differing ones.
     """
@@ -70,6 +71,7 @@ class BoardView:
     over_time: accuracy_over_time.AccuracyOverTime | None = None
     selection: tuple[selection_rules.RuleDifference, ...] = ()
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unmarked: str = ""
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     settings_file: str = ""
 
@@ -375,7 +377,7 @@ class SiteView:
         unfinished: sweeps with missing runs, newest first.
         other_models: None for a page without them.
         sources: tables of the published boards.
-        public: whether the title is the heading as well, and only verified runs are green.
+        public: whether the title is the heading as well, and only the mark of repeated runs is green.
     """
 
     title: str
@@ -397,3 +399,8 @@ class SiteView:
     other_models: OtherModelsView | None = None
     added: tuple[AddedPart, ...] = ()
     public: bool = False
+
+    @property
+    def unmarked(self) -> str:
+        """What a row without a mark is; empty for a page without marks."""
+        return next((board.unmarked for board in self.boards if board.unmarked), "")

@@ -5,7 +5,7 @@ from html import escape
 
 
 def html_table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:
-    """A table with a caption; every text is escaped.
+    """A table with a caption, if there is one; every text is escaped, and its lines are kept.
 
     Example:
         >>> html_table("a < b", [{"method": "coop"}])
@@ -13,6 +13,8 @@ def html_table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    lines = ("".join(f"<td>{escape(str(row.get(name, '–')))}</td>" for name in columns) for row in rows)
+    cells = ((escape(str(row.get(name, "–"))).replace("\n", "<br>") for name in columns) for row in rows)
+    lines = ("".join(f"<td>{text}</td>" for text in line) for line in cells)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><caption>{escape(caption)}</caption><tr>{head}</tr>{body}</table>"
+    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{above}<tr>{head}</tr>{body}</table>"

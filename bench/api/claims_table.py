@@ -11,37 +11,74 @@ from bench.api.result_table import ResultTable, TablePart
 from bench.spec import DEMO_RECIPE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.analysis import Leaderboard
     from bench.papers import ClaimResult
 
 
 def claims_table(results: Sequence[ClaimResult], boards: Sequence[Leaderboard]) -> ResultTable[ClaimResult]:
-    """One row per claim and board with its verdict; effects in percentage points.
+    """One row per claim and board: the verdict, and the claim with its effect in percentage points or what is missing.
 
-    `source` has the numbers: fractions with n, interval and p. A note says if a method of the boards had a short
-    training (recipe demo).
+    `source` and the frame have the numbers: fractions with n, interval and p. A note says if a method of the boards had
+    a short training (recipe demo).
     """
     from bench.papers import DEMO_CAVEAT
 
     title = "Claims, tested on these runs; effects in percentage points"
-    part = TablePart(title, [_row(found) for found in results])
+    part = TablePart(title, [_row(found) for found in results], text=lambda: _commands(results))
     demo = any(entry.recipe_name == DEMO_RECIPE for board in boards for entry in board.entries)
     return ResultTable(
-        results, [part], notes=[DEMO_CAVEAT] if demo else [], json=lambda: [asdict(found) for found in results]
+        results,
+        [part],
+        notes=[DEMO_CAVEAT] if demo else [],
+        json=lambda: [asdict(found) for found in results],
+        frame=lambda: _frame(results),
     )
 
 
 def _row(found: ClaimResult) -> dict[str, object]:
+    """A claim with its numbers on a line of their own, or with what is missing."""
     from bench.analysis import score_texts
 
-    test, setting = found.test, found.setting
-    return {
-        "claim": f"{found.claim.id}: {found.claim.sentence}",
-        "setting": f"{setting.backbone}, {setting.shots_text}" if setting else "",
-        "verdict": str(found.verdict),
-        "effect": score_texts.points(test.mean) if test else "",
-        "95 %": score_texts.points_interval(test.low, test.high) if test else "",
-        "n": f"{counted(test.n, 'run')} over {counted(test.groups, 'dataset')}" if test else "",
-        "p": f"{found.p:.2g}" if found.p is not None else "",
-        "missing": found.reason,
-    }
+    test, setting, facts = found.test, found.setting, [_missing(found)[0]]
+    if test is not None:
+        reach = score_texts.points_interval(test.low, test.high)
+        facts = [f"effect {score_texts.points(test.mean)} points", f"95 % {reach}" if reach else ""]
+        facts += [f"{counted(test.n, 'run')} over {counted(test.groups, 'dataset')}"]
+        facts += ["" if found.p is None else f"p {found.p:.2g}"]
+        facts += [f"{setting.backbone}, {setting.shots_text}" if setting else ""]
+    claim = f"{found.claim.id}: {found.claim.sentence}\n{', '.join(filter(None, facts))}"
+    return {"verdict": str(found.verdict), "claim": claim}
+
+
+def _missing(found: ClaimResult) -> tuple[str, str]:
+    """What a claim lacks, and an indented command that adds it, or nothing."""
+    what, _, rest = found.reason.partition(": `")
+    command = rest.partition("`")[0]
+    return what, f"  {command}" if command else ""
+
+
+def _commands(results: Sequence[ClaimResult]) -> str:
+    commands = [command for found in results if (command := _missing(found)[1])]
+    head = "Commands that add what is missing, with your datasets:"
+    return "\n".join([head, *dict.fromkeys(commands)]) if commands else ""
+
+
+def _frame(results: Sequence[ClaimResult]) -> pd.DataFrame:
+    """One row per claim and board; effects are fractions."""
+    import pandas as pd
+
+    rows = []
+    for found in results:
+        test, setting = found.test, found.setting
+        numbers = (test.mean, test.low, test.high, test.n, test.groups) if test else (None,) * 5
+        names = ("effect", "low", "high", "n", "datasets")
+        row: dict[str, object] = {
+            "claim": found.claim.id,
+            "sentence": found.claim.sentence,
+            "verdict": str(found.verdict),
+        }
+        row |= dict(zip(names, numbers, strict=True)) | {"p": found.p, "missing": found.reason}
+        rows.append(row | (setting.facts() if setting else {}))
+    return pd.DataFrame(rows)

@@ -140,14 +140,16 @@ def _better(verdict: str) -> str:
 
 
 def _numbers(found: Comparison) -> Rows:
-    """One row per average, then one per dataset and split; differences and their intervals are fractions."""
+    """One row per average and one per dataset and split; differences and their intervals are fractions."""
     averages: Rows = [
-        {"average": measure, **_difference(test), "verdict": str(found.verdict(measure))}
+        {"dataset": "average", "split": measure, **_difference(test), "p": test.p}
+        | {"verdict": str(found.verdict(measure)), "runs": test.n}
         for measure, test in found.averages.items()
     ]
     return averages + [
-        {"dataset": cell.dataset, "split": cell.split, **_difference(cell.difference)}
-        | {"p": cell.p, "verdict": str(cell.verdict), "a": cell.score_a.mean, "b": cell.score_b.mean}
+        {"dataset": cell.dataset, "split": cell.split, **_difference(cell.difference), "p": cell.p}
+        | {"verdict": str(cell.verdict), "runs": cell.difference.n, "a": cell.score_a.mean, "b": cell.score_b.mean}
+        | (dict(zip(("only_a", "only_b"), cell.flipped, strict=True)) if cell.seeds else {})
         for cell in found.cells
     ]
 

@@ -291,22 +291,25 @@ def check_datasets(
     cache: Cache = None,
     device: Device = "auto",
 ) -> tuple[Iterator[CheckResult], int | None]:
-    """Check layout, split, counts and images of datasets on disk, one after the other.
+    """Check layout, split, counts and images of datasets on disk, one after the other, and look for images in common.
 
     With a backbone, see also `audit_dataset`.
 
     Returns the checks, and the number of datasets that are not on disk if no names are given; the checks are empty and
     that number is None if nothing is on disk.
     """
+    from bench.api.dataset_copies import with_copies
     from datasets_registry import check_dataset, is_dataset_present
 
     absent: int | None = 0
     if names:
-        infos = [get_dataset(found) for name in split_list(names) for found in DATASETS.match(name)]
+        infos = [
+            get_dataset(one) for one in dict.fromkeys(n for name in split_list(names) for n in DATASETS.match(name))
+        ]
     else:
         infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
         absent = sum(not info.synthetic and info not in infos for info in list_datasets()) if infos else None
-    checks = (
+    checks = with_copies(
         check_dataset(info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint) for info in infos
     )
     if backbone is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots
-from bench.api.results import shot_counts
+from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, shot_counts
 from bench.errors import UsageError
 from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol, did_you_mean
@@ -41,6 +40,7 @@ def export_leaderboards(
     no_intervals: Annotated[bool, Opt("markdown and latex: leave the intervals out.", "--no-intervals")] = False,
     convention: Convention = "mean_of_h",
     force: Force = False,
+    run_ids: Collection[str] | None = None,
     **options: str | None,
 ) -> tuple[str, list[Path]]:
     """Write leaderboards in one of the formats of `etl-bench export`, or a figure.
@@ -57,6 +57,7 @@ def export_leaderboards(
         no_intervals: leave the intervals out of markdown and latex.
         convention: the H of average rows, `mean_of_h` or `h_of_means`.
         force: replace files that etl-bench did not write.
+        run_ids: only these runs; None for all of the folder.
         options: those of the format, such as `benchmark` and `source_url` of hf-results.
 
     Returns:
@@ -79,8 +80,9 @@ def export_leaderboards(
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     store, wanted = fresh_store(Path(runs)), split_list(methods)
-    frame = _of_methods(store.runs_frame(outcomes=True, installed=True), wanted, figure)
-    planned = missing_specs(unfinished_sweeps(Path(runs)))
+    frame = store.runs_frame(outcomes=True, installed=True)
+    frame = _of_methods(frame if run_ids is None else frame[frame["run_id"].isin(run_ids)], wanted, figure)
+    planned = missing_specs(unfinished_sweeps(Path(runs), of=run_ids))
     boards = build_leaderboards(
         frame,
         protocol=protocol,

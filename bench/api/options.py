@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from bench.sweep import parse_shots
+
 
 @dataclass(frozen=True)
 class Opt:
@@ -72,3 +74,10 @@ Convention = Annotated[
         "H of average rows: mean_of_h (mean of the datasets' H) or h_of_means (H of the averages, as in papers).", "--h"
     ),
 ]
+
+
+def shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:
+    """The numbers that `shots` of a function names; None for all."""
+    if isinstance(shots, str):
+        return parse_shots(shots)
+    return [shots] if isinstance(shots, int) else shots

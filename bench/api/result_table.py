@@ -8,12 +8,16 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench._util.html_tables import html_table
+from bench._util.terminal import wrapped
+from bench.api.text_table import rows_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
 Rows = list[dict[str, object]]
+WIDTH = 100
+"""Characters of a printed line."""
 
 
 def _nothing() -> str:
@@ -89,18 +93,25 @@ class ResultTable(Generic[T]):
         return self._json()
 
     def _repr_html_(self) -> str:
-        tables = [part.picture() + html_table(part.title, [*part.rows, *part.details]) for part in self.parts]
+        tables = [
+            part.picture() + html_table(part.title, part.rows) + (html_table("", part.details) if part.details else "")
+            for part in self.parts
+        ]
         notes = [] if tables else [f"<p>{escape(note)}</p>" for note in self.notes]
         return "".join(tables + notes)
 
     def __str__(self) -> str:
-        import pandas as pd
-
-        texts = []
+        texts, missing = [], dict[str, None]()
         for part in self.parts:
-            texts.append(f"{part.title}\n{pd.DataFrame([*part.rows, *part.details]).to_string(index=False)}")
-            texts += filter(None, [*part.detail_notes, part.text()])
-        return "\n\n".join([*texts, *self.notes])
+            tables = [rows_text(rows, None, WIDTH, part.spare) for rows in (part.rows, part.details) if rows]
+            texts += [f"{wrapped(part.title, WIDTH)}\n{tables[0][0]}" if tables else part.title]
+            texts += [text for text, _ in tables[1:]]
+            texts += [wrapped(text, WIDTH) for text in (*part.detail_notes, part.text()) if text]
+            missing |= {name: None for _, left_out in tables for name in left_out}
+        notes = [f"Left out here, and in `to_frame()`: {', '.join(missing)}."] if missing else []
+        return "\n\n".join(
+            [*(text.rstrip() for text in texts), *(wrapped(note, WIDTH) for note in (*notes, *self.notes))]
+        )
 
     __repr__ = __str__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,12 +12,12 @@ from bench._util.words import counted
 from bench.api.claims_table import claims_table
 from bench.api.comparison_table import comparison_table
 from bench.api.leaderboard_table import leaderboard_table
-from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots
+from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots, shot_counts
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
 from bench.errors import UsageError
-from bench.sweep import parse_choice, parse_shots
+from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     from reports.views import OverviewView
 
 _DEFAULT_RUNS = "runs"
+SHORT_COLUMNS = (
+    "method", "dataset", "shots", "seed", "protocol", "backbone", "run_id", "status", "n", "split", "accuracy", "low",
+    "high",
+)  # fmt: skip
+"""Columns of `Results.to_frame`; pandas prints the first and the last ones of a frame."""
+SHORT_DIFFICULTY = ("dataset", "split", "measure", "value", "n_classes", "n_images", "backbone")
+"""Columns of `Results.difficulty`."""
+SHORT_PREDICTIONS = ("split", "image", "label", "predicted", "rank", "probability")
+"""Columns of `Results.predictions`."""
 MOST_KEPT = 50_000_000
 """Most test images, counted once a run, whose outcomes are kept between the rows and the answer of a board."""
 
@@ -66,9 +76,65 @@ class Results:
             entry.run_id not in self.run_ids for entry in Shards(self.folder).scan()
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per run and split; accuracies are fractions 0..1. A failed run has one row and no split."""
-        return self._frame.copy()
+    def to_frame(self, *, all_columns: bool = False) -> pd.DataFrame:
+        """One row per run and split; accuracies are fractions 0..1. A failed run has one row and no split.
+
+        `low` and `high` are the ends of the 95 % interval of an accuracy over test images like these. `all_columns`
+        gives settings, costs, further scores and provenance instead of the interval.
+        """
+        from bench.analysis import wilson
+
+        if all_columns:
+            return self._frame.copy()
+        pairs = zip(self._frame["accuracy"], self._frame["n"].astype(float), strict=True)
+        ends = [wilson(value, int(n)) if n > 0 else (math.nan, math.nan) for value, n in pairs]
+        low, high = zip(*ends, strict=True) if ends else ((), ())
+        return self._frame.assign(low=low, high=high)[list(SHORT_COLUMNS)]
+
+    def predictions(self, run: str, *, all_columns: bool = False) -> pd.DataFrame:
+        """One row per test image of the run whose id begins with `run`, in the order of the test lists.
+
+        `rank` is that of the true class, and `probability` that of the predicted one. `all_columns` gives the stored
+        logits instead of the probability. Raises UnknownRunError without one such run.
+        """
+        import numpy as np
+
+        frame = self._store.predictions_frame(self._found(run))
+        if all_columns:
+            return frame
+        top = frame["top_logits"].str[0].astype(float)
+        return frame.assign(probability=np.exp(top - frame["log_sum_exp"]))[list(SHORT_PREDICTIONS)]
+
+    def curve(self, run: str | None = None) -> pd.DataFrame:
+        """The accuracy during training of the run whose id begins with `run`, or of all: one row per split and epoch.
+
+        Raises UsageError if none recorded its curve, and UnknownRunError without one such run.
+        """
+        frame = self._store.curves_frame()
+        facts = self._frame[["run_id", "method", "dataset", "shots", "seed"]].drop_duplicates("run_id")
+        if run is not None:
+            facts = facts[facts["run_id"] == self._found(run)]
+        found = facts.merge(frame, on="run_id")
+        if found.empty:
+            what = f"Run {facts['run_id'].iloc[0]}" if run is not None else "None of these runs"
+            raise UsageError(f"{what} recorded no curve. `etl-bench run --curve` trains and records it.")
+        return found
+
+    def export(self, form: str = "csv", out: str | Path | None = None, **options: Any) -> str:
+        """The leaderboards in one of the formats of `etl-bench export`, or a figure; see `export_leaderboards`.
+
+        Returns the text, or if `out` is given, what was written: the files, or the line on a figure.
+        """
+        from bench.api.exporting import export_leaderboards
+
+        text, files = export_leaderboards(form, out, runs=self.folder, run_ids=self.run_ids, **options)
+        return text or "\n".join(map(str, files)) or str(out)
+
+    def _found(self, prefix: str) -> str:
+        """The id of the run that begins so; raises UnknownRunError without one among these."""
+        from bench.results import only_run
+
+        return only_run(sorted(set(self._frame["run_id"])), prefix, self.folder)
 
     def leaderboard(
         self,
@@ -139,10 +205,7 @@ class Results:
         """The sweeps in the folder whose runs are not all there; of chosen runs, those that planned one of them."""
         from bench.sweep import unfinished_sweeps
 
-        found = unfinished_sweeps(self.folder)
-        if self.run_ids is None:
-            return found
-        return [sweep for sweep in found if not self.run_ids.isdisjoint(sweep.run_ids)]
+        return unfinished_sweeps(self.folder, of=self.run_ids)
 
     def compare(
         self,
@@ -235,9 +298,12 @@ class Results:
         boards = build_leaderboards(self._outcomes)
         return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups, constant), boards)
 
-    def difficulty(self) -> pd.DataFrame:
-        """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""
-        return self._difficulty.copy()
+    def difficulty(self, *, all_columns: bool = False) -> pd.DataFrame:
+        """Transfer difficulty and related measures, one row per backbone, dataset, split and measure.
+
+        `all_columns` adds digests of the data and the backbone, and times.
+        """
+        return self._difficulty.copy() if all_columns else self._difficulty[list(SHORT_DIFFICULTY)]
 
     def query(self, sql: str) -> pd.DataFrame:
         """The result of one read-only SQL statement on all runs of the folder.
@@ -332,13 +398,6 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
 
 
-def shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:
-    """The numbers that `shots` of a function names; None for all."""
-    if isinstance(shots, str):
-        return parse_shots(shots)
-    return [shots] if isinstance(shots, int) else shots
-
-
 def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:
     """The leaderboard of a runs folder; options as of `Results.leaderboard`."""
     return load_results(runs).leaderboard(**options)
@@ -356,6 +415,6 @@ def claims(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Clai
     return load_results(runs).claims(**options)
 
 
-def difficulty(runs: str | Path = _DEFAULT_RUNS) -> pd.DataFrame:
+def difficulty(runs: str | Path = _DEFAULT_RUNS, *, all_columns: bool = False) -> pd.DataFrame:
     """The transfer difficulty of every dataset in a runs folder, see `Results.difficulty`."""
-    return load_results(runs).difficulty()
+    return load_results(runs).difficulty(all_columns=all_columns)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from bench._util.terminal import terminal_width, wrapped
+from bench.api import as_text, facts_text, rows_text
 from bench.bounds import printable
-from bench.cli.text_table import facts_text, table_text
 
 if TYPE_CHECKING:
     from typing import Any
@@ -41,10 +41,7 @@ def print_rows(
     if as_json:
         print_json([dict(row) for row in rows])
         return
-    columns = columns or list(rows[0] if rows else ())
-    head = [column.replace("_", " ") for column in columns]
-    cells = [[as_text(row.get(column)) for column in columns] for row in rows]
-    text, left_out = table_text(head, cells, terminal_width(sys.stdout), [name.replace("_", " ") for name in spare])
+    text, left_out = rows_text(rows, columns, terminal_width(sys.stdout), spare)
     sys.stdout.write(text)
     if left_out:
         remark(f"left out in a terminal of this width: {', '.join(left_out)}")
@@ -115,24 +112,6 @@ def print_markdown(text: str) -> None:
     from rich.markdown import Markdown
 
     Console(highlight=False).print(Markdown(text))
-
-
-def as_text(value: object) -> str:
-    """A value as text of a table cell, without terminal control characters; a negative number has `−`."""
-    if isinstance(value, str):
-        return printable(value, keep="\n\t")
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        text = str(value) if isinstance(value, int) else f"{value:.4g}"
-        return f"−{text[1:]}" if text.startswith("-") else text
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(as_text(item) for item in value) or "–"
-    return printable(str(value))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:

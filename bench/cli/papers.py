@@ -24,7 +24,7 @@ from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_line, print_rows, print_text, records, remark
+from bench.cli._print import print_json, print_line, print_rows, print_table, records, remark
 from bench.cli.papers_reproduce import reproduce_command
 
 if TYPE_CHECKING:
@@ -124,30 +124,7 @@ def _claims(runs: Path, as_json: opt.AsJson = False, **options: Any) -> None:
     the APEX paper. Effects are differences over these datasets, tested with the noise of seeds and test images. p tests
     against the claim's threshold and is not adjusted for the number of claims.
     """
-    table = load_results(runs).claims(**options)
-    if as_json:
-        print_json(table.to_json())
-        return
-    for note in table.notes:
-        remark(note)
-    print_rows([_claim(row) for row in table.rows], ["verdict", "claim"])
-    if commands := [command for row in table.rows if (command := _missing(row)[1])]:
-        print_text("\n".join(["Commands that add what is missing, with your datasets:", *dict.fromkeys(commands)]))
-
-
-def _claim(row: Mapping[str, object]) -> dict[str, object]:
-    """A claim with its numbers on a line of their own, or with what is missing."""
-    numbers = [f"effect {row['effect']} points", f"95 % {row['95 %']}" if row["95 %"] else "", str(row["n"])]
-    numbers += [f"p {row['p']}" if row["p"] else "", str(row["setting"])]
-    facts = ", ".join(filter(None, numbers)) if row["effect"] else _missing(row)[0]
-    return {"verdict": row["verdict"], "claim": f"{row['claim']}\n{facts}"}
-
-
-def _missing(row: Mapping[str, object]) -> tuple[str, str]:
-    """What a claim lacks, and an indented command that adds it, or nothing."""
-    what, _, rest = str(row["missing"]).partition(": `")
-    command = rest.partition("`")[0]
-    return what, f"  {command}" if command else ""
+    print_table(load_results(runs).claims(**options), as_json=as_json)
 
 
 def _print_ledger(rows: Sequence[ReproductionRow], counts: Mapping[str, int], *, as_json: bool) -> None:

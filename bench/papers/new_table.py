@@ -1,6 +1,7 @@
 """Checks a paper's table before it enters the ledger: its source, its cells, its averages, and what the ledger has."""
 
 import csv
+import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,14 +11,13 @@ from statistics import fmean
 
 from bench._util.words import counted
 from bench.analysis import HConvention, metrics
-from bench.bounds import LARGEST_RECORD
+from bench.bounds import LONGEST_NAME, plain_text
 from bench.errors import UsageError
 from bench.papers.addresses import ALLOWED, is_address
 from bench.papers.printed_averages import AVERAGE, DATASETS, PRINTED_ROUNDING, convention, number_of, recomputed
 from bench.papers.published_numbers import (
     ADDED_COLUMNS,
     KEYS,
-    csv_rows,
     errata_of,
     method_of,
     published_frame,
@@ -36,9 +36,16 @@ PROTOCOL_SPLITS = {
     "domain-generalization": ("all", "target"),
 }
 _BACKBONE = re.compile(r"[A-Za-z0-9._-]+\.[A-Za-z0-9._-]+")
-_CELL = re.compile(r"\d{1,3}(\.\d+)?(±\d+(\.\d+)?)?")
+_CELL = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?(±[0-9]{1,3}(\.[0-9]{1,6})?)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.csv")
-_SHOWN = 8
+_SHOTS = re.compile(r"[0-9]{1,6}")
+_SHOWN, _MOST_PROBLEMS = 8, 100
+MOST_ROWS = 10_000
+"""Rows of a file, ten times those of all shipped tables."""
+LARGEST_TABLE = 8 * 2**20
+"""Bytes of a file."""
+MOST_SHOTS = 100_000
+"""Images per class; ImageNet has at most 1,300."""
 
 TableLine = Mapping[str, str]
 
@@ -62,7 +69,8 @@ def check_table(path: Path) -> TableCheck:
     lines = _lines(path)
     problems = [f"line {number}: {text}" for number, line in lines for text in _line_problems(line)]
     if problems:
-        return TableCheck(0, tuple(problems), ())
+        more = len(problems) - _MOST_PROBLEMS
+        return TableCheck(0, (*problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])), ())
     rows = [line for _, line in lines]
     problems += _repeated(rows)
     notes = [*_harmonic(rows), *_averages(rows), *_known(rows), *_titles(rows)]
@@ -85,32 +93,61 @@ def add_table(path: Path) -> Path:
     if target.exists():
         raise UsageError(f"{target} exists already; choose another name, or edit that file.")
     target.parent.mkdir(exist_ok=True)
-    write_atomically(target, foreign_files.read_bytes(path, LARGEST_RECORD))
+    write_atomically(target, foreign_files.read_bytes(path, LARGEST_TABLE))
     return target
 
 
 def _lines(path: Path) -> list[tuple[int, TableLine]]:
     try:
-        text = foreign_files.read_bytes(path, LARGEST_RECORD).decode("utf-8-sig")
+        text = foreign_files.read_bytes(path, LARGEST_TABLE).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text ({error}).") from error
-    header = next(csv.reader(text.splitlines()), [])
+    if (lines := max(text.count("\n"), text.count("\r"))) > MOST_ROWS + 1:  # a header is one of them
+        raise UsageError(f"{path} has {lines} lines; at most {MOST_ROWS} rows are read, and a paper's table has fewer.")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = list(reader.fieldnames or ())
+        rows = [(reader.line_num, line) for line in reader]
+    except csv.Error as error:
+        raise UsageError(
+            f"{path} is not CSV ({error}); write a row per line and put text into double quotes."
+        ) from error
     allowed = [*ADDED_COLUMNS, *DATASETS, *sorted(_known_columns())]
     if missing := [name for name in ADDED_COLUMNS if name not in header]:
         raise UsageError(f"{path} lacks the column {missing[0]!r}; it needs {', '.join(ADDED_COLUMNS)} and datasets.")
     if unknown := [name for name in header if name not in allowed]:
         raise UsageError(f"{path} has the unknown column {unknown[0]!r}; datasets are {', '.join(allowed[11:])}.")
-    rows = list(csv_rows(text))
+    if len(set(header)) < len(header):
+        raise UsageError(f"{path} has the column {Counter(header).most_common(1)[0][0]!r} twice; keep one of them.")
     if not rows:
         raise UsageError(f"{path} has no row below its header.")
-    return [(number, {k: v or "" for k, v in line.items() if k}) for number, line in enumerate(rows, start=2)]
+    if longer := [number for number, line in rows if None in line]:
+        raise UsageError(
+            f"{path}, line {longer[0]}: more cells than the header has; put a cell with a comma in quotes."
+        )
+    return [(number, {name: cell or "" for name, cell in line.items()}) for number, line in rows]
 
 
 def _known_columns() -> set[str]:
     return set(published_frame()["dataset"]) - set(DATASETS)
 
 
+def _label_problems(line: TableLine) -> Iterator[str]:
+    """Labels that cannot be shown on a page or in a terminal."""
+    for name in ADDED_COLUMNS:
+        if len(line[name]) > LONGEST_NAME:
+            yield f"{name} has {len(line[name])} characters; at most {LONGEST_NAME} are allowed"
+            continue
+        try:
+            plain_text(line[name])
+        except ValueError as error:
+            yield f"{name} {line[name]!r}: {error}"
+
+
 def _line_problems(line: TableLine) -> Iterator[str]:
+    if unsafe := list(_label_problems(line)):
+        yield from unsafe
+        return
     for name in ("reported_in", "source_table", "method", "protocol", "backbone", "split", "metric"):
         if not line[name]:
             yield f"{name} is empty"
@@ -123,8 +160,8 @@ def _line_problems(line: TableLine) -> Iterator[str]:
         yield f"split {line['split']!r} does not belong to {line['protocol']}; allowed: {', '.join(splits)}"
     if not _BACKBONE.fullmatch(line["backbone"]):
         yield f"backbone {line['backbone']!r} is not written as arch.tag, such as ViT-B-16.openai"
-    if line["shots"] and not line["shots"].isdecimal():
-        yield f"shots {line['shots']!r} is not a number"
+    if line["shots"] and not (_SHOTS.fullmatch(line["shots"]) and int(line["shots"]) <= MOST_SHOTS):
+        yield f"shots {line['shots']!r} is not a number of at most {MOST_SHOTS:,}"
     if line["metric"] != "accuracy":
         yield f"metric {line['metric']!r} is not accuracy, the only one that tables can be added for"
     cells = {name: line[name] for name in value_columns(line) if line[name]}
@@ -132,7 +169,7 @@ def _line_problems(line: TableLine) -> Iterator[str]:
         yield "it holds no number"
     for name, cell in cells.items():
         if not _CELL.fullmatch(cell) or float(cell.partition("±")[0]) > 100:
-            yield f"{name} holds {cell!r}, which is not an accuracy in per cent, such as 71.66 or 71.66±0.3"
+            yield f"{name} holds {cell!r:.60}, which is not an accuracy in per cent, such as 71.66 or 71.66±0.3"
 
 
 def _repeated(rows: Sequence[TableLine]) -> Iterator[str]:

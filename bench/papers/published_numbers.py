@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -202,7 +203,7 @@ def value_columns(line: Mapping[str, str]) -> list[str]:
 
 def csv_rows(text: str) -> list[dict[str, str]]:
     """The rows of a CSV text by column."""
-    return list(csv.DictReader(text.splitlines()))
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def errata_of(line: Mapping[str, str]) -> Iterator[str]:
@@ -218,12 +219,12 @@ def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
     sources = {row["source"]: row for row in _table("sources.csv")}
     for line in _table("tables.csv"):
-        source = sources[line.pop("source")]
+        source = sources[line["source"]]
         yield {
             "reported_in": source["reported_in"],
             "source_table": source["table"],
             "url": source["url"],
-        } | line
+        } | {name: value for name, value in line.items() if name != "source"}
     for text in added:
         yield from csv_rows(text)
 
@@ -382,8 +383,9 @@ def _note(erratum: Mapping[str, str]) -> str:
     return f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
 
 
-def _table(name: str) -> list[dict[str, str]]:
-    return csv_rows(_text(name))
+@cache
+def _table(name: str) -> tuple[Mapping[str, str], ...]:
+    return tuple(csv_rows(_text(name)))
 
 
 @cache

@@ -63,6 +63,7 @@ from .shards import ShardEntry as ShardEntry
 from .shards import Shards as Shards
 from .shards import check_runs_folder as check_runs_folder
 from .shards import no_runs as no_runs
+from .shards import only_run as only_run
 from .shards import runs_folders as runs_folders
 from .shards import with_origin as with_origin
 from .staleness import Staleness as Staleness

@@ -172,17 +172,7 @@ class Shards:
 
     def find(self, prefix: str) -> str:
         """The run id that begins with `prefix`; raises UnknownRunError if there is none or there are several."""
-        known = [entry.run_id for entry in self.scan()]
-        found = [run_id for run_id in known if run_id.startswith(prefix.lower())]
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            raise UnknownRunError(
-                f"No run in {self.runs} begins with {prefix!r}; it contains {counted(len(known), 'run')}. "
-                "`etl-bench runs sql 'select run_id, method, dataset, seed from runs'` lists them."
-            )
-        listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
-        raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")
+        return only_run([entry.run_id for entry in self.scan()], prefix, self.runs)
 
     def _folder(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}")  # faster than joining parts, and called once per run
@@ -367,3 +357,20 @@ def runs_folders(place: Path) -> list[Path]:
     except OSError:
         return []
     return [child for child in inside if child.name != RACE and any((child / "shards").glob("??/*.json"))]
+
+
+def only_run(known: Sequence[str], prefix: str, runs: Path) -> str:
+    """The one of these run ids that begins with `prefix`; raises UnknownRunError if there is none or there are several.
+
+    `runs` is their folder, for the message.
+    """
+    found = [run_id for run_id in known if run_id.startswith(prefix.lower())]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UnknownRunError(
+            f"No run in {runs} begins with {prefix!r}; it contains {counted(len(known), 'run')}. "
+            "`etl-bench runs sql 'select run_id, method, dataset, seed from runs'` lists them."
+        )
+    listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
+    raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")

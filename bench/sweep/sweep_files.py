@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,11 +150,14 @@ class UnfinishedSweep:
         return f"{self.counts}; {self.missing_text}. {advice}"
 
 
-def unfinished_sweeps(runs: Path, on_disk: Container[str] | None = None) -> list[UnfinishedSweep]:
+def unfinished_sweeps(
+    runs: Path, on_disk: Container[str] | None = None, *, of: Collection[str] | None = None
+) -> list[UnfinishedSweep]:
     """The sweeps with missing runs, newest first. A run that several sweeps planned is missing from the newest alone.
 
     Args:
         on_disk: ids of the runs with a result; None looks for them.
+        of: only sweeps that planned one of these runs; None for all.
 
     Raises UsageError if a kept sweep file is damaged.
     """
@@ -167,7 +170,7 @@ def unfinished_sweeps(runs: Path, on_disk: Container[str] | None = None) -> list
         planned = planned_run_ids(file)
         missing = [run_id for run_id in planned if run_id not in known and run_id not in named]
         named.update(missing)
-        if missing:
+        if missing and (of is None or not set(of).isdisjoint(planned)):
             found.append(_unfinished(file, runs, planned, missing))
     return found
 

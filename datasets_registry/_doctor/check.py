@@ -12,7 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from platformdirs import user_cache_path
 
 from datasets_registry._custom.dataset import CustomReader
@@ -35,6 +39,41 @@ _FINDING_KEYS = ("code", "level", "text", "fix")
 
 
 @dataclass(frozen=True)
+class ImageContents:
+    """What the images of a dataset contain, one entry for each image that could be opened.
+
+    Args:
+        keys: joined by NUL.
+        parts: train, val or test.
+        files: digests of the contents as they are stored, of 16 bytes.
+        pixels: digests of the decoded pixels, likewise.
+    """
+
+    name: str
+    keys: str
+    parts: NDArray[np.str_]
+    files: NDArray[np.bytes_]
+    pixels: NDArray[np.bytes_]
+
+    @classmethod
+    def of(cls, name: str, opened: Sequence["_OpenedImage"]) -> Self:
+        """Those of the images without a problem."""
+        fine = [image for image in opened if not image.code]
+        files = [hashlib.blake2b(image.digest.encode(), digest_size=16).digest() for image in fine]
+        return cls(
+            name,
+            "\0".join(image.sample.key for image in fine),
+            np.array([image.part for image in fine], dtype="U5"),
+            np.array(files, dtype="S16"),
+            np.array([image.pixels for image in fine], dtype="S16"),
+        )
+
+    def key(self, row: int) -> str:
+        """The key of one image."""
+        return self.keys.split("\0")[row]
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """The result of checking one dataset.
 
@@ -46,6 +85,8 @@ class CheckResult:
         fingerprint: digests of the contents; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
         audit: near-duplicates and suspect labels as plain values; None if they were not looked for.
+        contents: of the images, to look for copies in other datasets; None if the reader failed.
+        compared_with: the datasets in which copies of the images were looked for.
     """
 
     name: str
@@ -57,6 +98,8 @@ class CheckResult:
     file: Path | None = None
     left_out: LeftOut = field(default_factory=dict)
     audit: Mapping[str, object] | None = None
+    contents: ImageContents | None = field(default=None, repr=False, compare=False)
+    compared_with: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[Finding]:
@@ -75,6 +118,7 @@ class CheckResult:
             "fingerprint": dict(self.fingerprint),
             "fingerprint_file": str(self.file) if self.file else None,
             "audit": self.audit,
+            "compared_with": list(self.compared_with),
         }
 
 
@@ -124,7 +168,15 @@ def check_dataset(
         file, write_findings = _write(info.name, digests, data_root)
         findings += write_findings
     return CheckResult(
-        info.name, tuple(findings), splits.layout, splits.counts, len(opened), digests, file, splits.left_out
+        info.name,
+        tuple(findings),
+        splits.layout,
+        splits.counts,
+        len(opened),
+        digests,
+        file,
+        splits.left_out,
+        contents=ImageContents.of(info.name, opened),
     )
 
 
@@ -184,12 +236,13 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
 
 @dataclass(frozen=True, slots=True)
 class _OpenedImage:
-    """The digest of an opened image, or the code of its problem."""
+    """The digests of an opened image and of its pixels, or the code of its problem."""
 
     part: str
     sample: Sample
     digest: str = ""
     code: str = ""
+    pixels: bytes = b""
 
 
 _IMAGE_PROBLEMS = {
@@ -218,8 +271,7 @@ def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> lis
     def opened(listed: tuple[str, Sample]) -> _OpenedImage:
         key = listed[1].key
         try:
-            images.load(key)
-            return _OpenedImage(*listed, images.digest(key))
+            return _OpenedImage(*listed, pixels=_pixel_digest(images.load(key)), digest=images.digest(key))
         except DataError as error:
             kind = error.kind if isinstance(error, BadImageError) else ""
             code = next((code for code, kinds in _KINDS.items() if kind in kinds), "damaged-images")
@@ -230,6 +282,11 @@ def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> lis
         listed = [listed[i * len(listed) // sample] for i in range(sample)]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         return list(pool.map(opened, listed))
+
+
+def _pixel_digest(image: Image.Image) -> bytes:
+    """16 bytes that two images share if they have the same size and pixels."""
+    return hashlib.blake2b(f"{image.mode} {image.size} ".encode() + image.tobytes(), digest_size=16).digest()
 
 
 def _image_findings(

@@ -84,7 +84,7 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
     if stale := [f"{view.entry_name(entry.key)} ({entry.stale})" for entry in view.board.entries if entry.stale]:
         more = [f"{len(stale) - MOST_STALE} more"] if stale[MOST_STALE:] else []
         text += f" † Made with another version of the method's code: {'; '.join([*stale[:MOST_STALE], *more])}."
-    return text
+    return text + (f" {view.unmarked}" if view.unmarked else "")
 
 
 def _ranks_note(view: BoardView) -> Markup:
@@ -334,8 +334,8 @@ def _target_score(entry: Entry, dataset: str, measure: str) -> TableCell:
     return score_cell(found.scores.get(measure), complete=found.n == found.expected)
 
 
-def badges(entry: Entry, mark: Sequence[str] | None = None) -> list[list[str]]:
-    """Marks beside the name of a method: class, text and explanation; `mark` as in `BoardView.marks`."""
+def badges(entry: Entry, view: BoardView) -> list[list[str]]:
+    """Marks beside the name of a method: class, text and explanation."""
     found = []
     if entry.oracle:
         gaps = ", ".join(f"{points_text(gap)} {MEASURE_TITLES[s].lower()}" for s, gap in entry.optimism.items())
@@ -345,8 +345,8 @@ def badges(entry: Entry, mark: Sequence[str] | None = None) -> list[list[str]]:
         )
     if entry.stale:
         found.append(["stale", "† older code", entry.stale])
-    if mark:
+    if mark := view.marks.get(entry.key):
         found.append(list(mark))
-    elif entry.imported:
+    elif entry.imported and not view.unmarked:
         found.append(["imported", "imported, not verified", entry.imported])
     return found

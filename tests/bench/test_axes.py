@@ -104,7 +104,7 @@ shards = [
 ]
 for one in shards:
     Shards(Path("runs")).write(one.record, one.predictions)
-frame = load_results(Path("runs")).to_frame()
+frame = load_results(Path("runs")).to_frame(all_columns=True)
 found = {
     "specs": [spec.lens for spec in expand(chosen).specs],
     "column": sorted(frame["lens"].dropna().unique()),

@@ -11,7 +11,7 @@ from report_sample import BACKBONE, catalogue, curves_frame, difficulty_frame, r
 
 from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
 from reports import render_site
-from reports.parts.leaderboard import badges
+from reports.parts.leaderboard import badges, note_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.render import json_island
@@ -54,18 +54,28 @@ def test_nothing_is_loaded_from_elsewhere(page):
 
 def test_a_row_with_recomputed_runs_does_not_say_that_nothing_was_verified(view):
     entry = replace(view.boards[0].board.entries[0], imported="3 of 4 runs")
-    assert [text for _, text, _ in badges(entry)] == ["imported, not verified"]
-    mark = ["verified", "recomputed here: 1 of 4, bit-identical", "Drawn at random"]
-    assert badges(entry, mark) == [mark]
+    board = view.boards[0]
+    assert [text for _, text, _ in badges(entry, board)] == ["imported, not verified"]
+    mark = ["repeated", "repeated here: 1 of 4, bit-identical", "Drawn at random"]
+    assert badges(entry, replace(board, marks={entry.key: mark})) == [mark]
+    assert badges(entry, replace(board, unmarked="A row without a mark.")) == []
 
 
-def test_only_what_was_recomputed_is_green_on_a_public_page(view, tmp_path):
+def test_what_a_row_without_a_mark_is_stands_beside_both_tables(view, page, tmp_path):
+    boards = tuple(replace(board, unmarked="Rows: as <submitted>.") for board in view.boards)
+    shown = render_site(replace(view, boards=boards, public=True), tmp_path / "public.html").read_text()
+    assert '<p class="caveats" id="unmarked">Rows: as &lt;submitted&gt;.</p>' in shown
+    assert "Rows: as &lt;submitted&gt;." in str(note_text(boards[0], view.overviews[0]))
+    assert 'id="unmarked"' not in page, "a page of one's own runs has no marks"
+
+
+def test_only_what_was_repeated_is_green_on_a_public_page(view, tmp_path):
     """Other green marks have the colour of text there."""
     public = render_site(replace(view, public=True), tmp_path / "public.html").read_text()
     assert '<body class="public">' in public
     assert "body.public { --good: var(--ink); }" in public
-    assert ".label.verified { color: var(--verified); }" in public
-    assert public.count("var(--verified)") == 1
+    assert ".label.repeated { color: var(--repeated); }" in public
+    assert public.count("var(--repeated)") == 1
 
 
 def test_nothing_on_the_page_needs_eval(page):

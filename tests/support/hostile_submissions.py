@@ -129,6 +129,12 @@ def unmarked(run: Run) -> Run:
     return run[0].model_copy(update={"scores": scores}), run[1]
 
 
+def invented_oracle(run: Run, **changes: object) -> Run:
+    """A run whose spec selects nothing on test labels, and whose scores state a gain from it."""
+    scores = [score.model_copy(update={"optimism": 0.1, **changes}) for score in run[0].scores]
+    return run[0].model_copy(update={"scores": scores}), run[1]
+
+
 def oracle_setting() -> Run:
     """A method whose own search uses the test labels, and which does not say so."""
     config = simulated_run("tip_adapter")[0].spec.config | {"selection": "oracle"}
@@ -236,6 +242,9 @@ HOSTILE: dict[str, Hostile] = {
     ),
     # claims
     "an oracle that is not marked": runs(lambda: [unmarked(oracle_of())], "scores do not say so"),
+    "the gain of an invented oracle": runs(
+        lambda: [invented_oracle(simulated_run(), selected_on_test="epoch 3")], "settings select nothing on them"
+    ),
     "an oracle's setting that is not marked": runs(lambda: [oracle_setting()], "settings select on test labels"),
     "more classes than the data": runs(
         lambda: [more_classes(simulated_run())], "classes are stated, and the data have"

@@ -9,7 +9,7 @@ from bench.extensions.boards.board_runs import BoardRuns, KeptChecks, update_run
 from bench.extensions.boards.comparison import SubmissionReport
 from bench.extensions.boards.precedence import owners
 from bench.extensions.boards.submissions.check import harmless
-from bench.extensions.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
+from bench.extensions.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, repeated_text
 from bench.extensions.boards.verify import VERIFIED, read_verified
 
 _HEAD, _MOST_TITLE = 10_000, 100
@@ -24,7 +24,7 @@ class CollectedBoard:
         reports: on all submissions.
         checked: number of submissions that were checked again.
         runs: the runs of accepted submissions.
-        outcomes: result of the repetition of each recomputed run, by the name of its submission.
+        outcomes: result of each run that was repeated, by the name of its submission.
     """
 
     reports: tuple[SubmissionReport, ...]
@@ -32,14 +32,14 @@ class CollectedBoard:
     runs: BoardRuns
     outcomes: Mapping[str, Mapping[str, str]]
 
-    def verified(self, run_ids: Sequence[str]) -> str:
-        """How many of these runs of the board were recomputed, and the result, as text."""
+    def repeated(self, run_ids: Sequence[str]) -> str:
+        """How many of these runs of the board were repeated here, and the result, as text."""
         found = (self.outcomes.get(self.runs.owner.get(run_id, ""), {}).get(run_id) for run_id in run_ids)
-        return verified_text([outcome for outcome in found if outcome], len(run_ids))
+        return repeated_text([outcome for outcome in found if outcome], len(run_ids))
 
-    def verified_of(self, report: SubmissionReport) -> str:
-        """How many runs of a submission were recomputed, and the result, as text."""
-        return verified_text(list(self.outcomes.get(report.name, {}).values()), len(report.own.runs))
+    def repeated_of(self, report: SubmissionReport) -> str:
+        """How many runs of a submission were repeated here, and the result, as text."""
+        return repeated_text(list(self.outcomes.get(report.name, {}).values()), len(report.own.runs))
 
     def summary(self, settings: tuple[SettingSummary, ...]) -> BoardSummary:
         """The content of `board.json`, with these leaderboards."""
@@ -58,7 +58,7 @@ class CollectedBoard:
             runs=len(report.own.runs),
             refusals=report.refusals,
             notes=report.notes,
-            verified=self.verified_of(report),
+            repeated=self.repeated_of(report),
         )
 
 

@@ -36,6 +36,12 @@ from reports import (
 
 SETTINGS_FILE = "settings.json"
 """File beside the page with all settings of its methods."""
+UNMARKED = (
+    "A row without “repeated here: n of m” has its numbers as submitted. Its scores follow from the submitted "
+    "predictions, and nothing here has repeated a run of it. Times, devices, memory and gains of oracles are as the "
+    "submitters state them in every row."
+)
+"""What a row without a mark is, next to the tables."""
 
 
 def write_board_page(board: CollectedBoard, title: str, page: PageRequest) -> BoardSummary:
@@ -73,12 +79,13 @@ def _in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
-    """The page with its submissions; rows show how many of their runs were recomputed."""
+    """The page with its submissions; rows show how many of their runs were repeated here."""
     boards = tuple(
         replace(
             one,
             board=without_extra_gaps(one.board),
             marks=_marks(one.board.entries, collected),
+            unmarked=UNMARKED,
             settings_file=SETTINGS_FILE,
         )
         for one in view.boards
@@ -95,11 +102,11 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
 
 
 def _marks(entries: Iterable[Entry], collected: CollectedBoard) -> dict[str, Sequence[str]]:
-    """The badge of each row with recomputed runs."""
-    texts = {entry.key: collected.verified(entry.run_ids) for entry in entries}
-    why = "Runs that the board drew at random and recomputed from the images"
+    """The badge of each row with repeated runs."""
+    texts = {entry.key: collected.repeated(entry.run_ids) for entry in entries}
+    why = "Runs that the board drew at random and repeated from the images"
     return {
-        key: ("differs" if text.endswith(NOT_REPRODUCED) else "verified", text, why)
+        key: ("differs" if text.endswith(NOT_REPRODUCED) else "repeated", text, why)
         for key, text in texts.items()
         if text
     }
@@ -111,8 +118,8 @@ def submissions_part(collected: CollectedBoard) -> AddedPart:
     n_runs = sum(_counted(report, collected) for report in accepted)
     note = (
         f"{counted(len(accepted), 'submission')} with {counted(n_runs, 'run')}. All scores were recomputed from the "
-        "submitted predictions. Only repeating a run shows that its predictions are genuine. The column Recomputed "
-        "here counts the runs that the board drew at random and recomputed."
+        "submitted predictions. Only repeating a run shows that its predictions are genuine. The column Repeated here "
+        "counts the runs that the board drew at random and repeated."
     )
     parts = [paragraph(note), _submissions(accepted, collected)]
     if noted := [[report.name, text] for report in accepted for text in (*report.notes, *_remarks(report))]:
@@ -128,7 +135,7 @@ def _submissions(accepted: Sequence[SubmissionReport], collected: CollectedBoard
         Column("Runs", "of", "Runs on the board, of the submitted runs; the others belong to earlier submissions"),
         Column("Data", "badge", "Training images, test images and labels, compared with those of the declared draw"),
         Column("Settings", "badge", "Runs with the published settings of their method"),
-        Column("Recomputed here", "text"),
+        Column("Repeated here", "text"),
         Column("Licence", "text"),
         Column("Code", "text", "", "why"),
         Column("Submitted", "text", "UTC, as the submitters state it; it decides nothing"),
@@ -146,7 +153,7 @@ def _submissions(accepted: Sequence[SubmissionReport], collected: CollectedBoard
                 cell([_counted(report, collected), n_runs]),
                 _data(own),
                 "published" if own.published == n_runs else f"{own.published} of {n_runs} published",
-                collected.verified_of(report) or "none",
+                collected.repeated_of(report) or "none",
                 facts.licence,
                 facts.code or "not given",
                 f"{facts.submitted:%Y-%m-%d %H:%M}",
@@ -191,7 +198,7 @@ def _setting(board: BoardView, collected: CollectedBoard) -> SettingSummary:
                 ranks=board.verdict.ranks.get(entry.key, ""),
                 coverage=entry.coverage,
                 planned=entry.planned,
-                verified=collected.verified(entry.run_ids),
+                repeated=collected.repeated(entry.run_ids),
                 submissions=tuple(sorted({owner[run_id] for run_id in entry.run_ids if run_id in owner})),
             )
         )

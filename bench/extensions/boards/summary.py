@@ -14,7 +14,7 @@ from datasets_registry import foreign_files
 
 FILE = "board.json"
 NOT_REPRODUCED = "not reproduced"
-"""How `verified_text` ends if a recomputed run does not agree."""
+"""How `repeated_text` ends if a repeated run does not agree."""
 
 
 class _Part(BaseModel):
@@ -31,7 +31,7 @@ class SubmissionSummary(_Part):
     runs: int = 0
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    verified: str = ""
+    repeated: str = ""
 
 
 class RowSummary(_Part):
@@ -50,7 +50,7 @@ class RowSummary(_Part):
     ranks: str = ""
     coverage: int = 0
     planned: int = 0
-    verified: str = ""
+    repeated: str = ""
     submissions: tuple[str, ...] = ()
 
 
@@ -86,11 +86,11 @@ def read_summary(path: Path) -> BoardSummary:
         raise BoardError(f"{file} is not a summary of a board; build it again with `etl-bench board build`.") from error
 
 
-def verified_text(outcomes: Sequence[str], runs: int) -> str:
-    """The number of recomputed runs and the result as text; empty if none was recomputed."""
+def repeated_text(outcomes: Sequence[str], runs: int) -> str:
+    """How many runs were repeated here, and the result, as text; empty for none."""
     if not outcomes:
         return ""
-    text = f"recomputed here: {len(outcomes)} of {runs}"
+    text = f"repeated here: {len(outcomes)} of {runs}"
     wrong = sum(outcome not in REPRODUCED for outcome in outcomes)
     if wrong:
         return f"{text}, {wrong} {NOT_REPRODUCED}"
@@ -132,14 +132,14 @@ def _submissions(old: BoardSummary, new: BoardSummary) -> Iterator[str]:
             yield f"- {what} submission {code(item.name)} by {code(item.who or '?')}: {verdict}, {_contents(item)}"
             for text in (*item.refusals, *item.notes)[:SHOWN]:
                 yield f"  - {code(text)}"
-        elif before.verified != item.verified:
-            yield f"- submission {code(item.name)}: {code(item.verified or 'not verified')}"
+        elif before.repeated != item.repeated:
+            yield f"- submission {code(item.name)}: {code(item.repeated or 'nothing repeated here')}"
     for item in known.values():
         yield f"- removed submission {code(item.name)} with {_contents(item)}"
 
 
 def _contents(item: SubmissionSummary) -> str:
-    return counted(item.runs, "completed run") + (f", {item.verified}" if item.verified else "")
+    return counted(item.runs, "completed run") + (f", {item.repeated}" if item.repeated else "")
 
 
 def _setting_lines(old: SettingSummary | None, new: SettingSummary) -> Iterator[str]:

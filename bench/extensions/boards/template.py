@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from bench.bounds import plain_text
 from bench.extensions.boards.errors import BoardError
-from bench.extensions.boards.submissions.submission import plain_text
 from bench.results import write_atomically
 
 _FILES = Path(__file__).with_name("repository")

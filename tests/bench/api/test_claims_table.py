@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from worlds import make_world
 
 from bench import UsageError, claims, load_results
+from bench.api.result_table import WIDTH
 
 DATASETS = [f"d{i}" for i in range(4)]
 
@@ -28,10 +30,18 @@ def test_the_table_has_a_row_for_each_claim(folder: Path, etl):
     table = claims(folder)
     rows = {row["claim"].partition(":")[0]: row for row in table.rows}
     assert rows["headline-coop"]["verdict"] == "supported"
-    assert rows["headline-coop"]["95 %"].count("+") == 2
+    assert re.search(r"\n.*95 % \+[\d.]+ to \+[\d.]+, ", rows["headline-coop"]["claim"])
     assert rows["headline"]["verdict"] == "not tested"
-    assert list(table.to_frame()["verdict"]) == [str(found.verdict) for found in table.source]
+    frame = table.to_frame()
+    assert list(frame["verdict"]) == [str(found.verdict) for found in table.source]
+    (found,) = (found for found in table.source if found.claim.id == "headline-coop")
+    numbers = frame.set_index("claim").loc["headline-coop", ["effect", "low", "high", "n", "p"]].tolist()
+    assert numbers == [found.test.mean, found.test.low, found.test.high, found.test.n, found.p]
+    assert 0 < numbers[1] < numbers[0] < 1, "a fraction"
     assert "supported" in str(table)
+    assert max(map(len, str(table).splitlines())) <= WIDTH
+    assert "  etl-bench run -m apex,maple --protocol base-to-new" in str(table).splitlines()
+    assert "<br>effect" in table._repr_html_()
     assert table._repr_html_().startswith("<table><caption>Claims")
     code, out, _ = etl("papers", "claims", "--runs", str(folder), "--json")
     assert code == 0

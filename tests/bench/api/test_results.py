@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fake_runner import failed_record, make_spec
 
 import bench
-from bench import Results, UsageError, build_report, compare, difficulty, leaderboard, load_results, plan, run
+from bench import (
+    Results,
+    RunContext,
+    UsageError,
+    build_report,
+    compare,
+    difficulty,
+    leaderboard,
+    load_results,
+    plan,
+    run,
+)
 from bench.analysis import board_rows, score_texts
+from bench.api.result_table import WIDTH, ResultTable, TablePart
+from bench.api.results import SHORT_COLUMNS
+from bench.errors import UnknownRunError
+from bench.results import Shards
 
 
 def as_json(value: object) -> str:
@@ -83,6 +101,98 @@ def test_a_comparison_is_paired(results: Results, folder: Path):
     assert compare("clip_adapter", "zero_shot", folder, shots=2).to_json() == table.to_json()
     with pytest.raises(UsageError, match="both 'coop' and 'zero_shot'"):
         results.compare("coop", "zero_shot")
+
+
+def test_printed_tables_are_narrow_and_apart(results: Results):
+    table = results.compare("clip_adapter", "zero_shot")
+    lines = str(table).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    heads = [line.split()[0] for line, below in pairwise(lines) if set(below) == {"─"}]
+    assert heads == ["average", "dataset"]
+    assert "–" not in str(table).replace(table.title, ""), "no cell without a value"
+    assert [row in table.parts[0].details for row in table.rows] == [False, True]
+    assert "only_a" in table.to_frame()
+    shown = table._repr_html_()
+    assert (shown.count("<table>"), "<td>–</td>" in shown) == (2, False)
+    assert max(map(len, str(results.leaderboard()).splitlines())) <= WIDTH
+
+
+def test_columns_that_a_printed_table_lacks_are_named_and_in_the_frame():
+    row = {f"column {i}": "x" * 12 for i in range(12)}
+    table = ResultTable([], [TablePart("Title", [row], spare=["column 3"])], json=dict)
+    left_out = str(table).splitlines()[-1]
+    assert max(map(len, str(table).splitlines())) <= WIDTH
+    assert "column 3" in left_out
+    missing = left_out.rstrip(".").partition(": ")[2].split(", ")
+    assert [name for name in row if name not in str(table).splitlines()[1]] == missing
+    assert list(table.to_frame()) == list(row)
+
+
+def test_the_frame_is_short_unless_all_columns_are_wanted(results: Results):
+    short, whole = results.to_frame(), results.to_frame(all_columns=True)
+    assert list(short) == list(SHORT_COLUMNS)
+    same = [name for name in short if name not in ("low", "high")]
+    assert short[same].equals(whole[same])
+    for row in short.itertuples():
+        z, p, n = 1.959964, row.accuracy, row.n
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        assert (row.low, row.high) == pytest.approx((middle - half, middle + half), abs=1e-6)
+    digest = "data_fingerprint"
+    assert digest not in results.difficulty()
+    assert digest in difficulty(results.folder, all_columns=True)
+
+
+def test_a_failed_run_has_no_interval(tmp_path: Path):
+    Shards(tmp_path).write(failed_record(make_spec(), ValueError("no"), RunContext()))
+    frame = load_results(tmp_path).to_frame()
+    assert list(frame["status"]) == ["failed"]
+    assert frame[["accuracy", "low", "high"]].isna().to_numpy().all()
+
+
+def test_predictions_are_those_of_one_run(results: Results, folder: Path):
+    runs = results.to_frame().set_index("run_id")
+    run_id = runs.index[runs["method"] == "clip_adapter"][0]
+    found = results.predictions(run_id[:10])
+    assert len(found) == runs.loc[run_id, "n"]
+    assert (found["label"] == found["predicted"]).mean() == pytest.approx(runs.loc[run_id, "accuracy"])
+    assert ((found["rank"] == 0) == (found["label"] == found["predicted"])).all()
+    stored = results.predictions(run_id, all_columns=True)
+    logits = stored["top_logits"].iloc[0]
+    assert found["probability"].iloc[0] == pytest.approx(math.exp(logits[0] - stored["log_sum_exp"].iloc[0]))
+    others = Results(folder, frozenset({run_id}))
+    assert others.predictions("").equals(found), "the only run"
+    (other, *_) = set(runs.index) - {run_id}
+    with pytest.raises(UnknownRunError, match=other):
+        others.predictions(other)
+
+
+def test_curves_are_those_that_were_recorded(results: Results, tmp_path: Path):
+    with pytest.raises(UsageError, match="--curve"):
+        results.curve()
+    settings = {"clip_adapter.recipe.epochs": 2}
+    trained = run("clip_adapter", "spectrum_basic", settings=settings, runs=tmp_path, curve=True, **GRID)
+    found = trained.curve()
+    assert found.groupby("seed")["epoch"].apply(list).tolist() == [[1, 2], [1, 2]]
+    last = found[found["epoch"] == 2].set_index("run_id")["accuracy"]
+    assert last.to_dict() == trained.to_frame().set_index("run_id")["accuracy"].to_dict()
+    (one,) = set(trained.curve(last.index[0])["run_id"])
+    assert one == last.index[0]
+    with pytest.raises(UnknownRunError):
+        trained.curve("f" * 16)
+
+
+def test_exports_are_those_of_the_command_and_of_these_runs(results: Results, folder: Path, tmp_path: Path, etl):
+    out = tmp_path / "board.csv"
+    assert results.export("csv", out, by_dataset=True) == str(out)
+    code, text, _ = etl("export", "--runs", str(folder), "--by-dataset")
+    assert (code, out.read_text()) == (0, text)
+    ids = results.to_frame().query("method == 'zero_shot'")["run_id"]
+    some = Results(folder, frozenset(ids)).export("markdown")
+    assert ("Zero-shot" in some, "CLIP-Adapter" in some) == (True, False)
+    assert "CLIP-Adapter" in results.export("markdown")
+    with pytest.raises(UsageError, match="docx"):
+        results.export("docx")
 
 
 def test_notebooks_show_tables_with_escaped_text(results: Results):

@@ -86,6 +86,15 @@ def test_averages_and_h_that_do_not_follow_are_noted(tmp_path: Path) -> None:
         ({"metric": "f1"}, "metric 'f1' is not accuracy"),
         ({"dtd": "0.71x"}, "dtd holds '0.71x', which is not an accuracy in per cent"),
         ({"dtd": "171.2"}, "dtd holds '171.2', which is not an accuracy in per cent"),
+        ({"dtd": "٧١"}, "line 2: dtd holds '٧١'"),
+        ({"dtd": "71.2±1e9"}, "line 2: dtd holds '71.2±1e9'"),
+        ({"shots": str(10**20)}, "line 2: shots '1000"),
+        ({"shots": "١٦"}, "line 2: shots '١٦'"),
+        ({"label": "CoOp\x1b[31m"}, r"line 2: label 'CoOp\x1b[31m'"),
+        ({"variant": "<b>ours</b>"}, "line 2: variant '<b>ours</b>'"),
+        ({"reported_in": "Our\u2028paper"}, "line 2: reported_in"),
+        ({"url": "https://doi.org/10.1000/<script>"}, "line 2: url 'https://doi.org/10.1000/<script>': it has '<'"),
+        ({"source_table": "T" * 201}, "line 2: source_table has 201 characters"),
         (dict.fromkeys([*DATASETS, "average"], ""), "it holds no number"),
     ],
 )
@@ -126,6 +135,60 @@ def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:
         check_table(table(tmp_path))
     with pytest.raises(UsageError, match="read as UTF-8"):
         check_table(tmp_path / "none.csv")
+
+
+def test_lines_are_counted_with_blank_lines_and_line_breaks_in_labels(tmp_path: Path) -> None:
+    path = table(tmp_path, row("base", BASE, variant="a\nb"), row("new", NEW, label="<i>"))
+    path.write_text(path.read_text(encoding="utf-8").replace("\n", "\n\n", 1), encoding="utf-8")
+    found = [problem.split()[:3] for problem in check_table(path).problems]
+    assert found == [["line", "4:", "variant"], ["line", "5:", "label"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("reported_in", "reported_in,dtd", "column 'dtd' twice"),
+        ("Our paper", "Our, paper", "line 2: more cells"),
+        ("Our paper", '"Our paper', "is not CSV"),
+        ("Our paper", "x" * 140_000, "is not CSV"),
+    ],
+)
+def test_a_table_of_another_form_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = table(tmp_path, row("base", BASE))
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UsageError, match=said):
+        check_table(path)
+
+
+def test_the_largest_table_passes_and_a_larger_one_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_table, "MOST_ROWS", 3)
+    rows = [row("base", {"dtd": "70.0"}, variant=f"v{i}") for i in range(4)]
+    assert check_table(table(tmp_path, *rows[:3])).numbers == 3
+    monkeypatch.setattr(csv, "DictReader", None)
+    for ends in ("\n", "\r", "\r\n"):
+        (tmp_path / "long.csv").write_text(ends.join("abcde") + ends, newline="")
+        with pytest.raises(UsageError, match="at most 3 rows"):
+            check_table(tmp_path / "long.csv")
+    monkeypatch.setattr(new_table, "LARGEST_TABLE", 8)
+    with pytest.raises(UsageError, match="more than 8 bytes"):
+        check_table(tmp_path / "long.csv")
+
+
+def test_the_ledger_is_read_once_for_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(tmp_path, *whole())
+    check_table(path)
+    read: list[str] = []
+    monkeypatch.setattr(load, "csv_rows", lambda text: read.append(text) or [])
+    check_table(path)
+    assert read == []
+
+
+def test_many_problems_are_counted(tmp_path: Path) -> None:
+    found = check_table(table(tmp_path, *(row("base", {"dtd": "x"}, variant=f"v{i}") for i in range(120))))
+    assert len(found.problems) == 101
+    assert found.problems[-1] == "and 20 more"
 
 
 def test_an_added_file_is_part_of_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

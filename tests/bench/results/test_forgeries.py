@@ -112,6 +112,7 @@ RECORD = {
     "a loss that is no number": (text("final_loss", float("nan")), "final_loss"),
     "an epoch before the first": (text("selected_epoch", 0), "selected_epoch"),
     "optimism above one": (text("scores.0.optimism", 7.0), "scores.0.optimism"),
+    "optimism without an oracle": (text("scores.0.optimism", 0.1), "optimism"),
     "an infinite likelihood": (text("scores.0.nll", float("inf")), "scores.0.nll"),
     "a platform with control characters": (text("provenance.platform", CONTROL), "provenance.platform"),
     "another field": (text("verified", True), "verified"),

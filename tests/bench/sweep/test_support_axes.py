@@ -69,7 +69,7 @@ def test_the_record_has_the_true_labels_of_changed_images_only_where_there_are_s
 
 
 def test_supports_are_never_averaged(runs: Path) -> None:
-    frame = load_results(runs).to_frame()
+    frame = load_results(runs).to_frame(all_columns=True)
     found = board_settings(frame)
     facts = {(one.facts()["shots"], one.facts()["support"]) for one in found}
     assert facts == {(8, ""), (8, "imbalanced:4"), (8, "noisy:0.25"), ("all", "")}

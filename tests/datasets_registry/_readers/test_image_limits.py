@@ -18,7 +18,6 @@ from datasets_registry import (
     IMAGE_FORMATS,
     BadImageError,
     Decoding,
-    decode_image,
     decode_with_facts,
     image_sources,
     image_suffixes,
@@ -130,7 +129,7 @@ def test_no_format_that_runs_a_program_is_read() -> None:
 @pytest.mark.parametrize("content", [EPS, DOS_EPS])
 def test_postscript_is_named_and_not_run(content: bytes) -> None:
     with pytest.raises(BadImageError, match="x.png is PostScript"):
-        decode_image(content, "x.png")
+        decode_with_facts(content, "x.png")
 
 
 def has_more_frames(image: Image.Image, kind: str, **options: object) -> bool:
@@ -167,7 +166,7 @@ def tiff_of_bands(bands: int, bits: int) -> bytes:
 
 def test_a_tiff_of_thirteen_bands_says_so() -> None:
     with pytest.raises(BadImageError, match="bands or bits cannot"):
-        decode_image(tiff_of_bands(13, 16), "x.tif")
+        decode_with_facts(tiff_of_bands(13, 16), "x.tif")
 
 
 def test_warnings_become_facts_of_their_image() -> None:

@@ -116,18 +116,19 @@ def _differences(record: RunRecord) -> tuple[str, ...] | None:
     return tuple(found)
 
 
-def _hidden_oracle(record: RunRecord) -> str | None:
-    """The reason why an unmarked run must be marked as an oracle; None if it need not be or is marked."""
+def _wrong_oracle(record: RunRecord) -> str | None:
+    """The contradiction of spec and scores on whether a run selects on test labels; None without one."""
     spec = record.spec
-    if all(score.selected_on_test for score in record.scores):
-        return None
-    if spec.epoch_selection == "oracle":
-        return "its epoch was selected on test labels, but its scores do not say so"
     facts = _facts(spec.method)
     rule = None if facts is None else selection_rules(facts).get(Selection.ORACLE)
     settings = {} if rule is None or rule.by_epoch else rule.settings
-    if settings and all(spec.config.get(key) == value for key, value in settings.items()):
-        return "its settings select on test labels, but its scores do not say so"
+    chosen = bool(settings) and all(spec.config.get(key) == value for key, value in settings.items())
+    if (chosen or spec.epoch_selection == "oracle") and not all(score.selected_on_test for score in record.scores):
+        what = "settings select" if chosen else "epoch was selected"
+        return f"its {what} on test labels, but its scores do not say so"
+    stated = any(score.selected_on_test for score in record.all_scores)
+    if facts is not None and stated and not chosen and spec.epoch_selection != "oracle":
+        return "its scores state a selection on test labels, but its settings select nothing on them"
     return None
 
 
@@ -315,8 +316,8 @@ class _Findings:
         yield from data.problems
         if data.reason:
             self.unchecked[data.reason] += 1
-        if (hidden := _hidden_oracle(record)) is not None:
-            yield hidden
+        if (oracle := _wrong_oracle(record)) is not None:
+            yield oracle
         differences = _differences(record)
         if differences is None:
             self.unknown.add(record.spec.method)

@@ -12,22 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bench.bounds import CONTROL, Moment
+from bench.bounds import Moment, plain_text
 from bench.extensions.boards.errors import SubmissionError
 from bench.results import Exported, Shards, export_bundle, known_methods, write_atomically
 from datasets_registry import BenchError, foreign_files
 
 FACTS_VERSION = 1
-_MARKUP = re.compile(r"[<>]")
-
-
-def plain_text(text: str) -> str:
-    """Text of one line without markup, since pages and comments show it; raises ValueError for other text."""
-    if CONTROL.search(text):
-        raise ValueError("it has a control character or a line break; write one line of printable text")
-    if _MARKUP.search(text):
-        raise ValueError("it has '<' or '>', which could be markup; write plain text")
-    return text
 
 
 def _zoned(value: datetime) -> datetime:

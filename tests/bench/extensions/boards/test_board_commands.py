@@ -94,7 +94,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert (said, noted.partition(":")[0]) == ("", "Nothing to recompute"), "what was verified is not repeated"
     code, _, _ = run("board", "build", place / "submissions", "-o", tmp_path / "site", "--no-images")
     assert code == 0
-    assert "recomputed here: 1 of 1, bit-identical" in (tmp_path / "site" / "index.html").read_text()
+    assert "repeated here: 1 of 1, bit-identical" in (tmp_path / "site" / "index.html").read_text()
 
     code, said, _ = run(*command, "--submission", "silent")
     assert code == 1

@@ -17,6 +17,7 @@ from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run,
 
 from bench.extensions.boards.board_runs import KeptChecks
 from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.page import UNMARKED
 from bench.extensions.boards.publishing import BuiltBoard as Built
 from bench.extensions.boards.publishing import build_board
 from bench.extensions.boards.submissions.check import OwnChecks
@@ -156,17 +157,17 @@ def test_rows_say_how_many_runs_were_recomputed(place: Path) -> None:
     write_verified(place / "verified", own, "secret", outcomes)
     done = build(place)
     (setting,) = done.summary.settings
-    assert (
-        next(row for row in setting.rows if row.entry == "coop").verified == "recomputed here: 2 of 3, within rounding"
-    )
-    assert done.summary.submissions[0].verified == "recomputed here: 3 of 7, 1 not reproduced"
+    assert next(row for row in setting.rows if row.entry == "coop").repeated == "repeated here: 2 of 3, within rounding"
+    assert done.summary.submissions[0].repeated == "repeated here: 3 of 7, 1 not reproduced"
     (shown,) = block_of(done.page.read_text())["settings"].values()
     badges = {
         method["key"]: [badge[:2] for badge in method["badges"] if badge[0] != "uses"] for method in shown["methods"]
     }
-    assert badges["coop"] == [["verified", "recomputed here: 2 of 3, within rounding"]]
-    assert badges["tip_adapter"] == [["differs", "recomputed here: 1 of 3, 1 not reproduced"]]
-    assert [kind for kind, _ in badges["zero_shot"]] == ["imported"]
+    assert badges["coop"] == [["repeated", "repeated here: 2 of 3, within rounding"]]
+    assert badges["tip_adapter"] == [["differs", "repeated here: 1 of 3, 1 not reproduced"]]
+    assert badges["zero_shot"] == [], "the page says what a row without a mark is"
+    assert UNMARKED in done.page.read_text()
+    assert "not verified" not in everything_of(done.page.read_text())
 
 
 def test_a_run_that_cannot_come_from_its_data_refuses_the_submission(place: Path) -> None:

@@ -19,7 +19,7 @@ from bench.extensions.boards.summary import (
     SubmissionSummary,
     board_diff,
     read_summary,
-    verified_text,
+    repeated_text,
 )
 
 LAB = SubmissionSummary(name="lab", digest="a", who="A lab", accepted=True, runs=7)
@@ -71,13 +71,13 @@ def test_new_rows_moved_ranks_and_separated_pairs_are_listed() -> None:
 def test_removed_rows_and_submissions_and_verified_runs_are_listed() -> None:
     other = SubmissionSummary(name="other", digest="b", who="B", accepted=True, runs=3)
     old = board([row("coop", 0.5), row("vpt", 0.4)], (), LAB, other)
-    verified = LAB.model_copy(update={"verified": "recomputed here: 3 of 7, bit-identical"})
+    verified = LAB.model_copy(update={"repeated": "repeated here: 3 of 7, bit-identical"})
     text = board_diff(old, board([row("coop", 0.6, coverage=2)], (), verified))
-    assert "- submission `lab`: `recomputed here: 3 of 7, bit-identical`" in text
+    assert "- submission `lab`: `repeated here: 3 of 7, bit-identical`" in text
     assert "- removed submission `other` with 3 completed runs" in text
     assert "| `coop` | 50.00 ± 1.00 → 60.00 ± 1.00 | 1 | 3/3 → 2/3 |" in text
     assert "| `vpt` | removed | | |" in text
-    recomputed = board([row("coop", 0.5, verified="recomputed here: 1 of 3, bit-identical"), row("vpt", 0.4)], (), LAB)
+    recomputed = board([row("coop", 0.5, repeated="repeated here: 1 of 3, bit-identical"), row("vpt", 0.4)], (), LAB)
     assert board_diff(board([row("coop", 0.5), row("vpt", 0.4)]), recomputed) == f"{NO_CHANGE}\n"
 
 
@@ -123,10 +123,10 @@ def test_a_summary_has_a_limit(tmp_path: Path) -> None:
     ("outcomes", "text"),
     [
         ([], ""),
-        (["identical"] * 3, "recomputed here: 3 of 165, bit-identical"),
-        (["identical", "rounding"], "recomputed here: 2 of 165, within rounding"),
-        (["identical", "different"], "recomputed here: 2 of 165, 1 not reproduced"),
+        (["identical"] * 3, "repeated here: 3 of 165, bit-identical"),
+        (["identical", "rounding"], "repeated here: 2 of 165, within rounding"),
+        (["identical", "different"], "repeated here: 2 of 165, 1 not reproduced"),
     ],
 )
 def test_verified_runs_in_words(outcomes: list[str], text: str) -> None:
-    assert verified_text(outcomes, 165) == text
+    assert repeated_text(outcomes, 165) == text

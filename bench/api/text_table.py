@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bench._util.terminal import spaced, with_whole_commands
+from bench.bounds import printable
 
 _GAP = "  "
 _UNBROKEN = 20
@@ -17,6 +19,34 @@ _LONGEST_PLACE = 30
 """Longer paths and addresses may be broken; names are not."""
 _NUMBER = re.compile(r"([<+−]? ?\d[\d.,]*|unknown)( (s|min|h|%|[MG]i?B))?|–|")
 """Cells of columns that are aligned at the right."""
+
+
+def rows_text(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None, width: int | None, spare: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Rows as lines of a table, and the names of the columns that were left out; see `table_text`."""
+    columns = columns or list(rows[0] if rows else ())
+    head = [column.replace("_", " ") for column in columns]
+    cells = [[as_text(row.get(column)) for column in columns] for row in rows]
+    return table_text(head, cells, width, [name.replace("_", " ") for name in spare])
+
+
+def as_text(value: object) -> str:
+    """A value as text of a table cell, without terminal control characters; a negative number has `−`."""
+    if isinstance(value, str):
+        return printable(value, keep="\n\t")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        text = str(value) if isinstance(value, int) else f"{value:.4g}"
+        return f"−{text[1:]}" if text.startswith("-") else text
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(as_text(item) for item in value) or "–"
+    return printable(str(value))
 
 
 def table_text(

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.api.text_table import facts_text, table_text
 from bench.cli import print_text
-from bench.cli.text_table import facts_text, table_text
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
 CELLS = [
