@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.experiment import MODELS, SUFFIX, list_models
+from bench.experiment import MODELS, SUFFIX, changed_images, list_models
 
 
 def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
     """The model file of a path, of the beginning of a run id, or of a dataset with one model below `runs`.
 
-    `models/birds` also means the model of dataset `birds`.
+    `models/birds` also means the model of dataset `birds`. Models of former own images count only if there is no other.
 
     Raises UsageError if there is no such model, or more than one.
     """
@@ -22,7 +22,8 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
     models = list_models(runs / MODELS)
     by_id = [m.path for m in models if m.path.stem.startswith(str(name))]
     by_dataset = [m.path for m in models if m.info is not None and m.info.spec.dataset == str(name)]
-    found = by_id or by_dataset
+    current = [m.path for m in models if m.path in by_dataset and m.info is not None and not changed_images(m.info)]
+    found = by_id or current or by_dataset
     if len(found) == 1:
         return found[0]
     if found:
