@@ -9,10 +9,9 @@ from ._collections import datasets_of as datasets_of
 from ._custom import feature_bundle as feature_bundle
 from ._custom.add import AddedDataset as AddedDataset
 from ._custom.add import add_custom_dataset as add_custom_dataset
+from ._custom.add import news_of_images as news_of_images
 from ._custom.add import notes_on as notes_on
-from ._custom.dataset import UNLISTED as UNLISTED
 from ._custom.dataset import SplitRule as SplitRule
-from ._custom.dataset import changes_since_added as changes_since_added
 from ._custom.dataset import own_image_list as own_image_list
 from ._custom.describe import AddRequest as AddRequest
 from ._custom.inspection import BadImagesError as BadImagesError

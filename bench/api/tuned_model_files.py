@@ -47,6 +47,7 @@ def _row(model: ListedModel) -> dict[str, object]:
     info = model.info
     assert info is not None, "only readable models have a row"
     from bench.analysis import wilson
+    from bench.experiment import changed_images
 
     scores = {score.split: round(score.accuracy, 4) for score in info.scores}
     first = next(iter(info.scores), None)
@@ -72,6 +73,7 @@ def _row(model: ListedModel) -> dict[str, object]:
         "temperature": info.calibration.temperature,
         "calibrated": info.calibration.source == "validation",
         "no_prediction_sets": info.sets.unavailable,
+        "changed_images": changed_images(info),
     }
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datasets_registry import feature_bundle
 
 SECONDS_BETWEEN_LINES = 5.0
+LEAST_TO_COMPARE = 2
+"""Training images of a class, of which one is held out."""
 
 
 @options_of(add_dataset, add_features)
@@ -66,6 +68,9 @@ def add(
     print_facts(added.facts(), as_json=as_json)
     for line in notes_on(added):
         remark(line)
+    if min(added.train_sizes) < LEAST_TO_COMPARE:
+        remark("Next: `recommend` needs two training images of each class; add some, or give --min-images N")
+        return
     shots, allow_fewer = added.suggested_shots
     fewer = " --allow-fewer" if allow_fewer else ""
     remark(f"Next: etl-bench recommend {added.info.name} -b ViT-B-16.openai --shots {shots}{fewer}")

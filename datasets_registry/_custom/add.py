@@ -12,6 +12,7 @@ from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
 from datasets_registry._custom.dataset import (
+    UNLISTED,
     CustomDataset,
     CustomReader,
     SplitRule,
@@ -223,6 +224,23 @@ def _check_name(name: str, file: Path) -> None:
         raise RegistrationError("'all' selects every dataset; give your images another name.")
     if name in DATASETS and not file.exists():
         raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
+
+
+def news_of_images(info: DatasetInfo, splits: DatasetSplits) -> Iterator[str]:
+    """What changed in own images since they were added, and those of unknown classes; nothing for other datasets."""
+    reader = info.reader
+    if not isinstance(reader, CustomReader):
+        return
+    record = reader.record
+    changes = image_changes(record, known_images(splits, reader.config.classes)) if record else None
+    if changes is not None and changes.any:
+        moved = f"; {changes.moved} of them in another part of the split" if changes.moved else ""
+        yield f"{info.name} changed since it was added: {changes.text}{moved}. `{reader.command}` records that"
+    if unlisted := splits.left_out.get(UNLISTED):
+        yield (
+            f"not used: {len(unlisted)} of the images, whose classes {info.name} does not list, such as {unlisted[0]}. "
+            f"`{reader.command}` adds them"
+        )
 
 
 def notes_on(added: AddedDataset) -> Iterator[str]:

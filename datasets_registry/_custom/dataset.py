@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from datasets_registry._custom.image_record import (
-    ImageChanges,
     KnownImage,
-    image_changes,
-    known_images,
     parts_by_content,
     read_record,
     record_file,
@@ -186,6 +184,11 @@ class CustomReader:
         """The images that `datasets add` found the last time, by key."""
         return read_record(record_file(self.base, self.name))
 
+    @property
+    def command(self) -> str:
+        """The command that adds the images again."""
+        return shlex.join(["etl-bench", "datasets", "add", self.name, "--images", str(self.config.place(self.base))])
+
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits on disk; without a test part, the val part is the test part.
 
@@ -200,8 +203,7 @@ class CustomReader:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
                 f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: "
-                f"{few_labels(listing.labels)}. Repeat `etl-bench datasets add {self.name}` with the same --images, or "
-                "correct `classes` in its TOML file."
+                f"{few_labels(listing.labels)}. Repeat `{self.command}`, or correct `classes` in its TOML file."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = {}
@@ -248,14 +250,6 @@ def own_image_list(info: DatasetInfo) -> str | None:
         (item.key, item.label, item.part or "", item.group or "") for item in config.listing(reader.base).found
     )
     return fingerprint([*config.class_names, config.template, config.orient, config.split, *map(list, images)])
-
-
-def changes_since_added(info: DatasetInfo, splits: DatasetSplits) -> ImageChanges | None:
-    """What changed in own images since `datasets add` recorded them; None without a record."""
-    reader = info.reader
-    if not isinstance(reader, CustomReader) or not (record := reader.record):
-        return None
-    return image_changes(record, known_images(splits, reader.config.classes))
 
 
 def even_parts(listing: Listing, known: Mapping[tuple[str, str], str] = MappingProxyType({})) -> dict[str, str]:

@@ -20,7 +20,7 @@ from bench.extensions.recommendation.race import Race, RaceResult, race_request,
 from bench.extensions.recommendation.request import RecommendRequest, duration, whole_minutes
 from bench.extensions.recommendation.result import Recommendation
 from bench.sweep import AfterRun, SweepLog, carry_out, expand, make_plan, report_failures
-from datasets_registry import UNLISTED, DatasetSplits, changes_since_added, get_dataset, held_out, some
+from datasets_registry import get_dataset, held_out, news_of_images, some
 from methods import parse_backbone
 
 
@@ -63,7 +63,7 @@ def carry_out_recommendation(
     """
     info = get_dataset(request.dataset)
     splits = info.reader(request.sweep.data_root)
-    for line in news_of_images(request, splits):
+    for line in (*news_of_images(info, splits), *_former_models(request)):
         say(line)
     plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
     possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))
@@ -101,25 +101,13 @@ def carry_out_recommendation(
     return Recommendation(request, plan, result, decision, known, curve, why)
 
 
-def news_of_images(request: RecommendRequest, splits: DatasetSplits) -> Iterator[str]:
-    """What changed in own images since `datasets add`, the class folders it does not know, and models of former images.
-
-    One line each, for what there is.
-    """
-    name = request.dataset
-    changes = changes_since_added(get_dataset(name), splits)
-    again = f"`etl-bench datasets add {name}` with the same --images"
-    if changes is not None and changes.any:
-        moved = f"; {counted(changes.moved, 'image')} in another part of the split" if changes.moved else ""
-        yield f"{name} changed since it was added: {changes.text}{moved}. Repeat {again} to check and record them"
-    if unlisted := splits.left_out.get(UNLISTED):
-        images = counted(len(unlisted), "image")
-        yield f"not used: {images} of classes that {name} does not list, such as {unlisted[0]}. Repeat {again}"
+def _former_models(request: RecommendRequest) -> Iterator[str]:
+    """A line that names the kept models of former own images, if there are any."""
     models = [model.info for model in list_models(request.runs / MODELS) if model.info is not None]
-    former = [info for info in models if info.spec.dataset == name and changed_images(info)]
+    former = [info for info in models if info.spec.dataset == request.dataset and changed_images(info)]
     if former:
         listed = some([f"{info.run_id} ({info.spec.method})" for info in former])
-        yield f"{counted(len(former), 'kept model')} of former images of {name}, not used for them: {listed}"
+        yield f"{counted(len(former), 'kept model')} of former images of {request.dataset}, not used here: {listed}"
 
 
 def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling | None, str]:
