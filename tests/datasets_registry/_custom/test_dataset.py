@@ -515,7 +515,7 @@ def test_adding_rejects_names_that_are_taken_or_malformed(tmp_path: Path) -> Non
         add(tmp_path, root, name="My birds")
     add(tmp_path, root)
     with pytest.raises(RegistrationError, match="Give --force"):
-        add(tmp_path, root)
+        add(tmp_path, make_class_folders(tmp_path / "others"))
     with pytest.raises(BenchError, match="--template 'a bird' has no '{}'"):
         add(tmp_path, root, replace=True, template="a bird")
 
