@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from typer.testing import CliRunner
 
 from bench import add_dataset, plan, run
 from bench.api import predict_images, stored_models
+from bench.cli.app import app
 from bench.errors import UsageError
 from bench.extensions.recommendation.prior import PublishedNumbers, published_table
 from bench.extensions.recommendation.recommending import recommend, train_recommended
@@ -79,6 +81,8 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
     photograph(new / "one.png", "black", 990)
     for _ in range(2):  # what was written is known as ours
         assert not predict_images("models/my_birds", [str(new)], out, cache=Path("cache")).changed_images
+    difficulties = Shards(Path("runs")).difficulties
+    measured = {record.data_fingerprint for record in difficulties.all()}
     runs = {entry.run_id: entry.stamp for entry in Shards(Path("runs")).scan()}
 
     # more images, one with another class, one renamed, one gone
@@ -100,6 +104,7 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
     _, current = recommended(said := [])
     assert [line for line in said if "former" in line and model.stem in line]
     assert current != model
+    assert not measured & {record.data_fingerprint for record in difficulties.all()}
     assert find_model("my_birds") == current
     assert model.exists()
     assert [bool(row["changed_images"]) for row in stored_models().rows if row["model"] == model.stem] == [True]
@@ -114,6 +119,9 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
     assert third.changes.moved == 0
     done = predict_images("my_birds", [str(new)], out, cache=Path("cache"))
     assert "'Robin red' is gone" in done.changed_images
+    shown = CliRunner().invoke(app, ["predict", "my_birds", str(new), "--cache", "cache", "--out", str(out)])
+    assert f"note: {done.changed_images}" in shown.output
+    assert done.changed_images in CliRunner().invoke(app, ["models"]).output
     recommended([])
     predict_images("my_birds", [str(new)], out, cache=Path("cache"))
     with out.open(encoding="utf-8") as file:
