@@ -170,7 +170,7 @@ def add_dataset(
     what is new. `progress` receives the number of inspected images and of all images.
 
     Returns:
-        The dataset; `facts()` says what was found, and `datasets_registry.notes_on` what may be a mistake.
+        The dataset; `facts()` says what was found, and `notes()` what may be a mistake.
 
     Raises:
         RegistrationError: the name is malformed or taken.

@@ -47,7 +47,7 @@ def add(
 
     Example: etl-bench datasets add scans --features scans.npz --backbone our-clip --classes classes.txt
     """
-    from datasets_registry import BadImagesError, notes_on
+    from datasets_registry import BadImagesError
 
     if (images is None) is (file is None):
         raise UsageError("Give --images or --features, one of them.")
@@ -66,7 +66,7 @@ def add(
         print_rows([{"image": image.key, "problem": image.problem} for image in error.bad], as_json=as_json)
         raise
     print_facts(added.facts(), as_json=as_json)
-    for line in notes_on(added):
+    for line in added.notes():
         remark(line)
     if min(added.train_sizes) < LEAST_TO_COMPARE:
         remark("Next: `recommend` needs two training images of each class; add some, or give --min-images N")

@@ -33,7 +33,7 @@ from datasets_registry import (
     SupportSet,
     UnknownNameError,
     get_dataset,
-    own_image_list,
+    own_images,
 )
 from methods import Backbone, Batch, Method, Needs, get_method, home_of
 
@@ -189,7 +189,7 @@ def kept_model(
         preprocessing=backbone.preprocessing,
         orient=getattr(task.support.images, "decoding", Decoding()).orient,
         support_images=len(task.support),
-        image_list=own_image_list(get_dataset(record.spec.dataset)),
+        image_list=own_images.image_list(get_dataset(record.spec.dataset)),
         calibration=calibration,
         novelty=novelty,
         sets=sets,

@@ -13,7 +13,7 @@ from bench.bounds import LARGEST_RECORD, MOST_CLASSES, ClassName, Count, Finite,
 from bench.record import Fraction, Provenance, Score
 from bench.results import write_atomically
 from bench.spec import ExperimentSpec
-from datasets_registry import BenchError, ClassSet, foreign_files, get_dataset, own_image_list, some
+from datasets_registry import BenchError, ClassSet, foreign_files, get_dataset, own_images, some
 from methods import LARGEST_SIDE, LARGEST_WIDTH, Preprocessing
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def changed_images(info: ModelInfo) -> str:
     name, trained = info.spec.dataset, info.classes.names
     try:
         dataset = get_dataset(name)
-        now = None if info.image_list is None else own_image_list(dataset)
+        now = None if info.image_list is None else own_images.image_list(dataset)
     except BenchError:
         return ""
     if now is None or now == info.image_list:

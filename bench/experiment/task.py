@@ -19,7 +19,7 @@ from datasets_registry import (
     build_task,
     get_dataset,
     held_out,
-    own_image_list,
+    own_images,
     read_support_list,
 )
 from methods import ClassText, parse_class_text
@@ -27,7 +27,7 @@ from methods import ClassText, parse_class_text
 
 def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
     """The splits of a dataset, read once per process; own images again after their list changed."""
-    return cached_splits(dataset, data_root, own_image_list(get_dataset(dataset)))
+    return cached_splits(dataset, data_root, own_images.image_list(get_dataset(dataset)))
 
 
 @lru_cache(maxsize=32)

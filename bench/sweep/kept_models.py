@@ -19,7 +19,7 @@ from bench.experiment import (
     write_model,
 )
 from bench.spec import ExperimentSpec
-from datasets_registry import get_dataset, has_imported_features, own_image_list
+from datasets_registry import get_dataset, has_imported_features, own_images
 
 KeepModels = Literal["best", "all"]
 
@@ -52,7 +52,7 @@ def lacking_models(specs: Iterable[ExperimentSpec], runs: Path, keep: KeepModels
     if keep == "all":
         return frozenset(spec.run_id for spec in specs if not model_path(runs, spec.run_id).exists())
     groups = {model.info.group for model in list_models(runs / MODELS) if model.info is not None}
-    lists = {name: own_image_list(get_dataset(name)) for name in {spec.dataset for spec in specs}}
+    lists = {name: own_images.image_list(get_dataset(name)) for name in {spec.dataset for spec in specs}}
     return frozenset(spec.run_id for spec in specs if model_group(spec, lists[spec.dataset]) not in groups)
 
 

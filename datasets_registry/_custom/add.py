@@ -1,6 +1,6 @@
 """Adds a custom dataset: inspects the images, reads them as a run would, and only then writes the TOML file.
 
-`notes_on` gives the caveats to show before the first run.
+`AddedDataset.notes` gives the caveats to show before the first run.
 """
 
 import shlex
@@ -12,7 +12,6 @@ from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
 from datasets_registry._custom.dataset import (
-    UNLISTED,
     CustomDataset,
     CustomReader,
     SplitRule,
@@ -107,6 +106,12 @@ class AddedDataset:
         """Images that are links to an image of another class, with the label of that class."""
         return {key: label for key, label in self.inspection.links.items() if key in self.label_of}
 
+    def notes(self) -> Iterator[str]:
+        """What changed, and the caveats, one line each."""
+        if self.changes is not None:
+            yield from self.changes.lines()
+        yield from _notes(self)
+
     def facts(self) -> dict[str, object]:
         """The facts as plain values, for a table or JSON."""
         keys, found = list(self.label_of), self.inspection
@@ -153,7 +158,7 @@ def add_custom_dataset(
     known images stay in their part of the split unless the request names another rule.
 
     Args:
-        replace: describe the images anew, whatever the file says.
+        replace: describe the images as new ones, whatever the file says.
         progress: receives the number of inspected images and of all images.
 
     Raises:
@@ -175,8 +180,8 @@ def add_custom_dataset(
     if kept is not None and former is not None:  # places stay as they are written
         config = config.model_copy(update={"images": former.images})
         config = config.model_copy(update={"root": former.root}) if request.root is None else config
-    anew = replace or former is None or request.split not in (None, former.split)
-    splits = CustomReader(request.name, config, folder, anew=anew)(None)
+    fresh = replace or former is None or request.split not in (None, former.split)
+    splits = CustomReader(request.name, config, folder, fresh=fresh)(None)
     images = known_images(splits, config.classes)
     changes = image_changes(known, images, _settings(former, config)) if former is not None and known else None
     if config != former:
@@ -226,27 +231,7 @@ def _check_name(name: str, file: Path) -> None:
         raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
 
 
-def news_of_images(info: DatasetInfo, splits: DatasetSplits) -> Iterator[str]:
-    """What changed in own images since they were added, and those of unknown classes; nothing for other datasets."""
-    reader = info.reader
-    if not isinstance(reader, CustomReader):
-        return
-    record = reader.record
-    changes = image_changes(record, known_images(splits, reader.config.classes)) if record else None
-    if changes is not None and changes.any:
-        moved = f"; {changes.moved} of them in another part of the split" if changes.moved else ""
-        yield f"{info.name} changed since it was added: {changes.text}{moved}. `{reader.command}` records that"
-    if unlisted := splits.left_out.get(UNLISTED):
-        yield (
-            f"not used: {len(unlisted)} of the images, whose classes {info.name} does not list, such as {unlisted[0]}. "
-            f"`{reader.command}` adds them"
-        )
-
-
-def notes_on(added: AddedDataset) -> Iterator[str]:
-    """The caveats, one line each."""
-    if added.changes is not None:
-        yield from added.changes.lines()
+def _notes(added: AddedDataset) -> Iterator[str]:
     yield from _left_out(added)
     yield from _images(added)
     yield from _groups(added)

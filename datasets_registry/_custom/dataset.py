@@ -28,7 +28,7 @@ from datasets_registry._custom.listing_folders import FoundImage, Listing, list_
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._readers.foreign_files import read_toml
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample, fingerprint
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 TRAIN_SHARE = 0.5
 VAL_SHARE = 0.2
@@ -171,13 +171,13 @@ class CustomReader:
     """Reads a custom dataset. It ignores the data root, because the TOML file has the path of the images.
 
     Args:
-        anew: divide the images without the record of `datasets add`.
+        fresh: divide the images without the record of `datasets add`.
     """
 
     name: str
     config: CustomDataset
     base: Path
-    anew: bool = False
+    fresh: bool = False
 
     @property
     def record(self) -> dict[str, KnownImage]:
@@ -208,7 +208,7 @@ class CustomReader:
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = {}
         if self.config.split is SplitRule.EVEN:
-            part_of = even_parts(listing, {} if self.anew else parts_by_content(self.record))
+            part_of = even_parts(listing, {} if self.fresh else parts_by_content(self.record))
         for item in found:
             part = part_of.get(item.key) or self._part(item, listing)
             parts[part].append(Sample(item.key, position[item.label], item.group))
@@ -235,21 +235,6 @@ class CustomReader:
                 f'Write split = "hash" in its TOML file.'
             )
         return item.part
-
-
-def own_image_list(info: DatasetInfo) -> str | None:
-    """A digest of the list of own images, with their classes and what divides them; None for other datasets.
-
-    No image is opened, so that other content under the same name is not noticed. Raises DataError without the images.
-    """
-    reader = info.reader
-    if not isinstance(reader, CustomReader):
-        return None
-    config = reader.config
-    images = sorted(
-        (item.key, item.label, item.part or "", item.group or "") for item in config.listing(reader.base).found
-    )
-    return fingerprint([*config.class_names, config.template, config.orient, config.split, *map(list, images)])
 
 
 def even_parts(listing: Listing, known: Mapping[tuple[str, str], str] = MappingProxyType({})) -> dict[str, str]:

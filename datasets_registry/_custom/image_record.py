@@ -52,7 +52,7 @@ def read_record(file: Path) -> dict[str, KnownImage]:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise RegistrationError(
             f"{file} cannot be read ({reason}). It keeps images in train, val and test; restore it, or remove it to "
-            "divide the images anew."
+            "divide all images again."
         ) from None
 
 

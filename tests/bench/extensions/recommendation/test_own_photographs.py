@@ -25,6 +25,8 @@ from bench.tuned_models import find_model
 from datasets_registry import DATASETS, AddedDataset
 
 BACKBONE = "ViT-demo.drawn"
+TEMPLATE = "a photo of a {}, a bird."
+AMBIGUOUS = "give one of these ids"
 COLOURS = {"Sea Gull": "lightgrey", "crow": "black", "Robin red": "firebrick"}
 
 
@@ -71,7 +73,7 @@ def parts(added: AddedDataset) -> dict[str, str]:
 
 
 def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path) -> None:
-    first = add(photographs, template="a photo of a {}, a bird.")
+    first = add(photographs, template=TEMPLATE)
     assert first.changes is None
     before = parts(first)
     race, model = recommended(said := [])
@@ -163,19 +165,19 @@ def test_models_of_former_images_neither_compete_with_those_of_today_nor_hide_th
     add(photographs)
     former = kept("gda,tip_adapter")
     assert list(former) == ["gda", "tip_adapter"]
-    with pytest.raises(UsageError, match="give one of these ids"):
+    with pytest.raises(UsageError, match=AMBIGUOUS):
         find_model("my_birds")
     for name in COLOURS:
         for i in range(6):
             photograph(photographs / name / f"later {i}.png", "white", 800 + i)
-    with pytest.raises(UsageError, match="give one of these ids"):
+    with pytest.raises(UsageError, match=AMBIGUOUS):
         find_model("my_birds")
     current = kept("gda")
     assert current["gda"] != former["gda"]
     assert find_model("my_birds") == current["gda"]
     assert all(path.exists() for path in (*former.values(), *current.values()))
     shutil.rmtree(photographs / "crow")
-    assert find_model("my_birds") == current["gda"], "the newest of former images"
+    assert find_model("my_birds") == current["gda"]
 
 
 def test_published_numbers_are_those_of_the_candidates_and_the_backbone() -> None:
