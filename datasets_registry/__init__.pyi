@@ -7,9 +7,9 @@ from ._catalogue import register_dataset as register_dataset
 from ._collections import COLLECTIONS as COLLECTIONS
 from ._collections import datasets_of as datasets_of
 from ._custom import feature_bundle as feature_bundle
+from ._custom import own_images as own_images
 from ._custom.add import AddedDataset as AddedDataset
 from ._custom.add import add_custom_dataset as add_custom_dataset
-from ._custom.add import notes_on as notes_on
 from ._custom.dataset import SplitRule as SplitRule
 from ._custom.describe import AddRequest as AddRequest
 from ._custom.inspection import BadImagesError as BadImagesError

@@ -114,7 +114,9 @@ def add_dataset(
         ),
     ],
     *,
-    template: Annotated[str, Opt("Template for class names, with {}.")] = "a photo of a {}.",
+    template: Annotated[
+        str | None, Opt("Template for class names, with {}. Default: as before, or 'a photo of a {}.'")
+    ] = None,
     title: Annotated[str | None, Opt("Title in tables.")] = None,
     split: Annotated[
         str | None,
@@ -152,17 +154,23 @@ def add_dataset(
     ] = True,
     skip_broken: Annotated[bool, Opt("Leave out files that are not readable images, and record them.")] = False,
     min_images: Annotated[int, Opt("Leave out classes with fewer images, and record them.", min=0)] = 0,
-    orient: Annotated[bool, Opt("Turn images upright by their EXIF orientation.", "--orient/--no-orient")] = True,
+    orient: Annotated[
+        bool | None,
+        Opt("Turn images upright by their EXIF orientation. Default: as before, or --orient.", "--orient/--no-orient"),
+    ] = None,
     user: Annotated[bool, Opt("Register it for all your projects instead of this folder only.")] = False,
-    force: Annotated[bool, Opt("Overwrite an existing dataset of this name.")] = False,
+    force: Annotated[
+        bool, Opt("Overwrite an existing dataset of this name, its settings and its split, by a new description.")
+    ] = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> AddedDataset:
     """Inspect own images and register them as a dataset, for this process and for later ones in this folder.
 
-    `progress` receives the number of inspected images and of all images.
+    Repeat it after the images changed: settings stay, known images stay in their part of the split, and `changes` says
+    what is new. `progress` receives the number of inspected images and of all images.
 
     Returns:
-        The dataset; `facts()` says what was found, and `datasets_registry.notes_on` what may be a mistake.
+        The dataset; `facts()` says what was found, and `notes()` what may be a mistake.
 
     Raises:
         RegistrationError: the name is malformed or taken.

@@ -107,12 +107,17 @@ def export_leaderboards(
 
 def _check_place(form: str, chosen: Format, out: Path | None, *, force: bool) -> None:
     """Raise UsageError if the content of a format cannot be written to `out`, or not be printed."""
+    from bench.api.leaderboard_formats import format_of
     from bench.results import check_output_file, check_own_folder
 
     if out is None:
         if form == "parquet" or not chosen.suffixes:
             raise UsageError(f"--format {form} needs a {'file' if chosen.suffixes else 'folder'}; name one with --out.")
     elif chosen.suffixes:
+        if (other := format_of(out.suffix)) and out.suffix.lower() not in chosen.suffixes:
+            raise UsageError(
+                f"--out {out} is a file of --format {other}, not of {form}; give --format {other} as well."
+            )
         check_output_file(out, "--out", force=force, suffixes=chosen.suffixes)
     else:
         check_own_folder(out, "--out", force=force)

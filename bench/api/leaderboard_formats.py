@@ -87,6 +87,17 @@ _FORMATS = {
 }
 
 
+def format_of(suffix: str) -> str | None:
+    """The format whose files alone end so; None for any other suffix.
+
+    Example:
+        >>> format_of(".tex"), format_of(".txt")
+        ('latex', None)
+    """
+    found = [name for name, one in _FORMATS.items() if suffix.lower() in one.suffixes]
+    return found[0] if len(found) == 1 else None
+
+
 def _added(place: str) -> Format:
     """The format of an extension: a function of leaderboards, and of options, that gives the texts of files by name."""
     texts = resolve_name(place)

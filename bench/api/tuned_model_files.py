@@ -47,6 +47,7 @@ def _row(model: ListedModel) -> dict[str, object]:
     info = model.info
     assert info is not None, "only readable models have a row"
     from bench.analysis import wilson
+    from bench.experiment import changed_images
 
     scores = {score.split: round(score.accuracy, 4) for score in info.scores}
     first = next(iter(info.scores), None)
@@ -72,16 +73,18 @@ def _row(model: ListedModel) -> dict[str, object]:
         "temperature": info.calibration.temperature,
         "calibrated": info.calibration.source == "validation",
         "no_prediction_sets": info.sets.unavailable,
+        "changed_images": changed_images(info),
     }
 
 
 @dataclass(frozen=True)
 class PredictedFiles:
-    """A finished prediction: its counts, the page if one was written, and changes of the code since the training."""
+    """A finished prediction: its counts, the page if one was written, and changes of code and images since training."""
 
     summary: PredictionSummary
     page: Path | None
     code_changes: tuple[str, ...]
+    changed_images: str
 
 
 def predict_images(
@@ -115,7 +118,7 @@ def predict_images(
     ModelFileError for a damaged model.
     """
     from bench.analysis import prediction_sets
-    from bench.experiment import read_model_info
+    from bench.experiment import changed_images, read_model_info
     from bench.results import check_output_file
     from bench.sweep import resolve_device
     from bench.tuned_models import check_format, check_sources, find_model
@@ -158,7 +161,7 @@ def predict_images(
         from reports import render_gallery
 
         render_gallery(summary.gallery, html, force=force)
-    return PredictedFiles(summary, html, tuple(code_changes(tuned.info)))
+    return PredictedFiles(summary, html, tuple(code_changes(tuned.info)), changed_images(tuned.info))
 
 
 def _class_names(path: Path) -> list[str]:

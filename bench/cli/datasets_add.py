@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datasets_registry import feature_bundle
 
 SECONDS_BETWEEN_LINES = 5.0
+LEAST_TO_COMPARE = 2
+"""Training images of a class, of which one is held out."""
 
 
 @options_of(add_dataset, add_features)
@@ -45,7 +47,7 @@ def add(
 
     Example: etl-bench datasets add scans --features scans.npz --backbone our-clip --classes classes.txt
     """
-    from datasets_registry import BadImagesError, notes_on
+    from datasets_registry import BadImagesError
 
     if (images is None) is (file is None):
         raise UsageError("Give --images or --features, one of them.")
@@ -64,8 +66,11 @@ def add(
         print_rows([{"image": image.key, "problem": image.problem} for image in error.bad], as_json=as_json)
         raise
     print_facts(added.facts(), as_json=as_json)
-    for line in notes_on(added):
+    for line in added.notes():
         remark(line)
+    if min(added.train_sizes) < LEAST_TO_COMPARE:
+        remark("Next: `recommend` needs two training images of each class; add some, or give --min-images N")
+        return
     shots, allow_fewer = added.suggested_shots
     fewer = " --allow-fewer" if allow_fewer else ""
     remark(f"Next: etl-bench recommend {added.info.name} -b ViT-B-16.openai --shots {shots}{fewer}")

@@ -27,12 +27,15 @@ def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
 
     Accuracy is that of the run on test images, low to high its 95 % interval over images like these; --json has all
     splits. `etl-bench predict MODEL IMAGES` uses a model. MODEL is its path, the beginning of its name, or its dataset
-    if that dataset has one model.
+    if that dataset has one model. A note names models of former images of your own.
 
     Example: etl-bench models --runs runs
     """
     found = stored_models(**options)
     print_rows(found.rows, _COLUMNS, as_json=as_json)
+    for row in found.rows:
+        if row["changed_images"]:
+            remark(f"note: {row['model']}: {row['changed_images']}")
     for problem in found.problems:
         remark(f"left out: {problem}")
     if not found.rows and not found.problems:

@@ -29,6 +29,8 @@ def predict(out: Path | None, quiet: bool = False, **options: Any) -> None:
     done = predict_images(out=out, quiet=quiet, **options)
     for change in done.code_changes:
         remark(f"note: {change} since this model was tuned; its predictions may differ from those of its run")
+    if done.changed_images:
+        remark(f"note: {done.changed_images}. Repeat `recommend` or `run` to train on today's")
     if not quiet:
         _report(done, [str(path) for path in (out, done.page) if path])
     raise typer.Exit(1 if done.summary.unreadable else 0)

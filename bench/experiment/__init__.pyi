@@ -39,6 +39,7 @@ from .model_file import ListedModel as ListedModel
 from .model_file import ModelFileError as ModelFileError
 from .model_file import ModelInfo as ModelInfo
 from .model_file import SetCalibration as SetCalibration
+from .model_file import changed_images as changed_images
 from .model_file import list_models as list_models
 from .model_file import model_bytes as model_bytes
 from .model_file import model_card as model_card

@@ -26,7 +26,15 @@ from bench.experiment.model_file import (
 )
 from bench.experiment.prediction_sets import label_scores, labels_of, why_no_promise
 from bench.record import RunRecord
-from datasets_registry import BenchError, Decoding, FewShotTask, SupportSet, UnknownNameError
+from datasets_registry import (
+    BenchError,
+    Decoding,
+    FewShotTask,
+    SupportSet,
+    UnknownNameError,
+    get_dataset,
+    own_images,
+)
 from methods import Backbone, Batch, Method, Needs, get_method, home_of
 
 STATE = "state."
@@ -181,6 +189,7 @@ def kept_model(
         preprocessing=backbone.preprocessing,
         orient=getattr(task.support.images, "decoding", Decoding()).orient,
         support_images=len(task.support),
+        image_list=own_images.image_list(get_dataset(record.spec.dataset)),
         calibration=calibration,
         novelty=novelty,
         sets=sets,

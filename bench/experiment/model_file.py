@@ -13,7 +13,7 @@ from bench.bounds import LARGEST_RECORD, MOST_CLASSES, ClassName, Count, Finite,
 from bench.record import Fraction, Provenance, Score
 from bench.results import write_atomically
 from bench.spec import ExperimentSpec
-from datasets_registry import BenchError, ClassSet, foreign_files
+from datasets_registry import BenchError, ClassSet, foreign_files, get_dataset, own_images, some
 from methods import LARGEST_SIDE, LARGEST_WIDTH, Preprocessing
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ class ModelInfo(_Frozen):
     preprocessing: Preprocessing
     orient: bool = Field(False, description="images are turned upright by EXIF orientation, as in training")
     support_images: Count
+    image_list: Line | None = Field(
+        None, description="digest of the list of own images that it was trained with; None for published datasets"
+    )
     calibration: Calibration = Calibration()
     novelty: Novelty | None = None
     sets: SetCalibration = SetCalibration(unavailable="an older version kept the model; --rerun all keeps it again")
@@ -122,12 +125,35 @@ class ModelInfo(_Frozen):
     @property
     def group(self) -> str:
         """A name shared by runs that differ only in their seed; `--keep-models best` keeps one model per group."""
-        return model_group(self.spec)
+        return model_group(self.spec, self.image_list)
 
 
-def model_group(spec: ExperimentSpec) -> str:
-    """A name shared by the runs that differ from this one only in their seed, and so in their training images."""
-    return spec.model_copy(update={"seed": 0, "task_fingerprint": ""}).run_id
+def model_group(spec: ExperimentSpec, image_list: str | None) -> str:
+    """A name shared by the runs that differ from this one only in their seed, and so in the draw of training images.
+
+    `image_list` is that of the model, or of today, so that models of former images are another group.
+    """
+    return f"{spec.model_copy(update={'seed': 0, 'task_fingerprint': ''}).run_id} {image_list or ''}"
+
+
+def changed_images(info: ModelInfo) -> str:
+    """How the own images of a model's dataset changed since it was trained, in words; empty if they did not.
+
+    Images that are not on this machine are not compared.
+    """
+    name, trained = info.spec.dataset, info.classes.names
+    try:
+        dataset = get_dataset(name)
+        now = None if info.image_list is None else own_images.image_list(dataset)
+    except BenchError:
+        return ""
+    if now is None or now == info.image_list:
+        return ""
+    gone = [repr(one) for one in trained if one not in (dataset.class_names or ())]
+    new = [repr(one) for one in dataset.class_names or () if one not in trained]
+    more = f"; its class {some(gone)} is gone" if gone else ""
+    more += f"; it does not know the class {some(new)}" if new else ""
+    return f"the images of {name} changed since this model was trained{more}"
 
 
 SHOWN_CLASSES = 20

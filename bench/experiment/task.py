@@ -19,14 +19,20 @@ from datasets_registry import (
     build_task,
     get_dataset,
     held_out,
+    own_images,
     read_support_list,
 )
 from methods import ClassText, parse_class_text
 
 
-@lru_cache(maxsize=32)
 def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
-    """The splits of a dataset, read once per process."""
+    """The splits of a dataset, read once per process; own images again after their list changed."""
+    return cached_splits(dataset, data_root, own_images.image_list(get_dataset(dataset)))
+
+
+@lru_cache(maxsize=32)
+def cached_splits(dataset: str, data_root: Path | None, _images: str | None) -> DatasetSplits:
+    """See `read_splits`."""
     return get_dataset(dataset).reader(data_root)
 
 

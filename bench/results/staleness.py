@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.record import RunRecord
 from bench.results.known_facts import known_methods
-from datasets_registry import BenchError, last_fingerprint
+from datasets_registry import BenchError, eval_fingerprint, get_dataset, last_fingerprint
 
 
 class Staleness:
@@ -25,10 +25,15 @@ class Staleness:
     def __init__(self, data_root: Path | None, backbone_digest: Callable[[str], str] | None = None) -> None:
         self._backbone = cache(backbone_digest) if backbone_digest else None
         self._dataset = cache(lambda name: last_fingerprint(name, data_root))
+        self._test_part = cache(_test_part_of_own_images)
 
     def backbone_changed(self, slug: str, digest: str) -> bool:
         """Whether the backbone's digest differs from a recorded one; False if unchecked."""
         return self._backbone is not None and digest not in ("", self._backbone(slug))
+
+    def test_part_changed(self, dataset: str, digest: str) -> bool:
+        """Whether the test part of own images, their classes or the template differ from a recorded digest."""
+        return self._test_part(dataset) not in (None, digest)
 
     def reasons(self, record: RunRecord) -> tuple[str, ...]:
         """Why the record is stale, a few words per reason; empty if no change was found."""
@@ -40,6 +45,11 @@ class Staleness:
         if None not in (files, made.dataset_check) and files != made.dataset_check:
             found.append(f"the files of {spec.dataset} changed")
         return tuple(found)
+
+
+def _test_part_of_own_images(dataset: str) -> str | None:
+    info = get_dataset(dataset)
+    return eval_fingerprint(info.reader(None), info) if info.own_images else None
 
 
 def code_reasons(method: str, version: int, digest: str | None) -> list[str]:

@@ -19,7 +19,7 @@ from bench.experiment import (
     write_model,
 )
 from bench.spec import ExperimentSpec
-from datasets_registry import has_imported_features
+from datasets_registry import get_dataset, has_imported_features, own_images
 
 KeepModels = Literal["best", "all"]
 
@@ -48,17 +48,20 @@ def lacking_models(specs: Iterable[ExperimentSpec], runs: Path, keep: KeepModels
     """Ids of the runs whose model is to be kept and does not exist; of `best`, of groups without any model."""
     if keep is None:
         return frozenset()
+    specs = list(specs)
     if keep == "all":
         return frozenset(spec.run_id for spec in specs if not model_path(runs, spec.run_id).exists())
     groups = {model.info.group for model in list_models(runs / MODELS) if model.info is not None}
-    return frozenset(spec.run_id for spec in specs if model_group(spec) not in groups)
+    lists = {name: own_images.image_list(get_dataset(name)) for name in {spec.dataset for spec in specs}}
+    return frozenset(spec.run_id for spec in specs if model_group(spec, lists[spec.dataset]) not in groups)
 
 
 def drop_all_but_best(runs: Path) -> None:
     """Of the models that `best` stored, leave one of each group of runs that differ in their seed only.
 
     It is the one with the highest accuracy on its own few validation images, then the lower negative log-likelihood on
-    them, then the lower seed. Without validation images it is the lowest seed. Test images choose nothing.
+    them, then the lower seed. Without validation images it is the lowest seed. Test images choose nothing. Models of
+    former own images are groups of their own, because they cannot be made again.
 
     A model that was chosen so makes no prediction sets, since its validation images are no longer like new images.
     """

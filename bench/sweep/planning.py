@@ -114,7 +114,10 @@ def plan_runs(
 
 
 def _to_measure(backbone: str, dataset: str, shards: Shards, staleness: Staleness, *, again: bool) -> bool:
-    """Whether a difficulty is not known for the backbone as it is today. One that cannot be read is never replaced."""
+    """Whether a difficulty is not known for the backbone and own images as they are today.
+
+    One that cannot be read is never replaced.
+    """
     try:
         records = shards.difficulties.read(backbone, dataset)
     except ShardError:
@@ -123,6 +126,7 @@ def _to_measure(backbone: str, dataset: str, shards: Shards, staleness: Stalenes
         again
         or records is None
         or any(staleness.backbone_changed(backbone, record.backbone_digest) for record in records)
+        or any(staleness.test_part_changed(dataset, record.data_fingerprint) for record in records)
     )
 
 

@@ -1,15 +1,17 @@
 """Finds a model file by its path, its run id or its dataset. Loads no torch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.experiment import MODELS, SUFFIX, list_models
+from bench.experiment import MODELS, SUFFIX, ListedModel, changed_images, list_models
 
 
 def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
     """The model file of a path, of the beginning of a run id, or of a dataset with one model below `runs`.
 
-    `models/birds` also means the model of dataset `birds`.
+    `models/birds` also means the model of dataset `birds`. Models of former own images count only if there is no
+    other, and then those of the newest images.
 
     Raises UsageError if there is no such model, or more than one.
     """
@@ -21,8 +23,7 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
         name = given.name
     models = list_models(runs / MODELS)
     by_id = [m.path for m in models if m.path.stem.startswith(str(name))]
-    by_dataset = [m.path for m in models if m.info is not None and m.info.spec.dataset == str(name)]
-    found = by_id or by_dataset
+    found = by_id or _newest_images([m for m in models if m.info is not None and m.info.spec.dataset == str(name)])
     if len(found) == 1:
         return found[0]
     if found:
@@ -33,3 +34,12 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
         f"There is no model {name}: no such file, and none of the {len(models)} in {runs / MODELS} has this name. "
         "`etl-bench models` lists them, and `run --keep-models best` makes them."
     )
+
+
+def _newest_images(models: Sequence[ListedModel]) -> list[Path]:
+    """The models of today's images, or of the images of the newest model if these have changed since."""
+    known = [(model.path, model.info) for model in models if model.info is not None]
+    if not known:
+        return []
+    newest = max((info for _, info in known), key=lambda info: (not changed_images(info), info.created_at))
+    return [path for path, info in known if info.image_list == newest.image_list]

@@ -1,6 +1,6 @@
 """Adds a custom dataset: inspects the images, reads them as a run would, and only then writes the TOML file.
 
-`notes_on` gives the caveats to show before the first run.
+`AddedDataset.notes` gives the caveats to show before the first run.
 """
 
 import shlex
@@ -11,17 +11,35 @@ from functools import cached_property
 from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
-from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageKind, read_custom_dataset, write_toml
+from datasets_registry._custom.dataset import (
+    CustomDataset,
+    CustomReader,
+    SplitRule,
+    StorageKind,
+    read_custom_dataset,
+    read_description,
+    to_toml,
+    write_text,
+)
 from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
+from datasets_registry._custom.image_record import (
+    ImageChanges,
+    image_changes,
+    known_images,
+    read_record,
+    record_file,
+    record_text,
+)
 from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
 from datasets_registry._custom.listing_tables import likely_groups
-from datasets_registry._errors import BenchError, RegistrationError, some
+from datasets_registry._errors import BenchError, DataError, RegistrationError, some
 from datasets_registry._groups import group_notes
+from datasets_registry._readers.decode import keep_warnings
 from datasets_registry._readers.image_notes import ImageNotes
 from datasets_registry._readers.tables import delimiter_name
 from datasets_registry._registry import NAME_PATTERN
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images
 
 USUAL_SHOTS = (16, 8, 4, 2, 1)
 FEW_SHOTS = 4
@@ -38,6 +56,7 @@ class AddedDataset:
         file: its TOML file.
         inspection: the facts of every image.
         small: number of images of each left-out class.
+        changes: what changed since the images were added before; None if they are new.
     """
 
     info: DatasetInfo
@@ -46,6 +65,7 @@ class AddedDataset:
     file: Path
     inspection: Inspection
     small: dict[str, int]
+    changes: ImageChanges | None = None
 
     @property
     def suggested_shots(self) -> tuple[int, bool]:
@@ -86,6 +106,12 @@ class AddedDataset:
         """Images that are links to an image of another class, with the label of that class."""
         return {key: label for key, label in self.inspection.links.items() if key in self.label_of}
 
+    def notes(self) -> Iterator[str]:
+        """What changed, and the caveats, one line each."""
+        if self.changes is not None:
+            yield from self.changes.lines()
+        yield from _notes(self)
+
     def facts(self) -> dict[str, object]:
         """The facts as plain values, for a table or JSON."""
         keys, found = list(self.label_of), self.inspection
@@ -119,36 +145,81 @@ class AddedDataset:
             "broken_images": len(self.config.skip),
             "small_classes": self.small,
             "left_out": {kind: len(paths) for kind, paths in self.splits.left_out.items() if kind != SKIPPED},
+            **({} if self.changes is None else {"changes": self.changes.facts()}),
         }
 
 
 def add_custom_dataset(
     request: AddRequest, folder: Path, *, replace: bool, progress: InspectionProgress | None = None
 ) -> AddedDataset:
-    """Inspect all images, read them as a run would, then write `folder/NAME.toml`.
+    """Inspect all images, read them as a run would, then write `folder/NAME.toml` and the record of the images.
+
+    If the file describes the same images already, it is brought up to date: what the request does not name stays, and
+    known images stay in their part of the split unless the request names another rule.
 
     Args:
+        replace: describe the images as new ones, whatever the file says.
         progress: receives the number of inspected images and of all images.
 
     Raises:
-        RegistrationError: the name is malformed or taken, or the file exists and `replace` is false.
+        RegistrationError: the name is malformed or taken, or the file describes other images and `replace` is false.
         BadImagesError: some images cannot be read; the error lists all of them.
         DataError: there are too few images or classes, or the folder cannot be written.
     """
     file = folder / f"{request.name}.toml"
-    _check_name(request.name, file, replace=replace)
-    if request.template.count("{}") != 1:
+    _check_name(request.name, file)
+    former = _former(file, request.images, replace=replace)
+    if request.template is not None and request.template.count("{}") != 1:
         how = "more than one" if "{}" in request.template else "no"
         raise BenchError(
             f"--template {request.template!r} has {how} '{{}}' for the class name; write 'a photo of a {{}}.'"
         )
-    config, inspection, small = describe_images(request, progress)
-    splits = config.info(request.name, folder).reader(None)
-    write_toml(config, file)
-    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small)
+    known = {} if former is None else read_record(record_file(folder, request.name))
+    kept = None if replace or former is None else former.absolute(folder)
+    config, inspection, small = describe_images(request, progress, kept, recorded=bool(known))
+    if kept is not None and former is not None:  # places stay as they are written
+        config = config.model_copy(update={"images": former.images})
+        config = config.model_copy(update={"root": former.root}) if request.root is None else config
+    fresh = replace or former is None or request.split not in (None, former.split)
+    splits = CustomReader(request.name, config, folder, fresh=fresh)(None)
+    images = known_images(splits, config.classes)
+    changes = image_changes(known, images, _settings(former, config)) if former is not None and known else None
+    if config != former:
+        write_text(to_toml(config), file)
+    write_text(record_text(images), record_file(folder, request.name))
+    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes)
 
 
-def _check_name(name: str, file: Path, *, replace: bool) -> None:
+def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
+    """The description of the same images in the file; None without one."""
+    if not file.exists():
+        return None
+    try:
+        former = read_description(file)
+    except RegistrationError:
+        if replace:
+            return None
+        raise
+    place = former.place(file.parent)
+    if place.resolve() == images.resolve():
+        return former
+    if not replace:
+        raise RegistrationError(f"{file} exists and describes {place}. Give --force to overwrite it, or another name.")
+    return None
+
+
+def _settings(former: CustomDataset, config: CustomDataset) -> tuple[str, ...]:
+    """The settings that differ; classes and their images are compared by `image_changes`."""
+    both = set(former.classes) & set(config.classes)
+    values = [
+        one.model_dump(exclude={"classes", "small_classes", "skip", "title"})
+        | {"names": {label: one.names.get(label) for label in both}, "title": one.title or config.title}
+        for one in (former, config)
+    ]
+    return tuple(name for name in values[0] if values[0][name] != values[1][name])
+
+
+def _check_name(name: str, file: Path) -> None:
     if not NAME_PATTERN.fullmatch(name):
         raise RegistrationError(
             f"Dataset name {name!r} must match {NAME_PATTERN.pattern!r}: lower-case letters, digits and _, "
@@ -156,19 +227,19 @@ def _check_name(name: str, file: Path, *, replace: bool) -> None:
         )
     if name == "all":
         raise RegistrationError("'all' selects every dataset; give your images another name.")
-    if file.exists() and not replace:
-        raise RegistrationError(f"{file} exists. Give --force to overwrite it, or another name.")
     if name in DATASETS and not file.exists():
         raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
 
 
-def notes_on(added: AddedDataset) -> Iterator[str]:
-    """The caveats, one line each."""
+def _notes(added: AddedDataset) -> Iterator[str]:
     yield from _left_out(added)
     yield from _images(added)
     yield from _groups(added)
     if added.config.split is SplitRule.EVEN:
-        yield "note: few images, so each class is split evenly; images that you add later may move others."
+        yield (
+            "note: few images, so each class is split evenly. Repeat `datasets add` after you add images; it keeps "
+            "those of today in their part."
+        )
     names = added.splits.class_names
     smallest, name = min(zip(added.train_sizes, names, strict=True), key=lambda pair: pair[0])
     if smallest < USUAL_SHOTS[0]:
@@ -216,9 +287,24 @@ def _left_out(added: AddedDataset) -> Iterator[str]:
     for key in added.label_of:
         notes.add(key, added.inspection.facts[key])
     yield from notes.lines(in_class_folders=True)
-    if skip := added.config.skip:
-        listed = f"listed under `skip` in {added.file}: {some(skip)}"
-        yield f"note: {_are(len(skip), 'broken image')} left out and {listed}."
+    with keep_warnings():
+        readable = [key for key in added.config.skip if _is_readable(added.splits.images, key)]
+    if broken := [key for key in added.config.skip if key not in readable]:
+        listed = f"listed under `skip` in {added.file}: {some(broken)}"
+        yield f"note: {_are(len(broken), 'broken image')} left out and {listed}."
+    if readable:
+        yield (
+            f"note: {_are(len(readable), 'readable image')} left out under `skip` in {added.file}: {some(readable)}. "
+            "Remove the line to use what is readable, and repeat the command."
+        )
+
+
+def _is_readable(images: Images, key: str) -> bool:
+    try:
+        images.load(key)
+    except DataError:
+        return False
+    return True
 
 
 def _images(added: AddedDataset) -> Iterator[str]:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from datasets_registry._custom.image_record import (
+    KnownImage,
+    parts_by_content,
+    read_record,
+    record_file,
+)
 from datasets_registry._custom.listing_archives import list_hub_folder, list_tars
 from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
@@ -27,6 +35,8 @@ VAL_SHARE = 0.2
 """Shares of a split by content: 50/20/30, as CoOp uses for datasets without a published split."""
 _SHARES = {"train": TRAIN_SHARE, "val": VAL_SHARE, "test": 1 - TRAIN_SHARE - VAL_SHARE}
 _FIRST = ("title", "images", "kind", "split", "root", "template")
+UNLISTED = "images of classes that `classes` does not list"
+"""Kind of left-out images."""
 _LABELS_OF_A_LINE = 200
 """Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 
@@ -45,8 +55,8 @@ class SplitRule(StrEnum):
 
     `given`: the split of the folders, the column, the tar files or the Hugging Face dataset. `hash`: by each image's
     content, so adding or renaming images never moves other images, and two copies of an image are in the same part.
-    `even`: for few images, the same shares of each class, in the order of content hashes; adding images may move
-    others. If images have groups, `hash` and `even` keep every group in one part.
+    `even`: for few images, the same shares of each class, in the order of content hashes; images that `datasets add`
+    recorded stay in their part. If images have groups, `hash` and `even` keep every group in one part.
     """
 
     GIVEN = "given"
@@ -136,6 +146,11 @@ class CustomDataset(BaseModel):
         """The path of the images."""
         return base / Path(self.images).expanduser()
 
+    def absolute(self, base: Path) -> CustomDataset:
+        """The same description with absolute places; `base` is the folder of the TOML file."""
+        root = None if self.root is None else str((base / Path(self.root).expanduser()).absolute())
+        return self.model_copy(update={"images": str(self.place(base).absolute()), "root": root})
+
     def listing(self, base: Path, *, skip_missing: bool = False) -> Listing:
         """All images on disk except those in `skip`; raises DataError, see the functions of the four kinds."""
         place, skip = self.place(base), frozenset(self.skip)
@@ -153,11 +168,26 @@ class CustomDataset(BaseModel):
 
 @dataclass(frozen=True)
 class CustomReader:
-    """Reads a custom dataset. It ignores the data root, because the TOML file has the path of the images."""
+    """Reads a custom dataset. It ignores the data root, because the TOML file has the path of the images.
+
+    Args:
+        fresh: divide the images without the record of `datasets add`.
+    """
 
     name: str
     config: CustomDataset
     base: Path
+    fresh: bool = False
+
+    @property
+    def record(self) -> dict[str, KnownImage]:
+        """The images that `datasets add` found the last time, by key."""
+        return read_record(record_file(self.base, self.name))
+
+    @property
+    def command(self) -> str:
+        """The command that adds the images again."""
+        return shlex.join(["etl-bench", "datasets", "add", self.name, "--images", str(self.config.place(self.base))])
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits on disk; without a test part, the val part is the test part.
@@ -173,11 +203,12 @@ class CustomReader:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
                 f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: "
-                f"{few_labels(listing.labels)}. Correct `classes` in its TOML file, or repeat "
-                f"`etl-bench datasets add {self.name}` with --force."
+                f"{few_labels(listing.labels)}. Repeat `{self.command}`, or correct `classes` in its TOML file."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        part_of = even_parts(listing) if self.config.split is SplitRule.EVEN else {}
+        part_of = {}
+        if self.config.split is SplitRule.EVEN:
+            part_of = even_parts(listing, {} if self.fresh else parts_by_content(self.record))
         for item in found:
             part = part_of.get(item.key) or self._part(item, listing)
             parts[part].append(Sample(item.key, position[item.label], item.group))
@@ -190,9 +221,7 @@ class CustomReader:
             )
         train, val, test = (tuple(parts[part]) for part in PARTS)
         others = tuple(item.key for item in listing.found if item.label not in position)
-        left_out = dict(listing.left_out) | (
-            {"images of classes that `classes` does not list": others} if others else {}
-        )
+        left_out = dict(listing.left_out) | ({UNLISTED: others} if others else {})
         # the split depends on the files alone, so that `orient` does not change it
         images = listing.images.oriented() if self.config.orient else listing.images
         return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out)
@@ -208,14 +237,22 @@ class CustomReader:
         return item.part
 
 
-def even_parts(listing: Listing) -> dict[str, str]:
+def even_parts(listing: Listing, known: Mapping[tuple[str, str], str] = MappingProxyType({})) -> dict[str, str]:
     """The part of each image by its key: 30 % of each class for test, 20 % for val, by the order of their digests.
 
     Every class has a training image, and a test image if it has two different images. Copies are in the same part.
     If images have groups, whole groups are assigned, as near to these shares as they allow.
+
+    Args:
+        known: parts of images that stay there, as of `parts_by_content`; the others complete the shares.
     """
+    fixed = {
+        item.key: part
+        for item in (listing.found if known else ())
+        if (part := _known_part(known, item.label, listing.images.digest(item.key)))
+    }
     if any(item.group for item in listing.found):
-        return _grouped_parts(listing)
+        return _grouped_parts(listing, fixed)
     parts: dict[str, str] = {}
     by_label: dict[str, dict[str, list[str]]] = {}
     for item in listing.found:
@@ -224,16 +261,26 @@ def even_parts(listing: Listing) -> dict[str, str]:
         n = len(same)
         n_test = min(max(1, round((1 - TRAIN_SHARE - VAL_SHARE) * n)), n - 1)
         n_val = min(round(VAL_SHARE * n), n - n_test - 1)
-        for rank, digest in enumerate(sorted(same)):
-            part = "test" if rank < n_test else "val" if rank < n_test + n_val else "train"
+        have = Counter(fixed[keys[0]] for keys in same.values() if keys[0] in fixed)
+        new = sorted(digest for digest, keys in same.items() if keys[0] not in fixed)
+        most = len(new) - (not have["train"])  # one is left for training
+        to_test = max(0, min(n_test - have["test"], most))
+        to_val = max(0, min(n_val - have["val"], most - to_test))
+        for rank, digest in enumerate(new):
+            part = "test" if rank < to_test else "val" if rank < to_test + to_val else "train"
             parts |= dict.fromkeys(same[digest], part)
-    return parts
+    return parts | fixed
 
 
-def _grouped_parts(listing: Listing) -> dict[str, str]:
+def _known_part(known: Mapping[tuple[str, str], str], label: str, digest: str) -> str | None:
+    return known.get((label, digest)) or known.get(("", digest))
+
+
+def _grouped_parts(listing: Listing, fixed: Mapping[str, str]) -> dict[str, str]:
     """The part of each image by its key; images of a group are in the same part.
 
-    Groups with few classes' last images come first, then large ones. A group goes to train if a class of it has no
+    A group with images of `fixed` stays in their part, in the last of train, val and test if there are several. Groups
+    with few classes' last images come first, then large ones. A group goes to train if a class of it has no
     training image yet, else to test if one has no test image yet, else to the part that lacks most of its classes.
     """
     units: dict[str, list[FoundImage]] = {}
@@ -243,8 +290,17 @@ def _grouped_parts(listing: Listing) -> dict[str, str]:
     spread = Counter(label for members in units.values() for label in {item.label for item in members})
     order = sorted(units, key=lambda unit: (min(spread[item.label] for item in units[unit]), -len(units[unit]), unit))
     have = {part: Counter[str]() for part in _SHARES}
-    parts: dict[str, str] = {}
+    stays = {
+        unit: max((fixed[item.key] for item in members if item.key in fixed), key=PARTS.index)
+        for unit, members in units.items()
+        if any(item.key in fixed for item in members)
+    }
+    for unit, part in stays.items():
+        have[part].update(item.label for item in units[unit])
+    parts = {item.key: part for unit, part in stays.items() for item in units[unit]}
     for unit in order:
+        if unit in stays:
+            continue
         labels = Counter(item.label for item in units[unit])
         need = {
             part: sum(share - have[part][label] / sizes[label] for label in labels) for part, share in _SHARES.items()
@@ -271,17 +327,21 @@ def part_by_content(digest: str) -> str:
 
 def read_custom_dataset(path: Path) -> DatasetInfo:
     """The catalogue entry of a TOML file. Raises RegistrationError, naming the file and the line or field."""
+    return read_description(path).info(path.stem, path.parent)
+
+
+def read_description(path: Path) -> CustomDataset:
+    """The content of a TOML file. Raises RegistrationError, naming the file and the line or field."""
     try:
         content = read_toml(path)
     except (OSError, ValueError) as error:
         raise RegistrationError(f"{path} cannot be read as TOML ({error}). Correct or remove that file.") from error
     try:
-        config = CustomDataset.model_validate(content)
+        return CustomDataset.model_validate(content)
     except ValidationError as error:
         raise RegistrationError(
             f"{path} does not describe a dataset: {_complaints(error)}. Correct that file."
         ) from error
-    return config.info(path.stem, path.parent)
 
 
 def _complaints(error: ValidationError) -> str:
@@ -318,18 +378,20 @@ def to_toml(config: CustomDataset) -> str:
     if not config.names:
         lines.append("names = {}  # names for prompts, where they differ from the labels")
     lines += [f"{name} = {_text(getattr(config, name))}" for name in ("domain", "licence")]
+    own = {"summary", "homepage", "citation"} & config.model_dump(exclude_defaults=True).keys()
+    lines += [f"{name} = {_text(getattr(config, name))}" for name in sorted(own)]
     if config.names:
         lines += ["", "[names]  # names for prompts, where they differ from the labels; edit them"]
         lines += [f"{_text(label)} = {_text(name)}" for label, name in config.names.items()]
     return "\n".join(lines) + "\n"
 
 
-def write_toml(config: CustomDataset, file: Path) -> None:
-    """Write the file atomically; raises DataError if its folder cannot be written."""
+def write_text(text: str, file: Path) -> None:
+    """Write a file atomically; raises DataError if its folder cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}.part{os.getpid()}")
-        partial.write_text(to_toml(config), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         partial.replace(file)
     except OSError as error:
         raise DataError(

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from datasets_registry._custom.dataset import (
@@ -17,7 +17,7 @@ from datasets_registry._custom.dataset import (
 )
 from datasets_registry._custom.inspection import BadImagesError, Inspection, InspectionProgress, inspect_images
 from datasets_registry._custom.listing_archives import MARKER_FILES, find_tars
-from datasets_registry._custom.listing_folders import Listing, is_split_into_parts
+from datasets_registry._custom.listing_folders import SKIPPED, Listing, is_split_into_parts
 from datasets_registry._custom.listing_tables import ColumnNames, common_folder, guess_columns
 from datasets_registry._errors import DataError, did_you_mean
 from datasets_registry._readers.tables import TABLE_SUFFIXES
@@ -31,8 +31,11 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 class AddRequest:
     """The user's description of their images, a folder or a table.
 
+    What is None, empty or missing is as in the dataset's file if that exists.
+
     Args:
-        title: the name in tables; `name` if empty.
+        template: by default "a photo of a {}."
+        title: the name in tables; by default `name`.
         split: the split rule. None means a given split if there is one, else `hash`, or `even` if `hash` leaves a class
             without training or test images.
         root: for a table, the folder its paths are relative to. None means the table's folder, or the common folder of
@@ -47,7 +50,7 @@ class AddRequest:
 
     name: str
     images: Path
-    template: str
+    template: str | None
     title: str
     split: SplitRule | None
     root: Path | None
@@ -56,13 +59,22 @@ class AddRequest:
     min_images: int = 0
     names: Mapping[str, str] = field(default_factory=dict)
     guess_names: bool = True
-    orient: bool = True
+    orient: bool | None = None
 
 
 def describe_images(
-    request: AddRequest, progress: InspectionProgress | None = None
+    request: AddRequest,
+    progress: InspectionProgress | None = None,
+    former: CustomDataset | None = None,
+    *,
+    recorded: bool = False,
 ) -> tuple[CustomDataset, Inspection, dict[str, int]]:
     """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
+
+    Args:
+        former: the earlier description of the same images. Its settings, labels in their order and left-out images
+            stay; its place and root are absolute.
+        recorded: whether known images have a recorded part, so that an even split moves none of them.
 
     Returns the description, the inspection of all images, and the number of images of each left-out class.
 
@@ -70,24 +82,32 @@ def describe_images(
         BadImagesError: some images cannot be read and `skip_broken` is off, or no image can be read.
         DataError: the path cannot be read, there are fewer than two classes, or a setting does not fit the images.
     """
-    place, draft = request.images, _draft(request)
+    request, place = _with_defaults(request, former), request.images
+    draft = _draft(request)
+    if former is not None:
+        draft = draft.model_copy(update={"skip": former.skip})
     listing = draft.listing(place.parent, skip_missing=request.skip_broken)
     inspection = inspect_images(listing, progress)
     if inspection.bad and not (request.skip_broken and inspection.facts):
         raise BadImagesError(place, inspection.bad, len(listing.found))
-    skip = tuple(image.key for image in inspection.bad)
-    before = listing.labels
-    listing = listing.without(frozenset(skip))
+    before, bad = listing.labels, tuple(image.key for image in inspection.bad)
+    gone = {*draft.skip} - {*listing.left_out.get(SKIPPED, ())} if draft.kind is not StorageKind.TABLE else {}
+    skip = (*(key for key in draft.skip if key not in gone), *bad)
+    listing = listing.without(frozenset(bad))
     sizes = Counter(item.label for item in listing.found)
-    small = {label: sizes[label] for label in before if sizes[label] < max(request.min_images, 1)}
+    still_small = former.small_classes if former is not None and not request.min_images else ()
+    small = {
+        label: sizes[label] for label in before if sizes[label] < max(request.min_images, 1) or label in still_small
+    }
     labels = [label for label in listing.labels if label not in small]
+    if former is not None:
+        labels.sort(key=lambda label: (*former.classes, label).index(label))
     if len(labels) < 2:
         raise _too_few(place, labels, small, request.min_images)
-    split = request.split or draft.split
-    if request.split is None and draft.split is not SplitRule.GIVEN:
-        split = SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels)
+    split = request.split or _split_rule(draft, listing, labels, former, recorded=recorded)
     if split is SplitRule.EVEN and "test" not in even_parts(listing).values():
         raise _no_test_image(place, labels, columns=draft.columns)
+    names = chosen_names(labels, request.names, guess=request.guess_names)
     described = {
         "split": split,
         "classes": labels,
@@ -95,10 +115,47 @@ def describe_images(
         "skip": skip,
         "orient": request.orient,
         "template": request.template,
-        "title": request.title or request.name,
-        "names": chosen_names(labels, request.names, guess=request.guess_names),
+        "title": request.title,
+        "names": names,
     }
+    if former is not None:
+        described |= former.model_dump(include={"summary", "domain", "licence", "homepage", "citation"})
+        stay = [label for label in labels if label in former.classes and label not in request.names]
+        names |= {label: former.names.get(label, label) for label in stay}
+        described["names"] = {label: name for label, name in names.items() if name != label}
     return CustomDataset.model_validate(draft.model_dump() | described), inspection, small
+
+
+def _with_defaults(request: AddRequest, former: CustomDataset | None) -> AddRequest:
+    """The request with what it leaves out: from the former description, else the usual values."""
+    plain = replace(
+        request,
+        template="a photo of a {}." if request.template is None else request.template,
+        title=request.title or request.name,
+        orient=request.orient is not False,
+    )
+    if former is None:
+        return plain
+    return replace(
+        plain,
+        template=former.template if request.template is None else request.template,
+        title=request.title or former.title or request.name,
+        orient=former.orient if request.orient is None else request.orient,
+        root=request.root or (None if former.root is None else Path(former.root)),
+        columns=former.columns.model_copy(update=request.columns.named()),
+    )
+
+
+def _split_rule(
+    draft: CustomDataset, listing: Listing, labels: list[str], former: CustomDataset | None, *, recorded: bool
+) -> SplitRule:
+    """The rule where none is named: a given split, the former rule, `hash`, or `even` where `hash` lacks images."""
+    if draft.split is SplitRule.GIVEN:
+        return SplitRule.GIVEN
+    if former is not None:
+        stays = former.split is not SplitRule.HASH or not recorded
+        return former.split if stays else _rule_by_content(listing, labels)
+    return SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels)
 
 
 def _draft(request: AddRequest) -> CustomDataset:

@@ -43,9 +43,7 @@ SCALING_RULE = "scaled to 8 bits, rule 1"
 ORIENTATION_RULE = "turned by EXIF orientation, rule 1"
 """Identifies the rule of `Decoding.orient`; part of the digest of every image that it turns."""
 ARCHIVE_ADVICE = "Unpack it again from the dataset's archive, or replace it"
-OWN_ADVICE = (
-    "Replace or remove it, or repeat `etl-bench datasets add` with --force --skip-broken to leave out every bad file"
-)
+OWN_ADVICE = "Replace or remove it, or repeat `etl-bench datasets add` with --skip-broken to leave out every bad file"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -42,10 +42,10 @@ class _Decoded:
 
     decoding: Decoding
 
-    def oriented(self) -> Self:
-        """The same images, turned upright by their EXIF orientation."""
+    def oriented(self, *, orient: bool = True) -> Self:
+        """The same images, turned upright by their EXIF orientation or as they are stored."""
         other = copy.copy(self)
-        other.decoding = replace(self.decoding, orient=True)
+        other.decoding = replace(self.decoding, orient=orient)
         return other
 
 

@@ -193,7 +193,7 @@ def _state(data_root: Path | None) -> str:
     """A text that changes with etl-bench, the code of the checks, the data folder, and the custom datasets."""
     folder = Path(submissions.__path__[0])
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
-    patterns = ("*.toml", "*/bundle.json")
+    patterns = ("*.toml", "*.images.json", "*/bundle.json")
     described = [path for place in custom_folders() for pattern in patterns for path in place.glob(pattern)]
     datasets = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(described)]
     return json.dumps([bench.__version__, code, str(data_root and data_root.resolve()), datasets])

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import options_of, print_json, print_rows, print_text, remark
+from bench.errors import UsageError
 from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest
+from bench.tuned_models import find_model
 
 if TYPE_CHECKING:
     from bench.extensions.recommendation.result import Recommendation
@@ -46,7 +48,12 @@ def _recommend(
     if train and model is None:
         raise typer.Exit(1)
     if model is not None:
-        remark(f"the model is kept in {model[0]}: {model[1]}")
+        path, text = model
+        remark(f"the model is kept in {path}: {text}")
+        try:
+            find_model(found.request.dataset, found.request.runs)
+        except UsageError:
+            remark(f"{found.request.dataset} has several models: give `predict` this one as {path}")
 
 
 def _print(found: "Recommendation") -> None:

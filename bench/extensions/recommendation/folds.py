@@ -58,7 +58,7 @@ def plan_folds(
     if not splits.test:
         raise UsageError(
             f"Dataset {dataset!r} has no labelled test images, so a tuned model could not be checked in the end. Give "
-            f"it a test part, such as with `etl-bench datasets add {dataset} --split even --force`."
+            f"it a test part, such as with `etl-bench datasets add {dataset} --split even` and the same --images."
         )
     most = max(FEWEST_USED, MOST_PER_SHOT * shots)
     used = held_out.labelled_images(splits, most, dataset=dataset)

@@ -10,7 +10,6 @@ import numpy as np
 
 from bench.analysis import method_choice
 from bench.errors import StoreError
-from bench.results import known_methods
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -56,14 +55,16 @@ class Prior:
 def priors(
     request: RecommendRequest, published: PublishedNumbers, difficulty: float | None, zero_shot: float | None
 ) -> list[Prior]:
-    """Prior knowledge from published numbers and from own runs on other datasets, if there is enough of it.
+    """Prior knowledge of the candidates from published numbers and from own runs on other datasets.
+
+    A source with too few candidates or datasets for this backbone is left out.
 
     Args:
         difficulty: relative transfer difficulty (RTD) of this dataset, measured on its labelled training images.
         zero_shot: zero-shot accuracy on the same images.
     """
     backbone = _slug(request.sweep.backbones[0])
-    found = [published_table(published, backbone, request.shots), own_table(own_runs(request), request, backbone)]
+    found = [published_table(published, request, backbone), own_table(own_runs(request), request, backbone)]
     made = []
     for item in found:
         if item is not None:
@@ -75,31 +76,30 @@ def priors(
     return made
 
 
-def published_table(published: PublishedNumbers, backbone: str, shots: int) -> tuple[str, method_choice.Known] | None:
-    """The few-shot table of the ledger for a backbone, or for its family, at the closest number of shots.
+def published_table(
+    published: PublishedNumbers, request: RecommendRequest, backbone: str
+) -> tuple[str, method_choice.Known] | None:
+    """The few-shot table of the ledger for a backbone, at the closest number of shots.
 
-    It includes unmodified methods of this project with a number on all of its datasets. For a method in several
-    sources, the mean is used.
+    It includes unmodified candidates with a number on all of its datasets. For a method in several sources, the mean is
+    used.
     """
     frame = published.frame
     frame = frame[(frame["protocol"] == EvalProtocol.FEW_SHOT) & (frame["split"] == "all") & (frame["variant"] == "")]
     frame = frame[frame["metric"] == "accuracy"]
-    frame = frame[frame["dataset"].isin(published.datasets) & frame["method"].isin(list(known_methods()))]
-    family = backbone.partition(".")[0]
-    backbones = sorted(
-        frame["backbone"].unique(), key=lambda name: (name != backbone, not name.startswith(family), name)
-    )
-    for name in [*backbones[:1], "ViT-B-16.openai"]:
-        mine = frame[frame["backbone"] == name]
-        for count in sorted(mine["shots"].dropna().unique(), key=lambda value: abs(np.log(value / shots))):
-            table = mine[mine["shots"] == count].pivot_table(index="method", columns="dataset", values="value")
-            table = table.reindex(columns=list(published.datasets)).dropna()
-            if len(table) >= _FEWEST_METHODS:
-                hard = published.difficulty
-                hard = hard[hard["backbone"] == name].set_index("dataset")
-                return f"published numbers, {name}, {count} shots", _known(
-                    table, hard["relative_transfer_difficulty"].to_dict(), hard["zero_shot_accuracy"].to_dict()
-                )
+    frame = frame[frame["dataset"].isin(published.datasets) & frame["method"].isin(request.sweep.methods)]
+    mine = frame[frame["backbone"] == backbone]
+    for count in sorted(mine["shots"].dropna().unique(), key=lambda value: abs(np.log(value / request.shots))):
+        table = mine[mine["shots"] == count].pivot_table(index="method", columns="dataset", values="value")
+        table = table.reindex(columns=list(published.datasets)).dropna()
+        if len(table) >= _FEWEST_METHODS:
+            hard = published.difficulty
+            hard = hard[hard["backbone"] == backbone]
+            transfer, zero_shot = (
+                dict(zip(hard["dataset"], hard[column], strict=True))
+                for column in ("relative_transfer_difficulty", "zero_shot_accuracy")
+            )
+            return f"published numbers, {backbone}, {count} shots", _known(table, transfer, zero_shot)
     return None
 
 
@@ -124,6 +124,7 @@ def own_table(
     if runs is None or runs.empty:
         return None
     runs = runs[(runs["dataset"] != request.dataset) & (runs["protocol"] == EvalProtocol.FEW_SHOT)]
+    runs = runs[runs["method"].isin(request.sweep.methods)]
     found = build_leaderboards(runs, protocol=EvalProtocol.FEW_SHOT, shots=[request.shots], backbone=backbone)
     boards = [board for board in found if board.setting.plain]
     if not boards:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench._util.words import counted
 from bench.analysis import BASELINE
 from bench.errors import UsageError
-from bench.experiment import list_models, model_path
+from bench.experiment import MODELS, changed_images, list_models, model_path
 from bench.extensions.recommendation.answer import Decision, Doubling, decide, doubling
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes, groups_of, plan_folds
 from bench.extensions.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
@@ -20,7 +20,7 @@ from bench.extensions.recommendation.race import Race, RaceResult, race_request,
 from bench.extensions.recommendation.request import RecommendRequest, duration, whole_minutes
 from bench.extensions.recommendation.result import Recommendation
 from bench.sweep import AfterRun, SweepLog, carry_out, expand, make_plan, report_failures
-from datasets_registry import get_dataset, held_out
+from datasets_registry import get_dataset, held_out, own_images, some
 from methods import parse_backbone
 
 
@@ -39,7 +39,7 @@ def train_choice(found: Recommendation, log: SweepLog) -> Path | None:
     if outcome.summary.interrupted:
         raise KeyboardInterrupt
     planned = {model_path(request.runs, spec.run_id) for spec in made.specs}
-    kept = [model.path for model in list_models(model_path(request.runs, "x").parent) if model.path in planned]
+    kept = [model.path for model in list_models(request.runs / MODELS) if model.path in planned]
     return kept[0] if kept else None
 
 
@@ -63,6 +63,8 @@ def carry_out_recommendation(
     """
     info = get_dataset(request.dataset)
     splits = info.reader(request.sweep.data_root)
+    for line in (*own_images.news(info, splits), *_former_models(request)):
+        say(line)
     plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
     possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))
     for item in possible.rejected:
@@ -97,6 +99,15 @@ def carry_out_recommendation(
     difficulty = 1 / plan.classes / accuracy if accuracy else None
     known = tuple(priors(request, published, difficulty, accuracy))
     return Recommendation(request, plan, result, decision, known, curve, why)
+
+
+def _former_models(request: RecommendRequest) -> Iterator[str]:
+    """A line that names the kept models of former own images, if there are any."""
+    models = [model.info for model in list_models(request.runs / MODELS) if model.info is not None]
+    former = [info for info in models if info.spec.dataset == request.dataset and changed_images(info)]
+    if former:
+        listed = some([f"{info.run_id} ({info.spec.method})" for info in former])
+        yield f"{counted(len(former), 'kept model')} of former images of {request.dataset}, not used here: {listed}"
 
 
 def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling | None, str]:

@@ -160,7 +160,7 @@ def _more_labels(found: Recommendation) -> list[str]:
 def prior(found: Recommendation) -> list[str]:
     """What published and own results on other datasets would have chosen."""
     if not found.priors:
-        return ["Without a race: no published or own results fit this backbone and number of shots."]
+        return ["Without a race: too few published or own results of these methods on this backbone."]
     lines = []
     for item in found.priors:
         policy = item.choice.policy

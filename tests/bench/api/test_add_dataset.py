@@ -40,12 +40,18 @@ def test_a_dataset_can_be_planned_in_the_process_that_added_it(images: Path):
     assert [spec.dataset for spec in planned.specs] == ["py_birds"]
 
 
-def test_a_dataset_is_replaced_only_on_request(images: Path):
-    add_dataset("py_birds", images, split="even")
-    with pytest.raises(RegistrationError, match="py_birds.toml exists"):
-        add_dataset("py_birds", images, split="even")
-    add_dataset("py_birds", images, split="even", force=True, template="{}")
+def test_a_dataset_is_brought_up_to_date_and_replaced_only_on_request(images: Path):
+    add_dataset("py_birds", images, split="even", template="{}")
+    (images / "robin" / "0.png").unlink()
+    changes = add_dataset("py_birds", images).changes
+    assert changes is not None
+    assert changes.facts() == {"removed": 1}
     assert get_dataset("py_birds").template == "{}"
+    others = images.rename(images.parent / "others")
+    with pytest.raises(RegistrationError, match="py_birds.toml exists"):
+        add_dataset("py_birds", others)
+    add_dataset("py_birds", others, force=True)
+    assert get_dataset("py_birds").template == "a photo of a {}."
 
 
 def test_wrong_options_are_refused_and_nothing_is_written(images: Path):

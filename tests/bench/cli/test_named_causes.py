@@ -57,6 +57,7 @@ REFUSED = {
     "datasets add d1 --images colour --title ''": "--title is empty",
     # places that take no such file
     "export --format csv --out board.xlsx": "ends in .xlsx, but the format of this file is .csv",
+    "export --out table.tex": "give --format latex",
     "export --format latex --out /proc/x.tex": "--out /proc/x.tex cannot be written",
     "report --out board.pdf": "ends in .pdf, but the format of this file is .html",
     "runs export mine.tar.gz": "ends in .gz, but the format of this file is .zip",

@@ -35,7 +35,6 @@ from datasets_registry import (
     add_custom_dataset,
     build_task,
     custom_folders,
-    notes_on,
     user_custom_folder,
 )
 from datasets_registry._catalogue import load_custom_datasets
@@ -139,7 +138,7 @@ def test_a_train_folder_alone_is_rejected(tmp_path: Path) -> None:
 def test_numeric_class_names_are_sorted_by_value_and_noted(tmp_path: Path) -> None:
     added = add(tmp_path, make_class_folders(tmp_path / "birds", ("10", "9", "1"), n=40))
     assert added.splits.class_names == ("1", "9", "10")
-    assert any("Write words into `names`" in line for line in notes_on(added))
+    assert any("Write words into `names`" in line for line in added.notes())
 
 
 def test_names_and_order_of_the_toml_file_are_used(tmp_path: Path) -> None:
@@ -164,7 +163,7 @@ def test_a_small_class_is_noted_when_adding_and_rejected_when_drawing(tmp_path: 
     make_class_folders(root, ("rare",), n=1)
     added = add(tmp_path, root)
     assert min(added.train_sizes) <= 1
-    assert any("class 'rare' has" in line and "at most" in line for line in notes_on(added))
+    assert any("class 'rare' has" in line and "at most" in line for line in added.notes())
     with pytest.raises(ShotsError, match="class 'rare' has only"):
         build_task(
             TaskRequest(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
@@ -515,7 +514,7 @@ def test_adding_rejects_names_that_are_taken_or_malformed(tmp_path: Path) -> Non
         add(tmp_path, root, name="My birds")
     add(tmp_path, root)
     with pytest.raises(RegistrationError, match="Give --force"):
-        add(tmp_path, root)
+        add(tmp_path, make_class_folders(tmp_path / "others"))
     with pytest.raises(BenchError, match="--template 'a bird' has no '{}'"):
         add(tmp_path, root, replace=True, template="a bird")
 
@@ -544,7 +543,7 @@ def test_two_classes_of_eight_images_have_test_images(tmp_path: Path, first: int
     if added.config.split is SplitRule.EVEN:
         assert part_sizes(added) == (8, 4, 4)
         assert 'split = "even"' in added.file.read_text()
-        assert any("class is split evenly" in note for note in notes_on(added))
+        assert any("class is split evenly" in note for note in added.notes())
 
 
 @pytest.mark.parametrize(

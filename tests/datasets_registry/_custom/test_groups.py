@@ -23,7 +23,6 @@ from datasets_registry import (
     add_custom_dataset,
     build_task,
     check_dataset,
-    notes_on,
 )
 from datasets_registry._custom.dataset import read_custom_dataset
 
@@ -67,7 +66,7 @@ def parts_of_groups(added: AddedDataset) -> dict[str | None, set[str]]:
 
 
 def notes(added: AddedDataset) -> str:
-    return "\n".join(notes_on(added))
+    return "\n".join(added.notes())
 
 
 @pytest.mark.parametrize("split", [SplitRule.HASH, SplitRule.EVEN])

@@ -30,7 +30,6 @@ from datasets_registry import (
     add_custom_dataset,
     build_task,
     check_dataset,
-    notes_on,
 )
 from datasets_registry._custom.dataset import read_custom_dataset
 from datasets_registry._custom.describe import guess_names
@@ -70,7 +69,7 @@ def toml(added: AddedDataset) -> dict[str, object]:
 
 
 def notes(added: AddedDataset) -> str:
-    return "\n".join(notes_on(added))
+    return "\n".join(added.notes())
 
 
 def draw(added: AddedDataset, shots: int, rule: DrawRule = DrawRule.COOP, **options: bool) -> FewShotTask:
@@ -408,7 +407,7 @@ def test_the_suggested_shots_the_table_and_the_note_agree(
     assert (shots, fewer) == suggested
     facts = added.facts()
     assert (facts["suggested_shots"], facts["allow_fewer"]) == suggested
-    (note,) = [line for line in notes_on(added) if "training image" in line]
+    (note,) = [line for line in added.notes() if "training image" in line]
     smallest = facts["smallest_class"]
     if fewer:
         assert f"--shots {shots} needs --allow-fewer" in note

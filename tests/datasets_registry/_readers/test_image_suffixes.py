@@ -18,7 +18,6 @@ from datasets_registry import (
     SplitRule,
     add_custom_dataset,
     check_dataset,
-    notes_on,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
@@ -97,7 +96,7 @@ def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
     }
     assert added.splits.left_out == expected
     assert added.facts()["left_out"] == {kind: len(paths) for kind, paths in expected.items()}
-    assert next(notes_on(added)).startswith("note: left out: 1 file")
+    assert next(added.notes()).startswith("note: left out: 1 file")
     result = check_dataset(added.info, None)
     (finding,) = [item for item in result.findings if item.code == "left-out"]
     assert "4 .nef files (crow/a.nef, " in finding.text

@@ -1,0 +1,178 @@
+"""The record of a custom dataset's images beside its TOML file: what `datasets add` found, and what changed since then.
+
+It keeps every known image in its part of the split, so that a test image never becomes a training image.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from datasets_registry._errors import RegistrationError, some
+from datasets_registry._readers.foreign_files import read_bytes
+from datasets_registry._readers.image_sources import EncodedImages, ImageFiles
+from datasets_registry._types import PARTS, DatasetSplits
+
+LARGEST_RECORD = 256 * 2**20
+"""Bytes; an image takes about 150."""
+_FORMAT = "clip-etl-bench images of a dataset"
+
+
+class KnownImage(NamedTuple):
+    """One image: its label on disk, its part of the split, and the hex SHA-256 of its content."""
+
+    label: str
+    part: str
+    digest: str
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    format: str = _FORMAT
+    images: dict[str, KnownImage]
+
+
+def record_file(base: Path, name: str) -> Path:
+    """The file of the record, beside the TOML file."""
+    return base / f"{name}.images.json"
+
+
+def read_record(file: Path) -> dict[str, KnownImage]:
+    """The images by key; empty without a file. Raises RegistrationError for a damaged one."""
+    try:
+        return _File.model_validate_json(read_bytes(file, LARGEST_RECORD)).images
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValidationError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise RegistrationError(
+            f"{file} cannot be read ({reason}). It keeps images in train, val and test; restore it, or remove it to "
+            "divide all images again."
+        ) from None
+
+
+def record_text(images: Mapping[str, KnownImage]) -> str:
+    """The content of the file, with one line for each image."""
+    lines = ",\n".join(f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(one)}" for key, one in images.items())
+    return f'{{"format": "{_FORMAT}", "images": {{\n{lines}\n}}}}\n'
+
+
+def known_images(splits: DatasetSplits, labels: tuple[str, ...]) -> dict[str, KnownImage]:
+    """Today's images of a dataset by key; `labels` are those on disk, in label order."""
+    images = splits.images
+    stored = images.oriented(orient=False) if isinstance(images, ImageFiles | EncodedImages) else images
+    return {
+        sample.key: KnownImage(labels[sample.label], part, stored.digest(sample.key))
+        for part in PARTS
+        for sample in getattr(splits, part)
+    }
+
+
+def parts_by_content(record: Mapping[str, KnownImage]) -> dict[tuple[str, str], str]:
+    """The part of known images by label and digest, and with an empty label for images that moved to another class.
+
+    Copies of an image in several parts count as the first of test, val and train.
+    """
+    parts: dict[tuple[str, str], str] = {}
+    for one in sorted(record.values(), key=lambda one: PARTS.index(one.part)):
+        parts |= {(one.label, one.digest): one.part, ("", one.digest): one.part}
+    return parts
+
+
+@dataclass(frozen=True)
+class ImageChanges:
+    """What changed between two states of a dataset's images.
+
+    Args:
+        counts: number of images by what happened to them.
+        added: parts of the new images, with their numbers.
+        moved: number of images that were there before, and are in another part.
+        stayed: number of those in the same part.
+        new_classes: labels that were not there before; `gone` are those that are no longer there.
+        settings: names of changed settings of the TOML file.
+    """
+
+    counts: Mapping[str, int]
+    added: Mapping[str, int]
+    moved: int
+    stayed: int
+    new_classes: tuple[str, ...]
+    gone: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether anything changed."""
+        return bool(sum(self.counts.values()) or self.moved or self.new_classes or self.gone or self.settings)
+
+    def facts(self) -> dict[str, object]:
+        """The changes as plain values, those that there are."""
+        classes = {"new classes": list(self.new_classes), "classes gone": list(self.gone)}
+        values = {**self.counts, "in another part": self.moved, **classes, "settings": list(self.settings)}
+        return {name: value for name, value in values.items() if value}
+
+    @property
+    def text(self) -> str:
+        """What changed, without parts; empty if nothing did."""
+        said = [f"{_images(number)} {what}" for what, number in self.counts.items() if number]
+        classes = [("new class", self.new_classes), ("class gone", self.gone), ("changed setting", self.settings)]
+        said += [f"{what}: {some([repr(label) for label in labels], most=5)}" for what, labels in classes if labels]
+        return "; ".join(said)
+
+    def lines(self) -> Iterator[str]:
+        """One to three lines for the user."""
+        if not self.any:
+            yield f"nothing changed: the same {_images(self.stayed)} in the same classes and parts"
+            return
+        if self.text:
+            yield f"changed: {self.text}"
+        if self.added:
+            yield f"the new ones: {', '.join(f'{number} {part}' for part, number in self.added.items())}"
+        if self.moved:
+            yield f"{_images(self.moved)} moved between train, val and test; {self.stayed} stayed"
+        else:
+            yield f"the {_images(self.stayed)} known before stayed in train, val or test"
+
+
+def image_changes(
+    before: Mapping[str, KnownImage], now: Mapping[str, KnownImage], settings: tuple[str, ...] = ()
+) -> ImageChanges:
+    """What changed from one state to another; an image with another key but the same content is the same image."""
+    gone: defaultdict[str, list[KnownImage]] = defaultdict(list)
+    for key, one in before.items():
+        if key not in now:
+            gone[one.digest].append(one)
+    counts, added, moved, stayed = Counter[str](), Counter[str](), 0, 0
+    for key, one in now.items():
+        old = before.get(key)
+        if old is None and gone[one.digest]:
+            old = gone[one.digest].pop()
+            counts["renamed"] += old.label == one.label
+        if old is None:
+            added[one.part] += 1
+            continue
+        counts["with another class"] += old.label != one.label
+        counts["with other content"] += old.digest != one.digest
+        moved, stayed = moved + (old.part != one.part), stayed + (old.part == one.part)
+    counts["removed"] = sum(map(len, gone.values()))
+    names = ("added", "removed", "with another class", "with other content", "renamed")
+    counts["added"] = added.total()
+    first, then = ({one.label: None for one in state.values()} for state in (before, now))
+    return ImageChanges(
+        {name: counts[name] for name in names},
+        {part: added[part] for part in PARTS if added[part]},
+        moved,
+        stayed,
+        tuple(label for label in then if label not in first),
+        tuple(label for label in first if label not in then),
+        settings,
+    )
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"

@@ -1,0 +1,195 @@
+"""Own photographs from folder to predictions, again and again: added, given another class, removed, repeated."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from typer.testing import CliRunner
+
+from bench import add_dataset, plan, run
+from bench.api import predict_images, stored_models
+from bench.cli.app import app
+from bench.errors import UsageError
+from bench.extensions.recommendation.prior import PublishedNumbers, published_table
+from bench.extensions.recommendation.recommending import recommend, train_recommended
+from bench.extensions.recommendation.request import RecommendRequest
+from bench.papers import DATASETS as PUBLISHED
+from bench.papers import published_difficulty, published_frame
+from bench.results.shards import Shards
+from bench.tuned_models import find_model
+from datasets_registry import DATASETS, AddedDataset
+
+BACKBONE = "ViT-demo.drawn"
+TEMPLATE = "a photo of a {}, a bird."
+AMBIGUOUS = "give one of these ids"
+COLOURS = {"Sea Gull": "lightgrey", "crow": "black", "Robin red": "firebrick"}
+
+
+def photograph(path: Path, colour: str, number: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(number).integers(0, 90, (60 + number % 7, 80, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    ImageDraw.Draw(image).ellipse((20 + number % 9, 15, 60, 45), fill=colour)
+    image.save(path)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "toml"))
+    for place, (name, colour) in enumerate(COLOURS.items()):
+        for i in range(14 - 3 * place):
+            photograph(tmp_path / "My birds" / name / f"IMG {i}.png", colour, 100 * place + i)
+    yield tmp_path / "My birds"
+    if "my_birds" in DATASETS:
+        DATASETS.remove("my_birds")
+
+
+def add(images: Path, **options: object) -> AddedDataset:
+    return add_dataset("my_birds", images, **options)  # type: ignore[arg-type]
+
+
+def recommended(said: list[str]):
+    found = recommend(
+        "my_birds", backbone=BACKBONE, shots=1, seeds=1, methods="gda", final="all", progress=said.append,
+        cache="cache",
+    )  # fmt: skip
+    kept = train_recommended(found)
+    assert kept is not None
+    return found, kept[0]
+
+
+def parts(added: AddedDataset) -> dict[str, str]:
+    return {
+        added.splits.images.digest(sample.key): part
+        for part in ("train", "val", "test")
+        for sample in getattr(added.splits, part)
+    }
+
+
+def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path) -> None:
+    first = add(photographs, template=TEMPLATE)
+    assert first.changes is None
+    before = parts(first)
+    race, model = recommended(said := [])
+    assert not [line for line in said if "former" in line]
+    assert race.final_images == len(first.splits.train)
+    new, out = tmp_path / "new", tmp_path / "predictions.csv"
+    photograph(new / "one.png", "black", 990)
+    for _ in range(2):  # what was written is known as ours
+        assert not predict_images("models/my_birds", [str(new)], out, cache=Path("cache")).changed_images
+    difficulties = Shards(Path("runs")).difficulties
+    measured = {record.data_fingerprint for record in difficulties.all()}
+    runs = {entry.run_id: entry.stamp for entry in Shards(Path("runs")).scan()}
+
+    # more images, one with another class, one renamed, one gone
+    for i in range(6):
+        photograph(photographs / "crow" / f"later {i}.png", "black", 500 + i)
+    moved = photographs / "crow" / "IMG 9.png"
+    moved.rename(photographs / "Sea Gull" / "was a crow.png")
+    (photographs / "crow" / "IMG 8.png").rename(photographs / "crow" / "c8.png")
+    (photographs / "Sea Gull" / "IMG 0.png").unlink()
+    assert "images of my_birds changed" in predict_images("my_birds", [str(new)], out).changed_images
+    second = add(photographs)
+    assert second.changes is not None
+    assert second.changes.facts() == {"added": 6, "removed": 1, "with another class": 1, "renamed": 1}
+    assert "6 images added" in next(second.changes.lines())
+    after = parts(second)
+    assert {digest: part for digest, part in before.items() if digest in after}.items() <= after.items()
+    assert second.config.template == first.config.template
+
+    _, current = recommended(said := [])
+    assert [line for line in said if "former" in line and model.stem in line]
+    assert current != model
+    assert not measured & {record.data_fingerprint for record in difficulties.all()}
+    assert find_model("my_birds") == current
+    assert model.exists()
+    assert [bool(row["changed_images"]) for row in stored_models().rows if row["model"] == model.stem] == [True]
+    assert not predict_images("my_birds", [str(new)], out, cache=Path("cache")).changed_images
+    assert runs.items() <= {entry.run_id: entry.stamp for entry in Shards(Path("runs")).scan()}.items()
+
+    # a class is removed
+    shutil.rmtree(photographs / "Robin red")
+    third = add(photographs)
+    assert third.changes is not None
+    assert third.changes.gone == ("Robin red",)
+    assert third.changes.moved == 0
+    done = predict_images("my_birds", [str(new)], out, cache=Path("cache"))
+    assert "'Robin red' is gone" in done.changed_images
+    shown = CliRunner().invoke(app, ["predict", "my_birds", str(new), "--cache", "cache", "--out", str(out)])
+    assert f"note: {done.changed_images}" in shown.output
+    assert done.changed_images in CliRunner().invoke(app, ["models"]).output
+    recommended([])
+    predict_images("my_birds", [str(new)], out, cache=Path("cache"))
+    with out.open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["label"] in ("Sea Gull", "crow")
+    assert "Robin red" not in row.values()
+    fourth = add(photographs)
+    assert fourth.changes is not None
+    assert not fourth.changes.any
+    assert "nothing changed" in next(fourth.changes.lines())
+
+
+def test_images_that_were_not_added_are_named_by_the_race(photographs: Path) -> None:
+    add(photographs)
+    for i in range(4):
+        photograph(photographs / "Blue Jay" / f"{i}.png", "royalblue", 700 + i)
+    photograph(photographs / "crow" / "later.png", "black", 701)
+    said: list[str] = []
+    options = {"backbone": BACKBONE, "shots": 1, "seeds": 1, "methods": "zero_shot", "cache": "cache"}
+    recommend("my_birds", progress=said.append, **options)
+    assert "1 image added" in said[0]
+    assert "My birds'" in said[0]
+    assert "Blue Jay/0.png" in said[1]
+
+
+def kept(methods: str) -> dict[str, Path]:
+    """The kept models of today's images by method, after a run."""
+    done = run(
+        methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2, keep_models="best", recipe="demo", jobs=0,
+        cache="cache", progress="none",
+    )  # fmt: skip
+    planned = {spec.run_id for spec in plan(methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2).specs}
+    assert done is not None
+    rows = [row for row in stored_models().rows if row["model"] in planned]
+    return {str(row["method"]): Path(str(row["path"])) for row in rows}
+
+
+def test_models_of_former_images_neither_compete_with_those_of_today_nor_hide_them(photographs: Path) -> None:
+    add(photographs)
+    former = kept("gda,tip_adapter")
+    assert list(former) == ["gda", "tip_adapter"]
+    with pytest.raises(UsageError, match=AMBIGUOUS):
+        find_model("my_birds")
+    for name in COLOURS:
+        for i in range(6):
+            photograph(photographs / name / f"later {i}.png", "white", 800 + i)
+    with pytest.raises(UsageError, match=AMBIGUOUS):
+        find_model("my_birds")
+    current = kept("gda")
+    assert current["gda"] != former["gda"]
+    assert find_model("my_birds") == current["gda"]
+    assert all(path.exists() for path in (*former.values(), *current.values()))
+    shutil.rmtree(photographs / "crow")
+    assert find_model("my_birds") == current["gda"]
+
+
+def test_published_numbers_are_those_of_the_candidates_and_the_backbone() -> None:
+    published = PublishedNumbers(published_frame(), published_difficulty(), PUBLISHED)
+
+    def table(methods: str, backbone: str):
+        request = RecommendRequest.build("spectrum_basic", methods=methods, backbone=backbone)
+        return published_table(published, request, backbone)
+
+    found = table("coop,promptsrc", "ViT-B-16.openai")
+    assert found is not None
+    assert "ViT-B-16.openai" in found[0]
+    assert set(found[1].methods) <= {"coop", "promptsrc", "zero_shot"}
+    assert table("gda", "ViT-B-16.openai") is None
+    assert table("coop,promptsrc", BACKBONE) is None

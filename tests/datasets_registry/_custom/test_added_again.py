@@ -1,0 +1,262 @@
+"""Own images that are added again after they changed: what stays, and what is said."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets_registry import (
+    AddedDataset,
+    AddRequest,
+    BadImagesError,
+    ColumnNames,
+    RegistrationError,
+    SplitRule,
+    add_custom_dataset,
+    own_images,
+)
+
+PARTS = ("train", "val", "test")
+BY_HAND = 'summary = "Mine."\ncitation = "Me."\n'
+
+
+def photo(path: Path, seed: int, orientation: int = 1) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(pixels).save(content, "JPEG", exif=exif)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.getvalue())
+    return path
+
+
+@pytest.fixture
+def birds(tmp_path: Path) -> Path:
+    """Three classes with 7, 9 and 11 photographs, of which some are stored rotated."""
+    for place, name in enumerate(("crow", "Sea_Gull", "jay")):
+        for i in range(7 + 2 * place):
+            photo(tmp_path / "birds" / name / f"{i}.jpg", 100 * place + i, orientation=1 + 5 * (i == 1))
+    return tmp_path / "birds"
+
+
+def add(images: Path, *, force: bool = False, **changes: object) -> AddedDataset:
+    plain = AddRequest("birds", images, None, "", None, None, ColumnNames())
+    return add_custom_dataset(replace(plain, **changes), images.parent / "own", replace=force)  # type: ignore[arg-type]
+
+
+def part_of(added: AddedDataset) -> dict[str, str]:
+    """The part of each image by the digest of its content."""
+    digests = added.inspection.digests
+    return {digests[sample.key]: part for part in PARTS for sample in getattr(added.splits, part)}
+
+
+def moved(before: AddedDataset, after: AddedDataset) -> set[str]:
+    old, new = part_of(before), part_of(after)
+    return {digest for digest in old.keys() & new.keys() if old[digest] != new[digest]}
+
+
+def facts(added: AddedDataset) -> dict[str, object]:
+    assert added.changes is not None
+    return added.changes.facts()
+
+
+def test_nothing_is_written_where_nothing_changed(birds: Path) -> None:
+    first = add(birds)
+    assert first.changes is None
+    first.file.write_text(f"# mine\n{first.file.read_text()}")
+    again = add(birds)
+    assert facts(again) == {}
+    assert again.facts()["changes"] == {}
+    assert len([*again.changes.lines()]) == 1  # type: ignore[union-attr]
+    assert first.file.read_text().startswith("# mine\n")
+    assert part_of(again) == part_of(first)
+    assert not [*own_images.news(again.info, again.splits)]
+
+
+def test_settings_and_texts_written_by_hand_stay(birds: Path) -> None:
+    first = add(birds, template="{} (bird)", orient=False, names={"crow": "carrion crow"})
+    text = first.file.read_text().replace('"Sea_Gull", "crow", "jay"', '"jay", "crow", "Sea_Gull"')
+    text = text.replace("domain", BY_HAND + "domain")
+    first.file.write_text(text.replace('"Sea_Gull" = "Sea Gull"', '"Sea_Gull" = "gull"'))
+    photo(birds / "Blue_Jay" / "0.jpg", 900)
+    photo(birds / "Blue_Jay" / "1.jpg", 901)
+    config = add(birds).config
+    assert config.classes == ("jay", "crow", "Sea_Gull", "Blue_Jay")
+    assert config.class_names == ("jay", "carrion crow", "gull", "Blue Jay")
+    assert (config.template, config.orient, config.summary, config.citation) == ("{} (bird)", False, "Mine.", "Me.")
+    assert tomllib.loads(first.file.read_text())["summary"] == "Mine."
+    changed = add(birds, template="{}", orient=True)
+    assert (changed.config.template, changed.config.orient) == ("{}", True)
+    assert facts(changed) == {"settings": ["template", "orient"]}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
+def test_no_image_moves_however_the_folder_changes(birds: Path, seed: int, rule: SplitRule) -> None:
+    """Random additions, removals, renames and corrected labels, read at once and added again."""
+    rng = np.random.default_rng(seed)
+    before = add(birds, split=rule)
+    for step in range(3):
+        files = sorted(birds.rglob("*.jpg"))
+        for path in rng.choice(np.array(files, dtype=object), 4, replace=False):
+            match int(rng.integers(4)):
+                case 0 if len([*path.parent.iterdir()]) > 2:
+                    path.unlink()
+                case 1:
+                    path.rename(path.with_name(f"renamed {step} {path.name}"))
+                case 2 if len([*path.parent.iterdir()]) > 2:
+                    other = str(rng.choice(["crow", "Sea_Gull", "jay"]))
+                    path.rename(birds / other / f"from {path.parent.name} {step} {path.name}")
+                case _:
+                    photo(path.with_name(f"new {step} {path.name}"), int(rng.integers(10**6)))
+        read = replace(before, splits=before.info.reader(None))
+        names = {sample.key: read.splits.images.oriented(orient=False).digest(sample.key)  # type: ignore[attr-defined]
+                 for part in PARTS for sample in getattr(read.splits, part)}  # fmt: skip
+        read = replace(read, inspection=replace(read.inspection, digests=names))
+        after = add(birds)
+        assert not moved(before, after)
+        assert part_of(read) == part_of(after)
+        assert after.changes is not None
+        assert after.changes.moved == 0
+        before = after
+
+
+def test_a_class_has_its_shares_after_images_were_added(birds: Path) -> None:
+    add(birds, split=SplitRule.EVEN)
+    for i in range(13):
+        photo(birds / "crow" / f"later {i}.jpg", 500 + i)
+    added = add(birds)
+    label = added.config.classes.index("crow")
+    assert [sum(s.label == label for s in getattr(added.splits, part)) for part in PARTS] == [10, 4, 6]
+    assert facts(added) == {"added": 13}
+
+
+def test_the_rule_becomes_even_without_moving_an_image(birds: Path) -> None:
+    first = add(birds, split=SplitRule.HASH)
+    for seed in range(600, 640):  # three images that the hash would put into train
+        path = photo(birds / "owl" / f"{seed}.jpg", seed)
+        if hashlib.sha256(path.read_bytes()).digest()[0] >= 128 or len([*path.parent.iterdir()]) > 3:
+            path.unlink()
+    after = add(birds)
+    assert after.config.split is SplitRule.EVEN
+    assert not moved(first, after)
+    label = after.config.classes.index("owl")
+    assert {part for part in PARTS for s in getattr(after.splits, part) if s.label == label} >= {"train", "test"}
+    assert facts(after) == {"added": 3, "new classes": ["owl"], "settings": ["split"]}
+
+
+def test_another_rule_or_force_divides_all_images_again(birds: Path) -> None:
+    first = add(birds, split=SplitRule.HASH)
+    even = add(birds, split=SplitRule.EVEN)
+    assert facts(even) == {"in another part": len(moved(first, even)), "settings": ["split"]}
+    hashed = add(birds, force=True, split=SplitRule.HASH)
+    assert facts(hashed)["in another part"] == len(moved(even, hashed)) > 0
+    assert part_of(hashed) == part_of(first)
+    first.file.unlink()
+    assert part_of(add(birds, split=SplitRule.EVEN)) == part_of(even)
+
+
+def test_a_label_that_is_corrected_in_a_table_is_named(birds: Path) -> None:
+    files = sorted(birds.rglob("*.jpg"))
+    rows = [f"{path.relative_to(birds)},{path.parent.name}" for path in files]
+    table = birds.parent / "list.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    first = add(table, root=birds, split=SplitRule.EVEN)
+    rows[0] = rows[0].rpartition(",")[0] + ",jay"
+    table.write_text("\n".join(["path,label", *rows[:-2]]))
+    after = add(table)
+    assert facts(after) == {"removed": 2, "with another class": 1}
+    assert not moved(first, after)
+    assert after.config.root == first.config.root
+
+
+def test_groups_stay_in_their_part(birds: Path) -> None:
+    def table(files: list[Path]) -> Path:
+        rows = [
+            f"{path.relative_to(birds)},{path.parent.name},{path.parent.name}{i // 2}" for i, path in enumerate(files)
+        ]
+        place = birds.parent / "list.csv"
+        place.write_text("\n".join(["path,label,group", *rows]))
+        return place
+
+    files = sorted(birds.rglob("*.jpg"))
+    first = add(table(files), root=birds, split=SplitRule.EVEN)
+    more = [photo(birds / "crow" / f"later {i}.jpg", 500 + i) for i in range(8)]
+    after = add(table([*files, *more]))
+    assert not moved(first, after)
+    where: dict[str | None, set[str]] = {}
+    for part in PARTS:
+        for sample in getattr(after.splits, part):
+            where.setdefault(sample.group, set()).add(part)
+    assert all(len(parts) == 1 for parts in where.values())
+
+
+def test_broken_and_left_out_images_stay_so_and_repaired_ones_are_named(birds: Path) -> None:
+    for name in ("a", "b"):
+        (birds / "crow" / f"{name}.jpg").write_bytes(b"\xff\xd8\xffno image")
+    add(birds, skip_broken=True)
+    photo(birds / "crow" / "a.jpg", 700)
+    (birds / "crow" / "b.jpg").unlink()
+    after = add(birds)
+    assert after.config.skip == ("crow/a.jpg",)
+    assert [line for line in after.notes() if "crow/a.jpg" in line and "readable" in line]
+    (birds / "jay" / "c.jpg").write_bytes(b"")
+    with pytest.raises(BadImagesError, match=r"jay/c\.jpg"):
+        add(birds)
+    assert tomllib.loads(after.file.read_text())["skip"] == ["crow/a.jpg"]
+
+
+def test_an_edited_image_is_named(birds: Path) -> None:
+    add(birds)
+    photo(birds / "jay" / "2.jpg", 999)
+    changes = add(birds).changes
+    assert changes is not None
+    assert changes.facts()["with other content"] == 1
+    shutil.copy(birds / "jay" / "2.jpg", birds / "jay" / "copy.jpg")
+    assert facts(add(birds)) == {"added": 1}
+
+
+def test_small_classes_stay_left_out_until_they_are_asked_for(birds: Path) -> None:
+    for i in range(3):
+        photo(birds / "owl" / f"{i}.jpg", 600 + i)
+    assert add(birds, min_images=5).config.small_classes == ("owl",)
+    again = add(birds)
+    assert again.config.small_classes == ("owl",)
+    assert facts(again) == {}
+    assert again.small == {"owl": 3}
+    assert "owl" in add(birds, min_images=2).config.classes
+
+
+def test_other_images_and_a_damaged_record_are_refused(birds: Path) -> None:
+    first = add(birds, split=SplitRule.EVEN)
+    shutil.copytree(birds, birds.parent / "others")
+    with pytest.raises(RegistrationError, match=r"describes .*birds\. Give --force"):
+        add(birds.parent / "others")
+    assert add(birds.parent / "others", force=True).changes is None
+    record = first.file.with_suffix(".images.json")
+    record.write_text('{"format": "other"}')
+    for read in (lambda: add(birds.parent / "others"), lambda: first.info.reader(None)):
+        with pytest.raises(RegistrationError, match=r"birds\.images\.json cannot be read"):
+            read()
+
+
+def test_news_name_what_was_not_added(birds: Path) -> None:
+    added = add(birds)
+    same = own_images.image_list(added.info)
+    photo(birds / "owl" / "0.jpg", 600)
+    photo(birds / "jay" / "later.jpg", 601)
+    shutil.move(birds / "crow" / "3.jpg", birds / "jay" / "was crow.jpg")
+    assert own_images.image_list(added.info) != same
+    changed, unlisted = own_images.news(added.info, added.info.reader(None))
+    assert "1 image added; 1 image" in changed
+    assert "owl/0.jpg" in unlisted
+    assert all("datasets add birds --images" in line for line in (changed, unlisted))
