@@ -24,6 +24,12 @@ from .health import cache_content as cache_content
 from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
+from .option_effects import NotWith as NotWith
+from .option_effects import OnlyWith as OnlyWith
+from .option_effects import checks_effects as checks_effects
+from .option_effects import conditions_of as conditions_of
+from .option_effects import hints_of as hints_of
+from .option_effects import refuse_without_effect as refuse_without_effect
 from .options import Opt as Opt
 from .paper_listing import ListedExperiment as ListedExperiment
 from .paper_listing import PaperListing as PaperListing
@@ -38,6 +44,7 @@ from .paper_numbers import reproduction as reproduction
 from .reporting import report_request as report_request
 from .reporting import write_report as write_report
 from .reproducing import ReproducedExperiment as ReproducedExperiment
+from .reproducing import draws_figures as draws_figures
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
 from .results import Results as Results
@@ -45,11 +52,11 @@ from .results import load_results as load_results
 from .running import SweepOutcome as SweepOutcome
 from .running import open_progress as open_progress
 from .running import plan_request as plan_request
-from .running import read_sweep_file as read_sweep_file
 from .running import report_failures as report_failures
 from .running import run_request as run_request
 from .running import sweep_facts as sweep_facts
 from .running import sweep_line as sweep_line
+from .running import sweep_request as sweep_request
 from .running import sweep_result as sweep_result
 from .running import sweep_toml as sweep_toml
 from .running import unfinished_sweeps as unfinished_sweeps

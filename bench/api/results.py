@@ -123,6 +123,7 @@ class Results:
         how = parse_choice(HConvention, convention, "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
         boards = build_leaderboards(self._frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
+        check_convention(how, boards)
         if not boards:
             if self._frame.empty:
                 raise UsageError(no_runs(self.folder))
@@ -337,6 +338,14 @@ def shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None
     if isinstance(shots, str):
         return parse_shots(shots)
     return [shots] if isinstance(shots, int) else shots
+
+
+def check_convention(convention: str, boards: Sequence[Leaderboard]) -> None:
+    """Raise UsageError for an H other than the usual one if no board has an H."""
+    if convention != "mean_of_h" and all(board.setting.protocol != EvalProtocol.BASE_TO_NEW for board in boards):
+        raise UsageError(
+            f"--h {convention} has no effect: none of these runs is of {EvalProtocol.BASE_TO_NEW}; leave it out."
+        )
 
 
 def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:

@@ -363,6 +363,8 @@ class SweepRequest(BaseModel):
                 raise UsageError(f"--jobs {self.jobs}: this machine runs at most {most} worker processes; give fewer.")
             if self.jobs_per_gpu is not None and found.kind != "cuda":
                 raise UsageError(f"--option jobs-per-gpu={self.jobs_per_gpu}: runs use {found.kind} here; give --jobs.")
+        if self.fast and found.kind != "cuda":
+            raise UsageError(f"--option fast has no effect: these runs use {found.kind}; leave it out.")
         check_kind(self.device, found, self.precision)
 
     def _check_device(self) -> None:

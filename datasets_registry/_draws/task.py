@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from datasets_registry._draws.few_shot_draws import (
@@ -32,7 +32,9 @@ from datasets_registry._types import (
     Sentences,
     SupportSet,
     UnlabelledImages,
+    canonical_json,
     fingerprint,
+    fingerprint_of_texts,
 )
 
 ClassTexts = Callable[[DatasetInfo, Sequence[str]], Sentences]
@@ -105,8 +107,40 @@ class _Support:
     true_labels: Mapping[str, int]
 
 
-def build_task(request: TaskRequest) -> FewShotTask:
+@dataclass(frozen=True)
+class _Evaluation:
+    """The evaluation splits of a task, and their names, classes and rows as canonical JSON."""
+
+    splits: tuple[EvalSplit, ...]
+    rows: str
+
+
+@dataclass(frozen=True)
+class SharedParts:
+    """What tasks share that differ only in shots, seed, support, fold, rule and pool: it is computed once."""
+
+    evaluations: dict[Fold | None, _Evaluation] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def evaluation(self, request: TaskRequest) -> _Evaluation:
+        """The evaluation of a request on the splits of its fold."""
+        if request.fold not in self.evaluations:
+            splits = _evaluation_splits(request)
+            rows = [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in splits]
+            self.evaluations[request.fold] = _Evaluation(splits, canonical_json(rows))
+        return self.evaluations[request.fold]
+
+    def digest(self, images: Images, key: str) -> str:
+        """The digest of a training image."""
+        if key not in self.digests:
+            self.digests[key] = images.digest(key)
+        return self.digests[key]
+
+
+def build_task(request: TaskRequest, shared: SharedParts | None = None) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
+
+    `shared` is one object for all tasks of a dataset that share what it says.
 
     The draw covers all classes. Base-to-new then keeps the base classes, so it trains on the same images of these
     classes as a few-shot run.
@@ -136,7 +170,7 @@ def build_task(request: TaskRequest) -> FewShotTask:
     support = _training_classes(request, _draw(request))
     support = _apply_rule(request, support)
     support = _hold_out_shot(request, support)
-    return _assemble(request, support, _evaluation_splits(request))
+    return _assemble(request, support, shared or SharedParts())
 
 
 def _check_request(request: TaskRequest) -> None:
@@ -253,7 +287,8 @@ def _pool(request: TaskRequest, support: _Support) -> UnlabelledImages | None:
     )  # fmt: skip
 
 
-def _assemble(request: TaskRequest, support: _Support, evals: tuple[EvalSplit, ...]) -> FewShotTask:
+def _assemble(request: TaskRequest, support: _Support, shared: SharedParts) -> FewShotTask:
+    evaluation = shared.evaluation(request)
     training = SupportSet(request.splits.images, support.train, support.classes)
     validation = SupportSet(request.splits.images, support.val, support.classes)
     true, pool = support.true_labels, _pool(request, support)
@@ -265,8 +300,8 @@ def _assemble(request: TaskRequest, support: _Support, evals: tuple[EvalSplit, .
         draw=request.draw,
         support=training,
         validation=validation,
-        evals=evals,
-        fingerprint=_task_fingerprint(request, training, validation, evals, pool),
+        evals=evaluation.splits,
+        fingerprint=_task_fingerprint(request, training, validation, shared, pool),
         short=_short_classes(request),
         rule=None if request.rule is None else str(request.rule),
         relabelled={item.key: true[item.key] for item in support.train if item.label != true[item.key]},
@@ -336,28 +371,24 @@ def _task_fingerprint(
     request: TaskRequest,
     support: SupportSet,
     validation: SupportSet,
-    evals: Sequence[EvalSplit],
+    shared: SharedParts,
     pool: UnlabelledImages | None,
 ) -> str:
-    digests = [support.images.digest(sample.key) for sample in support.samples]
+    evals, rows = shared.evaluation(request).splits, shared.evaluation(request).rows
+    digests = [shared.digest(support.images, sample.key) for sample in support.samples]
     # parts that only some tasks have
     own_templates = [[split.classes.template for split in evals]] if request.protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]
     sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
     changed = [["support", str(request.rule)]] if request.rule else []
     unlabelled = [["unlabelled", str(request.pool), _keys(pool)]] if pool else []
-    return fingerprint(
-        [
-            request.info.name,
-            request.info.template,
-            request.protocol.value,
-            request.draw.value,
-            [list(support.classes.names), _rows(support.samples, support.images), digests],
-            _rows(validation.samples, validation.images),
-            [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in evals],
-            *own_templates,
-            *sentences,
-            *changed,
-            *unlabelled,
-        ]
-    )
+    before = [
+        request.info.name,
+        request.info.template,
+        request.protocol.value,
+        request.draw.value,
+        [list(support.classes.names), _rows(support.samples, support.images), digests],
+        _rows(validation.samples, validation.images),
+    ]
+    after = [*own_templates, *sentences, *changed, *unlabelled]
+    return fingerprint_of_texts([*map(canonical_json, before), rows, *map(canonical_json, after)])

@@ -55,10 +55,12 @@ def build_board(
     """
     from bench.extensions.boards.build import collect_board, readme_title
     from bench.extensions.boards.page import write_board_page
+    from bench.extensions.boards.submissions.submission import submission_folders
     from reports import PageRequest, check_site
 
     folder, page = Path(submissions), Path(out) / "index.html"
     check_site(page.parent, force=force)
+    submission_folders(folder)  # raises before the work folder is made
     work = _work(folder, work)
     board = collect_board(folder, work, data_root)
     request = PageRequest(work / "runs", page, data_root=data_root, images=images, force=force)
@@ -200,6 +202,8 @@ def check_submissions(
 
     checks = Checks(data_root)
     if not is_submission(folder):
+        if against is not None:
+            raise SubmissionError(f"--against {against} has no effect: {folder} is no single submission; leave it out.")
         found = [checks.own(item) for item in submission_folders(folder)]
         return reports(found, first_seen(folder, found))
     own = checks.own(folder)
