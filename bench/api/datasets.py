@@ -119,7 +119,7 @@ def add_dataset(
     ],
     *,
     template: Annotated[str, Opt("Template for class names, with {}."), OF_IMAGES] = "a photo of a {}.",
-    title: Annotated[str | None, Opt("Title in tables.")] = None,
+    title: Annotated[str | None, Opt("Title in tables.", metavar="TEXT")] = None,
     split: Annotated[
         str | None,
         Opt(
@@ -228,7 +228,7 @@ def add_features(
         Opt("In place of images: precomputed features, as an .npz or .safetensors file.", "--features"),
     ],
     *,
-    backbone: Annotated[str, Opt("Of --features: name of the model that computed them."), OF_FEATURES],
+    backbone: Annotated[str, Opt("Of --features: name of the model that computed them.", metavar="TEXT"), OF_FEATURES],
     classes: Annotated[
         Path | str, Opt("Of --features: class names in label order, one per line or a JSON list."), OF_FEATURES
     ],
@@ -244,7 +244,7 @@ def add_features(
         OF_FEATURES,
     ] = None,
     logit_scale: Annotated[float, Opt("Of --features: factor on cosines; 100 for CLIP."), OF_FEATURES] = 100.0,
-    title: Annotated[str | None, Opt("Title in tables.")] = None,
+    title: Annotated[str | None, Opt("Title in tables.", metavar="TEXT")] = None,
 ) -> feature_bundle.FeatureBundle:
     """Register precomputed features as a dataset with a backbone of the given name, after checks.
 
@@ -363,7 +363,7 @@ def datasets_to_fetch(
     splits_only: Annotated[bool, Opt("Fetch only the split file and the class names, no images.")] = False,
     again: Annotated[bool, Opt("Fetch existing files again and replace them.")] = False,
     mirror: Annotated[
-        str | None, Opt("Try this server first, at URL/FILE-NAME. Checksums are checked as usual.")
+        str | None, Opt("Try this server first, at URL/FILE-NAME. Checksums are checked as usual.", metavar="URL")
     ] = None,
     unverified_mirrors: Annotated[
         bool,
@@ -375,10 +375,10 @@ def datasets_to_fetch(
     from bench.results import check_output_folder
     from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
 
+    infos = [DATASETS.get(found) for name in _named_datasets(names) for found in DATASETS.match(name)]
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     check_output_folder(data_root, "--data-root")
-    infos = [DATASETS.get(found) for name in _named_datasets(names) for found in DATASETS.match(name)]
     sources = dataset_sources()
     for info in infos:
         if info.name not in sources:

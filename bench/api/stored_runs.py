@@ -24,6 +24,14 @@ _LISTED = ("run_id", "method", "dataset", "backbone", "protocol", "shots", "seed
 """Columns of the list of runs."""
 
 
+def check_is_there(runs: Path) -> None:
+    """Raise UsageError if there is no such folder of runs."""
+    from bench.results import no_runs
+
+    if not runs.is_dir():
+        raise UsageError(no_runs(runs))
+
+
 def runs_below(place: Path) -> list[Path]:
     """The folders with runs directly inside a folder, sorted by name."""
     from bench.results import runs_folders
@@ -197,8 +205,9 @@ def query_runs(
 def run_rows(runs: Runs = "runs", *, where: Where = None) -> list[dict[str, object]]:
     """One row per run that satisfies an SQL condition, the oldest first: what it is, its status and when it was made.
 
-    Raises QueryError for a wrong condition.
+    Raises QueryError for a wrong condition, and UsageError if there is no such folder.
     """
+    check_is_there(Path(runs))
     query = f"SELECT {', '.join(_LISTED)} FROM runs WHERE {where or 'true'} ORDER BY created_at, run_id"
     return [dict(zip(_LISTED, row, strict=True)) for row in query_runs(query, runs).astype(object).to_numpy()]
 

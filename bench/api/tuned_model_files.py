@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from bench.api.option_effects import OnlyWith, checks_effects
 from bench.api.options import MODEL, Arg, Cache, Device, Force, Opt, Runs, Weights
+from bench.api.stored_runs import check_is_there
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores
 from datasets_registry import LARGEST_CLASS_LIST, foreign_files
@@ -35,9 +36,13 @@ class StoredModels:
 
 
 def stored_models(runs: Runs = "runs") -> StoredModels:
-    """The tuned models of a runs folder, with the accuracy of each run on its test images (0..1)."""
+    """The tuned models of a runs folder, with the accuracy of each run on its test images (0..1).
+
+    Raises UsageError if there is no such folder.
+    """
     from bench.experiment import MODELS, list_models
 
+    check_is_there(Path(runs))
     folder = Path(runs) / MODELS
     found = list_models(folder)
     rows = [_row(model) for model in found if model.info is not None]

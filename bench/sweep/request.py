@@ -6,6 +6,7 @@ A new option of `etl-bench run` is one field here. Its `Option` defines how the 
 import os
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -447,6 +448,17 @@ class SweepRequest(BaseModel):
     @classmethod
     def _trackers(cls, value: list[str]) -> list[str]:
         return [check_tracker(text) for text in dict.fromkeys(value)]
+
+    @field_validator("runner")
+    @classmethod
+    def _runner(cls, value: str) -> str:
+        try:
+            found = find_spec(value)
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            raise UsageError(f"--runner {value!r} is no Python module that can be imported here.")
+        return value
 
     @field_validator("precision", "draw")
     @classmethod

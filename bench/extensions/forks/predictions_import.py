@@ -68,7 +68,6 @@ def import_predictions(
 
     Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
     """
-    from bench.extensions.forks.declared_run import DeclaredRun
     from bench.extensions.forks.prediction_files import read_predictions
     from bench.extensions.forks.service_answers import read_service_answers
     from bench.results import Shards, fresh_store
@@ -79,6 +78,8 @@ def import_predictions(
         read, remarks = read_service_answers(paths, asked, stated or {}, data_root)
     else:
         read, remarks = [read_predictions(path) for path in paths], []
+    from bench.extensions.forks.declared_run import DeclaredRun  # imports torch, which the checks above do not need
+
     built = [DeclaredRun(tuple(group), dataset, backbone, data_root) for group in _runs(read)]
     made = [run.made() for run in built]
     ids = Counter(record.run_id for record, _ in made)
