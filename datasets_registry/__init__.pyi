@@ -41,7 +41,6 @@ from ._draws.support_lists import support_manifest as support_manifest
 from ._draws.support_rules import SupportKind as SupportKind
 from ._draws.support_rules import SupportRule as SupportRule
 from ._draws.support_rules import is_support_rule as is_support_rule
-from ._draws.task import SharedParts as SharedParts
 from ._draws.task import TaskRequest as TaskRequest
 from ._draws.task import build_task as build_task
 from ._draws.task import eval_fingerprint as eval_fingerprint

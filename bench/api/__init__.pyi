@@ -1,5 +1,6 @@
 """Public names of `bench.api`; `__init__.py` loads each on first use."""
 
+from . import option_effects as option_effects
 from . import options as options
 from .catalogue import backbone_facts as backbone_facts
 from .catalogue import backbone_rows as backbone_rows
@@ -27,9 +28,6 @@ from .health import repair_cache as repair_cache
 from .option_effects import NotWith as NotWith
 from .option_effects import OnlyWith as OnlyWith
 from .option_effects import checks_effects as checks_effects
-from .option_effects import conditions_of as conditions_of
-from .option_effects import hints_of as hints_of
-from .option_effects import refuse_without_effect as refuse_without_effect
 from .options import Opt as Opt
 from .paper_listing import ListedExperiment as ListedExperiment
 from .paper_listing import PaperListing as PaperListing

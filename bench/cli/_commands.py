@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bench.api import refuse_without_effect
+from bench.api import option_effects
 from bench.cli._print import remark
 from bench.errors import UsageError
 
@@ -111,7 +111,7 @@ def _check_effects(command: Any, values: Mapping[str, Any], order: Sequence[Any]
     hints = {name: one.annotation for name, one in inspect.signature(command.callback).parameters.items()}
     known = {one.name: values.get(one.name, one.default) for one in command.params}
     given = list(dict.fromkeys(one.name for one in order))
-    refuse_without_effect(given, known, {one.name: _shown(one) for one in command.params}, hints)
+    option_effects.refuse_without_effect(given, known, {one.name: _shown(one) for one in command.params}, hints)
 
 
 def _shown(option: Any) -> str:

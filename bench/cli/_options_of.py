@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from bench.api import Opt, conditions_of, hints_of
+from bench.api import Opt, option_effects
 from bench.cli._options import runs_to_read
 from bench.cli._request_options import joined, request_option
 from bench.errors import UsageError
@@ -27,13 +27,13 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
     marks: dict[str, Any] = {}
     generated: dict[str, inspect.Parameter] = {}
     for function in functions:
-        own = {name: hint for name, hint in hints_of(function).items() if isinstance(_mark(hint), Opt)}
+        own = {name: hint for name, hint in option_effects.hints_of(function).items() if isinstance(_mark(hint), Opt)}
         defaults = inspect.signature(function).parameters
         marks |= own
         generated |= {name: _parameter(name, hint, defaults[name].default) for name, hint in own.items()}
 
     def decorate(command: _Command) -> _Command:
-        hints, named = hints_of(command), dict(inspect.signature(command).parameters)
+        hints, named = option_effects.hints_of(command), dict(inspect.signature(command).parameters)
         first = generated if named.pop("options", None) else {}
         own = {name: one.replace(annotation=hints.get(name), kind=_KIND) for name, one in named.items()}
         own |= {name: _with_default(generated[name], named[name]) for name in named if name in generated}
@@ -89,7 +89,7 @@ def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
         elif kind is Path and default is not None:
             default = Path(default)
     kind = kind | None if default is None else kind
-    shown = Annotated[(kind, _shown(name, mark), *conditions_of(hint))]
+    shown = Annotated[(kind, _shown(name, mark), *option_effects.conditions_of(hint))]
     return inspect.Parameter(name, _KIND, default=default, annotation=shown)
 
 

@@ -22,13 +22,13 @@ from datasets_registry import (
     FewShotTask,
     MissingDataError,
     PoolRule,
-    SharedParts,
     ShotsError,
     SupportKind,
     SupportList,
     SupportRule,
     TaskRequest,
     build_task,
+    few_shot_draws,
     get_dataset,
     held_out,
     recorded_draw,
@@ -148,7 +148,7 @@ class TaskFactory:
                 info.name, why if only else "none of the targets can be evaluated; see --targets.", named=named
             )
             return {}
-        shared, found = SharedParts(), {}
+        shared, found = few_shot_draws.SharedParts(), {}
         for number, choice in enumerate(wanted):
             self.progress(info.name, number, len(wanted))
             found[choice] = self._task(info, splits, targets, choice, shared, named=named)
@@ -184,7 +184,7 @@ class TaskFactory:
         splits: DatasetSplits,
         targets: Sequence[str],
         choice: SupportChoice,
-        shared: SharedParts,
+        shared: few_shot_draws.SharedParts,
         *,
         named: bool,
     ) -> FewShotTask | None:

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
+from datasets_registry._draws import few_shot_draws
 from datasets_registry._draws.few_shot_draws import (
     FewShotDraw,
     class_halves,
@@ -107,37 +108,7 @@ class _Support:
     true_labels: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class _Evaluation:
-    """The evaluation splits of a task, and their names, classes and rows as canonical JSON."""
-
-    splits: tuple[EvalSplit, ...]
-    rows: str
-
-
-@dataclass(frozen=True)
-class SharedParts:
-    """What tasks share that differ only in shots, seed, support, fold, rule and pool: it is computed once."""
-
-    evaluations: dict[Fold | None, _Evaluation] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
-
-    def evaluation(self, request: TaskRequest) -> _Evaluation:
-        """The evaluation of a request on the splits of its fold."""
-        if request.fold not in self.evaluations:
-            splits = _evaluation_splits(request)
-            rows = [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in splits]
-            self.evaluations[request.fold] = _Evaluation(splits, canonical_json(rows))
-        return self.evaluations[request.fold]
-
-    def digest(self, images: Images, key: str) -> str:
-        """The digest of a training image."""
-        if key not in self.digests:
-            self.digests[key] = images.digest(key)
-        return self.digests[key]
-
-
-def build_task(request: TaskRequest, shared: SharedParts | None = None) -> FewShotTask:
+def build_task(request: TaskRequest, shared: few_shot_draws.SharedParts | None = None) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
 
     `shared` is one object for all tasks of a dataset that share what it says.
@@ -170,7 +141,7 @@ def build_task(request: TaskRequest, shared: SharedParts | None = None) -> FewSh
     support = _training_classes(request, _draw(request))
     support = _apply_rule(request, support)
     support = _hold_out_shot(request, support)
-    return _assemble(request, support, shared or SharedParts())
+    return _assemble(request, support, shared or few_shot_draws.SharedParts())
 
 
 def _check_request(request: TaskRequest) -> None:
@@ -265,6 +236,15 @@ def _hold_out_shot(request: TaskRequest, support: _Support) -> _Support:
     return replace(support, train=train, val=val)
 
 
+def _evaluation(request: TaskRequest, shared: few_shot_draws.SharedParts) -> tuple[tuple[EvalSplit, ...], str]:
+    """The evaluation splits of a request on the splits of its fold, and their contents as canonical JSON."""
+    if request.fold not in shared.evaluations:
+        splits = _evaluation_splits(request)
+        rows = [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in splits]
+        shared.evaluations[request.fold] = splits, canonical_json(rows)
+    return shared.evaluations[request.fold]
+
+
 def _evaluation_splits(request: TaskRequest) -> tuple[EvalSplit, ...]:
     """The splits of the dataset itself, then one split per target."""
     own = request.info, request.splits
@@ -287,8 +267,8 @@ def _pool(request: TaskRequest, support: _Support) -> UnlabelledImages | None:
     )  # fmt: skip
 
 
-def _assemble(request: TaskRequest, support: _Support, shared: SharedParts) -> FewShotTask:
-    evaluation = shared.evaluation(request)
+def _assemble(request: TaskRequest, support: _Support, shared: few_shot_draws.SharedParts) -> FewShotTask:
+    evals, _ = _evaluation(request, shared)
     training = SupportSet(request.splits.images, support.train, support.classes)
     validation = SupportSet(request.splits.images, support.val, support.classes)
     true, pool = support.true_labels, _pool(request, support)
@@ -300,7 +280,7 @@ def _assemble(request: TaskRequest, support: _Support, shared: SharedParts) -> F
         draw=request.draw,
         support=training,
         validation=validation,
-        evals=evaluation.splits,
+        evals=evals,
         fingerprint=_task_fingerprint(request, training, validation, shared, pool),
         short=_short_classes(request),
         rule=None if request.rule is None else str(request.rule),
@@ -371,11 +351,13 @@ def _task_fingerprint(
     request: TaskRequest,
     support: SupportSet,
     validation: SupportSet,
-    shared: SharedParts,
+    shared: few_shot_draws.SharedParts,
     pool: UnlabelledImages | None,
 ) -> str:
-    evals, rows = shared.evaluation(request).splits, shared.evaluation(request).rows
-    digests = [shared.digest(support.images, sample.key) for sample in support.samples]
+    evals, rows = _evaluation(request, shared)
+    for key in {sample.key for sample in support.samples} - shared.digests.keys():
+        shared.digests[key] = support.images.digest(key)
+    digests = [shared.digests[sample.key] for sample in support.samples]
     # parts that only some tasks have
     own_templates = [[split.classes.template for split in evals]] if request.protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]

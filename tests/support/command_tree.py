@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import typer.main
 
-from bench.api import NotWith, OnlyWith, conditions_of
+from bench.api.option_effects import NotWith, OnlyWith, conditions_of
 from bench.cli.app import app
 
 

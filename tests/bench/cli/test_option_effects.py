@@ -13,8 +13,7 @@ from command_tree import commands, conditions, hints, met, other_of, required, v
 from one_case import for_each
 
 from bench import api
-from bench.api import NotWith, conditions_of, hints_of
-from bench.api.option_effects import OnlyWith
+from bench.api.option_effects import NotWith, OnlyWith, conditions_of, hints_of
 from bench.errors import UsageError
 
 

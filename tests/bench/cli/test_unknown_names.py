@@ -22,16 +22,17 @@ VALID = {
 """Values of parameters that a command needs beside the one under test."""
 OF_COMMAND = {
     "datasets add name": "birds", "methods name": "coop", "datasets name": "spectrum_basic",
-    "backbones name": "ViT-demo.drawn", "models export form": "hf-folder", "runs diff a": "ok", "runs diff b": "ok", "runs export out": "out.zip",
+    "backbones name": "ViT-demo.drawn", "models export form": "hf-folder", "runs diff a": "ok",
+    "runs diff b": "ok", "runs export out": "out.zip",
 }  # fmt: skip
-NEW = {"methods new name", "datasets add name", "board init folder", "board submit folder"}
+NEW = {"methods new name", "datasets add name"}
 """Names that are to be new."""
 LATER = {
     "predict": ("model",), "models explain": ("model",), "models export": ("model", "form"), "runs verify": ("chosen",),
     "board verify": ("submissions",), "export send": ("trackers",), "methods check": ("name",),
     "methods inspect": ("code",), "runs import-predictions": (),
 }  # fmt: skip
-"""Parameters that are checked first, of commands that need a model, a package, code or predictions that are not here."""
+"""Parameters that are checked first, of commands that need a model, a package, code or predictions."""
 
 
 def cases() -> Iterator[tuple[str, str]]:

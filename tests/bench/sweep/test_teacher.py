@@ -124,5 +124,5 @@ def test_no_method_wraps_one_that_needs_a_teacher(wrapper: str) -> None:
 
 
 def test_a_model_that_cannot_teach_is_refused_at_planning(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="a model of clip_adapter"):
-        student_specs(teacher_file(tmp_path, method="clip_adapter"))
+    with pytest.raises(ModelFileError, match="a model of cocoop"):
+        student_specs(teacher_file(tmp_path, method="cocoop"))
