@@ -320,7 +320,12 @@ class FewShotTask:
 
 def fingerprint(parts: Sequence[object]) -> str:
     """Hex SHA-256 (first 32 digits) of the canonical JSON of plain values."""
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
+    return fingerprint_of_texts([canonical_json(part) for part in parts])
+
+
+def fingerprint_of_texts(parts: Sequence[str]) -> str:
+    """The fingerprint of values of which each is given as its canonical JSON."""
+    return hashlib.sha256(f"[{','.join(parts)}]".encode()).hexdigest()[:32]
 
 
 def canonical_json(value: object) -> str:

@@ -87,6 +87,7 @@ class APEX(ComposedMethod[APEXConfig]):
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
         learns_text=True,
         vision_transformer=True,
+        blends=True,
         prompt_depths={"visual_depth": "image", "text_depth": "text"},
         recipes=APEX_RECIPES,
         config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),

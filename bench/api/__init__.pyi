@@ -1,5 +1,6 @@
 """Public names of `bench.api`; `__init__.py` loads each on first use."""
 
+from . import option_effects as option_effects
 from . import options as options
 from .catalogue import backbone_facts as backbone_facts
 from .catalogue import backbone_rows as backbone_rows
@@ -24,6 +25,9 @@ from .health import cache_content as cache_content
 from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
+from .option_effects import NotWith as NotWith
+from .option_effects import OnlyWith as OnlyWith
+from .option_effects import checks_effects as checks_effects
 from .options import Opt as Opt
 from .paper_listing import ListedExperiment as ListedExperiment
 from .paper_listing import PaperListing as PaperListing
@@ -38,6 +42,7 @@ from .paper_numbers import reproduction as reproduction
 from .reporting import report_request as report_request
 from .reporting import write_report as write_report
 from .reproducing import ReproducedExperiment as ReproducedExperiment
+from .reproducing import draws_figures as draws_figures
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
 from .results import Results as Results
@@ -45,11 +50,11 @@ from .results import load_results as load_results
 from .running import SweepOutcome as SweepOutcome
 from .running import open_progress as open_progress
 from .running import plan_request as plan_request
-from .running import read_sweep_file as read_sweep_file
 from .running import report_failures as report_failures
 from .running import run_request as run_request
 from .running import sweep_facts as sweep_facts
 from .running import sweep_line as sweep_line
+from .running import sweep_request as sweep_request
 from .running import sweep_result as sweep_result
 from .running import sweep_toml as sweep_toml
 from .running import unfinished_sweeps as unfinished_sweeps

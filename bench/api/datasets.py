@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from bench.api.option_effects import NotWith, OnlyWith, checks_effects
 from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NewDataRoot, Opt
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
@@ -102,6 +103,9 @@ def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
 
 # Own images and features
 
+OF_IMAGES, OF_FEATURES = OnlyWith("images"), OnlyWith("file")
+"""`datasets add` has the options of images and those of features."""
+
 
 def add_dataset(
     name: Annotated[str, Arg("Name of the dataset: lower-case letters, digits and _.")],
@@ -115,17 +119,20 @@ def add_dataset(
     ],
     *,
     template: Annotated[
-        str | None, Opt("Template for class names, with {}. Default: as before, or 'a photo of a {}.'")
+        str | None, Opt("Template for class names, with {}. Default: as before, or 'a photo of a {}.'"), OF_IMAGES
     ] = None,
-    title: Annotated[str | None, Opt("Title in tables.")] = None,
+    title: Annotated[str | None, Opt("Title in tables.", metavar="TEXT")] = None,
     split: Annotated[
         str | None,
         Opt(
             "given (folders, column, ...), hash (by content) or even (the same shares of each class). Default: given "
             "if the data has a split, else hash, or even if hash leaves a class without test images."
         ),
+        OF_IMAGES,
     ] = None,
-    root: Annotated[Path | str | None, Opt("Base folder of the paths in a table. Default: the table's folder.")] = None,
+    root: Annotated[
+        Path | str | None, Opt("Base folder of the paths in a table. Default: the table's folder."), OF_IMAGES
+    ] = None,
     columns: Annotated[
         Mapping[str, str] | None,
         Opt(
@@ -136,6 +143,7 @@ def add_dataset(
             "--column",
             pairs="'label=species'",
         ),
+        OF_IMAGES,
     ] = None,
     names: Annotated[
         Mapping[str, str] | None,
@@ -144,6 +152,7 @@ def add_dataset(
             "--name",
             pairs="'n02084071=dog'",
         ),
+        OF_IMAGES,
     ] = None,
     guess_names: Annotated[
         bool,
@@ -151,16 +160,22 @@ def add_dataset(
             "Make class names readable: '001.Black_footed_Albatross' becomes 'Black footed Albatross'.",
             "--guess-names/--raw-names",
         ),
+        OF_IMAGES,
     ] = True,
-    skip_broken: Annotated[bool, Opt("Leave out files that are not readable images, and record them.")] = False,
-    min_images: Annotated[int, Opt("Leave out classes with fewer images, and record them.", min=0)] = 0,
+    skip_broken: Annotated[
+        bool, Opt("Leave out files that are not readable images, and record them."), OF_IMAGES
+    ] = False,
+    min_images: Annotated[int, Opt("Leave out classes with fewer images, and record them.", min=0), OF_IMAGES] = 0,
     orient: Annotated[
         bool | None,
         Opt("Turn images upright by their EXIF orientation. Default: as before, or --orient.", "--orient/--no-orient"),
+        OF_IMAGES,
     ] = None,
-    user: Annotated[bool, Opt("Register it for all your projects instead of this folder only.")] = False,
+    user: Annotated[bool, Opt("Register it for all your projects instead of this folder only."), OF_IMAGES] = False,
     force: Annotated[
-        bool, Opt("Overwrite an existing dataset of this name, its settings and its split, by a new description.")
+        bool,
+        Opt("Overwrite an existing dataset of this name, its settings and its split, by a new description."),
+        OF_IMAGES,
     ] = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> AddedDataset:
@@ -222,8 +237,10 @@ def add_features(
         Opt("In place of images: precomputed features, as an .npz or .safetensors file.", "--features"),
     ],
     *,
-    backbone: Annotated[str, Opt("Of --features: name of the model that computed them.")],
-    classes: Annotated[Path | str, Opt("Of --features: class names in label order, one per line or a JSON list.")],
+    backbone: Annotated[str, Opt("Of --features: name of the model that computed them.", metavar="TEXT"), OF_FEATURES],
+    classes: Annotated[
+        Path | str, Opt("Of --features: class names in label order, one per line or a JSON list."), OF_FEATURES
+    ],
     arrays: Annotated[
         Mapping[str, str] | None,
         Opt(
@@ -233,9 +250,10 @@ def add_features(
             "--array",
             pairs="test=features,labels",
         ),
+        OF_FEATURES,
     ] = None,
-    logit_scale: Annotated[float, Opt("Of --features: factor on cosines; 100 for CLIP.")] = 100.0,
-    title: Annotated[str | None, Opt("Title in tables.")] = None,
+    logit_scale: Annotated[float, Opt("Of --features: factor on cosines; 100 for CLIP."), OF_FEATURES] = 100.0,
+    title: Annotated[str | None, Opt("Title in tables.", metavar="TEXT")] = None,
 ) -> feature_bundle.FeatureBundle:
     """Register precomputed features as a dataset with a backbone of the given name, after checks.
 
@@ -285,11 +303,14 @@ def _check_title(title: str | None) -> None:
 # Copies on disk
 
 
+@checks_effects
 def check_datasets(
     names: Annotated[Sequence[str], Arg("Names or patterns of datasets. Default: all on disk.")] = (),
     data_root: DataRoot = None,
     *,
-    sample: Annotated[int | None, Opt("Open only this many images per dataset, spread over its splits.", min=0)] = None,
+    sample: Annotated[
+        int | None, Opt("Open only this many images per dataset, spread over its splits.", min=0), NotWith("backbone")
+    ] = None,
     fingerprint: Annotated[
         bool, Opt("Store digests of the files, or write nothing.", "--fingerprint/--no-fingerprint")
     ] = True,
@@ -297,7 +318,7 @@ def check_datasets(
         str | None, Opt("Also look for near-duplicates and suspect labels, from its frozen features.", "-b")
     ] = None,
     cache: Cache = None,
-    device: Device = "auto",
+    device: Annotated[Device, OnlyWith("backbone")] = "auto",
 ) -> tuple[Iterator[CheckResult], int | None]:
     """Check layout, split, counts and images of datasets on disk, one after the other, and look for images in common.
 
@@ -322,8 +343,6 @@ def check_datasets(
     )
     if backbone is None:
         return checks, absent
-    if sample is not None:
-        raise UsageError(f"--sample {sample} opens some images, and -b {backbone} needs all; leave out one of them.")
     from bench.api.auditing import audit_context, with_audit
 
     slug, context = audit_context(infos, backbone, data_root, cache, device)
@@ -348,6 +367,7 @@ class DatasetToFetch:
     options: FetchOptions
 
 
+@checks_effects
 def datasets_to_fetch(
     names: Annotated[Sequence[str], Arg("Datasets: names or patterns, or all-of and a collection such as coop.")],
     data_root: NewDataRoot = None,
@@ -355,21 +375,22 @@ def datasets_to_fetch(
     splits_only: Annotated[bool, Opt("Fetch only the split file and the class names, no images.")] = False,
     again: Annotated[bool, Opt("Fetch existing files again and replace them.")] = False,
     mirror: Annotated[
-        str | None, Opt("Try this server first, at URL/FILE-NAME. Checksums are checked as usual.")
+        str | None, Opt("Try this server first, at URL/FILE-NAME. Checksums are checked as usual.", metavar="URL")
     ] = None,
     unverified_mirrors: Annotated[
         bool,
         Opt("Also use copies of images that no checksum covers, if they have every image of the split file."),
+        NotWith("splits_only"),
     ] = False,
 ) -> list[DatasetToFetch]:
     """The datasets that match names or patterns, to pass to `fetch_dataset`; raises UsageError for a synthetic one."""
     from bench.results import check_output_folder
     from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
 
+    infos = [DATASETS.get(found) for name in _named_datasets(names) for found in DATASETS.match(name)]
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     check_output_folder(data_root, "--data-root")
-    infos = [DATASETS.get(found) for name in _named_datasets(names) for found in DATASETS.match(name)]
     sources = dataset_sources()
     for info in infos:
         if info.name not in sources:
@@ -399,17 +420,22 @@ def _named_datasets(names: Sequence[str]) -> list[str]:
     return datasets_of(listed[1:])
 
 
+DRAWN = NotWith("shots", "all")
+"""All training images are not drawn."""
+
+
+@checks_effects
 def drawn_support(
     name: Name,
     *,
     shots: Annotated[str, Opt("Images per class, or all.")] = "16",
-    seed: Annotated[int, Opt("Seed of the draw.", min=0)] = 1,
-    draw: Draw = "coop",
-    support: Annotated[str | None, Opt("Change the draw: imbalanced:FACTOR or noisy:RATE.")] = None,
-    allow_fewer: AllowFewer = False,
+    seed: Annotated[int, Opt("Seed of the draw.", min=0), DRAWN] = 1,
+    draw: Annotated[Draw, DRAWN] = "coop",
+    support: Annotated[str | None, Opt("Change the draw: imbalanced:FACTOR or noisy:RATE."), DRAWN] = None,
+    allow_fewer: Annotated[AllowFewer, DRAWN] = False,
     out: Annotated[Path | None, Opt("File to write; default: standard output.")] = None,
     data_root: DataRoot = None,
-    force: Force = False,
+    force: Annotated[Force, OnlyWith("out")] = False,
 ) -> tuple[FewShotTask, str]:
     """A few-shot draw, and its images as JSON, which is also written to the file `out`; see `etl-bench datasets draw`.
 
@@ -435,8 +461,8 @@ def drawn_support(
     if len(numbers) != 1 or numbers[0] < 1:
         raise UsageError(f"--shots {shots!r} is not one number of at least 1, and not all.")
     every = numbers == [ALL_SHOTS]
-    if support is not None and (every or not is_support_rule(support)):
-        raise UsageError(f"--support {support!r} is not imbalanced:FACTOR or noisy:RATE with a number of shots.")
+    if support is not None and not is_support_rule(support):
+        raise UsageError(f"--support {support!r} is not imbalanced:FACTOR or noisy:RATE.")
     rule = "all" if every else support
     task = build_task(
         TaskRequest(

@@ -57,7 +57,7 @@ def demo_requests(*, quick: bool, **options: Any) -> tuple[SweepRequest, SweepRe
         methods=QUICK_BASE_TO_NEW if quick else BASE_TO_NEW_METHODS,
         datasets=QUICK_DATASETS if quick else BASE_TO_NEW_DATASETS,
         protocol=EvalProtocol.BASE_TO_NEW,
-        keep_branches=True,
+        keep_branches=not quick,  # for the ensemble of APEX
         **common,
     )
     return few_shot, base_to_new

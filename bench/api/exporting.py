@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from bench.api.option_effects import NotWith, OnlyWith, checks_effects
 from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, shot_counts
+from bench.api.results import check_convention
 from bench.errors import UsageError
 from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol, did_you_mean
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from bench.results import Store
 
 
+@checks_effects
 def export_leaderboards(
-    form: Annotated[str, Opt("csv, parquet, markdown, latex, hf or hf-results.", "--format")] = "csv",
+    form: Annotated[
+        str, Opt("csv, parquet, markdown, latex, hf or hf-results.", "--format"), NotWith("figure")
+    ] = "csv",
     out: Annotated[
         Path | str | None,
         Opt("File to write, or the folder for hf and hf-results. parquet and figures need it. - prints text."),
@@ -36,10 +41,20 @@ def export_leaderboards(
     runs: NewRuns = "runs",
     protocol: Protocol = None,
     shots: Shots = None,
-    by_dataset: Annotated[bool, Opt("One row per dataset instead of averages.")] = False,
-    no_intervals: Annotated[bool, Opt("markdown and latex: leave the intervals out.", "--no-intervals")] = False,
+    by_dataset: Annotated[
+        bool,
+        Opt("One row per dataset instead of averages."),
+        NotWith("figure"),
+        OnlyWith("form", "csv", "parquet", "markdown", "latex"),
+    ] = False,
+    no_intervals: Annotated[
+        bool,
+        Opt("markdown and latex: leave the intervals out.", "--no-intervals"),
+        NotWith("figure"),
+        OnlyWith("form", "markdown", "latex"),
+    ] = False,
     convention: Convention = "mean_of_h",
-    force: Force = False,
+    force: Annotated[Force, OnlyWith("out"), NotWith("out", "-")] = False,
     run_ids: Collection[str] | None = None,
     **options: str | None,
 ) -> tuple[str, list[Path]]:
@@ -74,7 +89,7 @@ def export_leaderboards(
     given = {name: value for name, value in options.items() if value is not None}
     chosen, out = format_named(form, given), None if out is None or str(out) == "-" else Path(out)
     if figure is not None:
-        _check_figure(figure, form, out, force=force)
+        _check_figure(figure, out, force=force)
     else:
         _check_place(form, chosen, out, force=force)
     how = parse_choice(HConvention, convention, "--h")
@@ -92,6 +107,7 @@ def export_leaderboards(
         compared=not by_dataset,
     )
     boards = [_ordered(board, wanted) for board in boards if _has_any(board, wanted)]
+    check_convention(how, boards)
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if figure is not None and out is not None:
@@ -152,7 +168,7 @@ def _ordered(board: Leaderboard, wanted: Sequence[str]) -> Leaderboard:
     return replace(board, entries=tuple(sorted(board.entries, key=lambda entry: places.get(entry.method, len(places)))))
 
 
-def _check_figure(kind: str, form: str, path: Path | None, *, force: bool) -> None:
+def _check_figure(kind: str, path: Path | None, *, force: bool) -> None:
     """Raise UsageError unless such a figure can be written to `path`."""
     from bench.results import check_output_file
     from reports import FIGURE_SUFFIXES, FIGURES
@@ -160,8 +176,6 @@ def _check_figure(kind: str, form: str, path: Path | None, *, force: bool) -> No
     if kind not in FIGURES:
         hint = did_you_mean(kind, list(FIGURES), most=1)
         raise UsageError(f"--figure {kind!r} is unknown.{hint} Allowed: {', '.join(FIGURES)}.")
-    if form != "csv":
-        raise UsageError(f"--figure {kind} and --format {form} are two exports; give one of them.")
     suffixes = ", ".join(FIGURE_SUFFIXES)
     if path is None or not path.suffix:
         raise UsageError(f"--figure {kind} needs a file that ends in one of {suffixes}; name one with --out.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from bench._util.words import counted
+from bench.api.option_effects import NotWith, checks_effects
 from bench.api.options import Arg, Cache, NewDataRoot, NewRuns, Opt
 from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.sweep import cache_folder, cores
@@ -119,9 +120,14 @@ def repair_cache(cache: Cache = None) -> list[Path]:
     return bad
 
 
+@checks_effects
 def clear_caches(
     backbone: Annotated[str | None, Arg("Only this backbone, by a prefix of its name.")] = None,
-    keep: Annotated[str | None, Opt("Keep the most recently used features up to this size, such as 5G.")] = None,
+    keep: Annotated[
+        str | None,
+        Opt("Keep the most recently used features up to this size, such as 5G."),
+        NotWith("backbone"),
+    ] = None,
     cache: Cache = None,
 ) -> tuple[int, Path]:
     """Delete the whole cache, or a part of it; returns the number of freed bytes, and the folder."""
@@ -129,8 +135,6 @@ def clear_caches(
     from bench.results import TextCache
 
     folder = cache_folder(cache)
-    if keep is not None and backbone is not None:
-        raise UsageError("Give a backbone or --keep, not both.")
     if keep is not None and keep.strip().isdigit():
         raise UsageError(f"--keep {keep} has no unit; write {keep}M or {keep}G.")
     freed = clear_cache(folder, backbone) if keep is None else make_room(folder, parse_size(keep))

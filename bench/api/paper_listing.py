@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._util.words import counted
-from bench.api.reproducing import experiment_outlines
+from bench.api.reproducing import check_outlines, experiment_outlines
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,10 @@ def list_experiments(
     found, machine = read_paper(paper), CPU if on else GPU
     finished = finished_runs(Path(runs).expanduser(), machine)
     listed, every, places = [], [], _Places(data_root)
+    plans = {name: experiment_outlines(found, name, on, changes) for name in found.experiments}
+    check_outlines(paper, "", changes, plans.values())
     for name, experiment in found.experiments.items():
-        cells = planned_cells(experiment_outlines(found, name, on, changes), machine)
+        cells = planned_cells(plans[name], machine)
         every += cells
         needs = needs_of(cells, finished)
         missing = places.missing(needs.datasets, needs.backbones)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
+from bench.api.option_effects import OnlyWith, checks_effects
 from bench.api.options import Convention, DataRoot, Force, Opt, Protocol, Runs
 from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
@@ -50,6 +51,9 @@ def _write_page(request: PageRequest) -> SiteView:
     return write_page(replace(request, unfinished=unfinished))
 
 
+OF_RUNS = OnlyWith("source", "runs")
+
+
 class Source(StrEnum):
     """The numbers that a page shows."""
 
@@ -57,17 +61,20 @@ class Source(StrEnum):
     PUBLISHED = "published"
 
 
+@checks_effects
 def report_request(
     *,
-    runs: Runs = "runs",
+    runs: Annotated[Runs, OF_RUNS] = "runs",
     out: Annotated[
         Path, Opt("Folder for index.html with the predictions of every run beside it, or one .html file.")
     ] = Path("site"),
     source: Annotated[str, Opt("runs: your results. published: numbers from papers only.")] = "runs",
     protocol: Protocol = None,
-    convention: Convention = "mean_of_h",
+    convention: Annotated[Convention, OF_RUNS, OnlyWith("protocol", "", "base-to-new")] = "mean_of_h",
     data_root: DataRoot = None,
-    images: Annotated[bool, Opt("Show a few images of each available dataset.", "--images/--no-images")] = True,
+    images: Annotated[
+        bool, Opt("Show a few images of each available dataset.", "--images/--no-images"), OF_RUNS
+    ] = True,
     force: Force = False,
 ) -> PageRequest:
     """The page that `etl-bench report` writes.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
+from bench.api.option_effects import OnlyWith
 from bench.api.options import Arg, Force, Opt
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.extension import figure_drawer
+from bench.sweep import split_list
 from datasets_registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -65,9 +67,11 @@ def reproduce_paper(
     methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
     datasets: Annotated[Sequence[str], Opt("Only these of the paper.", "-d")] = (),
     seeds: Annotated[str | int | Sequence[int] | None, Opt("In place of the paper's, such as 3 or 1,2.")] = None,
-    figures: Annotated[Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir")] = None,
-    force: Force = False,
-    progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log")] = "auto",
+    figures: Annotated[
+        Path | str | None, Opt("Folder of the drawn figures. Default: figures.", "--figures-dir"), OnlyWith("what")
+    ] = None,
+    force: Annotated[Force, OnlyWith("what")] = False,
+    progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log"), OnlyWith("what")] = "auto",
     runs: str | Path = "runs",
     **options: Any,
 ) -> list[ReproducedExperiment]:
@@ -103,9 +107,12 @@ def reproduce_paper(
     folder = Path(runs).expanduser()
     for name in names:
         _check_names(found, name)
-    if figures is not None and any(found.experiments[name].figures for name in names):
+    if figures is not None:
+        if not any(found.experiments[name].figures for name in names):
+            raise UsageError(f"--figures-dir {figures} has no effect: {paper} {what} draws no figure; leave it out.")
         check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
     plans = {name: experiment_outlines(found, name, on, changes, runs=folder, **options) for name in names}
+    check_outlines(paper, what, changes, plans.values())
     done = []
     log.notice(_estimate_line([one for outlines in plans.values() for one in outlines], on))
     for name, outlines in plans.items():
@@ -118,12 +125,32 @@ def reproduce_paper(
     return done
 
 
+def draws_figures(paper: str, what: str) -> bool:
+    """Whether a table or figure of a paper, or `all`, is drawn."""
+    from bench.papers import read_paper
+
+    found = read_paper(paper)
+    experiments = found.experiments.values() if what == ALL_EXPERIMENTS else [found.experiment(what)]
+    return any(one.figures for one in experiments)
+
+
+def check_outlines(paper: str, what: str, changes: Mapping[str, Any], plans: Iterable[Sequence[SweepOutline]]) -> None:
+    """Raise UsageError if the chosen methods and datasets leave nothing of a paper's experiments."""
+    if any(plans):
+        return
+    given = " ".join(
+        f"--{key} {','.join(split_list(changes[key]))}" for key in ("methods", "datasets") if changes.get(key)
+    )
+    raise UsageError(
+        f"{given} leaves nothing of {f'{paper} {what}'.strip()}, which has no such runs; give methods and datasets of "
+        "the paper, or leave the option out."
+    )
+
+
 def _estimate_line(outlines: Sequence[SweepOutline], on: str | None) -> str:
     """What is left to do and what it will cost, before anything starts."""
     from bench.papers import CPU, GPU, finished_runs, needs_of, planned_cells
 
-    if not outlines:
-        return "nothing to run: the paper has none of these methods or datasets"
     machine = CPU if on else GPU
     needs = needs_of(planned_cells(outlines, machine), finished_runs(outlines[0].request.runs, machine))
     done = f"{counted(needs.runs, 'run')}, {needs.done} done"
@@ -164,7 +191,6 @@ def experiment_outlines(
 
 def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:
     """The request with only the chosen methods and datasets; None if it has none of them."""
-    from bench.sweep import split_list
     from datasets_registry import get_dataset
 
     values: dict[str, list[str]] = {}

@@ -189,6 +189,7 @@ class Results:
         how = parse_choice(HConvention, convention, "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
         boards = build_leaderboards(self._frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
+        check_convention(how, boards)
         if not boards:
             if self._frame.empty:
                 raise UsageError(no_runs(self.folder))
@@ -396,6 +397,14 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     entries = [entry for board in boards for entry in board.entries]
     titles = {catalogue.entry_title(entry.method, entry.label).casefold(): entry.key for entry in entries}
     return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
+
+
+def check_convention(convention: str, boards: Sequence[Leaderboard]) -> None:
+    """Raise UsageError for an H other than the usual one if no board has an H."""
+    if convention != "mean_of_h" and all(board.setting.protocol != EvalProtocol.BASE_TO_NEW for board in boards):
+        raise UsageError(
+            f"--h {convention} has no effect: none of these runs is of {EvalProtocol.BASE_TO_NEW}; leave it out."
+        )
 
 
 def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.api.results import Results
@@ -13,8 +14,10 @@ from bench.sweep import (
     SweepOutcome,
     SweepRequest,
     carry_out,
+    check_effects,
     check_launch,
     early_server,
+    is_kept,
     make_plan,
     open_log,
     parse_choice,
@@ -31,12 +34,12 @@ __all__ = [
     "open_progress",
     "plan",
     "plan_request",
-    "read_sweep_file",
     "report_failures",
     "run",
     "run_request",
     "sweep_facts",
     "sweep_line",
+    "sweep_request",
     "sweep_result",
     "sweep_toml",
     "unfinished_sweeps",
@@ -115,6 +118,19 @@ def plan(methods: Names, datasets: Names, **options: Any) -> Plan:
     return make_plan(_request(methods=methods, datasets=datasets, **options), open_log(LogStyle.NONE))
 
 
+def sweep_request(
+    file: Path | None = None, environment: Mapping[str, Any] = MappingProxyType({}), **values: Any
+) -> SweepRequest:
+    """The request of a user, by field name; where no value is given, that of a sweep file, and then of the environment.
+
+    Raises UsageError also for an option that changes no run.
+    """
+    written = {} if file is None else read_sweep_file(file)
+    request = SweepRequest.build(**{**environment, **written, **values})
+    check_effects(request, {*values, *({} if file is None or is_kept(file) else written)})
+    return request
+
+
 def open_progress(style: str = "auto") -> SweepLog:
     """A log of a sweep on standard error: auto, live, plain, json or none; UsageError for any other style."""
     return open_log(parse_choice(LogStyle, style, "--log"))
@@ -183,4 +199,4 @@ def _request(
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
     given = {name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None}
-    return SweepRequest.build(overrides=settings or [], **given, **{**options, **folders})
+    return sweep_request(overrides=settings or [], **given, **{**options, **folders})

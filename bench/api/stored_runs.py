@@ -11,6 +11,7 @@ from bench._util.words import counted
 from bench.api.options import DATA_ROOT, Arg, DataRoot, Force, NewRuns, Opt, Runs, Where
 from bench.errors import ShardError, UsageError
 from bench.sweep import DEMO_BACKBONE, split_list
+from datasets_registry import DrawRule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 Run = Annotated[str, Arg("Run id, or a unique prefix.")]
 _LISTED = ("run_id", "method", "dataset", "backbone", "protocol", "shots", "seed", "status", "created_at")
 """Columns of the list of runs."""
+
+
+def check_is_there(runs: Path) -> None:
+    """Raise UsageError if there is no such folder of runs."""
+    from bench.results import no_runs
+
+    if not runs.is_dir():
+        raise UsageError(no_runs(runs))
 
 
 def runs_below(place: Path) -> list[Path]:
@@ -149,6 +158,14 @@ def verify_runs(
         stored = _read(shards, text)
         check_verifiable(stored.record)
         found.append(stored)
+    specs = [stored.record.spec for stored in found]
+    for option, given, used in (
+        ("--support", bool(support), any(spec.draw is DrawRule.FILE for spec in specs)),
+        ("--class-text", class_text != "template", any(spec.class_text for spec in specs)),
+        ("--teacher", teacher is not None, any(spec.teacher for spec in specs)),
+    ):
+        if given and not used:
+            raise UsageError(f"{option} has no effect: none of these runs was made with it; leave it out.")
     weights = local_weights(split_list(backbones))
     lists = [read_support_list(path) for path in support]
     taught = None if teacher is None else read_teacher(teacher)
@@ -197,8 +214,9 @@ def query_runs(
 def run_rows(runs: Runs = "runs", *, where: Where = None) -> list[dict[str, object]]:
     """One row per run that satisfies an SQL condition, the oldest first: what it is, its status and when it was made.
 
-    Raises QueryError for a wrong condition.
+    Raises QueryError for a wrong condition, and UsageError if there is no such folder.
     """
+    check_is_there(Path(runs))
     query = f"SELECT {', '.join(_LISTED)} FROM runs WHERE {where or 'true'} ORDER BY created_at, run_id"
     return [dict(zip(_LISTED, row, strict=True)) for row in query_runs(query, runs).astype(object).to_numpy()]
 

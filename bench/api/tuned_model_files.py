@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from bench.api.option_effects import OnlyWith, checks_effects
 from bench.api.options import MODEL, Arg, Cache, Device, Force, Opt, Runs, Weights
+from bench.api.stored_runs import check_is_there
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores
 from datasets_registry import LARGEST_CLASS_LIST, foreign_files
@@ -34,9 +36,13 @@ class StoredModels:
 
 
 def stored_models(runs: Runs = "runs") -> StoredModels:
-    """The tuned models of a runs folder, with the accuracy of each run on its test images (0..1)."""
+    """The tuned models of a runs folder, with the accuracy of each run on its test images (0..1).
+
+    Raises UsageError if there is no such folder.
+    """
     from bench.experiment import MODELS, list_models
 
+    check_is_there(Path(runs))
     folder = Path(runs) / MODELS
     found = list_models(folder)
     rows = [_row(model) for model in found if model.info is not None]
@@ -87,6 +93,7 @@ class PredictedFiles:
     changed_images: str
 
 
+@checks_effects
 def predict_images(
     model: Annotated[str, MODEL],
     images: Annotated[
@@ -97,7 +104,9 @@ def predict_images(
         Path | None, Opt("Table to write: .csv, .jsonl or .parquet. Default: CSV on standard output.")
     ] = None,
     *,
-    page: Annotated[bool, Opt("Also write an offline page of the least certain images.")] = False,
+    page: Annotated[
+        bool, Opt("Also write an offline page of the least certain images, next to --out."), OnlyWith("out")
+    ] = False,
     backbone: Weights = None,
     classes: Annotated[
         Path | None, Opt("File of additional class names, one per line, for open-vocabulary methods.")
@@ -108,7 +117,7 @@ def predict_images(
     runs: Runs = "runs",
     device: Device = "auto",
     cache: Cache = None,
-    force: Force = False,
+    force: Annotated[Force, OnlyWith("out")] = False,
     quiet: Annotated[bool, Opt("No progress bar and no summary.")] = True,
 ) -> PredictedFiles:
     """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
@@ -124,8 +133,6 @@ def predict_images(
     from bench.tuned_models import check_format, check_sources, find_model
 
     prediction_sets.check_promise(promise)
-    if page and out is None:
-        raise UsageError("--page needs --out FILE, because it writes next to that file.")
     html = out.with_suffix(".html") if page and out else None
     if out is not None:
         check_format(out)

@@ -41,8 +41,9 @@ class ListsByDefault(CheckedGroup):
 
     def _no_command(self, ctx: Any, word: str) -> UsageError:
         known = sorted(self.commands)
+        shows = f", and `{ctx.command_path} NAME` shows one name at a time" if SHOW in known else ""
         return UsageError(
-            f"`{ctx.command_path}` has no command {word!r}.{did_you_mean(word, known, most=1)} Commands: "
+            f"`{ctx.command_path}` has no command {word!r}{shows}.{did_you_mean(word, known, most=1)} Commands: "
             f"{', '.join(known)}."
         )
 

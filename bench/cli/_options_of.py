@@ -4,11 +4,11 @@ import inspect
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from bench.api import Opt
+from bench.api import Opt, option_effects
 from bench.cli._options import runs_to_read
 from bench.cli._request_options import joined, request_option
 from bench.errors import UsageError
@@ -27,13 +27,13 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
     marks: dict[str, Any] = {}
     generated: dict[str, inspect.Parameter] = {}
     for function in functions:
-        own = {name: hint for name, hint in _hints(function).items() if isinstance(_mark(hint), Opt)}
+        own = {name: hint for name, hint in option_effects.hints_of(function).items() if isinstance(_mark(hint), Opt)}
         defaults = inspect.signature(function).parameters
         marks |= own
         generated |= {name: _parameter(name, hint, defaults[name].default) for name, hint in own.items()}
 
     def decorate(command: _Command) -> _Command:
-        hints, named = _hints(command), dict(inspect.signature(command).parameters)
+        hints, named = option_effects.hints_of(command), dict(inspect.signature(command).parameters)
         first = generated if named.pop("options", None) else {}
         own = {name: one.replace(annotation=hints.get(name), kind=_KIND) for name, one in named.items()}
         own |= {name: _with_default(generated[name], named[name]) for name in named if name in generated}
@@ -49,17 +49,6 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
         return run
 
     return decorate
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of parameters; one that only type checkers know is `object`."""
-    known = dict(inspect.unwrap(function).__globals__)
-    texts = {name: text for name, text in inspect.get_annotations(function).items() if name != "return"}
-    while True:
-        try:
-            return get_type_hints(types.SimpleNamespace(__annotations__=texts), known, include_extras=True)
-        except NameError as error:
-            known[error.name] = object
 
 
 def _with_default(generated: inspect.Parameter, named: inspect.Parameter) -> inspect.Parameter:
@@ -84,7 +73,7 @@ def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
     for text in texts:
         label, equals, name = text.rpartition("=")
         if not equals or not name.strip():
-            raise UsageError(f"{option} {text!r} is not of the form {example}.")
+            raise UsageError(f"{option} {text!r} has no =; write {option} {example}, for example.")
         if label in pairs:
             raise UsageError(f"{option} gives {label!r} twice, as {pairs[label]!r} and {name.strip()!r}. Give it once.")
         pairs[label] = name.strip()
@@ -100,7 +89,8 @@ def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
         elif kind is Path and default is not None:
             default = Path(default)
     kind = kind | None if default is None else kind
-    return inspect.Parameter(name, _KIND, default=default, annotation=Annotated[kind, _shown(name, mark)])
+    shown = Annotated[(kind, _shown(name, mark), *option_effects.conditions_of(hint))]
+    return inspect.Parameter(name, _KIND, default=default, annotation=shown)
 
 
 def _shown(name: str, mark: Opt) -> Any:

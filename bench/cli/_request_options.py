@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from typer.models import OptionInfo
 
-from bench.api import SweepRequest, option_name, option_of
+from bench.api import OnlyWith, SweepRequest, option_name, option_of
 from bench.cli._print import remark
 from bench.errors import UsageError
 from datasets_registry import did_you_mean
@@ -67,18 +67,22 @@ EXECUTION = (
 """Fields of the request that say how and where runs are computed, and not which."""
 
 
+_WHERE = ("runs", "data_root", "cache")
+"""Those that only say where things are."""
+
+
 def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a sweep request that say how and where runs are computed; see `takes_request`."""
-    return takes_request(command, EXECUTION)
+    """Give a command that runs `what` the options of a sweep request that say how and where; see `takes_request`."""
+    return takes_request(command, EXECUTION, OnlyWith("what"))
 
 
 def takes_request(
-    command: Callable[..., None], fields: Collection[str] = tuple(SweepRequest.model_fields)
+    command: Callable[..., None], fields: Collection[str] = tuple(SweepRequest.model_fields), *conditions: OnlyWith
 ) -> Callable[..., None]:
     """Give a command every option of a sweep request, or those of some fields and of clusters.
 
     The command receives typed options as `given` and those set by environment variables as `environment`, both by field
-    name.
+    name. Options other than those of folders have the conditions.
     """
     own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
     named = {item.name for item in own}
@@ -96,6 +100,9 @@ def takes_request(
 
     options = [_parameter(name) for name in fields if not option_of(name).keyed_by]
     options += [_resource_parameter(), _rare_parameter(rare)]
+    for at, one in enumerate(options):
+        if conditions and one.name not in _WHERE:
+            options[at] = one.replace(annotation=Annotated[(one.annotation, *conditions)])
     first = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
     last = [item for item in own if item.kind is inspect.Parameter.KEYWORD_ONLY]
     run.__signature__ = inspect.Signature([*first, *options, *last])  # type: ignore[attr-defined]

@@ -5,21 +5,25 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.api import Results, load_results, only_one_right
+from bench.api import NotWith, Results, load_results, only_one_right
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_line, print_table
+
+PRINTED = NotWith("as_json")
+"""JSON has everything."""
 
 
 @options_of(load_results, Results.compare)
 def compare_command(
     runs: Path,
     images: Annotated[
-        bool, typer.Option("--images", help="List the images that only one method classifies correctly.")
+        bool, typer.Option("--images", help="List the images that only one method classifies correctly."), PRINTED
     ] = False,
     verbose: Annotated[
         bool,
         typer.Option("--verbose", help="Also print a row for each dataset and split, and the sources of the noise."),
+        PRINTED,
     ] = False,
     as_json: opt.AsJson = False,
     **options: Any,
@@ -34,6 +38,6 @@ def compare_command(
     """
     table = load_results(runs).compare(**options)
     print_table(table, details=verbose, as_json=as_json)
-    for _, found in table.source if images and not as_json else ():
+    for _, found in table.source if images else ():
         for line in only_one_right(found):
             print_line(line)

@@ -75,7 +75,11 @@ def _check(as_json: opt.AsJson = False, **options: Any) -> None:
     """
     checks, absent = check_datasets(**options)
     if absent is None:
-        remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
+        root = options.get("data_root")
+        where = (
+            "give --data-root or ETL_BENCH_DATA, or a name" if root is None else f"no dataset is in {root}; give a name"
+        )
+        remark(f"nothing to check: {where}")
     elif absent:
         remark(f"not here: {counted(absent, 'more dataset')}, which `etl-bench datasets` lists")
     checkups: list[CheckResult] = []

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from bench.api import add_dataset, add_features, backbone_advice
+from bench.api import NotWith, add_dataset, add_features, backbone_advice
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_rows, remark
@@ -27,12 +24,11 @@ LEAST_TO_COMPARE = 2
 
 @options_of(add_dataset, add_features)
 def add(
-    context: typer.Context,
     images: str | None = None,
     file: Path | None = None,
     backbone: str | None = None,
     classes: Path | None = None,
-    as_json: opt.AsJson = False,
+    as_json: Annotated[opt.AsJson, NotWith("file")] = False,
     **options: Any,
 ) -> None:
     """Inspect your images and register them as a dataset, described by NAME.toml.
@@ -52,13 +48,11 @@ def add(
     if (images is None) is (file is None):
         raise UsageError("Give --images or --features, one of them.")
     if file is not None:
-        _refuse_others(context, signature(add_features).parameters, "--images")
         if backbone is None or classes is None:
             raise UsageError(f"--features needs {'--backbone' if backbone is None else '--classes'} as well.")
         own = {key: value for key, value in options.items() if key in signature(add_features).parameters}
         _print_features(add_features(file=file, backbone=backbone, classes=classes, **own))
         return
-    _refuse_others(context, {*signature(add_dataset).parameters, "as_json"}, "--features")
     own = {key: value for key, value in options.items() if key in signature(add_dataset).parameters}
     try:
         added = add_dataset(images=str(images), progress=_Progress(), **own)
@@ -75,14 +69,6 @@ def add(
     fewer = " --allow-fewer" if allow_fewer else ""
     remark(f"Next: etl-bench recommend {added.info.name} -b ViT-B-16.openai --shots {shots}{fewer}")
     remark(f"{backbone_advice()}.")
-
-
-def _refuse_others(context: typer.Context, own: Collection[str], of: str) -> None:
-    """Raise UsageError if a parameter was typed that is none of these, and so belongs to another option."""
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in own and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"{parameter.opts[0]} is an option of {of}, which is not given.")
 
 
 def _print_features(bundle: feature_bundle.FeatureBundle) -> None:

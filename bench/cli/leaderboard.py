@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.api import Results, load_results
+from bench.api import NotWith, Results, load_results
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_table
-from bench.errors import UsageError
 
 INCOMPLETE = 3
 """Exit code of `--strict`."""
@@ -18,9 +17,11 @@ INCOMPLETE = 3
 @options_of(load_results, Results.leaderboard)
 def leaderboard_command(
     runs: Path,
-    convention: str,
+    convention: Annotated[str, NotWith("by_rule")],
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that other rows have.")
+        bool,
+        typer.Option("--strict", help="Exit with code 3 if an average lacks runs that other rows have."),
+        NotWith("by_rule"),
     ] = False,
     by_rule: Annotated[
         bool,
@@ -39,8 +40,6 @@ def leaderboard_command(
     with missing runs is marked with an asterisk and named on standard error. It has no rank, unless most rows lack
     runs: then the rows are compared on the runs that they share, and the text below the table says so.
     """
-    if by_rule and (strict or convention != "mean_of_h"):
-        raise UsageError("--strict and --h h_of_means concern the ranking; leave them out with --selection.")
     results = load_results(runs)
     if by_rule:
         print_table(results.selection_rules(**options), as_json=as_json)

@@ -10,6 +10,7 @@ import typer
 
 from bench._util.words import counted
 from bench.api import (
+    NotWith,
     Results,
     add_paper_table,
     ledger_table,
@@ -52,7 +53,9 @@ def published(
     *,
     margin: float,
     runs: Path,
-    ledger: Annotated[bool, typer.Option("--ledger", help="Compare our runs with the published numbers.")] = False,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Compare our runs with the published numbers."), NotWith("column")
+    ] = False,
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:

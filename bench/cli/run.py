@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.api import SweepRequest
+from bench.api import NotWith
 from bench.cli._print import print_json, print_line, print_rows, print_text, remark
 from bench.cli._request_options import takes_request
 
 if TYPE_CHECKING:
     from bench.api import SweepOutcome
 
+PLANNED = NotWith("print_toml")
+"""`--print-toml` plans nothing."""
 _output = partial(typer.Option, rich_help_panel="Output")
 
 
@@ -29,7 +31,7 @@ def run_command(
     *,
     given: dict[str, Any],
     environment: dict[str, Any],
-    dry_run: Annotated[bool, _output("--dry-run", help="Show the plan and write nothing.")] = False,
+    dry_run: Annotated[bool, _output("--dry-run", help="Show the plan and write nothing."), PLANNED] = False,
     print_toml: Annotated[
         bool, _output("--print-toml", help="Print these options as a sweep file and run nothing.")
     ] = False,
@@ -39,8 +41,9 @@ def run_command(
             "--log",
             help="Progress on standard error: auto (live on a terminal, lines elsewhere), live, plain, json, none.",
         ),
+        PLANNED,
     ] = "auto",
-    as_json: Annotated[bool, _output("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Annotated[bool, _output("--json", help="Print JSON instead of a table."), PLANNED] = False,
 ) -> None:
     """Run methods on datasets, over shots and seeds. Finished runs are skipped.
 
@@ -58,20 +61,19 @@ def run_command(
     from bench.api import (
         open_progress,
         plan_request,
-        read_sweep_file,
         report_failures,
         run_request,
         sweep_facts,
         sweep_line,
+        sweep_request,
         sweep_toml,
         unfinished_sweeps,
     )
 
-    chosen = given if file is None else read_sweep_file(file) | given
     if print_toml:
-        print_line(sweep_toml(SweepRequest.build(**chosen)).rstrip())
+        print_line(sweep_toml(sweep_request(file, **given)).rstrip())
         return
-    request = SweepRequest.build(**environment | chosen)
+    request = sweep_request(file, environment, **given)
     say = open_progress(log)
     if dry_run:
         made = plan_request(request, say)

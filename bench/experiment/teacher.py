@@ -47,6 +47,14 @@ class TeacherFile:
         settings = spec.model_copy(update=plain | {"draw": draw}).run_id[:8]
         return f"{spec.method}@{spec.backbone}#{settings}:{self.digest}"
 
+    @property
+    def unfit(self) -> str:
+        """Why it is no teacher if its method has no such pair of features, and the remedy."""
+        return (
+            f"The teacher {self.path} is a model of {self.info.spec.method}, whose logits are not the cosine of one "
+            "image and one text feature; use a teacher such as promptsrc."
+        )
+
     def conflict(self, dataset: str, protocol: EvalProtocol) -> str | None:
         """Why runs on a dataset cannot have this teacher, and the remedy; None if they can."""
         spec = self.info.spec
@@ -109,10 +117,7 @@ def load_teacher(spec: ExperimentSpec, context: RunContext, task: FewShotTask, s
     backbone.passes = Passes()  # the run counts those of the student
     method = restored_method(info, tensors, backbone)
     if not isinstance(method, TwoTowerMethod) or not method.one_pair:
-        raise ModelFileError(
-            f"The teacher {path} is a model of {info.spec.method}, whose logits are not the cosine of one image and "
-            "one text feature; use a teacher such as promptsrc."
-        )
+        raise ModelFileError(TeacherFile(path, digest, info).unfit)
     seen, shown = [(one.image_size, one.preprocessing) for one in (backbone, student.backbone)]
     if seen != shown:
         raise ModelFileError(

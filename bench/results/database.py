@@ -116,7 +116,7 @@ class Store:
         Raises StoreLockedError if another process has locked the old database, and StoreError if etl-bench did not
         make it.
         """
-        if not self.runs.is_dir():
+        if not self.path.is_file() and not (self.runs / "shards").is_dir():
             raise StoreError(f"There is no database to rebuild. {no_runs(self.runs)}")
         readable = not self.path.is_file() or self._is_readable()
         draft = _Draft(self.runs, self.lock_timeout)

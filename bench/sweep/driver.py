@@ -89,7 +89,7 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
-    expansion = expand(request)
+    expansion = expand(request, log.notice)
     shards = Shards(request.runs)
     if request.keep_models:
         check_keepable(expansion.specs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,13 @@ class Expansion:
     """For a dataset and a number of shots: the training images of each class with fewer, all of which are drawn."""
 
 
-def expand(request: SweepRequest) -> Expansion:
-    """All distinct specs of a sweep, in the order of the request.
+LARGE_PLAN = 1000
+"""Runs from which on a plan says how many it may have before it makes them."""
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -> Expansion:
+    """All distinct specs of a sweep, in the order of the request. `say` receives the progress of a large plan.
 
     A zero-shot run depends neither on shots nor on seed. There is one per backbone, dataset and protocol, with 0 shots
     and seed 0. A test-time run has 0 shots and the seed of its stream.
@@ -53,9 +59,11 @@ def expand(request: SweepRequest) -> Expansion:
     methods, backbones, datasets = _named(request)
     check_weights_files(backbones)
     lists = support_lists(request)
-    check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
+    most = check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
+    if most >= LARGE_PLAN:
+        say(f"planning up to {most:,} runs")
     chosen = [item for method in methods for item in method.selected(request)]
-    factory = TaskFactory(request, class_text_of(request), lists, Rejections())
+    factory = TaskFactory(request, class_text_of(request), lists, Rejections(), _Progress(say))
     specs, rejections = _specs(factory, chosen, backbones, datasets), factory.rejections
     rejections.check(nothing_left=not specs, strict=request.strict)
     without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
@@ -99,8 +107,8 @@ def _specs(
 
 def check_number(
     request: SweepRequest, methods: Sequence[MethodVariants], *, backbones: int, datasets: int, lists: int
-) -> None:
-    """Raise UsageError if the product of the axes is more than `MOST_RUNS`, before any run is made."""
+) -> int:
+    """The product of the axes, before any run is made; raises UsageError if it is more than `MOST_RUNS`."""
     shots, seeds, folds = len(request.shots), len(request.seeds), max(len(request.folds), 1)
     draws = shots * max(len(request.support_rules), 1) * folds + lists
     variants = sum(item.number for item in methods)
@@ -113,6 +121,19 @@ def check_number(
             f"This sweep has up to {most:,} runs ({named}, {counted(shots, 'number')} of shots), more than "
             f"{MOST_RUNS:,}. Name fewer, or split it into several commands; runs in one folder add up."
         )
+    return most
+
+
+class _Progress:
+    """Says every few seconds how many draws of a dataset are planned."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._said = say, time.monotonic()
+
+    def __call__(self, dataset: str, done: int, total: int) -> None:
+        if time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            self._say(f"planning {dataset}: {done:,} of {total:,} draws")
 
 
 def _check_inputs_are_used(request: SweepRequest, chosen: Sequence[SelectedMethod]) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from bench.context import RunContext
 from bench.errors import UsageError
-from bench.experiment import TeacherFile, read_teacher
+from bench.experiment import ModelFileError, TeacherFile, read_teacher
+from bench.results import known_methods
 from bench.sweep.axes import selected_datasets
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.devices import resolve_device
@@ -63,8 +64,13 @@ def files_by_digest(
 
 
 def teacher_of(request: SweepRequest) -> TeacherFile | None:
-    """The teacher of a sweep; raises ModelFileError for a file that is no kept model."""
-    return None if request.teacher is None else read_teacher(request.teacher)
+    """The teacher of a sweep; raises ModelFileError for a file that is no kept model, or one that cannot teach."""
+    if request.teacher is None:
+        return None
+    found, known = read_teacher(request.teacher), known_methods()
+    if (name := found.info.spec.method) in known and not known.get(name).teaches:
+        raise ModelFileError(found.unfit)
+    return found
 
 
 def teacher_backbone(request: SweepRequest) -> list[str]:

@@ -6,6 +6,7 @@ A new option of `etl-bench run` is one field here. Its `Option` defines how the 
 import os
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -363,6 +364,8 @@ class SweepRequest(BaseModel):
                 raise UsageError(f"--jobs {self.jobs}: this machine runs at most {most} worker processes; give fewer.")
             if self.jobs_per_gpu is not None and found.kind != "cuda":
                 raise UsageError(f"--option jobs-per-gpu={self.jobs_per_gpu}: runs use {found.kind} here; give --jobs.")
+        if self.fast and found.kind != "cuda":
+            raise UsageError(f"--option fast has no effect: these runs use {found.kind}; leave it out.")
         check_kind(self.device, found, self.precision)
 
     def _check_device(self) -> None:
@@ -445,6 +448,17 @@ class SweepRequest(BaseModel):
     @classmethod
     def _trackers(cls, value: list[str]) -> list[str]:
         return [check_tracker(text) for text in dict.fromkeys(value)]
+
+    @field_validator("runner")
+    @classmethod
+    def _runner(cls, value: str) -> str:
+        try:
+            found = find_spec(value)
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            raise UsageError(f"--runner {value!r} is no Python module that can be imported here.")
+        return value
 
     @field_validator("precision", "draw")
     @classmethod

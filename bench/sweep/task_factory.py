@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from datasets_registry import (
     SupportRule,
     TaskRequest,
     build_task,
+    few_shot_draws,
     get_dataset,
     held_out,
     recorded_draw,
@@ -78,6 +79,8 @@ class TaskFactory:
     class_text: ClassText | None
     lists: Sequence[SupportList]
     rejections: Rejections
+    progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None
+    """Receives what is planned, how many draws are done, and their number."""
     short: dict[tuple[str, int], Mapping[str, int]] = field(default_factory=dict, init=False)
     """For a dataset and a number of shots: the training images of each class with fewer, all of which are drawn."""
     _read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
@@ -145,7 +148,10 @@ class TaskFactory:
                 info.name, why if only else "none of the targets can be evaluated; see --targets.", named=named
             )
             return {}
-        found = {choice: self._task(info, splits, targets, choice, named=named) for choice in wanted}
+        shared, found = few_shot_draws.SharedParts(), {}
+        for number, choice in enumerate(wanted):
+            self.progress(info.name, number, len(wanted))
+            found[choice] = self._task(info, splits, targets, choice, shared, named=named)
         tasks = {choice: task for choice, task in found.items() if task is not None}
         self.short |= {(info.name, task.shots): task.short for task in tasks.values() if task.short}
         return tasks
@@ -173,7 +179,14 @@ class TaskFactory:
         return f"not in {root}. `etl-bench datasets check NAME --data-root {root}` says what a dataset needs."
 
     def _task(
-        self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], choice: SupportChoice, *, named: bool
+        self,
+        info: DatasetInfo,
+        splits: DatasetSplits,
+        targets: Sequence[str],
+        choice: SupportChoice,
+        shared: few_shot_draws.SharedParts,
+        *,
+        named: bool,
     ) -> FewShotTask | None:
         from methods import ClassTextError
 
@@ -195,7 +208,8 @@ class TaskFactory:
                     rule=choice.rule,
                     held_out_shot=choice.held_out_shot,
                     pool=choice.pool,
-                )
+                ),
+                shared,
             )
         except ShotsError as error:
             self.rejections.add(f"{info.name} with {choice.text}", str(error), named=named)

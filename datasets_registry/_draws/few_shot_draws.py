@@ -1,16 +1,35 @@
 """Few-shot draws and the base/new split of classes, as pure functions of lists of samples."""
 
+from __future__ import annotations
+
 import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from datasets_registry._errors import ShotsError
 from datasets_registry._types import ClassSet, EvalSplit, Sample
 
+if TYPE_CHECKING:
+    from datasets_registry._draws.held_out import Fold
+
 MAX_VALIDATION_SHOTS = 4
 """CoOp keeps `min(shots, 4)` validation images per class."""
+
+
+@dataclass(frozen=True)
+class SharedParts:
+    """What tasks share that differ only in shots, seed, support, fold, rule and pool: `build_task` computes it once.
+
+    Args:
+        evaluations: the evaluation splits by fold, and their contents as canonical JSON.
+        digests: those of training images by key.
+    """
+
+    evaluations: dict[Fold | None, tuple[tuple[EvalSplit, ...], str]] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

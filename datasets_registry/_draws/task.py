@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from datasets_registry._draws import few_shot_draws
 from datasets_registry._draws.few_shot_draws import (
     FewShotDraw,
     class_halves,
@@ -32,7 +33,9 @@ from datasets_registry._types import (
     Sentences,
     SupportSet,
     UnlabelledImages,
+    canonical_json,
     fingerprint,
+    fingerprint_of_texts,
 )
 
 ClassTexts = Callable[[DatasetInfo, Sequence[str]], Sentences]
@@ -105,8 +108,10 @@ class _Support:
     true_labels: Mapping[str, int]
 
 
-def build_task(request: TaskRequest) -> FewShotTask:
+def build_task(request: TaskRequest, shared: few_shot_draws.SharedParts | None = None) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
+
+    `shared` is one object for all tasks of a dataset that share what it says.
 
     The draw covers all classes. Base-to-new then keeps the base classes, so it trains on the same images of these
     classes as a few-shot run.
@@ -136,7 +141,7 @@ def build_task(request: TaskRequest) -> FewShotTask:
     support = _training_classes(request, _draw(request))
     support = _apply_rule(request, support)
     support = _hold_out_shot(request, support)
-    return _assemble(request, support, _evaluation_splits(request))
+    return _assemble(request, support, shared or few_shot_draws.SharedParts())
 
 
 def _check_request(request: TaskRequest) -> None:
@@ -231,6 +236,15 @@ def _hold_out_shot(request: TaskRequest, support: _Support) -> _Support:
     return replace(support, train=train, val=val)
 
 
+def _evaluation(request: TaskRequest, shared: few_shot_draws.SharedParts) -> tuple[tuple[EvalSplit, ...], str]:
+    """The evaluation splits of a request on the splits of its fold, and their contents as canonical JSON."""
+    if request.fold not in shared.evaluations:
+        splits = _evaluation_splits(request)
+        rows = [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in splits]
+        shared.evaluations[request.fold] = splits, canonical_json(rows)
+    return shared.evaluations[request.fold]
+
+
 def _evaluation_splits(request: TaskRequest) -> tuple[EvalSplit, ...]:
     """The splits of the dataset itself, then one split per target."""
     own = request.info, request.splits
@@ -253,7 +267,8 @@ def _pool(request: TaskRequest, support: _Support) -> UnlabelledImages | None:
     )  # fmt: skip
 
 
-def _assemble(request: TaskRequest, support: _Support, evals: tuple[EvalSplit, ...]) -> FewShotTask:
+def _assemble(request: TaskRequest, support: _Support, shared: few_shot_draws.SharedParts) -> FewShotTask:
+    evals, _ = _evaluation(request, shared)
     training = SupportSet(request.splits.images, support.train, support.classes)
     validation = SupportSet(request.splits.images, support.val, support.classes)
     true, pool = support.true_labels, _pool(request, support)
@@ -266,7 +281,7 @@ def _assemble(request: TaskRequest, support: _Support, evals: tuple[EvalSplit, .
         support=training,
         validation=validation,
         evals=evals,
-        fingerprint=_task_fingerprint(request, training, validation, evals, pool),
+        fingerprint=_task_fingerprint(request, training, validation, shared, pool),
         short=_short_classes(request),
         rule=None if request.rule is None else str(request.rule),
         relabelled={item.key: true[item.key] for item in support.train if item.label != true[item.key]},
@@ -336,28 +351,26 @@ def _task_fingerprint(
     request: TaskRequest,
     support: SupportSet,
     validation: SupportSet,
-    evals: Sequence[EvalSplit],
+    shared: few_shot_draws.SharedParts,
     pool: UnlabelledImages | None,
 ) -> str:
-    digests = [support.images.digest(sample.key) for sample in support.samples]
+    evals, rows = _evaluation(request, shared)
+    for key in {sample.key for sample in support.samples} - shared.digests.keys():
+        shared.digests[key] = support.images.digest(key)
+    digests = [shared.digests[sample.key] for sample in support.samples]
     # parts that only some tasks have
     own_templates = [[split.classes.template for split in evals]] if request.protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]
     sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
     changed = [["support", str(request.rule)]] if request.rule else []
     unlabelled = [["unlabelled", str(request.pool), _keys(pool)]] if pool else []
-    return fingerprint(
-        [
-            request.info.name,
-            request.info.template,
-            request.protocol.value,
-            request.draw.value,
-            [list(support.classes.names), _rows(support.samples, support.images), digests],
-            _rows(validation.samples, validation.images),
-            [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in evals],
-            *own_templates,
-            *sentences,
-            *changed,
-            *unlabelled,
-        ]
-    )
+    before = [
+        request.info.name,
+        request.info.template,
+        request.protocol.value,
+        request.draw.value,
+        [list(support.classes.names), _rows(support.samples, support.images), digests],
+        _rows(validation.samples, validation.images),
+    ]
+    after = [*own_templates, *sentences, *changed, *unlabelled]
+    return fingerprint_of_texts([*map(canonical_json, before), rows, *map(canonical_json, after)])

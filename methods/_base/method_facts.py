@@ -62,6 +62,7 @@ class MethodFacts(MethodTraits):
         parameter_formula: code of the number of learned values.
         settings: the settings by name.
         closable: whether some settings tie an open-vocabulary method to its training classes.
+        teaches: whether its logits are the cosine of one image and one text feature, as those of a teacher must be.
         rules: facts that the method's code derives from its published settings, by protocol: fields of
             `CheckedSettings`.
         source_digest: digest of the source of a method of another package; empty for this package's methods.
@@ -71,6 +72,7 @@ class MethodFacts(MethodTraits):
     parameter_formula: str = "0"
     settings: Mapping[str, MethodSetting] = field(default_factory=dict)
     closable: bool = False
+    teaches: bool = False
     rules: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     source_digest: str = ""
 
@@ -116,6 +118,7 @@ def facts_of(method: type[Method[Any]]) -> MethodFacts:
         notes=_notes(method),
         parameter_formula=info.parameter_formula,
         settings=_settings(info),
+        teaches=getattr(method, "one_pair", False),  # only methods with two towers have it
         closable=info.config.closed_vocabulary is not MethodConfig.closed_vocabulary,
         rules={protocol: found for protocol, found in rules.items() if found},
     )

@@ -239,6 +239,7 @@ class MethodTraits(ABC):
         class_text_teacher: whether a method that learns texts also trains on class texts given in place of the
             template.
         starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
+        blends: whether it is an ensemble of two models, whose features `keep_branches` stores.
         stackable: whether its loss also works on a stack of runs, see `methods._base.training`.
     """
 
@@ -262,6 +263,7 @@ class MethodTraits(ABC):
     learns_text: bool = False
     class_text_teacher: bool = False
     starts_as_zero_shot: Mapping[str, Any] | None = None
+    blends: bool = False
     stackable: bool = False
 
     @property

@@ -55,10 +55,12 @@ def build_board(
     """
     from bench.extensions.boards.build import collect_board, readme_title
     from bench.extensions.boards.page import write_board_page
+    from bench.extensions.boards.submissions.submission import submission_folders
     from reports import PageRequest, check_site
 
     folder, page = Path(submissions), Path(out) / "index.html"
     check_site(page.parent, force=force)
+    submission_folders(folder)  # raises before the work folder is made
     work = _work(folder, work)
     board = collect_board(folder, work, data_root)
     request = PageRequest(work / "runs", page, data_root=data_root, images=images, force=force)
@@ -95,9 +97,9 @@ def board_changes(
 
 def new_board(
     folder: Annotated[Path, options.Arg("Folder of the repository: new, empty, or with only .git.", metavar="DIR")],
-    title: Annotated[str, options.Opt("Heading of its README.")] = "Leaderboard",
+    title: Annotated[str, options.Opt("Heading of its README.", metavar="TEXT")] = "Leaderboard",
     requirement: Annotated[
-        str | None, options.Opt("Requirement that pip installs in the CI. Default: a line to fill in.")
+        str | None, options.Opt("Requirement that pip installs in the CI. Default: a line to fill in.", metavar="TEXT")
     ] = None,
     *,
     force: options.Force = False,
@@ -148,11 +150,11 @@ class Submitted:
 def submit_runs(
     folder: Annotated[Path, options.Arg("Folder to write; its name is the submission's name.", metavar="DIR")],
     *,
-    who: Annotated[str, options.Opt("Authors or laboratory.")],
+    who: Annotated[str, options.Opt("Authors or laboratory.", metavar="TEXT")],
     contact: Annotated[str, options.Opt("An e-mail address or an https address.")],
-    licence: Annotated[str, options.Opt("Licence of the results (SPDX identifier).")] = "CC-BY-4.0",
+    licence: Annotated[str, options.Opt("Licence of the results (SPDX identifier).", metavar="TEXT")] = "CC-BY-4.0",
     code: Annotated[str, options.Opt("URL of the code that made the runs.")] = "",
-    notes: Annotated[str, options.Opt("One line for readers.")] = "",
+    notes: Annotated[str, options.Opt("One line for readers.", metavar="TEXT")] = "",
     verify: Annotated[bool, options.Opt("Ask the board to recompute some of the runs.")] = False,
     runs: options.Runs = "runs",
     where: options.Where = None,
@@ -200,7 +202,10 @@ def check_submissions(
 
     checks = Checks(data_root)
     if not is_submission(folder):
-        found = [checks.own(item) for item in submission_folders(folder)]
+        folders = submission_folders(folder)
+        if against is not None:
+            raise SubmissionError(f"--against {against} has no effect: {folder} is no single submission; leave it out.")
+        found = [checks.own(item) for item in folders]
         return reports(found, first_seen(folder, found))
     own = checks.own(folder)
     if against is None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from bench.api import OnlyWith, checks_effects
 from bench.api import options as opt
-from bench.errors import UsageError
 from bench.extensions.forks.errors import PredictionsError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class ImportedPredictions:
     notes: tuple[str, ...]
 
 
+@checks_effects
 def import_predictions(
     files: Annotated[
         Sequence[Path | str],
@@ -53,6 +54,7 @@ def import_predictions(
     stated: Annotated[
         Mapping[str, str] | None,
         opt.Opt("With --questions: weights, service, decoding or date; repeatable.", "--set", pairs="service=NAME"),
+        OnlyWith("questions"),
     ] = None,
     data_root: opt.DataRoot = None,
 ) -> ImportedPredictions:
@@ -66,7 +68,6 @@ def import_predictions(
 
     Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
     """
-    from bench.extensions.forks.declared_run import DeclaredRun
     from bench.extensions.forks.prediction_files import read_predictions
     from bench.extensions.forks.service_answers import read_service_answers
     from bench.results import Shards, fresh_store
@@ -75,10 +76,10 @@ def import_predictions(
     paths, asked = ([Path(path) for path in some] for some in (files, questions))
     if asked:
         read, remarks = read_service_answers(paths, asked, stated or {}, data_root)
-    elif stated:
-        raise UsageError("--set is for the answers of a service, whose --questions FILE is to be given as well.")
     else:
         read, remarks = [read_predictions(path) for path in paths], []
+    from bench.extensions.forks.declared_run import DeclaredRun  # imports torch, which the checks above do not need
+
     built = [DeclaredRun(tuple(group), dataset, backbone, data_root) for group in _runs(read)]
     made = [run.made() for run in built]
     ids = Counter(record.run_id for record, _ in made)

@@ -41,13 +41,17 @@ def write_questions(
     classes: Annotated[
         str, opt.Opt("Test images: all, base or new. Base and new have the shots of the base classes.")
     ] = "all",
-    template: Annotated[str, opt.Opt(f"Text after the test image; {CHOICES} is replaced.")] = PROMPT,
+    template: Annotated[str, opt.Opt(f"Text after the test image; {CHOICES} is replaced.", metavar="TEXT")] = PROMPT,
     choices: Annotated[
-        str, opt.Opt(f"What replaces {CHOICES}: `all` for all class names, or a text such as 'one of ten land uses'.")
+        str,
+        opt.Opt(
+            f"What replaces {CHOICES}: `all` for all class names, or a text such as 'one of ten land uses'.",
+            metavar="TEXT",
+        ),
     ] = "all",
     largest_side: Annotated[int, opt.Opt("Pixels; larger images are made smaller.", min=16, max=4096)] = 256,
     images: Annotated[str, opt.Opt("embedded, or paths: files in a folder beside the questions.")] = "embedded",
-    model: Annotated[str, opt.Opt("Name of the model for the service.")] = MODEL,
+    model: Annotated[str, opt.Opt("Name of the model for the service.", metavar="TEXT")] = MODEL,
     options: Annotated[
         Mapping[str, str] | None,
         opt.Opt("A field of every request, such as temperature=0; repeatable.", "--set", pairs="NAME=VALUE"),

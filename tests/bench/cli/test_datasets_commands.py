@@ -196,7 +196,7 @@ def test_a_dataset_with_broken_images_is_not_audited(etl: Etl, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("-b", "ViT-demo.drawn", "--sample", "5"), "--sample 5 opens some images, and -b ViT-demo.drawn needs all"),
+        (("-b", "ViT-demo.drawn", "--sample", "5"), "--sample has no effect with --backbone"),
         (("-b", "ViT-B-16.opnai"), "opnai"),
         (("-b", "ViT-demo.drawn,ViT-B-16.openai"), "an audit takes one"),
         (("-b", "ViT-demo.drawn", "--device", "tpu"), "--device 'tpu' is unknown"),

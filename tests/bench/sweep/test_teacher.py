@@ -121,3 +121,8 @@ def test_a_method_that_needs_a_teacher_is_refused_without_one() -> None:
 def test_no_method_wraps_one_that_needs_a_teacher(wrapper: str) -> None:
     with pytest.raises(Exception, match=f"{wrapper} cannot wrap 'promptkd', which "):
         student_specs(None, methods=f"{wrapper}:promptkd", overrides=[], unlabelled=STUDENT["unlabelled"])
+
+
+def test_a_model_that_cannot_teach_is_refused_at_planning(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="a model of cocoop"):
+        student_specs(teacher_file(tmp_path, method="cocoop"))

@@ -18,6 +18,7 @@ from datasets_registry import (
     build_task,
     eval_fingerprint,
     few_shot_draws,
+    held_out,
 )
 
 
@@ -215,3 +216,16 @@ class TestTargets:
         assert build(protocol=EvalProtocol.DOMAIN_GENERALIZATION, targets=[other])
         with pytest.raises(DataError, match=r"'class 5' \(1 such\).* source 'toy'"):
             build(protocol=EvalProtocol.DOMAIN_GENERALIZATION, targets=[(info, toy_splits(6))])
+
+
+def test_tasks_that_share_parts_are_those_built_alone():
+    images = NamedImages()
+    splits, target = toy_splits(train=12, images=images), (replace(INFO, name="other"), toy_splits(images=images))
+    for protocol, targets in ((EvalProtocol.BASE_TO_NEW, ()), (EvalProtocol.CROSS_DATASET, (target,))):
+        shared = few_shot_draws.SharedParts()
+        for fold in (None, held_out.Fold(1, 3, 1, 8), held_out.Fold(2, 3, 1, 8)):
+            for seed in (1, 2):
+                changes = {"protocol": protocol, "targets": targets, "fold": fold, "seed": seed, "shots": 2}
+                request = TaskRequest(INFO, splits, draw=DrawRule.COOP, **changes)
+                assert build_task(request, shared) == build_task(request)
+        assert len(shared.evaluations) == 3
