@@ -52,7 +52,7 @@ def plain_text(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    if found := CONTROL.search(text):
+    if not text.isprintable() and (found := CONTROL.search(text)):  # printable texts, which nearly all are, have none
         raise ValueError(f"control character {found[0]!r} at position {found.start()}; use printable characters")
     return text
 
@@ -69,19 +69,13 @@ def _moment(value: datetime) -> datetime:
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:
-    _check_setting(values, DEEPEST)
-    if (n := _count(values)) > MOST_SETTINGS:
+    if (n := _checked_count(values, DEEPEST)) > MOST_SETTINGS:
         raise ValueError(f"{n} settings; at most {MOST_SETTINGS} are allowed")
     return values
 
 
-def _count(value: object) -> int:
-    """The number of values inside a setting."""
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return sum(1 + _count(item) for item in items)
-
-
-def _check_setting(value: object, deepest: int) -> None:
+def _checked_count(value: object, deepest: int) -> int:
+    """The number of values inside a setting; raises ValueError for one that is not allowed."""
     if deepest < 0:
         raise ValueError(f"settings are nested deeper than {DEEPEST} levels")
     if isinstance(value, str):
@@ -89,14 +83,14 @@ def _check_setting(value: object, deepest: int) -> None:
             raise ValueError(f"a text of {len(value)} characters; at most {LONGEST_TEXT} are allowed")
         _one_line(value)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_setting(key, deepest)
-            _check_setting(item, deepest - 1)
+        for key in value:
+            _checked_count(key, deepest)
+        return sum([1 + _checked_count(item, deepest - 1) for item in value.values()])
     elif isinstance(value, list | tuple):
-        for item in value:
-            _check_setting(item, deepest - 1)
+        return sum([1 + _checked_count(item, deepest - 1) for item in value])
     elif isinstance(value, float) and value != value:
         raise ValueError("a setting is not a number (NaN)")
+    return 0
 
 
 Name = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9_][A-Za-z0-9_.:=,+@/-]{{0,{LONGEST_NAME - 1}}}$")]

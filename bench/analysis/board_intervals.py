@@ -27,8 +27,7 @@ def with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
 
     `runs` is the store's `runs_frame(outcomes=True)`. Scores without stored predictions keep the interval over seeds.
     """
-    used = {run_id for entry in board.entries for run_id in entry.run_ids}
-    scores = seed_scores(board, runs[runs["run_id"].isin(used)])
+    scores = seed_scores(board, runs)
     return replace(board, entries=tuple(_entry(board, entry, scores[entry.key]) for entry in board.entries))
 
 

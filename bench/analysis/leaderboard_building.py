@@ -20,7 +20,7 @@ from bench.analysis.leaderboard import (
     Leaderboard,
     Setting,
 )
-from bench.analysis.setting_runs import belongs, collect_runs, learned_images, planned_run, select_runs
+from bench.analysis.setting_runs import Run, belongs, collect_runs, learned_images, planned_run, select_runs
 from bench.spec import LEARNED, ExperimentSpec
 from datasets_registry import EvalProtocol
 
@@ -189,14 +189,16 @@ def _plain(
         datasets, seeds = common.datasets, common.seeds
         counted = [run for run in counted if run.dataset in datasets and (not run.seeded or run.seed in seeds)]
 
+    by_identity: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for run in counted:
+        by_identity[run.identity].append(run)
     entries = []
     for identity in sorted(labels):
-        mine = [run for run in counted if run.identity == identity]
         entries.append(
             make_entry(
                 identity,
                 labels[identity],
-                mine,
+                by_identity[identity],
                 datasets,
                 seeds,
                 splits,

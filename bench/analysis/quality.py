@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
-from bench.analysis.metrics.scores import headroom_gain, run_metrics
+from bench.analysis.metrics.scores import headroom_gain, metrics_of_runs
 from bench.analysis.paired_average import image_tables
 from bench.analysis.scores_by_seed import Scores
 from bench.analysis.statistics.correlation import kendall_tau
@@ -72,17 +73,22 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     The frame has one row per `run_id` and `split`, with `n`, the columns of `METRICS` and the variances of
     `run_metrics`.
     """
+    label = outcomes["label"].to_numpy()
     columns = {name: outcomes[name].to_numpy() for name in _COLUMNS}
     groups: dict[Any, Any] = dict(outcomes.groupby(["run_id", "split"], observed=True).indices)
-    rows = [
-        {"run_id": run_id, "split": split, "n": len(at)}
-        | run_metrics({name: values[at] for name, values in columns.items()})
-        for (run_id, split), at in sorted(groups.items())
-    ]
-    return pd.DataFrame(rows, columns=["run_id", "split", "n", *METRICS, *_VARIANCES])
+    alike: dict[bytes, list[Any]] = defaultdict(list)  # most runs have the same images
+    for place, at in groups.items():
+        alike[label[at].tobytes()].append(place)
+    rows = []
+    for places in alike.values():
+        at = np.stack([groups[place] for place in places])
+        found = metrics_of_runs(label[at[0]], {name: values[at] for name, values in columns.items()})
+        values = zip(*(found[name].tolist() for name in (*METRICS, *_VARIANCES)), strict=True)
+        rows += [(*place, at.shape[1], *row) for place, row in zip(places, values, strict=True)]
+    return pd.DataFrame(sorted(rows), columns=["run_id", "split", "n", *METRICS, *_VARIANCES])
 
 
-_COLUMNS = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")
+_COLUMNS = ("predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")
 
 
 HEADROOM = "headroom_gain"

@@ -41,8 +41,14 @@ def read_document(path: Path) -> dict[str, Any] | None:
 
     Raises DamagedError, or ShardError if reading is not permitted or the file has another version.
     """
+    content = read_content(path)
+    return None if content is None else parse_document(content, str(path))
+
+
+def read_content(path: Path) -> bytes | None:
+    """The bytes of a file with a document; None if it does not exist. Raises DamagedError or ShardError."""
     try:
-        text = foreign_files.read_bytes(path, LARGEST_RECORD)
+        return foreign_files.read_bytes(path, LARGEST_RECORD)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -51,7 +57,6 @@ def read_document(path: Path) -> dict[str, Any] | None:
         if error.errno == errno.ELOOP:
             raise DamagedError("it is a symbolic link that leads to itself") from error
         raise ShardError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return parse_document(text, str(path))
 
 
 def parse_document(text: bytes, where: str) -> dict[str, Any]:

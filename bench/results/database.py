@@ -98,7 +98,7 @@ class Store:
             count = 0
             chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
             unread: list[str] = []
-            for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unread), depth=2):
+            for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unread), depth=1):
                 count += _insert_loadable(connection, found)
             with transaction(connection):
                 connection.execute("DELETE FROM difficulty")

@@ -35,9 +35,9 @@ REFUSED = (
     duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, ValueError, OverflowError, TypeError,
 )  # fmt: skip
 """Errors that loading a run with impossible values raises, in DuckDB, pandas and numpy; not errors of the disk."""
-_SPEC_COLUMNS = {
+_SPEC_COLUMNS = (
     "method", "backbone", "dataset", "task_fingerprint", "draw", "protocol", "shots", "seed", "precision", *COLUMNS,
-}  # fmt: skip
+)  # fmt: skip
 
 
 @cache
@@ -109,9 +109,7 @@ def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[Sha
     outcomes, groups = _outcomes([shard for _, shard in found])
     unknown = dict.fromkeys(("images", "correct", "groups"))
     scores = [
-        {"run_id": shard.record.run_id}
-        | score.model_dump(mode="json")
-        | outcomes.get((shard.record.run_id, score.split), unknown)
+        {"run_id": shard.record.run_id} | vars(score) | outcomes.get((shard.record.run_id, score.split), unknown)
         for _, shard in found
         for score in shard.record.all_scores
     ]
@@ -283,7 +281,7 @@ def unloadable_runs(shards: Sequence[Shard]) -> dict[str, str]:
 
 def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
     spec = record.spec
-    row = spec.model_dump(mode="json", include=_SPEC_COLUMNS) | {
+    row = {name: getattr(spec, name) for name in _SPEC_COLUMNS} | {
         "run_id": record.run_id,
         "shard_stamp": stamp,
         "config": canonical_json(spec.config),
@@ -302,7 +300,7 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "openworld_auc": record.open.openworld_auc if record.open else None,
         "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }
-    return row | dict.fromkeys(Cost.model_fields) | (record.cost.model_dump() if record.cost else {})
+    return row | dict.fromkeys(Cost.model_fields) | (vars(record.cost) if record.cost else {})
 
 
 def _utc(moment: datetime) -> datetime:

@@ -22,6 +22,7 @@ from datasets_registry import (
     DatasetInfo,
     EvalProtocol,
     RegistrationError,
+    canonical_json,
     catalogue_modules,
     file_digests,
     get_dataset,
@@ -196,6 +197,8 @@ def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe:
     if published is None or recipe is None:
         return [] if published == recipe else ["recipe"]
     theirs, ours = (recipe_for_dataset(dataset, values) for values in (published, recipe))
+    if canonical_json(theirs) == canonical_json(ours):  # as most are
+        return []
     keys = sorted((theirs.keys() | ours.keys()) - {"name", "source"})
     return [f"recipe.{key}" for key in keys if _value(theirs, key) != _value(ours, key)]
 
@@ -219,22 +222,23 @@ def with_changed_settings(runs: pd.DataFrame) -> pd.DataFrame:
     `recipe` is one of them if the recipe has the name of a published recipe and other values. The column is empty for
     published settings and for methods that are not installed.
     """
-    rows = list(
-        zip(
-            *(runs[name] for name in ("method", "protocol", "shots", "dataset")),
-            *(runs[name].astype(object).where(runs[name].notna(), None) for name in ("config", "recipe")),
-            strict=True,
-        )
+    method, protocol, shots, dataset = (runs[name].tolist() for name in ("method", "protocol", "shots", "dataset"))
+    config, recipe = (
+        runs[name].astype(object).where(runs[name].notna(), None).tolist() for name in ("config", "recipe")
     )
-    found = {row: ",".join(_changed(*row)) for row in set(rows)}
-    return runs.assign(changed_settings=[found[row] for row in rows])
+    configs = list(zip(method, protocol, config, strict=True))
+    recipes = list(zip(method, protocol, shots, dataset, recipe, strict=True))
+    of_config = {key: _changed_config(*key) for key in set(configs)}  # few, since most runs share them
+    of_recipe = {key: ("recipe",) if _is_changed_recipe(*key) else () for key in set(recipes)}
+    found = [",".join(of_config[one] + of_recipe[other]) for one, other in zip(configs, recipes, strict=True)]
+    return runs.assign(changed_settings=found)
 
 
-def _changed(
-    method: str, protocol: str, shots: int, dataset: str, config: str | None, recipe: str | None
-) -> Iterator[str]:
-    yield from changed_settings(json.loads(config or "{}"), published_values(method, protocol) or {})
+def _changed_config(method: str, protocol: str, config: str | None) -> tuple[str, ...]:
+    return changed_settings(json.loads(config or "{}"), published_values(method, protocol) or {})
+
+
+def _is_changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe: str | None) -> bool:
     values = json.loads(recipe or "null")
     named = values is None or values.get("name") in (None, *PUBLISHED_RECIPES)
-    if named and changed_recipe(method, protocol, int(shots), dataset, values):
-        yield "recipe"
+    return named and bool(changed_recipe(method, protocol, int(shots), dataset, values))

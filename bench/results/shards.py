@@ -28,7 +28,7 @@ from bench.results.checksummed_json import (
     encode_document,
     parse_document,
     quarantine,
-    read_document,
+    read_content,
     sha256,
     unreadable,
 )
@@ -105,8 +105,12 @@ class Shards:
     def read_many(self, run_ids: Iterable[str]) -> Iterator[tuple[str, Shard]]:
         """`read` of each run in turn, without missing ones."""
         for run_id in run_ids:
-            if (shard := self._read_intact(run_id, self._shard)) is not None:
-                yield run_id, shard
+            if (found := self.read_with_files(run_id)) is not None:
+                yield run_id, found[0]
+
+    def read_with_files(self, run_id: str) -> tuple[Shard, list[tuple[Path, bytes]]] | None:
+        """`read`, and the path and the content of each file of the run, its record first."""
+        return self._read_intact(run_id, self._shard_with_files)
 
     def files(self, run_id: str) -> list[Path]:
         """The files of a committed run, its record first."""
@@ -207,28 +211,31 @@ class Shards:
                 self._quarantine(run_id, str(error))
                 return None
 
-    def _shard(self, run_id: str) -> Shard | None:
-        """The whole run; raises DamagedError."""
-        document = self._read_document(run_id)
-        if document is None:
+    def _shard_with_files(self, run_id: str) -> tuple[Shard, list[tuple[Path, bytes]]] | None:
+        """The whole run and its files; raises DamagedError."""
+        path = self._record_path(run_id)
+        content = read_content(path)
+        if content is None:
             return None
+        document = self._parsed(run_id, content)
         packed = self._packed(run_id, document, content=True)
         predictions = unpack_predictions(packed) if packed else ()
-        record = with_current_scores(_record(document["record"], self._record_path(run_id)), predictions)
-        return Shard(record, predictions, _imported(document))
+        record = with_current_scores(_record(document["record"], path), predictions)
+        files = [(path, content), *([(self._predictions_path(run_id), packed)] if packed else [])]
+        return Shard(record, predictions, _imported(document)), files
 
     def _document(self, run_id: str) -> dict[str, Any] | None:
         """The record's document, if the predictions file has its full size; raises DamagedError."""
-        document = self._read_document(run_id)
-        if document is not None:
-            self._packed(run_id, document, content=False)
+        content = read_content(self._record_path(run_id))
+        if content is None:
+            return None
+        document = self._parsed(run_id, content)
+        self._packed(run_id, document, content=False)
         return document
 
-    def _read_document(self, run_id: str) -> dict[str, Any] | None:
-        """The record's document, which must be that of this run; raises DamagedError."""
-        document = read_document(self._record_path(run_id))
-        if document is None:
-            return None
+    def _parsed(self, run_id: str, content: bytes) -> dict[str, Any]:
+        """The document in the bytes of a record, which must be that of this run; raises DamagedError."""
+        document = parse_document(content, str(self._record_path(run_id)))
         missing = {"predictions_sha256", "predictions_bytes"} - document.keys()
         if missing:
             raise DamagedError(f"incomplete or not a shard: without {', '.join(sorted(missing))}")
@@ -285,6 +292,8 @@ _ORIGIN, _VERIFIED = "imported_from", "verified"
 
 def with_origin(content: bytes, origin: str, *, verified: bool = False) -> bytes:
     """The bytes of a record's file with another origin; an empty one for a run that was made here."""
+    if not origin and f'"{_ORIGIN}"'.encode() not in content:
+        return content
     document = {key: value for key, value in json.loads(content).items() if key not in (_ORIGIN, _VERIFIED)}
     return dump_document(document | _marks(origin, verified=verified))
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.analysis import ALL, Leaderboard, binned_frame, changed_predictions, error_analysis, metrics_frame
 from reports.presenters.content import Pictures
@@ -89,21 +87,17 @@ def error_analysis_view(
             metrics.append(metrics_frame(part))
             binned.append(binned_frame(part))
             lists.append(_list_view(class_list, part, items, moved, pictures))
-            by_run = {str(run): rows for run, rows in part.groupby("run_id", sort=False, observed=True)}
+            by_run = _columns_by_run(part)
             for evaluation in batch[class_list]:
                 found = {run: by_run[run] for run in evaluation.run_ids if run in by_run}
                 if found:
                     best = {run: [tops.get((run, evaluation.stored, item), ()) for item in images] for run in found}
-                    columns = {
-                        run: (rows["label"].to_numpy(), rows["predicted"].to_numpy()) for run, rows in found.items()
-                    }
+                    columns = {run: (label, predicted) for run, (_, label, predicted) in found.items()}
                     place = (evaluation.entry, class_list.key)
                     cells[evaluation.anchor][place] = error_analysis.entry_errors(columns, best)
                     if (against := by_run.get(evaluation.zero_shot or "")) is None or evaluation.zero_shot in found:
                         continue
-                    known = changed_predictions.changes(
-                        _columns(against), {run: _columns(rows) for run, rows in found.items()}, moved
-                    )
+                    known = changed_predictions.changes(against, found, moved)
                     if known is not None:
                         changed[evaluation.anchor][place] = known
     view = ErrorAnalysisView(tuple(lists), cells, changed, seeds, folder)
@@ -160,8 +154,16 @@ def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator
             yield replace(class_list, split=split), [item for item in evaluations if item.stored == name]
 
 
-def _columns(rows: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int64]]:
-    return rows["image"].to_numpy(dtype=object), rows["label"].to_numpy(), rows["predicted"].to_numpy()
+def _columns_by_run(part: pd.DataFrame) -> dict[str, changed_predictions.Columns]:
+    """Images, labels and predictions of each run."""
+    codes, known = pd.factorize(part["image"])  # each image becomes an object once
+    images, label, predicted = (
+        known.to_numpy(dtype=object)[codes],
+        part["label"].to_numpy(),
+        part["predicted"].to_numpy(),
+    )
+    groups = part.groupby("run_id", sort=False, observed=True).indices
+    return {str(run): (images[at], label[at], predicted[at]) for run, at in groups.items()}
 
 
 def _list_view(
@@ -190,8 +192,8 @@ def _list_view(
 def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], error_analysis.TopClasses]:
     """By run, split and image."""
     found = {}
-    for row in frame.to_dict("records"):
-        shares = error_analysis.probabilities(row["top_logits"], float(row["log_sum_exp"]))
-        labels = (int(value) for value in row["top_labels"])
-        found[str(row["run_id"]), str(row["split"]), str(row["image"])] = tuple(zip(labels, shares, strict=True))
+    names = ("run_id", "split", "image", "top_labels", "top_logits", "log_sum_exp")
+    for run, split, image, labels, logits, log_sum_exp in zip(*(frame[name].tolist() for name in names), strict=True):
+        shares = error_analysis.probabilities(logits, log_sum_exp)
+        found[run, split, image] = tuple(zip(labels.tolist(), shares, strict=True))
     return found

@@ -33,6 +33,7 @@ from _seeds import HEADS, seeds_row
 from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
 from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
+from _stores import STORES, store_row
 from _table import NO_GOAL, Goal, Row, Table
 
 from methods.vpt import VPTConfig
@@ -99,6 +100,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "local": lambda: launcher_row("local", Goal(seconds=0.030)),
         "ray": lambda: launcher_row("ray", Goal(seconds=0.060)),
         "ingest": ingest_row,
+        **{name: lambda name=name: store_row(name) for name in STORES},
         "fork": lambda: fork_row(repeats),
         **{name: lambda name=name: page_row(name, repeats) for name in PAGES},
     }  # fmt: skip

@@ -11,7 +11,6 @@ from .scores import accuracy as accuracy
 from .scores import aurc as aurc
 from .scores import brier as brier
 from .scores import calibration_error as calibration_error
-from .scores import class_accuracies as class_accuracies
 from .scores import ece as ece
 from .scores import fit_temperature as fit_temperature
 from .scores import harmonic_mean as harmonic_mean

@@ -1,6 +1,8 @@
 """Metrics of predictions: pure functions of logits and labels, in NumPy, and temperature scaling."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -106,23 +108,7 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not sure.size:
         raise MetricInputError("No prediction was given, and calibration needs at least one.")
-    values, group, size = np.unique(sure, return_inverse=True, return_counts=True)
-    mean_right = np.bincount(group, weights=right) / size
-    order = np.sort(group)
-    gaps = (mean_right - values)[order]
-    parts = np.array_split(gaps, min(bins, len(gaps)))
-    return float(sum(abs(part.sum()) for part in parts) / len(gaps))
-
-
-def class_accuracies(label: ArrayLike, correct: ArrayLike) -> np.ndarray:
-    """Accuracy on each class that has an image, in label order, `(classes with an image,)`.
-
-    Example:
-        >>> class_accuracies([0, 0, 2], [1, 0, 1]).tolist()
-        [0.5, 1.0]
-    """
-    _, group, size = np.unique(np.asarray(label), return_inverse=True, return_counts=True)
-    return np.bincount(group, weights=np.asarray(correct, dtype=np.float64)) / size
+    return float(_calibration_errors(_sorted(sure[None], right[None]), bins)[0])
 
 
 def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
@@ -140,10 +126,7 @@ def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not sure.size:
         raise MetricInputError("No prediction was given, and a risk-coverage curve needs at least one.")
-    _, group, size = np.unique(-sure, return_inverse=True, return_counts=True)
-    mean_error = np.bincount(group, weights=1 - right) / size
-    errors = np.cumsum(mean_error[np.sort(group)])
-    return float(np.mean(errors / np.arange(1, len(sure) + 1)))
+    return float(_risks(_sorted(sure[None], right[None]))[0])
 
 
 def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
@@ -153,45 +136,101 @@ def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
     `sum_p2` (the sum of squared probabilities). The variances are called `nll_variance` and likewise, of all metrics
     but the accuracies, and NaN for one image. Raises MetricInputError if there is no prediction.
     """
-    label, predicted = np.asarray(columns["label"]), np.asarray(columns["predicted"])
+    rows = {name: np.asarray(column)[None] for name, column in columns.items() if name != "label"}
+    found = metrics_of_runs(np.asarray(columns["label"]), rows)
+    return {name: float(values[0]) for name, values in found.items()}
+
+
+def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+    """`run_metrics` of several runs on the same images: the labels are `(n,)`, the other columns `(runs, n)`."""
+    truth, predicted = np.asarray(label), np.asarray(columns["predicted"])
     true_logit, top_logit, log_sum_exp, sum_p2 = (
         np.asarray(columns[name], dtype=np.float64) for name in ("true_logit", "top_logit", "log_sum_exp", "sum_p2")
     )
-    if not label.size:
+    if not truth.size:
         raise MetricInputError("No prediction was given, and a metric needs at least one.")
-    correct = label == predicted
+    correct = truth == predicted
     confidence = np.minimum(np.exp(top_logit - log_sum_exp), 1.0)
-    by_class = class_accuracies(label, correct)
+    _, group, size = np.unique(truth, return_inverse=True, return_counts=True)
+    places = group + len(size) * np.arange(len(correct))[:, None]
+    right = np.bincount(places.ravel(), weights=correct.ravel(), minlength=len(correct) * len(size))
+    right = right.reshape(len(correct), len(size))
+    by_class = right / size
     nlls, briers = log_sum_exp - true_logit, np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0)
+    ranked = _sorted(confidence, correct.astype(np.float64))
     found = {
-        "accuracy": float(correct.mean()),
-        "macro_accuracy": float(by_class.mean()),
-        "nll": float(nlls.mean()),
-        "brier": float(briers.mean()),
-        "ece": calibration_error(confidence, correct, bins=ECE_BINS),
-        "aurc": aurc(confidence, correct),
-        "worst_class_accuracy": float(by_class.min()),
-        "worst_class_accuracy_variance": _worst_class_variance(label, correct),
+        "accuracy": correct.mean(axis=1),
+        "macro_accuracy": by_class.mean(axis=1),
+        "nll": nlls.mean(axis=1),
+        "brier": briers.mean(axis=1),
+        "ece": _calibration_errors(ranked, ECE_BINS),
+        "aurc": _risks(ranked),
+        "worst_class_accuracy": by_class.min(axis=1),
+        "worst_class_accuracy_variance": _worst_class_variances(right, size),
     }
     contributions = {
         "nll": nlls,
         "brier": briers,
-        "ece": _gap_contributions(confidence, correct),
+        "ece": _gap_contributions(ranked),
         "aurc": _risk_contributions(confidence, correct),
     }
-    return found | {f"{name}_variance": _mean_variance(values) for name, values in contributions.items()}
+    return found | {f"{name}_variance": _mean_variances(values) for name, values in contributions.items()}
 
 
-def _mean_variance(contributions: Floats) -> float:
+def _mean_variances(contributions: Floats) -> Floats:
     """The variance of a metric by what each image contributes to it (its influence values, up to a constant)."""
-    return float(contributions.var(ddof=1) / len(contributions)) if len(contributions) > 1 else float("nan")
+    runs, n = contributions.shape
+    return contributions.var(axis=1, ddof=1) / n if n > 1 else np.full(runs, np.nan)
 
 
-def _gap_contributions(confidence: Floats, correct: NDArray[np.bool_]) -> Floats:
+@dataclass(frozen=True)
+class _Sorted:
+    """Predictions of some runs, `(runs, n)` each, from the lowest confidence of a run to the highest.
+
+    `mean_right` and `mean_wrong` are means over the predictions of a run with the same confidence.
+    """
+
+    confidence: Floats
+    right: Floats
+    mean_right: Floats
+    mean_wrong: Floats
+
+
+def _sorted(confidence: Floats, right: Floats) -> _Sorted:
+    order = np.argsort(confidence, axis=1, kind="stable")
+    sure, ranked = np.take_along_axis(confidence, order, axis=1), np.take_along_axis(right, order, axis=1)
+    starts = np.ones(sure.shape, dtype=bool)
+    starts[:, 1:] = sure[:, 1:] != sure[:, :-1]
+    group = np.cumsum(starts.ravel()) - 1
+    size = np.bincount(group)
+    means = (np.bincount(group, weights=values.ravel()) / size for values in (ranked, 1 - ranked))
+    return _Sorted(sure, ranked, *(mean[group].reshape(sure.shape) for mean in means))
+
+
+def _bins(n: int, bins: int) -> Iterator[slice]:
+    """Parts of `n` whose sizes differ by at most one, the larger ones first."""
+    least, more = divmod(n, min(bins, n))
+    ends = [0, *accumulate(least + (place < more) for place in range(min(bins, n)))]
+    return map(slice, ends, ends[1:])
+
+
+def _calibration_errors(ranked: _Sorted, bins: int) -> Floats:
+    gaps = ranked.mean_right - ranked.confidence
+    runs, n = gaps.shape
+    return sum((abs(gaps[:, part].sum(axis=1)) for part in _bins(n, bins)), np.zeros(runs)) / n
+
+
+def _risks(ranked: _Sorted) -> Floats:
+    """The area under the risk-coverage curve of each run."""
+    errors = np.cumsum(np.ascontiguousarray(ranked.mean_wrong[:, ::-1]), axis=1)
+    return (errors / np.arange(1, errors.shape[1] + 1)).mean(axis=1)
+
+
+def _gap_contributions(ranked: _Sorted) -> Floats:
     """Contributions to the calibration error: the image's gap, with the sign of the gap of its bin."""
-    gaps = (correct - confidence)[np.argsort(confidence, kind="stable")]
-    parts = np.array_split(gaps, min(ECE_BINS, len(gaps)))
-    return np.concatenate([np.sign(part.sum()) * part for part in parts])
+    gaps = ranked.right - ranked.confidence
+    parts = [gaps[:, part] for part in _bins(gaps.shape[1], ECE_BINS)]
+    return np.concatenate([np.sign(part.sum(axis=1))[:, None] * part for part in parts], axis=1)
 
 
 def _risk_contributions(confidence: Floats, correct: NDArray[np.bool_]) -> Floats:
@@ -199,22 +238,24 @@ def _risk_contributions(confidence: Floats, correct: NDArray[np.bool_]) -> Float
 
     An error at rank r counts in the risks of all larger coverages; an image also lowers the risk of errors behind it.
     """
-    errors = 1.0 - correct[np.argsort(-confidence, kind="stable")]
-    ranks = np.arange(1, len(errors) + 1)
+    errors = 1.0 - np.take_along_axis(correct, np.argsort(-confidence, axis=1, kind="stable"), axis=1)
+    ranks = np.arange(1, errors.shape[1] + 1)
 
     def from_here(values: Floats) -> Floats:
-        return np.cumsum(values[::-1])[::-1]
+        return np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
 
-    return errors * from_here(1 / ranks) - from_here(errors / ranks)
+    return np.ascontiguousarray(errors * from_here(1 / ranks) - from_here(errors / ranks))
 
 
-def _worst_class_variance(label: ArrayLike, correct: NDArray[np.bool_]) -> float:
-    """Variance of the lowest accuracy of a class, with half an image more that is right, and half that is wrong."""
-    _, group, size = np.unique(np.asarray(label), return_inverse=True, return_counts=True)
-    right = np.bincount(group, weights=correct)
-    worst = int(np.argmin(right / size))
-    rate, count = (right[worst] + 0.5) / (size[worst] + 1), size[worst]
-    return float(rate * (1 - rate) / count)
+def _worst_class_variances(right: Floats, size: Ints) -> Floats:
+    """Variance of the lowest accuracy of a class, with half an image more that is right, and half that is wrong.
+
+    `right` are the correct predictions of each run by class, `size` the images of each class.
+    """
+    worst = np.argmin(right / size, axis=1)
+    count = size[worst]
+    rate = (right[np.arange(len(right)), worst] + 0.5) / (count + 1)
+    return np.asarray(rate * (1 - rate) / count)
 
 
 def headroom_gain(accuracy: float, zero_shot: float) -> float | None:

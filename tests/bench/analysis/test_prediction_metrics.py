@@ -7,7 +7,7 @@ import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
 from bench.analysis.metrics import scores
-from bench.analysis.metrics.scores import MetricInputError, aurc, run_metrics
+from bench.analysis.metrics.scores import MetricInputError, aurc, metrics_of_runs, run_metrics
 from bench.analysis.quality import METRICS, metrics_frame
 from bench.record import Predictions, Score
 from bench.results.database import fresh_store
@@ -94,3 +94,55 @@ def test_the_order_of_images_does_not_matter():
     assert aurc(confidence[0], one.label == one.predicted) == pytest.approx(
         aurc(confidence[1], shuffled.label == shuffled.predicted)
     )
+
+
+def plain_ece(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Equal confidences count with their mean correctness; 15 parts of equal size."""
+    means = np.array([correct[confidence == value].mean() for value in confidence])
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split((means - confidence)[order], min(15, len(order)))
+    return sum(abs(float(part.sum())) for part in parts) / len(order)
+
+
+def plain_aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
+    wrong = np.array([1 - correct[confidence == value].mean() for value in confidence])
+    order = np.argsort(-confidence, kind="stable")
+    return float(np.mean([wrong[order][:k].mean() for k in range(1, len(order) + 1)]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 14, 15, 16, 37, 300])
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_runs_together_have_the_metrics_of_each_alone(n: int, levels: int):
+    draw = np.random.default_rng(n)
+    label = draw.integers(4, size=n)
+    top = draw.integers(levels, size=(6, n)) / levels  # few levels: many equal confidences
+    columns = {
+        "predicted": draw.integers(4, size=(6, n)),
+        "true_logit": (top - draw.random((6, n))).astype(np.float32),
+        "top_logit": top.astype(np.float32),
+        "log_sum_exp": np.full((6, n), 1.5, dtype=np.float32),
+        "sum_p2": draw.random((6, n)).astype(np.float32),
+    }
+    together = metrics_of_runs(label, columns)
+    for run in range(6):
+        row = {name: values[run] for name, values in columns.items()}
+        alone = run_metrics({"label": label} | row)
+        assert {name: repr(float(values[run])) for name, values in together.items()} == {
+            name: repr(value) for name, value in alone.items()
+        }
+        confidence = np.exp(row["top_logit"].astype(float) - row["log_sum_exp"])
+        correct = (row["predicted"] == label).astype(float)
+        assert alone["ece"] == pytest.approx(plain_ece(confidence, correct), abs=1e-12)
+        assert alone["aurc"] == pytest.approx(plain_aurc(confidence, correct), abs=1e-12)
+
+
+def test_runs_with_other_images_are_measured_apart(tmp_path: Path):
+    shards = Shards(tmp_path)
+    for seed, n in ((1, 20), (2, 20), (3, 33)):
+        shards.write(make_record(make_spec(seed=seed)), [make_predictions(s, n=n, seed=seed) for s in ("base", "new")])
+    outcomes = fresh_store(tmp_path).outcomes_frame()
+    found = metrics_frame(outcomes).set_index(["run_id", "split"])
+    assert found["n"].value_counts().to_dict() == {20: 4, 33: 2}
+    for place, rows in outcomes.groupby(["run_id", "split"]):
+        alone = run_metrics({name: rows[name].to_numpy() for name in rows.columns if name != "image"})
+        assert found.loc[place, [*METRICS]].to_dict() == {name: alone[name] for name in METRICS}

@@ -1,6 +1,7 @@
 """Calibration and headroom of a board, compared with stored scores and with SciPy."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from worlds import make_world
 
@@ -44,6 +45,22 @@ def test_accuracy_and_its_interval_are_those_of_the_leaderboard(board):
     for item in quality(found, metrics, runs):
         assert item.values["accuracy"] is found.entry(item.entry).averages[item.split]
         assert item.values["accuracy"].half_width < 0.06
+
+
+def test_runs_of_other_boards_change_no_score(board):
+    found, _, runs = board
+    others = runs.assign(run_id="f" * 16, accuracy=0.0, split=runs["split"].str.upper(), method="coop", shots=0)
+
+    def values(frame):
+        scores = seed_scores(found, frame)
+        return {
+            (entry, dataset, seed): (score.run_id, score["base"], score["new"], score["H"])
+            for entry, by_dataset in scores.items()
+            for dataset, by_seed in by_dataset.items()
+            for seed, score in by_seed.items()
+        }
+
+    assert values(pd.concat([others, runs, others])) == values(runs) != {}
 
 
 def test_headroom_gain_is_taken_per_dataset_and_seed_and_then_averaged(board):
