@@ -218,12 +218,9 @@ def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
     sources = {row["source"]: row for row in _table("sources.csv")}
     for line in _table("tables.csv"):
-        source = sources[line.pop("source")]
-        yield {
-            "reported_in": source["reported_in"],
-            "source_table": source["table"],
-            "url": source["url"],
-        } | line
+        source = sources[line["source"]]
+        place = {"reported_in": source["reported_in"], "source_table": source["table"], "url": source["url"]}
+        yield place | {name: value for name, value in line.items() if name != "source"}
     for text in added:
         yield from csv_rows(text)
 
@@ -382,8 +379,9 @@ def _note(erratum: Mapping[str, str]) -> str:
     return f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
 
 
-def _table(name: str) -> list[dict[str, str]]:
-    return csv_rows(_text(name))
+@cache
+def _table(name: str) -> tuple[Mapping[str, str], ...]:
+    return tuple(csv_rows(_text(name)))
 
 
 @cache
