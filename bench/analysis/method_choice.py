@@ -163,29 +163,30 @@ def judge_policies(known: Known, policies: Sequence[Policy] = tuple(Policy)) -> 
 
 
 @dataclass(frozen=True)
-class GainPrediction:
-    """How well a rule predicts the values of methods on held-out datasets, as fractions.
+class GainPredictions:
+    """How well values of methods on held-out datasets are predicted from the others, as fractions.
 
     Args:
-        error: mean absolute error over methods and datasets.
-        regret: what the method of the highest prediction loses to the best one, mean over datasets.
+        errors: mean absolute errors over methods and datasets: of a method's mean, and of its line over log difficulty.
+        regrets: what the method of the highest prediction loses to the best, mean over datasets, in the same order.
+        helps: whether the line's choice loses less by more than one standard error.
     """
 
-    error: float
-    regret: float
+    errors: tuple[float, float]
+    regrets: tuple[float, float]
+    helps: bool
 
 
-def predicted_gains(known: Known) -> tuple[GainPrediction, GainPrediction] | None:
-    """Predictions of each method's value on a dataset from the others: its mean, and its line over log difficulty.
+def predicted_gains(known: Known) -> GainPredictions | None:
+    """Predict each method's value on a dataset from the others, by its mean and by its line over log difficulty.
 
     None below six datasets with a known difficulty, or without methods.
 
     Example:
         >>> easy_to_hard = tuple(float(np.exp(place)) for place in range(6))
         >>> known = Known(("a",), tuple("uvwxyz"), np.arange(6.0)[None] / 10, easy_to_hard, (0.5,) * 6)
-        >>> by_mean, by_line = predicted_gains(known)
-        >>> round(by_mean.error, 2), round(by_line.error, 2)
-        (0.18, 0.0)
+        >>> [round(error, 2) for error in predicted_gains(known).errors]
+        [0.18, 0.0]
     """
     places = [index for index, place in enumerate(known.along) if not np.isnan(place)]
     if len(places) < FEWEST_FOR_THIRDS or not len(known.values):
@@ -197,12 +198,12 @@ def predicted_gains(known: Known) -> tuple[GainPrediction, GainPrediction] | Non
         means[:, left] = values[:, seen].mean(1)
         slope, start = np.polyfit(along[seen], values[:, seen].T, 1)
         lines[:, left] = start + slope * along[left]
-    return _judged(values, means), _judged(values, lines)
-
-
-def _judged(values: NDArray[np.float64], predicted: NDArray[np.float64]) -> GainPrediction:
-    chosen = values[predicted.argmax(0), np.arange(values.shape[1])]
-    return GainPrediction(float(abs(values - predicted).mean()), float((values.max(0) - chosen).mean()))
+    lost = [values.max(0) - values[found.argmax(0), np.arange(len(places))] for found in (means, lines)]
+    return GainPredictions(
+        errors=(float(abs(values - means).mean()), float(abs(values - lines).mean())),
+        regrets=(float(lost[0].mean()), float(lost[1].mean())),
+        helps=clearly_less(lost[1], lost[0]),
+    )
 
 
 def clearly_less(lost: NDArray[np.float64], by_average: NDArray[np.float64]) -> bool:

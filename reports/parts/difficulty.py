@@ -85,15 +85,15 @@ def prediction_sentence(overview: OverviewView) -> str:
     found = method_choice.predicted_gains(scores.gains(measure, keys)) if scores.baseline in complete else None
     if found is None:
         return ""
-    by_mean, by_line = found
+    errors, regrets = ([percent(value) for value in pair] for pair in (found.errors, found.regrets))
     text = (
         f"Predicting the gain of a method on a left-out dataset ({PANEL_TITLES[measure].lower()}, "
-        f"{counted(len(keys), 'method')}): a line over log transfer difficulty is off by {percent(by_line.error)} "
-        f"points on average, and the method's mean gain on the other datasets by {percent(by_mean.error)}. The method "
-        f"of the highest prediction loses {percent(by_line.regret)} and {percent(by_mean.regret)} points to the best."
+        f"{counted(len(keys), 'method')}): a line over log transfer difficulty is off by {errors[1]} points on average, "
+        f"and the method's mean gain on the other datasets by {errors[0]}. The method of the highest prediction loses "
+        f"{regrets[1]} and {regrets[0]} points to the best."
     )
-    worse = by_line.error >= by_mean.error and by_line.regret >= by_mean.regret
-    return f"{text} On these {len(scores.datasets)} datasets, difficulty does not choose the method." if worse else text
+    helps = "helps to choose" if found.helps else "does not choose"
+    return f"{text} On these {len(scores.datasets)} datasets, difficulty {helps} the method."
 
 
 def _ablations(view: AnyBoardView) -> list[Part]:

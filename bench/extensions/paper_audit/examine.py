@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from bench.analysis import H, paired_average
@@ -79,10 +80,11 @@ def _gains(table: PrintedTable, claimed: PrintedRow, row: PrintedRow, seeds: int
     ours, theirs = table.means(claimed), table.means(row)
     if row is claimed or not theirs:
         return {}
-    found = {}
+    found, known = {}, seed_spreads(table.protocol, table.shots).source
     for measure in table.measures:
         chance = _chance(table, measure, claimed, row)
-        found[measure] = Gain(ours[measure] - theirs[measure], chance.reach(seeds), chance.reach(float("inf")))
+        ends = chance.reach(seeds), chance.reach(math.inf)
+        found[measure] = Gain(ours[measure] - theirs[measure], *ends, seeds_known=bool(known))
     return found
 
 
@@ -107,7 +109,7 @@ def _settle(table: PrintedTable, claimed: PrintedRow, rival: PrintedRow, seeds: 
     return {
         measure: seeds_to_settle(_chance(table, measure, claimed, rival), gain.points, seeds)
         for measure, gain in _gains(table, claimed, rival, seeds).items()
-        if not gain.beyond
+        if gain.seeds_known and not gain.beyond
     }
 
 

@@ -18,6 +18,7 @@ _SHOWN = 6
 _BY_SEEDS = 0.1
 """Points by which a mean of H over seeds may differ from H of the means."""
 _PUBLISHED = "published"
+WITHIN = "within chance"
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,25 @@ class Gain:
     Args:
         reach: half of the 95 % interval of a difference by chance alone.
         images: that of the test images alone.
+        seeds_known: whether `reach` includes the spread between seeds.
     """
 
     points: float
     reach: float
     images: float
+    seeds_known: bool = True
 
     @property
     def beyond(self) -> bool:
-        """Whether it is larger than chance makes it, in either direction."""
-        return abs(self.points) > self.reach
+        """Whether it is known to be larger than chance makes it, in either direction."""
+        return self.seeds_known and abs(self.points) > self.reach
+
+    @property
+    def verdict(self) -> str:
+        """How it stands to chance."""
+        if abs(self.points) <= self.reach:
+            return WITHIN
+        return "beyond chance" if self.seeds_known else "open, since the spread between seeds is not known"
 
     @property
     def text(self) -> str:
@@ -129,21 +139,23 @@ class Audit:
         }
 
     def table_rows(self) -> list[dict[str, object]]:
-        """One row for each method, in the order of the table."""
-        ahead = f"claim ahead by ({', '.join(HEADINGS[measure] for measure in self.table.measures)})"
-        return [
+        """One row for each method, in the order of the table; columns that are empty are left out."""
+        headings = [HEADINGS[measure] for measure in self.table.measures]
+        ahead = f"claim ahead by ({', '.join(headings)})"
+        rows: list[dict[str, object]] = [
             {
                 "method": row.label,
                 **{HEADINGS[measure]: _number(row.means.get(measure)) for measure in self.table.measures},
-                ahead: ", ".join(gain.text for gain in row.gains.values())
-                or ("the claim" if row.label == self.claim else ""),
+                ahead: "the claim" if row.label == self.claim else ", ".join(gain.text for gain in row.gains.values()),
                 "own paper": _number(row.baseline.own_paper),
                 "other tables": range_text(row.baseline),
-                "reading": reading_text(row.baseline),
+                "reading": str(reading_text(row.baseline)),
                 "also sees": uses_text(row.uses),
             }
             for row in self.rows
         ]
+        filled = [name for name in rows[0] if any(row[name] for row in rows)]
+        return [{name: row[name] for name in filled} for row in rows]
 
     def to_json(self) -> dict[str, object]:
         """All findings as plain values; numbers in per cent and points."""
@@ -228,7 +240,8 @@ class Audit:
                 if recipe != _PUBLISHED or found.label in changed:
                     there.setdefault(recipe, []).append(f"{found.label} {value:.2f}")
         for recipe, texts in there.items():
-            yield f"Other tables have, with the recipe {recipe_text(recipe)}: {', '.join(texts)}."
+            name = HEADINGS[self.table.shown]
+            yield f"With the recipe {recipe_text(recipe)}, other tables have {name}: {', '.join(texts)}."
 
     def _inputs(self) -> Iterator[str]:
         if self.claim:
@@ -257,13 +270,14 @@ class Audit:
             return
         yield f"The claim is {self.claim} ({self.chosen}); the best other row is {self.rival}."
         for measure, gain in self.gains.items():
-            verdict = "beyond chance" if gain.beyond else "within chance"
-            yield f"{MEASURES[measure]}: {signed(gain.points)} points, {verdict} (±{gain.reach:.2f})."
+            yield f"{MEASURES[measure]}: {signed(gain.points)} points, {gain.verdict} (±{gain.reach:.2f})."
 
     def _settle(self) -> Iterator[str]:
         for measure, found in self.settle.items():
             yield f"{MEASURES[measure]}: {settle_text(found, self.gains[measure], self.seeds)}"
-        if self.rival and not self.settle:
+        if any(not gain.seeds_known for gain in self.gains.values()):
+            yield "The spread between seeds has to be measured first: some seeds of both methods on each dataset."
+        elif self.rival and not self.settle:
             yield "Every gain is beyond chance, so more seeds are not what is missing."
         if self.rival in self.unequal:
             yield f"Seeds do not settle unequal inputs: {self.rival} would have to see the same."
@@ -276,9 +290,9 @@ class Audit:
         stated = "as stated" if self.seeds_stated else "assumed, since the source is not known to state them"
         yield f"Seeds: {self.seeds} for each number, {stated}."
         if self.spread_source:
-            yield f"Spread between seeds: that of {self.spread_source}; the same for all trained methods."
+            yield f"Spread between seeds: that of {self.spread_source}; the same for all methods but zero-shot."
         else:
-            yield "Spread between seeds: none is known for this protocol, so chance is larger than stated here."
+            yield "Spread between seeds: none is known for this protocol, so ± is that of the test images alone."
         halves = " Half of them are of new classes." if H in self.table.measures else ""
         share = f"{100 * DISCORDANCE:.0f} %"
         yield f"Test images: the same for all methods; on {share} of them, exactly one of two is right.{halves}"

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from bench._util.words import counted
 from bench.analysis import H
-from bench.analysis.score_texts import signed
 from bench.extensions.paper_audit.baselines import Reading
 from bench.extensions.paper_audit.chance import DISCORDANCE
 from bench.extensions.paper_audit.examine import SEEDS, audited
-from bench.extensions.paper_audit.findings import HEADINGS, Audit
+from bench.extensions.paper_audit.findings import HEADINGS, WITHIN, Audit
 from bench.extensions.paper_audit.ledger import ledger_tables, short_source
 from bench.extensions.paper_audit.spreads import BASE_TO_NEW
 from bench.results import write_output
@@ -41,12 +40,12 @@ def answer(found: Audit) -> str:
     if not found.rival:
         return ""
     gain = found.gains[found.table.shown]
-    verdict = "more than" if gain.beyond else "no more than"
+    verb = "is behind" if gain.points < 0 else "leads"
     inputs = ", and it sees more than that row does" if found.rival in found.unequal else ""
     return (
-        f"{found.claim} is {signed(gain.points)} points ({found.table.shown}) from the best other row, {found.rival}: "
-        f"{verdict} chance gives (±{gain.reach:.2f}){inputs}."
-    ).replace("(all)", "(accuracy)")
+        f"{found.claim} {verb} the best other row, {found.rival}, by {abs(gain.points):.2f} points "
+        f"({HEADINGS[found.table.shown]}): {gain.verdict} (±{gain.reach:.2f}){inputs}."
+    )
 
 
 def published_parts(protocol: str | None = None) -> list[AddedPart]:
@@ -59,18 +58,20 @@ def published_parts(protocol: str | None = None) -> list[AddedPart]:
 def _parts(audits: Sequence[Audit]) -> list[Part]:
     beyond = [one for one in audits if one.gains[_measure(one)].beyond and one.gains[_measure(one)].points > 0]
     unequal = sum(one.rival in one.unequal for one in beyond)
+    unknown = sum(not one.gains[_measure(one)].seeds_known for one in audits)
     facts = (
         f"In {len(beyond)} of {counted(len(audits), 'table')}, the paper's own or best row leads the best other row by "
-        f"more than chance gives on new classes, or on all; in {unequal} of these it sees more than that row does."
+        f"more than chance gives on new classes, or on all; in {unequal} of these it sees more than that row does. For "
+        f"{unknown} the spread between seeds is not known."
     )
     note = (
         "Each row is a table of the ledger with at least four datasets. The gain is that of its own method, else of "
         "its best row, over the best other row. 95 % of the differences of two equally good methods are within ±. Both "
         f"are assumed to have the same test images, on {100 * DISCORDANCE:.0f} % of which exactly one is right, and "
         f"{SEEDS} seeds if the source states no number. Seeds spread as PromptSRC's for base-to-new ({BASE_TO_NEW}), "
-        "and as the few printed spreads of the ledger for few-shot and domain generalization. None is known for "
-        "cross-dataset, so its ± is too small. A gain within ± may be real, and one beyond it may be one of inputs or "
-        "of recipes."
+        "and as the few printed spreads of the ledger for few-shot and domain generalization, which are of methods "
+        "without prompts. None is known for cross-dataset, where ± is that of the test images alone. A gain within ± "
+        "may be real, and one beyond it may be one of inputs or of recipes."
     )
     shown = [paragraph(note), table(_table(audits))]
     return [paragraph(facts), fold("audits-tables", "Table by table", counted(len(audits), "table"), shown)]
@@ -108,7 +109,7 @@ def _row(one: Audit) -> list[object]:
         one.rival,
         round(100 * gain.points),
         f"{gain.reach:.2f}",
-        "yes" if gain.beyond else "no",
+        "yes" if gain.beyond else "no" if gain.verdict == WITHIN else "open",
         ("yes" if one.rival in one.unequal else "no") if known else "unknown",
         cell([same, len(others)]),
         cell([len(one.arithmetic), one.checked]),

@@ -58,7 +58,7 @@ def seed_spreads(protocol: str, shots: int) -> SeedSpreads:
     for dataset, spread in here[["dataset", "spread"]].itertuples(index=False, name=None):
         found.setdefault(("all", dataset), []).append(100 * float(spread))
     titles = sorted({facts_of_methods().method(method).title for method in here["method"]})
-    source = f"{', '.join(titles)} with {counted(int(nearest), 'shot')}, as the ledger has it"
+    source = f"{', '.join(titles)} with {counted(int(nearest), 'shot')} (ledger; prompts may spread more)"
     return SeedSpreads(source, {key: root_mean_square(values) for key, values in found.items()})
 
 
