@@ -88,9 +88,9 @@ def prediction_sentence(overview: OverviewView) -> str:
     errors, regrets = ([percent(value) for value in pair] for pair in (found.errors, found.regrets))
     text = (
         f"Predicting the gain of a method on a left-out dataset ({PANEL_TITLES[measure].lower()}, "
-        f"{counted(len(keys), 'method')}): a line over log transfer difficulty is off by {errors[1]} points on average, "
-        f"and the method's mean gain on the other datasets by {errors[0]}. The method of the highest prediction loses "
-        f"{regrets[1]} and {regrets[0]} points to the best."
+        f"{counted(len(keys), 'method')}): a line over log transfer difficulty is off by {errors[1]} points on "
+        f"average, and the method's mean gain on the other datasets by {errors[0]}. The method of the highest "
+        f"prediction loses {regrets[1]} and {regrets[0]} points to the best."
     )
     helps = "helps to choose" if found.helps else "does not choose"
     return f"{text} On these {len(scores.datasets)} datasets, difficulty {helps} the method."

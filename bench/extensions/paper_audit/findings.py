@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench._util.words import counted
-from bench.analysis import H
-from bench.analysis.score_texts import decimal, signed
+from bench.analysis import H, score_texts
 from bench.extensions.paper_audit.baselines import Baseline, Reading, recipe_text
 from bench.extensions.paper_audit.chance import DISCORDANCE, MOST_SEEDS, SeedsToSettle
 from bench.extensions.paper_audit.printed import PrintedTable
@@ -51,7 +50,7 @@ class Gain:
     @property
     def text(self) -> str:
         """The gain; a star marks one beyond chance."""
-        return f"{signed(self.points)}{'*' if self.beyond else ''}"
+        return f"{score_texts.signed(self.points)}{'*' if self.beyond else ''}"
 
 
 @dataclass(frozen=True)
@@ -270,7 +269,7 @@ class Audit:
             return
         yield f"The claim is {self.claim} ({self.chosen}); the best other row is {self.rival}."
         for measure, gain in self.gains.items():
-            yield f"{MEASURES[measure]}: {signed(gain.points)} points, {gain.verdict} (±{gain.reach:.2f})."
+            yield f"{MEASURES[measure]}: {score_texts.signed(gain.points)} points, {gain.verdict} (±{gain.reach:.2f})."
 
     def _settle(self) -> Iterator[str]:
         for measure, found in self.settle.items():
@@ -312,9 +311,10 @@ _READINGS = {
 
 def settle_text(found: SeedsToSettle, gain: Gain, seeds: int) -> str:
     """The seeds that would settle a gain."""
+    points = score_texts.signed(gain.points)
     if found.everywhere is None:
-        return f"{MOST_SEEDS} seeds would not settle {signed(gain.points)}; test images alone give ±{gain.images:.2f}."
-    text = f"{signed(gain.points)} needs {counted(found.everywhere, 'seed')} on each dataset"
+        return f"{MOST_SEEDS} seeds would not settle {points}; test images alone give ±{gain.images:.2f}."
+    text = f"{points} needs {counted(found.everywhere, 'seed')} on each dataset"
     if found.focused:
         text += f", or {found.on_focused} on {', '.join(found.focused)} and {seeds} on the others"
     return f"{text} (power 80 %)."
@@ -351,7 +351,7 @@ def reading_text(base: Baseline) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else decimal(value, 2)
+    return "" if value is None else score_texts.decimal(value, 2)
 
 
 def _first(texts: Sequence[str]) -> Iterator[str]:

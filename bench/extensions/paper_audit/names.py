@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from bench.papers import published_frame, published_methods
+from bench.extensions.paper_audit.ledger import facts_of_methods, numbers
 from bench.results import known_methods, simplified
 from datasets_registry import list_datasets
 
@@ -81,16 +81,14 @@ def _without_asides(text: str) -> list[str]:
 
 @cache
 def _methods() -> Mapping[str, str]:
-    """Names by simplified name, title and label; a label of several methods names none."""
+    """Names by simplified name, title and label, those of the ledger first; a label of several methods names none."""
     labels: dict[str, set[str]] = {}
-    numbers = published_frame()
-    plain = numbers[numbers["variant"] == ""]
-    for method, label in plain[["method", "label"]].drop_duplicates().itertuples(index=False, name=None):
-        labels.setdefault(simplified(label), set()).add(method)
-        labels.setdefault(simplified(method), set()).add(method)
+    for one in numbers():
+        labels.setdefault(simplified(one.label), set()).add(one.method)
     found = {label: next(iter(names)) for label, names in labels.items() if label and len(names) == 1}
-    for one in (*published_methods().values(), *known_methods().infos()):
-        found |= {simplified(one.title): one.name, simplified(one.name): one.name}
+    in_ledger = [facts_of_methods().method(name) for name in {one.method for one in numbers()}]
+    for known in (*known_methods().infos(), *in_ledger):
+        found |= {simplified(known.title): known.name, simplified(known.name): known.name}
     return found | _METHODS
 
 
