@@ -121,7 +121,7 @@ def agrees(texts: Sequence[str], expected: float) -> bool:
     """
     numbers = [text.partition("±")[0] for text in texts]
     digits = min(len(text.partition(".")[2]) for text in numbers)
-    return abs(float(numbers[0]) - expected) <= 1.1 * 10**-digits
+    return abs(float(numbers[0]) - expected) <= 1.1 * 0.1**digits
 
 
 def exchanged_digits(text: str) -> list[str]:

@@ -53,8 +53,8 @@ def audit(
     Raises UsageError for a file that holds no table, and for a row that it lacks.
     """
     from bench.extensions.paper_audit.examine import audited
-    from bench.extensions.paper_audit.ledger import ledger_table, ledger_tables
-    from bench.extensions.paper_audit.table_files import read_table
+    from bench.extensions.paper_audit.ledger import complete_table, ledger_tables
+    from bench.extensions.paper_audit.table_files import table_of_file
     from bench.results import check_output_file
 
     if out is not None:
@@ -62,7 +62,7 @@ def audit(
     kind = None if protocol is None else str(parse_choice(EvalProtocol, protocol, "--protocol"))
     path = Path(table).expanduser()
     known = str(table) in ledger_tables() or not (path.exists() or path.suffix)
-    read = ledger_table(str(table)) if known else read_table(path, kind, backbone, shots)
+    read = complete_table(str(table)) if known else table_of_file(path, kind, backbone, shots)
     found = audited(read, claim, seeds)
     if out is not None:
         from bench.extensions.paper_audit.page import write_audit_page

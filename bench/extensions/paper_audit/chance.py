@@ -112,8 +112,8 @@ def seeds_to_settle(found: ChanceError, gain: float, seeds: int) -> SeedsToSettl
 
 def _largest(variances: Mapping[str, float]) -> Sequence[str]:
     """The datasets that together have most of the variance, largest first."""
-    order, found = sorted(variances, key=lambda name: (-variances[name], name)), []
-    for name in order:
+    found: list[str] = []
+    for name in sorted(variances, key=lambda name: (-variances[name], name)):
         if sum(variances[one] for one in found) >= LARGE_SHARE * sum(variances.values()):
             break
         found.append(name)

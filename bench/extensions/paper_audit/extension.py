@@ -4,5 +4,5 @@ from bench.extension import Extension
 
 EXTENSION = Extension(
     commands="bench.extensions.paper_audit.commands:COMMANDS",
-    outputs={"report published": "bench.extensions.paper_audit.page:published_parts"},
+    outputs={"report published": "bench.extensions.paper_audit.page:parts_of_tables"},
 )

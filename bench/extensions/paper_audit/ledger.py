@@ -121,7 +121,7 @@ def ledger_tables() -> Mapping[str, PrintedTable]:
     return found
 
 
-def ledger_table(name: str) -> PrintedTable:
+def complete_table(name: str) -> PrintedTable:
     """A complete table of the ledger; raises UnknownNameError with near misses."""
     tables = ledger_tables()
     if name not in tables:
@@ -149,7 +149,7 @@ def _by_method() -> Mapping[tuple[str, Setting], Sequence[PrintedElsewhere]]:
 
 def printed_elsewhere(table: PrintedTable, method: str) -> list[PrintedElsewhere]:
     """What other tables than this one print for a method in the setting; zero-shot has no shots."""
-    found = []
+    found: list[PrintedElsewhere] = []
     for shots in {table.shots, 0}:
         found += _by_method().get((method, (table.protocol, table.backbone, shots)), ())
     return [one for one in found if one.place != table.place]

@@ -87,8 +87,9 @@ def _methods() -> Mapping[str, str]:
         labels.setdefault(simplified(one.label), set()).add(one.method)
     found = {label: next(iter(names)) for label, names in labels.items() if label and len(names) == 1}
     in_ledger = [facts_of_methods().method(name) for name in {one.method for one in numbers()}]
-    for known in (*known_methods().infos(), *in_ledger):
-        found |= {simplified(known.title): known.name, simplified(known.name): known.name}
+    titles = [(one.title, one.name) for one in known_methods().infos()] + [(one.title, one.name) for one in in_ledger]
+    for title, name in titles:
+        found |= {simplified(title): name, simplified(name): name}
     return found | _METHODS
 
 

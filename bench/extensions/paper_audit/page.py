@@ -26,7 +26,7 @@ def write_audit_page(found: Audit, out: Path, *, force: bool = False) -> Path:
     rows = found.table_rows()
     page = environment.get_template("audit.html.j2").render(
         audit=found,
-        answer=answer(found),
+        answer=claim_sentence(found),
         columns=list(rows[0]),
         numbers=[HEADINGS[measure] for measure in found.table.measures],
         rows=rows,
@@ -35,7 +35,7 @@ def write_audit_page(found: Audit, out: Path, *, force: bool = False) -> Path:
     return write_output(out, page.encode(), force=force)
 
 
-def answer(found: Audit) -> str:
+def claim_sentence(found: Audit) -> str:
     """The finding about the claim in one sentence; empty without a claim."""
     if not found.rival:
         return ""
@@ -48,7 +48,7 @@ def answer(found: Audit) -> str:
     )
 
 
-def published_parts(protocol: str | None = None) -> list[AddedPart]:
+def parts_of_tables(protocol: str | None = None) -> list[AddedPart]:
     """The complete tables of the ledger, one row each, for the page of published numbers; `protocol` restricts them."""
     tables = [one for one in ledger_tables().values() if protocol in (None, one.protocol)]
     audits = [one for one in map(audited, tables) if one.rival]

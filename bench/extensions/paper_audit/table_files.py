@@ -45,7 +45,7 @@ class _Column:
     split: str
 
 
-def read_table(path: Path, protocol: str | None, backbone: str, shots: int) -> PrintedTable:
+def table_of_file(path: Path, protocol: str | None, backbone: str, shots: int) -> PrintedTable:
     """The table of a file. The protocol is found by the splits if it is not given.
 
     Raises UsageError, which says what is wrong, for a file that holds no such table.
@@ -70,7 +70,7 @@ def _grid_of(path: Path, text: str) -> Grid:
         rows = _markdown_rows(text)
     else:
         rows = csv.reader(text.splitlines(), delimiter="\t" if kind == ".tsv" else ",")
-    grid = []
+    grid: Grid = []
     for row in rows:
         if len(grid) >= MOST_ROWS or len(row) > MOST_COLUMNS:
             raise ValueError(f"it has more than {MOST_ROWS} rows or {MOST_COLUMNS} columns, the most that are read")

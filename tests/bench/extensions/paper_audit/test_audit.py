@@ -12,8 +12,8 @@ from bench.errors import UsageError
 from bench.extensions.paper_audit import Audit, audit, complete_tables
 from bench.extensions.paper_audit.baselines import Reading
 from bench.extensions.paper_audit.examine import audited
-from bench.extensions.paper_audit.ledger import ledger_table, ledger_tables, numbers, short_source
-from bench.extensions.paper_audit.page import published_parts
+from bench.extensions.paper_audit.ledger import complete_table, ledger_tables, numbers, short_source
+from bench.extensions.paper_audit.page import parts_of_tables
 from bench.papers import DATASETS
 
 SKIP = "skiptuning-base-to-new-table"
@@ -22,7 +22,7 @@ SPLITS = ("base", "new")
 
 def printed(method: str, table: str = SKIP) -> dict[str, list[float]]:
     """The numbers of a method in a table of the ledger, by split."""
-    row = next(row for row in ledger_table(table).rows if row.method == method)
+    row = next(row for row in complete_table(table).rows if row.method == method)
     return {split: [row.number(split, name) or 0.0 for name in DATASETS] for split in SPLITS}
 
 
@@ -67,7 +67,7 @@ def test_what_other_tables_print_leaves_out_the_table_itself() -> None:
     places = {one.place for one in numbers() if one.method == "skip_tuning"}
     (row,) = [row for row in audit(SKIP).rows if row.method == "skip_tuning"]
     assert row.baseline.tables == 0
-    assert ledger_table(SKIP).place in places
+    assert complete_table(SKIP).place in places
 
 
 def test_recipes_of_the_ledger_are_named() -> None:
@@ -137,7 +137,7 @@ def test_the_claim_may_be_chosen_and_a_wrong_one_is_refused() -> None:
 
 @pytest.mark.parametrize("name", [row["table"] for row in complete_tables()])
 def test_every_complete_table_of_the_ledger_is_read(name: str) -> None:
-    found = audited(ledger_table(name))
+    found = audited(complete_table(name))
     assert found.claim != found.rival
     assert len(found.table_rows()) == len(found.rows) >= 2
     assert set(found.gains) == set(found.table.measures)
@@ -198,10 +198,10 @@ def test_a_page_of_others_stays(tmp_path: Path) -> None:
 
 
 def test_the_page_of_published_numbers_has_a_row_for_each_table(tmp_path: Path) -> None:
-    (part,) = published_parts()
+    (part,) = parts_of_tables()
     (_, fold) = part.parts
     rows = fold[4][1][1]["rows"]
     assert len(rows) == len([one for one in map(audited, ledger_tables().values()) if one.rival])
-    assert published_parts("test-time") == []
+    assert parts_of_tables("test-time") == []
     page = build_report(tmp_path / "page.html", runs=tmp_path, source="published", protocol="cross-dataset")
     assert part.title in page.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.extensions.paper_audit.printed import PrintedTable
-from bench.extensions.paper_audit.table_files import LARGEST_TABLE, read_table
+from bench.extensions.paper_audit.table_files import LARGEST_TABLE, table_of_file
 
 SLASHES = "Method,DTD,Pets,Avg.\nCoOp,79.44/41.18/54.24,93.67/95.29/94.47,86.56/68.24\nMine (ours),80/60,94/96,87/78\n"
 SPLIT_COLUMN = """Method,Set,DTD,Pets,Avg
@@ -46,7 +46,7 @@ FORMS = {"a.csv": SLASHES, "b.csv": SPLIT_COLUMN, "c.csv": HEADINGS, "d.md": MAR
 def read(place: Path, name: str, text: str, protocol: str | None = None) -> PrintedTable:
     path = place / name
     path.write_text(text, encoding="utf-8")
-    return read_table(path, protocol, "ViT-B-16.openai", 16)
+    return table_of_file(path, protocol, "ViT-B-16.openai", 16)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -118,9 +118,9 @@ def test_bytes_that_are_no_text_and_files_that_are_too_large_are_refused(tmp_pat
     for content in (b"\xff\xfe\x00", b"a" * (LARGEST_TABLE + 1)):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="cannot be read"):
-            read_table(path, None, "ViT-B-16.openai", 16)
+            table_of_file(path, None, "ViT-B-16.openai", 16)
     with pytest.raises(UsageError, match="cannot be read"):
-        read_table(tmp_path, None, "ViT-B-16.openai", 16)
+        table_of_file(tmp_path, None, "ViT-B-16.openai", 16)
 
 
 HOSTILE = {
