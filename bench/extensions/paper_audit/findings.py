@@ -243,25 +243,20 @@ class Audit:
             yield f"With the recipe {recipe_text(recipe)}, other tables have {name}: {', '.join(texts)}."
 
     def _inputs(self) -> Iterator[str]:
-        if self.claim:
-            uses = self._uses(self.claim)
-            if uses is None:
-                yield f"What {self.claim} sees besides the labelled images is not known here."
-            elif not uses:
-                yield f"{self.claim} sees only the labelled images."
-            else:
-                yield f"{self.claim} also sees: {', '.join(uses)}."
-            if self.unequal:
-                yield f"These rows do not, so a gain over them is also one of inputs: {', '.join(self.unequal)}."
-        groups: dict[tuple[str, ...] | None, list[str]] = {}
-        for row in self.rows:
-            if row.label != self.claim:
-                groups.setdefault(row.uses, []).append(row.label)
-        for given, labels in groups.items():
-            if given:
-                yield f"{', '.join(given).capitalize()}: also seen by {', '.join(labels)}."
-        if groups.get(None):
-            yield f"Inputs not known here: {', '.join(groups[None])}."
+        others = [row for row in self.rows if row.label != self.claim]
+        uses = self._uses(self.claim)
+        if self.claim and uses is None:
+            yield f"What {self.claim} sees besides the labelled images is not known here."
+        elif self.claim:
+            yield f"{self.claim} sees {f'also {uses_text(uses)}' if uses else 'only the labelled images'}."
+        if len(self.unequal) == len(others):
+            yield "No other row sees all of that, so every gain is also one of inputs."
+        elif self.unequal:
+            yield f"A gain over rows that do not see all of that is also one of inputs: {', '.join(self.unequal)}."
+        if uses is not None and (more := [row for row in others if not set(row.uses or ()) <= set(uses)]):
+            yield f"Rows that see what it does not: {', '.join(f'{row.label} ({uses_text(row.uses)})' for row in more)}."
+        if unknown := [row.label for row in others if row.uses is None]:
+            yield f"Inputs not known here: {', '.join(unknown)}."
 
     def _gain(self) -> Iterator[str]:
         if not self.rival:
@@ -288,8 +283,9 @@ class Audit:
             return
         stated = "as stated" if self.seeds_stated else "assumed, since the source is not known to state them"
         yield f"Seeds: {self.seeds} for each number, {stated}."
+        apart = " Base and new are independent." if H in self.table.measures else ""
         if self.spread_source:
-            yield f"Spread between seeds: that of {self.spread_source}; the same for all methods but zero-shot."
+            yield f"Spread between seeds: that of {self.spread_source}; the same for all methods but zero-shot.{apart}"
         else:
             yield "Spread between seeds: none is known for this protocol, so ± is that of the test images alone."
         halves = " Half of them are of new classes." if H in self.table.measures else ""
