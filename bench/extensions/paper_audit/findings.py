@@ -253,8 +253,10 @@ class Audit:
             yield "No other row sees all of that, so every gain is also one of inputs."
         elif self.unequal:
             yield f"A gain over rows that do not see all of that is also one of inputs: {', '.join(self.unequal)}."
-        if uses is not None and (more := [row for row in others if not set(row.uses or ()) <= set(uses)]):
-            yield f"Rows that see what it does not: {', '.join(f'{row.label} ({uses_text(row.uses)})' for row in more)}."
+        more = [row for row in others if uses is not None and not set(row.uses or ()) <= set(uses)]
+        if more:
+            named = ", ".join(f"{row.label} ({uses_text(row.uses)})" for row in more)
+            yield f"Rows that see what it does not: {named}."
         if unknown := [row.label for row in others if row.uses is None]:
             yield f"Inputs not known here: {', '.join(unknown)}."
 
