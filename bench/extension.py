@@ -149,7 +149,8 @@ class Extension:
             `mlflow[:URI]`.
         outputs: the place of what a command also writes, by its words: `papers reproduce figures` (a `FigureDrawer`) or
             a format such as `export hf`: a function of leaderboards that gives the texts of files by name. Its further
-            parameters are options of the command.
+            parameters are options of the command. `report published`: a function of a protocol, or None for all, that
+            gives parts of the page of published numbers.
     """
 
     commands: str = ""

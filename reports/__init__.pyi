@@ -14,6 +14,7 @@ from .page_data import entry_settings as entry_settings
 from .page_file import longest_word as longest_word
 from .page_file import page_environment as page_environment
 from .parts.part import Part as Part
+from .parts.part import fold as fold
 from .parts.part import paragraph as paragraph
 from .parts.part import table as table
 from .render import render_site as render_site

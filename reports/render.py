@@ -135,9 +135,7 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
 
 def _sections(site: SiteView) -> Sequence[Section]:
     """The sections that apply to the page, with the parts that have something to show."""
-    if site.published_boards:
-        return PUBLISHED_SECTIONS
-    if not site.boards:
+    if not (site.boards or site.published_boards):
         return ()
     shown = {
         "claims": any(result.verdict != "not tested" for result in site.claims),
@@ -148,7 +146,7 @@ def _sections(site: SiteView) -> Sequence[Section]:
         "quality": any(board.quality for board in site.boards),
     }
     found = []
-    for section in SECTIONS:
+    for section in PUBLISHED_SECTIONS if site.published_boards else SECTIONS:
         added = [part.name for part in site.added if part.section == section.name]
         found.append(replace(section, parts=(*added, *(part for part in section.parts if shown.get(part, True)))))
     return [section for section in found if section.parts]

@@ -355,7 +355,7 @@ class AddedPart:
     Args:
         name: its anchor.
         title: its heading.
-        section: the name of one of `reports.titles.SECTIONS`.
+        section: the name of one of `reports.titles.SECTIONS`, or `PUBLISHED_SECTIONS`.
     """
 
     name: str

@@ -255,14 +255,13 @@ def _advice(
     for budget, within in BUDGETS.items():
         fitting = [key for key in rows if within(table.method(key))]
         if fitting and (budget == "any" or len(fitting) < len(rows)):
-            advice[budget] = _within(table, measure, rows, columns, [key for key in others if key in fitting])
+            advice[budget] = _within(table, measure, columns, [key for key in others if key in fitting])
     return advice
 
 
 def _within(
     table: ScoreTable,
     measure: str,
-    rows: Mapping[str, NDArray[np.float64]],
     columns: Sequence[Sequence[int]],
     keys: Sequence[str],
 ) -> Advice:
@@ -272,13 +271,7 @@ def _within(
     if not keys:
         stay = (Pick("overall", baseline, table.datasets),)
         return Advice(PolicyChoice(Policy.AVERAGE, {}), (), stay, stay)
-    known = Known(
-        (*keys, baseline),
-        table.datasets,
-        np.array([rows[key] - rows[baseline] for key in (*keys, baseline)]),
-        tuple(table.difficulty[measure][RTD].get(name) for name in table.datasets),
-        tuple(table.zero_shot.get(name, {}).get(classes_of(measure)) for name in table.datasets),
-    )
+    known = table.gains(measure, (*keys, baseline))
     choice = judge_policies(known, RULES if columns[0] and columns[2] else RULES[:1])
     pick = partial(_pick, table, replace(known, methods=tuple(keys), values=known.values[:-1]), choice.policy)
     if choice.policy is Policy.AVERAGE:

@@ -162,6 +162,50 @@ def judge_policies(known: Known, policies: Sequence[Policy] = tuple(Policy)) -> 
     )
 
 
+@dataclass(frozen=True)
+class GainPredictions:
+    """How well values of methods on held-out datasets are predicted from the others, as fractions.
+
+    Args:
+        errors: mean absolute errors over methods and datasets: of a method's mean, and of its line over log difficulty.
+        regrets: what the method of the highest prediction loses to the best, mean over datasets, in the same order.
+        helps: whether the line's choice loses less by more than one standard error.
+    """
+
+    errors: tuple[float, float]
+    regrets: tuple[float, float]
+    helps: bool
+
+
+def predicted_gains(known: Known) -> GainPredictions | None:
+    """Predict each method's value on a dataset from the others, by its mean and by its line over log difficulty.
+
+    None below six datasets with a known difficulty, or without methods.
+
+    Example:
+        >>> easy_to_hard = tuple(float(np.exp(place)) for place in range(6))
+        >>> known = Known(("a",), tuple("uvwxyz"), np.arange(6.0)[None] / 10, easy_to_hard, (0.5,) * 6)
+        >>> [round(error, 2) for error in predicted_gains(known).errors]
+        [0.18, 0.0]
+    """
+    places = [index for index, place in enumerate(known.along) if not np.isnan(place)]
+    if len(places) < FEWEST_FOR_THIRDS or not len(known.values):
+        return None
+    along, values = known.along[places], known.values[:, places]
+    means, lines = np.empty_like(values), np.empty_like(values)
+    for left in range(len(places)):
+        seen = others(len(places), left)
+        means[:, left] = values[:, seen].mean(1)
+        slope, start = np.polyfit(along[seen], values[:, seen].T, 1)
+        lines[:, left] = start + slope * along[left]
+    lost = [values.max(0) - values[found.argmax(0), np.arange(len(places))] for found in (means, lines)]
+    return GainPredictions(
+        errors=(float(abs(values - means).mean()), float(abs(values - lines).mean())),
+        regrets=(float(lost[0].mean()), float(lost[1].mean())),
+        helps=clearly_less(lost[1], lost[0]),
+    )
+
+
 def clearly_less(lost: NDArray[np.float64], by_average: NDArray[np.float64]) -> bool:
     """Whether a policy loses less than the best average by more than one standard error of the difference."""
     gain = by_average - lost

@@ -1,6 +1,9 @@
 """Public names of `bench.papers`; `__init__.py` loads each on first use."""
 
 from .addresses import paper_address as paper_address
+from .arithmetic import Mismatch as Mismatch
+from .arithmetic import checked_numbers as checked_numbers
+from .arithmetic import mismatches as mismatches
 from .catalogue import UNKNOWN_INPUTS as UNKNOWN_INPUTS
 from .catalogue import Catalogue as Catalogue
 from .catalogue import DatasetFacts as DatasetFacts

@@ -7,14 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from bench._util.words import counted
-from bench.analysis import HConvention, metrics
+from bench.analysis import HConvention
 from bench.bounds import LONGEST_NAME, plain_text
 from bench.errors import UsageError
 from bench.papers.addresses import ALLOWED, is_address
-from bench.papers.printed_averages import AVERAGE, DATASETS, PRINTED_ROUNDING, convention, number_of, recomputed
+from bench.papers.arithmetic import CONVENTIONS, mismatches
+from bench.papers.printed_averages import AVERAGE, DATASETS, averaged, convention, number_of
 from bench.papers.published_numbers import (
     ADDED_COLUMNS,
     KEYS,
@@ -73,7 +73,7 @@ def check_table(path: Path) -> TableCheck:
         return TableCheck(0, (*problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])), ())
     rows = [line for _, line in lines]
     problems += _repeated(rows)
-    notes = [*_harmonic(rows), *_averages(rows), *_known(rows), *_titles(rows)]
+    notes = [*_arithmetic(rows), *_known(rows), *_titles(rows)]
     numbers = sum(bool(line[name]) for line in rows for name in value_columns(line))
     return TableCheck(numbers, tuple(problems), tuple(notes))
 
@@ -192,42 +192,17 @@ def _repeated(rows: Sequence[TableLine]) -> Iterator[str]:
             yield f"{_what(line)}: the ledger has {again[0]} of this table already"
 
 
-def _harmonic(rows: Sequence[TableLine]) -> Iterator[str]:
-    """H of datasets that is not the harmonic mean of base and new."""
-    for splits in _by_method(rows):
-        if not {"base", "new", "H"} <= set(splits):
-            continue
-        for name in DATASETS:
-            values = [number_of(splits[split].get(name, "")) for split in ("base", "new", "H")]
-            base, new, h = values
-            if base is None or new is None or h is None:
-                continue
-            expected = metrics.harmonic_mean(base, new)
-            if abs(h - expected) > PRINTED_ROUNDING:
-                yield f"{_what(splits['H'])}: {name} is {h:.2f}, and base and new give {expected:.2f}"
-
-
-_CONVENTIONS = {HConvention.H_OF_MEANS: "H of the averages", HConvention.MEAN_OF_H: "mean of the eleven H"}
-
-
-def _averages(rows: Sequence[TableLine]) -> Iterator[str]:
-    """Printed averages recomputed: equal, of which convention for H, or different."""
+def _arithmetic(rows: Sequence[TableLine]) -> Iterator[str]:
+    """H and averages that do not follow from the other numbers of their table, and the convention of the average H."""
     conventions: Counter[HConvention] = Counter()
     for splits in _by_method(rows):
-        for split, line in splits.items():
-            printed = number_of(line.get(AVERAGE, ""))
-            cells = [value for name in DATASETS if (value := number_of(line.get(name, ""))) is not None]
-            if printed is None or len(cells) < len(DATASETS):
-                continue
-            if split != "H" and abs(fmean(cells) - printed) > PRINTED_ROUNDING:
-                yield f"{_what(line)}: the average is printed as {printed:.2f}, and the cells give {fmean(cells):.2f}"
-            if split == "H" and (found := convention(splits)):
-                conventions[found] += 1
-            elif split == "H":
-                others = (f"{_CONVENTIONS[one]} {value:.2f}" for one, value in recomputed(splits).items())
-                yield f"{_what(line)}: the average H is printed as {printed:.2f}; recomputed: {', '.join(others)}"
+        over = {split: averaged(line, AVERAGE) for split, line in splits.items() if line.get(AVERAGE)}
+        for one in mismatches(splits, DATASETS, over):
+            yield f"{_what(splits[one.split])}: {one.text}"
+        if found := convention(splits):
+            conventions[found] += 1
     for found, count in conventions.items():
-        yield f"convention of the average H: {_CONVENTIONS[found]} ({counted(count, 'row')})"
+        yield f"convention of the average H: {CONVENTIONS[found]} ({counted(count, 'row')})"
 
 
 def _by_method(rows: Sequence[TableLine]) -> list[dict[str, TableLine]]:

@@ -208,11 +208,11 @@ def csv_rows(text: str) -> list[dict[str, str]]:
 
 def errata_of(line: Mapping[str, str]) -> Iterator[str]:
     """Notes on known errors in a row of `ADDED_COLUMNS` and datasets."""
-    source = {"reported_in": line["reported_in"], "table": line["source_table"]}
+    of_line = [item for item in _table("errata.csv") if _concerns(item, line)]
     for dataset in value_columns(line):
         if line[dataset]:
             printed = line[dataset].partition("±")[0]
-            yield from (_note(item) for item in _table("errata.csv") if _applies(item, source, line, dataset, printed))
+            yield from (_note(item) for item in of_line if _applies(item, dataset, printed))
 
 
 def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
@@ -220,11 +220,8 @@ def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
     sources = {row["source"]: row for row in _table("sources.csv")}
     for line in _table("tables.csv"):
         source = sources[line["source"]]
-        yield {
-            "reported_in": source["reported_in"],
-            "source_table": source["table"],
-            "url": source["url"],
-        } | {name: value for name, value in line.items() if name != "source"}
+        place = {"reported_in": source["reported_in"], "source_table": source["table"], "url": source["url"]}
+        yield place | {name: value for name, value in line.items() if name != "source"}
     for text in added:
         yield from csv_rows(text)
 
@@ -250,7 +247,7 @@ def _read_rows(added: tuple[str, ...]) -> Iterator[dict[str, object]]:
     for line in lines:
         splits.setdefault(method_of(line), {})[line["split"]] = line
     for line in lines:
-        source = {"reported_in": line["reported_in"], "table": line["source_table"]}
+        of_line = [item for item in errata if _concerns(item, line)]
         accuracy = line["metric"] == "accuracy"
         conditions = _conditions(line)
         for dataset in value_columns(line):
@@ -260,7 +257,7 @@ def _read_rows(added: tuple[str, ...]) -> Iterator[dict[str, object]]:
             printed, _, spread = cell.partition("±")
             average = dataset == AVERAGE or dataset in GROUPS
             of_h = convention(splits[method_of(line)]) if dataset == AVERAGE and line["split"] == "H" else None
-            known = [item for item in errata if _applies(item, source, line, dataset, printed)]
+            known = [item for item in of_line if _applies(item, dataset, printed)]
             likely = next((float(item["likely"]) for item in known if item["likely"]), None)
             yield line | {
                 "shots": int(line["shots"]) if line["shots"] else None,
@@ -365,18 +362,20 @@ def _is_own(line: Mapping[str, str]) -> bool:
     return bool(line["paper"]) and line["paper"].removeprefix("openreview:") in _IDENTIFIER.findall(line["reported_in"])
 
 
-def _applies(
-    erratum: Mapping[str, str], source: Mapping[str, str], line: Mapping[str, str], dataset: str, printed: str
-) -> bool:
-    """Whether an erratum applies to that cell. Empty fields match everything, table numbers match whole."""
+def _concerns(erratum: Mapping[str, str], line: Mapping[str, str]) -> bool:
+    """Whether an erratum is about cells of a row. Empty fields match everything, table numbers match whole."""
     return (
-        erratum["reported_in"] in source["reported_in"]
-        and f"{erratum['table']} " in f"{source['table']} "
+        erratum["reported_in"] in line["reported_in"]
+        and f"{erratum['table']} " in f"{line['source_table']} "
         and erratum["method"] in ("", line["method"])
-        and erratum["dataset"] in ("", dataset)
         and erratum["split"] in ("", line["split"])
-        and (not erratum["printed"] or float(erratum["printed"]) == float(printed))
     )
+
+
+def _applies(erratum: Mapping[str, str], dataset: str, printed: str) -> bool:
+    """Whether an erratum about a row applies to one of its cells."""
+    same = not erratum["printed"] or float(erratum["printed"]) == float(printed)
+    return same and erratum["dataset"] in ("", dataset)
 
 
 def _note(erratum: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import ContrastPanels, Trends, best_method, difficulty_trend, percent
+from bench.analysis import ContrastPanels, Trends, best_method, difficulty_trend, method_choice, percent
 from reports._format import counted, p_number, p_value, signed
 from reports._format import signed_points as points_text
 from reports.charts.ablations import AblationPanel, panel_svg
@@ -68,10 +68,32 @@ def _choice(view: AnyBoardView, overview: OverviewView) -> list[Part]:
         "over the datasets. Bold: the rule of the cards, by difficulty only if it loses less by more than one standard "
         "error."
     )
+    predicted = prediction_sentence(overview) if isinstance(view, PublishedBoardView) else ""
     return [
         heading(f"{view.anchor}-choice", "Does difficulty help to choose a method?"),
         table(Table(f"{view.anchor}-choice-table", columns, rows, caption=caption)),
+        *([paragraph(predicted)] if predicted else []),
     ]
+
+
+def prediction_sentence(overview: OverviewView) -> str:
+    """How well gains on a left-out dataset are predicted, with and without its difficulty; empty if that is unknown."""
+    scores = overview.table
+    measure = "new" if "new" in scores.measures else scores.measures[-1]
+    complete = scores.complete_rows(measure)
+    keys = [key for key in complete if key != scores.baseline]
+    found = method_choice.predicted_gains(scores.gains(measure, keys)) if scores.baseline in complete else None
+    if found is None:
+        return ""
+    errors, regrets = ([percent(value) for value in pair] for pair in (found.errors, found.regrets))
+    text = (
+        f"Predicting the gain of a method on a left-out dataset ({PANEL_TITLES[measure].lower()}, "
+        f"{counted(len(keys), 'method')}): a line over log transfer difficulty is off by {errors[1]} points on "
+        f"average, and the method's mean gain on the other datasets by {errors[0]}. The method of the highest "
+        f"prediction loses {regrets[1]} and {regrets[0]} points to the best."
+    )
+    helps = "helps to choose" if found.helps else "does not choose"
+    return f"{text} On these {len(scores.datasets)} datasets, difficulty {helps} the method."
 
 
 def _ablations(view: AnyBoardView) -> list[Part]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 
-from bench.analysis.method_choice import PENALTY, Known, Policy, choose_for, chosen, judge_policies
+from bench.analysis.method_choice import PENALTY, Known, Policy, choose_for, chosen, judge_policies, predicted_gains
 
 
 def known(values, places) -> Known:
@@ -52,3 +52,35 @@ def test_without_difficulties_only_two_policies_and_chance_are_judged() -> None:
     few = Known(("a", "b", "c"), tuple("vwxyz"), values, (None,) * 5, (None,) * 5)
     assert set(judge_policies(few).regrets) == {Policy.AVERAGE, Policy.RANK, Policy.RANDOM}
     assert judge_policies(Known(("a",), ("v",), values[:1, :1], (None,), (None,))).regrets == {}
+
+
+def test_predictions_of_gains_are_those_of_plain_loops(table: Known) -> None:
+    along, errors, lost = np.log(np.array(table.difficulty)), ([], []), ([], [])
+    for left in range(11):
+        seen = [i for i in range(11) if i != left]
+        by_mean = [np.mean([row[i] for i in seen]) for row in table.values]
+        by_line = [
+            LinearRegression().fit(along[seen, None], row[seen]).predict([[along[left]]])[0] for row in table.values
+        ]
+        for found, (of_error, of_lost) in zip((by_mean, by_line), zip(errors, lost, strict=True), strict=True):
+            of_error.append(np.mean(abs(table.values[:, left] - found)))
+            of_lost.append(table.values[:, left].max() - table.values[int(np.argmax(found)), left])
+    found = predicted_gains(table)
+    assert found is not None
+    assert found.errors == pytest.approx([np.mean(one) for one in errors])
+    assert found.regrets == pytest.approx([np.mean(one) for one in lost])
+
+
+def test_gains_along_difficulty_are_predicted_by_it() -> None:
+    along = np.arange(11.0)
+    values = np.array([0.05 * along, 0.3 - 0.01 * along])
+    found = predicted_gains(known(values, along))
+    assert found is not None
+    assert found.errors[1] == pytest.approx(0, abs=1e-9)
+    assert found.errors[0] > 0.05
+    assert found.helps
+
+
+def test_without_known_difficulty_no_gain_is_predicted() -> None:
+    unknown = Known(("a",), tuple("uvwxyz"), np.ones((1, 6)), (None,) * 6, (None,) * 6)
+    assert predicted_gains(unknown) is None

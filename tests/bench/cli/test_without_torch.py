@@ -32,6 +32,8 @@ LISTING = [
     "doctor docs",
     "papers published --list protocol",
     "papers list",
+    "papers audit",
+    "papers audit apex-table-2",
     "papers reproduce apex",
     "papers reproduce apex --on synthetic --runs new --json",
     "run --help",

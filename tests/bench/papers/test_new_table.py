@@ -55,7 +55,7 @@ def whole(of_means: bool = True) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("of_means", "said"), [(True, "H of the averages (1 row)"), (False, "mean of the eleven H (1 row)")]
+    ("of_means", "said"), [(True, "H of the averages (1 row)"), (False, "mean of the datasets' H (1 row)")]
 )
 def test_a_correct_table_passes_and_its_convention_is_found(tmp_path: Path, of_means: bool, said: str) -> None:
     found = check_table(table(tmp_path, *whole(of_means)))
@@ -69,9 +69,9 @@ def test_averages_and_h_that_do_not_follow_are_noted(tmp_path: Path) -> None:
     rows[0]["average"] = "85.50"
     rows[2] |= {"dtd": "60.00", "average": "11.00"}
     notes = " | ".join(check_table(table(tmp_path, *rows)).notes)
-    assert "printed as 85.50, and the cells give 85.00" in notes
-    assert f"H: dtd is 60.00, and base and new give {H['dtd']}" in notes
-    assert "the average H is printed as 11.00; recomputed: H of the averages" in notes
+    assert "base: average is printed as 85.50" in notes
+    assert f"harmonic mean of {H['dtd']}" in notes
+    assert "H: average is printed as 11.00" in notes
 
 
 @pytest.mark.parametrize(

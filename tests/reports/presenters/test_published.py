@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from published_tables import published_values
 from report_sample import catalogue
 
 from bench.analysis.dataset_difficulty import covariates
+from bench.analysis.method_choice import predicted_gains
 from bench.analysis.statistics.correlation import spearman
 from bench.cli.report import report
 from bench.papers.catalogue import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
+from reports.parts.difficulty import prediction_sentence
 from reports.parts.published import by_method, published_parts
 from reports.presenters.site import published_site
 
@@ -44,6 +48,19 @@ def test_a_row_is_one_table_and_its_means_are_those_the_papers_print(board):
     assert len(zero.sources) > 5, "copies are one row"
     apex = next(row for row in board.rows if title(row) == "APEX" and row.complete)
     assert [round(100 * apex.averages[m], 2) for m in ("base", "new")] == [83.99, 76.76]
+
+
+def test_the_page_says_how_well_difficulty_predicts_gains(site):
+    """The numbers of the board with new classes, and a conclusion that follows from the computed choice."""
+    overview = site.overviews[0]
+    keys = [key for key in overview.table.complete_rows("new") if key != overview.table.baseline]
+    found = predicted_gains(overview.table.gains("new", keys))
+    text = prediction_sentence(overview)
+    assert all(f"{100 * value:.2f}" in text for value in (*found.errors, *found.regrets))
+    assert f"{len(keys)} methods" in text
+    assert ("does not choose" in text) != found.helps
+    without = replace(overview, table=replace(overview.table, baseline=None))
+    assert prediction_sentence(without) == ""
 
 
 def test_every_published_method_has_a_title():
