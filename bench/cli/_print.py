@@ -50,6 +50,25 @@ def print_rows(
         remark(f"left out in a terminal of this width: {', '.join(left_out)}")
 
 
+def print_wide(rows: Sequence[Row], labels: Sequence[str]) -> None:
+    """Print rows as a table whose columns keep their names; `labels` are those that say what a row is.
+
+    In a terminal that is too narrow, the other columns go on in further tables.
+    """
+    width, first = terminal_width(sys.stdout), [name for name in labels if rows and name in rows[0]]
+    cells = {name: [as_text(row.get(name)) for row in rows] for name in (rows[0] if rows else ())}
+    room = {name: 2 + max(len(line) for text in (name, *of) for line in text.split("\n")) for name, of in cells.items()}
+    parts: list[list[str]] = [[]]
+    for name in (name for name in cells if name not in first):
+        if width is not None and parts[-1] and sum(room[one] for one in (*first, *parts[-1], name)) > width:
+            parts.append([])
+        parts[-1].append(name)
+    for part in parts:
+        shown = [*first, *part]
+        text, _ = table_text(shown, list(zip(*(cells[name] for name in shown), strict=True)), width)
+        sys.stdout.write(text)
+
+
 def print_table(table: ResultTable[Any], *, details: bool = True, as_json: bool = False) -> None:
     """Print the notes of a result on standard error, then its tables, each with what is known at the end; or its JSON.
 
