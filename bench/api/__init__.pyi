@@ -79,6 +79,7 @@ from .sweep_status import sweep_state as sweep_state
 from .text_table import as_text as as_text
 from .text_table import facts_text as facts_text
 from .text_table import rows_text as rows_text
+from .text_table import wide_text as wide_text
 from .tuned_model_files import PredictedFiles as PredictedFiles
 from .tuned_model_files import predict_images as predict_images
 from .tuned_model_files import stored_models as stored_models

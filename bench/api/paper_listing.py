@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._util.words import counted
-from bench.api.reproducing import check_outlines, experiment_outlines
+from bench.api.reproducing import check_outlines, chosen_parts, experiment_outlines
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,13 @@ class ListedExperiment:
     hours: float
     bytes: int
     missing: tuple[str, ...]
+
+    @property
+    def hours_text(self) -> str:
+        """The hours with two or three digits."""
+        from bench.papers import hours_text
+
+        return hours_text(self.hours)
 
 
 @dataclass(frozen=True)
@@ -81,10 +88,11 @@ def list_experiments(
     from bench.papers import CPU, GPU, SYNTHETIC_STATEMENT, finished_runs, needs_of, planned_cells, read_paper
 
     found, machine = read_paper(paper), CPU if on else GPU
+    changes |= chosen_parts(found, list(found.experiments), on, changes.get("methods", ()), changes.get("datasets", ()))
     finished = finished_runs(Path(runs).expanduser(), machine)
-    listed, every, places = [], [], _Places(data_root)
+    listed, every, places = [], [], Places(data_root)
     plans = {name: experiment_outlines(found, name, on, changes) for name in found.experiments}
-    check_outlines(paper, "", changes, plans.values())
+    check_outlines(paper, "", plans.values())
     for name, experiment in found.experiments.items():
         cells = planned_cells(plans[name], machine)
         every += cells
@@ -100,13 +108,13 @@ def list_experiments(
         notes.append(
             f"Methods with finished runs here are scaled to the time of these ({counted(needs.recorded, 'run')})."
         )
-    notes += [places.command(name) for name in total.missing]
+    notes += places.commands(total.missing)
     if on:
         notes.append(SYNTHETIC_STATEMENT)
     return PaperListing(found.header.title, found.header.address, tuple(listed), total, tuple(notes))
 
 
-class _Places:
+class Places:
     """Which datasets and weights are on this machine, each looked up once."""
 
     def __init__(self, data_root: Path | None) -> None:
@@ -118,17 +126,32 @@ class _Places:
         found = [name for name in datasets if not self._here(name, self._has_data)]
         return (*found, *(name for name in backbones if not self._here(name, self._has_weights)))
 
-    def command(self, name: str) -> str:
-        """How to fetch a dataset or the weights of a backbone."""
-        from datasets_registry import DATASETS, get_dataset, way_to_get
+    def commands(self, missing: Sequence[str]) -> list[str]:
+        """How to get the missing datasets and weights, a line for each command."""
+        from datasets_registry import COLLECTIONS, DATASETS, get_dataset, way_to_get
 
-        if name not in DATASETS.entries:
-            command = f"etl-bench run -m zero_shot -d spectrum_basic -b {name}"
-            return f"{name}: missing weights; `{command}` fetches them, as does the first run."
         root = self.data_root or "FOLDER"
-        if way_to_get(get_dataset(name)) == "fetch":
-            return f"{name}: missing; `etl-bench datasets fetch {name} --data-root {root}` fetches it."
-        return f"{name}: missing; `etl-bench datasets check {name} --data-root {root}` says how to get it."
+        fetched, by_hand = list[str](), list[str]()
+        for name in missing:
+            if name in DATASETS.entries:
+                (fetched if way_to_get(get_dataset(name)) == "fetch" else by_hand).append(name)
+        weights = [name for name in missing if name not in DATASETS.entries]
+        collections = [name for name, of in COLLECTIONS.items() if of and set(of) <= {*missing}]
+        inside = {name for collection in collections for name in COLLECTIONS[collection]}
+        alone = [name for name in fetched if name not in inside]
+        lines = []
+        if collections and any(name in inside for name in fetched):
+            lines.append(
+                f"missing datasets: `etl-bench datasets fetch all-of {' '.join(collections)} --data-root {root}`"
+            )
+        if alone:
+            lines.append(f"missing datasets: `etl-bench datasets fetch {' '.join(alone)} --data-root {root}`")
+        if by_hand:
+            hint = f"`etl-bench datasets check {by_hand[0]} --data-root {root}` says how"
+            lines.append(f"to be downloaded by hand: {', '.join(by_hand)}; {hint}")
+        if weights:
+            lines.append(f"missing weights: {', '.join(weights)}; the first run fetches them")
+        return lines
 
     def _here(self, name: str, look: Any) -> bool:
         if name not in self._known:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from bench.api.options import Arg, Force, Opt
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.extension import figure_drawer
 from bench.sweep import split_list
-from datasets_registry import did_you_mean
+from datasets_registry import did_you_mean, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ class ReproducedExperiment:
     Args:
         rows: ours beside the printed numbers; ours alone on synthetic data.
         verdicts: number of cells by verdict.
-        figures: the drawn figures, and `files` with them.
+        figures: the drawn figures, and `files` with them; `figure_lines` say what each shows and lacks.
         left_out: what could not run, one line each.
         exit_code: 0 all done, 1 a run failed, 3 something was left out, 130 interrupted.
     """
@@ -45,13 +45,14 @@ class ReproducedExperiment:
     verdicts: Mapping[str, int]
     figures: tuple[Any, ...] = ()
     files: tuple[Path, ...] = ()
+    figure_lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     exit_code: int = 0
     run_ids: frozenset[str] = field(default_factory=frozenset)
 
     def texts(self) -> list[dict[str, object]]:
-        """The rows of the table as texts."""
+        """The lines of the table as texts, laid out as in papers."""
         from bench.papers import table_texts
 
         return list(table_texts(self.rows))
@@ -96,29 +97,40 @@ def reproduce_paper(
 
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
+    from bench.api.paper_listing import Places
     from bench.papers import read_paper
     from bench.results import check_own_folder
-    from bench.sweep import LogStyle, open_log, parse_choice
+    from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
     found = read_paper(paper)
     log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
     names = list(found.experiments) if what == ALL_EXPERIMENTS else [_named(found, what)]
-    changes: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
-    folder = Path(runs).expanduser()
     for name in names:
         _check_names(found, name)
+    parts = chosen_parts(found, names, on, methods, datasets)
+    changes: dict[str, Any] = parts | {"seeds": seeds}
+    folder = Path(runs).expanduser()
     if figures is not None:
         if not any(found.experiments[name].figures for name in names):
             raise UsageError(f"--figures-dir {figures} has no effect: {paper} {what} draws no figure; leave it out.")
         check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
     plans = {name: experiment_outlines(found, name, on, changes, runs=folder, **options) for name in names}
-    check_outlines(paper, what, changes, plans.values())
+    plans = {name: outlines for name, outlines in plans.items() if outlines}  # those that have the chosen parts
+    check_outlines(paper, what, plans.values())
+    every = {name: None for outlines in plans.values() for one in outlines for name in _all_datasets(one.request)}
+    places = Places(options.get("data_root"))
+    missing = dict.fromkeys(() if on else places.missing(list(every), ()))
+    commands = places.commands(list(missing))
+    here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
-    log.notice(_estimate_line([one for outlines in plans.values() for one in outlines], on))
-    for name, outlines in plans.items():
+    left, line = _estimate([outline_of(one, unchecked=True) for found in here.values() for one in found], folder, on)
+    log.notice(f"{line} Without {counted(len(missing), 'missing dataset')}." if missing else line)
+    log = OneCount(log, left)
+    for name, requests in here.items():
         if len(names) > 1:
             log.notice(f"{name}: {found.experiments[name].title}")
-        one = _reproduced(found, name, [item.request for item in outlines], on, log, figures, force=force)
+        lacks = commands if any(name in missing for item in plans[name] for name in _all_datasets(item.request)) else []
+        one = _reproduced(found, name, requests, on, log, folder, figures, parts, lacks, force=force)
         done.append(one)
         if one.exit_code == 130:
             break
@@ -134,33 +146,42 @@ def draws_figures(paper: str, what: str) -> bool:
     return any(one.figures for one in experiments)
 
 
-def check_outlines(paper: str, what: str, changes: Mapping[str, Any], plans: Iterable[Sequence[SweepOutline]]) -> None:
-    """Raise UsageError if the chosen methods and datasets leave nothing of a paper's experiments."""
-    if any(plans):
-        return
-    given = " ".join(
-        f"--{key} {','.join(split_list(changes[key]))}" for key in ("methods", "datasets") if changes.get(key)
-    )
-    raise UsageError(
-        f"{given} leaves nothing of {f'{paper} {what}'.strip()}, which has no such runs; give methods and datasets of "
-        "the paper, or leave the option out."
-    )
+def check_outlines(paper: str, what: str, plans: Iterable[Sequence[SweepOutline]]) -> None:
+    """Raise UsageError if a paper runs none of the chosen methods on the chosen datasets."""
+    if not any(plans):
+        where = f"{paper} {what}".strip()
+        raise UsageError(f"{where} does not run these methods on these datasets; leave out --methods or --datasets.")
 
 
-def _estimate_line(outlines: Sequence[SweepOutline], on: str | None) -> str:
-    """What is left to do and what it will cost, before anything starts."""
-    from bench.papers import CPU, GPU, finished_runs, needs_of, planned_cells
+def _all_datasets(request: SweepRequest) -> list[str]:
+    return [*request.datasets, *request.targets]
+
+
+def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list[SweepRequest]:
+    """The requests without these datasets and targets; those that have no others are left out."""
+    found = []
+    for request in requests:
+        datasets, targets = (
+            [name for name in names if name not in missing] for names in (request.datasets, request.targets)
+        )
+        if datasets and (targets or not request.targets):
+            found.append(request.model_copy(update={"datasets": datasets, "targets": targets}))
+    return found
+
+
+def _estimate(outlines: Sequence[SweepOutline], runs: Path, on: str | None) -> tuple[int, str]:
+    """The runs that are left, and a line about them and what they will cost, before anything starts."""
+    from bench.papers import CPU, GPU, finished_runs, hours_text, needs_of, planned_cells
 
     machine = CPU if on else GPU
-    needs = needs_of(planned_cells(outlines, machine), finished_runs(outlines[0].request.runs, machine))
-    done = f"{counted(needs.runs, 'run')}, {needs.done} done"
-    if needs.runs == needs.done:
-        return done
+    needs = needs_of(planned_cells(outlines, machine), finished_runs(runs, machine))
+    done, left = f"{counted(needs.runs, 'run')}, {needs.done} done", needs.runs - needs.done
+    if not left:
+        return 0, f"{done}."
     hours, where = needs.hours, "on two cores" if on else "of a GPU"
-    time = f"{hours:.2g} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
-    return (
-        f"{done}; the rest takes about {time} {where} and {needs.bytes / 1e9:.2g} GB (estimate). {machine.assumption}"
-    )
+    time = f"{hours_text(hours)} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
+    size = f"{needs.bytes / 1e9:.2g} GB (estimate)"
+    return left, f"{done}; the rest takes about {time} {where} and {size}. {machine.assumption}"
 
 
 def _named(paper: Paper, what: str) -> str:
@@ -180,7 +201,7 @@ def experiment_outlines(
     kept = {key: value for key, value in changes.items() if key not in ("methods", "datasets") and value}
     outlines = paper.outlines(name, **kept, **({} if on else options))
     if changes.get("methods") or changes.get("datasets"):
-        requests = [narrowed for item in outlines if (narrowed := _narrowed(item.request, changes)) is not None]
+        requests = [narrowed for item in outlines if (narrowed := _narrowed(item.request, changes))]
         outlines = [outline_of(request, unchecked=True) for request in requests]
     if not on:
         return outlines
@@ -189,22 +210,43 @@ def experiment_outlines(
     return [outline_of(synthetic_form(item.request, **own), unchecked=True) for item in outlines]
 
 
-def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:
-    """The request with only the chosen methods and datasets; None if it has none of them."""
+def chosen_parts(
+    paper: Paper, names: Sequence[str], on: str | None, methods: str | Sequence[str], datasets: str | Sequence[str]
+) -> dict[str, list[str]]:
+    """The chosen methods and datasets by the paper's names; on synthetic data, a stand-in means what it stands for.
+
+    Raises UnknownNameError for an unknown name, and UsageError for one that no chosen table or figure has.
+    """
+    from bench.papers import stand_ins
     from datasets_registry import get_dataset
 
-    values: dict[str, list[str]] = {}
-    for key in ("methods", "datasets"):
-        wanted = split_list(changes.get(key) or [])
-        if not wanted:
-            continue
+    place = f"{paper.name} {names[0]} has no" if len(names) == 1 else f"{paper.name} has no table or figure with the"
+    found: dict[str, list[str]] = {}
+    for key, given in (("methods", methods), ("datasets", datasets)):
+        wanted = split_list([given] if isinstance(given, str) else given)
+        fields = ("methods",) if key == "methods" else ("datasets", "targets")
+        known = list(dict.fromkeys(one for name in names for one in paper.names(name, *fields)))
+        standing = {name.partition(":")[0]: real for name, real in stand_ins(known).items()} if on else {}
+        found[key] = []
         for name in wanted:
             if key == "datasets":
                 get_dataset(name)
             else:
                 _check_method(name)
-        targets = key == "datasets" and request.targets
-        field_name = "targets" if targets else key
+            real = standing.get(name.partition(":")[0], name) if key == "datasets" else name
+            if real not in known:
+                raise UsageError(f"{place} {key[:-1]} {name!r}. Allowed: {', '.join(known)}.")
+            found[key].append(real)
+    return found
+
+
+def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:
+    """The request with only the chosen methods and datasets; None if it has none of them."""
+    values: dict[str, list[str]] = {}
+    for key in ("methods", "datasets"):
+        if not (wanted := changes.get(key)):
+            continue
+        field_name = "targets" if key == "datasets" and request.targets else key
         values[field_name] = [name for name in getattr(request, field_name) if name in wanted]
         if not values[field_name]:
             return None
@@ -249,7 +291,10 @@ def _reproduced(
     requests: Sequence[SweepRequest],
     on: str | None,
     log: SweepLog,
+    folder: Path,
     figures: str | Path | None,
+    parts: Mapping[str, Sequence[str]],
+    lacks: Sequence[str],
     *,
     force: bool,
 ) -> ReproducedExperiment:
@@ -257,13 +302,13 @@ def _reproduced(
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
 
-    experiment, left_out, ids, code = paper.experiments[name], list[str](), set[str](), 0
+    experiment, left_out, ids = paper.experiments[name], list(lacks), dict[str, None]()
+    code = 3 if lacks else 0
     for request in requests:
         try:
             outcome = run_request(request, log)
         except ImpossibleCombinationError as error:  # its data or weights are missing
             left_out.append(str(error))
-            log.notice(f"left out: {error}")
             code = max(code, 3)
             continue
         report_failures(outcome, log)
@@ -272,12 +317,14 @@ def _reproduced(
             log.notice(f"{lacking}: computed again")
             outcome = run_request(request, log, again)
             report_failures(outcome, log)
-        ids |= {spec.run_id for spec in outcome.plan.specs}
+        ids |= {spec.run_id: None for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
-    frame, difficulty = _frames(requests, ids)
-    rows = _rows(paper, name, frame, difficulty, on)
-    drawn, files, notes = _drawn(experiment.figures, requests, ids, figures, on, force=force)
+    frame, difficulty = _frames(folder, ids)
+    rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), parts)
+    drawn, files = _drawn(experiment.figures, folder, ids, figures, on, force=force)
+    shown = _datasets_of(paper, name, on)
+    lines = [_figure_line(one, shown, set(frame["dataset"]) if len(frame) else set()) for one in drawn]
     if experiment.figures and figure_drawer() is None:
         left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
         code = max(code, 3)
@@ -290,7 +337,8 @@ def _reproduced(
         dict(verdicts),
         drawn,
         files,
-        (*said, *notes),
+        tuple(lines),
+        tuple(said),
         tuple(dict.fromkeys(left_out)),
         code,
         frozenset(ids),
@@ -317,7 +365,7 @@ def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> list[str]
     return found
 
 
-def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _frames(folder: Path, ids: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The finished runs of an experiment and the measured difficulties; empty frames without a store."""
     import pandas as pd
 
@@ -326,7 +374,7 @@ def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFra
     if not ids:
         return pd.DataFrame(), pd.DataFrame()
     try:
-        store = fresh_store(requests[0].runs)
+        store = fresh_store(folder)
     except StoreError:
         return pd.DataFrame(), pd.DataFrame()
     frame, measured = store.runs_frame(), store.difficulty_frame()
@@ -335,35 +383,81 @@ def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFra
     return mine, measured[measured["dataset"].isin(set(mine["dataset"]))] if len(mine) else measured.iloc[:0]
 
 
-def _rows(paper: Paper, name: str, frame: pd.DataFrame, difficulty: pd.DataFrame, on: str | None) -> list[TableRow]:
+def _rows(
+    paper: Paper,
+    name: str,
+    frame: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    on: str | None,
+    folder: Path,
+    ids: Sequence[str],
+    parts: Mapping[str, Sequence[str]],
+) -> list[TableRow]:
+    """The rows of a table with the chosen methods and datasets; on synthetic data ours, with its splits."""
     from bench.papers import own_rows, printed_numbers, published_frame, reproduced_rows
 
+    tables = paper.experiments[name].printed
+    if not tables and not on:
+        return own_rows(frame, published_frame(), order=ids)
+    printed = printed_numbers(paper.header.reported_in, tables) if tables else published_frame()
     if on:
-        return own_rows(frame)
-    if not (tables := paper.experiments[name].printed):
-        return own_rows(frame, published_frame())
-    return reproduced_rows(printed_numbers(paper.header.reported_in, tables), frame, difficulty)
+        shown = set(printed.loc[printed["metric"] == "accuracy", "split"]) & {"base", "new", "H"} if tables else set()
+        return own_rows(frame, order=ids, splits=shown, stands_for=_datasets_of(paper, name, on))
+    for column, wanted in (("method", parts["methods"]), ("dataset", parts["datasets"])):
+        printed = printed[printed[column].isin(wanted)] if wanted else printed
+    weights = _best_weights(folder, frame) if (printed["metric"] == "optimal_alpha").any() else {}
+    return reproduced_rows(printed, frame, difficulty, weights)
+
+
+def _best_weights(folder: Path, frame: pd.DataFrame) -> dict[str, float]:
+    """The best fixed ensemble weight on new classes by dataset, from runs of APEX that kept their branches."""
+    from bench.results import Shards, best_fixed_weight
+
+    shards, seeds = Shards(folder), defaultdict[str, list[Any]](list)
+    if frame.empty:
+        return {}
+    apex = frame[frame["method"] == "apex"]
+    for run_id, dataset in {(str(run), str(name)) for run, name in zip(apex["run_id"], apex["dataset"], strict=True)}:
+        shard = shards.read(run_id)
+        kept = () if shard is None else shard.predictions
+        seeds[dataset] += [item for item in kept if item.split == "new" and item.branches is not None]
+    return {dataset: best_fixed_weight(found) for dataset, found in seeds.items() if found}
+
+
+def _datasets_of(paper: Paper, name: str, on: str | None) -> dict[str, str]:
+    """The datasets of a table or figure, as they are run, with their names in the paper."""
+    from bench.papers import stand_ins
+
+    named = paper.names(name, "datasets", "targets")
+    return stand_ins(named) if on else dict(zip(named, named, strict=True))
 
 
 def _drawn(
     names: Sequence[str],
-    requests: Sequence[SweepRequest],
-    ids: set[str],
+    runs: Path,
+    ids: Collection[str],
     folder: str | Path | None,
     on: str | None,
     *,
     force: bool,
-) -> tuple[tuple[Any, ...], tuple[Path, ...], tuple[str, ...]]:
-    """The figures of an experiment, their files, and what they lack."""
+) -> tuple[tuple[Any, ...], tuple[Path, ...]]:
+    """The figures of an experiment, and their files."""
     drawer = figure_drawer()
     if not names or not ids or drawer is None:
-        return (), (), ()
+        return (), ()
     try:
-        drawn = drawer.draw(requests[0].runs, names, ids, printed=not on)
+        drawn = drawer.draw(runs, names, ids, printed=not on)
     except StoreError:
-        return (), (), ()
-    missing = tuple(f"{one.name}: {' '.join(one.missing)}" for one in drawn if one.missing)
+        return (), ()
     files: list[Path] = []
     if folder is not None:
         files = drawer.write(drawn, Path(folder).expanduser(), force=force)
-    return tuple(drawn), tuple(files), missing
+    return tuple(drawn), tuple(files)
+
+
+def _figure_line(figure: Any, datasets: Mapping[str, str], run: Collection[str]) -> str:
+    """What a figure shows, and the datasets and runs that it lacks."""
+    lacking = [name for name in datasets if name not in run]
+    without = f", without {some([datasets[name] for name in lacking], 6)}" if lacking else ""
+    shown = f"{len(datasets) - len(lacking)} of {counted(len(datasets), 'dataset')}{without}."
+    return " ".join([f"{figure.name}: {figure.title}{'' if figure.points else ', not drawn'};", shown, *figure.missing])

@@ -31,6 +31,27 @@ def rows_text(
     return table_text(head, cells, width, [name.replace("_", " ") for name in spare])
 
 
+def wide_text(rows: Sequence[Mapping[str, object]], labels: Sequence[str], width: int | None) -> str:
+    """Rows as a table whose columns keep their names; those without room go on in further tables.
+
+    Args:
+        labels: columns that say what a row is; they stand in each table.
+        width: characters of a line; None for one table of any width.
+    """
+    first = [name for name in labels if rows and name in rows[0]]
+    cells = {name: [as_text(row.get(name)) for row in rows] for name in (rows[0] if rows else ())}
+    room = {name: 2 + max(len(line) for text in (name, *of) for line in text.split("\n")) for name, of in cells.items()}
+    parts: list[list[str]] = [[]]
+    for name in (name for name in cells if name not in first):
+        if width is not None and parts[-1] and sum(room[one] for one in (*first, *parts[-1], name)) > width:
+            parts.append([])
+        parts[-1].append(name)
+    shown = ([*first, *part] for part in parts)
+    return "".join(
+        table_text(names, list(zip(*(cells[name] for name in names), strict=True)), width)[0] for names in shown
+    )
+
+
 def as_text(value: object) -> str:
     """A value as text of a table cell, without terminal control characters; a negative number has `−`."""
     if isinstance(value, str):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from bench._util.terminal import terminal_width, wrapped
-from bench.api import as_text, facts_text, rows_text
+from bench.api import as_text, facts_text, rows_text, wide_text
 from bench.bounds import printable
 
 if TYPE_CHECKING:
@@ -45,6 +45,11 @@ def print_rows(
     sys.stdout.write(text)
     if left_out:
         remark(f"left out in a terminal of this width: {', '.join(left_out)}")
+
+
+def print_wide(rows: Sequence[Row], labels: Sequence[str]) -> None:
+    """Print rows as a table; in a terminal that is too narrow, the columns go on in further tables."""
+    sys.stdout.write(wide_text(rows, labels, terminal_width(sys.stdout)))
 
 
 def print_table(table: ResultTable[Any], *, details: bool = True, as_json: bool = False) -> None:

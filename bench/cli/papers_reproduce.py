@@ -10,7 +10,7 @@ import typer
 from bench.api import draws_figures, list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_line, print_rows, remark
+from bench.cli._print import print_json, print_line, print_rows, print_wide, remark
 from bench.cli._request_options import takes_execution
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def reproduce_command(
     else:
         for one in found:
             _print_reproduced(one)
+        for text in dict.fromkeys(text for one in found for text in one.left_out):
+            remark(f"left out: {text}")
     raise typer.Exit(max(one.exit_code for one in found))
 
 
@@ -68,7 +70,7 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
         return
     print_line(f"{listing.title} ({listing.address})")
     unit = "hours of two cores" if on else "GPU hours"
-    print_rows([_listed(one, unit) for one in (*listing.experiments, listing.total)])
+    print_rows([_listed(one, unit) for one in (*listing.experiments, listing.total)], spare=["missing"])
     for note in listing.notes:
         remark(note)
 
@@ -80,8 +82,8 @@ def _listed(one: ListedExperiment, unit: str) -> dict[str, object]:
         "title": one.title,
         "runs": one.runs,
         "done": one.done,
-        f"{unit} (estimate)": f"{one.hours:.3g}",
-        "disk (estimate)": f"{one.bytes / 1e9:.2g} GB",
+        unit: one.hours_text,
+        "disk": f"{one.bytes / 1e9:.2g} GB",
         "missing": missing or None,
     }
 
@@ -89,11 +91,25 @@ def _listed(one: ListedExperiment, unit: str) -> dict[str, object]:
 def _print_reproduced(one: ReproducedExperiment) -> None:
     print_line(f"\n{one.name}: {one.title}")
     if one.rows:
-        print_rows(one.texts())
+        print_wide(one.texts(), ("dataset", "stands for", "method", "backbone"))
+        remark(_legend(one))
     if one.verdicts:
         print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
+    for line in one.figure_lines:
+        print_line(line)
     for file in one.files:
         if file.suffix == ".svg":
             print_line(f"drawn: {file}")
-    for note in (*one.notes, *(f"left out: {text}" for text in one.left_out)):
+    for note in one.notes:
         remark(note)
+
+
+def _legend(one: ReproducedExperiment) -> str:
+    cells = [cell for row in one.rows for cell in row.cells.values()]
+    ours, printed = any(cell.ours is not None for cell in cells), any(cell.printed for cell in cells)
+    if ours and printed:
+        return (
+            "Ours with its 95 % interval; below it the printed number, and yes (reproduced within one point), NO, or "
+            "open (more seeds are needed). * is the highest on a dataset, among ours and among the printed numbers."
+        )
+    return f"{'Ours with 95 % intervals' if ours else 'Printed numbers; no run here'}; * is the highest on a dataset."

@@ -27,6 +27,7 @@ from .conditions import meets as meets
 from .estimates import CPU as CPU
 from .estimates import GPU as GPU
 from .estimates import Machine as Machine
+from .estimates import hours_text as hours_text
 from .experiment_status import ExperimentNeeds as ExperimentNeeds
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
@@ -74,4 +75,5 @@ from .reproduction import count_verdicts as count_verdicts
 from .reproduction import published_settings as published_settings
 from .reproduction import reproduce as reproduce
 from .synthetic import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
+from .synthetic import stand_ins as stand_ins
 from .synthetic import synthetic_form as synthetic_form

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from methods import BackboneSpec
 
 
+def hours_text(hours: float) -> str:
+    """Estimated hours with two or three digits: `0.11`, `2.98`, `1,120`."""
+    digits = 0 if hours >= 100 else 1 if hours >= 10 else 2
+    return f"{float(f'{hours:.3g}'):,.{digits}f}"
+
+
 @dataclass(frozen=True)
 class Machine:
     """What an estimate assumes of a device.

@@ -77,6 +77,7 @@ class PaperHeader(_Strict):
     address: Annotated[str, StringConstraints(min_length=1)] = Field(description="such as arXiv:2311.15569")
     reported_in: str = Field("", description="the paper's name in the ledger; empty: numbers that any source prints")
     note: str = Field("", description="what holds for all experiments")
+    without_runs: dict[str, str] = Field({}, description="tables and figures that need no runs, and what they show")
     sweep: PaperSweep = PaperSweep()
 
 
@@ -97,9 +98,19 @@ class Paper:
     lines: Mapping[tuple[str | int, ...], int]
     text: str
 
+    def names(self, what: str, *fields: str) -> list[str]:
+        """The methods, datasets or targets of a table or figure, in the order of the file."""
+        sweeps, shared = self.experiment(what).sweep, self.header.sweep
+        found = (name for one in sweeps for key in fields for name in getattr(one, key) or getattr(shared, key) or ())
+        return list(dict.fromkeys(found))
+
     def experiment(self, what: str) -> Experiment:
-        """One table or figure; raises UnknownNameError with near misses."""
+        """One table or figure; raises UnknownNameError with near misses, and UsageError for one without runs."""
         name = what.lower().replace(" ", "-").replace("fig-", "figure-")
+        if (shown := self.header.without_runs.get(name)) is not None:
+            raise UsageError(
+                f"Nothing to run: {name} of {self.name} is {shown}. It has: {', '.join(self.experiments)}."
+            )
         if name not in self.experiments:
             raise UnknownNameError(f"table or figure of {self.name}", what, self.experiments)
         return self.experiments[name]
@@ -201,7 +212,8 @@ def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
     except ValueError as error:
         raise _error(shown, text, 1, f"not valid TOML: {error}.") from None
     lines = dict(_lines(text))
-    experiments = {key: value for key, value in values.items() if isinstance(value, dict) and key != "sweep"}
+    own = ("sweep", "without-runs")
+    experiments = {key: value for key, value in values.items() if isinstance(value, dict) and key not in own}
     header = {key: value for key, value in values.items() if key not in experiments}
     for key in experiments:
         if not _NAME.fullmatch(key):

@@ -1,8 +1,9 @@
-"""A table of a paper with our numbers beside the printed ones. Pure functions of frames."""
+"""A table of a paper with our numbers beside the printed ones, laid out as papers do. Pure functions of frames."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ class TableCell:
             seeds alone, since the paper's number is of the same test images.
         verdict: empty without both numbers.
         digits: decimal digits of ours.
+        ranked: whether the highest number of a column is the best.
     """
 
     printed: str = ""
@@ -44,21 +46,18 @@ class TableCell:
     reach: str = ""
     verdict: str = ""
     digits: int = 2
-
-    @property
-    def text(self) -> str | None:
-        """Ours with its interval; None without runs."""
-        return None if self.ours is None else f"{self.ours:.{self.digits}f} {self.reach}".rstrip()
+    ranked: bool = True
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """The numbers of one method on one dataset or average, by split."""
+    """The numbers of one method on one dataset or average, by split; `stands_for` is the paper's dataset."""
 
     method: str
     dataset: str
     setting: str
     cells: Mapping[str, TableCell] = field(default_factory=dict)
+    stands_for: str = ""
 
 
 def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
@@ -81,14 +80,21 @@ def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
     return mine[mine["source_table"].isin(list(tables))]
 
 
-def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.DataFrame) -> list[TableRow]:
-    """The rows of a table, in the order of the paper.
+def reproduced_rows(
+    published: pd.DataFrame,
+    runs: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    best_weights: Mapping[str, float] | None = None,
+) -> list[TableRow]:
+    """The rows of a table, in the order of the paper. Printed settings, such as numbers of epochs, are left out.
 
     Args:
         published: printed numbers; a number that no run meets has no number of ours.
         runs: the store's `runs_frame()` of the table's runs.
         difficulty: the store's `difficulty_frame()`.
+        best_weights: the fixed ensemble weight with the highest accuracy on new classes, by dataset.
     """
+    published = published[published["metric"] != "training_epochs"]
     boards = build_leaderboards(runs) if len(runs) else []
     rows: dict[tuple[str, str, str], dict[str, TableCell]] = {}
     for key, group in published.groupby(_GROUP, sort=False, dropna=False):
@@ -98,36 +104,58 @@ def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.
         name = str(label or (f"{method} [{variant}]" if variant else method))
         for number in rows_of(group):
             metric, split = str(number["metric"]), "all" if number["split"] == "target" else str(number["split"])
-            row = ours.get((str(number["dataset"]), split, DIFFICULTIES.get(metric, metric)))
-            cells = rows.setdefault((name, str(number["dataset"]), str(backbone)), {})
-            cells.setdefault(split if metric == ACCURACY else metric, _cell(str(number["printed"]), row))
+            dataset, printed = str(number["dataset"]), str(number["printed"])
+            row = ours.get((dataset, split, DIFFICULTIES.get(metric, metric)))
+            cell = _cell(printed, row)
+            if metric == "optimal_alpha":
+                cell = TableCell(printed, (best_weights or {}).get(dataset), digits=1, ranked=False)
+            cells = rows.setdefault((name, dataset, str(backbone)), {})
+            cells.setdefault(split if metric == ACCURACY else metric, cell)
     return [TableRow(*key, cells=cells) for key, cells in rows.items()]
 
 
-def own_rows(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> list[TableRow]:
+def own_rows(
+    runs: pd.DataFrame,
+    published: pd.DataFrame | None = None,
+    *,
+    order: Sequence[str] = (),
+    splits: Collection[str] = (),
+    stands_for: Mapping[str, str] | None = None,
+) -> list[TableRow]:
     """Our numbers, one row for each entry and dataset, and its average.
 
     Args:
         runs: the store's `runs_frame(outcomes=True)`.
         published: printed numbers that stand beside ours where they have the same recipe and settings; None for none.
+        order: run ids; entries and datasets stand in the order of their first run. Default: highest average first.
+        splits: only these; default: all but the open score.
+        stands_for: the paper's dataset by the synthetic one.
     """
     boards = build_leaderboards(runs) if len(runs) else []
+    place = {run_id: number for number, run_id in enumerate(order)}
+
+    def first(run_ids: Iterable[str]) -> int:
+        return min((place.get(run_id, len(place)) for run_id in run_ids), default=len(place))
+
     rows = [] if published is None else _compared(boards, runs, published)
     printed = {(row.entry, row.dataset, row.split): row for row in rows}
     found: list[TableRow] = []
     for board in boards:
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
-        measures = [measure for measure in board.measures if measure != OPEN]
-        for entry in board.entries:
+        measures = [one for one in board.measures if one != OPEN and (not splits or one in splits)]
+        for entry in sorted(board.entries, key=lambda entry: first(entry.run_ids)):
             averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
-            of_dataset = {name: cell.scores for name, cell in entry.cells.items()} | {AVERAGE: averages}
+            ordered = sorted(entry.cells.items(), key=lambda item: first(item[1].run_ids))
+            of_dataset: dict[str, Mapping[str, Estimate | None]] = {name: cell.scores for name, cell in ordered}
+            if len(of_dataset) > 1:
+                of_dataset[AVERAGE] = averages
             for name, scores in of_dataset.items():
                 cells = {
                     split: _own(estimate, printed.get((entry.key, name, split)))
                     for split in measures
                     if (estimate := scores.get(split)) is not None
                 }
-                found.append(TableRow(entry.key, name, setting, cells))
+                found.append(TableRow(entry.key, name, setting, cells, (stands_for or {}).get(name, "")))
     return found
 
 
@@ -144,7 +172,7 @@ def _cell(printed: str, row: ReproductionRow | None) -> TableCell:
         return TableCell(printed)
     scale, digits = (100.0, 2) if row.measure == ACCURACY else (1.0, 4)
     reach = "" if row.low is None or row.high is None else f"± {scale * (row.high - row.low) / 2:.{digits}f}"
-    return TableCell(printed, scale * row.ours, reach, str(row.verdict), digits)
+    return TableCell(printed, scale * row.ours, reach, str(row.verdict), digits, ranked=row.measure == ACCURACY)
 
 
 def _own(estimate: Estimate, row: ReproductionRow | None) -> TableCell:
@@ -152,27 +180,80 @@ def _own(estimate: Estimate, row: ReproductionRow | None) -> TableCell:
     return TableCell(printed, 100 * estimate.mean, reach_text(estimate), verdict)
 
 
-def _columns_of(rows: Sequence[TableRow]) -> list[str]:
-    """The splits and measures of a table, in order of appearance."""
-    return list(dict.fromkeys(split for row in rows for split in row.cells))
-
-
 def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
-    """The rows as texts: for each split ours with the 95 % interval, the printed number and the verdict."""
-    columns, settings = _columns_of(rows), {row.setting for row in rows}
-    compared = any(cell.printed for row in rows for cell in row.cells.values())
+    """The lines of a table as papers lay them out.
+
+    A table of one measure has a line for each method and a column for each dataset. Otherwise each dataset has a line
+    for each method, and each measure a column. A cell has ours with the 95 % interval and, below, the printed number
+    and the verdict. `*` stands at the highest of several methods on a dataset, among ours and among the printed.
+    """
+    splits = list(dict.fromkeys(split for row in rows for split in row.cells))
+    best = _highest(rows)
+    several = len({row.setting for row in rows}) > 1
+
+    def text(row: TableRow, split: str) -> str | None:
+        return _cell_text(row.cells.get(split, TableCell()), best.get((row.setting, row.dataset, split), (None, None)))
+
+    datasets = {row.dataset: row.stands_for or None for row in rows}
+    if len(splits) != 1:
+        place = {name: number for number, name in enumerate(datasets)}
+        for row in sorted(rows, key=lambda row: place[row.dataset]):
+            yield {
+                "dataset": row.dataset,
+                **({"stands for": row.stands_for or None} if any(one.stands_for for one in rows) else {}),
+                "method": row.method,
+                **({"backbone": row.setting} if several else {}),
+                **{split: text(row, split) for split in splits},
+            }
+        return
+    lines: dict[tuple[str, str], dict[str, TableRow]] = {}
     for row in rows:
-        found: dict[str, object] = {"dataset": row.dataset, "method": row.method}
-        if len(settings) > 1:
-            found["backbone"] = row.setting
-        for split in columns:
-            cell = row.cells.get(split, TableCell())
-            found[split] = cell.text
-            if compared:
-                found[f"{split} printed"] = cell.printed or None
-                found[f"{split} verdict"] = _MARKS.get(cell.verdict, cell.verdict)
-        yield found
+        lines.setdefault((row.method, row.setting), {})[row.dataset] = row
+    if any(datasets.values()):
+        yield {"method": "(stands for)", **({"backbone": None} if several else {}), **datasets}
+    for (method, setting), of_dataset in lines.items():
+        cells = {name: text(of_dataset[name], splits[0]) if name in of_dataset else None for name in datasets}
+        yield {"method": method, **({"backbone": setting} if several else {}), **cells}
 
 
 _MARKS = {"reproduced": "yes", "not reproduced": "NO", "under-powered": "open"}
 """Verdicts in a table: reproduced, not reproduced, and more seeds are needed."""
+_Best = tuple[float | None, float | None]
+"""The highest of ours and of the printed numbers; None unless there are several."""
+
+
+def _highest(rows: Sequence[TableRow]) -> dict[tuple[str, str, str], _Best]:
+    """The highest numbers of each setting, dataset and split."""
+    ours: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    printed: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        for split, cell in row.cells.items():
+            key = row.setting, row.dataset, split
+            if cell.ranked and cell.ours is not None:
+                ours[key].append(round(cell.ours, cell.digits))
+            if cell.ranked and (number := _number(cell.printed)) is not None:
+                printed[key].append(number)
+    highest = {key: max(values) if len(values) > 1 else None for key, values in ours.items()}
+    return {
+        key: (highest.get(key), max(printed[key]) if len(printed.get(key, ())) > 1 else None)
+        for key in {**ours, **printed}
+    }
+
+
+def _number(printed: str) -> float | None:
+    try:
+        return float(printed)
+    except ValueError:
+        return None
+
+
+def _cell_text(cell: TableCell, best: _Best) -> str | None:
+    own = None
+    if cell.ours is not None:
+        star = "*" if cell.ranked and round(cell.ours, cell.digits) == best[0] else ""
+        own = f"{cell.ours:.{cell.digits}f}{star} {cell.reach}".rstrip()
+    if not cell.printed:
+        return own
+    star = "*" if cell.ranked and best[1] is not None and _number(cell.printed) == best[1] else ""
+    printed = f"{cell.printed}{star} {_MARKS.get(cell.verdict, cell.verdict)}".rstrip()
+    return printed if own is None else f"{own}\n{printed}"

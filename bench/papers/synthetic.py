@@ -58,6 +58,11 @@ def synthetic_form(request: SweepRequest, **options: Any) -> SweepRequest:
     return SweepRequest.build(**values | options)
 
 
+def stand_ins(datasets: Sequence[str]) -> dict[str, str]:
+    """The dataset of a paper by the synthetic one that stands for it."""
+    return {_COUNTERPARTS[name]: name for name in datasets if name in _COUNTERPARTS}
+
+
 def _synthetic(datasets: Sequence[str]) -> list[str]:
     """The synthetic counterparts of datasets, each once; a synthetic dataset stays as it is."""
     unknown = [name for name in datasets if name not in _COUNTERPARTS and not name.startswith("spectrum")]

@@ -19,6 +19,7 @@ from .ensemble_weights import BETAS as BETAS
 from .ensemble_weights import FIXED as FIXED
 from .ensemble_weights import SIDES as SIDES
 from .ensemble_weights import adaptive_weight as adaptive_weight
+from .ensemble_weights import best_fixed_weight as best_fixed_weight
 from .ensemble_weights import blended_accuracy as blended_accuracy
 from .ensemble_weights import constant_weight_outcomes as constant_weight_outcomes
 from .ensemble_weights import fixed_weight as fixed_weight

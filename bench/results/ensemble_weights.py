@@ -1,5 +1,8 @@
 """Applies other ensemble weights to a finished run, from its two stored branches, without towers."""
 
+from collections.abc import Sequence
+from statistics import fmean
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,6 +64,16 @@ def blended_accuracy(predictions: Predictions, weight: _Floats, *, sides: str = 
         raise ValueError(f"Split {predictions.split!r} has no stored branches; run it with --option keep-branches.")
     chosen = blended_logits(predictions.branches, weight, sides=sides).argmax(axis=1)
     return float(np.mean(chosen == predictions.label))
+
+
+def best_fixed_weight(seeds: Sequence[Predictions]) -> float:
+    """The weight of `FIXED` with the highest mean accuracy over some runs with branches; ties go to the smallest."""
+
+    def accuracy(weight: float) -> float:
+        runs = [(item, item.branches) for item in seeds]
+        return fmean(blended_accuracy(item, fixed_weight(both, weight)) for item, both in runs if both is not None)
+
+    return max(FIXED, key=lambda weight: (accuracy(weight), -weight))
 
 
 def _unit(features: NDArray[np.floating]) -> _Floats:

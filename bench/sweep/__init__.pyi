@@ -45,6 +45,7 @@ from .planning import Plan as Plan
 from .planning import plan_runs as plan_runs
 from .planning import shared_features as shared_features
 from .progress import LogStyle as LogStyle
+from .progress import OneCount as OneCount
 from .progress import SweepLog as SweepLog
 from .progress import duration as duration
 from .progress import open_log as open_log

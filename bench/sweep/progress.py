@@ -41,6 +41,11 @@ class Tally:
             self.failed += item.outcome is not Outcome.OK
             self.elsewhere += not item.here
 
+    def go_on_from(self, earlier: Tally, total: int) -> None:
+        """Count on from another sweep of the same command, whose runs are `total` in all."""
+        self.total, self.done, self.failed, self.elsewhere = total, earlier.done, earlier.failed, earlier.elsewhere
+        self._begin, self._problems = earlier._begin, earlier._problems
+
     @property
     def rate(self) -> float:
         """Mean runs per minute since the first run began; 0 before it ended."""
@@ -142,6 +147,26 @@ class SweepLog:
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
         """A context manager around the sweep with this heartbeat name in this runs folder."""
         yield
+
+
+class OneCount(SweepLog):
+    """Counts the runs of several sweeps as one, `total` in all, and reports to another log."""
+
+    def __init__(self, log: SweepLog, total: int) -> None:
+        self._log, self._total, self._last = log, total, Tally(total)
+
+    def notice(self, text: str) -> None:
+        self._log.notice(text)
+
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
+        self._log.finished(item, tally, again=again)
+
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
+        tally.go_on_from(self._last, max(self._total, self._last.done + tally.total))
+        self._last = tally
+        with self._log.during(tally, runs, sweep):
+            yield
 
 
 class PlainLog(SweepLog):

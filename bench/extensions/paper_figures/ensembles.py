@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
 from bench.extensions.paper_figures.figure_data import STORE_BRANCHES, FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
-from bench.results import BETAS, FIXED, SIDES, adaptive_weight, blended_accuracy, fixed_weight
+from bench.results import BETAS, FIXED, SIDES, adaptive_weight, best_fixed_weight, blended_accuracy, fixed_weight
 
 AVERAGE = "Average"
 NEW = "new"
@@ -95,8 +95,7 @@ def distance_versus_best_weight(runs: EnsembleRuns) -> PaperFigure:
     """The best fixed weight on each dataset against the distance of its new classes from the training classes."""
     points = []
     for dataset, some in runs.predictions.items():
-        means = {weight: float(np.mean(runs.accuracies(dataset, _fixed(weight)))) for weight in FIXED}
-        best = max(means, key=lambda weight: (means[weight], -weight))
+        best = best_fixed_weight([item for _, item in some])
         branches = [item.branches for _, item in some if item.branches is not None]
         distance = float(np.mean([item.mean_distance.mean() for item in branches]))
         title = runs.data.title(dataset)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from worlds import make_world
 
@@ -12,8 +14,10 @@ from bench.api import list_experiments, reproduce_paper
 from bench.api.reproducing import ReproducedExperiment
 from bench.cli.app import app
 from bench.errors import UsageError
-from bench.papers import own_rows, printed_numbers, reproduced_rows
-from bench.results import Shards, fresh_store
+from bench.papers import TableRow, own_rows, printed_numbers, reproduced_rows, table_texts
+from bench.papers.reproduced_table import TableCell
+from bench.record import Branches
+from bench.results import Shards, best_fixed_weight, fresh_store
 from datasets_registry import UnknownNameError
 
 FAST = {"on": "synthetic", "runner": "fake_runner", "jobs": 0, "progress": "none"}
@@ -35,8 +39,10 @@ def test_a_listing_counts_runs_states_its_assumption_and_names_what_is_missing(t
     assert sum(one.runs for one in listing.experiments) > listing.total.runs > table["table-2"].runs
     notes = "\n".join(listing.notes)
     assert "not measured" in notes
-    assert "fetch eurosat --data-root FOLDER`" in notes
-    assert "-b ViT-B-16.openai` fetches them" in notes
+    assert "datasets fetch all-of coop imagenet_shifts --data-root FOLDER`" in notes
+    assert "datasets check stanford_cars --data-root FOLDER`" in notes
+    assert len(listing.notes) == 4, "one line for each way to get what is missing"
+    assert notes.count("ViT-B-16.openai") == 1
 
 
 def test_the_listing_counts_what_a_synthetic_table_has_done(tmp_path: Path) -> None:
@@ -127,6 +133,61 @@ def test_the_command_prints_the_table_and_draws_its_figure(tmp_path: Path, monke
         app(["papers", "reproduce", "apex", "--on", "synthetic", "--json"])
     listing = json.loads(capsys.readouterr().out)
     assert len(listing["experiments"]) == 26
+
+
+def test_what_the_paper_does_not_have_is_refused_with_what_it_has(tmp_path: Path) -> None:
+    for what, part in (
+        ("table-2", {"methods": "coop"}),
+        ("table-2", {"datasets": "chmnist"}),
+        ("all", {"methods": "coop"}),
+    ):
+        with pytest.raises(UsageError, match=r"apex .*'(coop|chmnist)'. Allowed: \w+, "):
+            reproduced(what, tmp_path, **part)
+    for drawing in ("table-6", "figure-1", "figure-9"):
+        with pytest.raises(UsageError, match=rf"{drawing} of apex is a .* It has: table-1, "):
+            reproduced(drawing, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stand_in_may_be_named_and_says_what_it_stands_for(tmp_path: Path) -> None:
+    by_paper = reproduced("table-2", tmp_path, datasets="eurosat", methods="zero_shot")
+    by_stand_in = reproduced("table-2", tmp_path, datasets="spectrum_angles", methods="zero_shot")
+    assert by_paper.rows == by_stand_in.rows
+    assert [row.stands_for for row in by_paper.rows] == ["eurosat"]
+    assert by_paper.texts()[0]["stands for"] == "eurosat"
+
+
+def test_a_table_of_one_measure_has_a_column_for_each_dataset_in_the_order_of_the_paper(tmp_path: Path) -> None:
+    found = reproduced("table-12", tmp_path, datasets="dtd,eurosat", seeds="1,")
+    named, *lines = found.texts()
+    assert list(named.values()) == ["(stands for)", "dtd", "eurosat", None]
+    assert [str(line["method"]).partition("beta=")[2][:1] for line in lines] == list("412356")
+    assert {split for row in found.rows for split in row.cells} == {"new"}
+    assert any("*" in str(line["average"]) for line in lines)
+
+
+def test_a_figure_says_which_datasets_it_lacks(tmp_path: Path) -> None:
+    found = reproduced("table-5", tmp_path, datasets="eurosat", seeds="1,")
+    (line,) = found.figure_lines
+    assert "1 of 6 datasets, without imagenet, sun397, stanford_cars, dtd, fgvc_aircraft." in line
+
+
+def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset() -> None:
+    def row(method: str, ours: float | None, printed: str) -> TableRow:
+        return TableRow(method, "eurosat", "", {"base": TableCell(printed, ours, "± 1.00"), "new": TableCell(printed)})
+
+    lines = list(table_texts([row("a", 71.004, "70.1"), row("b", 70.996, "72.4"), row("c", None, "")]))
+    assert [line["base"] for line in lines] == ["71.00* ± 1.00\n70.1", "71.00* ± 1.00\n72.4*", None]
+    assert [line["new"] for line in lines] == ["70.1", "72.4*", None]
+
+
+def test_the_best_fixed_weight_is_the_one_of_highest_mean_accuracy_and_the_smallest_of_equal_ones() -> None:
+    turned, plain = np.eye(2)[::-1], np.eye(2)
+    branches = Branches(turned, plain, plain, plain, np.ones(2), np.ones(2), np.ones(1))
+    seed = SimpleNamespace(branches=branches, label=np.array([0, 1]), split="new")
+    assert best_fixed_weight([seed]) == 0.0
+    other = SimpleNamespace(branches=branches, label=np.array([1, 0]), split="new")
+    assert best_fixed_weight([other]) == pytest.approx(0.6)
 
 
 def stamps(runs: Path) -> set[str]:

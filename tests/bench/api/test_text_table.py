@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.api.text_table import facts_text, table_text
+from bench.api.text_table import facts_text, table_text, wide_text
 from bench.cli import print_text
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
@@ -120,3 +120,14 @@ def test_sentences_are_broken_between_words(wrapped):
     assert wrapped("one two three", 8) == "one two\nthree"
     assert wrapped("one two three", None) == "one two three"
     assert wrapped("/a/very/long/path here", 8) == "/a/very/long/path\nhere"
+
+
+def test_columns_without_room_go_on_in_a_further_table_with_the_same_labels():
+    row = {"method": "apex", **{f"data_{number}": "72.00 ± 1.00\n72.40 yes" for number in range(4)}}
+    lines = wide_text([row], ("dataset", "method"), 40).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert [line.split() for line in lines if "method" in line] == [
+        ["method", "data_0", "data_1"],
+        ["method", "data_2", "data_3"],
+    ]
+    assert sum("apex" in line for line in lines) == 2
