@@ -48,12 +48,12 @@ def published_numbers(
 
 def published_uses() -> dict[str, str]:
     """What each method of the ledger sees besides the labelled images, as text."""
-    from bench.papers import method_uses, published_frame
+    from bench.papers import published_frame, registered
 
-    known = method_uses()
+    catalogue = registered()
 
     def text(method: str) -> str:
-        uses = known.get(method, known.get(method.partition(":")[0]))
+        uses = catalogue.method(method).uses
         return "unknown" if uses is None else ", ".join(uses) or "labelled images only"
 
     return {method: text(method) for method in published_frame()["method"].unique()}

@@ -7,7 +7,6 @@ from .catalogue import DatasetFacts as DatasetFacts
 from .catalogue import DifficultyMeasure as DifficultyMeasure
 from .catalogue import ExampleImage as ExampleImage
 from .catalogue import NamedDataset as NamedDataset
-from .catalogue import method_uses as method_uses
 from .catalogue import overlap_statements as overlap_statements
 from .catalogue import registered as registered
 from .catalogue import short_titles as short_titles
@@ -53,6 +52,7 @@ from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods
 from .published_numbers import select as select
+from .published_numbers import system_of as system_of
 from .reachable_numbers import reach as reach
 from .reachable_numbers import run_for as run_for
 from .reproduced_table import TableRow as TableRow

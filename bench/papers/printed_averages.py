@@ -19,6 +19,8 @@ GROUPS = {
 PRINTED_ROUNDING = 0.011
 """Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
 _PROTOCOL_DATASETS = {"cross-dataset": DATASETS[1:], "domain-generalization": SHIFTED}
+_BIOMEDICAL = "BiomedCLIP.pmc15m"
+"""On it, averages are those of BiomedCoOp: base-to-new without BUSI, as assets/RUN.md of its repository says."""
 
 
 def number_of(cell: str) -> float | None:
@@ -37,6 +39,9 @@ def averaged(line: Mapping[str, str], dataset: str) -> tuple[str, ...]:
     if dataset != AVERAGE:
         return (dataset,)
     usual = _PROTOCOL_DATASETS.get(line["protocol"], DATASETS)
+    if line["backbone"] == _BIOMEDICAL:
+        with_busi = line["protocol"] != "base-to-new"
+        usual = tuple(name for name in COLLECTIONS["biomed"] if with_busi or name != "busi")
     cells = {name: float(value) for name in (*DATASETS, *SHIFTED) if (value := number_of(line.get(name, "")))}
     printed = number_of(line[AVERAGE])
     if len(cells) < 2 or printed is None or set(cells) == set(usual):
