@@ -47,8 +47,11 @@ class PaperListing:
 
 
 def list_papers() -> list[dict[str, object]]:
-    """The shipped papers: name, title, address and number of tables and figures."""
-    from bench.papers import read_paper, shipped_papers
+    """The shipped papers: name, title, address, number of tables and figures, and cells with a printed number.
+
+    A cell is one training of the paper's own method on one dataset.
+    """
+    from bench.papers import printed_cells, read_paper, shipped_papers
 
     found = [read_paper(name) for name in shipped_papers()]
     return [
@@ -57,6 +60,7 @@ def list_papers() -> list[dict[str, object]]:
             "title": one.header.title,
             "address": one.header.address,
             "tables and figures": len(one.experiments),
+            "printed numbers": printed_cells(one).text,
         }
         for one in found
     ]
@@ -78,7 +82,16 @@ def list_experiments(
 
     Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
     """
-    from bench.papers import CPU, GPU, SYNTHETIC_STATEMENT, finished_runs, needs_of, planned_cells, read_paper
+    from bench.papers import (
+        CPU,
+        GPU,
+        SYNTHETIC_STATEMENT,
+        finished_runs,
+        needs_of,
+        planned_cells,
+        printed_cells,
+        read_paper,
+    )
 
     found, machine = read_paper(paper), CPU if on else GPU
     finished = finished_runs(Path(runs).expanduser(), machine)
@@ -94,6 +107,10 @@ def list_experiments(
     missing = places.missing(needs.datasets, needs.backbones)
     total = ListedExperiment("all", "each run once", needs.runs, needs.done, needs.hours, needs.bytes, missing)
     notes = [machine.assumption]
+    if not on:
+        notes.append(
+            f"Ledger: {printed_cells(found).text}; a cell is one training of the paper's own method on one dataset."
+        )
     if needs.recorded:
         notes.append(
             f"Methods with finished runs here are scaled to the time of these ({counted(needs.recorded, 'run')})."
@@ -118,14 +135,16 @@ class _Places:
 
     def command(self, name: str) -> str:
         """How to fetch a dataset or the weights of a backbone."""
-        from datasets_registry import DATASETS, get_dataset, way_to_get
+        from datasets_registry import DATASETS, fetch_options, get_dataset, way_to_get
 
         if name not in DATASETS.entries:
             command = f"etl-bench run -m zero_shot -d spectrum_basic -b {name}"
             return f"{name}: missing weights; `{command}` fetches them, as does the first run."
         root = self.data_root or "FOLDER"
-        if way_to_get(get_dataset(name)) == "fetch":
-            return f"{name}: missing; `etl-bench datasets fetch {name} --data-root {root}` fetches it."
+        options = fetch_options(name)
+        if options or way_to_get(get_dataset(name)) == "fetch":
+            command = " ".join(("etl-bench datasets fetch", name, *options, f"--data-root {root}"))
+            return f"{name}: missing; `{command}` fetches it."
         return f"{name}: missing; `etl-bench datasets check {name} --data-root {root}` says how to get it."
 
     def _here(self, name: str, look: Any) -> bool:

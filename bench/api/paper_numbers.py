@@ -59,6 +59,21 @@ def published_uses() -> dict[str, str]:
     return {method: text(method) for method in published_frame()["method"].unique()}
 
 
+def published_averages(published: DataFrame) -> str:
+    """The averages of some published numbers as Markdown: one table for each setting, one row for each method.
+
+    Columns: the averages, what a method sees besides the labelled images, the range of the values that papers print,
+    and the source. Raises UsageError without an average.
+    """
+    from bench.papers import averages_table, registered
+
+    if not (text := averages_table(published, registered())):
+        raise UsageError(
+            "None of these numbers is an average, or of a whole set of datasets; leave out -d and --splits."
+        )
+    return text
+
+
 def listed_values(
     column: Annotated[
         str,

@@ -1,6 +1,7 @@
 """Public names of `bench.papers`; `__init__.py` loads each on first use."""
 
 from .addresses import paper_address as paper_address
+from .averages_table import averages_table as averages_table
 from .catalogue import UNKNOWN_INPUTS as UNKNOWN_INPUTS
 from .catalogue import Catalogue as Catalogue
 from .catalogue import DatasetFacts as DatasetFacts
@@ -34,6 +35,8 @@ from .paper_files import Paper as Paper
 from .paper_files import read_paper as read_paper
 from .paper_files import shipped_papers as shipped_papers
 from .printed_averages import DATASETS as DATASETS
+from .printed_cells import PrintedCells as PrintedCells
+from .printed_cells import printed_cells as printed_cells
 from .printed_ranges import LiteratureSpread as LiteratureSpread
 from .printed_ranges import PrintedAverage as PrintedAverage
 from .printed_ranges import literature_spread as literature_spread

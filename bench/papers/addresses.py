@@ -15,8 +15,8 @@ _ADDRESSES = {
 _ANY = re.compile("|".join(f"(?:{pattern})" for pattern in _ADDRESSES.values()))
 _SHORT = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{7,40})[:/](\S+)")
 ALLOWED = (
-    "the address of an arXiv abstract, a DOI, an OpenReview forum, a CVF or proceedings page, a GitHub issue, or a file on "
-    "GitHub at a commit (https://github.com/OWNER/NAME/blob/COMMIT/PATH, or OWNER/NAME@COMMIT:PATH)"
+    "the address of an arXiv abstract, a DOI, an OpenReview forum, a CVF or proceedings page, a GitHub issue, or a "
+    "file on GitHub at a commit (https://github.com/OWNER/NAME/blob/COMMIT/PATH, or OWNER/NAME@COMMIT:PATH)"
 )
 """The allowed addresses, for a message."""
 

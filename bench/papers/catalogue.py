@@ -217,8 +217,6 @@ def _copied(kind: type[_T], source: object, **others: Any) -> _T:
     return kind(**{name: getattr(source, name) for name in names} | others)
 
 
-
-
 def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:
     """What is published about the overlap of a registered dataset with the backbone's pretraining data."""
     from datasets_registry import UnknownNameError, get_dataset, pretraining_overlap

@@ -157,6 +157,8 @@ def _fits(ours: object, wanted: object, *, several: bool) -> bool:
 
 def _same(ours: object, other: object) -> bool:
     """Whether two settings are equal as JSON, whole numbers as floats."""
+    if type(ours) is type(other) and isinstance(ours, str | int | float):  # most settings, without JSON
+        return ours == other
     return ours is other or canonical_json(_plain(ours)) == canonical_json(_plain(other))
 
 

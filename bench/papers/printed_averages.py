@@ -38,16 +38,20 @@ def averaged(line: Mapping[str, str], dataset: str) -> tuple[str, ...]:
         return GROUPS[dataset]
     if dataset != AVERAGE:
         return (dataset,)
-    usual = _PROTOCOL_DATASETS.get(line["protocol"], DATASETS)
-    if line["backbone"] == _BIOMEDICAL:
-        with_busi = line["protocol"] != "base-to-new"
-        usual = tuple(name for name in COLLECTIONS["biomed"] if with_busi or name != "busi")
+    usual = usual_datasets(line["protocol"], line["backbone"])
     cells = {name: float(value) for name in (*DATASETS, *SHIFTED) if (value := number_of(line.get(name, "")))}
     printed = number_of(line[AVERAGE])
     if len(cells) < 2 or printed is None or set(cells) == set(usual):
         return usual
     mean = fmean(cells.values())
     return tuple(cells) if line["split"] == "H" or abs(mean - printed) <= 5 * PRINTED_ROUNDING else usual
+
+
+def usual_datasets(protocol: str, backbone: str) -> tuple[str, ...]:
+    """The datasets that papers average in a protocol."""
+    if backbone == _BIOMEDICAL:
+        return tuple(name for name in COLLECTIONS["biomed"] if protocol != "base-to-new" or name != "busi")
+    return _PROTOCOL_DATASETS.get(protocol, DATASETS)
 
 
 def convention(rows: Mapping[str, Mapping[str, str]]) -> HConvention | None:

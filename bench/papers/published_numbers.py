@@ -191,17 +191,16 @@ def select(
         ("backbone", [backbone] if backbone else []),
         ("split", splits),
     ):
+        same = system_of if column == "method" else str
         known = sorted(frame[column].unique())
         for name in wanted:
-            if name not in known and (column != "method" or system_of(name) not in map(system_of, known)):
+            if same(name) not in map(same, known):
                 raise UsageError(
                     f"No published number has {column} {name!r}.{did_you_mean(name, known)} "
                     f"`etl-bench papers published --list {column}` lists all."
                 )
-        if wanted and column == "method":
-            kept = kept[kept[column].map(system_of).isin([system_of(name) for name in wanted])]
-        elif wanted:
-            kept = kept[kept[column].isin(list(wanted))]
+        if wanted:
+            kept = kept[kept[column].map(same).isin([same(name) for name in wanted])]
     if shots:
         kept = kept[kept["shots"].isin(list(shots))]
     return kept
@@ -334,6 +333,7 @@ def place_of(number: Mapping[str, Any]) -> CellPlace | None:
     )
 
 
+@cache
 def system_of(method: str) -> str:
     """The shortest name of a method: a wrapper around its own host is the method of that title.
 
