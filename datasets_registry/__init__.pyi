@@ -31,7 +31,6 @@ from ._download.mirror import origin_of_images as origin_of_images
 from ._download.sources import DatasetSource as DatasetSource
 from ._download.sources import SourceFile as SourceFile
 from ._download.sources import dataset_sources as dataset_sources
-from ._download.sources import fetch_options as fetch_options
 from ._download.sources import way_to_get as way_to_get
 from ._draws import few_shot_draws as few_shot_draws
 from ._draws import held_out as held_out

@@ -135,13 +135,14 @@ class _Places:
 
     def command(self, name: str) -> str:
         """How to fetch a dataset or the weights of a backbone."""
-        from datasets_registry import DATASETS, fetch_options, get_dataset, way_to_get
+        from datasets_registry import DATASETS, dataset_sources, get_dataset, way_to_get
 
         if name not in DATASETS.entries:
             command = f"etl-bench run -m zero_shot -d spectrum_basic -b {name}"
             return f"{name}: missing weights; `{command}` fetches them, as does the first run."
         root = self.data_root or "FOLDER"
-        options = fetch_options(name)
+        source = dataset_sources().get(name)
+        options = () if source is None else source.fetch_options
         if options or way_to_get(get_dataset(name)) == "fetch":
             command = " ".join(("etl-bench datasets fetch", name, *options, f"--data-root {root}"))
             return f"{name}: missing; `{command}` fetches it."

@@ -1,7 +1,6 @@
 """Public names of `bench.papers`; `__init__.py` loads each on first use."""
 
 from .addresses import paper_address as paper_address
-from .averages_table import averages_table as averages_table
 from .catalogue import UNKNOWN_INPUTS as UNKNOWN_INPUTS
 from .catalogue import Catalogue as Catalogue
 from .catalogue import DatasetFacts as DatasetFacts
@@ -28,6 +27,7 @@ from .experiment_status import ExperimentNeeds as ExperimentNeeds
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells
+from .markdown_averages import averages_table as averages_table
 from .new_table import TableCheck as TableCheck
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table
@@ -35,12 +35,12 @@ from .paper_files import Paper as Paper
 from .paper_files import read_paper as read_paper
 from .paper_files import shipped_papers as shipped_papers
 from .printed_averages import DATASETS as DATASETS
-from .printed_cells import PrintedCells as PrintedCells
-from .printed_cells import printed_cells as printed_cells
 from .printed_ranges import LiteratureSpread as LiteratureSpread
 from .printed_ranges import PrintedAverage as PrintedAverage
 from .printed_ranges import literature_spread as literature_spread
 from .printed_ranges import spread_sentence as spread_sentence
+from .printed_share import PrintedCells as PrintedCells
+from .printed_share import printed_cells as printed_cells
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow
 from .published_boards import PublishedSource as PublishedSource

@@ -79,6 +79,17 @@ class DatasetSource(BaseModel):
     by_hand: str | None = None
     mirror: SourceFile | None = None
 
+    @property
+    def fetch_options(self) -> tuple[str, ...]:
+        """Options of `datasets fetch` without which it would leave images to get by hand that a mirror has.
+
+        Example:
+            >>> [dataset_sources()[name].fetch_options for name in ("stanford_cars", "sun397", "imagenet")]
+            [('--unverified-mirrors',), (), ()]
+        """
+        only_copy = self.by_hand is not None and self.mirror is not None and not self.mirror.checksum
+        return ("--unverified-mirrors",) if only_copy else ()
+
     def image_folder(self, data_root: Path) -> Path:
         """The folder of the images."""
         return data_root / self.folder / self.images
@@ -111,15 +122,3 @@ def way_to_get(info: DatasetInfo) -> str:
         return ""
     verified = source.mirror is not None and source.mirror.checksum is not None
     return "by hand" if source.by_hand and not verified else "fetch"
-
-
-def fetch_options(name: str) -> tuple[str, ...]:
-    """The options of `datasets fetch` without which it would leave images to get by hand that a mirror has.
-
-    Example:
-        >>> fetch_options("stanford_cars"), fetch_options("sun397"), fetch_options("imagenet")
-        (('--unverified-mirrors',), (), ())
-    """
-    source = dataset_sources().get(name)
-    only_copy = source is not None and source.by_hand and source.mirror is not None and not source.mirror.checksum
-    return ("--unverified-mirrors",) if only_copy else ()

@@ -33,16 +33,13 @@ from datasets_registry import (
     SourceFile,
     dataset_sources,
     fetch_dataset,
-    fetch_options,
     files_to_fetch,
     get_dataset,
     origin_of_images,
     way_to_get,
 )
-from datasets_registry._doctor.dataset_on_disk import fetch_command
 from datasets_registry._download import fetch as fetch_module
 from datasets_registry._download.download import download_file
-from datasets_registry._download.fetch import left_by_hand
 from datasets_registry._download.unpack import unpack_archive
 
 QUICK = fetch_module.RetryPolicy(connect=2, read=0.3, tries=3, pause=0.01)
@@ -833,13 +830,11 @@ def test_every_mirror_belongs_to_a_split_file_and_images_that_are_got_by_hand() 
     assert [way_to_get(get_dataset(name)) for name in ("sun397", "stanford_cars")] == ["fetch", "by hand"]
 
 
-def test_the_hint_for_a_dataset_with_an_unverified_mirror_fetches_it(tmp_path: Path) -> None:
-    commands = [fetch_command(name, data_root=tmp_path) for name in ("stanford_cars", "eurosat")]
-    assert ["--unverified-mirrors" in command for command in commands] == [True, False]
-    assert "--unverified-mirrors" not in fetch_command("stanford_cars", "--splits-only", data_root=tmp_path)
-    for name, source in dataset_sources().items():
-        options = FetchOptions(unverified_mirrors=bool(fetch_options(name)))
-        assert (left_by_hand(source, tmp_path, options) is None) == (source.mirror is not None or not source.by_hand)
+def test_the_options_of_a_hint_leave_nothing_by_hand_that_a_mirror_has(tmp_path: Path) -> None:
+    for source in dataset_sources().values():
+        options = FetchOptions(unverified_mirrors=bool(source.fetch_options))
+        left = fetch_module.left_by_hand(source, tmp_path, options)
+        assert (left is None) == (source.mirror is not None or source.by_hand is None)
 
 
 # --- two archives, and a table ----------------------------------------------------------------------------------------
