@@ -237,6 +237,7 @@ def atprompt_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         config_mixin=AttributeConfig,
         family=host.family,
+        uses=(*host.uses, "outside texts"),  # GPT-4o wrote the attributes
         recipes=recipes,
         config_by_protocol=by_protocol,
         starts_as_zero_shot=None,

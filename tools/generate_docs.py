@@ -473,8 +473,9 @@ def learned_tensors() -> str:
 def published_page() -> str:
     """What runs can be compared with, how far papers disagree, and what the published methods use."""
     frame = published_frame()
-    apex = frame[frame["reported_in"].str.startswith("APEX")]
-    reasons = reach(apex)
+    of_all = reach(frame)
+    in_apex = frame["reported_in"].str.startswith("APEX")
+    apex, reasons = frame[in_apex], [one for one, mine in zip(of_all, in_apex, strict=True) if mine]
     by_table: dict[str, list[str]] = {}
     for table, reason in zip(apex["source_table"], reasons, strict=True):
         by_table.setdefault(str(table), []).append(reason)
@@ -507,8 +508,8 @@ def published_page() -> str:
     return "\n".join(
         (
             f"{NOTE}# Published numbers\n",
-            f"`etl-bench papers published` has {len(frame)} numbers. [Numbers without an address]"
-            "(../numbers-without-address.md) are not among them.\n",
+            f"`etl-bench papers published` has {len(frame)} numbers, and a run can meet {of_all.count('')} of them. "
+            "[Numbers without an address](../numbers-without-address.md) are not among them.\n",
             "## Numbers of APEX that a run can meet\n",
             f"A run with the recipe and settings of the number is compared with it: {reasons.count('')} of "
             f"{len(reasons)} numbers.\n",

@@ -54,8 +54,11 @@ class PaperListing:
 
 
 def list_papers() -> list[dict[str, object]]:
-    """The shipped papers: name, title, address and number of tables and figures."""
-    from bench.papers import read_paper, shipped_papers
+    """The shipped papers: name, title, address, number of tables and figures, and cells with a printed number.
+
+    A cell is one training of the paper's own method on one dataset.
+    """
+    from bench.papers import printed_cells, read_paper, shipped_papers
 
     found = [read_paper(name) for name in shipped_papers()]
     return [
@@ -64,6 +67,7 @@ def list_papers() -> list[dict[str, object]]:
             "title": one.header.title,
             "address": one.header.address,
             "tables and figures": len(one.experiments),
+            "printed numbers": printed_cells(one).text,
         }
         for one in found
     ]
@@ -85,7 +89,16 @@ def list_experiments(
 
     Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
     """
-    from bench.papers import CPU, GPU, SYNTHETIC_STATEMENT, finished_runs, needs_of, planned_cells, read_paper
+    from bench.papers import (
+        CPU,
+        GPU,
+        SYNTHETIC_STATEMENT,
+        finished_runs,
+        needs_of,
+        planned_cells,
+        printed_cells,
+        read_paper,
+    )
 
     found, machine = read_paper(paper), CPU if on else GPU
     changes |= chosen_parts(found, list(found.experiments), on, changes.get("methods", ()), changes.get("datasets", ()))
@@ -104,6 +117,10 @@ def list_experiments(
     missing = places.missing(needs.datasets, needs.backbones)
     total = ListedExperiment("all", "each run once", needs.runs, needs.done, needs.hours, needs.bytes, missing)
     notes = [machine.assumption]
+    if not on:
+        notes.append(
+            f"Ledger: {printed_cells(found).text}; a cell is one training of the paper's own method on one dataset."
+        )
     if needs.recorded:
         notes.append(
             f"Methods with finished runs here are scaled to the time of these ({counted(needs.recorded, 'run')})."
@@ -128,26 +145,32 @@ class Places:
 
     def commands(self, missing: Sequence[str]) -> list[str]:
         """How to get the missing datasets and weights, a line for each command."""
-        from datasets_registry import COLLECTIONS, DATASETS, get_dataset, way_to_get
+        from datasets_registry import COLLECTIONS, DATASETS, dataset_sources, get_dataset, way_to_get
 
-        root = self.data_root or "FOLDER"
-        fetched, by_hand = list[str](), list[str]()
+        end = f"--data-root {self.data_root or 'FOLDER'}"
+        sources = dataset_sources()
+        fetched: dict[tuple[str, ...], list[str]] = {}
+        by_hand, weights = list[str](), list[str]()
         for name in missing:
-            if name in DATASETS.entries:
-                (fetched if way_to_get(get_dataset(name)) == "fetch" else by_hand).append(name)
-        weights = [name for name in missing if name not in DATASETS.entries]
-        collections = [name for name, of in COLLECTIONS.items() if of and set(of) <= {*missing}]
+            options = sources[name].fetch_options if name in sources else ()
+            if name not in DATASETS.entries:
+                weights.append(name)
+            elif options or way_to_get(get_dataset(name)) == "fetch":
+                fetched.setdefault(options, []).append(name)
+            else:
+                by_hand.append(name)
+        plain = fetched.get((), [])
+        collections = [name for name, of in COLLECTIONS.items() if of and set(of) <= {*missing} and {*of} & {*plain}]
         inside = {name for collection in collections for name in COLLECTIONS[collection]}
-        alone = [name for name in fetched if name not in inside]
-        lines = []
-        if collections and any(name in inside for name in fetched):
-            lines.append(
-                f"missing datasets: `etl-bench datasets fetch all-of {' '.join(collections)} --data-root {root}`"
-            )
-        if alone:
-            lines.append(f"missing datasets: `etl-bench datasets fetch {' '.join(alone)} --data-root {root}`")
+        fetched[()] = [name for name in plain if name not in inside]
+        names = [((), ["all-of", *collections])] if collections else []
+        lines = [
+            f"missing datasets: `{' '.join(['etl-bench datasets fetch', *some, *options, end])}`"
+            for options, some in (*names, *fetched.items())
+            if some
+        ]
         if by_hand:
-            hint = f"`etl-bench datasets check {by_hand[0]} --data-root {root}` says how"
+            hint = f"`etl-bench datasets check {by_hand[0]} {end}` says how"
             lines.append(f"to be downloaded by hand: {', '.join(by_hand)}; {hint}")
         if weights:
             lines.append(f"missing weights: {', '.join(weights)}; the first run fetches them")

@@ -53,15 +53,30 @@ def published_numbers(
 
 def published_uses() -> dict[str, str]:
     """What each method of the ledger sees besides the labelled images, as text."""
-    from bench.papers import method_uses, published_frame
+    from bench.papers import published_frame, registered
 
-    known = method_uses()
+    catalogue = registered()
 
     def text(method: str) -> str:
-        uses = known.get(method, known.get(method.partition(":")[0]))
+        uses = catalogue.method(method).uses
         return "unknown" if uses is None else ", ".join(uses) or "labelled images only"
 
     return {method: text(method) for method in published_frame()["method"].unique()}
+
+
+def published_averages(published: DataFrame) -> str:
+    """The averages of some published numbers as Markdown: one table for each setting, one row for each method.
+
+    Columns: the averages, what a method sees besides the labelled images, the range of the values that papers print,
+    and the source. Raises UsageError without an average.
+    """
+    from bench.papers import averages_table, registered
+
+    if not (text := averages_table(published, registered())):
+        raise UsageError(
+            "None of these numbers is an average, or of a whole set of datasets; leave out -d and --splits."
+        )
+    return text
 
 
 def listed_values(

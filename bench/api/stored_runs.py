@@ -205,10 +205,14 @@ def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | No
 def query_runs(
     query: Annotated[str, Arg("One read-only statement, for example: select * from runs limit 5")], runs: Runs = "runs"
 ) -> pd.DataFrame:
-    """The answer to one read-only SQL statement on the results database; raises QueryError for any other."""
+    """The answer to one read-only SQL statement on the results database; raises QueryError for any other.
+
+    The tables are runs, scores, curves, predictions, difficulty, and published for numbers from papers.
+    """
+    from bench.papers import published_frame
     from bench.results import fresh_store
 
-    return fresh_store(Path(runs)).query(query)
+    return fresh_store(Path(runs)).query(query, {"published": published_frame()})
 
 
 def run_rows(runs: Runs = "runs", *, where: Where = None) -> list[dict[str, object]]:
@@ -216,9 +220,12 @@ def run_rows(runs: Runs = "runs", *, where: Where = None) -> list[dict[str, obje
 
     Raises QueryError for a wrong condition, and UsageError if there is no such folder.
     """
+    from bench.results import fresh_store
+
     check_is_there(Path(runs))
     query = f"SELECT {', '.join(_LISTED)} FROM runs WHERE {where or 'true'} ORDER BY created_at, run_id"
-    return [dict(zip(_LISTED, row, strict=True)) for row in query_runs(query, runs).astype(object).to_numpy()]
+    found = fresh_store(Path(runs)).query(query)
+    return [dict(zip(_LISTED, row, strict=True)) for row in found.astype(object).to_numpy()]
 
 
 def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:

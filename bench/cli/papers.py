@@ -17,6 +17,7 @@ from bench.api import (
     list_papers,
     listed_values,
     load_results,
+    published_averages,
     published_numbers,
     published_uses,
     reproduction,
@@ -27,9 +28,12 @@ from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, print_table, records, remark
 from bench.cli.papers_reproduce import reproduce_command
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.papers import ReproductionRow
+
+MARKDOWN = "markdown"
 
 papers_app = Commands(
     cls=ListsByDefault,
@@ -56,6 +60,13 @@ def published(
     ledger: Annotated[
         bool, typer.Option("--ledger", help="Compare our runs with the published numbers."), NotWith("column")
     ] = False,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="text, or markdown: the averages as Markdown tables."),
+        NotWith("column"),
+        NotWith("ledger"),
+        NotWith("as_json"),
+    ] = "text",
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
@@ -70,11 +81,18 @@ def published(
     Example: etl-bench papers published -m coop,apex -d eurosat --protocol base-to-new
 
     Example: etl-bench papers published --ledger
+
+    Example: etl-bench papers published --protocol base-to-new -b ViT-B-16.openai --format markdown
     """
+    if form not in ("text", MARKDOWN):
+        raise UsageError(f"--format {form!r} is unknown. Allowed: text, {MARKDOWN}.")
     if column is not None:
         print_rows(listed_values(column), as_json=as_json)
         return
     chosen = published_numbers(**options)
+    if form == MARKDOWN:
+        print_line(published_averages(chosen))
+        return
     if ledger:
         _print_ledger(*reproduction(chosen, margin=margin, runs=runs), as_json=as_json)
         return

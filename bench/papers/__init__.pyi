@@ -10,7 +10,6 @@ from .catalogue import DatasetFacts as DatasetFacts
 from .catalogue import DifficultyMeasure as DifficultyMeasure
 from .catalogue import ExampleImage as ExampleImage
 from .catalogue import NamedDataset as NamedDataset
-from .catalogue import method_uses as method_uses
 from .catalogue import overlap_statements as overlap_statements
 from .catalogue import registered as registered
 from .catalogue import short_titles as short_titles
@@ -32,6 +31,7 @@ from .experiment_status import ExperimentNeeds as ExperimentNeeds
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells
+from .markdown_averages import averages_table as averages_table
 from .new_table import TableCheck as TableCheck
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table
@@ -43,6 +43,8 @@ from .printed_ranges import LiteratureSpread as LiteratureSpread
 from .printed_ranges import PrintedAverage as PrintedAverage
 from .printed_ranges import literature_spread as literature_spread
 from .printed_ranges import spread_sentence as spread_sentence
+from .printed_share import PrintedCells as PrintedCells
+from .printed_share import printed_cells as printed_cells
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow
 from .published_boards import PublishedSource as PublishedSource
@@ -57,6 +59,7 @@ from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods
 from .published_numbers import select as select
+from .published_numbers import system_of as system_of
 from .reachable_numbers import reach as reach
 from .reachable_numbers import run_for as run_for
 from .reproduced_table import TableRow as TableRow

@@ -9,13 +9,14 @@ _ADDRESSES = {
     "CVF": r"https://openaccess\.thecvf\.com/content\S+",
     "proceedings": r"https://(aclanthology\.org|proceedings\.mlr\.press|(proceedings|papers)\.n(eur)?ips\.cc|ojs\.aaai\.org"
     r"|www\.ecva\.net|link\.springer\.com|ieeexplore\.ieee\.org|dl\.acm\.org)/\S+",
+    "GitHub issue": r"https://github\.com/[\w.-]+/[\w.-]+/issues/\d+",
     "GitHub at a commit": r"https://github\.com/[\w.-]+/[\w.-]+/blob/[0-9a-f]{7,40}/\S+",
 }
 _ANY = re.compile("|".join(f"(?:{pattern})" for pattern in _ADDRESSES.values()))
 _SHORT = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{7,40})[:/](\S+)")
 ALLOWED = (
-    "the address of an arXiv abstract, a DOI, an OpenReview forum, a CVF or proceedings page, or a file on GitHub at a "
-    "commit (https://github.com/OWNER/NAME/blob/COMMIT/PATH, or OWNER/NAME@COMMIT:PATH)"
+    "the address of an arXiv abstract, a DOI, an OpenReview forum, a CVF or proceedings page, a GitHub issue, or a "
+    "file on GitHub at a commit (https://github.com/OWNER/NAME/blob/COMMIT/PATH, or OWNER/NAME@COMMIT:PATH)"
 )
 """The allowed addresses, for a message."""
 
@@ -33,7 +34,7 @@ def paper_address(paper: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address that stays: an identifier of a paper, or a file at a commit.
+    """Whether a text is an address that stays: an identifier of a paper, an issue, or a file at a commit.
 
     Example:
         >>> is_address("https://arxiv.org/abs/2311.15569"), is_address("https://example.org/table.html")

@@ -122,7 +122,9 @@ class Catalogue:
         inner = self.method(host)
         family = around.family if around.family == "ensemble" else inner.family
         title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
-        return replace(around, name=name, title=title, family=family)
+        known = None if around.uses is None or inner.uses is None else {*around.uses, *inner.uses}
+        uses = None if known is None else tuple(str(extra) for extra in Extra if extra in known)
+        return replace(around, name=name, title=title, family=family, uses=uses)
 
     def family(self, method: str) -> str:
         """Family of a method, such as of a wrapped one; empty if nothing is known about it."""
@@ -213,12 +215,6 @@ def _copied(kind: type[_T], source: object, **others: Any) -> _T:
     """An object of this kind with the fields that the source has under the same names, and others."""
     names = [one.name for one in fields(kind) if hasattr(source, one.name)]
     return kind(**{name: getattr(source, name) for name in names} | others)
-
-
-def method_uses() -> dict[str, tuple[str, ...] | None]:
-    """What each registered and published method sees besides the labelled images; None if that is not known."""
-    known = {facts.name: tuple(map(str, facts.extras)) for facts in known_methods().infos()}
-    return {name: one.uses for name, one in published_methods().items()} | known
 
 
 def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bench.papers.published_numbers import PUBLISHED, members, named_recipes, place_of
+from bench.papers.published_numbers import PUBLISHED, ZERO_SHOT, members, named_recipes, place_of, system_of
 from bench.results import changed_recipe, published_values
 from bench.spec import AXES, CUSTOM_RECIPE, LEARNED, NOTHING_LEARNED, PUBLISHED_RECIPES
 from datasets_registry import canonical_json
@@ -46,20 +46,33 @@ class RunConditions:
     label: str = ""
 
     @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings of the method; a list of templates as class text is the ensemble of zero-shot CLIP."""
+        settings = {**(self.published or {}), **self.config}
+        kind, _, value = str(settings.get("class_text", "")).partition(":")
+        if self.method != ZERO_SHOT or kind != "ensemble":
+            return settings
+        del settings["class_text"]
+        return settings | {"ensemble": value, "own_template": False}
+
+    @cached_property
     def recipes(self) -> frozenset[str]:
         """Names of the recipes of papers that the run's recipe agrees with, by its values."""
-        if self.recipe is None or self.recipe_name in (None, *PUBLISHED_RECIPES):
+        if self.recipe is None:
             return frozenset({PUBLISHED})
-        if self.recipe_name != CUSTOM_RECIPE:
+        if self.recipe_name not in (None, CUSTOM_RECIPE, *PUBLISHED_RECIPES):
             return frozenset()
-        dataset = self.trained_on or self.dataset
-        changed = changed_recipe(self.method, self.protocol, self.shots, dataset, self.recipe)
+        dataset, recipe = self.trained_on or self.dataset, self.recipe
+        changed = []
+        if self.recipe_name == CUSTOM_RECIPE:
+            changed = changed_recipe(self.method, self.protocol, self.shots, dataset, recipe)
         keys = {key.removeprefix("recipe.") for key in changed}
-        return frozenset(
+        named = frozenset(
             name
-            for name, values in named_recipes().items()
-            if keys and keys <= set(values) and all(_same(self.recipe.get(key), value) for key, value in values.items())
+            for name, values in named_recipes(self.backbone).items()
+            if keys <= set(values) and all(_same(recipe.get(key), value) for key, value in values.items())
         )
+        return named if keys else named | {PUBLISHED}
 
 
 def conditions_of_spec(spec: ExperimentSpec, dataset: str | None = None) -> RunConditions:
@@ -70,7 +83,7 @@ def conditions_of_spec(spec: ExperimentSpec, dataset: str | None = None) -> RunC
         protocol=str(spec.protocol),
         shots=spec.shots,
         dataset=dataset or spec.dataset,
-        config=spec.config,
+        config=spec.config if spec.class_text is None else {**spec.config, "class_text": spec.class_text},
         recipe=spec.recipe,
         recipe_name=None if spec.recipe is None else str(spec.recipe.get("name")),
         draw=str(spec.draw),
@@ -91,8 +104,8 @@ def meets(number: Mapping[str, Any], run: RunConditions) -> bool:
         return False
     if not place.accuracy:
         return run.method == place.method
-    shots = 0 if run.method == "zero_shot" else run.shots
-    here = (run.method, run.protocol, shots)
+    shots = 0 if run.method == ZERO_SHOT else run.shots
+    here = (system_of(run.method), run.protocol, shots)
     return here in ((place.method, protocol, place.shots) for protocol in place.protocols) and not differences(
         number, run
     )
@@ -126,9 +139,9 @@ def _settings_differences(stated: Mapping[str, Any], run: RunConditions) -> list
     if run.published is None and not stated:
         return [f"Our runs have the settings {run.label}."] if run.label else []
     wanted = {**(run.published or {}), **stated}
-    ours = {**(run.published or {}), **run.config}
-    changed = sorted(key for key in wanted if not _same(ours.get(key), wanted[key]))
-    changed += [key for key in _OPTIONS if key in run.config and key not in wanted]
+    ours = run.settings
+    changed = sorted(key for key in wanted if not _fits(ours.get(key), wanted[key], several=key in stated))
+    changed += [key for key in _OPTIONS if key in ours and key not in wanted]
     return [f"Our runs have {', '.join(f'{key}={ours.get(key)}' for key in changed)}."] if changed else []
 
 
@@ -136,8 +149,16 @@ _OPTIONS = tuple(axis.setting for axis in AXES if axis.setting)
 """Options of a run that a leaderboard lists with the settings; no published number has them."""
 
 
+def _fits(ours: object, wanted: object, *, several: bool) -> bool:
+    """Whether a setting is the wanted one, or one of `several` that a source allows."""
+    allowed = wanted if several and isinstance(wanted, list) else [wanted]
+    return any(_same(ours, one) for one in allowed)
+
+
 def _same(ours: object, other: object) -> bool:
     """Whether two settings are equal as JSON, whole numbers as floats."""
+    if type(ours) is type(other) and isinstance(ours, str | int | float):  # most settings, without JSON
+        return ours == other
     return ours is other or canonical_json(_plain(ours)) == canonical_json(_plain(other))
 
 

@@ -19,6 +19,8 @@ GROUPS = {
 PRINTED_ROUNDING = 0.011
 """Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
 _PROTOCOL_DATASETS = {"cross-dataset": DATASETS[1:], "domain-generalization": SHIFTED}
+_BIOMEDICAL = "BiomedCLIP.pmc15m"
+"""On it, averages are those of BiomedCoOp: base-to-new without BUSI, as assets/RUN.md of its repository says."""
 
 
 def number_of(cell: str) -> float | None:
@@ -36,13 +38,20 @@ def averaged(line: Mapping[str, str], dataset: str) -> tuple[str, ...]:
         return GROUPS[dataset]
     if dataset != AVERAGE:
         return (dataset,)
-    usual = _PROTOCOL_DATASETS.get(line["protocol"], DATASETS)
+    usual = usual_datasets(line["protocol"], line["backbone"])
     cells = {name: float(value) for name in (*DATASETS, *SHIFTED) if (value := number_of(line.get(name, "")))}
     printed = number_of(line[AVERAGE])
     if len(cells) < 2 or printed is None or set(cells) == set(usual):
         return usual
     mean = fmean(cells.values())
     return tuple(cells) if line["split"] == "H" or abs(mean - printed) <= 5 * PRINTED_ROUNDING else usual
+
+
+def usual_datasets(protocol: str, backbone: str) -> tuple[str, ...]:
+    """The datasets that papers average in a protocol."""
+    if backbone == _BIOMEDICAL:
+        return tuple(name for name in COLLECTIONS["biomed"] if protocol != "base-to-new" or name != "busi")
+    return _PROTOCOL_DATASETS.get(protocol, DATASETS)
 
 
 def convention(rows: Mapping[str, Mapping[str, str]]) -> HConvention | None:

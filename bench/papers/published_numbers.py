@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE, GROUPS, averaged, convention
-from datasets_registry import did_you_mean
+from bench.results import known_methods
+from bench.spec import external_parts
+from datasets_registry import BenchError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,7 @@ class Standing(StrEnum):
 KEYS = ("method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
 """Columns of a table that say what a row is of; the others are datasets."""
 _IDENTIFIER = re.compile(r"\d{4}\.\d{4,5}|(?<=openreview )\w+|(?<=doi:)\S+")
+ZERO_SHOT = "zero_shot"
 PUBLISHED = "published"
 """Name of the recipe of a method's paper or official code."""
 ADDED_COLUMNS = ("reported_in", "source_table", "url", *KEYS)
@@ -63,7 +66,7 @@ def published_frame() -> pd.DataFrame:
         - `recipe`: `published` for the method's published training settings, else a recipe of `named_recipes()`; empty
           for a method without training, or where the source does not say.
         - `settings`: canonical JSON of the settings in the names of the registry that differ from the published ones;
-          `{}` for the published settings, and empty where the source does not say.
+          `{}` for the published settings, and empty where the source does not say. A list has the values that fit.
         - `draw`: kind of draw of the labelled images, such as `coop`; empty where the source does not say.
         - `seeds`: number of seeds that were averaged; missing where the source does not say.
         - `over`: the datasets that a printed average averages, joined by commas; empty for a number of one dataset.
@@ -82,10 +85,17 @@ def published_frame() -> pd.DataFrame:
 
 
 @cache
-def named_recipes() -> Mapping[str, Mapping[str, object]]:
-    """Recipes that papers train other methods with, by name: the values that differ from a published recipe."""
+def named_recipes(backbone: str = "") -> Mapping[str, Mapping[str, object]]:
+    """Recipes that papers train other methods with, by name: the values that differ from a published recipe.
+
+    `backbone` leaves out those of other backbones.
+    """
     found = tomllib.loads(_text("recipes.toml"))
-    return {name: {key: value for key, value in one.items() if key != "source"} for name, one in found.items()}
+    return {
+        name: {key: value for key, value in one.items() if key not in ("source", "backbone")}
+        for name, one in found.items()
+        if not backbone or one.get("backbone", backbone) == backbone
+    }
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -182,15 +192,16 @@ def select(
         ("backbone", [backbone] if backbone else []),
         ("split", splits),
     ):
+        same = system_of if column == "method" else str
         known = sorted(frame[column].unique())
         for name in wanted:
-            if name not in known:
+            if same(name) not in map(same, known):
                 raise UsageError(
                     f"No published number has {column} {name!r}.{did_you_mean(name, known)} "
                     f"`etl-bench papers published --list {column}` lists all."
                 )
         if wanted:
-            kept = kept[kept[column].isin(list(wanted))]
+            kept = kept[kept[column].map(same).isin([same(name) for name in wanted])]
     if shots:
         kept = kept[kept["shots"].isin(list(shots))]
     return kept
@@ -283,6 +294,7 @@ class CellPlace:
     """The cell of a run that a number belongs to.
 
     Args:
+        method: as `system_of` names it.
         protocols: of the runs that it can be compared with.
         split: base, new, H or all.
         accuracy: whether it is an accuracy, and not a measure of difficulty.
@@ -306,17 +318,34 @@ def place_of(number: Mapping[str, Any]) -> CellPlace | None:
     # zero-shot accuracy over all classes is the same in every protocol that evaluates all classes
     scored = "few-shot" if protocol == "zero-shot" else protocol
     on_all = split == "target" or (split == "all" and protocol != "cross-dataset")
-    method = str(number["method"])
+    method = system_of(str(number["method"]))
     return CellPlace(
         method=method,
         backbone=str(number["backbone"]),
         # papers print accuracies of test-time adaptation under any protocol that evaluates all classes
         protocols=(scored, "test-time") if on_all and scored != "test-time" else (scored,),
-        shots=0 if method == "zero_shot" else int(number["shots"]),
+        shots=0 if method == ZERO_SHOT else int(number["shots"]),
         dataset=str(number["dataset"]),
         split="all" if split == "target" else split,
         accuracy=accuracy,
     )
+
+
+@cache
+def system_of(method: str) -> str:
+    """The shortest name of a method: a wrapper around its own host is the method of that title.
+
+    Example:
+        >>> system_of("dept_on:kgcoop"), system_of("atprompt_on:coop"), system_of("dept_on:coop")
+        ('dept', 'atprompt_on', 'dept_on:coop')
+    """
+    if ":" not in method or external_parts(method):
+        return method
+    try:
+        title = known_methods().get(method).title
+    except BenchError:
+        return method
+    return next((one.name for one in known_methods().infos() if one.title == title), method)
 
 
 def members(number: Mapping[str, Any]) -> tuple[str, ...]:
@@ -352,7 +381,7 @@ def _conditions(line: Mapping[str, str]) -> dict[str, object]:
     if _is_own(line):
         found |= {"standing": Standing.OWN.value, "recipe": found["recipe"] or PUBLISHED}
         found["settings"] = found["settings"] or ("" if line["variant"] else "{}")
-    if line["method"] == "zero_shot":
+    if line["method"] == ZERO_SHOT:
         found |= {"standing": Standing.UNKNOWN.value, "recipe": ""}
     return found | {"seeds": int(found["seeds"]) if found["seeds"] else None}
 

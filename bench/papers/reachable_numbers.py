@@ -33,7 +33,8 @@ def run_for(number: Mapping[str, Any]) -> RunConditions | str:
         infos = [get_dataset(dataset) for dataset in members(number)]
     except BenchError as error:
         return str(error).partition(". ")[0].rstrip(".")
-    settings = json.loads(number["settings"] or "{}")
+    stated = json.loads(number["settings"] or "{}")
+    settings = {key: value[0] if isinstance(value, list) else value for key, value in stated.items()}
     if unknown := settings.keys() - facts.settings.keys():
         return f"the method has no setting {min(unknown)}"
     published = facts.recipe_for(protocol)

@@ -14,7 +14,7 @@ import pandas as pd
 from bench.analysis import OPEN, Entry, H, HConvention, Leaderboard, equivalence, metrics, scores_by_seed
 from bench.papers.conditions import RunConditions, differences
 from bench.papers.printed_averages import AVERAGE, GROUPS
-from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of
+from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of, system_of
 from bench.results import published_values
 
 ACCURACY = "accuracy"
@@ -123,8 +123,8 @@ def compare_with_published(
         margin: largest difference that counts as equal, a fraction.
     """
     boards = list(boards)
-    methods = {entry.method for board in boards for entry in board.entries}
-    known = _printed(published[published["method"].isin(methods)])
+    methods = {system_of(entry.method) for board in boards for entry in board.entries}
+    known = _printed(published[published["method"].map(system_of).isin(methods)])
     rows = []
     for board in boards:
         scores = scores_by_seed.seed_scores(board, runs)
@@ -343,7 +343,7 @@ def _cells(
     shots = 0 if entry.method == "zero_shot" else setting.shots
     for dataset in (*entry.cells, *_MEANS):
         for split in (measure for measure in board.measures if measure != OPEN):
-            key = (entry.method, str(setting.protocol), setting.backbone, shots, dataset, split)
+            key = (system_of(entry.method), str(setting.protocol), setting.backbone, shots, dataset, split)
             numbers = [number for number in known.get(key, ()) if set(members(number.row)) <= set(entry.cells)]
             if numbers:
                 yield (dataset, split), numbers

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-from datasets_registry._download.sources import DatasetSource
+from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
 from datasets_registry._readers.image_formats import image_suffixes
@@ -48,7 +48,9 @@ def quoted(*words: object) -> str:
 def fetch_command(name: str, *options: str, data_root: Path | None) -> str:
     """The command that fetches a dataset."""
     where = ("--data-root", data_root) if data_root is not None else ()
-    return quoted("etl-bench", "datasets", "fetch", name, *options, *where)
+    source = dataset_sources().get(name)
+    needed = () if source is None or "--splits-only" in options else source.fetch_options
+    return quoted("etl-bench", "datasets", "fetch", name, *options, *needed, *where)
 
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z")

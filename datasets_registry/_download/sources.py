@@ -79,6 +79,17 @@ class DatasetSource(BaseModel):
     by_hand: str | None = None
     mirror: SourceFile | None = None
 
+    @property
+    def fetch_options(self) -> tuple[str, ...]:
+        """Options of `datasets fetch` without which it would leave images to get by hand that a mirror has.
+
+        Example:
+            >>> [dataset_sources()[name].fetch_options for name in ("stanford_cars", "sun397", "imagenet")]
+            [('--unverified-mirrors',), (), ()]
+        """
+        only_copy = self.by_hand is not None and self.mirror is not None and not self.mirror.checksum
+        return ("--unverified-mirrors",) if only_copy else ()
+
     def image_folder(self, data_root: Path) -> Path:
         """The folder of the images."""
         return data_root / self.folder / self.images

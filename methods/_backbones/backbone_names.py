@@ -41,6 +41,9 @@ OPENAI_REPOSITORIES = {
 """OpenAI's repositories for the package transformers, and the same weights in open_clip."""
 
 
+_OF_ANOTHER_MODEL = " Features of another model become a backbone with `etl-bench datasets add NAME --features FILE`."
+
+
 def parse_backbone(text: str) -> BackboneSpec:
     """Read `arch.tag`, `hf-hub:ORG/NAME`, `local-dir:FOLDER`, or `ARCH=FILE[,OPTIONS]` for a local weights file.
 
@@ -63,7 +66,7 @@ def parse_backbone(text: str) -> BackboneSpec:
         return _local(arch, rest)
     arch, dot, tag = text.partition(".")
     if not dot:
-        raise UnknownNameError("backbone", text, SUGGESTED, _advice_on_hub_names(text))
+        raise UnknownNameError("backbone", text, SUGGESTED, _advice_on_hub_names(text) or _OF_ANOTHER_MODEL)
     if arch == IMPORTED:
         find_imported(tag)
         return BackboneSpec(arch, tag)
@@ -72,7 +75,7 @@ def parse_backbone(text: str) -> BackboneSpec:
     elif arch in (known := known_architectures()):
         tags = ["random", *known[arch]]
     else:
-        raise UnknownNameError("architecture", arch, known)
+        raise UnknownNameError("architecture", arch, known, _OF_ANOTHER_MODEL)
     if tag not in tags:
         raise UnknownNameError(f"weights of {arch}", tag, tags)
     return _checked(BackboneSpec(arch, tag))

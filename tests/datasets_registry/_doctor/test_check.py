@@ -361,6 +361,11 @@ def test_a_dataset_folder_of_another_name(make_dataset: MakeDataset, name: str, 
     dataset.repair("renamed-folder")
 
 
+def test_the_way_to_images_that_only_an_unverified_mirror_has(tmp_path: Path) -> None:
+    (found,) = check_dataset(get_dataset("stanford_cars"), tmp_path).findings
+    assert (found.code, "--unverified-mirrors" in found.fix) == ("no-folder", True)
+
+
 def test_the_dataset_given_as_the_data_root(make_dataset: MakeDataset) -> None:
     dataset = make_dataset("eurosat")
     inside = replace(dataset, root=dataset.top)

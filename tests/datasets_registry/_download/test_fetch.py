@@ -830,4 +830,11 @@ def test_every_mirror_belongs_to_a_split_file_and_images_that_are_got_by_hand() 
     assert [way_to_get(get_dataset(name)) for name in ("sun397", "stanford_cars")] == ["fetch", "by hand"]
 
 
+def test_the_options_of_a_hint_leave_nothing_by_hand_that_a_mirror_has(tmp_path: Path) -> None:
+    for source in dataset_sources().values():
+        options = FetchOptions(unverified_mirrors=bool(source.fetch_options))
+        left = fetch_module.left_by_hand(source, tmp_path, options)
+        assert (left is None) == (source.mirror is not None or source.by_hand is None)
+
+
 # --- two archives, and a table ----------------------------------------------------------------------------------------
