@@ -83,6 +83,7 @@ from ._base.official_settings import published_cases as published_cases
 from ._base.official_settings import settings_in_case as settings_in_case
 from ._base.recipe import Optimizer as Optimizer
 from ._base.recipe import Recipe as Recipe
+from ._base.recipe import own_values as own_values
 from ._base.recipe import Schedule as Schedule
 from ._base.recipe import Warmup as Warmup
 from ._base.recipe import demo_recipe as demo_recipe
@@ -117,6 +118,8 @@ from ._text.class_text import ClassText as ClassText
 from ._text.class_text import ClassTextError as ClassTextError
 from ._text.class_text import known_variants as known_variants
 from ._text.class_text import parse_class_text as parse_class_text
+from ._text.templates import GENERIC_TEMPLATE as GENERIC_TEMPLATE
+from ._text.templates import TEMPLATE_LISTS as TEMPLATE_LISTS
 from ._text.prompt_embeddings import TextPrompts as TextPrompts
 from ._text.prompt_embeddings import frozen_prompts as frozen_prompts
 from ._text.prompt_embeddings import overwrite_leading as overwrite_leading

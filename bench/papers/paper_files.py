@@ -23,7 +23,7 @@ from datasets_registry import BenchError, EvalProtocol, UnknownNameError, did_yo
 
 _FOLDER = resources.files("bench.papers") / "experiments"
 _NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}|first-hour")
-"""Names of experiments: as numbered in the paper, the protocol where the number is not known, or a board's beginning."""
+"""Names of experiments: as numbered in the paper, or the protocol, or the beginning of a board."""
 
 
 class _Strict(BaseModel):

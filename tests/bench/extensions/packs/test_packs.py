@@ -1,0 +1,202 @@
+"""Feature packs: a run from a pack is the run from images, and what a pack lacks is refused before any work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_datasets import write_dataset
+
+from bench import run
+from bench.context import RunContext
+from bench.errors import UsageError
+from bench.experiment import runner
+from bench.extension import open_pack
+from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
+from bench.results import Shards
+from bench.sweep import DEMO_BACKBONE
+from datasets_registry import list_datasets
+
+TINY = "ViT-tiny.random"
+SYNTHETIC = [f"{info.name}:test=1" for info in list_datasets() if info.synthetic and info.name != "spectrum"]
+HERE = {"shots": 1, "seeds": 2, "jobs": 0, "progress": "none"}
+
+
+def made(folder: Path, names: list[str], methods: str = "", **options: object) -> Path:
+    given = {"shots": 1, "seeds": 2, "cache": folder / "cache", "device": "cpu"} | options
+    return make_pack(names, TINY, folder / "some.pack", methods=methods, **given).path
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack of two datasets for methods that read augmented views."""
+    names = ["spectrum_basic:test=2", "spectrum_words:test=2"]
+    return made(tmp_path_factory.mktemp("two"), names, "tip_adapter")
+
+
+def files_of(runs: Path) -> dict[str, tuple[list[object], bytes]]:
+    """Scores and stored predictions by run id."""
+    shards, found = Shards(runs), {}
+    for entry in shards.scan():
+        _, predictions = shards.files(entry.run_id)
+        scores = shards.record(entry.run_id)
+        assert scores is not None
+        found[entry.run_id] = [scores.scores, scores.open, scores.final_loss], predictions.read_bytes()
+    return found
+
+
+def compared(tmp_path: Path, pack: Path, methods: str, names: list[str], **options: object) -> int:
+    """The number of runs, after a comparison of those from the pack with those from images."""
+    given = HERE | {"cache": tmp_path / "another-cache"} | options
+    run(methods, names, backbone=TINY, runs=tmp_path / "images", **given)
+    run(methods, names, runs=tmp_path / "packed", pack=pack, **given | {"data_root": None})
+    from_images, from_pack = files_of(tmp_path / "images"), files_of(tmp_path / "packed")
+    assert from_pack == from_images
+    records = [Shards(tmp_path / "packed").record(run_id) for run_id in from_pack]
+    assert {record.provenance.pack for record in records if record} == {open_pack(pack).digest}
+    return len(from_pack)
+
+
+def test_runs_on_the_synthetic_datasets_are_those_from_images(tmp_path: Path) -> None:
+    assert len(SYNTHETIC) == 11
+    pack = made(tmp_path, SYNTHETIC, "tip_adapter")
+    methods = "zero_shot,tip_adapter,linear_probe,cross_modal"
+    short = {"settings": ["cross_modal.recipe.steps=20"], "protocol": "few-shot", "seeds": 1}
+    assert compared(tmp_path, pack, methods, SYNTHETIC, **short) == 4 * 11
+
+
+def test_trainings_on_augmented_views_and_new_classes(tmp_path: Path) -> None:
+    """`clip_adapter` reads another view in each epoch; base-to-new has an open score."""
+    names = ["spectrum_basic:test=2"]
+    pack = made(tmp_path, names, "clip_adapter,text_adapter", protocol="base-to-new")
+    assert compared(tmp_path, pack, "zero_shot,clip_adapter,text_adapter", names, protocol="base-to-new") == 5
+
+
+def test_files_on_disk_and_other_datasets(tmp_path: Path) -> None:
+    """Digests and keys are those of files, and a transfer reads the targets of the pack."""
+    for name in ("eurosat", "dtd"):
+        write_dataset(tmp_path / "data", name)
+    pack = made(tmp_path, ["eurosat", "dtd"], data_root=tmp_path / "data")
+    options = {"protocol": "cross-dataset", "targets": "dtd", "data_root": tmp_path / "data"}
+    assert compared(tmp_path, pack, "zero_shot,linear_probe", ["eurosat"], **options) >= 1
+
+
+def test_difficulties_are_those_from_images(tmp_path: Path, two: Path) -> None:
+    name = "spectrum_words:test=2"
+    context = RunContext(cache_dir=None)
+    ours = runner.measure_difficulty(TINY, name, context.model_copy(update={"pack": two}))
+    theirs = runner.measure_difficulty(TINY, name, context)
+    assert [one.measures for one in ours] == [one.measures for one in theirs]
+    assert {one.backbone_digest for one in ours} == {one.backbone_digest for one in theirs}
+
+
+def test_equal_packs_have_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        made(tmp_path / name, ["spectrum_basic:test=1"])
+    first, second = (tmp_path / name / "some.pack" for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_pack_says_what_it_has(two: Path, etl) -> None:
+    pack = check_pack(two)
+    assert isinstance(pack, StoredPack)
+    facts = pack.contents.datasets[0]
+    assert (facts.seeds, facts.shots, {one.count for one in facts.views}) == ((1, 2), ("1",), {10})
+    code, out, _ = etl("datasets", "check-pack", str(two))
+    assert code == 0
+    assert {"spectrum_words:test=2", "MIT", pack.digest[:12]} <= set(out.replace(",", " ").split())
+    rows = pack.splits("spectrum_basic:test=2").images.rows(["0/28"], "center.v1")
+    assert rows.dtype == np.float32
+
+
+LACKS = {
+    "-m coop": "images",
+    "-m tip_adapter --seeds 3": "seeds 1, 2",
+    "-m tip_adapter --shots 2": "1 shots",
+    "-m clip_adapter": "-m clip_adapter",
+    "-m zero_shot --set zero_shot.ensemble=select7": "class texts",
+    "-m zero_shot -b ViT-demo.drawn": TINY,
+    "-m zero_shot --option precision=bf16": "fp32",
+    "-m zero_shot --class-text ensemble:select7": "--class-text",
+    "-m zero_shot --keep-models all": "--keep-models",
+    "-m rehark --unlabelled train": "unlabelled",
+    "-m tda --protocol test-time --set tda.views=3": "views",
+    "-m zero_shot -d dtd": "spectrum_basic",
+    "-m zero_shot --pack nothing.pack": "nothing.pack",
+}
+
+
+@pytest.mark.parametrize("words", LACKS)
+def test_what_a_pack_lacks_is_refused_in_one_line(words: str, two: Path, etl, tmp_path: Path) -> None:
+    given = [
+        "--pack",
+        str(two),
+        "-d",
+        "spectrum_basic:test=2",
+        "--shots",
+        "1",
+        "--seeds",
+        "1",
+        "--protocol",
+        "few-shot",
+    ]
+    asked = words.split()
+    for option in asked[::2]:
+        if option in given:
+            del given[given.index(option) : given.index(option) + 2]
+    code, out, error = etl("run", *given, *asked, "--runs", str(tmp_path / "runs"), "--jobs", "0")
+    assert (code, out, len(error.splitlines())) == (2, "", 1), error
+    assert LACKS[words] in error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_refusal_loads_no_torch(two: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom bench.errors import BenchError\nfrom bench.sweep import SweepRequest, expand\n"
+        f"request = SweepRequest.build(methods='coop', datasets='spectrum_basic:test=2', pack={str(two)!r}, shots=1)\n"
+        "try:\n    expand(request)\nexcept BenchError as error:\n    print('torch' in sys.modules, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False Cannot run coop"), done.stdout
+
+
+def test_methods_that_a_pack_can_run_do(two: Path, etl, tmp_path: Path) -> None:
+    """The rest of a request runs, with the exit code of one that is not whole."""
+    words = "-m zero_shot,maple -d spectrum_basic:test=2 --seeds 1 --shots 1 --protocol few-shot --jobs 0 --log none"
+    code, _, error = etl("run", "--pack", str(two), *words.split(), "--runs", str(tmp_path / "runs"))
+    assert (code, "maple" in error) == (3, True)
+    assert len(Shards(tmp_path / "runs").scan()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"backbone": "features.mine"}, "features.mine"),
+        ({"backbone": f"{TINY},{DEMO_BACKBONE}"}, "several"),
+        ({"methods": "coop"}, "-m coop"),
+        ({"out": "some.zip"}, ".pack"),
+        ({"names": "nothing"}, "nothing"),
+        ({"shots": 1000}, "1000"),
+    ],
+)
+def test_what_no_pack_can_have_is_refused(options: dict[str, object], said: str, tmp_path: Path) -> None:
+    given = {"names": "spectrum_basic", "backbone": TINY, "out": "some.pack"} | options
+    given["out"] = tmp_path / str(given["out"])
+    with pytest.raises((UsageError, PackError, ValueError, LookupError), match=said):
+        make_pack(**given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_datasets_that_are_not_here_are_left_out_with_their_reason(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", "eurosat")
+    lines: list[str] = []
+    pack = make_pack(
+        "eurosat,dtd", TINY, tmp_path / "a.pack", shots=1, seeds=1, data_root=tmp_path / "data",
+        cache=tmp_path / "cache", device="cpu", progress=lines.append,
+    )  # fmt: skip
+    assert pack.contents.names == ["eurosat"]
+    assert any("dtd" in line for line in lines)
