@@ -14,9 +14,8 @@ from typing import Annotated, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from bench.bounds import MOST_CLASSES, MOST_IMAGES, MOST_SETTINGS, Classes, ClassName, Count, Finite, Line, Name
-from bench.errors import BenchError
 from bench.results import ArchiveKind
-from datasets_registry import GIB, LARGEST_JSON, foreign_files
+from datasets_registry import GIB, LARGEST_JSON, DataError, foreign_files
 
 CONTENTS = "contents.json"
 MOST_DATASETS = 200
@@ -33,7 +32,7 @@ Position = Annotated[int, Field(ge=0, lt=2 * MOST_IMAGES)]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-class PackError(BenchError, ValueError):
+class PackError(DataError):
     """A feature pack cannot be made, is not one, was altered, or lacks something."""
 
 

@@ -122,15 +122,15 @@ class StoredPack:
         if any(isinstance(images, PackedImages) and images.lacks(keys) for images, keys in parts):
             what = "its unlabelled images" if task.pool else "its images"
             return (
-                f"the feature pack lacks {what} of {spec.dataset}; it has test images and {self._drawn(spec.dataset)}."
+                f"the feature pack lacks {what} of {spec.dataset}; it has test images and {self.drawn(spec.dataset)}."
             )
         return None
 
-    def _drawn(self, dataset: str) -> str:
+    def drawn(self, dataset: str) -> str:
         """The draws of a dataset in words."""
         facts = self.dataset(dataset)[1]
-        seeds = ", ".join(map(str, facts.seeds))
-        return f"the {facts.draw} draws of {', '.join(facts.shots)} shots with the seeds {seeds}"
+        shots, seeds = ", ".join(facts.shots) or "none", ", ".join(map(str, facts.seeds)) or "none"
+        return f"those of draw {facts.draw}, shots {shots}, seeds {seeds}"
 
     def _lacking_reads(self, spec: ExperimentSpec, task: FewShotTask) -> str | None:
         reads = reads_of(spec, len(task.support))
@@ -282,6 +282,6 @@ class PackedImages(feature_bundle.FeatureRows):
 
     def _refuse(self) -> NoReturn:
         raise PackError(
-            f"the feature pack {self._pack.path.name} has other images of {self.name}: test images and "
-            f"{self._pack._drawn(self.name)}."
+            f"the feature pack {self._pack.path.name} has other images of {self.name}: the test images and "
+            f"{self._pack.drawn(self.name)}."
         )
