@@ -31,7 +31,7 @@ def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
     return get_dataset(dataset).reader(data_root)
 
 
-def splits_of(dataset: str, context: RunContext) -> DatasetSplits:
+def splits_of_run(dataset: str, context: RunContext) -> DatasetSplits:
     """The splits of a dataset for a run: those of the pack, or those on disk."""
     if context.pack is not None:
         return open_pack(context.pack).splits(dataset)
@@ -55,7 +55,7 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
 
 
 def declared_task(
-    spec: ExperimentSpec, context: RunContext, splits: Callable[[str, RunContext], DatasetSplits] = splits_of
+    spec: ExperimentSpec, context: RunContext, splits: Callable[[str, RunContext], DatasetSplits] = splits_of_run
 ) -> FewShotTask:
     """The task of a spec's draw rule, shots and seed on these data, regardless of the planned fingerprint.
 
@@ -92,12 +92,12 @@ def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSp
     task = build_task(
         TaskRequest(
             get_dataset(spec.dataset),
-            splits_of(spec.dataset, context),
+            splits_of_run(spec.dataset, context),
             protocol=spec.protocol,
             shots=0,
             seed=0,
             draw=DrawRule.NESTED,
-            targets=[(get_dataset(name), splits_of(name, context)) for name in spec.targets],
+            targets=[(get_dataset(name), splits_of_run(name, context)) for name in spec.targets],
             fold=_fold(spec),
         )
     )

@@ -151,7 +151,7 @@ class PackedLists(_Frozen):
         return self
 
 
-def read_model(model: type[ModelT], content: bytes) -> ModelT:
+def checked_model(model: type[ModelT], content: bytes) -> ModelT:
     """A model from JSON; raises ValueError with one line for other content."""
     try:
         return model.model_validate(foreign_files.parse_json(content))  # its values are counted before they are made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,6 +58,8 @@ TOGETHER = 4096
 """Images whose features are computed, and then freed from memory, at once."""
 Names = Sequence[str] | str
 Numbers = str | int | Sequence[int]
+Draws = Mapping[int, Sequence[FewShotTask]]
+"""The tasks of a dataset by seed."""
 Encode = Callable[[Images, Sequence[Sample], Any], "NDArray[np.float32]"]
 
 
@@ -96,7 +98,8 @@ def make_pack(
         data_root=data_root, cache=cache, device=device, jobs=0,
     )  # fmt: skip
     planned = _checked(asked, progress)
-    write_archive(PACK, _Maker(asked, planned, progress).files(), out, force=force, packed=False)
+    drawn = {name: _drawn(asked, get_dataset(name)) for name in dict.fromkeys(spec.dataset for spec in planned)}
+    write_archive(PACK, _Maker(asked, planned, drawn, progress).files(), out, force=force, packed=False)
     return stored_pack(out)
 
 
@@ -111,6 +114,9 @@ def _checked(request: SweepRequest, progress: Callable[[str], None]) -> tuple[Ex
     """The planned runs; raises UsageError for what cannot be in a pack."""
     from methods import parse_backbone
 
+    request.check_devices()
+    if request.supports:
+        raise UsageError(f"--draw {request.draw}: a feature pack takes the name of a draw, such as coop.")
     if len(request.backbones) != 1:
         raise UsageError(f"-b {','.join(request.backbones)} names several backbones; a feature pack has one.")
     found = parse_backbone(request.backbones[0])
@@ -127,12 +133,35 @@ def _checked(request: SweepRequest, progress: Callable[[str], None]) -> tuple[Ex
     return planned.specs
 
 
+def _drawn(request: SweepRequest, info: DatasetInfo) -> Draws:
+    """The tasks of a dataset by seed; none if it has no training images. Raises ShotsError if it has too few."""
+    from bench.experiment import read_splits
+
+    if info.test_only:
+        return {}
+    splits, draw = read_splits(info.name, request.data_root), recorded_draw(info, request.draw_rule)
+    every = SupportRule(SupportKind.ALL)
+    rules = [(0, every) if shots == ALL_SHOTS else (shots, None) for shots in request.shots]
+    return {
+        seed: [
+            build_task(
+                TaskRequest(
+                    info, splits, EvalProtocol.FEW_SHOT, shots, seed, draw, allow_fewer=request.allow_fewer, rule=rule
+                )
+            )
+            for shots, rule in rules
+        ]
+        for seed in request.seeds
+    }
+
+
 @dataclass
 class _Maker:
     """Computes the files of a pack, one dataset after the other."""
 
     request: SweepRequest
     planned: Sequence[ExperimentSpec]
+    drawn: Mapping[str, Draws]
     progress: Callable[[str], None]
     facts: list[PackedDataset] = field(default_factory=list)
 
@@ -154,7 +183,7 @@ class _Maker:
                 parts = [inputs.features_of_views(images, one, [view], kept=False)[0].cpu().numpy() for one in some]
                 return np.concatenate(parts)
 
-            for number, name in enumerate(dict.fromkeys(spec.dataset for spec in self.planned)):
+            for number, name in enumerate(self.drawn):
                 yield from self._dataset(number, name, inputs.backbone, encode)
         tower = inputs.backbone
         contents = PackContents(
@@ -175,7 +204,7 @@ class _Maker:
         from methods import Recipe
 
         info, splits = get_dataset(name), read_splits(name, self.request.data_root)
-        drawn = self._drawn(info, splits)
+        drawn = self.drawn[name]
         packed = _Images(splits, drawn)
         yield f"{number}.json", packed.lists().model_dump_json().encode()
         yield f"{number}-images.f32", _bytes(encode(splits.images, packed.samples, CENTER_VIEW))
@@ -208,32 +237,7 @@ class _Maker:
         warning = "" if info.licence_is_known else "; no licence is known: ask the owner before you share the pack"
         self.progress(f"{name}: {counted(len(packed.samples), 'image')}, licence {info.licence}{warning}")
 
-    def _drawn(self, info: DatasetInfo, splits: DatasetSplits) -> dict[int, list[FewShotTask]]:
-        """The tasks by seed; none for a dataset without training images."""
-        if info.test_only:
-            return {}
-        return {
-            seed: [
-                build_task(
-                    TaskRequest(
-                        info,
-                        splits,
-                        EvalProtocol.FEW_SHOT,
-                        shots=0 if shots == ALL_SHOTS else shots,
-                        seed=seed,
-                        draw=recorded_draw(info, self.request.draw_rule),
-                        allow_fewer=self.request.allow_fewer,
-                        rule=SupportRule(SupportKind.ALL) if shots == ALL_SHOTS else None,
-                    )
-                )
-                for shots in self.request.shots
-            ]
-            for seed in self.request.seeds
-        }
-
-    def _reads(
-        self, info: DatasetInfo, drawn: dict[int, list[FewShotTask]]
-    ) -> tuple[dict[Scale, int], set[tuple[str, bool]]]:
+    def _reads(self, info: DatasetInfo, drawn: Draws) -> tuple[dict[Scale, int], set[tuple[str, bool]]]:
         """Views by crop scale, and templates, that the planned runs read of a dataset."""
         scales: dict[Scale, int] = {}
         templates: set[tuple[str, bool]] = set()
@@ -250,7 +254,7 @@ class _Maker:
 class _Images:
     """The images of a dataset that a pack has: test images, and those of all draws."""
 
-    def __init__(self, splits: DatasetSplits, drawn: dict[int, list[FewShotTask]]) -> None:
+    def __init__(self, splits: DatasetSplits, drawn: Draws) -> None:
         self._splits = splits
         self._by_seed = {
             seed: list(dict.fromkeys(sample.key for task in tasks for sample in task.support.samples))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.api.options import Arg
+from bench.api import options as opt
 from bench.extensions.packs.contents import (
     CONTENTS,
     PACK,
@@ -19,7 +19,7 @@ from bench.extensions.packs.contents import (
     PackedDataset,
     PackedLists,
     PackError,
-    read_model,
+    checked_model,
 )
 from bench.extensions.packs.reads import OWN, reads_of, reads_test_views, reads_towers
 from bench.results import open_archive
@@ -34,7 +34,7 @@ IN_MEMORY = 2**30
 Rows = NDArray[np.float32]
 
 
-def check_pack(file: Annotated[Path, Arg("A feature pack.", metavar="FILE")]) -> StoredPack:
+def check_pack(file: Annotated[Path, opt.Arg("A feature pack.", metavar="FILE")]) -> StoredPack:
     """Read a whole pack and compare it with its digests; raises PackError if anything in it is damaged or altered."""
     pack = stored_pack(file)
     pack.check()
@@ -216,7 +216,7 @@ class StoredPack:
     def _model(self, model: Any, name: str) -> Any:
         content = self._read(name)
         try:
-            return read_model(model, content)
+            return checked_model(model, content)
         except ValueError as error:
             raise PACK.damaged(self.path, f"{name} is not valid ({error})") from error
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_datasets import write_dataset
+from sweep_requests import sweep_over
 
-from bench import run
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment import runner
 from bench.extension import open_pack
 from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
+from bench.record import Predictions
 from bench.results import Shards
-from bench.sweep import DEMO_BACKBONE
-from datasets_registry import list_datasets
+from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
+from datasets_registry import EvalProtocol, list_datasets
 
 TINY = "ViT-tiny.random"
 SYNTHETIC = [f"{info.name}:test=1" for info in list_datasets() if info.synthetic and info.name != "spectrum"]
-HERE = {"shots": 1, "seeds": 2, "jobs": 0, "progress": "none"}
 
 
 def made(folder: Path, names: list[str], methods: str = "", **options: object) -> Path:
@@ -38,41 +39,44 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("two"), names, "tip_adapter")
 
 
-def files_of(runs: Path) -> dict[str, tuple[list[object], bytes]]:
-    """Scores and stored predictions by run id."""
-    shards, found = Shards(runs), {}
-    for entry in shards.scan():
-        _, predictions = shards.files(entry.run_id)
-        scores = shards.record(entry.run_id)
-        assert scores is not None
-        found[entry.run_id] = [scores.scores, scores.open, scores.final_loss], predictions.read_bytes()
-    return found
-
-
 def compared(tmp_path: Path, pack: Path, methods: str, names: list[str], **options: object) -> int:
     """The number of runs, after a comparison of those from the pack with those from images."""
-    given = HERE | {"cache": tmp_path / "another-cache"} | options
-    run(methods, names, backbone=TINY, runs=tmp_path / "images", **given)
-    run(methods, names, runs=tmp_path / "packed", pack=pack, **given | {"data_root": None})
-    from_images, from_pack = files_of(tmp_path / "images"), files_of(tmp_path / "packed")
-    assert from_pack == from_images
-    records = [Shards(tmp_path / "packed").record(run_id) for run_id in from_pack]
-    assert {record.provenance.pack for record in records if record} == {open_pack(pack).digest}
-    return len(from_pack)
+    given = {"shots": (1,), "seeds": (1, 2), "protocol": EvalProtocol.FEW_SHOT} | options
+    request = sweep_over(methods.split(","), names, [TINY], **given)
+    from_pack = SweepRequest.build(**request.model_dump() | {"pack": pack, "data_root": None})
+    specs = expand(request).specs
+    assert [spec.run_id for spec in expand(from_pack).specs] == [spec.run_id for spec in specs]
+    images = RunContext(data_root=request.data_root, cache_dir=tmp_path / "another-cache")
+    for spec in specs:
+        theirs, predicted = runner.run_experiment(spec, images)
+        ours, found = runner.run_experiment(spec, RunContext(pack=pack))
+        assert (ours.scores, ours.open, ours.final_loss) == (theirs.scores, theirs.open, theirs.final_loss)
+        assert [as_plain(one) for one in found] == [as_plain(one) for one in predicted]
+        assert ours.provenance.support_digests == theirs.provenance.support_digests
+        assert ours.provenance.backbone_digest == theirs.provenance.backbone_digest
+        assert (ours.provenance.pack, theirs.provenance.pack) == (open_pack(pack).digest, None)
+    return len(specs)
+
+
+def as_plain(predictions: Predictions) -> dict[str, object]:
+    """The columns as bytes."""
+    columns = {one.name: getattr(predictions, one.name) for one in fields(predictions)}
+    return {key: value.tobytes() if isinstance(value, np.ndarray) else value for key, value in columns.items()}
 
 
 def test_runs_on_the_synthetic_datasets_are_those_from_images(tmp_path: Path) -> None:
     assert len(SYNTHETIC) == 11
     pack = made(tmp_path, SYNTHETIC, "tip_adapter", seeds=1)
-    few = {"protocol": "few-shot", "seeds": 1}
-    assert compared(tmp_path, pack, "zero_shot,tip_adapter", SYNTHETIC, **few) == 2 * 11
+    assert compared(tmp_path, pack, "zero_shot,tip_adapter", SYNTHETIC, seeds=(1,)) == 2 * 11
 
 
 def test_trainings_on_augmented_views_and_new_classes(tmp_path: Path) -> None:
     """`clip_adapter` reads another view in each epoch; base-to-new has an open score."""
     names = ["spectrum_basic:test=2"]
     pack = made(tmp_path, names, "clip_adapter,text_adapter", protocol="base-to-new")
-    assert compared(tmp_path, pack, "zero_shot,clip_adapter,text_adapter", names, protocol="base-to-new") == 5
+    assert (
+        compared(tmp_path, pack, "zero_shot,clip_adapter,text_adapter", names, protocol=EvalProtocol.BASE_TO_NEW) == 5
+    )
 
 
 def test_files_on_disk_and_other_datasets(tmp_path: Path) -> None:
@@ -80,8 +84,10 @@ def test_files_on_disk_and_other_datasets(tmp_path: Path) -> None:
     for name in ("eurosat", "dtd"):
         write_dataset(tmp_path / "data", name)
     pack = made(tmp_path, ["eurosat", "dtd"], data_root=tmp_path / "data")
-    options = {"protocol": "cross-dataset", "targets": "dtd", "data_root": tmp_path / "data"}
-    assert compared(tmp_path, pack, "zero_shot,linear_probe", ["eurosat"], **options) >= 1
+    root = tmp_path / "data"
+    assert compared(tmp_path, pack, "zero_shot,linear_probe,cross_modal", ["eurosat"], data_root=root) == 5
+    transfer = {"protocol": EvalProtocol.CROSS_DATASET, "targets": ["dtd"], "data_root": root}
+    assert compared(tmp_path, pack, "zero_shot", ["eurosat"], **transfer) == 1
 
 
 def test_difficulties_are_those_from_images(tmp_path: Path, two: Path) -> None:
