@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from one_case import for_each
 from short_settings import short_recipe_overrides
 from sweep_requests import sweep_over
 
@@ -26,7 +25,7 @@ METHODS = [
 ]
 
 
-@for_each("method", METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_run_reads_what_is_said(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = known_methods().get(method)
     options = {"unlabelled": "train:5"} if facts.needs_pool else {}
