@@ -23,7 +23,8 @@ from bench.spec import ExperimentSpec, external_parts
 if TYPE_CHECKING:
     from bench.context import RunContext
     from bench.record import Predictions, RunRecord
-    from methods import MethodFacts
+    from datasets_registry import DatasetSplits, FewShotTask
+    from methods import Backbone, MethodFacts
 
 _GROUP = "etl_bench.extensions"
 _FOLDER = "bench.extensions"
@@ -102,6 +103,31 @@ class FigureDrawer(Protocol):
         ...
 
 
+class FeaturePack(Protocol):
+    """An open file of `run --pack`: features of datasets in place of their images and of a backbone's towers."""
+
+    digest: str
+    slug: str
+    """The backbone of the features."""
+    backbone_digest: str
+
+    def check(self) -> None:
+        """Raise BenchError if anything in the pack is damaged or altered."""
+        ...
+
+    def splits(self, dataset: str) -> DatasetSplits:
+        """The splits of a dataset; raises DataError for one that the pack lacks."""
+        ...
+
+    def lacks(self, spec: ExperimentSpec, task: FewShotTask) -> str | None:
+        """Why a run cannot be made from the pack, and what to change; None if it can. Loads no torch."""
+        ...
+
+    def backbone(self, device: str) -> Backbone:
+        """The backbone without towers."""
+        ...
+
+
 @dataclass(frozen=True)
 class RunKind:
     """Runs whose method's name has a prefix. What a stored prefix means is part of the format, see `bench.spec`.
@@ -147,6 +173,7 @@ class Extension:
         kinds: the runs that it carries out.
         after_run: the place of a function that follows `AfterRunMaker`, by what `run --tracker` takes, such as
             `mlflow[:URI]`.
+        pack: the place of a function that opens a file of `run --pack` and gives a `FeaturePack`.
         outputs: the place of what a command also writes, by its words: `papers reproduce figures` (a `FigureDrawer`) or
             a format such as `export hf`: a function of leaderboards that gives the texts of files by name. Its further
             parameters are options of the command. `report published`: a function of a protocol, or None for all, that
@@ -157,6 +184,7 @@ class Extension:
     panels: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[RunKind, ...] = ()
     after_run: Mapping[str, str] = field(default_factory=dict)
+    pack: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
 
     def command_table(self) -> Mapping[str, Any]:
@@ -228,6 +256,15 @@ def tracker_maker(text: str) -> str:
             return place
     allowed = f"Allowed: {', '.join(known)}." if known else "No installed extension sends runs to a tracker."
     raise UsageError(f"The tracker {text!r} is unknown. {allowed}")
+
+
+def open_pack(path: Path) -> FeaturePack:
+    """The pack in a file, opened once per process; raises BenchError for another or a damaged file."""
+    place = next((one.pack for one in extensions().values() if one.pack), "")
+    if not place:
+        raise UsageError(f"--pack {path}: no installed extension reads feature packs.")
+    found: FeaturePack = resolve_name(place)(path)
+    return found
 
 
 def outputs(command: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from .features.views import CENTER_VIEW as CENTER_VIEW
 from .features.views import render as render
 from .features.views import to_pixels as to_pixels
 from .features.views import view_params as view_params
+from .features.views import views_for_epoch as views_for_epoch
 from .kept_models import novelty_scores as novelty_scores
 from .kept_models import pixel_batch as pixel_batch
 from .kept_models import restored_method as restored_method

@@ -9,7 +9,7 @@ from bench.context import RunContext
 from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
-from bench.experiment.task import read_splits
+from bench.experiment.task import splits_of_run
 from bench.record import DifficultyRecord
 from datasets_registry import ClassSet, eval_fingerprint, few_shot_draws, get_dataset
 from methods import Precision
@@ -28,7 +28,7 @@ def _measured(backbone: str, dataset: str, context: RunContext) -> list[Difficul
     torch.set_num_threads(context.threads)
     inputs = shared_inputs(backbone, context)
     info = get_dataset(dataset)
-    splits = read_splits(dataset, context.data_root)
+    splits = splits_of_run(dataset, context)
     features = inputs.features(splits.images, splits.test, CENTER_VIEW)
     n = len(splits.class_names)
     base, new = few_shot_draws.class_halves(n)

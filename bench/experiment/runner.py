@@ -40,7 +40,7 @@ from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
-from bench.extension import kind_of
+from bench.extension import kind_of, open_pack
 from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.results import check_stored_facts, collect_provenance, source_digest
 from bench.spec import ExperimentSpec
@@ -408,6 +408,7 @@ class _Evaluation:
             dataset_check=last_fingerprint(spec.dataset, context.data_root),
             eval_batch=eval_batch,
             gpu=gpu_facts(backbone.device),
+            pack=open_pack(context.pack).digest if context.pack else None,
         )
 
     @property

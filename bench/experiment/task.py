@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.context import RunContext
 from bench.errors import StaleSpecError
+from bench.extension import open_pack
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     DatasetSplits,
@@ -36,6 +37,13 @@ def cached_splits(dataset: str, data_root: Path | None, _images: str | None) -> 
     return get_dataset(dataset).reader(data_root)
 
 
+def splits_of_run(dataset: str, context: RunContext) -> DatasetSplits:
+    """The splits of a dataset for a run: those of the pack, or those on disk."""
+    if context.pack is not None:
+        return open_pack(context.pack).splits(dataset)
+    return read_splits(dataset, context.data_root)
+
+
 def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
     """Build the task of a spec.
 
@@ -53,24 +61,24 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
 
 
 def declared_task(
-    spec: ExperimentSpec, context: RunContext, splits: Callable[[str, Path | None], DatasetSplits] = read_splits
+    spec: ExperimentSpec, context: RunContext, splits: Callable[[str, RunContext], DatasetSplits] = splits_of_run
 ) -> FewShotTask:
     """The task of a spec's draw rule, shots and seed on these data, regardless of the planned fingerprint.
 
     Args:
-        splits: reads the splits of a dataset by its name and the data folder.
+        splits: reads the splits of a dataset by its name.
 
     Raises StaleSpecError if a file that the spec needs is not available, and DataError if a dataset cannot be read.
     """
     return build_task(
         TaskRequest(
             get_dataset(spec.dataset),
-            splits(spec.dataset, context.data_root),
+            splits(spec.dataset, context),
             protocol=spec.protocol,
             shots=spec.shots,
             seed=spec.seed,
             draw=spec.draw,
-            targets=[(get_dataset(name), splits(name, context.data_root)) for name in spec.targets],
+            targets=[(get_dataset(name), splits(name, context)) for name in spec.targets],
             support_list=_support_list(spec, context),
             texts=_class_text(spec, context),
             allow_fewer=spec.allow_fewer,
@@ -90,12 +98,12 @@ def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSp
     task = build_task(
         TaskRequest(
             get_dataset(spec.dataset),
-            read_splits(spec.dataset, context.data_root),
+            splits_of_run(spec.dataset, context),
             protocol=spec.protocol,
             shots=0,
             seed=0,
             draw=DrawRule.NESTED,
-            targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
+            targets=[(get_dataset(name), splits_of_run(name, context)) for name in spec.targets],
             fold=_fold(spec),
         )
     )

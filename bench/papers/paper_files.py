@@ -22,8 +22,8 @@ from bench.sweep import SweepOutline, SweepRequest, outline_of
 from datasets_registry import BenchError, EvalProtocol, UnknownNameError, did_you_mean, foreign_files
 
 _FOLDER = resources.files("bench.papers") / "experiments"
-_NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}")
-"""Names of experiments: as numbered in the paper, or the protocol where the number is not known."""
+_NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}|first-hour")
+"""Names of experiments: as numbered in the paper, or the protocol, or the beginning of a board."""
 
 
 class _Strict(BaseModel):

@@ -3,7 +3,6 @@
 from .bundles import DIFFICULTY_FILE as DIFFICULTY_FILE
 from .bundles import Exported as Exported
 from .bundles import Imported as Imported
-from .bundles import OpenBundle as OpenBundle
 from .bundles import bundle_runs as bundle_runs
 from .bundles import bundle_shard as bundle_shard
 from .bundles import export_bundle as export_bundle
@@ -42,6 +41,10 @@ from .known_facts import recipe_for_dataset as recipe_for_dataset
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
 from .known_facts import with_title as with_title
+from .listed_archive import ArchiveKind as ArchiveKind
+from .listed_archive import OpenArchive as OpenArchive
+from .listed_archive import open_archive as open_archive
+from .listed_archive import write_archive as write_archive
 from .outputs import FILE_LIST as FILE_LIST
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder

@@ -1,28 +1,20 @@
 """Exports and imports bundles: a zip of runs with their predictions and difficulties, and the digests of its files."""
 
-import hashlib
-import json
 import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import bench
 from bench.bounds import LARGEST_RECORD
 from bench.errors import BundleError, ShardError
 from bench.record import RunStatus
 from bench.results.database_tables import refusal, scratch_database
 from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
-from bench.results.outputs import replacing
+from bench.results.listed_archive import ArchiveKind, OpenArchive, open_archive, write_archive
 from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shard, Shards, parse_shard, with_origin
-from datasets_registry import archives, foreign_files
 
 LARGEST_PREDICTIONS = 2**30
 """The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
@@ -30,141 +22,34 @@ LARGEST_DIFFICULTY = 2**20
 """The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
 MOST_BUNDLE_FILES = 500_000
 """Files of a results bundle; 100,000 runs have 200,000."""
-BUNDLE_LIST_ENTRY, BUNDLE_LIST_VALUES = 2**10, 8
-"""Bytes and values per file in the list of a bundle; its longest names have 420 characters."""
-
-BUNDLE_VERSION = 1
-BUNDLE_LIST = "bundle.json"
 RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
 DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
-UNPACKING = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, struct.error)
-"""Errors that unpacking a damaged, encrypted or differently compressed file raises."""
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-_SHOWN = 5
-_FASTEST = 1
-"""The level of compression: the highest one takes twice the time and saves 5 %."""
-
-
-@dataclass(frozen=True)
-class OpenBundle:
-    """A bundle whose list has been checked.
-
-    Args:
-        sizes: size of each file in bytes, from the list; `read` unpacks no more.
-        read: checks the digest of a file and returns its bytes.
-    """
-
-    root: str
-    names: tuple[str, ...]
-    sizes: Mapping[str, int]
-    read: Callable[[str], bytes]
-
-
-def write_bundle(files: Iterable[tuple[str, bytes]], out: Path, *, force: bool = False, listed: bool = True) -> str:
-    """Write files under their names and return the root digest; equal files in the same order give equal bytes.
-
-    Raises UsageError for another file in place of `out`, unless `force`, and BundleError if it cannot be written.
-    """
-    entries = []
-    try:
-        with (
-            replacing(out, force=force, listed=listed) as draft,
-            zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
-            for name, found in files:
-                content = _made_anywhere(name, found)
-                entries.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
-                archive.writestr(_entry(name), content, compresslevel=_FASTEST)
-            entries.sort(key=lambda entry: str(entry["path"]))
-            root = _root(entries)
-            facts = {"bundle_version": BUNDLE_VERSION, "package_version": bench.__version__, "root": root}
-            archive.writestr(_entry(BUNDLE_LIST), json.dumps(facts | {"files": entries}, indent=1, sort_keys=True))
-    except OSError as error:
-        raise BundleError(f"{out} cannot be written ({error.strerror}); give another path.") from error
-    return root
-
-
-@contextmanager
-def open_bundle(path: Path) -> Iterator[OpenBundle]:
-    """Open a bundle, which may be larger than memory, and check its list; raises BundleError if it is damaged."""
-    with ExitStack() as opened:
-        try:
-            archive = opened.enter_context(archives.open_zip(path, MOST_BUNDLE_FILES))
-        except UNPACKING as error:
-            raise BundleError(
-                f"{path} cannot be read as a bundle ({getattr(error, 'strerror', None) or error}); give a file that "
-                "`etl-bench runs export` wrote."
-            ) from error
-        facts = _facts(archive, path)
-        entries = {str(entry["path"]): entry for entry in facts["files"]}
-        sizes = {name: int(entry["bytes"]) for name, entry in entries.items()}
-        yield OpenBundle(facts["root"], tuple(entries), sizes, lambda name: _content(archive, entries[name], path))
-
-
-def bundle_error(path: Path, what: str) -> BundleError:
-    """The error for a bundle with something wrong in it."""
-    return BundleError(f"{path}: {what}. Nothing was imported; obtain the bundle again.")
-
-
-def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    """The list, after checking that its names are allowed and that the zip has exactly these files, each once."""
-    held = [info.filename for info in archive.infolist()]
-    if BUNDLE_LIST not in held:
-        raise BundleError(f"{path} has no {BUNDLE_LIST}; give a file that `etl-bench runs export` wrote.")
-    try:
-        packed = archives.read_zip_member(archive, BUNDLE_LIST, BUNDLE_LIST_ENTRY * (len(held) + 1))
-        facts: dict[str, Any] = foreign_files.parse_json(packed, BUNDLE_LIST_VALUES * (len(held) + 1))
-        version, stated = int(facts["bundle_version"]), str(facts["root"])
-        names = [str(entry["path"]) for entry in facts["files"]]
-        root = _root(facts["files"])
-    except (*UNPACKING, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise bundle_error(path, f"{BUNDLE_LIST} is damaged or altered ({error})") from error
-    if version != BUNDLE_VERSION:
-        raise BundleError(
-            f"{path} has bundle version {version}, and this etl-bench reads version {BUNDLE_VERSION} only."
-        )
-    for name in names:
-        if not (RUN_FILE.fullmatch(name) or DIFFICULTY_FILE.fullmatch(name)):
-            raise bundle_error(path, f"{name!r} is not the path of a run or a difficulty")
-    if sorted(held) != sorted([*names, BUNDLE_LIST]):
-        odd = sorted(set(held) ^ {*names, BUNDLE_LIST}) or sorted({name for name in held if held.count(name) > 1})
-        raise bundle_error(path, f"its files and its list disagree on {', '.join(map(repr, odd[:_SHOWN]))}")
-    if root != stated:
-        raise bundle_error(path, f"the digests in {BUNDLE_LIST} do not match its root, so the list was altered")
-    return facts
-
-
-def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> bytes:
-    """The bytes of one file; no more is unpacked than the list states, nor than its kind needs."""
-    name, size = str(entry["path"]), int(entry["bytes"])
-    try:
-        fits = archive.getinfo(name).file_size == size
-        content = archives.read_zip_member(archive, name, _largest(name)) if fits else b""
-    except UNPACKING as error:
-        raise bundle_error(path, f"{name} cannot be unpacked ({error})") from error
-    if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise bundle_error(path, f"{name} does not match the list, so it was altered or damaged")
-    return content
 
 
 def _largest(name: str) -> int:
-    """The largest size of a file that is unpacked, in bytes."""
+    """The largest size of a file of a bundle; 0 for a name that is not allowed."""
     if DIFFICULTY_FILE.fullmatch(name):
         return LARGEST_DIFFICULTY
+    if not RUN_FILE.fullmatch(name):
+        return 0
     return LARGEST_RECORD if name.endswith(".json") else LARGEST_PREDICTIONS
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, date_time=_EPOCH)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = 0o644 << 16
-    return info
+BUNDLE = ArchiveKind(
+    title="bundle",
+    version=1,
+    most_files=MOST_BUNDLE_FILES,
+    largest=_largest,
+    member="the path of a run or a difficulty",
+    command="etl-bench runs export",
+    refusal="Nothing was imported; obtain the bundle again.",
+    error=BundleError,
+)
 
 
-def _root(listed: Sequence[Mapping[str, Any]]) -> str:
-    """One digest over all names and digests; bundles with the same root have the same files."""
-    lines = sorted(f"{entry['path']} {int(entry['bytes'])} {entry['sha256']}\n" for entry in listed)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+def open_bundle(path: Path) -> AbstractContextManager[OpenArchive]:
+    """Open a bundle, which may be larger than memory, and check its list; raises BundleError if it is damaged."""
+    return open_archive(BUNDLE, path)
 
 
 @dataclass(frozen=True)
@@ -206,7 +91,7 @@ def export_bundle(
 ) -> Exported:
     """Write runs, and the difficulties of their datasets, as one file; the same runs give the same bytes.
 
-    The options are those of `replacing`.
+    The options are those of `write_archive`.
 
     Raises BundleError if a run is damaged or the file cannot be written.
     """
@@ -225,8 +110,9 @@ def export_bundle(
             yield path, path.read_bytes()
 
     measured: list[Path] = []
-    named = ((path.relative_to(shards.runs).as_posix(), content) for path, content in files())
-    root = write_bundle(named, out, force=force, listed=listed)
+    names = ((path.relative_to(shards.runs).as_posix(), content) for path, content in files())
+    contents = ((name, _made_anywhere(name, content)) for name, content in names)
+    root = write_archive(BUNDLE, contents, out, force=force, listed=listed)
     return Exported(len(run_ids), len(measured), out.stat().st_size, root)
 
 
@@ -252,7 +138,7 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
             shard = bundle_shard(run_id, bundle, path)
             wrong = contradiction(shard.record, shard.predictions) or refusal(scratch, [shard])
             if wrong := wrong or next(iter(problems(shard)), ""):
-                raise bundle_error(
+                raise BUNDLE.damaged(
                     path,
                     "its numbers do not follow from its predictions, or contradict what is known: run "
                     f"{run_id}, {wrong}",
@@ -263,7 +149,7 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
             try:
                 check_difficulty(name, content)
             except ShardError as error:
-                raise bundle_error(path, f"{name} is not a difficulty record: {error}") from error
+                raise BUNDLE.damaged(path, f"{name} is not a difficulty record: {error}") from error
         difficulties = [name for name in measured if not (shards.runs / name).exists()]
         try:
             found = (bundle_shard(run_id, bundle, path) for run_id in run_ids)
@@ -279,26 +165,26 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
     return Imported(bundle.root, added, unchanged, conflicting, len(difficulties))
 
 
-def bundle_runs(bundle: OpenBundle, path: Path) -> list[str]:
+def bundle_runs(bundle: OpenArchive, path: Path) -> list[str]:
     """The ids of the runs of an open bundle; raises BundleError if one has no record."""
     names = set(bundle.names)
     found = sorted({match["run"] for name in names if (match := RUN_FILE.fullmatch(name))})
     for run_id in found:
         if f"shards/{run_id[:2]}/{run_id}.json" not in names:
-            raise bundle_error(path, f"run {run_id} has predictions and no record")
+            raise BUNDLE.damaged(path, f"run {run_id} has predictions and no record")
     return found
 
 
-def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
+def bundle_shard(run_id: str, bundle: OpenArchive, path: Path) -> Shard:
     """One run of an open bundle; raises BundleError if a checksum does not match or the file holds another run."""
     stem = f"shards/{run_id[:2]}/{run_id}"
     packed = f"{stem}.predictions.safetensors"
     try:
         shard = parse_shard(bundle.read(f"{stem}.json"), bundle.read(packed) if packed in bundle.names else None)
     except ShardError as error:
-        raise bundle_error(path, f"run {run_id} was altered: {error}") from error
+        raise BUNDLE.damaged(path, f"run {run_id} was altered: {error}") from error
     if shard.record.run_id != run_id:
-        raise bundle_error(path, f"the file of run {run_id} contains run {shard.record.run_id}")
+        raise BUNDLE.damaged(path, f"the file of run {run_id} contains run {shard.record.run_id}")
     return shard
 
 

@@ -12,6 +12,7 @@ from bench._util.words import counted
 from bench.analysis import prediction_sets
 from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
+from bench.extension import open_pack
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
 from bench.sweep.after_run import AfterRun, trackers_after_run
@@ -88,6 +89,8 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     check_runs_folder(request.runs)
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
+    if request.pack is not None:
+        open_pack(request.pack).check()
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request, log.notice)
     shards = Shards(request.runs)
@@ -262,6 +265,8 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
 
 def _backbone_digest(request: SweepRequest, slug: str) -> str:
     """The digest of a backbone's current weights. Loads them, and keeps them loaded if runs here use them."""
+    if request.pack is not None:
+        return open_pack(request.pack).backbone_digest
     from bench.experiment import backbone_spec, loaded_backbone
     from methods import load_backbone
 
@@ -286,6 +291,9 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
+    if request.pack is not None:
+        log.notice(f"features of {request.pack}; no images and no weights are read")
+        return
     device = request.devices.kind
     for shared in shared_features(made.pending, feature_cache(request), device):
         if shared.readers > 1:

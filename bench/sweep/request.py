@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 
 from bench.bounds import MOST_RETRIES, MOST_WORKERS
 from bench.errors import UsageError
+from bench.extension import open_pack
 from bench.spec import ALL, ALL_SHOTS, shots_value
 from bench.sweep.after_run import check_tracker
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
@@ -123,6 +124,11 @@ class SweepRequest(BaseModel):
         None, description="Folder of frozen features. Default: a user cache folder."
     )
 
+    pack: Annotated[Path | None, Option(Panel.WHERE)] = Field(
+        None,
+        description="Feature pack from `datasets pack`, in place of images and weights, for methods that need features "
+        "only.",
+    )
     trackers: Annotated[list[str], Option(Panel.WHERE, name="tracker")] = Field(
         [],
         description="Experiment tracker that receives each run as it finishes: mlflow[:URI], wandb[:PROJECT] or "
@@ -257,6 +263,7 @@ class SweepRequest(BaseModel):
             request = cls.model_validate(values)
         except ValidationError as error:
             raise _usage_error(error) from None
+        request = request._with_pack()
         request._check_launcher()
         request._check_device()
         return request._with_defaults_of_datasets()
@@ -315,9 +322,19 @@ class SweepRequest(BaseModel):
         """The rule that draws the shots. Support lists have the default, because zero-shot runs record its name."""
         return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
 
+    def _with_pack(self) -> Self:
+        """The request with the backbone of its pack, unless one is given; UsageError for options that need images."""
+        if self.pack is None:
+            return self
+        if self.keep_models:
+            raise UsageError("--keep-models: a feature pack has no image tower for new images; leave out one of both.")
+        if "backbones" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"backbones": [open_pack(self.pack).slug]})
+
     def _with_defaults_of_datasets(self) -> Self:
         """The request with its datasets' default protocol; UsageError if they need a backbone and none is given."""
-        if "backbones" not in self.model_fields_set:
+        if "backbones" not in self.model_fields_set and self.pack is None:
             check_demo_backbone(self.datasets, self.targets, DEMO_BACKBONE)
         if "protocol" in self.model_fields_set:
             return self

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
+from bench.extension import open_pack
 from bench.spec import ALL_SHOTS, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.compatibility import Rejections
@@ -160,7 +160,7 @@ class TaskFactory:
         """The dataset's splits; None, with a rejection, if they cannot be read."""
         if name not in self._read:
             try:
-                self._read[name] = _read_checked(get_dataset(name), self.request.data_root)
+                self._read[name] = _read_checked(get_dataset(name), self.request)
             except DataError as error:
                 self._read[name] = None
                 summary = self._missing_data if isinstance(error, MissingDataError) else ""
@@ -252,11 +252,11 @@ class OutlineFactory(TaskFactory):
         return {choice: OutlinedTask(draw, choice.shots, choice.seed) for choice in wanted}
 
 
-def _read_checked(info: DatasetInfo, data_root: Path | None) -> DatasetSplits:
+def _read_checked(info: DatasetInfo, request: SweepRequest) -> DatasetSplits:
     """The splits of a dataset; raises DataError for a template in which a class name would stand twice."""
     if info.template.count("{}") > 1:
         raise DataError(f"its template {info.template!r} has '{{}}' more than once; keep one in its TOML file.")
-    return info.reader(data_root)
+    return info.reader(request.data_root) if request.pack is None else open_pack(request.pack).splits(info.name)
 
 
 MOST_CLASSES = 5

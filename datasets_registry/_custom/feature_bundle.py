@@ -61,8 +61,8 @@ class FeatureRows:
         """Hex SHA-256 of the feature vector."""
         return hashlib.sha256(self._row(key).tobytes()).hexdigest()
 
-    def rows(self, keys: Sequence[str]) -> NDArray[np.float32]:
-        """Features of the keys, shape `(n, dim)`."""
+    def rows(self, keys: Sequence[str], view: str) -> NDArray[np.float32]:  # noqa: ARG002
+        """Features of the keys, shape `(n, dim)`; `view` is the key of a view, and all views have the same features."""
         return np.stack([self._row(key) for key in keys])
 
     def _row(self, key: str) -> NDArray[np.float32]:

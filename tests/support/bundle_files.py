@@ -1,4 +1,4 @@
-"""Bundles with changed files."""
+"""Bundles and feature packs with changed files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.results.bundles import BUNDLE_LIST, _root
+from bench.results.bundles import BUNDLE
+from bench.results.listed_archive import ArchiveKind, list_root
 from bench.results.shards import Shards
 
 
@@ -18,17 +19,22 @@ def ids(shards: Shards) -> list[str]:
 
 
 def rewritten(
-    path: Path, change: Callable[[dict[str, bytes]], object], *, honest_list: bool = False, packed: bool = False
+    path: Path,
+    change: Callable[[dict[str, bytes]], object],
+    *,
+    honest_list: bool = False,
+    packed: bool = False,
+    kind: ArchiveKind = BUNDLE,
 ) -> Path:
-    """A bundle with changed files; `honest_list` also makes a list and a root that fit them, `packed` compresses."""
+    """An archive with changed files; `honest_list` also makes a list and a root that fit them, `packed` compresses."""
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
     if honest_list:
-        names = sorted(set(files) - {BUNDLE_LIST})
+        names = sorted(set(files) - {kind.list_name})
         listed = [{"path": n, "bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names]
-        files[BUNDLE_LIST] = listing(json.loads(files[BUNDLE_LIST]) | {"files": listed})
-    target = path.with_name("changed.zip")
+        files[kind.list_name] = listing(json.loads(files[kind.list_name]) | {"files": listed})
+    target = path.with_name(f"changed{path.suffix}")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
@@ -37,4 +43,4 @@ def rewritten(
 
 def listing(facts: dict[str, Any]) -> bytes:
     """A bundle's list with the root that fits it."""
-    return json.dumps(facts | {"root": _root(facts["files"])}).encode()
+    return json.dumps(facts | {"root": list_root(facts["files"])}).encode()

@@ -15,7 +15,7 @@ from bundle_files import listing, rewritten
 from fake_runner import rescored
 from simulated_submissions import DATASET, Draft, Run, oracle_of, simulated_run, task_of, with_predictions
 
-from bench.results.bundles import BUNDLE_LIST
+from bench.results.bundles import BUNDLE
 from bench.results.checksummed_json import encode_document
 
 COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
@@ -147,10 +147,10 @@ def add(name: str, content: bytes) -> Callable[[dict[str, bytes]], object]:
 
 def stated_size(content: dict[str, bytes], size: int) -> None:
     """The list of the bundle states another size of its first predictions."""
-    facts = json.loads(content[BUNDLE_LIST])
+    facts = json.loads(content[BUNDLE.list_name])
     entry = next(entry for entry in facts["files"] if entry["path"].endswith("safetensors"))
     entry["bytes"] = size
-    content[BUNDLE_LIST] = listing(facts)
+    content[BUNDLE.list_name] = listing(facts)
 
 
 def twice(folder: Path) -> None:

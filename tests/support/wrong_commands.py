@@ -43,6 +43,12 @@ WRONG = [
     RUN + "--dry-run=yes",
     RUN + "extra.toml more.toml",
     RUN + "--tracker neptune",
+    RUN + "--pack absent.pack",
+    RUN + "--pack file.txt",
+    "datasets check-pack file.txt",
+    "datasets pack nothing -b ViT-tiny.random --out a.pack",
+    "datasets pack spectrum_basic -b ViT-tiny.random -m coop --out a.pack",
+    "datasets pack spectrum_basic -b ViT-tiny.random --draw file:file.txt --out a.pack",
     # methods
     "run -m zero_shoot -d spectrum_basic",
     "run -m '' -d spectrum_basic",

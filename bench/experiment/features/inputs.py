@@ -22,6 +22,7 @@ from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.shared_cost import UNKNOWN, charge
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
+from bench.extension import open_pack
 from datasets_registry import Images, Sample, SupportSet, UnlabelledImages, feature_bundle
 from methods import (
     Backbone,
@@ -98,15 +99,16 @@ class Inputs:
     def features_of_views(
         self, images: Images, samples: Sequence[Sample], views: Sequence[View], *, kept: bool = True
     ) -> Tensor:
-        """Frozen features `(n_views, n, dim)`; imported features are the same for every view.
+        """Frozen features `(n_views, n, dim)`; those of a file are read from it.
 
         Without `kept` they are freed from memory afterwards: ImageNet's test images have three million views in TPT.
         """
         if isinstance(images, feature_bundle.FeatureRows):
             imported = dict.fromkeys((address(s.key, "") for s in samples), UNKNOWN)
             charge("imported", imported, images=UNKNOWN, texts=UNKNOWN)
-            rows = torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
-            return rows.repeat(len(views), 1, 1)
+            keys = [sample.key for sample in samples]
+            rows = torch.from_numpy(np.stack([images.rows(keys, view.key) for view in views]))
+            return rows.to(self.backbone.device)
         return self.stored(self.feature_store, images, samples, views, kept=kept)
 
     def pooled(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
@@ -235,6 +237,8 @@ class Inputs:
 
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
     """The inputs of a backbone, loaded once per process."""
+    if context.pack is not None:
+        return packed_inputs(context.pack, context.device)
     spec = backbone_spec(slug, context.weights)
     limits = context.cache_limit, context.hidden_bytes, context.pixel_limit
     return load_inputs(spec, context.device, precision, context.cache_dir, *limits)
@@ -249,6 +253,13 @@ def backbone_spec(slug: str, weights: Mapping[str, Path]) -> BackboneSpec:
 def loaded_backbone(spec: BackboneSpec, device: str) -> Backbone:
     """A backbone in this process's memory. The same weights serve every precision; the last two are kept."""
     return load_backbone(spec, device=device)
+
+
+@lru_cache(maxsize=2)
+def packed_inputs(pack: Path, device: str) -> Inputs:
+    """The inputs of a feature pack, which has no images and no towers."""
+    backbone = open_pack(pack).backbone(device)
+    return Inputs(backbone, FeatureStore(backbone, None))
 
 
 @lru_cache(maxsize=2)

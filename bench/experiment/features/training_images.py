@@ -130,8 +130,8 @@ class EpochImages:
 
     def _features_in(self, epoch: int) -> Tensor:
         training = self._training
-        if isinstance(training.images, feature_bundle.FeatureRows):  # imported features are the same for every view
-            return training.inputs.features(training.images, training.samples, self._view)
+        if isinstance(training.images, feature_bundle.FeatureRows):  # they are read from a file, and not computed
+            return training.inputs.features(training.images, training.samples, training.view(epoch))
         return training.rows(training.inputs.feature_store, epoch)
 
     def _hidden(self, chosen: Sequence[Sample], first: int) -> Tensor:

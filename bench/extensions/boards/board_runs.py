@@ -18,7 +18,7 @@ from bench.extensions.boards.submissions.check import Checks, OwnChecks
 from bench.extensions.boards.submissions.submission import BUNDLE, open_submission, submission_folders
 from bench.results import (
     DIFFICULTY_FILE,
-    OpenBundle,
+    OpenArchive,
     Shards,
     check_own_folder,
     open_bundle,
@@ -96,7 +96,7 @@ def _repeated(outcomes: Mapping[str, Mapping[str, str]], name: str, run_id: str)
     return outcomes.get(name, {}).get(run_id) in REPRODUCED
 
 
-def _place(runs: Path, run_id: str, bundle: OpenBundle, *, verified: bool) -> None:
+def _place(runs: Path, run_id: str, bundle: OpenArchive, *, verified: bool) -> None:
     """Write the files of a run, which were checked, with its origin; the record last, which commits it."""
     stem = f"shards/{run_id[:2]}/{run_id}"
     (runs / stem).parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def _place(runs: Path, run_id: str, bundle: OpenBundle, *, verified: bool) -> No
     write_atomically(runs / f"{stem}.json", record, durable=False)
 
 
-def _difficulties(runs: Path, bundle: OpenBundle) -> None:
+def _difficulties(runs: Path, bundle: OpenArchive) -> None:
     """Write the difficulties that no earlier submission has."""
     for name in bundle.names:
         if DIFFICULTY_FILE.fullmatch(name) and not (runs / name).exists():

@@ -73,6 +73,9 @@ def test_the_harness_needs_no_extension(names: list[str], tmp_path: Path) -> Non
     if "trackers" in names:
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
         assert "The tracker 'mlflow' is unknown" in refused.stderr
+    if "packs" in names:
+        refused = etl(*["run", "-m", "zero_shot", "-d", "spectrum_basic", "--pack", "some.pack"])
+        assert (refused.returncode, refused.stderr.count("\n"), "some.pack" in refused.stderr) == (2, 1, True)
     if "hub" in names:
         assert "--format 'hf' is unknown" in etl("export", "--format", "hf", "--out", "cards").stderr
         assert "--benchmark" not in etl("export", "--help").stdout

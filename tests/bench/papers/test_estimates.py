@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_runner import make_record
 
-from bench.papers import finished_runs, needs_of, planned_cells
+from bench.papers import finished_runs, needs_of, planned_cells, read_paper
 from bench.papers.estimates import operations_of, size_of, tower_operations
 from bench.results import Shards
 from bench.sweep import SweepOutline, SweepRequest, outline_of
@@ -71,6 +71,14 @@ def test_finished_runs_are_not_counted_and_their_time_scales_the_rest(tmp_path: 
 def test_a_run_of_two_experiments_counts_once() -> None:
     cells = planned_cells([outline(), outline(seeds=5)])
     assert needs_of(cells, finished_runs(Path("none"))).runs == 5
+
+
+def test_the_first_part_of_the_seed_board_takes_an_hour_of_a_gpu() -> None:
+    paper = read_paper("seed-board")
+    assert next(iter(paper.experiments)) == "first-hour"
+    needs = needs_of(planned_cells(paper.outlines("first-hour")), finished_runs(Path("none")))
+    assert (needs.runs, len(needs.datasets), "imagenet" in needs.datasets) == (100, 10, False)
+    assert 0.5 < needs.hours < 1.2
 
 
 def test_the_table_of_operations_has_one_line_for_each_method() -> None:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from bench.errors import BundleError
 from bench.record import Branches, RunError, RunRecord, RunStatus, Score
-from bench.results.bundles import BUNDLE_LIST, export_bundle, import_bundle
+from bench.results.bundles import BUNDLE, export_bundle, import_bundle
 from bench.results.checksummed_json import DamagedError
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.recomputed_scores import METRICS, contradiction, split_scores
@@ -238,7 +238,7 @@ def test_names_cannot_leave_the_runs_folder(theirs: Shards, tmp_path: Path, chan
 
 
 def drop_list(files: dict[str, bytes]) -> None:
-    del files[BUNDLE_LIST]
+    del files[BUNDLE.list_name]
 
 
 def drop_record(files: dict[str, bytes]) -> None:
@@ -254,22 +254,22 @@ def rename_run(files: dict[str, bytes]) -> None:
 
 
 def newer(files: dict[str, bytes]) -> None:
-    files[BUNDLE_LIST] = json.dumps(json.loads(files[BUNDLE_LIST]) | {"bundle_version": 99}).encode()
+    files[BUNDLE.list_name] = json.dumps(json.loads(files[BUNDLE.list_name]) | {"bundle_version": 99}).encode()
 
 
 def other_root(files: dict[str, bytes]) -> None:
-    files[BUNDLE_LIST] = json.dumps(json.loads(files[BUNDLE_LIST]) | {"root": "0" * 64}).encode()
+    files[BUNDLE.list_name] = json.dumps(json.loads(files[BUNDLE.list_name]) | {"root": "0" * 64}).encode()
 
 
 @pytest.mark.parametrize(
     ("change", "honest", "said"),
     [
-        (drop_list, False, f"has no {BUNDLE_LIST}"),
+        (drop_list, False, f"has no {BUNDLE.list_name}"),
         (drop_record, False, "its files and its list disagree on 'shards/"),
         (drop_record, True, "has predictions and no record"),
         (lambda files: files.update({"extra.txt": b""}), False, "disagree on 'extra.txt'"),
-        (lambda files: files.update({BUNDLE_LIST: b"{"}), False, "damaged or altered"),
-        (lambda files: files.update({BUNDLE_LIST: b"[]"}), False, "damaged or altered"),
+        (lambda files: files.update({BUNDLE.list_name: b"{"}), False, "damaged or altered"),
+        (lambda files: files.update({BUNDLE.list_name: b"[]"}), False, "damaged or altered"),
         (other_root, False, "do not match its root"),
         (newer, False, "bundle version 99.*reads version 1 only"),
         (rename_run, True, "the file of run f{16} contains run"),
@@ -302,10 +302,10 @@ def test_a_list_cannot_ask_for_a_file_that_fills_the_memory(theirs: Shards, tmp_
     export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
 
     def huge(files: dict[str, bytes]) -> None:
-        facts = json.loads(files[BUNDLE_LIST])
+        facts = json.loads(files[BUNDLE.list_name])
         entry = next(entry for entry in facts["files"] if entry["path"].endswith(suffix) and "shards" in entry["path"])
         entry["bytes"] = 2**40
-        files[BUNDLE_LIST] = listing(facts)
+        files[BUNDLE.list_name] = listing(facts)
 
     refused(rewritten(tmp_path / "b.zip", huge), tmp_path, "match the list")
 
@@ -317,7 +317,7 @@ def bomb(files: dict[str, bytes], suffix: str, content: bytes) -> None:
 
 BOMBS = {
     "a list of empty objects": (
-        lambda files: files.update({BUNDLE_LIST: b"[" + b"{}," * 20_000_000}), "unpacked, more than the"
+        lambda files: files.update({BUNDLE.list_name: b"[" + b"{}," * 20_000_000}), "unpacked, more than the"
     ),
     "a record of zeros": (partial(bomb, suffix=".json", content=bytes(2**26)), "unpacked, more than the 32 MiB"),
     "predictions of zeros": (

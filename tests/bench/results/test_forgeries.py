@@ -21,7 +21,7 @@ from bench.api.leaderboard_table import leaderboard_table
 from bench.errors import BundleError
 from bench.experiment.bundle_import import import_results
 from bench.record import Predictions, RunRecord
-from bench.results.bundles import BUNDLE_LIST, export_bundle
+from bench.results.bundles import BUNDLE, export_bundle
 from bench.results.checksummed_json import encode_document
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
@@ -335,9 +335,9 @@ def test_the_list_of_a_bundle_cannot_ask_for_more_memory_than_a_run_needs(tmp_pa
     bundle = forge(tmp_path, lambda forged: None)
     with zipfile.ZipFile(bundle) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    facts = json.loads(files[BUNDLE_LIST])
+    facts = json.loads(files[BUNDLE.list_name])
     facts["files"][0]["bytes"] = -5
-    files[BUNDLE_LIST] = json.dumps(facts).encode()
+    files[BUNDLE.list_name] = json.dumps(facts).encode()
     with zipfile.ZipFile(tmp_path / "size.zip", "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)

@@ -19,7 +19,7 @@ from bench.extensions.boards.submissions.submission import Submission, Submissio
 from bench.record import RunRecord, RunStatus
 from bench.results import (
     DIFFICULTY_FILE,
-    OpenBundle,
+    OpenArchive,
     Shard,
     bundle_runs,
     bundle_shard,
@@ -187,7 +187,7 @@ class Checks:
         except BundleError as error:
             return _refused(submission, [harmless(str(error))])
 
-    def _runs(self, submission: Submission, bundle: OpenBundle) -> OwnChecks:
+    def _runs(self, submission: Submission, bundle: OpenArchive) -> OwnChecks:
         path = submission.bundle
         run_ids = bundle_runs(bundle, path)
         if problems := [*_sizes(bundle, len(run_ids)), *_difficulties(bundle)]:
@@ -360,7 +360,7 @@ def _refused(submission: Submission, problems: Sequence[str]) -> OwnChecks:
     return OwnChecks(name=submission.name, digest=submission.digest, facts=submission.facts, refusals=tuple(problems))
 
 
-def _sizes(bundle: OpenBundle, runs: int) -> Iterator[str]:
+def _sizes(bundle: OpenArchive, runs: int) -> Iterator[str]:
     if not runs:
         yield "the bundle holds no runs"
     if runs > MOST_RUNS:
@@ -372,7 +372,7 @@ def _sizes(bundle: OpenBundle, runs: int) -> Iterator[str]:
         yield f"the bundle unpacks to {total} bytes; at most {LARGEST_TOTAL} are allowed"
 
 
-def _difficulties(bundle: OpenBundle) -> Iterator[str]:
+def _difficulties(bundle: OpenArchive) -> Iterator[str]:
     for name in bundle.names:
         if DIFFICULTY_FILE.fullmatch(name) and bundle.sizes[name] <= LARGEST_RUN:
             try:
