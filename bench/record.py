@@ -271,6 +271,9 @@ class Provenance(_Frozen):
     eval_batch: Count | None = Field(None, description="test images per batch; None for a failed run")
     gpu: GpuFacts | None = Field(None, description="None on another device")
     external: ExternalCode | None = Field(None, description="None for a method of the harness")
+    shared_training: Line | None = Field(
+        None, description="names the training, if other runs used it too; each of them is charged for the whole of it"
+    )
 
     @property
     def code(self) -> str:
@@ -288,7 +291,7 @@ class Provenance(_Frozen):
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
-        for key in ("gpu", "external"):
+        for key in ("gpu", "external", "shared_training"):
             if getattr(self, key) is None:
                 values.pop(key, None)
         if not self.true_labels:

@@ -65,6 +65,7 @@ def apex_on_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         needs=host.needs | {Needs.FEATURES},
         starts_as_zero_shot=None,
+        after_training={**host.after_training, **dict.fromkeys(settings, "scores")},
     )
 
 

@@ -41,6 +41,7 @@ def collect_provenance(
     dataset_check: str | None = None,
     eval_batch: int | None = None,
     gpu: GpuFacts | None = None,
+    shared_training: str | None = None,
 ) -> Provenance:
     """The provenance of one run in this process; the arguments are described at `Provenance`."""
     facts = known_methods().get(method)
@@ -64,6 +65,7 @@ def collect_provenance(
         dataset_check=dataset_check,
         eval_batch=eval_batch,
         gpu=gpu,
+        shared_training=shared_training,
     )
 
 

@@ -46,7 +46,15 @@ from bench.sweep.launchers import (
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
 from bench.sweep.options import LauncherName, RerunPolicy
-from bench.sweep.planning import Plan, heads_apart, plan_runs, shared_features, stack_tasks
+from bench.sweep.planning import (
+    Plan,
+    heads_apart,
+    number_of_trainings,
+    plan_runs,
+    share_trainings,
+    shared_features,
+    stack_tasks,
+)
 from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
@@ -229,7 +237,7 @@ def _launch(
             on_finished=on_finished,
             on_notice=log.notice,
         )
-        stacked = stack_tasks(tasks, limits)
+        stacked = stack_tasks(share_trainings(tasks, limits), limits)
         return supervisor.run(heads_apart(stacked) if workers_share_gpus(request, len(tasks)) else stacked)
 
 
@@ -277,7 +285,10 @@ def describe(made: Plan) -> str:
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
     left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
-    return f"{runs}{retried}{measured}{left_out}"
+    trained = sum(spec.recipe is not None for spec in made.pending)
+    fewer = number_of_trainings(made.pending)
+    shared = f" with {counted(fewer, 'training')}" if fewer < trained else ""
+    return f"{runs}{shared}{retried}{measured}{left_out}"
 
 
 def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
