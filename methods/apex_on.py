@@ -65,7 +65,8 @@ def apex_on_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         needs=host.needs | {Needs.FEATURES},
         starts_as_zero_shot=None,
-        after_training={**host.after_training, **dict.fromkeys(settings, "scores")},
+        # a host may record its features as it computes them (DePT), so kept ones are not reused
+        after_training={**host.after_training, **dict.fromkeys(settings, "features")},
     )
 
 

@@ -107,7 +107,7 @@ def reproduce_paper(
         check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
     plans = {name: experiment_outlines(found, name, on, changes, runs=folder, **options) for name in names}
     done = []
-    log.notice(_estimate_line([one for outlines in plans.values() for one in outlines], on))
+    log.notice(_estimate_line(list(plans.values()), on))
     for name, outlines in plans.items():
         if len(names) > 1:
             log.notice(f"{name}: {found.experiments[name].title}")
@@ -118,22 +118,24 @@ def reproduce_paper(
     return done
 
 
-def _estimate_line(outlines: Sequence[SweepOutline], on: str | None) -> str:
-    """What is left to do and what it will cost, before anything starts."""
+def _estimate_line(plans: Sequence[Sequence[SweepOutline]], on: str | None) -> str:
+    """What is left to do for some experiments and what it will cost, before anything starts."""
     from bench.papers import CPU, GPU, finished_runs, needs_of, planned_cells
 
-    if not outlines:
+    folder = next((outline.request.runs for outlines in plans for outline in outlines), None)
+    if folder is None:
         return "nothing to run: the paper has none of these methods or datasets"
     machine = CPU if on else GPU
-    needs = needs_of(planned_cells(outlines, machine), finished_runs(outlines[0].request.runs, machine))
+    cells = [cell for outlines in plans for cell in planned_cells(outlines, machine)]
+    needs = needs_of(cells, finished_runs(folder, machine))
     done = f"{counted(needs.runs, 'run')}, {needs.done} done"
     if needs.runs == needs.done:
         return done
     hours, where = needs.hours, "on two cores" if on else "of a GPU"
     time = f"{hours:.2g} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
-    return (
-        f"{done}; the rest takes about {time} {where} and {needs.bytes / 1e9:.2g} GB (estimate). {machine.assumption}"
-    )
+    trained = f" with {counted(needs.trainings, 'training')}" if needs.trainings else ""
+    size = f"{needs.bytes / 1e9:.2g} GB"
+    return f"{done}; the rest{trained} takes about {time} {where} and {size} (estimate). {machine.assumption}"
 
 
 def _named(paper: Paper, what: str) -> str:
@@ -230,11 +232,15 @@ def _reproduced(
     """Run an experiment, compare it and draw its figures."""
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
+    from bench.sweep import alike_but_for_settings
 
     experiment, left_out, ids, code = paper.experiments[name], list[str](), set[str](), 0
-    for request in requests:
+    together: dict[str, list[SweepRequest]] = {}
+    for one in requests:
+        together.setdefault(alike_but_for_settings(one), []).append(one)
+    for request, *others in together.values():
         try:
-            outcome = run_request(request, log)
+            outcome = run_request(request, log, also=others)
         except ImpossibleCombinationError as error:  # its data or weights are missing
             left_out.append(str(error))
             log.notice(f"left out: {error}")
@@ -244,7 +250,7 @@ def _reproduced(
         if again := _lacking(request, outcome.plan.done):
             lacking = f"{counted(len(again), 'finished run')} without what the figures need (curves, or both branches)"
             log.notice(f"{lacking}: computed again")
-            outcome = run_request(request, log, again)
+            outcome = run_request(request, log, again, others)
             report_failures(outcome, log)
         ids |= {spec.run_id for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]

@@ -286,6 +286,7 @@ class KeptFeatures:
         return mine or (self._below is not None and self._below.holds(split, size, images))
 
     def features(self, place: tuple[str, int, int], name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """The features of that name of a batch: its split, size and number."""
         known = self._kept.get(place, {})
         if name in known:
             return known[name]

@@ -14,6 +14,7 @@ from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
+from bench.spec import ExperimentSpec
 from bench.sweep.after_run import AfterRun, trackers_after_run
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
@@ -125,10 +126,12 @@ def carry_out(
     *,
     database: bool = True,
     after_run: Sequence[AfterRun] = (),
+    parts: Sequence[tuple[SweepRequest, Plan]] = (),
 ) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
+        parts: the requests that `made` joins, with their plans; they differ from `request` in settings only.
         server: local workers are forked from it, if given.
         database: False only writes the shards, as in a job of Slurm.
         after_run: each is called after every run that finishes without error.
@@ -144,7 +147,11 @@ def carry_out(
         )
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    summary = _launch(tasks, made, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
+    planned = {spec.run_id for spec in made.specs}
+    sweeps = [
+        (one, [spec for spec in plan.specs if spec.run_id in planned]) for one, plan in parts or [(request, made)]
+    ]
+    summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
@@ -198,7 +205,7 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 
 def _launch(
     tasks: list[Task],
-    made: Plan,
+    sweeps: Sequence[tuple[SweepRequest, Sequence[ExperimentSpec]]],
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
@@ -209,7 +216,8 @@ def _launch(
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         if request.submission is None:
-            keep_sweep_file(request, made.specs)
+            for one, specs in sweeps:
+                keep_sweep_file(one, specs)
         if request.launcher is LauncherName.SLURM:
             log.notice(submit_to_slurm(request, tasks))
             return LaunchSummary((), interrupted=False)

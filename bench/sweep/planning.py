@@ -61,6 +61,23 @@ class Plan:
         return dict(Counter(reason for reasons in self.stale.values() for reason in reasons).most_common())
 
 
+def joined(plans: Sequence[Plan]) -> Plan:
+    """One plan for all runs of several; a run of two of them counts once."""
+    if len(plans) == 1:
+        return plans[0]
+    pending = {spec.run_id: spec for plan in plans for spec in plan.pending}
+    return Plan(
+        specs=tuple({spec.run_id: spec for plan in plans for spec in plan.specs}.values()),
+        pending=tuple(pending.values()),
+        retried=sum(plan.retried for plan in plans),
+        stale={run_id: reasons for plan in plans for run_id, reasons in plan.stale.items()},
+        seen={run_id: stamp for plan in plans for run_id, stamp in plan.seen.items()},
+        rejected=tuple(dict.fromkeys(one for plan in plans for one in plan.rejected)),
+        difficulties=tuple(dict.fromkeys(pair for plan in plans for pair in plan.difficulties)),
+        unkept=sum(plan.unkept for plan in plans),
+    )
+
+
 def plan_runs(
     expansion: Expansion,
     shards: Shards,

@@ -234,9 +234,9 @@ class MethodTraits(ABC):
         vision_transformer: whether the image tower must be a transformer.
         tower_use: how it uses the inside of the towers, besides prompts.
         prompt_depths: settings that give a number of prompted blocks, each with its tower, `text` or `image`.
-        after_training: settings that nothing reads before the training ends, each with what it then changes: the
-            trained `weights`, or only the `scores`, which are computed from the image features of `Batch.once`. Runs
-            that differ in them share one training, and its image features if they differ in the scores only.
+        after_training: settings that nothing reads before the training ends, each with what it then changes:
+            `features` that `Batch.once` keeps of test images, or only `scores`. Runs that differ in them share one
+            training, and the features if they differ in the scores only.
         reads_text: whether the text tower is used at all.
         learns_text: whether the input or the weights of the text tower are learned.
         class_text_teacher: whether a method that learns texts also trains on class texts given in place of the
@@ -261,7 +261,7 @@ class MethodTraits(ABC):
     vision_transformer: bool = False
     tower_use: frozenset[TowerUse] = frozenset()
     prompt_depths: Mapping[str, str] = field(default_factory=dict)
-    after_training: Mapping[str, Literal["weights", "scores"]] = field(default_factory=dict)
+    after_training: Mapping[str, Literal["features", "scores"]] = field(default_factory=dict)
     reads_text: bool = True
     learns_text: bool = False
     class_text_teacher: bool = False
@@ -392,10 +392,10 @@ class MethodInfo(MethodTraits):
                 raise RegistrationError(f"MethodInfo.uses has {use!r}. Allowed: {', '.join(Extra)}.")
         for key, what in given.get("after_training", {}).items():
             known = given["config"].model_fields
-            if key not in known or what not in ("weights", "scores") or not given.get("recipes"):
+            if key not in known or what not in ("features", "scores") or not given.get("recipes"):
                 raise RegistrationError(
                     f"MethodInfo.after_training has {key!r}: {what!r}. Give settings of a method with recipes "
-                    f"({', '.join(known)}), each with 'weights' or 'scores'."
+                    f"({', '.join(known)}), each with 'features' or 'scores'."
                 )
         return super().__new__(cls)
 

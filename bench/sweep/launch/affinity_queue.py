@@ -10,8 +10,7 @@ Group = tuple[str, str, int | str]
 
 
 class AffinityQueue:
-    """Tasks waiting for workers, grouped by (backbone, dataset, seed); the runs of a stack, or of one training, are a
-    separate group.
+    """Tasks waiting for workers, grouped by (backbone, dataset, seed); each stack, or shared training, is a group.
 
     A worker stays with its group, then takes another seed of the same dataset, then a dataset that no other worker
     works on, then any group that has not started, here or in another sweep. Groups of the same backbone come first, so
