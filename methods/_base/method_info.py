@@ -344,8 +344,9 @@ class MethodTraits(ABC):
     def training_settings(self, settings: Mapping[str, Any], *, of_images: bool = False) -> dict[str, Any]:
         """The settings that can change the training; with `of_images`, also those that can change image features."""
         later = {key for key, what in self.after_training.items() if what == "scores" or not of_images}
-        kept = {key: value for key, value in settings.items() if key not in later}
-        return kept | ({"by_dataset": without_fields(kept["by_dataset"], later)} if "by_dataset" in kept else {})
+        table = without_fields(settings.get("by_dataset", {}), later)
+        kept = {key: value for key, value in settings.items() if key not in {*later, "by_dataset"}}
+        return kept | ({"by_dataset": table} if table else {})
 
     @property
     def oracle_settings(self) -> Mapping[str, Any]:

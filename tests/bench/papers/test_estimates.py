@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_runner import make_record
 
-from bench.papers import finished_runs, needs_of, planned_cells
+from bench.papers import finished_runs, needs_of, planned_cells, read_paper
 from bench.papers.estimates import operations_of, size_of, tower_operations
 from bench.results import Shards
 from bench.sweep import SweepOutline, SweepRequest, outline_of
@@ -71,6 +71,30 @@ def test_finished_runs_are_not_counted_and_their_time_scales_the_rest(tmp_path: 
 def test_a_run_of_two_experiments_counts_once() -> None:
     cells = planned_cells([outline(), outline(seeds=5)])
     assert needs_of(cells, finished_runs(Path("none"))).runs == 5
+
+
+def test_runs_of_an_experiment_that_share_a_training_need_it_once(tmp_path: Path) -> None:
+    nowhere = finished_runs(tmp_path / "none")
+    large: dict[str, object] = {"methods": "apex", "datasets": "sun397"}
+    fixed = outline(**large, overrides=["apex.ensemble_weight=fixed", "apex.fixed_weight=0.1,0.2,0.3"])
+    cells = planned_cells([outline(**large), fixed])
+    needs, one = needs_of(cells, nowhere), needs_of(cells[:1], nowhere)
+    assert (needs.runs, needs.trainings, one.trainings) == (12, 3, 3)
+    assert one.hours < needs.hours < 1.5 * one.hours
+    apart = needs_of([*planned_cells([outline(**large)]), *planned_cells([fixed])], nowhere)
+    assert apart.trainings == 6, "experiments are carried out one after the other"
+    shares = ["wise_ft_on:clip_lora.trained_share=0.5,1.0"]
+    averaged = planned_cells([outline(methods="wise_ft_on:clip_lora", overrides=shares)])
+    both, first = needs_of(averaged, nowhere), needs_of(averaged[:1], nowhere)
+    tests = operations_of(averaged[0].spec, trained=True) - operations_of(averaged[0].spec, trained=True, shown=True)
+    assert tests > 0, "test images pass another tower for each share"
+    assert (both.hours - first.hours) * 3600 * 8e12 > 3 * tests
+
+
+def test_table_13_of_apex_trains_each_model_once() -> None:
+    needs = needs_of(planned_cells(read_paper("apex").outlines("table-13")), finished_runs(Path("none")))
+    assert (needs.runs, needs.trainings) == (396, 33)
+    assert needs.hours < 5
 
 
 def test_the_table_of_operations_has_one_line_for_each_method() -> None:
