@@ -23,6 +23,7 @@ from bench.sweep.launch.tasks import Limits, RunTask, Surroundings, Task, dump_t
 from bench.sweep.planning import joined, share_trainings, stack_tasks
 from datasets_registry import EvalProtocol
 
+
 def request(
     *overrides: str, shares: str = "1.0,0.5,0.2", methods: tuple[str, ...] = ("zs_lp",), **options: Any
 ) -> SweepRequest:
