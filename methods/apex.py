@@ -89,6 +89,9 @@ class APEX(ComposedMethod[APEXConfig]):
         vision_transformer=True,
         blends=True,
         prompt_depths={"visual_depth": "image", "text_depth": "text"},
+        after_training=dict.fromkeys(
+            ("ensemble", "ensemble_weight", "fixed_weight", "beta", "eps", "nn_distance", "vision_blend"), "scores"
+        ),
         recipes=APEX_RECIPES,
         config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),
         **APEX_FACTS,

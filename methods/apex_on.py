@@ -66,6 +66,8 @@ def apex_on_info(host: MethodInfo, name: str) -> MethodInfo:
         needs=host.needs | {Needs.FEATURES},
         starts_as_zero_shot=None,
         blends=True,
+        # a host may record its features as it computes them (DePT), so kept ones are not reused
+        after_training={**host.after_training, **dict.fromkeys(settings, "features")},
     )
 
 

@@ -103,6 +103,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
 }""",
         config=CrossModalConfig,
         open_vocabulary=False,
+        after_training={"trained_share": "scores"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": SELECT7_ON_IMAGENET}},
         starts_as_zero_shot={"init": "zero_shot", "head": "linear"},

@@ -180,6 +180,7 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
         citation=DMN_PAPER,
         config=DMNConfig,
         open_vocabulary=False,
+        after_training={"selection": "scores"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": OFFICIAL_TEMPLATES}},
     )

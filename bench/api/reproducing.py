@@ -123,7 +123,7 @@ def reproduce_paper(
     commands = places.commands(list(missing))
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
-    left, line = _estimate([outline_of(one, unchecked=True) for found in here.values() for one in found], folder, on)
+    left, line = _estimate([[outline_of(one, unchecked=True) for one in some] for some in here.values()], folder, on)
     log.notice(f"{line} Without {counted(len(missing), 'missing dataset')}." if missing else line)
     log = OneCount(log, left)
     for name, requests in here.items():
@@ -169,19 +169,21 @@ def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list
     return found
 
 
-def _estimate(outlines: Sequence[SweepOutline], runs: Path, on: str | None) -> tuple[int, str]:
-    """The runs that are left, and a line about them and what they will cost, before anything starts."""
+def _estimate(plans: Sequence[Sequence[SweepOutline]], runs: Path, on: str | None) -> tuple[int, str]:
+    """The runs that are left for some experiments, and a line about them and what they will cost."""
     from bench.papers import CPU, GPU, finished_runs, hours_text, needs_of, planned_cells
 
     machine = CPU if on else GPU
-    needs = needs_of(planned_cells(outlines, machine), finished_runs(runs, machine))
+    cells = [cell for outlines in plans for cell in planned_cells(outlines, machine)]
+    needs = needs_of(cells, finished_runs(runs, machine))
     done, left = f"{counted(needs.runs, 'run')}, {needs.done} done", needs.runs - needs.done
     if not left:
         return 0, f"{done}."
     hours, where = needs.hours, "on two cores" if on else "of a GPU"
     time = f"{hours_text(hours)} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
     size = f"{needs.bytes / 1e9:.2g} GB (estimate)"
-    return left, f"{done}; the rest takes about {time} {where} and {size}. {machine.assumption}"
+    trained = f" with {counted(needs.trainings, 'training')}" if needs.trainings else ""
+    return left, f"{done}; the rest{trained} takes about {time} {where} and {size}. {machine.assumption}"
 
 
 def _named(paper: Paper, what: str) -> str:
@@ -301,12 +303,16 @@ def _reproduced(
     """Run an experiment, compare it and draw its figures."""
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
+    from bench.sweep import alike_but_for_settings
 
     experiment, left_out, ids = paper.experiments[name], list(lacks), dict[str, None]()
     code = 3 if lacks else 0
-    for request in requests:
+    together: dict[str, list[SweepRequest]] = {}
+    for one in requests:
+        together.setdefault(alike_but_for_settings(one), []).append(one)
+    for request, *others in together.values():
         try:
-            outcome = run_request(request, log)
+            outcome = run_request(request, log, also=others)
         except ImpossibleCombinationError as error:  # its data or weights are missing
             left_out.append(str(error))
             code = max(code, 3)
@@ -315,7 +321,7 @@ def _reproduced(
         if again := _lacking(request, outcome.plan.done):
             lacking = f"{counted(len(again), 'finished run')} without what the figures need (curves, or both branches)"
             log.notice(f"{lacking}: computed again")
-            outcome = run_request(request, log, again)
+            outcome = run_request(request, log, again, others)
             report_failures(outcome, log)
         ids |= {spec.run_id: None for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]

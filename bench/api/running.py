@@ -18,6 +18,7 @@ from bench.sweep import (
     check_launch,
     early_server,
     is_kept,
+    joined,
     make_plan,
     open_log,
     parse_choice,
@@ -143,18 +144,23 @@ def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
     return made
 
 
-def run_request(request: SweepRequest, log: SweepLog, again: Collection[str] = ()) -> SweepOutcome:
+def run_request(
+    request: SweepRequest, log: SweepLog, again: Collection[str] = (), also: Sequence[SweepRequest] = ()
+) -> SweepOutcome:
     """Plan and carry out a request, reporting to the log, and send its finished runs to its trackers.
+
+    The requests of `also`, which differ from it in settings only, are carried out at the same time.
 
     The failed runs are reported by `report_failures`, so that a result can be printed before. `again` as of
     `bench.sweep.make_plan`.
     """
     with early_server(request) as server:
-        made = make_plan(request, log, again)
+        parts = [(one, make_plan(one, log, again)) for one in (request, *also)]
+        made = joined([plan for _, plan in parts])
         check_launch(made, request)
         report_plan(made, request, log)
         hooks = trackers_after_run(request.trackers, request.runs, log.notice)
-        return carry_out(made, request, log, server, after_run=hooks)
+        return carry_out(made, request, log, server, after_run=hooks, parts=parts if also else ())
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:

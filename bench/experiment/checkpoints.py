@@ -85,8 +85,20 @@ class TrainingState:
 
 
 @dataclass
+class TrainingEnd:
+    """The end of a training in memory, from which other runs of this training begin; None before it.
+
+    Args:
+        memory: what the training needed, of `CostMeter.memory`.
+    """
+
+    content: tuple[dict[str, Any], dict[str, Tensor]] | None = None
+    memory: tuple[int, int | None] = (0, None)
+
+
+@dataclass
 class Checkpoint:
-    """The checkpoint file of one run.
+    """The checkpoint file of one run; without a path it has none.
 
     Args:
         identity: run, code and weights that the state belongs to; a file with another identity is ignored.
@@ -94,14 +106,16 @@ class Checkpoint:
         meter: returns the cost of the run so far (seconds, passes), to be added up over the parts of interrupted
             training.
         account: the shared features that the run was charged for, which later parts do not pay again.
+        end: the end of a training that the run shares with others: used in place of the file, and kept for the others.
     """
 
-    path: Path
+    path: Path | None
     identity: Mapping[str, str]
     seconds: float
     meter: Callable[[], tuple[float, ...]] = tuple
     clock: Callable[[], float] = time.monotonic
     account: Account = field(default_factory=lambda: Account(Passes()))
+    end: TrainingEnd | None = None
     earlier: tuple[float, ...] = field(default=(), init=False)
     """The cost of the earlier parts, in the order of `meter`."""
 
@@ -114,6 +128,20 @@ class Checkpoint:
 
         `state_after` returns the state to restore, given the number of finished epochs.
         """
+        found = self.end.content if self.end and self.end.content else self._stored()
+        if found is None:
+            return None
+        header, tensors = found
+        # copies, since another run may begin from the same end
+        state_after(header["epochs"]).restore({name: tensor.clone() for name, tensor in tensors.items()})
+        self.account.load(_part("charged.", tensors))
+        self.earlier = tuple(header["spent"])
+        return Progress(header["epochs"], header["steps"], header["loss"])
+
+    def _stored(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """Header and tensors of the file; None if there is none with this identity."""
+        if self.path is None:
+            return None
         try:
             with safe_open(self.path, "pt") as file:
                 header = json.loads((file.metadata() or {}).get("state", "{}"))
@@ -128,33 +156,31 @@ class Checkpoint:
         if header["digest"] != _digest(tensors):
             _LOG.warning("The checkpoint %s does not match its checksum; training starts over.", self.path)
             return None
-        state_after(header["epochs"]).restore(tensors)
-        self.account.load(_part("charged.", tensors))
-        self.earlier = tuple(header["spent"])
-        return Progress(header["epochs"], header["steps"], header["loss"])
+        return header, tensors
 
     @property
     def due(self) -> bool:
         """Whether `seconds` have passed since the last write."""
-        return self.clock() - self._last >= self.seconds
+        return self.path is not None and self.clock() - self._last >= self.seconds
 
-    def save_if_due(self, state: TrainingState, progress: Progress) -> None:
-        """Write the state if `seconds` have passed since the last write."""
-        if not self.due:
+    def save_if_due(self, state: TrainingState, progress: Progress, *, last: bool = False) -> None:
+        """Write the state if `seconds` have passed since the last write; after the last epoch, keep it as the `end`."""
+        if last and self.end is not None:
+            self.end.content = self._content(state, progress)
+        if not self.due or self.path is None:
             return
-        tensors = state.tensors() | {f"charged.{kind}": keys for kind, keys in self.account.dump().items()}
-        header = {
-            "identity": dict(self.identity),
-            "digest": _digest(tensors),
-            **asdict(progress),
-            "spent": self.spent(),
-        }
+        header, tensors = self._content(state, progress)
+        header |= {"identity": dict(self.identity), "digest": _digest(tensors)}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, safetensors.torch.save(tensors, {"state": json.dumps(header)}))
         except OSError as error:
             _LOG.warning("The checkpoint cannot be written: %s. Training continues without it.", error)
         self._last = self.clock()
+
+    def _content(self, state: TrainingState, progress: Progress) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        tensors = state.tensors() | {f"charged.{kind}": keys for kind, keys in self.account.dump().items()}
+        return {**asdict(progress), "spent": self.spent()}, tensors
 
     def spent(self) -> tuple[float, ...]:
         """The total cost of all parts of this training, in the order of `meter`."""

@@ -63,9 +63,17 @@ class CostMeter:
     def end_of_shared_training(self, seconds: float) -> None:
         """Charge this run its share of `seconds` of training, and start a new memory measurement."""
         self._seconds["train"] = seconds / self._runs
-        peak = peak_memory(self._backbone.device)
-        before = self._memory_before
-        self._together = (peak, None if before is None else max(0, peak - before) // self._runs)
+        peak, added = self.memory()
+        self._together = (peak, None if added is None else added // self._runs)
+
+    def memory(self) -> tuple[int, int | None]:
+        """The peak so far in bytes, and how much of it this run has added."""
+        peak, before = peak_memory(self._backbone.device), self._memory_before
+        return peak, None if before is None else max(0, peak - before)
+
+    def include_training(self, memory: tuple[int, int | None]) -> None:
+        """Count the memory of a training that another run has carried out for this one, too."""
+        self._together = memory
 
     def begin_alone(self) -> None:
         """Start a new memory measurement, when a run continues alone after shared training."""

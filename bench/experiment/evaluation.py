@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from bench.analysis import metrics
-from bench.experiment.accelerator import copied_back
+from bench.experiment.accelerator import copied_back, synchronize
 from bench.experiment.epoch_observers import EpochCandidates
-from bench.experiment.features.shared_cost import own_clock
+from bench.experiment.features.shared_cost import Spent, own_clock, recorded
 from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
 from bench.results import open_metrics, split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalSplit, few_shot_draws
-from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier, checked_logits
+from methods import Backbone, Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier, checked_logits
 
 
 def evaluate_split(
@@ -267,27 +267,52 @@ LARGEST = 2**30
 class KeptFeatures:
     """What a method computes of each test batch by `Batch.once`, kept between passes over the same images.
 
-    The method must not change between the passes.
+    The method must not change between the passes. What `below` has is not computed again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, below: "SharedImages | None" = None) -> None:
+        self._below = below
         self._kept: dict[tuple[str, int, int], dict[str, Tensor]] = {}
 
     def numbered(self, split: str, size: int, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The batches of a split in order, `size` images each; their features are kept or, if kept, reused."""
         for number, batch in enumerate(batches):
-            batch.keep = partial(self._features, (split, size, number))
+            batch.keep = partial(self.features, (split, size, number))
             yield batch
 
     def holds(self, split: str, size: int, images: int) -> bool:
         """Whether the features of all images of a split are kept, in batches of this size."""
-        return all((split, size, number) in self._kept for number in range(-(-images // size)))
+        mine = all((split, size, number) in self._kept for number in range(-(-images // size)))
+        return mine or (self._below is not None and self._below.holds(split, size, images))
 
-    def _features(self, place: tuple[str, int, int], name: str, compute: Callable[[], Tensor]) -> Tensor:
+    def features(self, place: tuple[str, int, int], name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """The features of that name of a batch: its split, size and number."""
         known = self._kept.get(place, {})
         if name in known:
             return known[name]
-        found = compute()
+        found = compute() if self._below is None else self._below.features(place, name, compute)
         if found.nbytes + sum(one.nbytes for some in self._kept.values() for one in some.values()) <= LARGEST:
             self._kept.setdefault(place, {})[name] = found
+        return found
+
+
+class SharedImages(KeptFeatures):
+    """Kept features that all runs of a training with the same image features use; each pays for what it uses."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self._backbone = backbone
+        self._spent: dict[tuple[tuple[str, int, int], str], Spent] = {}
+
+    def features(self, place: tuple[str, int, int], name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """The features of a batch, computed by the first run that needs them."""
+        if (place, name) in self._spent:
+            self._spent[place, name].again(self._backbone.passes)
+            return super().features(place, name, compute)
+        with recorded(self._backbone.passes) as spent:
+            synchronize(self._backbone.device)
+            found = super().features(place, name, compute)
+            synchronize(self._backbone.device)
+        if name in self._kept.get(place, {}):
+            self._spent[place, name] = spent
         return found

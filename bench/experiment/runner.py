@@ -8,7 +8,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -26,10 +26,10 @@ from bench.experiment.accelerator import (
     gpu_facts,
     memory_advice,
 )
-from bench.experiment.checkpoints import Checkpoint, Progress
+from bench.experiment.checkpoints import Checkpoint, Progress, TrainingEnd
 from bench.experiment.cost import CostMeter
 from bench.experiment.epoch_observers import EpochCandidates, EpochObserver, TrainingCurve
-from bench.experiment.evaluation import KeptFeatures, evaluate_open, evaluate_split, plain_accuracy
+from bench.experiment.evaluation import KeptFeatures, SharedImages, evaluate_open, evaluate_split, plain_accuracy
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.shared_cost import own_clock
 from bench.experiment.features.training_images import TrainingImages
@@ -42,7 +42,7 @@ from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
 from bench.extension import kind_of, open_pack
 from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
-from bench.results import check_stored_facts, collect_provenance, source_digest
+from bench.results import check_stored_facts, collect_provenance, source_digest, training_of
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     BenchError,
@@ -81,7 +81,8 @@ class ProcessRunner:
     """Carries out the runs of a process, one after the other.
 
     With `context.alongside`, those runs train together with the requested one if possible. The trained runs stay in
-    memory until they are requested, or until the next runs train together.
+    memory until they are requested, or until the next runs train together. With `context.training`, the end of the
+    training stays in memory until a run has another training.
     """
 
     failed_record = staticmethod(failed_record)
@@ -89,6 +90,7 @@ class ProcessRunner:
 
     def __init__(self) -> None:
         self._waiting: dict[str, TrainedRun] = {}
+        self._shared: SharedTraining | None = None
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Carry out one run, see the function `run_experiment`."""
@@ -121,6 +123,9 @@ class ProcessRunner:
         torch.set_num_threads(context.threads)
         await_free_memory(context.device)
         alone = context.model_copy(update={"alongside": ()})
+        same = context.model_copy(update={"eval_batch": 1})
+        if self._shared is None or self._shared.context != same:
+            self._shared = None if context.training is None else SharedTraining(same)
         waiting = self._waiting.pop(spec.run_id, None)
         if waiting is not None and waiting.run.context == alone:
             waiting.run.meter.begin_alone()
@@ -128,7 +133,7 @@ class ProcessRunner:
         if context.alongside:
             self._waiting.clear()
             self._waiting = {run.run.spec.run_id: run for run in _trained_together(spec, context.alongside, alone)}
-        return self._waiting.pop(spec.run_id, None) or train_alone(PreparedRun(spec, context))
+        return self._waiting.pop(spec.run_id, None) or train_alone(PreparedRun(spec, context), self._shared)
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -191,6 +196,27 @@ def shown_in_training(task: FewShotTask) -> SupportSet:
     return SupportSet(task.support.images, tuple(Sample(key, -1) for key in keys), task.support.classes)
 
 
+@dataclass
+class SharedTraining:
+    """What the runs of one training have in common; each is prepared and evaluated by itself.
+
+    Args:
+        context: of all of these runs, apart from the test images per batch.
+        end: from which all of these runs but the first begin.
+    """
+
+    context: RunContext
+    end: TrainingEnd = field(default_factory=TrainingEnd)
+    _images: tuple[object, SharedImages] | None = field(default=None, init=False)
+
+    def images(self, run: PreparedRun, epoch: int | None) -> SharedImages:
+        """The features of test images of a run with that selected epoch; those of the last kind are kept."""
+        kind = training_of(run.spec, of_images=True), epoch
+        if self._images is None or self._images[0] != kind:
+            self._images = kind, SharedImages(run.inputs.backbone)
+        return self._images[1]
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """A run after its training.
@@ -200,6 +226,7 @@ class TrainedRun:
         earlier: cost of the earlier parts of an interrupted training, see `Checkpoint`.
         candidates: epochs to select from, if the run selects one.
         curve: copies along the training, if they are requested.
+        shared: what it has in common with other runs of its training; None for a training of its own.
     """
 
     run: PreparedRun
@@ -207,23 +234,24 @@ class TrainedRun:
     earlier: tuple[float, ...] = ()
     candidates: EpochCandidates | None = None
     curve: TrainingCurve | None = None
+    shared: SharedTraining | None = None
 
     @classmethod
-    def of(cls, run: PreparedRun, training: Training, progress: Progress) -> Self:
+    def of(cls, run: PreparedRun, training: Training, progress: Progress, shared: SharedTraining | None = None) -> Self:
         """The run after `training` has reached `progress`."""
         earlier = training.checkpoint.earlier if training.checkpoint else ()
         candidates, curve = training.observers.get("copy"), training.observers.get("curve")
         assert candidates is None or isinstance(candidates, EpochCandidates)
         assert curve is None or isinstance(curve, TrainingCurve)
-        return cls(run, progress, earlier, candidates, curve)
+        return cls(run, progress, earlier, candidates, curve, shared)
 
 
-def training_of(run: PreparedRun) -> Training:
-    """The training of a prepared run, whose method is trainable."""
+def prepared_training(run: PreparedRun, end: TrainingEnd | None = None) -> Training:
+    """The training of a prepared run, whose method is trainable; `end` as of a checkpoint."""
     spec, context, method = run.spec, run.context, run.method
     assert isinstance(method, TrainableMethod)
     recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
-    checkpoint = _checkpoint(method, spec.run_id, context, run.meter)
+    checkpoint = _checkpoint(method, spec.run_id, context, run.meter, end)
     epochs = training_epochs(method, recipe, len(run.images), spec.shots)
     images = TrainingImages(run.inputs, run.images, method.info.needs, recipe, spec.seed, epochs)
     observers: dict[str, EpochObserver] = {}
@@ -237,14 +265,19 @@ def training_of(run: PreparedRun) -> Training:
     )
 
 
-def train_alone(run: PreparedRun) -> TrainedRun:
-    """Train a prepared run, if its method takes gradient steps."""
+def train_alone(run: PreparedRun, shared: SharedTraining | None = None) -> TrainedRun:
+    """Train a prepared run, if its method takes gradient steps and no run has carried out its training before."""
     if not isinstance(run.method, TrainableMethod):
         return TrainedRun(run)
-    training = training_of(run)
+    begun = shared is not None and shared.end.content is not None
+    training = prepared_training(run, shared.end if shared else None)
     with run.meter.phase("train"), memory_advice(run.spec, "training"):
         progress = fit(n=len(run.images), shots=run.spec.shots, **training.alone())
-    return TrainedRun.of(run, training, progress)
+    if shared is not None and begun:
+        run.meter.include_training(shared.end.memory)
+    elif shared is not None:
+        shared.end.memory = run.meter.memory()
+    return TrainedRun.of(run, training, progress, shared)
 
 
 def _trained_together(
@@ -274,7 +307,7 @@ def train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[Tr
     n, method = len(runs[0].images), runs[0].method
     if len(runs) < 2 or not isinstance(method, TrainableMethod) or not can_stack(method.info):
         return []
-    trainings = [training_of(run) for run in runs]
+    trainings = [prepared_training(run) for run in runs]
     if any(len(run.images) != n for run in runs) or any(t.recipe != trainings[0].recipe for t in trainings):
         return []
     start = own_clock()
@@ -298,22 +331,22 @@ class _Evaluation:
         self.eval_batch = run.context.eval_batch
         self.validation_logits: Tensor | None = None
         self._oracle = trained.candidates if run.spec.epoch_selection == "oracle" else None
-        self._kept = KeptFeatures()
+        self._kept: KeptFeatures | None = None
         self._logits: deque[Tensor] = deque(maxlen=1)
 
     def record(self) -> tuple[RunRecord, list[Predictions]]:
         """Select settings and epoch, evaluate, and create the record."""
         spec, task, trained, meter = self.spec, self.task, self.trained, self.run.meter
         selected_epoch = self._select()
-        batches = self._shared_batches if self._shares_features() else self._batches
+        self._kept = self._kept_features(selected_epoch)
         with meter.phase("eval"):
-            scored = self._in_halved_batches(lambda: [self._scored(split, batches) for split in task.evals])
+            scored = self._in_halved_batches(lambda: [self._scored(split) for split in task.evals])
 
         # before prediction sets, the open score and the curve, which do not count as cost
         eval_batch = self.eval_batch
         cost = meter.cost(self.method, trained.progress, trained.earlier)
         scored[0] = self._with_sets(*scored[0])
-        opened, open_predictions = self._open_score(batches)
+        opened, open_predictions = self._open_score()
         record = RunRecord(
             run_id=spec.run_id,
             spec=spec,
@@ -352,12 +385,20 @@ class _Evaluation:
             return False
         return not self.method.oracle_classifiers(self.task.support.classes)
 
-    def _shared_batches(self, part: EvalSplit) -> Iterator[Batch]:
-        """The images of a split; what the method computes of them is kept for a second pass."""
+    def _kept_features(self, epoch: int | None) -> KeptFeatures | None:
+        """What is kept of test images: for a second pass of this run, and for other runs of its training."""
+        shared = self.trained.shared if self._oracle is None else None
+        images = None if shared is None else shared.images(self.run, epoch)
+        return KeptFeatures(images) if self._shares_features() else images
+
+    def _test_batches(self, part: EvalSplit) -> Iterator[Batch]:
+        """The images of a split; what the method computes of them may be kept."""
+        if self._kept is None:
+            return self._batches(part)
         ahead = not self._kept.holds(part.name, self.eval_batch, len(part))
         return self._kept.numbered(part.name, self.eval_batch, self._batches(part, ahead=ahead))
 
-    def _scored(self, split: EvalSplit, batches: Callable[[EvalSplit], Iterator[Batch]]) -> tuple[Score, Predictions]:
+    def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
         order = stream_order(len(split), self.spec.seed) if self.method.info.reads_test_stream else None
         keeps_logits = self._makes_sets and split is self.task.evals[0]
@@ -365,7 +406,7 @@ class _Evaluation:
         return evaluate_split(
             self.method,
             split,
-            partial(batches, shown),
+            partial(self._test_batches, shown),
             keep_branches=self.context.keep_branches,
             epochs=self._oracle,
             order=order,
@@ -409,20 +450,21 @@ class _Evaluation:
             eval_batch=eval_batch,
             gpu=gpu_facts(backbone.device),
             pack=open_pack(context.pack).digest if context.pack else None,
+            shared_training=context.training,
         )
 
     @property
     def _has_open_score(self) -> bool:
         return self.spec.protocol is EvalProtocol.BASE_TO_NEW and self.spec.fold is None
 
-    def _open_score(
-        self, batches: Callable[[EvalSplit], Iterator[Batch]]
-    ) -> tuple[OpenScore | None, list[Predictions]]:
+    def _open_score(self) -> tuple[OpenScore | None, list[Predictions]]:
         """The open score of a base-to-new run with its predictions; None for other protocols and in a race."""
         if not self._has_open_score:
             return None, []
         base, new = self.task.evals
-        return self._in_halved_batches(lambda: evaluate_open(self.method, base, new, batches, epochs=self._oracle))
+        return self._in_halved_batches(
+            lambda: evaluate_open(self.method, base, new, self._test_batches, epochs=self._oracle)
+        )
 
     def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
         """The result of `scored`, repeated with half the test images per batch whenever memory runs out.
@@ -453,8 +495,10 @@ def _generator(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _checkpoint(method: TrainableMethod[Any], run_id: str, context: RunContext, meter: CostMeter) -> Checkpoint | None:
-    if context.checkpoints is None:
+def _checkpoint(
+    method: TrainableMethod[Any], run_id: str, context: RunContext, meter: CostMeter, end: TrainingEnd | None
+) -> Checkpoint | None:
+    if context.checkpoints is None and end is None:
         return None
     identity = {
         "run_id": run_id,
@@ -465,5 +509,5 @@ def _checkpoint(method: TrainableMethod[Any], run_id: str, context: RunContext, 
         "device": method.backbone.device.type,
         "curve": str(context.curve),
     }
-    path = context.checkpoints / f"{run_id}.safetensors"
-    return Checkpoint(path, identity, context.checkpoint_seconds, meter=meter.reading, account=meter.account)
+    path = context.checkpoints / f"{run_id}.safetensors" if context.checkpoints else None
+    return Checkpoint(path, identity, context.checkpoint_seconds, meter=meter.reading, account=meter.account, end=end)

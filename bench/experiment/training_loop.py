@@ -225,7 +225,7 @@ def fit(
         for observer in observers.values():
             observer.end_of_epoch(epoch + 1, steps)
         if checkpoint:
-            checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
+            checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss), last=epoch + 1 == stages.epochs)
     method.finalise()
     return Progress(stages.epochs, steps, loss)
 

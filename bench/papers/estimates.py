@@ -133,8 +133,12 @@ def _unlabelled(spec: ExperimentSpec, support: int, train_classes: int, tests: i
     return pool.size or max(images - support, 0)
 
 
-def operations_of(spec: ExperimentSpec) -> float:
-    """Multiply-adds of a run, without the frozen features that other runs of its dataset share."""
+def operations_of(spec: ExperimentSpec, *, trained: bool = False, shown: bool = False) -> float:
+    """Multiply-adds of a run, without the frozen features that other runs of its dataset share.
+
+    If it shares its training, another run may have carried it out (`trained`), and computed the features of the test
+    images, too (`shown`).
+    """
     counts, size = _counts(spec.method), size_of(spec)
     image, text = tower_operations(spec.backbone)
     frozen = size.support * (counts.get("image_epoch", 0) * size.epochs + counts.get("image_once", 0))
@@ -145,17 +149,17 @@ def operations_of(spec: ExperimentSpec) -> float:
         frozen += size.support * size.epochs * tower_operations(teacher)[0] / image
     if spec.method == "zero_shot":
         frozen = size.tests  # which the other runs find in the cache
-    trained = size.support * counts.get("prompted_epoch", 0) * size.epochs
+    prompted = size.support * counts.get("prompted_epoch", 0) * size.epochs
     texts = size.train_classes * counts.get("text_step", 0) * size.steps
     of_class = max(counts.get("text_once", 0), 1) + counts.get("text_test", 0) * size.tests_of_class
-    return image * (frozen + TRAINING * trained + size.tests * counts.get("prompted_test", 0)) + text * (
-        TRAINING * texts + size.test_classes * of_class
-    )
+    training = image * (frozen + TRAINING * prompted) + text * TRAINING * texts
+    tests = image * size.tests * counts.get("prompted_test", 0)
+    return (0 if trained else training) + (0 if shown else tests) + text * size.test_classes * of_class
 
 
-def seconds_of(spec: ExperimentSpec, machine: Machine = GPU) -> float:
-    """Estimated seconds of a run."""
-    return operations_of(spec) / machine.multiply_adds + machine.overhead
+def seconds_of(spec: ExperimentSpec, machine: Machine = GPU, *, trained: bool = False, shown: bool = False) -> float:
+    """Estimated seconds of a run; arguments as of `operations_of`."""
+    return operations_of(spec, trained=trained, shown=shown) / machine.multiply_adds + machine.overhead
 
 
 def bytes_of(spec: ExperimentSpec, *, branches: bool) -> int:

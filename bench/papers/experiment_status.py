@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.papers.estimates import GPU, Machine, bytes_of, seconds_of
+from bench.results import training_of
 from bench.spec import AXES, ExperimentSpec
-from bench.sweep import SweepOutline
+from bench.sweep import SweepOutline, alike_but_for_settings
 from datasets_registry import BenchError
 
 
@@ -23,6 +24,8 @@ class PlannedCell:
         spec: of the first seed, without a fingerprint.
         key: identifies the runs apart from their seed.
         seconds, bytes: estimated time and size of one run.
+        shared: names of what it has in common with other runs of its seed, training and features of test images, each
+            with the estimated seconds that it takes; the first of these runs needs them.
     """
 
     spec: ExperimentSpec
@@ -30,6 +33,7 @@ class PlannedCell:
     seeds: tuple[int, ...]
     seconds: float
     bytes: int
+    shared: tuple[tuple[Hashable, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class ExperimentNeeds:
 
     Args:
         runs: how many, each counted once; `done` of them have a result.
+        trainings: how many trainings the runs have that are not done; some share one.
         hours, bytes: estimates for the runs that are not done.
         recorded: runs whose recorded time the estimate of hours is based on.
         datasets, backbones: of the runs that are not done.
@@ -45,6 +50,7 @@ class ExperimentNeeds:
 
     runs: int
     done: int
+    trainings: int
     hours: float
     bytes: int
     recorded: int
@@ -65,8 +71,8 @@ class FinishedRuns:
 
 
 def planned_cells(outlines: Iterable[SweepOutline], machine: Machine = GPU) -> list[PlannedCell]:
-    """The runs of some sweeps, grouped over seeds."""
-    found = []
+    """The runs of an experiment's sweeps, grouped over seeds."""
+    found, experiment = [], object()  # its runs share no training with those of another experiment
     for outline in outlines:
         settings = dict[tuple[int, int], str]()
         for spec in outline.specs:
@@ -76,7 +82,15 @@ def planned_cells(outlines: Iterable[SweepOutline], machine: Machine = GPU) -> l
                 settings[place] = _settings_key(spec)
             key = _task_key(spec) + settings[place]
             size = bytes_of(spec, branches=outline.request.keep_branches)
-            found.append(PlannedCell(spec, key, seeds, seconds_of(spec, machine), size))
+            seconds = seconds_of(spec, machine)
+            shared: tuple[tuple[Hashable, float], ...] = ()
+            if training := training_of(spec):
+                trained = seconds_of(spec, machine, trained=True)
+                shown = seconds_of(spec, machine, trained=True, shown=True)
+                images = "images", training_of(spec, of_images=True)
+                sweep = experiment, alike_but_for_settings(outline.request)
+                shared = ((*sweep, training), seconds - trained), ((*sweep, *images), trained - shown)
+            found.append(PlannedCell(spec, key, seeds, seconds, size, shared))
     return found
 
 
@@ -137,20 +151,28 @@ def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> Experiment
         if cell.key not in of_key or cell.bytes > of_key[cell.key].bytes:
             of_key[cell.key] = cell
     runs = sum(map(len, seeds.values()))
-    left = {key: len(wanted - finished.seeds.get(key, frozenset())) for key, wanted in seeds.items()}
+    missing = {key: wanted - finished.seeds.get(key, frozenset()) for key, wanted in seeds.items()}
+    left = {key: len(wanted) for key, wanted in missing.items()}
     seconds, recorded = 0.0, dict[tuple[str, str], int]()
-    for key, number in left.items():
+    begun, trainings = set[tuple[Hashable, int]](), set[tuple[Hashable, int]]()
+    for key, wanted in missing.items():
         cell = of_key[key]
         kind = cell.spec.method, cell.spec.backbone
         ratio, times = finished.ratios.get(kind, (1.0, 0))
-        seconds += number * ratio * cell.seconds
-        if number:
+        for seed in wanted:
+            had = {name for name, _ in cell.shared if (name, seed) in begun}
+            seconds += ratio * (cell.seconds - sum(part for name, part in cell.shared if name in had))
+            begun.update((name, seed) for name, _ in cell.shared)
+            if cell.spec.recipe is not None:
+                trainings.add((cell.shared[0][0] if cell.shared else key, seed))
+        if wanted:
             recorded[kind] = times
     open_cells = [of_key[key].spec for key, number in left.items() if number]
     names = [name for spec in open_cells for name in (spec.dataset, *spec.targets)]
     return ExperimentNeeds(
         runs,
         runs - sum(left.values()),
+        len(trainings),
         seconds / 3600,
         sum(number * of_key[key].bytes for key, number in left.items()),
         sum(recorded.values()),

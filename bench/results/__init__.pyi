@@ -40,6 +40,7 @@ from .known_facts import published_values as published_values
 from .known_facts import recipe_for_dataset as recipe_for_dataset
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
+from .known_facts import training_of as training_of
 from .known_facts import with_title as with_title
 from .listed_archive import ArchiveKind as ArchiveKind
 from .listed_archive import OpenArchive as OpenArchive

@@ -42,6 +42,7 @@ from .options import parse_numbers as parse_numbers
 from .options import parse_shots as parse_shots
 from .options import split_list as split_list
 from .planning import Plan as Plan
+from .planning import joined as joined
 from .planning import plan_runs as plan_runs
 from .planning import shared_features as shared_features
 from .progress import LogStyle as LogStyle
@@ -53,6 +54,7 @@ from .progress import worker_rows as worker_rows
 from .request import DEMO_BACKBONE as DEMO_BACKBONE
 from .request import HOSO as HOSO
 from .request import SweepRequest as SweepRequest
+from .request import alike_but_for_settings as alike_but_for_settings
 from .request import option_name as option_name
 from .request import option_of as option_of
 from .sweep_files import UnfinishedSweep as UnfinishedSweep

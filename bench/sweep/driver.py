@@ -15,6 +15,7 @@ from bench.errors import RunsFolderError, StoreError
 from bench.extension import open_pack
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
+from bench.spec import ExperimentSpec
 from bench.sweep.after_run import AfterRun, trackers_after_run
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
@@ -47,7 +48,15 @@ from bench.sweep.launchers import (
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
 from bench.sweep.options import LauncherName, RerunPolicy
-from bench.sweep.planning import Plan, heads_apart, plan_runs, shared_features, stack_tasks
+from bench.sweep.planning import (
+    Plan,
+    heads_apart,
+    number_of_trainings,
+    plan_runs,
+    share_trainings,
+    shared_features,
+    stack_tasks,
+)
 from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
@@ -120,10 +129,12 @@ def carry_out(
     *,
     database: bool = True,
     after_run: Sequence[AfterRun] = (),
+    parts: Sequence[tuple[SweepRequest, Plan]] = (),
 ) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
+        parts: the requests that `made` joins, with their plans; they differ from `request` in settings only.
         server: local workers are forked from it, if given.
         database: False only writes the shards, as in a job of Slurm.
         after_run: each is called after every run that finishes without error.
@@ -139,7 +150,11 @@ def carry_out(
         )
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    summary = _launch(tasks, made, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
+    planned = {spec.run_id for spec in made.specs}
+    sweeps = [
+        (one, [spec for spec in plan.specs if spec.run_id in planned]) for one, plan in parts or [(request, made)]
+    ]
+    summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
@@ -193,7 +208,7 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 
 def _launch(
     tasks: list[Task],
-    made: Plan,
+    sweeps: Sequence[tuple[SweepRequest, Sequence[ExperimentSpec]]],
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
@@ -204,7 +219,8 @@ def _launch(
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         if request.submission is None:
-            keep_sweep_file(request, made.specs)
+            for one, specs in sweeps:
+                keep_sweep_file(one, specs)
         if request.launcher is LauncherName.SLURM:
             log.notice(submit_to_slurm(request, tasks))
             return LaunchSummary((), interrupted=False)
@@ -232,7 +248,7 @@ def _launch(
             on_finished=on_finished,
             on_notice=log.notice,
         )
-        stacked = stack_tasks(tasks, limits)
+        stacked = stack_tasks(share_trainings(tasks, limits), limits)
         return supervisor.run(heads_apart(stacked) if workers_share_gpus(request, len(tasks)) else stacked)
 
 
@@ -282,7 +298,10 @@ def describe(made: Plan) -> str:
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
     left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
-    return f"{runs}{retried}{measured}{left_out}"
+    trained = sum(spec.recipe is not None for spec in made.pending)
+    fewer = number_of_trainings(made.pending)
+    shared = f" with {counted(fewer, 'training')}" if fewer < trained else ""
+    return f"{runs}{shared}{retried}{measured}{left_out}"
 
 
 def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:

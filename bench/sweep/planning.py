@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.errors import ShardError
 from bench.experiment import BackboneCache, cache_info
 from bench.record import RunRecord, RunStatus
-from bench.results import Shards, Staleness, known_methods
+from bench.results import Shards, Staleness, known_methods, training_of
 from bench.spec import ExperimentSpec
 from bench.sweep.compatibility import Rejection
 from bench.sweep.expansion import Expansion
@@ -59,6 +59,23 @@ class Plan:
     def stale_reasons(self) -> dict[str, int]:
         """Number of stale runs by reason, most frequent first."""
         return dict(Counter(reason for reasons in self.stale.values() for reason in reasons).most_common())
+
+
+def joined(plans: Sequence[Plan]) -> Plan:
+    """One plan for all runs of several; a run of two of them counts once."""
+    if len(plans) == 1:
+        return plans[0]
+    pending = {spec.run_id: spec for plan in plans for spec in plan.pending}
+    return Plan(
+        specs=tuple({spec.run_id: spec for plan in plans for spec in plan.specs}.values()),
+        pending=tuple(pending.values()),
+        retried=sum(plan.retried for plan in plans),
+        stale={run_id: reasons for plan in plans for run_id, reasons in plan.stale.items()},
+        seen={run_id: stamp for plan in plans for run_id, stamp in plan.seen.items()},
+        rejected=tuple(dict.fromkeys(one for plan in plans for one in plan.rejected)),
+        difficulties=tuple(dict.fromkeys(pair for plan in plans for pair in plan.difficulties)),
+        unkept=sum(plan.unkept for plan in plans),
+    )
 
 
 def plan_runs(
@@ -142,6 +159,28 @@ def _failed(record: RunRecord | None) -> bool:
     return record is not None and record.status is RunStatus.FAILED
 
 
+def number_of_trainings(specs: Sequence[ExperimentSpec]) -> int:
+    """Number of trainings of some runs: those that differ only in settings after the training share one."""
+    return len({training_of(spec) or spec.run_id for spec in specs if spec.recipe is not None})
+
+
+def share_trainings(tasks: Sequence[Task], limits: Limits) -> list[Task]:
+    """The tasks in their order; each run whose training is that of others names it in `training`.
+
+    With a limit of memory each run trains by itself, since the limit is that of a single run.
+    """
+    if limits.memory_bytes is not None:
+        return list(tasks)
+    names = {task.key: training_of(task.spec) for task in tasks if isinstance(task, RunTask)}
+    number = Counter(names.values())
+    return [
+        replace(task, training=name)
+        if isinstance(task, RunTask) and (name := names[task.key]) and number[name] > 1
+        else task
+        for task in tasks
+    ]
+
+
 STACKED_RUNS = 8
 """Most runs that train together, since all of them are held in memory."""
 
@@ -149,14 +188,17 @@ STACKED_RUNS = 8
 def stack_tasks(tasks: Sequence[Task], limits: Limits) -> list[Task]:
     """The tasks in their order; each run that may train together with others names them in `alongside`.
 
-    With a limit of time or memory all runs train alone, since the limit is that of a single run.
+    With a limit of time or memory all runs train alone, since the limit is that of a single run. So do runs that share
+    a training.
     """
     if limits != Limits():
         return list(tasks)
     stacks: dict[str, list[list[ExperimentSpec]]] = {}
     place: dict[str, list[ExperimentSpec]] = {}
     for task in tasks:
-        if isinstance(task, RunTask) and task.spec.recipe is not None and _stackable(task.spec.method):
+        if not isinstance(task, RunTask) or task.spec.recipe is None or task.training:
+            continue
+        if _stackable(task.spec.method):
             alike = stacks.setdefault(_without_seed(task.spec), [[]])
             if len(alike[-1]) == STACKED_RUNS:
                 alike.append([])

@@ -43,6 +43,11 @@ HOSO = "hoso"
 """`--selection hoso`: hold out one shot of each class, and select on these images in place of validation images."""
 
 
+def alike_but_for_settings(request: "SweepRequest") -> str:
+    """Equal for sweeps that differ in the settings of methods only, so that they can be carried out together."""
+    return request.model_copy(update={"overrides": []}).model_dump_json()
+
+
 class SweepRequest(BaseModel):
     """A sweep: its runs, and how and where they are computed.
 

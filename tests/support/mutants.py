@@ -26,6 +26,7 @@ TDA: Any = METHODS.get("tda")
 TipAdapter: Any = METHODS.get("tip_adapter")
 TipAdapterF: Any = METHODS.get("tip_adapter_f")
 TwoStage: Any = METHODS.get("two_stage")
+WiSEFTOn: Any = METHODS.get("wise_ft_on")
 
 MUTANTS: dict[type[Method[Any]], str] = {}
 """Each seeded bug with the check that must find it."""
@@ -298,6 +299,16 @@ class AscendsTheLoss(TaskRes):
         loss = -self.loss(batch)
         (-loss).backward()
         return loss
+
+
+@caught_by("settings_after_training_are_not_read_before")
+class DeclaresASettingOfTheTraining(TaskRes):
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, after_training={"alpha": "scores"})
+
+
+@caught_by("settings_after_training_are_not_read_before")
+class DeclaresASettingOfTheFeatures(WiSEFTOn):
+    info: ClassVar[MethodInfo] = replace(WiSEFTOn.info, after_training={"trained_share": "scores"})
 
 
 @caught_by("the_classifier_uses_what_was_learned")

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.experiment import fit, make_optimizer, train_step
+from bench.experiment import Checkpoint, fit, make_optimizer, train_step
 from bench.extensions.conformance.places import author_place
 from datasets_registry import ClassSet
 from methods import (
@@ -239,7 +239,7 @@ class Subject:
         method.prepare(self.support(task, order))
         return method
 
-    def fitted(self, method: Method[Any], task: ToyTask = TASK) -> Method[Any]:
+    def fitted(self, method: Method[Any], task: ToyTask = TASK, checkpoint: Checkpoint | None = None) -> Method[Any]:
         """That instance, trained briefly as the runner does, and calibrated if it needs validation."""
         if isinstance(method, TrainableMethod):
             fit(
@@ -249,6 +249,7 @@ class Subject:
                 shots=task.shots,
                 batches_of=lambda _: lambda index: self.batch(task, index, labelled=True),
                 generator=torch.Generator().manual_seed(0),
+                checkpoint=checkpoint,
             )
         if method.info.needs_validation:
             method.calibrate(self.support(replace(task, seed=task.seed + 5)))

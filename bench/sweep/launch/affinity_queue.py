@@ -10,13 +10,14 @@ Group = tuple[str, str, int | str]
 
 
 class AffinityQueue:
-    """Tasks waiting for workers, grouped by (backbone, dataset, seed); the runs of a stack form a separate group.
+    """Tasks waiting for workers, grouped by (backbone, dataset, seed); each stack, or shared training, is a group.
 
     A worker stays with its group, then takes another seed of the same dataset, then a dataset that no other worker
     works on, then any group that has not started, here or in another sweep. Groups of the same backbone come first, so
     that it loads each backbone once. If all have started, it takes from the end of the longest group. If several
-    workers share a stack, its runs train alone, except for those that the first worker has trained. If tasks of heads
-    are separate, a worker may prefer them, or the others.
+    workers share a stack, its runs train alone, except for those that the first worker has trained. If they share the
+    runs of one training, each of them trains once. If tasks of heads are separate, a worker may prefer them, or the
+    others.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:

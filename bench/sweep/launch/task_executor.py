@@ -85,7 +85,8 @@ def execute(task: Task, runner: TaskRunner, context: RunContext) -> ComputedResu
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
             return ComputedResult(task, _since(start), difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
-        chosen = chosen.model_copy(update={"alongside": task.alongside}) if task.alongside else chosen
+        if task.alongside or task.training:
+            chosen = chosen.model_copy(update={"alongside": task.alongside, "training": task.training})
         if chosen.keep_models:
             record, predictions, model = runner.run_and_keep(task.spec, chosen)
             return ComputedResult(task, _since(start), record, tuple(predictions), model=model)

@@ -18,6 +18,8 @@ from bench.papers import TableRow, own_rows, printed_numbers, reproduced_rows, t
 from bench.papers.reproduced_table import TableCell
 from bench.record import Branches
 from bench.results import Shards, best_fixed_weight, fresh_store
+from bench.sweep import unfinished_sweeps
+from bench.sweep.sweep_files import planned_run_ids
 from datasets_registry import UnknownNameError
 
 FAST = {"on": "synthetic", "runner": "fake_runner", "jobs": 0, "progress": "none"}
@@ -65,6 +67,20 @@ def test_a_synthetic_table_is_marked_compared_with_nothing_and_resumed(tmp_path:
     shards = len(Shards(tmp_path).scan())
     again = reproduced("table-1", tmp_path, datasets=["eurosat", "dtd"])
     assert len(Shards(tmp_path).scan()) == shards == len(again.run_ids)
+
+
+def test_sweeps_of_a_table_that_differ_in_settings_only_are_carried_out_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = reproduced("table-13", tmp_path, datasets=["eurosat"], progress="plain")
+    assert found.exit_code == 0
+    text = capsys.readouterr().err
+    assert "36 runs: 0 done, 36 to do with 3 trainings" in " ".join(text.split())
+    assert len(found.run_ids) == len(Shards(tmp_path).scan()) == 36
+    kept = [unfinished.planned for unfinished in unfinished_sweeps(tmp_path)]
+    assert kept == []
+    files = sorted(len(planned_run_ids(file)) for file in (tmp_path / "sweeps").iterdir())
+    assert files == [3, 33]
 
 
 def test_real_data_that_is_missing_is_left_out_and_the_printed_table_is_shown(tmp_path: Path) -> None:

@@ -81,6 +81,30 @@ def test_the_first_part_of_the_seed_board_takes_an_hour_of_a_gpu() -> None:
     assert 0.5 < needs.hours < 1.2
 
 
+def test_runs_of_an_experiment_that_share_a_training_need_it_once(tmp_path: Path) -> None:
+    nowhere = finished_runs(tmp_path / "none")
+    large: dict[str, object] = {"methods": "apex", "datasets": "sun397"}
+    fixed = outline(**large, overrides=["apex.ensemble_weight=fixed", "apex.fixed_weight=0.1,0.2,0.3"])
+    cells = planned_cells([outline(**large), fixed])
+    needs, one = needs_of(cells, nowhere), needs_of(cells[:1], nowhere)
+    assert (needs.runs, needs.trainings, one.trainings) == (12, 3, 3)
+    assert one.hours < needs.hours < 1.5 * one.hours
+    apart = needs_of([*planned_cells([outline(**large)]), *planned_cells([fixed])], nowhere)
+    assert apart.trainings == 6, "experiments are carried out one after the other"
+    shares = ["wise_ft_on:clip_lora.trained_share=0.5,1.0"]
+    averaged = planned_cells([outline(methods="wise_ft_on:clip_lora", overrides=shares)])
+    both, first = needs_of(averaged, nowhere), needs_of(averaged[:1], nowhere)
+    tests = operations_of(averaged[0].spec, trained=True) - operations_of(averaged[0].spec, trained=True, shown=True)
+    assert tests > 0, "test images pass another tower for each share"
+    assert (both.hours - first.hours) * 3600 * 8e12 > 3 * tests
+
+
+def test_table_13_of_apex_trains_each_model_once() -> None:
+    needs = needs_of(planned_cells(read_paper("apex").outlines("table-13")), finished_runs(Path("none")))
+    assert (needs.runs, needs.trainings) == (396, 33)
+    assert needs.hours < 5
+
+
 def test_the_table_of_operations_has_one_line_for_each_method() -> None:
     text = (Path(__file__).parents[3] / "bench" / "papers" / "operations.json").read_text(encoding="utf-8")
     assert len(text.splitlines()) == len(json.loads(text)) + 2
