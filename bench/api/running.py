@@ -204,5 +204,7 @@ def _request(
 ) -> SweepRequest:
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache", "pack") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
-    given = {name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None}
+    given: dict[str, Any] = {
+        name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None
+    }
     return sweep_request(overrides=settings or [], **given, **{**options, **folders})

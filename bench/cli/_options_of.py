@@ -89,7 +89,7 @@ def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
         elif kind is Path and default is not None:
             default = Path(default)
     kind = kind | None if default is None else kind
-    shown = Annotated[(kind, _shown(name, mark), *option_effects.conditions_of(hint))]
+    shown: Any = Annotated[(kind, _shown(name, mark), *option_effects.conditions_of(hint))]
     return inspect.Parameter(name, _KIND, default=default, annotation=shown)
 
 
