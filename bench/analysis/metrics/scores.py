@@ -154,7 +154,7 @@ def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[
     _, group, size = np.unique(truth, return_inverse=True, return_counts=True)
     places = group + len(size) * np.arange(len(correct))[:, None]
     hits = np.bincount(places.ravel(), weights=correct.ravel(), minlength=len(correct) * len(size))
-    right: Floats = hits.reshape(len(correct), len(size))
+    right = hits.astype(np.float64, copy=False).reshape(len(correct), len(size))
     by_class = right / size
     nlls, briers = log_sum_exp - true_logit, np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0)
     ranked = _sorted(confidence, correct.astype(np.float64))
@@ -218,7 +218,7 @@ def _calibration_errors(ranked: _Sorted, bins: int) -> Floats:
     gaps = ranked.mean_right - ranked.confidence
     runs, n = gaps.shape
     total: Floats = sum((abs(gaps[:, part].sum(axis=1)) for part in _bins(n, bins)), np.zeros(runs))
-    return total / n
+    return np.asarray(total / n)
 
 
 def _risks(ranked: _Sorted) -> Floats:
