@@ -153,8 +153,8 @@ def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[
     confidence = np.minimum(np.exp(top_logit - log_sum_exp), 1.0)
     _, group, size = np.unique(truth, return_inverse=True, return_counts=True)
     places = group + len(size) * np.arange(len(correct))[:, None]
-    right = np.bincount(places.ravel(), weights=correct.ravel(), minlength=len(correct) * len(size))
-    right = right.reshape(len(correct), len(size))
+    hits = np.bincount(places.ravel(), weights=correct.ravel(), minlength=len(correct) * len(size))
+    right = hits.astype(np.float64, copy=False).reshape(len(correct), len(size))
     by_class = right / size
     nlls, briers = log_sum_exp - true_logit, np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0)
     ranked = _sorted(confidence, correct.astype(np.float64))
@@ -217,13 +217,15 @@ def _bins(n: int, bins: int) -> Iterator[slice]:
 def _calibration_errors(ranked: _Sorted, bins: int) -> Floats:
     gaps = ranked.mean_right - ranked.confidence
     runs, n = gaps.shape
-    return sum((abs(gaps[:, part].sum(axis=1)) for part in _bins(n, bins)), np.zeros(runs)) / n
+    total: Floats = sum((abs(gaps[:, part].sum(axis=1)) for part in _bins(n, bins)), np.zeros(runs))
+    return np.asarray(total / n)
 
 
 def _risks(ranked: _Sorted) -> Floats:
     """The area under the risk-coverage curve of each run."""
     errors = np.cumsum(np.ascontiguousarray(ranked.mean_wrong[:, ::-1]), axis=1)
-    return (errors / np.arange(1, errors.shape[1] + 1)).mean(axis=1)
+    means: Floats = (errors / np.arange(1, errors.shape[1] + 1)).mean(axis=1)
+    return means
 
 
 def _gap_contributions(ranked: _Sorted) -> Floats:
