@@ -20,7 +20,15 @@ import typer
 
 from bench.api.method_cards import LISTED, list_text
 from bench.cli.app import PANELS, app
-from bench.papers import literature_spread, published_frame, published_methods, reach, spread_sentence
+from bench.papers import (
+    SHIPPED_CELLS,
+    literature_spread,
+    published_frame,
+    published_methods,
+    reach,
+    shipped_cells_text,
+    spread_sentence,
+)
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import (
     DatasetInfo,
@@ -538,6 +546,7 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "official-settings.md": settings_page,
     ROOT / "docs" / "parity.md": parity_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
+    ROOT / "bench" / "papers" / SHIPPED_CELLS: shipped_cells_text,
 }
 
 

@@ -43,8 +43,11 @@ from .printed_ranges import LiteratureSpread as LiteratureSpread
 from .printed_ranges import PrintedAverage as PrintedAverage
 from .printed_ranges import literature_spread as literature_spread
 from .printed_ranges import spread_sentence as spread_sentence
+from .printed_share import SHIPPED_CELLS as SHIPPED_CELLS
 from .printed_share import PrintedCells as PrintedCells
 from .printed_share import printed_cells as printed_cells
+from .printed_share import shipped_cells as shipped_cells
+from .printed_share import shipped_cells_text as shipped_cells_text
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow
 from .published_boards import PublishedSource as PublishedSource

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from bench._util.words import counted
 from bench.papers.conditions import RunConditions, conditions_of_spec, meets
 from bench.papers.experiment_status import run_key
-from bench.papers.paper_files import Paper
+from bench.papers.paper_files import Paper, read_paper, shipped_papers
 from bench.papers.published_numbers import ZERO_SHOT, members, place_of, published_frame, rows_of, system_of
 from bench.results import known_methods
 
@@ -37,6 +39,21 @@ class PrintedCells:
         averages = f" and {counted(self.averages, 'average')}" if self.averages else ""
         whose = "" if self.own else " (all methods)"
         return f"{self.printed} of {counted(self.cells, 'cell')}{averages} printed{whose}"
+
+
+SHIPPED_CELLS = "printed_cells.json"
+"""The printed cells of the shipped papers; `python -m tools.generate_docs` writes it."""
+
+
+def shipped_cells() -> dict[str, PrintedCells]:
+    """The printed cells of each shipped paper, as they were counted when its file or the ledger last changed."""
+    text = (resources.files("bench.papers") / SHIPPED_CELLS).read_text(encoding="utf-8")
+    return {name: PrintedCells(**values) for name, values in json.loads(text).items()}
+
+
+def shipped_cells_text() -> str:
+    """The content of that file."""
+    return json.dumps({name: vars(printed_cells(read_paper(name))) for name in shipped_papers()}, indent=1) + "\n"
 
 
 def printed_cells(paper: Paper) -> PrintedCells:

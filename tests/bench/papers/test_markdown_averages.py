@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 
 from bench.analysis import metrics
-from bench.papers import averages_table, printed_cells, published_frame, read_paper, registered, select
+from bench.papers import (
+    averages_table,
+    printed_cells,
+    published_frame,
+    read_paper,
+    registered,
+    select,
+    shipped_cells,
+)
 from bench.papers.printed_averages import DATASETS
 from bench.papers.published_numbers import PUBLISHED_COLUMNS
 
@@ -97,6 +105,7 @@ def test_printed_cells_are_of_the_papers_own_method(paper: str, cells: int, prin
     assert (found.cells, found.printed, found.own) == (cells, printed, own)
     assert found.text.startswith(f"{printed} of {cells} cells")
     assert (found.averages > 40) == (paper == "biomedcoop")
+    assert shipped_cells()[paper] == found
 
 
 def test_the_list_of_papers_says_them(etl) -> None:
