@@ -18,7 +18,7 @@ from bench.sweep import (
     check_launch,
     early_server,
     is_kept,
-    joined,
+    joined_plans,
     make_plan,
     open_log,
     parse_choice,
@@ -156,7 +156,7 @@ def run_request(
     """
     with early_server(request) as server:
         parts = [(one, make_plan(one, log, again)) for one in (request, *also)]
-        made = joined([plan for _, plan in parts])
+        made = joined_plans([plan for _, plan in parts])
         check_launch(made, request)
         report_plan(made, request, log)
         hooks = trackers_after_run(request.trackers, request.runs, log.notice)

@@ -42,7 +42,7 @@ from .options import parse_numbers as parse_numbers
 from .options import parse_shots as parse_shots
 from .options import split_list as split_list
 from .planning import Plan as Plan
-from .planning import joined as joined
+from .planning import joined_plans as joined_plans
 from .planning import plan_runs as plan_runs
 from .planning import shared_features as shared_features
 from .progress import LogStyle as LogStyle

@@ -61,7 +61,7 @@ class Plan:
         return dict(Counter(reason for reasons in self.stale.values() for reason in reasons).most_common())
 
 
-def joined(plans: Sequence[Plan]) -> Plan:
+def joined_plans(plans: Sequence[Plan]) -> Plan:
     """One plan for all runs of several; a run of two of them counts once."""
     if len(plans) == 1:
         return plans[0]

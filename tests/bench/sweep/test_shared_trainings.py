@@ -20,7 +20,7 @@ from bench.sweep.driver import describe
 from bench.sweep.launch.affinity_queue import AffinityQueue
 from bench.sweep.launch.inline import InlineTransport
 from bench.sweep.launch.tasks import Limits, RunTask, Surroundings, Task, dump_task, parse_task
-from bench.sweep.planning import joined, share_trainings, stack_tasks
+from bench.sweep.planning import joined_plans, share_trainings, stack_tasks
 from datasets_registry import EvalProtocol
 
 
@@ -127,7 +127,7 @@ def test_a_plan_counts_runs_and_trainings_also_of_requests_that_are_carried_out_
     requests = [request(runs=tmp_path), request(shares="0.9,0.5", runs=tmp_path)]
     plans = [make_plan(one, open_log(LogStyle.NONE)) for one in requests]
     assert ["do with 2 trainings" in describe(plan) for plan in plans] == [True, True]
-    both = joined(plans)
+    both = joined_plans(plans)
     assert (len(both.specs), len(both.pending)) == (8, 8)
     assert "8 to do with 2 trainings" in describe(both)
     assert len(both.difficulties) == 1

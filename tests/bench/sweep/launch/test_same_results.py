@@ -44,7 +44,7 @@ def surroundings_in(folder: Path) -> Surroundings:
     )
     # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
     # threads in many processes are slow; a task names the runs alongside
-    same_as_default = {"keep_models", "weights", "files", "device", "threads", "alongside"}
+    same_as_default = {"keep_models", "weights", "files", "device", "threads", "alongside", "training"}
     unset = {name for name in RunContext.model_fields if getattr(context, name) == getattr(RunContext(), name)}
     assert unset == same_as_default, "set the new fields of RunContext here"
     return Surroundings(runs=folder / "runs", context=context)
