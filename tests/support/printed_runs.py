@@ -68,8 +68,10 @@ class PrintedRuns:
         named = named_recipes().get(self.recipe, {})
         published = known_methods().get(self.method).recipe_for(EvalProtocol(self.protocol)) if named else None
         recipe = {} if published is None else settled_recipe(published, self.shots, get_dataset("dtd"))
+        stated = json.loads(self.settings or "{}")
+        config = {key: value[0] if isinstance(value, list) else value for key, value in stated.items()}
         entry = Entry(
-            key=self.method, method=self.method, label="", config=json.loads(self.settings or "{}"),
+            key=self.method, method=self.method, label="", config=config,
             recipe=None if self.method == "zero_shot" else recipe | {"name": self.recipe, **named},
             recipe_name=None if self.method == "zero_shot" else ("custom" if named else "published"),
             cells=cells, averages={}, n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from printed_runs import PrintedRuns, printed_runs
 
-from bench.papers import ReproductionRow, Standing, compare_with_published, published_frame
+from bench.papers import ReproductionRow, Standing, compare_with_published, published_frame, system_of
 from bench.papers.published_numbers import rows_of
 from bench.papers.reproduction import ReproductionVerdict
 from bench.results import known_methods, published_values
@@ -71,7 +71,7 @@ def test_a_run_with_the_printed_numbers_is_reproduced_and_a_moved_run_is_not(
     for method, runs in by_method.items():
         if methods and method not in methods:
             continue
-        numbers = ledger[ledger["method"] == method]
+        numbers = ledger[ledger["method"].map(system_of) == method]
         rows, moved = compared(runs, numbers)
         assert [row for row in rows if row.verdict is not ReproductionVerdict.REPRODUCED] == []
         assert [row for row in moved if row.verdict is not ReproductionVerdict.NOT_REPRODUCED] == []
