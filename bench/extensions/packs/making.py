@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from methods import Backbone
 
 SUFFIX = ".pack"
+_MANY_RUNS = 1000
 TOGETHER = 4096
 """Images whose features are computed, and then freed from memory, at once."""
 Names = Sequence[str] | str
@@ -95,7 +96,7 @@ def make_pack(
         methods=["zero_shot", *dict.fromkeys(split_list([methods] if isinstance(methods, str) else methods))],
         datasets=_datasets(split_list([names] if isinstance(names, str) else names)),
         backbones=[backbone], protocol=protocol, shots=shots, seeds=seeds, draw=draw, allow_fewer=allow_fewer,
-        data_root=data_root, cache=cache, device=device, jobs=0,
+        data_root=data_root, cache=cache, device=device,
     )  # fmt: skip
     planned = _checked(asked, progress)
     drawn = {name: _drawn(asked, get_dataset(name)) for name in dict.fromkeys(spec.dataset for spec in planned)}
@@ -172,7 +173,8 @@ class _Maker:
         from bench.experiment import backbone_spec, device_arithmetic, load_inputs
         from methods import Precision
 
-        context = context_of(self.request, 1)
+        # as many threads as the workers of a sweep have, since the last bits of a feature depend on them
+        context = context_of(self.request, _MANY_RUNS)
         torch.set_num_threads(context.threads)
         with device_arithmetic(context.device, Precision.FP32):
             spec = backbone_spec(self.planned[0].backbone, context.weights)

@@ -70,7 +70,7 @@ class StoredPack:
         self.contents = self._model(PackContents, CONTENTS)
         self.slug, self.backbone_digest = self.contents.tower.slug, self.contents.tower.digest
         self._rows: OrderedDict[str, Rows] = OrderedDict()
-        self.lists = cache(self._lists)
+        self.lists, self._splits = cache(self._read_lists), cache(self._read_splits)
 
     def check(self) -> None:
         """Read every file and compare it with its digest and the facts; raises PackError."""
@@ -93,6 +93,9 @@ class StoredPack:
 
     def splits(self, dataset: str) -> DatasetSplits:
         """See `FeaturePack.splits`."""
+        return self._splits(dataset)
+
+    def _read_splits(self, dataset: str) -> DatasetSplits:
         number, facts = self.dataset(dataset)
         lists = self.lists(number)
         groups = lists.groups or [None] * len(lists.keys)
@@ -207,7 +210,7 @@ class StoredPack:
             content: bytes = archive.read(name)
         return content
 
-    def _lists(self, number: int) -> PackedLists:
+    def _read_lists(self, number: int) -> PackedLists:
         lists: PackedLists = self._model(PackedLists, f"{number}.json")
         if len(lists.images) != self.contents.datasets[number].images:
             raise PACK.damaged(self.path, f"{number}.json and {CONTENTS} have different numbers of images")
