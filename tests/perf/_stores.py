@@ -5,6 +5,7 @@ PYTHONPATH=.:tests/support python tests/perf/_stores.py FOLDER RUNS
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -128,16 +129,23 @@ def _store(runs: int) -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
+_MEASURE = """
+import json, resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9]))
+"""
+
+
 def command_use(arguments: Sequence[str], place: Path) -> tuple[float, float]:
-    """CPU seconds and peak memory in GB of a command of etl-bench that is run in a folder; it must succeed."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", *arguments], cwd=place, env=os.environ | SEARCHED, stdout=subprocess.DEVNULL
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"etl-bench {' '.join(arguments)} ended with {process.returncode}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9
+    """CPU seconds and peak memory in GB of a command of etl-bench that is run in a folder; it must succeed.
+
+    A small process starts it, since the peak of a process is at least that of the one that started it.
+    """
+    command = [sys.executable, "-c", _MEASURE, sys.executable, "-m", "bench", *arguments]
+    done = subprocess.run(command, cwd=place, env=os.environ | SEARCHED, stdout=subprocess.PIPE, text=True, check=True)
+    cpu, gigabytes = json.loads(done.stdout)
+    return cpu, gigabytes
 
 
 if __name__ == "__main__":
