@@ -2,6 +2,7 @@
 
 from . import option_effects as option_effects
 from . import options as options
+from . import text_table as text_table
 from .catalogue import backbone_facts as backbone_facts
 from .catalogue import backbone_rows as backbone_rows
 from .catalogue import method_facts as method_facts
@@ -29,7 +30,6 @@ from .option_effects import NotWith as NotWith
 from .option_effects import OnlyWith as OnlyWith
 from .option_effects import checks_effects as checks_effects
 from .options import Opt as Opt
-from .paper_listing import ListedExperiment as ListedExperiment
 from .paper_listing import PaperListing as PaperListing
 from .paper_listing import list_experiments as list_experiments
 from .paper_listing import list_papers as list_papers
@@ -77,10 +77,6 @@ from .sweep_options import backbone_advice as backbone_advice
 from .sweep_options import option_name as option_name
 from .sweep_options import option_of as option_of
 from .sweep_status import sweep_state as sweep_state
-from .text_table import as_text as as_text
-from .text_table import facts_text as facts_text
-from .text_table import rows_text as rows_text
-from .text_table import wide_text as wide_text
 from .tuned_model_files import PredictedFiles as PredictedFiles
 from .tuned_model_files import predict_images as predict_images
 from .tuned_model_files import stored_models as stored_models

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api.option_effects import NotWith, OnlyWith, checks_effects
-from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, shot_counts
-from bench.api.results import check_convention
+from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, check_convention, shot_counts
 from bench.errors import UsageError
 from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol, did_you_mean

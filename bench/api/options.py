@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from bench.errors import UsageError
 from bench.sweep import parse_shots
+from datasets_registry import EvalProtocol
+
+if TYPE_CHECKING:
+    from bench.analysis import Leaderboard
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,11 @@ def shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None
     if isinstance(shots, str):
         return parse_shots(shots)
     return [shots] if isinstance(shots, int) else shots
+
+
+def check_convention(convention: str, boards: Sequence[Leaderboard]) -> None:
+    """Raise UsageError for an H other than the usual one if no board has an H."""
+    if convention != "mean_of_h" and all(board.setting.protocol != EvalProtocol.BASE_TO_NEW for board in boards):
+        raise UsageError(
+            f"--h {convention} has no effect: none of these runs is of {EvalProtocol.BASE_TO_NEW}; leave it out."
+        )

@@ -29,12 +29,20 @@ class ListedExperiment:
     bytes: int
     missing: tuple[str, ...]
 
-    @property
-    def hours_text(self) -> str:
-        """The hours with two or three digits."""
+    def row(self, unit: str) -> dict[str, object]:
+        """What the list shows; `unit` is that of the hours."""
         from bench.papers import hours_text
 
-        return hours_text(self.hours)
+        more = f" and {len(self.missing) - 2} more" if len(self.missing) > 2 else ""
+        return {
+            "what": self.name,
+            "title": self.title,
+            "runs": self.runs,
+            "done": self.done,
+            unit: hours_text(self.hours),
+            "disk": f"{self.bytes / 1e9:.2g} GB",
+            "missing": f"{', '.join(self.missing[:2])}{more}" or None,
+        }
 
 
 @dataclass(frozen=True)

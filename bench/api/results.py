@@ -12,7 +12,7 @@ from bench._util.words import counted
 from bench.api.claims_table import claims_table
 from bench.api.comparison_table import comparison_table
 from bench.api.leaderboard_table import leaderboard_table
-from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots, shot_counts
+from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots, check_convention, shot_counts
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
@@ -397,14 +397,6 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     entries = [entry for board in boards for entry in board.entries]
     titles = {catalogue.entry_title(entry.method, entry.label).casefold(): entry.key for entry in entries}
     return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
-
-
-def check_convention(convention: str, boards: Sequence[Leaderboard]) -> None:
-    """Raise UsageError for an H other than the usual one if no board has an H."""
-    if convention != "mean_of_h" and all(board.setting.protocol != EvalProtocol.BASE_TO_NEW for board in boards):
-        raise UsageError(
-            f"--h {convention} has no effect: none of these runs is of {EvalProtocol.BASE_TO_NEW}; leave it out."
-        )
 
 
 def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:

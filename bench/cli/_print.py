@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from bench._util.terminal import terminal_width, wrapped
-from bench.api import as_text, facts_text, rows_text, wide_text
+from bench.api import text_table
 from bench.bounds import printable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def print_rows(
     if as_json:
         print_json([dict(row) for row in rows])
         return
-    text, left_out = rows_text(rows, columns, terminal_width(sys.stdout), spare)
+    text, left_out = text_table.rows_text(rows, columns, terminal_width(sys.stdout), spare)
     sys.stdout.write(text)
     if left_out:
         remark(f"left out in a terminal of this width: {', '.join(left_out)}")
@@ -49,7 +49,7 @@ def print_rows(
 
 def print_wide(rows: Sequence[Row], labels: Sequence[str]) -> None:
     """Print rows as a table; in a terminal that is too narrow, the columns go on in further tables."""
-    sys.stdout.write(wide_text(rows, labels, terminal_width(sys.stdout)))
+    sys.stdout.write(text_table.wide_text(rows, labels, terminal_width(sys.stdout)))
 
 
 def print_table(table: ResultTable[Any], *, details: bool = True, as_json: bool = False) -> None:
@@ -84,7 +84,9 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     # --set accepts dotted names, so they stay as they are
     names = [name if "." in name else name.replace("_", " ") for name in facts]
     sys.stdout.write(
-        facts_text(list(zip(names, map(as_text, facts.values()), strict=True)), terminal_width(sys.stdout))
+        text_table.facts_text(
+            list(zip(names, map(text_table.as_text, facts.values()), strict=True)), terminal_width(sys.stdout)
+        )
     )
 
 

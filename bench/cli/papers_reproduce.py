@@ -14,7 +14,7 @@ from bench.cli._print import print_json, print_line, print_rows, print_wide, rem
 from bench.cli._request_options import takes_execution
 
 if TYPE_CHECKING:
-    from bench.api import ListedExperiment, PaperListing, ReproducedExperiment
+    from bench.api import PaperListing, ReproducedExperiment
 
 
 @takes_execution
@@ -70,22 +70,9 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
         return
     print_line(f"{listing.title} ({listing.address})")
     unit = "hours of two cores" if on else "GPU hours"
-    print_rows([_listed(one, unit) for one in (*listing.experiments, listing.total)], spare=["missing"])
+    print_rows([one.row(unit) for one in (*listing.experiments, listing.total)], spare=["missing"])
     for note in listing.notes:
         remark(note)
-
-
-def _listed(one: ListedExperiment, unit: str) -> dict[str, object]:
-    missing = f"{', '.join(one.missing[:2])}{f' and {len(one.missing) - 2} more' if len(one.missing) > 2 else ''}"
-    return {
-        "what": one.name,
-        "title": one.title,
-        "runs": one.runs,
-        "done": one.done,
-        unit: one.hours_text,
-        "disk": f"{one.bytes / 1e9:.2g} GB",
-        "missing": missing or None,
-    }
 
 
 def _print_reproduced(one: ReproducedExperiment) -> None:

@@ -41,7 +41,7 @@ class PrintedCells:
         return f"{self.printed} of {counted(self.cells, 'cell')}{averages} printed{whose}"
 
 
-SHIPPED_CELLS = "printed_cells.json"
+SHIPPED_CELLS = "cells_of_papers.json"
 """The printed cells of the shipped papers; `python -m tools.generate_docs` writes it."""
 
 
