@@ -36,7 +36,7 @@ class Mismatch:
         """The mismatch as part of a sentence."""
         given = ", ".join(f"{what} {value:.2f}" for what, value in self.expected.items())
         swapped = f"; all agree if {self.misprint}" if self.misprint else ""
-        return f"{self.dataset} is printed as {self.printed}, and the others give {given}{swapped}"
+        return f"{self.dataset} is printed as {self.printed}, and the rest of its row gives {given}{swapped}"
 
 
 def mismatches(splits: Mapping[str, _Cells], names: Sequence[str], over: Mapping[str, Sequence[str]]) -> list[Mismatch]:
@@ -50,7 +50,7 @@ def mismatches(splits: Mapping[str, _Cells], names: Sequence[str], over: Mapping
     Example:
         >>> row = {"base": {"dtd": "80.00"}, "new": {"dtd": "60.00"}, "H": {"dtd": "86.57"}}
         >>> [one.text for one in mismatches(row, ["dtd"], {})]
-        ['dtd is printed as 86.57, and the others give a harmonic mean of 68.57; all agree if H dtd is 68.57']
+        ['dtd is printed as 86.57, and the rest of its row gives a harmonic mean of 68.57; all agree if H dtd is 68.57']
     """
     return [*_of_h(splits, names), *_of_averages(splits, over), *_of_average_h(splits)]
 

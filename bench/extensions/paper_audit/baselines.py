@@ -27,7 +27,7 @@ class Reading(StrEnum):
     SAME = "same numbers"
     BELOW = "below all others"
     ABOVE = "above all others"
-    WITHIN = "within the others"
+    WITHIN = "in their range"
 
 
 @dataclass(frozen=True)

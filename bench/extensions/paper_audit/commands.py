@@ -29,9 +29,14 @@ def _audit(table: str | None = None, as_json: AsJson = False, **options: Any) ->
     print_line(f"{found.table.name}: {found.title}")
     if found.table.place[0]:
         print_text(f"printed in {', '.join(found.table.place)}, {found.table.url}")
-    print_rows(found.table_rows(), spare=["also sees", "own paper", "other tables"])
-    if found.gains:
-        print_line("* beyond chance")
+    if found.answer:
+        print_text(found.answer)
+    rows = found.table_rows()
+    print_rows(
+        rows, spare=[name for name in rows[0] if name == "extra inputs" or "own paper" in name or "(tables)" in name]
+    )
+    if found.below_table:
+        print_text(found.below_table)
     for heading, sentences in found.sections().items():
         if sentences:
             print_text("\n".join([f"\n{heading}", *(f"- {one}" for one in sentences)]))

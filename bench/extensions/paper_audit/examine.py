@@ -71,7 +71,7 @@ def _claim(table: PrintedTable, wanted: str | None) -> tuple[PrintedRow | None, 
     own = [row for row in rows if row.own] or [row for row in rows if not row.method]
     others = [row for row in rows if row not in own]
     if own and others:
-        why = "of this paper" if own[0].own else "not in the ledger, so taken as the paper's own"
+        why = "this paper's method" if own[0].own else "not in the ledger, so taken as the paper's own"
         return own[0], others[0], why
     return (rows[0], rows[1], "the best row") if len(rows) > 1 else (None, None, "")
 

@@ -140,21 +140,50 @@ class Audit:
     def table_rows(self) -> list[dict[str, object]]:
         """One row for each method, in the order of the table; columns that are empty are left out."""
         headings = [HEADINGS[measure] for measure in self.table.measures]
-        ahead = f"claim ahead by ({', '.join(headings)})"
+        ahead, shown = f"lead of {self.claim} ({', '.join(headings)})", HEADINGS[self.table.shown]
         rows: list[dict[str, object]] = [
             {
                 "method": row.label,
                 **{HEADINGS[measure]: _number(row.means.get(measure)) for measure in self.table.measures},
-                ahead: "the claim" if row.label == self.claim else ", ".join(gain.text for gain in row.gains.values()),
-                "own paper": _number(row.baseline.own_paper),
-                "other tables": range_text(row.baseline),
-                "reading": str(reading_text(row.baseline)),
-                "also sees": uses_text(row.uses),
+                ahead: ", ".join(gain.text for gain in row.gains.values()),
+                f"{shown} in own paper": _number(row.baseline.own_paper),
+                f"{shown} elsewhere (tables)": range_text(row.baseline),
+                "beside other tables": str(reading_text(row.baseline)),
+                "extra inputs": uses_text(row.uses),
             }
             for row in self.rows
         ]
         filled = [name for name in rows[0] if any(row[name] for row in rows)]
         return [{name: row[name] for name in filled} for row in rows]
+
+    @property
+    def below_table(self) -> str:
+        """What has to be known to read the table; empty if there is nothing."""
+        star = "* beyond chance. " if any(gain.beyond for row in self.rows for gain in row.gains.values()) else ""
+        of_means = "H is that of the averages of base and new. " if H in self.table.measures else ""
+        return f"{star}{of_means}Leads are taken before rounding." if self.gains else ""
+
+    @property
+    def answer(self) -> str:
+        """The finding about the claim in one sentence; empty without a claim."""
+        if not self.rival:
+            return ""
+        gain = self.gains[self.table.shown]
+        verb = "is behind" if gain.points < 0 else "leads"
+        inputs = ", and it sees more than that row does" if self.rival in self.unequal else ""
+        return (
+            f"{self.claim} {verb} {self._other}, by {abs(gain.points):.2f} points ({HEADINGS[self.table.shown]}): "
+            f"{gain.verdict} (±{gain.reach:.2f} with {self._seeds}){inputs}."
+        )
+
+    @property
+    def _other(self) -> str:
+        of_others = any(row.own for row in self.table.rows)
+        return f"{self.rival}, the best {'row that is not of this paper' if of_others else 'other row'}"
+
+    @property
+    def _seeds(self) -> str:
+        return f"{counted(self.seeds, 'seed')}{'' if self.seeds_stated else ', assumed'}"
 
     def to_json(self) -> dict[str, object]:
         """All findings as plain values; numbers in per cent and points."""
@@ -191,23 +220,24 @@ class Audit:
     def _arithmetic(self) -> Iterator[str]:
         found = sorted(self.arithmetic, key=lambda pair: -_size(pair[1]))
         if not self.checked:
-            yield "Not checked: the table has no H and no average here."
+            yield "Not checked: no printed H and no printed average is known; averages above are of the printed cells."
         elif not found:
-            yield f"No difference: all H and averages ({self.checked}) are what their row gives."
+            yield f"No difference: {counted(self.checked, 'number')} (H and averages) agree with the rest of their row."
         else:
             large = sum(_size(one) > _BY_SEEDS for _, one in found)
             yield (
-                f"{len(found)} of {self.checked} H and averages differ from what their row gives, {large} by more than "
-                f"{_BY_SEEDS:g}. Up to that, H may be a mean over seeds; beyond it, a number may be misprinted."
+                f"{len(found)} of {counted(self.checked, 'number')} (H and averages) do not agree with the rest of "
+                f"their row, {large} by more than {_BY_SEEDS:g}. Smaller differences can come from averages over "
+                "seeds; a larger one may be a misprint."
             )
         known = {(one.label, one.split, one.dataset): one.text for one in self.table.errors}
         texts = [_mismatch_text(label, one, known.pop((label, one.split, one.dataset), "")) for label, one in found]
         yield from _first(texts)
         places: dict[str, list[str]] = {}
         for (label, _, dataset), text in known.items():
-            places.setdefault(text, []).append(f"{label} {dataset}")
+            places.setdefault(text, []).append(f"{label}, {dataset}")
         yield from _first(
-            [f"Known of {of[0] if len(of) == 1 else 'this table'}: {text}" for text, of in places.items()]
+            [f"Noted of {of[0] if len(of) == 1 else 'this table'}: {text}" for text, of in places.items()]
         )
         yield from self.table.notes
         if unknown := [row.label for row in self.rows if not row.method] + list(self.table.unknown):
@@ -221,7 +251,7 @@ class Audit:
         for row in self.rows:
             if row.baseline.differing:
                 differing = "; ".join(row.baseline.differing[:_SHOWN])
-                yield f"{row.label} has the numbers of {row.baseline.same_as}, but for {differing}."
+                yield f"{row.label} equals {row.baseline.same_as}, except {differing}."
         yield from self._recipes()
 
     def _recipes(self) -> Iterator[str]:
@@ -231,7 +261,7 @@ class Audit:
             if row.recipe not in ("", _PUBLISHED):
                 here.setdefault(row.recipe, []).append(row.label)
         for recipe, labels in here.items():
-            yield f"Trained here with the recipe {recipe_text(recipe)}, not their published one: {', '.join(labels)}."
+            yield f"In this table with the recipe {recipe_text(recipe)}, not their published one: {', '.join(labels)}."
         changed = {label for labels in here.values() for label in labels}
         there: dict[str, list[str]] = {}
         for found in self.rows:
@@ -240,7 +270,7 @@ class Audit:
                     there.setdefault(recipe, []).append(f"{found.label} {value:.2f}")
         for recipe, texts in there.items():
             name = HEADINGS[self.table.shown]
-            yield f"With the recipe {recipe_text(recipe)}, other tables have {name}: {', '.join(texts)}."
+            yield f"For comparison, {name} in other tables with the recipe {recipe_text(recipe)}: {', '.join(texts)}."
 
     def _inputs(self) -> Iterator[str]:
         others = [row for row in self.rows if row.label != self.claim]
@@ -264,9 +294,10 @@ class Audit:
         if not self.rival:
             yield "Fewer than two rows have all numbers, so no gain is examined."
             return
-        yield f"The claim is {self.claim} ({self.chosen}); the best other row is {self.rival}."
+        yield f"{self.claim} ({self.chosen}) is compared with {self._other}."
         for measure, gain in self.gains.items():
-            yield f"{MEASURES[measure]}: {score_texts.signed(gain.points)} points, {gain.verdict} (±{gain.reach:.2f})."
+            points = score_texts.signed(gain.points)
+            yield f"{MEASURES[measure]}: {points} points, {gain.verdict} (±{gain.reach:.2f} with {self._seeds})."
 
     def _settle(self) -> Iterator[str]:
         for measure, found in self.settle.items():
@@ -274,36 +305,39 @@ class Audit:
         if any(not gain.seeds_known for gain in self.gains.values()):
             yield "The spread between seeds has to be measured first: some seeds of both methods on each dataset."
         elif self.rival and not self.settle:
-            yield "Every gain is beyond chance, so more seeds are not what is missing."
+            yield "Every lead is beyond chance, so more seeds are not needed."
+        if self.rival and self.row(self.rival).baseline.reading == Reading.SAME:
+            yield f"The numbers of {self.rival} are probably not of a new run; a run of both compares them alike."
         if self.rival in self.unequal:
             yield f"Seeds do not settle unequal inputs: {self.rival} would have to see the same."
         yield from self.missing
-        yield from (f"Here: `{command}`" for command in self.commands)
+        yield from (f"With the published recipes: `{command}`" for command in self.commands)
 
     def _assumptions(self) -> Iterator[str]:
         if not self.rival:
             return
-        stated = "as stated" if self.seeds_stated else "assumed, since the source is not known to state them"
+        stated = "as stated" if self.seeds_stated else "assumed, as the source states none that is known here"
         yield f"Seeds: {self.seeds} for each number, {stated}."
         apart = " Base and new are independent." if H in self.table.measures else ""
         if self.spread_source:
-            yield f"Spread between seeds: that of {self.spread_source}; the same for all methods but zero-shot.{apart}"
+            source = f"that of {self.spread_source}"
+            yield f"Spread between seeds: {source}, for each trained method; zero-shot has none.{apart}"
         else:
             yield "Spread between seeds: none is known for this protocol, so ± is that of the test images alone."
-        halves = " Half of them are of new classes." if H in self.table.measures else ""
+        halves = " Half of the test images are of new classes." if H in self.table.measures else ""
         share = f"{100 * DISCORDANCE:.0f} %"
-        yield f"Test images: the same for all methods; on {share} of them, exactly one of two is right.{halves}"
-        yield "Chance (±): 95 % of differences between two equally good methods are smaller."
+        yield f"Test images: the same for both methods, of which exactly one is right on {share} of the images.{halves}"
+        yield "±: two equally good methods would differ by less than this 95 % of the time."
 
 
 HEADINGS = {"base": "base", "new": "new", H: "H", "all": "accuracy"}
 MEASURES = {"base": "Base classes", "new": "New classes", H: "H", "all": "Accuracy"}
 """Measures at the start of a sentence."""
 _READINGS = {
-    Reading.SAME: "With the same numbers as other tables, so these are hardly new runs",
+    Reading.SAME: "Probably taken over, with the numbers of other tables",
     Reading.BELOW: "Lower than every other table prints for the same method",
     Reading.ABOVE: "Higher than every other table prints for the same method",
-    Reading.ALONE: "In no other table of the ledger",
+    Reading.ALONE: "In no other recorded table of this protocol",
 }
 
 
@@ -345,7 +379,8 @@ def reading_text(base: Baseline) -> str:
     """How a row stands to other tables."""
     if base.reading != Reading.SAME:
         return str(base.reading)
-    return "as its own paper" if base.from_own else f"as in {counted(base.copies, 'other table')}"
+    but = f", except {counted(len(base.differing), 'cell')}" if base.differing else ""
+    return f"same as {'own paper' if base.from_own else counted(base.copies, 'other table')}{but}"
 
 
 def _number(value: float | None) -> str:

@@ -26,26 +26,12 @@ def write_audit_page(found: Audit, out: Path, *, force: bool = False) -> Path:
     rows = found.table_rows()
     page = environment.get_template("audit.html.j2").render(
         audit=found,
-        answer=claim_sentence(found),
         columns=list(rows[0]),
         numbers=[HEADINGS[measure] for measure in found.table.measures],
         rows=rows,
         sections=found.sections(),
     )
     return write_output(out, page.encode(), force=force)
-
-
-def claim_sentence(found: Audit) -> str:
-    """The finding about the claim in one sentence; empty without a claim."""
-    if not found.rival:
-        return ""
-    gain = found.gains[found.table.shown]
-    verb = "is behind" if gain.points < 0 else "leads"
-    inputs = ", and it sees more than that row does" if found.rival in found.unequal else ""
-    return (
-        f"{found.claim} {verb} the best other row, {found.rival}, by {abs(gain.points):.2f} points "
-        f"({HEADINGS[found.table.shown]}): {gain.verdict} (±{gain.reach:.2f}){inputs}."
-    )
 
 
 def parts_of_tables(protocol: str | None = None) -> list[AddedPart]:

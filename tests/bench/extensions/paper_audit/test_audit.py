@@ -46,7 +46,7 @@ def found_for(place: Path, rows: dict[str, dict[str, list[float]]], **options: o
 
 
 def test_copied_numbers_are_found_and_a_changed_one_is_named(tmp_path: Path) -> None:
-    coop = printed("kgcoop_dept")
+    coop = printed("dept")
     coop["new"][8] += 0.5
     base = found_for(tmp_path, {"KgCoOp + DePT": coop, "Mine": moved(coop, 1)}).row("KgCoOp + DePT").baseline
     assert (base.reading, base.from_own) == (Reading.SAME, True)
@@ -203,5 +203,5 @@ def test_the_page_of_published_numbers_has_a_row_for_each_table(tmp_path: Path) 
     rows = fold[4][1][1]["rows"]
     assert len(rows) == len([one for one in map(audited, ledger_tables().values()) if one.rival])
     assert parts_of_tables("test-time") == []
-    page = build_report(tmp_path / "page.html", runs=tmp_path, source="published", protocol="cross-dataset")
+    page = build_report(tmp_path / "page.html", source="published", protocol="cross-dataset")
     assert part.title in page.read_text(encoding="utf-8")
