@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from bench.errors import UsageError
 from bench.experiment import runner
 from bench.extension import open_pack
 from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
-from bench.record import Predictions
 from bench.results import Shards
 from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
 from datasets_registry import EvalProtocol, list_datasets
@@ -58,10 +58,11 @@ def compared(tmp_path: Path, pack: Path, methods: str, names: list[str], **optio
     return len(specs)
 
 
-def as_plain(predictions: Predictions) -> dict[str, object]:
-    """The columns as bytes."""
-    columns = {one.name: getattr(predictions, one.name) for one in fields(predictions)}
-    return {key: value.tobytes() if isinstance(value, np.ndarray) else value for key, value in columns.items()}
+def as_plain(value: Any) -> Any:
+    """Columns as bytes, also those of a part."""
+    if is_dataclass(value):
+        return {one.name: as_plain(getattr(value, one.name)) for one in fields(value)}
+    return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +81,11 @@ def test_runs_on_a_synthetic_dataset_are_those_from_images(name: str, eleven: Pa
     assert compared(tmp_path, eleven, "zero_shot,tip_adapter", [name], seeds=(1,)) == 2
 
 
-def test_trainings_on_augmented_views_and_new_classes(tmp_path: Path) -> None:
-    """`clip_adapter` reads another view in each epoch; base-to-new has an open score."""
-    names = ["spectrum_basic:test=2"]
-    pack = made(tmp_path, names, "clip_adapter,text_adapter", protocol="base-to-new")
-    assert (
-        compared(tmp_path, pack, "zero_shot,clip_adapter,text_adapter", names, protocol=EvalProtocol.BASE_TO_NEW) == 5
-    )
+def test_a_training_on_augmented_views_and_new_classes(tmp_path: Path) -> None:
+    """`text_adapter` reads another view in each epoch; base-to-new has an open score."""
+    names, protocol = ["spectrum_basic:test=2"], EvalProtocol.BASE_TO_NEW
+    pack = made(tmp_path, names, "text_adapter", protocol="base-to-new")
+    assert compared(tmp_path, pack, "zero_shot,text_adapter", names, protocol=protocol) == 3
 
 
 def test_files_on_disk_and_other_datasets(tmp_path: Path) -> None:
