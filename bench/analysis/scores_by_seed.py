@@ -81,14 +81,15 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     known: dict[str, dict[str, tuple[float, tuple[str, NDArray[np.bool_]] | None]]] = defaultdict(dict)
     groups: dict[str, dict[str, NDArray[np.int32]]] = defaultdict(dict)
     with_outcomes = "correct" in runs
-    outcomes = zip(runs["images"], runs["correct"], strict=True) if with_outcomes else repeat((None, None))
-    for (run_id, split, accuracy), (images, correct) in zip(
-        runs[["run_id", "split", "accuracy"]].itertuples(index=False, name=None), outcomes, strict=False
+    ids, splits, accuracies = (runs[name].tolist() for name in ("run_id", "split", "accuracy"))
+    found_images = zip(runs["images"].tolist(), runs["correct"].tolist(), strict=True) if with_outcomes else None
+    for run_id, split, accuracy, (images, correct) in zip(
+        ids, splits, accuracies, found_images or repeat((None, None)), strict=False
     ):
         if isinstance(split, str):
             known[run_id][split] = float(accuracy), (images, correct) if isinstance(images, str) else None
     if "groups" in runs:
-        for run_id, split, numbers in zip(runs["run_id"], runs["split"], runs["groups"], strict=True):
+        for run_id, split, numbers in zip(ids, splits, runs["groups"].tolist(), strict=True):
             if numbers is not None and numbers.min() < numbers.max():  # one group has no spread between groups
                 groups[run_id][split] = numbers
     seed_of = _seeds(runs)
@@ -120,10 +121,10 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
 
 def _seeds(runs: pd.DataFrame) -> dict[str, int | None]:
     """The seed of each run; None if the run does not depend on it."""
-    rows = runs[["run_id", "method", "protocol", "shots", "seed"]].itertuples(index=False, name=None)
+    columns = (runs[name].tolist() for name in ("run_id", "method", "protocol", "shots", "seed"))
     return {
         run_id: int(seed) if depends_on_seed(method, protocol, shots) else None
-        for run_id, method, protocol, shots, seed in rows
+        for run_id, method, protocol, shots, seed in zip(*columns, strict=True)
     }
 
 
