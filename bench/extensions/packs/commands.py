@@ -1,12 +1,16 @@
 """The commands `datasets pack` and `datasets check-pack`."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.cli import AsJson, options_of, print_json, print_line, print_rows, remark
-from bench.extensions.packs.making import make_pack
-from bench.extensions.packs.stored import StoredPack, check_pack
+from bench.extensions.packs.packing import check_pack, make_pack
+
+if TYPE_CHECKING:
+    from bench.extensions.packs.stored import StoredPack
 
 
 @options_of(make_pack)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench._util.words import counted
-from bench.api import options as opt
 from bench.errors import UsageError
 from bench.extensions.packs.contents import (
     CONTENTS,
@@ -24,9 +23,9 @@ from bench.extensions.packs.contents import (
 )
 from bench.extensions.packs.reads import OWN, Scale, reads_of, reads_towers
 from bench.extensions.packs.stored import StoredPack, stored_pack
-from bench.results import check_output_file, write_archive
+from bench.results import write_archive
 from bench.spec import ALL_SHOTS, ExperimentSpec, shots_value
-from bench.sweep import SweepRequest, context_of, expand, split_list
+from bench.sweep import SweepRequest, context_of, expand
 from datasets_registry import (
     COLLECTIONS,
     ClassSet,
@@ -53,58 +52,23 @@ if TYPE_CHECKING:
 
     from methods import Backbone
 
-SUFFIX = ".pack"
 _MANY_RUNS = 1000
 TOGETHER = 4096
 """Images whose features are computed, and then freed from memory, at once."""
-Names = Sequence[str] | str
-Numbers = str | int | Sequence[int]
 Draws = Mapping[int, Sequence[FewShotTask]]
 """The tasks of a dataset by seed."""
 Encode = Callable[[Images, Sequence[Sample], Any], "NDArray[np.float32]"]
 
 
-def make_pack(
-    names: Annotated[Names, opt.Arg("Datasets, patterns, or collections such as coop.")],
-    backbone: Annotated[str, opt.Opt(field="backbones")],
-    out: Annotated[Path, opt.Opt(f"File to write, NAME{SUFFIX}.")],
-    *,
-    methods: Annotated[
-        Names,
-        opt.Opt("Methods whose augmented views and class texts the pack also has. Default: those of zero_shot.", "-m"),
-    ] = (),
-    protocol: Annotated[str, opt.Opt("The protocol whose settings of --methods are used.")] = "few-shot",
-    shots: Annotated[Numbers, opt.Opt(field="shots", numbers=True)] = "16",
-    seeds: Annotated[Numbers, opt.Opt(field="seeds", numbers=True)] = "3",
-    draw: opt.Draw = "coop",
-    allow_fewer: opt.AllowFewer = False,
-    data_root: opt.DataRoot = None,
-    cache: opt.Cache = None,
-    device: opt.Device = "auto",
-    force: opt.Force = False,
-    progress: Callable[[str], None] = lambda _: None,
-) -> StoredPack:
-    """Write the frozen features of datasets that you have, and what is needed to run methods on them elsewhere.
-
-    `progress` receives a line about each dataset that is left out or done.
-
-    Raises UsageError, or the error of a sweep, before any work, and PackError if the file cannot be written.
-    """
-    out = Path(out).expanduser()
-    check_output_file(out, "--out", force=force, suffixes=(SUFFIX,))
-    asked = SweepRequest.build(
-        methods=["zero_shot", *dict.fromkeys(split_list([methods] if isinstance(methods, str) else methods))],
-        datasets=_datasets(split_list([names] if isinstance(names, str) else names)),
-        backbones=[backbone], protocol=protocol, shots=shots, seeds=seeds, draw=draw, allow_fewer=allow_fewer,
-        data_root=data_root, cache=cache, device=device,
-    )  # fmt: skip
+def write_pack(asked: SweepRequest, out: Path, progress: Callable[[str], None], *, force: bool) -> StoredPack:
+    """Write the pack of a request; see `make_pack`."""
     planned = _checked(asked, progress)
     drawn = {name: _drawn(asked, get_dataset(name)) for name in dict.fromkeys(spec.dataset for spec in planned)}
     write_archive(PACK, _Maker(asked, planned, drawn, progress).files(), out, force=force, packed=False)
     return stored_pack(out)
 
 
-def _datasets(names: Sequence[str]) -> list[str]:
+def datasets_in(names: Sequence[str]) -> list[str]:
     """The names, with the datasets of collections in their place."""
     return list(
         dict.fromkeys(one for name in names for one in (datasets_of([name]) if name in COLLECTIONS else [name]))

@@ -6,12 +6,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.api import options as opt
 from bench.extensions.packs.contents import (
     CONTENTS,
     PACK,
@@ -32,13 +31,6 @@ if TYPE_CHECKING:
 IN_MEMORY = 2**30
 """Bytes of features that a process keeps; those used last stay."""
 Rows = NDArray[np.float32]
-
-
-def check_pack(file: Annotated[Path, opt.Arg("A feature pack.", metavar="FILE")]) -> StoredPack:
-    """Read a whole pack and compare it with its digests; raises PackError if anything in it is damaged or altered."""
-    pack = stored_pack(file)
-    pack.check()
-    return pack
 
 
 def stored_pack(path: Path) -> StoredPack:

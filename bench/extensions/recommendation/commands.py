@@ -8,7 +8,6 @@ from bench.cli import options_of, print_json, print_rows, print_text, remark
 from bench.errors import UsageError
 from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest
-from bench.tuned_models import find_model
 
 if TYPE_CHECKING:
     from bench.extensions.recommendation.result import Recommendation
@@ -48,6 +47,8 @@ def _recommend(
     if train and model is None:
         raise typer.Exit(1)
     if model is not None:
+        from bench.tuned_models import find_model
+
         path, text = model
         remark(f"the model is kept in {path}: {text}")
         try:
