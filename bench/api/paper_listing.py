@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.api.reproducing import check_outlines, chosen_parts, experiment_outlines
+
+if TYPE_CHECKING:
+    from bench.papers import Paper
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,7 @@ def list_experiments(
 
     Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
     """
-    from bench.papers import (
-        CPU,
-        GPU,
-        SYNTHETIC_STATEMENT,
-        finished_runs,
-        needs_of,
-        planned_cells,
-        printed_cells,
-        read_paper,
-    )
+    from bench.papers import CPU, GPU, SYNTHETIC_STATEMENT, finished_runs, needs_of, planned_cells, read_paper
 
     found, machine = read_paper(paper), CPU if on else GPU
     changes |= chosen_parts(found, list(found.experiments), on, changes.get("methods", ()), changes.get("datasets", ()))
@@ -127,7 +121,7 @@ def list_experiments(
     notes = [machine.assumption]
     if not on:
         notes.append(
-            f"Ledger: {printed_cells(found).text}; a cell is one training of the paper's own method on one dataset."
+            f"Ledger: {_printed_text(found)}; a cell is one training of the paper's own method on one dataset."
         )
     if needs.recorded:
         notes.append(
@@ -137,6 +131,12 @@ def list_experiments(
     if on:
         notes.append(SYNTHETIC_STATEMENT)
     return PaperListing(found.header.title, found.header.address, tuple(listed), total, tuple(notes))
+
+
+def _printed_text(paper: Paper) -> str:
+    from bench.papers import printed_cells, shipped_cells
+
+    return (shipped_cells()[paper.name] if paper.file is None else printed_cells(paper)).text
 
 
 class Places:

@@ -13,6 +13,9 @@ from .catalogue import NamedDataset as NamedDataset
 from .catalogue import overlap_statements as overlap_statements
 from .catalogue import registered as registered
 from .catalogue import short_titles as short_titles
+from .cells_of_papers import SHIPPED_CELLS as SHIPPED_CELLS
+from .cells_of_papers import PrintedCells as PrintedCells
+from .cells_of_papers import shipped_cells as shipped_cells
 from .claims import DEMO_CAVEAT as DEMO_CAVEAT
 from .claims import Claim as Claim
 from .claims import ClaimResult as ClaimResult
@@ -43,10 +46,7 @@ from .printed_ranges import LiteratureSpread as LiteratureSpread
 from .printed_ranges import PrintedAverage as PrintedAverage
 from .printed_ranges import literature_spread as literature_spread
 from .printed_ranges import spread_sentence as spread_sentence
-from .printed_share import SHIPPED_CELLS as SHIPPED_CELLS
-from .printed_share import PrintedCells as PrintedCells
 from .printed_share import printed_cells as printed_cells
-from .printed_share import shipped_cells as shipped_cells
 from .printed_share import shipped_cells_text as shipped_cells_text
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow

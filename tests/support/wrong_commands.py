@@ -88,7 +88,7 @@ WRONG = [
     "export --format latex send mlflow",
     "board build nowhere",
     "board check pictures --against pictures",
-    "papers reproduce apex table-2 --on synthetic -d spectrum_basic",
+    "papers reproduce apex table-2 --on synthetic -d chmnist",
     "papers reproduce apex -m linear_probe",
     "papers reproduce apex table-2 --on synthetic --figures-dir drawn",
     "runs import-predictions file.txt",
