@@ -77,7 +77,8 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     `runs` is the store's `runs_frame(outcomes=True)`; without outcomes, the noise of the test images is unknown. A run
     without shots does not depend on the seed; it is listed under every seed of the board.
     """
-    runs = runs[runs["run_id"].isin({run_id for entry in board.entries for run_id in entry.run_ids})]
+    cells = (cell for entry in board.entries for cell in entry.cells.values())
+    runs = runs[runs["run_id"].isin({run_id for cell in cells for run_id in cell.run_ids})]
     known: dict[str, dict[str, tuple[float, tuple[str, NDArray[np.bool_]] | None]]] = defaultdict(dict)
     groups: dict[str, dict[str, NDArray[np.int32]]] = defaultdict(dict)
     with_outcomes = "correct" in runs

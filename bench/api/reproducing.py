@@ -97,7 +97,7 @@ def reproduce_paper(
 
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
-    from bench.api.paper_listing import Places
+    from bench.api.missing_inputs import Places
     from bench.papers import read_paper
     from bench.results import check_own_folder
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice

@@ -27,5 +27,5 @@ def runs_to_read(folder: Path) -> Path:
             f"{folder} has no runs, but {', '.join(map(str, below))} do; choose one, such as --runs {below[0]}."
         )
     if below:
-        remark(f"{folder} has no runs; using the runs of {below[0]}")
+        remark(f"note: {folder} has no runs; using the runs of {below[0]}")
     return below[0] if below else folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api import Opt
+from bench.api import OnlyWith, Opt
 from bench.api import options as opt
 from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
@@ -39,14 +39,20 @@ def audit(
     ],
     *,
     claim: Annotated[
-        str | None, Opt("The row whose gain is examined. Default: the table's own method, else the best row.")
+        str | None,
+        Opt("The row whose gain is examined. Default: the table's own method, else the best row."),
+        OnlyWith("table"),
     ] = None,
-    seeds: Annotated[int | None, Opt("Seeds of each number, if the source states them.", min=1)] = None,
-    protocol: opt.Protocol = None,
-    backbone: Annotated[str, Opt("That of a file's numbers, as arch.tag.", "-b")] = "ViT-B-16.openai",
-    shots: Annotated[int, Opt("Those of a file's numbers.", min=1)] = 16,
-    out: Annotated[Path | str | None, Opt("Also write a page to this file.")] = None,
-    force: opt.Force = False,
+    seeds: Annotated[
+        int | None, Opt("Seeds of each number, if the source states them.", min=1), OnlyWith("table")
+    ] = None,
+    protocol: Annotated[opt.Protocol, OnlyWith("table")] = None,
+    backbone: Annotated[
+        str, Opt("That of a file's numbers, as arch.tag.", "-b"), OnlyWith("table")
+    ] = "ViT-B-16.openai",
+    shots: Annotated[int, Opt("Those of a file's numbers.", min=1), OnlyWith("table")] = 16,
+    out: Annotated[Path | str | None, Opt("Also write a page to this file."), OnlyWith("table")] = None,
+    force: Annotated[opt.Force, OnlyWith("out")] = False,
 ) -> Audit:
     """What a printed table can and cannot carry: its arithmetic, baselines and inputs, and its gain beside chance.
 

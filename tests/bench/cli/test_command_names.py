@@ -13,7 +13,7 @@ from bench.cli._request_options import parse_keys
 from bench.cli.app import PANELS, app
 from bench.errors import UsageError
 
-MOST_OPTIONS_OF_RUN = 32
+MOST_OPTIONS_OF_RUN = 33
 
 
 def group() -> Any:

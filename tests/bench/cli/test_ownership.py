@@ -26,6 +26,8 @@ FILES = {
     "models explain --out": ("models explain nothing --out {}", "mine.html"),
     "runs export OUT": ("runs export {}", "mine.zip"),
     "runs drop-in OUT": ("runs drop-in {}", "mine.py"),
+    "datasets pack --out": ("datasets pack spectrum_basic -b ViT-demo.drawn --shots 1 --out {}", "mine.pack"),
+    "papers audit --out": ("papers audit apex-table-3 --out {}", "mine.html"),
     "runs questions --out": ("runs questions -d spectrum_basic --shots 1 --out {}", "asked.jsonl"),
 }  # fmt: skip
 """Options that write a file: a command, and the name of the file that it would replace."""
@@ -57,7 +59,7 @@ ADDS = {
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
     "methods check --cache", "datasets check --cache", "doctor --cache", "papers reproduce --runs",
     "papers reproduce --cache", "doctor cache list --cache", "doctor cache verify --cache",
-    "doctor cache clear --cache", "datasets check --data-root", "datasets fetch --data-root",
+    "doctor cache clear --cache", "datasets pack --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
 """Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
 REFUSES = {"papers add --write"}
@@ -65,7 +67,7 @@ REFUSES = {"papers add --write"}
 READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
     "--against",
-    "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE",
+    "run SWEEP", "run --submission", "run --pack", "datasets check-pack FILE", "papers add FILE", "runs import BUNDLE",
     "runs import-predictions FILE", "runs import-predictions --questions",
     "board list SUBMISSIONS", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",

@@ -36,7 +36,7 @@ def test_the_only_runs_one_level_down_are_found_and_named(
         main()
     said = capsys.readouterr()
     assert (ended.value.code, said.out.split()[-1]) == (0, "3")
-    assert said.err == f"{outer} has no runs; using the runs of {outer / 'demo'}\n"
+    assert said.err == f"note: {outer} has no runs; using the runs of {outer / 'demo'}\n"
     assert not (outer / "results.duckdb").exists()
     shutil.copytree(place / "runs", outer / "more")
     with pytest.raises(SystemExit) as ended:

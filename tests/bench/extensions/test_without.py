@@ -86,7 +86,7 @@ def test_the_harness_needs_no_extension(names: list[str], tmp_path: Path) -> Non
         assert "apex-fig5-separability: no installed extension draws figures of papers" in reproduced.stdout
     sweep = "run -m zero_shot,linear_probe -d spectrum_basic:test=5 --protocol few-shot --shots 1 --seeds 1 --jobs 0"
     published = "report --source published --protocol cross-dataset --out papers.html"
-    for words in (f"{sweep} --recipe demo", "leaderboard --json", "report --out page.html", published):
+    for words in (sweep, "leaderboard --json", "report --out page.html", published):
         done = etl(*words.split())
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr

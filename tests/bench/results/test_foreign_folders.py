@@ -108,11 +108,9 @@ def test_reading_commands_create_nothing(what: str, place: str, tmp_path: Path, 
     (tmp_path / "empty").mkdir()
     command = READING.get(what) or WITHOUT_ERROR[what]
     code, _, err = etl(*command, "--runs", place)
-    refused = what not in WITHOUT_ERROR and (what, place) != ("rebuild", "empty")
-    assert code == (2 if refused or (what, place) == ("status", "absent") else 0), err
+    assert code == (2 if what not in WITHOUT_ERROR or (what, place) == ("status", "absent") else 0), err
     assert "Traceback" not in err
-    if what != "rebuild":
-        assert names(tmp_path) == {"empty"}
+    assert names(tmp_path) == {"empty"}
     if (what, place) == ("sql", "absent"):
         assert "folder absent, so there" in err
 

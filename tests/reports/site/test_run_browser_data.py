@@ -120,9 +120,9 @@ def test_a_site_of_another_runs_folder_gets_its_predictions(runs, tmp_path):
 def test_a_page_of_the_user_is_kept(runs, tmp_path):
     page = tmp_path / "index.html"
     page.write_text("<h1>My project</h1>")
-    for source in ("runs", "published"):
+    for chosen in ({"runs": runs}, {"source": "published"}):
         with pytest.raises(UsageError, match="use: it contains 'index.html'"):
-            report(runs=runs, out=tmp_path, source=source)
+            report(out=tmp_path, **chosen)
     assert page.read_text() == "<h1>My project</h1>"
     assert not (tmp_path / "data").exists()
 

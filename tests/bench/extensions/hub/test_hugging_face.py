@@ -156,9 +156,9 @@ def test_the_command_writes_a_folder(runs: Path, tmp_path: Path, form: str, suff
         (["hf-results"], "--format hf-results needs --benchmark OWNER/NAME."),
         (
             ["hf", "--benchmark", "a/b"],
-            "--benchmark and --source-url are for --format hf-results; leave them out for hf.",
+            "--benchmark has no effect with --format hf; use --format hf-results",
         ),
-        (["csv", "--source-url", "https://x"], "are for --format hf-results; leave them out for csv."),
+        (["csv", "--source-url", "https://x"], "--source-url has no effect with --format csv"),
     ],
 )
 def test_a_benchmark_belongs_to_results_of_the_hub(

@@ -152,7 +152,7 @@ def test_images_that_were_not_added_are_named_by_the_race(photographs: Path) -> 
 def kept(methods: str) -> dict[str, Path]:
     """The kept models of today's images by method, after a run."""
     done = run(
-        methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2, keep_models="best", recipe="demo", jobs=0,
+        methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2, keep_models="best", jobs=0,
         cache="cache", progress="none",
     )  # fmt: skip
     planned = {spec.run_id for spec in plan(methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2).specs}
