@@ -139,9 +139,9 @@ def test_a_run_without_the_file_or_with_a_changed_one_is_stale(tmp_path: Path) -
 
 
 def test_a_teacher_without_one_pair_of_features_is_refused(tmp_path: Path) -> None:
-    spec, context = planned(teacher_file(tmp_path, "tip_adapter_f", protocol="few-shot"), **FEW_SHOT)
-    with pytest.raises(ModelFileError, match="tip_adapter_f"):
-        run_experiment(spec, context)
+    teacher = teacher_file(tmp_path, "tip_adapter_f", protocol="few-shot")
+    with pytest.raises(ModelFileError, match="tip_adapter_f, whose logits"):
+        planned(teacher, **FEW_SHOT)
 
 
 def test_a_teacher_of_other_images_is_refused(tmp_path: Path) -> None:
