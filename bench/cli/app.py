@@ -127,6 +127,12 @@ def main() -> None:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
         advice = _advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
+        if (
+            context
+            and "unexpected extra argument" in message
+            and any("-m" in one.opts for one in context.command.params)
+        ):
+            advice = " Names of a list are separated by commas, without spaces, such as -m coop,apex."
         asks = f" See `{context.command_path} --help`." if context else ""
         stop = "" if message.endswith((".", "?", "!")) else "."
         code = _refuse(f"{message}{stop}{advice}{asks}") if message else 2

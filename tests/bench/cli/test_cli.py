@@ -174,6 +174,7 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
             "error: --option memory limits worker processes, and --jobs 0 has none; use --jobs 1.",
         ),
         (["--set", "coop.n_ctxx=4"], "error: Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
+        (["vpt", "apex"], "commas, without spaces, such as -m coop,apex"),
         (["--runner", "nowhere"], "error: --runner 'nowhere' is no Python module"),
         (["--shots", "9", "--option", "strict"], "error: Cannot run eurosat with 9 shots: "),
     ],
