@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from bench.api import OnlyWith, Opt
 from bench.api import options as opt
+from bench.errors import UsageError
 from bench.sweep import parse_choice
-from datasets_registry import EvalProtocol
+from datasets_registry import EvalProtocol, did_you_mean
 
 if TYPE_CHECKING:
     from bench.extensions.paper_audit.findings import Audit
+
+
+BACKBONE, SHOTS = "ViT-B-16.openai", 16
+"""Of the numbers of a file that does not state them."""
 
 
 def complete_tables() -> list[dict[str, object]]:
@@ -48,11 +53,11 @@ def audit(
     ] = None,
     protocol: Annotated[opt.Protocol, OnlyWith("table")] = None,
     backbone: Annotated[
-        str, Opt("That of a file's numbers, as arch.tag.", "-b"), OnlyWith("table")
-    ] = "ViT-B-16.openai",
-    shots: Annotated[int, Opt("Those of a file's numbers.", min=1), OnlyWith("table")] = 16,
+        str | None, Opt(f"That of a file's numbers. Default: {BACKBONE}.", "-b", metavar="ARCH.TAG"), OnlyWith("table")
+    ] = None,
+    shots: Annotated[int | None, Opt(f"Those of a file's numbers. Default: {SHOTS}.", min=1), OnlyWith("table")] = None,
     out: Annotated[Path | str | None, Opt("Also write a page to this file."), OnlyWith("table")] = None,
-    force: Annotated[opt.Force, OnlyWith("out")] = False,
+    force: Annotated[opt.Force, OnlyWith("table")] = False,
 ) -> Audit:
     """What a printed table can and cannot carry: its arithmetic, baselines and inputs, and its gain beside chance.
 
@@ -68,10 +73,29 @@ def audit(
     kind = None if protocol is None else str(parse_choice(EvalProtocol, protocol, "--protocol"))
     path = Path(table).expanduser()
     known = str(table) in ledger_tables() or not (path.exists() or path.suffix)
-    read = complete_table(str(table)) if known else table_of_file(path, kind, backbone, shots)
+    if known:
+        for option, value in (("--protocol", protocol), ("--backbone", backbone), ("--shots", shots)):
+            if value is not None:
+                raise UsageError(
+                    f"{option} {value} has no effect on a table of the ledger, which states it; leave it out."
+                )
+        read = complete_table(str(table))
+    else:
+        read = table_of_file(path, kind, _known_backbone(backbone or BACKBONE), shots or SHOTS)
     found = audited(read, claim, seeds)
     if out is not None:
         from bench.extensions.paper_audit.page import write_audit_page
 
         write_audit_page(found, Path(out), force=force)
     return found
+
+
+def _known_backbone(name: str) -> str:
+    """The name; raises UsageError, with near misses, if the ledger has no numbers of this backbone."""
+    from bench.papers import published_frame
+
+    known = sorted(published_frame()["backbone"].unique())
+    if name not in known:
+        near = did_you_mean(name, known) or f" Known: {', '.join(known)}."
+        raise UsageError(f"The ledger has no numbers of the backbone {name!r}.{near}")
+    return name

@@ -12,8 +12,7 @@ from small_datasets import write_dataset
 
 import bench
 from bench.analysis import wilson
-from bench.api import stored_run
-from bench.cli import _print
+from bench.api import stored_run, text_table
 from bench.cli.app import main
 from bench.results.database import Store
 from bench.results.shards import Shards
@@ -365,7 +364,7 @@ def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):
     [(None, "–"), (float("nan"), "–"), (True, "yes"), (0.123456, "0.1235"), (7, "7"), ([], "–"), ({"a": 1}, "a=1")],
 )
 def test_values_in_cells(value: object, wanted: str):
-    assert _print.as_text(value) == wanted
+    assert text_table.as_text(value) == wanted
 
 
 def test_a_sweep_file_holds_what_was_typed_and_overrides_the_environment(etl, monkeypatch, tmp_path: Path):

@@ -24,6 +24,7 @@ OF_COMMAND = {
     "datasets add name": "birds", "methods name": "coop", "datasets name": "spectrum_basic",
     "backbones name": "ViT-demo.drawn", "models export form": "hf-folder", "runs diff a": "ok",
     "runs diff b": "ok", "runs export out": "out.zip", "datasets pack out": "new.pack",
+    "papers audit table": "apex-table-3",
 }  # fmt: skip
 NEW = {"methods new name", "datasets add name"}
 """Names that are to be new."""
