@@ -41,15 +41,14 @@ class Places:
         fetched[()] = [name for name in plain if name not in inside]
         names = [((), ["all-of", *collections])] if collections else []
         lines = [
-            f"missing datasets: `{' '.join(['etl-bench datasets fetch', *some, *options, end])}`"
+            f"`{' '.join(['etl-bench datasets fetch', *some, *options, end])}`"
             for options, some in (*names, *fetched.items())
             if some
         ]
         if by_hand:
-            hint = f"`etl-bench datasets check {by_hand[0]} {end}` says how"
-            lines.append(f"to be downloaded by hand: {', '.join(by_hand)}; {hint}")
+            lines.append(f"{', '.join(by_hand)} by hand: `etl-bench datasets check {by_hand[0]} {end}`")
         if weights:
-            lines.append(f"missing weights: {', '.join(weights)}; the first run fetches them")
+            lines.append(f"{', '.join(weights)} with the first run")
         return lines
 
     def _here(self, name: str, look: Any) -> bool:

@@ -36,7 +36,6 @@ class ListedExperiment:
         """What the list shows; `unit` is that of the hours."""
         from bench.papers import hours_text
 
-        more = f" and {len(self.missing) - 2} more" if len(self.missing) > 2 else ""
         return {
             "what": self.name,
             "title": self.title,
@@ -44,7 +43,6 @@ class ListedExperiment:
             "done": self.done,
             unit: hours_text(self.hours),
             "disk": f"{self.bytes / 1e9:.2g} GB",
-            "missing": f"{', '.join(self.missing[:2])}{more}" or None,
         }
 
 
@@ -120,14 +118,12 @@ def list_experiments(
     total = ListedExperiment("all", "each run once", needs.runs, needs.done, needs.hours, needs.bytes, missing)
     notes = [machine.assumption]
     if not on:
-        notes.append(
-            f"Ledger: {_printed_text(found)}; a cell is one training of the paper's own method on one dataset."
-        )
+        notes.append(f"Ledger: {_printed_text(found)}.")
     if needs.recorded:
         notes.append(
             f"Methods with finished runs here are scaled to the time of these ({counted(needs.recorded, 'run')})."
         )
-    notes += places.commands(total.missing)
+    notes += ["What is missing here comes from:", *places.commands(total.missing)] if total.missing else []
     if on:
         notes.append(SYNTHETIC_STATEMENT)
     return PaperListing(found.header.title, found.header.address, tuple(listed), total, tuple(notes))

@@ -120,7 +120,7 @@ def reproduce_paper(
     every = {name: None for outlines in plans.values() for one in outlines for name in _all_datasets(one.request)}
     places = Places(options.get("data_root"))
     missing = dict.fromkeys(() if on else places.missing(list(every), ()))
-    commands = places.commands(list(missing))
+    commands = [f"missing data: {text}" for text in places.commands(list(missing))]
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
     left, line = _estimate([[outline_of(one, unchecked=True) for one in some] for some in here.values()], folder, on)

@@ -10,7 +10,7 @@ import typer
 from bench.api import draws_figures, list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_line, print_rows, print_wide, remark
+from bench.cli._print import print_json, print_line, print_rows, print_text, print_wide, remark
 from bench.cli._request_options import takes_execution
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
     if as_json:
         print_json(listing)
         return
-    print_line(f"{listing.title} ({listing.address})")
+    print_text(f"{listing.title} ({listing.address})")
     unit = "hours of two cores" if on else "GPU hours"
-    print_rows([one.row(unit) for one in (*listing.experiments, listing.total)], spare=["missing"])
+    print_rows([one.row(unit) for one in (*listing.experiments, listing.total)])
     for note in listing.notes:
         remark(note)
 

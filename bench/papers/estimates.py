@@ -51,13 +51,12 @@ class Machine:
     def assumption(self) -> str:
         """The assumption as a sentence."""
         return (
-            f"Counted operations, not measured: {self.multiply_adds / 1e12:g} T multiply-adds a second in fp32 on "
-            f"{self.name}, a backward pass through frozen weights as one forward pass, and {self.overhead:g} s more "
-            "for each run."
+            f"Counted operations, not measured: {self.multiply_adds / 1e12:g} T multiply-adds a second (fp32, "
+            f"{self.name}), and {self.overhead:g} s for each run."
         )
 
 
-GPU = Machine("a GPU such as an RTX 3090", 8e12, 10.0)
+GPU = Machine("such as an RTX 3090", 8e12, 10.0)
 CPU = Machine("two cores", 0.03e12, 0.5)
 TRAINING = 2
 """Forward passes that a training pass through a frozen tower costs: its weights get no gradient."""

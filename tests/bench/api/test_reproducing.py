@@ -44,7 +44,7 @@ def test_a_listing_counts_runs_states_its_assumption_and_names_what_is_missing(t
     assert "datasets fetch all-of coop imagenet_shifts --data-root FOLDER`" in notes
     assert "datasets fetch stanford_cars --unverified-mirrors --data-root FOLDER`" in notes
     assert "datasets check imagenet --data-root FOLDER`" in notes
-    assert notes.count("\n") == 5, "one line for each way to get what is missing"
+    assert notes.count("\n") == 6, "one line for each way to get what is missing"
     assert notes.count("ViT-B-16.openai") == 1
 
 
