@@ -21,6 +21,7 @@ _WAIT_POLICY = "OMP_WAIT_POLICY"
 THREADS_SPIN = "torch" in sys.modules and _WAIT_POLICY not in os.environ
 """Whether torch was loaded first, whose threads then use a core while they wait for others."""
 os.environ.setdefault(_WAIT_POLICY, "PASSIVE")  # threads sleep while they wait: runs on a busy machine are faster
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # so do those of NumPy, after 2^4 cycles and not 2^26
 
 SIBLINGS = ("methods", "datasets_registry", "reports")
 

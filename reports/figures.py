@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.analysis import Leaderboard, board_verdicts, cost_points
+from bench.analysis import Leaderboard, board_verdicts, cost_points, scores_by_seed
 from bench.errors import UsageError
 from bench.papers import Catalogue
 from reports._format import counted, join
@@ -61,7 +61,7 @@ class FigureRequest:
             board=board,
             catalogue=self.catalogue,
             datasets=tuple(self.catalogue.dataset(name) for name in board.datasets),
-            verdicts=board_verdicts(board, self.runs),
+            verdicts=board_verdicts(board, scores_by_seed.seed_scores(board, self.runs)),
             trends=(),
             exports={},
             costs=cost_points(board, self.runs),

@@ -68,6 +68,7 @@ from .score_table import board_table as board_table
 from .score_texts import percent as percent
 from .score_texts import reach_text as reach_text
 from .score_texts import score_text as score_text
+from .setting_runs import RunTable as RunTable
 from .statistics import near_duplicates as near_duplicates
 from .statistics import prediction_sets as prediction_sets
 from .statistics import wilson as wilson

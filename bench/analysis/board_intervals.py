@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.analysis.leaderboard import HARMONIC, Cell, Entry, HConvention, Leaderboard, convention_key
 from bench.analysis.paired_average import outcomes_of, split_weights
-from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
+from bench.analysis.scores_by_seed import Scores, SeedScore
 from bench.analysis.statistics.intervals import Estimate
 from bench.analysis.statistics.score_intervals import ImageNoise, Sets, image_noise, score_estimate, score_estimates
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 Known = dict[tuple[str, ...], ImageNoise | None]
 """The noise of runs on a split, by the split and the ids of the runs."""
 
 
-def with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
+def with_intervals(board: Leaderboard, scores: Mapping[str, Scores]) -> Leaderboard:
     """The board with the intervals of `score_estimate` on each accuracy and harmonic mean; other numbers keep theirs.
 
-    `runs` is the store's `runs_frame(outcomes=True)`. Scores without stored predictions keep the interval over seeds.
+    `scores` are the `seed_scores` of the board. Those without stored predictions keep the interval over seeds.
     """
-    scores = seed_scores(board, runs)
     return replace(board, entries=tuple(_entry(board, entry, scores[entry.key]) for entry in board.entries))
 
 

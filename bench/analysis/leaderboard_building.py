@@ -20,7 +20,8 @@ from bench.analysis.leaderboard import (
     Leaderboard,
     Setting,
 )
-from bench.analysis.setting_runs import Run, belongs, collect_runs, learned_images, planned_run, select_runs
+from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.setting_runs import Run, RunTable, belongs, learned_images, planned_run, select_runs
 from bench.spec import LEARNED, ExperimentSpec
 from datasets_registry import EvalProtocol
 
@@ -140,7 +141,7 @@ def board_settings(runs: pd.DataFrame) -> list[Setting]:
 
 
 def build_leaderboard(
-    runs: pd.DataFrame,
+    runs: pd.DataFrame | RunTable,
     setting: Setting,
     *,
     convention: HConvention = HConvention.MEAN_OF_H,
@@ -154,18 +155,24 @@ def build_leaderboard(
     on the seed and counts for all seeds (n = 1).
 
     Args:
+        runs: the store's `runs_frame()`; as a `RunTable`, several leaderboards read it once.
         planned: expected runs without a result; those of other settings are ignored.
         common: compare only on these datasets and seeds.
     """
-    return _with_intervals(_plain(runs, setting, convention, planned, common), runs)
+    table = _table(runs)
+    return _with_intervals(_plain(table, setting, convention, planned, common), table)
 
 
-def _with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
-    return with_intervals(board, runs) if "correct" in runs else board
+def _table(runs: pd.DataFrame | RunTable) -> RunTable:
+    return runs if isinstance(runs, RunTable) else RunTable(runs)
+
+
+def _with_intervals(board: Leaderboard, table: RunTable) -> Leaderboard:
+    return with_intervals(board, seed_scores(board, table.frame)) if "correct" in table.frame else board
 
 
 def _plain(
-    runs: pd.DataFrame,
+    table: RunTable,
     setting: Setting,
     convention: HConvention,
     planned: Sequence[ExperimentSpec],
@@ -173,7 +180,7 @@ def _plain(
 ) -> Leaderboard:
     """`build_leaderboard` without the noise of test images."""
     splits = ("base", "new") if setting.protocol == "base-to-new" else ("all",)
-    collected = collect_runs(runs, setting)
+    collected = table.of(setting)
     here = {run.run_id for run in collected}
     to_come = [run for s in planned if belongs(s, setting) and s.run_id not in here for run in planned_run(s)]
     seeded = [run for run in (*collected, *to_come) if run.seeded]
@@ -231,7 +238,7 @@ def _plain(
 
 
 def compared_leaderboard(
-    runs: pd.DataFrame,
+    runs: pd.DataFrame | RunTable,
     setting: Setting,
     *,
     convention: HConvention = HConvention.MEAN_OF_H,
@@ -241,11 +248,12 @@ def compared_leaderboard(
 
     Coverage and missing runs of the entries always cover all datasets and seeds.
     """
-    whole = _plain(runs, setting, convention, planned)
+    table = _table(runs)
+    whole = _plain(table, setting, convention, planned)
     common = common_cells(whole)
     if common is None:
-        return _with_intervals(whole, runs)
-    part = _with_intervals(_plain(runs, setting, convention, planned, common), runs)
+        return _with_intervals(whole, table)
+    part = _with_intervals(_plain(table, setting, convention, planned, common), table)
     full = {entry.key: entry for entry in whole.entries}
     entries = [replace(e, coverage=full[e.key].coverage, planned=full[e.key].planned) for e in part.entries]
     return replace(part, entries=tuple(entries), missing=whole.missing)
@@ -265,9 +273,9 @@ def build_leaderboards(
 
     With `compared`, `compared_leaderboard` builds them.
     """
-    make = compared_leaderboard if compared else build_leaderboard
+    make, table = compared_leaderboard if compared else build_leaderboard, RunTable(runs)
     return [
-        make(runs, setting, convention=convention, planned=planned)
+        make(table, setting, convention=convention, planned=planned)
         for setting in board_settings(runs)
         if protocol in (None, setting.protocol)
         and (shots is None or setting.shots in shots)

@@ -125,24 +125,39 @@ def depends_on_seed(method: str, protocol: str, shots: int) -> bool:
     return shots > 0 or (protocol == EvalProtocol.TEST_TIME and method != BASELINE)
 
 
-def collect_runs(runs: pd.DataFrame, setting: Setting) -> list[Run]:
-    """The runs of a setting ordered by id, including its zero-shot runs."""
-    chosen = runs[
-        (runs["backbone"] == setting.backbone)
-        & (runs["protocol"] == setting.protocol)
-        & (runs["precision"] == setting.precision)
-    ]
-    here = _images_of(setting)
-    chosen = chosen[[drawn[0] == 0 or drawn == here for drawn in learned_images(chosen)]]
-    if setting.source:
-        chosen = chosen[chosen["dataset"] == setting.source]
-    rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
-    names = list(chosen)
-    for row in zip(*(_objects(chosen[name]) for name in names), strict=True):
-        by_name = dict(zip(names, row, strict=True))
-        rows[by_name["run_id"]].append(by_name)
-    collected = _of_newest_adapters([_run(run_id, rows[run_id]) for run_id in sorted(rows)])
-    return [part for run in collected for part in _by_target(run)] if setting.source else collected
+class RunTable:
+    """The runs of the store's frame, each of which is read once for all settings."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self._read: dict[tuple[str, str, str], list[tuple[LearnedImages, Run]]] = {}
+
+    def of(self, setting: Setting) -> list[Run]:
+        """The runs of a setting ordered by id, including its zero-shot runs."""
+        shared = (setting.backbone, setting.protocol, setting.precision)
+        if shared not in self._read:
+            self._read[shared] = self._runs(*shared)
+        here = _images_of(setting)
+        found = [run for images, run in self._read[shared] if images[0] == 0 or images == here]
+        if not setting.source:
+            return _of_newest_adapters(found)
+        of_source = [run for run in found if run.dataset == setting.source]
+        return [part for run in _of_newest_adapters(of_source) for part in _by_target(run)]
+
+    def _runs(self, backbone: str, protocol: str, precision: str) -> list[tuple[LearnedImages, Run]]:
+        """Runs ordered by id, and what each learned from."""
+        frame = self.frame
+        of = (frame["backbone"] == backbone) & (frame["protocol"] == protocol) & (frame["precision"] == precision)
+        chosen = frame[of]
+        columns = {str(name): _objects(chosen[name]) for name in chosen}
+        images = learned_images(chosen)
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, run_id in enumerate(columns["run_id"]):
+            places[run_id].append(place)
+        return [
+            (images[at[0]], _run(run_id, [{name: column[i] for name, column in columns.items()} for i in at]))
+            for run_id, at in sorted(places.items())
+        ]
 
 
 def _of_newest_adapters(runs: Sequence[Run]) -> list[Run]:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from bench.analysis.all_pairs import board_averages
 from bench.analysis.leaderboard import HConvention, Leaderboard, convention_key
-from bench.analysis.scores_by_seed import Scores, seed_scores
+from bench.analysis.scores_by_seed import Scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, rank_ranges
 from bench.analysis.statistics.intervals import ROUNDING, MeanTest
 from bench.analysis.statistics.power import detectable_difference
 from bench.analysis.statistics.simultaneous import Pair, SimultaneousTests, dunnett_limit, dunnett_p, lead_by_chance
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 FEWEST_ELSEWHERE = 6
 """Fewest datasets from which something is said about others; with fewer, one large loss is easily missed."""
@@ -217,9 +217,8 @@ def _facts(judged: Judgement, test: MeanTest | None) -> dict[str, Any]:
     return {"known": str(judged.known), "why": judged.why, **numbers}
 
 
-def board_verdicts(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Verdict]:
-    """The verdict by measure on the complete entries of a board; `runs` is the store's `runs_frame(outcomes=True)`."""
-    scores = seed_scores(board, runs)
+def board_verdicts(board: Leaderboard, scores: Mapping[str, Scores]) -> dict[str, Verdict]:
+    """The verdict by measure on the complete entries of a board; `scores` are its `seed_scores`."""
     return {measure: board_verdict(board, scores, measure) for measure in board.measures}
 
 

@@ -45,14 +45,14 @@ def _csv(chosen: Chosen) -> str:
 
 
 def _ranks(board: Leaderboard, frame: pd.DataFrame) -> Mapping[str, str]:
-    return board_verdicts(board, frame)[board.measures[-1]].ranks
+    return board_verdicts(board, scores_by_seed.seed_scores(board, frame))[board.measures[-1]].ranks
 
 
 def _tables(chosen: Chosen) -> Iterator[table_exports.ExportTable]:
     for board in chosen.boards:
-        titles, verdicts = registered().board_titles(board), board_verdicts(board, chosen.frame)
+        scores = scores_by_seed.seed_scores(board, chosen.frame)
+        titles, verdicts = registered().board_titles(board), board_verdicts(board, scores)
         if chosen.by_dataset:
-            scores = scores_by_seed.seed_scores(board, chosen.frame)
             made = [table_exports.dataset_table(board, scores, found, titles) for found in verdicts.values()]
         else:
             made = [table_exports.export_table(board, verdicts, titles)]

@@ -23,8 +23,9 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Comparison, Leaderboard, Verdict
+    from bench.analysis import Comparison, Leaderboard, Setting, Verdict
     from bench.analysis import selection_rules as rules
+    from bench.analysis.scores_by_seed import Scores
     from bench.papers import ClaimResult
     from bench.results import Store
     from bench.sweep import UnfinishedSweep
@@ -162,7 +163,7 @@ class Results:
 
         catalogue = registered()
         boards = self._boards(protocol, shots, backbone, convention)
-        verdicts = {board.setting: board_verdicts(board, self._outcomes_of(board)) for board in boards}
+        verdicts = {board.setting: board_verdicts(board, self._scores_of(board)) for board in boards}
         return leaderboard_table(
             boards,
             lambda board: self._overview(board, verdicts[board.setting]),
@@ -199,7 +200,7 @@ class Results:
             asked = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
             given = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
             raise UsageError(f"No runs of {given or 'any setting'} in {self.folder}. It holds: {', '.join(found)}.")
-        return [with_intervals(board, self._outcomes_of(board)) for board in boards]
+        return [with_intervals(board, self._scores_of(board)) for board in boards]
 
     @cached_property
     def unfinished(self) -> list[UnfinishedSweep]:
@@ -342,22 +343,26 @@ class Results:
         from reports.presenters.overview import board_overview
 
         catalogue = registered()
-        runs = self._outcomes_of(board)
-        return board_overview(board, runs, self._difficulty, catalogue, verdicts=verdicts)
+        scores = self._scores_of(board)
+        return board_overview(board, self._frame, self._difficulty, catalogue, scores=scores, verdicts=verdicts)
 
-    def _outcomes_of(self, board: Leaderboard) -> pd.DataFrame:
-        """The runs of a board with the outcome of every test image."""
+    def _scores_of(self, board: Leaderboard) -> Mapping[str, Scores]:
+        """The scores of a board by seed, with the outcome of every test image."""
+        from bench.analysis import scores_by_seed
+
         ids = tuple(run_id for entry in board.entries for run_id in entry.run_ids)
-        if ids not in self._kept:
-            found = self._store.with_outcomes(self._frame[self._frame["run_id"].isin(set(ids))])
-            if found["n"].sum() > MOST_KEPT:
+        known = (board.setting, board.seeds, ids)
+        if known not in self._kept:
+            runs = self._store.with_outcomes(self._frame[self._frame["run_id"].isin(set(ids))])
+            found = scores_by_seed.seed_scores(board, runs)
+            if runs["n"].sum() > MOST_KEPT:
                 return found
-            self._kept[ids] = found
-        return self._kept[ids]
+            self._kept[known] = found
+        return self._kept[known]
 
     @cached_property
-    def _kept(self) -> dict[tuple[str, ...], pd.DataFrame]:
-        """Outcomes of boards by their runs, which the rows and the answer of a board both need."""
+    def _kept(self) -> dict[tuple[Setting, tuple[int, ...], tuple[str, ...]], Mapping[str, Scores]]:
+        """Scores of boards by setting, seeds and runs: intervals, verdicts and the answer of a board need them."""
         return {}
 
     @cached_property

@@ -45,16 +45,18 @@ def board_view(
     content: PageContent,
     *,
     anchor: str,
+    scores: Mapping[str, scores_by_seed.Scores],
     metrics: pd.DataFrame | None = None,
     binned: pd.DataFrame | None = None,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    `metrics` and `binned` are the `metrics_frame` and the `binned_frame` of the runs, None for no calibration section.
+    `scores` are the `seed_scores` of the board, `metrics` and `binned` the `metrics_frame` and the `binned_frame` of
+    the runs, None for no calibration section.
     """
     runs, setting = content.runs, board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
-    verdicts = board_verdicts(board, runs)
+    verdicts = board_verdicts(board, scores)
     return BoardView(
         anchor=anchor,
         board=board,
@@ -70,9 +72,7 @@ def board_view(
         verdicts=verdicts,
         trends=board_trends(board, measured),
         exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
-        quality=()
-        if metrics is None
-        else board_quality(board, with_set_columns(metrics, runs), scores_by_seed.seed_scores(board, runs)),
+        quality=() if metrics is None else board_quality(board, with_set_columns(metrics, runs), scores),
         reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),

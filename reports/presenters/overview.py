@@ -48,17 +48,18 @@ def board_overview(
     catalogue: Catalogue,
     *,
     anchor: str = "answer",
+    scores: Mapping[str, scores_by_seed.Scores] | None = None,
     verdicts: Mapping[str, Verdict] | None = None,
 ) -> OverviewView:
     """The first screen of a leaderboard made from `runs`.
 
     Args:
         runs, difficulty: the store's `runs_frame(outcomes=True)` and `difficulty_frame()`.
-        verdicts: `board_verdicts(board, runs)`, if known.
+        scores, verdicts: the `seed_scores` and the `board_verdicts` of the board and its runs, if known.
     """
-    verdicts = board_verdicts(board, runs) if verdicts is None else verdicts
+    scores = scores_by_seed.seed_scores(board, runs) if scores is None else scores
+    verdicts = board_verdicts(board, scores) if verdicts is None else verdicts
     measured = dataset_difficulty.measured_datasets(difficulty, board.setting.backbone)
-    scores = scores_by_seed.seed_scores(board, runs)
     table = board_table(board, scores, measured)
     seen = [
         name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +14,7 @@ import pandas as pd
 
 from bench.analysis import (
     Leaderboard,
+    RunTable,
     Setting,
     board_settings,
     build_leaderboard,
@@ -71,8 +73,9 @@ def site_view(content: PageContent) -> SiteView:
             boards.shown, seeds, content.stored, content.pictures, folder=content.folder
         )
     once = runs.drop_duplicates("run_id")
+    scores = {anchor: scores_by_seed.seed_scores(board, runs) for anchor, board in boards.shown.items()}
     views = [
-        board_view(board, content, anchor=anchor, metrics=metrics, binned=binned)
+        board_view(board, content, anchor=anchor, scores=scores[anchor], metrics=metrics, binned=binned)
         for anchor, board in boards.shown.items()
     ]
     claims = check_claims(
@@ -92,7 +95,7 @@ def site_view(content: PageContent) -> SiteView:
         n_runs=len(once),
         n_failed=int((once["status"] != "ok").sum()),
         boards=tuple(views),
-        overviews=tuple(_overview(view, content, boards) for view in views),
+        overviews=tuple(_overview(view, content, boards, scores[view.anchor]) for view in views),
         facts=() if content.made is None else provenance(content.made[content.made["run_id"].isin(once["run_id"])]),
         claims=tuple(claims),
         reproduction=None
@@ -109,25 +112,31 @@ def page_boards(content: PageContent) -> PageBoards:
 
     Each is shown twice where methods are compared on the runs that they share.
     """
-    runs, found = content.runs, PageBoards({}, [], {}, set())
-    for setting in board_settings(runs):
+    found = PageBoards({}, [], {}, set())
+    runs, of_our_code = RunTable(content.runs), RunTable(_without_code_of_others(content.runs))
+    for setting in board_settings(content.runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
-        first = _add_board(found, content, setting, what)[0]
+        first = _add_board(found, content, runs, setting, what)[0]
         board = found.shown[first]
         same = board.common is None and not content.unfinished
         convention = content.convention
         found.whole.append(board if same else build_leaderboard(runs, setting, convention=convention))
         n_others = sum(external_parts(entry.method) is not None for entry in board.entries)
         if 0 < n_others < len(board.entries):
-            found.own.update(_add_board(found, content, setting, f"{what} own code", own=True))
+            found.own.update(_add_board(found, content, of_our_code, setting, f"{what} own code", own=True))
     return found
 
 
-def _add_board(found: PageBoards, content: PageContent, setting: Setting, what: str, *, own: bool = False) -> list[str]:
+def _without_code_of_others(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[[external_parts(method) is None for method in runs["method"]]]
+
+
+def _add_board(
+    found: PageBoards, content: PageContent, runs: RunTable, setting: Setting, what: str, *, own: bool = False
+) -> list[str]:
     """Add the leaderboard of a setting, and that of all its datasets if it differs; returns their anchors."""
-    runs, planned = content.runs, [spec for sweep in content.unfinished for spec in sweep.specs]
+    planned = [spec for sweep in content.unfinished for spec in sweep.specs]
     if own:
-        runs = runs[[external_parts(method) is None for method in runs["method"]]]
         planned = [spec for spec in planned if external_parts(spec.method) is None]
     board = compared_leaderboard(runs, setting, convention=content.convention, planned=planned)
     anchors = [anchor_of(what, set(found.shown))]
@@ -140,7 +149,9 @@ def _add_board(found: PageBoards, content: PageContent, setting: Setting, what: 
     return anchors
 
 
-def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> OverviewView:
+def _overview(
+    view: BoardView, content: PageContent, boards: PageBoards, scores: Mapping[str, scores_by_seed.Scores]
+) -> OverviewView:
     other_scope, whole = boards.scopes.get(view.anchor, (None, False))
     found = board_overview(
         view.board,
@@ -148,6 +159,7 @@ def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> Over
         content.difficulty,
         content.catalogue,
         anchor=view.anchor,
+        scores=scores,
         verdicts=view.verdicts,
     )
     return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)

@@ -99,8 +99,12 @@ class SimultaneousTests:
         a, b = (np.array([keys.index(pair[side]) for pair in self.members]) for side in (0, 1))
         known = [self.tests[pair] for pair in self.members]
         error, df = np.array([test.standard_error for test in known]), np.array([test.df for test in known])
-        scale = np.sqrt(np.random.default_rng(1).chisquare(df, (draws, len(a))) / df)
-        return np.sort(normal_scale((means[:, a] - means[:, b]) / error / scale, df).max(axis=1))
+        gaps = means[:, a]
+        gaps -= means[:, b]
+        gaps /= error
+        squares = np.square(gaps, out=gaps)
+        squares /= np.random.default_rng(1).chisquare(df, (draws, len(a)))  # t^2 / df
+        return np.sort(np.sqrt(_squared_normal(squares, df).max(axis=1)))
 
 
 def _with_limit(test: MeanTest, limit: float, largest: NDArray[np.float64], weight: float) -> MeanTest:
@@ -150,9 +154,12 @@ def normal_scale(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
         1.96
     """
     freedom = np.asarray(df, dtype=float)
-    found: NDArray[np.float64] = (
-        (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(np.square(t) / freedom))
-    )
+    return np.sqrt(_squared_normal(np.square(t) / freedom, freedom))
+
+
+def _squared_normal(ratio: NDArray[np.float64], df: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The square of `normal_scale` by t^2 / df."""
+    found: NDArray[np.float64] = np.log1p(ratio) * (((8 * df + 1) / (8 * df + 3)) ** 2 * df)
     return found
 
 

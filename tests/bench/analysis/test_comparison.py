@@ -103,9 +103,13 @@ def test_equal_methods_are_inconclusive(store: Store):
     assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.INCONCLUSIVE}
 
 
+def ranks_of(store: Store) -> dict[str, str]:
+    board = board_of(store)
+    return board_verdicts(board, seed_scores(board, store.runs_frame(outcomes=True)))["H"].ranks
+
+
 def test_ranks_are_ranges(store: Store):
-    ranks = board_verdicts(board_of(store), store.runs_frame(outcomes=True))["H"].ranks
-    assert ranks == {"apex": "1", "coop": "2–3", "maple": "2–3", "zero_shot": "4"}
+    assert ranks_of(store) == {"apex": "1", "coop": "2–3", "maple": "2–3", "zero_shot": "4"}
 
 
 def test_one_run_each_is_a_verdict_on_these_images_with_this_one_training(tmp_path: Path):
@@ -117,7 +121,7 @@ def test_one_run_each_is_a_verdict_on_these_images_with_this_one_training(tmp_pa
     assert found.verdict("base") is ComparisonVerdict.A
     assert found.one_training
     assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.A}
-    assert list(board_verdicts(board_of(store), store.runs_frame(outcomes=True))["H"].ranks.values()) == ["1", "2"]
+    assert list(ranks_of(store).values()) == ["1", "2"]
 
 
 def test_seed_scores_repeat_zero_shot_and_compute_h_per_seed(store: Store):

@@ -45,17 +45,19 @@ def world(folder: Path):
 
 
 def exported(board, runs, titles=NOTHING):
-    return export_table(board, board_verdicts(board, runs), titles)
+    return export_table(board, board_verdicts(board, seed_scores(board, runs)), titles)
 
 
 def by_dataset(board, runs, measure, titles=NOTHING):
-    return dataset_table(board, seed_scores(board, runs), board_verdicts(board, runs)[measure], titles)
+    return dataset_table(
+        board, seed_scores(board, runs), board_verdicts(board, seed_scores(board, runs))[measure], titles
+    )
 
 
 def test_numbers_are_those_of_the_page(world):
     board, runs = world
     table = exported(board, runs)
-    ranges = board_verdicts(board, runs)["H"].ranks
+    ranges = board_verdicts(board, seed_scores(board, runs))["H"].ranks
     for entry, (name, rank, cells, coverage) in zip(board.entries, table.rows, strict=True):
         assert (name, rank, coverage) == (entry.key, ranges[entry.key], f"{entry.n}/{entry.expected}")
         for measure, cell in zip(("H", "base", "new"), cells, strict=True):
@@ -139,7 +141,7 @@ def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(w
 
 def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
     board, runs = world
-    ranks = board_verdicts(board, runs)["H"].ranks
+    ranks = board_verdicts(board, seed_scores(board, runs))["H"].ranks
     titles = {entry.key: entry.key.upper() for entry in board.entries}
     rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board), titles, ranks))))
     assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board_rows(board)]

@@ -38,7 +38,7 @@ def sample():
 
 def test_every_pair_has_the_mean_of_the_paired_test_and_no_shorter_interval(sample):
     board, frame = sample
-    scores, verdict = seed_scores(board, frame), board_verdicts(board, frame)["H"]
+    scores, verdict = seed_scores(board, frame), board_verdicts(board, seed_scores(board, frame))["H"]
     assert len(verdict.here) == len(list(combinations(verdict.ranked, 2)))
     for a, b in combinations(verdict.ranked, 2):
         plain, found, turned = board_average(board, scores, a, b, "H"), verdict.on_these(a, b), verdict.on_these(b, a)
@@ -49,7 +49,7 @@ def test_every_pair_has_the_mean_of_the_paired_test_and_no_shorter_interval(samp
 
 def test_each_measure_has_ranks_of_its_own(sample):
     board, frame = sample
-    found = board_verdicts(board, frame)
+    found = board_verdicts(board, seed_scores(board, frame))
     assert {measure: verdict.measure for measure, verdict in found.items()} == {m: m for m in board.measures}
     for measure, verdict in found.items():
         averages = {e.key: e.average(measure, board.convention).mean for e in board.entries if e.rankable}
@@ -62,14 +62,14 @@ def test_each_measure_has_ranks_of_its_own(sample):
 
 def test_incomplete_entries_are_not_ranked(sample):
     board, frame = sample
-    verdict = board_verdicts(board, frame)["H"]
+    verdict = board_verdicts(board, seed_scores(board, frame))["H"]
     assert set(verdict.ranks).isdisjoint({"maple", "cocoop"})
     assert any("2 of 8" in note for note in verdict_notes(board, verdict))
 
 
 def test_one_definition_of_others_and_of_the_reference(tmp_path):
     board, runs = world(tmp_path, {"zero_shot": 0.5, "coop": 0.9, "apex": 0.9, "maple": 0.6})
-    verdict = board_verdicts(board, runs)["H"]
+    verdict = board_verdicts(board, seed_scores(board, runs))["H"]
     assert verdict.reference == "zero_shot"
     assert set(verdict.others) == {"coop", "apex", "maple"} - {verdict.leader}
     assert verdict.may_match_here == verdict.others[:1]
@@ -81,7 +81,7 @@ def test_one_definition_of_others_and_of_the_reference(tmp_path):
 
 def test_without_zero_shot_the_reference_is_the_next_best(tmp_path):
     board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5})
-    verdict = board_verdicts(board, runs)["H"]
+    verdict = board_verdicts(board, seed_scores(board, runs))["H"]
     assert (verdict.leader, verdict.reference, verdict.by_chance) == ("coop", "apex", None)
 
 
@@ -96,7 +96,7 @@ def test_the_same_answers_are_no_difference_and_no_verdict(tmp_path):
 
 def test_one_seed_is_said_with_the_verdict(tmp_path):
     board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5}, "a", seeds=(1,))
-    verdict = board_verdicts(board, runs)["H"]
+    verdict = board_verdicts(board, seed_scores(board, runs))["H"]
     assert (verdict.one_training, verdict.judgement_here.known) == (True, Certainty.CLEAR)
     assert any("this one training" in note for note in verdict_notes(board, verdict))
 
@@ -105,7 +105,7 @@ def test_variants_of_a_method_are_counted(tmp_path):
     make_world(tmp_path, {"coop": {"a": {"all": 0.7}}}, protocol="few-shot", config={"n_ctx": 4})
     make_world(tmp_path, {"coop": {"a": {"all": 0.8}}}, protocol="few-shot", config={"n_ctx": 16})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    assert board_verdicts(board_of(runs), runs)["all"].variants == 2
+    assert board_verdicts(board_of(runs), seed_scores(board_of(runs), runs))["all"].variants == 2
 
 
 def test_the_board_of_a_dataset_has_the_verdict_on_it(sample):

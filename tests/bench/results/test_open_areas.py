@@ -112,7 +112,7 @@ def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path) -> No
 def test_exports_hold_it(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
-    verdicts = board_verdicts(board, frame)
+    verdicts = board_verdicts(board, seed_scores(board, frame))
     table = export_table(board, verdicts)
     place = table.columns.index("open")
     cells = {name: cells[place].mean for name, _, cells, _ in table.rows}
