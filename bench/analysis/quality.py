@@ -107,16 +107,30 @@ def with_set_columns(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return metrics.merge(known, on=["run_id", "split"], how="left")
 
 
+MetricsByRun = Mapping[tuple[str, str], Mapping[str, float]]
+"""Metrics by run and split, without undefined ones."""
+
+
+def metrics_by_run(metrics: pd.DataFrame) -> MetricsByRun:
+    """The rows of `metrics_frame`, maybe `with_set_columns`."""
+    names = [name for name in ("n", *METRICS, *_VARIANCES, *SET_MEASURES) if name in metrics]
+    rows = zip(*(metrics[name].astype(float).tolist() for name in names), strict=True)
+    places = zip(metrics["run_id"].tolist(), metrics["split"].tolist(), strict=True)
+    return {
+        place: {name: value for name, value in zip(names, row, strict=True) if value == value}
+        for place, row in zip(places, rows, strict=True)
+    }
+
+
 _Cells = dict[str, dict[str, list[float]]]
 """By column and dataset, one value per seed, in the order of the entry's runs."""
 
 
-def board_quality(board: Leaderboard, metrics: pd.DataFrame, scores: Mapping[str, Scores]) -> tuple[Quality, ...]:
-    """One row per split and entry, from `metrics_frame` of counted runs with predictions, maybe `with_set_columns`.
+def board_quality(board: Leaderboard, known: MetricsByRun, scores: Mapping[str, Scores]) -> tuple[Quality, ...]:
+    """One row per split and entry, from the metrics of counted runs with predictions.
 
     `scores` are the `seed_scores` of the board. Splits of the open score are included if an entry has it.
     """
-    known = _by_run(metrics)
     rows = []
     for split in (*board.splits, *(HARMONIC[OPEN] if OPEN in board.measures else ())):
         baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
@@ -129,15 +143,12 @@ def board_quality(board: Leaderboard, metrics: pd.DataFrame, scores: Mapping[str
     return tuple(rows)
 
 
-def agreement(
-    board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random.Generator
-) -> tuple[RankAgreement, ...]:
+def agreement(board: Leaderboard, known: MetricsByRun, *, generator: np.random.Generator) -> tuple[RankAgreement, ...]:
     """Agreement of the order by headroom gain with the order by accuracy, for each class split.
 
     It covers the complete entries other than the baseline, on the datasets for which all have both numbers. Splits on
     which all entries are tied are left out.
     """
-    known = _by_run(metrics)
     baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
     others = [entry for entry in board.entries if entry.rankable and entry is not baseline]
     if baseline is None or len(others) < 3:
@@ -170,20 +181,11 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
     return RankAgreement(split, tau, low, high, n_entries, n_datasets)
 
 
-def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
-    names = [name for name in ("n", *METRICS, *_VARIANCES, *SET_MEASURES) if name in metrics]
-    columns = [metrics[name] for name in ("run_id", "split", *names)]
-    return {
-        (str(run), str(split)): {k: float(value) for k, value in zip(names, values, strict=True) if value == value}
-        for run, split, *values in zip(*columns, strict=True)
-    }
-
-
 def _cells(
     entry: Entry,
     board: Leaderboard,
     split: str,
-    known: Mapping[tuple[str, str], Mapping[str, float]],
+    known: MetricsByRun,
     zero_shot: Mapping[str, float],
 ) -> _Cells:
     columns = ("n", *QUALITY_MEASURES, *_VARIANCES)

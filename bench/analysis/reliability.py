@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,9 +59,22 @@ def binned_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     return table.groupby(["run_id", "split", "bin"], as_index=False).sum()
 
 
-def board_reliability(board: Leaderboard, binned: pd.DataFrame) -> tuple[Reliability, ...]:
-    """One curve per split and entry with stored predictions, from `binned_frame`, over the averaged datasets."""
-    sums = _by_run(binned)
+BinsByRun = Mapping[tuple[str, str], np.ndarray]
+"""By run and split, the predictions, sum of confidences and correct predictions of each bin, `(bins, 3)`."""
+
+
+def bins_by_run(binned: pd.DataFrame) -> BinsByRun:
+    """The rows of `binned_frame`."""
+    places = list(zip(binned["run_id"].tolist(), binned["split"].tolist(), strict=True))
+    number = {place: i for i, place in enumerate(dict.fromkeys(places))}
+    table = np.zeros((len(number), RELIABILITY_BINS, 3))
+    rows = [number[place] for place in places]
+    table[rows, binned["bin"].to_numpy()] = binned[["n", "confidence", "right"]].to_numpy(dtype=np.float64)
+    return {place: table[i] for place, i in number.items()}
+
+
+def board_reliability(board: Leaderboard, sums: BinsByRun) -> tuple[Reliability, ...]:
+    """One curve per split and entry with stored predictions, over the averaged datasets."""
     found = []
     for split in board.splits:
         for entry in board.entries:
@@ -75,18 +87,6 @@ def board_reliability(board: Leaderboard, binned: pd.DataFrame) -> tuple[Reliabi
             if parts:
                 found.append(Reliability(entry.key, split, _bins(parts)))
     return tuple(found)
-
-
-def _by_run(binned: pd.DataFrame) -> Mapping[tuple[str, str], np.ndarray]:
-    """Predictions, sum of confidences and correct predictions by bin, `(bins, 3)`, by run and split."""
-    found: dict[tuple[str, str], np.ndarray] = {}
-    groups: dict[Any, Any] = dict(binned.groupby(["run_id", "split"]).indices)
-    numbers = binned[["n", "confidence", "right"]].to_numpy(dtype=np.float64)
-    places = binned["bin"].to_numpy()
-    for (run, split), at in groups.items():
-        found[run, split] = np.zeros((RELIABILITY_BINS, 3))
-        found[run, split][places[at]] = numbers[at]
-    return found
 
 
 def _bins(parts: list[tuple[np.ndarray, float]]) -> tuple[ReliabilityBin, ...]:

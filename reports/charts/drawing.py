@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports._format import shorten
 from reports.charts.names import NAME_LENGTH, Box, Label
@@ -75,11 +75,9 @@ def mark(x: float, y: float, tip: str, *, hollow: bool = False, small: bool = Fa
     """A disc; a diamond in the group of B, whose line ends are square. `tip` is shown when a reader points at it."""
     width = 7 if small else 9
     place = f"M{x:g},{y:g}l.1,.1"
-    found = Markup('<path class="{}" d="{}" stroke-width="{}" data-tip="{}"/>').format(
-        f"mark {classes}".strip(), place, width, tip
-    )
-    hole = Markup('<path d="{}" stroke-width="{}" stroke="{}"/>').format(place, width - 3.5, PAPER)
-    return found + hole if hollow else found
+    named = escape(f"mark {classes}".strip())
+    found = Markup(f'<path class="{named}" d="{place}" stroke-width="{width}" data-tip="{escape(tip)}"/>')
+    return found + Markup(f'<path d="{place}" stroke-width="{width - 3.5}" stroke="{PAPER}"/>') if hollow else found
 
 
 def curve(d: str) -> Markup:

@@ -51,12 +51,13 @@ class _Panel:
     title: str
     ends: Box
     counts: Sequence[int]
+    x: PlotAxis
     y: PlotAxis
     names: bool
 
     def place(self, count: int, value: float) -> tuple[float, float]:
         """Where a score in percent stands."""
-        return log_axis(self.counts, self.ends[0] + 6, self.ends[2]).at(count), self.y.at(value)
+        return self.x.at(count), self.y.at(value)
 
 
 def shots_svg(boards: Sequence[BoardView], overview: OverviewView, measure: str, pair: Pair = CHANGING) -> Markup:
@@ -114,7 +115,7 @@ def _panel(
     ends = (x + 34, top + 28, x + size * WIDTH - 12 - large * NAMES, top + size * HEIGHT - 28)
     known = [value for one in series for value in one.values if value is not None]
     y = linear_axis(_reached(known), ends[3], ends[1], most=4 * size)
-    return _Panel(title, ends, counts, y, large)
+    return _Panel(title, ends, counts, log_axis(counts, ends[0] + 6, ends[2]), y, large)
 
 
 def _reached(values: Sequence[Estimate]) -> list[float]:

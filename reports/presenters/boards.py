@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import (
+    BinsByRun,
     Leaderboard,
+    MetricsByRun,
     Verdict,
     accuracy_over_time,
     agreement,
@@ -25,7 +27,6 @@ from bench.analysis import (
     seen_datasets,
     selection_rules,
     table_exports,
-    with_set_columns,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
 from bench.results import changed_recipe, published_values
@@ -46,13 +47,13 @@ def board_view(
     *,
     anchor: str,
     scores: Mapping[str, scores_by_seed.Scores],
-    metrics: pd.DataFrame | None = None,
-    binned: pd.DataFrame | None = None,
+    metrics: MetricsByRun | None = None,
+    binned: BinsByRun | None = None,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    `scores` are the `seed_scores` of the board, `metrics` and `binned` the `metrics_frame` and the `binned_frame` of
-    the runs, None for no calibration section.
+    `scores` are the `seed_scores` of the board, `metrics` and `binned` those of all runs, None for no calibration
+    section.
     """
     runs, setting = content.runs, board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
@@ -72,7 +73,7 @@ def board_view(
         verdicts=verdicts,
         trends=board_trends(board, measured),
         exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
-        quality=() if metrics is None else board_quality(board, with_set_columns(metrics, runs), scores),
+        quality=() if metrics is None else board_quality(board, metrics, scores),
         reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),

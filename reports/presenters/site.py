@@ -16,10 +16,13 @@ from bench.analysis import (
     Leaderboard,
     RunTable,
     Setting,
+    bins_by_run,
     board_settings,
     build_leaderboard,
     compared_leaderboard,
+    metrics_by_run,
     scores_by_seed,
+    with_set_columns,
 )
 from bench.papers import (
     Catalogue,
@@ -69,9 +72,10 @@ def site_view(content: PageContent) -> SiteView:
     errors, metrics, binned = ErrorAnalysisView(), None, None
     if content.stored is not None and content.pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
-        errors, metrics, binned = error_analysis_view(
+        errors, of_runs, bins = error_analysis_view(
             boards.shown, seeds, content.stored, content.pictures, folder=content.folder
         )
+        metrics, binned = metrics_by_run(with_set_columns(of_runs, runs)), bins_by_run(bins)
     once = runs.drop_duplicates("run_id")
     scores = {anchor: scores_by_seed.seed_scores(board, runs) for anchor, board in boards.shown.items()}
     views = [

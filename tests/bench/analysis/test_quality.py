@@ -6,7 +6,14 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.quality import _agreement, agreement, board_quality, metrics_frame, with_set_columns
+from bench.analysis.quality import (
+    _agreement,
+    agreement,
+    board_quality,
+    metrics_by_run,
+    metrics_frame,
+    with_set_columns,
+)
 from bench.analysis.scores_by_seed import seed_scores
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
@@ -28,7 +35,7 @@ def board_of(path, world, **options):
 
 
 def quality(found, metrics, runs):
-    return board_quality(found, metrics, seed_scores(found, runs))
+    return board_quality(found, metrics_by_run(metrics), seed_scores(found, runs))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +158,7 @@ def test_targets_of_a_transfer_board_are_stored_under_their_names(tmp_path):
 
 def test_agreement_compares_complete_entries_and_has_an_interval_over_datasets(board):
     found, metrics, _ = board
-    base, new = agreement(found, metrics, generator=np.random.default_rng(0))
+    base, new = agreement(found, metrics_by_run(metrics), generator=np.random.default_rng(0))
     assert (base.split, new.split) == ("base", "new")
     assert base.entries == 3
     assert base.low <= base.tau <= base.high
@@ -159,7 +166,7 @@ def test_agreement_compares_complete_entries_and_has_an_interval_over_datasets(b
 
 def test_agreement_needs_a_baseline_and_three_entries(tmp_path):
     found, metrics, _ = board_of(tmp_path, {name: WORLD[name] for name in ("zero_shot", "coop", "vpt")})
-    assert agreement(found, metrics, generator=np.random.default_rng(0)) == ()
+    assert agreement(found, metrics_by_run(metrics), generator=np.random.default_rng(0)) == ()
 
 
 def test_resamples_and_splits_in_which_all_entries_tie_are_left_out():

@@ -6,7 +6,7 @@ from worlds import make_world
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.metrics.scores import calibration_error
-from bench.analysis.reliability import binned_frame, board_reliability
+from bench.analysis.reliability import binned_frame, bins_by_run, board_reliability
 from bench.results.database import fresh_store
 
 WORLD = {
@@ -30,7 +30,9 @@ def world(tmp_path_factory):
 
 def test_each_dataset_and_run_counts_the_same(world):
     board, outcomes = world
-    curves = {(curve.entry, curve.split): curve for curve in board_reliability(board, binned_frame(outcomes))}
+    curves = {
+        (curve.entry, curve.split): curve for curve in board_reliability(board, bins_by_run(binned_frame(outcomes)))
+    }
     assert curves.keys() == {(entry, split) for entry in WORLD for split in ("base", "new")}
     for (entry, split), curve in curves.items():
         mass, confidence, right, count = np.zeros((4, 10))
@@ -60,11 +62,11 @@ def test_a_calibrated_classifier_lies_on_the_diagonal(world):
     right = draw.random(len(many)) < sure
     many["predicted"] = np.where(right, many["label"], many["label"] + 1)
     assert calibration_error(sure, right) < 0.03
-    for curve in board_reliability(board, binned_frame(many)):
+    for curve in board_reliability(board, bins_by_run(binned_frame(many))):
         for one in curve.bins:
             assert abs(one.accuracy - one.confidence) < 4 * (0.25 / one.predictions) ** 0.5
 
 
 def test_without_predictions_there_is_no_curve(world):
     board, outcomes = world
-    assert board_reliability(board, binned_frame(outcomes.iloc[:0])) == ()
+    assert board_reliability(board, bins_by_run(binned_frame(outcomes.iloc[:0]))) == ()
