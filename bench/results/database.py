@@ -147,8 +147,8 @@ class Store:
         With `installed`, `stale` is the change of the installed method's code since the run, and `changed_settings` has
         the names of settings that are not the published ones; empty if there are none.
 
-        `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
-        and rarely needed, is in `provenance_frame`. `uses` is what code of others states that it sees besides the
+        `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is
+        rarely needed, is in `provenance_frame`. `uses` is what code of others states that it sees besides the
         labelled images, a list as JSON; None if it states nothing. `imported` is True if the run was imported and not
         verified since.
 
@@ -164,8 +164,7 @@ class Store:
                     {", ".join(COLUMNS)}, selected_epoch, fits, candidate_evaluations,
                     tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)},
                     openworld_auc, near_ood_auroc,
-                    CASE WHEN targets IS NOT NULL THEN sha256(nullif(
-                        provenance ->> '$.support_digests', '[]')) END AS support_digest, imported,
+                    support_digest, imported,
                     CASE WHEN starts_with(method, '{FORK}') OR starts_with(method, '{EXTERNAL}') THEN
                         provenance ->> '$.external.uses' END AS uses
                 FROM runs LEFT JOIN scores USING (run_id)
@@ -223,7 +222,7 @@ class Store:
         return dict(self._frame("SELECT run_id, shard_stamp FROM runs").itertuples(index=False, name=None))
 
     def provenance_frame(self) -> pd.DataFrame:
-        """One row per run: `run_id` and its provenance as JSON."""
+        """One row per run: `run_id` and its provenance as JSON, without the digests of the support images."""
         return self._frame("SELECT run_id, provenance FROM runs ORDER BY run_id")
 
     def difficulty_frame(self) -> pd.DataFrame:

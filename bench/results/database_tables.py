@@ -21,6 +21,7 @@ import pandas as pd
 
 from bench.errors import StoreError
 from bench.record import TOP, Cost, DifficultyRecord, RunRecord
+from bench.results.checksummed_json import sha256
 from bench.results.shards import Shard, ShardEntry
 from bench.spec import COLUMNS, LATER_COLUMNS
 from datasets_registry import canonical_json
@@ -291,7 +292,8 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "error_kind": record.error.kind if record.error else None,
         "error_message": record.error.message if record.error else None,
         "final_loss": record.final_loss,
-        "provenance": canonical_json(record.provenance.model_dump(mode="json")),
+        "provenance": record.provenance.model_dump_json(exclude={"support_digests"}),
+        "support_digest": _support_digest(record) if spec.targets else None,
         "created_at": _utc(record.created_at),
         "targets": canonical_json(list(spec.targets)) if spec.targets else None,
         "selected_epoch": record.selected_epoch,
@@ -301,6 +303,11 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }
     return row | dict.fromkeys(Cost.model_fields) | (vars(record.cost) if record.cost else {})
+
+
+def _support_digest(record: RunRecord) -> str | None:
+    found = record.provenance.support_digests
+    return sha256(canonical_json(found).encode()) if found else None
 
 
 def _utc(moment: datetime) -> datetime:

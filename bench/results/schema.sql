@@ -35,7 +35,8 @@ CREATE TABLE runs (
     shared_eval_seconds DOUBLE,          -- likewise
     shared_image_passes DOUBLE,          -- likewise
     shared_text_passes DOUBLE,           -- likewise
-    provenance VARCHAR NOT NULL,         -- canonical JSON
+    provenance VARCHAR NOT NULL,         -- JSON, without the digests of the support images
+    support_digest VARCHAR,              -- of the digests of the support images; NULL without targets
     created_at TIMESTAMP NOT NULL,       -- UTC
     targets VARCHAR,                     -- JSON list of the datasets scored besides the source; NULL without
     support VARCHAR,                     -- digest of an imported support list, or what changes the draw; NULL without

@@ -131,7 +131,6 @@ def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
 
     If there are several, each has its number of runs; long lists are cut.
     """
-    records = [json.loads(text) for text in made["provenance"]]
     columns: dict[str, Callable[[Mapping[str, Any]], object]] = {
         "Package version of the runs": lambda r: r.get("package_version"),
         "Source": _source,
@@ -142,9 +141,14 @@ def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
         "Platform": lambda r: r.get("platform"),
         "Backbone weights": lambda r: (r.get("backbone_digest") or "")[:16] or None,
     }
+    counts: dict[str, Counter[str]] = {title: Counter() for title in columns}
+    for text in made["provenance"]:
+        record = json.loads(text)
+        for title, read in columns.items():
+            if (value := read(record)) is not None:
+                counts[title][brief(str(value))] += 1
     facts = []
-    for title, read in columns.items():
-        values = Counter(brief(str(value)) for record in records if (value := read(record)) is not None)
+    for title, values in counts.items():
         texts = list(values)
         if len(values) > 1:
             texts = [f"{value} ({n} run{'s' if n != 1 else ''})" for value, n in sorted(values.items())]
