@@ -56,15 +56,16 @@ class FigureRequest:
 
     def view(self, board: Leaderboard) -> BoardView:
         """A board with its costs."""
+        scores = scores_by_seed.seed_scores(board, self.runs)
         return BoardView(
             anchor="",
             board=board,
             catalogue=self.catalogue,
             datasets=tuple(self.catalogue.dataset(name) for name in board.datasets),
-            verdicts=board_verdicts(board, scores_by_seed.seed_scores(board, self.runs)),
+            verdicts=board_verdicts(board, scores),
             trends=(),
             exports={},
-            costs=cost_points(board, self.runs),
+            costs=cost_points(board, scores),
         )
 
     def pair(self, overview: OverviewView) -> tuple[str | None, str | None]:

@@ -130,7 +130,7 @@ def pictures_data(site: SiteView) -> dict[str, Any]:
 
 def packed_text(text: str) -> str:
     """Text as base64 of its zlib stream, which browsers unpack without a library."""
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    return base64.b64encode(zlib.compress(text.encode())).decode()
 
 
 def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame
     Entries with runs on different devices have none, since their times are not averaged.
     """
     prepared = runs["prepare_seconds"] + runs["shared_prepare_seconds"]
-    prepare_seconds = dict(zip(runs["run_id"], prepared, strict=True))
+    prepare_seconds = dict(zip(runs["run_id"].tolist(), prepared.tolist(), strict=True))
     counted = {run_id for entry in board.entries for run_id in entry.run_ids if run_id in prepare_seconds}
     recorded = {
         str(run_id): _run_curve(rows, float(prepare_seconds[run_id]))
@@ -166,7 +166,7 @@ def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]
 def entries_without_curve(board: Leaderboard, curves: Sequence[AnytimeCurve], runs: pd.DataFrame) -> tuple[str, ...]:
     """Keys of the trained entries without a curve, in the order of the board."""
     shown = {curve.entry for curve in curves}
-    trained = set(runs.loc[runs["steps"] > 0, "run_id"])
+    trained = set(runs.loc[runs["steps"] > 0, "run_id"].tolist())
     return tuple(
         entry.key for entry in board.entries if entry.key not in shown and any(r in trained for r in entry.run_ids)
     )

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.metrics.scores import MetricInputError
+from bench.analysis.scores_by_seed import Scores
 from bench.analysis.statistics.intervals import REPLICATES, Estimate
 
 FRONT_SEED = 20240
@@ -109,8 +109,10 @@ class CostPoint:
     spread: bool
 
 
-def cost_points(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPoint, ...]:
+def cost_points(board: Leaderboard, scores: Mapping[str, Scores]) -> tuple[CostPoint, ...]:
     """Every entry with a cost; the rankable ones with their place on the Pareto front of each cost axis.
+
+    `scores` are the `seed_scores` of the board.
 
     Time and memory are left out where the entries were computed on different classes of devices.
     """
@@ -118,13 +120,13 @@ def cost_points(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPoint, ...]
     shown = board.measures[-1]
     values = {entry.key: entry.average(shown, board.convention) for entry in board.entries if entry.cost}
     rankable = [entry for entry in board.entries if entry.rankable and values.get(entry.key)]
-    scores = _accuracies(rankable, board, runs) if rankable else np.zeros((0, 1, 1, 1))
+    accuracies = _accuracies(rankable, board, scores) if rankable else np.zeros((0, 1, 1, 1))
     fronts: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     chances: defaultdict[str, dict[str, float]] = defaultdict(dict)
     means = [value.mean for entry in rankable if (value := values[entry.key])]
     for axis in sorted(set.intersection(*(set(_costs(entry, one_device)) for entry in rankable))) if rankable else ():
         cost = [_costs(entry, one_device)[axis] for entry in rankable]
-        chance = front_probability(cost, scores, generator=np.random.default_rng(FRONT_SEED))
+        chance = front_probability(cost, accuracies, generator=np.random.default_rng(FRONT_SEED))
         for entry, on_front, probability in zip(rankable, pareto_front(cost, means), chance, strict=True):
             fronts[entry.key][axis] = bool(on_front)
             chances[entry.key][axis] = float(probability)
@@ -135,7 +137,7 @@ def cost_points(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPoint, ...]
             costs=_costs(entry, one_device),
             front=fronts[entry.key],
             probability=chances[entry.key],
-            spread=scores.shape[1] * scores.shape[2] > 1,
+            spread=accuracies.shape[1] * accuracies.shape[2] > 1,
         )
         for entry in board.entries
         if (value := values.get(entry.key)) is not None
@@ -151,13 +153,11 @@ def _costs(entry: Entry, one_device: bool) -> dict[str, float]:
     return {name: float(value) for name, value in known.items() if value is not None}
 
 
-def _accuracies(entries: Sequence[Entry], board: Leaderboard, runs: pd.DataFrame) -> NDArray[np.float64]:
+def _accuracies(entries: Sequence[Entry], board: Leaderboard, scores: Mapping[str, Scores]) -> NDArray[np.float64]:
     """Accuracies `(entries, datasets, seeds, splits)`; a run without a seed is repeated for every seed."""
-    columns = zip(runs["run_id"], runs["split"], runs["accuracy"], strict=True)
-    known = {(str(run), str(split)): accuracy for run, split, accuracy in columns if split is not None}
     table = np.empty((len(entries), len(board.averaged), len(board.seeds), len(board.splits)))
     for i, entry in enumerate(entries):
         for j, dataset in enumerate(board.averaged):
-            stored = [board.stored_split(split, dataset) for split in board.splits]
-            table[i, j] = [[known[run, split] for split in stored] for run in entry.cells[dataset].run_ids]
+            runs = scores[entry.key][dataset]
+            table[i, j] = [[runs[seed][split] for split in board.splits] for seed in board.seeds]
     return table

@@ -76,7 +76,7 @@ def board_view(
         quality=() if metrics is None else board_quality(board, metrics, scores),
         reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
-        costs=cost_points(board, runs),
+        costs=cost_points(board, scores),
         over_time=None
         if content.curves is None
         else accuracy_over_time.accuracy_over_time_of(board, runs, content.curves),
