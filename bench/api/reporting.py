@@ -66,7 +66,7 @@ class Source(StrEnum):
 @checks_effects
 def report_request(
     *,
-    runs: Annotated[Runs, OF_RUNS] = "runs",
+    runs: Runs = "runs",
     out: Annotated[
         Path, Opt("Folder for index.html with the predictions of every run beside it, or one .html file.")
     ] = Path("site"),
