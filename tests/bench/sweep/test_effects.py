@@ -68,6 +68,33 @@ def test_a_sweep_file_of_a_user_is_checked_and_a_kept_plan_is_not(tmp_path: Path
         sweep_request(own)
 
 
+def test_a_kept_plan_is_known_by_a_path_from_within_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_sweep_file(sweep_request(**SWEEP, runs=tmp_path).model_copy(update={"keep_branches": True}), [])
+    monkeypatch.chdir(tmp_path / "sweeps")
+    (kept,) = Path().glob("*.toml")
+    assert sweep_request(kept).keep_branches
+
+
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        ("curve = true", {"methods": "zero_shot"}),
+        ("allow-fewer = true", {"shots": "all"}),
+        ("allow-fewer = true", {"methods": "tda", "protocol": "test-time"}),
+    ],
+)
+def test_an_option_of_a_file_may_be_idle_for_typed_methods_shots_or_protocol(
+    written: str, typed: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(f'methods = ["coop"]\ndatasets = ["spectrum_basic"]\n{written}\n')
+    assert sweep_request(file, **typed)
+    with pytest.raises(UsageError, match="has no effect"):
+        sweep_request(file, **typed, keep_branches=True)
+
+
 def test_kernels_that_only_cuda_has_are_refused_on_the_cpu(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--option fast has no effect"):
         bench.plan(**SWEEP, fast=True, device="cpu", runs=tmp_path)
