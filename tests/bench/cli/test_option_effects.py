@@ -86,6 +86,13 @@ def test_an_option_before_the_name_of_a_command_is_refused(words: str, command: 
         command.make_parser(typer.Context(command)).parse_args(args=[*flag, next(iter(command.commands))])
 
 
+def test_a_word_that_is_no_command_is_not_taken_for_one(etl: Any) -> None:
+    code, _, err = etl("doctor", "--json", "nosuch")
+    assert code == 2
+    assert "nosuch" in err
+    assert "--json" not in err
+
+
 def functions() -> list[tuple[str, Any]]:
     """The functions behind the commands with a condition among their own parameters."""
     import bench.extensions.forks.inspect_and_try as inspecting
