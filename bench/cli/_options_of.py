@@ -76,8 +76,10 @@ def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in texts:
         label, equals, name = text.rpartition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"{option} {text!r} has no =; write {option} {example}, for example.")
+        if not name.strip() or not equals:
+            raise UsageError(
+                f"{option} {text!r} has no {'value' if equals else '='}; write {option} {example}, for example."
+            )
         if label in pairs:
             raise UsageError(f"{option} gives {label!r} twice, as {pairs[label]!r} and {name.strip()!r}. Give it once.")
         pairs[label] = name.strip()
