@@ -68,9 +68,7 @@ def test_a_sweep_file_of_a_user_is_checked_and_a_kept_plan_is_not(tmp_path: Path
         sweep_request(own)
 
 
-def test_a_kept_plan_is_known_by_a_path_from_within_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kept_plan_is_known_by_a_path_from_within_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_sweep_file(sweep_request(**SWEEP, runs=tmp_path).model_copy(update={"keep_branches": True}), [])
     monkeypatch.chdir(tmp_path / "sweeps")
     (kept,) = Path().glob("*.toml")
