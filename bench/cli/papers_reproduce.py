@@ -78,7 +78,7 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
 def _print_reproduced(one: ReproducedExperiment) -> None:
     print_line(f"\n{one.name}: {one.title}")
     if one.rows:
-        print_wide(one.texts(), ("dataset", "stands for", "method", "backbone"))
+        print_wide(one.texts(), ("dataset", "stands for", "method"))
         remark(_legend(one))
     if one.verdicts:
         print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
@@ -97,6 +97,8 @@ def _legend(one: ReproducedExperiment) -> str:
     if ours and printed:
         return (
             "Ours with its 95 % interval; below it the printed number, and yes (reproduced within one point), NO, or "
-            "open (more seeds are needed). * is the highest on a dataset, among ours and among the printed numbers."
+            "open (more seeds are needed). * is the highest on a dataset without oracles, among ours and among the "
+            "printed numbers."
         )
-    return f"{'Ours with 95 % intervals' if ours else 'Printed numbers; no run here'}; * is the highest on a dataset."
+    what = "Ours with 95 % intervals" if ours else "Printed numbers; no run here"
+    return f"{what}; * is the highest on a dataset without oracles."
