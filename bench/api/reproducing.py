@@ -120,16 +120,18 @@ def reproduce_paper(
     every = {name: None for outlines in plans.values() for one in outlines for name in _all_datasets(one.request)}
     places = Places(options.get("data_root"))
     missing = dict.fromkeys(() if on else places.missing(list(every), ()))
-    commands = [f"missing data: {text}" for text in places.commands(list(missing))]
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
     left, line = _estimate([[outline_of(one, unchecked=True) for one in some] for some in here.values()], folder, on)
-    log.notice(f"{line} Without {counted(len(missing), 'missing dataset')}." if missing else line)
+    log.notice(line)
+    if missing:
+        log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
     log = OneCount(log, left)
     for name, requests in here.items():
         if len(names) > 1:
             log.notice(f"{name}: {found.experiments[name].title}")
-        lacks = commands if any(name in missing for item in plans[name] for name in _all_datasets(item.request)) else []
+        own = dict.fromkeys(data for item in plans[name] for data in _all_datasets(item.request) if data in missing)
+        lacks = [f"no data of {', '.join(own)}"] if own else []
         one = _reproduced(found, name, requests, on, log, folder, figures, parts, lacks, force=force)
         done.append(one)
         if one.exit_code == 130:

@@ -59,8 +59,6 @@ def reproduce_command(
     else:
         for one in found:
             _print_reproduced(one)
-        for text in dict.fromkeys(text for one in found for text in one.left_out):
-            remark(f"left out: {text}")
     raise typer.Exit(max(one.exit_code for one in found))
 
 
@@ -89,6 +87,8 @@ def _print_reproduced(one: ReproducedExperiment) -> None:
             print_line(f"drawn: {file}")
     for note in one.notes:
         remark(note)
+    for text in one.left_out:
+        remark(f"left out: {text}")
 
 
 def _legend(one: ReproducedExperiment) -> str:

@@ -264,3 +264,38 @@ def test_a_wrong_figure_or_printed_table_is_refused_before_anything_runs(tmp_pat
     with pytest.raises(UsageError, match=r"line 6.*99"):
         reproduce_paper(str(paper), "table-1", on="synthetic", runs=tmp_path / "runs", progress="none")
     assert not (tmp_path / "runs").exists()
+
+
+TWO_TABLES = """
+title = "Mine"
+address = "arXiv:2311.15569"
+[sweep]
+backbones = ["ViT-tiny.random"]
+methods = ["zero_shot", "vpt"]
+[table-1]
+title = "One"
+[[table-1.sweep]]
+datasets = ["eurosat"]
+[table-2]
+title = "Two"
+[[table-2.sweep]]
+datasets = ["dtd", "stanford_cars"]
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    paper = tmp_path / "mine.toml"
+    paper.write_text(TWO_TABLES)
+    return str(paper)
+
+
+def test_each_table_names_the_data_that_it_lacks_and_one_line_says_where_it_comes_from(
+    mine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = reproduce_paper(mine, runs=tmp_path / "runs", progress="plain")
+    lacking = [[name in " ".join(one.left_out) for name in ("eurosat", "dtd", "stanford_cars")] for one in found]
+    assert lacking == [[True, False, False], [False, True, True]]
+    assert [len(one.left_out) for one in found] == [1, 1]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("missing data: ")]
+    assert all(name in line for name in ("eurosat", "dtd", "stanford_cars"))
