@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.api import draws_figures, list_experiments, reproduce_paper
+from bench.api import FIGURES, list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, print_text, print_wide, remark
@@ -27,7 +27,7 @@ def reproduce_command(
     given: dict[str, Any],
     environment: dict[str, Any],
     on: str | None,
-    figures: Path | None,
+    figures: Path = FIGURES,
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
@@ -51,8 +51,6 @@ def reproduce_command(
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
         _print_listing(listing, on, as_json=as_json)
         return
-    if figures is None and draws_figures(paper, what):
-        figures = Path("figures")
     found = reproduce_paper(paper, what, on=on, runs=runs, figures=figures, **options, **settings)
     if as_json:
         print_json([vars(one) for one in found])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -299,3 +300,19 @@ def test_each_table_names_the_data_that_it_lacks_and_one_line_says_where_it_come
     assert [len(one.left_out) for one in found] == [1, 1]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("missing data: ")]
     assert all(name in line for name in ("eurosat", "dtd", "stanford_cars"))
+
+
+def test_several_tables_are_counted_as_one_and_may_have_patterns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paper = tmp_path / "mine.toml"
+    paper.write_text(
+        'title = "Mine"\naddress = "arXiv:2311.15569"\n[sweep]\nmethods = ["zero_shot", "vpt_text*"]\nseeds = 2\n'
+        '[table-1]\ntitle = "One"\n[[table-1.sweep]]\ndatasets = ["spectrum_b*"]\n'
+        '[table-2]\ntitle = "Two"\n[[table-2.sweep]]\ndatasets = ["spectrum_angles"]\n'
+    )
+    found = reproduce_paper(str(paper), runs=tmp_path / "runs", **FAST | {"on": None, "progress": "plain"})
+    number = sum(len(one.run_ids) for one in found)
+    assert number == len(Shards(tmp_path / "runs").scan()) == 3 * (1 + 2)
+    counts = re.findall(r"^\[(\d+)/(\d+)\]", capsys.readouterr().err, re.MULTILINE)
+    assert counts == [(str(done), str(number)) for done in range(1, number + 1)]
