@@ -421,7 +421,7 @@ def _named_datasets(names: Sequence[str]) -> list[str]:
 
 
 DRAWN = NotWith("shots", "all")
-"""All training images are not drawn."""
+"""All training images are not drawn; the few validation images beside them are."""
 
 
 @checks_effects
@@ -429,8 +429,8 @@ def drawn_support(
     name: Name,
     *,
     shots: Annotated[str, Opt("Images per class, or all.")] = "16",
-    seed: Annotated[int, Opt("Seed of the draw.", min=0), DRAWN] = 1,
-    draw: Annotated[Draw, DRAWN] = "coop",
+    seed: Annotated[int, Opt("Seed of the draw.", min=0)] = 1,
+    draw: Draw = "coop",
     support: Annotated[str | None, Opt("Change the draw: imbalanced:FACTOR or noisy:RATE."), DRAWN] = None,
     allow_fewer: Annotated[AllowFewer, DRAWN] = False,
     out: Annotated[Path | None, Opt("File to write; default: standard output.")] = None,

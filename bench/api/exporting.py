@@ -106,9 +106,9 @@ def export_leaderboards(
         compared=not by_dataset,
     )
     boards = [_ordered(board, wanted) for board in boards if _has_any(board, wanted)]
-    check_convention(how, boards)
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
+    check_convention(how, boards)
     if figure is not None and out is not None:
         return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force), []
     content = chosen.content(Chosen(boards, frame, by_dataset, given, not no_intervals))

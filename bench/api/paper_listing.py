@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.api.missing_inputs import Places
-from bench.api.reproducing import check_outlines, chosen_parts, experiment_outlines
 
 if TYPE_CHECKING:
     from bench.papers import Paper
@@ -98,14 +97,21 @@ def list_experiments(
 
     Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
     """
-    from bench.papers import CPU, GPU, SYNTHETIC_STATEMENT, finished_runs, needs_of, planned_cells, read_paper
+    from bench.papers import (
+        CPU,
+        GPU,
+        SYNTHETIC_STATEMENT,
+        PaperPart,
+        finished_runs,
+        needs_of,
+        planned_cells,
+        read_paper,
+    )
 
     found, machine = read_paper(paper), CPU if on else GPU
-    changes |= chosen_parts(found, list(found.experiments), on, changes.get("methods", ()), changes.get("datasets", ()))
+    plans = PaperPart.of(found, list(found.experiments), on=on, **changes).outlines
     finished = finished_runs(Path(runs).expanduser(), machine)
     listed, every, places = [], [], Places(data_root)
-    plans = {name: experiment_outlines(found, name, on, changes) for name in found.experiments}
-    check_outlines(paper, "", plans.values())
     for name, experiment in found.experiments.items():
         cells = planned_cells(plans[name], machine)
         every += cells

@@ -98,7 +98,7 @@ def reproduction(
     published: DataFrame,
     *,
     margin: Annotated[float, Opt("Percentage points that count as equal."), OnlyWith("ledger")] = 1.0,
-    runs: Annotated[Runs, OnlyWith("ledger")] = "runs",
+    runs: Runs = "runs",
 ) -> tuple[list[ReproductionRow], dict[str, int]]:
     """Our runs beside numbers of `published_numbers` of equal training and settings, largest gaps first.
 

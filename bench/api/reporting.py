@@ -66,7 +66,7 @@ class Source(StrEnum):
 @checks_effects
 def report_request(
     *,
-    runs: Annotated[Runs, OF_RUNS] = "runs",
+    runs: Runs = "runs",
     out: Annotated[
         Path, Opt("Folder for index.html with the predictions of every run beside it, or one .html file.")
     ] = Path("site"),
@@ -112,8 +112,8 @@ def write_report(request: PageRequest) -> Report:
     if request.published:
         from reports.site.build import write_published
 
-        places = [place for word, place in outputs("report").items() if word == "published"]
-        added = [part for place in places for part in resolve_name(place)(request.protocol)]
+        place = outputs("report").get("published")
+        added = resolve_name(place)(request.protocol) if place else ()
         return Report(write_published(request.out, request.protocol, added=added, force=request.force), ())
     boards = []
     for shown in (shown for shown in _write_page(request).boards if not shown.board.complete):

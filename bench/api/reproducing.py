@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,18 +13,18 @@ from bench.api.option_effects import OnlyWith
 from bench.api.options import Arg, Force, Opt
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.extension import figure_drawer
-from bench.sweep import split_list
 from datasets_registry import did_you_mean, some
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.papers import Paper, TableRow
+    from bench.papers import Paper, PaperPart, TableRow
     from bench.spec import ExperimentSpec
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
-SYNTHETIC = "synthetic"
 ALL_EXPERIMENTS = "all"
+FIGURES = Path("figures")
+"""Where the command draws figures, if there are any."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def reproduce_paper(
     datasets: Annotated[Sequence[str], Opt("Only these of the paper.", "-d")] = (),
     seeds: Annotated[str | int | Sequence[int] | None, Opt("In place of the paper's, such as 3 or 1,2.")] = None,
     figures: Annotated[
-        Path | str | None, Opt("Folder of the drawn figures. Default: figures.", "--figures-dir"), OnlyWith("what")
+        Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir"), OnlyWith("what")
     ] = None,
     force: Annotated[Force, OnlyWith("what")] = False,
     progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log"), OnlyWith("what")] = "auto",
@@ -98,63 +98,43 @@ def reproduce_paper(
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.api.missing_inputs import Places
-    from bench.papers import read_paper
+    from bench.papers import PaperPart, all_datasets, read_paper
     from bench.results import check_own_folder
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
     found = read_paper(paper)
     log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
-    names = list(found.experiments) if what == ALL_EXPERIMENTS else [_named(found, what)]
+    folder = Path(runs).expanduser()
+    chosen: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
+    names = list(found.experiments) if what == ALL_EXPERIMENTS else [found.named(what)]
     for name in names:
         _check_names(found, name)
-    parts = chosen_parts(found, names, on, methods, datasets)
-    changes: dict[str, Any] = parts | {"seeds": seeds}
-    folder = Path(runs).expanduser()
-    if figures is not None:
-        if not any(found.experiments[name].figures for name in names):
-            raise UsageError(f"--figures-dir {figures} has no effect: {paper} {what} draws no figure; leave it out.")
+    part = PaperPart.of(found, names, on=on, runs=folder, **chosen, **options)
+    if figures is not None and any(found.experiments[name].figures for name in names):
         check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
-    plans = {name: experiment_outlines(found, name, on, changes, runs=folder, **options) for name in names}
-    plans = {name: outlines for name, outlines in plans.items() if outlines}  # those that have the chosen parts
-    check_outlines(paper, what, plans.values())
-    every = {name: None for outlines in plans.values() for one in outlines for name in _all_datasets(one.request)}
+    elif figures is not None and Path(figures) != FIGURES:
+        raise UsageError(f"--figures-dir {figures} has no effect: {paper} {what} draws no figure; leave it out.")
+    plans = {name: outlines for name, outlines in part.outlines.items() if outlines}  # those that have the chosen parts
+    every = [name for outlines in plans.values() for one in outlines for name in all_datasets(one.request)]
     places = Places(options.get("data_root"))
-    missing = dict.fromkeys(() if on else places.missing(list(every), ()))
-    commands = [f"missing data: {text}" for text in places.commands(list(missing))]
+    missing = dict.fromkeys(() if on else places.missing(every, ()))
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
     left, line = _estimate([[outline_of(one, unchecked=True) for one in some] for some in here.values()], folder, on)
-    log.notice(f"{line} Without {counted(len(missing), 'missing dataset')}." if missing else line)
+    log.notice(line)
+    if missing:
+        log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
     log = OneCount(log, left)
     for name, requests in here.items():
         if len(names) > 1:
             log.notice(f"{name}: {found.experiments[name].title}")
-        lacks = commands if any(name in missing for item in plans[name] for name in _all_datasets(item.request)) else []
-        one = _reproduced(found, name, requests, on, log, folder, figures, parts, lacks, force=force)
+        own = dict.fromkeys(data for item in plans[name] for data in all_datasets(item.request) if data in missing)
+        lacks = [f"no data of {', '.join(own)}"] if own else []
+        one = _reproduced(found, name, requests, on, log, folder, figures, part, lacks, force=force)
         done.append(one)
         if one.exit_code == 130:
             break
     return done
-
-
-def draws_figures(paper: str, what: str) -> bool:
-    """Whether a table or figure of a paper, or `all`, is drawn."""
-    from bench.papers import read_paper
-
-    found = read_paper(paper)
-    experiments = found.experiments.values() if what == ALL_EXPERIMENTS else [found.experiment(what)]
-    return any(one.figures for one in experiments)
-
-
-def check_outlines(paper: str, what: str, plans: Iterable[Sequence[SweepOutline]]) -> None:
-    """Raise UsageError if a paper runs none of the chosen methods on the chosen datasets."""
-    if not any(plans):
-        where = f"{paper} {what}".strip()
-        raise UsageError(f"{where} does not run these methods on these datasets; leave out --methods or --datasets.")
-
-
-def _all_datasets(request: SweepRequest) -> list[str]:
-    return [*request.datasets, *request.targets]
 
 
 def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list[SweepRequest]:
@@ -186,90 +166,6 @@ def _estimate(plans: Sequence[Sequence[SweepOutline]], runs: Path, on: str | Non
     return left, f"{done}; the rest{trained} takes about {time} {where} and {size}. {machine.assumption}"
 
 
-def _named(paper: Paper, what: str) -> str:
-    experiment = paper.experiment(what)
-    return next(name for name, one in paper.experiments.items() if one is experiment)
-
-
-def experiment_outlines(
-    paper: Paper, name: str, on: str | None, changes: Mapping[str, Any], **options: Any
-) -> list[SweepOutline]:
-    """The sweeps of an experiment with the caller's changes, on synthetic data if asked."""
-    from bench.papers import synthetic_form
-    from bench.sweep import outline_of
-
-    if on not in (None, SYNTHETIC):
-        raise UsageError(f"--on {on!r} is unknown. Allowed: {SYNTHETIC}.")
-    kept = {key: value for key, value in changes.items() if key not in ("methods", "datasets") and value}
-    outlines = paper.outlines(name, **kept, **({} if on else options))
-    if changes.get("methods") or changes.get("datasets"):
-        requests = [narrowed for item in outlines if (narrowed := _narrowed(item.request, changes))]
-        outlines = [outline_of(request, unchecked=True) for request in requests]
-    if not on:
-        return outlines
-    own_seeds = {"seeds": kept["seeds"]} if "seeds" in kept else {}
-    own = {"device": "cpu"} | options | own_seeds
-    return [outline_of(synthetic_form(item.request, **own), unchecked=True) for item in outlines]
-
-
-def chosen_parts(
-    paper: Paper, names: Sequence[str], on: str | None, methods: str | Sequence[str], datasets: str | Sequence[str]
-) -> dict[str, list[str]]:
-    """The chosen methods and datasets by the paper's names; on synthetic data, a stand-in means what it stands for.
-
-    Raises UnknownNameError for an unknown name, and UsageError for one that no chosen table or figure has.
-    """
-    from bench.papers import stand_ins
-    from datasets_registry import get_dataset
-
-    place = f"{paper.name} {names[0]} has no" if len(names) == 1 else f"{paper.name} has no table or figure with the"
-    found: dict[str, list[str]] = {}
-    for key, given in (("methods", methods), ("datasets", datasets)):
-        wanted = split_list([given] if isinstance(given, str) else given)
-        fields = ("methods",) if key == "methods" else ("datasets", "targets")
-        known = list(dict.fromkeys(one for name in names for one in paper.names(name, *fields)))
-        standing = {name.partition(":")[0]: real for name, real in stand_ins(known).items()} if on else {}
-        found[key] = []
-        for name in wanted:
-            if key == "datasets":
-                get_dataset(name)
-            else:
-                _check_method(name)
-            real = standing.get(name.partition(":")[0], name) if key == "datasets" else name
-            if real not in known:
-                raise UsageError(f"{place} {key[:-1]} {name!r}. Allowed: {', '.join(known)}.")
-            found[key].append(real)
-    return found
-
-
-def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:
-    """The request with only the chosen methods and datasets; None if it has none of them."""
-    values: dict[str, list[str]] = {}
-    for key in ("methods", "datasets"):
-        if not (wanted := changes.get(key)):
-            continue
-        field_name = "targets" if key == "datasets" and request.targets else key
-        values[field_name] = [name for name in getattr(request, field_name) if name in wanted]
-        if not values[field_name]:
-            return None
-    if "methods" in values:
-        overrides = [text for text in request.overrides if _concerns(text, values["methods"])]
-        values["overrides"] = overrides
-    return request.model_copy(update=values)
-
-
-def _concerns(override: str, methods: Sequence[str]) -> bool:
-    from fnmatch import fnmatchcase
-
-    return any(fnmatchcase(name, override.partition(".")[0]) for name in methods)
-
-
-def _check_method(name: str) -> None:
-    from bench.results import known_methods
-
-    known_methods().get(name)
-
-
 def _check_names(paper: Paper, name: str) -> None:
     """Raise UsageError, which names the line, for a figure or a printed table that does not exist."""
     from bench.papers import printed_numbers
@@ -295,7 +191,7 @@ def _reproduced(
     log: SweepLog,
     folder: Path,
     figures: str | Path | None,
-    parts: Mapping[str, Sequence[str]],
+    part: PaperPart,
     lacks: Sequence[str],
     *,
     force: bool,
@@ -327,9 +223,9 @@ def _reproduced(
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
-    rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), parts)
+    rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), part)
     drawn, files = _drawn(experiment.figures, folder, ids, figures, on, force=force)
-    shown = _datasets_of(paper, name, on)
+    shown = part.datasets_of[name]
     lines = [_figure_line(one, shown, set(frame["dataset"]) if len(frame) else set()) for one in drawn]
     if experiment.figures and figure_drawer() is None:
         left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
@@ -397,7 +293,7 @@ def _rows(
     on: str | None,
     folder: Path,
     ids: Sequence[str],
-    parts: Mapping[str, Sequence[str]],
+    part: PaperPart,
 ) -> list[TableRow]:
     """The rows of a table with the chosen methods and datasets; on synthetic data ours, with its splits."""
     from bench.papers import own_rows, printed_numbers, published_frame, reproduced_rows
@@ -408,8 +304,8 @@ def _rows(
     printed = printed_numbers(paper.header.reported_in, tables) if tables else published_frame()
     if on:
         shown = set(printed.loc[printed["metric"] == "accuracy", "split"]) & {"base", "new", "H"} if tables else set()
-        return own_rows(frame, order=ids, splits=shown, stands_for=_datasets_of(paper, name, on))
-    for column, wanted in (("method", parts["methods"]), ("dataset", parts["datasets"])):
+        return own_rows(frame, order=ids, splits=shown, stands_for=part.datasets_of[name])
+    for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
         printed = printed[printed[column].isin(wanted)] if wanted else printed
     weights = _best_weights(folder, frame) if (printed["metric"] == "optimal_alpha").any() else {}
     return reproduced_rows(printed, frame, difficulty, weights)
@@ -428,14 +324,6 @@ def _best_weights(folder: Path, frame: pd.DataFrame) -> dict[str, float]:
         kept = () if shard is None else shard.predictions
         seeds[dataset] += [item for item in kept if item.split == "new" and item.branches is not None]
     return {dataset: best_fixed_weight(found) for dataset, found in seeds.items() if found}
-
-
-def _datasets_of(paper: Paper, name: str, on: str | None) -> dict[str, str]:
-    """The datasets of a table or figure, as they are run, with their names in the paper."""
-    from bench.papers import stand_ins
-
-    named = paper.names(name, "datasets", "targets")
-    return stand_ins(named) if on else dict(zip(named, named, strict=True))
 
 
 def _drawn(

@@ -117,8 +117,8 @@ class Results:
             facts = facts[facts["run_id"] == self._found(run)]
         found = facts.merge(frame, on="run_id")
         if found.empty:
-            what = f"Run {facts['run_id'].iloc[0]}" if run is not None else "None of these runs"
-            raise UsageError(f"{what} recorded no curve. `etl-bench run --curve` trains and records it.")
+            what = "No run here recorded a curve" if run is None else f"Run {facts['run_id'].iloc[0]} recorded no curve"
+            raise UsageError(f"{what}. `etl-bench run --curve` trains and records it.")
         return found
 
     def export(self, form: str = "csv", out: str | Path | None = None, **options: Any) -> str:
@@ -190,7 +190,6 @@ class Results:
         how = parse_choice(HConvention, convention, "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
         boards = build_leaderboards(self._frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
-        check_convention(how, boards)
         if not boards:
             if self._frame.empty:
                 raise UsageError(no_runs(self.folder))
@@ -200,6 +199,7 @@ class Results:
             asked = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
             given = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
             raise UsageError(f"No runs of {given or 'any setting'} in {self.folder}. It holds: {', '.join(found)}.")
+check_convention(how, boards)
         return [with_intervals(board, self._scores_of(board)) for board in boards]
 
     @cached_property

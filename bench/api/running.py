@@ -48,6 +48,8 @@ __all__ = [
 
 Names = str | Sequence[str]
 Numbers = int | str | Sequence[int]
+_DECIDE_EFFECTS = ("methods", "shots", "protocol")
+"""Fields of a request on which it depends whether others change a run."""
 
 
 def run(
@@ -124,11 +126,13 @@ def sweep_request(
 ) -> SweepRequest:
     """The request of a user, by field name; where no value is given, that of a sweep file, and then of the environment.
 
-    Raises UsageError also for an option that changes no run.
+    Raises UsageError also for an option that changes no run. Those of a file are checked if the runs are its own: other
+    methods, shots or another protocol need not use them, and the program makes the files that it keeps.
     """
     written = {} if file is None else read_sweep_file(file)
     request = SweepRequest.build(**{**environment, **written, **values})
-    check_effects(request, {*values, *({} if file is None or is_kept(file) else written)})
+    own = file is not None and not is_kept(file) and values.keys().isdisjoint(_DECIDE_EFFECTS)
+    check_effects(request, {*values, *(written if own else ())})
     return request
 
 

@@ -40,7 +40,7 @@ def wide_text(rows: Sequence[Mapping[str, object]], labels: Sequence[str], width
     """
     first = [name for name in labels if rows and name in rows[0]]
     cells = {name: [as_text(row.get(name)) for row in rows] for name in (rows[0] if rows else ())}
-    room = {name: 2 + max(len(line) for text in (name, *of) for line in text.split("\n")) for name, of in cells.items()}
+    room = {name: len(_GAP) + max(map(_width, (name, *of))) for name, of in cells.items()}
     parts: list[list[str]] = [[]]
     for name in (name for name in cells if name not in first):
         if width is not None and parts[-1] and sum(room[one] for one in (*first, *parts[-1], name)) > width:
@@ -48,7 +48,7 @@ def wide_text(rows: Sequence[Mapping[str, object]], labels: Sequence[str], width
         parts[-1].append(name)
     shown = ([*first, *part] for part in parts)
     return "".join(
-        table_text(names, list(zip(*(cells[name] for name in names), strict=True)), width)[0] for names in shown
+        table_text(names, list(zip(*(cells[name] for name in names), strict=True)), width, None)[0] for names in shown
     )
 
 
@@ -71,7 +71,7 @@ def as_text(value: object) -> str:
 
 
 def table_text(
-    head: Sequence[str], cells: Sequence[Sequence[str]], width: int | None = None, spare: Sequence[str] = ()
+    head: Sequence[str], cells: Sequence[Sequence[str]], width: int | None = None, spare: Sequence[str] | None = ()
 ) -> tuple[str, list[str]]:
     """The lines of a table, and the names of the columns that were left out.
 
@@ -80,13 +80,14 @@ def table_text(
         cells: one text per column in each row; a text may have several lines.
         width: characters of a line; None for tables of any width, whose columns are all there.
         spare: columns that are left out first if the table is too wide, in this order. Then the last columns are left
-            out. The first two are always there. Words are broken only where these are too wide.
+            out. The first two are always there. None leaves none out. Words are broken only where what stays is too
+            wide.
     """
     columns = [[line[k] for line in cells] for k in range(len(head))]
     natural = [max(map(_width, [name, *column])) for name, column in zip(head, columns, strict=True)]
     least = [_least(name, column) for name, column in zip(head, columns, strict=True)]
     kept = list(range(len(head)))
-    if width is not None:
+    if width is not None and spare is not None:
         first = [list(head).index(name) for name in spare if name in head[2:]]
         kept = _fitting(least, width, [*first, *(k for k in kept[:1:-1] if k not in first)])
     widths = _widths(natural, least, kept, width)

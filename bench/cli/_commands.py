@@ -104,7 +104,7 @@ def check_options(values: dict[str, Any], order: Sequence[Any]) -> None:
 
 def _check_effects(command: Any, values: Mapping[str, Any], order: Sequence[Any], rest: Sequence[str]) -> None:
     """Raise UsageError for an option that has no effect beside the others, or before the name of a command."""
-    if hasattr(command, "commands") and order and rest:
+    if order and rest and rest[0] in getattr(command, "commands", ()):
         raise UsageError(f"{_shown(order[0])} has no effect before `{rest[0]}`; give it after the name of the command.")
     if command.callback is None:
         return

@@ -36,7 +36,7 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
         hints, named = option_effects.hints_of(command), dict(inspect.signature(command).parameters)
         first = generated if named.pop("options", None) else {}
         own = {name: one.replace(annotation=hints.get(name), kind=_KIND) for name, one in named.items()}
-        own |= {name: _with_default(generated[name], named[name]) for name in named if name in generated}
+        own |= {name: _joined(generated[name], named[name], hints.get(name)) for name in named if name in generated}
         defaults = {name: one.default for name, one in (first | own).items() if one.default is not one.empty}
 
         def run(**given: Any) -> None:
@@ -51,9 +51,13 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
     return decorate
 
 
-def _with_default(generated: inspect.Parameter, named: inspect.Parameter) -> inspect.Parameter:
-    given = named.default is not inspect.Parameter.empty
-    return generated.replace(default=named.default) if given else generated
+def _joined(generated: inspect.Parameter, named: inspect.Parameter, hint: Any) -> inspect.Parameter:
+    """The generated option with the default and the conditions of the command, which `hint` has."""
+    default = generated.default if named.default is inspect.Parameter.empty else named.default
+    shown: Any = generated.annotation
+    for condition in option_effects.conditions_of(hint):
+        shown = Annotated[shown, condition]
+    return generated.replace(default=default, annotation=shown)
 
 
 def _mark(hint: Any) -> Any:
@@ -72,8 +76,10 @@ def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in texts:
         label, equals, name = text.rpartition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"{option} {text!r} has no =; write {option} {example}, for example.")
+        if not name.strip() or not equals:
+            raise UsageError(
+                f"{option} {text!r} has no {'value' if equals else '='}; write {option} {example}, for example."
+            )
         if label in pairs:
             raise UsageError(f"{option} gives {label!r} twice, as {pairs[label]!r} and {name.strip()!r}. Give it once.")
         pairs[label] = name.strip()

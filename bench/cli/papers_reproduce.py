@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.api import draws_figures, list_experiments, reproduce_paper
+from bench.api import FIGURES, list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, print_text, print_wide, remark
@@ -27,7 +27,7 @@ def reproduce_command(
     given: dict[str, Any],
     environment: dict[str, Any],
     on: str | None,
-    figures: Path | None,
+    figures: Path = FIGURES,
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
@@ -51,16 +51,12 @@ def reproduce_command(
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
         _print_listing(listing, on, as_json=as_json)
         return
-    if figures is None and draws_figures(paper, what):
-        figures = Path("figures")
     found = reproduce_paper(paper, what, on=on, runs=runs, figures=figures, **options, **settings)
     if as_json:
         print_json([vars(one) for one in found])
     else:
         for one in found:
             _print_reproduced(one)
-        for text in dict.fromkeys(text for one in found for text in one.left_out):
-            remark(f"left out: {text}")
     raise typer.Exit(max(one.exit_code for one in found))
 
 
@@ -78,7 +74,7 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
 def _print_reproduced(one: ReproducedExperiment) -> None:
     print_line(f"\n{one.name}: {one.title}")
     if one.rows:
-        print_wide(one.texts(), ("dataset", "stands for", "method", "backbone"))
+        print_wide(one.texts(), ("dataset", "stands for", "method"))
         remark(_legend(one))
     if one.verdicts:
         print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
@@ -89,6 +85,8 @@ def _print_reproduced(one: ReproducedExperiment) -> None:
             print_line(f"drawn: {file}")
     for note in one.notes:
         remark(note)
+    for text in one.left_out:
+        remark(f"left out: {text}")
 
 
 def _legend(one: ReproducedExperiment) -> str:
@@ -97,6 +95,8 @@ def _legend(one: ReproducedExperiment) -> str:
     if ours and printed:
         return (
             "Ours with its 95 % interval; below it the printed number, and yes (reproduced within one point), NO, or "
-            "open (more seeds are needed). * is the highest on a dataset, among ours and among the printed numbers."
+            "open (more seeds are needed). * is the highest on a dataset without oracles, among ours and among the "
+            "printed numbers."
         )
-    return f"{'Ours with 95 % intervals' if ours else 'Printed numbers; no run here'}; * is the highest on a dataset."
+    what = "Ours with 95 % intervals" if ours else "Printed numbers; no run here"
+    return f"{what}; * is the highest on a dataset without oracles."

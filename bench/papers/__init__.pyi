@@ -41,6 +41,8 @@ from .new_table import check_table as check_table
 from .paper_files import Paper as Paper
 from .paper_files import read_paper as read_paper
 from .paper_files import shipped_papers as shipped_papers
+from .paper_parts import PaperPart as PaperPart
+from .paper_parts import all_datasets as all_datasets
 from .printed_averages import DATASETS as DATASETS
 from .printed_ranges import LiteratureSpread as LiteratureSpread
 from .printed_ranges import PrintedAverage as PrintedAverage

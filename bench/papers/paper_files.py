@@ -98,14 +98,8 @@ class Paper:
     lines: Mapping[tuple[str | int, ...], int]
     text: str
 
-    def names(self, what: str, *fields: str) -> list[str]:
-        """The methods, datasets or targets of a table or figure, in the order of the file."""
-        sweeps, shared = self.experiment(what).sweep, self.header.sweep
-        found = (name for one in sweeps for key in fields for name in getattr(one, key) or getattr(shared, key) or ())
-        return list(dict.fromkeys(found))
-
-    def experiment(self, what: str) -> Experiment:
-        """One table or figure; raises UnknownNameError with near misses, and UsageError for one without runs."""
+    def named(self, what: str) -> str:
+        """The name of a table or figure; UnknownNameError with near misses, and UsageError for one without runs."""
         name = what.lower().replace(" ", "-").replace("fig-", "figure-")
         if (shown := self.header.without_runs.get(name)) is not None:
             raise UsageError(
@@ -113,7 +107,11 @@ class Paper:
             )
         if name not in self.experiments:
             raise UnknownNameError(f"table or figure of {self.name}", what, self.experiments)
-        return self.experiments[name]
+        return name
+
+    def experiment(self, what: str) -> Experiment:
+        """One table or figure; raises as `named` does."""
+        return self.experiments[self.named(what)]
 
     def requests(self, what: str, **options: Any) -> list[SweepRequest]:
         """The sweeps of a table or figure; `options` replace what the file says, and say how and where it is run.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text
+from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text, selection_rules
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
 from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
@@ -24,6 +25,8 @@ from datasets_registry import did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
+_ORACLE = "oracle"
+"""The rule, or the value of a setting, that selects with test labels."""
 _GROUP = ["source_table", "method", "variant", "label", "backbone", "protocol", "shots"]
 
 
@@ -38,7 +41,7 @@ class TableCell:
             seeds alone, since the paper's number is of the same test images.
         verdict: empty without both numbers.
         digits: decimal digits of ours.
-        ranked: whether the highest number of a column is the best.
+        ranked: whether it can be the best of its column: an accuracy, and nothing was selected with test labels.
     """
 
     printed: str = ""
@@ -106,7 +109,8 @@ def reproduced_rows(
             metric, split = str(number["metric"]), "all" if number["split"] == "target" else str(number["split"])
             dataset, printed = str(number["dataset"]), str(number["printed"])
             row = ours.get((dataset, split, DIFFICULTIES.get(metric, metric)))
-            cell = _cell(printed, row)
+            ranked = metric == ACCURACY and _ORACLE not in json.loads(number["settings"] or "{}").values()
+            cell = _cell(printed, row, ranked=ranked)
             if metric == "optimal_alpha":
                 cell = TableCell(printed, (best_weights or {}).get(dataset), digits=1, ranked=False)
             cells = rows.setdefault((name, dataset, str(backbone)), {})
@@ -144,6 +148,7 @@ def own_rows(
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
         measures = [one for one in board.measures if one != OPEN and (not splits or one in splits)]
         for entry in sorted(board.entries, key=lambda entry: first(entry.run_ids)):
+            ranked = selection_rules.selection_rule(entry) != _ORACLE
             averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
             ordered = sorted(entry.cells.items(), key=lambda item: first(item[1].run_ids))
             of_dataset: dict[str, Mapping[str, Estimate | None]] = {name: cell.scores for name, cell in ordered}
@@ -151,7 +156,7 @@ def own_rows(
                 of_dataset[AVERAGE] = averages
             for name, scores in of_dataset.items():
                 cells = {
-                    split: _own(estimate, printed.get((entry.key, name, split)))
+                    split: _own(estimate, printed.get((entry.key, name, split)), ranked=ranked)
                     for split in measures
                     if (estimate := scores.get(split)) is not None
                 }
@@ -167,25 +172,26 @@ def _compared(boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.D
     return [row for row in rows if row.verdict != ReproductionVerdict.PROTOCOL_DIFFERS]
 
 
-def _cell(printed: str, row: ReproductionRow | None) -> TableCell:
+def _cell(printed: str, row: ReproductionRow | None, *, ranked: bool) -> TableCell:
     if row is None:
-        return TableCell(printed)
+        return TableCell(printed, ranked=ranked)
     scale, digits = (100.0, 2) if row.measure == ACCURACY else (1.0, 4)
     reach = "" if row.low is None or row.high is None else f"± {scale * (row.high - row.low) / 2:.{digits}f}"
-    return TableCell(printed, scale * row.ours, reach, str(row.verdict), digits, ranked=row.measure == ACCURACY)
+    return TableCell(printed, scale * row.ours, reach, str(row.verdict), digits, ranked=ranked)
 
 
-def _own(estimate: Estimate, row: ReproductionRow | None) -> TableCell:
+def _own(estimate: Estimate, row: ReproductionRow | None, *, ranked: bool) -> TableCell:
     printed, verdict = ("", "") if row is None else (f"{100 * row.published:.2f}", str(row.verdict))
-    return TableCell(printed, 100 * estimate.mean, reach_text(estimate), verdict)
+    return TableCell(printed, 100 * estimate.mean, reach_text(estimate), verdict, ranked=ranked)
 
 
 def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
     """The lines of a table as papers lay them out.
 
     A table of one measure has a line for each method and a column for each dataset. Otherwise each dataset has a line
-    for each method, and each measure a column. A cell has ours with the 95 % interval and, below, the printed number
-    and the verdict. `*` stands at the highest of several methods on a dataset, among ours and among the printed.
+    for each method, and each measure a column. The average is last. A cell has ours with the 95 % interval and, below,
+    the printed number and the verdict; below a method is its setting, if there are several. `*` stands at the highest
+    of several methods on a dataset, among ours and among the printed, without those selected with test labels.
     """
     splits = list(dict.fromkeys(split for row in rows for split in row.cells))
     best = _highest(rows)
@@ -194,26 +200,28 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
     def text(row: TableRow, split: str) -> str | None:
         return _cell_text(row.cells.get(split, TableCell()), best.get((row.setting, row.dataset, split), (None, None)))
 
-    datasets = {row.dataset: row.stands_for or None for row in rows}
+    def method(row: TableRow) -> str:
+        return f"{row.method}\n{row.setting}" if several else row.method
+
+    datasets = {row.dataset: row.stands_for or None for row in sorted(rows, key=lambda row: row.dataset == AVERAGE)}
     if len(splits) != 1:
         place = {name: number for number, name in enumerate(datasets)}
         for row in sorted(rows, key=lambda row: place[row.dataset]):
             yield {
                 "dataset": row.dataset,
                 **({"stands for": row.stands_for or None} if any(one.stands_for for one in rows) else {}),
-                "method": row.method,
-                **({"backbone": row.setting} if several else {}),
+                "method": method(row),
                 **{split: text(row, split) for split in splits},
             }
         return
-    lines: dict[tuple[str, str], dict[str, TableRow]] = {}
+    lines: dict[str, dict[str, TableRow]] = {}
     for row in rows:
-        lines.setdefault((row.method, row.setting), {})[row.dataset] = row
+        lines.setdefault(method(row), {})[row.dataset] = row
     if any(datasets.values()):
-        yield {"method": "(stands for)", **({"backbone": None} if several else {}), **datasets}
-    for (method, setting), of_dataset in lines.items():
-        cells = {name: text(of_dataset[name], splits[0]) if name in of_dataset else None for name in datasets}
-        yield {"method": method, **({"backbone": setting} if several else {}), **cells}
+        yield {"method": "(stands for)", **datasets}
+    for name, of_dataset in lines.items():
+        cells = {one: text(of_dataset[one], splits[0]) if one in of_dataset else None for one in datasets}
+        yield {"method": name, **cells}
 
 
 _MARKS = {"reproduced": "yes", "not reproduced": "NO", "under-powered": "open"}

@@ -3,6 +3,7 @@
 from .after_run import AfterRun as AfterRun
 from .after_run import check_tracker as check_tracker
 from .after_run import trackers_after_run as trackers_after_run
+from .axes import without_patterns as without_patterns
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
 from .compatibility import backbone_conflict as backbone_conflict

@@ -1,8 +1,11 @@
 """The axes of a sweep, and checks of the request."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.extension import requested_kind
+from bench.results import known_methods
 from bench.spec import ALL_SHOTS
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.request import SweepRequest
@@ -89,3 +92,16 @@ def check_pool(request: SweepRequest) -> None:
 def selected_datasets(request: SweepRequest) -> dict[str, bool]:
     """The datasets of the axes, in order, each with whether it was requested by name."""
     return select_names(request.datasets, match_datasets)
+
+
+def selected_methods(texts: Sequence[str]) -> dict[str, bool]:
+    """The methods that names and patterns select, in order, each with whether it was requested by name."""
+    known = known_methods()
+    return select_names(texts, lambda text: known.match(text) if requested_kind(text) is None else [text])
+
+
+def without_patterns(request: SweepRequest) -> SweepRequest:
+    """The request with the names of methods, datasets and targets in place of patterns."""
+    methods, targets = selected_methods(request.methods), select_names(request.targets, match_datasets)
+    names = {"methods": methods, "datasets": selected_datasets(request), "targets": targets}
+    return request.model_copy(update={field: list(found) for field, found in names.items()})

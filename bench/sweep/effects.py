@@ -38,6 +38,6 @@ def _without_effect(request: SweepRequest, chosen: list[SelectedMethod]) -> Iter
     if all(item.zero_shot or item.facts.reads_test_stream for item in chosen):
         yield from ((name, "no selected method learns from labelled images") for name in drawn)
     elif set(request.shots) == {ALL_SHOTS}:
-        yield from ((name, "--shots all takes all training images") for name in drawn[:2])
+        yield "allow_fewer", "--shots all takes all training images"
     elif request.supports and not request.support_rules and not request.draw.startswith("file:"):
         yield from ((name, "a support list takes the place of the draw") for name in drawn[:2])

@@ -22,7 +22,7 @@ from bench.errors import OverrideError, UsageError
 from bench.extension import RunKind, kind_of_pattern, requested_kind, run_kinds
 from bench.results import known_methods
 from bench.spec import CUSTOM_RECIPE
-from bench.sweep.dataset_names import select_names
+from bench.sweep.axes import selected_methods
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
 from bench.sweep.task_factory import SupportChoice
@@ -351,7 +351,7 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
     kinds = {text: kind for text in request.methods if (kind := requested_kind(text)) is not None}
     others = {facts.name: facts for facts in (_allowed(kind, text, overrides) for text, kind in kinds.items())}
     ours = [text for text in request.methods if text not in kinds]
-    names = (select_names(ours, known.match) if ours else {}) | dict.fromkeys(others, True)
+    names = selected_methods(ours) | dict.fromkeys(others, True)
     found = {name: known.get(name) for name in names if name not in others} | others
     recipes = {name: _recipe(facts, request) for name, facts in found.items()}
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}

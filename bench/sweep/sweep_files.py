@@ -94,7 +94,7 @@ def keep_sweep_file(request: SweepRequest, specs: Iterable[ExperimentSpec]) -> N
 
 def is_kept(file: Path) -> bool:
     """Whether a sweep file is one that `keep_sweep_file` wrote: the program may have made its options, not a user."""
-    return file.parent.name == SWEEPS
+    return file.resolve().parent.name == SWEEPS
 
 
 def planned_run_ids(file: Path) -> list[str]:

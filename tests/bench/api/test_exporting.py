@@ -130,3 +130,12 @@ def test_a_dash_is_standard_output(folder, tmp_path, etl, monkeypatch):
 def test_the_colours_of_the_map_are_those_of_the_page():
     tokens = Path("reports/templates/style/tokens.css").read_text("utf-8")
     assert dict(re.findall(r"--([lg]\d): light-dark\((#\w+),", tokens)) == TONES
+
+
+@pytest.mark.parametrize("command", ["export", "leaderboard"])
+def test_where_no_run_fits_the_runs_are_named_and_not_the_kind_of_average(command: str, folder: Path, etl):
+    given = ("--runs", str(folder), "--shots", "3", "--h", "h_of_means")
+    code, _, error = etl(command, *given)
+    assert code == 2
+    assert str(folder) in error
+    assert "--h " not in error

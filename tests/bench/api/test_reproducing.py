@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -197,6 +198,41 @@ def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset()
     assert [line["new"] for line in lines] == ["70.1", "72.4*", None]
 
 
+def test_the_average_is_last_whatever_the_rows_before_it_have() -> None:
+    def texts(*splits: str) -> list[dict[str, object]]:
+        places = (("a", "dtd"), ("a", "average"), ("b", "dtd"), ("b", "eurosat"), ("b", "average"))
+        cells = {split: TableCell("70.1") for split in splits}
+        return list(table_texts([TableRow(method, dataset, "", cells) for method, dataset in places]))
+
+    assert list(texts("base")[0]) == ["method", "dtd", "eurosat", "average"]
+    assert [line["dataset"] for line in texts("base", "new")] == ["dtd", "dtd", "eurosat", "average", "average"]
+
+
+def test_oracles_are_not_the_best() -> None:
+    def row(method: str, ours: float, printed: str, *, ranked: bool = True) -> TableRow:
+        return TableRow(method, "eurosat", "", {"new": TableCell(printed, ours, ranked=ranked)})
+
+    lines = list(table_texts([row("a", 71, "70.1"), row("b", 72, "72.4"), row("oracle", 80, "90.1", ranked=False)]))
+    assert [line["eurosat"] for line in lines] == ["71.00\n70.1", "72.00*\n72.4*", "80.00\n90.1"]
+
+
+def test_rows_selected_with_test_labels_are_not_ranked(tmp_path: Path) -> None:
+    published = printed_numbers(PAPER, ["Table 1"])
+    for rows in (
+        reproduced_rows(published, published.iloc[:0], published.iloc[:0]),
+        reproduced("table-1", tmp_path, datasets=["eurosat", "dtd"]).rows,
+    ):
+        ranked = {row.method: {cell.ranked for cell in row.cells.values()} for row in rows}
+        oracles = {name for name in ranked if "oracle" in name or "optimal" in name}
+        assert oracles
+        assert all(found == {name not in oracles} for name, found in ranked.items())
+
+
+def test_a_setting_stands_below_the_method_if_there_are_several() -> None:
+    rows = [TableRow("a", "dtd", setting, {"base": TableCell("70.1")}) for setting in ("ViT-B-16", "RN50")]
+    assert list(table_texts(rows)) == [{"method": f"a\n{one}", "dtd": "70.1"} for one in ("ViT-B-16", "RN50")]
+
+
 def test_the_best_fixed_weight_is_the_one_of_highest_mean_accuracy_and_the_smallest_of_equal_ones() -> None:
     turned, plain = np.eye(2)[::-1], np.eye(2)
     branches = Branches(turned, plain, plain, plain, np.ones(2), np.ones(2), np.ones(1))
@@ -229,3 +265,54 @@ def test_a_wrong_figure_or_printed_table_is_refused_before_anything_runs(tmp_pat
     with pytest.raises(UsageError, match=r"line 6.*99"):
         reproduce_paper(str(paper), "table-1", on="synthetic", runs=tmp_path / "runs", progress="none")
     assert not (tmp_path / "runs").exists()
+
+
+TWO_TABLES = """
+title = "Mine"
+address = "arXiv:2311.15569"
+[sweep]
+backbones = ["ViT-tiny.random"]
+methods = ["zero_shot", "vpt"]
+[table-1]
+title = "One"
+[[table-1.sweep]]
+datasets = ["eurosat"]
+[table-2]
+title = "Two"
+[[table-2.sweep]]
+datasets = ["dtd", "stanford_cars"]
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    paper = tmp_path / "mine.toml"
+    paper.write_text(TWO_TABLES)
+    return str(paper)
+
+
+def test_each_table_names_the_data_that_it_lacks_and_one_line_says_where_it_comes_from(
+    mine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = reproduce_paper(mine, runs=tmp_path / "runs", progress="plain")
+    lacking = [[name in " ".join(one.left_out) for name in ("eurosat", "dtd", "stanford_cars")] for one in found]
+    assert lacking == [[True, False, False], [False, True, True]]
+    assert [len(one.left_out) for one in found] == [1, 1]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("missing data: ")]
+    assert all(name in line for name in ("eurosat", "dtd", "stanford_cars"))
+
+
+def test_several_tables_are_counted_as_one_and_may_have_patterns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paper = tmp_path / "mine.toml"
+    paper.write_text(
+        'title = "Mine"\naddress = "arXiv:2311.15569"\n[sweep]\nmethods = ["zero_shot", "vpt_text*"]\nseeds = 2\n'
+        '[table-1]\ntitle = "One"\n[[table-1.sweep]]\ndatasets = ["spectrum_b*"]\n'
+        '[table-2]\ntitle = "Two"\n[[table-2.sweep]]\ndatasets = ["spectrum_angles"]\n'
+    )
+    found = reproduce_paper(str(paper), runs=tmp_path / "runs", **FAST | {"on": None, "progress": "plain"})
+    number = sum(len(one.run_ids) for one in found)
+    assert number == len(Shards(tmp_path / "runs").scan()) == 3 * (1 + 2)
+    counts = re.findall(r"^\[(\d+)/(\d+)\]", capsys.readouterr().err, re.MULTILINE)
+    assert counts == [(str(done), str(number)) for done in range(1, number + 1)]

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fake_runner import failed_record, make_spec
+from fake_runner import answered, failed_record, make_spec
 
 import bench
 from bench import (
@@ -157,9 +157,6 @@ def test_predictions_are_those_of_one_run(results: Results, folder: Path):
     assert len(found) == runs.loc[run_id, "n"]
     assert (found["label"] == found["predicted"]).mean() == pytest.approx(runs.loc[run_id, "accuracy"])
     assert ((found["rank"] == 0) == (found["label"] == found["predicted"])).all()
-    stored = results.predictions(run_id, all_columns=True)
-    logits = stored["top_logits"].iloc[0]
-    assert found["probability"].iloc[0] == pytest.approx(math.exp(logits[0] - stored["log_sum_exp"].iloc[0]))
     others = Results(folder, frozenset({run_id}))
     assert others.predictions("").equals(found), "the only run"
     (other, *_) = set(runs.index) - {run_id}
@@ -167,8 +164,18 @@ def test_predictions_are_those_of_one_run(results: Results, folder: Path):
         others.predictions(other)
 
 
+def test_a_probability_is_that_of_the_softmax_over_all_classes(tmp_path: Path):
+    record, (_, new) = made = answered()
+    Shards(tmp_path).write(*made)
+    found = load_results(tmp_path).predictions(record.run_id)
+    logits = new.top_logits.astype(float)
+    assert logits.shape[1] == 3, "all classes"
+    shares = [1 / sum(math.exp(one - row[0]) for one in row) for row in logits]
+    assert found.loc[found["split"] == "new", "probability"].tolist() == pytest.approx(shares, rel=1e-5)
+
+
 def test_curves_are_those_that_were_recorded(results: Results, tmp_path: Path):
-    with pytest.raises(UsageError, match="--curve"):
+    with pytest.raises(UsageError, match=r"No run .*--curve"):
         results.curve()
     settings = {"clip_adapter.recipe.epochs": 2}
     trained = run("clip_adapter", "spectrum_basic", settings=settings, runs=tmp_path, curve=True, **GRID)

@@ -131,3 +131,15 @@ def test_columns_without_room_go_on_in_a_further_table_with_the_same_labels():
         ["method", "data_2", "data_3"],
     ]
     assert sum("apex" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_column_is_left_out_beside_wide_labels(width: int):
+    for method in ("apex with [ensemble_weight=oracle]\nViT-B-16.openai, all training images", "x" * 70):
+        row = {"dataset": "spectrum_landcover:test=10", "stands for": "stanford_cars", "method": method}
+        numbers = {f"data_{number}": f"7{number}.00* ± 1.00\n72.4{number}* yes" for number in range(4)}
+        text = wide_text([row | numbers], ("dataset", "stands for", "method"), width)
+        assert max(map(len, text.splitlines())) <= width
+        assert all("method" in line for line in text.splitlines() if "data_" in line)
+        for cell in numbers.values():
+            assert all(line in text for line in cell.split("\n"))

@@ -86,6 +86,13 @@ def test_an_option_before_the_name_of_a_command_is_refused(words: str, command: 
         command.make_parser(typer.Context(command)).parse_args(args=[*flag, next(iter(command.commands))])
 
 
+def test_a_word_that_is_no_command_is_not_taken_for_one(etl: Any) -> None:
+    code, _, err = etl("doctor", "--json", "nosuch")
+    assert code == 2
+    assert "nosuch" in err
+    assert "--json" not in err
+
+
 def functions() -> list[tuple[str, Any]]:
     """The functions behind the commands with a condition among their own parameters."""
     import bench.extensions.forks.inspect_and_try as inspecting
@@ -136,10 +143,22 @@ def test_python_refuses_the_same(name: str, function: Any) -> None:
             function(**needed | values)
 
 
+@pytest.mark.parametrize("words", ["report --source published", "papers published --list method"])
+def test_folders_may_be_given_where_nothing_needs_them(words: str, etl: Any, tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "page.html")] if words.startswith("report") else []
+    assert etl(*words.split(), "--runs", str(tmp_path), *out)[0] == 0
+
+
+def test_a_command_adds_its_conditions_to_those_of_a_generated_option(etl: Any) -> None:
+    code, _, err = etl("leaderboard", "--selection", "--h", "h_of_means")
+    assert code == 2
+    assert "--h" in err
+    assert "--selection" in err
+
+
 def test_defaults_and_options_that_act_are_accepted(tmp_path: Path) -> None:
-    """The folder of runs may be a path where the default is a text."""
     from bench.api import report_request
 
-    page = report_request(source="published", runs=Path("runs"), out=tmp_path / "page.html")
+    page = report_request(source="published", runs=tmp_path, out=tmp_path / "page.html")
     assert page.published
     assert report_request(convention="h_of_means", protocol="base-to-new", out=tmp_path / "page.html").protocol

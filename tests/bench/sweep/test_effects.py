@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import bench
-from bench.api import sweep_request
+from bench.api import drawn_support, sweep_request
 from bench.errors import UsageError
 from bench.sweep import expand, expansion
 from bench.sweep.sweep_files import keep_sweep_file
@@ -22,7 +22,6 @@ USELESS = [
     ({"methods": "zero_shot", "support": ["noisy:0.2"]}, "--support noisy:0.2", "labelled"),
     ({"methods": "zero_shot", "allow_fewer": True}, "--allow-fewer", "labelled"),
     ({"methods": "tda", "protocol": "test-time", "draw": "nested"}, "--draw nested", "labelled"),
-    ({"shots": "all", "draw": "nested"}, "--draw nested", "--shots all"),
     ({"shots": "all", "allow_fewer": True}, "--allow-fewer", "--shots all"),
     ({"support": ["list.json"], "draw": "nested"}, "--draw nested", "list"),
 ]
@@ -44,11 +43,18 @@ def test_an_option_that_no_selected_method_uses_is_refused(
         {"methods": "apex_on:maple", "keep_branches": True},
         {"methods": "zero_shot,coop", "curve": True, "recipe": "demo", "allow_fewer": True, "selection": "last"},
         {"methods": "zero_shot", "recipe": "published"},
-        {"shots": "all,4", "draw": "nested"},
+        {"shots": "all,4", "draw": "nested", "allow_fewer": True},
     ],
 )
 def test_an_option_that_one_of_the_methods_uses_is_accepted(options: dict[str, Any], tmp_path: Path) -> None:
     assert bench.plan(**SWEEP | options, runs=tmp_path).specs
+
+
+def test_the_draw_and_the_seed_change_runs_on_all_training_images(tmp_path: Path) -> None:
+    planned = [bench.plan(**SWEEP | {"shots": "all", "draw": draw}, runs=tmp_path) for draw in ("coop", "nested")]
+    assert len({spec.task_fingerprint for one in planned for spec in one.specs}) == 2
+    drawn = [drawn_support("spectrum_basic", shots="all", seed=seed, draw="nested")[0] for seed in (1, 2)]
+    assert len({task.fingerprint for task in drawn}) == 2
 
 
 def test_a_sweep_file_of_a_user_is_checked_and_a_kept_plan_is_not(tmp_path: Path) -> None:
@@ -60,6 +66,31 @@ def test_a_sweep_file_of_a_user_is_checked_and_a_kept_plan_is_not(tmp_path: Path
     own.write_bytes(kept.read_bytes())
     with pytest.raises(UsageError, match="--curve has no effect"):
         sweep_request(own)
+
+
+def test_a_kept_plan_is_known_by_a_path_from_within_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_sweep_file(sweep_request(**SWEEP, runs=tmp_path).model_copy(update={"keep_branches": True}), [])
+    monkeypatch.chdir(tmp_path / "sweeps")
+    (kept,) = Path().glob("*.toml")
+    assert sweep_request(kept).keep_branches
+
+
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        ("curve = true", {"methods": "zero_shot"}),
+        ("allow-fewer = true", {"shots": "all"}),
+        ("allow-fewer = true", {"methods": "tda", "protocol": "test-time"}),
+    ],
+)
+def test_an_option_of_a_file_may_be_idle_for_typed_methods_shots_or_protocol(
+    written: str, typed: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(f'methods = ["coop"]\ndatasets = ["spectrum_basic"]\n{written}\n')
+    assert sweep_request(file, **typed)
+    with pytest.raises(UsageError, match="has no effect"):
+        sweep_request(file, **typed, keep_branches=True)
 
 
 def test_kernels_that_only_cuda_has_are_refused_on_the_cpu(tmp_path: Path) -> None:

@@ -206,6 +206,12 @@ def test_facts_are_for_answers_and_have_names(imported, right: list[Row], tmp_pa
     assert external_of(imported(right, stated={"date": "in May"})).date == "in May"
 
 
+@pytest.mark.parametrize(("text", "lacks"), [("service", "no ="), ("service=", "no value")])
+def test_a_fact_without_its_value_says_what_it_lacks(text: str, lacks: str, etl, tmp_path: Path) -> None:
+    code, _, err = etl("runs", "import-predictions", "a.jsonl", "--questions", "q.jsonl", "--set", text)
+    assert (code, lacks in err) == (2, True)
+
+
 def test_an_image_that_changed_has_another_question(tmp_path: Path) -> None:
     write_dataset(tmp_path, "eurosat", class_names=NAMES)
     path = write_questions("eurosat", shots=1, data_root=tmp_path, out=tmp_path / "q.jsonl").path
