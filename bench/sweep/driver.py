@@ -150,9 +150,14 @@ def carry_out(
         )
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    planned = {spec.run_id for spec in made.specs}
+    planned, waiting = {spec.run_id for spec in made.specs}, {task.key: task for task in tasks}
     sweeps = [
-        (one, [spec for spec in plan.specs if spec.run_id in planned]) for one, plan in parts or [(request, made)]
+        _Sweep(
+            one,
+            [spec for spec in plan.specs if spec.run_id in planned],
+            [waiting.pop(task.key) for task in plan_tasks(plan, one) if task.key in waiting],
+        )
+        for one, plan in parts or [(request, made)]
     ]
     summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
@@ -206,9 +211,18 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
         log.notice(f"note: {error} The next command loads these runs.")
 
 
+@dataclass(frozen=True)
+class _Sweep:
+    """One of the requests that are carried out together; a task of several is one of the first's."""
+
+    request: SweepRequest
+    specs: Sequence[ExperimentSpec]
+    tasks: Sequence[Task]
+
+
 def _launch(
     tasks: list[Task],
-    sweeps: Sequence[tuple[SweepRequest, Sequence[ExperimentSpec]]],
+    sweeps: Sequence[_Sweep],
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
@@ -219,10 +233,12 @@ def _launch(
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         if request.submission is None:
-            for one, specs in sweeps:
-                keep_sweep_file(one, specs)
+            for sweep in sweeps:
+                keep_sweep_file(sweep.request, sweep.specs)
         if request.launcher is LauncherName.SLURM:
-            log.notice(submit_to_slurm(request, tasks))
+            for sweep in sweeps:  # the jobs of an array know the runs of one request
+                if sweep.tasks:
+                    log.notice(submit_to_slurm(sweep.request, sweep.tasks))
             return LaunchSummary((), interrupted=False)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
 
