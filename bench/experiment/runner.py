@@ -81,8 +81,8 @@ class ProcessRunner:
     """Carries out the runs of a process, one after the other.
 
     With `context.alongside`, those runs train together with the requested one if possible. The trained runs stay in
-    memory until they are requested, or until the next runs train together. With `context.training`, the end of the
-    training stays in memory until a run has another training.
+    memory until they are requested, or until the next runs train together. With `context.shares_training`, the end of
+    the training stays in memory until something else is carried out.
     """
 
     failed_record = staticmethod(failed_record)
@@ -123,9 +123,7 @@ class ProcessRunner:
         torch.set_num_threads(context.threads)
         await_free_memory(context.device)
         alone = context.model_copy(update={"alongside": ()})
-        same = context.model_copy(update={"eval_batch": 1})
-        if self._shared is None or self._shared.context != same:
-            self._shared = None if context.training is None else SharedTraining(same)
+        self._shared = self._shared_training(spec, context)
         waiting = self._waiting.pop(spec.run_id, None)
         if waiting is not None and waiting.run.context == alone:
             waiting.run.meter.begin_alone()
@@ -134,6 +132,14 @@ class ProcessRunner:
             self._waiting.clear()
             self._waiting = {run.run.spec.run_id: run for run in _trained_together(spec, context.alongside, alone)}
         return self._waiting.pop(spec.run_id, None) or train_alone(PreparedRun(spec, context), self._shared)
+
+    def _shared_training(self, spec: ExperimentSpec, context: RunContext) -> SharedTraining | None:
+        """What the run has in common with those before it and after it; None for a training of its own."""
+        training = training_of(spec) if context.shares_training else None
+        if training is None:
+            return None
+        key = training, context.model_copy(update={"eval_batch": 1})
+        return self._shared if self._shared is not None and self._shared.key == key else SharedTraining(key)
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -201,11 +207,11 @@ class SharedTraining:
     """What the runs of one training have in common; each is prepared and evaluated by itself.
 
     Args:
-        context: of all of these runs, apart from the test images per batch.
+        key: the training of all of these runs, and their context apart from the test images per batch.
         end: from which all of these runs but the first begin.
     """
 
-    context: RunContext
+    key: tuple[str, RunContext]
     end: TrainingEnd = field(default_factory=TrainingEnd)
     _images: tuple[object, SharedImages] | None = field(default=None, init=False)
 
@@ -450,7 +456,6 @@ class _Evaluation:
             eval_batch=eval_batch,
             gpu=gpu_facts(backbone.device),
             pack=open_pack(context.pack).digest if context.pack else None,
-            shared_training=context.training,
         )
 
     @property

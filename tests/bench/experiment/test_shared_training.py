@@ -50,9 +50,8 @@ def specs_of(method: str, variants: list[dict[str, object]] | None = None) -> li
 
 def shared(specs: list[ExperimentSpec], context: RunContext | None = None) -> list[Run]:
     """The runs, one after the other in one process that knows their training."""
-    (training,) = {training_of(spec) for spec in specs}
-    process, with_training = runner.ProcessRunner(), (context or RunContext()).model_copy(update={"training": training})
-    return [process.run_experiment(spec, with_training) for spec in specs]
+    process, sharing = runner.ProcessRunner(), (context or RunContext()).model_copy(update={"shares_training": True})
+    return [process.run_experiment(spec, sharing) for spec in specs]
 
 
 def alone(specs: list[ExperimentSpec], context: RunContext | None = None) -> list[Run]:
@@ -60,10 +59,9 @@ def alone(specs: list[ExperimentSpec], context: RunContext | None = None) -> lis
 
 
 def essence(run: Run) -> tuple[object, ...]:
-    """The record and the predictions, without times, memory and the mark of a shared training."""
+    """The record and the predictions, without times and memory."""
     record, predictions = run
     values = record.model_dump(exclude={"created_at"})
-    values["provenance"].pop("shared_training", None)
     values["cost"] = {k: v for k, v in values["cost"].items() if "seconds" not in k and "memory" not in k}
     values["curve"] = [{k: v for k, v in point.items() if k != "seconds"} for point in values["curve"]]
     return values, pack_predictions(predictions)
@@ -108,7 +106,7 @@ def test_epoch_and_curve_are_those_of_a_training_of_its_own(selection: str, step
 def test_branches_and_kept_models_are_those_of_a_training_of_its_own() -> None:
     specs, process = specs_of("wise_ft_on"), runner.ProcessRunner()
     context = RunContext(keep_models="all", keep_branches=True, prediction_sets=0.9)
-    together = context.model_copy(update={"training": training_of(specs[0])})
+    together = context.model_copy(update={"shares_training": True})
     for spec in specs:
         record, predictions, model = process.run_and_keep(spec, together)
         own = runner.run_and_keep(spec, context)
@@ -147,7 +145,7 @@ def test_test_images_pass_a_tuned_tower_once_for_all_runs_if_they_are_kept(
 
 def test_each_run_is_charged_for_the_whole_training() -> None:
     specs, process = specs_of("wise_ft_on"), runner.ProcessRunner()
-    together = RunContext(training=training_of(specs[0]))
+    together = RunContext(shares_training=True)
     records = [process.run_experiment(spec, together)[0] for spec in specs]
     assert process._shared is not None
     assert process._shared.end.content is not None
@@ -157,7 +155,6 @@ def test_each_run_is_charged_for_the_whole_training() -> None:
         assert record.cost is not None
         assert record.cost.train_seconds >= spent
         assert record.cost.peak_memory_bytes >= peak
-        assert record.provenance.shared_training == together.training
 
 
 def test_a_cost_is_charged_again_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,12 +179,12 @@ def test_a_cost_is_charged_again_as_it_was(monkeypatch: pytest.MonkeyPatch) -> N
 def test_another_context_or_training_begins_anew(steps: list[object]) -> None:
     first, other = specs_of("apex", [{}, {"n_text": 3}])
     assert training_of(first) != training_of(other)
-    process, context = runner.ProcessRunner(), RunContext(training=training_of(first))
+    process, context = runner.ProcessRunner(), RunContext(shares_training=True)
     process.run_experiment(first, context)
     once = len(steps)
     process.run_experiment(first, context.model_copy(update={"eval_batch": 5}))
     assert len(steps) == once, "the size of test batches does not concern the training"
-    process.run_experiment(other, context.model_copy(update={"training": training_of(other)}))
+    process.run_experiment(other, context)
     assert len(steps) == 2 * once
     process.run_experiment(first, context.model_copy(update={"fast": True}))
     assert len(steps) == 3 * once
@@ -198,7 +195,7 @@ def test_another_context_or_training_begins_anew(steps: list[object]) -> None:
 
 def test_smaller_test_batches_give_the_bits_of_a_training_of_its_own_with_them() -> None:
     specs = specs_of("apex", [{}, {"beta": 1.0}])
-    process, context = runner.ProcessRunner(), RunContext(training=training_of(specs[0]))
+    process, context = runner.ProcessRunner(), RunContext(shares_training=True)
     process.run_experiment(specs[0], context)
     found = process.run_experiment(specs[1], context.model_copy(update={"eval_batch": 5}))
     assert essence(found) == essence(runner.run_experiment(specs[1], RunContext(eval_batch=5)))
@@ -208,7 +205,7 @@ def test_a_run_that_fails_after_its_training_leaves_it_to_the_others(
     steps: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = specs_of("apex", [{}, {"beta": 1.0}])
-    process, context = runner.ProcessRunner(), RunContext(training=training_of(specs[0]))
+    process, context = runner.ProcessRunner(), RunContext(shares_training=True)
     with monkeypatch.context() as patch:
         patch.setattr(runner, "evaluate_split", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -88,9 +88,7 @@ def run_inline(tasks: list[Task], folder: Path) -> tuple[Any, Shards]:
 def contents(shards: Shards, task: Task) -> tuple[object, ...]:
     shard = shards.read(task.key)
     assert shard is not None
-    record = shard.record.model_dump(exclude={"cost", "created_at"})
-    record["provenance"].pop("shared_training", None)
-    return record, pack_predictions(shard.predictions)
+    return shard.record.model_dump(exclude={"cost", "created_at"}), pack_predictions(shard.predictions)
 
 
 @pytest.fixture
