@@ -395,14 +395,15 @@ class _Evaluation:
         """What is kept of test images: for a second pass of this run, and for other runs of its training."""
         shared = self.trained.shared if self._oracle is None else None
         images = None if shared is None else shared.images(self.run, epoch)
-        return KeptFeatures(images) if self._shares_features() else images
+        return KeptFeatures() if images is None and self._shares_features() else images
 
     def _test_batches(self, part: EvalSplit) -> Iterator[Batch]:
         """The images of a split; what the method computes of them may be kept."""
         if self._kept is None:
             return self._batches(part)
-        ahead = not self._kept.holds(part.name, self.eval_batch, len(part))
-        return self._kept.numbered(part.name, self.eval_batch, self._batches(part, ahead=ahead))
+        return self._kept.numbered(
+            part.name, self.eval_batch, len(part), lambda reads: self._batches(part, ahead=reads)
+        )
 
     def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
