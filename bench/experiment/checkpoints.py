@@ -24,6 +24,8 @@ from bench.experiment.features.shared_cost import Account
 from bench.results import write_atomically
 from methods import Passes, TrainableMethod
 
+_OF_STEPS = ("optimizer.", "gradient.")
+"""Prefixes of the tensors that only further steps need."""
 _LOG = logging.getLogger("bench.experiment.checkpoints")
 
 
@@ -166,7 +168,8 @@ class Checkpoint:
     def save_if_due(self, state: TrainingState, progress: Progress, *, last: bool = False) -> None:
         """Write the state if `seconds` have passed since the last write; after the last epoch, keep it as the `end`."""
         if last and self.end is not None:
-            self.end.content = self._content(state, progress)
+            header, tensors = self._content(state, progress)
+            self.end.content = header, {name: t for name, t in tensors.items() if not name.startswith(_OF_STEPS)}
         if not self.due or self.path is None:
             return
         header, tensors = self._content(state, progress)

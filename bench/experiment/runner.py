@@ -41,7 +41,17 @@ from bench.experiment.task import load_task
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
 from bench.extension import kind_of, open_pack
-from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
+from bench.record import (
+    SCORES_VERSION,
+    DifficultyRecord,
+    OpenScore,
+    Predictions,
+    Provenance,
+    RunError,
+    RunRecord,
+    RunStatus,
+    Score,
+)
 from bench.results import check_stored_facts, collect_provenance, source_digest, training_of
 from bench.spec import ExperimentSpec
 from datasets_registry import (
@@ -86,7 +96,6 @@ class ProcessRunner:
     """
 
     failed_record = staticmethod(failed_record)
-    measure_difficulty = staticmethod(measure_difficulty)
 
     def __init__(self) -> None:
         self._waiting: dict[str, TrainedRun] = {}
@@ -94,6 +103,7 @@ class ProcessRunner:
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Carry out one run, see the function `run_experiment`."""
+        self._shared = self._shared_training(spec, context)
         if (kind := kind_of(spec.method)) is not None:
             return kind.run(spec, context)
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
@@ -103,6 +113,7 @@ class ProcessRunner:
         self, spec: ExperimentSpec, context: RunContext
     ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
         """Carry out one run; also returns its model file, or the reason why the method cannot be stored."""
+        self._shared = self._shared_training(spec, context)
         if (kind := kind_of(spec.method)) is not None:
             return *kind.run(spec, context), UsageError(f"{spec.method} is not a method of the harness")
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
@@ -118,12 +129,16 @@ class ProcessRunner:
             except BenchError as error:
                 return record, predictions, error
 
+    def measure_difficulty(self, backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
+        """The difficulty of a dataset for a backbone, see the function `measure_difficulty`."""
+        self._shared = None
+        return measure_difficulty(backbone, dataset, context)
+
     def _trained(self, spec: ExperimentSpec, context: RunContext) -> TrainedRun:
         """The run, trained with those of `context.alongside`, now or earlier, or alone."""
         torch.set_num_threads(context.threads)
         await_free_memory(context.device)
         alone = context.model_copy(update={"alongside": ()})
-        self._shared = self._shared_training(spec, context)
         waiting = self._waiting.pop(spec.run_id, None)
         if waiting is not None and waiting.run.context == alone:
             waiting.run.meter.begin_alone()
@@ -486,6 +501,8 @@ class _Evaluation:
                     raise
             self.eval_batch = max(1, self.eval_batch // 2)
             self.method.tuning = copy(tuning)
+            if self._kept is not None:
+                self._kept.clear()
             free_cached_memory(self.inputs.backbone.device)
             _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 

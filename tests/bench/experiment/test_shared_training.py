@@ -239,3 +239,56 @@ def test_an_interrupted_training_is_resumed_and_shared(
     steps.clear()
     assert [essence(run) for run in shared(specs, saved)] == expected
     assert 0 < len(steps) < whole
+
+
+def test_nothing_of_a_training_stays_in_memory_when_something_else_is_carried_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (spec,), process, sharing = specs_of("apex", [{}]), runner.ProcessRunner(), RunContext(shares_training=True)
+    found: list[object] = []
+
+    class Kind:
+        def run(self, *_: object) -> tuple[RunRecord, list[Predictions]]:
+            found.append(process._shared)
+            return runner.failed_record(spec, ValueError(), RunContext()), []
+
+    monkeypatch.setattr(runner, "measure_difficulty", lambda *_: found.append(process._shared))
+    for carry_out in (
+        lambda: process.measure_difficulty(spec.backbone, spec.dataset, RunContext()),
+        lambda: process.run_experiment(spec, RunContext()),
+        lambda: process.run_and_keep(spec, RunContext()),
+    ):
+        process.run_experiment(spec, sharing)
+        assert process._shared is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "kind_of", lambda _: Kind())
+            carry_out()
+    assert found == [None] * 3
+
+
+def test_features_of_batches_that_were_too_large_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (spec, _), process = specs_of("apex", [{}, {"beta": 1.0}]), runner.ProcessRunner()
+    evaluate, splits = runner.evaluate_split, list[Any]()
+
+    def too_large_at_first(method: Any, split: Any, *given: Any, **options: Any) -> Any:
+        splits.append(split)
+        if len(splits) == 2:
+            raise MemoryError
+        return evaluate(method, split, *given, **options)
+
+    monkeypatch.setattr(runner, "evaluate_split", too_large_at_first)
+    process.run_experiment(spec, RunContext(shares_training=True, eval_batch=8))
+    assert process._shared is not None
+    assert process._shared._images is not None
+    kept, part = process._shared._images[1], splits[0]
+    assert [kept.holds(part.name, size, len(part)) for size in (8, 4)] == [False, True]
+
+
+def test_the_end_of_a_training_has_nothing_that_only_further_steps_need() -> None:
+    (spec,), process = specs_of("wise_ft_on", [{}]), runner.ProcessRunner()
+    process.run_experiment(spec, RunContext(shares_training=True))
+    assert process._shared is not None
+    assert process._shared.end.content is not None
+    parts = {name.partition(".")[0] for name in process._shared.end.content[1]}
+    assert "trainable" in parts
+    assert not parts & {"optimizer", "gradient"}
