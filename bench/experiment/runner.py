@@ -290,14 +290,17 @@ def train_alone(run: PreparedRun, shared: SharedTraining | None = None) -> Train
     """Train a prepared run, if its method takes gradient steps and no run has carried out its training before."""
     if not isinstance(run.method, TrainableMethod):
         return TrainedRun(run)
-    begun = shared is not None and shared.end.content is not None
-    training = prepared_training(run, shared.end if shared else None)
-    with run.meter.phase("train"), memory_advice(run.spec, "training"):
-        progress = fit(n=len(run.images), shots=run.spec.shots, **training.alone())
-    if shared is not None and begun:
-        run.meter.include_training(shared.end.memory)
-    elif shared is not None:
-        shared.end.memory = run.meter.memory()
+    end = shared.end if shared else None
+    trained = end is not None and end.content is not None
+    training = prepared_training(run, end)
+    try:
+        with run.meter.phase("train"), memory_advice(run.spec, "training"):
+            progress = fit(n=len(run.images), shots=run.spec.shots, **training.alone())
+    finally:  # a run that fails after the last step leaves the end to the others
+        if end is not None and not trained:
+            end.memory = run.meter.memory()
+    if end is not None and trained:
+        run.meter.include_training(end.memory)
     return TrainedRun.of(run, training, progress, shared)
 
 

@@ -292,3 +292,37 @@ def test_the_end_of_a_training_has_nothing_that_only_further_steps_need() -> Non
     parts = {name.partition(".")[0] for name in process._shared.end.content[1]}
     assert "trainable" in parts
     assert not parts & {"optimizer", "gradient"}
+
+
+def test_a_training_that_was_interrupted_after_its_last_epoch_is_resumed_and_shared(
+    tmp_path: Path, steps: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = specs_of("promptsrc", [{"average": False}, {}])
+    saved, expected = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0), [essence(run) for run in alone(specs)]
+    with monkeypatch.context() as patch:
+        patch.setattr(METHODS.get("promptsrc"), "finalise", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            shared(specs, saved)
+    steps.clear()
+    assert [essence(run) for run in shared(specs, saved)] == expected
+    assert steps == []
+
+
+def test_a_training_whose_first_run_fails_at_its_end_charges_the_others_for_its_memory(
+    steps: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs, process, context = (
+        specs_of("apex", [{}, {"beta": 1.0}]),
+        runner.ProcessRunner(),
+        RunContext(shares_training=True),
+    )
+    monkeypatch.setattr(runner.CostMeter, "memory", lambda _: (2**50, 2**40))
+    with monkeypatch.context() as patch:
+        patch.setattr(METHODS.get("apex"), "finalise", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            process.run_experiment(specs[0], context)
+    steps.clear()
+    cost = process.run_experiment(specs[1], context)[0].cost
+    assert steps == []
+    assert cost is not None
+    assert (cost.peak_memory_bytes, cost.added_memory_bytes) == (2**50, 2**40)
