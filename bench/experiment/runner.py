@@ -52,7 +52,7 @@ from bench.record import (
     RunStatus,
     Score,
 )
-from bench.results import check_stored_facts, collect_provenance, source_digest, training_of
+from bench.results import check_stored_facts, collect_provenance, image_features_of, source_digest, training_of
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     BenchError,
@@ -230,9 +230,14 @@ class SharedTraining:
     end: TrainingEnd = field(default_factory=TrainingEnd)
     _images: tuple[object, SharedImages] | None = field(default=None, init=False)
 
-    def images(self, run: PreparedRun, epoch: int | None) -> SharedImages:
-        """The features of test images of a run with that selected epoch; those of the last kind are kept."""
-        kind = training_of(run.spec, of_images=True), epoch
+    def images(self, run: PreparedRun, epoch: int | None) -> SharedImages | None:
+        """The features of test images of a run with that selected epoch; those of the last kind are kept.
+
+        None if each setting after the training changes them, so that no other run has the same.
+        """
+        if "scores" not in run.method.info.after_training.values():
+            return None
+        kind = image_features_of(run.spec), epoch
         if self._images is None or self._images[0] != kind:
             self._images = kind, SharedImages(run.inputs.backbone)
         return self._images[1]

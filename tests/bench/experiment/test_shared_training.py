@@ -326,3 +326,15 @@ def test_a_training_whose_first_run_fails_at_its_end_charges_the_others_for_its_
     assert steps == []
     assert cost is not None
     assert (cost.peak_memory_bytes, cost.added_memory_bytes) == (2**50, 2**40)
+
+
+def test_no_features_are_kept_that_no_other_run_has() -> None:
+    every, some = specs_of("promptsrc", [{}])[0], specs_of("apex", [{}])[0]
+    assert set(METHODS.get("promptsrc").info.after_training.values()) == {"features"}
+    kept = []
+    for spec in (every, some):
+        process = runner.ProcessRunner()
+        process.run_experiment(spec, RunContext(shares_training=True))
+        assert process._shared is not None
+        kept.append(process._shared._images is not None)
+    assert kept == [False, True]
