@@ -409,10 +409,9 @@ class _Evaluation:
         )
 
     def _shares_features(self) -> bool:
-        """Whether the open score reads the features of the first pass; an oracle changes the method in between."""
-        if not self._has_open_score or self._oracle is not None:
-            return False
-        return not self.method.oracle_classifiers(self.task.support.classes)
+        """Whether the open score reads the features of the first pass; an oracle is charged for each pass."""
+        chosen = self._oracle is not None or "oracle" in dict(self.method.config).values()
+        return self._has_open_score and not chosen
 
     def _kept_features(self, epoch: int | None) -> KeptFeatures | None:
         """What is kept of test images: for a second pass of this run, and for other runs of its training."""

@@ -17,6 +17,7 @@ from bench.experiment.features import shared_cost
 from bench.experiment.runner import run_experiment
 from bench.results.predictions import pack_predictions
 from methods import Batch, Needs
+from methods.apex import APEX
 from methods.vpt import VPT, VPTConfig
 
 
@@ -101,3 +102,14 @@ def test_a_run_that_reads_kept_features_pays_for_decoding_unless_it_decodes_itse
     assert (asked, now[0]) == ([True, False, False], 24)
     kept.clear()
     assert not kept.holds("base", 4, 8)
+
+
+def test_texts_of_an_oracle_are_encoded_for_its_scores_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    candidates = APEX.oracle_classifiers
+    monkeypatch.setattr(
+        APEX, "oracle_classifiers", lambda self, classes: (asked.append(len(classes)), candidates(self, classes))[1]
+    )
+    record, _ = run_experiment(spec_of("apex", ensemble_weight="oracle"), RunContext())
+    assert all(score.selected_on_test for score in record.scores)
+    assert asked == [*(score.n_classes for score in record.scores), sum(score.n_classes for score in record.scores)]
