@@ -109,7 +109,7 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     made = plan_runs(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
     report_rejections(made.rejected, log)
     if made.unkept and request.keep_models:
-        runs = counted(made.unkept, "finished run")
+        runs = counted(len(made.unkept), "finished run")
         log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
     for (name, shots), sizes in expansion.short.items():
         log.notice(short_draw(name, shots, sizes))
@@ -310,7 +310,7 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
 
 def describe(made: Plan) -> str:
     """The plan in one line."""
-    retried = f", {made.retried} of them failed before" if made.retried else ""
+    retried = f", {len(made.retried)} of them failed before" if made.retried else ""
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
     left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"

@@ -7,6 +7,7 @@ from typing import Any
 
 import launching
 import pytest
+from fake_runner import failed_record, make_predictions, make_record
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET
 
@@ -129,3 +130,16 @@ def test_a_plan_counts_runs_and_trainings_also_of_requests_that_are_carried_out_
     assert (len(both.specs), len(both.pending)) == (8, 8)
     assert "8 to do with 2 trainings" in describe(both)
     assert len(both.difficulties) == 1
+
+
+def test_runs_of_several_requests_that_run_again_are_counted_once(tmp_path: Path) -> None:
+    requests = [request(shares=shares, seeds=(1,), runs=tmp_path) for shares in ("1.0,0.5", "0.5,0.2")]
+    lost, failed, finished = (expand(request(shares=share, seeds=(1,))).specs[0] for share in ("1.0", "0.5", "0.2"))
+    shards = Shards(tmp_path)
+    shards.write(failed_record(failed, ValueError("no"), RunContext()), [])
+    shards.write(make_record(finished), [make_predictions("all")])
+    plans = [make_plan(one, open_log(LogStyle.NONE), again=[finished.run_id]) for one in (*requests, requests[1])]
+    both = joined_plans(plans)
+    assert {spec.run_id for spec in both.pending} == {lost.run_id, failed.run_id, finished.run_id}
+    assert (both.retried, both.unkept) == ({failed.run_id}, {finished.run_id})
+    assert "3 to do with 1 training, 1 of them failed before" in describe(both)
