@@ -51,7 +51,7 @@ from bench.sweep.options import LauncherName, RerunPolicy
 from bench.sweep.planning import (
     Plan,
     heads_apart,
-    number_of_trainings,
+    least_trainings,
     plan_runs,
     share_trainings,
     shared_features,
@@ -229,7 +229,7 @@ def _launch(
     after_run: Sequence[AfterRun],
 ) -> LaunchSummary:
     tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
-    limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
+    limits = _limits(request)
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         if request.submission is None:
@@ -266,6 +266,10 @@ def _launch(
         )
         stacked = stack_tasks(share_trainings(tasks, limits), limits)
         return supervisor.run(heads_apart(stacked) if workers_share_gpus(request, len(tasks)) else stacked)
+
+
+def _limits(request: SweepRequest) -> Limits:
+    return Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
 
 
 def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
@@ -308,22 +312,22 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     return loaded_backbone(spec, request.devices.name).digest
 
 
-def describe(made: Plan) -> str:
-    """The plan in one line."""
+def describe(made: Plan, request: SweepRequest) -> str:
+    """The plan in one line. Workers that share the runs of a training repeat it, so more trainings are possible."""
     retried = f", {len(made.retried)} of them failed before" if made.retried else ""
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
     left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
     trained = sum(spec.recipe is not None for spec in made.pending)
-    fewer = number_of_trainings(made.pending)
-    shared = f" with {counted(fewer, 'training')}" if fewer < trained else ""
+    fewer = least_trainings(made.pending, _limits(request))
+    shared = f" with at least {counted(fewer, 'training')}" if fewer < trained else ""
     return f"{runs}{shared}{retried}{measured}{left_out}"
 
 
 def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     """The plan, and the frozen features that its runs share, a line per backbone."""
     nothing = not made.pending and not made.difficulties
-    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    log.notice(f"{describe(made, request)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
     if request.pack is not None:

@@ -159,11 +159,6 @@ def _failed(record: RunRecord | None) -> bool:
     return record is not None and record.status is RunStatus.FAILED
 
 
-def number_of_trainings(specs: Sequence[ExperimentSpec]) -> int:
-    """Number of trainings of some runs: those that differ only in settings after the training share one."""
-    return len({training_of(spec) or spec.run_id for spec in specs if spec.recipe is not None})
-
-
 def share_trainings(tasks: Sequence[Task], limits: Limits) -> list[Task]:
     """The tasks in their order; each run whose training is that of others names it in `training`.
 
@@ -179,6 +174,12 @@ def share_trainings(tasks: Sequence[Task], limits: Limits) -> list[Task]:
         else task
         for task in tasks
     ]
+
+
+def least_trainings(specs: Sequence[ExperimentSpec], limits: Limits) -> int:
+    """Number of trainings of some runs if no worker repeats one of another."""
+    tasks = share_trainings([RunTask(spec) for spec in specs if spec.recipe is not None], limits)
+    return len({(isinstance(task, RunTask) and task.training) or task.key for task in tasks})
 
 
 STACKED_RUNS = 8

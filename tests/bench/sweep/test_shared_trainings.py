@@ -125,10 +125,11 @@ def test_a_sweep_that_lost_some_runs_of_a_training_computes_them_alike(tmp_path:
 def test_a_plan_counts_runs_and_trainings_also_of_requests_that_are_carried_out_together(tmp_path: Path) -> None:
     requests = [request(runs=tmp_path), request(shares="0.9,0.5", runs=tmp_path)]
     plans = [make_plan(one, open_log(LogStyle.NONE)) for one in requests]
-    assert ["do with 2 trainings" in describe(plan) for plan in plans] == [True, True]
+    assert ["with at least 2 trainings" in describe(plan, requests[0]) for plan in plans] == [True, True]
     both = joined_plans(plans)
     assert (len(both.specs), len(both.pending)) == (8, 8)
-    assert "8 to do with 2 trainings" in describe(both)
+    assert "8 to do with at least 2 trainings" in describe(both, requests[0])
+    assert "8 to do, " in describe(both, request(runs=tmp_path, memory=1.0)), "each run trains by itself"
     assert len(both.difficulties) == 1
 
 
@@ -142,4 +143,4 @@ def test_runs_of_several_requests_that_run_again_are_counted_once(tmp_path: Path
     both = joined_plans(plans)
     assert {spec.run_id for spec in both.pending} == {lost.run_id, failed.run_id, finished.run_id}
     assert (both.retried, both.unkept) == ({failed.run_id}, {finished.run_id})
-    assert "3 to do with 1 training, 1 of them failed before" in describe(both)
+    assert "3 to do with at least 1 training, 1 of them failed before" in describe(both, requests[0])
