@@ -11,13 +11,13 @@ from bench import THREADS_SPIN
 from bench._util.words import counted
 from bench.analysis import prediction_sets
 from bench.context import RunContext
-from bench.errors import RunsFolderError, StoreError
+from bench.errors import ImpossibleCombinationError, RunsFolderError, StoreError
 from bench.extension import open_pack
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
 from bench.spec import ExperimentSpec
 from bench.sweep.after_run import AfterRun, trackers_after_run
-from bench.sweep.compatibility import grouped
+from bench.sweep.compatibility import Rejection, grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.coordination.leftovers import remove_leftovers
@@ -121,6 +121,29 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     return made
 
 
+def make_plans(
+    requests: Sequence[SweepRequest], log: SweepLog, again: Collection[str] = ()
+) -> list[tuple[SweepRequest, Plan]]:
+    """The plans of requests that differ in settings only; that of an impossible one has only the reason.
+
+    Raises ImpossibleCombinationError if every request is impossible or, with `strict`, if one is. `again` as of
+    `make_plan`.
+    """
+    found, errors = list[tuple[SweepRequest, Plan]](), list[ImpossibleCombinationError]()
+    for request in requests:
+        try:
+            found.append((request, make_plan(request, log, again)))
+        except ImpossibleCombinationError as error:
+            errors.append(error)
+            if request.strict or len(errors) == len(requests):
+                raise
+            settings = " ".join(f"--set {text}" for text in request.overrides) or "published settings"
+            left_out = (Rejection(settings, str(error), named=True),)
+            report_rejections(left_out, log)
+            found.append((request, Plan((), (), frozenset(), {}, {}, left_out, ())))
+    return found
+
+
 def carry_out(
     made: Plan,
     request: SweepRequest,
@@ -158,6 +181,7 @@ def carry_out(
             [waiting.pop(task.key) for task in plan_tasks(plan, one) if task.key in waiting],
         )
         for one, plan in parts or [(request, made)]
+        if plan.specs
     ]
     summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
