@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import launching
-import pytest
 from fake_runner import failed_record, make_predictions, make_record
 from sweep_requests import sweep_over
-from tiny_runs import BACKBONE, DATASET
+from tiny_runs import BACKBONE, DATASET, without_times
 
 from bench.context import RunContext
-from bench.experiment import training_loop
 from bench.results import training_of
-from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards
 from bench.sweep import LogStyle, SweepRequest, expand, make_plan, open_log
 from bench.sweep.driver import describe
@@ -89,16 +86,7 @@ def run_inline(tasks: list[Task], folder: Path) -> tuple[Any, Shards]:
 def contents(shards: Shards, task: Task) -> tuple[object, ...]:
     shard = shards.read(task.key)
     assert shard is not None
-    return shard.record.model_dump(exclude={"cost", "created_at"}), pack_predictions(shard.predictions)
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The training steps that are carried out."""
-    taken: list[object] = []
-    step = training_loop.train_step
-    monkeypatch.setattr(training_loop, "train_step", lambda *given: (taken.append(given[0]), step(*given))[1])
-    return taken
+    return without_times((shard.record, shard.predictions))
 
 
 def test_a_sweep_that_shares_trainings_writes_the_records_of_one_without(tmp_path: Path, steps: list[object]) -> None:
