@@ -87,7 +87,7 @@ def test_an_option_before_the_name_of_a_command_is_refused(words: str, command: 
 
 
 def functions() -> list[tuple[str, Any]]:
-    """The functions behind the commands with a condition among their own parameters."""
+    """Functions that commands call, in which an option is allowed only with another of their own parameters."""
     import bench.extensions.forks.inspect_and_try as inspecting
     import bench.extensions.forks.predictions_import as importing
     import bench.extensions.model_tools.explaining as explaining
