@@ -61,8 +61,8 @@ class RunContext(BaseModel):
     alongside: tuple[ExperimentSpec, ...] = Field(
         (), description="runs that differ from this one in their seed only and may train together with it"
     )
-    training: str | None = Field(
-        None, description="names the training of this run, which the next runs of this process use too"
+    shares_training: bool = Field(
+        False, description="keep the end of this run's training for the next runs of this process that have the same"
     )
     checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training between two checkpoints")
 

@@ -278,9 +278,6 @@ class Provenance(_Frozen):
     pack: Line | None = Field(None, description="digest of the feature pack that the run read in place of images")
     gpu: GpuFacts | None = Field(None, description="None on another device")
     external: ExternalCode | None = Field(None, description="None for a method of the harness")
-    shared_training: Line | None = Field(
-        None, description="names the training, if other runs used it too; each of them is charged for the whole of it"
-    )
 
     @property
     def code(self) -> str:
@@ -298,7 +295,7 @@ class Provenance(_Frozen):
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
-        for key in ("gpu", "external", "pack", "shared_training"):
+        for key in ("gpu", "external", "pack"):
             if getattr(self, key) is None:
                 values.pop(key, None)
         if not self.true_labels:

@@ -162,7 +162,7 @@ def _estimate(plans: Sequence[Sequence[SweepOutline]], runs: Path, on: str | Non
     hours, where = needs.hours, "on two cores" if on else "of a GPU"
     time = f"{hours_text(hours)} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
     size = f"{needs.bytes / 1e9:.2g} GB (estimate)"
-    trained = f" with {counted(needs.trainings, 'training')}" if needs.trainings else ""
+    trained = f" with at least {counted(needs.trainings, 'training')}" if needs.trainings else ""
     return left, f"{done}; the rest{trained} takes about {time} {where} and {size}. {machine.assumption}"
 
 

@@ -199,7 +199,7 @@ class Results:
             asked = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
             given = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
             raise UsageError(f"No runs of {given or 'any setting'} in {self.folder}. It holds: {', '.join(found)}.")
-check_convention(how, boards)
+        check_convention(how, boards)
         return [with_intervals(board, self._scores_of(board)) for board in boards]
 
     @cached_property

@@ -20,6 +20,7 @@ from bench.sweep import (
     is_kept,
     joined_plans,
     make_plan,
+    make_plans,
     open_log,
     parse_choice,
     read_sweep_file,
@@ -153,13 +154,14 @@ def run_request(
 ) -> SweepOutcome:
     """Plan and carry out a request, reporting to the log, and send its finished runs to its trackers.
 
-    The requests of `also`, which differ from it in settings only, are carried out at the same time.
+    The requests of `also`, which differ from it in settings only, are carried out at the same time, see
+    `bench.sweep.make_plans`.
 
     The failed runs are reported by `report_failures`, so that a result can be printed before. `again` as of
     `bench.sweep.make_plan`.
     """
     with early_server(request) as server:
-        parts = [(one, make_plan(one, log, again)) for one in (request, *also)]
+        parts = make_plans([request, *also], log, again)
         made = joined_plans([plan for _, plan in parts])
         check_launch(made, request)
         report_plan(made, request, log)

@@ -24,6 +24,8 @@ from bench.experiment.features.shared_cost import Account
 from bench.results import write_atomically
 from methods import Passes, TrainableMethod
 
+_OF_STEPS = ("optimizer.", "gradient.")
+"""Prefixes of the tensors that only further steps need."""
 _LOG = logging.getLogger("bench.experiment.checkpoints")
 
 
@@ -163,10 +165,14 @@ class Checkpoint:
         """Whether `seconds` have passed since the last write."""
         return self.path is not None and self.clock() - self._last >= self.seconds
 
-    def save_if_due(self, state: TrainingState, progress: Progress, *, last: bool = False) -> None:
-        """Write the state if `seconds` have passed since the last write; after the last epoch, keep it as the `end`."""
-        if last and self.end is not None:
-            self.end.content = self._content(state, progress)
+    def keep_end(self, state_after: Callable[[int], TrainingState], progress: Progress) -> None:
+        """Keep the state after the last epoch as the `end`, unless it is kept already; `state_after` as of `load`."""
+        if self.end is not None and self.end.content is None:
+            header, tensors = self._content(state_after(progress.epochs), progress)
+            self.end.content = header, {name: t for name, t in tensors.items() if not name.startswith(_OF_STEPS)}
+
+    def save_if_due(self, state: TrainingState, progress: Progress) -> None:
+        """Write the state if `seconds` have passed since the last write."""
         if not self.due or self.path is None:
             return
         header, tensors = self._content(state, progress)

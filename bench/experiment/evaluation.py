@@ -17,7 +17,17 @@ from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Sco
 from bench.results import open_metrics, split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalSplit, few_shot_draws
-from methods import Backbone, Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier, checked_logits
+from methods import (
+    Backbone,
+    Batch,
+    Blend,
+    Classifier,
+    Method,
+    Needs,
+    ProbabilityEnsemble,
+    StreamClassifier,
+    checked_logits,
+)
 
 
 def evaluate_split(
@@ -260,6 +270,8 @@ def _part(
     return score(part, item, choice), replace(item, open=columns)
 
 
+Place = tuple[str, int, int]
+"""A test batch: its split, size and number."""
 LARGEST = 2**30
 """Largest number of bytes of features that are kept; further batches are computed again."""
 
@@ -267,44 +279,65 @@ LARGEST = 2**30
 class KeptFeatures:
     """What a method computes of each test batch by `Batch.once`, kept between passes over the same images.
 
-    The method must not change between the passes. What `below` has is not computed again.
+    The method must not change between the passes.
     """
 
-    def __init__(self, below: "SharedImages | None" = None) -> None:
-        self._below = below
-        self._kept: dict[tuple[str, int, int], dict[str, Tensor]] = {}
+    def __init__(self) -> None:
+        self._kept: dict[Place, dict[str, Tensor]] = {}
 
-    def numbered(self, split: str, size: int, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches of a split in order, `size` images each; their features are kept or, if kept, reused."""
-        for number, batch in enumerate(batches):
+    def numbered(self, split: str, size: int, images: int, make: Callable[[bool], Iterable[Batch]]) -> Iterator[Batch]:
+        """The batches of a split in order, `size` of its `images` each; their features are kept or, if kept, reused.
+
+        `make` returns the batches, given whether pixels are read: whether some features are not kept.
+        """
+        for number, batch in enumerate(make(not self.holds(split, size, images))):
             batch.keep = partial(self.features, (split, size, number))
             yield batch
 
     def holds(self, split: str, size: int, images: int) -> bool:
         """Whether the features of all images of a split are kept, in batches of this size."""
-        mine = all((split, size, number) in self._kept for number in range(-(-images // size)))
-        return mine or (self._below is not None and self._below.holds(split, size, images))
+        return all((split, size, number) in self._kept for number in range(-(-images // size)))
 
-    def features(self, place: tuple[str, int, int], name: str, compute: Callable[[], Tensor]) -> Tensor:
-        """The features of that name of a batch: its split, size and number."""
+    def features(self, place: Place, name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """The features of that name of a batch."""
         known = self._kept.get(place, {})
         if name in known:
             return known[name]
-        found = compute() if self._below is None else self._below.features(place, name, compute)
+        found = compute()
         if found.nbytes + sum(one.nbytes for some in self._kept.values() for one in some.values()) <= LARGEST:
             self._kept.setdefault(place, {})[name] = found
         return found
 
+    def clear(self) -> None:
+        """Forget all features."""
+        self._kept.clear()
+
 
 class SharedImages(KeptFeatures):
-    """Kept features that all runs of a training with the same image features use; each pays for what it uses."""
+    """Kept features that all runs of a training with the same image features use; each pays for what it uses.
+
+    It also pays for decoding the images ahead, which is left out if all features are kept.
+    """
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self._backbone = backbone
-        self._spent: dict[tuple[tuple[str, int, int], str], Spent] = {}
+        self._spent: dict[tuple[Place, str], Spent] = {}
+        self._made: dict[Place, Spent] = {}
 
-    def features(self, place: tuple[str, int, int], name: str, compute: Callable[[], Tensor]) -> Tensor:
+    def numbered(self, split: str, size: int, images: int, make: Callable[[bool], Iterable[Batch]]) -> Iterator[Batch]:
+        """The batches of a split in order, see `KeptFeatures.numbered`."""
+        held, batches = self.holds(split, size, images), super().numbered(split, size, images, make)
+        for number in range(-(-images // size)):
+            with recorded(self._backbone.passes) as spent:
+                batch = next(batches)
+            if not held:
+                self._made[split, size, number] = spent
+            yield batch
+            if held and not batch.has(Needs.PIXELS):
+                self._made[split, size, number].again(self._backbone.passes)
+
+    def features(self, place: Place, name: str, compute: Callable[[], Tensor]) -> Tensor:
         """The features of a batch, computed by the first run that needs them."""
         if (place, name) in self._spent:
             self._spent[place, name].again(self._backbone.passes)
@@ -316,3 +349,9 @@ class SharedImages(KeptFeatures):
         if name in self._kept.get(place, {}):
             self._spent[place, name] = spent
         return found
+
+    def clear(self) -> None:
+        """Forget all features and what they took."""
+        super().clear()
+        self._spent.clear()
+        self._made.clear()

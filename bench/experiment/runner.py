@@ -41,8 +41,18 @@ from bench.experiment.task import load_task
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
 from bench.extension import kind_of, open_pack
-from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
-from bench.results import check_stored_facts, collect_provenance, source_digest, training_of
+from bench.record import (
+    SCORES_VERSION,
+    DifficultyRecord,
+    OpenScore,
+    Predictions,
+    Provenance,
+    RunError,
+    RunRecord,
+    RunStatus,
+    Score,
+)
+from bench.results import check_stored_facts, collect_provenance, image_features_of, source_digest, training_of
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     BenchError,
@@ -81,12 +91,11 @@ class ProcessRunner:
     """Carries out the runs of a process, one after the other.
 
     With `context.alongside`, those runs train together with the requested one if possible. The trained runs stay in
-    memory until they are requested, or until the next runs train together. With `context.training`, the end of the
-    training stays in memory until a run has another training.
+    memory until they are requested, or until the next runs train together. With `context.shares_training`, the end of
+    the training stays in memory until something else is carried out.
     """
 
     failed_record = staticmethod(failed_record)
-    measure_difficulty = staticmethod(measure_difficulty)
 
     def __init__(self) -> None:
         self._waiting: dict[str, TrainedRun] = {}
@@ -94,6 +103,7 @@ class ProcessRunner:
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Carry out one run, see the function `run_experiment`."""
+        self._shared = self._shared_training(spec, context)
         if (kind := kind_of(spec.method)) is not None:
             return kind.run(spec, context)
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
@@ -103,6 +113,7 @@ class ProcessRunner:
         self, spec: ExperimentSpec, context: RunContext
     ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
         """Carry out one run; also returns its model file, or the reason why the method cannot be stored."""
+        self._shared = self._shared_training(spec, context)
         if (kind := kind_of(spec.method)) is not None:
             return *kind.run(spec, context), UsageError(f"{spec.method} is not a method of the harness")
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
@@ -118,14 +129,16 @@ class ProcessRunner:
             except BenchError as error:
                 return record, predictions, error
 
+    def measure_difficulty(self, backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
+        """The difficulty of a dataset for a backbone, see the function `measure_difficulty`."""
+        self._shared = None
+        return measure_difficulty(backbone, dataset, context)
+
     def _trained(self, spec: ExperimentSpec, context: RunContext) -> TrainedRun:
         """The run, trained with those of `context.alongside`, now or earlier, or alone."""
         torch.set_num_threads(context.threads)
         await_free_memory(context.device)
         alone = context.model_copy(update={"alongside": ()})
-        same = context.model_copy(update={"eval_batch": 1})
-        if self._shared is None or self._shared.context != same:
-            self._shared = None if context.training is None else SharedTraining(same)
         waiting = self._waiting.pop(spec.run_id, None)
         if waiting is not None and waiting.run.context == alone:
             waiting.run.meter.begin_alone()
@@ -134,6 +147,14 @@ class ProcessRunner:
             self._waiting.clear()
             self._waiting = {run.run.spec.run_id: run for run in _trained_together(spec, context.alongside, alone)}
         return self._waiting.pop(spec.run_id, None) or train_alone(PreparedRun(spec, context), self._shared)
+
+    def _shared_training(self, spec: ExperimentSpec, context: RunContext) -> SharedTraining | None:
+        """What the run has in common with those before it and after it; None for a training of its own."""
+        training = training_of(spec) if context.shares_training else None
+        if training is None:
+            return None
+        key = training, context.model_copy(update={"eval_batch": 1})
+        return self._shared if self._shared is not None and self._shared.key == key else SharedTraining(key)
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -201,17 +222,22 @@ class SharedTraining:
     """What the runs of one training have in common; each is prepared and evaluated by itself.
 
     Args:
-        context: of all of these runs, apart from the test images per batch.
+        key: the training of all of these runs, and their context apart from the test images per batch.
         end: from which all of these runs but the first begin.
     """
 
-    context: RunContext
+    key: tuple[str, RunContext]
     end: TrainingEnd = field(default_factory=TrainingEnd)
     _images: tuple[object, SharedImages] | None = field(default=None, init=False)
 
-    def images(self, run: PreparedRun, epoch: int | None) -> SharedImages:
-        """The features of test images of a run with that selected epoch; those of the last kind are kept."""
-        kind = training_of(run.spec, of_images=True), epoch
+    def images(self, run: PreparedRun, epoch: int | None) -> SharedImages | None:
+        """The features of test images of a run with that selected epoch; those of the last kind are kept.
+
+        None if each setting after the training changes them, so that no other run has the same.
+        """
+        if "scores" not in run.method.info.after_training.values():
+            return None
+        kind = image_features_of(run.spec), epoch
         if self._images is None or self._images[0] != kind:
             self._images = kind, SharedImages(run.inputs.backbone)
         return self._images[1]
@@ -269,14 +295,17 @@ def train_alone(run: PreparedRun, shared: SharedTraining | None = None) -> Train
     """Train a prepared run, if its method takes gradient steps and no run has carried out its training before."""
     if not isinstance(run.method, TrainableMethod):
         return TrainedRun(run)
-    begun = shared is not None and shared.end.content is not None
-    training = prepared_training(run, shared.end if shared else None)
-    with run.meter.phase("train"), memory_advice(run.spec, "training"):
-        progress = fit(n=len(run.images), shots=run.spec.shots, **training.alone())
-    if shared is not None and begun:
-        run.meter.include_training(shared.end.memory)
-    elif shared is not None:
-        shared.end.memory = run.meter.memory()
+    end = shared.end if shared else None
+    trained = end is not None and end.content is not None
+    training = prepared_training(run, end)
+    try:
+        with run.meter.phase("train"), memory_advice(run.spec, "training"):
+            progress = fit(n=len(run.images), shots=run.spec.shots, **training.alone())
+    finally:  # a run that fails after the last step leaves the end to the others
+        if end is not None and not trained:
+            end.memory = run.meter.memory()
+    if end is not None and trained:
+        run.meter.include_training(end.memory)
     return TrainedRun.of(run, training, progress, shared)
 
 
@@ -380,23 +409,23 @@ class _Evaluation:
         )
 
     def _shares_features(self) -> bool:
-        """Whether the open score reads the features of the first pass; an oracle changes the method in between."""
-        if not self._has_open_score or self._oracle is not None:
-            return False
-        return not self.method.oracle_classifiers(self.task.support.classes)
+        """Whether the open score reads the features of the first pass; an oracle is charged for each pass."""
+        chosen = self._oracle is not None or "oracle" in dict(self.method.config).values()
+        return self._has_open_score and not chosen
 
     def _kept_features(self, epoch: int | None) -> KeptFeatures | None:
         """What is kept of test images: for a second pass of this run, and for other runs of its training."""
         shared = self.trained.shared if self._oracle is None else None
         images = None if shared is None else shared.images(self.run, epoch)
-        return KeptFeatures(images) if self._shares_features() else images
+        return KeptFeatures() if images is None and self._shares_features() else images
 
     def _test_batches(self, part: EvalSplit) -> Iterator[Batch]:
         """The images of a split; what the method computes of them may be kept."""
         if self._kept is None:
             return self._batches(part)
-        ahead = not self._kept.holds(part.name, self.eval_batch, len(part))
-        return self._kept.numbered(part.name, self.eval_batch, self._batches(part, ahead=ahead))
+        return self._kept.numbered(
+            part.name, self.eval_batch, len(part), lambda reads: self._batches(part, ahead=reads)
+        )
 
     def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
@@ -450,7 +479,6 @@ class _Evaluation:
             eval_batch=eval_batch,
             gpu=gpu_facts(backbone.device),
             pack=open_pack(context.pack).digest if context.pack else None,
-            shared_training=context.training,
         )
 
     @property
@@ -480,6 +508,8 @@ class _Evaluation:
                     raise
             self.eval_batch = max(1, self.eval_batch // 2)
             self.method.tuning = copy(tuning)
+            if self._kept is not None:
+                self._kept.clear()
             free_cached_memory(self.inputs.backbone.device)
             _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 

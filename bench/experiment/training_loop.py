@@ -174,6 +174,10 @@ class _Stages:
             self._current = (span, TrainingState(self.method, optimizer, self._generator, self._observers))
         return self._current
 
+    def after(self, epochs: int) -> TrainingState:
+        """The training state after that number of epochs."""
+        return self.at(epochs - 1)[1]
+
 
 def fit(
     method: TrainableMethod[Any],
@@ -201,7 +205,7 @@ def fit(
     stages = _Stages(method, recipes, stage_spans(recipes, method.stages(), n, shots), generator, observers)
     for observer in observers.values():
         observer.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
-    before = checkpoint.load(lambda epochs: stages.at(epochs - 1)[1]) if checkpoint else None
+    before = checkpoint.load(stages.after) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)
@@ -225,9 +229,12 @@ def fit(
         for observer in observers.values():
             observer.end_of_epoch(epoch + 1, steps)
         if checkpoint:
-            checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss), last=epoch + 1 == stages.epochs)
+            checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
+    end = Progress(stages.epochs, steps, loss)
+    if checkpoint:
+        checkpoint.keep_end(stages.after, end)
     method.finalise()
-    return Progress(stages.epochs, steps, loss)
+    return end
 
 
 def _counts_steps(recipe: Recipe) -> bool:

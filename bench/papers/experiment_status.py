@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.papers.estimates import GPU, Machine, bytes_of, seconds_of
-from bench.results import training_of
+from bench.results import image_features_of, training_of
 from bench.spec import AXES, ExperimentSpec
 from bench.sweep import SweepOutline, alike_but_for_settings
 from datasets_registry import BenchError
@@ -87,7 +87,7 @@ def planned_cells(outlines: Iterable[SweepOutline], machine: Machine = GPU) -> l
             if training := training_of(spec):
                 trained = seconds_of(spec, machine, trained=True)
                 shown = seconds_of(spec, machine, trained=True, shown=True)
-                images = "images", training_of(spec, of_images=True)
+                images = "images", image_features_of(spec)
                 sweep = experiment, alike_but_for_settings(outline.request)
                 shared = ((*sweep, training), seconds - trained), ((*sweep, *images), trained - shown)
             found.append(PlannedCell(spec, key, seeds, seconds, size, shared))

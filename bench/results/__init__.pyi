@@ -35,6 +35,7 @@ from .folder_locks import locked as locked
 from .known_facts import changed_recipe as changed_recipe
 from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts
+from .known_facts import image_features_of as image_features_of
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
 from .known_facts import recipe_for_dataset as recipe_for_dataset

@@ -42,7 +42,6 @@ def collect_provenance(
     eval_batch: int | None = None,
     gpu: GpuFacts | None = None,
     pack: str | None = None,
-    shared_training: str | None = None,
 ) -> Provenance:
     """The provenance of one run in this process; the arguments are described at `Provenance`."""
     facts = known_methods().get(method)
@@ -67,7 +66,6 @@ def collect_provenance(
         eval_batch=eval_batch,
         gpu=gpu,
         pack=pack,
-        shared_training=shared_training,
     )
 
 

@@ -162,11 +162,17 @@ def check_stored_facts(method: str) -> None:
         )
 
 
-def training_of(spec: ExperimentSpec, *, of_images: bool = False) -> str | None:
-    """What runs have in common that differ in settings after the training; None for a method without such settings.
+def training_of(spec: ExperimentSpec) -> str | None:
+    """What runs have in common that differ in settings after the training; None for a method without such settings."""
+    return _in_common(spec, of_images=False)
 
-    With `of_images`, they also have the same features of test images.
-    """
+
+def image_features_of(spec: ExperimentSpec) -> str | None:
+    """As `training_of`, for runs of one training that also have the same features of test images."""
+    return _in_common(spec, of_images=True)
+
+
+def _in_common(spec: ExperimentSpec, *, of_images: bool) -> str | None:
     facts = known_methods().get(spec.method)
     if spec.recipe is None or not facts.after_training:
         return None

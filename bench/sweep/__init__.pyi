@@ -19,6 +19,7 @@ from .driver import carry_out as carry_out
 from .driver import check_launch as check_launch
 from .driver import context_of as context_of
 from .driver import make_plan as make_plan
+from .driver import make_plans as make_plans
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
 from .effects import check_effects as check_effects

@@ -11,13 +11,13 @@ from bench import THREADS_SPIN
 from bench._util.words import counted
 from bench.analysis import prediction_sets
 from bench.context import RunContext
-from bench.errors import RunsFolderError, StoreError
+from bench.errors import ImpossibleCombinationError, RunsFolderError, StoreError
 from bench.extension import open_pack
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
 from bench.spec import ExperimentSpec
 from bench.sweep.after_run import AfterRun, trackers_after_run
-from bench.sweep.compatibility import grouped
+from bench.sweep.compatibility import Rejection, grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.coordination.leftovers import remove_leftovers
@@ -51,7 +51,7 @@ from bench.sweep.options import LauncherName, RerunPolicy
 from bench.sweep.planning import (
     Plan,
     heads_apart,
-    number_of_trainings,
+    least_trainings,
     plan_runs,
     share_trainings,
     shared_features,
@@ -109,7 +109,7 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     made = plan_runs(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
     report_rejections(made.rejected, log)
     if made.unkept and request.keep_models:
-        runs = counted(made.unkept, "finished run")
+        runs = counted(len(made.unkept), "finished run")
         log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
     for (name, shots), sizes in expansion.short.items():
         log.notice(short_draw(name, shots, sizes))
@@ -119,6 +119,29 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
         reasons = ", ".join(f"{count} because {reason}" for reason, count in made.stale_reasons.items())
         log.notice(f"{counted(len(made.stale), 'stale run')}: {reasons}; {advice}")
     return made
+
+
+def make_plans(
+    requests: Sequence[SweepRequest], log: SweepLog, again: Collection[str] = ()
+) -> list[tuple[SweepRequest, Plan]]:
+    """The plans of requests that differ in settings only; that of an impossible one has only the reason.
+
+    Raises ImpossibleCombinationError if every request is impossible or, with `strict`, if one is. `again` as of
+    `make_plan`.
+    """
+    found, errors = list[tuple[SweepRequest, Plan]](), list[ImpossibleCombinationError]()
+    for request in requests:
+        try:
+            found.append((request, make_plan(request, log, again)))
+        except ImpossibleCombinationError as error:
+            errors.append(error)
+            if request.strict or len(errors) == len(requests):
+                raise
+            settings = " ".join(f"--set {text}" for text in request.overrides) or "published settings"
+            left_out = (Rejection(settings, str(error), named=True),)
+            report_rejections(left_out, log)
+            found.append((request, Plan((), (), frozenset(), {}, {}, left_out, ())))
+    return found
 
 
 def carry_out(
@@ -150,9 +173,15 @@ def carry_out(
         )
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    planned = {spec.run_id for spec in made.specs}
+    planned, waiting = {spec.run_id for spec in made.specs}, {task.key: task for task in tasks}
     sweeps = [
-        (one, [spec for spec in plan.specs if spec.run_id in planned]) for one, plan in parts or [(request, made)]
+        _Sweep(
+            one,
+            [spec for spec in plan.specs if spec.run_id in planned],
+            [waiting.pop(task.key) for task in plan_tasks(plan, one) if task.key in waiting],
+        )
+        for one, plan in parts or [(request, made)]
+        if plan.specs
     ]
     summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
@@ -206,23 +235,34 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
         log.notice(f"note: {error} The next command loads these runs.")
 
 
+@dataclass(frozen=True)
+class _Sweep:
+    """One of the requests that are carried out together; a task of several is one of the first's."""
+
+    request: SweepRequest
+    specs: Sequence[ExperimentSpec]
+    tasks: Sequence[Task]
+
+
 def _launch(
     tasks: list[Task],
-    sweeps: Sequence[tuple[SweepRequest, Sequence[ExperimentSpec]]],
+    sweeps: Sequence[_Sweep],
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
     after_run: Sequence[AfterRun],
 ) -> LaunchSummary:
     tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
-    limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
+    limits = _limits(request)
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         if request.submission is None:
-            for one, specs in sweeps:
-                keep_sweep_file(one, specs)
+            for sweep in sweeps:
+                keep_sweep_file(sweep.request, sweep.specs)
         if request.launcher is LauncherName.SLURM:
-            log.notice(submit_to_slurm(request, tasks))
+            for sweep in sweeps:  # the jobs of an array know the runs of one request
+                if sweep.tasks:
+                    log.notice(submit_to_slurm(sweep.request, sweep.tasks))
             return LaunchSummary((), interrupted=False)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
 
@@ -250,6 +290,10 @@ def _launch(
         )
         stacked = stack_tasks(share_trainings(tasks, limits), limits)
         return supervisor.run(heads_apart(stacked) if workers_share_gpus(request, len(tasks)) else stacked)
+
+
+def _limits(request: SweepRequest) -> Limits:
+    return Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
 
 
 def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
@@ -292,22 +336,22 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     return loaded_backbone(spec, request.devices.name).digest
 
 
-def describe(made: Plan) -> str:
-    """The plan in one line."""
-    retried = f", {made.retried} of them failed before" if made.retried else ""
+def describe(made: Plan, request: SweepRequest) -> str:
+    """The plan in one line. Workers that share the runs of a training repeat it, so more trainings are possible."""
+    retried = f", {len(made.retried)} of them failed before" if made.retried else ""
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
     left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
     trained = sum(spec.recipe is not None for spec in made.pending)
-    fewer = number_of_trainings(made.pending)
-    shared = f" with {counted(fewer, 'training')}" if fewer < trained else ""
+    fewer = least_trainings(made.pending, _limits(request))
+    shared = f" with at least {counted(fewer, 'training')}" if fewer < trained else ""
     return f"{runs}{shared}{retried}{measured}{left_out}"
 
 
 def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     """The plan, and the frozen features that its runs share, a line per backbone."""
     nothing = not made.pending and not made.difficulties
-    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    log.notice(f"{describe(made, request)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
     if request.pack is not None:

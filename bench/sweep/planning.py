@@ -27,22 +27,22 @@ class Plan:
     """What a sweep will do.
 
     Args:
-        retried: number of pending runs that failed before.
+        retried: ids of pending runs that failed before.
         stale: reasons by run id, for runs whose code, weights or data changed. The policy decides whether they run
             again.
         seen: stamp of the existing shard, by run id.
         difficulties: pairs (backbone, dataset) whose difficulty has to be measured.
-        unkept: number of finished runs that run again, because they lack something that is to be kept.
+        unkept: ids of finished runs that run again, because they lack something that is to be kept.
     """
 
     specs: tuple[ExperimentSpec, ...]
     pending: tuple[ExperimentSpec, ...]
-    retried: int
+    retried: frozenset[str]
     stale: Mapping[str, tuple[str, ...]]
     seen: Mapping[str, str | None]
     rejected: tuple[Rejection, ...]
     difficulties: tuple[tuple[str, str], ...]
-    unkept: int = 0
+    unkept: frozenset[str] = frozenset()
 
     @property
     def done(self) -> tuple[ExperimentSpec, ...]:
@@ -69,12 +69,12 @@ def joined_plans(plans: Sequence[Plan]) -> Plan:
     return Plan(
         specs=tuple({spec.run_id: spec for plan in plans for spec in plan.specs}.values()),
         pending=tuple(pending.values()),
-        retried=sum(plan.retried for plan in plans),
+        retried=frozenset().union(*(plan.retried for plan in plans)),
         stale={run_id: reasons for plan in plans for run_id, reasons in plan.stale.items()},
         seen={run_id: stamp for plan in plans for run_id, stamp in plan.seen.items()},
         rejected=tuple(dict.fromkeys(one for plan in plans for one in plan.rejected)),
         difficulties=tuple(dict.fromkeys(pair for plan in plans for pair in plan.difficulties)),
-        unkept=sum(plan.unkept for plan in plans),
+        unkept=frozenset().union(*(plan.unkept for plan in plans)),
     )
 
 
@@ -121,12 +121,12 @@ def plan_runs(
     return Plan(
         specs=specs,
         pending=tuple(runs[run_id] for run_id in pending),
-        retried=sum(_failed(records[run_id]) for run_id in pending),
+        retried=frozenset(run_id for run_id in pending if _failed(records[run_id])),
         stale=stale,
         seen=seen,
         rejected=(*expansion.rejected, *unreadable),
         difficulties=tuple(place for place in places if _to_measure(*place, shards, staleness, again=again)),
-        unkept=len(unkept),
+        unkept=frozenset(unkept),
     )
 
 
@@ -159,11 +159,6 @@ def _failed(record: RunRecord | None) -> bool:
     return record is not None and record.status is RunStatus.FAILED
 
 
-def number_of_trainings(specs: Sequence[ExperimentSpec]) -> int:
-    """Number of trainings of some runs: those that differ only in settings after the training share one."""
-    return len({training_of(spec) or spec.run_id for spec in specs if spec.recipe is not None})
-
-
 def share_trainings(tasks: Sequence[Task], limits: Limits) -> list[Task]:
     """The tasks in their order; each run whose training is that of others names it in `training`.
 
@@ -179,6 +174,12 @@ def share_trainings(tasks: Sequence[Task], limits: Limits) -> list[Task]:
         else task
         for task in tasks
     ]
+
+
+def least_trainings(specs: Sequence[ExperimentSpec], limits: Limits) -> int:
+    """Number of trainings of some runs if no worker repeats one of another."""
+    tasks = share_trainings([RunTask(spec) for spec in specs if spec.recipe is not None], limits)
+    return len({(isinstance(task, RunTask) and task.training) or task.key for task in tasks})
 
 
 STACKED_RUNS = 8

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench._util.words import counted
-from bench.record import RunStatus
-from bench.results import Shards
 from bench.sweep.compatibility import Rejection, Rejections, by_reason
 from bench.sweep.inputs import backbones_of, teacher_backbone
 from bench.sweep.planning import Plan
@@ -44,12 +42,11 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
     left = {spec.run_id for spec in (*made.done, *pending)}
     rejections.check(nothing_left=not left, strict=request.strict)
     report_rejections(rejections.all(), log)
-    shards = Shards(request.runs)
     return replace(
         made,
         specs=tuple(spec for spec in made.specs if spec.run_id in left),
         pending=pending,
-        retried=sum(shards.status(spec.run_id) is RunStatus.FAILED for spec in pending),
+        retried=made.retried & left,
         rejected=(*made.rejected, *rejections.all()),
         difficulties=tuple(place for place in made.difficulties if place[0] not in missing),
     )

@@ -86,6 +86,10 @@ class Batch:
         self._get(need)
         return self
 
+    def has(self, need: Needs) -> bool:
+        """Whether a need is computed."""
+        return need in self._values
+
     def once(self, compute: Callable[[Batch], Tensor]) -> Tensor:
         """`compute(self)`; for test images that are classified twice, for two lists of names, computed only once.
 

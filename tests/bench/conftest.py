@@ -1,4 +1,4 @@
-"""Commands as a person calls them, in this process, and runs that are cut off."""
+"""Commands as a person calls them, in this process, training steps, and runs that are cut off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from bench.cli.app import main
 from bench.context import RunContext
-from bench.experiment import runner
+from bench.experiment import runner, training_loop
 from bench.experiment.features import training_images
 from bench.spec import ExperimentSpec
 from datasets_registry import DATASETS
@@ -36,6 +36,15 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return int(ended.value.code or 0), output.out, output.err
 
     return etl
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The training steps that are carried out."""
+    taken: list[object] = []
+    step = training_loop.train_step
+    monkeypatch.setattr(training_loop, "train_step", lambda *given: (taken.append(given[0]), step(*given))[1])
+    return taken
 
 
 @pytest.fixture

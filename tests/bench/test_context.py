@@ -62,7 +62,6 @@ def every_field_changed(folder: Path) -> RunContext:
         checkpoints=folder / "elsewhere",
         checkpoint_seconds=2.5,
         alongside=(make_spec(seed=4),),
-        training="of others",
         **dict.fromkeys(BOOLEANS, True),
     )
     default = RunContext()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sweep_requests import sweep_over
 
 from bench.experiment.features.inputs import load_inputs, loaded_backbone
 from bench.experiment.task import cached_splits
 from bench.record import Predictions, RunRecord
+from bench.results.predictions import pack_predictions
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
 from datasets_registry import EvalProtocol
@@ -58,3 +61,12 @@ def outcome(run: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
     record, predictions = run
     logits = [p.top_logits.tobytes() + p.true_logit.tobytes() for p in predictions]
     return [s.model_dump() for s in record.scores], record.final_loss, logits
+
+
+def without_times(run: tuple[RunRecord, Sequence[Predictions]]) -> tuple[object, ...]:
+    """The record and the predictions, without times and memory."""
+    record, predictions = run
+    values = record.model_dump(exclude={"created_at"})
+    values["cost"] = {k: v for k, v in values["cost"].items() if "seconds" not in k and "memory" not in k}
+    values["curve"] = [{k: v for k, v in point.items() if k != "seconds"} for point in values["curve"]]
+    return values, pack_predictions(predictions)

@@ -15,9 +15,9 @@ class AffinityQueue:
     A worker stays with its group, then takes another seed of the same dataset, then a dataset that no other worker
     works on, then any group that has not started, here or in another sweep. Groups of the same backbone come first, so
     that it loads each backbone once. If all have started, it takes from the end of the longest group. If several
-    workers share a stack, its runs train alone, except for those that the first worker has trained. If they share the
-    runs of one training, each of them trains once. If tasks of heads are separate, a worker may prefer them, or the
-    others.
+    workers share a stack, its runs train alone, except for those that the first worker has trained. If several workers
+    take runs of one training, each worker carries it out once. If tasks of heads are separate, a worker may prefer
+    them, or the others.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:

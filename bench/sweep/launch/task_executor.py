@@ -86,7 +86,9 @@ def execute(task: Task, runner: TaskRunner, context: RunContext) -> ComputedResu
             return ComputedResult(task, _since(start), difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
         if task.alongside or task.training:
-            chosen = chosen.model_copy(update={"alongside": task.alongside, "training": task.training})
+            chosen = chosen.model_copy(
+                update={"alongside": task.alongside, "shares_training": task.training is not None}
+            )
         if chosen.keep_models:
             record, predictions, model = runner.run_and_keep(task.spec, chosen)
             return ComputedResult(task, _since(start), record, tuple(predictions), model=model)

@@ -77,7 +77,7 @@ def test_sweeps_of_a_table_that_differ_in_settings_only_are_carried_out_together
     found = reproduced("table-13", tmp_path, datasets=["eurosat"], progress="plain")
     assert found.exit_code == 0
     text = capsys.readouterr().err
-    assert "24 runs: 0 done, 24 to do with 2 trainings" in " ".join(text.split())
+    assert "24 runs: 0 done, 24 to do with at least 2 trainings" in " ".join(text.split())
     assert len(found.run_ids) == len(Shards(tmp_path).scan()) == 24
     assert unfinished_sweeps(tmp_path) == []
     files = sorted(len(planned_run_ids(file)) for file in (tmp_path / "sweeps").iterdir())

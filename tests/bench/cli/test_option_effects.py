@@ -94,7 +94,7 @@ def test_a_word_that_is_no_command_is_not_taken_for_one(etl: Any) -> None:
 
 
 def functions() -> list[tuple[str, Any]]:
-    """The functions behind the commands with a condition among their own parameters."""
+    """Functions that commands call, in which an option is allowed only with another of their own parameters."""
     import bench.extensions.forks.inspect_and_try as inspecting
     import bench.extensions.forks.predictions_import as importing
     import bench.extensions.model_tools.explaining as explaining

@@ -160,7 +160,7 @@ def test_the_state_of_other_code_is_not_used(tmp_path: Path):
 
 
 @pytest.mark.parametrize("damage", ["torn", "flipped", "pickled", "empty"])
-def test_a_damaged_state_is_said_and_training_begins_anew(damage: str, tmp_path: Path, caplog):
+def test_a_damaged_state_is_said_and_training_starts_over(damage: str, tmp_path: Path, caplog):
     recipe = recipe_of("coop")
     with pytest.raises(Cut):
         train(prepared("coop"), recipe, at(tmp_path), cut=2)

@@ -251,11 +251,11 @@ def test_the_plan_subtracts_what_is_on_disk(data: Path, tmp_path: Path):
     error = RunError(kind="E", message="m", traceback="t")
     shards.write(make_record(bad, status=RunStatus.FAILED, scores=[], error=error))
     made = plan_runs(expansion, shards)
-    assert (made.done, made.pending, made.retried) == ((ok,), (bad, new), 1)
+    assert (made.done, made.pending, made.retried) == ((ok,), (bad, new), {bad.run_id})
     assert made.difficulties == (("ViT-tiny.random", "eurosat"),)
     shards.difficulties.write("ViT-tiny.random", "eurosat", make_difficulty("ViT-tiny.random", "eurosat"))
     made = plan_runs(expansion, shards, RerunPolicy.MISSING)
-    assert (made.pending, made.retried, made.difficulties) == ((new,), 0, ())
+    assert (made.pending, made.retried, made.difficulties) == ((new,), set(), ())
     made = plan_runs(expansion, shards, RerunPolicy.ALL)
     assert (len(made.pending), len(made.difficulties)) == (3, 1)
 

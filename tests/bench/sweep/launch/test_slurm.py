@@ -17,7 +17,16 @@ from patience import wait_until
 from bench.errors import LaunchError
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.sweep import SweepLog, SweepOutcome, SweepRequest, carry_out, make_plan, read_sweep_file
+from bench.sweep import (
+    SweepLog,
+    SweepOutcome,
+    SweepRequest,
+    carry_out,
+    joined_plans,
+    make_plan,
+    read_sweep_file,
+    unfinished_sweeps,
+)
 from bench.sweep.driver import check_launch, plan_tasks
 from bench.sweep.launch.slurm import JobArray, submitted_tasks, write_submission
 from bench.sweep.launch.tasks import Task
@@ -121,6 +130,22 @@ def test_rerun_all_computes_each_run_once(cluster: FakeSlurm, tmp_path: Path, be
     sweep_to_its_end(cluster, request_in(tmp_path / "runs", 3, jobs=2))
     sweep_to_its_end(cluster, request_in(tmp_path / "runs", 3, jobs=2, rerun="all"))
     assert len(journal.read_text().split()) == 6
+
+
+def test_requests_that_are_carried_out_together_get_an_array_each_for_their_own_runs(
+    cluster: FakeSlurm, tmp_path: Path, behave
+) -> None:
+    journal, runs = tmp_path / "journal", tmp_path / "runs"
+    behave(journal=str(journal))
+    requests = [request_in(runs, 2, overrides=[f"coop.n_ctx={values}"], jobs=1) for values in ("4,8", "8,16", "4,8")]
+    parts = [(request, make_plan(request, SweepLog())) for request in requests]
+    outcome = carry_out(joined_plans([plan for _, plan in parts]), requests[0], SweepLog(), parts=parts)
+    cluster.close()
+    assert (outcome.exit_code, cluster.submitted) == (0, 2)
+    assert statuses(runs) == [RunStatus.OK] * 6
+    started = journal.read_text().split()
+    assert len(started) == len(set(started)) == 6
+    assert unfinished_sweeps(runs) == []
 
 
 def test_nothing_is_submitted_when_nothing_is_left(cluster: FakeSlurm, tmp_path: Path, behave) -> None:

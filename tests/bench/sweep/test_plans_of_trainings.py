@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import launching
-import pytest
+from fake_runner import failed_record, make_predictions, make_record
 from sweep_requests import sweep_over
-from tiny_runs import BACKBONE, DATASET
+from tiny_runs import BACKBONE, DATASET, without_times
 
 from bench.context import RunContext
-from bench.experiment import training_loop
 from bench.results import training_of
-from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards
 from bench.sweep import LogStyle, SweepRequest, expand, make_plan, open_log
 from bench.sweep.driver import describe
@@ -88,18 +86,7 @@ def run_inline(tasks: list[Task], folder: Path) -> tuple[Any, Shards]:
 def contents(shards: Shards, task: Task) -> tuple[object, ...]:
     shard = shards.read(task.key)
     assert shard is not None
-    record = shard.record.model_dump(exclude={"cost", "created_at"})
-    record["provenance"].pop("shared_training", None)
-    return record, pack_predictions(shard.predictions)
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The training steps that are carried out."""
-    taken: list[object] = []
-    step = training_loop.train_step
-    monkeypatch.setattr(training_loop, "train_step", lambda *given: (taken.append(given[0]), step(*given))[1])
-    return taken
+    return without_times((shard.record, shard.predictions))
 
 
 def test_a_sweep_that_shares_trainings_writes_the_records_of_one_without(tmp_path: Path, steps: list[object]) -> None:
@@ -126,8 +113,22 @@ def test_a_sweep_that_lost_some_runs_of_a_training_computes_them_alike(tmp_path:
 def test_a_plan_counts_runs_and_trainings_also_of_requests_that_are_carried_out_together(tmp_path: Path) -> None:
     requests = [request(runs=tmp_path), request(shares="0.9,0.5", runs=tmp_path)]
     plans = [make_plan(one, open_log(LogStyle.NONE)) for one in requests]
-    assert ["do with 2 trainings" in describe(plan) for plan in plans] == [True, True]
+    assert ["with at least 2 trainings" in describe(plan, requests[0]) for plan in plans] == [True, True]
     both = joined_plans(plans)
     assert (len(both.specs), len(both.pending)) == (8, 8)
-    assert "8 to do with 2 trainings" in describe(both)
+    assert "8 to do with at least 2 trainings" in describe(both, requests[0])
+    assert "8 to do, " in describe(both, request(runs=tmp_path, memory=1.0)), "each run trains by itself"
     assert len(both.difficulties) == 1
+
+
+def test_runs_of_several_requests_that_run_again_are_counted_once(tmp_path: Path) -> None:
+    requests = [request(shares=shares, seeds=(1,), runs=tmp_path) for shares in ("1.0,0.5", "0.5,0.2")]
+    lost, failed, finished = (expand(request(shares=share, seeds=(1,))).specs[0] for share in ("1.0", "0.5", "0.2"))
+    shards = Shards(tmp_path)
+    shards.write(failed_record(failed, ValueError("no"), RunContext()), [])
+    shards.write(make_record(finished), [make_predictions("all")])
+    plans = [make_plan(one, open_log(LogStyle.NONE), again=[finished.run_id]) for one in (*requests, requests[1])]
+    both = joined_plans(plans)
+    assert {spec.run_id for spec in both.pending} == {lost.run_id, failed.run_id, finished.run_id}
+    assert (both.retried, both.unkept) == ({failed.run_id}, {finished.run_id})
+    assert "3 to do with at least 1 training, 1 of them failed before" in describe(both, requests[0])
