@@ -23,6 +23,9 @@ SEEDS = 3
 def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = None) -> Audit:
     """The audit of a table that was read."""
     claimed, rival, chosen = _claim(table, claim)
+    uncounted = tuple(name for name in table.averaged if "test" not in get_dataset(name).expected)
+    if uncounted:
+        rival = None
     used = seeds or table.seeds or SEEDS
     checked = table.arithmetic()
     gains = {row.label: _gains(table, claimed, row, used) for row in table.rows} if claimed and rival else {}
@@ -53,6 +56,7 @@ def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = N
         settle=settle,
         commands=commands,
         missing=missing,
+        uncounted=uncounted,
     )
 
 

@@ -76,7 +76,7 @@ class Audit:
     """The audit of a printed table.
 
     Args:
-        claim: label of the row whose gain is examined; empty with fewer than two complete rows.
+        claim: label of the row whose gain is examined; empty if none is.
         rival: label of the best other row.
         chosen: why this row is the claim.
         checked: numbers that were compared with others of their row; `arithmetic` has those that disagree.
@@ -84,6 +84,7 @@ class Audit:
         settle: by measure, seeds that would settle a gain within chance.
         commands: that run it here.
         missing: why a method cannot be run here.
+        uncounted: datasets whose number of test images is not known, so that chance is not either.
     """
 
     table: PrintedTable
@@ -99,6 +100,7 @@ class Audit:
     settle: Mapping[str, SeedsToSettle]
     commands: tuple[str, ...]
     missing: tuple[str, ...]
+    uncounted: tuple[str, ...] = ()
 
     def row(self, label: str) -> RowFindings:
         """The findings about a row."""
@@ -291,6 +293,9 @@ class Audit:
             yield f"Inputs not known here: {', '.join(unknown)}."
 
     def _gain(self) -> Iterator[str]:
+        if self.uncounted:
+            yield f"No gain is examined: the number of test images is not known here of {', '.join(self.uncounted)}."
+            return
         if not self.rival:
             yield "Fewer than two rows have all numbers, so no gain is examined."
             return

@@ -123,6 +123,17 @@ def test_an_unknown_method_gets_arithmetic_alone(tmp_path: Path) -> None:
     assert (found.method, found.uses, found.baseline.reading) == ("", None, Reading.UNKNOWN)
 
 
+def test_datasets_without_a_known_number_of_test_images_are_read_without_chance(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "Method,PACS art,PACS cartoons,DTD,Avg\nCoOp,90,94,60,81.33\nMine,91,95,61,88.33\n", encoding="utf-8"
+    )
+    found = audit(path)
+    assert (found.claim, found.rival, found.uncounted) == ("", "", ("pacs_art", "pacs_cartoon"))
+    assert [label for label, _ in found.arithmetic] == ["Mine"]
+    assert any("pacs_art, pacs_cartoon" in text for text in found.sections()["Gain and chance"])
+
+
 def test_without_known_spreads_no_gain_is_called_beyond_chance() -> None:
     found = audit("rmadapter-table-2")
     assert all(not gain.beyond for row in found.rows for gain in row.gains.values())
