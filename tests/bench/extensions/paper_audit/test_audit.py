@@ -140,6 +140,14 @@ def test_without_known_spreads_no_gain_is_called_beyond_chance() -> None:
     assert found.settle == {}
 
 
+def test_methods_whose_names_differ_by_a_plus_sign_are_two(tmp_path: Path) -> None:
+    row = printed("promptsrc")
+    rows = {"MMRL": row, "MMRL++": moved(row, -1), "SS-Text": moved(row, -2), "SS-Text+": moved(row, -3)}
+    found = found_for(tmp_path, rows, claim="MMRL++")
+    assert found.claim == "MMRL++"
+    assert [row.method for row in found.rows] == ["mmrl", "mmrl_pp", "ss_text", "ss_text_plus"]
+
+
 def test_the_claim_may_be_chosen_and_a_wrong_one_is_refused() -> None:
     assert audit(SKIP, claim="tcp").claim == "TCP"
     with pytest.raises(UsageError, match="CoPrompt"):
