@@ -74,9 +74,10 @@ def _grid_of(path: Path, text: str) -> Grid:
     for row in rows:
         if len(grid) >= MOST_ROWS or len(row) > MOST_COLUMNS:
             raise ValueError(f"it has more than {MOST_ROWS} rows or {MOST_COLUMNS} columns, the most that are read")
-        grid.append([printable(re.sub(r"\s*(±|\+/-|\+-)\s*", "±", one.strip("*% \t"))) for one in row])
-    if long := next((one for row in grid for one in row if len(one) > LONGEST_NAME), ""):
-        raise ValueError(f"the cell {long[:40]!r}... has more than {LONGEST_NAME} characters")
+        cells = [one.strip("*% \t") for one in row]
+        if long := next((one for one in cells if len(one) > LONGEST_NAME), ""):
+            raise ValueError(f"the cell {long[:40]!r}... has more than {LONGEST_NAME} characters")
+        grid.append([printable(re.sub(r"\s*(±|\+/-|\+-)\s*", "±", one)) for one in cells])
     return grid
 
 

@@ -128,6 +128,7 @@ HOSTILE = {
     "cites.tex": "\\cite{" * 20000 + " & 70 \\\\ x & 1",
     "spans.tex": "\\multicolumn{99}{c}{a} & " * 400 + "\\\\ x & 1 \\\\",
     "pipes.md": "|" * 100_000,
+    "spaces.md": "| Method | DTD |\n| x" + " " * 10**6 + "y | 70 |\n",
     "escapes.csv": "Method,DTD\n\x1b[31mRed\x1b[0m,70\n",
 }
 
