@@ -222,7 +222,10 @@ class Audit:
     def _arithmetic(self) -> Iterator[str]:
         found = sorted(self.arithmetic, key=lambda pair: -_size(pair[1]))
         if not self.checked:
-            yield "Not checked: no printed H and no printed average is known; averages above are of the printed cells."
+            yield (
+                "Not checked: no H and no average is printed with all numbers that it is of. Averages above are of the "
+                "printed cells."
+            )
         elif not found:
             yield f"No difference: {counted(self.checked, 'number')} (H and averages) agree with the rest of their row."
         else:

@@ -128,12 +128,10 @@ class PrintedTable:
         return checked, found
 
     def _covered(self, row: PrintedRow, split: str) -> Sequence[str]:
-        """The columns whose mean the printed average is, of those that it may cover; the first if it is none."""
-        given = [name for name in (*self.datasets, *self.unknown) if row.number(split, name) is not None]
-        known = [name for name in given if name in self.averaged]
-        choices = (known, [name for name in given if name != SOURCE or self.protocol not in TRANSFER])
+        """The columns whose mean the printed average is, or may be if a cell is missing; else the known ones."""
+        choices = (self.averaged, (*self.averaged, *self.unknown))
 
         def follows(over: Sequence[str]) -> bool:
             return all(one.split != split for one in mismatches(row.cells, (), {split: over}))
 
-        return next(filter(follows, choices), known)
+        return next(filter(follows, choices), self.averaged)

@@ -77,6 +77,19 @@ def test_the_source_of_a_transfer_is_not_averaged(tmp_path: Path) -> None:
     assert table.arithmetic() == (2, [])
 
 
+def test_an_average_of_a_row_that_lacks_a_number_is_not_judged(tmp_path: Path) -> None:
+    text = "Method,DTD,Pets,Birds,Avg\nCoOp,70,90,-,75\nMaPLe,70,-,80,80\nMine,72,92,70,75\n"
+    checked, found = read(tmp_path, "a.csv", text).arithmetic()
+    assert (checked, [label for label, _ in found]) == (1, ["Mine"])
+
+
+def test_a_mean_of_h_is_over_the_columns_of_the_table(tmp_path: Path) -> None:
+    text = "Method,RESISC45 base,RESISC45 new,RESISC45 H,AID base,AID new,AID H,Avg base,Avg new,Avg H\n"
+    text += "CoOp,90,60,72,80,78,78.99,85,69,75.49\nMine,91,60,72.32,80,78,78.99,85.5,69,70\n"
+    checked, found = read(tmp_path, "a.csv", text).arithmetic()
+    assert (checked, [(label, one.split) for label, one in found]) == (10, [("Mine", "H")])
+
+
 def test_a_file_of_the_ledger_is_a_table_too(tmp_path: Path) -> None:
     head, facts = "reported_in,method,shots,paper,split,dtd,eurosat", "Mine,coop,16,2109.01134"
     table = read(tmp_path, "a.csv", f"{head}\n{facts},base,79.44,92.19\n{facts},new,41.18,54.74\n")
