@@ -67,7 +67,7 @@ def chance_error(images: Mapping[str, float], spreads: Mapping[str, float], trai
 
     Example:
         >>> found = chance_error({"dtd": 1000}, {"dtd": 3.0})
-        >>> round(found.error(3), 2)  # 0.1 / 1000 in points squared, and twice 3 ** 2 / 3
+        >>> round(found.error(3), 2)  # of 1000 / 1000 points squared, and twice 3 ** 2 / 3
         2.65
     """
     n = len(images)

@@ -54,10 +54,10 @@ def _parts(audits: Sequence[Audit]) -> list[Part]:
         "Each row is a table of the ledger with at least four datasets. The gain is that of its own method, else of "
         "its best row, over the best other row. 95 % of the differences of two equally good methods are within ±. Both "
         f"are assumed to have the same test images, on {100 * DISCORDANCE:.0f} % of which exactly one is right, and "
-        f"{SEEDS} seeds if the source states no number. Seeds spread as PromptSRC's for base-to-new ({BASE_TO_NEW}), "
-        "and as the few printed spreads of the ledger for few-shot and domain generalization, which are of methods "
-        "without prompts. None is known for cross-dataset, where ± is that of the test images alone. A gain within ± "
-        "may be real, and one beyond it may be one of inputs or of recipes."
+        f"{SEEDS} seeds if the source states no number. Seeds spread as in a user's runs of PromptSRC for base-to-new "
+        f"({BASE_TO_NEW}), and as the few printed spreads of the ledger for few-shot and domain generalization, nearly "
+        "all of methods without trained prompts. None is known for cross-dataset, where ± is that of the test images "
+        "alone. A gain within ± may be real, and one beyond it may be one of inputs or of recipes."
     )
     shown = [paragraph(note), table(_table(audits))]
     return [paragraph(facts), fold("audits-tables", "Table by table", counted(len(audits), "table"), shown)]
