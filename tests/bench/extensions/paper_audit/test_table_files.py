@@ -69,6 +69,41 @@ def test_accuracies_are_few_shot_and_other_columns_are_left_out(tmp_path: Path) 
     assert [one for one in table.notes if "Params" in one]
 
 
+GROUPS = {
+    "a.csv": """Method,DTD,Pets,Gain
+Prompts,,,
+CoOp,70,90,-
+Others,,,
+Mine,71,91,+1.0
+\u0394,+1.0,+1.0,
+over CoOp,(+0.5),\u22120.5,
+""",
+    "b.csv": """Method,Set,DTD,Pets
+Prompts,Prompts,Prompts,Prompts
+CoOp,,,
+,Base,70,90
+,New,50,80
+Others,,,
+Mine,Base,71,91
+,New,51,81
+\u0394,Base,1,1
+,New,1,1
+""",
+    "c.tex": r"""Method & DTD & Pets \\ \multicolumn{3}{l}{\textit{Prompts}} \\
+CoOp & 70 & 90 \\ & \multicolumn{2}{c}{Others} \\
+Mine & 71 & 91 \\ $\Delta$ & \textcolor{red}{-1.0} & 1.0 \\""",
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_rows_of_groups_and_of_differences_are_left_out_and_named(tmp_path: Path, name: str) -> None:
+    table = read(tmp_path, name, GROUPS[name])
+    assert [row.label for row in table.rows] == ["CoOp", "Mine"]
+    assert table.datasets == ("dtd", "oxford_pets")
+    assert all(any(f"'{text}'" in note for note in table.notes) for text in ("Prompts", "Others", "\u0394"))
+    assert not any("'CoOp'" in note for note in table.notes)
+
+
 def test_the_source_of_a_transfer_is_not_averaged(tmp_path: Path) -> None:
     text = "Method\tSource\tDTD\tPets\tAverage\nCoOp\t71.51\t41.92\t89.14\t65.53\nMaPLe\t70.72\t46.49\t90.49\t68.49\n"
     table = read(tmp_path, "a.tsv", text, "cross-dataset")
