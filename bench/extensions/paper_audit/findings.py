@@ -345,7 +345,8 @@ _READINGS = {
     Reading.SAME: "Probably taken over, with the numbers of other tables",
     Reading.BELOW: "Lower than every other table prints for the same method",
     Reading.ABOVE: "Higher than every other table prints for the same method",
-    Reading.ALONE: "In no other recorded table of this protocol",
+    Reading.ALONE: "In no other table of the ledger with this protocol, backbone and number of shots",
+    Reading.INCOMPARABLE: "Not comparable, since this or every other table lacks a number on some dataset",
 }
 
 

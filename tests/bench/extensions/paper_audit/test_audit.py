@@ -63,6 +63,17 @@ def test_a_baseline_stands_beside_what_other_tables_print(tmp_path: Path, points
     assert (base.here < base.low, base.here > base.high) == (reading == Reading.BELOW, reading == Reading.ABOVE)
 
 
+def test_a_method_without_another_table_is_not_one_whose_means_cannot_be_compared(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Method,DTD,Pets,AID\nCoOp,70.1,,90.1\nMaPLe,71.2,90.2,91.3\nSkip Tuning,72,91,92\n", "utf-8")
+    rows = {row.label: row.baseline for row in audit(path).rows}
+    assert {label: base.reading for label, base in rows.items()} == {
+        "CoOp": Reading.INCOMPARABLE,
+        "MaPLe": Reading.INCOMPARABLE,
+        "Skip Tuning": Reading.ALONE,
+    }
+
+
 def test_what_other_tables_print_leaves_out_the_table_itself() -> None:
     places = {one.place for one in numbers() if one.method == "skip_tuning"}
     (row,) = [row for row in audit(SKIP).rows if row.method == "skip_tuning"]
