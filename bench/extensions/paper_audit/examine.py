@@ -61,7 +61,11 @@ def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = N
 
 
 def _claim(table: PrintedTable, wanted: str | None) -> tuple[PrintedRow | None, PrintedRow | None, str]:
-    """The row whose gain is examined, the best other row that is not of the same paper, and why it is the claim."""
+    """The row whose gain is examined, the one that it is compared with, and why it is the claim.
+
+    A row of this paper is compared with the best of other papers, a method that the ledger lacks with the best that it
+    has, and another row with the best other row.
+    """
     rows = table.complete
     if wanted is not None:
         named = [row for row in table.rows if simplified(wanted) in (simplified(row.label), simplified(row.method))]
@@ -77,7 +81,8 @@ def _claim(table: PrintedTable, wanted: str | None) -> tuple[PrintedRow | None, 
     if own and others:
         why = "this paper's method" if own[0].own else "not in the ledger, so taken as the paper's own"
         return own[0], others[0], why
-    return (rows[0], rows[1], "the best row") if len(rows) > 1 else (None, None, "")
+    best = "the best row" if len(rows) == len(table.rows) else "the best row with all numbers"
+    return (rows[0], rows[1], best) if len(rows) > 1 else (None, None, "")
 
 
 def _gains(table: PrintedTable, claimed: PrintedRow, row: PrintedRow, seeds: int) -> dict[str, Gain]:

@@ -77,7 +77,7 @@ class Audit:
 
     Args:
         claim: label of the row whose gain is examined; empty if none is.
-        rival: label of the best other row.
+        rival: label of the row that it is compared with.
         chosen: why this row is the claim.
         checked: numbers that were compared with others of their row; `arithmetic` has those that disagree.
         seeds: of each number; `seeds_stated` says whether the source states them.
@@ -108,7 +108,7 @@ class Audit:
 
     @property
     def gains(self) -> Mapping[str, Gain]:
-        """Those of the claimed row over the best other row, by measure."""
+        """Those of the claimed row over the rival, by measure."""
         return self.row(self.rival).gains if self.rival else {}
 
     @property
@@ -180,8 +180,10 @@ class Audit:
 
     @property
     def _other(self) -> str:
-        of_others = any(row.own for row in self.table.rows)
-        return f"{self.rival}, the best {'row that is not of this paper' if of_others else 'other row'}"
+        best = next(row for row in self.table.complete if row.label != self.claim)
+        which = "row that is not of this paper" if best.own else "row of a method in the ledger"
+        lacking = " with all numbers" if len(self.table.complete) < len(self.table.rows) else ""
+        return f"{self.rival}, the best {'other row' if best.label == self.rival else which}{lacking}"
 
     @property
     def _seeds(self) -> str:

@@ -134,6 +134,16 @@ def test_an_unknown_method_gets_arithmetic_alone(tmp_path: Path) -> None:
     assert (found.method, found.uses, found.baseline.reading) == ("", None, Reading.UNKNOWN)
 
 
+def test_a_row_is_called_the_best_other_one_only_if_it_is(tmp_path: Path) -> None:
+    row = printed("promptsrc")
+    rows = {"Mine": row, "Mine small": moved(row, -1), "PromptSRC": moved(row, -2), "MaPLe": moved(row, -3)}
+    for claim, rival, best in ((None, "PromptSRC", False), ("Mine", "Mine small", True), ("MaPLe", "Mine", True)):
+        found = found_for(tmp_path, rows, claim=claim)
+        assert (found.rival, "best other row" in found.answer) == (rival, best)
+    found = audit(SKIP, claim="TCP")
+    assert (found.rival, "not of this paper" in found.answer) == ("Skip Tuning", False)
+
+
 def test_datasets_without_a_known_number_of_test_images_are_read_without_chance(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(
