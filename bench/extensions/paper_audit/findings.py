@@ -247,14 +247,16 @@ class Audit:
             [f"Noted of {of[0] if len(of) == 1 else 'this table'}: {text}" for text, of in places.items()]
         )
         yield from self.table.notes
-        if unknown := [row.label for row in self.rows if not row.method] + list(self.table.unknown):
-            yield f"Not known here, so only arithmetic was checked: {', '.join(unknown)}."
+        if unknown := self.table.unknown:
+            yield f"Datasets that are not known here, so only H and averages were checked: {', '.join(unknown)}."
 
     def _baselines(self) -> Iterator[str]:
         others = [row for row in self.rows if row.label != self.claim]
         for reading, what in _READINGS.items():
             if labels := [row.label for row in others if row.baseline.reading == reading]:
                 yield f"{what}: {', '.join(labels)}."
+        if unknown := [row.label for row in self.rows if not row.method]:
+            yield f"Not known here, so not compared with other tables: {', '.join(unknown)}."
         for row in self.rows:
             if row.baseline.differing:
                 differing = "; ".join(row.baseline.differing[:_SHOWN])

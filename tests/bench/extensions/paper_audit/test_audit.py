@@ -128,10 +128,14 @@ def test_the_commands_are_ones_that_the_harness_plans(etl) -> None:
     assert '"apex"' in out
 
 
-def test_an_unknown_method_gets_arithmetic_alone(tmp_path: Path) -> None:
+def test_an_unknown_method_is_not_compared_with_other_tables(tmp_path: Path) -> None:
     row = printed("promptsrc")
-    found = found_for(tmp_path, {"Mine": row, "PromptSRC": row}).row("Mine")
+    audited_table = found_for(tmp_path, {"Mine": row, "PromptSRC": row})
+    found = audited_table.row("Mine")
     assert (found.method, found.uses, found.baseline.reading) == ("", None, Reading.UNKNOWN)
+    sections = audited_table.sections()
+    assert not any("Mine" in text for text in sections["Arithmetic"]), "its gain is examined too"
+    assert any("Mine" in text for text in sections["Baselines"])
 
 
 def test_a_row_is_called_the_best_other_one_only_if_it_is(tmp_path: Path) -> None:
