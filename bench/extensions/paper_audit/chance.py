@@ -81,7 +81,8 @@ class SeedsToSettle:
 
     Args:
         everywhere: seeds of each method on each dataset; None if `MOST_SEEDS` are not enough.
-        focused: datasets on which alone more seeds suffice, and their number; empty if that takes more trainings.
+        focused: datasets on which alone more seeds suffice, and their number; empty if that takes more trainings, or
+            more than `MOST_SEEDS`.
     """
 
     everywhere: int | None
@@ -106,8 +107,10 @@ def seeds_to_settle(found: ChanceError, gain: float, seeds: int) -> SeedsToSettl
     if rest >= wanted or everywhere == seeds:
         return SeedsToSettle(everywhere)
     on_focused = math.ceil(sum(found.seeds[name] for name in focused) / (wanted - rest))
-    fewer = len(focused) * on_focused + (len(found.seeds) - len(focused)) * seeds < len(found.seeds) * everywhere
-    return SeedsToSettle(everywhere, tuple(focused), on_focused) if fewer else SeedsToSettle(everywhere)
+    trainings = len(focused) * on_focused + (len(found.seeds) - len(focused)) * seeds
+    if on_focused > MOST_SEEDS or trainings >= len(found.seeds) * everywhere:
+        return SeedsToSettle(everywhere)
+    return SeedsToSettle(everywhere, tuple(focused), on_focused)
 
 
 def _largest(variances: Mapping[str, float]) -> Sequence[str]:

@@ -317,7 +317,7 @@ class Audit:
         if any(not gain.seeds_known for gain in self.gains.values()):
             yield "The spread between seeds has to be measured first: some seeds of both methods on each dataset."
         elif self.rival and not self.settle:
-            yield "Every lead is beyond chance, so more seeds are not needed."
+            yield "Every difference is beyond chance, so more seeds are not needed."
         if self.rival and self.row(self.rival).baseline.reading == Reading.SAME:
             yield f"The numbers of {self.rival} are probably not of a new run; a run of both compares them alike."
         if self.rival in self.unequal:

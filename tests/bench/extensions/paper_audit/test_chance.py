@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.extensions.paper_audit.chance import DISCORDANCE, ChanceError, chance_error, seeds_to_settle
+from bench.extensions.paper_audit.chance import DISCORDANCE, MOST_SEEDS, ChanceError, chance_error, seeds_to_settle
 from bench.extensions.paper_audit.spreads import BASE_TO_NEW, seed_spreads
 from bench.papers import DATASETS, published_frame
 from datasets_registry import get_dataset
@@ -81,6 +81,15 @@ def test_the_seeds_to_settle_reach_the_power_and_one_fewer_does_not() -> None:
     more = {"b": settled.on_focused}
     assert math.sqrt(found.variance(3, more)) <= wanted
     assert math.sqrt(found.variance(3, {"b": settled.on_focused - 1})) > wanted
+
+
+def test_more_seeds_than_the_most_are_proposed_nowhere() -> None:
+    names = [str(i) for i in range(20)]
+    found = chance_error(dict.fromkeys(names, 10**9), dict.fromkeys(names, 0.5) | {"0": 5.0})
+    for gain in np.linspace(0.5, 1.5, 50) * math.sqrt(sum(found.seeds.values())):
+        settled = seeds_to_settle(found, gain, 3)
+        assert settled.on_focused <= MOST_SEEDS
+        assert (settled.focused == ()) == (settled.on_focused == 0)
 
 
 def test_a_gain_below_the_noise_of_the_images_is_settled_by_no_seeds() -> None:
