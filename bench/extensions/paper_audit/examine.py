@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from bench.analysis import H, paired_average
+from bench.analysis import TRANSFER_PROTOCOLS, H, paired_average
 from bench.errors import UsageError
 from bench.extensions.paper_audit.baselines import baseline_of
 from bench.extensions.paper_audit.chance import ChanceError, SeedsToSettle, chance_error, seeds_to_settle
 from bench.extensions.paper_audit.findings import Audit, Gain, RowFindings
 from bench.extensions.paper_audit.ledger import facts_of_methods
-from bench.extensions.paper_audit.printed import PrintedRow, PrintedTable
+from bench.extensions.paper_audit.printed import SOURCE, PrintedRow, PrintedTable
 from bench.extensions.paper_audit.spreads import seed_spreads
 from bench.results import known_methods, simplified
 from datasets_registry import BenchError, did_you_mean, get_dataset
@@ -40,7 +40,7 @@ def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = N
         )
         for row in table.rows
     )
-    settle = _settle(table, claimed, rival, used) if claimed and rival else {}
+    settle = _settle(table, claimed, rival, gains[rival.label], used) if claimed and rival else {}
     commands, missing = _commands(table, claimed, rival, settle, used) if claimed and rival else ((), ())
     return Audit(
         table=table,
@@ -113,11 +113,13 @@ def _chance(table: PrintedTable, measure: str, first: PrintedRow, second: Printe
     return base.plus(new)
 
 
-def _settle(table: PrintedTable, claimed: PrintedRow, rival: PrintedRow, seeds: int) -> dict[str, SeedsToSettle]:
+def _settle(
+    table: PrintedTable, claimed: PrintedRow, rival: PrintedRow, gains: Mapping[str, Gain], seeds: int
+) -> dict[str, SeedsToSettle]:
     """The seeds that settle each gain that is within chance."""
     return {
         measure: seeds_to_settle(_chance(table, measure, claimed, rival), gain.points, seeds)
-        for measure, gain in _gains(table, claimed, rival, seeds).items()
+        for measure, gain in gains.items()
         if gain.seeds_known and not gain.beyond
     }
 
@@ -135,10 +137,8 @@ def _commands(
     methods = ",".join(row.method for row in (claimed, rival) if row not in absent)
     if not methods or (settle and not needed):
         return (), missing
-    source = table.protocol in ("cross-dataset", "domain-generalization")
-    datasets = (
-        ["-d imagenet", f"--targets {','.join(table.averaged)}"] if source else [f"-d {','.join(table.averaged)}"]
-    )
+    names = ",".join(table.averaged)
+    datasets = [f"-d {SOURCE}", f"--targets {names}"] if table.protocol in TRANSFER_PROTOCOLS else [f"-d {names}"]
     words = [f"etl-bench run -m {methods}", *datasets, f"-b {table.backbone} --protocol {table.protocol}"]
     run = " ".join([*words, f"--shots {table.shots} --seeds {max([seeds, *needed])} --data-root FOLDER"])
     compare = () if absent else (f"etl-bench compare {claimed.method} {rival.method}",)

@@ -206,7 +206,7 @@ class Audit:
             "notes",
         )
         return {
-            "table": {name: getattr(table, name) for name in [*facts, "errors", "notes"]},
+            "table": {name: getattr(table, name) for name in facts},
             "claim": self.claim,
             "rival": self.rival,
             "seeds": self.seeds,

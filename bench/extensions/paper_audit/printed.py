@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from bench.analysis import H, metrics
+from bench.analysis import TRANSFER_PROTOCOLS, H, metrics
 from bench.papers import Mismatch, checked_numbers, mismatches
 
 AVERAGE = "average"
-TRANSFER = ("cross-dataset", "domain-generalization")
 SOURCE = "imagenet"
 """The dataset with the labelled images of transfer protocols, which their averages leave out."""
 
@@ -102,7 +101,7 @@ class PrintedTable:
     @cached_property
     def averaged(self) -> tuple[str, ...]:
         """The known datasets that averages are over: all but the source."""
-        source = SOURCE if self.protocol in TRANSFER else ""
+        source = SOURCE if self.protocol in TRANSFER_PROTOCOLS else ""
         return tuple(name for name in self.datasets if name != source)
 
     def means(self, row: PrintedRow) -> dict[str, float]:
