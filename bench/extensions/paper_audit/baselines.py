@@ -1,4 +1,4 @@
-"""A row of a table beside what the ledger has of its method: its own paper, and the range of other tables."""
+"""Compares a row of a table with what the ledger has of its method: its own paper, and the range of other tables."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A row beside other tables, in per cent, by the measure that orders the rows.
+    """A row compared with other tables, in per cent, by the measure that orders the rows.
 
     Args:
         here: the mean in this table; None if the row lacks a number.

@@ -22,7 +22,7 @@ WITHIN = "within chance"
 
 @dataclass(frozen=True)
 class Gain:
-    """The claimed method minus another row by one measure, in points, beside chance.
+    """The claimed method minus another row by one measure, in points, and what chance makes it.
 
     Args:
         reach: half of the 95 % interval of a difference by chance alone.
