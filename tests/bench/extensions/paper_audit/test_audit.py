@@ -14,7 +14,7 @@ from bench.extensions.paper_audit.baselines import Reading
 from bench.extensions.paper_audit.examine import audited
 from bench.extensions.paper_audit.ledger import complete_table, ledger_tables, numbers, short_source
 from bench.extensions.paper_audit.page import parts_of_tables
-from bench.papers import DATASETS
+from bench.papers import DATASETS, published_frame
 
 SKIP = "skiptuning-base-to-new-table"
 SPLITS = ("base", "new")
@@ -183,7 +183,13 @@ def test_the_claim_may_be_chosen_and_a_wrong_one_is_refused() -> None:
 def test_every_complete_table_of_the_ledger_is_read(name: str) -> None:
     found = audited(complete_table(name))
     assert found.claim != found.rival
-    assert len(found.table_rows()) == len(found.rows) >= 2
+    frame = published_frame()
+    place = (frame["reported_in"] == found.table.place[0]) & (frame["source_table"] == found.table.place[1])
+    setting = (frame["backbone"] == found.table.backbone) & frame["dataset"].isin(found.table.averaged)
+    shots = frame["shots"].fillna(0).isin([0, found.table.shots])
+    here = frame[place & setting & shots & (frame["variant"] == "") & (frame["metric"] == "accuracy")]
+    labels = {(method, label) for method, label in here[["method", "label"]].itertuples(index=False)}
+    assert len(found.table_rows()) == len(labels)
     assert set(found.gains) == set(found.table.measures)
     for gain in found.gains.values():
         assert 0.1 < gain.images <= gain.reach < 4
@@ -191,17 +197,26 @@ def test_every_complete_table_of_the_ledger_is_read(name: str) -> None:
     assert len(found.arithmetic) <= found.checked
     assert all(text and "nan" not in text for texts in found.sections().values() for text in texts)
     assert not [text for texts in found.sections().values() for text in texts if "wrong" in text]
+    others = {
+        one.method
+        for one in numbers()
+        if (one.protocol, one.backbone) == (found.table.protocol, found.table.backbone)
+        and one.shots in (0, found.table.shots)
+        and one.place != found.table.place
+    }
     for row in found.rows:
         assert row.method
-        base = row.baseline
-        assert base.low is None or base.low <= (base.own_paper or base.low) <= base.high
+        if row.baseline.reading != Reading.OWN:
+            assert (row.baseline.reading == Reading.ALONE) == (row.method not in others)
 
 
-def test_names_of_tables_are_words_and_each_has_a_source() -> None:
-    for name, table in ledger_tables().items():
-        assert name == name.lower()
-        assert " " not in name
-        assert short_source(table.place)
+def test_each_table_has_a_name_of_its_own_and_a_source() -> None:
+    tables = ledger_tables()
+    assert len({(one.place, one.protocol, one.backbone, one.shots) for one in tables.values()}) == len(tables)
+    for table in tables.values():
+        source, _, of_table = short_source(table.place).partition(", ")
+        assert source.partition(" ")[0] in table.place[0]
+        assert table.place[1].startswith(of_table)
 
 
 def test_the_claims_that_exceed_chance_on_new_classes() -> None:
