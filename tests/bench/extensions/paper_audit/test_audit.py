@@ -18,6 +18,8 @@ from bench.papers import DATASETS, published_frame
 
 SKIP = "skiptuning-base-to-new-table"
 SPLITS = ("base", "new")
+UNCOUNTED = "Method,PACS art,PACS cartoons,DTD,Avg\nCoOp,90,94,60,81.33\nMine,91,95,61,88.33\n"
+WITH_A_GAP = "Method,DTD,Pets,AID\nCoOp,70.1,,90.1\nMaPLe,71.2,90.2,91.3\nSkip Tuning,72,91,92\n"
 
 
 def printed(method: str, table: str = SKIP) -> dict[str, list[float]]:
@@ -65,7 +67,7 @@ def test_a_baseline_stands_beside_what_other_tables_print(tmp_path: Path, points
 
 def test_a_method_without_another_table_is_not_one_whose_means_cannot_be_compared(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("Method,DTD,Pets,AID\nCoOp,70.1,,90.1\nMaPLe,71.2,90.2,91.3\nSkip Tuning,72,91,92\n", "utf-8")
+    path.write_text(WITH_A_GAP, encoding="utf-8")
     rows = {row.label: row.baseline for row in audit(path).rows}
     assert {label: base.reading for label, base in rows.items()} == {
         "CoOp": Reading.INCOMPARABLE,
@@ -150,9 +152,7 @@ def test_a_row_is_called_the_best_other_one_only_if_it_is(tmp_path: Path) -> Non
 
 def test_datasets_without_a_known_number_of_test_images_are_read_without_chance(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text(
-        "Method,PACS art,PACS cartoons,DTD,Avg\nCoOp,90,94,60,81.33\nMine,91,95,61,88.33\n", encoding="utf-8"
-    )
+    path.write_text(UNCOUNTED, encoding="utf-8")
     found = audit(path)
     assert (found.claim, found.rival, found.uncounted) == ("", "", ("pacs_art", "pacs_cartoon"))
     assert [label for label, _ in found.arithmetic] == ["Mine"]

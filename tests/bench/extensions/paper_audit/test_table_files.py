@@ -40,6 +40,10 @@ CoOp~\cite{zhou} & 79.44 & 41.18 & 54.24 & 93.67 & 95.29 & 94.47 & 86.56 & 68.24
 \end{tabular}
 \end{table}
 """
+MEANS_OF_H = """Method,RESISC45 base,RESISC45 new,RESISC45 H,AID base,AID new,AID H,Avg base,Avg new,Avg H
+CoOp,90,60,72,80,78,78.99,85,69,75.49
+Mine,91,60,72.32,80,78,78.99,85.5,69,70
+"""
 FORMS = {"a.csv": SLASHES, "b.csv": SPLIT_COLUMN, "c.csv": HEADINGS, "d.md": MARKDOWN, "e.tex": LATEX, "f.txt": LATEX}
 
 
@@ -119,9 +123,7 @@ def test_an_average_of_a_row_that_lacks_a_number_is_not_judged(tmp_path: Path) -
 
 
 def test_a_mean_of_h_is_over_the_columns_of_the_table(tmp_path: Path) -> None:
-    text = "Method,RESISC45 base,RESISC45 new,RESISC45 H,AID base,AID new,AID H,Avg base,Avg new,Avg H\n"
-    text += "CoOp,90,60,72,80,78,78.99,85,69,75.49\nMine,91,60,72.32,80,78,78.99,85.5,69,70\n"
-    checked, found = read(tmp_path, "a.csv", text).arithmetic()
+    checked, found = read(tmp_path, "a.csv", MEANS_OF_H).arithmetic()
     assert (checked, [(label, one.split) for label, one in found]) == (10, [("Mine", "H")])
 
 
