@@ -52,14 +52,14 @@ def mismatches(splits: Mapping[str, _Cells], names: Sequence[str], over: Mapping
         >>> [one.text for one in mismatches(row, ["dtd"], {})]
         ['dtd is printed as 86.57, and the rest of its row gives a harmonic mean of 68.57; all agree if H dtd is 68.57']
     """
-    return [*_of_h(splits, names), *_of_averages(splits, over), *_of_average_h(splits)]
+    return [*_of_h(splits, names), *_of_averages(splits, over), *_of_average_h(splits, over)]
 
 
 def checked_numbers(splits: Mapping[str, _Cells], names: Sequence[str], over: Mapping[str, Sequence[str]]) -> int:
     """How many numbers `mismatches` compares with others."""
     datasets = sum(all(splits.get(split, {}).get(name) for split in ("base", "new", "H")) for name in names)
-    averages = sum(_complete(splits.get(split, {}), given) for split, given in over.items() if split != "H")
-    return datasets + averages + bool(splits.get("H", {}).get(AVERAGE) and recomputed(splits))
+    averages = sum(_complete(splits[split], given) for split, given in over.items() if split != "H")
+    return datasets + averages + bool(_expected_h(splits, over))
 
 
 def _of_h(splits: Mapping[str, _Cells], names: Sequence[str]) -> Iterator[Mismatch]:
@@ -71,15 +71,23 @@ def _of_h(splits: Mapping[str, _Cells], names: Sequence[str]) -> Iterator[Mismat
 
 def _of_averages(splits: Mapping[str, _Cells], over: Mapping[str, Sequence[str]]) -> Iterator[Mismatch]:
     for split, given in over.items():
-        if split != "H" and _complete(splits.get(split, {}), given):
+        if split != "H" and _complete(splits[split], given):
             cells = {f"{split} {name}": splits[split][name] for name in (*given, AVERAGE)}
             yield from _compared(split, AVERAGE, cells, "a mean of", _mean_of_others)
 
 
-def _of_average_h(splits: Mapping[str, _Cells]) -> Iterator[Mismatch]:
-    printed, found = splits.get("H", {}).get(AVERAGE, ""), recomputed(splits)
-    if printed and found and not any(agrees([printed], value) for value in found.values()):
-        yield Mismatch("H", AVERAGE, printed, {CONVENTIONS[one]: value for one, value in found.items()}, "")
+def _of_average_h(splits: Mapping[str, _Cells], over: Mapping[str, Sequence[str]]) -> Iterator[Mismatch]:
+    expected = _expected_h(splits, over)
+    if expected and not any(agrees([splits["H"][AVERAGE]], value) for value in expected.values()):
+        yield Mismatch("H", AVERAGE, splits["H"][AVERAGE], expected, "")
+
+
+def _expected_h(splits: Mapping[str, _Cells], over: Mapping[str, Sequence[str]]) -> Mapping[str, float]:
+    """The printed average H by each convention; empty if it is not printed, or some but not all H of its datasets."""
+    cells, given = splits.get("H", {}), over.get("H", ())
+    if not cells.get(AVERAGE) or len({bool(cells.get(name)) for name in given}) > 1:
+        return {}
+    return {CONVENTIONS[one]: value for one, value in recomputed(splits, given).items()}
 
 
 def _complete(cells: _Cells, given: Sequence[str]) -> bool:

@@ -75,6 +75,7 @@ def planned_cells(outlines: Iterable[SweepOutline], machine: Machine = GPU) -> l
     found, experiment = [], object()  # its runs share no training with those of another experiment
     for outline in outlines:
         settings = dict[tuple[int, int], str]()
+        sweep = experiment, alike_but_for_settings(outline.request)
         for spec in outline.specs:
             seeds = (spec.seed,) if spec.method == "zero_shot" else tuple(outline.request.seeds)
             place = (id(spec.config), id(spec.recipe))  # runs on several datasets share them
@@ -88,7 +89,6 @@ def planned_cells(outlines: Iterable[SweepOutline], machine: Machine = GPU) -> l
                 trained = seconds_of(spec, machine, trained=True)
                 shown = seconds_of(spec, machine, trained=True, shown=True)
                 images = "images", image_features_of(spec)
-                sweep = experiment, alike_but_for_settings(outline.request)
                 shared = ((*sweep, training), seconds - trained), ((*sweep, *images), trained - shown)
             found.append(PlannedCell(spec, key, seeds, seconds, size, shared))
     return found

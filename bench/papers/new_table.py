@@ -199,7 +199,7 @@ def _arithmetic(rows: Sequence[TableLine]) -> Iterator[str]:
         over = {split: averaged(line, AVERAGE) for split, line in splits.items() if line.get(AVERAGE)}
         for one in mismatches(splits, DATASETS, over):
             yield f"{_what(splits[one.split])}: {one.text}"
-        if found := convention(splits):
+        if found := convention(splits, over.get("H", ())):
             conventions[found] += 1
     for found, count in conventions.items():
         yield f"convention of the average H: {CONVENTIONS[found]} ({counted(count, 'row')})"

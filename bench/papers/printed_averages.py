@@ -1,6 +1,6 @@
 """What a printed average is of: the datasets that it averages, and for H the convention. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from bench.analysis import HConvention, metrics
@@ -54,15 +54,16 @@ def usual_datasets(protocol: str, backbone: str) -> tuple[str, ...]:
     return _PROTOCOL_DATASETS.get(protocol, DATASETS)
 
 
-def convention(rows: Mapping[str, Mapping[str, str]]) -> HConvention | None:
+def convention(rows: Mapping[str, Mapping[str, str]], over: Sequence[str]) -> HConvention | None:
     """The convention of the average H of a method: the one that its printed base, new and H give.
 
     None if neither fits to rounding, or nothing is printed that it can be recomputed from.
 
     Args:
         rows: by split, the row of the table.
+        over: the datasets of the average.
     """
-    found = recomputed(rows)
+    found = recomputed(rows, over)
     printed = number_of(rows["H"].get(AVERAGE, "")) if "H" in rows else None
     if printed is None or not found:
         return None
@@ -70,13 +71,14 @@ def convention(rows: Mapping[str, Mapping[str, str]]) -> HConvention | None:
     return nearest if abs(found[nearest] - printed) <= PRINTED_ROUNDING else None
 
 
-def recomputed(rows: Mapping[str, Mapping[str, str]]) -> dict[HConvention, float]:
-    """The average H by each convention, from the printed averages and from the printed H of the datasets."""
+def recomputed(rows: Mapping[str, Mapping[str, str]], over: Sequence[str]) -> dict[HConvention, float]:
+    """The average H by each convention, from the printed averages and from the printed H of each dataset in `over`."""
     found = {}
     base, new = (number_of(rows[split].get(AVERAGE, "")) if split in rows else None for split in ("base", "new"))
     if base is not None and new is not None:
         found[HConvention.H_OF_MEANS] = metrics.harmonic_mean(base, new)
-    of_datasets = [number_of(rows["H"].get(name, "")) for name in DATASETS] if "H" in rows else []
-    if cells := [value for value in of_datasets if value is not None]:
-        found[HConvention.MEAN_OF_H] = fmean(cells)
+    cells = [number_of(rows["H"].get(name, "")) for name in over] if "H" in rows else []
+    known = [value for value in cells if value is not None]
+    if known and len(known) == len(cells):
+        found[HConvention.MEAN_OF_H] = fmean(known)
     return found

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.analysis import (
     BASELINE,
+    TRANSFER_PROTOCOLS,
     Candidate,
     H,
     ScoreTable,
@@ -215,7 +216,7 @@ def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int) -> list[_
     found: dict[tuple[str, str, int], _Row] = {}
     columns = ["method", "label", "number", "dataset", "split", "value", "note"]
     for method, label, number, dataset, split, value, note in here[columns].itertuples(index=False):
-        if kind in ("cross-dataset", "domain-generalization") and split != "target":
+        if kind in TRANSFER_PROTOCOLS and split != "target":
             continue  # the training dataset
         row = found.setdefault((method, label, number), _Row(str(method), str(label), number, sources=[number]))
         measure = "all" if split == "target" else str(split)

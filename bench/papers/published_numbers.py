@@ -267,7 +267,8 @@ def _read_rows(added: tuple[str, ...]) -> Iterator[dict[str, object]]:
                 continue
             printed, _, spread = cell.partition("±")
             average = dataset == AVERAGE or dataset in GROUPS
-            of_h = convention(splits[method_of(line)]) if dataset == AVERAGE and line["split"] == "H" else None
+            over = averaged(line, dataset) if average else ()
+            of_h = convention(splits[method_of(line)], over) if dataset == AVERAGE and line["split"] == "H" else None
             known = [item for item in of_line if _applies(item, dataset, printed)]
             likely = next((float(item["likely"]) for item in known if item["likely"]), None)
             yield line | {
@@ -278,7 +279,7 @@ def _read_rows(added: tuple[str, ...]) -> Iterator[dict[str, object]]:
                 "printed": printed,
                 "spread": float(spread) / 100 if spread else None,
                 "note": " ".join(_note(item) for item in known),
-                "over": ",".join(averaged(line, dataset)) if average else "",
+                "over": ",".join(over),
                 "convention": of_h.value if of_h else "",
                 **conditions,
             }

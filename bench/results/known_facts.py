@@ -86,13 +86,13 @@ def with_title(title: str, known: Iterable[TitledT]) -> TitledT | None:
 
 
 def simplified(title: str) -> str:
-    """A name without capitals and punctuation.
+    """A name without capitals and punctuation; a plus sign stays, since MMRL++ is not MMRL.
 
     Example:
-        >>> simplified("CLIP-LoRA"), simplified("clip_lora")
-        ('cliplora', 'cliplora')
+        >>> simplified("CLIP-LoRA"), simplified("clip_lora"), simplified("MMRL++")
+        ('cliplora', 'cliplora', 'mmrl++')
     """
-    return "".join(filter(str.isalnum, title.casefold()))
+    return "".join(letter for letter in title.casefold() if letter.isalnum() or letter == "+")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a printed table of results can and cannot carry: its arithmetic, baselines, inputs, and gain beside chance."""
+"""What a printed table of results can and cannot carry: its arithmetic, baselines, inputs, and gain against chance."""
 
 import lazy_loader
 

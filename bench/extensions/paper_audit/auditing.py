@@ -59,7 +59,7 @@ def audit(
     out: Annotated[Path | str | None, Opt("Also write a page to this file."), OnlyWith("table")] = None,
     force: Annotated[opt.Force, OnlyWith("table")] = False,
 ) -> Audit:
-    """What a printed table can and cannot carry: its arithmetic, baselines and inputs, and its gain beside chance.
+    """What a printed table can and cannot carry: its arithmetic, baselines and inputs, and its gain against chance.
 
     Raises UsageError for a file that holds no table, and for a row that it lacks.
     """

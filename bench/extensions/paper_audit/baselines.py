@@ -1,4 +1,4 @@
-"""A row of a table beside what the ledger has of its method: its own paper, and the range of other tables."""
+"""Compares a row of a table with what the ledger has of its method: its own paper, and the range of other tables."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Reading(StrEnum):
     OWN = "this paper's method"
     UNKNOWN = "not known here"
     ALONE = "no other table"
+    INCOMPARABLE = "not comparable"
     SAME = "same numbers"
     BELOW = "below all others"
     ABOVE = "above all others"
@@ -32,7 +33,7 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A row beside other tables, in per cent, by the measure that orders the rows.
+    """A row compared with other tables, in per cent, by the measure that orders the rows.
 
     Args:
         here: the mean in this table; None if the row lacks a number.
@@ -71,7 +72,7 @@ def baseline_of(table: PrintedTable, row: PrintedRow) -> Baseline:
     alike = _same_numbers(table, row, others)
     same, differing = alike[0] if alike else (None, [])
     return Baseline(
-        reading=_reading(row, here, low, high, same),
+        reading=Reading.OWN if row.own else _reading(here, values, same) if others else Reading.ALONE,
         here=here,
         own_paper=own,
         low=low,
@@ -92,18 +93,14 @@ def recipe_text(name: str) -> str:
     return f"{name} ({shown})" if shown else name
 
 
-def _reading(
-    row: PrintedRow, here: float | None, low: float | None, high: float | None, same: PrintedElsewhere | None
-) -> Reading:
-    if row.own:
-        return Reading.OWN
+def _reading(here: float | None, values: Sequence[float], same: PrintedElsewhere | None) -> Reading:
     if same is not None:
         return Reading.SAME
-    if here is None or low is None or high is None:
-        return Reading.ALONE
-    if here < low - _ROUNDING:
+    if here is None or not values:
+        return Reading.INCOMPARABLE
+    if here < min(values) - _ROUNDING:
         return Reading.BELOW
-    return Reading.ABOVE if here > high + _ROUNDING else Reading.WITHIN
+    return Reading.ABOVE if here > max(values) + _ROUNDING else Reading.WITHIN
 
 
 def _same_numbers(

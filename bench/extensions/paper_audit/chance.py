@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 DISCORDANCE = 0.10
 """The share of test images that exactly one of the two methods classifies correctly. An assumption."""
-REACH = 1.96
+REACH = NormalDist().inv_cdf(0.975)
 """Standard errors of a 95 % interval."""
-POWER = 0.84
+POWER = NormalDist().inv_cdf(0.8)
 """Standard errors more for a power of 80 %."""
 MOST_SEEDS = 100
 LARGE_SHARE = 0.8
@@ -67,7 +68,7 @@ def chance_error(images: Mapping[str, float], spreads: Mapping[str, float], trai
 
     Example:
         >>> found = chance_error({"dtd": 1000}, {"dtd": 3.0})
-        >>> round(found.error(3), 2)  # 0.1 / 1000 in points squared, and twice 3 ** 2 / 3
+        >>> round(found.error(3), 2)  # of 1000 / 1000 points squared, and twice 3 ** 2 / 3
         2.65
     """
     n = len(images)
@@ -81,7 +82,8 @@ class SeedsToSettle:
 
     Args:
         everywhere: seeds of each method on each dataset; None if `MOST_SEEDS` are not enough.
-        focused: datasets on which alone more seeds suffice, and their number; empty if that takes more trainings.
+        focused: datasets on which alone more seeds suffice, and their number; empty if that takes more trainings, or
+            more than `MOST_SEEDS`.
     """
 
     everywhere: int | None
@@ -106,8 +108,10 @@ def seeds_to_settle(found: ChanceError, gain: float, seeds: int) -> SeedsToSettl
     if rest >= wanted or everywhere == seeds:
         return SeedsToSettle(everywhere)
     on_focused = math.ceil(sum(found.seeds[name] for name in focused) / (wanted - rest))
-    fewer = len(focused) * on_focused + (len(found.seeds) - len(focused)) * seeds < len(found.seeds) * everywhere
-    return SeedsToSettle(everywhere, tuple(focused), on_focused) if fewer else SeedsToSettle(everywhere)
+    trainings = len(focused) * on_focused + (len(found.seeds) - len(focused)) * seeds
+    if on_focused > MOST_SEEDS or trainings >= len(found.seeds) * everywhere:
+        return SeedsToSettle(everywhere)
+    return SeedsToSettle(everywhere, tuple(focused), on_focused)
 
 
 def _largest(variances: Mapping[str, float]) -> Sequence[str]:

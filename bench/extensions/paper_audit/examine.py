@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from bench.analysis import H, paired_average
+from bench.analysis import TRANSFER_PROTOCOLS, H, paired_average
 from bench.errors import UsageError
 from bench.extensions.paper_audit.baselines import baseline_of
 from bench.extensions.paper_audit.chance import ChanceError, SeedsToSettle, chance_error, seeds_to_settle
 from bench.extensions.paper_audit.findings import Audit, Gain, RowFindings
 from bench.extensions.paper_audit.ledger import facts_of_methods
-from bench.extensions.paper_audit.printed import PrintedRow, PrintedTable
+from bench.extensions.paper_audit.printed import SOURCE, PrintedRow, PrintedTable
 from bench.extensions.paper_audit.spreads import seed_spreads
 from bench.results import known_methods, simplified
 from datasets_registry import BenchError, did_you_mean, get_dataset
@@ -23,6 +23,9 @@ SEEDS = 3
 def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = None) -> Audit:
     """The audit of a table that was read."""
     claimed, rival, chosen = _claim(table, claim)
+    uncounted = tuple(name for name in table.averaged if "test" not in get_dataset(name).expected)
+    if uncounted:
+        rival = None
     used = seeds or table.seeds or SEEDS
     checked = table.arithmetic()
     gains = {row.label: _gains(table, claimed, row, used) for row in table.rows} if claimed and rival else {}
@@ -37,7 +40,7 @@ def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = N
         )
         for row in table.rows
     )
-    settle = _settle(table, claimed, rival, used) if claimed and rival else {}
+    settle = _settle(table, claimed, rival, gains[rival.label], used) if claimed and rival else {}
     commands, missing = _commands(table, claimed, rival, settle, used) if claimed and rival else ((), ())
     return Audit(
         table=table,
@@ -53,11 +56,16 @@ def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = N
         settle=settle,
         commands=commands,
         missing=missing,
+        uncounted=uncounted,
     )
 
 
 def _claim(table: PrintedTable, wanted: str | None) -> tuple[PrintedRow | None, PrintedRow | None, str]:
-    """The row whose gain is examined, the best other row that is not of the same paper, and why it is the claim."""
+    """The row whose gain is examined, the one that it is compared with, and why it is the claim.
+
+    A row of this paper is compared with the best of other papers, a method that the ledger lacks with the best that it
+    has, and another row with the best other row.
+    """
     rows = table.complete
     if wanted is not None:
         named = [row for row in table.rows if simplified(wanted) in (simplified(row.label), simplified(row.method))]
@@ -73,7 +81,8 @@ def _claim(table: PrintedTable, wanted: str | None) -> tuple[PrintedRow | None, 
     if own and others:
         why = "this paper's method" if own[0].own else "not in the ledger, so taken as the paper's own"
         return own[0], others[0], why
-    return (rows[0], rows[1], "the best row") if len(rows) > 1 else (None, None, "")
+    best = "the best row" if len(rows) == len(table.rows) else "the best row with all numbers"
+    return (rows[0], rows[1], best) if len(rows) > 1 else (None, None, "")
 
 
 def _gains(table: PrintedTable, claimed: PrintedRow, row: PrintedRow, seeds: int) -> dict[str, Gain]:
@@ -104,11 +113,13 @@ def _chance(table: PrintedTable, measure: str, first: PrintedRow, second: Printe
     return base.plus(new)
 
 
-def _settle(table: PrintedTable, claimed: PrintedRow, rival: PrintedRow, seeds: int) -> dict[str, SeedsToSettle]:
+def _settle(
+    table: PrintedTable, claimed: PrintedRow, rival: PrintedRow, gains: Mapping[str, Gain], seeds: int
+) -> dict[str, SeedsToSettle]:
     """The seeds that settle each gain that is within chance."""
     return {
         measure: seeds_to_settle(_chance(table, measure, claimed, rival), gain.points, seeds)
-        for measure, gain in _gains(table, claimed, rival, seeds).items()
+        for measure, gain in gains.items()
         if gain.seeds_known and not gain.beyond
     }
 
@@ -126,10 +137,8 @@ def _commands(
     methods = ",".join(row.method for row in (claimed, rival) if row not in absent)
     if not methods or (settle and not needed):
         return (), missing
-    source = table.protocol in ("cross-dataset", "domain-generalization")
-    datasets = (
-        ["-d imagenet", f"--targets {','.join(table.averaged)}"] if source else [f"-d {','.join(table.averaged)}"]
-    )
+    names = ",".join(table.averaged)
+    datasets = [f"-d {SOURCE}", f"--targets {names}"] if table.protocol in TRANSFER_PROTOCOLS else [f"-d {names}"]
     words = [f"etl-bench run -m {methods}", *datasets, f"-b {table.backbone} --protocol {table.protocol}"]
     run = " ".join([*words, f"--shots {table.shots} --seeds {max([seeds, *needed])} --data-root FOLDER"])
     compare = () if absent else (f"etl-bench compare {claimed.method} {rival.method}",)

@@ -22,7 +22,7 @@ WITHIN = "within chance"
 
 @dataclass(frozen=True)
 class Gain:
-    """The claimed method minus another row by one measure, in points, beside chance.
+    """The claimed method minus another row by one measure, in points, and what chance makes it.
 
     Args:
         reach: half of the 95 % interval of a difference by chance alone.
@@ -76,14 +76,15 @@ class Audit:
     """The audit of a printed table.
 
     Args:
-        claim: label of the row whose gain is examined; empty with fewer than two complete rows.
-        rival: label of the best other row.
+        claim: label of the row whose gain is examined; empty if none is.
+        rival: label of the row that it is compared with.
         chosen: why this row is the claim.
         checked: numbers that were compared with others of their row; `arithmetic` has those that disagree.
         seeds: of each number; `seeds_stated` says whether the source states them.
         settle: by measure, seeds that would settle a gain within chance.
         commands: that run it here.
         missing: why a method cannot be run here.
+        uncounted: datasets whose number of test images is not known, so that chance is not either.
     """
 
     table: PrintedTable
@@ -99,6 +100,7 @@ class Audit:
     settle: Mapping[str, SeedsToSettle]
     commands: tuple[str, ...]
     missing: tuple[str, ...]
+    uncounted: tuple[str, ...] = ()
 
     def row(self, label: str) -> RowFindings:
         """The findings about a row."""
@@ -106,7 +108,7 @@ class Audit:
 
     @property
     def gains(self) -> Mapping[str, Gain]:
-        """Those of the claimed row over the best other row, by measure."""
+        """Those of the claimed row over the rival, by measure."""
         return self.row(self.rival).gains if self.rival else {}
 
     @property
@@ -178,8 +180,10 @@ class Audit:
 
     @property
     def _other(self) -> str:
-        of_others = any(row.own for row in self.table.rows)
-        return f"{self.rival}, the best {'row that is not of this paper' if of_others else 'other row'}"
+        best = next(row for row in self.table.complete if row.label != self.claim)
+        which = "row that is not of this paper" if best.own else "row of a method in the ledger"
+        lacking = " with all numbers" if len(self.table.complete) < len(self.table.rows) else ""
+        return f"{self.rival}, the best {'other row' if best.label == self.rival else which}{lacking}"
 
     @property
     def _seeds(self) -> str:
@@ -202,7 +206,7 @@ class Audit:
             "notes",
         )
         return {
-            "table": {name: getattr(table, name) for name in [*facts, "errors", "notes"]},
+            "table": {name: getattr(table, name) for name in facts},
             "claim": self.claim,
             "rival": self.rival,
             "seeds": self.seeds,
@@ -220,7 +224,10 @@ class Audit:
     def _arithmetic(self) -> Iterator[str]:
         found = sorted(self.arithmetic, key=lambda pair: -_size(pair[1]))
         if not self.checked:
-            yield "Not checked: no printed H and no printed average is known; averages above are of the printed cells."
+            yield (
+                "Not checked: no H and no average is printed with all numbers that it is of. Averages above are of the "
+                "printed cells."
+            )
         elif not found:
             yield f"No difference: {counted(self.checked, 'number')} (H and averages) agree with the rest of their row."
         else:
@@ -240,14 +247,16 @@ class Audit:
             [f"Noted of {of[0] if len(of) == 1 else 'this table'}: {text}" for text, of in places.items()]
         )
         yield from self.table.notes
-        if unknown := [row.label for row in self.rows if not row.method] + list(self.table.unknown):
-            yield f"Not known here, so only arithmetic was checked: {', '.join(unknown)}."
+        if unknown := self.table.unknown:
+            yield f"Datasets that are not known here, so only H and averages were checked: {', '.join(unknown)}."
 
     def _baselines(self) -> Iterator[str]:
         others = [row for row in self.rows if row.label != self.claim]
         for reading, what in _READINGS.items():
             if labels := [row.label for row in others if row.baseline.reading == reading]:
                 yield f"{what}: {', '.join(labels)}."
+        if unknown := [row.label for row in self.rows if not row.method]:
+            yield f"Not known here, so not compared with other tables: {', '.join(unknown)}."
         for row in self.rows:
             if row.baseline.differing:
                 differing = "; ".join(row.baseline.differing[:_SHOWN])
@@ -291,6 +300,9 @@ class Audit:
             yield f"Inputs not known here: {', '.join(unknown)}."
 
     def _gain(self) -> Iterator[str]:
+        if self.uncounted:
+            yield f"No gain is examined: the number of test images is not known here of {', '.join(self.uncounted)}."
+            return
         if not self.rival:
             yield "Fewer than two rows have all numbers, so no gain is examined."
             return
@@ -305,7 +317,7 @@ class Audit:
         if any(not gain.seeds_known for gain in self.gains.values()):
             yield "The spread between seeds has to be measured first: some seeds of both methods on each dataset."
         elif self.rival and not self.settle:
-            yield "Every lead is beyond chance, so more seeds are not needed."
+            yield "Every difference is beyond chance, so more seeds are not needed."
         if self.rival and self.row(self.rival).baseline.reading == Reading.SAME:
             yield f"The numbers of {self.rival} are probably not of a new run; a run of both compares them alike."
         if self.rival in self.unequal:
@@ -337,7 +349,8 @@ _READINGS = {
     Reading.SAME: "Probably taken over, with the numbers of other tables",
     Reading.BELOW: "Lower than every other table prints for the same method",
     Reading.ABOVE: "Higher than every other table prints for the same method",
-    Reading.ALONE: "In no other recorded table of this protocol",
+    Reading.ALONE: "In no other table of the ledger with this protocol, backbone and number of shots",
+    Reading.INCOMPARABLE: "Not comparable, since this or every other table lacks a number on some dataset",
 }
 
 

@@ -20,12 +20,6 @@ FEWEST_DATASETS = 4
 FEWEST_ROWS = 2
 """A table is complete if at least so many rows have a number on each of at least so many datasets."""
 _ID = re.compile(r"\d{4}\.\d{4,5}")
-_COLUMNS = (
-    "reported_in", "source_table", "url", "method", "label", "protocol", "backbone", "shots", "split", "dataset",
-    "printed", "standing", "recipe", "seeds", "over", "convention", "note",
-)  # fmt: skip
-
-
 MEAN_OF_H = HConvention.MEAN_OF_H.value
 
 
@@ -98,7 +92,7 @@ def numbers() -> tuple[Number, ...]:
     kept = frame[(frame["dataset"] == AVERAGE) & (frame["variant"] == "") & (frame["metric"] == "accuracy")]
     found = []
     for part in (numbered_rows(frame), kept.assign(protocol=kept["protocol"].replace("zero-shot", "few-shot"))):
-        columns = [part[name].astype(object).where(part[name].notna(), None).tolist() for name in _COLUMNS]
+        columns = [part[name].astype(object).where(part[name].notna(), None).tolist() for name in Number._fields]
         found += [Number(*row) for row in zip(*columns, strict=True)]
     return tuple(
         one._replace(shots=one.shots or 0, split="all" if one.split == "target" else one.split) for one in found
@@ -211,10 +205,6 @@ def _table(name: str, setting: Setting, given: Sequence[Number]) -> PrintedTable
             KnownError(_label(one.method, one.label), one.split, one.dataset, one.note) for one in here if one.note
         ),
     )
-
-
-def _error(one: Number) -> KnownError:
-    return KnownError(_label(one.method, one.label), one.split, one.dataset, one.note)
 
 
 def _label(method: str, label: str) -> str:

@@ -34,7 +34,7 @@ _SPLITS = {
     "average": ("average", "avg", "mean", "averageover11datasets", "averageoveralldatasets", "avgacc"),
 }
 _ASIDE = re.compile(r"\s*(\([^()]*\)|\[[^\[\]]*\]|[†‡*§]+)\s*$")
-"""What papers write behind a name, such as a venue or a reference."""
+"""What papers write after the name of a method, such as a venue or a reference mark."""
 
 
 def method_named(text: str) -> str:
@@ -72,7 +72,7 @@ def split_named(text: str) -> str:
 
 
 def _without_asides(text: str) -> list[str]:
-    """The text, and shorter ones without what stands behind the name."""
+    """The text, and the text without its last remark, without its last two, and so on."""
     found = [text]
     while (shorter := _ASIDE.sub("", found[-1])) != found[-1] and shorter:
         found.append(shorter)

@@ -46,18 +46,19 @@ def _parts(audits: Sequence[Audit]) -> list[Part]:
     unequal = sum(one.rival in one.unequal for one in beyond)
     unknown = sum(not one.gains[_measure(one)].seeds_known for one in audits)
     facts = (
-        f"In {len(beyond)} of {counted(len(audits), 'table')}, the paper's own or best row leads the best other row by "
-        f"more than chance gives on new classes, or on all; in {unequal} of these it sees more than that row does. For "
-        f"{unknown} the spread between seeds is not known."
+        f"In {len(beyond)} of {counted(len(audits), 'table')}, the examined row leads the one that it is compared with "
+        f"by more than chance gives on new classes, or on all; in {unequal} of these it sees more than that row does. "
+        f"For {unknown} the spread between seeds is not known."
     )
     note = (
-        "Each row is a table of the ledger with at least four datasets. The gain is that of its own method, else of "
-        "its best row, over the best other row. 95 % of the differences of two equally good methods are within ±. Both "
-        f"are assumed to have the same test images, on {100 * DISCORDANCE:.0f} % of which exactly one is right, and "
-        f"{SEEDS} seeds if the source states no number. Seeds spread as PromptSRC's for base-to-new ({BASE_TO_NEW}), "
-        "and as the few printed spreads of the ledger for few-shot and domain generalization, which are of methods "
-        "without prompts. None is known for cross-dataset, where ± is that of the test images alone. A gain within ± "
-        "may be real, and one beyond it may be one of inputs or of recipes."
+        "Each row is a table of the ledger with at least four datasets. The gain is that of its paper's own method "
+        "over the best of the other methods; without an own method, of its best row over the next one. 95 % of the "
+        "differences of two equally good methods are within ±. Both are assumed to have the same test images, on "
+        f"{100 * DISCORDANCE:.0f} % of which exactly one is right, and {SEEDS} seeds if the source states no number. "
+        f"Seeds spread as in a user's runs of PromptSRC for base-to-new ({BASE_TO_NEW}), and as the few printed "
+        "spreads of the ledger for few-shot and domain generalization, nearly all of methods without trained prompts. "
+        "None is known for cross-dataset, where ± is that of the test images alone. A gain within ± may be real, and "
+        "one beyond it may be one of inputs or of recipes."
     )
     shown = [paragraph(note), table(_table(audits))]
     return [paragraph(facts), fold("audits-tables", "Table by table", counted(len(audits), "table"), shown)]

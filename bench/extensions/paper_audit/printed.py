@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from bench.analysis import H, metrics
+from bench.analysis import TRANSFER_PROTOCOLS, H, metrics
 from bench.papers import Mismatch, checked_numbers, mismatches
 
 AVERAGE = "average"
-TRANSFER = ("cross-dataset", "domain-generalization")
 SOURCE = "imagenet"
 """The dataset with the labelled images of transfer protocols, which their averages leave out."""
 
@@ -102,7 +101,7 @@ class PrintedTable:
     @cached_property
     def averaged(self) -> tuple[str, ...]:
         """The known datasets that averages are over: all but the source."""
-        source = SOURCE if self.protocol in TRANSFER else ""
+        source = SOURCE if self.protocol in TRANSFER_PROTOCOLS else ""
         return tuple(name for name in self.datasets if name != source)
 
     def means(self, row: PrintedRow) -> dict[str, float]:
@@ -128,12 +127,10 @@ class PrintedTable:
         return checked, found
 
     def _covered(self, row: PrintedRow, split: str) -> Sequence[str]:
-        """The columns whose mean the printed average is, of those that it may cover; the first if it is none."""
-        given = [name for name in (*self.datasets, *self.unknown) if row.number(split, name) is not None]
-        known = [name for name in given if name in self.averaged]
-        choices = (known, [name for name in given if name != SOURCE or self.protocol not in TRANSFER])
+        """The columns whose mean the printed average is, or may be if a cell is missing; else the known ones."""
+        choices = (self.averaged, (*self.averaged, *self.unknown))
 
         def follows(over: Sequence[str]) -> bool:
             return all(one.split != split for one in mismatches(row.cells, (), {split: over}))
 
-        return next(filter(follows, choices), known)
+        return next(filter(follows, choices), self.averaged)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 from bench._util.words import counted
 from bench.extensions.paper_audit.ledger import facts_of_methods
 from bench.papers import published_frame
 
 BASE_TO_NEW = "https://github.com/muzairkhattak/PromptSRC/issues/3"
-"""Where the numbers of `spreads.csv` are printed: PromptSRC, ViT-B/16, 16 shots, one number for each seed."""
+"""Where the spreads of base-to-new are printed: a user's runs of PromptSRC, on all eleven datasets."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +40,22 @@ def root_mean_square(values: list[float]) -> float:
 
 @cache
 def seed_spreads(protocol: str, shots: int) -> SeedSpreads:
-    """The printed spreads that are closest to a setting: of its protocol, at the closest number of shots.
+    """The spreads of the ledger that are closest to a setting: of its protocol, at the closest number of shots.
 
-    Those of several methods and backbones in the ledger are averaged as variances.
+    Those of several methods and backbones are averaged as variances; base-to-new has those of `BASE_TO_NEW` alone.
     """
-    if protocol == "base-to-new":
-        return SeedSpreads(f"PromptSRC with three seeds, ViT-B/16, 16 shots ({BASE_TO_NEW})", _stored())
     frame = published_frame()
     known = frame[(frame["protocol"] == protocol) & frame["spread"].notna() & frame["shots"].notna()]
+    if protocol == "base-to-new":
+        known = known[known["url"] == BASE_TO_NEW]
     if known.empty:
         return SeedSpreads("", {})
     nearest = min(sorted(known["shots"].unique()), key=lambda other: abs(math.log(other / max(shots, 1))))
     here = known[known["shots"] == nearest]
     found: dict[tuple[str, str], list[float]] = {}
-    for dataset, spread in here[["dataset", "spread"]].itertuples(index=False, name=None):
-        found.setdefault(("all", dataset), []).append(100 * float(spread))
+    for dataset, split, spread in here[["dataset", "split", "spread"]].itertuples(index=False, name=None):
+        found.setdefault(("all" if split == "target" else split, dataset), []).append(100 * float(spread))
     titles = sorted({facts_of_methods().method(method).title for method in here["method"]})
-    source = f"{', '.join(titles)} with {counted(int(nearest), 'shot')} (ledger; prompts may spread more)"
+    remark = f"a user's runs, {BASE_TO_NEW}" if protocol == "base-to-new" else "ledger; prompts may spread more"
+    source = f"{', '.join(titles)} with {counted(int(nearest), 'shot')} ({remark})"
     return SeedSpreads(source, {key: root_mean_square(values) for key, values in found.items()})
-
-
-def _stored() -> Mapping[tuple[str, str], float]:
-    text = (resources.files("bench.extensions.paper_audit") / "spreads.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return {(split, row["dataset"]): float(row[split]) for row in rows for split in ("base", "new")}

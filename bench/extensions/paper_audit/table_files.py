@@ -29,6 +29,7 @@ FORM = (
 
 Grid = list[list[str]]
 _NUMBER = re.compile(r"\d{1,3}(\.\d{1,6})?(±\d{0,3}(\.\d{1,6})?)?")
+_SIGNED = re.compile(rf"\(?[+\-−–↑↓]\s*{_NUMBER.pattern}\)?")
 _GAPS = ("", "-", "--", "---", "–", "—", "n/a", "na", "nan", "/")
 _SPLITS = ("base", "new", "H")
 _OTHER_NUMBERS = ("shots", "year", "seeds", "epochs", "params")
@@ -74,9 +75,10 @@ def _grid_of(path: Path, text: str) -> Grid:
     for row in rows:
         if len(grid) >= MOST_ROWS or len(row) > MOST_COLUMNS:
             raise ValueError(f"it has more than {MOST_ROWS} rows or {MOST_COLUMNS} columns, the most that are read")
-        grid.append([printable(re.sub(r"\s*(±|\+/-|\+-)\s*", "±", one.strip("*% \t"))) for one in row])
-    if long := next((one for row in grid for one in row if len(one) > LONGEST_NAME), ""):
-        raise ValueError(f"the cell {long[:40]!r}... has more than {LONGEST_NAME} characters")
+        cells = [one.strip("*% \t") for one in row]
+        if long := next((one for one in cells if len(one) > LONGEST_NAME), ""):
+            raise ValueError(f"the cell {long[:40]!r}... has more than {LONGEST_NAME} characters")
+        grid.append([printable(re.sub(r"\s*(±|\+/-|\+-)\s*", "±", one)) for one in cells])
     return grid
 
 
@@ -130,7 +132,8 @@ def _without_commands(text: str) -> str:
         >>> _without_commands(r"\textbf{CoOp}~\cite{zhou}"), _without_commands(r"$71.66_{\pm 0.3}$")
         ('CoOp', '71.66±0.3')
     """
-    text = _ASIDES.sub("", text).replace(r"\pm", "±").replace(r"\%", "").replace(r"\&", "&").replace(r"\_", "_")
+    text = _ASIDES.sub("", text).replace(r"\pm", "±").replace(r"\Delta", "Δ")
+    text = text.replace(r"\%", "").replace(r"\&", "&").replace(r"\_", "_")
     text = " ".join(_COMMAND.sub(" ", text).replace("_ ±", "±").split())
     return re.sub(r"\s*_?\s*±\s*", "±", text)
 
@@ -141,9 +144,13 @@ def _table(name: str, grid: Grid, protocol: str | None, backbone: str, shots: in
         raise ValueError("it has no row of headings above rows with numbers")
     width = max(map(len, grid))
     grid = [row + [""] * (width - len(row)) for row in grid]
-    heads, body = grid[:first][-2:], grid[first:]
+    while first > 1 and _is_group(grid[first - 1]):
+        first -= 1
+    heads, below = grid[:first][-2:], grid[first:]
     label = next((place for place, text in enumerate(heads[-1]) if text.casefold() == "method"), 0)
+    body = [row for row in below if not _is_group(row) or row.count("") == width - 1]
     split = _split_column(heads[-1], body, label)
+    body, differences = _without_differences(body, label, split)
     columns, left_out = _columns(heads, body, {label, split})
     known = [one.dataset for one in columns if one.known and one.dataset != AVERAGE]
     if not known:
@@ -152,7 +159,8 @@ def _table(name: str, grid: Grid, protocol: str | None, backbone: str, shots: in
         advice = "; its rows are, so turn it around" if turned else ""
         raise ValueError(f"no column is a dataset that is known here ({given}){advice}")
     rows = _rows(body, label, split, columns)
-    splits = {name for row in rows for name in row.cells}
+    others = dict.fromkeys([*(next(filter(None, row)) for row in below if _is_group(row)), *differences])
+    labels, splits = {row.label for row in rows}, {name for row in rows for name in row.cells}
     if protocol is None:
         protocol = "base-to-new" if splits & {"base", "new"} else "few-shot"
     if (protocol == "base-to-new") != bool(splits & {"base", "new"}):
@@ -166,8 +174,31 @@ def _table(name: str, grid: Grid, protocol: str | None, backbone: str, shots: in
         rows=rows,
         datasets=tuple(dict.fromkeys(known)),
         unknown=tuple(dict.fromkeys(one.dataset for one in columns if not one.known)),
-        notes=tuple(f"The column {text!r} holds no accuracies, so it is left out." for text in left_out),
+        notes=(
+            *(f"The column {text!r} holds no accuracies, so it is left out." for text in left_out),
+            *(f"The row {text!r} holds no accuracies, so it is left out." for text in others if text not in labels),
+        ),
     )
+
+
+def _is_group(row: Sequence[str]) -> bool:
+    """Whether a row has only the name of a group of methods, in one column or in all that it spans."""
+    (text, *others) = {one for one in row if one} or {""}
+    return not others and text.casefold() not in _GAPS and not _is_number(text) and not split_named(text)
+
+
+def _without_differences(body: Grid, label: int, split: int) -> tuple[Grid, list[str]]:
+    """The rows but for those of differences of methods, which have a Δ or mostly signs, and the names of these."""
+    kept, names, name = [], [], ""
+    for row in body:
+        name = row[label] or (name if split >= 0 else "")
+        parts = [part.strip() for place, text in enumerate(row) if place != label for part in text.split("/")]
+        signed, unsigned = (sum(bool(one.fullmatch(part)) for part in parts) for one in (_SIGNED, _NUMBER))
+        if re.match("Δ(?![a-zA-Z])", name) or signed > unsigned:
+            names.append(name)
+        else:
+            kept.append(row)
+    return kept, names
 
 
 def _split_column(head: Sequence[str], body: Grid, label: int) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bench.analysis import HConvention
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.papers.arithmetic import checked_numbers, mismatches
-from bench.papers.printed_averages import DATASETS
+from bench.papers.printed_averages import DATASETS, convention
 
 BASE = {name: f"{80 + i}.00" for i, name in enumerate(DATASETS)}
 NEW = {name: f"{40 + 6 * i}.00" for i, name in enumerate(DATASETS)}
@@ -56,6 +57,16 @@ def test_numbers_are_compared_as_exactly_as_they_are_printed() -> None:
     assert mismatches(row, (), {"all": ["a", "b"]}) == []
     row["all"]["average"] = "75.4"
     assert len(mismatches(row, (), {"all": ["a", "b"]})) == 1
+
+
+def test_a_mean_of_h_is_over_the_datasets_of_its_table() -> None:
+    row = {"base": {"average": "80"}, "new": {"average": "60"}, "H": {"a": "60.0", "b": "70.0", "average": "65.0"}}
+    assert mismatches(row, (), {"H": ["a", "b"]}) == []
+    assert convention(row, ["a", "b"]) == HConvention.MEAN_OF_H
+    row["H"]["average"] = "66.0"
+    assert [one.split for one in mismatches(row, (), {"H": ["a", "b"]})] == ["H"]
+    assert mismatches(row, (), {"H": ["a", "b", "c"]}) == [], "an H of which is missing"
+    assert checked_numbers(row, (), {"H": ["a", "b", "c"]}) == 0
 
 
 def test_an_average_of_which_a_cell_is_missing_is_not_checked() -> None:

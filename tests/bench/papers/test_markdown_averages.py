@@ -1,20 +1,11 @@
-"""The averages of the ledger as Markdown, and the share of a paper's cells that is printed."""
+"""The averages of the ledger as Markdown."""
 
 import re
 
 import pandas as pd
-import pytest
 
 from bench.analysis import metrics
-from bench.papers import (
-    averages_table,
-    printed_cells,
-    published_frame,
-    read_paper,
-    registered,
-    select,
-    shipped_cells,
-)
+from bench.papers import averages_table, published_frame, registered, select
 from bench.papers.printed_averages import DATASETS
 from bench.papers.published_numbers import PUBLISHED_COLUMNS
 
@@ -94,20 +85,3 @@ def test_the_command_prints_them(etl) -> None:
     assert etl("papers", "published", "--format", "latex")[0] == 2
     code, _, err = etl("papers", "published", "-m", "promptkd", "-d", "dtd", "--format", "markdown")
     assert (code, "-d" in err) == (2, True)
-
-
-@pytest.mark.parametrize(
-    ("paper", "cells", "printed", "own"),
-    [("taskres", 66, 0, True), ("mmrl", 27, 11, True), ("clip-adapter", 55, 55, True), ("biomedcoop", 556, 0, False)],
-)
-def test_printed_cells_are_of_the_papers_own_method(paper: str, cells: int, printed: int, own: bool) -> None:
-    found = printed_cells(read_paper(paper))
-    assert (found.cells, found.printed, found.own) == (cells, printed, own)
-    assert found.text.startswith(f"{printed} of {cells} cells")
-    assert (found.averages > 40) == (paper == "biomedcoop")
-    assert shipped_cells()[paper] == found
-
-
-def test_the_list_of_papers_says_them(etl) -> None:
-    assert "0 of 66 cells printed" in etl("papers", "list")[1]
-    assert "0 of 66 cells printed" in etl("papers", "reproduce", "taskres")[2]

@@ -14,10 +14,12 @@ from bench.extensions.paper_audit.baselines import Reading
 from bench.extensions.paper_audit.examine import audited
 from bench.extensions.paper_audit.ledger import complete_table, ledger_tables, numbers, short_source
 from bench.extensions.paper_audit.page import parts_of_tables
-from bench.papers import DATASETS
+from bench.papers import DATASETS, published_frame
 
 SKIP = "skiptuning-base-to-new-table"
 SPLITS = ("base", "new")
+UNCOUNTED = "Method,PACS art,PACS cartoons,DTD,Avg\nCoOp,90,94,60,81.33\nMine,91,95,61,88.33\n"
+WITH_A_GAP = "Method,DTD,Pets,AID\nCoOp,70.1,,90.1\nMaPLe,71.2,90.2,91.3\nSkip Tuning,72,91,92\n"
 
 
 def printed(method: str, table: str = SKIP) -> dict[str, list[float]]:
@@ -61,6 +63,17 @@ def test_a_baseline_stands_beside_what_other_tables_print(tmp_path: Path, points
     assert base.low is not None
     assert base.high is not None
     assert (base.here < base.low, base.here > base.high) == (reading == Reading.BELOW, reading == Reading.ABOVE)
+
+
+def test_a_method_without_another_table_is_not_one_whose_means_cannot_be_compared(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(WITH_A_GAP, encoding="utf-8")
+    rows = {row.label: row.baseline for row in audit(path).rows}
+    assert {label: base.reading for label, base in rows.items()} == {
+        "CoOp": Reading.INCOMPARABLE,
+        "MaPLe": Reading.INCOMPARABLE,
+        "Skip Tuning": Reading.ALONE,
+    }
 
 
 def test_what_other_tables_print_leaves_out_the_table_itself() -> None:
@@ -117,16 +130,47 @@ def test_the_commands_are_ones_that_the_harness_plans(etl) -> None:
     assert '"apex"' in out
 
 
-def test_an_unknown_method_gets_arithmetic_alone(tmp_path: Path) -> None:
+def test_an_unknown_method_is_not_compared_with_other_tables(tmp_path: Path) -> None:
     row = printed("promptsrc")
-    found = found_for(tmp_path, {"Mine": row, "PromptSRC": row}).row("Mine")
+    audited_table = found_for(tmp_path, {"Mine": row, "PromptSRC": row})
+    found = audited_table.row("Mine")
     assert (found.method, found.uses, found.baseline.reading) == ("", None, Reading.UNKNOWN)
+    sections = audited_table.sections()
+    assert not any("Mine" in text for text in sections["Arithmetic"]), "its gain is examined too"
+    assert any("Mine" in text for text in sections["Baselines"])
+
+
+def test_a_row_is_called_the_best_other_one_only_if_it_is(tmp_path: Path) -> None:
+    row = printed("promptsrc")
+    rows = {"Mine": row, "Mine small": moved(row, -1), "PromptSRC": moved(row, -2), "MaPLe": moved(row, -3)}
+    for claim, rival, best in ((None, "PromptSRC", False), ("Mine", "Mine small", True), ("MaPLe", "Mine", True)):
+        found = found_for(tmp_path, rows, claim=claim)
+        assert (found.rival, "best other row" in found.answer) == (rival, best)
+    found = audit(SKIP, claim="TCP")
+    assert (found.rival, "not of this paper" in found.answer) == ("Skip Tuning", False)
+
+
+def test_datasets_without_a_known_number_of_test_images_are_read_without_chance(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(UNCOUNTED, encoding="utf-8")
+    found = audit(path)
+    assert (found.claim, found.rival, found.uncounted) == ("", "", ("pacs_art", "pacs_cartoon"))
+    assert [label for label, _ in found.arithmetic] == ["Mine"]
+    assert any("pacs_art, pacs_cartoon" in text for text in found.sections()["Gain and chance"])
 
 
 def test_without_known_spreads_no_gain_is_called_beyond_chance() -> None:
     found = audit("rmadapter-table-2")
     assert all(not gain.beyond for row in found.rows for gain in row.gains.values())
     assert found.settle == {}
+
+
+def test_methods_whose_names_differ_by_a_plus_sign_are_two(tmp_path: Path) -> None:
+    row = printed("promptsrc")
+    rows = {"MMRL": row, "MMRL++": moved(row, -1), "SS-Text": moved(row, -2), "SS-Text+": moved(row, -3)}
+    found = found_for(tmp_path, rows, claim="MMRL++")
+    assert found.claim == "MMRL++"
+    assert [row.method for row in found.rows] == ["mmrl", "mmrl_pp", "ss_text", "ss_text_plus"]
 
 
 def test_the_claim_may_be_chosen_and_a_wrong_one_is_refused() -> None:
@@ -139,7 +183,13 @@ def test_the_claim_may_be_chosen_and_a_wrong_one_is_refused() -> None:
 def test_every_complete_table_of_the_ledger_is_read(name: str) -> None:
     found = audited(complete_table(name))
     assert found.claim != found.rival
-    assert len(found.table_rows()) == len(found.rows) >= 2
+    frame = published_frame()
+    place = (frame["reported_in"] == found.table.place[0]) & (frame["source_table"] == found.table.place[1])
+    setting = (frame["backbone"] == found.table.backbone) & frame["dataset"].isin(found.table.averaged)
+    shots = frame["shots"].fillna(0).isin([0, found.table.shots])
+    here = frame[place & setting & shots & (frame["variant"] == "") & (frame["metric"] == "accuracy")]
+    labels = {(method, label) for method, label in here[["method", "label"]].itertuples(index=False)}
+    assert len(found.table_rows()) == len(labels)
     assert set(found.gains) == set(found.table.measures)
     for gain in found.gains.values():
         assert 0.1 < gain.images <= gain.reach < 4
@@ -147,17 +197,26 @@ def test_every_complete_table_of_the_ledger_is_read(name: str) -> None:
     assert len(found.arithmetic) <= found.checked
     assert all(text and "nan" not in text for texts in found.sections().values() for text in texts)
     assert not [text for texts in found.sections().values() for text in texts if "wrong" in text]
+    others = {
+        one.method
+        for one in numbers()
+        if (one.protocol, one.backbone) == (found.table.protocol, found.table.backbone)
+        and one.shots in (0, found.table.shots)
+        and one.place != found.table.place
+    }
     for row in found.rows:
         assert row.method
-        base = row.baseline
-        assert base.low is None or base.low <= (base.own_paper or base.low) <= base.high
+        if row.baseline.reading != Reading.OWN:
+            assert (row.baseline.reading == Reading.ALONE) == (row.method not in others)
 
 
-def test_names_of_tables_are_words_and_each_has_a_source() -> None:
-    for name, table in ledger_tables().items():
-        assert name == name.lower()
-        assert " " not in name
-        assert short_source(table.place)
+def test_each_table_has_a_name_of_its_own_and_a_source() -> None:
+    tables = ledger_tables()
+    assert len({(one.place, one.protocol, one.backbone, one.shots) for one in tables.values()}) == len(tables)
+    for table in tables.values():
+        source, _, of_table = short_source(table.place).partition(", ")
+        assert source.partition(" ")[0] in table.place[0]
+        assert table.place[1].startswith(of_table)
 
 
 def test_the_claims_that_exceed_chance_on_new_classes() -> None:

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from bench.extensions.paper_audit.chance import DISCORDANCE, ChanceError, chance_error, seeds_to_settle
-from bench.extensions.paper_audit.spreads import seed_spreads
-from bench.papers import DATASETS
+from bench.extensions.paper_audit.chance import DISCORDANCE, MOST_SEEDS, ChanceError, chance_error, seeds_to_settle
+from bench.extensions.paper_audit.spreads import BASE_TO_NEW, seed_spreads
+from bench.papers import DATASETS, published_frame
 from datasets_registry import get_dataset
 
 SPLITS = ("base", "new")
@@ -83,6 +83,15 @@ def test_the_seeds_to_settle_reach_the_power_and_one_fewer_does_not() -> None:
     assert math.sqrt(found.variance(3, {"b": settled.on_focused - 1})) > wanted
 
 
+def test_more_seeds_than_the_most_are_proposed_nowhere() -> None:
+    names = [str(i) for i in range(20)]
+    found = chance_error(dict.fromkeys(names, 10**9), dict.fromkeys(names, 0.5) | {"0": 5.0})
+    for gain in np.linspace(0.5, 1.5, 50) * math.sqrt(sum(found.seeds.values())):
+        settled = seeds_to_settle(found, gain, 3)
+        assert settled.on_focused <= MOST_SEEDS
+        assert (settled.focused == ()) == (settled.on_focused == 0)
+
+
 def test_a_gain_below_the_noise_of_the_images_is_settled_by_no_seeds() -> None:
     found = chance_error({"a": 100}, {"a": 0.1})
     assert seeds_to_settle(found, 0.5, 3).everywhere is None
@@ -98,6 +107,14 @@ def test_sums_and_weights_are_those_of_independent_differences() -> None:
     a, b = chance_error({"x": 500}, {"x": 1.0}), chance_error({"x": 700}, {"x": 2.0})
     assert a.plus(b).variance(3) == pytest.approx(a.variance(3) + b.variance(3))
     assert a.weighted(0.5).error(3) == pytest.approx(0.5 * a.error(3))
+
+
+def test_the_spreads_of_base_to_new_are_printed_in_the_ledger() -> None:
+    frame, found = published_frame(), seed_spreads("base-to-new", 16)
+    here = frame[(frame["url"] == BASE_TO_NEW) & frame["spread"].notna()]
+    printed = {(row["split"], row["dataset"]): 100 * row["spread"] for _, row in here.iterrows()}
+    assert set(printed) == {(split, name) for split in SPLITS for name in DATASETS}
+    assert found.values == pytest.approx(printed)
 
 
 @pytest.mark.parametrize(("protocol", "known"), [("few-shot", True), ("cross-dataset", False)])

@@ -40,6 +40,10 @@ CoOp~\cite{zhou} & 79.44 & 41.18 & 54.24 & 93.67 & 95.29 & 94.47 & 86.56 & 68.24
 \end{tabular}
 \end{table}
 """
+MEANS_OF_H = """Method,RESISC45 base,RESISC45 new,RESISC45 H,AID base,AID new,AID H,Avg base,Avg new,Avg H
+CoOp,90,60,72,80,78,78.99,85,69,75.49
+Mine,91,60,72.32,80,78,78.99,85.5,69,70
+"""
 FORMS = {"a.csv": SLASHES, "b.csv": SPLIT_COLUMN, "c.csv": HEADINGS, "d.md": MARKDOWN, "e.tex": LATEX, "f.txt": LATEX}
 
 
@@ -69,12 +73,58 @@ def test_accuracies_are_few_shot_and_other_columns_are_left_out(tmp_path: Path) 
     assert [one for one in table.notes if "Params" in one]
 
 
+GROUPS = {
+    "a.csv": """Method,DTD,Pets,Gain
+Prompts,,,
+CoOp,70,90,-
+Others,,,
+Mine,71,91,+1.0
+\u0394,+1.0,+1.0,
+over CoOp,(+0.5),\u22120.5,
+""",
+    "b.csv": """Method,Set,DTD,Pets
+Prompts,Prompts,Prompts,Prompts
+CoOp,,,
+,Base,70,90
+,New,50,80
+Others,,,
+Mine,Base,71,91
+,New,51,81
+\u0394,Base,1,1
+,New,1,1
+""",
+    "c.tex": r"""Method & DTD & Pets \\ \multicolumn{3}{l}{\textit{Prompts}} \\
+CoOp & 70 & 90 \\ & \multicolumn{2}{c}{Others} \\
+Mine & 71 & 91 \\ $\Delta$ & \textcolor{red}{-1.0} & 1.0 \\""",
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_rows_of_groups_and_of_differences_are_left_out_and_named(tmp_path: Path, name: str) -> None:
+    table = read(tmp_path, name, GROUPS[name])
+    assert [row.label for row in table.rows] == ["CoOp", "Mine"]
+    assert table.datasets == ("dtd", "oxford_pets")
+    assert all(any(f"'{text}'" in note for note in table.notes) for text in ("Prompts", "Others", "\u0394"))
+    assert not any("'CoOp'" in note for note in table.notes)
+
+
 def test_the_source_of_a_transfer_is_not_averaged(tmp_path: Path) -> None:
     text = "Method\tSource\tDTD\tPets\tAverage\nCoOp\t71.51\t41.92\t89.14\t65.53\nMaPLe\t70.72\t46.49\t90.49\t68.49\n"
     table = read(tmp_path, "a.tsv", text, "cross-dataset")
     assert table.datasets == ("imagenet", "dtd", "oxford_pets")
     assert table.averaged == ("dtd", "oxford_pets")
     assert table.arithmetic() == (2, [])
+
+
+def test_an_average_of_a_row_that_lacks_a_number_is_not_judged(tmp_path: Path) -> None:
+    text = "Method,DTD,Pets,Birds,Avg\nCoOp,70,90,-,75\nMaPLe,70,-,80,80\nMine,72,92,70,75\n"
+    checked, found = read(tmp_path, "a.csv", text).arithmetic()
+    assert (checked, [label for label, _ in found]) == (1, ["Mine"])
+
+
+def test_a_mean_of_h_is_over_the_columns_of_the_table(tmp_path: Path) -> None:
+    checked, found = read(tmp_path, "a.csv", MEANS_OF_H).arithmetic()
+    assert (checked, [(label, one.split) for label, one in found]) == (10, [("Mine", "H")])
 
 
 def test_a_file_of_the_ledger_is_a_table_too(tmp_path: Path) -> None:
@@ -128,6 +178,7 @@ HOSTILE = {
     "cites.tex": "\\cite{" * 20000 + " & 70 \\\\ x & 1",
     "spans.tex": "\\multicolumn{99}{c}{a} & " * 400 + "\\\\ x & 1 \\\\",
     "pipes.md": "|" * 100_000,
+    "spaces.md": "| Method | DTD |\n| x" + " " * 10**6 + "y | 70 |\n",
     "escapes.csv": "Method,DTD\n\x1b[31mRed\x1b[0m,70\n",
 }
 
