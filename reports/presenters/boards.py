@@ -10,19 +10,16 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import (
-    BinsByRun,
     Leaderboard,
-    MetricsByRun,
     Verdict,
     accuracy_over_time,
-    agreement,
-    board_quality,
-    board_reliability,
     board_rows,
     board_trends,
     board_verdicts,
     cost_points,
     dataset_difficulty,
+    quality,
+    reliability,
     scores_by_seed,
     seen_datasets,
     selection_rules,
@@ -47,8 +44,8 @@ def board_view(
     *,
     anchor: str,
     scores: Mapping[str, scores_by_seed.Scores],
-    metrics: MetricsByRun | None = None,
-    binned: BinsByRun | None = None,
+    metrics: quality.MetricsByRun | None = None,
+    binned: reliability.BinsByRun | None = None,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
@@ -73,9 +70,9 @@ def board_view(
         verdicts=verdicts,
         trends=board_trends(board, measured),
         exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
-        quality=() if metrics is None else board_quality(board, metrics, scores),
-        reliability=() if binned is None else board_reliability(board, binned),
-        agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
+        quality=() if metrics is None else quality.board_quality(board, metrics, scores),
+        reliability=() if binned is None else reliability.board_reliability(board, binned),
+        agreement=() if metrics is None else quality.agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, scores),
         over_time=None
         if content.curves is None

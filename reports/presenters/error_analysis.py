@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.analysis import ALL, Leaderboard, binned_frame, changed_predictions, error_analysis, metrics_frame
+from bench.analysis import ALL, Leaderboard, changed_predictions, error_analysis, quality, reliability
 from reports.presenters.content import Pictures
 from reports.views import ClassListView, ErrorAnalysisView
 
@@ -66,7 +66,7 @@ def error_analysis_view(
     """
     lists: list[ClassListView] = []
     none = stored.outcomes_frame(())
-    metrics, binned = [metrics_frame(none)], [binned_frame(none)]
+    metrics, binned = [quality.metrics_frame(none)], [reliability.binned_frame(none)]
     cells: dict[str, dict[tuple[str, str], error_analysis.EntryErrors]] = {anchor: {} for anchor in boards}
     changed: dict[str, dict[tuple[str, str], changed_predictions.Changes]] = {anchor: {} for anchor in boards}
     for batch in _batches(_evaluations(boards)):
@@ -84,8 +84,8 @@ def error_analysis_view(
             part, images = parts[class_list], [item.image for item in items]
             reference = next((one.zero_shot for one in batch[class_list] if one.zero_shot is not None), "")
             moved = changed_predictions.moved_images(part, reference, limit=MOVED)
-            metrics.append(metrics_frame(part))
-            binned.append(binned_frame(part))
+            metrics.append(quality.metrics_frame(part))
+            binned.append(reliability.binned_frame(part))
             lists.append(_list_view(class_list, part, items, moved, pictures))
             by_run = _columns_by_run(part)
             for evaluation in batch[class_list]:

@@ -16,13 +16,12 @@ from bench.analysis import (
     Leaderboard,
     RunTable,
     Setting,
-    bins_by_run,
     board_settings,
     build_leaderboard,
     compared_leaderboard,
-    metrics_by_run,
+    quality,
+    reliability,
     scores_by_seed,
-    with_set_columns,
 )
 from bench.papers import (
     Catalogue,
@@ -75,7 +74,7 @@ def site_view(content: PageContent) -> SiteView:
         errors, of_runs, bins = error_analysis_view(
             boards.shown, seeds, content.stored, content.pictures, folder=content.folder
         )
-        metrics, binned = metrics_by_run(with_set_columns(of_runs, runs)), bins_by_run(bins)
+        metrics, binned = quality.metrics_by_run(quality.with_set_columns(of_runs, runs)), reliability.bins_by_run(bins)
     once = runs.drop_duplicates("run_id")
     scores = {anchor: scores_by_seed.seed_scores(board, runs) for anchor, board in boards.shown.items()}
     views = [
