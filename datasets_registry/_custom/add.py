@@ -24,6 +24,7 @@ from datasets_registry._custom.dataset import (
 from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
 from datasets_registry._custom.image_record import (
     ImageChanges,
+    KnownImage,
     image_changes,
     known_images,
     read_record,
@@ -174,7 +175,7 @@ def add_custom_dataset(
         raise BenchError(
             f"--template {request.template!r} has {how} '{{}}' for the class name; write 'a photo of a {{}}.'"
         )
-    known = {} if former is None else read_record(record_file(folder, request.name))
+    known = {} if former is None else _known(record_file(folder, request.name), replace=replace)
     kept = None if replace or former is None else former.absolute(folder)
     config, inspection, small = describe_images(request, progress, kept, recorded=bool(known))
     if kept is not None and former is not None:  # places stay as they are written
@@ -206,6 +207,16 @@ def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
     if not replace:
         raise RegistrationError(f"{file} exists and describes {place}. Give --force to overwrite it, or another name.")
     return None
+
+
+def _known(file: Path, *, replace: bool) -> dict[str, KnownImage]:
+    """The recorded images by key; with `replace`, a damaged record has none."""
+    try:
+        return read_record(file)
+    except RegistrationError:
+        if replace:
+            return {}
+        raise
 
 
 def _settings(former: CustomDataset, config: CustomDataset) -> tuple[str, ...]:

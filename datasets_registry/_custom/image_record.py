@@ -8,32 +8,31 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datasets_registry._errors import RegistrationError, some
-from datasets_registry._readers.foreign_files import read_bytes
+from datasets_registry._limits import MOST_RECORDED_VALUES
+from datasets_registry._readers.foreign_files import read_json
 from datasets_registry._readers.image_sources import EncodedImages, ImageFiles
 from datasets_registry._types import PARTS, DatasetSplits
 
-LARGEST_RECORD = 256 * 2**20
-"""Bytes; an image takes about 150."""
-_FORMAT = "clip-etl-bench images of a dataset"
+_Format = Literal["clip-etl-bench images of a dataset"]
 
 
 class KnownImage(NamedTuple):
     """One image: its label on disk, its part of the split, and the hex SHA-256 of its content."""
 
     label: str
-    part: str
+    part: Literal["train", "val", "test"]
     digest: str
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    format: str = _FORMAT
+    format: _Format
     images: dict[str, KnownImage]
 
 
@@ -45,21 +44,21 @@ def record_file(base: Path, name: str) -> Path:
 def read_record(file: Path) -> dict[str, KnownImage]:
     """The images by key; empty without a file. Raises RegistrationError for a damaged one."""
     try:
-        return _File.model_validate_json(read_bytes(file, LARGEST_RECORD)).images
+        return _File.model_validate(read_json(file, most_values=MOST_RECORDED_VALUES)).images
     except FileNotFoundError:
         return {}
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise RegistrationError(
-            f"{file} cannot be read ({reason}). It keeps images in train, val and test; restore it, or remove it to "
-            "divide all images again."
+            f"{file} cannot be read ({reason}). It keeps images in train, val and test; restore it, or give "
+            "--force to divide all images again."
         ) from None
 
 
 def record_text(images: Mapping[str, KnownImage]) -> str:
     """The content of the file, with one line for each image."""
     lines = ",\n".join(f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(one)}" for key, one in images.items())
-    return f'{{"format": "{_FORMAT}", "images": {{\n{lines}\n}}}}\n'
+    return f'{{"format": "{get_args(_Format)[0]}", "images": {{\n{lines}\n}}}}\n'
 
 
 def known_images(splits: DatasetSplits, labels: tuple[str, ...]) -> dict[str, KnownImage]:

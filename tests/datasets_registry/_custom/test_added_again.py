@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 import tomllib
 from dataclasses import replace
@@ -23,6 +24,7 @@ from datasets_registry import (
     add_custom_dataset,
     own_images,
 )
+from datasets_registry._custom import image_record
 
 PARTS = ("train", "val", "test")
 BY_HAND = 'summary = "Mine."\ncitation = "Me."\n'
@@ -247,6 +249,37 @@ def test_other_images_and_a_damaged_record_are_refused(birds: Path) -> None:
     for read in (lambda: add(birds.parent / "others"), lambda: first.info.reader(None)):
         with pytest.raises(RegistrationError, match=r"birds\.images\.json cannot be read"):
             read()
+
+
+FORMAT = "clip-etl-bench images of a dataset"
+DAMAGED = {
+    "no_format": {"images": {}},
+    "an_unknown_part": {"format": FORMAT, "images": {"crow/0.jpg": ["crow", "tset", "0"]}},
+    "no_json": "{",
+    "nested": 100_000 * "[",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_record_is_refused_and_replaced_by_force(birds: Path, content: object) -> None:
+    first = add(birds, split=SplitRule.EVEN)
+    record = first.file.with_suffix(".images.json")
+    whole = record.read_text()
+    record.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(RegistrationError, match="--force"):
+        add(birds)
+    with pytest.raises(RegistrationError):
+        first.info.reader(None)
+    again = add(birds, force=True, split=SplitRule.EVEN)
+    assert again.changes is None
+    assert record.read_text() == whole
+
+
+def test_a_record_has_at_most_so_many_values(birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(birds)
+    monkeypatch.setattr(image_record, "MOST_RECORDED_VALUES", 27)
+    with pytest.raises(RegistrationError, match="27 values"):
+        add(birds)
 
 
 def test_news_name_what_was_not_added(birds: Path) -> None:
