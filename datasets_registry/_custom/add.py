@@ -24,9 +24,10 @@ from datasets_registry._custom.dataset import (
 from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
 from datasets_registry._custom.image_record import (
     ImageChanges,
-    KnownImage,
+    ImageRecord,
     image_changes,
     known_images,
+    new_record,
     read_record,
     record_file,
     record_text,
@@ -175,19 +176,20 @@ def add_custom_dataset(
         raise BenchError(
             f"--template {request.template!r} has {how} '{{}}' for the class name; write 'a photo of a {{}}.'"
         )
-    known = {} if former is None else _known(record_file(folder, request.name), replace=replace)
+    before = None if former is None else _record(record_file(folder, request.name), replace=replace)
+    fresh = replace or former is None or request.split not in (None, former.split)
+    record = None if fresh else before
     kept = None if replace or former is None else former.absolute(folder)
-    config, inspection, small = describe_images(request, progress, kept, recorded=bool(known))
+    config, inspection, small = describe_images(request, progress, kept, record)
     if kept is not None and former is not None:  # places stay as they are written
         config = config.model_copy(update={"images": former.images})
         config = config.model_copy(update={"root": former.root}) if request.root is None else config
-    fresh = replace or former is None or request.split not in (None, former.split)
     splits = CustomReader(request.name, config, folder, fresh=fresh)(None)
     images = known_images(splits, config.classes)
-    changes = image_changes(known, images, _settings(former, config)) if former is not None and known else None
+    changes = image_changes(before.images, images, _settings(former, config)) if former and before else None
     if config != former:
         write_text(to_toml(config), file)
-    write_text(record_text(images), record_file(folder, request.name))
+    write_text(record_text(new_record(images, record)), record_file(folder, request.name))
     return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes)
 
 
@@ -209,13 +211,13 @@ def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
     return None
 
 
-def _known(file: Path, *, replace: bool) -> dict[str, KnownImage]:
-    """The recorded images by key; with `replace`, a damaged record has none."""
+def _record(file: Path, *, replace: bool) -> ImageRecord | None:
+    """The record in a file; None without one, and with `replace` for a damaged one."""
     try:
         return read_record(file)
     except RegistrationError:
         if replace:
-            return {}
+            return None
         raise
 
 

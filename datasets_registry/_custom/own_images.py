@@ -27,7 +27,7 @@ def news(info: DatasetInfo, splits: DatasetSplits) -> Iterator[str]:
     if not isinstance(reader, CustomReader):
         return
     record = reader.record
-    changes = image_changes(record, known_images(splits, reader.config.classes)) if record else None
+    changes = image_changes(record.images, known_images(splits, reader.config.classes)) if record else None
     if changes is not None and changes.any:
         moved = f"; {changes.moved} of them in another part of the split" if changes.moved else ""
         yield f"{info.name} changed since it was added: {changes.text}{moved}. `{reader.command}` records that"

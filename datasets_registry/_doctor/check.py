@@ -207,7 +207,7 @@ def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root:
 
 def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
     if info.expected and info.split_file is None:  # without a split file, the reader cannot notice missing images
-        expected = {part: info.expected.get(part, 0) for part in PARTS}
+        expected: dict[str, int] = {part: info.expected.get(part, 0) for part in PARTS}
         if splits.counts != expected:
             full = len(splits.class_names) == info.num_classes
             yield Finding(

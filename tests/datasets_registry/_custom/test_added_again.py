@@ -227,6 +227,61 @@ def test_an_edited_image_is_named(birds: Path) -> None:
     assert facts(add(birds)) == {"added": 1}
 
 
+@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
+def test_edited_images_and_copies_of_them_stay_in_their_part(birds: Path, rule: SplitRule) -> None:
+    first = add(birds, split=rule)
+    part = {sample.key: part for part in PARTS for sample in getattr(first.splits, part)}
+    for seed, key in enumerate(part):
+        photo(birds / key, 1000 + seed)
+    copies = {f"{key.partition('/')[0]}/!{Path(key).name}": key for key in part}  # listed before the edited ones
+    for copy, key in copies.items():
+        shutil.copy(birds / key, birds / copy)
+    expected = part | {copy: part[key] for copy, key in copies.items()}
+    for splits in (first.info.reader(None), add(birds).splits):
+        assert {sample.key: part for part in PARTS for sample in getattr(splits, part)} == expected
+
+
+@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
+def test_an_image_that_comes_back_gets_its_former_part(birds: Path, rule: SplitRule) -> None:
+    first = add(birds, split=rule)
+    shutil.copytree(birds, birds.parent / "all")
+    for seed, path in enumerate(sorted(birds.rglob("*.jpg"))):
+        match seed % 4:
+            case 0 | 1:
+                path.unlink()
+            case 2:
+                photo(path, 2000 + seed)
+        photo(path.with_name(f"in place of {path.name}"), 3000 + seed)
+    for _ in range(2):  # those that are gone stay known
+        add(birds)
+    for path in sorted((birds.parent / "all").rglob("*.jpg")):
+        shutil.copy(path, birds / path.parent.name / f"back {path.name}")
+    after = add(birds)
+    assert not moved(first, after)
+    assert part_of(first).keys() <= part_of(after).keys()
+
+
+def test_a_name_that_another_image_took_over_is_no_edit(birds: Path) -> None:
+    first = add(birds, split=SplitRule.EVEN)
+    crows = birds / "crow"
+    (crows / "0.jpg").unlink()
+    (crows / "1.jpg").rename(crows / "0.jpg")
+    (crows / "2.jpg").rename(crows / "x.jpg")
+    (crows / "3.jpg").rename(crows / "2.jpg")
+    (crows / "x.jpg").rename(crows / "3.jpg")
+    after = add(birds)
+    assert facts(after) == {"removed": 1, "renamed": 3}
+    assert not moved(first, after)
+
+
+def test_copies_in_two_classes_that_are_renamed_keep_their_classes(birds: Path) -> None:
+    shutil.copy(birds / "crow" / "0.jpg", birds / "jay" / "copy.jpg")
+    add(birds)
+    (birds / "jay" / "copy.jpg").rename(birds / "jay" / "new.jpg")
+    (birds / "crow" / "0.jpg").rename(birds / "crow" / "new.jpg")
+    assert facts(add(birds)) == {"renamed": 2}
+
+
 def test_small_classes_stay_left_out_until_they_are_asked_for(birds: Path) -> None:
     for i in range(3):
         photo(birds / "owl" / f"{i}.jpg", 600 + i)
