@@ -150,6 +150,7 @@ class DatasetSplits(SplitLists):
     Args:
         layout: how the images are stored, in a few words; keys and labels do not depend on it.
         left_out: unused files beside the images, by kind, such as `.txt files`.
+        image_list: a digest of the list of own images and of what divides them; None for other datasets.
     """
 
     images: Images
@@ -159,6 +160,7 @@ class DatasetSplits(SplitLists):
     test: tuple[Sample, ...]
     layout: str = ""
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    image_list: str | None = field(default=None, compare=False)
 
 
 Reader = Callable[[Path | None], DatasetSplits]

@@ -193,6 +193,7 @@ def add_dataset(
         DataError: there are too few images or classes.
         UsageError: an unknown split or column, or an empty path or title.
     """
+    from bench.experiment import read_splits
     from datasets_registry import AddRequest, ColumnNames, SplitRule, add_custom_dataset
 
     if not str(images).strip():
@@ -218,6 +219,7 @@ def add_dataset(
     if name in DATASETS:
         DATASETS.remove(name)
     DATASETS.add(name, added.info, added.info.title)
+    read_splits.cache_clear()
     return added
 
 

@@ -39,7 +39,8 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
 def _newest_images(models: Sequence[ListedModel]) -> list[Path]:
     """The models of today's images, or of the images of the newest model if these have changed since."""
     known = [(model.path, model.info) for model in models if model.info is not None]
-    if not known:
-        return []
-    newest = max((info for _, info in known), key=lambda info: (not changed_images(info), info.created_at))
+    if len(known) < 2:
+        return [path for path, _ in known]
+    infos = [info for _, info in known]
+    newest, _ = max(zip(infos, changed_images(infos), strict=True), key=lambda pair: (not pair[1], pair[0].created_at))
     return [path for path, info in known if info.image_list == newest.image_list]

@@ -189,7 +189,9 @@ def add_custom_dataset(
     changes = image_changes(before.images, images, _settings(former, config)) if former and before else None
     if config != former:
         write_text(to_toml(config), file)
-    write_text(record_text(new_record(images, record)), record_file(folder, request.name))
+    divided_anew = before is None or changes is None or (fresh and changes.moved)
+    division = None if before is None or divided_anew else before.division
+    write_text(record_text(new_record(images, record, division)), record_file(folder, request.name))
     return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes)
 
 

@@ -22,7 +22,7 @@ from datasets_registry._custom.listing_folders import FoundImage, Listing, list_
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._readers.foreign_files import read_toml
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample, fingerprint
 
 TRAIN_SHARE = 0.5
 VAL_SHARE = 0.2
@@ -190,6 +190,7 @@ class CustomReader:
         """
         del data_root
         listing = self.config.listing(self.base)
+        record = None if self.fresh else self.record
         position = {label: i for i, label in enumerate(self.config.classes)}
         found = [item for item in listing.found if item.label in position]
         present = {item.label for item in found}
@@ -200,7 +201,7 @@ class CustomReader:
                 f"{few_labels(listing.labels)}. Repeat `{self.command}`, or correct `classes` in its TOML file."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        part_of = self._parts(listing)
+        part_of = self._parts(listing, record)
         for item in found:
             parts[part_of[item.key]].append(Sample(item.key, position[item.label], item.group))
         if not parts["test"]:
@@ -215,12 +216,20 @@ class CustomReader:
         left_out = dict(listing.left_out) | ({UNLISTED: others} if others else {})
         # the split depends on the files alone, so that `orient` does not change it
         images = listing.images.oriented() if self.config.orient else listing.images
-        return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out)
+        listed = self.image_list(listing, record)
+        return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out, image_list=listed)
 
-    def _parts(self, listing: Listing) -> Mapping[str, str]:
+    def image_list(self, listing: Listing, record: ImageRecord | None) -> str:
+        """A digest of the listed images, with their classes and what divides them; other content is not noticed."""
+        config, division = self.config, "" if record is None else record.division
+        images = sorted((item.key, item.label, item.part or "", item.group or "") for item in listing.found)
+        facts = [*config.class_names, config.template, config.orient, config.split, division]
+        return fingerprint([*facts, *map(list, images)])
+
+    def _parts(self, listing: Listing, record: ImageRecord | None) -> Mapping[str, str]:
         """The part of each image by its key."""
         if self.config.split is not SplitRule.GIVEN:
-            return divided(listing, self.config.split, None if self.fresh else self.record)
+            return divided(listing, self.config.split, record)
         parts = {item.key: item.part for item in listing.found if item.part is not None}
         if len(parts) < len(listing.found):
             raise DataError(

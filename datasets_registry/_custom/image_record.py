@@ -16,7 +16,7 @@ from datasets_registry._errors import RegistrationError, some
 from datasets_registry._limits import MOST_RECORDED_VALUES
 from datasets_registry._readers.foreign_files import read_json
 from datasets_registry._readers.image_sources import EncodedImages, ImageFiles
-from datasets_registry._types import PARTS, DatasetSplits, Part
+from datasets_registry._types import PARTS, DatasetSplits, Part, fingerprint
 
 _Format = Literal["clip-etl-bench images of a dataset"]
 
@@ -38,6 +38,7 @@ class ImageRecord(BaseModel):
 
     Args:
         images: today's, by key.
+        division: names how the images were divided; another one after --force or --split moved some of them.
         gone: contents that were there before, so that an image that comes back gets its former part.
     """
 
@@ -45,6 +46,7 @@ class ImageRecord(BaseModel):
 
     format: _Format
     images: dict[str, KnownImage]
+    division: str = ""
     gone: tuple[KnownImage, ...] = ()
 
     def parts(self, now: Mapping[str, Content]) -> dict[str, str]:
@@ -68,10 +70,13 @@ class ImageRecord(BaseModel):
         return tuple(dict.fromkeys(one for one in (*self.gone, *self.images.values()) if one.digest not in here))
 
 
-def new_record(images: Mapping[str, KnownImage], former: ImageRecord | None) -> ImageRecord:
-    """The record of today's images, which also knows what was there before."""
+def new_record(images: Mapping[str, KnownImage], former: ImageRecord | None, division: str | None) -> ImageRecord:
+    """The record of today's images, which also knows what was there before; without a division, they get a new one."""
     (text,) = get_args(_Format)
-    return ImageRecord(format=text, images=dict(images), gone=() if former is None else former.gone_from(images))
+    gone = () if former is None else former.gone_from(images)
+    if division is None:
+        division = fingerprint(sorted([one.digest, one.part] for one in images.values()))
+    return ImageRecord(format=text, images=dict(images), division=division, gone=gone)
 
 
 def former_keys(before: Mapping[str, Content], now: Mapping[str, Content]) -> dict[str, str]:
@@ -123,7 +128,8 @@ def record_text(record: ImageRecord) -> str:
         f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(one)}" for key, one in record.images.items()
     )
     gone = ",\n".join(map(json.dumps, record.gone))
-    return f'{{"format": "{record.format}", "images": {{\n{lines}\n}}, "gone": [\n{gone}\n]}}\n'
+    head = f'"format": "{record.format}", "division": {json.dumps(record.division)}'
+    return f'{{{head}, "images": {{\n{lines}\n}}, "gone": [\n{gone}\n]}}\n'
 
 
 def known_images(splits: DatasetSplits, labels: tuple[str, ...]) -> dict[str, KnownImage]:

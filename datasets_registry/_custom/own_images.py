@@ -4,21 +4,18 @@ from collections.abc import Iterator
 
 from datasets_registry._custom.dataset import UNLISTED, CustomReader
 from datasets_registry._custom.image_record import image_changes, known_images
-from datasets_registry._types import DatasetInfo, DatasetSplits, fingerprint
+from datasets_registry._types import DatasetInfo, DatasetSplits
 
 
 def image_list(info: DatasetInfo) -> str | None:
-    """A digest of the list of own images, with their classes and what divides them; None for other datasets.
+    """`DatasetSplits.image_list` of today; None for other datasets. No image is opened.
 
-    No image is opened, so that other content under the same name is not noticed. Raises DataError without the images.
+    Raises DataError without the images, and RegistrationError for a damaged record of them.
     """
     reader = info.reader
     if not isinstance(reader, CustomReader):
         return None
-    config = reader.config
-    found = config.listing(reader.base).found
-    images = sorted((item.key, item.label, item.part or "", item.group or "") for item in found)
-    return fingerprint([*config.class_names, config.template, config.orient, config.split, *map(list, images)])
+    return reader.image_list(reader.config.listing(reader.base), reader.record)
 
 
 def news(info: DatasetInfo, splits: DatasetSplits) -> Iterator[str]:

@@ -337,6 +337,21 @@ def test_a_record_has_at_most_so_many_values(birds: Path, monkeypatch: pytest.Mo
         add(birds)
 
 
+def test_the_list_of_images_names_their_division_and_not_their_record(birds: Path) -> None:
+    first = add(birds, split=SplitRule.EVEN)
+    for i in range(13):
+        photo(birds / "crow" / f"later {i}.jpg", 500 + i)
+    lists = [own_images.image_list(first.info), first.info.reader(None).image_list]
+    lists += [own_images.image_list(add(birds).info) for _ in range(2)]
+    assert len(set(lists)) == 1
+    forced = add(birds, force=True, split=SplitRule.EVEN)
+    assert facts(forced)["in another part"]
+    divided = own_images.image_list(forced.info)
+    assert divided not in lists
+    add(birds, force=True, split=SplitRule.EVEN)
+    assert own_images.image_list(forced.info) == divided
+
+
 def test_news_name_what_was_not_added(birds: Path) -> None:
     added = add(birds)
     same = own_images.image_list(added.info)
