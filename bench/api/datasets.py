@@ -181,8 +181,8 @@ def add_dataset(
 ) -> AddedDataset:
     """Inspect own images and register them as a dataset, for this process and for later ones in this folder.
 
-    Repeat it after the images changed: settings stay, known images stay in their part of the split, and `changes` says
-    what is new. `progress` receives the number of inspected images and of all images.
+    Repeat it after the images changed: the file is written where it is, settings stay, known images stay in their part
+    of the split, and `changes` says what is new. `progress` receives the number of inspected images and of all images.
 
     Returns:
         The dataset; `facts()` says what was found, and `notes()` what may be a mistake.
@@ -214,7 +214,8 @@ def add_dataset(
         min_images=min_images,
         orient=orient,
     )
-    folder = user_custom_folder() if user else custom_folders()[0]
+    otherwise = user_custom_folder() if user else custom_folders()[0]
+    folder = next((place for place in custom_folders() if (place / f"{name}.toml").exists()), otherwise)
     added = add_custom_dataset(request, folder, replace=force, progress=progress)
     if name in DATASETS:
         DATASETS.remove(name)

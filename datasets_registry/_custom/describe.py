@@ -82,7 +82,7 @@ def describe_images(
         DataError: the path cannot be read, there are fewer than two classes, or a setting does not fit the images.
     """
     request, place = _with_defaults(request, former), request.images
-    draft = _draft(request)
+    draft = _draft(request, _kind(place) if former is None else former.kind)
     if former is not None:
         draft = draft.model_copy(update={"skip": former.skip})
     listing = draft.listing(place.parent, skip_missing=request.skip_broken)
@@ -140,9 +140,16 @@ def _with_defaults(request: AddRequest, former: CustomDataset | None) -> AddRequ
         template=former.template if request.template is None else request.template,
         title=request.title or former.title or request.name,
         orient=former.orient if request.orient is None else request.orient,
-        root=request.root or (None if former.root is None else Path(former.root)),
+        root=request.root or _former_root(former),
         columns=former.columns.model_copy(update=request.columns.named()),
     )
+
+
+def _former_root(former: CustomDataset) -> Path | None:
+    """The folder that the paths of a table are relative to; None for other kinds."""
+    if former.kind is not StorageKind.TABLE:
+        return None
+    return Path(former.images).parent if former.root is None else Path(former.root)
 
 
 def _split_rule(
@@ -161,10 +168,9 @@ def _split_rule(
     return SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels, None)
 
 
-def _draft(request: AddRequest) -> CustomDataset:
+def _draft(request: AddRequest, kind: StorageKind) -> CustomDataset:
     """The description without the parts that need the listing: classes, names, and a split by content."""
     place, columns, root, split = request.images, request.columns, request.root, request.split
-    kind = _kind(place)
     unused = {
         "--root": root is not None and kind is not StorageKind.TABLE,
         "--column path": columns.path and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+import tarfile
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +180,25 @@ def test_a_label_that_is_corrected_in_a_table_is_named(birds: Path) -> None:
     assert facts(after) == {"removed": 2, "with another class": 1}
     assert not moved(first, after)
     assert after.config.root == first.config.root
+
+
+def test_paths_of_a_table_that_become_absolute_are_the_same_images(birds: Path) -> None:
+    files = sorted(birds.rglob("*.jpg"))
+    table = birds.parent / "list.csv"
+    for path in (lambda file: file.relative_to(birds.parent), lambda file: file):
+        table.write_text("\n".join(["path,label", *(f"{path(file)},{file.parent.name}" for file in files)]))
+        added = add(table, split=SplitRule.EVEN)
+    assert facts(added) == {}
+    assert [*added.notes()]
+
+
+def test_a_folder_of_classes_stays_one_beside_a_tar_file(birds: Path) -> None:
+    first = add(birds)
+    with tarfile.open(birds / "crow" / "backup.tar", "w") as tar:
+        tar.add(birds / "crow" / "0.jpg", "0.jpg")
+    after = add(birds)
+    assert after.config.kind is first.config.kind
+    assert facts(after) == {}
 
 
 def test_groups_stay_in_their_part(birds: Path) -> None:
