@@ -59,6 +59,7 @@ class AddedDataset:
         inspection: the facts of every image.
         small: number of images of each left-out class.
         changes: what changed since the images were added before; None if they are new.
+        lacks_record: whether the dataset was there without a record of its images.
     """
 
     info: DatasetInfo
@@ -68,6 +69,7 @@ class AddedDataset:
     inspection: Inspection
     small: dict[str, int]
     changes: ImageChanges | None = None
+    lacks_record: bool = False
 
     @property
     def suggested_shots(self) -> tuple[int, bool]:
@@ -76,9 +78,10 @@ class AddedDataset:
         The largest of the usual numbers that every class supports. If that is below 4 and half of the classes support
         more, up to 8 that they support, with fewer images of the small classes.
         """
-        every = _usual_shots(min(self.train_sizes))
+        smallest = min(self.train_sizes)
+        every = _usual_shots(smallest)
         half = min(_usual_shots(sorted(self.train_sizes)[len(self.train_sizes) // 2]), 8)
-        return (half, True) if every < FEW_SHOTS <= half else (every, False)
+        return (half, True) if smallest and every < FEW_SHOTS <= half else (every, False)
 
     @cached_property
     def label_of(self) -> dict[str, str]:
@@ -112,6 +115,11 @@ class AddedDataset:
         """What changed, and the caveats, one line each."""
         if self.changes is not None:
             yield from self.changes.lines()
+        if self.lacks_record:
+            yield (
+                f"note: there was no {record_file(self.file.parent, self.info.name).name} beside {self.file.name}, so "
+                "what changed is not known, and train, val and test are as for new images. Keep both files together."
+            )
         yield from _notes(self)
 
     def facts(self) -> dict[str, object]:
@@ -192,7 +200,8 @@ def add_custom_dataset(
     divided_anew = before is None or changes is None or (fresh and changes.moved)
     division = None if before is None or divided_anew else before.division
     write_text(record_text(new_record(images, record, division)), record_file(folder, request.name))
-    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes)
+    lacks_record = before is None and not replace and former is not None
+    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes, lacks_record)
 
 
 def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
@@ -209,7 +218,12 @@ def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
     if place.resolve() == images.resolve():
         return former
     if not replace:
-        raise RegistrationError(f"{file} exists and describes {place}. Give --force to overwrite it, or another name.")
+        advice = "Give --force to overwrite it, or another name."
+        if not place.exists():
+            advice = (
+                f"If they moved, write {images.absolute()} as `images` into the file and repeat the command. {advice}"
+            )
+        raise RegistrationError(f"{file} exists and describes {place}. {advice}")
     return None
 
 
@@ -273,13 +287,13 @@ def _usual_shots(images: int) -> int:
 
 def _shots_note(added: AddedDataset, smallest: int) -> str:
     shots, fewer = added.suggested_shots
+    if not smallest:
+        return "few-shot runs refuse it. Give it training images, or remove it."
     if fewer:
         return (
             f"--shots {shots} needs --allow-fewer, which takes what a class has; without it, --shots can be at most "
             f"{smallest}. `datasets add --min-images N` leaves small classes out."
         )
-    if not smallest:
-        return "few-shot runs refuse it. Give it training images, or remove it."
     return (
         f"--shots can be at most {smallest}, of the usual numbers {shots}. To use more, `run --allow-fewer` takes what "
         f"a class has, and `datasets add --min-images N` leaves small classes out."
@@ -292,7 +306,10 @@ def _left_out(added: AddedDataset) -> Iterator[str]:
         # their images are named by their class
         left_out = {kind: paths for kind, paths in left_out.items() if not kind.startswith("images of classes")}
         listed = ", ".join(f"{label!r} with {size}" for label, size in added.small.items())
-        yield f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}."
+        yield (
+            f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}. `datasets add "
+            "--min-images N` uses classes of N images or more."
+        )
     notes = ImageNotes()
     for kind, paths in left_out.items():
         for path in paths:

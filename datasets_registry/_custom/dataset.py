@@ -30,7 +30,8 @@ VAL_SHARE = 0.2
 _SHARES = {"train": TRAIN_SHARE, "val": VAL_SHARE, "test": 1 - TRAIN_SHARE - VAL_SHARE}
 _FIRST = ("title", "images", "kind", "split", "root", "template")
 UNLISTED = "images of classes that `classes` does not list"
-"""Kind of left-out images."""
+SMALL = "images of classes that `small_classes` lists"
+"""Kinds of left-out images."""
 _LABELS_OF_A_LINE = 200
 """Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 
@@ -189,6 +190,12 @@ class CustomReader:
         Raises DataError if the images, a class or the split of the TOML file are missing.
         """
         del data_root
+        place, file = self.config.place(self.base), self.base / f"{self.name}.toml"
+        if not place.exists():
+            raise DataError(
+                f"Dataset {self.name!r} has its images in {place}, which is not there. If they moved, write their new "
+                f"place as `images` into {file}."
+            )
         listing = self.config.listing(self.base)
         record = None if self.fresh else self.record
         position = {label: i for i, label in enumerate(self.config.classes)}
@@ -197,8 +204,8 @@ class CustomReader:
         if absent := [label for label in self.config.classes if label not in present]:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
-                f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: "
-                f"{few_labels(listing.labels)}. Repeat `{self.command}`, or correct `classes` in its TOML file."
+                f"{place}, for example {absent[0]!r}; labels found: {few_labels(listing.labels)}. Repeat "
+                f"`{self.command}`, or correct `classes` in {file}."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = self._parts(listing, record)
@@ -212,8 +219,11 @@ class CustomReader:
                 f"Give more images, or a split with train and test."
             )
         train, val, test = (tuple(parts[part]) for part in PARTS)
-        others = tuple(item.key for item in listing.found if item.label not in position)
-        left_out = dict(listing.left_out) | ({UNLISTED: others} if others else {})
+        others: defaultdict[str, list[str]] = defaultdict(list)
+        for item in listing.found:
+            if item.label not in position:
+                others[SMALL if item.label in self.config.small_classes else UNLISTED].append(item.key)
+        left_out = dict(listing.left_out) | {kind: tuple(keys) for kind, keys in others.items()}
         # the split depends on the files alone, so that `orient` does not change it
         images = listing.images.oriented() if self.config.orient else listing.images
         listed = self.image_list(listing, record)

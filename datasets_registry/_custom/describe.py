@@ -82,7 +82,8 @@ def describe_images(
         DataError: the path cannot be read, there are fewer than two classes, or a setting does not fit the images.
     """
     request, place = _with_defaults(request, former), request.images
-    draft = _draft(request, _kind(place) if former is None else former.kind)
+    kind = _kind(place)
+    draft = _draft(request, kind if former is None else former.kind)
     if former is not None:
         draft = draft.model_copy(update={"skip": former.skip})
     listing = draft.listing(place.parent, skip_missing=request.skip_broken)

@@ -225,7 +225,8 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
     sizes = Counter(sample.label for sample in splits.train)
     smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
     if splits.train and (size := sizes[smallest]) < MOST_SHOTS:
-        text = f"Class {splits.class_names[smallest]!r} has {size} training images, so --shots can be at most {size}."
+        most = f"--shots can be at most {size}" if size else "few-shot runs refuse it"
+        text = f"Class {splits.class_names[smallest]!r} has {size or 'no'} training images, so {most}."
         yield Finding("small-class", text, level=FindingLevel.NOTE)
     if repeated := [name for name, n in Counter(splits.class_names).items() if n > 1]:
         text = f"{len(repeated)} class names occur twice ({some(repeated)}). "

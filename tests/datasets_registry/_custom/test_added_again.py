@@ -19,6 +19,7 @@ from datasets_registry import (
     AddedDataset,
     AddRequest,
     BadImagesError,
+    BenchError,
     ColumnNames,
     RegistrationError,
     SplitRule,
@@ -311,6 +312,39 @@ def test_small_classes_stay_left_out_until_they_are_asked_for(birds: Path) -> No
     assert facts(again) == {}
     assert again.small == {"owl": 3}
     assert "owl" in add(birds, min_images=2).config.classes
+
+
+def test_classes_that_are_left_out_are_no_news(birds: Path) -> None:
+    photo(birds / "owl" / "0.jpg", 600)
+    added = add(birds, min_images=5)
+    assert [line for line in added.notes() if "'owl' with 1" in line and "--min-images" in line]
+    assert not [*own_images.news(added.info, added.info.reader(None))]
+    photo(birds / "kite" / "0.jpg", 601)
+    (line,) = own_images.news(added.info, added.info.reader(None))
+    assert "kite/0.jpg" in line
+
+
+def test_images_that_moved_are_the_same_after_their_place_is_corrected(birds: Path) -> None:
+    first = add(birds, split=SplitRule.EVEN, template="{}")
+    new = birds.rename(birds.parent / "moved")
+    for read in (lambda: add(new), lambda: first.info.reader(None)):
+        with pytest.raises(BenchError, match="If they moved.* as `images`") as raised:
+            read()
+        assert str(first.file) in str(raised.value)
+    with pytest.raises(BenchError, match="No images at"):
+        add(birds)
+    first.file.write_text(first.file.read_text().replace(str(birds), str(new)))
+    after = add(new)
+    assert facts(after) == {}
+    assert part_of(after) == part_of(first)
+
+
+def test_a_record_that_is_missing_is_noted(birds: Path) -> None:
+    first = add(birds)
+    first.file.with_suffix(".images.json").unlink()
+    for added, expected in ((add(birds), True), (add(birds), False), (add(birds, force=True), False)):
+        assert added.lacks_record == expected
+        assert any("birds.images.json" in line for line in added.notes()) == expected
 
 
 def test_other_images_and_a_damaged_record_are_refused(birds: Path) -> None:
