@@ -342,7 +342,10 @@ def check_datasets(
         infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
         absent = sum(not info.synthetic and info not in infos for info in list_datasets()) if infos else None
     checks = with_copies(
-        check_dataset(info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint) for info in infos
+        check_dataset(
+            info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint, copies=len(infos) > 1
+        )
+        for info in infos
     )
     if backbone is None:
         return checks, absent

@@ -85,7 +85,7 @@ class CheckResult:
         fingerprint: digests of the contents; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
         audit: near-duplicates and suspect labels as plain values; None if they were not looked for.
-        contents: of the images, to look for copies in other datasets; None if the reader failed.
+        contents: of the images, to look for copies in other datasets; None if the reader failed or none are looked for.
         compared_with: the datasets in which copies of the images were looked for.
     """
 
@@ -129,6 +129,7 @@ def check_dataset(
     sample: int | None = None,
     jobs: int = 2,
     write_fingerprint: bool = True,
+    copies: bool = True,
 ) -> CheckResult:
     """Check layout, split, counts and images of one dataset.
 
@@ -137,6 +138,7 @@ def check_dataset(
         sample: number of images to open, spread evenly over the lists; None opens all.
         jobs: number of threads that open images.
         write_fingerprint: store the fingerprint, so that runs on changed files can be detected.
+        copies: also digest the decoded pixels, to look for copies in other datasets.
 
     Raises DataError if the dataset needs a data root and none was given.
     """
@@ -155,7 +157,7 @@ def check_dataset(
     # the reader found all files, so findings about their location are harmless
     findings = [replace(item, level=FindingLevel.NOTE) if item.layout else item for item in findings]
     findings += _count_findings(info, splits, data_root)
-    opened = _open_images(splits, sample=sample, jobs=jobs)
+    opened = _open_images(splits, sample=sample, jobs=jobs, pixels=copies)
     findings += _image_findings(info, splits, opened, data_root if source else None)
     split_file = DatasetOnDisk(info, source, data_root).split_file if source and data_root else None
     digests = _fingerprint(info, splits, opened, split_file)
@@ -176,7 +178,7 @@ def check_dataset(
         digests,
         file,
         splits.left_out,
-        contents=ImageContents.of(info.name, opened),
+        contents=ImageContents.of(info.name, opened) if copies else None,
     )
 
 
@@ -266,13 +268,14 @@ _KINDS = {
 """The kinds of `BadImageError` of each code; all others are damaged images."""
 
 
-def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
+def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int, pixels: bool) -> list[_OpenedImage]:
     images = splits.images
 
     def opened(listed: tuple[str, Sample]) -> _OpenedImage:
         key = listed[1].key
         try:
-            return _OpenedImage(*listed, pixels=_pixel_digest(images.load(key)), digest=images.digest(key))
+            image = images.load(key)
+            return _OpenedImage(*listed, pixels=_pixel_digest(image) if pixels else b"", digest=images.digest(key))
         except DataError as error:
             kind = error.kind if isinstance(error, BadImageError) else ""
             code = next((code for code, kinds in _KINDS.items() if kind in kinds), "damaged-images")
