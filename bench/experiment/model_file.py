@@ -137,7 +137,7 @@ def model_group(spec: ExperimentSpec, image_list: str | None) -> str:
 
 
 def changed_images(models: Sequence[ModelInfo]) -> list[str]:
-    """How the own images of each model's dataset changed since it was trained, in words; empty if they did not.
+    """How the own images or settings of each model's dataset changed since it was trained; empty if they did not.
 
     The images of a dataset are listed once. Those that are not on this machine are not compared.
     """
@@ -161,7 +161,7 @@ def _changed_images(info: ModelInfo, now: str | None) -> str:
     new = [repr(one) for one in classes if one not in trained]
     more = f"; its class {some(gone)} is gone" if gone else ""
     more += f"; it does not know the class {some(new)}" if new else ""
-    return f"the images of {name} changed since this model was trained{more}"
+    return f"the images or settings of {name} changed since this model was trained{more}"
 
 
 SHOWN_CLASSES = 20

@@ -41,6 +41,7 @@ def _newest_images(models: Sequence[ListedModel]) -> list[Path]:
     known = [(model.path, model.info) for model in models if model.info is not None]
     if len(known) < 2:
         return [path for path, _ in known]
-    infos = [info for _, info in known]
-    newest, _ = max(zip(infos, changed_images(infos), strict=True), key=lambda pair: (not pair[1], pair[0].created_at))
+    changes = changed_images([info for _, info in known])
+    of_today = [info for (_, info), change in zip(known, changes, strict=True) if info.image_list and not change]
+    newest = max(of_today or [info for _, info in known], key=lambda info: info.created_at)
     return [path for path, info in known if info.image_list == newest.image_list]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from bench.api import predict_images, stored_models
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import UsageError
-from bench.experiment import read_model_info, read_splits, runner, write_model
+from bench.experiment import model_bytes, read_model, read_model_info, read_splits, runner, write_model
 from bench.extensions.recommendation.prior import PublishedNumbers, published_table
 from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest
@@ -98,7 +99,7 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
     moved.rename(photographs / "Sea Gull" / "was a crow.png")
     (photographs / "crow" / "IMG 8.png").rename(photographs / "crow" / "c8.png")
     (photographs / "Sea Gull" / "IMG 0.png").unlink()
-    assert "images of my_birds changed" in predict_images("my_birds", [str(new)], out).changed_images
+    assert "images or settings of my_birds changed" in predict_images("my_birds", [str(new)], out).changed_images
     second = add(photographs)
     assert second.changes is not None
     assert second.changes.facts() == {"added": 6, "removed": 1, "with another class": 1, "renamed": 1}
@@ -197,6 +198,16 @@ def test_models_do_not_compete_with_those_of_another_division(photographs: Path)
     assert find_model("my_birds") == current
     assert current != former
     assert former.exists()
+
+
+def test_a_model_of_unknown_images_is_not_one_of_today(photographs: Path) -> None:
+    add(photographs)
+    unknown = kept("tip_adapter")["tip_adapter"]
+    info, tensors = read_model(unknown)
+    later = {"image_list": None, "created_at": info.created_at + timedelta(days=1)}
+    write_model(unknown, model_bytes(info.model_copy(update=later), tensors))
+    assert find_model("my_birds") == unknown
+    assert kept("gda")["gda"] == find_model("my_birds")
 
 
 def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: Path) -> None:
