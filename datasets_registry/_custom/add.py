@@ -35,6 +35,7 @@ from datasets_registry._custom.image_record import (
 from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
 from datasets_registry._custom.listing_tables import likely_groups
+from datasets_registry._custom.toml_comments import with_comments
 from datasets_registry._errors import BenchError, DataError, RegistrationError, some
 from datasets_registry._groups import group_notes
 from datasets_registry._readers.decode import keep_warnings
@@ -196,10 +197,13 @@ def add_custom_dataset(
     images = known_images(splits, config.classes)
     changes = image_changes(before.images, images, _settings(former, config)) if former and before else None
     if config != former:
-        write_text(to_toml(config), file)
+        text = to_toml(config)
+        write_text(text if kept is None else with_comments(text, file.read_text(encoding="utf-8")), file)
     divided_anew = before is None or changes is None or (fresh and changes.moved)
     division = None if before is None or divided_anew else before.division
-    write_text(record_text(new_record(images, record, division)), record_file(folder, request.name))
+    now = new_record(images, record, division)
+    if now != before:
+        write_text(record_text(now), record_file(folder, request.name))
     lacks_record = before is None and not replace and former is not None
     return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes, lacks_record)
 

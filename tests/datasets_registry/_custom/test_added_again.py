@@ -26,7 +26,6 @@ from datasets_registry import (
     add_custom_dataset,
     own_images,
 )
-from datasets_registry._custom import image_record
 
 PARTS = ("train", "val", "test")
 BY_HAND = 'summary = "Mine."\ncitation = "Me."\n'
@@ -73,17 +72,43 @@ def facts(added: AddedDataset) -> dict[str, object]:
     return added.changes.facts()
 
 
-def test_nothing_is_written_where_nothing_changed(birds: Path) -> None:
-    first = add(birds)
+@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
+def test_nothing_is_written_where_nothing_changed(birds: Path, rule: SplitRule) -> None:
+    first = add(birds, split=rule)
     assert first.changes is None
+    record = first.file.with_suffix(".images.json")
+    record.write_text(as_written := f"{record.read_text()}\n")
     first.file.write_text(f"# mine\n{first.file.read_text()}")
     again = add(birds)
     assert facts(again) == {}
     assert again.facts()["changes"] == {}
     assert len([*again.changes.lines()]) == 1  # type: ignore[union-attr]
     assert first.file.read_text().startswith("# mine\n")
+    assert record.read_text() == as_written
     assert part_of(again) == part_of(first)
     assert not [*own_images.news(again.info, again.splits)]
+
+
+def test_comments_stay_when_the_file_is_written_again(birds: Path) -> None:
+    file = add(birds, names={"crow": "carrion crow"}, split=SplitRule.EVEN).file
+    text = file.read_text()
+    text = text.replace("orient =", "# the camera\norient =").replace("[names]", "# as in the field guide\n[names]")
+    text = text.replace('"carrion crow"', '"#1 crow"  # not a hooded one')
+    text = (
+        text.replace("domain =", 'citation = """\n# no comment\ntitle = {Birds}"""  # ours\ndomain =') + "# the end\n"
+    )
+    file.write_text(text)
+    photo(birds / "owl" / "0.jpg", 600)
+    for changes in ({"template": "{}"}, {"min_images": 3}, {"min_images": 1}):
+        after = add(birds, **changes)
+    lines = file.read_text().splitlines()
+    below = {line: lines[lines.index(line) + 1 :][:1] for line in lines if line.startswith("#")}
+    assert below["# the camera"][0].startswith("orient")
+    assert below["# as in the field guide"][0].startswith("[names]")
+    assert below["# not a hooded one"][0].startswith('"crow" =')
+    assert below["# ours"][0].startswith("domain")
+    assert [line for line in lines if line.startswith("#")].count("# the end") == 1
+    assert (after.config.names["crow"], after.config.citation) == ("#1 crow", "# no comment\ntitle = {Birds}")
 
 
 def test_settings_and_texts_written_by_hand_stay(birds: Path) -> None:
@@ -386,7 +411,7 @@ def test_a_damaged_record_is_refused_and_replaced_by_force(birds: Path, content:
 
 def test_a_record_has_at_most_so_many_values(birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(birds)
-    monkeypatch.setattr(image_record, "MOST_RECORDED_VALUES", 27)
+    monkeypatch.setattr("datasets_registry._custom.image_record.MOST_RECORDED_VALUES", 27)
     with pytest.raises(RegistrationError, match="27 values"):
         add(birds)
 

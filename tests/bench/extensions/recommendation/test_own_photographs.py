@@ -27,7 +27,6 @@ from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.tuned_models import find_model
 from datasets_registry import DATASETS, AddedDataset, FewShotTask, own_images
-from datasets_registry._custom.dataset import CustomDataset
 
 BACKBONE = "ViT-demo.drawn"
 TEMPLATE = "a photo of a {}, a bird."
@@ -221,10 +220,10 @@ def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: P
 
 
 def test_a_command_lists_the_images_once(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add(photographs)
+    description = type(add(photographs).config)
     kept("gda,tip_adapter")
-    listed, listing = [], CustomDataset.listing
-    monkeypatch.setattr(CustomDataset, "listing", lambda *given, **more: listed.append(1) or listing(*given, **more))
+    listed, listing = [], description.listing
+    monkeypatch.setattr(description, "listing", lambda *given, **more: listed.append(1) or listing(*given, **more))
     assert len(stored_models().rows) == 2
     assert len(listed) == 1
     with pytest.raises(UsageError, match=AMBIGUOUS):
