@@ -401,7 +401,7 @@ def to_toml(config: CustomDataset) -> str:
     own = {"summary", "homepage", "citation"} & config.model_dump(exclude_defaults=True).keys()
     lines += [f"{name} = {_text(getattr(config, name))}" for name in sorted(own)]
     if config.names:
-        lines += ["", "[names]  # names for prompts, where they differ from the labels; edit them"]
+        lines += ["", "[names]  # names for prompts, where they differ from the labels"]
         lines += [f"{_text(label)} = {_text(name)}" for label, name in config.names.items()]
     return "\n".join(lines) + "\n"
 

@@ -117,8 +117,8 @@ def read_record(file: Path) -> ImageRecord | None:
     except (OSError, ValueError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise RegistrationError(
-            f"{file} cannot be read ({reason}). It keeps images in train, val and test; restore it, or give "
-            "--force to divide all images again."
+            f"{file} cannot be read ({reason}). It keeps images in train, val and test; restore it, or "
+            "repeat `datasets add` with --force to divide all images again."
         ) from None
 
 

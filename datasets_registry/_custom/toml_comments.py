@@ -26,8 +26,9 @@ def with_comments(text: str, former: str) -> str:
         # end
     """
     comments: defaultdict[str, list[str]] = defaultdict(list)
+    own = {comment for _, comment in _comments(text)}
     for setting, comment in _comments(former):
-        if comment not in text:
+        if comment not in own:
             comments[setting].append(comment)
     lines: list[str] = []
     for setting, line in zip(_settings(text), text.split("\n"), strict=True):

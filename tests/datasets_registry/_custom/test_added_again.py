@@ -91,7 +91,7 @@ def test_nothing_is_written_where_nothing_changed(birds: Path, rule: SplitRule) 
 
 def test_comments_stay_when_the_file_is_written_again(birds: Path) -> None:
     file = add(birds, names={"crow": "carrion crow"}, split=SplitRule.EVEN).file
-    text = file.read_text()
+    text = f"# a\n{file.read_text()}"
     text = text.replace("orient =", "# the camera\norient =").replace("[names]", "# as in the field guide\n[names]")
     text = text.replace('"carrion crow"', '"#1 crow"  # not a hooded one')
     text = (
@@ -103,6 +103,7 @@ def test_comments_stay_when_the_file_is_written_again(birds: Path) -> None:
         after = add(birds, **changes)
     lines = file.read_text().splitlines()
     below = {line: lines[lines.index(line) + 1 :][:1] for line in lines if line.startswith("#")}
+    assert "# a" in lines
     assert below["# the camera"][0].startswith("orient")
     assert below["# as in the field guide"][0].startswith("[names]")
     assert below["# not a hooded one"][0].startswith('"crow" =')
