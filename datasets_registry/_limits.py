@@ -12,6 +12,8 @@ LARGEST_JSON = 512 * MIB
 """A published split or scene file; the largest, CLEVR's scenes, has about 260 MiB."""
 MOST_VALUES = 4_000_000
 """Values in one JSON file. Each takes up to 100 bytes of memory, however few bytes it has in the file."""
+MOST_RECORDED_VALUES = 8_000_000
+"""Values in the record of own images, four for each; two million images."""
 MOST_KEY_PARTS = 20
 """Parts of a dotted key of TOML; the files of this project have at most two."""
 

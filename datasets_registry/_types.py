@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 from PIL import Image
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PARTS = ("train", "val", "test")
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
 """The parts of a dataset's split."""
 BACKBONE_PREFIX = "features"
 """First part of the slug of a backbone that exists only as imported features: `features.<name>`."""
@@ -149,6 +150,7 @@ class DatasetSplits(SplitLists):
     Args:
         layout: how the images are stored, in a few words; keys and labels do not depend on it.
         left_out: unused files beside the images, by kind, such as `.txt files`.
+        image_list: a digest of the list of own images and of what divides them; None for other datasets.
     """
 
     images: Images
@@ -158,6 +160,7 @@ class DatasetSplits(SplitLists):
     test: tuple[Sample, ...]
     layout: str = ""
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    image_list: str | None = field(default=None, compare=False)
 
 
 Reader = Callable[[Path | None], DatasetSplits]

@@ -181,8 +181,8 @@ def add_dataset(
 ) -> AddedDataset:
     """Inspect own images and register them as a dataset, for this process and for later ones in this folder.
 
-    Repeat it after the images changed: settings stay, known images stay in their part of the split, and `changes` says
-    what is new. `progress` receives the number of inspected images and of all images.
+    Repeat it after the images changed: the file is written where it is, settings stay, known images stay in their part
+    of the split, and `changes` says what is new. `progress` receives the number of inspected images and of all images.
 
     Returns:
         The dataset; `facts()` says what was found, and `notes()` what may be a mistake.
@@ -193,6 +193,7 @@ def add_dataset(
         DataError: there are too few images or classes.
         UsageError: an unknown split or column, or an empty path or title.
     """
+    from bench.experiment import read_splits
     from datasets_registry import AddRequest, ColumnNames, SplitRule, add_custom_dataset
 
     if not str(images).strip():
@@ -213,11 +214,13 @@ def add_dataset(
         min_images=min_images,
         orient=orient,
     )
-    folder = user_custom_folder() if user else custom_folders()[0]
+    otherwise = user_custom_folder() if user else custom_folders()[0]
+    folder = next((place for place in custom_folders() if (place / f"{name}.toml").exists()), otherwise)
     added = add_custom_dataset(request, folder, replace=force, progress=progress)
     if name in DATASETS:
         DATASETS.remove(name)
     DATASETS.add(name, added.info, added.info.title)
+    read_splits.cache_clear()
     return added
 
 
@@ -339,7 +342,10 @@ def check_datasets(
         infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
         absent = sum(not info.synthetic and info not in infos for info in list_datasets()) if infos else None
     checks = with_copies(
-        check_dataset(info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint) for info in infos
+        check_dataset(
+            info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint, copies=len(infos) > 1
+        )
+        for info in infos
     )
     if backbone is None:
         return checks, absent

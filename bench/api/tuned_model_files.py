@@ -16,7 +16,7 @@ from bench.sweep import cache_folder, cores
 from datasets_registry import LARGEST_CLASS_LIST, foreign_files
 
 if TYPE_CHECKING:
-    from bench.experiment import ListedModel
+    from bench.experiment import ListedModel, ModelInfo
     from bench.tuned_models import PredictionSummary, Row
 
 
@@ -40,20 +40,19 @@ def stored_models(runs: Runs = "runs") -> StoredModels:
 
     Raises UsageError if there is no such folder.
     """
-    from bench.experiment import MODELS, list_models
+    from bench.experiment import MODELS, changed_images, list_models
 
     check_is_there(Path(runs))
     folder = Path(runs) / MODELS
     found = list_models(folder)
-    rows = [_row(model) for model in found if model.info is not None]
+    models = [(model, model.info) for model in found if model.info is not None]
+    changes = changed_images([info for _, info in models])
+    rows = [_row(model, info, change) for (model, info), change in zip(models, changes, strict=True)]
     return StoredModels(folder, rows, [str(model.problem) for model in found if model.info is None])
 
 
-def _row(model: ListedModel) -> dict[str, object]:
-    info = model.info
-    assert info is not None, "only readable models have a row"
+def _row(model: ListedModel, info: ModelInfo, changed_images: str) -> dict[str, object]:
     from bench.analysis import wilson
-    from bench.experiment import changed_images
 
     scores = {score.split: round(score.accuracy, 4) for score in info.scores}
     first = next(iter(info.scores), None)
@@ -79,7 +78,7 @@ def _row(model: ListedModel) -> dict[str, object]:
         "temperature": info.calibration.temperature,
         "calibrated": info.calibration.source == "validation",
         "no_prediction_sets": info.sets.unavailable,
-        "changed_images": changed_images(info),
+        "changed_images": changed_images,
     }
 
 
@@ -139,7 +138,8 @@ def predict_images(
         check_output_file(out, "--out", force=force)
     if html is not None:
         check_output_file(html, "--page", force=force)
-    info = read_model_info(find_model(model, Path(runs)))
+    file = find_model(model, Path(runs))
+    info = read_model_info(file)
     check_sources(images)
     more = [] if classes is None else _class_names(classes)
     device = resolve_device(device, info.spec.precision)
@@ -150,7 +150,7 @@ def predict_images(
     from bench.tuned_models import code_changes, load_model, predict_files, write_csv_rows
 
     torch.set_num_threads(cores())
-    tuned = load_model(model, backbone, runs=runs, device=device, cache_dir=cache_folder(cache))
+    tuned = load_model(file, backbone, device=device, cache_dir=cache_folder(cache))
     tuned = tuned.with_classes(more) if more else tuned
     with tqdm(unit="image", file=sys.stderr, disable=True if quiet else None) as bar:
 
@@ -168,7 +168,8 @@ def predict_images(
         from reports import render_gallery
 
         render_gallery(summary.gallery, html, force=force)
-    return PredictedFiles(summary, html, tuple(code_changes(tuned.info)), changed_images(tuned.info))
+    (change,) = changed_images([tuned.info])
+    return PredictedFiles(summary, html, tuple(code_changes(tuned.info)), change)
 
 
 def _class_names(path: Path) -> list[str]:

@@ -15,8 +15,7 @@ from bench.context import RunContext
 from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import Inputs, shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
-from bench.experiment.task import read_splits
-from datasets_registry import DatasetSplits, Images, Sample, feature_bundle
+from datasets_registry import DatasetSplits, Images, Sample, feature_bundle, get_dataset
 from methods import Precision
 
 _IMAGES_AT_A_TIME = 2048
@@ -91,7 +90,7 @@ def audit_images(dataset: str, backbone: str, context: RunContext) -> DatasetAud
     with device_arithmetic(context.device, Precision.FP32, fast=context.fast):
         torch.set_num_threads(context.threads)
         inputs = shared_inputs(backbone, context)
-        splits = read_splits(dataset, context.data_root)
+        splits = get_dataset(dataset).reader(context.data_root)
         listed = [(part, sample) for part in ("train", "val", "test") for sample in getattr(splits, part)]
         features = _features(inputs, splits.images, [sample for _, sample in listed])
     images = [AuditedImage(sample.key, part, splits.class_names[sample.label]) for part, sample in listed]

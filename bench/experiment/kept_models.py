@@ -32,8 +32,6 @@ from datasets_registry import (
     FewShotTask,
     SupportSet,
     UnknownNameError,
-    get_dataset,
-    own_images,
 )
 from methods import Backbone, Batch, Method, Needs, get_method, home_of
 
@@ -146,11 +144,14 @@ def kept_model(
     task: FewShotTask,
     inputs: Inputs,
     context: RunContext,
+    *,
+    image_list: str | None = None,
     validation: Tensor | None = None,
 ) -> bytes:
     """The content of the model file of a finished run. The method must be in its evaluated state.
 
-    `validation` are the logits of the validation images, if they are known.
+    `image_list` is that of the splits that the task is from, and `validation` are the logits of the validation images,
+    if they are known.
 
     Raises BenchError if the method cannot be stored, or if the stored model gives other logits.
     """
@@ -189,7 +190,7 @@ def kept_model(
         preprocessing=backbone.preprocessing,
         orient=getattr(task.support.images, "decoding", Decoding()).orient,
         support_images=len(task.support),
-        image_list=own_images.image_list(get_dataset(record.spec.dataset)),
+        image_list=image_list,
         calibration=calibration,
         novelty=novelty,
         sets=sets,

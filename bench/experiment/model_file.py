@@ -1,7 +1,7 @@
 """Model files: one safetensors file per tuned model with its description in the header, and its card; no torch."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -136,24 +136,32 @@ def model_group(spec: ExperimentSpec, image_list: str | None) -> str:
     return f"{spec.model_copy(update={'seed': 0, 'task_fingerprint': ''}).run_id} {image_list or ''}"
 
 
-def changed_images(info: ModelInfo) -> str:
-    """How the own images of a model's dataset changed since it was trained, in words; empty if they did not.
+def changed_images(models: Sequence[ModelInfo]) -> list[str]:
+    """How the own images or settings of each model's dataset changed since it was trained; empty if they did not.
 
-    Images that are not on this machine are not compared.
+    The images of a dataset are listed once. Those that are not on this machine are not compared.
     """
-    name, trained = info.spec.dataset, info.classes.names
+    today = {name: _list_of_today(name) for name in {info.spec.dataset for info in models if info.image_list}}
+    return [_changed_images(info, today.get(info.spec.dataset)) for info in models]
+
+
+def _list_of_today(dataset: str) -> str | None:
     try:
-        dataset = get_dataset(name)
-        now = None if info.image_list is None else own_images.image_list(dataset)
+        return own_images.image_list(get_dataset(dataset))
     except BenchError:
+        return None
+
+
+def _changed_images(info: ModelInfo, now: str | None) -> str:
+    if None in (now, info.image_list) or now == info.image_list:
         return ""
-    if now is None or now == info.image_list:
-        return ""
-    gone = [repr(one) for one in trained if one not in (dataset.class_names or ())]
-    new = [repr(one) for one in dataset.class_names or () if one not in trained]
+    name, trained = info.spec.dataset, info.classes.names
+    classes = get_dataset(name).class_names
+    gone = [repr(one) for one in trained if one not in classes]
+    new = [repr(one) for one in classes if one not in trained]
     more = f"; its class {some(gone)} is gone" if gone else ""
     more += f"; it does not know the class {some(new)}" if new else ""
-    return f"the images of {name} changed since this model was trained{more}"
+    return f"the images or settings of {name} changed since this model was trained{more}"
 
 
 SHOWN_CLASSES = 20

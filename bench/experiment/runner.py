@@ -37,7 +37,7 @@ from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.prediction_sets import SetThreshold, label_scores, labels_of, why_no_promise, with_sets
 from bench.experiment.stacked_training import Training, can_stack, fit_stack
-from bench.experiment.task import load_task
+from bench.experiment.task import load_task, splits_of_run
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
 from bench.extension import kind_of, open_pack
@@ -124,7 +124,15 @@ class ProcessRunner:
                 return (
                     record,
                     predictions,
-                    kept_model(record, run.method, run.task, run.inputs, context, evaluation.validation_logits),
+                    kept_model(
+                        record,
+                        run.method,
+                        run.task,
+                        run.inputs,
+                        context,
+                        image_list=run.image_list,
+                        validation=evaluation.validation_logits,
+                    ),
                 )
             except BenchError as error:
                 return record, predictions, error
@@ -191,6 +199,7 @@ class PreparedRun:
         self.spec, self.context = spec, context
         self.inputs = inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
         self.task = load_task(spec, context)
+        self.image_list = splits_of_run(spec.dataset, context).image_list  # of now, since own images may change
         self.meter: CostMeter = CostMeter(inputs.backbone, together, first.meter if first else None)
         check_stored_facts(spec.method)
         method_class = get_method(spec.method)

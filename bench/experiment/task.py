@@ -20,20 +20,14 @@ from datasets_registry import (
     build_task,
     get_dataset,
     held_out,
-    own_images,
     read_support_list,
 )
 from methods import ClassText, parse_class_text
 
 
-def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
-    """The splits of a dataset, read once per process; own images again after their list changed."""
-    return cached_splits(dataset, data_root, own_images.image_list(get_dataset(dataset)))
-
-
 @lru_cache(maxsize=32)
-def cached_splits(dataset: str, data_root: Path | None, _images: str | None) -> DatasetSplits:
-    """See `read_splits`."""
+def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
+    """The splits of a dataset, read once per process, and again after a plan or after own images were added."""
     return get_dataset(dataset).reader(data_root)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
-from bench.experiment import TeacherFile
+from bench.experiment import TeacherFile, read_splits
 from bench.extension import kind_of, open_pack
 from bench.results import known_methods, settled_recipe
 from bench.spec import ExperimentSpec
@@ -56,6 +56,7 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
         WeightsError: a file of weights that cannot be read.
         ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
     """
+    read_splits.cache_clear()  # own images may have changed since the last plan
     methods, backbones, datasets = _named(request)
     check_weights_files(backbones)
     lists = support_lists(request)

@@ -39,7 +39,9 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
 def _newest_images(models: Sequence[ListedModel]) -> list[Path]:
     """The models of today's images, or of the images of the newest model if these have changed since."""
     known = [(model.path, model.info) for model in models if model.info is not None]
-    if not known:
-        return []
-    newest = max((info for _, info in known), key=lambda info: (not changed_images(info), info.created_at))
+    if len(known) < 2:
+        return [path for path, _ in known]
+    changes = changed_images([info for _, info in known])
+    of_today = [info for (_, info), change in zip(known, changes, strict=True) if info.image_list and not change]
+    newest = max(of_today or [info for _, info in known], key=lambda info: info.created_at)
     return [path for path, info in known if info.image_list == newest.image_list]

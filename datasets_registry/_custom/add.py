@@ -24,8 +24,10 @@ from datasets_registry._custom.dataset import (
 from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
 from datasets_registry._custom.image_record import (
     ImageChanges,
+    ImageRecord,
     image_changes,
     known_images,
+    new_record,
     read_record,
     record_file,
     record_text,
@@ -33,6 +35,7 @@ from datasets_registry._custom.image_record import (
 from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
 from datasets_registry._custom.listing_tables import likely_groups
+from datasets_registry._custom.toml_comments import with_comments
 from datasets_registry._errors import BenchError, DataError, RegistrationError, some
 from datasets_registry._groups import group_notes
 from datasets_registry._readers.decode import keep_warnings
@@ -57,6 +60,7 @@ class AddedDataset:
         inspection: the facts of every image.
         small: number of images of each left-out class.
         changes: what changed since the images were added before; None if they are new.
+        lacks_record: whether the dataset was there without a record of its images.
     """
 
     info: DatasetInfo
@@ -66,6 +70,7 @@ class AddedDataset:
     inspection: Inspection
     small: dict[str, int]
     changes: ImageChanges | None = None
+    lacks_record: bool = False
 
     @property
     def suggested_shots(self) -> tuple[int, bool]:
@@ -74,9 +79,10 @@ class AddedDataset:
         The largest of the usual numbers that every class supports. If that is below 4 and half of the classes support
         more, up to 8 that they support, with fewer images of the small classes.
         """
-        every = _usual_shots(min(self.train_sizes))
+        smallest = min(self.train_sizes)
+        every = _usual_shots(smallest)
         half = min(_usual_shots(sorted(self.train_sizes)[len(self.train_sizes) // 2]), 8)
-        return (half, True) if every < FEW_SHOTS <= half else (every, False)
+        return (half, True) if smallest and every < FEW_SHOTS <= half else (every, False)
 
     @cached_property
     def label_of(self) -> dict[str, str]:
@@ -110,6 +116,11 @@ class AddedDataset:
         """What changed, and the caveats, one line each."""
         if self.changes is not None:
             yield from self.changes.lines()
+        if self.lacks_record:
+            yield (
+                f"note: there was no {record_file(self.file.parent, self.info.name).name} beside {self.file.name}, so "
+                "what changed is not known, and train, val and test are as for new images. Keep both files together."
+            )
         yield from _notes(self)
 
     def facts(self) -> dict[str, object]:
@@ -174,20 +185,27 @@ def add_custom_dataset(
         raise BenchError(
             f"--template {request.template!r} has {how} '{{}}' for the class name; write 'a photo of a {{}}.'"
         )
-    known = {} if former is None else read_record(record_file(folder, request.name))
+    before = None if former is None else _record(record_file(folder, request.name), replace=replace)
+    fresh = replace or former is None or request.split not in (None, former.split)
+    record = None if fresh else before
     kept = None if replace or former is None else former.absolute(folder)
-    config, inspection, small = describe_images(request, progress, kept, recorded=bool(known))
+    config, inspection, small = describe_images(request, progress, kept, record)
     if kept is not None and former is not None:  # places stay as they are written
         config = config.model_copy(update={"images": former.images})
         config = config.model_copy(update={"root": former.root}) if request.root is None else config
-    fresh = replace or former is None or request.split not in (None, former.split)
     splits = CustomReader(request.name, config, folder, fresh=fresh)(None)
     images = known_images(splits, config.classes)
-    changes = image_changes(known, images, _settings(former, config)) if former is not None and known else None
+    changes = image_changes(before.images, images, _settings(former, config)) if former and before else None
     if config != former:
-        write_text(to_toml(config), file)
-    write_text(record_text(images), record_file(folder, request.name))
-    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes)
+        text = to_toml(config)
+        write_text(text if kept is None else with_comments(text, file.read_text(encoding="utf-8")), file)
+    divided_anew = before is None or changes is None or (fresh and changes.moved)
+    division = None if before is None or divided_anew else before.division
+    now = new_record(images, record, division)
+    if now != before:
+        write_text(record_text(now), record_file(folder, request.name))
+    lacks_record = before is None and not replace and former is not None
+    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes, lacks_record)
 
 
 def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
@@ -204,8 +222,23 @@ def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
     if place.resolve() == images.resolve():
         return former
     if not replace:
-        raise RegistrationError(f"{file} exists and describes {place}. Give --force to overwrite it, or another name.")
+        advice = "Give --force to overwrite it, or another name."
+        if not place.exists():
+            advice = (
+                f"If they moved, write {images.absolute()} as `images` into the file and repeat the command. {advice}"
+            )
+        raise RegistrationError(f"{file} exists and describes {place}. {advice}")
     return None
+
+
+def _record(file: Path, *, replace: bool) -> ImageRecord | None:
+    """The record in a file; None without one, and with `replace` for a damaged one."""
+    try:
+        return read_record(file)
+    except RegistrationError:
+        if replace:
+            return None
+        raise
 
 
 def _settings(former: CustomDataset, config: CustomDataset) -> tuple[str, ...]:
@@ -258,13 +291,13 @@ def _usual_shots(images: int) -> int:
 
 def _shots_note(added: AddedDataset, smallest: int) -> str:
     shots, fewer = added.suggested_shots
+    if not smallest:
+        return "few-shot runs refuse it. Give it training images, or remove it."
     if fewer:
         return (
             f"--shots {shots} needs --allow-fewer, which takes what a class has; without it, --shots can be at most "
             f"{smallest}. `datasets add --min-images N` leaves small classes out."
         )
-    if not smallest:
-        return "few-shot runs refuse it. Give it training images, or remove it."
     return (
         f"--shots can be at most {smallest}, of the usual numbers {shots}. To use more, `run --allow-fewer` takes what "
         f"a class has, and `datasets add --min-images N` leaves small classes out."
@@ -277,7 +310,10 @@ def _left_out(added: AddedDataset) -> Iterator[str]:
         # their images are named by their class
         left_out = {kind: paths for kind, paths in left_out.items() if not kind.startswith("images of classes")}
         listed = ", ".join(f"{label!r} with {size}" for label, size in added.small.items())
-        yield f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}."
+        yield (
+            f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}. `datasets add "
+            "--min-images N` uses classes of N images or more."
+        )
     notes = ImageNotes()
     for kind, paths in left_out.items():
         for path in paths:

@@ -6,29 +6,23 @@ import json
 import os
 import shlex
 import unicodedata
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from datasets_registry._custom.image_record import (
-    KnownImage,
-    parts_by_content,
-    read_record,
-    record_file,
-)
+from datasets_registry._custom.image_record import ImageRecord, read_record, record_file
 from datasets_registry._custom.listing_archives import list_hub_folder, list_tars
 from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._readers.foreign_files import read_toml
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample, fingerprint
 
 TRAIN_SHARE = 0.5
 VAL_SHARE = 0.2
@@ -36,7 +30,8 @@ VAL_SHARE = 0.2
 _SHARES = {"train": TRAIN_SHARE, "val": VAL_SHARE, "test": 1 - TRAIN_SHARE - VAL_SHARE}
 _FIRST = ("title", "images", "kind", "split", "root", "template")
 UNLISTED = "images of classes that `classes` does not list"
-"""Kind of left-out images."""
+SMALL = "images of classes that `small_classes` lists"
+"""Kinds of left-out images."""
 _LABELS_OF_A_LINE = 200
 """Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 
@@ -55,8 +50,8 @@ class SplitRule(StrEnum):
 
     `given`: the split of the folders, the column, the tar files or the Hugging Face dataset. `hash`: by each image's
     content, so adding or renaming images never moves other images, and two copies of an image are in the same part.
-    `even`: for few images, the same shares of each class, in the order of content hashes; images that `datasets add`
-    recorded stay in their part. If images have groups, `hash` and `even` keep every group in one part.
+    `even`: for few images, the same shares of each class, in the order of content hashes. Under `hash` and `even`,
+    images that `datasets add` recorded stay in their part, also when they are edited, and every group is in one part.
     """
 
     GIVEN = "given"
@@ -180,8 +175,8 @@ class CustomReader:
     fresh: bool = False
 
     @property
-    def record(self) -> dict[str, KnownImage]:
-        """The images that `datasets add` found the last time, by key."""
+    def record(self) -> ImageRecord | None:
+        """What `datasets add` found the last time; None without a record."""
         return read_record(record_file(self.base, self.name))
 
     @property
@@ -195,23 +190,27 @@ class CustomReader:
         Raises DataError if the images, a class or the split of the TOML file are missing.
         """
         del data_root
+        place, file = self.config.place(self.base), self.base / f"{self.name}.toml"
+        if not place.exists():
+            raise DataError(
+                f"Dataset {self.name!r} has its images in {place}, which is not there. If they moved, write their new "
+                f"place as `images` into {file}."
+            )
         listing = self.config.listing(self.base)
+        record = None if self.fresh else self.record
         position = {label: i for i, label in enumerate(self.config.classes)}
         found = [item for item in listing.found if item.label in position]
         present = {item.label for item in found}
         if absent := [label for label in self.config.classes if label not in present]:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
-                f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: "
-                f"{few_labels(listing.labels)}. Repeat `{self.command}`, or correct `classes` in its TOML file."
+                f"{place}, for example {absent[0]!r}; labels found: {few_labels(listing.labels)}. Repeat "
+                f"`{self.command}`, or correct `classes` in {file}."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        part_of = {}
-        if self.config.split is SplitRule.EVEN:
-            part_of = even_parts(listing, {} if self.fresh else parts_by_content(self.record))
+        part_of = self._parts(listing, record)
         for item in found:
-            part = part_of.get(item.key) or self._part(item, listing)
-            parts[part].append(Sample(item.key, position[item.label], item.group))
+            parts[part_of[item.key]].append(Sample(item.key, position[item.label], item.group))
         if not parts["test"]:
             parts["test"], parts["val"] = parts["val"], []
         if empty := [part for part in ("train", "test") if not parts[part]]:
@@ -220,84 +219,106 @@ class CustomReader:
                 f"Give more images, or a split with train and test."
             )
         train, val, test = (tuple(parts[part]) for part in PARTS)
-        others = tuple(item.key for item in listing.found if item.label not in position)
-        left_out = dict(listing.left_out) | ({UNLISTED: others} if others else {})
+        others: defaultdict[str, list[str]] = defaultdict(list)
+        for item in listing.found:
+            if item.label not in position:
+                others[SMALL if item.label in self.config.small_classes else UNLISTED].append(item.key)
+        left_out = dict(listing.left_out) | {kind: tuple(keys) for kind, keys in others.items()}
         # the split depends on the files alone, so that `orient` does not change it
         images = listing.images.oriented() if self.config.orient else listing.images
-        return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out)
+        listed = self.image_list(listing, record)
+        return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out, image_list=listed)
 
-    def _part(self, item: FoundImage, listing: Listing) -> str:
-        if self.config.split is SplitRule.HASH:
-            return part_by_content(listing.unit(item))
-        if item.part is None:
+    def image_list(self, listing: Listing, record: ImageRecord | None) -> str:
+        """A digest of the listed images, with their classes and what divides them; other content is not noticed."""
+        config, division = self.config, "" if record is None else record.division
+        images = sorted((item.key, item.label, item.part or "", item.group or "") for item in listing.found)
+        facts = [*config.class_names, config.template, config.orient, config.split, division]
+        return fingerprint([*facts, *map(list, images)])
+
+    def _parts(self, listing: Listing, record: ImageRecord | None) -> Mapping[str, str]:
+        """The part of each image by its key."""
+        if self.config.split is not SplitRule.GIVEN:
+            return divided(listing, self.config.split, record)
+        parts = {item.key: item.part for item in listing.found if item.part is not None}
+        if len(parts) < len(listing.found):
             raise DataError(
                 f'Dataset {self.name!r} has split = "given", but {self.config.place(self.base)} has none. '
                 f'Write split = "hash" in its TOML file.'
             )
-        return item.part
+        return parts
 
 
-def even_parts(listing: Listing, known: Mapping[tuple[str, str], str] = MappingProxyType({})) -> dict[str, str]:
-    """The part of each image by its key: 30 % of each class for test, 20 % for val, by the order of their digests.
+def divided(listing: Listing, rule: SplitRule, record: ImageRecord | None = None) -> dict[str, str]:
+    """The part of each image by its key, under `hash` or `even`.
 
-    Every class has a training image, and a test image if it has two different images. Copies are in the same part.
-    If images have groups, whole groups are assigned, as near to these shares as they allow.
-
-    Args:
-        known: parts of images that stay there, as of `parts_by_content`; the others complete the shares.
+    The images of a group are one unit, and so are copies of an image, under `even` those of one class. A unit with a
+    recorded image stays in its part, in the last of train, val and test if there are several. The rule divides the
+    other units. Under `hash`, the name of a group alone decides about it.
     """
-    fixed = {
-        item.key: part
-        for item in (listing.found if known else ())
-        if (part := _known_part(known, item.label, listing.images.digest(item.key)))
-    }
-    if any(item.group for item in listing.found):
-        return _grouped_parts(listing, fixed)
-    parts: dict[str, str] = {}
-    by_label: dict[str, dict[str, list[str]]] = {}
+    grouped = any(item.group for item in listing.found)
+    by_class = rule is SplitRule.EVEN and not grouped
+    units: dict[Unit, list[FoundImage]] = {}
     for item in listing.found:
-        by_label.setdefault(item.label, {}).setdefault(listing.images.digest(item.key), []).append(item.key)
+        units.setdefault((item.label if by_class else "", listing.unit(item)), []).append(item)
+    contents = {
+        item.key: (item.label, listing.images.digest(item.key))
+        for item in (() if record is None else listing.found)
+        if rule is SplitRule.EVEN or item.group is None
+    }
+    known = {} if record is None else record.parts(contents)
+    stays = {
+        unit: max((known[item.key] for item in members if item.key in known), key=PARTS.index)
+        for unit, members in units.items()
+        if any(item.key in known for item in members)
+    }
+    if rule is SplitRule.HASH:
+        part_of = {unit: part_by_content(unit[1]) for unit in units} | stays
+    else:
+        part_of = _even_groups(units, stays) if grouped else _even_classes(units, stays)
+    return {item.key: part_of[unit] for unit, members in units.items() for item in members}
+
+
+Unit = tuple[str, str]
+"""What stays together in a split: a label, or an empty one for images of any class, and a group or content."""
+
+
+def _even_classes(units: Iterable[Unit], stays: Mapping[Unit, str]) -> dict[Unit, str]:
+    """30 % of the contents of each class for test, 20 % for val, in the order of their digests; those that stay count.
+
+    Every class has a training image, and a test image if it has two different images.
+    """
+    parts = dict(stays)
+    by_label: defaultdict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        by_label[unit[0]].append(unit)
     for same in by_label.values():
         n = len(same)
         n_test = min(max(1, round((1 - TRAIN_SHARE - VAL_SHARE) * n)), n - 1)
         n_val = min(round(VAL_SHARE * n), n - n_test - 1)
-        have = Counter(fixed[keys[0]] for keys in same.values() if keys[0] in fixed)
-        new = sorted(digest for digest, keys in same.items() if keys[0] not in fixed)
+        have = Counter(stays[unit] for unit in same if unit in stays)
+        new = sorted(unit for unit in same if unit not in stays)
         most = len(new) - (not have["train"])  # one is left for training
         to_test = max(0, min(n_test - have["test"], most))
         to_val = max(0, min(n_val - have["val"], most - to_test))
-        for rank, digest in enumerate(new):
-            part = "test" if rank < to_test else "val" if rank < to_test + to_val else "train"
-            parts |= dict.fromkeys(same[digest], part)
-    return parts | fixed
+        for rank, unit in enumerate(new):
+            parts[unit] = "test" if rank < to_test else "val" if rank < to_test + to_val else "train"
+    return parts
 
 
-def _known_part(known: Mapping[tuple[str, str], str], label: str, digest: str) -> str | None:
-    return known.get((label, digest)) or known.get(("", digest))
+def _even_groups(units: Mapping[Unit, Sequence[FoundImage]], stays: Mapping[Unit, str]) -> dict[Unit, str]:
+    """Whole groups, as near to the shares of each class as they allow; those that stay count.
 
-
-def _grouped_parts(listing: Listing, fixed: Mapping[str, str]) -> dict[str, str]:
-    """The part of each image by its key; images of a group are in the same part.
-
-    A group with images of `fixed` stays in their part, in the last of train, val and test if there are several. Groups
-    with few classes' last images come first, then large ones. A group goes to train if a class of it has no
+    Groups with few classes' last images come first, then large ones. A group goes to train if a class of it has no
     training image yet, else to test if one has no test image yet, else to the part that lacks most of its classes.
     """
-    units: dict[str, list[FoundImage]] = {}
-    for item in listing.found:
-        units.setdefault(listing.unit(item), []).append(item)
-    sizes = Counter(item.label for item in listing.found)
+    sizes = Counter(item.label for members in units.values() for item in members)
     spread = Counter(label for members in units.values() for label in {item.label for item in members})
     order = sorted(units, key=lambda unit: (min(spread[item.label] for item in units[unit]), -len(units[unit]), unit))
     have = {part: Counter[str]() for part in _SHARES}
-    stays = {
-        unit: max((fixed[item.key] for item in members if item.key in fixed), key=PARTS.index)
-        for unit, members in units.items()
-        if any(item.key in fixed for item in members)
-    }
+    parts = dict(stays)
     for unit, part in stays.items():
         have[part].update(item.label for item in units[unit])
-    parts = {item.key: part for unit, part in stays.items() for item in units[unit]}
     for unit in order:
         if unit in stays:
             continue
@@ -306,9 +327,8 @@ def _grouped_parts(listing: Listing, fixed: Mapping[str, str]) -> dict[str, str]
             part: sum(share - have[part][label] / sizes[label] for label in labels) for part, share in _SHARES.items()
         }
         first = [part for part in ("train", "test") if any(not have[part][label] for label in labels)]
-        part = first[0] if first else max(need, key=lambda part: need[part])
-        have[part].update(labels)
-        parts |= {item.key: part for item in units[unit]}
+        parts[unit] = first[0] if first else max(need, key=lambda part: need[part])
+        have[parts[unit]].update(labels)
     return parts
 
 
@@ -381,7 +401,7 @@ def to_toml(config: CustomDataset) -> str:
     own = {"summary", "homepage", "citation"} & config.model_dump(exclude_defaults=True).keys()
     lines += [f"{name} = {_text(getattr(config, name))}" for name in sorted(own)]
     if config.names:
-        lines += ["", "[names]  # names for prompts, where they differ from the labels; edit them"]
+        lines += ["", "[names]  # names for prompts, where they differ from the labels"]
         lines += [f"{_text(label)} = {_text(name)}" for label, name in config.names.items()]
     return "\n".join(lines) + "\n"
 

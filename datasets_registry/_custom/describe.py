@@ -11,10 +11,10 @@ from datasets_registry._custom.dataset import (
     CustomDataset,
     SplitRule,
     StorageKind,
-    even_parts,
+    divided,
     few_labels,
-    part_by_content,
 )
+from datasets_registry._custom.image_record import ImageRecord
 from datasets_registry._custom.inspection import BadImagesError, Inspection, InspectionProgress, inspect_images
 from datasets_registry._custom.listing_archives import MARKER_FILES, find_tars
 from datasets_registry._custom.listing_folders import SKIPPED, Listing, is_split_into_parts
@@ -66,15 +66,14 @@ def describe_images(
     request: AddRequest,
     progress: InspectionProgress | None = None,
     former: CustomDataset | None = None,
-    *,
-    recorded: bool = False,
+    record: ImageRecord | None = None,
 ) -> tuple[CustomDataset, Inspection, dict[str, int]]:
     """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
 
     Args:
         former: the earlier description of the same images. Its settings, labels in their order and left-out images
             stay; its place and root are absolute.
-        recorded: whether known images have a recorded part, so that an even split moves none of them.
+        record: of the images whose parts stay, so that another rule moves none of them.
 
     Returns the description, the inspection of all images, and the number of images of each left-out class.
 
@@ -83,7 +82,8 @@ def describe_images(
         DataError: the path cannot be read, there are fewer than two classes, or a setting does not fit the images.
     """
     request, place = _with_defaults(request, former), request.images
-    draft = _draft(request)
+    kind = _kind(place)
+    draft = _draft(request, kind if former is None else former.kind)
     if former is not None:
         draft = draft.model_copy(update={"skip": former.skip})
     listing = draft.listing(place.parent, skip_missing=request.skip_broken)
@@ -104,8 +104,8 @@ def describe_images(
         labels.sort(key=lambda label: (*former.classes, label).index(label))
     if len(labels) < 2:
         raise _too_few(place, labels, small, request.min_images)
-    split = request.split or _split_rule(draft, listing, labels, former, recorded=recorded)
-    if split is SplitRule.EVEN and "test" not in even_parts(listing).values():
+    split = request.split or _split_rule(draft, listing, labels, former, record)
+    if split is SplitRule.EVEN and "test" not in divided(listing, split).values():
         raise _no_test_image(place, labels, columns=draft.columns)
     names = chosen_names(labels, request.names, guess=request.guess_names)
     described = {
@@ -141,27 +141,37 @@ def _with_defaults(request: AddRequest, former: CustomDataset | None) -> AddRequ
         template=former.template if request.template is None else request.template,
         title=request.title or former.title or request.name,
         orient=former.orient if request.orient is None else request.orient,
-        root=request.root or (None if former.root is None else Path(former.root)),
+        root=request.root or _former_root(former),
         columns=former.columns.model_copy(update=request.columns.named()),
     )
 
 
+def _former_root(former: CustomDataset) -> Path | None:
+    """The folder that the paths of a table are relative to; None for other kinds."""
+    if former.kind is not StorageKind.TABLE:
+        return None
+    return Path(former.images).parent if former.root is None else Path(former.root)
+
+
 def _split_rule(
-    draft: CustomDataset, listing: Listing, labels: list[str], former: CustomDataset | None, *, recorded: bool
+    draft: CustomDataset,
+    listing: Listing,
+    labels: list[str],
+    former: CustomDataset | None,
+    record: ImageRecord | None,
 ) -> SplitRule:
     """The rule where none is named: a given split, the former rule, `hash`, or `even` where `hash` lacks images."""
     if draft.split is SplitRule.GIVEN:
         return SplitRule.GIVEN
     if former is not None:
-        stays = former.split is not SplitRule.HASH or not recorded
-        return former.split if stays else _rule_by_content(listing, labels)
-    return SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels)
+        stays = former.split is not SplitRule.HASH or record is None
+        return former.split if stays else _rule_by_content(listing, labels, record)
+    return SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels, None)
 
 
-def _draft(request: AddRequest) -> CustomDataset:
+def _draft(request: AddRequest, kind: StorageKind) -> CustomDataset:
     """The description without the parts that need the listing: classes, names, and a split by content."""
     place, columns, root, split = request.images, request.columns, request.root, request.split
-    kind = _kind(place)
     unused = {
         "--root": root is not None and kind is not StorageKind.TABLE,
         "--column path": columns.path and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
@@ -220,12 +230,13 @@ def _no_test_image(place: Path, labels: list[str], columns: ColumnNames) -> Data
     )
 
 
-def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
+def _rule_by_content(listing: Listing, labels: list[str], record: ImageRecord | None) -> SplitRule:
     """`hash` if it gives every class training and test images, else `even`."""
     found: dict[str, set[str]] = {label: set() for label in labels}
+    part_of = divided(listing, SplitRule.HASH, record)
     for item in listing.found:
         if item.label in found:
-            found[item.label].add(part_by_content(listing.unit(item)))
+            found[item.label].add(part_of[item.key])
     return SplitRule.HASH if all({"train", "test"} <= parts for parts in found.values()) else SplitRule.EVEN
 
 

@@ -4,21 +4,18 @@ from collections.abc import Iterator
 
 from datasets_registry._custom.dataset import UNLISTED, CustomReader
 from datasets_registry._custom.image_record import image_changes, known_images
-from datasets_registry._types import DatasetInfo, DatasetSplits, fingerprint
+from datasets_registry._types import DatasetInfo, DatasetSplits
 
 
 def image_list(info: DatasetInfo) -> str | None:
-    """A digest of the list of own images, with their classes and what divides them; None for other datasets.
+    """`DatasetSplits.image_list` of today; None for other datasets. No image is opened.
 
-    No image is opened, so that other content under the same name is not noticed. Raises DataError without the images.
+    Raises DataError without the images, and RegistrationError for a damaged record of them.
     """
     reader = info.reader
     if not isinstance(reader, CustomReader):
         return None
-    config = reader.config
-    found = config.listing(reader.base).found
-    images = sorted((item.key, item.label, item.part or "", item.group or "") for item in found)
-    return fingerprint([*config.class_names, config.template, config.orient, config.split, *map(list, images)])
+    return reader.image_list(reader.config.listing(reader.base), reader.record)
 
 
 def news(info: DatasetInfo, splits: DatasetSplits) -> Iterator[str]:
@@ -27,7 +24,7 @@ def news(info: DatasetInfo, splits: DatasetSplits) -> Iterator[str]:
     if not isinstance(reader, CustomReader):
         return
     record = reader.record
-    changes = image_changes(record, known_images(splits, reader.config.classes)) if record else None
+    changes = image_changes(record.images, known_images(splits, reader.config.classes)) if record else None
     if changes is not None and changes.any:
         moved = f"; {changes.moved} of them in another part of the split" if changes.moved else ""
         yield f"{info.name} changed since it was added: {changes.text}{moved}. `{reader.command}` records that"

@@ -85,7 +85,7 @@ class CheckResult:
         fingerprint: digests of the contents; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
         audit: near-duplicates and suspect labels as plain values; None if they were not looked for.
-        contents: of the images, to look for copies in other datasets; None if the reader failed.
+        contents: of the images, to look for copies in other datasets; None if the reader failed or none are looked for.
         compared_with: the datasets in which copies of the images were looked for.
     """
 
@@ -129,6 +129,7 @@ def check_dataset(
     sample: int | None = None,
     jobs: int = 2,
     write_fingerprint: bool = True,
+    copies: bool = True,
 ) -> CheckResult:
     """Check layout, split, counts and images of one dataset.
 
@@ -137,6 +138,7 @@ def check_dataset(
         sample: number of images to open, spread evenly over the lists; None opens all.
         jobs: number of threads that open images.
         write_fingerprint: store the fingerprint, so that runs on changed files can be detected.
+        copies: also digest the decoded pixels, to look for copies in other datasets.
 
     Raises DataError if the dataset needs a data root and none was given.
     """
@@ -155,7 +157,7 @@ def check_dataset(
     # the reader found all files, so findings about their location are harmless
     findings = [replace(item, level=FindingLevel.NOTE) if item.layout else item for item in findings]
     findings += _count_findings(info, splits, data_root)
-    opened = _open_images(splits, sample=sample, jobs=jobs)
+    opened = _open_images(splits, sample=sample, jobs=jobs, pixels=copies)
     findings += _image_findings(info, splits, opened, data_root if source else None)
     split_file = DatasetOnDisk(info, source, data_root).split_file if source and data_root else None
     digests = _fingerprint(info, splits, opened, split_file)
@@ -176,7 +178,7 @@ def check_dataset(
         digests,
         file,
         splits.left_out,
-        contents=ImageContents.of(info.name, opened),
+        contents=ImageContents.of(info.name, opened) if copies else None,
     )
 
 
@@ -207,7 +209,7 @@ def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root:
 
 def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
     if info.expected and info.split_file is None:  # without a split file, the reader cannot notice missing images
-        expected = {part: info.expected.get(part, 0) for part in PARTS}
+        expected: dict[str, int] = {part: info.expected.get(part, 0) for part in PARTS}
         if splits.counts != expected:
             full = len(splits.class_names) == info.num_classes
             yield Finding(
@@ -225,7 +227,8 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
     sizes = Counter(sample.label for sample in splits.train)
     smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
     if splits.train and (size := sizes[smallest]) < MOST_SHOTS:
-        text = f"Class {splits.class_names[smallest]!r} has {size} training images, so --shots can be at most {size}."
+        most = f"--shots can be at most {size}" if size else "few-shot runs refuse it"
+        text = f"Class {splits.class_names[smallest]!r} has {size or 'no'} training images, so {most}."
         yield Finding("small-class", text, level=FindingLevel.NOTE)
     if repeated := [name for name, n in Counter(splits.class_names).items() if n > 1]:
         text = f"{len(repeated)} class names occur twice ({some(repeated)}). "
@@ -265,13 +268,14 @@ _KINDS = {
 """The kinds of `BadImageError` of each code; all others are damaged images."""
 
 
-def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
+def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int, pixels: bool) -> list[_OpenedImage]:
     images = splits.images
 
     def opened(listed: tuple[str, Sample]) -> _OpenedImage:
         key = listed[1].key
         try:
-            return _OpenedImage(*listed, pixels=_pixel_digest(images.load(key)), digest=images.digest(key))
+            image = images.load(key)
+            return _OpenedImage(*listed, pixels=_pixel_digest(image) if pixels else b"", digest=images.digest(key))
         except DataError as error:
             kind = error.kind if isinstance(error, BadImageError) else ""
             code = next((code for code, kinds in _KINDS.items() if kind in kinds), "damaged-images")

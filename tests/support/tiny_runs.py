@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sweep_requests import sweep_over
 
 from bench.experiment.features.inputs import load_inputs, loaded_backbone
-from bench.experiment.task import cached_splits
+from bench.experiment.task import read_splits
 from bench.record import Predictions, RunRecord
 from bench.results.predictions import pack_predictions
 from bench.spec import ExperimentSpec
@@ -54,7 +54,7 @@ def forget_loaded() -> None:
     """Clear what this process has loaded, so that the next run starts like one in a new process."""
     load_inputs.cache_clear()
     loaded_backbone.cache_clear()
-    cached_splits.cache_clear()
+    read_splits.cache_clear()
 
 
 def outcome(run: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:

@@ -103,8 +103,8 @@ def carry_out_recommendation(
 
 def _former_models(request: RecommendRequest) -> Iterator[str]:
     """A line that names the kept models of former own images, if there are any."""
-    models = [model.info for model in list_models(request.runs / MODELS) if model.info is not None]
-    former = [info for info in models if info.spec.dataset == request.dataset and changed_images(info)]
+    models = [m.info for m in list_models(request.runs / MODELS) if m.info and m.info.spec.dataset == request.dataset]
+    former = [info for info, change in zip(models, changed_images(models), strict=True) if change]
     if former:
         listed = some([f"{info.run_id} ({info.spec.method})" for info in former])
         yield f"{counted(len(former), 'kept model')} of former images of {request.dataset}, not used here: {listed}"

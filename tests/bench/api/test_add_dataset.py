@@ -54,6 +54,22 @@ def test_a_dataset_is_brought_up_to_date_and_replaced_only_on_request(images: Pa
     assert get_dataset("py_birds").template == "a photo of a {}."
 
 
+@pytest.mark.parametrize("user", [False, True])
+def test_a_dataset_is_brought_up_to_date_where_its_file_is(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: bool
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ETL_BENCH_DATASETS")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    first = add_dataset("py_birds", images, user=user)
+    for again in (False, True):
+        added = add_dataset("py_birds", images, user=again)
+        assert added.file == first.file
+        assert added.changes is not None
+    assert len([*tmp_path.rglob("py_birds.toml")]) == 1
+
+
 def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
     with pytest.raises(UsageError, match="--column names=... is unknown."):
         add_dataset("py_birds", images, columns={"names": "x"})

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from small_datasets import PLACES, write_dataset
 
+from bench.api import check_datasets
 from bench.api.dataset_copies import copies_note, with_copies
 from datasets_registry import CheckResult, ImageContents, check_dataset, get_dataset, image_sources
 
@@ -122,6 +123,17 @@ def test_images_are_opened_once(clean: Path, monkeypatch: pytest.MonkeyPatch) ->
     checks = [check_dataset(get_dataset(name), clean, write_fingerprint=False) for name in NAMES]
     assert len(list(with_copies(checks))) == 3
     assert len(opened) == 3 * 28
+
+
+@pytest.mark.parametrize("names", [NAMES[:1], NAMES[:2]])
+def test_pixels_are_digested_only_for_several_datasets(
+    clean: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    digested: list[int] = []
+    monkeypatch.setattr("datasets_registry._doctor.check._pixel_digest", lambda _: digested.append(1) or b"")
+    checks, _ = check_datasets(names, clean, fingerprint=False)
+    assert [one.checked for one in checks] == [28] * len(names)
+    assert len(digested) == (56 if len(names) > 1 else 0)
 
 
 def test_the_command_counts_pairs_and_images(etl: Etl, clean: Path, planted: Path) -> None:

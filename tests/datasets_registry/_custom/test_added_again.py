@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
+import tarfile
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from datasets_registry import (
     AddedDataset,
     AddRequest,
     BadImagesError,
+    BenchError,
     ColumnNames,
     RegistrationError,
     SplitRule,
@@ -69,17 +72,44 @@ def facts(added: AddedDataset) -> dict[str, object]:
     return added.changes.facts()
 
 
-def test_nothing_is_written_where_nothing_changed(birds: Path) -> None:
-    first = add(birds)
+@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
+def test_nothing_is_written_where_nothing_changed(birds: Path, rule: SplitRule) -> None:
+    first = add(birds, split=rule)
     assert first.changes is None
+    record = first.file.with_suffix(".images.json")
+    record.write_text(as_written := f"{record.read_text()}\n")
     first.file.write_text(f"# mine\n{first.file.read_text()}")
     again = add(birds)
     assert facts(again) == {}
     assert again.facts()["changes"] == {}
     assert len([*again.changes.lines()]) == 1  # type: ignore[union-attr]
     assert first.file.read_text().startswith("# mine\n")
+    assert record.read_text() == as_written
     assert part_of(again) == part_of(first)
     assert not [*own_images.news(again.info, again.splits)]
+
+
+def test_comments_stay_when_the_file_is_written_again(birds: Path) -> None:
+    file = add(birds, names={"crow": "carrion crow"}, split=SplitRule.EVEN).file
+    text = f"# a\n{file.read_text()}"
+    text = text.replace("orient =", "# the camera\norient =").replace("[names]", "# as in the field guide\n[names]")
+    text = text.replace('"carrion crow"', '"#1 crow"  # not a hooded one')
+    text = (
+        text.replace("domain =", 'citation = """\n# no comment\ntitle = {Birds}"""  # ours\ndomain =') + "# the end\n"
+    )
+    file.write_text(text)
+    photo(birds / "owl" / "0.jpg", 600)
+    for changes in ({"template": "{}"}, {"min_images": 3}, {"min_images": 1}):
+        after = add(birds, **changes)
+    lines = file.read_text().splitlines()
+    below = {line: lines[lines.index(line) + 1 :][:1] for line in lines if line.startswith("#")}
+    assert "# a" in lines
+    assert below["# the camera"][0].startswith("orient")
+    assert below["# as in the field guide"][0].startswith("[names]")
+    assert below["# not a hooded one"][0].startswith('"crow" =')
+    assert below["# ours"][0].startswith("domain")
+    assert [line for line in lines if line.startswith("#")].count("# the end") == 1
+    assert (after.config.names["crow"], after.config.citation) == ("#1 crow", "# no comment\ntitle = {Birds}")
 
 
 def test_settings_and_texts_written_by_hand_stay(birds: Path) -> None:
@@ -179,6 +209,25 @@ def test_a_label_that_is_corrected_in_a_table_is_named(birds: Path) -> None:
     assert after.config.root == first.config.root
 
 
+def test_paths_of_a_table_that_become_absolute_are_the_same_images(birds: Path) -> None:
+    files = sorted(birds.rglob("*.jpg"))
+    table = birds.parent / "list.csv"
+    for path in (lambda file: file.relative_to(birds.parent), lambda file: file):
+        table.write_text("\n".join(["path,label", *(f"{path(file)},{file.parent.name}" for file in files)]))
+        added = add(table, split=SplitRule.EVEN)
+    assert facts(added) == {}
+    assert [*added.notes()]
+
+
+def test_a_folder_of_classes_stays_one_beside_a_tar_file(birds: Path) -> None:
+    first = add(birds)
+    with tarfile.open(birds / "crow" / "backup.tar", "w") as tar:
+        tar.add(birds / "crow" / "0.jpg", "0.jpg")
+    after = add(birds)
+    assert after.config.kind is first.config.kind
+    assert facts(after) == {}
+
+
 def test_groups_stay_in_their_part(birds: Path) -> None:
     def table(files: list[Path]) -> Path:
         rows = [
@@ -225,6 +274,61 @@ def test_an_edited_image_is_named(birds: Path) -> None:
     assert facts(add(birds)) == {"added": 1}
 
 
+@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
+def test_edited_images_and_copies_of_them_stay_in_their_part(birds: Path, rule: SplitRule) -> None:
+    first = add(birds, split=rule)
+    part = {sample.key: part for part in PARTS for sample in getattr(first.splits, part)}
+    for seed, key in enumerate(part):
+        photo(birds / key, 1000 + seed)
+    copies = {f"{key.partition('/')[0]}/!{Path(key).name}": key for key in part}  # listed before the edited ones
+    for copy, key in copies.items():
+        shutil.copy(birds / key, birds / copy)
+    expected = part | {copy: part[key] for copy, key in copies.items()}
+    for splits in (first.info.reader(None), add(birds).splits):
+        assert {sample.key: part for part in PARTS for sample in getattr(splits, part)} == expected
+
+
+@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
+def test_an_image_that_comes_back_gets_its_former_part(birds: Path, rule: SplitRule) -> None:
+    first = add(birds, split=rule)
+    shutil.copytree(birds, birds.parent / "all")
+    for seed, path in enumerate(sorted(birds.rglob("*.jpg"))):
+        match seed % 4:
+            case 0 | 1:
+                path.unlink()
+            case 2:
+                photo(path, 2000 + seed)
+        photo(path.with_name(f"in place of {path.name}"), 3000 + seed)
+    for _ in range(2):  # those that are gone stay known
+        add(birds)
+    for path in sorted((birds.parent / "all").rglob("*.jpg")):
+        shutil.copy(path, birds / path.parent.name / f"back {path.name}")
+    after = add(birds)
+    assert not moved(first, after)
+    assert part_of(first).keys() <= part_of(after).keys()
+
+
+def test_a_name_that_another_image_took_over_is_no_edit(birds: Path) -> None:
+    first = add(birds, split=SplitRule.EVEN)
+    crows = birds / "crow"
+    (crows / "0.jpg").unlink()
+    (crows / "1.jpg").rename(crows / "0.jpg")
+    (crows / "2.jpg").rename(crows / "x.jpg")
+    (crows / "3.jpg").rename(crows / "2.jpg")
+    (crows / "x.jpg").rename(crows / "3.jpg")
+    after = add(birds)
+    assert facts(after) == {"removed": 1, "renamed": 3}
+    assert not moved(first, after)
+
+
+def test_copies_in_two_classes_that_are_renamed_keep_their_classes(birds: Path) -> None:
+    shutil.copy(birds / "crow" / "0.jpg", birds / "jay" / "copy.jpg")
+    add(birds)
+    (birds / "jay" / "copy.jpg").rename(birds / "jay" / "new.jpg")
+    (birds / "crow" / "0.jpg").rename(birds / "crow" / "new.jpg")
+    assert facts(add(birds)) == {"renamed": 2}
+
+
 def test_small_classes_stay_left_out_until_they_are_asked_for(birds: Path) -> None:
     for i in range(3):
         photo(birds / "owl" / f"{i}.jpg", 600 + i)
@@ -234,6 +338,39 @@ def test_small_classes_stay_left_out_until_they_are_asked_for(birds: Path) -> No
     assert facts(again) == {}
     assert again.small == {"owl": 3}
     assert "owl" in add(birds, min_images=2).config.classes
+
+
+def test_classes_that_are_left_out_are_no_news(birds: Path) -> None:
+    photo(birds / "owl" / "0.jpg", 600)
+    added = add(birds, min_images=5)
+    assert [line for line in added.notes() if "'owl' with 1" in line and "--min-images" in line]
+    assert not [*own_images.news(added.info, added.info.reader(None))]
+    photo(birds / "kite" / "0.jpg", 601)
+    (line,) = own_images.news(added.info, added.info.reader(None))
+    assert "kite/0.jpg" in line
+
+
+def test_images_that_moved_are_the_same_after_their_place_is_corrected(birds: Path) -> None:
+    first = add(birds, split=SplitRule.EVEN, template="{}")
+    new = birds.rename(birds.parent / "moved")
+    for read in (lambda: add(new), lambda: first.info.reader(None)):
+        with pytest.raises(BenchError, match="If they moved.* as `images`") as raised:
+            read()
+        assert str(first.file) in str(raised.value)
+    with pytest.raises(BenchError, match="No images at"):
+        add(birds)
+    first.file.write_text(first.file.read_text().replace(str(birds), str(new)))
+    after = add(new)
+    assert facts(after) == {}
+    assert part_of(after) == part_of(first)
+
+
+def test_a_record_that_is_missing_is_noted(birds: Path) -> None:
+    first = add(birds)
+    first.file.with_suffix(".images.json").unlink()
+    for added, expected in ((add(birds), True), (add(birds), False), (add(birds, force=True), False)):
+        assert added.lacks_record == expected
+        assert any("birds.images.json" in line for line in added.notes()) == expected
 
 
 def test_other_images_and_a_damaged_record_are_refused(birds: Path) -> None:
@@ -247,6 +384,52 @@ def test_other_images_and_a_damaged_record_are_refused(birds: Path) -> None:
     for read in (lambda: add(birds.parent / "others"), lambda: first.info.reader(None)):
         with pytest.raises(RegistrationError, match=r"birds\.images\.json cannot be read"):
             read()
+
+
+FORMAT = "clip-etl-bench images of a dataset"
+DAMAGED = {
+    "no_format": {"images": {}},
+    "an_unknown_part": {"format": FORMAT, "images": {"crow/0.jpg": ["crow", "tset", "0"]}},
+    "no_json": "{",
+    "nested": 100_000 * "[",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_record_is_refused_and_replaced_by_force(birds: Path, content: object) -> None:
+    first = add(birds, split=SplitRule.EVEN)
+    record = first.file.with_suffix(".images.json")
+    whole = record.read_text()
+    record.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(RegistrationError, match="--force"):
+        add(birds)
+    with pytest.raises(RegistrationError):
+        first.info.reader(None)
+    again = add(birds, force=True, split=SplitRule.EVEN)
+    assert again.changes is None
+    assert record.read_text() == whole
+
+
+def test_a_record_has_at_most_so_many_values(birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(birds)
+    monkeypatch.setattr("datasets_registry._custom.image_record.MOST_RECORDED_VALUES", 27)
+    with pytest.raises(RegistrationError, match="27 values"):
+        add(birds)
+
+
+def test_the_list_of_images_names_their_division_and_not_their_record(birds: Path) -> None:
+    first = add(birds, split=SplitRule.EVEN)
+    for i in range(13):
+        photo(birds / "crow" / f"later {i}.jpg", 500 + i)
+    lists = [own_images.image_list(first.info), first.info.reader(None).image_list]
+    lists += [own_images.image_list(add(birds).info) for _ in range(2)]
+    assert len(set(lists)) == 1
+    forced = add(birds, force=True, split=SplitRule.EVEN)
+    assert facts(forced)["in another part"]
+    divided = own_images.image_list(forced.info)
+    assert divided not in lists
+    add(birds, force=True, split=SplitRule.EVEN)
+    assert own_images.image_list(forced.info) == divided
 
 
 def test_news_name_what_was_not_added(birds: Path) -> None:

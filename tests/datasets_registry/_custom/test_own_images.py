@@ -312,8 +312,13 @@ def test_a_class_without_training_images_is_refused_also_with_allow_fewer(birds:
     for part, names in (("train", ("crow", "gull")), ("test", ("crow", "gull", "jay"))):
         for name in names:
             shutil.copytree(birds / "crow", birds.parent / "parts" / part / name)
+    added = add(birds.parent / "parts")
     with pytest.raises(ShotsError, match="'jay' has no training"):
-        draw(add(birds.parent / "parts"), 4, allow_fewer=True)
+        draw(added, 4, allow_fewer=True)
+    assert not added.suggested_shots[1]
+    (finding,) = [found for found in check_dataset(added.info, None).findings if found.code == "small-class"]
+    (note,) = [line for line in added.notes() if "training image" in line]
+    assert all("'jay'" in text and "refuse" in text and "most 0" not in text for text in (finding.text, note))
 
 
 def test_the_file_cannot_list_a_class_twice(birds: Path) -> None:

@@ -16,7 +16,7 @@ from bench.errors import ImpossibleCombinationError
 from bench.experiment import runner
 from bench.experiment.features.imported_files import class_names, read_arrays, take
 from bench.experiment.features.inputs import load_inputs
-from bench.experiment.task import cached_splits
+from bench.experiment.task import read_splits
 from bench.sweep import expand
 from bench.sweep.compatibility import backbone_conflict, dataset_conflict
 from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, feature_bundle, get_dataset
@@ -50,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path))
     yield tmp_path
     load_inputs.cache_clear()
-    cached_splits.cache_clear()
+    read_splits.cache_clear()
     if "toy_features" in DATASETS:
         DATASETS.remove("toy_features")
 

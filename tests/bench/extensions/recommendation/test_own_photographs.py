@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,18 @@ from typer.testing import CliRunner
 from bench import add_dataset, plan, run
 from bench.api import predict_images, stored_models
 from bench.cli.app import app
+from bench.context import RunContext
 from bench.errors import UsageError
+from bench.experiment import model_bytes, read_model, read_model_info, read_splits, runner, write_model
 from bench.extensions.recommendation.prior import PublishedNumbers, published_table
 from bench.extensions.recommendation.recommending import recommend, train_recommended
 from bench.extensions.recommendation.request import RecommendRequest
 from bench.papers import DATASETS as PUBLISHED
 from bench.papers import published_difficulty, published_frame
 from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
 from bench.tuned_models import find_model
-from datasets_registry import DATASETS, AddedDataset
+from datasets_registry import DATASETS, AddedDataset, FewShotTask, own_images
 
 BACKBONE = "ViT-demo.drawn"
 TEMPLATE = "a photo of a {}, a bird."
@@ -94,7 +98,7 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
     moved.rename(photographs / "Sea Gull" / "was a crow.png")
     (photographs / "crow" / "IMG 8.png").rename(photographs / "crow" / "c8.png")
     (photographs / "Sea Gull" / "IMG 0.png").unlink()
-    assert "images of my_birds changed" in predict_images("my_birds", [str(new)], out).changed_images
+    assert "images or settings of my_birds changed" in predict_images("my_birds", [str(new)], out).changed_images
     second = add(photographs)
     assert second.changes is not None
     assert second.changes.facts() == {"added": 6, "removed": 1, "with another class": 1, "renamed": 1}
@@ -178,6 +182,75 @@ def test_models_of_former_images_neither_compete_with_those_of_today_nor_hide_th
     assert all(path.exists() for path in (*former.values(), *current.values()))
     shutil.rmtree(photographs / "crow")
     assert find_model("my_birds") == current["gda"]
+
+
+def test_models_do_not_compete_with_those_of_another_division(photographs: Path) -> None:
+    add(photographs, split="even")
+    for i in range(12):
+        photograph(photographs / "crow" / f"later {i}.png", "black", 500 + i)
+    add(photographs)
+    former = kept("gda")["gda"]
+    forced = add(photographs, force=True, split="even")
+    assert forced.changes is not None
+    assert forced.changes.moved
+    current = kept("gda")["gda"]
+    assert find_model("my_birds") == current
+    assert current != former
+    assert former.exists()
+
+
+def test_a_model_of_unknown_images_is_not_one_of_today(photographs: Path) -> None:
+    add(photographs)
+    unknown = kept("tip_adapter")["tip_adapter"]
+    info, tensors = read_model(unknown)
+    later = {"image_list": None, "created_at": info.created_at + timedelta(days=1)}
+    write_model(unknown, model_bytes(info.model_copy(update=later), tensors))
+    assert find_model("my_birds") == unknown
+    assert kept("gda")["gda"] == find_model("my_birds")
+
+
+def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: Path) -> None:
+    add(photographs, split="even")
+    for i in range(12):
+        photograph(photographs / "crow" / f"later {i}.png", "black", 500 + i)
+    add(photographs)
+    before = read_splits("my_birds", None)
+    add(photographs, force=True, split="even")
+    assert read_splits("my_birds", None).train != before.train
+
+
+def test_a_command_lists_the_images_once(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    description = type(add(photographs).config)
+    kept("gda,tip_adapter")
+    listed, listing = [], description.listing
+    monkeypatch.setattr(description, "listing", lambda *given, **more: listed.append(1) or listing(*given, **more))
+    assert len(stored_models().rows) == 2
+    assert len(listed) == 1
+    with pytest.raises(UsageError, match=AMBIGUOUS):
+        find_model("my_birds")
+    assert len(listed) == 2
+    for _ in range(3):
+        read_splits("my_birds", None)
+    assert len(listed) <= 3
+
+
+def test_a_model_has_the_list_of_the_images_that_it_was_trained_with(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added, load = add(photographs), runner.load_task
+    before = own_images.image_list(added.info)
+    (spec,) = plan("gda", "my_birds", backbone=BACKBONE, shots=2, seeds=1).specs
+
+    def then_a_photograph_is_added(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
+        task = load(spec, context)
+        photograph(photographs / "crow" / "later.png", "black", 500)
+        return task
+
+    monkeypatch.setattr(runner, "load_task", then_a_photograph_is_added)
+    content = runner.run_and_keep(spec, RunContext(keep_models="all", cache_dir=tmp_path / "cache"))[2]
+    assert isinstance(content, bytes)
+    write_model(tmp_path / "model.safetensors", content)
+    assert read_model_info(tmp_path / "model.safetensors").image_list == before
 
 
 def test_published_numbers_are_those_of_the_candidates_and_the_backbone() -> None:
