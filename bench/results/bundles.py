@@ -99,10 +99,10 @@ def export_bundle(
 
     def files() -> Iterator[tuple[Path, bytes]]:
         for run_id in sorted(set(run_ids)):
-            if (found := shards.read_with_files(run_id)) is None:
+            if (found := shards.record_with_files(run_id)) is None:
                 raise BundleError(f"Run {run_id} is damaged and was set aside; run its command again, then export.")
-            shard, content = found
-            spec = shard.record.spec
+            record, content = found
+            spec = record.spec
             datasets.update((spec.backbone, name) for name in (spec.dataset, *spec.targets))
             yield from content
         for path in sorted(path for pair in datasets if (path := shards.difficulties.file(*pair)).is_file()):

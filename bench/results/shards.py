@@ -105,12 +105,15 @@ class Shards:
     def read_many(self, run_ids: Iterable[str]) -> Iterator[tuple[str, Shard]]:
         """`read` of each run in turn, without missing ones."""
         for run_id in run_ids:
-            if (found := self.read_with_files(run_id)) is not None:
-                yield run_id, found[0]
+            if (shard := self._read_intact(run_id, self._shard)) is not None:
+                yield run_id, shard
 
-    def read_with_files(self, run_id: str) -> tuple[Shard, list[tuple[Path, bytes]]] | None:
-        """`read`, and the path and the content of each file of the run, its record first."""
-        return self._read_intact(run_id, self._shard_with_files)
+    def record_with_files(self, run_id: str) -> tuple[RunRecord, list[tuple[Path, bytes]]] | None:
+        """The record, and the path and the content of each file of the run, its record first.
+
+        Both checksums are verified, and predictions are not unpacked. None as for `read`.
+        """
+        return self._read_intact(run_id, self._record_with_files)
 
     def files(self, run_id: str) -> list[Path]:
         """The files of a committed run, its record first."""
@@ -211,26 +214,35 @@ class Shards:
                 self._quarantine(run_id, str(error))
                 return None
 
-    def _shard_with_files(self, run_id: str) -> tuple[Shard, list[tuple[Path, bytes]]] | None:
-        """The whole run and its files; raises DamagedError."""
+    def _shard(self, run_id: str) -> Shard | None:
+        """The whole run; raises DamagedError."""
+        document = self._document(run_id, predictions=False)
+        if document is None:
+            return None
+        packed = self._packed(run_id, document, content=True)
+        predictions = unpack_predictions(packed) if packed else ()
+        record = with_current_scores(_record(document["record"], self._record_path(run_id)), predictions)
+        return Shard(record, predictions, _imported(document))
+
+    def _record_with_files(self, run_id: str) -> tuple[RunRecord, list[tuple[Path, bytes]]] | None:
+        """The record and the files of the run; raises DamagedError."""
         path = self._record_path(run_id)
         content = read_content(path)
         if content is None:
             return None
         document = self._parsed(run_id, content)
         packed = self._packed(run_id, document, content=True)
-        predictions = unpack_predictions(packed) if packed else ()
-        record = with_current_scores(_record(document["record"], path), predictions)
         files = [(path, content), *([(self._predictions_path(run_id), packed)] if packed else [])]
-        return Shard(record, predictions, _imported(document)), files
+        return _record(document["record"], path), files
 
-    def _document(self, run_id: str) -> dict[str, Any] | None:
-        """The record's document, if the predictions file has its full size; raises DamagedError."""
+    def _document(self, run_id: str, *, predictions: bool = True) -> dict[str, Any] | None:
+        """The record's document; with `predictions`, if their file has its full size. Raises DamagedError."""
         content = read_content(self._record_path(run_id))
         if content is None:
             return None
         document = self._parsed(run_id, content)
-        self._packed(run_id, document, content=False)
+        if predictions:
+            self._packed(run_id, document, content=False)
         return document
 
     def _parsed(self, run_id: str, content: bytes) -> dict[str, Any]:
