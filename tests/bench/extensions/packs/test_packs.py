@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundle_files import rewritten
 from small_datasets import write_dataset
 from sweep_requests import sweep_over
 
@@ -19,6 +20,7 @@ from bench.errors import UsageError
 from bench.experiment import runner
 from bench.extension import open_pack
 from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
+from bench.extensions.packs.contents import PACK
 from bench.results import Shards
 from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
 from datasets_registry import EvalProtocol, list_datasets
@@ -97,6 +99,23 @@ def test_files_on_disk_and_other_datasets(tmp_path: Path) -> None:
     assert compared(tmp_path, pack, "zero_shot,linear_probe,cross_modal", ["eurosat"], data_root=root) == 5
     transfer = {"protocol": EvalProtocol.CROSS_DATASET, "targets": ["dtd"], "data_root": root}
     assert compared(tmp_path, pack, "zero_shot", ["eurosat"], **transfer) == 1
+
+
+def test_a_run_reads_a_pack_that_has_replaced_another(tmp_path: Path) -> None:
+    """Also the class texts, which a run reads through the backbone."""
+    names, options = ["spectrum_basic:test=1"], {"protocol": EvalProtocol.FEW_SHOT, "shots": (1,), "seeds": (1,)}
+    (spec,) = expand(sweep_over(["zero_shot"], names, [TINY], **options)).specs
+    place = made(tmp_path, names)
+    first, _ = runner.run_experiment(spec, RunContext(pack=place))
+
+    def opposite(files: dict[str, bytes]) -> None:
+        files["0-texts.f32"] = (-np.frombuffer(files["0-texts.f32"], dtype="<f4")).tobytes()
+
+    rewritten(place, opposite, honest_list=True, kind=PACK).replace(place)
+    second, _ = runner.run_experiment(spec, RunContext(pack=place))
+    fresh, _ = runner.run_experiment(spec, RunContext(pack=place.replace(tmp_path / "new.pack")))
+    assert second.scores == fresh.scores != first.scores
+    assert second.provenance.pack == fresh.provenance.pack != first.provenance.pack
 
 
 def test_difficulties_are_those_from_images(tmp_path: Path, two: Path) -> None:
