@@ -242,7 +242,7 @@ class _Expander:
             )
             lacking = self._lacking(spec, task)
             if lacking is not None:
-                self.rejections.add(item.label, lacking, named=item.named)
+                self.rejections.add(f"{item.label} on {dataset}", lacking, named=item.named)
                 continue
             yield spec
 

@@ -23,7 +23,16 @@ from bench.extensions.packs.contents import (
 from bench.extensions.packs.reads import OWN, reads_of, reads_test_views, reads_towers
 from bench.results import open_archive
 from bench.spec import ExperimentSpec
-from datasets_registry import DatasetSplits, FewShotTask, Sample, feature_bundle, get_dataset, some
+from datasets_registry import (
+    DatasetSplits,
+    EvalSplit,
+    FewShotTask,
+    Sample,
+    SupportSet,
+    feature_bundle,
+    get_dataset,
+    some,
+)
 
 if TYPE_CHECKING:
     from methods import Backbone
@@ -108,17 +117,18 @@ class StoredPack:
             return f"it reads views of test images, and a pack has none; use --set {spec.method}.views=0."
         if spec.class_text is not None:
             return "a feature pack has the texts of templates only; leave out --class-text."
-        return self._lacking_images(spec, task) or self._lacking_reads(spec, task)
+        return self._lacking_images(task) or self._lacking_reads(spec, task)
 
-    def _lacking_images(self, spec: ExperimentSpec, task: FewShotTask) -> str | None:
-        parts = [(one.images, [sample.key for sample in one.samples]) for one in (task.support, task.validation)]
-        parts += [(one.images, [sample.key for sample in one.samples]) for one in task.evals]
-        parts += [(task.pool.images, list(task.pool.keys))] if task.pool else []
-        if any(isinstance(images, PackedImages) and images.lacks(keys) for images, keys in parts):
-            what = "its unlabelled images" if task.pool else "its images"
-            return (
-                f"the feature pack lacks {what} of {spec.dataset}; it has test images and {self.drawn(spec.dataset)}."
-            )
+    def _lacking_images(self, task: FewShotTask) -> str | None:
+        seen: list[SupportSet | EvalSplit] = [task.support, task.validation, *task.evals]
+        parts = [("images", one.images, [sample.key for sample in one.samples]) for one in seen]
+        parts += [("unlabelled images", task.pool.images, list(task.pool.keys))] if task.pool else []
+        for what, images, keys in parts:
+            if isinstance(images, PackedImages) and images.lacks(keys):
+                return (
+                    f"the feature pack lacks its {what} of {images.name}; it has test images and "
+                    f"{self.drawn(images.name)}."
+                )
         return None
 
     def drawn(self, dataset: str) -> str:

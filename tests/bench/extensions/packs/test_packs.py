@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import UsageError
-from bench.experiment import runner
+from bench.experiment import load_task, runner
 from bench.extension import open_pack
 from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
 from bench.extensions.packs.contents import PACK
 from bench.results import Shards
+from bench.spec import ExperimentSpec
 from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
-from datasets_registry import EvalProtocol, list_datasets
+from datasets_registry import EvalProtocol, FewShotTask, Sample, list_datasets
 
 TINY = "ViT-tiny.random"
 SYNTHETIC = [f"{info.name}:test=1" for info in list_datasets() if info.synthetic and info.name != "spectrum"]
@@ -185,6 +186,35 @@ def test_what_a_pack_lacks_is_refused_in_one_line(words: str, two: Path, etl, tm
     assert (code, out, len(error.splitlines())) == (2, "", 1), error
     assert LACKS[words] in error
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_images_that_a_run_lacks_are_named(two: Path, tmp_path: Path) -> None:
+    """A run with a pool may lack other images than those of the pool."""
+    options = {"protocol": EvalProtocol.FEW_SHOT, "shots": (1,), "seeds": (1,), "unlabelled": "train"}
+    (spec,) = expand(sweep_over(["rehark"], ["spectrum_basic:test=2"], [TINY], **options)).specs
+    pack, task = open_pack(two), load_task(spec, RunContext(pack=two))
+    assert "unlabelled images" in (pack.lacks(spec, task) or "")
+    held = replace(task, pool=replace(task.pool, keys=tuple(sample.key for sample in task.support.samples)))
+    validation = replace(task.validation, images=task.support.images, samples=(Sample("absent", 0),))
+    said = pack.lacks(spec, replace(held, validation=validation)) or ""
+    assert "images of spectrum_basic:test=2" in said
+    assert "unlabelled" not in said
+
+
+def test_what_is_lacking_on_one_dataset_runs_on_the_others(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, lacks = ["spectrum_basic:test=2", "spectrum_words:test=2"], StoredPack.lacks
+
+    def lacking(self: StoredPack, spec: ExperimentSpec, task: FewShotTask) -> str | None:
+        first = (spec.dataset, spec.seed) == (names[0], 1)
+        return "it reads more views" if first else lacks(self, spec, task)
+
+    monkeypatch.setattr(StoredPack, "lacks", lacking)
+    request = SweepRequest.build(
+        methods=["tip_adapter"], datasets=names, pack=two, shots=1, seeds=2, protocol="few-shot"
+    )
+    expansion = expand(request)
+    assert [(spec.dataset, spec.seed) for spec in expansion.specs] == [(names[0], 2), (names[1], 1), (names[1], 2)]
+    assert [names[0] in one.what for one in expansion.rejected] == [True]
 
 
 def test_a_refusal_loads_no_torch(two: Path, tmp_path: Path) -> None:
