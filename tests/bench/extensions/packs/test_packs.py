@@ -21,10 +21,10 @@ from bench.experiment import load_task, runner
 from bench.extension import open_pack
 from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
 from bench.extensions.packs.contents import PACK
-from bench.results import Shards
+from bench.results import Shards, open_archive, write_archive
 from bench.spec import ExperimentSpec
 from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
-from datasets_registry import EvalProtocol, FewShotTask, Sample, list_datasets
+from datasets_registry import CoopReader, DatasetSplits, EvalProtocol, FewShotTask, Sample, list_datasets
 
 TINY = "ViT-tiny.random"
 SYNTHETIC = [f"{info.name}:test=1" for info in list_datasets() if info.synthetic and info.name != "spectrum"]
@@ -245,6 +245,9 @@ def test_methods_that_a_pack_can_run_do(two: Path, etl, tmp_path: Path) -> None:
         ({"out": "some.zip"}, ".pack"),
         ({"names": "nothing"}, "nothing"),
         ({"shots": 1000}, "1000"),
+        ({"protocol": "cross-dataset"}, "few-shot"),
+        ({"protocol": "domain-generalization"}, "few-shot"),
+        ({"methods": "clip_adapter", "seeds": 600}, "120,004 files"),
     ],
 )
 def test_what_no_pack_can_have_is_refused(options: dict[str, object], said: str, tmp_path: Path) -> None:
@@ -253,6 +256,27 @@ def test_what_no_pack_can_have_is_refused(options: dict[str, object], said: str,
     with pytest.raises((UsageError, PackError, ValueError, LookupError), match=said):
         make_pack(**given)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(tmp_path / "data", "eurosat")
+    read, reader = [], CoopReader.__call__
+
+    def noted(self: CoopReader, *given: Any) -> DatasetSplits:
+        read.append(self.dataset)
+        return reader(self, *given)
+
+    monkeypatch.setattr(CoopReader, "__call__", noted)
+    made(tmp_path, ["eurosat"], data_root=tmp_path / "data")
+    assert read == ["eurosat"]
+
+
+def test_as_many_views_are_read_as_are_written(tmp_path: Path) -> None:
+    """Thirty datasets with three seeds and the views of 200 epochs."""
+    names = [f"0-0-{i}.f32" for i in range(30 * 3 * 200)]
+    write_archive(PACK, ((name, b"") for name in names), tmp_path / "some.pack", packed=False)
+    with open_archive(PACK, tmp_path / "some.pack") as archive:
+        assert sorted(archive.names) == sorted(names)
 
 
 def test_datasets_that_are_not_here_are_left_out_with_their_reason(tmp_path: Path) -> None:
