@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from bundle_files import rewritten
 
-from bench.extensions.packs import PackError, check_pack, make_pack
+from bench.extensions.packs import PackError, check_pack, make_pack, stored
 from bench.extensions.packs.contents import CONTENTS, PACK
+from bench.results import open_archive
 
 DATASET = "spectrum_basic:test=1"
 Files = dict[str, bytes]
@@ -143,6 +145,21 @@ def test_a_file_that_changes_while_it_is_used_is_not_mixed_with_its_successor(pa
     other.replace(place)
     with pytest.raises(PackError, match="changed while"):
         images.rows(["0/28"], "center.v1")
+
+
+def test_the_list_of_a_pack_is_read_once_by_each_process(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was forked opens the file for itself."""
+    opened = []
+    monkeypatch.setattr(stored, "open_archive", lambda kind, path: opened.append(path) or open_archive(kind, path))
+    kept = pack.rename(pack.with_name("kept.pack"))
+    found = check_pack(kept)
+    found.check()
+    assert opened == [kept]
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    found.check()
+    found.check()
+    assert opened == [kept, kept]
+    kept.rename(pack)
 
 
 def test_weights_are_kept_apart_by_their_stated_digest(pack: Path) -> None:
