@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api.option_effects import NotWith, OnlyWith, checks_effects
-from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NewDataRoot, Opt
+from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NamedDatasets, NewDataRoot, Opt
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_shots, split_list
@@ -369,7 +369,7 @@ class DatasetToFetch:
 
 @checks_effects
 def datasets_to_fetch(
-    names: Annotated[Sequence[str], Arg("Datasets: names or patterns, or all-of and a collection such as coop.")],
+    names: NamedDatasets,
     data_root: NewDataRoot = None,
     *,
     splits_only: Annotated[bool, Opt("Fetch only the split file and the class names, no images.")] = False,
@@ -387,7 +387,7 @@ def datasets_to_fetch(
     from bench.results import check_output_folder
     from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
 
-    infos = [DATASETS.get(found) for name in _named_datasets(names) for found in DATASETS.match(name)]
+    infos = [DATASETS.get(found) for name in named_datasets(names) for found in DATASETS.match(name)]
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     check_output_folder(data_root, "--data-root")
@@ -410,9 +410,9 @@ def datasets_to_fetch(
     ]
 
 
-def _named_datasets(names: Sequence[str]) -> list[str]:
+def named_datasets(names: Sequence[str] | str) -> list[str]:
     """The names or patterns of datasets, where `all-of` stands before names of collections."""
-    listed = split_list(names)
+    listed = split_list([names] if isinstance(names, str) else names)
     if ALL_OF not in listed:
         return listed
     if listed[0] != ALL_OF or len(listed) == 1:

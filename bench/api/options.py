@@ -60,6 +60,9 @@ Device = Annotated[str, Opt(field="device")]
 Jobs = Annotated[int | None, Opt(field="jobs")]
 Runner = Annotated[str, Opt(field="runner")]
 Draw = Annotated[str, Opt(field="draw")]
+NamedDatasets = Annotated[
+    Sequence[str] | str, Arg("Datasets: names or patterns, or all-of and a collection such as coop.")
+]
 AllowFewer = Annotated[bool, Opt(field="allow_fewer")]
 Force = Annotated[bool, Opt("Replace files that exist already, even if etl-bench did not write them.")]
 """For functions that write files for the user."""

@@ -30,7 +30,6 @@ from bench.results import write_archive
 from bench.spec import ALL_SHOTS, shots_value
 from bench.sweep import Expansion, SweepRequest, context_of, expand
 from datasets_registry import (
-    COLLECTIONS,
     ClassSet,
     DatasetInfo,
     DatasetSplits,
@@ -42,7 +41,6 @@ from datasets_registry import (
     SupportRule,
     TaskRequest,
     build_task,
-    datasets_of,
     few_shot_draws,
     get_dataset,
     has_imported_features,
@@ -75,13 +73,6 @@ def write_pack(asked: SweepRequest, out: Path, progress: Callable[[str], None], 
             )
     write_archive(PACK, _Maker(asked, parts, progress).files(), out, force=force, packed=False)
     return stored_pack(out)
-
-
-def datasets_in(names: Sequence[str]) -> list[str]:
-    """The names, with the datasets of collections in their place."""
-    return list(
-        dict.fromkeys(one for name in names for one in (datasets_of([name]) if name in COLLECTIONS else [name]))
-    )
 
 
 def _checked(request: SweepRequest, progress: Callable[[str], None]) -> Expansion:

@@ -17,7 +17,7 @@ Numbers = str | int | Sequence[int]
 
 
 def make_pack(
-    names: Annotated[Names, opt.Arg("Datasets, patterns, or collections such as coop.")],
+    names: opt.NamedDatasets,
     backbone: Annotated[str, opt.Opt(field="backbones")],
     out: Annotated[Path, opt.Opt(f"File to write, NAME{SUFFIX}.")],
     *,
@@ -42,7 +42,8 @@ def make_pack(
 
     Raises UsageError, or the error of a sweep, before any work, and PackError if the file cannot be written.
     """
-    from bench.extensions.packs.making import datasets_in, write_pack
+    from bench.api import named_datasets
+    from bench.extensions.packs.making import write_pack
     from bench.results import check_output_file
     from bench.sweep import SweepRequest, split_list
 
@@ -50,7 +51,7 @@ def make_pack(
     check_output_file(out, "--out", force=force, suffixes=(SUFFIX,))
     asked = SweepRequest.build(
         methods=["zero_shot", *dict.fromkeys(split_list([methods] if isinstance(methods, str) else methods))],
-        datasets=datasets_in(split_list([names] if isinstance(names, str) else names)),
+        datasets=named_datasets(names),
         backbones=[backbone], protocol=protocol, shots=shots, seeds=seeds, draw=draw, allow_fewer=allow_fewer,
         data_root=data_root, cache=cache, device=device,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from bench.extensions.packs.contents import PACK
 from bench.results import Shards, open_archive, write_archive
 from bench.spec import ExperimentSpec
 from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
-from datasets_registry import CoopReader, DatasetSplits, EvalProtocol, FewShotTask, Sample, list_datasets
+from datasets_registry import COLLECTIONS, CoopReader, DatasetSplits, EvalProtocol, FewShotTask, Sample, list_datasets
 
 TINY = "ViT-tiny.random"
 SYNTHETIC = [f"{info.name}:test=1" for info in list_datasets() if info.synthetic and info.name != "spectrum"]
@@ -277,6 +277,13 @@ def test_as_many_views_are_read_as_are_written(tmp_path: Path) -> None:
     write_archive(PACK, ((name, b"") for name in names), tmp_path / "some.pack", packed=False)
     with open_archive(PACK, tmp_path / "some.pack") as archive:
         assert sorted(archive.names) == sorted(names)
+
+
+def test_the_datasets_of_a_collection_are_named_with_all_of(tmp_path: Path) -> None:
+    for name in ("eurosat", "dtd"):
+        write_dataset(tmp_path / "data", name)
+    pack = made(tmp_path, ["all-of", "coop"], data_root=tmp_path / "data")
+    assert check_pack(pack).contents.names == [name for name in COLLECTIONS["coop"] if name in ("eurosat", "dtd")]
 
 
 def test_datasets_that_are_not_here_are_left_out_with_their_reason(tmp_path: Path) -> None:
