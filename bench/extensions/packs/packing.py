@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from bench.api import named_datasets
 from bench.api import options as opt
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def make_pack(
 
     Raises UsageError, or the error of a sweep, before any work, and PackError if the file cannot be written.
     """
-    from bench.api import named_datasets
     from bench.extensions.packs.making import write_pack
     from bench.results import check_output_file
     from bench.sweep import SweepRequest, split_list
@@ -50,7 +50,7 @@ def make_pack(
     out = Path(out).expanduser()
     check_output_file(out, "--out", force=force, suffixes=(SUFFIX,))
     asked = SweepRequest.build(
-        methods=["zero_shot", *dict.fromkeys(split_list([methods] if isinstance(methods, str) else methods))],
+        methods=list(dict.fromkeys(["zero_shot", *split_list([methods] if isinstance(methods, str) else methods)])),
         datasets=named_datasets(names),
         backbones=[backbone], protocol=protocol, shots=shots, seeds=seeds, draw=draw, allow_fewer=allow_fewer,
         data_root=data_root, cache=cache, device=device,

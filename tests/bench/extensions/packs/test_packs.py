@@ -279,6 +279,12 @@ def test_as_many_views_are_read_as_are_written(tmp_path: Path) -> None:
         assert sorted(archive.names) == sorted(names)
 
 
+def test_zero_shot_may_be_among_the_methods(tmp_path: Path) -> None:
+    names = ["spectrum_basic:test=1"]
+    packs = [check_pack(made(tmp_path / str(i), names, some)) for i, some in enumerate(["", "zero_shot"])]
+    assert packs[0].digest == packs[1].digest
+
+
 def test_the_datasets_of_a_collection_are_named_with_all_of(tmp_path: Path) -> None:
     for name in ("eurosat", "dtd"):
         write_dataset(tmp_path / "data", name)
