@@ -82,8 +82,8 @@ def _checked(request: SweepRequest, progress: Callable[[str], None]) -> Expansio
     request.check_devices()
     if request.protocol.transfers:
         raise UsageError(
-            f"--protocol {request.protocol}: its runs read of their source and targets what few-shot runs read. Name "
-            f"them all, with --protocol {EvalProtocol.FEW_SHOT}."
+            f"--protocol {request.protocol}: its runs read what few-shot runs on the source and on the targets read; "
+            f"name all of these datasets, with --protocol {EvalProtocol.FEW_SHOT}."
         )
     if request.supports:
         raise UsageError(f"--draw {request.draw}: a feature pack takes the name of a draw, such as coop.")

@@ -16,15 +16,25 @@ from small_datasets import write_dataset
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.experiment import load_task, runner
 from bench.extension import open_pack
-from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
+from bench.extensions.packs import StoredPack, check_pack, make_pack
 from bench.extensions.packs.contents import PACK
 from bench.results import Shards, open_archive, write_archive
 from bench.spec import ExperimentSpec
 from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
-from datasets_registry import COLLECTIONS, CoopReader, DatasetSplits, EvalProtocol, FewShotTask, Sample, list_datasets
+from datasets_registry import (
+    COLLECTIONS,
+    CoopReader,
+    DatasetSplits,
+    EvalProtocol,
+    FewShotTask,
+    Sample,
+    ShotsError,
+    UnknownNameError,
+    list_datasets,
+)
 
 TINY = "ViT-tiny.random"
 SYNTHETIC = [f"{info.name}:test=1" for info in list_datasets() if info.synthetic and info.name != "spectrum"]
@@ -237,25 +247,31 @@ def test_methods_that_a_pack_can_run_do(two: Path, etl, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "error", "said"),
     [
-        ({"backbone": "features.mine"}, "mine"),
-        ({"backbone": f"{TINY},{DEMO_BACKBONE}"}, "several"),
-        ({"methods": "coop"}, "-m coop"),
-        ({"out": "some.zip"}, ".pack"),
-        ({"names": "nothing"}, "nothing"),
-        ({"shots": 1000}, "1000"),
-        ({"protocol": "cross-dataset"}, "few-shot"),
-        ({"protocol": "domain-generalization"}, "few-shot"),
-        ({"methods": "clip_adapter", "seeds": 600}, "120,004 files"),
+        ({"backbone": "ViT-B-16=own.pt,quickgelu"}, UsageError, "one of open_clip or the hub"),
+        ({"backbone": "features.mine"}, UnknownNameError, "Unknown backbone 'mine'"),
+        ({"backbone": f"{TINY},{DEMO_BACKBONE}"}, UsageError, "several backbones"),
+        ({"methods": "coop"}, UsageError, "-m coop: it reads images"),
+        ({"out": "some.zip"}, UsageError, "ends in .zip"),
+        ({"names": "nothing"}, UnknownNameError, "Unknown dataset 'nothing'"),
+        ({"shots": 1000}, ShotsError, "Use at most 24 shots"),
+        ({"draw": "file:own.json"}, UsageError, "--draw file:own.json"),
+        ({"protocol": "cross-dataset"}, UsageError, "--protocol few-shot"),
+        ({"protocol": "domain-generalization"}, UsageError, "--protocol few-shot"),
+        ({"methods": "clip_adapter", "seeds": 600}, UsageError, "120,004 files"),
     ],
 )
-def test_what_no_pack_can_have_is_refused(options: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_what_no_pack_can_have_is_refused(
+    options: dict[str, object], error: type[BenchError], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.pt").touch()
     given = {"names": "spectrum_basic", "backbone": TINY, "out": "some.pack"} | options
-    given["out"] = tmp_path / str(given["out"])
-    with pytest.raises((UsageError, PackError, ValueError, LookupError), match=said):
+    with pytest.raises(error) as refused:
         make_pack(**given)
-    assert not list(tmp_path.iterdir())
+    assert said in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.pt"]
 
 
 def test_a_dataset_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
