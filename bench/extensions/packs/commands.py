@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.cli import AsJson, options_of, print_json, print_line, print_rows, remark
-from bench.extensions.packs.packing import check_pack, make_pack
+from bench.extensions.packs.make_and_check import check_pack, make_pack
 
 if TYPE_CHECKING:
     from bench.extensions.packs.stored import StoredPack

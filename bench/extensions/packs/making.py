@@ -1,4 +1,4 @@
-"""Makes a feature pack: plans a sweep, and writes what its runs and others read of the frozen towers."""
+"""Makes a feature pack: plans a sweep, and stores what its runs and others read of the frozen towers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Encode = Callable[[Images, Sequence[str], Any], bytes]
 
 
 def write_pack(asked: SweepRequest, out: Path, progress: Callable[[str], None], *, force: bool) -> StoredPack:
-    """Write the pack of a request; see `make_pack`."""
+    """Make the pack of a request; see `make_pack`."""
     planned = _checked(asked, progress)
     parts = [_part(asked, planned, name) for name in dict.fromkeys(spec.dataset for spec in planned.specs)]
     files = 1 + sum(3 + sum(part.scales.values()) * len(part.drawn) for part in parts)

@@ -37,7 +37,7 @@ def make_pack(
     force: opt.Force = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> StoredPack:
-    """Write the frozen features of datasets that you have, and what is needed to run methods on them elsewhere.
+    """Make a pack: the frozen features of datasets that you have, and what is needed to run methods on them elsewhere.
 
     `progress` receives a line about each dataset that is left out or done.
 
