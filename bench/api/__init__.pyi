@@ -18,7 +18,6 @@ from .datasets import dataset_facts as dataset_facts
 from .datasets import dataset_rows as dataset_rows
 from .datasets import datasets_to_fetch as datasets_to_fetch
 from .datasets import drawn_support as drawn_support
-from .datasets import named_datasets as named_datasets
 from .demonstration import run_demo as run_demo
 from .documentation import page_text as page_text
 from .documentation import page_titles as page_titles

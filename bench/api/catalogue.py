@@ -96,7 +96,7 @@ def unknown_option_advice(option: str) -> str:
 
 def unknown_name_advice(error: Exception) -> str:
     """What an unknown name is, if it is a method or a collection instead of a dataset, or a dataset; else empty."""
-    from bench.api.datasets import ALL_OF
+    from bench.api.options import ALL_OF
     from datasets_registry import COLLECTIONS, DATASETS, UnknownNameError
 
     if not isinstance(error, UnknownNameError) or error.kind not in ("dataset", "method"):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api import named_datasets
 from bench.api import options as opt
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def make_pack(
     check_output_file(out, "--out", force=force, suffixes=(SUFFIX,))
     asked = SweepRequest.build(
         methods=list(dict.fromkeys(["zero_shot", *split_list([methods] if isinstance(methods, str) else methods)])),
-        datasets=named_datasets(names),
+        datasets=opt.named_datasets(names),
         backbones=[backbone], protocol=protocol, shots=shots, seeds=seeds, draw=draw, allow_fewer=allow_fewer,
         data_root=data_root, cache=cache, device=device,
     )  # fmt: skip

@@ -26,16 +26,7 @@ from bench.extensions.packs.contents import (
 from bench.extensions.packs.reads import OWN, reads_of, reads_test_views, reads_towers
 from bench.results import OpenArchive, file_stamp, open_archive
 from bench.spec import ExperimentSpec
-from datasets_registry import (
-    DatasetSplits,
-    EvalSplit,
-    FewShotTask,
-    Sample,
-    SupportSet,
-    feature_bundle,
-    get_dataset,
-    some,
-)
+from datasets_registry import DatasetSplits, FewShotTask, Sample, feature_bundle, get_dataset, some
 
 if TYPE_CHECKING:
     from methods import Backbone
@@ -121,8 +112,9 @@ class StoredPack:
         return self._lacking_images(task) or self._lacking_reads(spec, task)
 
     def _lacking_images(self, task: FewShotTask) -> str | None:
-        seen: list[SupportSet | EvalSplit] = [task.support, task.validation, *task.evals]
-        parts = [("images", one.images, [sample.key for sample in one.samples]) for one in seen]
+        sets = (task.support, task.validation)
+        parts = [("images", one.images, [sample.key for sample in one.samples]) for one in sets]
+        parts += [("images", one.images, [sample.key for sample in one.samples]) for one in task.evals]
         parts += [("unlabelled images", task.pool.images, list(task.pool.keys))] if task.pool else []
         for what, images, keys in parts:
             if isinstance(images, PackedImages) and images.lacks(keys):
