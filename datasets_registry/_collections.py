@@ -1,4 +1,4 @@
-"""Collections of datasets that papers evaluate together, by the name that `datasets fetch all-of NAME` takes."""
+"""Collections of datasets that papers evaluate together, by the name that `all-of NAME` takes."""
 
 from collections.abc import Mapping, Sequence
 

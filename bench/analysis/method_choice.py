@@ -170,11 +170,13 @@ class GainPredictions:
         errors: mean absolute errors over methods and datasets: of a method's mean, and of its line over log difficulty.
         regrets: what the method of the highest prediction loses to the best, mean over datasets, in the same order.
         helps: whether the line's choice loses less by more than one standard error.
+        datasets: number of held-out datasets: those with a known difficulty.
     """
 
     errors: tuple[float, float]
     regrets: tuple[float, float]
     helps: bool
+    datasets: int
 
 
 def predicted_gains(known: Known) -> GainPredictions | None:
@@ -203,6 +205,7 @@ def predicted_gains(known: Known) -> GainPredictions | None:
         errors=(float(abs(values - means).mean()), float(abs(values - lines).mean())),
         regrets=(float(lost[0].mean()), float(lost[1].mean())),
         helps=clearly_less(lost[1], lost[0]),
+        datasets=len(places),
     )
 
 

@@ -96,7 +96,7 @@ def unknown_option_advice(option: str) -> str:
 
 def unknown_name_advice(error: Exception) -> str:
     """What an unknown name is, if it is a method or a collection instead of a dataset, or a dataset; else empty."""
-    from bench.api.datasets import ALL_OF
+    from bench.api.options import ALL_OF
     from datasets_registry import COLLECTIONS, DATASETS, UnknownNameError
 
     if not isinstance(error, UnknownNameError) or error.kind not in ("dataset", "method"):
@@ -104,6 +104,6 @@ def unknown_name_advice(error: Exception) -> str:
     from bench.results import known_methods
 
     if error.kind == "dataset" and error.name in COLLECTIONS:
-        return f" {error.name} is a collection; `etl-bench datasets fetch {ALL_OF} {error.name}` fetches its datasets."
+        return f" {error.name} is a collection; `datasets fetch` and `datasets pack` take {ALL_OF} {error.name}."
     other, names = ("method", known_methods()) if error.kind == "dataset" else ("dataset", DATASETS)
     return f" {error.name} is a {other}." if error.name in names else ""

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from bench.api import options as opt
 from bench.api.option_effects import NotWith, OnlyWith, checks_effects
-from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NewDataRoot, Opt
+from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NamedDatasets, NewDataRoot, Opt
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_shots, split_list
 from datasets_registry import (
-    COLLECTIONS,
     DATASETS,
     DrawRule,
     EvalProtocol,
     custom_folders,
-    datasets_of,
     get_dataset,
     list_datasets,
     user_custom_folder,
@@ -355,10 +354,6 @@ def check_datasets(
     return (with_audit(checked, slug, context) for checked in checks), absent
 
 
-ALL_OF = "all-of"
-"""The word before names of collections."""
-
-
 @dataclass(frozen=True)
 class DatasetToFetch:
     """A published dataset, where it comes from, and its files that are missing.
@@ -375,7 +370,7 @@ class DatasetToFetch:
 
 @checks_effects
 def datasets_to_fetch(
-    names: Annotated[Sequence[str], Arg("Datasets: names or patterns, or all-of and a collection such as coop.")],
+    names: NamedDatasets,
     data_root: NewDataRoot = None,
     *,
     splits_only: Annotated[bool, Opt("Fetch only the split file and the class names, no images.")] = False,
@@ -393,7 +388,7 @@ def datasets_to_fetch(
     from bench.results import check_output_folder
     from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
 
-    infos = [DATASETS.get(found) for name in _named_datasets(names) for found in DATASETS.match(name)]
+    infos = [DATASETS.get(found) for name in opt.named_datasets(names) for found in DATASETS.match(name)]
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     check_output_folder(data_root, "--data-root")
@@ -414,16 +409,6 @@ def datasets_to_fetch(
         for info in infos
         for source in [sources[info.name]]
     ]
-
-
-def _named_datasets(names: Sequence[str]) -> list[str]:
-    """The names or patterns of datasets, where `all-of` stands before names of collections."""
-    listed = split_list(names)
-    if ALL_OF not in listed:
-        return listed
-    if listed[0] != ALL_OF or len(listed) == 1:
-        raise UsageError(f"{ALL_OF} is followed by collections and nothing else: {', '.join(COLLECTIONS)}.")
-    return datasets_of(listed[1:])
 
 
 DRAWN = NotWith("shots", "all")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.errors import UsageError
-from bench.sweep import parse_shots
-from datasets_registry import EvalProtocol
+from bench.sweep import parse_shots, split_list
+from datasets_registry import COLLECTIONS, EvalProtocol, datasets_of
 
 if TYPE_CHECKING:
     from bench.analysis import Leaderboard
@@ -60,6 +60,11 @@ Device = Annotated[str, Opt(field="device")]
 Jobs = Annotated[int | None, Opt(field="jobs")]
 Runner = Annotated[str, Opt(field="runner")]
 Draw = Annotated[str, Opt(field="draw")]
+ALL_OF = "all-of"
+"""The word before names of collections."""
+NamedDatasets = Annotated[
+    Sequence[str] | str, Arg("Datasets: names or patterns, or all-of and a collection such as coop.")
+]
 AllowFewer = Annotated[bool, Opt(field="allow_fewer")]
 Force = Annotated[bool, Opt("Replace files that exist already, even if etl-bench did not write them.")]
 """For functions that write files for the user."""
@@ -94,3 +99,13 @@ def check_convention(convention: str, boards: Sequence[Leaderboard]) -> None:
         raise UsageError(
             f"--h {convention} has no effect: none of these runs is of {EvalProtocol.BASE_TO_NEW}; leave it out."
         )
+
+
+def named_datasets(names: Sequence[str] | str) -> list[str]:
+    """The names or patterns of datasets, where `all-of` stands before names of collections."""
+    listed = split_list([names] if isinstance(names, str) else names)
+    if ALL_OF not in listed:
+        return listed
+    if listed[0] != ALL_OF or len(listed) == 1:
+        raise UsageError(f"{ALL_OF} is followed by collections and nothing else: {', '.join(COLLECTIONS)}.")
+    return datasets_of(listed[1:])

@@ -78,21 +78,6 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator, *, drop_l
             yield order[i : i + size]
 
 
-def steps_per_epoch(recipe: Recipe, n: int) -> int:
-    """Number of batches of an epoch over `n` images."""
-    size = min(recipe.batch_size or n, n)
-    return n // size if recipe.drop_last else math.ceil(n / size)
-
-
-def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
-    """Number of epochs, of which the last may be incomplete, and total number of steps."""
-    per_epoch = steps_per_epoch(recipe, n)
-    if steps := recipe.steps or recipe.steps_per_shot * shots:
-        return math.ceil(steps / per_epoch), steps
-    epochs = recipe.epochs_for(shots)
-    return epochs, epochs * per_epoch
-
-
 def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.optim.Optimizer) -> float:
     """One forward pass, backward pass and update; returns the loss, or raises NonFiniteLossError before the update."""
     method.before_step()
@@ -125,9 +110,9 @@ def stage_spans(recipes: Sequence[Recipe], shares: Sequence[float], n: int, shot
     first_epoch = first_step = 0
     begin = 0.0
     for stage, (recipe, end) in enumerate(zip(recipes, accumulate(shares), strict=True)):
-        epochs, total = epochs_and_steps(recipe, n, shots)
+        epochs, total = recipe.epochs_and_steps(n, shots)
         in_steps = bool(recipe.steps or recipe.steps_per_shot)
-        per_epoch = steps_per_epoch(recipe, n)
+        per_epoch = recipe.steps_per_epoch(n)
         whole = total if in_steps else epochs
         # the small term makes 0.6 + 0.4 equal the whole in spite of rounding
         length, begin = int(whole * end + 1e-9) - int(whole * begin + 1e-9), end

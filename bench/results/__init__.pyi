@@ -28,6 +28,7 @@ from .environment import collect_provenance as collect_provenance
 from .environment import gpu_driver as gpu_driver
 from .environment import package_versions as package_versions
 from .environment import source_state as source_state
+from .files import file_stamp as file_stamp
 from .files import slug as slug
 from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically

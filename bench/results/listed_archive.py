@@ -5,6 +5,7 @@ import json
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -83,13 +84,14 @@ def write_archive(
 ) -> str:
     """Write files in the given order and return the root digest; equal files in the same order give equal bytes.
 
-    `packed` compresses them. Raises UsageError for another file in place of `out`, unless `force`, and the error of the
-    kind if it cannot be written.
+    `packed` compresses them. Raises UsageError for another file in place of `out`, unless `force`, the error of the
+    kind if it cannot be written, and what `files` raises.
     """
     entries, compression = [], zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    unread: list[OSError] = []
     try:
         with replacing(out, force=force, listed=listed) as draft, zipfile.ZipFile(draft, "w", compression) as archive:
-            for name, content in files:
+            for name, content in _noting_errors(files, unread):
                 entries.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
                 archive.writestr(_entry(name, compression), content, compresslevel=_FASTEST)
             entries.sort(key=lambda entry: str(entry["path"]))
@@ -98,8 +100,19 @@ def write_archive(
             text = json.dumps(facts | {"files": entries}, indent=1, sort_keys=True)
             archive.writestr(_entry(kind.list_name, zipfile.ZIP_DEFLATED), text)
     except OSError as error:
+        if unread:
+            raise
         raise kind.error(f"{out} cannot be written ({error.strerror}); give another path.") from error
     return root
+
+
+def _noting_errors(files: Iterable[tuple[str, bytes]], unread: list[OSError]) -> Iterator[tuple[str, bytes]]:
+    """The files; an OSError of their source is also added to `unread`."""
+    try:
+        yield from files
+    except OSError as error:
+        unread.append(error)
+        raise
 
 
 @contextmanager
@@ -147,8 +160,9 @@ def _facts(kind: ArchiveKind, archive: zipfile.ZipFile, path: Path) -> dict[str,
     for name in names:
         if not kind.largest(name):
             raise kind.damaged(path, f"{name!r} is not {kind.member}")
-    if sorted(held) != sorted([*names, kind.list_name]):
-        odd = sorted(set(held) ^ {*names, kind.list_name}) or sorted({name for name in held if held.count(name) > 1})
+    found = Counter(held)
+    found.subtract([*names, kind.list_name])
+    if odd := sorted(name for name, n in found.items() if n):
         raise kind.damaged(path, f"its files and its list disagree on {', '.join(map(repr, odd[:_SHOWN]))}")
     if root != stated:
         raise kind.damaged(path, f"the digests in {kind.list_name} do not match its root, so the list was altered")

@@ -346,19 +346,17 @@ RACE = "race"
 """Folder with the runs of `recommend` in a runs folder. They are evaluated on training images and have no board."""
 _NAMED = 3
 """Largest number of folders that a message lists."""
-
-
-_OURS = {"difficulty", "leases", "live", "logs", "race", "results.duckdb", "shards", "slurm", "sweeps"}
+_OURS = {"checkpoints", "difficulty", "leases", "live", "logs", "models", RACE, "shards", "slurm", "sweeps"}
+"""Folders in a runs folder, also before its first run."""
 
 
 def check_runs_folder(folder: Path) -> None:
-    """Raise RunsFolderError for a folder of other folders, of which none has runs, such as one of images by class."""
-    inside = (
-        sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".") if folder.is_dir() else []
-    )
-    if inside and not any((place / name).exists() for place in (folder, *inside) for name in _OURS):
+    """Raise RunsFolderError for a folder with folders of others and without runs, such as one of images by class."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    others = sorted(path.name for path in inside if path.is_dir() and path.name[0] != "." and path.name not in _OURS)
+    if others and not _has_runs(folder) and not runs_folders(folder):
         raise RunsFolderError(
-            f"--runs {folder} is in use: it contains {inside[0].name!r} and no runs. Name a new or empty folder."
+            f"--runs {folder} is in use: it contains {others[0]!r} and no runs. Name a new or empty folder."
         )
 
 
@@ -377,7 +375,11 @@ def runs_folders(place: Path) -> list[Path]:
         inside = sorted(place.iterdir())
     except OSError:
         return []
-    return [child for child in inside if child.name != RACE and any((child / "shards").glob("??/*.json"))]
+    return [child for child in inside if child.name != RACE and _has_runs(child)]
+
+
+def _has_runs(folder: Path) -> bool:
+    return any((folder / "shards").glob("??/*.json"))
 
 
 def only_run(known: Sequence[str], prefix: str, runs: Path) -> str:

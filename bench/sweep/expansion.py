@@ -20,7 +20,7 @@ from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of,
 from bench.sweep.method_settings import MethodVariants, SelectedMethod, requested_methods
 from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import OutlinedTask, OutlineFactory, SupportChoice, TaskFactory
-from datasets_registry import DatasetInfo, FewShotTask, get_dataset
+from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, get_dataset
 
 if TYPE_CHECKING:
     from methods import BackboneSpec, ClassText
@@ -36,6 +36,8 @@ class Expansion:
     """Backbones that cannot encode class names, by which a difficulty is measured."""
     short: Mapping[tuple[str, int], Mapping[str, int]] = field(default_factory=dict)
     """For a dataset and a number of shots: the training images of each class with fewer, all of which are drawn."""
+    splits: Mapping[str, DatasetSplits | None] = field(default_factory=dict)
+    """The data that were read, by dataset; None for those that cannot be read."""
 
 
 LARGE_PLAN = 1000
@@ -68,7 +70,7 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
     specs, rejections = _specs(factory, chosen, backbones, datasets), factory.rejections
     rejections.check(nothing_left=not specs, strict=request.strict)
     without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
-    return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, factory.short)
+    return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, factory.short, factory.read)
 
 
 def _named(request: SweepRequest) -> tuple[list[MethodVariants], list[BackboneSpec], dict[str, bool]]:
@@ -243,7 +245,7 @@ class _Expander:
             )
             lacking = self._lacking(spec, task)
             if lacking is not None:
-                self.rejections.add(item.label, lacking, named=item.named)
+                self.rejections.add(f"{item.label} on {dataset}", lacking, named=item.named)
                 continue
             yield spec
 

@@ -83,7 +83,8 @@ class TaskFactory:
     """Receives what is planned, how many draws are done, and their number."""
     short: dict[tuple[str, int], Mapping[str, int]] = field(default_factory=dict, init=False)
     """For a dataset and a number of shots: the training images of each class with fewer, all of which are drawn."""
-    _read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
+    read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
+    """The splits of each dataset; None for one that cannot be read."""
 
     def targets(self, source: str) -> list[str]:
         """The targets of a source without itself, sorted. Targets without test images are rejected.
@@ -158,14 +159,14 @@ class TaskFactory:
 
     def _splits(self, name: str, *, named: bool, needed: bool = False) -> DatasetSplits | None:
         """The dataset's splits; None, with a rejection, if they cannot be read."""
-        if name not in self._read:
+        if name not in self.read:
             try:
-                self._read[name] = _read_checked(get_dataset(name), self.request)
+                self.read[name] = _read_checked(get_dataset(name), self.request)
             except DataError as error:
-                self._read[name] = None
+                self.read[name] = None
                 summary = self._missing_data if isinstance(error, MissingDataError) else ""
                 self.rejections.add(name, str(error), named=named, needed=needed, summary=summary)
-        return self._read[name]
+        return self.read[name]
 
     @property
     def _missing_data(self) -> str:
@@ -190,7 +191,7 @@ class TaskFactory:
     ) -> FewShotTask | None:
         from methods import ClassTextError
 
-        others = [(get_dataset(name), found) for name in targets if (found := self._read[name]) is not None]
+        others = [(get_dataset(name), found) for name in targets if (found := self.read[name]) is not None]
         try:
             return build_task(
                 TaskRequest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Mapping, Set
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -167,6 +168,19 @@ class Recipe(BaseModel):
     def epochs_for(self, shots: int) -> int:
         """Number of epochs for that many shots."""
         return self.epochs_by_shots.get(shots, self.epochs)
+
+    def steps_per_epoch(self, n: int) -> int:
+        """Number of batches of an epoch over `n` images."""
+        size = min(self.batch_size or n, n)
+        return n // size if self.drop_last else math.ceil(n / size)
+
+    def epochs_and_steps(self, n: int, shots: int) -> tuple[int, int]:
+        """Number of epochs over `n` images, of which the last may be incomplete, and total number of steps."""
+        per_epoch = self.steps_per_epoch(n)
+        if steps := self.steps or self.steps_per_shot * shots:
+            return math.ceil(steps / per_epoch), steps
+        epochs = self.epochs_for(shots)
+        return epochs, epochs * per_epoch
 
 
 SettingsT = TypeVar("SettingsT")

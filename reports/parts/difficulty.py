@@ -93,7 +93,7 @@ def prediction_sentence(overview: OverviewView) -> str:
         f"prediction loses {regrets[1]} and {regrets[0]} points to the best."
     )
     helps = "helps to choose" if found.helps else "does not choose"
-    return f"{text} On these {len(scores.datasets)} datasets, difficulty {helps} the method."
+    return f"{text} On these {found.datasets} datasets, difficulty {helps} the method."
 
 
 def _ablations(view: AnyBoardView) -> list[Part]:

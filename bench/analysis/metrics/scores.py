@@ -1,8 +1,7 @@
 """Metrics of predictions: pure functions of logits and labels, in NumPy, and temperature scaling."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -207,17 +206,11 @@ def _sorted(confidence: Floats, right: Floats) -> _Sorted:
     return _Sorted(sure, ranked, *(mean[group].reshape(sure.shape) for mean in means))
 
 
-def _bins(n: int, bins: int) -> Iterator[slice]:
-    """Parts of `n` whose sizes differ by at most one, the larger ones first."""
-    least, more = divmod(n, min(bins, n))
-    ends = [0, *accumulate(least + (place < more) for place in range(min(bins, n)))]
-    return map(slice, ends, ends[1:])
-
-
 def _calibration_errors(ranked: _Sorted, bins: int) -> Floats:
     gaps = ranked.mean_right - ranked.confidence
     runs, n = gaps.shape
-    total: Floats = sum((abs(gaps[:, part].sum(axis=1)) for part in _bins(n, bins)), np.zeros(runs))
+    parts = np.array_split(gaps, min(bins, n), axis=1)
+    total: Floats = sum((abs(part.sum(axis=1)) for part in parts), np.zeros(runs))
     return np.asarray(total / n)
 
 
@@ -231,7 +224,7 @@ def _risks(ranked: _Sorted) -> Floats:
 def _gap_contributions(ranked: _Sorted) -> Floats:
     """Contributions to the calibration error: the image's gap, with the sign of the gap of its bin."""
     gaps = ranked.right - ranked.confidence
-    parts = [gaps[:, part] for part in _bins(gaps.shape[1], ECE_BINS)]
+    parts = np.array_split(gaps, min(ECE_BINS, gaps.shape[1]), axis=1)
     return np.concatenate([np.sign(part.sum(axis=1))[:, None] * part for part in parts], axis=1)
 
 

@@ -1,7 +1,7 @@
 """Feature packs: frozen features of datasets in one file, from which methods run without images and weights.
 
 - `contents`, `reads`: what a pack has, and what a run reads. Both load no torch.
-- `making`: writes a pack. `stored`: opens one, plans and feeds runs.
+- `making`: makes a pack. `stored`: opens one, plans and feeds runs.
 """
 
 import lazy_loader

@@ -2,7 +2,7 @@
 
 from .contents import PackError as PackError
 from .extension import EXTENSION as EXTENSION
-from .packing import check_pack as check_pack
-from .packing import make_pack as make_pack
+from .make_and_check import check_pack as check_pack
+from .make_and_check import make_pack as make_pack
 from .stored import StoredPack as StoredPack
 from .stored import stored_pack as stored_pack

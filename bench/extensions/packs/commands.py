@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.cli import AsJson, options_of, print_json, print_line, print_rows, remark
-from bench.extensions.packs.packing import check_pack, make_pack
+from bench.extensions.packs.make_and_check import check_pack, make_pack
 
 if TYPE_CHECKING:
     from bench.extensions.packs.stored import StoredPack
@@ -20,7 +20,7 @@ def _pack(out: Path, **options: Any) -> None:
     The file has features of test images and of drawn training images, class texts, draws, digests and licences, and no
     image. `etl-bench run --pack FILE` gives the same run ids and scores as with the images.
 
-    Example: etl-bench datasets pack coop -b ViT-B-16.openai -m tip_adapter,gda,lp_plus_plus --out coop-vitb16.pack
+    Example: etl-bench datasets pack all-of coop -b ViT-B-16.openai -m tip_adapter,gda --out coop.pack
     """
     pack = make_pack(out=out, progress=remark, **options)
     print_line(_summary(pack, out))
@@ -31,7 +31,7 @@ def _pack(out: Path, **options: Any) -> None:
 def _check_pack(file: Path, as_json: AsJson = False) -> None:
     """Read a feature pack, compare every file in it with its digest, and list what it has.
 
-    Example: etl-bench datasets check-pack coop-vitb16.pack
+    Example: etl-bench datasets check-pack coop.pack
     """
     pack = check_pack(file)
     if as_json:

@@ -19,11 +19,11 @@ from datasets_registry import GIB, LARGEST_JSON, DataError, foreign_files
 
 CONTENTS = "contents.json"
 MOST_DATASETS = 200
-MOST_VIEWS = 100_000
-"""Views of one kind for one seed; a training of 200 epochs shows 200."""
+MOST_FILES = 100_000
+"""Files of a pack. Each augmented view has one for each seed; a training of 200 epochs shows 200 views."""
 LARGEST_ROWS = 8 * GIB
 """Features of one view of the images of a dataset: a million images with 2,048 numbers each."""
-_FILE = re.compile(r"\d{1,3}(\.json|-(images|texts|\d{1,3}-\d{1,6})\.f32)")
+_FILE = re.compile(r"\d{1,3}(\.json|-(images|texts|\d{1,6}-\d{1,6})\.f32)")
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ShortDigest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -46,7 +46,7 @@ def _largest(name: str) -> int:
 PACK = ArchiveKind(
     title="pack",
     version=1,
-    most_files=MOST_SETTINGS,
+    most_files=MOST_FILES,
     largest=_largest,
     member="the path of a file of a pack",
     command="etl-bench datasets pack",
@@ -80,7 +80,7 @@ class PackedViews(_Frozen):
 
     crop_scale: tuple[Share, Share]
     seed: Count
-    count: Annotated[int, Field(ge=1, le=MOST_VIEWS)]
+    count: Annotated[int, Field(ge=1, le=MOST_FILES)]
 
 
 class PackedDataset(_Frozen):

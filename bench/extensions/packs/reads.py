@@ -7,7 +7,6 @@ of a training reads the view of its recipe. The tests run all methods on feature
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -68,17 +67,10 @@ def _views(spec: ExperimentSpec, settings: Mapping[str, Any], images: int) -> di
     if spec.recipe is not None and images:
         recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
         if recipe.augment:
-            epochs = _epochs(recipe, images, spec.shots) + (Needs.OTHER_VIEW in known_methods().get(spec.method).needs)
+            epochs, _ = recipe.epochs_and_steps(images, spec.shots)
+            epochs += Needs.OTHER_VIEW in known_methods().get(spec.method).needs
             found[recipe.crop_scale] = max(found.get(recipe.crop_scale, 0), recipe.views or epochs)
     return {scale: count for scale, count in found.items() if count}
-
-
-def _epochs(recipe: Recipe, images: int, shots: int) -> int:
-    """Epochs of a training of one stage, of which the last may be incomplete."""
-    if not (steps := recipe.steps or recipe.steps_per_shot * shots):
-        return recipe.epochs_for(shots)
-    batch = min(recipe.batch_size or images, images)
-    return math.ceil(steps / (images // batch if recipe.drop_last else math.ceil(images / batch)))
 
 
 def _templates(settings: Mapping[str, Any]) -> frozenset[tuple[str, bool]]:

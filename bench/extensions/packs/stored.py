@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +24,7 @@ from bench.extensions.packs.contents import (
     checked_model,
 )
 from bench.extensions.packs.reads import OWN, reads_of, reads_test_views, reads_towers
-from bench.results import open_archive
+from bench.results import OpenArchive, file_stamp, open_archive
 from bench.spec import ExperimentSpec
 from datasets_registry import DatasetSplits, FewShotTask, Sample, feature_bundle, get_dataset, some
 
@@ -36,29 +39,28 @@ Rows = NDArray[np.float32]
 def stored_pack(path: Path) -> StoredPack:
     """The pack in a file, opened once per process while the file stays the same; raises PackError for another file."""
     try:
-        found = path.stat()
+        stamp = file_stamp(path)
     except OSError as error:
         raise PackError(
             f"The feature pack {path} cannot be read ({error.strerror}); give a file that `{PACK.command}` wrote."
         ) from None
-    return _opened(path.absolute(), found.st_size, found.st_mtime_ns)
+    return _opened(path.absolute(), stamp)
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path, _size: int, _mtime_ns: int) -> StoredPack:
-    return StoredPack(path)
+def _opened(path: Path, stamp: str | None) -> StoredPack:
+    return StoredPack(path, stamp)
 
 
 class StoredPack:
     """The pack in a file, whose list and facts have been checked. Every file of it is checked when it is read.
 
-    Raises PackError for another or a damaged file.
+    `stamp` is its `file_stamp`. Raises PackError for another or a damaged file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with open_archive(PACK, path) as archive:
-            self.digest = archive.root
+    def __init__(self, path: Path, stamp: str | None) -> None:
+        self.path, self._stamp, self._process = path, stamp, 0
+        self.digest = self._archive().root
         self.contents = self._model(PackContents, CONTENTS)
         self.slug, self.backbone_digest = self.contents.tower.slug, self.contents.tower.digest
         self._rows: OrderedDict[str, Rows] = OrderedDict()
@@ -67,13 +69,12 @@ class StoredPack:
     def check(self) -> None:
         """Read every file and compare it with its digest and the facts; raises PackError."""
         expected = self.sizes()
-        with open_archive(PACK, self.path) as archive:
-            if odd := sorted(map(repr, expected.keys() ^ set(archive.names))):
-                raise PACK.damaged(self.path, f"its contents and its files disagree on {some(odd, most=3)}")
-            for name, rows in expected.items():
-                content = archive.read(name)
-                if rows is not None:
-                    self.rows_of(name, content, rows)
+        if odd := sorted(map(repr, expected.keys() ^ set(self._archive().names))):
+            raise PACK.damaged(self.path, f"its contents and its files disagree on {some(odd, most=3)}")
+        for name, rows in expected.items():
+            content = self._read(name)
+            if rows is not None:
+                self.rows_of(name, content, rows)
 
     def dataset(self, name: str) -> tuple[int, PackedDataset]:
         """Number and facts of a dataset; raises PackError for one that the pack lacks."""
@@ -108,17 +109,19 @@ class StoredPack:
             return f"it reads views of test images, and a pack has none; use --set {spec.method}.views=0."
         if spec.class_text is not None:
             return "a feature pack has the texts of templates only; leave out --class-text."
-        return self._lacking_images(spec, task) or self._lacking_reads(spec, task)
+        return self._lacking_images(task) or self._lacking_reads(spec, task)
 
-    def _lacking_images(self, spec: ExperimentSpec, task: FewShotTask) -> str | None:
-        parts = [(one.images, [sample.key for sample in one.samples]) for one in (task.support, task.validation)]
-        parts += [(one.images, [sample.key for sample in one.samples]) for one in task.evals]
-        parts += [(task.pool.images, list(task.pool.keys))] if task.pool else []
-        if any(isinstance(images, PackedImages) and images.lacks(keys) for images, keys in parts):
-            what = "its unlabelled images" if task.pool else "its images"
-            return (
-                f"the feature pack lacks {what} of {spec.dataset}; it has test images and {self.drawn(spec.dataset)}."
-            )
+    def _lacking_images(self, task: FewShotTask) -> str | None:
+        sets = (task.support, task.validation)
+        parts = [("images", one.images, [sample.key for sample in one.samples]) for one in sets]
+        parts += [("images", one.images, [sample.key for sample in one.samples]) for one in task.evals]
+        parts += [("unlabelled images", task.pool.images, list(task.pool.keys))] if task.pool else []
+        for what, images, keys in parts:
+            if isinstance(images, PackedImages) and images.lacks(keys):
+                return (
+                    f"the feature pack lacks its {what} of {images.name}; it has test images and "
+                    f"{self.drawn(images.name)}."
+                )
         return None
 
     def drawn(self, dataset: str) -> str:
@@ -194,13 +197,20 @@ class StoredPack:
                 found |= {f"{number}-{place}-{i}.f32": rows for i in range(views.count)}
         return found
 
+    def _archive(self) -> OpenArchive:
+        """The open file, of this process alone, since processes must not share a place in it."""
+        if self._process != os.getpid():
+            opened = ExitStack()
+            self._open = opened.enter_context(open_archive(PACK, self.path))
+            self._process = os.getpid()
+            weakref.finalize(self, opened.close)
+        return self._open
+
     def _read(self, name: str) -> bytes:
-        # opened again for every file, since processes must not share a place in it
-        with open_archive(PACK, self.path) as archive:
-            if archive.root != self.digest or name not in archive.names:
-                raise PACK.damaged(self.path, f"it lacks {name}, or changed while it was used")
-            content: bytes = archive.read(name)
-        return content
+        archive = self._archive()
+        if file_stamp(self.path) != self._stamp or archive.root != self.digest or name not in archive.names:
+            raise PACK.damaged(self.path, f"it lacks {name}, or changed while it was used")
+        return archive.read(name)
 
     def _read_lists(self, number: int) -> PackedLists:
         lists: PackedLists = self._model(PackedLists, f"{number}.json")

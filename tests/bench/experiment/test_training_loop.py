@@ -9,7 +9,7 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.errors import NonFiniteLossError
-from bench.experiment.training_loop import epoch_batches, epochs_and_steps, fit, make_optimizer, set_rates, stage_spans
+from bench.experiment.training_loop import epoch_batches, fit, make_optimizer, set_rates, stage_spans
 from methods import Optimizer, Recipe, Schedule, Warmup
 from methods.text_adapter import TextAdapter
 
@@ -63,14 +63,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where() -> None:
 
 def test_a_length_in_steps_per_shot_is_kept_exactly() -> None:
     recipe = Recipe(steps_per_shot=7, batch_size=4, schedule=Schedule.COSINE)
-    assert epochs_and_steps(recipe, n=10, shots=2) == (7, 14)
+    assert recipe.epochs_and_steps(n=10, shots=2) == (7, 14)
     assert fit_adapter(recipe, adapter()) == 14
-    assert epochs_and_steps(Recipe(steps_per_shot=5, batch_size=4, drop_last=False), n=10, shots=1) == (2, 5)
+    assert Recipe(steps_per_shot=5, batch_size=4, drop_last=False).epochs_and_steps(n=10, shots=1) == (2, 5)
 
 
 def test_a_length_in_steps_is_kept_whatever_the_shots() -> None:
     recipe = Recipe(steps=5, batch_size=4, schedule=Schedule.COSINE)
-    assert epochs_and_steps(recipe, n=10, shots=2) == (3, 5)
+    assert recipe.epochs_and_steps(n=10, shots=2) == (3, 5)
     assert fit_adapter(recipe, adapter()) == 5
 
 

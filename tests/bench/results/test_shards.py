@@ -223,11 +223,20 @@ def _env() -> dict[str, str]:
 
 
 def test_a_runs_folder_may_be_beside_others_but_not_among_folders_of_images(tmp_path: Path) -> None:
-    for name in ("new", "empty", "with-files", "around-runs/demo/shards", "own/shards", "pictures/cat"):
-        if name != "new":
-            (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "with-files" / "notes.txt").touch()
-    for name in ("new", "empty", "with-files", "around-runs", "own"):
+    """Classes and folders of others may have names of folders with runs."""
+    runs = (
+        "around-runs/demo/shards/ab/1.json",
+        "own/shards/ab/1.json",
+        "own/figures/1.svg",
+        "begun/logs/1.txt",
+        "begun/checkpoints/1.txt",
+    )
+    for name in ("with-files/notes.txt", *runs, "pictures/cat/1.png", "pictures/race/1.png", "work/cat/logs/1.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty", "with-files", "around-runs", "own", "begun"):
         check_runs_folder(tmp_path / name)
-    with pytest.raises(RunsFolderError, match="'cat'"):
-        check_runs_folder(tmp_path / "pictures")
+    for name in ("pictures", "work"):
+        with pytest.raises(RunsFolderError, match="'cat'"):
+            check_runs_folder(tmp_path / name)

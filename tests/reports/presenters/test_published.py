@@ -8,7 +8,7 @@ import pytest
 from published_tables import published_values
 from report_sample import catalogue
 
-from bench.analysis.dataset_difficulty import covariates
+from bench.analysis.dataset_difficulty import RTD, covariates
 from bench.analysis.method_choice import predicted_gains
 from bench.analysis.statistics.correlation import spearman
 from bench.cli.report import report
@@ -61,6 +61,15 @@ def test_the_page_says_how_well_difficulty_predicts_gains(site):
     assert ("does not choose" in text) != found.helps
     without = replace(overview, table=replace(overview.table, baseline=None))
     assert prediction_sentence(without) == ""
+
+
+def test_datasets_without_a_difficulty_are_not_counted_among_those_predicted(site):
+    table = site.overviews[0].table
+    known = table.difficulty["new"][RTD]
+    fewer = {name: known[name] for name in list(known)[1:]}
+    less = replace(table, difficulty={**table.difficulty, "new": {**table.difficulty["new"], RTD: fewer}})
+    for some, n in ((table, len(known)), (less, len(fewer))):
+        assert f"On these {n} datasets" in prediction_sentence(replace(site.overviews[0], table=some))
 
 
 def test_every_published_method_has_a_title():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,12 @@ import numpy as np
 import pytest
 from bundle_files import rewritten
 
-from bench.extensions.packs import PackError, check_pack, make_pack
+from bench.context import RunContext
+from bench.experiment import runner
+from bench.extensions.packs import PackError, check_pack, make_pack, stored
 from bench.extensions.packs.contents import CONTENTS, PACK
+from bench.results import Staleness, open_archive
+from bench.sweep import SweepRequest, expand
 
 DATASET = "spectrum_basic:test=1"
 Files = dict[str, bytes]
@@ -145,10 +150,30 @@ def test_a_file_that_changes_while_it_is_used_is_not_mixed_with_its_successor(pa
         images.rows(["0/28"], "center.v1")
 
 
-def test_weights_are_kept_apart_by_their_stated_digest(pack: Path) -> None:
-    """A forged digest of weights gives a board of its own, and the record names the pack."""
+def test_the_list_of_a_pack_is_read_once_by_each_process(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was forked opens the file for itself."""
+    opened = []
+    monkeypatch.setattr(stored, "open_archive", lambda kind, path: opened.append(path) or open_archive(kind, path))
+    kept = pack.rename(pack.with_name("kept.pack"))
+    found = check_pack(kept)
+    found.check()
+    assert opened == [kept]
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    found.check()
+    found.check()
+    assert opened == [kept, kept]
+    kept.rename(pack)
+
+
+def test_a_run_names_the_stated_weights_and_its_pack(pack: Path) -> None:
+    """So results from a forged digest of weights are not taken for those of the weights that it hides."""
     forged = rewritten(
         pack, edited(CONTENTS, lambda f: f["tower"].update(digest="0" * 32)), honest_list=True, kind=PACK
     )
-    assert check_pack(forged).backbone_digest == "0" * 32
-    assert check_pack(forged).digest != check_pack(pack).digest
+    request = SweepRequest.build(methods=["zero_shot"], datasets=[DATASET], pack=pack, protocol="few-shot")
+    (spec,) = expand(request).specs
+    for place, digest in ((pack, check_pack(pack).backbone_digest), (forged, "0" * 32)):
+        record, _ = runner.run_experiment(spec, RunContext(pack=place))
+        made = record.provenance
+        assert (made.backbone_digest, made.pack) == (digest, check_pack(place).digest)
+        assert bool(Staleness(None, lambda _: "0" * 32).reasons(record)) == (place == pack)

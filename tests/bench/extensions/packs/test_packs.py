@@ -5,23 +5,36 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bundle_files import rewritten
 from small_datasets import write_dataset
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
-from bench.errors import UsageError
-from bench.experiment import runner
+from bench.errors import BenchError, UsageError
+from bench.experiment import load_task, runner
 from bench.extension import open_pack
-from bench.extensions.packs import PackError, StoredPack, check_pack, make_pack
-from bench.results import Shards
+from bench.extensions.packs import StoredPack, check_pack, make_pack
+from bench.extensions.packs.contents import PACK
+from bench.results import Shards, open_archive, write_archive
+from bench.spec import ExperimentSpec
 from bench.sweep import DEMO_BACKBONE, SweepRequest, expand
-from datasets_registry import EvalProtocol, list_datasets
+from datasets_registry import (
+    COLLECTIONS,
+    CoopReader,
+    DatasetSplits,
+    EvalProtocol,
+    FewShotTask,
+    Sample,
+    ShotsError,
+    UnknownNameError,
+    list_datasets,
+)
 
 TINY = "ViT-tiny.random"
 SYNTHETIC = [f"{info.name}:test=1" for info in list_datasets() if info.synthetic and info.name != "spectrum"]
@@ -99,6 +112,23 @@ def test_files_on_disk_and_other_datasets(tmp_path: Path) -> None:
     assert compared(tmp_path, pack, "zero_shot", ["eurosat"], **transfer) == 1
 
 
+def test_a_run_reads_a_pack_that_has_replaced_another(tmp_path: Path) -> None:
+    """Also the class texts, which a run reads through the backbone."""
+    names, options = ["spectrum_basic:test=1"], {"protocol": EvalProtocol.FEW_SHOT, "shots": (1,), "seeds": (1,)}
+    (spec,) = expand(sweep_over(["zero_shot"], names, [TINY], **options)).specs
+    place = made(tmp_path, names)
+    first, _ = runner.run_experiment(spec, RunContext(pack=place))
+
+    def opposite(files: dict[str, bytes]) -> None:
+        files["0-texts.f32"] = (-np.frombuffer(files["0-texts.f32"], dtype="<f4")).tobytes()
+
+    rewritten(place, opposite, honest_list=True, kind=PACK).replace(place)
+    second, _ = runner.run_experiment(spec, RunContext(pack=place))
+    fresh, _ = runner.run_experiment(spec, RunContext(pack=place.replace(tmp_path / "new.pack")))
+    assert second.scores == fresh.scores != first.scores
+    assert second.provenance.pack == fresh.provenance.pack != first.provenance.pack
+
+
 def test_difficulties_are_those_from_images(tmp_path: Path, two: Path) -> None:
     name = "spectrum_words:test=2"
     context = RunContext(cache_dir=None)
@@ -168,6 +198,35 @@ def test_what_a_pack_lacks_is_refused_in_one_line(words: str, two: Path, etl, tm
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_images_that_a_run_lacks_are_named(two: Path, tmp_path: Path) -> None:
+    """A run with a pool may lack other images than those of the pool."""
+    options = {"protocol": EvalProtocol.FEW_SHOT, "shots": (1,), "seeds": (1,), "unlabelled": "train"}
+    (spec,) = expand(sweep_over(["rehark"], ["spectrum_basic:test=2"], [TINY], **options)).specs
+    pack, task = open_pack(two), load_task(spec, RunContext(pack=two))
+    assert "unlabelled images" in (pack.lacks(spec, task) or "")
+    held = replace(task, pool=replace(task.pool, keys=tuple(sample.key for sample in task.support.samples)))
+    validation = replace(task.validation, images=task.support.images, samples=(Sample("absent", 0),))
+    said = pack.lacks(spec, replace(held, validation=validation)) or ""
+    assert "images of spectrum_basic:test=2" in said
+    assert "unlabelled" not in said
+
+
+def test_what_is_lacking_on_one_dataset_runs_on_the_others(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, lacks = ["spectrum_basic:test=2", "spectrum_words:test=2"], StoredPack.lacks
+
+    def lacking(self: StoredPack, spec: ExperimentSpec, task: FewShotTask) -> str | None:
+        first = (spec.dataset, spec.seed) == (names[0], 1)
+        return "it reads more views" if first else lacks(self, spec, task)
+
+    monkeypatch.setattr(StoredPack, "lacks", lacking)
+    request = SweepRequest.build(
+        methods=["tip_adapter"], datasets=names, pack=two, shots=1, seeds=2, protocol="few-shot"
+    )
+    expansion = expand(request)
+    assert [(spec.dataset, spec.seed) for spec in expansion.specs] == [(names[0], 2), (names[1], 1), (names[1], 2)]
+    assert [names[0] in one.what for one in expansion.rejected] == [True]
+
+
 def test_a_refusal_loads_no_torch(two: Path, tmp_path: Path) -> None:
     code = (
         "import sys\nfrom bench.errors import BenchError\nfrom bench.sweep import SweepRequest, expand\n"
@@ -188,22 +247,65 @@ def test_methods_that_a_pack_can_run_do(two: Path, etl, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "error", "said"),
     [
-        ({"backbone": "features.mine"}, "mine"),
-        ({"backbone": f"{TINY},{DEMO_BACKBONE}"}, "several"),
-        ({"methods": "coop"}, "-m coop"),
-        ({"out": "some.zip"}, ".pack"),
-        ({"names": "nothing"}, "nothing"),
-        ({"shots": 1000}, "1000"),
+        ({"backbone": "ViT-B-16=own.pt,quickgelu"}, UsageError, "one of open_clip or the hub"),
+        ({"backbone": "features.mine"}, UnknownNameError, "Unknown backbone 'mine'"),
+        ({"backbone": f"{TINY},{DEMO_BACKBONE}"}, UsageError, "several backbones"),
+        ({"methods": "coop"}, UsageError, "-m coop: it reads images"),
+        ({"out": "some.zip"}, UsageError, "ends in .zip"),
+        ({"names": "nothing"}, UnknownNameError, "Unknown dataset 'nothing'"),
+        ({"shots": 1000}, ShotsError, "Use at most 24 shots"),
+        ({"draw": "file:own.json"}, UsageError, "--draw file:own.json"),
+        ({"protocol": "cross-dataset"}, UsageError, "--protocol few-shot"),
+        ({"protocol": "domain-generalization"}, UsageError, "--protocol few-shot"),
+        ({"methods": "clip_adapter", "seeds": 600}, UsageError, "120,004 files"),
     ],
 )
-def test_what_no_pack_can_have_is_refused(options: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_what_no_pack_can_have_is_refused(
+    options: dict[str, object], error: type[BenchError], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.pt").touch()
     given = {"names": "spectrum_basic", "backbone": TINY, "out": "some.pack"} | options
-    given["out"] = tmp_path / str(given["out"])
-    with pytest.raises((UsageError, PackError, ValueError, LookupError), match=said):
+    with pytest.raises(error) as refused:
         make_pack(**given)
-    assert not list(tmp_path.iterdir())
+    assert said in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.pt"]
+
+
+def test_a_dataset_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(tmp_path / "data", "eurosat")
+    read, reader = [], CoopReader.__call__
+
+    def noted(self: CoopReader, *given: Any) -> DatasetSplits:
+        read.append(self.dataset)
+        return reader(self, *given)
+
+    monkeypatch.setattr(CoopReader, "__call__", noted)
+    made(tmp_path, ["eurosat"], data_root=tmp_path / "data")
+    assert read == ["eurosat"]
+
+
+def test_as_many_views_are_read_as_are_written(tmp_path: Path) -> None:
+    """Thirty datasets with three seeds and the views of 200 epochs."""
+    names = [f"0-0-{i}.f32" for i in range(30 * 3 * 200)]
+    write_archive(PACK, ((name, b"") for name in names), tmp_path / "some.pack", packed=False)
+    with open_archive(PACK, tmp_path / "some.pack") as archive:
+        assert sorted(archive.names) == sorted(names)
+
+
+def test_zero_shot_may_be_among_the_methods(tmp_path: Path) -> None:
+    names = ["spectrum_basic:test=1"]
+    packs = [check_pack(made(tmp_path / str(i), names, some)) for i, some in enumerate(["", "zero_shot"])]
+    assert packs[0].digest == packs[1].digest
+
+
+def test_the_datasets_of_a_collection_are_named_with_all_of(tmp_path: Path) -> None:
+    for name in ("eurosat", "dtd"):
+        write_dataset(tmp_path / "data", name)
+    pack = made(tmp_path, ["all-of", "coop"], data_root=tmp_path / "data")
+    assert check_pack(pack).contents.names == [name for name in COLLECTIONS["coop"] if name in ("eurosat", "dtd")]
 
 
 def test_datasets_that_are_not_here_are_left_out_with_their_reason(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from bench.context import RunContext
 from bench.experiment import load_task, runner
 from bench.experiment.features import inputs, views
 from bench.extensions.packs.contents import text_list
-from bench.extensions.packs.reads import OWN, reads_of, reads_towers
+from bench.extensions.packs.reads import OWN, Reads, reads_of, reads_towers
 from bench.results import known_methods
-from bench.sweep import expand
+from bench.sweep import expand, outline_of
 from datasets_registry import EvalProtocol, get_dataset
 from methods import Backbone, Recipe
 
@@ -65,3 +65,17 @@ def test_a_run_reads_what_is_said(method: str, monkeypatch: pytest.MonkeyPatch) 
         for template, keep in reads.templates
     }
     assert texts <= allowed
+
+
+@pytest.mark.parametrize("protocol", [protocol for protocol in EvalProtocol if protocol.transfers])
+def test_few_shot_runs_read_what_transfers_read(protocol: EvalProtocol) -> None:
+    """So a pack for few-shot runs on the source and the targets is one for transfers."""
+
+    def read(**options: Any) -> dict[str, Reads]:
+        request = sweep_over(METHODS, ["eurosat"], ["ViT-B-16.openai"], seeds=(1,), **options)
+        return {spec.method: reads_of(spec, 160) for spec in outline_of(request).specs}
+
+    few = read(protocol=EvalProtocol.FEW_SHOT)
+    for method, reads in read(protocol=protocol, targets=["dtd"]).items():
+        assert reads.templates <= few[method].templates
+        assert all(count <= few[method].views[scale] for scale, count in reads.views.items())

@@ -17,7 +17,7 @@ Numbers = str | int | Sequence[int]
 
 
 def make_pack(
-    names: Annotated[Names, opt.Arg("Datasets, patterns, or collections such as coop.")],
+    names: opt.NamedDatasets,
     backbone: Annotated[str, opt.Opt(field="backbones")],
     out: Annotated[Path, opt.Opt(f"File to write, NAME{SUFFIX}.")],
     *,
@@ -36,21 +36,21 @@ def make_pack(
     force: opt.Force = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> StoredPack:
-    """Write the frozen features of datasets that you have, and what is needed to run methods on them elsewhere.
+    """Make a pack: the frozen features of datasets that you have, and what is needed to run methods on them elsewhere.
 
     `progress` receives a line about each dataset that is left out or done.
 
     Raises UsageError, or the error of a sweep, before any work, and PackError if the file cannot be written.
     """
-    from bench.extensions.packs.making import datasets_in, write_pack
+    from bench.extensions.packs.making import write_pack
     from bench.results import check_output_file
     from bench.sweep import SweepRequest, split_list
 
     out = Path(out).expanduser()
     check_output_file(out, "--out", force=force, suffixes=(SUFFIX,))
     asked = SweepRequest.build(
-        methods=["zero_shot", *dict.fromkeys(split_list([methods] if isinstance(methods, str) else methods))],
-        datasets=datasets_in(split_list([names] if isinstance(names, str) else names)),
+        methods=list(dict.fromkeys(["zero_shot", *split_list([methods] if isinstance(methods, str) else methods)])),
+        datasets=opt.named_datasets(names),
         backbones=[backbone], protocol=protocol, shots=shots, seeds=seeds, draw=draw, allow_fewer=allow_fewer,
         data_root=data_root, cache=cache, device=device,
     )  # fmt: skip
