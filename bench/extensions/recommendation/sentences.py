@@ -64,7 +64,8 @@ def _adapting(found: Recommendation) -> list[str]:
         if item.method == BASELINE and (test := item.below_leader) is not None:
             best = leaders.get(BASELINE, found.decision.leader)
             sure = "Adapting pays" if test.low is not None and test.low > 0 else "It is not shown that adapting pays"
-            return [f"{sure}: zero-shot CLIP was {_behind([test])} {best}{_bracketed(test)}."]
+            then = "" if best == found.decision.leader else ", which led then"
+            return [f"{sure}: zero-shot CLIP was {_behind([test])} {best}{_bracketed(test)}{then}."]
     return []
 
 
