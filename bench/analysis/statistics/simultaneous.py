@@ -67,8 +67,9 @@ class SimultaneousTests:
     """Differences that are tested together: their intervals contain all true values in 95 % of repetitions.
 
     The largest of the differences, each on the normal scale by its own degrees of freedom (Wallace 1959), is simulated
-    for methods that do not differ. The standard errors of all pairs imply how the differences are correlated. Each
-    difference has its own estimate of its error; a studentised range, which has one for all, rejects too often here.
+    for methods that do not differ. The standard errors of all pairs imply how the differences are correlated, as far as
+    they are distances between points: estimates from few seeds often are not. Each difference has its own estimate of
+    its error; a studentised range, which has one for all, rejects too often here.
 
     Args:
         tests: of all pairs of the methods, with a standard error where it is known.
@@ -95,13 +96,13 @@ class SimultaneousTests:
         """The largest simulated difference on the normal scale, sorted, `(draws,)`."""
         keys = sorted({key for pair in self.tests for key in pair})
         draws = max(FEWEST_DRAWS, min(DRAWS, _MOST // len(self.members)))
-        means = simulated_means(self.tests, keys)[:draws]
+        factors = _factors(_errors(self.tests, keys))
+        means = _simulated_means(factors)[:draws]
         a, b = (np.array([keys.index(pair[side]) for pair in self.members]) for side in (0, 1))
-        known = [self.tests[pair] for pair in self.members]
-        error, df = np.array([test.standard_error for test in known]), np.array([test.df for test in known])
+        df = np.array([self.tests[pair].df for pair in self.members])
         gaps = means[:, a]
         gaps -= means[:, b]
-        gaps /= error
+        gaps /= _distances(factors, a, b)
         squares = np.square(gaps, out=gaps)
         squares /= np.random.default_rng(1).chisquare(df, (draws, len(a)))  # t^2 / df
         return np.sort(np.sqrt(_squared_normal(squares, df).max(axis=1)))
@@ -119,8 +120,15 @@ def _with_limit(test: MeanTest, limit: float, largest: NDArray[np.float64], weig
     return replace(test, low=test.mean - reach, high=test.mean + reach, p=p).within()
 
 
-def simulated_means(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDArray[np.float64]:
-    """Means of methods that do not differ, `(DRAWS, methods)`, with the errors of their differences; the same always.
+def _simulated_means(factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of methods that do not differ, `(DRAWS, methods)`; the same always."""
+    normal = np.random.default_rng(0).normal(size=(DRAWS, len(factors)))
+    means: NDArray[np.float64] = normal @ factors.T
+    return means
+
+
+def _errors(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDArray[np.float64]:
+    """Standard errors of the differences, `(methods, methods)`.
 
     A pair without a standard error does not vary; one that was not compared has the mean error of the others.
     """
@@ -131,19 +139,34 @@ def simulated_means(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDAr
     for pair in tests:
         first, second = (place[key] for key in pair)
         squares[first, second] = squares[second, first] = known.get(pair, 0.0)
-    centre = np.eye(len(keys)) - 1 / len(keys)
-    values, vectors = np.linalg.eigh(-centre @ squares @ centre / 2)
-    normal = np.random.default_rng(0).normal(size=(DRAWS, len(keys)))
-    means: NDArray[np.float64] = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    return means
+    errors: NDArray[np.float64] = np.sqrt(squares)
+    return errors
+
+
+def _factors(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points whose distances are the errors, `(methods, methods)`; some are larger where there are no such points."""
+    centre = np.eye(len(errors)) - 1 / len(errors)
+    values, vectors = np.linalg.eigh(-centre @ np.square(errors) @ centre / 2)
+    factors: NDArray[np.float64] = vectors * np.sqrt(np.maximum(values, 0.0))
+    return factors
+
+
+def _distances(factors: NDArray[np.float64], a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Of pairs of points, `(pairs,)`."""
+    found: NDArray[np.float64] = np.linalg.norm(factors[np.asarray(a)] - factors[np.asarray(b)], axis=1)
+    return found
 
 
 def lead_by_chance(tests: Mapping[Pair, MeanTest], control: str) -> float:
     """How far the best of several methods is above a control on average if none differs from it."""
     keys = sorted({key for pair in tests for key in pair})
-    means = simulated_means(tests, keys)
-    others = [number for number, key in enumerate(keys) if key != control]
-    return float((means[:, others].max(axis=1) - means[:, keys.index(control)]).mean())
+    errors = _errors(tests, keys)
+    factors = _factors(errors)
+    means = _simulated_means(factors)
+    zero, others = keys.index(control), [number for number, key in enumerate(keys) if key != control]
+    distances = _distances(factors, others, [zero] * len(others))
+    scale = np.divide(errors[others, zero], distances, out=np.zeros_like(distances), where=distances > 0)
+    return float(((means[:, others] - means[:, [zero]]) * scale).max(axis=1).mean())
 
 
 def normal_scale(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:

@@ -65,6 +65,29 @@ def test_all_pairs_of_equal_errors_have_tukeys_limit():
     assert found.high - found.mean == pytest.approx(wanted, rel=0.03)
 
 
+def unlike_distances() -> dict[tuple[str, str], MeanTest]:
+    """Errors estimated from three seeds, of which one method has large ones: no points have these distances."""
+    errors = {"a b": 0.0023, "a c": 0.0085, "b c": 0.0116, "a d": 0.122, "b d": 0.109, "c d": 0.092}
+    df = {"a b": 2.3, "a c": 15.8, "b c": 4.0, "a d": 3.5, "b d": 3.7, "c d": 4.1}
+    return {
+        (pair[0], pair[2]): MeanTest.from_error(0.0, 9, 3, error, df[pair], level=0.95)
+        for pair, error in errors.items()
+    }
+
+
+def test_intervals_are_not_longer_than_bonferronis_where_errors_are_no_distances():
+    tests = unlike_distances()
+    for pair, found in SimultaneousTests(tests, tuple(tests)).intervals.items():
+        limit = stats.t.ppf(1 - 0.025 / len(tests), tests[pair].df)
+        assert found.high <= 1.1 * limit * tests[pair].standard_error, pair
+
+
+def test_the_lead_by_chance_follows_the_errors_where_they_are_no_distances():
+    errors = {("a", "b"): 0.02, ("a", "zero"): 0.001, ("b", "zero"): 0.001}
+    tests = {pair: MeanTest.from_error(0.0, 9, 3, error, 8.0) for pair, error in errors.items()}
+    assert lead_by_chance(tests, "zero") <= 1.05 * 0.002 / np.sqrt(2 * np.pi)  # of two with a correlation of -1
+
+
 @pytest.mark.parametrize("k", [3, 12])
 @pytest.mark.parametrize("spread", [1.0, 8.0])
 def test_some_interval_misses_in_five_per_cent_of_families(k, spread):
