@@ -350,10 +350,13 @@ _OURS = {"checkpoints", "difficulty", "leases", "live", "logs", "models", RACE, 
 """Folders in a runs folder, also before its first run."""
 
 
-def check_runs_folder(folder: Path) -> None:
-    """Raise RunsFolderError for a folder with folders of others and without runs, such as one of images by class."""
-    inside = folder.iterdir() if folder.is_dir() else ()
-    others = sorted(path.name for path in inside if path.is_dir() and path.name[0] != "." and path.name not in _OURS)
+def check_runs_folder(folder: Path, cache: Path | None = None) -> None:
+    """Raise RunsFolderError for a folder with folders of others and without runs, such as one of images by class.
+
+    `cache` is the folder of frozen features, which may be in it.
+    """
+    inside = [path for path in folder.iterdir() if path.is_dir() and path != cache] if folder.is_dir() else []
+    others = sorted(path.name for path in inside if path.name[0] != "." and path.name not in _OURS)
     if others and not _has_runs(folder) and not runs_folders(folder):
         raise RunsFolderError(
             f"--runs {folder} is in use: it contains {others[0]!r} and no runs. Name a new or empty folder."

@@ -95,7 +95,7 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
-    check_runs_folder(request.runs)
+    check_runs_folder(request.runs, feature_cache(request) if request.here else None)
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
     if request.pack is not None:

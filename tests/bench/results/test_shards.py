@@ -237,6 +237,8 @@ def test_a_runs_folder_may_be_beside_others_but_not_among_folders_of_images(tmp_
     (tmp_path / "empty").mkdir()
     for name in ("new", "empty", "with-files", "around-runs", "own", "begun"):
         check_runs_folder(tmp_path / name)
+    (tmp_path / "empty" / "features").mkdir()
+    check_runs_folder(tmp_path / "empty", tmp_path / "empty" / "features")
     for name in ("pictures", "work"):
         with pytest.raises(RunsFolderError, match="'cat'"):
             check_runs_folder(tmp_path / name)

@@ -217,7 +217,7 @@ def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
         ours = backbone.encode_prompts(prompts, norm=end)
         torch.testing.assert_close(ours, merged.encode_prompts(prompts))
         assert not torch.allclose(ours, backbone.encode_prompts(prompts), atol=1e-2)
-    assert all(torch.equal(value, before[name]) for name, value in backbone.model.state_dict().items())
+    torch.testing.assert_close(dict(backbone.model.state_dict()), before, rtol=0, atol=0, equal_nan=True)
 
 
 def test_what_stands_beside_a_block_joins_the_residual_stream() -> None:
