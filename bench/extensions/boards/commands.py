@@ -60,7 +60,7 @@ def init(folder: Path, requirement: str | None, **options: Any) -> None:
 def build(
     *,
     submissions: Path,
-    out: Path,
+    out: Path | None,
     work: Path | None,
     data_root: Path | None,
     images: bool,
@@ -71,8 +71,8 @@ def build(
 
     Unchanged submissions are not checked again. A run in several submissions counts once, for the one that came with it
     first by the history of the repository, never by a date; without a history, for the first name.
-    Refused submissions are left out and listed. Results of `board verify` are read from the folder `verified` beside
-    the submissions.
+    Refused submissions are left out and listed. Results of `board verify` are read from `verified/NAME` beside the
+    submissions' folder NAME.
 
     Example: etl-bench board build submissions -o site
     """

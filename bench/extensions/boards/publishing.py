@@ -40,7 +40,10 @@ class BuiltBoard:
 
 def build_board(
     submissions: Annotated[Path | str, SUBMISSIONS],
-    out: Annotated[Path | str, options.Opt("Folder of the site.", "-o")] = "site",
+    out: Annotated[
+        Path | str | None,
+        options.Opt("Folder of the site. Default: site/NAME beside the submissions' folder NAME.", "-o"),
+    ] = None,
     *,
     work: Work = None,
     data_root: options.DataRoot = None,
@@ -53,12 +56,14 @@ def build_board(
 
     Raises UsageError for a site or a work folder in use that etl-bench did not make.
     """
+    from bench.extensions.boards.board_runs import board_folder
     from bench.extensions.boards.build import collect_board, readme_title
     from bench.extensions.boards.page import write_board_page
     from bench.extensions.boards.submissions.submission import submission_folders
     from reports import PageRequest, check_site
 
-    folder, page = Path(submissions), Path(out) / "index.html"
+    folder = Path(submissions)
+    page = Path(out or board_folder(folder, "site")) / "index.html"
     check_site(page.parent, force=force)
     submission_folders(folder)  # raises before the work folder is made
     work = _work(folder, work)
@@ -217,4 +222,6 @@ def check_submissions(
 
 
 def _work(submissions: Path, work: Path | None) -> Path:
-    return work or submissions.parent / ".board" / submissions.absolute().name
+    from bench.extensions.boards.board_runs import board_folder
+
+    return work or board_folder(submissions, ".board")

@@ -89,7 +89,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert code == 0
     assert noted.startswith("2 of 2 runs reproduced.")
     assert sorted(line.rpartition(" ")[2] for line in said.splitlines()) == ["identical", "identical"]
-    assert sorted(path.name for path in (place / "verified").iterdir()) == ["real.json"]
+    assert sorted(path.name for path in (place / "verified" / "submissions").iterdir()) == ["real.json"]
     _, said, noted = run(*command)
     assert (said, noted.partition(":")[0]) == ("", "Nothing to recompute"), "what was verified is not repeated"
     code, _, _ = run("board", "build", place / "submissions", "-o", tmp_path / "site", "--no-images")
@@ -101,7 +101,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert said.startswith("silent: run ")
     assert said.rstrip().endswith("different")
     run(*command, "--submission", "real", "--runs", 1)
-    kept = json.loads((place / "verified" / "real.json").read_text())["outcomes"]
+    kept = json.loads((place / "verified" / "submissions" / "real.json").read_text())["outcomes"]
     assert list(kept.values()) == ["identical", "identical"], "the results of other runs stay"
     with pytest.raises(BoardError, match="accepted submission. Accepted: real"):
         run(*command, "--submission", "other")
