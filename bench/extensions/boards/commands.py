@@ -135,8 +135,9 @@ def _verify(**options: Any) -> None:
 def _submit(folder: Path, **options: Any) -> None:
     """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
 
-    The command then runs the board's checks on the folder. Failed runs are left out. Exit code: 0 it can be submitted,
-    1 a board would refuse it.
+    The command then runs the board's checks on the folder. Failed runs are left out. If it is repeated, options that
+    are not given again keep their value in submission.toml. Exit code: 0 it can be submitted, 1 a board would refuse
+    it.
 
     Example: etl-bench board submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """

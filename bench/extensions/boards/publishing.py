@@ -157,9 +157,11 @@ def submit_runs(
     *,
     who: Annotated[str, options.Opt("Authors or laboratory.", metavar="TEXT")],
     contact: Annotated[str, options.Opt("An e-mail address or an https address.")],
-    licence: Annotated[str, options.Opt("Licence of the results (SPDX identifier).", metavar="TEXT")] = "CC-BY-4.0",
-    code: Annotated[str, options.Opt("URL of the code that made the runs.")] = "",
-    notes: Annotated[str, options.Opt("One line for readers.", metavar="TEXT")] = "",
+    licence: Annotated[
+        str | None, options.Opt("Licence of the results (SPDX identifier). Default: CC-BY-4.0.", metavar="TEXT")
+    ] = None,
+    code: Annotated[str | None, options.Opt("URL of the code that made the runs.")] = None,
+    notes: Annotated[str | None, options.Opt("One line for readers.", metavar="TEXT")] = None,
     verify: Annotated[bool, options.Opt("Ask the board to recompute some of the runs.")] = False,
     runs: options.Runs = "runs",
     where: options.Where = None,
@@ -168,25 +170,23 @@ def submit_runs(
 ) -> Submitted:
     """Write a submission of the completed runs that satisfy an SQL condition, and check it as a board does.
 
-    Raises SubmissionError for files of the submission that `submit_runs` did not write, unless `force`.
+    What an earlier submission in the folder states stays, unless it is given again.
+
+    Raises SubmissionError for files of the submission that `submit_runs` did not write, and for cards of methods that
+    were changed since, unless `force`.
     """
     from bench.api import chosen_runs
     from bench.extensions.boards.comparison import compare_with_others
     from bench.extensions.boards.submissions.check import Checks
-    from bench.extensions.boards.submissions.submission import build_facts, prepare_submission
+    from bench.extensions.boards.submissions.submission import build_facts, earlier_facts, prepare_submission
     from bench.results import Shards
 
-    facts = build_facts(
-        who=who,
-        contact=contact,
-        licence=licence,
-        code=code,
-        notes=notes,
-        verify=verify,
-        submitted=datetime.now(UTC).replace(microsecond=0),
-    )
+    given = {"who": who, "contact": contact, "licence": licence, "code": code, "notes": notes, "verify": verify or None}
+    stated = {"licence": "CC-BY-4.0"} | earlier_facts(folder, force=force)
+    stated |= {name: value for name, value in given.items() if value is not None}
+    facts = build_facts(**stated | {"submitted": datetime.now(UTC).replace(microsecond=0)})
     chosen = chosen_runs(Path(runs), where, completed=True)
-    done = prepare_submission(folder, Shards(Path(runs)), chosen, facts, force=force)
+    done = prepare_submission(folder, Shards(Path(runs)), chosen, facts)
     report = compare_with_others(Checks(data_root).own(folder), ())
     return Submitted(done.runs, done.bytes, report)
 
