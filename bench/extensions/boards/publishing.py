@@ -206,6 +206,8 @@ def check_submissions(
     from bench.extensions.boards.submissions.submission import is_submission, submission_folders
 
     checks = Checks(data_root)
+    if not folder.is_dir():
+        raise SubmissionError(f"There is no folder {folder}; give a submission, or the folder of all submissions.")
     if not is_submission(folder):
         folders = submission_folders(folder)
         if against is not None:

@@ -175,6 +175,11 @@ def submission_folders(folder: Path) -> list[Path]:
         item for item in folder.iterdir() if not item.name.startswith(".") and (item.is_dir() or item.is_symlink())
     )
     if found and not any(map(is_submission, found)):
+        for item in filter(Path.is_dir, found):
+            if item.name == "submissions" or any(map(is_submission, item.iterdir())):
+                raise SubmissionError(
+                    f"{folder} has no submissions of its own; give {item}, the folder that holds them."
+                )
         raise SubmissionError(
             f"{folder} has no submissions: {found[0].name} has none of {', '.join(_LARGEST)}. `etl-bench board submit` "
             "makes one."

@@ -63,6 +63,10 @@ def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> 
     for command in (["build", "-o", tmp_path / "other"], ["verify", "--secret", "x"]):
         with pytest.raises(SubmissionError, match="first is one submission"):
             run("board", *command, tmp_path / "submissions" / "first")
+    (tmp_path / "empty" / "submissions").mkdir(parents=True)
+    for board in (tmp_path, tmp_path / "empty"):
+        with pytest.raises(SubmissionError, match=f"give {board / 'submissions'}, "):
+            run("board", "build", board, "-o", tmp_path / "other")
     with pytest.raises(BoardError, match="cannot be read"):
         run("board", "diff", tmp_path, tmp_path)
 

@@ -61,6 +61,8 @@ def test_submit_takes_the_runs_of_a_condition(runs: Path, tmp_path: Path) -> Non
     assert said.startswith("3 runs")
     with pytest.raises(UsageError, match="matches --where \"method = 'vpt'\"."):
         run("board", "submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "method = 'vpt'")
+    with pytest.raises(UsageError, match=r"\brecipe_name\b"):
+        run("board", "submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "recipe = 'demo'")
     assert not (tmp_path / "none").exists()
 
 
@@ -143,7 +145,7 @@ def test_check_compares_a_newcomer_with_the_board(tmp_path: Path) -> None:
 
 
 def test_check_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(SubmissionError, match="There is no folder"):
+    with pytest.raises(SubmissionError, match=r"There is no folder .*; give a submission, or"):
         run("board", "check", tmp_path / "nothing")
 
 
