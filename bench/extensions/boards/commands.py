@@ -35,7 +35,10 @@ def _list_command(as_json: AsJson = False, **options: Any) -> None:
     Example: etl-bench board list submissions
     """
     rows, problems = list_submissions(**options)
-    print_rows(rows, ["name", "who", "submitted", "licence", "verify", "code", "notes", "contact"], as_json=as_json)
+    columns = ["name", "who", "submitted", "licence", "verify", "code", "notes", "contact"]
+    if not as_json:
+        rows = [row | {"submitted": f"{row['submitted']:%Y-%m-%d %H:%M}"} for row in rows]
+    print_rows(rows, columns, as_json=as_json)
     for problem in problems:
         remark(f"left out: {problem}")
 

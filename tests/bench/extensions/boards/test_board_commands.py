@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,9 @@ def test_submissions_are_listed_with_what_they_state(tmp_path: Path) -> None:
     (found,) = json.loads(said)
     assert (code, found["name"], found["who"]) == (0, "first", FACTS.who)
     assert "left out: second: notes" in noted
+    assert datetime.fromisoformat(found["submitted"]) == FACTS.submitted
+    _, said, _ = run("board", "list", tmp_path / "submissions")
+    assert f"  {FACTS.submitted:%Y-%m-%d %H:%M}  " in said
 
 
 def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> None:
