@@ -57,6 +57,13 @@ def test_every_row_of_the_map_shows_its_whole_mark(page, width):
     assert page.run(f"{cells}.filter((cell) => cell.scrollWidth > cell.clientWidth).length") == 0
 
 
+def test_the_turned_map_shows_the_same_marks(page):
+    page.size(600, 900)
+    shown = page.texts(":is(.turned-map th, .turned-note) .label")
+    page.size(1440, 900)
+    assert sorted(shown) == sorted(page.texts(".wide-map th .label"))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1024, 1440])
 def test_no_serious_accessibility_finding(page, scheme, width):
