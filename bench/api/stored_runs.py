@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +249,8 @@ def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> li
         raise UsageError(no_runs(runs))
     if not found:
         matching = "" if where is None else f" matches --where {where!r}"
+        if re.search(r"\brecipe\b", where or ""):
+            matching += "; the column recipe holds all settings of a recipe as JSON, and recipe_name its name"
         raise UsageError(
             f"No {'completed ' if completed else ''}run in {runs}{matching}. "
             f"`etl-bench runs list --runs {runs}` lists the runs."

@@ -52,6 +52,12 @@ class BoardRuns:
     removed: int
 
 
+def board_folder(submissions: Path, kind: str) -> Path:
+    """The folder `KIND/NAME` beside the folder NAME of a board's submissions; no other board writes there."""
+    place = submissions.resolve() if submissions.name in ("", "..") else submissions
+    return place.parent / kind / place.name
+
+
 def update_runs(
     runs: Path,
     submissions: Path,

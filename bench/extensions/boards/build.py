@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bench
-from bench.extensions.boards.board_runs import BoardRuns, KeptChecks, update_runs
+from bench.extensions.boards.board_runs import BoardRuns, KeptChecks, board_folder, update_runs
 from bench.extensions.boards.comparison import SubmissionReport
 from bench.extensions.boards.precedence import owners
 from bench.extensions.boards.submissions.check import harmless
@@ -81,7 +81,7 @@ def collect_board(submissions: Path, work: Path, data_root: Path | None = None) 
     """
     kept = KeptChecks(work, data_root)
     own_reports, seen = kept.reports(submissions)
-    verified = submissions.parent / VERIFIED
+    verified = board_folder(submissions, VERIFIED)
     found = [_without_invalid(report, read_verified(verified, report.own)) for report in own_reports]
     accepted = [report.own for report in found if report.accepted]
     outcomes = {own.name: read_verified(verified, own) for own in accepted}

@@ -35,7 +35,10 @@ def _list_command(as_json: AsJson = False, **options: Any) -> None:
     Example: etl-bench board list submissions
     """
     rows, problems = list_submissions(**options)
-    print_rows(rows, ["name", "who", "submitted", "licence", "verify", "code", "notes", "contact"], as_json=as_json)
+    columns = ["name", "who", "submitted", "licence", "verify", "code", "notes", "contact"]
+    if not as_json:
+        rows = [row | {"submitted": f"{row['submitted']:%Y-%m-%d %H:%M}"} for row in rows]
+    print_rows(rows, columns, as_json=as_json)
     for problem in problems:
         remark(f"left out: {problem}")
 
@@ -60,7 +63,7 @@ def init(folder: Path, requirement: str | None, **options: Any) -> None:
 def build(
     *,
     submissions: Path,
-    out: Path,
+    out: Path | None,
     work: Path | None,
     data_root: Path | None,
     images: bool,
@@ -71,8 +74,8 @@ def build(
 
     Unchanged submissions are not checked again. A run in several submissions counts once, for the one that came with it
     first by the history of the repository, never by a date; without a history, for the first name.
-    Refused submissions are left out and listed. Results of `board verify` are read from the folder `verified` beside
-    the submissions.
+    Refused submissions are left out and listed. Results of `board verify` are read from `verified/NAME` beside the
+    submissions' folder NAME.
 
     Example: etl-bench board build submissions -o site
     """
@@ -135,8 +138,9 @@ def _verify(**options: Any) -> None:
 def _submit(folder: Path, **options: Any) -> None:
     """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
 
-    The command then runs the board's checks on the folder. Failed runs are left out. Exit code: 0 it can be submitted,
-    1 a board would refuse it.
+    The command then runs the board's checks on the folder. Failed runs are left out. If it is repeated, options that
+    are not given again keep their value in submission.toml. Exit code: 0 it can be submitted, 1 a board would refuse
+    it.
 
     Example: etl-bench board submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """

@@ -40,7 +40,10 @@ class BuiltBoard:
 
 def build_board(
     submissions: Annotated[Path | str, SUBMISSIONS],
-    out: Annotated[Path | str, options.Opt("Folder of the site.", "-o")] = "site",
+    out: Annotated[
+        Path | str | None,
+        options.Opt("Folder of the site. Default: site/NAME beside the submissions' folder NAME.", "-o"),
+    ] = None,
     *,
     work: Work = None,
     data_root: options.DataRoot = None,
@@ -53,12 +56,14 @@ def build_board(
 
     Raises UsageError for a site or a work folder in use that etl-bench did not make.
     """
+    from bench.extensions.boards.board_runs import board_folder
     from bench.extensions.boards.build import collect_board, readme_title
     from bench.extensions.boards.page import write_board_page
     from bench.extensions.boards.submissions.submission import submission_folders
     from reports import PageRequest, check_site
 
-    folder, page = Path(submissions), Path(out) / "index.html"
+    folder = Path(submissions)
+    page = Path(out or board_folder(folder, "site")) / "index.html"
     check_site(page.parent, force=force)
     submission_folders(folder)  # raises before the work folder is made
     work = _work(folder, work)
@@ -152,9 +157,11 @@ def submit_runs(
     *,
     who: Annotated[str, options.Opt("Authors or laboratory.", metavar="TEXT")],
     contact: Annotated[str, options.Opt("An e-mail address or an https address.")],
-    licence: Annotated[str, options.Opt("Licence of the results (SPDX identifier).", metavar="TEXT")] = "CC-BY-4.0",
-    code: Annotated[str, options.Opt("URL of the code that made the runs.")] = "",
-    notes: Annotated[str, options.Opt("One line for readers.", metavar="TEXT")] = "",
+    licence: Annotated[
+        str | None, options.Opt("Licence of the results (SPDX identifier). Default: CC-BY-4.0.", metavar="TEXT")
+    ] = None,
+    code: Annotated[str | None, options.Opt("URL of the code that made the runs.")] = None,
+    notes: Annotated[str | None, options.Opt("One line for readers.", metavar="TEXT")] = None,
     verify: Annotated[bool, options.Opt("Ask the board to recompute some of the runs.")] = False,
     runs: options.Runs = "runs",
     where: options.Where = None,
@@ -163,25 +170,23 @@ def submit_runs(
 ) -> Submitted:
     """Write a submission of the completed runs that satisfy an SQL condition, and check it as a board does.
 
-    Raises SubmissionError for files of the submission that `submit_runs` did not write, unless `force`.
+    What an earlier submission in the folder states stays, unless it is given again.
+
+    Raises SubmissionError for files of the submission that `submit_runs` did not write, and for cards of methods that
+    were changed since, unless `force`.
     """
     from bench.api import chosen_runs
     from bench.extensions.boards.comparison import compare_with_others
     from bench.extensions.boards.submissions.check import Checks
-    from bench.extensions.boards.submissions.submission import build_facts, prepare_submission
+    from bench.extensions.boards.submissions.submission import build_facts, earlier_facts, prepare_submission
     from bench.results import Shards
 
-    facts = build_facts(
-        who=who,
-        contact=contact,
-        licence=licence,
-        code=code,
-        notes=notes,
-        verify=verify,
-        submitted=datetime.now(UTC).replace(microsecond=0),
-    )
+    given = {"who": who, "contact": contact, "licence": licence, "code": code, "notes": notes, "verify": verify or None}
+    stated = {"licence": "CC-BY-4.0"} | earlier_facts(folder, force=force)
+    stated |= {name: value for name, value in given.items() if value is not None}
+    facts = build_facts(**stated | {"submitted": datetime.now(UTC).replace(microsecond=0)})
     chosen = chosen_runs(Path(runs), where, completed=True)
-    done = prepare_submission(folder, Shards(Path(runs)), chosen, facts, force=force)
+    done = prepare_submission(folder, Shards(Path(runs)), chosen, facts)
     report = compare_with_others(Checks(data_root).own(folder), ())
     return Submitted(done.runs, done.bytes, report)
 
@@ -201,6 +206,8 @@ def check_submissions(
     from bench.extensions.boards.submissions.submission import is_submission, submission_folders
 
     checks = Checks(data_root)
+    if not folder.is_dir():
+        raise SubmissionError(f"There is no folder {folder}; give a submission, or the folder of all submissions.")
     if not is_submission(folder):
         folders = submission_folders(folder)
         if against is not None:
@@ -217,4 +224,6 @@ def check_submissions(
 
 
 def _work(submissions: Path, work: Path | None) -> Path:
-    return work or submissions.parent / ".board" / submissions.absolute().name
+    from bench.extensions.boards.board_runs import board_folder
+
+    return work or board_folder(submissions, ".board")

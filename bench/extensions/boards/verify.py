@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bench.bounds import RunId
-from bench.extensions.boards.board_runs import LARGEST_BOARD_FILE, REPRODUCED, KeptChecks
+from bench.extensions.boards.board_runs import LARGEST_BOARD_FILE, REPRODUCED, KeptChecks, board_folder
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.submissions.check import OwnChecks
 from bench.extensions.boards.submissions.submission import BUNDLE
@@ -25,7 +25,7 @@ from bench.sweep import repetition_context
 from datasets_registry import BenchError, foreign_files
 
 VERIFIED = "verified"
-"""Folder beside that of the submissions."""
+"""Folder beside that of the submissions, with one folder for each board."""
 SHARE, FEWEST = 0.02, 3
 """Share of the runs of a submission that is drawn, and the fewest runs."""
 
@@ -55,7 +55,7 @@ def repeat_drawn_runs(
     count: int | None = None,
     weights: Mapping[str, Path] | None = None,
 ) -> Iterator[Repeated]:
-    """Repeat drawn runs, and write `verified/NAME.json` after those of each submission.
+    """Repeat drawn runs, and write `verified/BOARD/NAME.json` after those of each submission.
 
     Results of other runs of the same content stay in that file.
 
@@ -73,7 +73,7 @@ def repeat_drawn_runs(
     accepted = {report.name: report.own for report in found if report.accepted}
     if unknown := [name for name in names if name not in accepted]:
         raise BoardError(f"{unknown[0]!r} is not an accepted submission. Accepted: {', '.join(accepted) or 'none'}.")
-    folder = submissions.parent / VERIFIED
+    folder = board_folder(submissions, VERIFIED)
     for name in names or [name for name, own in accepted.items() if _waits(folder, own)]:
         own = accepted[name]
         outcomes = read_verified(folder, own)
@@ -105,7 +105,7 @@ def _repeat(path: Path, own: OwnChecks, run_id: str, data_root: Path | None, wei
 
 
 class VerifiedRuns(BaseModel):
-    """The content of `verified/<submission>.json`.
+    """The content of `verified/<board>/<submission>.json`.
 
     Args:
         digest: of the submission; results of other content do not count.

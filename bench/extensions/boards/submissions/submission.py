@@ -36,7 +36,7 @@ Link = Annotated[str, StringConstraints(max_length=300, pattern=r"^(https://[A-Z
 Contact = Annotated[
     str,
     StringConstraints(
-        max_length=200, pattern=r"^([^\s<>\"'`|@]+@[A-Za-z0-9.-]+|https://[A-Za-z0-9.-]+/[^\s<>\"'`|]*)$"
+        max_length=200, pattern=r"^([^\s<>\"'`|@]+@[A-Za-z0-9.-]+|https://[A-Za-z0-9.-]+(/[^\s<>\"'`|]*)?)$"
     ),
 ]
 """An e-mail address or an https address."""
@@ -61,8 +61,8 @@ class SubmissionFacts(BaseModel):
     )
 
     def to_toml(self) -> str:
-        """The facts as TOML, one line each, below a line that says what wrote them."""
-        lines = [_WRITTEN]
+        """The facts as TOML, one line each."""
+        lines = []
         for name, value in self:
             if isinstance(value, datetime):
                 text = value.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -75,10 +75,11 @@ class SubmissionFacts(BaseModel):
 def parse_facts(text: str) -> SubmissionFacts:
     """The facts in a TOML text; raises SubmissionError, naming the first key that is wrong."""
     try:
-        values = foreign_files.parse_toml(text)
+        return SubmissionFacts.model_validate(foreign_files.parse_toml(text))
+    except ValidationError as error:
+        raise SubmissionError(_wrong(error)) from error
     except ValueError as error:
         raise SubmissionError(f"submission.toml is not TOML ({error}).") from error
-    return build_facts(**values)
 
 
 def build_facts(**values: object) -> SubmissionFacts:
@@ -86,7 +87,7 @@ def build_facts(**values: object) -> SubmissionFacts:
     try:
         return SubmissionFacts.model_validate(values)
     except ValidationError as error:
-        raise SubmissionError(_wrong(error)) from error
+        raise SubmissionError(_wrong(error, typed=True)) from error
 
 
 _FORMS = {
@@ -97,7 +98,8 @@ _FORMS = {
 }
 
 
-def _wrong(error: ValidationError) -> str:
+def _wrong(error: ValidationError, *, typed: bool = False) -> str:
+    """The first fault as one line; `typed` says whether the values are options."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -106,11 +108,12 @@ def _wrong(error: ValidationError) -> str:
         return f"submission.toml lacks {key!r}; it needs who, contact, licence and submitted."
     wanted = _FORMS.get(key)
     reason = f"it must be {wanted}" if wanted else first["msg"].removeprefix("Value error, ")
-    return f"{key} {first['input']!r:.80} in submission.toml is not accepted: {reason}."
+    value = f"{first['input']!r:.80}"
+    return f"{f'--{key} {value}' if typed else f'{key} {value} in submission.toml'} is not accepted: {reason}."
 
 
 FACTS, CARDS, BUNDLE = "submission.toml", "methods.md", "runs.zip"
-_WRITTEN = "# Written by etl-bench board submit\n"
+_WRITTEN = "# Written by etl-bench board submit, with {} bytes of methods.md"
 """First line of a written `submission.toml`, which marks the folder as made by etl-bench."""
 _LARGEST = {FACTS: 64 * 2**10, CARDS: 2**20, BUNDLE: 2 * 2**30}
 """The files of a submission and their largest sizes in bytes."""
@@ -172,6 +175,11 @@ def submission_folders(folder: Path) -> list[Path]:
         item for item in folder.iterdir() if not item.name.startswith(".") and (item.is_dir() or item.is_symlink())
     )
     if found and not any(map(is_submission, found)):
+        for item in filter(Path.is_dir, found):
+            if item.name == "submissions" or any(map(is_submission, item.iterdir())):
+                raise SubmissionError(
+                    f"{folder} has no submissions of its own; give {item}, the folder that holds them."
+                )
         raise SubmissionError(
             f"{folder} has no submissions: {found[0].name} has none of {', '.join(_LARGEST)}. `etl-bench board submit` "
             "makes one."
@@ -220,31 +228,42 @@ def _text(path: Path) -> str:
         raise SubmissionError(f"{path.name} is not UTF-8 text.") from error
 
 
-def prepare_submission(
-    folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts, *, force: bool = False
-) -> Exported:
-    """Write the three files of a submission; those of an earlier `board submit` are replaced.
+def earlier_facts(folder: Path, *, force: bool = False) -> dict[str, object]:
+    """What the submission that a new one replaces states; empty for a new folder.
 
-    Raises SubmissionError if the folder's name is not allowed, it holds other files, or its files were not written by
-    `board submit` (unless `force`), and BundleError if a run is damaged.
+    Raises SubmissionError if the folder's name is not allowed, it holds other files, or (unless `force`) its files were
+    not written by `board submit`, or its cards were changed since.
     """
     _name(folder)
     inside = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
     if others := [name for name in inside if name not in (FACTS, CARDS, BUNDLE)]:
         raise SubmissionError(f"{folder} holds {others[0]!r}; give a new folder, or one with a submission only.")
-    facts_file = folder / FACTS
-    if inside and not force and not (facts_file.is_file() and facts_file.read_bytes().startswith(_WRITTEN.encode())):
+    file = folder / FACTS
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    written = re.match(_WRITTEN.format(r"(\d+)") + "\n", text)
+    if inside and not written and not force:
         raise SubmissionError(
             f"{folder} holds {inside[0]!r}, and `etl-bench board submit` did not write it; give a new folder, or "
             "replace it with --force."
         )
+    if written and not force and CARDS in inside and (folder / CARDS).stat().st_size != int(written[1]):
+        raise SubmissionError(
+            f"{folder / CARDS} was changed since `etl-bench board submit` wrote it; give a new folder, or replace it "
+            "with --force."
+        )
+    return parse_facts(text).model_dump() if written else {}
+
+
+def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts) -> Exported:
+    """Write the three files of a submission; see `earlier_facts` for what is there. BundleError if a run is damaged."""
     done = export_bundle(shards, run_ids, folder / BUNDLE, force=True, listed=False)
     settings: dict[str, set[str]] = {}
     for run_id in run_ids:
         if (record := shards.record(run_id)) is not None:
             settings.setdefault(record.spec.method, set()).update(f"{k} = {v}" for k, v in record.spec.config.items())
-    write_atomically(folder / CARDS, _cards(settings).encode())
-    write_atomically(folder / FACTS, facts.to_toml().encode())
+    cards = _cards(settings).encode()
+    write_atomically(folder / CARDS, cards)
+    write_atomically(folder / FACTS, f"{_WRITTEN.format(len(cards))}\n{facts.to_toml()}".encode())
     return done
 
 

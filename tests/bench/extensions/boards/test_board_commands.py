@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,9 @@ def test_submissions_are_listed_with_what_they_state(tmp_path: Path) -> None:
     (found,) = json.loads(said)
     assert (code, found["name"], found["who"]) == (0, "first", FACTS.who)
     assert "left out: second: notes" in noted
+    assert datetime.fromisoformat(found["submitted"]) == FACTS.submitted
+    _, said, _ = run("board", "list", tmp_path / "submissions")
+    assert f"  {FACTS.submitted:%Y-%m-%d %H:%M}  " in said
 
 
 def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> None:
@@ -63,6 +67,10 @@ def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> 
     for command in (["build", "-o", tmp_path / "other"], ["verify", "--secret", "x"]):
         with pytest.raises(SubmissionError, match="first is one submission"):
             run("board", *command, tmp_path / "submissions" / "first")
+    (tmp_path / "empty" / "submissions").mkdir(parents=True)
+    for board in (tmp_path, tmp_path / "empty"):
+        with pytest.raises(SubmissionError, match=f"give {board / 'submissions'}, "):
+            run("board", "build", board, "-o", tmp_path / "other")
     with pytest.raises(BoardError, match="cannot be read"):
         run("board", "diff", tmp_path, tmp_path)
 
@@ -89,7 +97,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert code == 0
     assert noted.startswith("2 of 2 runs reproduced.")
     assert sorted(line.rpartition(" ")[2] for line in said.splitlines()) == ["identical", "identical"]
-    assert sorted(path.name for path in (place / "verified").iterdir()) == ["real.json"]
+    assert sorted(path.name for path in (place / "verified" / "submissions").iterdir()) == ["real.json"]
     _, said, noted = run(*command)
     assert (said, noted.partition(":")[0]) == ("", "Nothing to recompute"), "what was verified is not repeated"
     code, _, _ = run("board", "build", place / "submissions", "-o", tmp_path / "site", "--no-images")
@@ -101,7 +109,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert said.startswith("silent: run ")
     assert said.rstrip().endswith("different")
     run(*command, "--submission", "real", "--runs", 1)
-    kept = json.loads((place / "verified" / "real.json").read_text())["outcomes"]
+    kept = json.loads((place / "verified" / "submissions" / "real.json").read_text())["outcomes"]
     assert list(kept.values()) == ["identical", "identical"], "the results of other runs stay"
     with pytest.raises(BoardError, match="accepted submission. Accepted: real"):
         run(*command, "--submission", "other")

@@ -9,6 +9,7 @@ from chromium import browser, find_chromium, serious_findings
 from simulated_submissions import FACTS, Draft, simulated_run
 
 from bench.extensions.boards import build_board
+from bench.extensions.boards.verify import write_verified
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -19,8 +20,12 @@ def page(tmp_path_factory):
     (place / "README.md").write_text("# Small towers <first>\n\n# Another heading\n")
     runs = [simulated_run(seed=seed) for seed in (1, 2, 3)]
     Draft(runs, FACTS.model_copy(update={"notes": "With thanks."})).write(place / "submissions" / "one")
-    more = [simulated_run("clip_adapter", seed) for seed in (1, 2, 3)]
+    more = [*(simulated_run("clip_adapter", seed) for seed in (1, 2, 3)), simulated_run("zero_shot")]
     Draft(more, FACTS).write(place / "submissions" / "two")
+    built = build_board(place / "submissions", place / "site", images=False)
+    for own in (report.own for report in built.reports):
+        outcomes = {run.run_id: "rounding" for run in own.runs}
+        write_verified(place / "verified" / "submissions", own, "secret", outcomes)
     built = build_board(place / "submissions", place / "site", images=False)
     with browser(tmp_path_factory.mktemp("profile")) as tab:
         tab.size(1440, 900)
@@ -41,6 +46,22 @@ def test_what_all_runs_pass_is_a_badge_and_only_the_rest_is_a_sentence(page):
     assert [text.split() for text in page.run(notes)] == [
         ["one", "note", "of", "the", "submitters:", "With", "thanks."]
     ]
+
+
+@pytest.mark.parametrize("width", [800, 1024, 1400])
+def test_every_row_of_the_map_shows_its_whole_mark(page, width):
+    page.size(width, 900)
+    marks = page.texts(".wide-map th .label")
+    assert sorted(marks) == [f"repeated here: {n} of {n}, within rounding" for n in (1, 3, 3)]
+    cells = "[...document.querySelectorAll('.wide-map th:has(.label)')]"
+    assert page.run(f"{cells}.filter((cell) => cell.scrollWidth > cell.clientWidth).length") == 0
+
+
+def test_the_turned_map_shows_the_same_marks(page):
+    page.size(600, 900)
+    shown = page.texts(":is(.turned-map th, .turned-note) .label")
+    page.size(1440, 900)
+    assert sorted(shown) == sorted(page.texts(".wide-map th .label"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -14,12 +14,15 @@ from hostile_submissions import COLUMNS
 from limited import limited
 from page_data import block_of, everything_of
 from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run, with_predictions
+from tiny_runs import spec_of
 
+from bench.context import RunContext
+from bench.experiment.runner import run_experiment
 from bench.extensions.boards.board_runs import KeptChecks
 from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.page import UNMARKED
 from bench.extensions.boards.publishing import BuiltBoard as Built
-from bench.extensions.boards.publishing import build_board
+from bench.extensions.boards.publishing import build_board, verify_board
 from bench.extensions.boards.submissions.check import OwnChecks
 from bench.extensions.boards.summary import read_summary
 from bench.extensions.boards.verify import draw_runs, read_verified, write_verified
@@ -154,7 +157,7 @@ def test_rows_say_how_many_runs_were_recomputed(place: Path) -> None:
     coop = [run.run_id for run in own.runs if run.method == "coop"]
     tip_adapter = next(run.run_id for run in own.runs if run.method == "tip_adapter")
     outcomes = {coop[0]: "identical", coop[1]: "rounding", tip_adapter: "different"}
-    write_verified(place / "verified", own, "secret", outcomes)
+    write_verified(place / "verified" / "submissions", own, "secret", outcomes)
     done = build(place)
     (setting,) = done.summary.settings
     assert next(row for row in setting.rows if row.entry == "coop").repeated == "repeated here: 2 of 3, within rounding"
@@ -172,7 +175,7 @@ def test_rows_say_how_many_runs_were_recomputed(place: Path) -> None:
 
 def test_a_run_that_cannot_come_from_its_data_refuses_the_submission(place: Path) -> None:
     own = own_checks(place)
-    write_verified(place / "verified", own, "secret", {own.runs[0].run_id: "invalid"})
+    write_verified(place / "verified" / "submissions", own, "secret", {own.runs[0].run_id: "invalid"})
     report = build(place).reports[0]
     assert not report.accepted
     assert "shows that it cannot come from its data" in report.refusals[0]
@@ -180,13 +183,13 @@ def test_a_run_that_cannot_come_from_its_data_refuses_the_submission(place: Path
 
 def test_results_of_other_content_do_not_count(place: Path) -> None:
     own = own_checks(place)
-    write_verified(place / "verified", own, "secret", {own.runs[0].run_id: "identical"})
-    assert read_verified(place / "verified", own.model_copy(update={"digest": "0"})) == {}
-    (place / "verified" / "first.json").write_text("{")
+    write_verified(place / "verified" / "submissions", own, "secret", {own.runs[0].run_id: "identical"})
+    assert read_verified(place / "verified" / "submissions", own.model_copy(update={"digest": "0"})) == {}
+    (place / "verified" / "submissions" / "first.json").write_text("{")
     with pytest.raises(BoardError, match=r"first.json is not a list of recomputed runs; delete it"):
-        read_verified(place / "verified", own)
-    os.truncate(place / "verified" / "first.json", 2**40)
-    assert "not a list of recomputed runs" in limited(lambda: read_verified(place / "verified", own))
+        read_verified(place / "verified" / "submissions", own)
+    os.truncate(place / "verified" / "submissions" / "first.json", 2**40)
+    assert "not a list of recomputed runs" in limited(lambda: read_verified(place / "verified" / "submissions", own))
 
 
 def test_a_stored_check_that_is_too_large_is_made_again(place: Path) -> None:
@@ -254,6 +257,30 @@ def test_a_run_of_the_future_pushes_no_other_run_from_the_board(tmp_path: Path) 
 def test_two_boards_in_one_folder_share_nothing(tmp_path: Path) -> None:
     for name, runs in (("first", honest_runs()), ("second", second_runs())):
         Draft(runs).write(tmp_path / name / "our-lab")
-        build_board(tmp_path / name, tmp_path / f"site-of-{name}", images=False)
-    again = build_board(tmp_path / "first", tmp_path / "site-of-first", images=False)
+        build_board(tmp_path / name, images=False)
+    again = build_board(tmp_path / "first", images=False)
     assert (again.checked, again.runs.added, again.runs.removed) == (0, 0, 0)
+
+
+def test_a_board_keeps_its_page_and_its_repeated_runs_beside_another(tmp_path: Path) -> None:
+    """Both boards have a submission of the same name."""
+    asks = FACTS.model_copy(update={"verify": True})
+    for name, method in (("first", "zero_shot"), ("second", "text_adapter")):
+        record, predictions = run_experiment(spec_of(method), RunContext())
+        Draft([(record, list(predictions))], asks).write(tmp_path / name / "our-lab")
+        shutil.rmtree(tmp_path / "runs-of")
+    boards = [tmp_path / "first", tmp_path / "second"]
+    assert all(done.reproduced for board in boards for done in verify_board(board, "commit"))
+    pages = [build_board(board, images=False).page.parent for board in boards]
+    repeated = [item.repeated for page in pages for item in read_summary(page).submissions]
+    assert repeated == ["repeated here: 1 of 1, bit-identical"] * 2
+
+
+def test_a_board_is_beside_its_submissions_wherever_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Draft().write(tmp_path / "board" / "submissions" / "first")
+    monkeypatch.chdir(tmp_path / "board" / "submissions")
+    assert build_board(Path(), images=False).page.exists()
+    assert sorted(path.name for path in Path().iterdir()) == ["first"]
+    assert (tmp_path / "board" / "site" / "submissions" / "index.html").is_file()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from simulated_submissions import Draft, honest_runs
@@ -24,6 +26,10 @@ def run(*arguments: str | Path) -> tuple[int, str]:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.exit_code, done.output
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "submission.toml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +61,17 @@ def test_submit_takes_the_runs_of_a_condition(runs: Path, tmp_path: Path) -> Non
     assert said.startswith("3 runs")
     with pytest.raises(UsageError, match="matches --where \"method = 'vpt'\"."):
         run("board", "submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "method = 'vpt'")
+    with pytest.raises(UsageError, match=r"\brecipe_name\b"):
+        run("board", "submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "recipe = 'demo'")
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--who", "<b>us</b>"], "who '<b>us</b>' in submission.toml"),
-        (["--contact", "us"], "contact 'us' in submission.toml"),
-        (["--code", "http://x.y"], "code 'http://x.y' in submission.toml"),
+        (["--who", "<b>us</b>"], "--who '<b>us</b>' is not accepted"),
+        (["--contact", "us"], "--contact 'us' is not accepted"),
+        (["--code", "http://x.y"], "--code 'http://x.y' is not accepted"),
         (["--licence", "mine, all mine"], "SPDX identifier such as CC-BY-4.0"),
     ],
 )
@@ -77,11 +85,49 @@ def test_wrong_facts_are_refused_before_anything_is_written(
     assert not (tmp_path / "lab").exists()
 
 
+@pytest.mark.parametrize("contact", ["lab@example.org", "https://lab.example.org", "https://lab.example.org/us"])
+def test_a_contact_is_an_address_of_mail_or_web(runs: Path, tmp_path: Path, contact: str) -> None:
+    code, _ = run("board", "submit", tmp_path / "lab", "--who", "A lab", "--contact", contact, "--runs", runs)
+    assert (code, facts_of(tmp_path / "lab")["contact"]) == (0, contact)
+
+
+def test_submitting_again_keeps_what_is_stated(runs: Path, tmp_path: Path) -> None:
+    folder, one = tmp_path / "lab", ["--runs", runs, "--where", "method = 'coop'"]
+    run("board", "submit", folder, *WHO, *one, "--verify", "--notes", "three seeds")
+    text = (folder / "submission.toml").read_text().replace("CC-BY-4.0", "MIT")
+    (folder / "submission.toml").write_text(text.replace("three seeds", "three seeds & more"))
+    code, said = run("board", "submit", folder, *WHO, "--runs", runs, "--code", "https://example.org")
+    assert (code, said.startswith("7 runs")) == (0, True)
+    found = facts_of(folder)
+    assert (found["licence"], found["notes"], found["verify"]) == ("MIT", "three seeds & more", True)
+    assert found["code"] == "https://example.org"
+    run("board", "submit", folder, *WHO, "--runs", runs, "--notes", "four seeds", "--licence", "CC0-1.0")
+    assert (facts_of(folder)["licence"], facts_of(folder)["notes"]) == ("CC0-1.0", "four seeds")
+
+
+def test_edited_cards_are_replaced_only_by_force(runs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    submit = ["board", "submit", folder, *WHO, "--runs", runs]
+    run(*submit, "--notes", "three seeds")
+    cards = (folder / "methods.md").read_text()
+    (folder / "methods.md").write_text(f"{cards}\nOur remarks.\n")
+    with pytest.raises(SubmissionError, match=r"methods\.md was changed"):
+        run(*submit)
+    assert "Our remarks." in (folder / "methods.md").read_text()
+    assert run(*submit, "--force")[0] == 0
+    assert ((folder / "methods.md").read_text(), facts_of(folder)["notes"]) == (cards, "three seeds")
+
+
 def test_a_folder_with_other_files_is_not_overwritten(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "thesis.tex").write_text("years of work")
     with pytest.raises(SubmissionError, match="holds 'thesis.tex'; give a new"):
         run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs)
+    (tmp_path / "lab" / "thesis.tex").rename(tmp_path / "lab" / "submission.toml")
+    with pytest.raises(SubmissionError, match="did not write it"):
+        run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs)
+    (tmp_path / "lab" / "submission.toml").write_bytes(b"\xff")
+    assert run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs, "--force")[0] == 0
     with pytest.raises(SubmissionError, match="'My Lab' is not allowed"):
         run("board", "submit", tmp_path / "My Lab", *WHO, "--runs", runs)
 
@@ -99,7 +145,7 @@ def test_check_compares_a_newcomer_with_the_board(tmp_path: Path) -> None:
 
 
 def test_check_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(SubmissionError, match="There is no folder"):
+    with pytest.raises(SubmissionError, match=r"There is no folder .*; give a submission, or"):
         run("board", "check", tmp_path / "nothing")
 
 
