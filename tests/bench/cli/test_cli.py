@@ -370,7 +370,7 @@ def test_values_in_cells(value: object, wanted: str):
 def test_a_sweep_file_holds_what_was_typed_and_overrides_the_environment(etl, monkeypatch, tmp_path: Path):
     monkeypatch.setenv("ETL_BENCH_DATA", "/from/environment")
     code, text, _ = etl("run", "-m", "coop", "-d", "spectrum_basic", "--seeds", "2", "--print-toml")
-    assert (code, text) == (0, 'methods = ["coop"]\ndatasets = ["spectrum_basic"]\nseeds = [1, 2]\n')
+    assert (code, text) == (0, 'methods = ["coop"]\ndatasets = ["spectrum_basic"]\nshots = [16]\nseeds = [1, 2]\n')
     (tmp_path / "s.toml").write_text(text + 'data-root = "/from/file"\n')
     code, text, _ = etl("run", str(tmp_path / "s.toml"), "--seeds", "1", "--print-toml")
     assert (code, 'data-root = "/from/file"' in text, "seeds = [1]" in text) == (0, True, True)
