@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -65,6 +66,23 @@ def test_the_figure_of_shots_has_a_panel_for_the_mean_and_every_dataset(many_sho
     assert code == 0, error
     assert "4 and 16 shots" in line
     assert {"Mean H", "a", "CoOp"} <= set(texts(out))
+
+
+def test_a_method_with_one_number_of_shots_is_a_mark_and_the_line_says_what_it_lacks(many_shots, tmp_path, etl):
+    runs, out = tmp_path / "runs", tmp_path / "shots.svg"
+    shutil.copytree(many_shots, runs)
+    make_world(runs, {"maple": {"a": {"base": 0.8, "new": 0.6}}}, shots=4)
+    make_world(runs, {"vpt": {"a": {"base": 0.4, "new": 0.6}}}, shots=16)
+    given = ("export", "--runs", str(runs), "--figure", "shots", "--out", str(out), "-m", "coop,zero_shot,maple,vpt")
+    code, line, error = etl(*given)
+    assert code == 0, error
+    assert "4 methods" in line
+    assert "MaPLe with 16 shots" in line
+    assert "VPT with 4 shots" in line
+    assert "CoOp with" not in line
+    tips = [node.get("data-tip") for node in ET.parse(out).iter() if node.get("data-tip")]
+    for name, shots in (("MaPLe", 4), ("VPT", 16)):
+        assert [tip for tip in tips if f": {name} " in tip and tip.startswith(f"Mean H, {shots} shots")]
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("pdf", b"%PDF-"), ("png", b"\x89PNG")])
