@@ -52,11 +52,16 @@ def test_a_figure_has_the_chosen_methods_in_their_order_and_says_what_it_lacks(k
     if kind == "difficulty":
         assert "VPT minus MaPLe, points" in texts(out)
         assert "VPT" in line
+        root = ET.parse(out).getroot()
+        (axis,) = (node for node in root.iter() if node.get("data-text") == "axis")
+        assert float(axis.get("x")) + 6 * len("".join(axis.itertext())) < float(root.get("width"))
     else:
         assert set(shown) == {"VPT", "MaPLe", "CoOp"}
     if kind == "map":
         assert list(dict.fromkeys(shown)) == ["VPT", "MaPLe", "CoOp"]
         assert "no difficulty is known" in line
+        assert any("interval here" in text for text in texts(out))
+        assert not any("similar datasets" in text for text in texts(out)), "two datasets have no such line"
     assert "var(" not in out.read_text("utf-8"), "colours of the light page"
 
 
