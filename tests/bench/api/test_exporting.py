@@ -108,6 +108,7 @@ def test_a_figure_is_written_without_a_browser(suffix, start, folder, tmp_path, 
         ("--figure shots --out a.pdf", "16 shots"),
         ("--figure cost --out a.pdf -m copo", "'coop'"),
         ("-m nothing", "coop, maple, vpt, zero_shot"),
+        ("--format map --out a.pdf", "--figure map"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(given, told, folder, tmp_path, etl, monkeypatch):
