@@ -100,7 +100,7 @@ class Comparison:
 
     Args:
         averages: mean difference over these datasets by measure (including H), tested with the noise of seeds and test
-            images; their intervals hold together with those of all pairs of ranked methods, as in the board's verdict.
+            images; their intervals hold together with those of other pairs, see `compare_entries`.
         other_datasets: the same means over datasets like these; without measures of too few datasets.
         alone: whether the intervals of averages are of this pair alone, which was chosen beforehand.
         one_training: whether some method was trained once on each dataset.
@@ -143,7 +143,7 @@ def compare_entries(
     """Compare two entries of a board on the same images with the same seeds.
 
     With `alone`, the intervals of averages are of this pair alone; otherwise they allow for all ranked methods of the
-    board, and for an unranked one of the pair as if it were one of them.
+    board, or for all methods if one of the pair is unranked.
     `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes`
     includes their runs. Raises UsageError if an entry is not on the board, or both are the same.
     """
@@ -172,7 +172,7 @@ def compare_entries(
                 found.append(cell)
     pair = first.key, second.key
     ranked = first.rankable and second.rankable
-    averages, wider = (_alone if alone else _from_verdict if ranked else _beside_ranked)(board, scores, *pair)
+    averages, wider = (_alone if alone else _from_verdict if ranked else _beside_all)(board, scores, *pair)
     once = any(tested.runs.one_training for tested in found)
     return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), alone, once)
 
@@ -195,9 +195,9 @@ def _alone(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> 
     return here, _over_datasets(board, scores, (a, b), here, 1)
 
 
-def _beside_ranked(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
-    """The same as if an unranked method of the pair were ranked: its differences are over the runs that it has."""
-    keys = [entry.key for entry in board.entries if entry.rankable or entry.key in (a, b)]
+def _beside_all(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+    """The same for a pair with an unranked method, held together with all pairs of the board on the runs they share."""
+    keys = [entry.key for entry in board.entries]
     here = {}
     for measure in board.measures:
         tests = board_averages(board, scores, combinations(keys, 2), measure)

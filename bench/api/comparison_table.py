@@ -112,7 +112,9 @@ def _here(board: Leaderboard, found: Comparison) -> str:
 
 def _allowing(board: Leaderboard, found: Comparison) -> str:
     """What the interval allows for; empty for two methods, where nothing was chosen."""
-    compared = {entry.key for entry in board.entries if entry.rankable} | {found.a, found.b}
+    compared = {entry.key for entry in board.entries if entry.rankable}
+    if not {found.a, found.b} <= compared:
+        compared = {entry.key for entry in board.entries}
     if len(compared) == 2:
         return ""
     others = len(compared - {board.baseline})

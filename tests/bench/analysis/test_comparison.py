@@ -140,14 +140,16 @@ def test_a_dataset_that_one_entry_lacks_is_named(tmp_path: Path):
     assert compared(fresh_store(tmp_path), "apex", "coop").skipped == (("c", "no common seed"),)
 
 
+@pytest.mark.parametrize("lacking", [["apex"], ["apex", "coop", "maple", "vpt"]])
 @pytest.mark.parametrize("other", ["coop", "zero_shot"])
-def test_a_method_with_missing_runs_is_compared_as_strictly_as_a_ranked_one(tmp_path: Path, other: str):
-    names = "abcdefg"
+def test_a_method_with_missing_runs_is_compared_as_strictly_as_a_ranked_one(
+    tmp_path: Path, other: str, lacking: list[str]
+):
+    levels = {"zero_shot": 0.5, "coop": 0.6, "apex": 0.7, "maple": 0.6, "vpt": 0.6, "tcp": 0.6}
     rates = {
-        m: {d: {"base": r, "new": r} for d in names} for m, r in {"zero_shot": 0.5, "coop": 0.6, "apex": 0.7}.items()
+        method: {name: {"base": rate, "new": rate} for name in ("abcdef" if method in lacking else "abcdefg")}
+        for method, rate in levels.items()
     }
-    rates |= {"maple": rates["coop"], "vpt": rates["coop"], "tcp": rates["coop"]}
-    del rates["apex"]["g"]
     make_world(tmp_path, rates)
     store = fresh_store(tmp_path)
     assert not find_entry(board_of(store), "apex").rankable
