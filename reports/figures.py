@@ -1,6 +1,6 @@
 """Figures for papers: the drawings of the page, with a line on what each shows and lacks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -48,6 +48,12 @@ class FigureRequest:
     def board(self) -> Leaderboard:
         """The one with the most shots."""
         return self.boards[-1]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of each entry by its key; those of the board with the most shots are first."""
+        entries = [entry for board in reversed(self.boards) for entry in board.entries]
+        return {entry.key: self.catalogue.entry_title(entry.method, entry.label) for entry in entries}
 
     @property
     def overview(self) -> OverviewView:
@@ -110,9 +116,21 @@ def _shots(request: FigureRequest) -> Figure:
     counts = join([str(board.setting.shots) for board in request.boards])
     means = [entry.average(measure, request.board.convention) for entry in request.board.entries]
     lacks = [] if any(mean is not None and mean.low is not None for mean in means) else ["no intervals"]
+    lacks = [*_without_shots(request), *lacks]
     if len({frozenset(board.averaged) for board in request.boards}) > 1:
         lacks.append("means over different datasets, which are not comparable")
     return svg, _line(request, f"{PHRASES[measure]} with {counts} shots", lacks + _unknown(overview))
+
+
+def _without_shots(request: FigureRequest) -> Iterator[str]:
+    """The methods that have no run with some of the numbers of shots, and these numbers."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for key, title in request.titles.items():
+        boards = [board for board in request.boards if key not in {entry.key for entry in board.entries}]
+        found.setdefault(tuple(str(board.setting.shots) for board in boards), []).append(title)
+    for counts, titles in found.items():
+        if counts:
+            yield f"{join(titles)} with {join(counts)} shots"
 
 
 def _map(request: FigureRequest) -> Figure:
@@ -151,8 +169,7 @@ def _unknown(overview: OverviewView) -> list[str]:
 
 def _line(request: FigureRequest, what: str, lacks: Sequence[str]) -> str:
     """What a figure shows, and what is missing."""
-    board = request.board
-    entries = {entry.key: request.catalogue.entry_title(entry.method, entry.label) for entry in board.entries}
+    board, entries = request.board, request.titles
     missing = [cell for one in request.boards for cell in one.missing if cell.entry in entries]
     names = list(dict.fromkeys(entries[cell.entry] for cell in missing))
     found = [f"{counted(len(missing), 'run')} of {join(names)} missing", *lacks] if missing else list(lacks)

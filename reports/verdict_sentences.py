@@ -99,9 +99,11 @@ def _matching(view: OverviewView, found: best_method.Answer) -> str:
 
 
 def basis(view: OverviewView, measure: str) -> str:
-    """One line below the headline: both means, the two intervals of the gain, and what was compared."""
+    """One line below the headline: both means, the two intervals of the gain, and what was compared and chosen."""
     found = view.answers[measure]
     parts = [] if found.lead is None else [_means(view, found), *_intervals(view, found)]
+    if (n := found.verdict.variants) > 1:
+        parts.append(f"the leader is the best of {n} settings of its method on these test images")
     counts = [] if found.lead is not None else [counted(len(view.datasets), "dataset")]  # the headline has it
     if view.seeds:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
@@ -275,7 +277,7 @@ def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
 
 
 def _limits(view: OverviewView, found: best_method.Answer) -> list[Markup]:
-    """What chance gives the best of equal methods, the number of its variants, and what the seeds resolve."""
+    """What chance gives the best of equal methods, and what the seeds resolve."""
     told, sentences = found.verdict, []
     if told.by_chance is not None and told.leader != told.baseline and len(told.ranked) > 2:
         n = len(told.ranked) - 1
@@ -283,8 +285,6 @@ def _limits(view: OverviewView, found: best_method.Answer) -> list[Markup]:
             f"Luck alone would put the best of {n} equal methods {unsigned(told.by_chance)} points above "
             f"{inline(view, told.baseline or '')}."
         )
-    if told.variants > 1:
-        sentences.append(f"{view.names[found.leader or '']} is the best of {told.variants} variants of its method.")
     if resolved := resolution(told):
         sentences.append(resolved)
     return [Markup.escape(sentence) for sentence in sentences]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.analysis.all_pairs import board_averages
 from bench.analysis.board_intervals import dataset_estimates
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.paired_average import Matched, board_average, dataset_means, group_of_runs, matched_runs
 from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
 from bench.analysis.statistics.intervals import ADDED_TO_DIFFERENCES, Estimate, Group, MeanTest, separate_tests
-from bench.analysis.verdict import FEWEST_ELSEWHERE, board_verdict, over_datasets
+from bench.analysis.verdict import FEWEST_ELSEWHERE, board_verdict, found_test, over_datasets, simultaneous_tests
 from bench.errors import UsageError
 
 
@@ -98,10 +100,9 @@ class Comparison:
 
     Args:
         averages: mean difference over these datasets by measure (including H), tested with the noise of seeds and test
-            images; from the board's verdict, whose intervals of all pairs hold together.
+            images; their intervals hold together with those of other pairs, see `compare_entries`.
         other_datasets: the same means over datasets like these; without measures of too few datasets.
-        alone: whether the intervals of averages are of this pair alone, which was chosen beforehand, or has an unranked
-            method.
+        alone: whether the intervals of averages are of this pair alone, which was chosen beforehand.
         one_training: whether some method was trained once on each dataset.
         skipped: pairs of dataset and the reason why it cannot be compared.
     """
@@ -141,7 +142,8 @@ def compare_entries(
 ) -> Comparison:
     """Compare two entries of a board on the same images with the same seeds.
 
-    With `alone`, the intervals of averages are of this pair alone; otherwise they allow for all methods of the board.
+    With `alone`, the intervals of averages are of this pair alone; otherwise they allow for all ranked methods of the
+    board, or for all methods if one of the pair is unranked.
     `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes`
     includes their runs. Raises UsageError if an entry is not on the board, or both are the same.
     """
@@ -169,8 +171,8 @@ def compare_entries(
             else:
                 found.append(cell)
     pair = first.key, second.key
-    alone = alone or not (first.rankable and second.rankable)
-    averages, wider = (_alone if alone else _from_verdict)(board, scores, *pair)
+    ranked = first.rankable and second.rankable
+    averages, wider = (_alone if alone else _from_verdict if ranked else _beside_all)(board, scores, *pair)
     once = any(tested.runs.one_training for tested in found)
     return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), alone, once)
 
@@ -190,8 +192,26 @@ def _alone(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> 
     """The differences here and elsewhere by measure, each with its own interval."""
     found = {measure: board_average(board, scores, a, b, measure) for measure in board.measures}
     here = {measure: test for measure, test in found.items() if test is not None}
-    means = {measure: dataset_means(board, scores, a, b, measure) for measure in here}
-    return here, {m: over_datasets(gaps[None], 1)[0] for m, gaps in means.items() if len(gaps) >= FEWEST_ELSEWHERE}
+    return here, _over_datasets(board, scores, (a, b), here, 1)
+
+
+def _beside_all(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+    """The same for a pair with an unranked method, held together with all pairs of the board on the runs they share."""
+    keys = [entry.key for entry in board.entries]
+    here = {}
+    for measure in board.measures:
+        tests = board_averages(board, scores, combinations(keys, 2), measure)
+        if (test := found_test(simultaneous_tests(tests, board.baseline), a, b)) is not None:
+            here[measure] = test
+    return here, _over_datasets(board, scores, (a, b), here, len(keys) - 1)
+
+
+def _over_datasets(
+    board: Leaderboard, scores: Mapping[str, Scores], pair: tuple[str, str], measures: Collection[str], n: int
+) -> _Tests:
+    """The differences elsewhere by measure; `n` as of `over_datasets`."""
+    means = {measure: dataset_means(board, scores, *pair, measure) for measure in measures}
+    return {m: over_datasets(gaps[None], n)[0] for m, gaps in means.items() if len(gaps) >= FEWEST_ELSEWHERE}
 
 
 _Outcomes = Mapping[str, NDArray[Any]]

@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from bench._util.words import counted
-from bench.analysis.columns import NOT_COMPUTED, LeaderboardColumn, Place, leaderboard_columns
+from bench.analysis.columns import NOT_COMPUTED, LeaderboardColumn, Place, leaderboard_columns, measure_name
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.analysis.score_texts import percent, reach_text
 from bench.analysis.scores_by_seed import Scores
 from bench.analysis.seen_datasets import published_overlap
 from bench.analysis.statistics.intervals import Estimate
 from bench.analysis.verdict import Verdict, board_on_dataset, board_verdict
+from bench.spec import DEMO_RECIPE
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""
@@ -140,7 +141,8 @@ def dataset_table(
         f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest of the column; underlined: "
         "may match it (paired over seeds and images, all pairs together). Numbers of fewer seeds have their coverage."
     )
-    return ExportTable(f"{board.setting.title}, {measure}, by dataset", columns, rows, note + _provenance_notes(board))
+    title = f"{board.setting.title}, {measure_name(measure)}, by dataset"
+    return ExportTable(title, columns, rows, note + _provenance_notes(board))
 
 
 def without_intervals(table: ExportTable) -> ExportTable:
@@ -235,7 +237,7 @@ def to_markdown(table: ExportTable) -> str:
 
 def to_latex(table: ExportTable) -> str:
     """A LaTeX table (booktabs) with the best numbers in bold and their ties underlined."""
-    head = " & ".join(["", "Method", *(_tex(column) for column in table.columns), "$n/N$"])
+    head = " & ".join(["Rank", "Method", *(_tex(column) for column in table.columns), "$n/N$"])
     lines = [
         "% needs \\usepackage{booktabs}",
         "\\begin{table}",
@@ -263,8 +265,11 @@ def _covered(board: Leaderboard) -> str:
 def _provenance_notes(board: Leaderboard) -> str:
     stale = [f"{entry.key}: {entry.stale}" for entry in board.entries if entry.stale]
     imported = [f"{entry.key}: {entry.imported}" for entry in board.entries if entry.imported]
-    return (f" † Made with another version of the method's code: {'; '.join(stale)}." if stale else "") + (
-        f" ‡ Imported, not verified: {'; '.join(imported)}." if imported else ""
+    demo = any(entry.recipe_name == DEMO_RECIPE for entry in board.entries)
+    return (
+        (" Demo: short trainings (recipe demo), not those of the papers." if demo else "")
+        + (f" † Made with another version of the method's code: {'; '.join(stale)}." if stale else "")
+        + (f" ‡ Imported, not verified: {'; '.join(imported)}." if imported else "")
     )
 
 

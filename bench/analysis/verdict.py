@@ -93,11 +93,11 @@ class Verdict:
 
     def on_these(self, a: str, b: str) -> MeanTest | None:
         """The difference A - B here."""
-        return _found(self.here, a, b)
+        return found_test(self.here, a, b)
 
     def on_others(self, a: str, b: str) -> MeanTest | None:
         """The difference A - B elsewhere; None with fewer datasets than `FEWEST_ELSEWHERE`."""
-        return _found(self.elsewhere, a, b)
+        return found_test(self.elsewhere, a, b)
 
     @cached_property
     def ranks(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ class Verdict:
         return self._open(self.elsewhere, key)
 
     def _open(self, differences: Mapping[Pair, MeanTest], key: str) -> tuple[str, ...]:
-        found = {other: _found(differences, key, other) for other in self.ranked if other != key}
+        found = {other: found_test(differences, key, other) for other in self.ranked if other != key}
         return tuple(other for other, test in found.items() if test is not None and not test.clear)
 
     @property
@@ -197,7 +197,8 @@ class Verdict:
         }
 
 
-def _found(differences: Mapping[Pair, MeanTest], a: str, b: str) -> MeanTest | None:
+def found_test(differences: Mapping[Pair, MeanTest], a: str, b: str) -> MeanTest | None:
+    """The test of A minus B among the tests of pairs, each in one of both orders."""
     turned = differences.get((b, a))
     return differences.get((a, b)) if turned is None else turned.negated()
 
@@ -258,7 +259,7 @@ def verdict_on_rows(
     """
     ranked = sorted(rows, key=lambda key: -averages[key])
     known = baseline if baseline in ranked else None
-    here = _here(tests or {}, known)
+    here = simultaneous_tests(tests or {}, known)
     size = len(next(iter(rows.values()), ()))
     chance = None if known is None or not here or len(ranked) < 2 else lead_by_chance(here, known)
     return Verdict(
@@ -274,7 +275,7 @@ def verdict_on_rows(
     )
 
 
-def _here(tests: Mapping[Pair, MeanTest], baseline: str | None) -> dict[Pair, MeanTest]:
+def simultaneous_tests(tests: Mapping[Pair, MeanTest], baseline: str | None) -> dict[Pair, MeanTest]:
     """The tests with simultaneous intervals: those with zero-shot together, and all others together."""
     tested = [pair for pair, test in tests.items() if test.standard_error is not None]
     gains = tuple(pair for pair in tested if baseline in pair)

@@ -53,9 +53,15 @@ def _summary(info: MethodFacts) -> dict[str, object]:
         "family": str(info.family),
         "trained": bool(info.recipes),
         "new_classes": info.open_vocabulary,
-        "uses": ", ".join(map(str, info.extras)) or "labelled images only",
+        "uses": ", ".join(map(str, info.extras)) or _without_extras(info),
         "summary": info.summary,
     }
+
+
+def _without_extras(info: MethodFacts) -> str:
+    from methods import Family
+
+    return "class names only" if info.family is Family.ZERO_SHOT else "labelled images only"
 
 
 def backbone_rows(family: str | None = None) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Pair = tuple[Leaderboard, Comparison]
 
 
-SPARE = ("seeds", "only A right", "only B right", "B", "A", "runs", "datasets")
+SPARE = ("seeds", "right: only A, only B", "B", "A", "runs", "datasets")
 """Columns that a narrow terminal leaves out, the first one first."""
 
 _SAID = {
@@ -112,10 +112,12 @@ def _here(board: Leaderboard, found: Comparison) -> str:
 
 def _allowing(board: Leaderboard, found: Comparison) -> str:
     """What the interval allows for; empty for two methods, where nothing was chosen."""
-    ranked = sum(entry.rankable for entry in board.entries)
-    if ranked <= 2:
+    compared = {entry.key for entry in board.entries if entry.rankable}
+    if not {found.a, found.b} <= compared:
+        compared = {entry.key for entry in board.entries}
+    if len(compared) == 2:
         return ""
-    others = ranked - any(entry.rankable and entry.key == board.baseline for entry in board.entries)
+    others = len(compared - {board.baseline})
     return ", of this pair alone" if found.alone else f", widened for {others} methods; --planned leaves that out"
 
 
@@ -173,8 +175,7 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
         "verdict": _verdict(cell),
         "A": score_text(cell.score_a),
         "B": score_text(cell.score_b),
-        "only A right": only_a if cell.seeds else "",
-        "only B right": only_b if cell.seeds else "",
+        "right: only A, only B": f"{only_a}, {only_b}" if cell.seeds else "",
         "seeds": len(cell.seeds) or "unpaired",
     }
 
@@ -206,7 +207,7 @@ def _equality(found: Comparison) -> list[str]:
     if (equal := equivalence_probability(found.averages[measure])) is None:
         return []
     chance = f"{100 * equal:.0f} % probability that the true difference in {measure_name(measure)}"
-    return [f"{chance} is below {100 * EQUAL_MARGIN:.0f} point."]
+    return [f"{chance} is below {100 * EQUAL_MARGIN:.0f} point, by the runs of this pair alone."]
 
 
 def _noise(found: Comparison) -> list[str]:

@@ -108,7 +108,10 @@ def format_named(name: str, options: Mapping[str, str]) -> Format:
     """The format of that name; raises UsageError if there is none, and for options of another."""
     formats = _FORMATS | {added: _added(place) for added, place in outputs("export").items()}
     if name not in formats:
-        hint = did_you_mean(name, list(formats), most=1)
+        from reports import FIGURES
+
+        is_figure = f' It is a figure: --figure {name}, in Python figure="{name}".' if name in FIGURES else ""
+        hint = is_figure or did_you_mean(name, list(formats), most=1)
         raise UsageError(f"--format {name!r} is unknown.{hint} Allowed: {', '.join(formats)}.")
     for other, one in formats.items():
         if other != name and options.keys() & one.options:

@@ -388,9 +388,15 @@ class Results:
 
 
 def load_results(runs: Runs = _DEFAULT_RUNS) -> Results:
-    """The results in a runs folder; raises StoreError if there are no runs, or another process holds the database."""
+    """The results in a runs folder.
+
+    Raises UsageError if it has neither runs nor difficulties, and StoreError if another process holds the database.
+    """
+    from bench.results import no_runs
+
     results = Results(Path(runs).expanduser())
-    _ = results._store
+    if results._frame.empty and results._difficulty.empty:
+        raise UsageError(no_runs(results.folder))
     return results
 
 

@@ -64,10 +64,19 @@ def as_text(value: object) -> str:
         text = str(value) if isinstance(value, int) else f"{value:.4g}"
         return f"−{text[1:]}" if text.startswith("-") else text
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
+        return ", ".join(f"{key}={_nested(item)}" for key, item in value.items()) or "–"
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(as_text(item) for item in value) or "–"
     return printable(str(value))
+
+
+def _nested(value: object) -> str:
+    """A value within another one, as in TOML: mappings and lists have brackets."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {_nested(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{', '.join(map(_nested, value))}]"
+    return as_text(value)
 
 
 def table_text(

@@ -24,12 +24,13 @@ def protocol_conflicts(
             else f"it does not learn from the test stream of {protocol}; use another protocol, or a method that does."
         )
         return
-    tied = settings.closed_vocabulary or not method.open_vocabulary
-    if tied and protocol not in (EvalProtocol.FEW_SHOT, EvalProtocol.TEST_TIME):
+    closed = settings.closed_vocabulary or not method.open_vocabulary
+    tied = closed and protocol not in (EvalProtocol.FEW_SHOT, EvalProtocol.TEST_TIME)
+    if tied:
         others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
         yield (
-            f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
-            f"use --protocol {EvalProtocol.FEW_SHOT}."
+            f"parameters are tied to the training classes and cannot score the {others} of {protocol}; use "
+            f"--protocol {EvalProtocol.FEW_SHOT}."
         )
     if settings.error:
         yield settings.error
@@ -43,7 +44,7 @@ def protocol_conflicts(
             f"it trains on the unlabelled images of each target, so {protocol} would be a training for each; use "
             f"--protocol {EvalProtocol.BASE_TO_NEW} or {EvalProtocol.FEW_SHOT} with -d TARGET."
         )
-    if method.recipes and recipe is None:
+    if method.recipes and recipe is None and not tied:
         yield f"it has no recipe for {protocol}, only for {', '.join(sorted(method.recipes))}."
 
 

@@ -74,11 +74,11 @@ def _where(text: str, problem: str) -> str:
 
 
 def sweep_toml(request: SweepRequest) -> str:
-    """The options that differ from their defaults, and given options whose default depends on the datasets."""
-    values = request.model_dump(mode="json")
-    fields, given = type(request).model_fields, request.model_fields_set & {"backbones", "protocol"}
+    """Shots, seeds, other options that are not at their defaults, and given ones whose default depends on datasets."""
+    values, fields = request.model_dump(mode="json"), type(request).model_fields
+    kept = {"shots", "seeds"} | request.model_fields_set & {"backbones", "protocol"}
     chosen = {
-        key: value for key, value in values.items() if key in given or getattr(request, key) != fields[key].default
+        key: value for key, value in values.items() if key in kept or getattr(request, key) != fields[key].default
     }
     return "".join(f"{option_name(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in chosen.items())
 

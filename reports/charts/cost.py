@@ -1,5 +1,7 @@
 """Accuracy against each cost, with the Pareto front."""
 
+from itertools import pairwise
+
 from markupsafe import Markup
 
 from bench.analysis import CostPoint, percent, score_text
@@ -51,8 +53,9 @@ def cost_svg(view: BoardView, axis: str, pair: Pair = CHANGING) -> Markup:
     places = {
         point.entry: (x.at(cost), y.at(100 * point.value.mean)) for point, cost in zip(view.costs, costs, strict=True)
     }
-    labels = place_names(places, {key: view.entry_name(key) for key in places}, PLOT.ends)
     front = sorted(places[point.entry] for point in view.costs if point.front.get(axis))
+    stepped = [line for (x1, y1), (x2, y2) in pairwise(front) for line in ((x1, y1, x2, y1), (x2, y2, x2, y1))]
+    labels = place_names(places, {key: view.entry_name(key) for key in places}, PLOT.ends, lines=stepped)
     titles = (COST_AXES[axis], score_title(view.board.measures[-1]))
     content = [
         frame(PLOT, x, y, titles, lambda tick: cost_text(axis, tick * unit)),

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from reports._format import shorten
 from reports.charts.drawing import ACCENT, BOLD, INK, LINE, LOSS, PAPER, SOFT, STRONG, path, text
+from reports.charts.names import LETTER
 from reports.charts.pair_numbers import PairNumbers, first_numbers
 from reports.titles import score_title
 from reports.views import OverviewView
@@ -102,7 +103,8 @@ def _wide(view: OverviewView, shown: PairNumbers) -> Markup:
         *_columns(view, shown, frame),
         text(LEFT, HEIGHT - 8, shown.order.title, more='data-text="axis"'),
     ]
-    return _svg("wide", right + BESIDE, HEIGHT, frame, parts)
+    width = max(right + BESIDE, LEFT + LETTER * len(shown.order.title))
+    return _svg("wide", width, HEIGHT, frame, parts)
 
 
 def _narrow(view: OverviewView, shown: PairNumbers) -> Markup:

@@ -1,6 +1,6 @@
 """Names beside marks, moved apart so that none overlaps another one or a mark."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 LETTER, LINE_HEIGHT = 7.0, 15
@@ -27,9 +27,14 @@ class Label:
 
 
 def place_names(
-    marks: Mapping[str, tuple[float, float]], names: Mapping[str, str], ends: Box, *, left: bool = True
+    marks: Mapping[str, tuple[float, float]],
+    names: Mapping[str, str],
+    ends: Box,
+    *,
+    left: bool = True,
+    lines: Sequence[Box] = (),
 ) -> dict[str, Label]:
-    """The names of marks by key, within `ends`.
+    """The names of marks by key, within `ends` and apart from `lines`.
 
     A name stands right of its mark or, if it may, `left` of it, or above or below this place, as near as there is
     room. If there is none, it stands right of its mark.
@@ -39,7 +44,7 @@ def place_names(
         >>> [(label.x, label.y, label.anchor) for label in found.values()]
         [(60, 54.0, 'start'), (40, 56.0, 'end')]
     """
-    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in marks.values()]
+    taken = [*lines, *((x - 6, y - 6, x + 6, y + 6) for x, y in marks.values())]
     found = {}
     for key, (x, y) in sorted(marks.items(), key=lambda item: item[1][1]):
         places = list(_places(x, y, LETTER * min(len(names[key]), NAME_LENGTH)))

@@ -157,20 +157,24 @@ def _level(panel: _Panel, one: _Series) -> Markup:
 
 
 def _line(panel: _Panel, one: _Series, pair: Pair) -> Markup:
-    """The line of an entry, broken where it has no score, and for A and B its marks and intervals."""
-    outline, marks, bars, joined = "", Markup(""), "", False
-    for count, value in zip(panel.counts, one.values, strict=True):
+    """The line of an entry, broken where it has no score, a mark where no line is, and marks and bars of A and B."""
+    outline, alone, marks, bars, joined = "", Markup(""), Markup(""), "", False
+    for count, value, after in zip(panel.counts, one.values, (*one.values[1:], None), strict=True):
         if value is not None:
             x, y = panel.place(count, 100 * value.mean)
             outline += f"{'L' if joined else 'M'}{x:g},{y:g}"
             tip = f"{panel.title}, {counted(count, 'shot')}: {one.name} {score_text(value, 1)} %"
-            marks += mark(x, y, tip, small=True)
+            drawn = mark(x, y, tip, small=True)
+            if joined or after is not None:
+                marks += drawn
+            else:
+                alone += drawn
             bars += _bar(panel, x, value)
         joined = value is not None
     if not pair.shows(one.key):
-        return curve(outline)
+        return curve(outline) + alone
     shown = Markup('<g class="pair">{}{}</g>').format(path(bars, "currentColor", 'stroke-width="2"'), marks)
-    return curve(outline) + shown
+    return curve(outline) + shown + alone
 
 
 def _bar(panel: _Panel, x: float, value: Estimate) -> str:

@@ -51,7 +51,7 @@ def map_svg(shown: GainMap, rows: Sequence[MapRow]) -> Markup:
         *_levels(cells),
         *_key(shown, names),
         *_heads(shown, cells),
-        *_axis(shown, left, bottom),
+        *_axis(shown, rows, left, bottom),
         *(_row(shown, row, place, (left, cells, right)) for place, row in enumerate(rows)),
     ]
     if shown.timed:
@@ -136,11 +136,14 @@ def _cell(cell: MapCell, x: float, y: float) -> Markup:
     return box + number
 
 
-def _axis(shown: GainMap, left: float, bottom: float) -> list[Markup]:
-    """The numbers of the means' axis, and what the marks are."""
+def _axis(shown: GainMap, rows: Sequence[MapRow], left: float, bottom: float) -> list[Markup]:
+    """The numbers of the means' axis, and what the marks are that these rows have."""
     parts = [text(left, HEAD - 10, "Mean gain, points" if shown.zero else "Mean, %", more=BOLD)]
     for tick in shown.ticks:
         x, number = round(left + 50 + (MEAN - 90) * shown.along(tick) / 100, 1), f"{tick:g}".replace("-", "−")
         parts += [path(f"M{x},{HEAD}V{bottom}", LINE), text(x, bottom + 15, number, "middle", SOFT)]
-    key = "Bar: 95 % interval here. Line: on similar datasets. Cells: gain over zero-shot, points."
-    return [*parts, text(RANK, bottom + 36, key if shown.zero else "Cells: accuracy, %.", fill=SOFT)]
+    strips = [row.strip for row in rows if row.strip is not None]
+    key = ["Bar: 95 % interval here."] if any(one.here is not None for one in strips) else []
+    key += ["Line: on similar datasets."] if any(one.elsewhere is not None for one in strips) else []
+    key.append("Cells: gain over zero-shot, points." if shown.zero else "Cells: accuracy, %.")
+    return [*parts, text(RANK, bottom + 36, " ".join(key), fill=SOFT)]

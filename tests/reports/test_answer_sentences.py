@@ -85,6 +85,14 @@ def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
     assert headline(view, "H").endswith("APEX leads by 1.2 points, all of it on EuroSAT.")
 
 
+def test_a_leader_that_is_the_best_of_several_settings_is_said_to_be_chosen_on_test_images(runs):
+    _, view = overview_of(runs)
+    found = view.answers["H"]
+    chosen = replace(view, answers={"H": replace(found, verdict=replace(found.verdict, variants=3))})
+    assert "best of 3 settings of its method on these test images" in basis(chosen, "H")
+    assert "settings" not in basis(view, "H")
+
+
 @pytest.mark.parametrize("measure", ["base", "new", "H"])
 def test_the_printed_means_differ_by_the_printed_gain(runs, measure):
     for datasets in (None, ["dtd", "oxford_pets", "food101"], ["eurosat", "dtd"]):

@@ -10,6 +10,7 @@ import reports.charts.vega_svg as vega_svg
 from reports import chart_file
 from reports.charts.cost import cost_axes
 from reports.charts.difficulty import difficulty_caption, difficulty_picture
+from reports.charts.names import ABOVE, place_names
 from reports.charts.plot import linear_axis
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
@@ -101,6 +102,14 @@ def test_memory_is_shown_only_where_every_method_has_it():
     assert cost_axes(partial) == ["train_seconds", "parameters", "passes"]
     coop = next(point for point in partial.costs if point.entry == "coop")
     assert "memory" not in coop.costs
+
+
+def test_a_name_stands_apart_from_the_front():
+    marks, names = {"a": (50.0, 50.0), "b": (190.0, 20.0)}, {"a": "CoOp", "b": "VPT"}
+    front = [(50.0, 50.0, 190.0, 50.0), (190.0, 20.0, 190.0, 50.0)]
+    for lines, middle in (([], 50), (front, 35)):
+        label = place_names(marks, names, (40, 0, 300, 100), lines=lines)["a"]
+        assert label.y == middle + ABOVE
 
 
 @pytest.mark.parametrize("crash", ["import os; os.abort()", "raise ValueError('no such font')"])

@@ -12,6 +12,8 @@ from bench.analysis.leaderboard import H, Leaderboard
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm
+from bench.api.comparison_table import comparison_table
+from bench.api.text_table import rows_text
 from bench.errors import UsageError
 from bench.results.database import Store, fresh_store
 
@@ -29,10 +31,10 @@ def board_of(store: Store) -> Leaderboard:
     return build_leaderboard(frame, board_settings(frame)[0])
 
 
-def compared(store: Store, a: str, b: str) -> Comparison:
+def compared(store: Store, a: str, b: str, *, alone: bool = False) -> Comparison:
     frame, board = store.runs_frame(outcomes=True), board_of(store)
     wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-    return compare_entries(board, frame, store.outcomes_frame(wanted), a, b)
+    return compare_entries(board, frame, store.outcomes_frame(wanted), a, b, alone=alone)
 
 
 @pytest.fixture
@@ -138,6 +140,34 @@ def test_a_dataset_that_one_entry_lacks_is_named(tmp_path: Path):
     assert compared(fresh_store(tmp_path), "apex", "coop").skipped == (("c", "no common seed"),)
 
 
+@pytest.mark.parametrize("lacking", [["apex"], ["apex", "coop", "maple", "vpt"]])
+@pytest.mark.parametrize("other", ["coop", "zero_shot"])
+def test_a_method_with_missing_runs_is_compared_as_strictly_as_a_ranked_one(
+    tmp_path: Path, other: str, lacking: list[str]
+):
+    levels = {"zero_shot": 0.5, "coop": 0.6, "apex": 0.7, "maple": 0.6, "vpt": 0.6, "tcp": 0.6}
+    rates = {
+        method: {name: {"base": rate, "new": rate} for name in ("abcdef" if method in lacking else "abcdefg")}
+        for method, rate in levels.items()
+    }
+    make_world(tmp_path, rates)
+    store = fresh_store(tmp_path)
+    assert not find_entry(board_of(store), "apex").rankable
+    strict, planned = (compared(store, "apex", other, alone=alone) for alone in (False, True))
+    assert (strict.alone, planned.alone) == (False, True)
+    for held, own in (
+        (strict.averages[H], planned.averages[H]),
+        (strict.other_datasets[H], planned.other_datasets[H]),
+    ):
+        assert held.mean == own.mean
+        assert held.high - held.low > own.high - own.low
+        assert held.p >= own.p
+    pair = strict.averages[H]
+    assert pair.high - pair.mean > 1.1 * (planned.averages[H].high - pair.mean), "allows for six methods"
+    turned = compared(store, other, "apex").averages[H]
+    assert (turned.low, turned.high) == pytest.approx((-pair.high, -pair.low))
+
+
 def test_runs_on_different_images_are_not_paired(tmp_path: Path):
     """Boards already exclude lists of different lengths; here the predictions differ."""
     make_world(tmp_path, world(coop=0.6, apex=0.7))
@@ -202,6 +232,12 @@ def test_compare_prints_what_it_found(etl, store: Store):
     (answer,) = json.loads(out)
     assert len(answer["cells"]) == 6
     assert answer["cells"][0]["difference"]["low"] < answer["cells"][0]["difference"]["mean"]
+
+
+def test_what_only_a_and_only_b_have_right_stand_together_at_every_width(store: Store):
+    (part,) = comparison_table([(board_of(store), compared(store, "apex", "coop"))]).parts
+    heads = [rows_text(part.details, None, width, part.spare)[0].splitlines()[0] for width in range(60, 200)]
+    assert {("only A" in head, "only B" in head) for head in heads} == {(True, True), (False, False)}
 
 
 def test_compare_names_the_available_entries(etl, store: Store):

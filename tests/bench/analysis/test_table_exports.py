@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -109,6 +110,25 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
     assert "H: harmonic mean of base" in table.note
     of_means = exported(replace(board, convention=HConvention.H_OF_MEANS), runs).note
     assert "average new accuracy." in of_means
+
+
+def test_a_table_of_demo_trainings_says_so(world):
+    board, runs = world
+    demo = replace(board, entries=tuple(replace(entry, recipe_name="demo") for entry in board.entries))
+    for table in (exported, partial(by_dataset, measure="H")):
+        for form in (to_markdown, to_latex):
+            assert "recipe demo" in form(table(demo, runs))
+            assert "recipe demo" not in form(table(board, runs))
+
+
+def test_every_column_of_latex_has_a_name_and_the_caption_names_the_accuracy(tmp_path: Path):
+    make_world(tmp_path, {"coop": {"a": {"all": 0.7}}, "vpt": {"a": {"all": 0.6}}}, protocol="few-shot")
+    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
+    board = build_leaderboard(runs, board_settings(runs)[0])
+    table = by_dataset(board, runs, "all")
+    assert table.title.endswith(", accuracy, by dataset")
+    (head,) = (line for line in to_latex(table).splitlines() if "Method" in line)
+    assert all(name.strip() for name in head.split("&"))
 
 
 def test_the_table_of_one_measure_by_dataset(world):

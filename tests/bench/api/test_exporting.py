@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -51,11 +52,16 @@ def test_a_figure_has_the_chosen_methods_in_their_order_and_says_what_it_lacks(k
     if kind == "difficulty":
         assert "VPT minus MaPLe, points" in texts(out)
         assert "VPT" in line
+        root = ET.parse(out).getroot()
+        (axis,) = (node for node in root.iter() if node.get("data-text") == "axis")
+        assert float(axis.get("x")) + 6 * len("".join(axis.itertext())) < float(root.get("width"))
     else:
         assert set(shown) == {"VPT", "MaPLe", "CoOp"}
     if kind == "map":
         assert list(dict.fromkeys(shown)) == ["VPT", "MaPLe", "CoOp"]
         assert "no difficulty is known" in line
+        assert any("interval here" in text for text in texts(out))
+        assert not any("similar datasets" in text for text in texts(out)), "two datasets have no such line"
     assert "var(" not in out.read_text("utf-8"), "colours of the light page"
 
 
@@ -65,6 +71,23 @@ def test_the_figure_of_shots_has_a_panel_for_the_mean_and_every_dataset(many_sho
     assert code == 0, error
     assert "4 and 16 shots" in line
     assert {"Mean H", "a", "CoOp"} <= set(texts(out))
+
+
+def test_a_method_with_one_number_of_shots_is_a_mark_and_the_line_says_what_it_lacks(many_shots, tmp_path, etl):
+    runs, out = tmp_path / "runs", tmp_path / "shots.svg"
+    shutil.copytree(many_shots, runs)
+    make_world(runs, {"maple": {"a": {"base": 0.8, "new": 0.6}}}, shots=4)
+    make_world(runs, {"vpt": {"a": {"base": 0.4, "new": 0.6}}}, shots=16)
+    given = ("export", "--runs", str(runs), "--figure", "shots", "--out", str(out), "-m", "coop,zero_shot,maple,vpt")
+    code, line, error = etl(*given)
+    assert code == 0, error
+    assert "4 methods" in line
+    assert "MaPLe with 16 shots" in line
+    assert "VPT with 4 shots" in line
+    assert "CoOp with" not in line
+    tips = [node.get("data-tip") for node in ET.parse(out).iter() if node.get("data-tip")]
+    for name, shots in (("MaPLe", 4), ("VPT", 16)):
+        assert [tip for tip in tips if f": {name} " in tip and tip.startswith(f"Mean H, {shots} shots")]
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("pdf", b"%PDF-"), ("png", b"\x89PNG")])
@@ -85,6 +108,7 @@ def test_a_figure_is_written_without_a_browser(suffix, start, folder, tmp_path, 
         ("--figure shots --out a.pdf", "16 shots"),
         ("--figure cost --out a.pdf -m copo", "'coop'"),
         ("-m nothing", "coop, maple, vpt, zero_shot"),
+        ("--format map --out a.pdf", "--figure map"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(given, told, folder, tmp_path, etl, monkeypatch):

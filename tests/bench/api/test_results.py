@@ -253,8 +253,9 @@ def test_failed_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_runs_is_one_line(tmp_path: Path):
-    with pytest.raises(UsageError, match="runs with `etl-bench run`"):
-        load_results(tmp_path / "none").leaderboard()
+    for read in (load_results, difficulty, leaderboard):
+        with pytest.raises(UsageError, match="runs with `etl-bench run`"):
+            read(tmp_path / "none")
     assert Results(tmp_path / "none").folder == tmp_path / "none"
 
 

@@ -361,16 +361,25 @@ def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("value", "wanted"),
-    [(None, "–"), (float("nan"), "–"), (True, "yes"), (0.123456, "0.1235"), (7, "7"), ([], "–"), ({"a": 1}, "a=1")],
-)
+    [
+        (None, "–"), (float("nan"), "–"), (True, "yes"), (0.123456, "0.1235"), (7, "7"), ([], "–"), ({"a": 1}, "a=1"),
+        ({"table": {"a": {"b": ["c", "d"]}, "e": {"f": 1}}}, "table={a = {b = [c, d]}, e = {f = 1}}"),
+    ],
+)  # fmt: skip
 def test_values_in_cells(value: object, wanted: str):
     assert text_table.as_text(value) == wanted
+
+
+def test_the_list_of_methods_says_that_zero_shot_uses_no_labelled_images(etl):
+    uses = {row["name"]: row["uses"] for row in json.loads(etl("methods", "--json")[1])}
+    assert "labelled" not in uses["zero_shot"]
+    assert uses["coop"] == "labelled images only"
 
 
 def test_a_sweep_file_holds_what_was_typed_and_overrides_the_environment(etl, monkeypatch, tmp_path: Path):
     monkeypatch.setenv("ETL_BENCH_DATA", "/from/environment")
     code, text, _ = etl("run", "-m", "coop", "-d", "spectrum_basic", "--seeds", "2", "--print-toml")
-    assert (code, text) == (0, 'methods = ["coop"]\ndatasets = ["spectrum_basic"]\nseeds = [1, 2]\n')
+    assert (code, text) == (0, 'methods = ["coop"]\ndatasets = ["spectrum_basic"]\nshots = [16]\nseeds = [1, 2]\n')
     (tmp_path / "s.toml").write_text(text + 'data-root = "/from/file"\n')
     code, text, _ = etl("run", str(tmp_path / "s.toml"), "--seeds", "1", "--print-toml")
     assert (code, 'data-root = "/from/file"' in text, "seeds = [1]" in text) == (0, True, True)

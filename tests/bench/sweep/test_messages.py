@@ -36,6 +36,11 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
     assert " and 1 more: it works inside" in str(refused.value)
 
 
+def test_a_method_without_a_score_on_new_classes_is_left_out_once():
+    request = sweep_over(["coop", "tip_adapter", "tip_adapter_f"], ["spectrum_basic"], ["ViT-tiny.random"])
+    assert [rejection.what for rejection in expand(request).rejected] == ["tip_adapter", "tip_adapter_f"]
+
+
 @pytest.mark.parametrize("given", [False, True])
 def test_datasets_that_are_not_here_are_one_line_with_their_names(tmp_path: Path, capsys, given: bool):
     request = sweep_over(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ def test_a_sweep_file_gives_the_request_back(tmp_path: Path):
     path.write_text(sweep_toml(request), encoding="utf-8")
     assert read(path) == request
     assert read(path, seeds=[7]).seeds == [7]
+
+
+def test_a_sweep_file_has_the_shots_and_the_seeds_to_change_also_at_their_defaults():
+    written = tomllib.loads(sweep_toml(build(shots=16, seeds=3)))
+    assert (written["shots"], written["seeds"]) == ([16], [1, 2, 3])
+    assert sweep_toml(build(shots=16, seeds=3)) == sweep_toml(build()), "the same sweep is kept once"
 
 
 @pytest.mark.parametrize(
