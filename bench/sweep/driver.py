@@ -1,5 +1,6 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
+import shlex
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -69,12 +70,14 @@ class SweepOutcome:
     """The result of a sweep.
 
     Args:
+        runs: the folder of the results.
         failed: run id, label and message of the runs that have failed, now or earlier, without failed measurements of
             difficulty.
     """
 
     plan: Plan
     summary: LaunchSummary
+    runs: Path
     failed: list[dict[str, object]]
 
     @property
@@ -190,7 +193,7 @@ def carry_out(
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
         log.notice(kept_summary(made.specs, request.runs))
-    return SweepOutcome(made, summary, _failures(made, summary, request.runs))
+    return SweepOutcome(made, summary, request.runs, _failures(made, summary, request.runs))
 
 
 def check_launch(made: Plan, request: SweepRequest) -> None:
@@ -383,8 +386,11 @@ def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
         log.notice(f"stopped: {last.message}. {advice}")
     now = len(outcome.summary.failures)  # their reasons were shown when they happened
     if now:
-        ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])
-        log.notice(f"{now} failed; `etl-bench runs show RUN` has the trace: {ids}")
+        shards, ids = Shards(outcome.runs), [str(item["run_id"]) for item in outcome.failed[:now]]
+        traced = " ".join(run_id for run_id in ids if shards.status(run_id) is RunStatus.FAILED)
+        folder = shlex.quote(str(outcome.runs))
+        advice = f"; `etl-bench runs show RUN --runs {folder}` has the trace: {traced}" if traced else ""
+        log.notice(f"{now} failed{advice}")
     if unmeasured := outcome.summary.unmeasured:
         log.notice(f"{counted(len(unmeasured), 'difficulty')} not measured; runs do not need it")
     earlier: dict[object, list[str]] = {}

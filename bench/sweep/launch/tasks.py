@@ -122,7 +122,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """A task that ended. If it is ok or failed, its shard is on disk.
+    """A task that ended. If it is ok or failed, its shard is on disk, or that of an earlier success after a failure.
 
     `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, `killed` if
     its process was killed, and `here` is False if another sweep ran it.

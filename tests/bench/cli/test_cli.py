@@ -127,7 +127,7 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
     assert code == 1
     assert "2 finished, 1 failed" in out
     assert re.search(r"failed  coop on eurosat.*loss became", err)
-    assert re.search(r"1 failed; `etl-bench runs show RUN` has the trace: [0-9a-f]{16}\n", err)
+    assert re.search(r"1 failed; `etl-bench runs show RUN --runs \S+` has the trace: [0-9a-f]{16}\n", err)
     assert err.count("loss became") == 1, "reported once"
 
     code, _, err = etl(*RUN, *FAKE, "--rerun", "missing")
