@@ -118,10 +118,7 @@ def _add_others(registry: MethodFactsRegistry) -> None:
         try:
             text = kept.text(f"method-{slug(name)}", key, partial(_imported, name, package))
         except RegistrationError as error:
-            if package.startswith(f"{methods.__name__}."):
-                registry.leave_out(name, str(error))
-            else:
-                registry.unavailable[name] = str(error)  # the import has logged it
+            registry.unavailable[name] = str(error)  # the import has logged it
             continue
         for values in json.loads(text):
             if values["name"] not in registry:

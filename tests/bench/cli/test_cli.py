@@ -16,6 +16,7 @@ from bench.api import stored_run, text_table
 from bench.cli.app import main
 from bench.results.database import Store
 from bench.results.shards import Shards
+from datasets_registry import DATASETS
 
 HEAVY = ("torch", "pandas", "duckdb", "methods", "datasets_registry.eurosat", "numpy", "reports")
 
@@ -340,6 +341,14 @@ def test_a_dataset_shows_what_is_on_disk(etl):
     assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
     code, _, err = etl("datasets", "dtd")
     assert (code, err.startswith("error: ")) == (2, True)
+
+
+def test_the_doctor_names_what_could_not_be_loaded(etl, monkeypatch):
+    monkeypatch.setitem(DATASETS.unavailable, "my_shapes", "my_shapes.py, line 3 is wrong")
+    code, out, _ = etl("doctor", "--json")
+    assert code == 1
+    (wrong,) = [row for row in json.loads(out) if not row["fine"]]
+    assert (wrong["what"], wrong["detail"]) == ("datasets", "my_shapes: my_shapes.py, line 3 is wrong")
 
 
 def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):
