@@ -112,7 +112,7 @@ def failed_result(
         task,
         seconds,
         record,
-        problem=_line(error),
+        problem=" ".join(record.error.message.split()) if record and record.error else _line(error),
         memory=ran_out_of_memory(error),
         killed=isinstance(error, WorkerKilledError),
         in_training=isinstance(error, TrainingMemoryError),
