@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from bench.api import stored_run, text_table
 from bench.cli.app import main
 from bench.results.database import Store
 from bench.results.shards import Shards
-from datasets_registry import DATASETS
+from datasets_registry import DATASETS, CoopReader, get_dataset
 
 HEAVY = ("torch", "pandas", "duckdb", "methods", "datasets_registry.eurosat", "numpy", "reports")
 
@@ -340,6 +341,17 @@ def test_a_dataset_shows_what_is_on_disk(etl):
     found = json.loads(out)
     assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
     code, _, err = etl("datasets", "dtd")
+    assert (code, err.startswith("error: ")) == (2, True)
+
+
+def test_a_card_of_a_dataset_of_ones_own_file_needs_no_data_folder(etl, monkeypatch):
+    monkeypatch.delenv("ETL_BENCH_DATA", raising=False)
+    reader = CoopReader("my_shapes", "shapes", "split.json", "images", "", "")
+    info = replace(get_dataset("dtd"), name="my_shapes", title="My shapes", reader=reader)
+    monkeypatch.setitem(DATASETS.entries, "my_shapes", info)
+    code, out, _ = etl("datasets", "my_shapes", "--json")
+    assert (code, json.loads(out)["train_images"]) == (0, None)
+    code, _, err = etl("datasets", "my_shapes", "--data-root", ".")
     assert (code, err.startswith("error: ")) == (2, True)
 
 

@@ -64,7 +64,7 @@ class Empty(TaskRes):
 
     info = replace(TaskRes.info, name="empty")
 
-    def classifier(self, classes: Any) -> Any:  # noqa: ARG002
+    def classifier(self, classes: Any) -> Any:
         return without_result
 
 
