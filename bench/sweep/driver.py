@@ -206,7 +206,8 @@ def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
     """The tasks of a plan, difficulties first; in a job of Slurm, those of its submission."""
     stamps = Shards(request.runs).difficulties
     tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
-    tasks += [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
+    labels = made.labels
+    tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
     return tasks if request.submission is None else submitted_tasks(request.submission, tasks)
 
 
@@ -317,12 +318,12 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
     for item in summary.failures:
         if isinstance(item.task, RunTask):
             found.append({"run_id": item.task.spec.run_id, "what": item.task.label, "message": item.message})
-    shards = Shards(runs)
+    shards, labels = Shards(runs), made.labels
     for spec in made.done:
         if shards.status(spec.run_id) is RunStatus.FAILED:
             shard = shards.read(spec.run_id)
             message = shard.record.error.message if shard and shard.record.error else "failed earlier"
-            found.append({"run_id": spec.run_id, "what": spec.label(), "message": " ".join(message.split())})
+            found.append({"run_id": spec.run_id, "what": labels[spec.run_id], "message": " ".join(message.split())})
     return found
 
 
