@@ -89,8 +89,9 @@ def register_dataset(info: DatasetInfo) -> DatasetInfo:
         'my_flowers'
         >>> DATASETS.remove("my_flowers")
     """
-    if "{}" not in info.template:
-        raise RegistrationError(f"The template {info.template!r} of {info.name} has no '{{}}' for the class name.")
+    for template in (info.template, *info.template_variants.values()):
+        if "{}" not in template:
+            raise RegistrationError(f"The template {template!r} of {info.name} has no '{{}}' for the class name.")
     if (read := getattr(info.reader, "dataset", info.name)) != info.name:
         raise RegistrationError(f"The reader of {info.name} has dataset={read!r}; write dataset={info.name!r}.")
     return DATASETS.add(info.name, info, info.title)

@@ -65,11 +65,19 @@ def _import_failure(module: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))
     own = [f"{name}, line {line}" for name, line in places if Path(name).name == file]
-    message = error.msg if isinstance(error, SyntaxError) else str(error).rstrip(".")
     return (
-        f"{own[-1] if own else module} cannot be imported: {type(error).__name__}: {message}. "
+        f"{own[-1] if own else module} cannot be imported: {type(error).__name__}: {_one_line(error)}. "
         f"`python -c 'import {module}'` shows the traceback."
     )
+
+
+def _one_line(error: BaseException) -> str:
+    from pydantic import ValidationError  # slow to load
+
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False)
+        return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in found)
+    return error.msg if isinstance(error, SyntaxError) else str(error).rstrip(".")
 
 
 LONGEST_TITLE = 300

@@ -200,6 +200,10 @@ def test_a_plug_in_cannot_register_a_title_that_fits_no_table(title: str):
         ("def f()", r"broken_entry\.py, line 2 cannot be imported: SyntaxError: expected ':'"),
         ("nothing", r"broken_entry\.py, line 2 cannot be imported: NameError: name 'nothing' is not defined"),
         ("import nothing_here", r"broken_entry\.py, line 2 cannot be imported: ModuleNotFoundError: No module named"),
+        (
+            "from methods import Recipe; Recipe(lr=-1, epochs=0)",
+            r"ValidationError: lr: Input .* greater than 0; epochs: [^:]*\. `python",
+        ),
         ("__import__('enum').Enum('E', 'a').b", r"broken_entry\.py, line 2 cannot be imported: AttributeError: b"),
     ],
 )
@@ -223,6 +227,7 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(
     ("changes", "message"),
     [
         ({"template": "a photo."}, r"'a photo\.' of my_flowers has no '\{\}'"),
+        ({"template_variants": {"plain": "a sketch."}}, r"'a sketch\.' of my_flowers has no '\{\}'"),
         ({"reader": replace(get_dataset("dtd").reader, dataset="flowers")}, "dataset='flowers'; write .*'my_flowers'"),
     ],
 )
