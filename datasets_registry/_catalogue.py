@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from datasets_registry._errors import BenchError, UnknownNameError
+from datasets_registry._errors import BenchError, RegistrationError, UnknownNameError
 from datasets_registry._registry import (
     DATASETS_GROUP,
     Registry,
@@ -19,7 +19,7 @@ def _load_catalogue() -> None:
     """Register this package's datasets, those of installed packages, custom datasets and imported features."""
     import datasets_registry
 
-    import_catalogue(datasets_registry.__name__, datasets_registry.__path__)
+    import_catalogue(datasets_registry.__name__, datasets_registry.__path__, DATASETS)
     load_entry_points(DATASETS_GROUP, DATASETS)
     load_custom_datasets(DATASETS)
     load_feature_bundles(DATASETS)
@@ -72,7 +72,8 @@ DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue, _custom_f
 def register_dataset(info: DatasetInfo) -> DatasetInfo:
     """Add a dataset to the catalogue; call it once, in the module of the same name.
 
-    Raises RegistrationError if the name is malformed or taken, or the title does not fit into a table.
+    Raises RegistrationError if the name is malformed or taken, the title does not fit into a table, the template lacks
+    `{}`, or the reader names another dataset.
 
     Example:
         >>> from datasets_registry import CoopReader, DatasetInfo, register_dataset
@@ -88,6 +89,11 @@ def register_dataset(info: DatasetInfo) -> DatasetInfo:
         'my_flowers'
         >>> DATASETS.remove("my_flowers")
     """
+    for template in (info.template, *info.template_variants.values()):
+        if "{}" not in template:
+            raise RegistrationError(f"The template {template!r} of {info.name} has no '{{}}' for the class name.")
+    if (read := getattr(info.reader, "dataset", info.name)) != info.name:
+        raise RegistrationError(f"The reader of {info.name} has dataset={read!r}; write dataset={info.name!r}.")
     return DATASETS.add(info.name, info, info.title)
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from platformdirs import user_config_path
 
-from datasets_registry._errors import BenchError, RegistrationError, UnknownNameError
+from datasets_registry._errors import RegistrationError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -38,26 +38,24 @@ def catalogue_modules(package: str, folders: Iterable[str]) -> list[str]:
     return [f"{package}.{name}" for name in names if not name.startswith("_")]
 
 
-IMPORT_MISTAKES = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError)
-"""What a mistake in a Python file raises when the file is imported."""
+def import_catalogue(package: str, folders: Iterable[str], registry: "Registry[Any]") -> None:
+    """Import all modules of a catalogue, which register their entries. One that cannot be imported is left out.
 
-
-def import_catalogue(package: str, folders: Iterable[str]) -> None:
-    """Import all modules of a catalogue. Raises RegistrationError with file and line if one cannot be imported.
-
-    A module that hangs is named when the user interrupts it.
+    The warning has its file and line. A module that hangs is named when the user interrupts it.
     """
     for module in catalogue_modules(package, folders):
+        name = module.rpartition(".")[2]
         try:
-            with redirect_stdout(sys.stderr):  # what a file prints is no part of a listing
+            with redirect_stdout(sys.stderr), registry.entries_of(module):  # what a file prints is no part of a listing
                 importlib.import_module(module)
-        except BenchError:
-            raise
         except KeyboardInterrupt:
             _log.warning("warning: interrupted while %s was imported", module)
             raise
-        except (*IMPORT_MISTAKES, SystemExit) as error:
-            raise RegistrationError(_import_failure(module, error)) from error
+        except (Exception, SystemExit) as error:
+            registry.leave_out(name, _import_failure(module, error))
+            continue
+        if name not in registry and not registry.has_entry_of(module):
+            registry.unavailable[name] = f"{module} registers nothing; it lacks `register_{registry.kind}`."
 
 
 def _import_failure(module: str, error: BaseException) -> str:
@@ -67,11 +65,19 @@ def _import_failure(module: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))
     own = [f"{name}, line {line}" for name, line in places if Path(name).name == file]
-    message = error.msg if isinstance(error, SyntaxError) else error
     return (
-        f"{own[-1] if own else module} cannot be imported: {type(error).__name__}: {message}. Repeat the command with "
-        "--debug for the traceback."
+        f"{own[-1] if own else module} cannot be imported: {type(error).__name__}: {_one_line(error)}. "
+        f"`python -c 'import {module}'` shows the traceback."
     )
+
+
+def _one_line(error: BaseException) -> str:
+    from pydantic import ValidationError  # slow to load
+
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False)
+        return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in found)
+    return error.msg if isinstance(error, SyntaxError) else str(error).rstrip(".")
 
 
 LONGEST_TITLE = 300
@@ -99,6 +105,8 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self.unavailable: dict[str, str] = {}
         self._load = load
+        self._module = ""
+        self._modules: dict[str, str] = {}
 
     @property
     def entries(self) -> dict[str, T]:
@@ -122,14 +130,29 @@ class Registry(Generic[T]):
         if not NAME_PATTERN.fullmatch(name):
             raise RegistrationError(f"{self.kind} name {name!r} must match {NAME_PATTERN.pattern!r}.")
         if name in self._entries:
-            raise RegistrationError(f"{self.kind} {name!r} is registered twice; give one of them another name.")
+            first = f", first by {self._modules[name]}" if self._modules.get(name) else ""
+            raise RegistrationError(f"{self.kind} {name!r} is registered twice{first}; give one of them another name.")
         if len(title) > LONGEST_TITLE or not title.isprintable():
             raise RegistrationError(
                 f"The title of {self.kind} {name!r} must be at most {LONGEST_TITLE} printable characters; it has "
                 f"{len(title)} and begins with {title[:40]!r}."
             )
         self._entries[name] = entry
+        self._modules[name] = self._module
         return entry
+
+    @contextmanager
+    def entries_of(self, module: str) -> Iterator[None]:
+        """A context in which a module of the catalogue registers its entries."""
+        self._module = module
+        try:
+            yield
+        finally:
+            self._module = ""
+
+    def has_entry_of(self, module: str) -> bool:
+        """Whether a module of the catalogue has registered an entry under any name."""
+        return module in self._modules.values()
 
     def get(self, name: str) -> T:
         """The entry of that exact name.

@@ -41,6 +41,7 @@ from ._base.method import MethodError as MethodError
 from ._base.method import checked_logits as checked_logits
 from ._base.method import cosine_logits as cosine_logits
 from ._base.method import require_known_classes as require_known_classes
+from ._base.method import returned as returned
 from ._base.method_facts import FACTS_FILE as FACTS_FILE
 from ._base.method_facts import MethodFacts as MethodFacts
 from ._base.method_facts import MethodFactsRegistry as MethodFactsRegistry

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         CheckResult,
         DatasetInfo,
         DatasetSource,
+        DatasetSplits,
         FetchOptions,
         FewShotTask,
         SourceFile,
@@ -56,8 +57,7 @@ def dataset_facts(name: Name, data_root: DataRoot = None) -> dict[str, Any]:
 
     info = get_dataset(name)
     source = dataset_sources().get(name)
-    unread = data_root is None and way_to_get(info) in ("fetch", "by hand")
-    splits = None if unread else info.reader(data_root)
+    splits = _splits(info, data_root)
     return _summary(info) | {
         "summary": info.summary,
         "template": info.template,
@@ -80,6 +80,21 @@ def dataset_facts(name: Name, data_root: DataRoot = None) -> dict[str, Any]:
         "homepage": info.homepage,
         "citation": info.citation,
     }
+
+
+def _splits(info: DatasetInfo, data_root: Path | None) -> DatasetSplits | None:
+    """The images of a dataset; None without the data folder that it needs."""
+    from datasets_registry import MissingDataError
+
+    way = way_to_get(info)
+    if data_root is None and way in ("fetch", "by hand"):
+        return None
+    try:
+        return info.reader(data_root)
+    except MissingDataError:
+        if data_root is not None or way:
+            raise
+        return None
 
 
 def _summary(info: DatasetInfo) -> dict[str, object]:

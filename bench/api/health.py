@@ -26,8 +26,8 @@ class HealthFinding:
 
 
 def check_machine(data_root: NewDataRoot = None, runs: NewRuns = "runs", cache: Cache = None) -> list[HealthFinding]:
-    """Check Python, packages, device, folders and database. Imports torch."""
-    return [*_software(), *_folders(data_root, Path(runs), cache_folder(cache)), _database(Path(runs))]
+    """Check Python, packages, device, methods, datasets, folders and database. Imports torch."""
+    return [*_software(), *_catalogues(), *_folders(data_root, Path(runs), cache_folder(cache)), _database(Path(runs))]
 
 
 def _software() -> Iterator[HealthFinding]:
@@ -42,6 +42,16 @@ def _software() -> Iterator[HealthFinding]:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device; runs use the CPU"
     yield HealthFinding("device", True, device)
     yield HealthFinding("cores", True, str(cores()))
+
+
+def _catalogues() -> Iterator[HealthFinding]:
+    from bench.results import known_methods
+    from datasets_registry import DATASETS
+
+    for what, registry in (("methods", known_methods()), ("datasets", DATASETS)):
+        count = len(registry)
+        reasons = [f"{name}: {reason}" for name, reason in sorted(registry.unavailable.items())]
+        yield HealthFinding(what, not reasons, " ".join(reasons) or str(count))
 
 
 def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[HealthFinding]:

@@ -115,7 +115,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode prints `?`
-    logging.basicConfig(level=logging.WARNING, handlers=[_Warnings()])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Warnings()])
     try:
         code = app(arguments, prog_name="etl-bench", standalone_mode=False)
     except BenchError as error:

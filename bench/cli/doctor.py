@@ -24,7 +24,7 @@ doctor_app.add_typer(cache_app, name="cache")
 @doctor_app.callback()
 @options_of(check_machine)
 def doctor(context: typer.Context, as_json: opt.AsJson = False, **options: Any) -> None:
-    """Check Python, packages, device, folders and database; exit code 1 if there is a problem.
+    """Check Python, packages, device, methods, datasets, folders and database; exit code 1 if there is a problem.
 
     `doctor cache` inspects and clears the cache, and `doctor docs` prints the documentation.
     """

@@ -77,7 +77,8 @@ def run_command(
     say = open_progress(log)
     if dry_run:
         made = plan_request(request, say)
-        rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
+        labels = made.labels
+        rows = [{"run_id": spec.run_id, "run": labels[spec.run_id], "backbone": spec.backbone} for spec in made.pending]
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
         raise typer.Exit(made.exit_code)
     outcome = run_request(request, say)

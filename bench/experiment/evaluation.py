@@ -27,6 +27,7 @@ from methods import (
     ProbabilityEnsemble,
     StreamClassifier,
     checked_logits,
+    returned,
 )
 
 
@@ -92,7 +93,7 @@ def split_logits(
     if classifiers := method.oracle_classifiers(split.classes):
         honest = _logits(method.classifier(split.classes), batches())
         return _best_on_test(method, classifiers.items(), split, batches, honest=honest)
-    classifier = method.classifier(split.classes)
+    classifier = returned(type(method).classifier, method.classifier(split.classes))
     if isinstance(classifier, ProbabilityEnsemble):
         method.tuning.evaluations += len(classifier.candidates)
     if keep_branches and isinstance(classifier, Blend):
@@ -202,7 +203,7 @@ def _with_branches(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Te
 
 def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
     logits = classifier.over(iter(batches)) if isinstance(classifier, StreamClassifier) else map(classifier, batches)
-    return torch.cat(list(copied_back(each.float() for each in logits)))
+    return torch.cat(list(copied_back(returned(classifier, each).float() for each in logits)))
 
 
 def _labels(split: EvalSplit) -> np.ndarray[Any, np.dtype[np.int64]]:

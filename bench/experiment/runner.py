@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import torch
@@ -82,9 +84,20 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
         provenance=collect_provenance(
             method=spec.method, backbone_digest="", support_digests=[], device=context.device, threads=context.threads
         ),
-        error=RunError(kind=type(error).__name__, message=str(error) or type(error).__name__, traceback=trace),
+        error=RunError(kind=type(error).__name__, message=_message(spec, error), traceback=trace),
         created_at=datetime.now(UTC),
     )
+
+
+def _message(spec: ExperimentSpec, error: BaseException) -> str:
+    """The message of an error; one of a mistake in the method's code also has the innermost line of its files."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, BenchError) or kind_of(spec.method) is not None:
+        return text
+    modules = [base.__module__ for base in get_method(spec.method).__mro__ if "._" not in base.__module__]
+    files = {getattr(sys.modules.get(module), "__file__", None) for module in modules}
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    return f"{text} ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else text
 
 
 class ProcessRunner:
@@ -212,6 +225,7 @@ class PreparedRun:
             view = replace(view, teacher=lambda: teacher)
         with self.meter.phase("prepare"), memory_advice(spec, "preparing"):
             self.method.prepare(view)
+            self.method.check_prepared()
 
     def support_view(self, part: SupportSet, pool: UnlabelledImages | None = None) -> SupportView:
         """What the method may see of a support set, and of the unlabelled pool."""

@@ -1,4 +1,4 @@
-"""Digests of the files of a method, by which changes of a method of another package are noticed."""
+"""Digests of the files of a method, by which changes of a method that does not ship with this package are noticed."""
 
 import ast
 import hashlib

@@ -99,28 +99,26 @@ def simplified(title: str) -> str:
 def known_methods() -> _KnownMethods:
     """The facts of all methods by name.
 
-    Those of this package come from its file. A method of another package is imported once, and again after a change of
-    that package's files; its facts are cached in the user's cache folder.
+    Those that ship with this package come from its file. Another method is imported once, and again after a change of
+    its package's or of this package's files; its facts are cached in the user's cache folder.
     """
     return _KnownMethods(_add_others, _facts_with_code)
 
 
 def _facts_with_code(method: type[Method[Any]]) -> MethodFacts:
-    """The facts of a method, with the digest of its source if it is not part of this package."""
+    """The facts of a method, with the digest of its source if it does not ship with this package."""
     return replace(facts_of(method), source_digest="" if is_own(method) else source_digest(method))
 
 
 def _add_others(registry: MethodFactsRegistry) -> None:
-    kept = TextCache(user_cache_folder())
-    for name, package, folder in _others():
-        key = "\n".join((bench.__version__, *file_digests(Path(methods.__path__[0]) / "_base"), *file_digests(folder)))
+    kept, others = TextCache(user_cache_folder()), list(_others())
+    ours = file_digests(Path(methods.__path__[0])) if others else []  # a method may derive from one of ours
+    for name, package, folder in others:
+        key = "\n".join((bench.__version__, *ours, *file_digests(folder)))
         try:
             text = kept.text(f"method-{slug(name)}", key, partial(_imported, name, package))
         except RegistrationError as error:
-            if package.startswith(f"{methods.__name__}."):
-                registry.leave_out(name, str(error))
-            else:
-                registry.unavailable[name] = str(error)  # the import has logged it
+            registry.unavailable[name] = str(error)  # the import has logged it
             continue
         for values in json.loads(text):
             if values["name"] not in registry:

@@ -59,7 +59,7 @@ def _test_part_of_own_images(dataset: str) -> str | None:
 def code_reasons(method: str, version: int, digest: str | None) -> list[str]:
     """How a method changed since a run with that version and digest; empty for a method that is not installed.
 
-    The digest is compared for methods of other packages only.
+    The digest is compared only for methods that do not ship with this package.
     """
     try:
         now = known_methods().get(method)

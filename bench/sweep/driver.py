@@ -1,5 +1,6 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
+import shlex
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -69,12 +70,14 @@ class SweepOutcome:
     """The result of a sweep.
 
     Args:
+        runs: the folder of the results.
         failed: run id, label and message of the runs that have failed, now or earlier, without failed measurements of
             difficulty.
     """
 
     plan: Plan
     summary: LaunchSummary
+    runs: Path
     failed: list[dict[str, object]]
 
     @property
@@ -190,7 +193,7 @@ def carry_out(
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
         log.notice(kept_summary(made.specs, request.runs))
-    return SweepOutcome(made, summary, _failures(made, summary, request.runs))
+    return SweepOutcome(made, summary, request.runs, _failures(made, summary, request.runs))
 
 
 def check_launch(made: Plan, request: SweepRequest) -> None:
@@ -203,7 +206,8 @@ def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
     """The tasks of a plan, difficulties first; in a job of Slurm, those of its submission."""
     stamps = Shards(request.runs).difficulties
     tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
-    tasks += [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
+    labels = made.labels
+    tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
     return tasks if request.submission is None else submitted_tasks(request.submission, tasks)
 
 
@@ -314,12 +318,12 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
     for item in summary.failures:
         if isinstance(item.task, RunTask):
             found.append({"run_id": item.task.spec.run_id, "what": item.task.label, "message": item.message})
-    shards = Shards(runs)
+    shards, labels = Shards(runs), made.labels
     for spec in made.done:
         if shards.status(spec.run_id) is RunStatus.FAILED:
             shard = shards.read(spec.run_id)
             message = shard.record.error.message if shard and shard.record.error else "failed earlier"
-            found.append({"run_id": spec.run_id, "what": spec.label(), "message": " ".join(message.split())})
+            found.append({"run_id": spec.run_id, "what": labels[spec.run_id], "message": " ".join(message.split())})
     return found
 
 
@@ -383,8 +387,11 @@ def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
         log.notice(f"stopped: {last.message}. {advice}")
     now = len(outcome.summary.failures)  # their reasons were shown when they happened
     if now:
-        ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])
-        log.notice(f"{now} failed; `etl-bench runs show RUN` has the trace: {ids}")
+        shards, ids = Shards(outcome.runs), [str(item["run_id"]) for item in outcome.failed[:now]]
+        traced = " ".join(run_id for run_id in ids if shards.status(run_id) is RunStatus.FAILED)
+        folder = shlex.quote(str(outcome.runs))
+        advice = f"; `etl-bench runs show RUN --runs {folder}` has the trace: {traced}" if traced else ""
+        log.notice(f"{now} failed{advice}")
     if unmeasured := outcome.summary.unmeasured:
         log.notice(f"{counted(len(unmeasured), 'difficulty')} not measured; runs do not need it")
     earlier: dict[object, list[str]] = {}

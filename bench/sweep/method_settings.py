@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -152,7 +153,12 @@ def check_overrides(
                 f"--set {item.text!r}: --recipe published or --recipe demo chooses a recipe; change one of its values "
                 f"with --set {item.pattern}.recipe.KEY=VALUE, such as {item.pattern}.recipe.epochs=20."
             )
-        raise UnknownNameError(f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}", item.key, keys)
+        others = {key for method in meant for key in (fields if item.recipe else recipe_fields).get(method, ())}
+        near = get_close_matches(item.key, sorted(others), n=1, cutoff=0.8)
+        advice = f" Did you mean {item.pattern}.{'' if item.recipe else 'recipe.'}{near[0]}?" if near else ""
+        raise UnknownNameError(
+            f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}", item.key, keys, advice
+        )
 
 
 def _without_recipe(method: str, protocols: Sequence[str]) -> str:

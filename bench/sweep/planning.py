@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +17,7 @@ from bench.sweep.compatibility import Rejection
 from bench.sweep.expansion import Expansion
 from bench.sweep.launch.tasks import Limits, RunTask, Task
 from bench.sweep.options import RerunPolicy
+from datasets_registry import canonical_json
 
 LEFT_OUT = 3
 """Exit code of a sweep that did everything but what cannot run."""
@@ -51,6 +52,18 @@ class Plan:
         return tuple(spec for spec in self.specs if spec.run_id not in waiting)
 
     @property
+    def labels(self) -> dict[str, str]:
+        """The label of each run by its id; with the settings in which it differs from runs that are alike otherwise."""
+        alike = defaultdict[tuple[str, str], list[ExperimentSpec]](list)
+        for spec in self.specs:
+            alike[spec.backbone, spec.label()].append(spec)
+        found: dict[str, str] = {}
+        for (_, label), specs in alike.items():
+            for run_id, varied in _varied(specs).items():
+                found[run_id] = f"{label} [{varied}]" if varied else label
+        return found
+
+    @property
     def exit_code(self) -> int:
         """3 if something that was requested by name is left out, else 0."""
         return LEFT_OUT if any(rejection.named for rejection in self.rejected) else 0
@@ -59,6 +72,18 @@ class Plan:
     def stale_reasons(self) -> dict[str, int]:
         """Number of stale runs by reason, most frequent first."""
         return dict(Counter(reason for reasons in self.stale.values() for reason in reasons).most_common())
+
+
+def _varied(specs: Sequence[ExperimentSpec]) -> dict[str, str]:
+    if len(specs) == 1:  # as most are
+        return {specs[0].run_id: ""}
+    values = {
+        spec.run_id: dict(spec.config) | {f"recipe.{key}": value for key, value in (spec.recipe or {}).items()}
+        for spec in specs
+    }
+    keys = sorted(set().union(*values.values()) - {"recipe.name", "recipe.source"})
+    differing = [key for key in keys if len({canonical_json(own.get(key)) for own in values.values()}) > 1]
+    return {run_id: ", ".join(f"{key}={own.get(key)}" for key in differing) for run_id, own in values.items()}
 
 
 def joined_plans(plans: Sequence[Plan]) -> Plan:

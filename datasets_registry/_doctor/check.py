@@ -219,6 +219,12 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 fetch_command(info.name, "--again", data_root=data_root),
                 FindingLevel.PROBLEM if full else FindingLevel.NOTE,
             )
+    elif len(splits.class_names) != info.num_classes and not info.expected:
+        text = f"Found {len(splits.class_names)} classes; the dataset's file says num_classes={info.num_classes}."
+        fewer = len(splits.class_names) < info.num_classes
+        yield Finding(
+            "subset" if fewer else "wrong-count", text, level=FindingLevel.NOTE if fewer else FindingLevel.PROBLEM
+        )
     if splits.left_out:
         text = f"Not used: {describe_left_out(splits.left_out)}. {left_out_advice(splits.left_out)}"
         yield Finding("left-out", text, level=FindingLevel.NOTE)

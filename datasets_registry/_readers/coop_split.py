@@ -189,4 +189,4 @@ def _entry(path: Path, where: str, entry: Any) -> tuple[str, int, str]:
 
 
 def _malformed(path: Path, problem: str) -> DataError:
-    return DataError(f"Split file {path} is malformed: {problem}. Get the file again from its source.")
+    return DataError(f"Split file {path} is malformed: {problem}. Correct the file, or get it again from its source.")

@@ -19,6 +19,7 @@ from methods._base.selection import TuningCost
 from methods._base.training import dot_rows
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
+ValueT = TypeVar("ValueT")
 
 
 class ClosedVocabularyError(BenchError, ValueError):
@@ -40,9 +41,18 @@ def checked_logits(method: Any, logits: Tensor, images: int, classes: int) -> Te
     if logits.shape[-2:] != (images, classes):
         raise MethodError(
             f"{method.info.name}: the classifier of {code_place(type(method).classifier)} returned "
-            f"{tuple(logits.shape)} for {images} images of {classes} classes; return a row per image."
+            f"{tuple(logits.shape)} for {images} images of {classes} classes; return a row per image and a column per "
+            "class."
         )
     return logits
+
+
+def returned(function: Any, value: ValueT | None) -> ValueT:
+    """A value that a function of a method returned; raises MethodError, which names the function, if it is None."""
+    if value is None:
+        name = getattr(function, "__qualname__", type(function).__name__).replace("<locals>.", "")
+        raise MethodError(f"{name} ({code_place(function)}) returned None; it lacks a `return`.")
+    return value
 
 
 class Method(ABC, Generic[ConfigT]):
@@ -69,6 +79,12 @@ class Method(ABC, Generic[ConfigT]):
         if reason := self.config.config_error():
             raise BenchError(f"{self.info.name}: {reason}")
         self.support_classes = support.classes
+
+    def check_prepared(self) -> None:
+        """Raise MethodError unless `prepare` has kept what every method has after it."""
+        if not hasattr(self, "support_classes"):
+            place = code_place(type(self).prepare)
+            raise MethodError(f"{self.info.name}: prepare ({place}) does not call super().prepare(support).")
 
     def check_classes(self, classes: ClassSet) -> None:
         """Raise ClosedVocabularyError for classes other than the training classes, unless the settings allow them."""

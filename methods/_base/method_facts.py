@@ -65,7 +65,7 @@ class MethodFacts(MethodTraits):
         teaches: whether its logits are the cosine of one image and one text feature, as those of a teacher must be.
         rules: facts that the method's code derives from its published settings, by protocol: fields of
             `CheckedSettings`.
-        source_digest: digest of the source of a method of another package; empty for this package's methods.
+        source_digest: digest of the source of a method that does not ship with this package; empty for one that does.
     """
 
     notes: str = ""
@@ -125,8 +125,11 @@ def facts_of(method: type[Method[Any]]) -> MethodFacts:
 
 
 def is_own(method: type[Method[Any]]) -> bool:
-    """Whether a class and all of its base classes are part of this package."""
-    return all(base.__module__.partition(".")[0] in OWN_PACKAGES for base in method.__mro__)
+    """Whether a method ships with this package: its facts are in the file, and all its base classes are of it."""
+    stored = stored_facts()
+    return all(name in stored.methods or name in stored.wrappers for name in method.info.name.split(":")) and all(
+        base.__module__.partition(".")[0] in OWN_PACKAGES for base in method.__mro__
+    )
 
 
 def _notes(method: type[Method[Any]]) -> str:

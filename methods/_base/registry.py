@@ -19,7 +19,7 @@ from methods._base.method_info import MethodInfo, refuse_host
 def _load_catalogue() -> None:
     import methods
 
-    import_catalogue(methods.__name__, methods.__path__)
+    import_catalogue(methods.__name__, methods.__path__, METHODS)
     load_entry_points(METHODS_GROUP, METHODS)
 
 

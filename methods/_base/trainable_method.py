@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier
-from methods._base.method import ConfigT, Method, MethodError, checked_logits, code_place
+from methods._base.method import ConfigT, Method, MethodError, checked_logits, code_place, returned
 from methods._base.recipe import Recipe
 from methods._base.training import cross_entropy
 
@@ -25,6 +25,16 @@ class TrainableMethod(Method[ConfigT]):
         """Whether training uses the device's own random generator, so that results differ between kinds of device."""
         return False
 
+    def check_prepared(self) -> None:
+        super().check_prepared()
+        if not isinstance(found := getattr(self, "trainable", None), nn.Module):
+            place = code_place(type(self).prepare)
+            raise MethodError(
+                f"{self.info.name}: after prepare ({place}), `self.trainable` is "
+                f"{'not set' if found is None else type(found).__name__}; make it an nn.Module with all learned "
+                "tensors, such as nn.ParameterDict."
+            )
+
     def learned_parameters(self) -> int:
         """Number of parameters of `trainable`."""
         return count_parameters(self.trainable)
@@ -36,7 +46,8 @@ class TrainableMethod(Method[ConfigT]):
 
     def loss_terms(self, batch: Batch) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"] | None]:
         """The loss of the classification, by default the cross-entropy of the logits, and the sum of the penalties."""
-        logits = self.train_classifier()(batch)
+        classify = self.train_classifier()
+        logits = returned(classify, classify(batch))
         if logits.dim() == 2:
             checked_logits(self, logits, len(batch.labels), len(self.support_classes))
         return cross_entropy(logits, batch.labels), None
@@ -124,7 +135,7 @@ class TrainableMethod(Method[ConfigT]):
 
     def train_classifier(self) -> Classifier:
         """The classifier for the training loss, built again in every step. Default: the classifier of evaluation."""
-        return self.classifier(self.support_classes)
+        return returned(type(self).classifier, self.classifier(self.support_classes))
 
 
 def _is_base(function: Any) -> bool:

@@ -28,7 +28,7 @@ SYNTHETIC = "spectrum_"
 
 
 def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettings | None:
-    """The size of a demo; None if a method of the board trained with another recipe, or none trained.
+    """The size of a demo; None if a method of the board trained with another recipe, or none trained or was tested.
 
     `runs` has a row for each run and split, with the number of test images `n`.
     """
@@ -36,7 +36,9 @@ def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettings | None
         return None
     ids = {run_id for entry in board.entries for run_id in entry.run_ids}
     again = runs["split"].isin([OPEN_BASE, OPEN_NEW])  # the images of base and new, among more names
-    tested = runs[runs["run_id"].isin(ids) & ~again].drop_duplicates(["dataset", "split"])
+    tested = runs[runs["run_id"].isin(ids) & ~again].dropna(subset="n").drop_duplicates(["dataset", "split"])
+    if tested.empty:
+        return None
     synthetic = all(name.startswith(SYNTHETIC) for name in board.datasets)
     return DemoSettings(board.setting.shots, int(tested["n"].sum()), synthetic)
 

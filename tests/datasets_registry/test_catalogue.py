@@ -4,7 +4,9 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from one_case import for_each
@@ -22,6 +24,7 @@ from datasets_registry import (
     list_datasets,
     read_coop_split,
     recorded_draw,
+    register_dataset,
 )
 
 FOLDER = Path(datasets_registry.__file__).parent
@@ -194,9 +197,13 @@ def test_a_plug_in_cannot_register_a_title_that_fits_no_table(title: str):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("def f()", r"broken_entry\.py, line 2 cannot be imported: SyntaxError: expected ':'\. Repeat"),
-        ("nothing", r"broken_entry\.py, line 2 cannot be imported: NameError: name 'nothing' is not defined\. Repeat"),
+        ("def f()", r"broken_entry\.py, line 2 cannot be imported: SyntaxError: expected ':'"),
+        ("nothing", r"broken_entry\.py, line 2 cannot be imported: NameError: name 'nothing' is not defined"),
         ("import nothing_here", r"broken_entry\.py, line 2 cannot be imported: ModuleNotFoundError: No module named"),
+        (
+            "from methods import Recipe; Recipe(lr=-1, epochs=0)",
+            r"ValidationError: lr: Input .* greater than 0; epochs: [^:]*\. `python",
+        ),
         ("__import__('enum').Enum('E', 'a').b", r"broken_entry\.py, line 2 cannot be imported: AttributeError: b"),
     ],
 )
@@ -210,5 +217,22 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in ("broken_catalogue", "broken_catalogue.broken_entry"):
         monkeypatch.delitem(sys.modules, name, raising=False)
+    registry: Registry[object] = Registry("thing")
+    import_catalogue("broken_catalogue", [str(package)], registry)
     with pytest.raises(RegistrationError, match=message):
-        import_catalogue("broken_catalogue", [str(package)])
+        registry.get("broken_entry")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"template": "a photo."}, r"'a photo\.' of my_flowers has no '\{\}'"),
+        ({"template_variants": {"plain": "a sketch."}}, r"'a sketch\.' of my_flowers has no '\{\}'"),
+        ({"reader": replace(get_dataset("dtd").reader, dataset="flowers")}, "dataset='flowers'; write .*'my_flowers'"),
+    ],
+)
+def test_an_entry_that_cannot_work_is_refused(changes: dict[str, Any], message: str) -> None:
+    fine = replace(get_dataset("dtd"), name="my_flowers", reader=get_dataset("spectrum_basic").reader)
+    with pytest.raises(RegistrationError, match=message):
+        register_dataset(replace(fine, **changes))
+    assert "my_flowers" not in DATASETS

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from datasets_registry import DATASETS, RegistrationError, Registry, import_catalogue, load_entry_points
+from datasets_registry import (
+    DATASETS,
+    RegistrationError,
+    Registry,
+    UnknownNameError,
+    import_catalogue,
+    load_entry_points,
+)
 
 GROUP = "tests.plug_ins"
 Install = Callable[..., EntryPoint]
@@ -76,13 +83,60 @@ def test_a_file_of_a_catalogue_neither_prints_nor_exits_nor_hangs_unnamed(
     (folder / "__init__.py").write_text("")
     (folder / "one.py").write_text("print('hello')")
     monkeypatch.syspath_prepend(tmp_path)
-    import_catalogue("foreign_catalogue", [str(folder)])
+    registry: Registry[object] = Registry("thing")
+    import_catalogue("foreign_catalogue", [str(folder)], registry)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "hello\n")
     (folder / "two.py").write_text("raise SystemExit(3)")
+    import_catalogue("foreign_catalogue", [str(folder)], registry)
     with pytest.raises(RegistrationError, match="1 cannot be imported: SystemExit: 3"):
-        import_catalogue("foreign_catalogue", [str(folder)])
+        registry.get("two")
     (folder / "two.py").write_text("raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
-        import_catalogue("foreign_catalogue", [str(folder)])
+        import_catalogue("foreign_catalogue", [str(folder)], registry)
     assert "interrupted while foreign_catalogue.two" in caplog.text
+
+
+def catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> Registry[str]:
+    """A registry of a catalogue of these files, whose code calls `add`."""
+    package = folder / "foreign_things"
+    package.mkdir()
+    registry: Registry[str] = Registry("dataset", lambda: import_catalogue("foreign_things", [str(package)], registry))
+    monkeypatch.setattr("builtins.add", lambda name: registry.add(name, name), raising=False)
+    for name, code in {"__init__": "", **files}.items():
+        (package / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(folder)
+    for name in [name for name in sys.modules if name.startswith("foreign_")]:
+        monkeypatch.delitem(sys.modules, name)
+    return registry
+
+
+def test_a_broken_file_of_a_catalogue_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = catalogue(tmp_path, monkeypatch, bad="1 / 0", good="add('good')")
+    assert list(registry) == ["good"]
+    assert len(caplog.messages) == 1
+    with pytest.raises(RegistrationError, match=r"bad\.py, line 1 .*ZeroDivisionError"):
+        registry.get("bad")
+
+
+def test_a_name_that_two_files_register_is_refused_with_both_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = catalogue(tmp_path, monkeypatch, one="add('one')", two="add('one')")
+    assert list(registry) == ["one"]
+    with pytest.raises(RegistrationError, match=r"two\.py, line 1 .*first by foreign_things\.one"):
+        registry.get("two")
+
+
+def test_a_file_that_registers_nothing_is_named_with_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = catalogue(tmp_path, monkeypatch, helper="add('other')", forgotten="A = 1")
+    assert list(registry) == ["other"]
+    assert caplog.messages == []
+    with pytest.raises(RegistrationError, match=r"foreign_things\.forgotten registers nothing.*register_dataset"):
+        registry.get("forgotten")
+    with pytest.raises(UnknownNameError):
+        registry.get("helper")

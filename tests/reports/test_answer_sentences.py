@@ -334,6 +334,13 @@ def test_a_board_of_short_trainings_says_so(runs):
     assert "Demo" not in small_print(overview_of(mixed)[1], "H")
 
 
+def test_a_demo_whose_runs_all_failed_is_tested_on_nothing():
+    frame = runs_frame(protocols=("base-to-new",))
+    demo = frame.assign(recipe_name=frame["recipe_name"].where(frame["recipe_name"].isna(), "demo"))
+    view = overview_of(demo.assign(status="failed", split=None, n=None, accuracy=None))[1]
+    assert "tested on" not in small_print(view, "H")
+
+
 def test_a_gain_that_hangs_on_one_dataset_says_so(runs):
     chosen = runs[runs["method"].isin(["zero_shot", "coop"])].copy()
     mine = (chosen["method"] == "coop") & chosen["split"].isin(["base", "new"])

@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.extensions.conformance.places import author_place
 from bench.extensions.conformance.subject import Subject
 from datasets_registry import BenchError
-from methods import Family
+from methods import Family, MethodError
 
 
 class CheckFailedError(BenchError, AssertionError):
@@ -176,6 +176,6 @@ def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: fl
 
 def describe_error(error: Exception, author: str = "") -> str:
     """The error in one line, with the innermost place in the author's file, or else in other code of methods."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [] if isinstance(error, MethodError) else traceback.extract_tb(error.__traceback__)  # it names the place
     place = author_place(((frame.filename, frame.lineno or 0) for frame in frames), author)
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -13,7 +13,8 @@ from bench.extensions.conformance.checking import method_checks, new_method
 def _new(name: str, **options: Any) -> None:
     """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
 
-    The generated method passes `etl-bench methods check NAME`. The places to edit are marked EDIT.
+    The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check NAME` names those
+    that are left in its facts.
     """
     written = new_method(name, **options)
     for path in written.files:

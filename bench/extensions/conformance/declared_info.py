@@ -17,14 +17,20 @@ CITATION_KEYS = {"title", "author", "year"}
 
 @check("Fill in every field of MethodInfo, and give the module a docstring.")
 def facts_are_complete(subject: Subject) -> None:
-    """Name, title, summary, family, needs and a docstring are given."""
+    """Name, title, summary, family, needs and a docstring are given, and no placeholder is left."""
     info = subject.info
     ensure(bool(NAME_PATTERN.fullmatch(info.name)), f"the name {info.name!r} must match {NAME_PATTERN.pattern!r}")
     ensure(bool(info.title.strip()), "the title is empty")
     ensure(info.summary.endswith("."), f"the summary {info.summary!r} is not a sentence that ends with a full stop")
     ensure(isinstance(info.family, Family), f"family {info.family!r} is not one of {', '.join(Family)}")
     ensure(all(isinstance(need, Needs) for need in info.needs), f"needs {info.needs} are not all of type Needs")
-    ensure(bool(inspect.getdoc(inspect.getmodule(subject.method))), "its module has no docstring")
+    docstring = inspect.getdoc(inspect.getmodule(subject.method))
+    ensure(bool(docstring), "its module has no docstring")
+    texts = {"its module's docstring": docstring, "the summary": info.summary, "the citation": info.citation}
+    texts |= {f"the setting {key}": field.description for key, field in info.config.model_fields.items()}
+    texts |= {f"the source of the recipe for {protocol}": recipe.source for protocol, recipe in info.recipes.items()}
+    left = [what for what, text in texts.items() if re.search(r"\bEDIT\b", text or "")]
+    ensure(not left, f"the placeholder EDIT is left in {', '.join(left)}")
 
 
 @check("Give a BibTeX entry (@article, @inproceedings or @misc), one field per line: `  title = {...},`.")

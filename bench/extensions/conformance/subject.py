@@ -28,6 +28,7 @@ from methods import (
     Teacher,
     TrainableMethod,
     load_backbone,
+    returned,
 )
 
 TEMPLATE = "a photo of a {}."
@@ -237,6 +238,7 @@ class Subject:
         """A new instance, prepared with a task's images in that order."""
         method = self.built(seed)
         method.prepare(self.support(task, order))
+        method.check_prepared()
         return method
 
     def fitted(self, method: Method[Any], task: ToyTask = TASK, checkpoint: Checkpoint | None = None) -> Method[Any]:
@@ -296,7 +298,8 @@ class Subject:
     ) -> Tensor:
         """Logits of the task's images, computed as in evaluation."""
         with torch.no_grad():
-            return method.classifier(classes)(self.batch(index=index))
+            classify = returned(type(method).classifier, method.classifier(classes))
+            return returned(classify, classify(self.batch(index=index)))
 
     def batch(self, task: ToyTask = TASK, index: Tensor | slice = slice(None), *, labelled: bool = False) -> Batch:
         """Some of a task's images, with labels only in training."""

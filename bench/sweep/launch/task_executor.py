@@ -112,7 +112,7 @@ def failed_result(
         task,
         seconds,
         record,
-        problem=_line(error),
+        problem=" ".join(record.error.message.split()) if record and record.error else _line(error),
         memory=ran_out_of_memory(error),
         killed=isinstance(error, WorkerKilledError),
         in_training=isinstance(error, TrainingMemoryError),
@@ -135,7 +135,7 @@ def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
         if problem is None:
             shards.difficulties.write(task.backbone, task.dataset, result.difficulties)
     elif result.record is not None and not shards.write(result.record, result.predictions):
-        return FinishedTask(task, Outcome.OK, result.seconds, f"an earlier success is kept, this time: {problem}")
+        problem = f"{problem} (the result of an earlier success is kept)"
     if problem is None:
         return FinishedTask(task, Outcome.OK, result.seconds, _keep_model(result, shards))
     return FinishedTask(

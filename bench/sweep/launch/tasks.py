@@ -20,6 +20,7 @@ class RunTask:
     """Run one spec and write its shard.
 
     Args:
+        name: its label in the plan; empty for that of the spec.
         known_stamp: stamp of the shard at planning (`Shards.stamp`). A shard with another stamp is a new result.
         attempt: number of the attempt, from 1.
         eval_batch: test images per batch; None for the context's value.
@@ -32,6 +33,7 @@ class RunTask:
 
     spec: ExperimentSpec
     known_stamp: str | None = None
+    name: str = ""
     attempt: int = 1
     eval_batch: int | None = None
     alongside: tuple[ExperimentSpec, ...] = ()
@@ -48,7 +50,7 @@ class RunTask:
     @property
     def label(self) -> str:
         """A short name for messages."""
-        return self.spec.label()
+        return self.name or self.spec.label()
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -122,7 +124,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """A task that ended. If it is ok or failed, its shard is on disk.
+    """A task that ended. If it is ok or failed, its shard is on disk, or that of an earlier success after a failure.
 
     `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, `killed` if
     its process was killed, and `here` is False if another sweep ran it.

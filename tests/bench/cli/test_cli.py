@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bench.api import stored_run, text_table
 from bench.cli.app import main
 from bench.results.database import Store
 from bench.results.shards import Shards
+from datasets_registry import DATASETS, CoopReader, get_dataset
 
 HEAVY = ("torch", "pandas", "duckdb", "methods", "datasets_registry.eurosat", "numpy", "reports")
 
@@ -127,7 +129,7 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
     assert code == 1
     assert "2 finished, 1 failed" in out
     assert re.search(r"failed  coop on eurosat.*loss became", err)
-    assert re.search(r"1 failed; `etl-bench runs show RUN` has the trace: [0-9a-f]{16}\n", err)
+    assert re.search(r"1 failed; `etl-bench runs show RUN --runs \S+` has the trace: [0-9a-f]{16}\n", err)
     assert err.count("loss became") == 1, "reported once"
 
     code, _, err = etl(*RUN, *FAKE, "--rerun", "missing")
@@ -340,6 +342,25 @@ def test_a_dataset_shows_what_is_on_disk(etl):
     assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
     code, _, err = etl("datasets", "dtd")
     assert (code, err.startswith("error: ")) == (2, True)
+
+
+def test_a_card_of_a_dataset_of_ones_own_file_needs_no_data_folder(etl, monkeypatch):
+    monkeypatch.delenv("ETL_BENCH_DATA", raising=False)
+    reader = CoopReader("my_shapes", "shapes", "split.json", "images", "", "")
+    info = replace(get_dataset("dtd"), name="my_shapes", title="My shapes", reader=reader)
+    monkeypatch.setitem(DATASETS.entries, "my_shapes", info)
+    code, out, _ = etl("datasets", "my_shapes", "--json")
+    assert (code, json.loads(out)["train_images"]) == (0, None)
+    code, _, err = etl("datasets", "my_shapes", "--data-root", ".")
+    assert (code, err.startswith("error: ")) == (2, True)
+
+
+def test_the_doctor_names_what_could_not_be_loaded(etl, monkeypatch):
+    monkeypatch.setitem(DATASETS.unavailable, "my_shapes", "my_shapes.py, line 3 is wrong")
+    code, out, _ = etl("doctor", "--json")
+    assert code == 1
+    (wrong,) = [row for row in json.loads(out) if not row["fine"]]
+    assert (wrong["what"], wrong["detail"]) == ("datasets", "my_shapes: my_shapes.py, line 3 is wrong")
 
 
 def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):

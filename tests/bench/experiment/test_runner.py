@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import read_model
 from bench.record import RunStatus
 from datasets_registry import EvalProtocol
-from methods import Backbone, TrainableMethod
+from methods import Backbone, TrainableMethod, clip_adapter
 
 
 @pytest.mark.parametrize("method", some_fast(["coop", "clip_adapter", "vpt", "apex", "coprompt"], {"coop", "apex"}))
@@ -149,6 +150,16 @@ def test_a_diverging_run_fails_and_its_record_says_why(monkeypatch: pytest.Monke
     assert record.error.kind == "NonFiniteLossError"
     assert "clip_adapter is not finite" in record.error.message
     assert "train_step" in record.error.traceback
+
+
+def test_a_mistake_in_the_code_of_a_method_is_recorded_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_adapter, "BottleneckAdapter", None)
+    spec = spec_of("clip_adapter")
+    with pytest.raises(TypeError) as caught:
+        runner.run_experiment(spec, RunContext())
+    error = runner.failed_record(spec, caught.value, RunContext()).error
+    assert error is not None
+    assert re.search(r" \(clip_adapter\.py:\d+\)$", error.message)
 
 
 def test_difficulty_is_measured_for_all_base_and_new_classes() -> None:

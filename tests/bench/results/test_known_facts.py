@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import bench.results.known_facts as module
+from bench.results import code_digests
 from bench.results.code_digests import source_digest
 from bench.results.known_facts import known_methods
-from datasets_registry import RegistrationError, load_entry_points
+from datasets_registry import RegistrationError, import_catalogue, load_entry_points
 from methods import METHODS, MethodFactsRegistry, get_method
 
 PLUG_IN = '''
@@ -86,20 +88,22 @@ def test_a_broken_plug_in_is_left_out_with_one_warning(
 
 
 def test_a_broken_file_of_this_package_is_named_and_left_out(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_: str) -> str:
-        raise RegistrationError("new.py, line 1 cannot be imported: SystemExit: 4.")
-
-    monkeypatch.setattr(module, "_imported", broken)
-    monkeypatch.setattr(module, "_others", lambda: iter([("new", "methods.new", None)]))
+    (package / "method.py").write_text("raise SystemExit(4)\n")
+    (package / "other.py").write_text(PLUG_IN)
+    monkeypatch.setattr(module, "entry_points", lambda group: ())
+    monkeypatch.setattr(module.methods, "__path__", [str(package), *module.methods.__path__])
+    monkeypatch.setattr(METHODS, "_load", lambda: import_catalogue("methods", [str(package)], METHODS))
     with caplog.at_level(logging.WARNING):
         known = MethodFactsRegistry(module._add_others, module._facts_with_code)
-        assert "new" not in known
-        assert "coop" in known
-    assert caplog.messages == ["warning: method 'new' is left out: new.py, line 1 cannot be imported: SystemExit: 4."]
-    with pytest.raises(RegistrationError, match="SystemExit: 4"):
-        known.get("new")
+        assert {"coop", "foreign_method"} <= set(known)
+        assert "method" not in known
+    sys.modules.pop("methods.other", None)
+    (line,) = caplog.messages
+    assert "method 'method' is left out" in line
+    with pytest.raises(RegistrationError, match=r"method\.py, line 1 .*SystemExit: 4"):
+        known.get("method")
 
 
 OLD_README = '''
@@ -130,6 +134,26 @@ def test_a_plug_in_with_a_replaced_field_is_told_what_to_write(
     assert "\n" not in line
     assert "MethodInfo has no field" in line
     assert "sizes: Sizes) -> int: return ...`" in line
+
+
+def test_an_edited_file_in_methods_that_does_not_ship_has_another_digest(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "entry_points", lambda group: ())
+    monkeypatch.setattr(module.methods, "__path__", [str(package), *module.methods.__path__])
+    digests = []
+    for scale in (1, 2):
+        (package / "method.py").write_text(f"{PLUG_IN}    scale = {scale}\n")
+        monkeypatch.setattr(METHODS, "_load", lambda: import_catalogue("methods", [str(package)], METHODS))
+        METHODS._entries.pop("foreign_method", None)
+        for cached in (code_digests.source_digest, code_digests._code_digest):
+            cached.cache_clear()
+        sys.modules.pop("methods.method", None)
+        importlib.invalidate_caches()
+        known = MethodFactsRegistry(module._add_others, module._facts_with_code)
+        digests.append(known.get("foreign_method").source_digest)
+    sys.modules.pop("methods.method", None)
+    assert len({"", *digests}) == 3
 
 
 def test_methods_of_this_package_have_no_digest() -> None:

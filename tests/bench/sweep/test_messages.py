@@ -99,6 +99,37 @@ def test_failures_of_earlier_sweeps_are_one_line_for_each_reason(tmp_path: Path,
     assert lines[0].count("seed ") == 3
 
 
+def test_a_rerun_that_fails_counts_as_failed_and_keeps_the_earlier_success(tmp_path: Path, monkeypatch, capsys):
+    request = sweep_over(
+        ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner", shots=[1],
+        seeds=[1],
+    )  # fmt: skip
+    log = open_log(LogStyle.PLAIN)
+    (spec,) = carry_out(make_plan(request, log), request, log).plan.specs
+    kept = Shards(tmp_path).stamp(spec.run_id)
+    monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
+    again = changed(request, rerun=RerunPolicy.ALL)
+    outcome = carry_out(make_plan(again, log), again, log)
+    assert (outcome.exit_code, [item["run_id"] for item in outcome.failed]) == (1, [spec.run_id])
+    assert Shards(tmp_path).stamp(spec.run_id) == kept
+    capsys.readouterr()
+    report_failures(outcome, log)
+    assert spec.run_id not in capsys.readouterr().err, "the kept result has no trace"
+
+
+def test_runs_that_differ_in_a_setting_are_told_apart(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
+    request = sweep_over(
+        ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner", shots=[1],
+        seeds=[1, 2], overrides=["coop.recipe.lr=0.001,0.01", "coop.n_ctx=4"],
+    )  # fmt: skip
+    log = open_log(LogStyle.NONE)
+    failed = carry_out(make_plan(request, log), request, log).failed
+    assert sorted(str(item["what"]).partition(", seed ")[2] for item in failed) == [
+        "1 [recipe.lr=0.001]", "1 [recipe.lr=0.01]", "2 [recipe.lr=0.001]", "2 [recipe.lr=0.01]"
+    ]  # fmt: skip
+
+
 def test_hooks_are_called_for_every_stored_run_and_for_no_failure(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
     request = sweep_over(

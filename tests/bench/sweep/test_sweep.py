@@ -111,6 +111,9 @@ def test_the_demo_recipe_is_named_so(grow):
     [
         ("coop.n_ctxx=4", UnknownNameError, "Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
         ("coop.recipe.epoch=4", UnknownNameError, "Unknown recipe setting 'epoch' of coop. Did you mean 'epochs'"),
+        ("coop.lr=1", UnknownNameError, r"Unknown setting 'lr' of coop.*coop\.recipe\.lr"),
+        ("coop.epoch=1", UnknownNameError, r"coop\.recipe\.epochs"),
+        ("coop.recipe.n_ctx=4", UnknownNameError, r"coop\.n_ctx"),
         ("coop.n_ctx=many", OverrideError, r"--set 'coop.n_ctx=many': Input should be a valid integer.*etl-bench meth"),
         ("coop.recipe.epochs=0", OverrideError, r"--set 'coop.recipe.epochs=0': Input should be greater than or equal"),
         ("coop.recipe.crop_scale=[1, 2]", OverrideError, r"--set .*crop_scale .* is not a range"),

@@ -24,6 +24,7 @@ from datasets_registry import (
     AddRequest,
     CheckResult,
     ColumnNames,
+    CoopReader,
     DataError,
     DatasetInfo,
     Finding,
@@ -561,6 +562,20 @@ def test_custom_datasets_are_checked(tmp_path: Path) -> None:
     (tmp_path / "birds" / "gull" / "3.jpg").unlink()
     (tmp_path / "birds" / "crow" / "back").symlink_to(tmp_path / "birds")
     assert {item.code for item in check_dataset(info, None).problems} == {"link-loop"}
+
+
+@pytest.mark.parametrize(("stated", "code", "level"), [(4, "subset", "note"), (2, "wrong-count", "problem")])
+def test_a_number_of_classes_that_is_not_the_files(stated: int, code: str, level: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shapes"
+    folder.mkdir()
+    images = [[f"{name}.png", label, name] for label, name in enumerate(("dot", "line", "ring"))]
+    for number, (name, *_) in enumerate(images):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / name)
+    (folder / "split.json").write_text(json.dumps({"train": images, "val": [], "test": []}))
+    reader = CoopReader("shapes", "shapes", "split.json", "", "", "")
+    info = replace(get_dataset("dtd"), name="shapes", num_classes=stated, expected={}, split_file=None, reader=reader)
+    found = next(item for item in check_dataset(info, tmp_path).findings if f"num_classes={stated}" in item.text)
+    assert (found.code, found.level) == (code, level)
 
 
 def test_every_code_is_in_the_documentation() -> None:

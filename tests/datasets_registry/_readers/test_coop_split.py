@@ -60,7 +60,7 @@ def test_an_empty_validation_list_is_valid(written):
     ],
 )
 def test_the_error_for_a_malformed_file_names_the_entry(written, change, message):
-    with pytest.raises(DataError, match=rf"split_zhou_Toy.json is malformed: .*{message}.* Get the file again"):
+    with pytest.raises(DataError, match=rf"split_zhou_Toy.json is malformed: .*{message}.* get it again"):
         read_coop_split(written(change))
 
 
