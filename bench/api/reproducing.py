@@ -224,7 +224,9 @@ def _reproduced(
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
     rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), part)
-    drawn, files = _drawn(experiment.figures, folder, ids, figures, on, force=force)
+    drawn, files = _drawn(
+        experiment.figures, folder, ids, figures, f"{paper.name}-{name}{part.suffix}", on, force=force
+    )
     shown = part.datasets_of[name]
     lines = [_figure_line(one, shown, set(frame["dataset"]) if len(frame) else set()) for one in drawn]
     if experiment.figures and figure_drawer() is None:
@@ -331,11 +333,12 @@ def _drawn(
     runs: Path,
     ids: Collection[str],
     folder: str | Path | None,
+    file: str,
     on: str | None,
     *,
     force: bool,
 ) -> tuple[tuple[Any, ...], tuple[Path, ...]]:
-    """The figures of an experiment, and their files."""
+    """The figures of an experiment, and their files, which begin with `file`."""
     drawer = figure_drawer()
     if not names or not ids or drawer is None:
         return (), ()
@@ -345,7 +348,8 @@ def _drawn(
         return (), ()
     files: list[Path] = []
     if folder is not None:
-        files = drawer.write(drawn, Path(folder).expanduser(), force=force)
+        named = {file if len(drawn) == 1 else f"{file}-{one.name}": one for one in drawn}
+        files = drawer.write(named, Path(folder).expanduser(), force=force)
     return tuple(drawn), tuple(files)
 
 

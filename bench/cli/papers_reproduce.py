@@ -80,9 +80,8 @@ def _print_reproduced(one: ReproducedExperiment) -> None:
         print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
     for line in one.figure_lines:
         print_line(line)
-    for file in one.files:
-        if file.suffix == ".svg":
-            print_line(f"drawn: {file}")
+    if one.files:
+        print_line(f"drawn: {', '.join(map(str, one.files))}")
     for note in one.notes:
         remark(note)
     for text in one.left_out:

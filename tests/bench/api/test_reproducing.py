@@ -15,7 +15,7 @@ from bench.api import list_experiments, reproduce_paper
 from bench.api.reproducing import ReproducedExperiment
 from bench.cli.app import app
 from bench.errors import UsageError
-from bench.papers import TableRow, own_rows, printed_numbers, reproduced_rows, table_texts
+from bench.papers import PaperPart, TableRow, own_rows, printed_numbers, read_paper, reproduced_rows, table_texts
 from bench.papers.reproduced_table import TableCell
 from bench.record import Branches
 from bench.results import Shards, best_fixed_weight, fresh_store
@@ -187,6 +187,27 @@ def test_a_figure_says_which_datasets_it_lacks(tmp_path: Path) -> None:
     found = reproduced("table-5", tmp_path, datasets="eurosat", seeds="1,")
     (line,) = found.figure_lines
     assert "1 of 6 datasets, without imagenet, sun397, stanford_cars, dtd, fgvc_aircraft." in line
+
+
+def test_no_drawing_replaces_that_of_another_experiment_or_of_the_whole(tmp_path: Path) -> None:
+    def files(what: str, **part: object) -> set[Path]:
+        found = reproduced(what, tmp_path, figures=tmp_path / "figures", **part)
+        assert len(found.files) == 4
+        return set(found.files)
+
+    part = {"datasets": "eurosat"}
+    drawn = [files("figure-5"), files("table-16"), files("table-17"), files("figure-5", **part)]
+    drawn += [files("figure-2", seeds="1,", **part), files("figure-12", seeds="1,", **part)]
+    assert len(set.union(*drawn)) == 4 * len(drawn)
+
+
+def test_a_long_choice_of_parts_makes_a_short_name_of_its_own() -> None:
+    methods, found = ["zero_shot", "deep_text_prompts", "vpt", "text_adapter", "vpt_text_adapter"], set()
+    for datasets in (["imagenet", "sun397", "stanford_cars", "eurosat", "dtd"], ["imagenet", "sun397", "eurosat"]):
+        options = {"methods": methods, "datasets": [*datasets, "fgvc_aircraft"], "seeds": [1, 2, 3]}
+        found.add(PaperPart.of(read_paper("apex"), ["figure-6"], **options).suffix)
+    assert len(found) == 2
+    assert all(len(one) <= 121 for one in found)
 
 
 def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset() -> None:
