@@ -93,8 +93,10 @@ def write(figures: Mapping[str, PaperFigure], folder: Path, *, force: bool = Fal
     """
     files: dict[str, bytes] = {}
     for name, figure in figures.items():
+        if not figure.points:
+            continue
         specification = figure_specification(figure)
-        for kind in CHART_FORMATS if figure.points else ():
+        for kind in CHART_FORMATS:
             try:
                 files[f"{name}.{kind}"] = chart_file(specification, kind)
             except RuntimeError as error:
