@@ -233,7 +233,8 @@ def _reproduced(
         left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
         code = max(code, 3)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
-    said = [text for text in (paper.header.note, experiment.note, SYNTHETIC_STATEMENT if on else "") if text]
+    said = [paper.header.note, experiment.note, *_about_rows(paper, name, rows, on, part)]
+    said += [SYNTHETIC_STATEMENT] if on else []
     return ReproducedExperiment(
         name,
         experiment.title,
@@ -242,7 +243,7 @@ def _reproduced(
         drawn,
         files,
         tuple(lines),
-        tuple(said),
+        tuple(filter(None, said)),
         tuple(dict.fromkeys(left_out)),
         code,
         frozenset(ids),
@@ -298,19 +299,39 @@ def _rows(
     part: PaperPart,
 ) -> list[TableRow]:
     """The rows of a table with the chosen methods and datasets; on synthetic data ours, with its splits."""
-    from bench.papers import own_rows, printed_numbers, published_frame, reproduced_rows
+    from bench.papers import own_rows, published_frame, reproduced_rows, rows_like
 
-    tables = paper.experiments[name].printed
-    if not tables and not on:
-        return own_rows(frame, published_frame(), order=ids)
-    printed = printed_numbers(paper.header.reported_in, tables) if tables else published_frame()
+    printed = _printed(paper, name)
     if on:
-        shown = set(printed.loc[printed["metric"] == "accuracy", "split"]) & {"base", "new", "H"} if tables else set()
-        return own_rows(frame, order=ids, splits=shown, stands_for=part.datasets_of[name])
+        return rows_like(printed, frame, difficulty, order=ids, stands_for=part.datasets_of[name])
+    if printed.empty:
+        return own_rows(frame, published_frame(), order=ids)
     for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
         printed = printed[printed[column].isin(wanted)] if wanted else printed
     weights = _best_weights(folder, frame) if (printed["metric"] == "optimal_alpha").any() else {}
     return reproduced_rows(printed, frame, difficulty, weights)
+
+
+def _printed(paper: Paper, name: str) -> pd.DataFrame:
+    """The printed numbers of an experiment; none if the file names no table."""
+    from bench.papers import printed_numbers, published_frame
+
+    tables = paper.experiments[name].printed
+    return printed_numbers(paper.header.reported_in, tables) if tables else published_frame().iloc[:0]
+
+
+def _about_rows(paper: Paper, name: str, rows: Sequence[TableRow], on: str | None, part: PaperPart) -> list[str]:
+    """What the rows lack of the paper's table, what their average is of, and known misprints."""
+    from bench.papers import not_in_rows
+
+    found = []
+    if on and rows and (absent := not_in_rows(_printed(paper, name), rows)):
+        found.append(f"The paper's table also has {', '.join(absent)}, which the table of synthetic data leaves out.")
+    sources = {one for plan in part.outlines[name] if plan.request.targets for one in plan.request.datasets}
+    if sources and any(row.dataset == "average" for row in rows):
+        found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
+    cells = ((row, cell) for row in rows for cell in row.cells.values() if cell.misprint)
+    return found + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]
 
 
 def _best_weights(folder: Path, frame: pd.DataFrame) -> dict[str, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from worlds import make_world
 
@@ -15,7 +16,16 @@ from bench.api import list_experiments, reproduce_paper
 from bench.api.reproducing import ReproducedExperiment
 from bench.cli.app import app
 from bench.errors import UsageError
-from bench.papers import PaperPart, TableRow, own_rows, printed_numbers, read_paper, reproduced_rows, table_texts
+from bench.papers import (
+    PaperPart,
+    TableRow,
+    own_rows,
+    printed_numbers,
+    read_paper,
+    reproduced_rows,
+    rows_like,
+    table_texts,
+)
 from bench.papers.reproduced_table import TableCell
 from bench.record import Branches
 from bench.results import Shards, best_fixed_weight, fresh_store
@@ -181,6 +191,63 @@ def test_a_table_of_one_measure_has_a_column_for_each_dataset_in_the_order_of_th
     assert [str(line["method"]).partition("beta=")[2][:1] for line in lines] == list("412356")
     assert {split for row in found.rows for split in row.cells} == {"new"}
     assert any("*" in str(line["average"]) for line in lines)
+
+
+def test_a_table_of_difficulties_has_difficulties_on_synthetic_data_too(tmp_path: Path) -> None:
+    difficulty = pd.DataFrame(
+        {
+            "backbone": "ViT-demo.drawn",
+            "dataset": ["b", "b", "b", "c"],
+            "split": ["all", "all", "new", "all"],
+            "measure": ["inter_cosine", "relative_transfer_difficulty", "inter_cosine", "inter_cosine"],
+            "value": [0.5, 0.25, 0.75, 0.125],
+        }
+    )
+
+    def cells(table: str) -> dict[tuple[str, str], dict[str, float | None]]:
+        rows = rows_like(printed_numbers(PAPER, [table]), pd.DataFrame(), difficulty, stands_for={"c": "dtd", "b": "a"})
+        return {(row.dataset, row.stands_for): {k: cell.ours for k, cell in row.cells.items()} for row in rows}
+
+    assert cells("Table 16") == {("b", "a"): {"relative_transfer_difficulty_as_printed": 0.25}}
+    assert cells("Table 17") == {
+        ("c", "dtd"): {"inter_class_cosine_mean": 0.125},
+        ("b", "a"): {"inter_class_cosine_mean": 0.5},
+    }
+
+
+def test_a_table_of_averages_has_averages_alone_and_what_the_others_lack_is_said(tmp_path: Path) -> None:
+    part = {"datasets": "dtd,eurosat", "seeds": "1,"}
+    averages = reproduced("table-14", tmp_path, **part)
+    assert {row.dataset for row in averages.rows} == {"average"}
+    assert any("easy, challenge" in note for note in reproduced("table-5", tmp_path, **part).notes)
+    assert not any("easy" in note for note in averages.notes)
+
+
+def test_the_source_is_first_and_the_average_says_that_it_leaves_it_out(tmp_path: Path) -> None:
+    part = {"datasets": "eurosat", "methods": "clip_adapter", "seeds": "1,"}
+    (found,) = reproduce_paper("apex", "table-3", on="synthetic", runs=tmp_path, progress="none", jobs=0, **part)
+    assert [row.stands_for for row in found.rows] == ["imagenet", "eurosat", ""]
+    assert any("without the source spectrum_basic" in note for note in found.notes)
+
+
+def test_a_known_misprint_is_marked_and_said(tmp_path: Path) -> None:
+    published = printed_numbers(PAPER, ["Table 16"])
+    rows = reproduced_rows(published, published.iloc[:0], published.iloc[:0])
+    (line,) = table_texts(rows)
+    assert [name for name, text in line.items() if "misprint" in str(text)] == ["dtd"]
+    found = reproduced("table-16", tmp_path, on=None, datasets="dtd", backbones="ViT-tiny.random")
+    assert any("4.95e-3" in note and "Likely 4.95e-2" in note for note in found.notes)
+
+
+def test_the_legend_names_the_one_measure_and_the_star_only_if_they_are_there(tmp_path: Path, etl) -> None:
+    command = ["papers", "reproduce", "apex", "--on", "synthetic", "--runner", "fake_runner", "--jobs", "0"]
+    command += ["-d", "eurosat", "--seeds", "1,", "--log", "none", "--runs", str(tmp_path)]
+    _, _, several = etl(*command, "table-12", "--figures-dir", str(tmp_path / "figures"))
+    _, _, one = etl(*command, "table-2", "-m", "apex")
+    assert "new classes in %" in several
+    assert "*" in several
+    assert "classes in %" not in one
+    assert "*" not in one
 
 
 def test_a_figure_says_which_datasets_it_lacks(tmp_path: Path) -> None:
