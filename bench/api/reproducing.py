@@ -121,7 +121,9 @@ def reproduce_paper(
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
     left, line = _estimate([[outline_of(one, unchecked=True) for one in some] for some in here.values()], folder, on)
-    log.notice(line)
+    if missing:
+        log.notice(f"with all data: {_estimate(list(plans.values()), folder, on)[1]}")
+    log.notice(f"with the data that is here: {line}" if missing else line)
     if missing:
         log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
     log = OneCount(log, left)

@@ -76,6 +76,8 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
     print_rows([one.row(unit) for one in (*listing.experiments, listing.total)])
     for note in listing.notes:
         remark(note)
+    if listing.total.done < listing.total.runs:
+        remark(f"To run one, repeat the command with its name after the paper, such as {listing.experiments[0].name}.")
 
 
 def _print_reproduced(one: ReproducedExperiment) -> None:

@@ -103,6 +103,12 @@ def test_real_data_that_is_missing_is_left_out_and_the_printed_table_is_shown(tm
     assert (apex.cells["new"].printed, apex.cells["new"].ours) == ("79.89", None)
 
 
+def test_runs_without_data_are_counted_as_runs_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reproduced("table-16", tmp_path, on=None, datasets=["eurosat"], backbones="ViT-tiny.random", progress="plain")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("with ")]
+    assert [re.search(r": (\d+) runs?, 0 done", line)[1] for line in lines] == ["1", "0"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
@@ -254,6 +260,12 @@ def test_a_figure_says_which_datasets_it_lacks(tmp_path: Path) -> None:
     found = reproduced("table-5", tmp_path, datasets="eurosat", seeds="1,")
     (line,) = found.figure_lines
     assert "1 of 6 datasets, without imagenet, sun397, stanford_cars, dtd, fgvc_aircraft." in line
+    assert ("not drawn" in line, "need 6 datasets" in line) == (True, True)
+
+
+def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None:
+    _, _, err = etl("papers", "reproduce", "tip-adapter", "--runs", str(tmp_path))
+    assert "few-shot" in err.splitlines()[-1]
 
 
 def test_no_drawing_replaces_that_of_another_experiment_or_of_the_whole(tmp_path: Path) -> None:
