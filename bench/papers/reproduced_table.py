@@ -245,18 +245,20 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
 
     A table of one measure has a line for each method and a column for each dataset. Otherwise each dataset has a line
     for each method, and each measure a column. The average is last. A cell has ours with the 95 % interval and, below,
-    the printed number and the verdict; below a method is its setting, if there are several. `*` stands at the highest
+    the printed number and the verdict; below a method is what differs of its setting, if there are several. `*` stands at the highest
     of several methods on a dataset, among ours and among the printed, without those selected with test labels.
     """
     splits = list(dict.fromkeys(split for row in rows for split in row.cells))
     best = _highest(rows)
     several = len({row.setting for row in rows}) > 1
+    backbones = {row.setting.partition(", ")[0] for row in rows}
 
     def text(row: TableRow, split: str) -> str | None:
         return _cell_text(row.cells.get(split, TableCell()), best.get((row.setting, row.dataset, split), (None, None)))
 
     def method(row: TableRow) -> str:
-        return f"{row.method}\n{row.setting}" if several else row.method
+        shown = row.setting if len(backbones) > 1 else row.setting.partition(", ")[2]
+        return f"{row.method}\n{shown}" if several else row.method
 
     datasets = {row.dataset: row.stands_for or None for row in sorted(rows, key=lambda row: row.dataset == AVERAGE)}
     if len(splits) != 1:

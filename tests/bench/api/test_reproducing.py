@@ -333,6 +333,11 @@ def test_a_setting_stands_below_the_method_if_there_are_several() -> None:
     assert list(table_texts(rows)) == [{"method": f"a\n{one}", "dtd": "70.1"} for one in ("ViT-B-16", "RN50")]
 
 
+def test_a_backbone_that_all_rows_share_is_not_repeated_on_each() -> None:
+    rows = [TableRow("a", "dtd", f"RN50, {shots}", {"base": TableCell("70.1")}) for shots in ("1 shot", "4 shots")]
+    assert [line["method"] for line in table_texts(rows)] == ["a\n1 shot", "a\n4 shots"]
+
+
 def test_the_best_fixed_weight_is_the_one_of_highest_mean_accuracy_and_the_smallest_of_equal_ones() -> None:
     turned, plain = np.eye(2)[::-1], np.eye(2)
     branches = Branches(turned, plain, plain, plain, np.ones(2), np.ones(2), np.ones(1))
