@@ -201,11 +201,8 @@ def select(
         for name in wanted:
             if same(name) not in map(same, known):
                 lists = f"`etl-bench papers published --list {column}` lists all."
-                known_shots = f"Known: {', '.join(known)}."
-                raise UsageError(
-                    f"No published number has {column} {name!r}.{did_you_mean(name, known)} "
-                    f"{known_shots if column == 'shots' else lists}"
-                )
+                lists = f"Known: {', '.join(known)}." if column == "shots" else lists
+                raise UsageError(f"No published number has {column} {name!r}.{did_you_mean(name, known)} {lists}")
         if not wanted:
             continue
         chosen, before = f"{column} {', '.join(wanted)}", kept

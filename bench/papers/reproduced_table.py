@@ -245,8 +245,9 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
 
     A table of one measure has a line for each method and a column for each dataset. Otherwise each dataset has a line
     for each method, and each measure a column. The average is last. A cell has ours with the 95 % interval and, below,
-    the printed number and the verdict; below a method is what differs of its setting, if there are several. `*` stands at the highest
-    of several methods on a dataset, among ours and among the printed, without those selected with test labels.
+    the printed number and the verdict; below a method is its setting, if there are several, without a backbone that all
+    share. `*` stands at the highest of several methods on a dataset, among ours and among the printed, without those
+    selected with test labels.
     """
     splits = list(dict.fromkeys(split for row in rows for split in row.cells))
     best = _highest(rows)
