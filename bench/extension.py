@@ -98,8 +98,8 @@ class FigureDrawer(Protocol):
         """
         ...
 
-    def write(self, figures: Sequence[Any], folder: Path, *, force: bool) -> list[Path]:
-        """Write figures to a folder and return their files, of which those with `.svg` are printed."""
+    def write(self, figures: Mapping[str, Any], folder: Path, *, force: bool) -> list[Path]:
+        """Write figures, by the name of their files without its ending, to a folder and return the files."""
         ...
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
     from bench.analysis import Leaderboard
     from bench.papers import ClaimResult
 
+RUNS = Path("runs")
+"""The folder of a command that names none."""
 
-def claims_table(results: Sequence[ClaimResult], boards: Sequence[Leaderboard]) -> ResultTable[ClaimResult]:
+
+def claims_table(
+    results: Sequence[ClaimResult], boards: Sequence[Leaderboard], runs: Path = RUNS
+) -> ResultTable[ClaimResult]:
     """One row per claim and board: the verdict, and the claim with its effect in percentage points or what is missing.
 
     `source` and the frame have the numbers: fractions with n, interval and p. A note says if a method of the boards had
@@ -26,7 +33,7 @@ def claims_table(results: Sequence[ClaimResult], boards: Sequence[Leaderboard]) 
     from bench.papers import DEMO_CAVEAT
 
     title = "Claims, tested on these runs; effects in percentage points"
-    part = TablePart(title, [_row(found) for found in results], text=lambda: _commands(results))
+    part = TablePart(title, [_row(found) for found in results], text=lambda: _commands(results, runs))
     demo = any(entry.recipe_name == DEMO_RECIPE for board in boards for entry in board.entries)
     return ResultTable(
         results,
@@ -42,7 +49,7 @@ def _row(found: ClaimResult) -> dict[str, object]:
     from bench.analysis import score_texts
 
     test, setting, facts = found.test, found.setting, [_missing(found)[0]]
-    if test is not None:
+    if test is not None and test.standard_error is not None:
         reach = score_texts.points_interval(test.low, test.high)
         facts = [f"effect {score_texts.points(test.mean)} points", f"95 % {reach}" if reach else ""]
         facts += [f"{counted(test.n, 'run')} over {counted(test.groups, 'dataset')}"]
@@ -59,9 +66,10 @@ def _missing(found: ClaimResult) -> tuple[str, str]:
     return what, f"  {command}" if command else ""
 
 
-def _commands(results: Sequence[ClaimResult]) -> str:
-    commands = [command for found in results if (command := _missing(found)[1])]
-    head = "Commands that add what is missing, with your datasets:"
+def _commands(results: Sequence[ClaimResult], runs: Path) -> str:
+    where = "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
+    commands = [f"{command}{where}" for found in results if (command := _missing(found)[1])]
+    head = "Commands that add what is missing; write your datasets for DATASETS:"
     return "\n".join([head, *dict.fromkeys(commands)]) if commands else ""
 
 

@@ -124,7 +124,7 @@ def list_experiments(
     total = ListedExperiment("all", "each run once", needs.runs, needs.done, needs.hours, needs.bytes, missing)
     notes = [machine.assumption]
     if not on:
-        notes.append(f"Ledger: {_printed_text(found)}.")
+        notes.append(f"Ledger: {_printed_text(found)}; a cell is one training on one dataset.")
     if needs.recorded:
         notes.append(
             f"Methods with finished runs here are scaled to the time of these ({counted(needs.recorded, 'run')})."

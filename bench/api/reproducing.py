@@ -121,7 +121,9 @@ def reproduce_paper(
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
     left, line = _estimate([[outline_of(one, unchecked=True) for one in some] for some in here.values()], folder, on)
-    log.notice(line)
+    if missing:
+        log.notice(f"with all data: {_estimate(list(plans.values()), folder, on)[1]}")
+    log.notice(f"with the data that is here: {line}" if missing else line)
     if missing:
         log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
     log = OneCount(log, left)
@@ -224,14 +226,17 @@ def _reproduced(
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
     rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), part)
-    drawn, files = _drawn(experiment.figures, folder, ids, figures, on, force=force)
+    drawn, files = _drawn(
+        experiment.figures, folder, ids, figures, f"{paper.name}-{name}{part.suffix}", on, force=force
+    )
     shown = part.datasets_of[name]
     lines = [_figure_line(one, shown, set(frame["dataset"]) if len(frame) else set()) for one in drawn]
     if experiment.figures and figure_drawer() is None:
         left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
         code = max(code, 3)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
-    said = [text for text in (paper.header.note, experiment.note, SYNTHETIC_STATEMENT if on else "") if text]
+    said = [paper.header.note, experiment.note, *_about_rows(paper, name, rows, on, part)]
+    said += [SYNTHETIC_STATEMENT] if on else []
     return ReproducedExperiment(
         name,
         experiment.title,
@@ -240,7 +245,7 @@ def _reproduced(
         drawn,
         files,
         tuple(lines),
-        tuple(said),
+        tuple(filter(None, said)),
         tuple(dict.fromkeys(left_out)),
         code,
         frozenset(ids),
@@ -296,19 +301,39 @@ def _rows(
     part: PaperPart,
 ) -> list[TableRow]:
     """The rows of a table with the chosen methods and datasets; on synthetic data ours, with its splits."""
-    from bench.papers import own_rows, printed_numbers, published_frame, reproduced_rows
+    from bench.papers import own_rows, published_frame, reproduced_rows, rows_like
 
-    tables = paper.experiments[name].printed
-    if not tables and not on:
-        return own_rows(frame, published_frame(), order=ids)
-    printed = printed_numbers(paper.header.reported_in, tables) if tables else published_frame()
+    printed = _printed(paper, name)
     if on:
-        shown = set(printed.loc[printed["metric"] == "accuracy", "split"]) & {"base", "new", "H"} if tables else set()
-        return own_rows(frame, order=ids, splits=shown, stands_for=part.datasets_of[name])
+        return rows_like(printed, frame, difficulty, order=ids, stands_for=part.datasets_of[name])
+    if printed.empty:
+        return own_rows(frame, published_frame(), order=ids)
     for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
         printed = printed[printed[column].isin(wanted)] if wanted else printed
     weights = _best_weights(folder, frame) if (printed["metric"] == "optimal_alpha").any() else {}
     return reproduced_rows(printed, frame, difficulty, weights)
+
+
+def _printed(paper: Paper, name: str) -> pd.DataFrame:
+    """The printed numbers of an experiment; none if the file names no table."""
+    from bench.papers import printed_numbers, published_frame
+
+    tables = paper.experiments[name].printed
+    return printed_numbers(paper.header.reported_in, tables) if tables else published_frame().iloc[:0]
+
+
+def _about_rows(paper: Paper, name: str, rows: Sequence[TableRow], on: str | None, part: PaperPart) -> list[str]:
+    """What the rows lack of the paper's table, what their average is of, and known misprints."""
+    from bench.papers import not_in_rows
+
+    found = []
+    if on and rows and (absent := not_in_rows(_printed(paper, name), rows)):
+        found.append(f"The paper's table also has {', '.join(absent)}, which the table of synthetic data leaves out.")
+    sources = {one for plan in part.outlines[name] if plan.request.targets for one in plan.request.datasets}
+    if sources and any(row.dataset == "average" for row in rows):
+        found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
+    cells = ((row, cell) for row in rows for cell in row.cells.values() if cell.misprint)
+    return found + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]
 
 
 def _best_weights(folder: Path, frame: pd.DataFrame) -> dict[str, float]:
@@ -331,11 +356,12 @@ def _drawn(
     runs: Path,
     ids: Collection[str],
     folder: str | Path | None,
+    file: str,
     on: str | None,
     *,
     force: bool,
 ) -> tuple[tuple[Any, ...], tuple[Path, ...]]:
-    """The figures of an experiment, and their files."""
+    """The figures of an experiment, and their files, which begin with `file`."""
     drawer = figure_drawer()
     if not names or not ids or drawer is None:
         return (), ()
@@ -345,7 +371,8 @@ def _drawn(
         return (), ()
     files: list[Path] = []
     if folder is not None:
-        files = drawer.write(drawn, Path(folder).expanduser(), force=force)
+        named = {file if len(drawn) == 1 else f"{file}-{one.name}": one for one in drawn}
+        files = drawer.write(named, Path(folder).expanduser(), force=force)
     return tuple(drawn), tuple(files)
 
 

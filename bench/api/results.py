@@ -298,7 +298,9 @@ class Results:
         difficulty = difficulty_by_backbone(self._difficulty)
         constant = partial(constant_weight_outcomes, Shards(self.folder))
         boards = build_leaderboards(self._outcomes)
-        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups, constant), boards)
+        return claims_table(
+            check_claims(asked, boards, self._outcomes, difficulty, groups, constant), boards, self.folder
+        )
 
     def difficulty(self, *, all_columns: bool = False) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure.

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 from typing import Annotated, Any
 
@@ -127,6 +128,12 @@ def main() -> None:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
         advice = _advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
+        if context and (found := re.fullmatch(r"No such command '([\w-]+)'\.?", message)):
+            below = context.command.commands.items()
+            places = [
+                f"`etl-bench {name} {found[1]}`" for name, one in below if found[1] in getattr(one, "commands", ())
+            ]
+            advice = f" It is {' or '.join(places)}." if places else ""
         if (
             context
             and "unexpected extra argument" in message

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from bench.papers import ReproductionRow
 
 MARKDOWN = "markdown"
+_SPARE = ["uses", "note", "url", "recipe", "standing", "shots", "backbone", "protocol"]
+"""Columns of published numbers that a narrow terminal leaves out first; the source is the last to go."""
 
 papers_app = Commands(
     cls=ListsByDefault,
@@ -108,7 +110,7 @@ def published(
         if row["metric"] != "accuracy":
             row["split"] = str(row["metric"]).replace("_", " ")
     columns = ["method", "dataset", "split", "printed", "source", "uses", "protocol", "backbone", "shots", "standing"]
-    print_rows(rows, [*columns, "recipe", "url", "note"])
+    print_rows(rows, [*columns, "recipe", "url", "note"], spare=_SPARE)
     remark(f"{len(rows)} published numbers; numbers copied from another paper are not independent")
 
 
@@ -156,4 +158,7 @@ def _print_ledger(rows: Sequence[ReproductionRow], counts: Mapping[str, int], *,
         print_rows(ledger_table(rows))
         remark(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
     else:
-        remark("no run matches a published number in method, protocol, backbone, shots and dataset")
+        remark(
+            "no run matches a published number in method, protocol, backbone, shots and dataset; `etl-bench papers "
+            "reproduce PAPER TABLE` makes the runs of a paper's table"
+        )

@@ -16,6 +16,13 @@ from bench.cli._request_options import takes_execution
 if TYPE_CHECKING:
     from bench.api import PaperListing, ReproducedExperiment
 
+_MEASURES = {
+    "all": "accuracies in %",
+    "base": "accuracies on base classes in %",
+    "new": "accuracies on new classes in %",
+}
+"""The measure of a table that has no other, by its name in tables of several."""
+
 
 @takes_execution
 @options_of(reproduce_paper)
@@ -69,6 +76,8 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
     print_rows([one.row(unit) for one in (*listing.experiments, listing.total)])
     for note in listing.notes:
         remark(note)
+    if listing.total.done < listing.total.runs:
+        remark(f"To run one, repeat the command with its name after the paper, such as {listing.experiments[0].name}.")
 
 
 def _print_reproduced(one: ReproducedExperiment) -> None:
@@ -80,9 +89,8 @@ def _print_reproduced(one: ReproducedExperiment) -> None:
         print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
     for line in one.figure_lines:
         print_line(line)
-    for file in one.files:
-        if file.suffix == ".svg":
-            print_line(f"drawn: {file}")
+    if one.files:
+        print_line(f"drawn: {', '.join(map(str, one.files))}")
     for note in one.notes:
         remark(note)
     for text in one.left_out:
@@ -92,11 +100,19 @@ def _print_reproduced(one: ReproducedExperiment) -> None:
 def _legend(one: ReproducedExperiment) -> str:
     cells = [cell for row in one.rows for cell in row.cells.values()]
     ours, printed = any(cell.ours is not None for cell in cells), any(cell.printed for cell in cells)
-    if ours and printed:
-        return (
+    what = "Ours with 95 % intervals" if any(cell.reach for cell in cells) else "Ours"
+    if not ours:
+        what = "Printed numbers; no run here"
+    elif printed:
+        what = (
             "Ours with its 95 % interval; below it the printed number, and yes (reproduced within one point), NO, or "
-            "open (more seeds are needed). * is the highest on a dataset without oracles, among ours and among the "
-            "printed numbers."
+            "open (more seeds are needed)"
         )
-    what = "Ours with 95 % intervals" if ours else "Printed numbers; no run here"
-    return f"{what}; * is the highest on a dataset without oracles."
+    both = ", among ours and among the printed numbers" if ours and printed else ""
+    best = f" * is the highest on a dataset without oracles{both}."
+    marked = any("*" in str(text) for line in one.texts() for text in line.values())
+    splits = {split for row in one.rows for split in row.cells}
+    only = (
+        f"All are {_MEASURES.get(name, name.replace('_', ' '))}. " if len(splits) == 1 and (name := min(splits)) else ""
+    )
+    return f"{only}{what}.{best if marked else ''}"

@@ -68,9 +68,11 @@ from .published_numbers import system_of as system_of
 from .reachable_numbers import reach as reach
 from .reachable_numbers import run_for as run_for
 from .reproduced_table import TableRow as TableRow
+from .reproduced_table import not_in_rows as not_in_rows
 from .reproduced_table import own_rows as own_rows
 from .reproduced_table import printed_numbers as printed_numbers
 from .reproduced_table import reproduced_rows as reproduced_rows
+from .reproduced_table import rows_like as rows_like
 from .reproduced_table import table_texts as table_texts
 from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings

@@ -1,5 +1,6 @@
 """Claims that runs can support or refute: two methods or two policies, a measure and a threshold."""
 
+import shlex
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -209,21 +210,22 @@ def check_claims(
             and (b := _scores_of(board, known, claim.b)) is not None
         ]
         if not found:
+            what = f"{claim.a} and {claim.b}, with one setting each"
             if claim.a == claim.b:
-                what, end = f"{claim.a} with one setting, and both branches stored", " and --option keep-branches"
-            else:
-                what, end = f"{claim.a} and {claim.b}, with one setting each", ""
-            reason = f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots)} with your datasets{end}"
+                what = f"{claim.a} with one setting, and both branches stored"
+            reason = f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots, *boards[:1])}"
             found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
         results += found
     return results
 
 
-def _command(claim: Claim, shots: int | None) -> str:
-    """The command that runs both methods of a claim."""
-    methods = ",".join(dict.fromkeys((claim.a, claim.b)))
+def _command(claim: Claim, shots: int | None, board: Leaderboard | None = None) -> str:
+    """The command that runs both methods of a claim with the backbone of a board, on datasets to be named."""
+    methods = "all" if claim.contrast == "regret" else ",".join(dict.fromkeys((claim.a, claim.b)))
+    backbone = shlex.quote(board.setting.backbone) if board is not None else "BACKBONE"
     end = "" if shots is None else f" --shots {shots_value(shots)}"
-    return f"`etl-bench run -m {methods} --protocol {claim.protocol}{end}`"
+    end += " --option keep-branches --rerun all" if claim.contrast == "constant-weight" else ""
+    return f"`etl-bench run -m {methods} -d DATASETS -b {backbone} --protocol {claim.protocol}{end}`"
 
 
 def _scores_of(
@@ -250,10 +252,10 @@ def _check(
     needed = [hard, easy] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
     datasets = tuple(sorted(dataset for group in needed for dataset in group))
     tests = [found for group in needed if (found := paired_average.paired_test(a, b, claim.measure, group)) is not None]
-    command = _command(claim, board.setting.shots)
+    command = _command(claim, board.setting.shots, board)
     if len(tests) < len(needed):
         if claim.contrast == "constant-weight":
-            reason = f"needs runs that stored both branches: {command} with --option keep-branches --rerun all"
+            reason = f"needs runs that stored both branches: {command}"
         elif claim.only and not shared:
             reason = f"needs runs of both on {' or '.join(claim.only)}: {command}"
         elif claim.datasets == "all" and not of_groups:
@@ -326,7 +328,7 @@ def _check_regret(
         return found
     reason = (
         f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST_FOR_THIRDS} datasets "
-        f"with measured difficulty: `etl-bench run -m all -d all --protocol {claim.protocol}`"
+        f"with measured difficulty: {_command(claim, claim.shots, *boards[:1])}"
     )
     return [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
 

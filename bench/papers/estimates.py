@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 
 def hours_text(hours: float) -> str:
-    """Estimated hours with two or three digits: `0.11`, `2.98`, `1,120`."""
+    """Estimated hours with two or three digits: `0.11`, `2.98`, `1,120`; `<0.01` for less, and `0` for none."""
+    if hours < 0.01:
+        return "<0.01" if hours else "0"
     digits = 0 if hours >= 100 else 1 if hours >= 10 else 2
     return f"{float(f'{hours:.3g}'):,.{digits}f}"
 

@@ -100,7 +100,9 @@ def add_table(path: Path) -> Path:
 def _lines(path: Path) -> list[tuple[int, TableLine]]:
     try:
         text = foreign_files.read_bytes(path, LARGEST_TABLE).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text ({error}).") from error
     if (lines := max(text.count("\n"), text.count("\r"))) > MOST_ROWS + 1:  # a header is one of them
         raise UsageError(f"{path} has {lines} lines; at most {MOST_ROWS} rows are read, and a paper's table has fewer.")

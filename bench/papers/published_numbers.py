@@ -17,7 +17,7 @@ from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE, GROUPS, averaged, convention
 from bench.results import known_methods
 from bench.spec import external_parts
-from datasets_registry import BenchError, did_you_mean
+from datasets_registry import BenchError, did_you_mean, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,27 +183,37 @@ def select(
     shots: Sequence[int] = (),
     splits: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Rows that match all given filters; an empty filter matches every row. UsageError for a name without a row."""
-    kept = frame
+    """Rows that match all given filters; an empty filter matches every row.
+
+    UsageError for a name without a row, and for filters that no row matches together.
+    """
+    kept, met = frame, list[str]()
     for column, wanted in (
         ("method", methods),
         ("dataset", datasets),
         ("protocol", [protocol] if protocol else []),
         ("backbone", [backbone] if backbone else []),
+        ("shots", list(map(str, shots))),
         ("split", splits),
     ):
         same = system_of if column == "method" else str
-        known = sorted(frame[column].unique())
+        known = [str(value) for value in sorted(frame[column].dropna().unique())]
         for name in wanted:
             if same(name) not in map(same, known):
-                raise UsageError(
-                    f"No published number has {column} {name!r}.{did_you_mean(name, known)} "
-                    f"`etl-bench papers published --list {column}` lists all."
-                )
-        if wanted:
-            kept = kept[kept[column].map(same).isin([same(name) for name in wanted])]
-    if shots:
-        kept = kept[kept["shots"].isin(list(shots))]
+                lists = f"`etl-bench papers published --list {column}` lists all."
+                lists = f"Known: {', '.join(known)}." if column == "shots" else lists
+                raise UsageError(f"No published number has {column} {name!r}.{did_you_mean(name, known)} {lists}")
+        if not wanted:
+            continue
+        chosen, before = f"{column} {', '.join(wanted)}", kept
+        kept = kept[kept[column].map(same).isin([same(name) for name in wanted])]
+        if kept.empty:
+            others = [str(value) for value in sorted(before[column].dropna().unique())]
+            raise UsageError(
+                f"No published number has {' and '.join([*met, chosen])}. Those of {' and '.join(met)} have {column} "
+                f"{some(others, 12)}."
+            )
+        met.append(chosen)
     return kept
 
 

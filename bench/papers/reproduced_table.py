@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text, selection_rules
 from bench.errors import UsageError
-from bench.papers.printed_averages import AVERAGE
-from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
+from bench.papers.printed_averages import AVERAGE, GROUPS
+from bench.papers.published_numbers import DIFFICULTIES, ZERO_SHOT, published_frame, rows_of
 from bench.papers.reproduction import (
     ACCURACY,
     ReproductionRow,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ORACLE = "oracle"
 """The rule, or the value of a setting, that selects with test labels."""
+_LEFT_OUT = ("training_epochs",)
+"""Printed numbers that are settings."""
 _GROUP = ["source_table", "method", "variant", "label", "backbone", "protocol", "shots"]
 
 
@@ -42,6 +44,7 @@ class TableCell:
         verdict: empty without both numbers.
         digits: decimal digits of ours.
         ranked: whether it can be the best of its column: an accuracy, and nothing was selected with test labels.
+        misprint: what is known of a printed number that another one was probably meant; empty for all others.
     """
 
     printed: str = ""
@@ -50,6 +53,7 @@ class TableCell:
     verdict: str = ""
     digits: int = 2
     ranked: bool = True
+    misprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def reproduced_rows(
         difficulty: the store's `difficulty_frame()`.
         best_weights: the fixed ensemble weight with the highest accuracy on new classes, by dataset.
     """
-    published = published[published["metric"] != "training_epochs"]
+    published = published[~published["metric"].isin(_LEFT_OUT)]
     boards = build_leaderboards(runs) if len(runs) else []
     rows: dict[tuple[str, str, str], dict[str, TableCell]] = {}
     for key, group in published.groupby(_GROUP, sort=False, dropna=False):
@@ -113,6 +117,8 @@ def reproduced_rows(
             cell = _cell(printed, row, ranked=ranked)
             if metric == "optimal_alpha":
                 cell = TableCell(printed, (best_weights or {}).get(dataset), digits=1, ranked=False)
+            if number["likely"] == number["likely"]:
+                cell = replace(cell, misprint=str(number["note"]))
             cells = rows.setdefault((name, dataset, str(backbone)), {})
             cells.setdefault(split if metric == ACCURACY else metric, cell)
     return [TableRow(*key, cells=cells) for key, cells in rows.items()]
@@ -131,7 +137,8 @@ def own_rows(
     Args:
         runs: the store's `runs_frame(outcomes=True)`.
         published: printed numbers that stand beside ours where they have the same recipe and settings; None for none.
-        order: run ids; entries and datasets stand in the order of their first run. Default: highest average first.
+        order: run ids; entries and datasets stand in the order of their first run, the source first. Default: highest
+            average first.
         splits: only these; default: all but the open score.
         stands_for: the paper's dataset by the synthetic one.
     """
@@ -150,7 +157,8 @@ def own_rows(
         for entry in sorted(board.entries, key=lambda entry: first(entry.run_ids)):
             ranked = selection_rules.selection_rule(entry) != _ORACLE
             averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
-            ordered = sorted(entry.cells.items(), key=lambda item: first(item[1].run_ids))
+            source = board.setting.source
+            ordered = sorted(entry.cells.items(), key=lambda item: (item[0] != source, first(item[1].run_ids)))
             of_dataset: dict[str, Mapping[str, Estimate | None]] = {name: cell.scores for name, cell in ordered}
             if len(of_dataset) > 1:
                 of_dataset[AVERAGE] = averages
@@ -162,6 +170,53 @@ def own_rows(
                 }
                 found.append(TableRow(entry.key, name, setting, cells, (stands_for or {}).get(name, "")))
     return found
+
+
+def rows_like(
+    published: pd.DataFrame,
+    runs: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    *,
+    order: Sequence[str] = (),
+    stands_for: Mapping[str, str],
+) -> list[TableRow]:
+    """Our numbers of the measures of a printed table, without the printed numbers; see `own_rows`.
+
+    Measures of difficulty if the table has nothing else, and averages alone if it has only averages.
+
+    Args:
+        published: the printed numbers; empty for a table of all measures.
+        difficulty: the store's `difficulty_frame()`.
+        stands_for: all datasets of the table in the order of the paper, with its name for each.
+    """
+    metrics = dict.fromkeys(published["metric"])
+    if metrics and all(metric in DIFFICULTIES for metric in metrics):
+        return _difficulty_rows(difficulty, list(metrics), stands_for)
+    splits = set(published.loc[published["metric"] == ACCURACY, "split"]) & {"base", "new", "H"}
+    rows = own_rows(runs, order=order, splits=splits, stands_for=stands_for)
+    averages = [row for row in rows if row.dataset == AVERAGE]
+    return averages if averages and set(published["dataset"]) == {AVERAGE} else rows
+
+
+def _difficulty_rows(difficulty: pd.DataFrame, metrics: Sequence[str], datasets: Mapping[str, str]) -> list[TableRow]:
+    of_all = difficulty[(difficulty["split"] == "all") & difficulty["value"].notna()] if len(difficulty) else difficulty
+    ours = {(row["dataset"], row["measure"]): float(row["value"]) for row in rows_of(of_all)}
+    found = []
+    for name, stands_for in datasets.items():
+        values = {metric: ours.get((name, DIFFICULTIES[metric])) for metric in metrics}
+        cells = {
+            one: TableCell(ours=value, digits=4, ranked=False) for one, value in values.items() if value is not None
+        }
+        if cells:
+            found.append(TableRow(ZERO_SHOT, name, "", cells, stands_for))
+    return found
+
+
+def not_in_rows(published: pd.DataFrame, rows: Sequence[TableRow]) -> list[str]:
+    """The averages of groups and the measures of a printed table that some rows of ours lack."""
+    shown = {split for row in rows for split in row.cells} | {row.dataset for row in rows} | {ACCURACY, *_LEFT_OUT}
+    printed = dict.fromkeys([*(name for name in GROUPS if name in set(published["dataset"])), *published["metric"]])
+    return [name.replace("_", " ") for name in printed if name not in shown]
 
 
 def _compared(boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.DataFrame) -> list[ReproductionRow]:
@@ -190,18 +245,21 @@ def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
 
     A table of one measure has a line for each method and a column for each dataset. Otherwise each dataset has a line
     for each method, and each measure a column. The average is last. A cell has ours with the 95 % interval and, below,
-    the printed number and the verdict; below a method is its setting, if there are several. `*` stands at the highest
-    of several methods on a dataset, among ours and among the printed, without those selected with test labels.
+    the printed number and the verdict; below a method is its setting, if there are several, without a backbone that all
+    share. `*` stands at the highest of several methods on a dataset, among ours and among the printed, without those
+    selected with test labels.
     """
     splits = list(dict.fromkeys(split for row in rows for split in row.cells))
     best = _highest(rows)
     several = len({row.setting for row in rows}) > 1
+    backbones = {row.setting.partition(", ")[0] for row in rows}
 
     def text(row: TableRow, split: str) -> str | None:
         return _cell_text(row.cells.get(split, TableCell()), best.get((row.setting, row.dataset, split), (None, None)))
 
     def method(row: TableRow) -> str:
-        return f"{row.method}\n{row.setting}" if several else row.method
+        shown = row.setting if len(backbones) > 1 else row.setting.partition(", ")[2]
+        return f"{row.method}\n{shown}" if several else row.method
 
     datasets = {row.dataset: row.stands_for or None for row in sorted(rows, key=lambda row: row.dataset == AVERAGE)}
     if len(splits) != 1:
@@ -263,5 +321,6 @@ def _cell_text(cell: TableCell, best: _Best) -> str | None:
     if not cell.printed:
         return own
     star = "*" if cell.ranked and best[1] is not None and _number(cell.printed) == best[1] else ""
-    printed = f"{cell.printed}{star} {_MARKS.get(cell.verdict, cell.verdict)}".rstrip()
+    mark = " (misprint)" if cell.misprint else ""
+    printed = f"{cell.printed}{star}{mark} {_MARKS.get(cell.verdict, cell.verdict)}".rstrip()
     return printed if own is None else f"{own}\n{printed}"

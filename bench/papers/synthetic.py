@@ -30,8 +30,9 @@ _KEPT = (
     "selection", "draw", "support", "unlabelled", "allow_fewer", "class_text", "precision", "keep_branches", "curve",
 )  # fmt: skip
 SYNTHETIC_STATEMENT = (
-    f"synthetic: the included suite and backbone, short trainings (recipe demo), at most {MOST_SHOTS} shots, "
-    f"{len(SEEDS)} seeds and {TEST_IMAGES} test images a class; not the paper's numbers, and compared with none"
+    "synthetic: the included suite and backbone, short trainings (recipe demo; custom where the paper changes it), "
+    f"at most {MOST_SHOTS} shots, {len(SEEDS)} seeds and {TEST_IMAGES} test images a class; not the paper's numbers, "
+    "and compared with none"
 )
 """What differs from the paper."""
 

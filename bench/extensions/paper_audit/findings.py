@@ -323,7 +323,7 @@ class Audit:
         if self.rival in self.unequal:
             yield f"Seeds do not settle unequal inputs: {self.rival} would have to see the same."
         yield from self.missing
-        yield from (f"With the published recipes: `{command}`" for command in self.commands)
+        yield from (f"To repeat the comparison with the published recipes: `{command}`" for command in self.commands)
 
     def _assumptions(self) -> Iterator[str]:
         if not self.rival:

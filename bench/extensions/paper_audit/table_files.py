@@ -53,7 +53,9 @@ def table_of_file(path: Path, protocol: str | None, backbone: str, shots: int) -
     """
     try:
         text = foreign_files.read_bytes(path, LARGEST_TABLE).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text ({error}).") from error
     try:
         grid = [row for row in _grid_of(path, text) if any(row)]
@@ -159,6 +161,9 @@ def _table(name: str, grid: Grid, protocol: str | None, backbone: str, shots: in
         advice = "; its rows are, so turn it around" if turned else ""
         raise ValueError(f"no column is a dataset that is known here ({given}){advice}")
     rows = _rows(body, label, split, columns)
+    printed = [text for row in rows for cells in row.cells.values() for text in cells.values()]
+    if printed and all(float(text.partition("±")[0]) <= 1 for text in printed):
+        raise ValueError("all its numbers are at most 1, so they are fractions; give per cent, such as 92.1 for 0.921")
     others = dict.fromkeys([*(next(filter(None, row)) for row in below if _is_group(row)), *differences])
     labels, splits = {row.label for row in rows}, {name for row in rows for name in row.cells}
     if protocol is None:

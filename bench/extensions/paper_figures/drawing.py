@@ -84,23 +84,25 @@ def draw(folder: Path, names: Sequence[str], run_ids: Collection[str], *, printe
     return tuple(found)
 
 
-def write(figures: Sequence[PaperFigure], folder: Path, *, force: bool = False) -> list[Path]:
-    """Write every figure that has data as SVG, Vega-Lite, PDF and PNG files; returns their paths.
+def write(figures: Mapping[str, PaperFigure], folder: Path, *, force: bool = False) -> list[Path]:
+    """Write every figure that has data as SVG, Vega-Lite, PDF and PNG files of its name; returns their paths.
 
     Raises:
         BenchError: if a figure cannot be converted to PDF or PNG; its SVG file is written.
         UsageError: if a file that etl-bench did not write is in the way, unless `force`.
     """
     files: dict[str, bytes] = {}
-    for figure in figures:
+    for name, figure in figures.items():
+        if not figure.points:
+            continue
         specification = figure_specification(figure)
-        for kind in CHART_FORMATS if figure.points else ():
+        for kind in CHART_FORMATS:
             try:
-                files[f"{figure.name}.{kind}"] = chart_file(specification, kind)
+                files[f"{name}.{kind}"] = chart_file(specification, kind)
             except RuntimeError as error:
                 write_listed(folder, files, force=force)
                 raise BenchError(
-                    f"Figure {figure.name} is written as SVG, but not as {kind.upper()}: {error}. "
+                    f"Figure {name} is written as SVG, but not as {kind.upper()}: {error}. "
                     "Convert the SVG file with another program, such as Inkscape."
                 ) from error
     return write_listed(folder, files, force=force)

@@ -4,13 +4,14 @@ Nothing is trained: stored features of both branches of APEX's ensemble give the
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis import FEWEST_FOR_THIRDS
 from bench.extensions.paper_figures.figure import FigurePoint, PaperFigure
 from bench.extensions.paper_figures.figure_data import STORE_BRANCHES, FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
@@ -138,7 +139,11 @@ def sides_by_group(runs: EnsembleRuns) -> PaperFigure:
     """Table 5: the side that is blended, on the easy and on the hard datasets."""
     groups = zip(("Easy", "Hard"), runs.data.groups, strict=True)
     complete = [(name, group) for name, group in groups if group and set(group) <= set(runs.predictions)]
-    return _sides(runs, "apex-table5-sides-by-group", "on easy and on hard datasets", "APEX, Table 5", complete)
+    found = _sides(runs, "apex-table5-sides-by-group", "on easy and on hard datasets", "APEX, Table 5", complete)
+    if all(runs.data.groups):
+        return found
+    lacking = f"Easy and hard datasets need {FEWEST_FOR_THIRDS} datasets with a measured difficulty."
+    return replace(found, missing=(*found.missing, lacking))
 
 
 def sides_by_dataset(runs: EnsembleRuns) -> PaperFigure:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from worlds import make_world
 
@@ -15,7 +16,16 @@ from bench.api import list_experiments, reproduce_paper
 from bench.api.reproducing import ReproducedExperiment
 from bench.cli.app import app
 from bench.errors import UsageError
-from bench.papers import TableRow, own_rows, printed_numbers, reproduced_rows, table_texts
+from bench.papers import (
+    PaperPart,
+    TableRow,
+    own_rows,
+    printed_numbers,
+    read_paper,
+    reproduced_rows,
+    rows_like,
+    table_texts,
+)
 from bench.papers.reproduced_table import TableCell
 from bench.record import Branches
 from bench.results import Shards, best_fixed_weight, fresh_store
@@ -91,6 +101,12 @@ def test_real_data_that_is_missing_is_left_out_and_the_printed_table_is_shown(tm
     assert "eurosat" in found.left_out[0]
     apex = next(row for row in found.rows if (row.method, row.dataset) == ("APEX", "eurosat"))
     assert (apex.cells["new"].printed, apex.cells["new"].ours) == ("79.89", None)
+
+
+def test_runs_without_data_are_counted_as_runs_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reproduced("table-16", tmp_path, on=None, datasets=["eurosat"], backbones="ViT-tiny.random", progress="plain")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("with ")]
+    assert [re.search(r": (\d+) runs?, 0 done", line)[1] for line in lines] == ["1", "0"]
 
 
 @pytest.mark.parametrize(
@@ -183,10 +199,94 @@ def test_a_table_of_one_measure_has_a_column_for_each_dataset_in_the_order_of_th
     assert any("*" in str(line["average"]) for line in lines)
 
 
+def test_a_table_of_difficulties_has_difficulties_on_synthetic_data_too(tmp_path: Path) -> None:
+    difficulty = pd.DataFrame(
+        {
+            "backbone": "ViT-demo.drawn",
+            "dataset": ["b", "b", "b", "c"],
+            "split": ["all", "all", "new", "all"],
+            "measure": ["inter_cosine", "relative_transfer_difficulty", "inter_cosine", "inter_cosine"],
+            "value": [0.5, 0.25, 0.75, 0.125],
+        }
+    )
+
+    def cells(table: str) -> dict[tuple[str, str], dict[str, float | None]]:
+        rows = rows_like(printed_numbers(PAPER, [table]), pd.DataFrame(), difficulty, stands_for={"c": "dtd", "b": "a"})
+        return {(row.dataset, row.stands_for): {k: cell.ours for k, cell in row.cells.items()} for row in rows}
+
+    assert cells("Table 16") == {("b", "a"): {"relative_transfer_difficulty_as_printed": 0.25}}
+    assert cells("Table 17") == {
+        ("c", "dtd"): {"inter_class_cosine_mean": 0.125},
+        ("b", "a"): {"inter_class_cosine_mean": 0.5},
+    }
+
+
+def test_a_table_of_averages_has_averages_alone_and_what_the_others_lack_is_said(tmp_path: Path) -> None:
+    part = {"datasets": "dtd,eurosat", "seeds": "1,"}
+    averages = reproduced("table-14", tmp_path, **part)
+    assert {row.dataset for row in averages.rows} == {"average"}
+    assert any("easy, challenge" in note for note in reproduced("table-5", tmp_path, **part).notes)
+    assert not any("easy" in note for note in averages.notes)
+
+
+def test_the_source_is_first_and_the_average_says_that_it_leaves_it_out(tmp_path: Path) -> None:
+    part = {"datasets": "eurosat", "methods": "clip_adapter", "seeds": "1,"}
+    (found,) = reproduce_paper("apex", "table-3", on="synthetic", runs=tmp_path, progress="none", jobs=0, **part)
+    assert [row.stands_for for row in found.rows] == ["imagenet", "eurosat", ""]
+    assert any("without the source spectrum_basic" in note for note in found.notes)
+
+
+def test_a_known_misprint_is_marked_and_said(tmp_path: Path) -> None:
+    published = printed_numbers(PAPER, ["Table 16"])
+    rows = reproduced_rows(published, published.iloc[:0], published.iloc[:0])
+    (line,) = table_texts(rows)
+    assert [name for name, text in line.items() if "misprint" in str(text)] == ["dtd"]
+    found = reproduced("table-16", tmp_path, on=None, datasets="dtd", backbones="ViT-tiny.random")
+    assert any("4.95e-3" in note and "Likely 4.95e-2" in note for note in found.notes)
+
+
+def test_the_legend_names_the_one_measure_and_the_star_only_if_they_are_there(tmp_path: Path, etl) -> None:
+    command = ["papers", "reproduce", "apex", "--on", "synthetic", "--runner", "fake_runner", "--jobs", "0"]
+    command += ["-d", "eurosat", "--seeds", "1,", "--log", "none", "--runs", str(tmp_path)]
+    _, _, several = etl(*command, "table-12", "--figures-dir", str(tmp_path / "figures"))
+    _, _, one = etl(*command, "table-2", "-m", "apex")
+    assert "new classes in %" in several
+    assert "*" in several
+    assert "classes in %" not in one
+    assert "*" not in one
+
+
 def test_a_figure_says_which_datasets_it_lacks(tmp_path: Path) -> None:
     found = reproduced("table-5", tmp_path, datasets="eurosat", seeds="1,")
     (line,) = found.figure_lines
     assert "1 of 6 datasets, without imagenet, sun397, stanford_cars, dtd, fgvc_aircraft." in line
+    assert ("not drawn" in line, "need 6 datasets" in line) == (True, True)
+
+
+def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None:
+    _, _, err = etl("papers", "reproduce", "tip-adapter", "--runs", str(tmp_path))
+    assert "few-shot" in err.splitlines()[-1]
+
+
+def test_no_drawing_replaces_that_of_another_experiment_or_of_the_whole(tmp_path: Path) -> None:
+    def files(what: str, **part: object) -> set[Path]:
+        found = reproduced(what, tmp_path, figures=tmp_path / "figures", **part)
+        assert len(found.files) == 4
+        return set(found.files)
+
+    part = {"datasets": "eurosat"}
+    drawn = [files("figure-5"), files("table-16"), files("table-17"), files("figure-5", **part)]
+    drawn += [files("figure-2", seeds="1,", **part), files("figure-12", seeds="1,", **part)]
+    assert len(set.union(*drawn)) == 4 * len(drawn)
+
+
+def test_a_long_choice_of_parts_makes_a_short_name_of_its_own() -> None:
+    methods, found = ["zero_shot", "deep_text_prompts", "vpt", "text_adapter", "vpt_text_adapter"], set()
+    for datasets in (["imagenet", "sun397", "stanford_cars", "eurosat", "dtd"], ["imagenet", "sun397", "eurosat"]):
+        options = {"methods": methods, "datasets": [*datasets, "fgvc_aircraft"], "seeds": [1, 2, 3]}
+        found.add(PaperPart.of(read_paper("apex"), ["figure-6"], **options).suffix)
+    assert len(found) == 2
+    assert all(len(one) <= 121 for one in found)
 
 
 def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset() -> None:
@@ -231,6 +331,11 @@ def test_rows_selected_with_test_labels_are_not_ranked(tmp_path: Path) -> None:
 def test_a_setting_stands_below_the_method_if_there_are_several() -> None:
     rows = [TableRow("a", "dtd", setting, {"base": TableCell("70.1")}) for setting in ("ViT-B-16", "RN50")]
     assert list(table_texts(rows)) == [{"method": f"a\n{one}", "dtd": "70.1"} for one in ("ViT-B-16", "RN50")]
+
+
+def test_a_backbone_that_all_rows_share_is_not_repeated_on_each() -> None:
+    rows = [TableRow("a", "dtd", f"RN50, {shots}", {"base": TableCell("70.1")}) for shots in ("1 shot", "4 shots")]
+    assert [line["method"] for line in table_texts(rows)] == ["a\n1 shot", "a\n4 shots"]
 
 
 def test_the_best_fixed_weight_is_the_one_of_highest_mean_accuracy_and_the_smallest_of_equal_ones() -> None:

@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -74,7 +76,7 @@ def test_groups_are_thirds_by_difficulty(world):
 def test_the_reason_names_what_is_missing(world):
     (no_board,) = check_claims([claim(b="maple")], *world, DIFFICULTY)
     assert no_board.reason.startswith("needs base-to-new runs of")
-    assert "run -m apex,maple --protocol base-to-new" in no_board.reason
+    assert "run -m apex,maple -d DATASETS -b ViT-demo.drawn --protocol base-to-new" in no_board.reason
     (no_groups,) = check_claims([claim(datasets="easy")], *world, {})
     assert "least six datasets" in no_groups.reason
     assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.NOT_TESTED}
@@ -84,7 +86,7 @@ def test_a_named_group_without_runs_is_not_tested(world):
     groups = chosen_groups(["d0"], ["elsewhere"])
     (found,) = check_claims([claim(contrast="difference-of-groups")], *world, DIFFICULTY, groups)
     assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert "-m apex,vpt --protocol base-to-new --shots 16`" in found.reason
+    assert re.search("-m apex,vpt -d .* -b .* --protocol base-to-new --shots 16`", found.reason)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets
     (found,) = check_claims([claim()], [build_leaderboard(runs, board_settings(runs)[0])], runs, {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith(reason)
-    assert "-m apex,vpt --protocol base-to-new --shots 16`" in found.reason
+    assert re.search("-m apex,vpt -d .* -b .* --protocol base-to-new --shots 16`", found.reason)
 
 
 def test_only_named_datasets_count(world):
@@ -194,12 +196,37 @@ def test_a_constant_weight_is_compared_with_the_adaptive_one(world, loss: float,
 def test_runs_without_branches_say_what_they_need(world):
     (found,) = check_claims([claim(b="apex", contrast="constant-weight")], *world, DIFFICULTY)
     assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert "--shots 16` with --option keep-branches" in found.reason
+    assert "--shots 16 --option keep-branches --rerun all`" in found.reason
 
 
 def test_a_claim_on_one_method_names_it_once(world):
     (found,) = check_claims([claim(a="maple", b="maple", contrast="constant-weight")], [], world[1], DIFFICULTY)
-    assert "`etl-bench run -m maple --protocol" in found.reason
+    assert "`etl-bench run -m maple -d" in found.reason
+
+
+def test_a_missing_claim_has_a_command_that_plans_its_runs(folder: Path, etl):
+    """Each printed command is whole: with its datasets, backbone, options and folder."""
+    code, out, _ = etl("papers", "claims", "--runs", str(folder))
+    assert code == 0
+    commands = [shlex.split(line) for line in out.splitlines() if line.startswith("  etl-bench run ")]
+    assert any("--option keep-branches --rerun all" in " ".join(words) for words in commands)
+    for words in commands:
+        given = dict(zip(words[2::2], words[3::2], strict=True))
+        assert {"-m", "-d", "-b", "--protocol", "--runs"} <= set(given)
+        assert given["--runs"] == str(folder)
+        wanted = ["spectrum_basic" if word == "DATASETS" else word for word in words[1:]]
+        if given["-m"] != "all":
+            code, _, problem = etl(*wanted, "--dry-run")
+            assert code == 0, problem
+
+
+def test_a_claim_that_is_not_tested_has_no_effect_in_its_row(tmp_path: Path):
+    make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()})
+    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
+    boards = [build_leaderboard(runs, board_settings(runs)[0])]
+    (row,) = claims_table(check_claims([claim()], boards, runs, {}), boards).rows
+    assert row["verdict"] == "not tested"
+    assert "effect" not in row["claim"]
 
 
 def test_a_regret_claim_needs_policies(tmp_path: Path):

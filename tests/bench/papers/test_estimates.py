@@ -9,7 +9,7 @@ import pytest
 from fake_runner import make_record
 
 from bench.papers import finished_runs, needs_of, planned_cells, read_paper
-from bench.papers.estimates import operations_of, size_of, tower_operations
+from bench.papers.estimates import hours_text, operations_of, size_of, tower_operations
 from bench.results import Shards
 from bench.sweep import SweepOutline, SweepRequest, outline_of
 
@@ -108,3 +108,7 @@ def test_table_13_of_apex_trains_each_model_once() -> None:
 def test_the_table_of_operations_has_one_line_for_each_method() -> None:
     text = (Path(__file__).parents[3] / "bench" / "papers" / "operations.json").read_text(encoding="utf-8")
     assert len(text.splitlines()) == len(json.loads(text)) + 2
+
+
+def test_a_short_time_is_not_written_as_none() -> None:
+    assert [hours_text(hours) for hours in (0.0, 0.004, 0.011, 2.983)] == ["0", "<0.01", "0.01", "2.98"]

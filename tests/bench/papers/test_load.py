@@ -124,6 +124,10 @@ def test_selection(frame):
     assert len(chosen) > 3
     with pytest.raises(UsageError, match="has method 'cop'.*'coop'.*--list method"):
         select(frame, methods=["cop"])
+    with pytest.raises(UsageError, match=r"shots '3'.* Known: 0, 1, 2, "):
+        select(frame, methods=["coop"], shots=[3])
+    with pytest.raises(UsageError, match="Those of method zero_shot have protocol .*zero-shot"):
+        select(frame, methods=["zero_shot"], protocol="few-shot")
 
 
 def test_a_query_reads_them_as_a_table(tmp_path: Path, frame):
@@ -216,3 +220,10 @@ def is_identifier(text: str) -> bool:
     """Whether a paper can be looked up: an arXiv id, an OpenReview or DOI identifier, or an address."""
     plain = re.fullmatch(r"\d{4}\.\d{4,5}|openreview:[\w-]+|doi:10\.\d{4,9}/\S+", text)
     return bool(plain) or is_address(text) or text.startswith("https://github.com/")
+
+
+def test_a_narrow_terminal_keeps_the_source_of_each_number(etl, monkeypatch):
+    monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
+    code, out, _ = etl("papers", "published", "-m", "coop", "-d", "eurosat", "--protocol", "base-to-new")
+    assert code == 0
+    assert {"source", "protocol"} <= set(out.splitlines()[0].split())

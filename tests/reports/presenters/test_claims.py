@@ -137,4 +137,4 @@ def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
         assert f"{100 * test.mean:+.2f}".replace("-", "−") in text
     section = page[page.index('id="claims"') :]
     section = section[: section.index("</section>")]
-    assert "-m plot,coop --protocol few-shot" in section
+    assert re.search("-m plot,coop -d .* --protocol few-shot", section)

@@ -179,6 +179,21 @@ def test_the_claim_may_be_chosen_and_a_wrong_one_is_refused() -> None:
         audit(SKIP, claim="CoPromt")
 
 
+def test_a_table_in_fractions_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Method,DTD,EuroSAT\nCoOp,0.70,0.80\nMine,0.72±0.01,1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="fractions; give per cent"):
+        audit(path)
+
+
+def test_a_file_that_is_missing_and_one_that_is_no_text_have_their_own_reasons(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        audit(tmp_path / "none.tex")
+    (tmp_path / "a.csv").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="UTF-8"):
+        audit(tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize("name", [row["table"] for row in complete_tables()])
 def test_every_complete_table_of_the_ledger_is_read(name: str) -> None:
     found = audited(complete_table(name))

@@ -316,7 +316,9 @@ def test_means_over_datasets_with_unequal_seeds_have_no_interval():
 
 
 def test_figures_are_written_as_svg_pdf_and_png(figures, tmp_path):
-    written = write([figures["apex-table12-beta"], figures["apex-fig10-adapter-ranks"]], tmp_path, force=False)
+    written = write(
+        {name: figures[name] for name in ("apex-table12-beta", "apex-fig10-adapter-ranks")}, tmp_path, force=False
+    )
     assert [path.suffix for path in written] == [".svg", ".json", ".pdf", ".png"], "no points, no file"
     svg, _, pdf, png = (path.read_bytes() for path in written)
     assert svg.startswith(b"<svg")
