@@ -145,7 +145,7 @@ def test_check_compares_a_newcomer_with_the_board(tmp_path: Path) -> None:
 
 
 def test_check_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(SubmissionError, match=r"There is no folder .*; give a submission, or"):
+    with pytest.raises(SubmissionError, match="There is no folder"):
         run("board", "check", tmp_path / "nothing")
 
 

@@ -187,7 +187,7 @@ def test_a_table_in_fractions_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_and_one_that_is_no_text_have_their_own_reasons(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         audit(tmp_path / "none.tex")
     (tmp_path / "a.csv").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="UTF-8"):
