@@ -181,11 +181,12 @@ def submit_runs(
     from bench.extensions.boards.submissions.submission import build_facts, earlier_facts, prepare_submission
     from bench.results import Shards
 
-    given = {"who": who, "contact": contact, "licence": licence, "code": code, "notes": notes, "verify": verify or None}
-    stated = {"licence": "CC-BY-4.0"} | earlier_facts(folder, force=force)
-    stated |= {name: value for name, value in given.items() if value is not None}
-    facts = build_facts(**stated | {"submitted": datetime.now(UTC).replace(microsecond=0)})
+    texts = {"who": who, "contact": contact, "licence": licence, "code": code, "notes": notes, "verify": verify or None}
+    given = {name: value for name, value in texts.items() if value is not None}
+    usual = {"licence": "CC-BY-4.0", "submitted": datetime.now(UTC).replace(microsecond=0)}
+    made = build_facts(**usual | given)  # refuses an option before the folder is read
     chosen = chosen_runs(Path(runs), where, completed=True)
+    facts = build_facts(**usual | earlier_facts(folder, force=force) | given | {"submitted": made.submitted})
     done = prepare_submission(folder, Shards(Path(runs)), chosen, facts)
     report = compare_with_others(Checks(data_root).own(folder), ())
     return Submitted(done.runs, done.bytes, report)

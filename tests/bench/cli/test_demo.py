@@ -63,7 +63,7 @@ def test_a_second_demo_runs_nothing_and_the_page_begins_with_a_short_sentence(et
     left = {row["claim"]["id"]: row for row in json.loads(out)}
     for name in ("lora-far", "lora-hard"):
         assert left[name]["verdict"] == "not tested", "undecided, with a reason"
-        assert "`etl-bench run -m clip_lora,maple --protocol" in left[name]["reason"]
+        assert "`etl-bench run -m clip_lora,maple -d DATASETS" in left[name]["reason"]
 
 
 def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(etl):
