@@ -2,7 +2,6 @@
 
 import math
 
-from scipy.optimize import brentq
 from scipy.special import nctdtr, stdtrit
 
 from bench.analysis.statistics.intervals import MeanTest
@@ -84,6 +83,8 @@ def detectable_difference(test: MeanTest, *, power: float = 0.8, level: float = 
         >>> round(detectable_difference(test), 2)  # Cohen's tables: 0.5 standard deviations with 34 pairs
         0.5
     """
+    from scipy.optimize import brentq  # slow to import, and few commands need it
+
     if test.standard_error is None:
         return None
     low, high = 0.0, test.standard_error
