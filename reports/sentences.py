@@ -125,7 +125,9 @@ def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
         return [Markup(_BESIDE_CLIP)]
     lacks = []
     if len(view.names) == 1:
-        lacks.append(("A comparison needs a second method", f"-m {'coop' if view.table.baseline else 'zero_shot'}", ""))
+        known = [entry.method for entry in view.board.entries] if view.board is not None else []
+        both = ",".join([*known, "coop" if view.table.baseline else "zero_shot"])
+        lacks.append(("A comparison needs a second method", f"-m {both}", ""))
     elif view.table.baseline is None:
         lacks.append(("Gains need zero-shot CLIP", "-m zero_shot", ""))
     elif found.leader is None:

@@ -206,8 +206,8 @@ def _equality(found: Comparison) -> list[str]:
     measure = list(found.averages)[-1]
     if (equal := equivalence_probability(found.averages[measure])) is None:
         return []
-    chance = f"{100 * equal:.0f} % probability that the true difference in {measure_name(measure)}"
-    return [f"{chance} is below {100 * EQUAL_MARGIN:.0f} point, by the runs of this pair alone."]
+    chance = f"{100 * equal:.0f} % probability that the true values of {measure_name(measure)}"
+    return [f"{chance} are within {100 * EQUAL_MARGIN:.0f} point of each other, by the runs of this pair alone."]
 
 
 def _noise(found: Comparison) -> list[str]:

@@ -108,7 +108,7 @@ class ResultTable(Generic[T]):
             texts += [text for text, _ in tables[1:]]
             texts += [wrapped(text, WIDTH) for text in (*part.detail_notes, part.text()) if text]
             missing |= {name: None for _, left_out in tables for name in left_out}
-        notes = [f"Left out here, and in `to_frame()`: {', '.join(missing)}."] if missing else []
+        notes = [f"Left out here, but in `to_frame()`: {', '.join(missing)}."] if missing else []
         return "\n\n".join(
             [*(text.rstrip() for text in texts), *(wrapped(note, WIDTH) for note in (*notes, *self.notes))]
         )

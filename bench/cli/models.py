@@ -14,6 +14,9 @@ _COLUMNS = (
     "path",
 )  # fmt: skip
 
+_SPARE = ("size", "seed", "classes", "shots", "low", "high", "backbone")
+"""Columns that a narrow terminal leaves out first."""
+
 models_app = Commands(
     cls=ListsByDefault,
     help="List the tuned models that `run --keep-models` stored, and export or explain one.",
@@ -32,7 +35,7 @@ def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     Example: etl-bench models --runs runs
     """
     found = stored_models(**options)
-    print_rows(found.rows, _COLUMNS, as_json=as_json)
+    print_rows(found.rows, _COLUMNS, spare=_SPARE, as_json=as_json)
     for row in found.rows:
         if row["changed_images"]:
             remark(f"note: {row['model']}: {row['changed_images']}")

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from bench.papers import ReproductionRow
 
 MARKDOWN = "markdown"
-_SPARE = ["uses", "note", "url", "recipe", "standing", "shots", "backbone", "protocol"]
-"""Columns of published numbers that a narrow terminal leaves out first; the source is the last to go."""
+_SPARE = ["uses", "note", "url", "recipe", "standing", "shots", "backbone", "protocol", "source"]
+"""Columns of published numbers that a narrow terminal leaves out first; the numbers stay."""
 
 papers_app = Commands(
     cls=ListsByDefault,

@@ -16,6 +16,8 @@ from bench.cli._request_options import takes_execution
 if TYPE_CHECKING:
     from bench.api import PaperListing, ReproducedExperiment
 
+_INTERRUPTED = 130
+"""Exit code of a sweep that was stopped."""
 _MEASURES = {
     "all": "accuracies in %",
     "base": "accuracies on base classes in %",
@@ -64,6 +66,8 @@ def reproduce_command(
     else:
         for one in found:
             _print_reproduced(one)
+    if any(one.exit_code == _INTERRUPTED for one in found):
+        remark("Interrupted: tables and figures have the runs that are finished. Repeat the command to go on.")
     raise typer.Exit(max(one.exit_code for one in found))
 
 

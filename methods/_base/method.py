@@ -37,12 +37,17 @@ def code_place(function: Any) -> str:
 
 
 def checked_logits(method: Any, logits: Tensor, images: int, classes: int) -> Tensor:
-    """The logits of a method's classifier; raises MethodError unless they are `(..., images, classes)`."""
+    """The logits of a method's classifier; raises MethodError unless they are `(..., images, classes)` floats."""
     if logits.shape[-2:] != (images, classes):
         raise MethodError(
             f"{method.info.name}: the classifier of {code_place(type(method).classifier)} returned "
             f"{tuple(logits.shape)} for {images} images of {classes} classes; return a row per image and a column per "
             "class."
+        )
+    if not logits.is_floating_point():
+        raise MethodError(
+            f"{method.info.name}: the classifier of {code_place(type(method).classifier)} returned "
+            f"{str(logits.dtype).removeprefix('torch.')}; return a score per class as floating-point numbers."
         )
     return logits
 

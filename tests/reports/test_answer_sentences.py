@@ -206,8 +206,11 @@ def test_one_of_anything_is_singular(tmp_path):
 
 
 SMALL = {  # what a page with little on it says, and the command that adds what is missing
-    "one run": (FIXTURES["one run"], ["VPT is the only complete method", "run -m zero_shot ...", "run -d DATASET ..."]),
-    "one method": (FIXTURES["one method"], ["A comparison needs a second method: etl-bench run -m zero_shot ..."]),
+    "one run": (
+        FIXTURES["one run"],
+        ["VPT is the only complete method", "run -m vpt,zero_shot ...", "run -d DATASET ..."],
+    ),
+    "one method": (FIXTURES["one method"], ["A comparison needs a second method: etl-bench run -m vpt,zero_shot ..."]),
     "one dataset": (FIXTURES["one dataset"], ["needs more of them: etl-bench run -d DATASET ..."]),
     "one seed": (FIXTURES["one seed"], ["Intervals over seeds need several: etl-bench run --seeds 3 ..."]),
     "no zero-shot": (FIXTURES["no zero-shot"], ["Gains need zero-shot CLIP: etl-bench run -m zero_shot ..."]),
@@ -263,7 +266,7 @@ def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     _, whole = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
     assert len(answer_lines(whole)) == 2
     _, one = overview_of(FIXTURES["one method"](runs))
-    assert "method: `etl-bench run -m zero_shot ...`." in " ".join(answer_lines(one))
+    assert "method: `etl-bench run -m vpt,zero_shot ...`." in " ".join(answer_lines(one))
 
 
 FEW = {  # rows, datasets, seeds and methods that are compared, methods that lack some, text

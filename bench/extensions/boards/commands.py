@@ -129,7 +129,7 @@ def _verify(**options: Any) -> None:
             f"{repeated - wrong} of {counted(repeated, 'run')} reproduced. `etl-bench board build` shows the results."
         )
     elif not missing:
-        remark("Nothing to recompute: every accepted submission that requests it has results. --submission names one.")
+        remark("Nothing to recompute: no accepted submission requests it and lacks results. --submission names one.")
     raise typer.Exit(1 if wrong else 3 if missing else 0)
 
 
@@ -138,9 +138,9 @@ def _verify(**options: Any) -> None:
 def _submit(folder: Path, **options: Any) -> None:
     """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
 
-    The command then runs the board's checks on the folder. Failed runs are left out. If it is repeated, options that
-    are not given again keep their value in submission.toml. Exit code: 0 it can be submitted, 1 a board would refuse
-    it.
+    The command then runs the board's checks on the folder. Failed runs are left out. If it is repeated, licence, code,
+    notes and verify keep their value in submission.toml unless they are given again. Exit code: 0 it can be submitted,
+    1 a board would refuse it.
 
     Example: etl-bench board submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """

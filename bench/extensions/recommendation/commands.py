@@ -60,7 +60,7 @@ def _recommend(
 def _print(found: "Recommendation") -> None:
     answer, *rest = "\n".join(found.lines()).split("\n\n")
     print_text(answer)
-    print_rows(found.rows())
+    print_rows(found.rows(), spare=("training", "labels to settle", "images"))
     print_text("\n\n".join(rest))
 
 

@@ -47,10 +47,10 @@ def answer(found: Recommendation) -> list[str]:
 def _choice(found: Recommendation) -> list[str]:
     best = found.decision.leader
     if found.pick == best:
-        return ["It had the highest accuracy in the race."]
+        return ["It led the race, in which methods are compared on the same images."]
     return [
-        f"{best} had the highest accuracy in the race; {found.pick} is the cheapest method that was at most "
-        f"{found.margin_text} below it."
+        f"{best} led the race, in which methods are compared on the same images; {found.pick} is the cheapest method "
+        f"that was at most {found.margin_text} below it."
     ]
 
 
@@ -153,8 +153,8 @@ def _more_labels(found: Recommendation) -> list[str]:
         return [f"The gain from twice the labels is unknown: {found.no_doubling}."]
     gain = found.doubling.gain
     return [
-        f"Twice the labels ({2 * found.plan.shots} per class) would add about {score_texts.points(gain.mean)} points"
-        f"{_bracketed(gain)}, if the error keeps falling at this rate."
+        f"Twice the labels ({2 * found.plan.shots} per class) would change the accuracy by about "
+        f"{score_texts.points(gain.mean)} points{_bracketed(gain)}, if the error keeps falling at this rate."
     ]
 
 

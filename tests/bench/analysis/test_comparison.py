@@ -224,7 +224,7 @@ def test_compare_prints_what_it_found(etl, store: Store):
     assert "dataset " not in out.splitlines()[1], "--verbose adds the datasets"
     _, whole, verbose = etl("compare", "apex", "coop", "--runs", str(store.runs), "--verbose")
     assert len(whole.splitlines()) >= len([line for line in out.splitlines() if "only " not in line]) + 8
-    assert "0 % probability that the true difference in H" in out
+    assert "0 % probability that the true values of H" in out
     assert "noise: " not in err
     assert "noise: standard error of H " in verbose
     assert "right: a base seed 1 a/base/" in out
