@@ -84,7 +84,7 @@ def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.opti
     optimizer.zero_grad(set_to_none=True)
     value = float(method.backward(batch).detach())
     if not math.isfinite(value):
-        raise NonFiniteLossError(f"The training loss of {method.info.name} became {value}; lower its learning rate.")
+        raise NonFiniteLossError(f"The training loss of {method.info.name} became {value}.")
     optimizer.step()
     return value
 
@@ -205,10 +205,11 @@ def fit(
                 if not steps:
                     raise NonFiniteLossError(
                         f"The training loss of {method.info.name} is not finite before the first step, so its learning "
-                        "rate is not the reason; look for log(0), division by 0 and overflowing exp in its loss."
+                        "rate is not the reason; look for log(0), division by 0 and overflowing exp in its logits and "
+                        "its loss."
                     ) from error
                 place = f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"
-                raise NonFiniteLossError(f"{error} ({place})") from error
+                raise NonFiniteLossError(f"{error} Lower its learning rate ({place}).") from error
             steps += 1
         method.on_epoch_end(epoch, stages.epochs)
         for observer in observers.values():

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from datasets_registry._custom.dataset import UNLISTED, CustomReader
+from datasets_registry._custom.dataset import CustomReader
 from datasets_registry._custom.image_record import image_changes, known_images
+from datasets_registry._readers.dataset_files import UNLISTED
 from datasets_registry._types import DatasetInfo, DatasetSplits
 
 

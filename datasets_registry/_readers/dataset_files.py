@@ -25,6 +25,8 @@ LeftOut = Mapping[str, tuple[str, ...]]
 
 MISNAMED = "images with a name that is not UTF-8"
 """Kind of the left-out files that Python cannot name in text."""
+UNLISTED = "images of classes that `classes` does not list"
+"""Kind of the left-out images of a custom dataset, whose file lists its classes."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,8 @@ def left_out_advice(left_out: Mapping[str, Sequence[str]], *, in_class_folders: 
         >>> left_out_advice({".heic files": ("a/1.heic",)})[:61]
         'Run `pip install pillow-heif` to read the .heic files. Conver'
     """
+    if set(left_out) == {UNLISTED}:
+        return "Add their classes to `classes` in the dataset's file to use them."
     packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
     found = [packages[kind] for kind in left_out if kind in packages]
     install = "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found)

@@ -26,6 +26,7 @@ from datasets_registry import (
     add_custom_dataset,
     own_images,
 )
+from datasets_registry._readers.dataset_files import left_out_advice
 
 PARTS = ("train", "val", "test")
 BY_HAND = 'summary = "Mine."\ncitation = "Me."\n'
@@ -443,3 +444,4 @@ def test_news_name_what_was_not_added(birds: Path) -> None:
     assert "1 image added; 1 image" in changed
     assert "owl/0.jpg" in unlisted
     assert all("datasets add birds --images" in line for line in (changed, unlisted))
+    assert "`classes`" in left_out_advice(added.info.reader(None).left_out)

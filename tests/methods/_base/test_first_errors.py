@@ -28,6 +28,16 @@ class Turned(TaskRes):
         return lambda batch: inner(batch).T
 
 
+class Whole(TaskRes):
+    """Its classifier returns whole numbers."""
+
+    info = replace(TaskRes.info, name="whole")
+
+    def classifier(self, classes: Any) -> Any:
+        inner = super().classifier(classes)
+        return lambda batch: inner(batch).long()
+
+
 class Detached(TaskRes):
     """Its loss depends on no learned tensor."""
 
@@ -114,6 +124,12 @@ def test_a_classifier_of_another_shape() -> None:
     said = str(caught.value)
     assert f"the classifier of {line_of(Turned.classifier)} returned ({classes}, {images})" in said
     assert f"for {images} images of {classes} classes" in said
+
+
+def test_a_classifier_of_whole_numbers() -> None:
+    with pytest.raises(MethodError, match="int64") as caught:
+        first_step(Whole)
+    assert line_of(Whole.classifier) in str(caught.value)
 
 
 @pytest.mark.parametrize(("method", "function"), [(Silent, Silent.classifier), (Empty, without_result)])
