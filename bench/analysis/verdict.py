@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from bench.analysis.statistics.hypothesis_tests import LEVEL, rank_ranges
 from bench.analysis.statistics.intervals import ROUNDING, MeanTest
 from bench.analysis.statistics.power import detectable_difference
 from bench.analysis.statistics.simultaneous import Pair, SimultaneousTests, dunnett_limit, dunnett_p, lead_by_chance
-
-if TYPE_CHECKING:
-    pass
 
 FEWEST_ELSEWHERE = 6
 """Fewest datasets from which something is said about others; with fewer, one large loss is easily missed."""

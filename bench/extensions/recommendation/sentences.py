@@ -184,7 +184,7 @@ def heading(found: Recommendation) -> list[str]:
 
 
 def _behind(tests: Sequence[MeanTest]) -> str:
-    """How far methods are behind the best: a number or a range of points.
+    """How far methods are below the best: a number or a range of points.
 
     Example:
         >>> _behind([MeanTest(0.017, 4, 1), MeanTest(0.021, 4, 1)]), _behind([MeanTest(-0.007, 2, 1)])

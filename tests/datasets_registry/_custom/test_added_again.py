@@ -24,9 +24,9 @@ from datasets_registry import (
     RegistrationError,
     SplitRule,
     add_custom_dataset,
+    check_dataset,
     own_images,
 )
-from datasets_registry._readers.dataset_files import left_out_advice
 
 PARTS = ("train", "val", "test")
 BY_HAND = 'summary = "Mine."\ncitation = "Me."\n'
@@ -444,4 +444,5 @@ def test_news_name_what_was_not_added(birds: Path) -> None:
     assert "1 image added; 1 image" in changed
     assert "owl/0.jpg" in unlisted
     assert all("datasets add birds --images" in line for line in (changed, unlisted))
-    assert "`classes`" in left_out_advice(added.info.reader(None).left_out)
+    (left_out,) = [one.text for one in check_dataset(added.info, None).findings if one.code == "left-out"]
+    assert "PNG" not in left_out, "nothing is wrong with the files"

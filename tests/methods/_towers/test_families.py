@@ -11,6 +11,7 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from half_precision import skipped_without_kernel
 from small_families import FAMILIES, TEXTS_OF_HUB, model_folder, small_backbone
 from torch import Tensor
 
@@ -224,7 +225,7 @@ def test_a_text_tower_of_the_hub_reads_the_tokens_that_open_clip_does_not_mask()
 def test_half_precision_runs_and_stays_near(family: str) -> None:
     half = copy(small_backbone(family))
     half.precision = Precision.BF16
-    with torch.no_grad():
+    with torch.no_grad(), skipped_without_kernel():
         pixels = pixels_of(half)
         plain = small_backbone(family)
         for ours, exact in (
