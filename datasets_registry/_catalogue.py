@@ -1,5 +1,6 @@
 """The registry of datasets and the functions that read it."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def register_dataset(info: DatasetInfo) -> DatasetInfo:
             raise RegistrationError(f"The template {template!r} of {info.name} has no '{{}}' for the class name.")
     if (read := getattr(info.reader, "dataset", info.name)) != info.name:
         raise RegistrationError(f"The reader of {info.name} has dataset={read!r}; write dataset={info.name!r}.")
-    return DATASETS.add(info.name, info, info.title)
+    module = str(sys._getframe(1).f_globals.get("__name__", ""))  # the file that calls this function
+    return DATASETS.add(info.name, info, info.title, module)
 
 
 def get_dataset(name: str) -> DatasetInfo:

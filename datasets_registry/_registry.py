@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -46,7 +46,7 @@ def import_catalogue(package: str, folders: Iterable[str], registry: "Registry[A
     for module in catalogue_modules(package, folders):
         name = module.rpartition(".")[2]
         try:
-            with redirect_stdout(sys.stderr), registry.entries_of(module):  # what a file prints is no part of a listing
+            with redirect_stdout(sys.stderr):  # what a file prints is no part of a listing
                 importlib.import_module(module)
         except KeyboardInterrupt:
             _log.warning("warning: interrupted while %s was imported", module)
@@ -72,9 +72,8 @@ def _import_failure(module: str, error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    from pydantic import ValidationError  # slow to load
-
-    if isinstance(error, ValidationError):
+    pydantic = sys.modules.get("pydantic")  # its errors come from where it is loaded
+    if pydantic is not None and isinstance(error, pydantic.ValidationError):
         found = error.errors(include_url=False)
         return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in found)
     return error.msg if isinstance(error, SyntaxError) else str(error).rstrip(".")
@@ -94,7 +93,7 @@ class Registry(Generic[T]):
         advice: returns a sentence, with a space in front, for the error of an unknown name.
 
     Attributes:
-        unavailable: why entries from outside the package could not be loaded, by name.
+        unavailable: why entries could not be loaded, by name.
     """
 
     def __init__(
@@ -105,7 +104,6 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self.unavailable: dict[str, str] = {}
         self._load = load
-        self._module = ""
         self._modules: dict[str, str] = {}
 
     @property
@@ -122,8 +120,8 @@ class Registry(Generic[T]):
                     self._load = load
         return self._entries
 
-    def add(self, name: str, entry: T, title: str = "") -> T:
-        """Register `entry` under `name`.
+    def add(self, name: str, entry: T, title: str = "", module: str = "") -> T:
+        """Register `entry`, which `module` defines, under `name`.
 
         Raises RegistrationError if the name is malformed or taken, or the title does not fit into a table.
         """
@@ -138,20 +136,11 @@ class Registry(Generic[T]):
                 f"{len(title)} and begins with {title[:40]!r}."
             )
         self._entries[name] = entry
-        self._modules[name] = self._module
+        self._modules[name] = module
         return entry
 
-    @contextmanager
-    def entries_of(self, module: str) -> Iterator[None]:
-        """A context in which a module of the catalogue registers its entries."""
-        self._module = module
-        try:
-            yield
-        finally:
-            self._module = ""
-
     def has_entry_of(self, module: str) -> bool:
-        """Whether a module of the catalogue has registered an entry under any name."""
+        """Whether a module has registered an entry under any name."""
         return module in self._modules.values()
 
     def get(self, name: str) -> T:
@@ -169,7 +158,7 @@ class Registry(Generic[T]):
             raise UnknownNameError(self.kind, name, self.entries, self._advice()) from None
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Record and log why an entry from outside the package could not be loaded; `get` shows the reason."""
+        """Record and log why an entry could not be loaded; `get` shows the reason."""
         self.unavailable[name] = line = " ".join(reason.split())
         _log.warning("warning: %s %r is left out: %s", self.kind, name, line)
 

@@ -96,7 +96,7 @@ def register_method(cls: MethodT) -> MethodT:
     info = cls.__dict__.get("info")
     if not isinstance(info, MethodInfo):
         raise RegistrationError(f"{cls.__name__} needs its own class attribute `info: MethodInfo`.")
-    METHODS.add(info.name, cls, info.title)
+    METHODS.add(info.name, cls, info.title, cls.__module__)
     return cls
 
 

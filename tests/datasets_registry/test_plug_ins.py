@@ -98,11 +98,11 @@ def test_a_file_of_a_catalogue_neither_prints_nor_exits_nor_hangs_unnamed(
 
 
 def catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> Registry[str]:
-    """A registry of a catalogue of these files, whose code calls `add`."""
+    """A registry of a catalogue of these files, whose code calls `add`, as `register_dataset` does."""
     package = folder / "foreign_things"
     package.mkdir()
     registry: Registry[str] = Registry("dataset", lambda: import_catalogue("foreign_things", [str(package)], registry))
-    monkeypatch.setattr("builtins.add", lambda name: registry.add(name, name), raising=False)
+    monkeypatch.setattr("builtins.add", lambda name, module: registry.add(name, name, module=module), raising=False)
     for name, code in {"__init__": "", **files}.items():
         (package / f"{name}.py").write_text(code)
     monkeypatch.syspath_prepend(folder)
@@ -114,7 +114,7 @@ def catalogue(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> Re
 def test_a_broken_file_of_a_catalogue_costs_only_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = catalogue(tmp_path, monkeypatch, bad="1 / 0", good="add('good')")
+    registry = catalogue(tmp_path, monkeypatch, bad="1 / 0", good="add('good', __name__)")
     assert list(registry) == ["good"]
     assert len(caplog.messages) == 1
     with pytest.raises(RegistrationError, match=r"bad\.py, line 1 .*ZeroDivisionError"):
@@ -124,7 +124,7 @@ def test_a_broken_file_of_a_catalogue_costs_only_itself(
 def test_a_name_that_two_files_register_is_refused_with_both_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = catalogue(tmp_path, monkeypatch, one="add('one')", two="add('one')")
+    registry = catalogue(tmp_path, monkeypatch, one="add('one', __name__)", two="add('one', __name__)")
     assert list(registry) == ["one"]
     with pytest.raises(RegistrationError, match=r"two\.py, line 1 .*first by foreign_things\.one"):
         registry.get("two")
@@ -133,7 +133,8 @@ def test_a_name_that_two_files_register_is_refused_with_both_files(
 def test_a_file_that_registers_nothing_is_named_with_what_it_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = catalogue(tmp_path, monkeypatch, helper="add('other')", forgotten="A = 1")
+    code = "add('other', __name__)"
+    registry = catalogue(tmp_path, monkeypatch, helper=code, forgotten="import foreign_things.helper")
     assert list(registry) == ["other"]
     assert caplog.messages == []
     with pytest.raises(RegistrationError, match=r"foreign_things\.forgotten registers nothing.*register_dataset"):
