@@ -229,7 +229,8 @@ def add_dataset(
         orient=orient,
     )
     otherwise = user_custom_folder() if user else custom_folders()[0]
-    folder = next((place for place in custom_folders() if (place / f"{name}.toml").exists()), otherwise)
+    known = (place for place in custom_folders() if (place / f"{name}.toml").exists() and not force)
+    folder = next(known, otherwise)  # `force` replaces no dataset of another folder
     added = add_custom_dataset(request, folder, replace=force, progress=progress)
     if name in DATASETS:
         DATASETS.remove(name)

@@ -38,6 +38,7 @@ from datasets_registry._custom.listing_tables import likely_groups
 from datasets_registry._custom.toml_comments import with_comments
 from datasets_registry._errors import BenchError, DataError, RegistrationError, some
 from datasets_registry._groups import group_notes
+from datasets_registry._readers.dataset_files import SMALL
 from datasets_registry._readers.decode import keep_warnings
 from datasets_registry._readers.image_notes import ImageNotes
 from datasets_registry._readers.tables import delimiter_name
@@ -308,7 +309,7 @@ def _left_out(added: AddedDataset) -> Iterator[str]:
     left_out = {kind: paths for kind, paths in added.splits.left_out.items() if kind != SKIPPED}
     if added.small:
         # their images are named by their class
-        left_out = {kind: paths for kind, paths in left_out.items() if not kind.startswith("images of classes")}
+        left_out = {kind: paths for kind, paths in left_out.items() if kind != SMALL}
         listed = ", ".join(f"{label!r} with {size}" for label, size in added.small.items())
         yield (
             f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}. `datasets add "

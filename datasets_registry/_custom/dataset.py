@@ -21,7 +21,7 @@ from datasets_registry._custom.listing_archives import list_hub_folder, list_tar
 from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
-from datasets_registry._readers.dataset_files import UNLISTED
+from datasets_registry._readers.dataset_files import SMALL, UNLISTED
 from datasets_registry._readers.foreign_files import read_toml
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample, fingerprint
 
@@ -30,8 +30,6 @@ VAL_SHARE = 0.2
 """Shares of a split by content: 50/20/30, as CoOp uses for datasets without a published split."""
 _SHARES = {"train": TRAIN_SHARE, "val": VAL_SHARE, "test": 1 - TRAIN_SHARE - VAL_SHARE}
 _FIRST = ("title", "images", "kind", "split", "root", "template")
-SMALL = "images of classes that `small_classes` lists"
-"""Kind of left-out images, beside `UNLISTED`."""
 _LABELS_OF_A_LINE = 200
 """Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 

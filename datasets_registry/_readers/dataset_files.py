@@ -26,7 +26,12 @@ LeftOut = Mapping[str, tuple[str, ...]]
 MISNAMED = "images with a name that is not UTF-8"
 """Kind of the left-out files that Python cannot name in text."""
 UNLISTED = "images of classes that `classes` does not list"
-"""Kind of the left-out images of a custom dataset, whose file lists its classes."""
+SMALL = "images of classes that `small_classes` lists"
+"""Kinds of the left-out images of a custom dataset, whose file lists its classes."""
+_OF_CLASSES = {
+    UNLISTED: "To use images of further classes, add these to `classes` in the dataset's file.",
+    SMALL: "`datasets add --min-images N` says which classes are too small.",
+}
 
 
 @dataclass(frozen=True)
@@ -166,15 +171,17 @@ def left_out_advice(left_out: Mapping[str, Sequence[str]], *, in_class_folders: 
         >>> left_out_advice({".heic files": ("a/1.heic",)})[:61]
         'Run `pip install pillow-heif` to read the .heic files. Conver'
     """
-    if set(left_out) == {UNLISTED}:
-        return "Add their classes to `classes` in the dataset's file to use them."
+    said = [text for kind, text in _OF_CLASSES.items() if kind in left_out]
+    if said and set(left_out) <= _OF_CLASSES.keys():
+        return " ".join(said)
     packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
     found = [packages[kind] for kind in left_out if kind in packages]
     install = "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found)
     if MISNAMED in left_out:
         install += "Rename images, for example with `convmv -f latin1 -t utf8 -r --notest`. "
     put = ", and put every image into the folder of its class" if in_class_folders else ""
-    return f"{install}Convert images among them to PNG or JPEG{put}."
+    among = "the others" if said else "them"
+    return " ".join([*said, f"{install}Convert images among {among} to PNG or JPEG{put}."])
 
 
 def kind_by_suffix(path: str) -> str:

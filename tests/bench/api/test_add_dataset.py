@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_dataset_is_brought_up_to_date_where_its_file_is(
         assert added.file == first.file
         assert added.changes is not None
     assert len([*tmp_path.rglob("py_birds.toml")]) == 1
+
+
+def test_force_replaces_no_dataset_of_another_folder(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ETL_BENCH_DATASETS")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    first = add_dataset("py_birds", images, user=True)
+    before = first.file.read_bytes()
+    shutil.copytree(images, tmp_path / "others")
+    with pytest.raises(RegistrationError, match="already in the catalogue"):
+        add_dataset("py_birds", tmp_path / "others", force=True)
+    assert first.file.read_bytes() == before
 
 
 def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
