@@ -94,8 +94,8 @@ def _message(spec: ExperimentSpec, error: BaseException) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, BenchError) or kind_of(spec.method) is not None:
         return text
-    modules = [base.__module__ for base in get_method(spec.method).__mro__ if "._" not in base.__module__]
-    files = {getattr(sys.modules.get(module), "__file__", None) for module in modules}
+    modules = {base.__module__ for base in get_method(spec.method).__mro__}
+    files = {getattr(sys.modules.get(one), "__file__", None) for one in modules if not one.startswith("methods._")}
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     return f"{text} ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else text
 
@@ -212,7 +212,7 @@ class PreparedRun:
         self.spec, self.context = spec, context
         self.inputs = inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
         self.task = load_task(spec, context)
-        self.image_list = splits_of_run(spec.dataset, context).image_list  # of now, since own images may change
+        self.image_list = splits_of_run(spec.dataset, context).image_list  # of the splits that the task is from
         self.meter: CostMeter = CostMeter(inputs.backbone, together, first.meter if first else None)
         check_stored_facts(spec.method)
         method_class = get_method(spec.method)

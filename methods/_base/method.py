@@ -3,6 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -37,27 +38,29 @@ def code_place(function: Any) -> str:
 
 
 def checked_logits(method: Any, logits: Tensor, images: int, classes: int) -> Tensor:
-    """The logits of a method's classifier; raises MethodError unless they are `(..., images, classes)` floats."""
+    """The logits of a method's classifier; raises MethodError unless they are `(..., images, classes)`."""
     if logits.shape[-2:] != (images, classes):
         raise MethodError(
             f"{method.info.name}: the classifier of {code_place(type(method).classifier)} returned "
             f"{tuple(logits.shape)} for {images} images of {classes} classes; return a row per image and a column per "
             "class."
         )
-    if not logits.is_floating_point():
-        raise MethodError(
-            f"{method.info.name}: the classifier of {code_place(type(method).classifier)} returned "
-            f"{str(logits.dtype).removeprefix('torch.')}; return a score per class as floating-point numbers."
-        )
     return logits
 
 
 def returned(function: Any, value: ValueT | None) -> ValueT:
-    """A value that a function of a method returned; raises MethodError, which names the function, if it is None."""
+    """A value that a function of a method returned.
+
+    Raises MethodError, which names the function, for None and for scores that are whole numbers.
+    """
+    if value is not None and not (isinstance(value, Tensor) and not value.is_floating_point()):
+        return value
+    found = function.func if isinstance(function, partial) else function
+    found = found if hasattr(found, "__qualname__") else type(found).__call__
+    place = f"{found.__qualname__.replace('<locals>.', '')} ({code_place(found)})"
     if value is None:
-        name = getattr(function, "__qualname__", type(function).__name__).replace("<locals>.", "")
-        raise MethodError(f"{name} ({code_place(function)}) returned None; it lacks a `return`.")
-    return value
+        raise MethodError(f"{place} returned None; it lacks a `return`.")
+    raise MethodError(f"{place} returned {str(value.dtype).removeprefix('torch.')}; return floating-point scores.")
 
 
 class Method(ABC, Generic[ConfigT]):
