@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.context import RunContext
-from bench.experiment.task import evaluation_splits, load_task
+from bench.experiment.task import evaluation_splits, load_task, read_splits
 from bench.record import Predictions, RunRecord
 from bench.results import Imported, Shard, Shards, TrueLabels, import_bundle
 from bench.spec import ExperimentSpec
@@ -21,6 +21,7 @@ def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = Non
     Raises BundleError if a run cannot be loaded, or has other test images or labels than another run on its task, or
     than the data below `data_root` (default: as for runs).
     """
+    read_splits.cache_clear()  # own images may have changed since they were read
     known, data = _known(shards), _OnDisk(data_root)
 
     def problems(shard: Shard) -> list[str]:

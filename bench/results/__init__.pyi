@@ -30,6 +30,7 @@ from .environment import package_versions as package_versions
 from .environment import source_state as source_state
 from .files import file_stamp as file_stamp
 from .files import slug as slug
+from .files import stamp_of as stamp_of
 from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
 from .folder_locks import locked as locked

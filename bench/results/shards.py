@@ -355,7 +355,9 @@ def check_runs_folder(folder: Path, cache: Path | None = None) -> None:
 
     `cache` is the folder of frozen features, which may be in it.
     """
-    inside = [path for path in folder.iterdir() if path.is_dir() and path != cache] if folder.is_dir() else []
+    inside = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    if cache is not None:
+        inside = [path for path in inside if path.resolve() != cache.resolve()]
     others = sorted(path.name for path in inside if path.name[0] != "." and path.name not in _OURS)
     if others and not _has_runs(folder) and not runs_folders(folder):
         raise RunsFolderError(

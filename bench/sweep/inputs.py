@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.context import RunContext
 from bench.errors import UsageError
-from bench.experiment import ModelFileError, TeacherFile, read_teacher
+from bench.experiment import ModelFileError, TeacherFile, read_splits, read_teacher
 from bench.results import known_methods
 from bench.sweep.axes import selected_datasets
 from bench.sweep.dataset_names import match_datasets, select_names
@@ -142,6 +142,7 @@ def repetition_context(
     Branches, a curve and prediction sets are made if the run has them. The default device is that of the run if this
     machine has one, else the CPU. Raises UsageError for a device that does not exist.
     """
+    read_splits.cache_clear()  # own images may have changed since they were read
     record, made = stored.record, stored.record.provenance
     kind = made.device.partition(":")[0]
     own = {"cuda": "cuda" if find_gpus() else "cpu", "mps": "auto"}.get(kind, "cpu")

@@ -238,7 +238,7 @@ def test_a_runs_folder_may_be_beside_others_but_not_among_folders_of_images(tmp_
     for name in ("new", "empty", "with-files", "around-runs", "own", "begun"):
         check_runs_folder(tmp_path / name)
     (tmp_path / "empty" / "features").mkdir()
-    check_runs_folder(tmp_path / "empty", tmp_path / "empty" / "features")
+    check_runs_folder(tmp_path / "empty", tmp_path / "own" / ".." / "empty" / "features")
     for name in ("pictures", "work"):
         with pytest.raises(RunsFolderError, match="'cat'"):
             check_runs_folder(tmp_path / name)
