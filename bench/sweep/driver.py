@@ -132,18 +132,17 @@ def make_plans(
     Raises ImpossibleCombinationError if every request is impossible or, with `strict`, if one is. `again` as of
     `make_plan`.
     """
-    found, errors = list[tuple[SweepRequest, Plan]](), list[ImpossibleCombinationError]()
+    found, left_out = list[tuple[SweepRequest, Plan]](), list[Rejection]()
     for request in requests:
         try:
             found.append((request, make_plan(request, log, again)))
         except ImpossibleCombinationError as error:
-            errors.append(error)
-            if request.strict or len(errors) == len(requests):
-                raise
             settings = " ".join(f"--set {text}" for text in request.overrides) or "published settings"
-            left_out = (Rejection(settings, str(error), named=True),)
-            report_rejections(left_out, log)
-            found.append((request, Plan((), (), frozenset(), {}, {}, left_out, ())))
+            left_out.append(Rejection(settings, str(error), named=True))
+            if request.strict or len(left_out) == len(requests):
+                raise
+            found.append((request, Plan((), (), frozenset(), {}, {}, tuple(left_out[-1:]), ())))
+    report_rejections(left_out, log)
     return found
 
 
