@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
+from bench.api.options import DEFAULT_RUNS
 from bench.api.result_table import ResultTable, TablePart
 from bench.spec import DEMO_RECIPE
 
@@ -18,13 +19,8 @@ if TYPE_CHECKING:
     from bench.analysis import Leaderboard
     from bench.papers import ClaimResult
 
-RUNS = Path("runs")
-"""The folder of a command that names none."""
 
-
-def claims_table(
-    results: Sequence[ClaimResult], boards: Sequence[Leaderboard], runs: Path = RUNS
-) -> ResultTable[ClaimResult]:
+def claims_table(results: Sequence[ClaimResult], boards: Sequence[Leaderboard], runs: Path) -> ResultTable[ClaimResult]:
     """One row per claim and board: the verdict, and the claim with its effect in percentage points or what is missing.
 
     `source` and the frame have the numbers: fractions with n, interval and p. A note says if a method of the boards had
@@ -67,7 +63,7 @@ def _missing(found: ClaimResult) -> tuple[str, str]:
 
 
 def _commands(results: Sequence[ClaimResult], runs: Path) -> str:
-    where = "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
+    where = "" if runs == Path(DEFAULT_RUNS) else f" --runs {shlex.quote(str(runs))}"
     commands = [f"{command}{where}" for found in results if (command := _missing(found)[1])]
     head = "Commands that add what is missing; write your datasets for DATASETS:"
     return "\n".join([head, *dict.fromkeys(commands)]) if commands else ""

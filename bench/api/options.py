@@ -52,6 +52,8 @@ DATA_ROOT = Opt(field="data_root", read=True)
 DataRoot = Annotated[Path | None, DATA_ROOT]
 NewDataRoot = Annotated[Path | None, Opt(field="data_root")]
 """For commands that make the folder, or say that it is missing."""
+DEFAULT_RUNS = "runs"
+"""The runs folder of a command that names none."""
 Runs = Annotated[Path | str, Opt(field="runs", read=True)]
 NewRuns = Annotated[Path | str, Opt(field="runs")]
 """For commands that write runs."""

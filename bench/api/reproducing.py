@@ -18,12 +18,12 @@ from datasets_registry import did_you_mean, some
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.papers import Paper, PaperPart, TableRow
+    from bench.papers import FinishedRuns, Machine, Paper, PaperPart, TableRow
     from bench.spec import ExperimentSpec
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
 ALL_EXPERIMENTS = "all"
-FIGURES = Path("figures")
+FIGURES_FOLDER = Path("figures")
 """Where the command draws figures, if there are any."""
 
 
@@ -50,6 +50,11 @@ class ReproducedExperiment:
     left_out: tuple[str, ...] = ()
     exit_code: int = 0
     run_ids: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether its sweep was stopped."""
+        return self.exit_code == 130
 
     def texts(self) -> list[dict[str, object]]:
         """The lines of the table as texts, laid out as in papers."""
@@ -98,7 +103,7 @@ def reproduce_paper(
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.api.missing_inputs import Places
-    from bench.papers import PaperPart, all_datasets, read_paper
+    from bench.papers import CPU, GPU, PaperPart, all_datasets, finished_runs, read_paper
     from bench.results import check_own_folder
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
@@ -112,7 +117,7 @@ def reproduce_paper(
     part = PaperPart.of(found, names, on=on, runs=folder, **chosen, **options)
     if figures is not None and any(found.experiments[name].figures for name in names):
         check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
-    elif figures is not None and Path(figures) != FIGURES:
+    elif figures is not None and Path(figures) != FIGURES_FOLDER:
         raise UsageError(f"--figures-dir {figures} has no effect: {paper} {what} draws no figure; leave it out.")
     plans = {name: outlines for name, outlines in part.outlines.items() if outlines}  # those that have the chosen parts
     every = [name for outlines in plans.values() for one in outlines for name in all_datasets(one.request)]
@@ -120,10 +125,13 @@ def reproduce_paper(
     missing = dict.fromkeys(() if on else places.missing(every, ()))
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
-    left, line = _estimate([[outline_of(one, unchecked=True) for one in some] for some in here.values()], folder, on)
+    machine = CPU if on else GPU
+    finished = finished_runs(folder, machine)
+    outlines = [[outline_of(one, unchecked=True) for one in some] for some in here.values()]
+    left, line = _estimate(outlines, finished, machine)
     if missing:
-        log.notice(f"with all data: {_estimate(list(plans.values()), folder, on)[1]}")
-    log.notice(f"with the data that is here: {line}" if missing else line)
+        log.notice(f"with all data: {_estimate(list(plans.values()), finished, machine)[1]}")
+    log.notice(f"{'with the data that is here: ' if missing else ''}{line}{f' {machine.assumption}' if left else ''}")
     if missing:
         log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
     log = OneCount(log, left)
@@ -134,7 +142,7 @@ def reproduce_paper(
         lacks = [f"no data of {', '.join(own)}"] if own else []
         one = _reproduced(found, name, requests, on, log, folder, figures, part, lacks, force=force)
         done.append(one)
-        if one.exit_code == 130:
+        if one.interrupted:
             break
     return done
 
@@ -151,21 +159,20 @@ def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list
     return found
 
 
-def _estimate(plans: Sequence[Sequence[SweepOutline]], runs: Path, on: str | None) -> tuple[int, str]:
+def _estimate(plans: Sequence[Sequence[SweepOutline]], finished: FinishedRuns, machine: Machine) -> tuple[int, str]:
     """The runs that are left for some experiments, and a line about them and what they will cost."""
-    from bench.papers import CPU, GPU, finished_runs, hours_text, needs_of, planned_cells
+    from bench.papers import CPU, hours_text, needs_of, planned_cells
 
-    machine = CPU if on else GPU
     cells = [cell for outlines in plans for cell in planned_cells(outlines, machine)]
-    needs = needs_of(cells, finished_runs(runs, machine))
+    needs = needs_of(cells, finished)
     done, left = f"{counted(needs.runs, 'run')}, {needs.done} done", needs.runs - needs.done
     if not left:
         return 0, f"{done}."
-    hours, where = needs.hours, "on two cores" if on else "of a GPU"
+    hours, where = needs.hours, "on two cores" if machine is CPU else "of a GPU"
     time = f"{hours_text(hours)} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
     size = f"{needs.bytes / 1e9:.2g} GB (estimate)"
     trained = f" with at least {counted(needs.trainings, 'training')}" if needs.trainings else ""
-    return left, f"{done}; the rest{trained} takes about {time} {where} and {size}. {machine.assumption}"
+    return left, f"{done}; the rest{trained} takes about {time} {where} and {size}."
 
 
 def _check_names(paper: Paper, name: str) -> None:

@@ -12,7 +12,7 @@ from bench._util.words import counted
 from bench.api.claims_table import claims_table
 from bench.api.comparison_table import comparison_table
 from bench.api.leaderboard_table import leaderboard_table
-from bench.api.options import Arg, Convention, Opt, Protocol, Runs, Shots, check_convention, shot_counts
+from bench.api.options import DEFAULT_RUNS, Arg, Convention, Opt, Protocol, Runs, Shots, check_convention, shot_counts
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
 
-_DEFAULT_RUNS = "runs"
 SHORT_COLUMNS = (
     "method", "dataset", "shots", "seed", "protocol", "backbone", "run_id", "status", "n", "split", "accuracy", "low",
     "high",
@@ -389,7 +388,7 @@ class Results:
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
 
 
-def load_results(runs: Runs = _DEFAULT_RUNS) -> Results:
+def load_results(runs: Runs = DEFAULT_RUNS) -> Results:
     """The results in a runs folder.
 
     Raises UsageError if it has neither runs nor difficulties, and StoreError if another process holds the database.
@@ -412,23 +411,23 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
 
 
-def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:
+def leaderboard(runs: str | Path = DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:
     """The leaderboard of a runs folder; options as of `Results.leaderboard`."""
     return load_results(runs).leaderboard(**options)
 
 
 def compare(
-    a: str, b: str, runs: str | Path = _DEFAULT_RUNS, **options: Any
+    a: str, b: str, runs: str | Path = DEFAULT_RUNS, **options: Any
 ) -> ResultTable[tuple[Leaderboard, Comparison]]:
     """Two methods of a runs folder on the same images; options as of `Results.compare`."""
     return load_results(runs).compare(a, b, **options)
 
 
-def claims(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[ClaimResult]:
+def claims(runs: str | Path = DEFAULT_RUNS, **options: Any) -> ResultTable[ClaimResult]:
     """Statements about methods, tested on a runs folder; options as of `Results.claims`."""
     return load_results(runs).claims(**options)
 
 
-def difficulty(runs: str | Path = _DEFAULT_RUNS, *, all_columns: bool = False) -> pd.DataFrame:
+def difficulty(runs: str | Path = DEFAULT_RUNS, *, all_columns: bool = False) -> pd.DataFrame:
     """The transfer difficulty of every dataset in a runs folder, see `Results.difficulty`."""
     return load_results(runs).difficulty(all_columns=all_columns)

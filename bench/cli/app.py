@@ -106,6 +106,15 @@ class _Warnings(logging.Handler):
 _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
 
 
+def _place_below(context: Any, name: str) -> str:
+    """Where a command of that name is, one level below; empty if it is not there."""
+    below = context.command.commands.items()
+    places = [
+        f"`{context.command_path} {group} {name}`" for group, one in below if name in getattr(one, "commands", ())
+    ]
+    return f" It is {' or '.join(places)}." if places else ""
+
+
 def main() -> None:
     """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2.
 
@@ -128,12 +137,8 @@ def main() -> None:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
         advice = _advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
-        if context and (found := re.fullmatch(r"No such command '([\w-]+)'\.?", message)):
-            below = context.command.commands.items()
-            places = [
-                f"`etl-bench {name} {found[1]}`" for name, one in below if found[1] in getattr(one, "commands", ())
-            ]
-            advice = f" It is {' or '.join(places)}." if places else ""
+        if context and (found := re.match(r"No such command '([\w-]+)'", message)):
+            advice = _place_below(context, found[1])
         if (
             context
             and "unexpected extra argument" in message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.api import FIGURES, list_experiments, reproduce_paper
+from bench.api import FIGURES_FOLDER, list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, print_text, print_wide, remark
@@ -16,8 +16,6 @@ from bench.cli._request_options import takes_execution
 if TYPE_CHECKING:
     from bench.api import PaperListing, ReproducedExperiment
 
-_INTERRUPTED = 130
-"""Exit code of a sweep that was stopped."""
 _MEASURES = {
     "all": "accuracies in %",
     "base": "accuracies on base classes in %",
@@ -36,7 +34,7 @@ def reproduce_command(
     given: dict[str, Any],
     environment: dict[str, Any],
     on: str | None,
-    figures: Path = FIGURES,
+    figures: Path = FIGURES_FOLDER,
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
@@ -66,7 +64,7 @@ def reproduce_command(
     else:
         for one in found:
             _print_reproduced(one)
-    if any(one.exit_code == _INTERRUPTED for one in found):
+    if any(one.interrupted for one in found):
         remark("Interrupted: tables and figures have the runs that are finished. Repeat the command to go on.")
     raise typer.Exit(max(one.exit_code for one in found))
 
@@ -81,7 +79,8 @@ def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> N
     for note in listing.notes:
         remark(note)
     if listing.total.done < listing.total.runs:
-        remark(f"To run one, repeat the command with its name after the paper, such as {listing.experiments[0].name}.")
+        first = next(one.name for one in listing.experiments if one.done < one.runs)
+        remark(f"To run one, repeat the command with its name after the paper, such as {first}.")
 
 
 def _print_reproduced(one: ReproducedExperiment) -> None:

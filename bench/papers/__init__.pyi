@@ -31,6 +31,7 @@ from .estimates import GPU as GPU
 from .estimates import Machine as Machine
 from .estimates import hours_text as hours_text
 from .experiment_status import ExperimentNeeds as ExperimentNeeds
+from .experiment_status import FinishedRuns as FinishedRuns
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells

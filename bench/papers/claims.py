@@ -213,18 +213,20 @@ def check_claims(
             what = f"{claim.a} and {claim.b}, with one setting each"
             if claim.a == claim.b:
                 what = f"{claim.a} with one setting, and both branches stored"
-            reason = f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots, *boards[:1])}"
+            reason = (
+                f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots, boards[0] if boards else None)}"
+            )
             found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
         results += found
     return results
 
 
-def _command(claim: Claim, shots: int | None, board: Leaderboard | None = None) -> str:
+def _command(claim: Claim, shots: int | None, board: Leaderboard | None) -> str:
     """The command that runs both methods of a claim with the backbone of a board, on datasets to be named."""
     methods = "all" if claim.contrast == "regret" else ",".join(dict.fromkeys((claim.a, claim.b)))
     backbone = shlex.quote(board.setting.backbone) if board is not None else "BACKBONE"
     end = "" if shots is None else f" --shots {shots_value(shots)}"
-    end += " --option keep-branches --rerun all" if claim.contrast == "constant-weight" else ""
+    end += " --option keep-branches" if claim.contrast == "constant-weight" else ""
     return f"`etl-bench run -m {methods} -d DATASETS -b {backbone} --protocol {claim.protocol}{end}`"
 
 
@@ -255,7 +257,7 @@ def _check(
     command = _command(claim, board.setting.shots, board)
     if len(tests) < len(needed):
         if claim.contrast == "constant-weight":
-            reason = f"needs runs that stored both branches: {command}"
+            reason = f"needs runs that stored both branches: {command.removesuffix('`')} --rerun all`"
         elif claim.only and not shared:
             reason = f"needs runs of both on {' or '.join(claim.only)}: {command}"
         elif claim.datasets == "all" and not of_groups:
@@ -328,7 +330,7 @@ def _check_regret(
         return found
     reason = (
         f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST_FOR_THIRDS} datasets "
-        f"with measured difficulty: {_command(claim, claim.shots, *boards[:1])}"
+        f"with measured difficulty: {_command(claim, claim.shots, boards[0] if boards else None)}"
     )
     return [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
 

@@ -224,7 +224,7 @@ def test_a_claim_that_is_not_tested_has_no_effect_in_its_row(tmp_path: Path):
     make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
     boards = [build_leaderboard(runs, board_settings(runs)[0])]
-    (row,) = claims_table(check_claims([claim()], boards, runs, {}), boards).rows
+    (row,) = claims_table(check_claims([claim()], boards, runs, {}), boards, Path("runs")).rows
     assert row["verdict"] == "not tested"
     assert "effect" not in row["claim"]
 
@@ -284,6 +284,6 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
 @pytest.mark.parametrize(("recipe", "notes"), [("demo", 1), (None, 0)])
 def test_short_trainings_are_no_evidence_against_a_paper(recipe, notes):
     board = SimpleNamespace(entries=[SimpleNamespace(recipe_name=recipe)])
-    found = claims_table([], [board]).notes
+    found = claims_table([], [board], Path("runs")).notes
     assert len(found) == notes
     assert all("train too briefly" in note for note in found)
