@@ -105,7 +105,7 @@ def _diff(**options: Any) -> None:
 @board_app.command("verify")
 @options_of(verify_board)
 def _verify(**options: Any) -> None:
-    """Recompute some runs of the submissions that request it, and write the results to `verified` beside them.
+    """Recompute some runs of the submissions that request it; results are in `verified/NAME` beside the folder NAME.
 
     A hash of the submission's content and the secret selects the runs. Only installed methods are run. The next
     `board build` shows how many runs of each row were recomputed, and whether they agree bit for bit or within

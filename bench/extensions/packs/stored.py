@@ -24,7 +24,7 @@ from bench.extensions.packs.contents import (
     checked_model,
 )
 from bench.extensions.packs.reads import OWN, reads_of, reads_test_views, reads_towers
-from bench.results import OpenArchive, file_stamp, open_archive
+from bench.results import OpenArchive, file_stamp, open_archive, stamp_of
 from bench.spec import ExperimentSpec
 from datasets_registry import DatasetSplits, FewShotTask, Sample, feature_bundle, get_dataset, some
 
@@ -39,7 +39,7 @@ Rows = NDArray[np.float32]
 def stored_pack(path: Path) -> StoredPack:
     """The pack in a file, opened once per process while the file stays the same; raises PackError for another file."""
     try:
-        stamp = file_stamp(path)
+        stamp = stamp_of(path.stat())
     except OSError as error:
         raise PackError(
             f"The feature pack {path} cannot be read ({error.strerror}); give a file that `{PACK.command}` wrote."
@@ -48,7 +48,7 @@ def stored_pack(path: Path) -> StoredPack:
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path, stamp: str | None) -> StoredPack:
+def _opened(path: Path, stamp: str) -> StoredPack:
     return StoredPack(path, stamp)
 
 
@@ -58,7 +58,7 @@ class StoredPack:
     `stamp` is its `file_stamp`. Raises PackError for another or a damaged file.
     """
 
-    def __init__(self, path: Path, stamp: str | None) -> None:
+    def __init__(self, path: Path, stamp: str) -> None:
         self.path, self._stamp, self._process = path, stamp, 0
         self.digest = self._archive().root
         self.contents = self._model(PackContents, CONTENTS)

@@ -63,8 +63,8 @@ def audited(table: PrintedTable, claim: str | None = None, seeds: int | None = N
 def _claim(table: PrintedTable, wanted: str | None) -> tuple[PrintedRow | None, PrintedRow | None, str]:
     """The row whose gain is examined, the one that it is compared with, and why it is the claim.
 
-    A row of this paper is compared with the best of other papers, a method that the ledger lacks with the best that it
-    has, and another row with the best other row.
+    A row that is named is compared with the best other row, and so is a row without a paper. A row of this paper is
+    compared with the best of other papers, and a method that the ledger lacks with the best that it has.
     """
     rows = table.complete
     if wanted is not None:

@@ -189,7 +189,9 @@ def _table(name: str, grid: Grid, protocol: str | None, backbone: str, shots: in
 def _is_group(row: Sequence[str]) -> bool:
     """Whether a row has only the name of a group of methods, in one column or in all that it spans."""
     (text, *others) = {one for one in row if one} or {""}
-    return not others and text.casefold() not in _GAPS and not _is_number(text) and not split_named(text)
+    if others or text.casefold() in _GAPS or _is_number(text):
+        return False
+    return not split_named(text) and not dataset_named(text)
 
 
 def _without_differences(body: Grid, label: int, split: int) -> tuple[Grid, list[str]]:

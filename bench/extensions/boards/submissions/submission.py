@@ -251,7 +251,12 @@ def earlier_facts(folder: Path, *, force: bool = False) -> dict[str, object]:
             f"{folder / CARDS} was changed since `etl-bench board submit` wrote it; give a new folder, or replace it "
             "with --force."
         )
-    return parse_facts(text).model_dump() if written else {}
+    try:
+        return parse_facts(text).model_dump() if written else {}
+    except SubmissionError:
+        if force:
+            return {}
+        raise
 
 
 def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts) -> Exported:
