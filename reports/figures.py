@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
-from bench.analysis import Leaderboard, board_verdicts, cost_points, scores_by_seed
+from bench.analysis import Leaderboard, Setting, board_verdicts, cost_points, scores_by_seed
 from bench.errors import UsageError
 from bench.papers import Catalogue
 from reports._format import counted, join
@@ -58,11 +59,21 @@ class FigureRequest:
     @property
     def overview(self) -> OverviewView:
         """The first screen of that board."""
-        return board_overview(self.board, self.runs, self.difficulty, self.catalogue)
+        scores = self._scores(self.board)
+        return board_overview(self.board, self.runs, self.difficulty, self.catalogue, scores=scores)
+
+    def _scores(self, board: Leaderboard) -> Mapping[str, scores_by_seed.Scores]:
+        if board.setting not in self._known:
+            self._known[board.setting] = scores_by_seed.seed_scores(board, self.runs)
+        return self._known[board.setting]
+
+    @cached_property
+    def _known(self) -> dict[Setting, Mapping[str, scores_by_seed.Scores]]:
+        return {}
 
     def view(self, board: Leaderboard) -> BoardView:
         """A board with its costs."""
-        scores = scores_by_seed.seed_scores(board, self.runs)
+        scores = self._scores(board)
         return BoardView(
             anchor="",
             board=board,

@@ -56,7 +56,7 @@ def board_overview(
     """The first screen of a leaderboard made from `runs`.
 
     Args:
-        runs, difficulty: the store's `runs_frame(outcomes=True)` and `difficulty_frame()`.
+        runs, difficulty: the store's `runs_frame()` and `difficulty_frame()`; without `scores`, with outcomes.
         scores, verdicts: the `seed_scores` and the `board_verdicts` of the board and its runs, if known.
     """
     scores = scores_by_seed.seed_scores(board, runs) if scores is None else scores
