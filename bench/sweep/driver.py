@@ -175,13 +175,9 @@ def carry_out(
         )
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    planned, waiting = {spec.run_id for spec in made.specs}, {task.key: task for task in tasks}
+    planned = {spec.run_id for spec in made.specs}
     sweeps = [
-        _Sweep(
-            one,
-            [spec for spec in plan.specs if spec.run_id in planned],
-            [waiting.pop(task.key) for task in plan_tasks(plan, one) if task.key in waiting],
-        )
+        _Sweep(one, plan, [spec for spec in plan.specs if spec.run_id in planned])
         for one, plan in parts or [(request, made)]
         if plan.specs
     ]
@@ -240,11 +236,11 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """One of the requests that are carried out together; a task of several is one of the first's."""
+    """One of the requests that are carried out together, with its plan and the specs of it that can run here."""
 
     request: SweepRequest
+    plan: Plan
     specs: Sequence[ExperimentSpec]
-    tasks: Sequence[Task]
 
 
 def _launch(
@@ -263,9 +259,11 @@ def _launch(
             for sweep in sweeps:
                 keep_sweep_file(sweep.request, sweep.specs)
         if request.launcher is LauncherName.SLURM:
+            waiting = {task.key: task for task in tasks}
             for sweep in sweeps:  # the jobs of an array know the runs of one request
-                if sweep.tasks:
-                    log.notice(submit_to_slurm(sweep.request, sweep.tasks))
+                own = [task.key for task in plan_tasks(sweep.plan, sweep.request) if task.key in waiting]
+                if own:  # a task that several requests plan belongs to the first of them
+                    log.notice(submit_to_slurm(sweep.request, [waiting.pop(key) for key in own]))
             return LaunchSummary((), interrupted=False)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
 

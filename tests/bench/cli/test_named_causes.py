@@ -45,6 +45,7 @@ REFUSED = {
     "papers published --ledger --runs nosuch": "There are no runs in nosuch",
     "papers published --ledger --margin -1": "--margin -1 is no positive number",
     "claims": "It is `etl-bench papers claims`.",
+    "doctor clear": "It is `etl-bench doctor cache clear`.",
     "papers published -m zero_shot --protocol few-shot": "Those of method zero_shot have protocol base-to-new, ",
     "papers claims --file float_seeds.toml": "is no file of claims",
     "board build colour": "colour has no submissions",

@@ -190,3 +190,10 @@ def test_hostile_files_end_in_one_line_or_in_printable_text(tmp_path: Path, name
     except UsageError:
         return
     assert "\x1b" not in table.rows[0].label
+
+
+def test_a_heading_that_names_the_only_dataset_is_no_group(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("Method,Accuracy\n,ImageNet\nCoOp,71.9\nTip-Adapter,70.0\n")
+    found = table_of_file(tmp_path / "one.csv", None, "ViT-B-16.openai", 16)
+    assert [row.label for row in found.rows] == ["CoOp", "Tip-Adapter"]
+    assert found.datasets == ("imagenet",)
