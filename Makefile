@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mutants differential official lock release clean help
+.PHONY: demo test test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mistakes differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -77,8 +77,8 @@ gpu-budgets: $(VENV)/.dev ## count each method's operations, waits and transfers
 reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
 	$(BIN)/python tests/reliability/kills.py
 
-mutants: $(VENV)/.dev ## change a sample of operators and numbers, and see whether the tests notice (COUNT=80, SEED=1, KIND=settings)
-	PYTHONPATH=. $(BIN)/python tests/mutation/mutation_sample.py $(if $(KIND),--kind $(KIND)) $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+mistakes: $(VENV)/.dev ## plant the recorded mistakes again, and see whether the tests still notice them (an hour)
+	$(BIN)/python -m tools.planted_mistakes compare
 
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))

@@ -44,9 +44,8 @@ def test_the_tables_list_every_method_and_dataset_file() -> None:
         assert names <= listed, page
 
 
-def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+def test_the_links_of_the_readme_lead_somewhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 150
     for link in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (ROOT / link).exists(), link
 

