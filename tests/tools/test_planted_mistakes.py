@@ -1,4 +1,4 @@
-"""The planter of mistakes: what it changes, what it draws, finds again, and that it tells noticed mistakes from others."""
+"""The planter of mistakes: what it changes, draws and finds again, and that it tells noticed mistakes from others."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_tests_of_settings_exist() -> None:
 
 
 def test_tests_of_the_same_name_and_folder_come_first() -> None:
-    tests = ["tests/methods/test_a.py::x", "tests/bench/results/test_b.py::y", "tests/bench/results/test_files.py::z[1]"]
+    tests = ["tests/methods/test_a.py::x", "tests/bench/results/test_b.py::y", "tests/bench/results/test_files.py::z"]
     assert planted.nearest_first(tests, "bench/results/files.py") == tests[::-1]
 
 
