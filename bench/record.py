@@ -220,17 +220,12 @@ class ExternalCode(_Frozen):
     weights_asked: list[Line] = Field(default_factory=list, description="files of weights that the code asked for")
     weights_proved: bool = Field(description="whether a digest shows that its weights are those of the backbone")
     images_proved: bool = Field(description="whether digests show that its images are those of the dataset")
-    stand_ins: list[Line] = Field(default_factory=list, description="packages that were absent and replaced")
-    filled_in: list[Line] = Field(default_factory=list, description="files taken from another repository")
     test_evaluations: Count = Field(
         0, description="evaluations on the test images during the run; more than 1 can select"
     )
     own_draw: bool | None = Field(
         None, description="whether it trained on other images or labels than the declared draw"
     )
-    trained_values: LargeCount | None = None
-    seconds: Amount | None = Field(None, description="wall clock of its process, with imports")
-    full_precision: bool = Field(False, description="whether half precision was replaced by fp32")
     uses: list[Line] | None = Field(
         None, description="what it sees besides the labelled images, as its authors state it; None if they do not"
     )

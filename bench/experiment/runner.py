@@ -20,7 +20,6 @@ from torch import Tensor
 
 from bench._util.memory import out_of_memory
 from bench.context import RunContext
-from bench.errors import UsageError
 from bench.experiment.accelerator import (
     await_free_memory,
     device_arithmetic,
@@ -42,7 +41,7 @@ from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task, splits_of_run
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
-from bench.extension import kind_of, open_pack
+from bench.extension import open_pack
 from bench.record import (
     SCORES_VERSION,
     DifficultyRecord,
@@ -92,7 +91,7 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
 def _message(spec: ExperimentSpec, error: BaseException) -> str:
     """The message of an error; one of a mistake in the method's code also has the innermost line of its files."""
     text = str(error) or type(error).__name__
-    if isinstance(error, BenchError) or kind_of(spec.method) is not None:
+    if isinstance(error, BenchError):
         return text
     modules = {base.__module__ for base in get_method(spec.method).__mro__}
     files = {getattr(sys.modules.get(one), "__file__", None) for one in modules if not one.startswith("methods._")}
@@ -117,8 +116,6 @@ class ProcessRunner:
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Carry out one run, see the function `run_experiment`."""
         self._shared = self._shared_training(spec, context)
-        if (kind := kind_of(spec.method)) is not None:
-            return kind.run(spec, context)
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
             return _Evaluation(self._trained(spec, context)).record()
 
@@ -127,8 +124,6 @@ class ProcessRunner:
     ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
         """Carry out one run; also returns its model file, or the reason why the method cannot be stored."""
         self._shared = self._shared_training(spec, context)
-        if (kind := kind_of(spec.method)) is not None:
-            return *kind.run(spec, context), UsageError(f"{spec.method} is not a method of the harness")
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
             evaluation = _Evaluation(self._trained(spec, context))
             record, predictions = evaluation.record()

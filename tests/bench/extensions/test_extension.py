@@ -9,13 +9,11 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from sweep_requests import sweep_over
 
 from bench import export_leaderboards, extension, run
 from bench.cli.app import add_commands
-from bench.errors import ImpossibleCombinationError, UsageError
-from bench.extension import Extension, extensions, kind_of, kind_of_pattern, requested_kind, run_kinds
-from bench.sweep import expand, named_files
+from bench.errors import UsageError
+from bench.extension import Extension, extensions
 
 PACKAGE = '''
 """An extension: a command in a group, a group of its own, and a kind of runs that answers at random."""
@@ -24,7 +22,7 @@ import dataclasses
 import typer
 
 from bench.cli import Commands, print_line
-from bench.extension import Extension, RunKind
+from bench.extension import Extension
 from methods import CheckedSettings, MethodFacts
 
 lab = Commands(help="Commands of the lab.")
@@ -44,7 +42,6 @@ def audit(name: str) -> None:
 COMMANDS = {"lab": lab, "models audit": audit}
 EXTENSION = Extension(
     commands="lab_extension:COMMANDS", panels={"lab": "Keep"},
-    kinds=(RunKind("fork:", ("dice:",), planner="lab_extension:PLAN", runner="lab_extension:roll"),),
     after_run={"book[:PAGE]": "lab_extension:write"},
     outputs={"export words": "lab_extension:words"},
 )
@@ -110,10 +107,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(extension, "entry_points", lambda group: points)
     monkeypatch.setattr(extension, "iter_modules", lambda path: ())
     extensions.cache_clear()
-    run_kinds.cache_clear()
     yield
     extensions.cache_clear()
-    run_kinds.cache_clear()
 
 
 def test_a_broken_extension_is_left_out_with_a_warning(lab: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,23 +123,6 @@ def test_its_commands_are_found_by_their_words(lab: None, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         add_commands(Extension(commands="lab_extension:LOST"))
     assert "no group 'nowhere'" in caplog.text
-
-
-def test_its_kind_of_runs_is_planned_and_carried_out(lab: None) -> None:
-    import lab_extension
-
-    request = sweep_over(
-        ["dice:six"], ["spectrum_basic:test=5"], ["ViT-tiny.random"], overrides=["dice.template=a {}."]
-    )
-    (spec,) = expand(request).specs
-    assert spec.method == "fork:dice"
-    assert lab_extension.PLAN.asked == [("fork:dice", {"template": "a {}."})]
-    assert named_files(request)["dice"] == Path("a {}.")
-    kind = kind_of(spec.method)
-    assert kind is not None
-    assert kind is requested_kind("dice:six")
-    assert kind is kind_of_pattern("dice")
-    assert kind.run(spec, None) == ("record", ["predictions"])
 
 
 def test_its_tracker_is_called_after_each_run(lab: None, tmp_path: Path) -> None:
@@ -162,18 +140,6 @@ def test_its_format_of_leaderboards_is_written_with_its_option(lab: None, tmp_pa
     assert file.read_text() == "good day 1"
     with pytest.raises(UsageError, match="--greeting are for --format words; leave them out for csv"):
         export_leaderboards("csv", runs=tmp_path / "runs", greeting="good day")
-
-
-def test_its_reason_refuses_a_combination(lab: None) -> None:
-    with pytest.raises(ImpossibleCombinationError, match="fork:dice on ViT-tiny.random: its dice have no such side"):
-        expand(sweep_over(["dice:six"], ["spectrum_words:test=5"], ["ViT-tiny.random"]))
-
-
-def test_runs_of_a_kind_that_nobody_carries_out(lab: None) -> None:
-    with pytest.raises(UsageError, match="external:NAME .* no installed extension"):
-        kind_of("external:Theirs")
-    assert kind_of("coop") is None
-    assert kind_of("apex_on:coop") is None
 
 
 def test_commands_of_the_shipped_extensions_are_listed_where_they_belong(etl) -> None:

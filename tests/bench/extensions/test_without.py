@@ -93,16 +93,3 @@ def test_the_harness_needs_no_extension(names: list[str], tmp_path: Path) -> Non
         if words == "leaderboard --json":
             assert '"method": "linear_probe"' in done.stdout
     assert (tmp_path / "work" / "page.html").stat().st_size > 100_000
-
-
-def test_stored_runs_of_a_kind_are_read_without_the_extension_that_made_them(tmp_path: Path) -> None:
-    """What `fork:` and `external:` mean is part of the format; carrying out such a run needs the extension."""
-    copy_without(NAMES, tmp_path)
-    code = "from bench.extension import kind_of\nfrom bench.spec import external_parts\n"
-    code += "print(external_parts('fork:KgCoOp'))\nkind_of('fork:KgCoOp')\n"
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "('KgCoOp', 'official code')\n"
-    assert done.stderr.endswith("no installed extension carries them out.\n")

@@ -14,14 +14,12 @@ ray = pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
 from fake_runner import make_spec  # noqa: E402
 from patience import PATIENCE  # noqa: E402
 from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
-from stand_in_forks import make_fork  # noqa: E402
 
 from bench.errors import LaunchError, UsageError  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.sweep.launch import ray_cluster as cluster  # noqa: E402
 from bench.sweep.launch.ray_cluster import RunResources, read_runtime_env, short_error  # noqa: E402
-from bench.sweep.launch.ray_worker import _unpack as unpack  # noqa: E402
 from bench.sweep.launch.tasks import RunTask  # noqa: E402
 
 # the driver is a process of its own: Ray's threads and sockets stay out of this one
@@ -241,20 +239,6 @@ def test_a_runtime_environment_is_yaml_or_json(tmp_path: Path):
     assert read_runtime_env(file) == {"pip": ["timm"], "env_vars": {"A": "b"}}
     with pytest.raises(UsageError, match="cannot be read"):
         read_runtime_env(tmp_path / "none.yaml")
-
-
-def test_a_checkout_of_official_code_is_sent_as_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ray, "put", lambda content: content)
-    monkeypatch.setattr(ray, "get", lambda content: content)
-    made = make_fork(tmp_path / "fork")
-    (tmp_path / "plain").mkdir()
-    sent = cluster.send_files({"tree": made, "list": make_file(tmp_path / "list.jsonl")})
-    assert [(one.kind, Path(one.name).suffix) for one in sent.values()] == [("fork:", ""), ("", ".jsonl")]
-    for _ in range(2):  # the second worker of a node finds it
-        place = unpack(tmp_path / "cache", sent["tree"])
-    assert (place / "train.py").read_bytes() == (made / "train.py").read_bytes()
-    with pytest.raises(LaunchError, match="plain is a folder"):
-        cluster.send_files({"tree.path.0": tmp_path / "plain"})
 
 
 def make_file(path: Path) -> Path:
