@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.api.missing_inputs import Places
+from bench.api.options import DEFAULT_RUNS, SYNTHETIC_RUNS
 
 if TYPE_CHECKING:
     from bench.papers import Paper
@@ -81,8 +82,14 @@ def list_papers() -> list[dict[str, object]]:
     ]
 
 
+def folder_of_runs(runs: str | Path | None, on: str | None) -> Path:
+    """The given folder of a paper's runs, or the default one: runs on synthetic data have their own."""
+    default = DEFAULT_RUNS if on is None else SYNTHETIC_RUNS
+    return Path(default if runs is None else runs).expanduser()
+
+
 def list_experiments(
-    paper: str, *, on: str | None = None, runs: str | Path = "runs", data_root: Path | None = None, **changes: Any
+    paper: str, *, on: str | None = None, runs: str | Path | None = None, data_root: Path | None = None, **changes: Any
 ) -> PaperListing:
     """The tables and figures of a paper: runs needed and done, what is missing, estimated hours and disk.
 
@@ -91,7 +98,7 @@ def list_experiments(
     Args:
         paper: name of a shipped paper, or the path of a file.
         on: `synthetic` for the included suite and backbone in place of the paper's.
-        runs: folder of the runs.
+        runs: folder of the runs. Default: `runs`, or `runs-synthetic` on synthetic data.
         data_root: folder of the datasets.
         changes: `methods`, `datasets`, `seeds` or `backbones` in place of the paper's, as of `reproduce_paper`.
 
@@ -110,7 +117,7 @@ def list_experiments(
 
     found, machine = read_paper(paper), CPU if on else GPU
     plans = PaperPart.of(found, list(found.experiments), on=on, **changes).outlines
-    finished = finished_runs(Path(runs).expanduser(), machine)
+    finished = finished_runs(folder_of_runs(runs, on), machine)
     listed, every, places = [], [], Places(data_root)
     for name, experiment in found.experiments.items():
         cells = planned_cells(plans[name], machine)
