@@ -71,11 +71,12 @@ from .statistics import prediction_sets as prediction_sets
 from .statistics import wilson as wilson
 from .statistics.hypothesis_tests import equivalence as equivalence
 from .statistics.intervals import Estimate as Estimate
+from .statistics.intervals import Group as Group
 from .statistics.intervals import MeanTest as MeanTest
+from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
+from .statistics.intervals import separate_tests as separate_tests
 from .statistics.intervals import student_t as student_t
-from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
-from .statistics.power import seeds_needed as seeds_needed
 from .statistics.suspect_labels import audit_labels as audit_labels
 from .trends import ContrastPanels as ContrastPanels
 from .trends import Trends as Trends
