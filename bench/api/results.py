@@ -241,9 +241,15 @@ class Results:
                 f"No leaderboard in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
             )
         pairs, runs = [], self._store.runs_frame(outcomes=True)
+        ranked = {board.setting: board for board in self._boards(protocol, shots, backbone)}
         for board in both:
-            wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-            pairs.append((board, compare_entries(board, runs, self._store.outcomes_frame(wanted), a, b, alone=planned)))
+            first, second = (find_entry(board, name) for name in (a, b))
+            wanted = [*first.run_ids, *second.run_ids]
+            leaderboard = ranked[board.setting]
+            if {first.key, second.key} <= {entry.key for entry in leaderboard.entries if entry.rankable}:
+                board = leaderboard  # the same cells as in its verdict
+            outcomes = self._store.outcomes_frame(wanted)
+            pairs.append((board, compare_entries(board, runs, outcomes, first.key, second.key, alone=planned)))
         return comparison_table(pairs)
 
     def selection_rules(

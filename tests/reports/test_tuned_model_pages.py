@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium, serious_findings
+from chromium import serious_findings
 
 from bench.extensions.model_tools import (
     ClassTextProjection,
@@ -111,11 +111,6 @@ def predictions(tmp_path_factory: pytest.TempPathFactory) -> str:
     return render_gallery(view, tmp_path_factory.mktemp("predictions") / "page.html").as_uri()
 
 
-def needs_chromium(test):
-    return pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")(test)
-
-
-@needs_chromium
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1024)])
 def test_names_of_classes_are_whole_on_the_page_of_predictions(tab, predictions: str, width: int, scheme: str) -> None:
     tab.size(width, 900)
@@ -128,7 +123,6 @@ def test_names_of_classes_are_whole_on_the_page_of_predictions(tab, predictions:
     assert "marked. The" in tab.run("document.querySelector('main p').textContent")
 
 
-@needs_chromium
 def test_predictions_are_chosen_by_class_and_certainty_and_the_address_keeps_it(tab, predictions: str) -> None:
     tab.open("about:blank")
     tab.open(predictions)
@@ -147,7 +141,6 @@ def test_predictions_are_chosen_by_class_and_certainty_and_the_address_keeps_it(
     assert tab.run("document.querySelector('.choices span').innerText") == "1 of 9 shown"
 
 
-@needs_chromium
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1440)])
 @pytest.mark.parametrize("name", ["explanation", "gallery"])
 def test_no_serious_accessibility_finding(tab, pages: dict[str, str], name: str, width: int, scheme: str) -> None:

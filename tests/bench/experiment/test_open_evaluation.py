@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 from tiny_runs import forget_loaded, spec_of
 
 from bench.analysis.metrics.scores import calibration_error
@@ -51,6 +50,8 @@ def test_it_equals_a_computation_from_the_logits_of_both_splits(method: str) -> 
     assert score.new.accuracy <= record.scores[1].accuracy
     confidence = [found[split].open.base_confidence for split in ("open-base", "open-new")]
     is_base = np.repeat([True, False], [len(part) for part in confidence])
+    from sklearn.metrics import roc_auc_score
+
     assert score.near_ood_auroc == pytest.approx(roc_auc_score(is_base, np.concatenate(confidence)))
     item = found["open-new"]
     sure = np.exp(item.top_logits[:, 0].astype(float) - item.log_sum_exp)

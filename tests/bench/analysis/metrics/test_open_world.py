@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from one_case import for_each
 from scipy.special import softmax
-from sklearn.metrics import roc_auc_score
 
 from bench.analysis.metrics.open_world import base_confidence, near_ood_auroc, openworld_auc, predicted_within
 from bench.analysis.metrics.scores import MetricInputError
@@ -33,6 +32,8 @@ def brute_force(base: np.ndarray, right_base: np.ndarray, new: np.ndarray, right
 @for_each("ties", [False, True])
 @for_each("seed", range(5))
 def test_both_areas_equal_independent_computations(seed: int, ties: bool) -> None:
+    from sklearn.metrics import roc_auc_score
+
     n_base, labels = 3, np.random.default_rng(seed + 100)
     logits = [random_logits(seed + i, n, 7, ties=ties) for i, n in enumerate((41, 29))]
     base, new = (base_confidence(one, n_base) for one in logits)
