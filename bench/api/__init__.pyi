@@ -63,7 +63,6 @@ from .stored_runs import export_runs as export_runs
 from .stored_runs import import_runs as import_runs
 from .stored_runs import query_runs as query_runs
 from .stored_runs import rebuild_database as rebuild_database
-from .stored_runs import run_difference as run_difference
 from .stored_runs import run_rows as run_rows
 from .stored_runs import runs_below as runs_below
 from .stored_runs import score_rows as score_rows
