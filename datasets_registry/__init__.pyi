@@ -17,7 +17,6 @@ from ._custom.listing_folders import WINDOWS_FILES as WINDOWS_FILES
 from ._custom.listing_tables import PATH_COLUMNS as PATH_COLUMNS
 from ._custom.listing_tables import ColumnNames as ColumnNames
 from ._doctor.check import CheckResult as CheckResult
-from ._doctor.check import ImageContents as ImageContents
 from ._doctor.check import check_dataset as check_dataset
 from ._doctor.check import is_dataset_present as is_dataset_present
 from ._doctor.check import last_fingerprint as last_fingerprint

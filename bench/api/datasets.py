@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api import options as opt
 from bench.api.option_effects import NotWith, OnlyWith, checks_effects
-from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NamedDatasets, NewDataRoot, Opt
+from bench.api.options import AllowFewer, Arg, DataRoot, Draw, Force, NamedDatasets, NewDataRoot, Opt
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_shots, split_list
@@ -321,31 +321,20 @@ def _check_title(title: str | None) -> None:
 # Copies on disk
 
 
-@checks_effects
 def check_datasets(
     names: Annotated[Sequence[str], Arg("Names or patterns of datasets. Default: all on disk.")] = (),
     data_root: DataRoot = None,
     *,
-    sample: Annotated[
-        int | None, Opt("Open only this many images per dataset, spread over its splits.", min=0), NotWith("backbone")
-    ] = None,
+    sample: Annotated[int | None, Opt("Open only this many images per dataset, spread over its splits.", min=0)] = None,
     fingerprint: Annotated[
         bool, Opt("Store digests of the files, or write nothing.", "--fingerprint/--no-fingerprint")
     ] = True,
-    backbone: Annotated[
-        str | None, Opt("Also look for near-duplicates and suspect labels, from its frozen features.", "-b")
-    ] = None,
-    cache: Cache = None,
-    device: Annotated[Device, OnlyWith("backbone")] = "auto",
 ) -> tuple[Iterator[CheckResult], int | None]:
-    """Check layout, split, counts and images of datasets on disk, one after the other, and look for images in common.
-
-    With a backbone, see also `audit_dataset`.
+    """Check layout, split, counts and images of datasets on disk, one after the other.
 
     Returns the checks, and the number of datasets that are not on disk if no names are given; the checks are empty and
     that number is None if nothing is on disk.
     """
-    from bench.api.dataset_copies import with_copies
     from datasets_registry import check_dataset, is_dataset_present
 
     absent: int | None = 0
@@ -356,18 +345,10 @@ def check_datasets(
     else:
         infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
         absent = sum(not info.synthetic and info not in infos for info in list_datasets()) if infos else None
-    checks = with_copies(
-        check_dataset(
-            info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint, copies=len(infos) > 1
-        )
-        for info in infos
+    checks = (
+        check_dataset(info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint) for info in infos
     )
-    if backbone is None:
-        return checks, absent
-    from bench.api.auditing import audit_context, with_audit
-
-    slug, context = audit_context(infos, backbone, data_root, cache, device)
-    return (with_audit(checked, slug, context) for checked in checks), absent
+    return checks, absent
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from platformdirs import user_cache_path
 
 from datasets_registry._custom.dataset import CustomReader
@@ -39,41 +35,6 @@ _FINDING_KEYS = ("code", "level", "text", "fix")
 
 
 @dataclass(frozen=True)
-class ImageContents:
-    """What the images of a dataset contain, one entry for each image that could be opened.
-
-    Args:
-        keys: joined by NUL.
-        parts: train, val or test.
-        files: digests of the contents as they are stored, of 16 bytes.
-        pixels: digests of the decoded pixels, likewise.
-    """
-
-    name: str
-    keys: str
-    parts: NDArray[np.str_]
-    files: NDArray[np.bytes_]
-    pixels: NDArray[np.bytes_]
-
-    @classmethod
-    def of(cls, name: str, opened: Sequence["_OpenedImage"]) -> Self:
-        """Those of the images without a problem."""
-        fine = [image for image in opened if not image.code]
-        files = [hashlib.blake2b(image.digest.encode(), digest_size=16).digest() for image in fine]
-        return cls(
-            name,
-            "\0".join(image.sample.key for image in fine),
-            np.array([image.part for image in fine], dtype="U5"),
-            np.array(files, dtype="S16"),
-            np.array([image.pixels for image in fine], dtype="S16"),
-        )
-
-    def key(self, row: int) -> str:
-        """The key of one image."""
-        return self.keys.split("\0")[row]
-
-
-@dataclass(frozen=True)
 class CheckResult:
     """The result of checking one dataset.
 
@@ -84,9 +45,6 @@ class CheckResult:
         checked: number of images that were opened.
         fingerprint: digests of the contents; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
-        audit: near-duplicates and suspect labels as plain values; None if they were not looked for.
-        contents: of the images, to look for copies in other datasets; None if the reader failed or none are looked for.
-        compared_with: the datasets in which copies of the images were looked for.
     """
 
     name: str
@@ -97,9 +55,6 @@ class CheckResult:
     fingerprint: Mapping[str, object] = field(default_factory=dict)
     file: Path | None = None
     left_out: LeftOut = field(default_factory=dict)
-    audit: Mapping[str, object] | None = None
-    contents: ImageContents | None = field(default=None, repr=False, compare=False)
-    compared_with: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[Finding]:
@@ -117,8 +72,6 @@ class CheckResult:
             "findings": [{name: str(getattr(item, name)) for name in _FINDING_KEYS} for item in self.findings],
             "fingerprint": dict(self.fingerprint),
             "fingerprint_file": str(self.file) if self.file else None,
-            "audit": self.audit,
-            "compared_with": list(self.compared_with),
         }
 
 
@@ -129,7 +82,6 @@ def check_dataset(
     sample: int | None = None,
     jobs: int = 2,
     write_fingerprint: bool = True,
-    copies: bool = True,
 ) -> CheckResult:
     """Check layout, split, counts and images of one dataset.
 
@@ -138,7 +90,6 @@ def check_dataset(
         sample: number of images to open, spread evenly over the lists; None opens all.
         jobs: number of threads that open images.
         write_fingerprint: store the fingerprint, so that runs on changed files can be detected.
-        copies: also digest the decoded pixels, to look for copies in other datasets.
 
     Raises DataError if the dataset needs a data root and none was given.
     """
@@ -157,7 +108,7 @@ def check_dataset(
     # the reader found all files, so findings about their location are harmless
     findings = [replace(item, level=FindingLevel.NOTE) if item.layout else item for item in findings]
     findings += _count_findings(info, splits, data_root)
-    opened = _open_images(splits, sample=sample, jobs=jobs, pixels=copies)
+    opened = _open_images(splits, sample=sample, jobs=jobs)
     findings += _image_findings(info, splits, opened, data_root if source else None)
     split_file = DatasetOnDisk(info, source, data_root).split_file if source and data_root else None
     digests = _fingerprint(info, splits, opened, split_file)
@@ -178,7 +129,6 @@ def check_dataset(
         digests,
         file,
         splits.left_out,
-        contents=ImageContents.of(info.name, opened) if copies else None,
     )
 
 
@@ -245,13 +195,12 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
 
 @dataclass(frozen=True, slots=True)
 class _OpenedImage:
-    """The digests of an opened image and of its pixels, or the code of its problem."""
+    """The digest of an opened image, or the code of its problem."""
 
     part: str
     sample: Sample
     digest: str = ""
     code: str = ""
-    pixels: bytes = b""
 
 
 _IMAGE_PROBLEMS = {
@@ -274,14 +223,14 @@ _KINDS = {
 """The kinds of `BadImageError` of each code; all others are damaged images."""
 
 
-def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int, pixels: bool) -> list[_OpenedImage]:
+def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
     images = splits.images
 
     def opened(listed: tuple[str, Sample]) -> _OpenedImage:
         key = listed[1].key
         try:
-            image = images.load(key)
-            return _OpenedImage(*listed, pixels=_pixel_digest(image) if pixels else b"", digest=images.digest(key))
+            images.load(key)
+            return _OpenedImage(*listed, digest=images.digest(key))
         except DataError as error:
             kind = error.kind if isinstance(error, BadImageError) else ""
             code = next((code for code, kinds in _KINDS.items() if kind in kinds), "damaged-images")
@@ -292,11 +241,6 @@ def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int, pixels
         listed = [listed[i * len(listed) // sample] for i in range(sample)]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         return list(pool.map(opened, listed))
-
-
-def _pixel_digest(image: Image.Image) -> bytes:
-    """16 bytes that two images share if they have the same size and pixels."""
-    return hashlib.blake2b(f"{image.mode} {image.size} ".encode() + image.tobytes(), digest_size=16).digest()
 
 
 def _image_findings(
