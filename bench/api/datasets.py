@@ -127,7 +127,7 @@ def add_dataset(
         str | Path,
         Opt(
             "Folder of class folders (or of train, val, test with class folders), a .csv, .tsv or .parquet table of "
-            "paths and labels, a Hugging Face folder from save_to_disk, or a folder of webdataset tars.",
+            "paths and labels, or a Hugging Face folder from save_to_disk.",
             metavar="PATH",
         ),
     ],
@@ -162,20 +162,12 @@ def add_dataset(
     names: Annotated[
         Mapping[str, str] | None,
         Opt(
-            "Name of a class in prompts, as LABEL=NAME, if the guess is wrong. Repeatable.",
+            "Name of a class in prompts, as LABEL=NAME. Default: as before, or the label. Repeatable.",
             "--name",
             pairs="'n02084071=dog'",
         ),
         OF_IMAGES,
     ] = None,
-    guess_names: Annotated[
-        bool,
-        Opt(
-            "Make class names readable: '001.Black_footed_Albatross' becomes 'Black footed Albatross'.",
-            "--guess-names/--raw-names",
-        ),
-        OF_IMAGES,
-    ] = True,
     skip_broken: Annotated[
         bool, Opt("Leave out files that are not readable images, and record them."), OF_IMAGES
     ] = False,
@@ -195,8 +187,8 @@ def add_dataset(
 ) -> AddedDataset:
     """Inspect own images and register them as a dataset, for this process and for later ones in this folder.
 
-    Repeat it after the images changed: the file is written where it is, settings stay, known images stay in their part
-    of the split, and `changes` says what is new. `progress` receives the number of inspected images and of all images.
+    Repeat it after the images changed: the file is written where it is, settings stay, and known images stay in their
+    part of the split. `progress` receives the number of inspected images and of all images.
 
     Returns:
         The dataset; `facts()` says what was found, and `notes()` what may be a mistake.
@@ -223,7 +215,6 @@ def add_dataset(
         root=Path(root).expanduser() if root else None,
         columns=ColumnNames(**columns or {}),
         names=names or {},
-        guess_names=guess_names,
         skip_broken=skip_broken,
         min_images=min_images,
         orient=orient,
