@@ -321,7 +321,7 @@ def check_datasets(
         bool, Opt("Store digests of the files, or write nothing.", "--fingerprint/--no-fingerprint")
     ] = True,
 ) -> tuple[Iterator[CheckResult], int | None]:
-    """Check layout, split, counts and images of datasets on disk, one after the other.
+    """Check split, counts and images of datasets on disk, one after the other.
 
     Returns the checks, and the number of datasets that are not on disk if no names are given; the checks are empty and
     that number is None if nothing is on disk.

@@ -64,7 +64,7 @@ datasets_app.command("add")(add)
 @datasets_app.command("check")
 @options_of(check_datasets)
 def _check(as_json: opt.AsJson = False, **options: Any) -> None:
-    """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
+    """Check split, counts and every image, and name the command that fixes each problem. Needs no network.
 
     Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
     someone else. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
