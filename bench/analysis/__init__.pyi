@@ -15,7 +15,6 @@ from . import reliability as reliability
 from . import score_texts as score_texts
 from . import scores_by_seed as scores_by_seed
 from . import seen_datasets as seen_datasets
-from . import selection_rules as selection_rules
 from . import table_exports as table_exports
 from .board_intervals import with_intervals as with_intervals
 from .columns import H_TITLES as H_TITLES

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text, selection_rules
+from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE, GROUPS
 from bench.papers.published_numbers import DIFFICULTIES, ZERO_SHOT, published_frame, rows_of
@@ -155,7 +155,7 @@ def own_rows(
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
         measures = [one for one in board.measures if one != OPEN and (not splits or one in splits)]
         for entry in sorted(board.entries, key=lambda entry: first(entry.run_ids)):
-            ranked = selection_rules.selection_rule(entry) != _ORACLE
+            ranked = not entry.oracle and _ORACLE not in entry.config.values()
             averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
             source = board.setting.source
             ordered = sorted(entry.cells.items(), key=lambda item: (item[0] != source, first(item[1].run_ids)))

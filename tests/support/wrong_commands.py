@@ -202,7 +202,6 @@ WRONG = [
     "status --watch 0",
     "leaderboard --protocol zero-shot-ish",
     "leaderboard --h geometric",
-    "leaderboard --selection --strict",
     "leaderboard --runs file.txt",
     "papers audit apex-table-22",
     "papers audit nowhere.csv",
