@@ -38,7 +38,6 @@ class RunContext(BaseModel):
     cache_dir: Path | None = Field(None, description="folder of the feature cache; None keeps features in memory")
     weights: dict[str, Path] = Field({}, description="local weight files by backbone slug")
     device: str = Field("cpu", description="`cpu`, `cuda`, `cuda:N` or `mps`")
-    fast: bool = Field(False, description="allow CUDA kernels that are not deterministic")
     threads: int = Field(1, ge=1, description="torch's intra-op threads per process")
     files: dict[str, Path] = Field({}, description="files that specs name by digest, such as support lists")
     cache_limit: int = Field(CACHE_LIMIT, ge=0, description="size limit of `cache_dir` in bytes")

@@ -205,7 +205,7 @@ class GpuFacts(_Frozen):
     cuda: Line | None = Field(None, description="version that torch was built for, of CUDA or ROCm")
     cudnn: Line | None = None
     tf32: bool = Field(description="whether convolutions and matrix products were in TF32")
-    deterministic: bool = Field(description="whether only deterministic kernels were allowed; not with `--option fast`")
+    deterministic: bool = Field(description="whether only deterministic kernels were allowed")
 
 
 class ExternalCode(_Frozen):

@@ -15,7 +15,6 @@ from bench.sweep import (
     SweepRequest,
     carry_out,
     check_effects,
-    check_launch,
     early_server,
     is_kept,
     joined_plans,
@@ -91,8 +90,8 @@ def run(
 
     Raises:
         UsageError: an unknown option, or a value that an option does not take.
-        ImpossibleCombinationError: nothing can run, or with `strict=True` something that was named cannot, such as a
-            method on a backbone that it does not support. Without `strict`, the rest runs.
+        ImpossibleCombinationError: nothing can run. If only a part cannot, such as a method on a backbone that it does
+            not support, the rest runs.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -163,7 +162,6 @@ def run_request(
     with early_server(request) as server:
         parts = make_plans([request, *also], log, again)
         made = joined_plans([plan for _, plan in parts])
-        check_launch(made, request)
         report_plan(made, request, log)
         hooks = trackers_after_run(request.trackers, request.runs, log.notice)
         return carry_out(made, request, log, server, after_run=hooks, parts=parts if also else ())

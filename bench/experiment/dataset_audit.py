@@ -87,7 +87,7 @@ def audit_images(dataset: str, backbone: str, context: RunContext) -> DatasetAud
 
     They are always computed in fp32. Raises DataError for an image that cannot be read.
     """
-    with device_arithmetic(context.device, Precision.FP32, fast=context.fast):
+    with device_arithmetic(context.device, Precision.FP32):
         torch.set_num_threads(context.threads)
         inputs = shared_inputs(backbone, context)
         splits = get_dataset(dataset).reader(context.data_root)

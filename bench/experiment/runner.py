@@ -119,7 +119,7 @@ class ProcessRunner:
         self._shared = self._shared_training(spec, context)
         if (kind := kind_of(spec.method)) is not None:
             return kind.run(spec, context)
-        with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
+        with device_arithmetic(context.device, Precision(spec.precision)):
             return _Evaluation(self._trained(spec, context)).record()
 
     def run_and_keep(
@@ -129,7 +129,7 @@ class ProcessRunner:
         self._shared = self._shared_training(spec, context)
         if (kind := kind_of(spec.method)) is not None:
             return *kind.run(spec, context), UsageError(f"{spec.method} is not a method of the harness")
-        with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
+        with device_arithmetic(context.device, Precision(spec.precision)):
             evaluation = _Evaluation(self._trained(spec, context))
             record, predictions = evaluation.record()
             run = evaluation.run

@@ -61,7 +61,7 @@ def blended_logits(branches: Branches, weight: _Floats, *, sides: str = "both") 
 def blended_accuracy(predictions: Predictions, weight: _Floats, *, sides: str = "both") -> float:
     """Accuracy with that weight; raises ValueError for predictions without branches."""
     if predictions.branches is None:
-        raise ValueError(f"Split {predictions.split!r} has no stored branches; run it with --option keep-branches.")
+        raise ValueError(f"Split {predictions.split!r} has no stored branches; run it with --keep-branches.")
     chosen = blended_logits(predictions.branches, weight, sides=sides).argmax(axis=1)
     return float(np.mean(chosen == predictions.label))
 
@@ -85,7 +85,7 @@ def _unit(features: NDArray[np.floating]) -> _Floats:
 def constant_weight_outcomes(shards: Shards, run_id: str) -> dict[str, NDArray[np.bool_]]:
     """Whether each test image is classified correctly with the mean weight, `(n,)` by split, ordered by image.
 
-    Only runs with adaptive weights that stored both branches (`run --option keep-branches`) have outcomes.
+    Only runs with adaptive weights that stored both branches (`run --keep-branches`) have outcomes.
     """
     shard = shards.read(run_id)
     if shard is None or shard.record.spec.config.get("ensemble_weight", "adaptive") != "adaptive":

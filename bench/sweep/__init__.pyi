@@ -16,7 +16,6 @@ from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
-from .driver import check_launch as check_launch
 from .driver import context_of as context_of
 from .driver import make_plan as make_plan
 from .driver import make_plans as make_plans

@@ -26,7 +26,6 @@ from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.fork_server import ForkServer
-from bench.sweep.launch.slurm import submitted_tasks
 from bench.sweep.launch.supervisor import Supervisor
 from bench.sweep.launch.tasks import (
     DifficultyTask,
@@ -39,16 +38,14 @@ from bench.sweep.launch.tasks import (
     Task,
 )
 from bench.sweep.launchers import (
-    check_launcher,
     feature_cache,
     local_workers,
     make_transport,
-    submit_to_slurm,
     threads_per_run,
     workers_share_gpus,
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
-from bench.sweep.options import LauncherName, RerunPolicy
+from bench.sweep.options import RerunPolicy
 from bench.sweep.planning import (
     Plan,
     heads_apart,
@@ -129,7 +126,7 @@ def make_plans(
 ) -> list[tuple[SweepRequest, Plan]]:
     """The plans of requests that differ in settings only; that of an impossible one has only the reason.
 
-    Raises ImpossibleCombinationError if every request is impossible or, with `strict`, if one is. `again` as of
+    Raises ImpossibleCombinationError if every request is impossible. `again` as of
     `make_plan`.
     """
     found, left_out = list[tuple[SweepRequest, Plan]](), list[Rejection]()
@@ -139,7 +136,7 @@ def make_plans(
         except ImpossibleCombinationError as error:
             settings = " ".join(f"--set {text}" for text in request.overrides) or "published settings"
             left_out.append(Rejection(settings, str(error), named=True))
-            if request.strict or len(left_out) == len(requests):
+            if len(left_out) == len(requests):
                 raise
             found.append((request, Plan((), (), frozenset(), {}, {}, tuple(left_out[-1:]), ())))
     report_rejections(left_out, log)
@@ -152,7 +149,6 @@ def carry_out(
     log: SweepLog,
     server: ForkServer | None = None,
     *,
-    database: bool = True,
     after_run: Sequence[AfterRun] = (),
     parts: Sequence[tuple[SweepRequest, Plan]] = (),
 ) -> SweepOutcome:
@@ -161,7 +157,6 @@ def carry_out(
     Args:
         parts: the requests that `made` joins, with their plans; they differ from `request` in settings only.
         server: local workers are forked from it, if given.
-        database: False only writes the shards, as in a job of Slurm.
         after_run: each is called after every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
@@ -173,7 +168,7 @@ def carry_out(
             "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
             "programs use the cores; import bench first, or set OMP_WAIT_POLICY=PASSIVE."
         )
-    if server is not None and tasks and database:
+    if server is not None and tasks:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
     planned = {spec.run_id for spec in made.specs}
     sweeps = [
@@ -182,7 +177,7 @@ def carry_out(
         if plan.specs
     ]
     summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
-    if database and request.submission is None and tasks and summary.unwritten is None:
+    if tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
@@ -191,19 +186,13 @@ def carry_out(
     return SweepOutcome(made, summary, request.runs, _failures(made, summary, request.runs))
 
 
-def check_launch(made: Plan, request: SweepRequest) -> None:
-    """Raise LaunchError if a plan has something to do and its launcher is not available here."""
-    if plan_tasks(made, request):
-        check_launcher(request)
-
-
 def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
-    """The tasks of a plan, difficulties first; in a job of Slurm, those of its submission."""
+    """The tasks of a plan, difficulties first."""
     stamps = Shards(request.runs).difficulties
     tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
     labels = made.labels
     tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
-    return tasks if request.submission is None else submitted_tasks(request.submission, tasks)
+    return tasks
 
 
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
@@ -255,16 +244,8 @@ def _launch(
     limits = _limits(request)
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
-        if request.submission is None:
-            for sweep in sweeps:
-                keep_sweep_file(sweep.request, sweep.specs)
-        if request.launcher is LauncherName.SLURM:
-            waiting = {task.key: task for task in tasks}
-            for sweep in sweeps:  # the jobs of an array know the runs of one request
-                own = [task.key for task in plan_tasks(sweep.plan, sweep.request) if task.key in waiting]
-                if own:  # a task that several requests plan belongs to the first of them
-                    log.notice(submit_to_slurm(sweep.request, [waiting.pop(key) for key in own]))
-            return LaunchSummary((), interrupted=False)
+        for sweep in sweeps:
+            keep_sweep_file(sweep.request, sweep.specs)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:

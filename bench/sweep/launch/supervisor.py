@@ -89,9 +89,7 @@ class Supervisor:
         sweep also ends early if a result cannot be written. Raises NoWorkerError if no worker could start.
         """
         if self.surroundings.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
-            self.on_notice(
-                "--option memory has no effect on this system: only Linux can limit the memory of a process."
-            )
+            self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         if tasks:
             try:
                 # in this process, the second Ctrl-C must interrupt the code of the run

@@ -97,7 +97,7 @@ def test_both_sides_survive_the_disk(tmp_path) -> None:
 def test_predictions_without_them_stay_as_they_were() -> None:
     plain = runner.run_experiment(answer()[0].spec, RunContext())[1]
     assert all(item.branches is None for item in unpack_predictions(pack_predictions(plain)))
-    with pytest.raises(ValueError, match="it with --option keep-branches"):
+    with pytest.raises(ValueError, match="it with --keep-branches"):
         blended_accuracy(plain[0], np.ones(3))
 
 
