@@ -43,9 +43,6 @@ class RunContext(BaseModel):
     cache_limit: int = Field(CACHE_LIMIT, ge=0, description="size limit of `cache_dir` in bytes")
     keep_branches: bool = Field(False, description="store both branches of an ensemble with its predictions")
     curve: bool = Field(False, description="record the accuracy along the training")
-    prediction_sets: float | None = Field(
-        None, gt=0, lt=1, description="promised coverage of the prediction sets that a run scores; None scores none"
-    )
     keep_models: Literal["best", "all"] | None = Field(None, description="which tuned models the sweep keeps")
     hidden_limit: int | None = Field(
         None, ge=0, description="bytes of the cache for hidden states; None: `HIDDEN_LIMIT` on the CPU, 0 on a GPU"

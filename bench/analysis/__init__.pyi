@@ -66,7 +66,6 @@ from .score_texts import reach_text as reach_text
 from .score_texts import score_text as score_text
 from .setting_runs import RunTable as RunTable
 from .statistics import near_duplicates as near_duplicates
-from .statistics import prediction_sets as prediction_sets
 from .statistics import wilson as wilson
 from .statistics.hypothesis_tests import equivalence as equivalence
 from .statistics.intervals import Estimate as Estimate

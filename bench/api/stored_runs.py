@@ -82,7 +82,6 @@ def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
     opened: dict[str, object] = {}
     if record.open is not None:
         opened["open"] = metrics.harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
-        opened |= {"openworld_auc": record.open.openworld_auc, "near_ood_auroc": record.open.near_ood_auroc}
     scores = [_score(score) for score in record.all_scores] if record.scores else []
     return StoredRun(record, facts, scores, opened)
 

@@ -13,8 +13,8 @@ from bench.analysis import metrics
 from bench.experiment.accelerator import copied_back, synchronize
 from bench.experiment.epoch_observers import EpochCandidates
 from bench.experiment.features.shared_cost import Spent, own_clock, recorded
-from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
-from bench.results import open_metrics, split_scores
+from bench.record import TOP, Branches, OpenScore, Predictions, Score
+from bench.results import split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalSplit, few_shot_draws
 from methods import (
@@ -39,7 +39,6 @@ def evaluate_split(
     keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
     order: Tensor | None = None,
-    on_logits: Callable[[Tensor], None] = lambda _: None,
 ) -> tuple[Score, Predictions]:
     """Score a trained method on one split; the method does not receive the labels.
 
@@ -49,14 +48,12 @@ def evaluate_split(
             the same, but features are computed even if the ensemble gives them no weight.
         epochs: candidate epochs of an oracle; one of them stays restored.
         order: positions of the images in `batches`, `(n,)`; None for the order of the split.
-        on_logits: receives the logits, `(n, n_cls)`, in the order of the split.
     """
     found = split_logits(method, split, batches, keep_branches=keep_branches, epochs=epochs)
     choice = None
     if found.choice is not None and found.honest is not None:
         choice = OracleChoice.of(found.choice, found.logits, found.honest, _labels(split))
     logits = found.logits if order is None else found.logits[order.argsort()]
-    on_logits(logits)
     item = predictions(split, logits)
     return score(split, item, choice), replace(item, branches=found.branches)
 
@@ -231,7 +228,7 @@ def evaluate_open(
         for part in (base, new):
             yield from batches(part)
 
-    return _open_scores(parts, split_logits(method, together, both, epochs=epochs), len(base.classes))
+    return _open_scores(parts, split_logits(method, together, both, epochs=epochs))
 
 
 def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenScore, list[Predictions]]:
@@ -239,7 +236,7 @@ def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenSc
 
     Raises MetricInputError for logits that are not finite.
     """
-    return _open_scores(_among_all(base, new), SplitLogits(logits), len(base.classes))
+    return _open_scores(_among_all(base, new), SplitLogits(logits))
 
 
 def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
@@ -247,28 +244,22 @@ def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
     return [replace(part, name=name) for part, name in named]
 
 
-def _open_scores(parts: Sequence[EvalSplit], chosen: SplitLogits, n_base: int) -> tuple[OpenScore, list[Predictions]]:
+def _open_scores(parts: Sequence[EvalSplit], chosen: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
     sizes = [len(part) for part in parts]
     honest = chosen.honest.split_with_sizes(sizes) if chosen.honest is not None else (None, None)
     found = [
-        _part(part, logits, plain, chosen.choice, n_base, new=part.name == OPEN_NEW)
+        _part(part, logits, plain, chosen.choice)
         for part, logits, plain in zip(parts, chosen.logits.split_with_sizes(sizes), honest, strict=True)
     ]
     (base_score, base_item), (new_score, new_item) = found
-    return OpenScore(base=base_score, new=new_score, **open_metrics(base_item, new_item)), [base_item, new_item]
+    return OpenScore(base=base_score, new=new_score), [base_item, new_item]
 
 
-def _part(
-    part: EvalSplit, logits: Tensor, honest: Tensor | None, name: str | None, n_base: int, *, new: bool
-) -> tuple[Score, Predictions]:
+def _part(part: EvalSplit, logits: Tensor, honest: Tensor | None, name: str | None) -> tuple[Score, Predictions]:
     labels = np.array([sample.label for sample in part.samples])
     choice = None if name is None or honest is None else OracleChoice.of(name, logits, honest, labels)
-    columns = OpenColumns(
-        base_confidence=metrics.base_confidence(logits.numpy(), n_base).astype(np.float32),
-        within=metrics.predicted_within(logits.numpy(), n_base, new=new).astype(np.int32),
-    )
     item = predictions(part, logits)
-    return score(part, item, choice), replace(item, open=columns)
+    return score(part, item, choice), item
 
 
 Place = tuple[str, int, int]

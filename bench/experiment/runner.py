@@ -6,7 +6,6 @@ import hashlib
 import logging
 import sys
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -37,7 +36,6 @@ from bench.experiment.features.shared_cost import own_clock
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.prediction_sets import SetThreshold, label_scores, labels_of, why_no_promise, with_sets
 from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task, splits_of_run
 from bench.experiment.teacher import load_teacher
@@ -144,7 +142,6 @@ class ProcessRunner:
                         run.inputs,
                         context,
                         image_list=run.image_list,
-                        validation=evaluation.validation_logits,
                     ),
                 )
             except BenchError as error:
@@ -371,20 +368,15 @@ def train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[Tr
 
 
 class _Evaluation:
-    """The evaluation of a trained run. `eval_batch` is the number of test images per batch, halved as memory needs.
-
-    `validation_logits` are those of the validation images, `(n, n_cls)`, if the run computed them.
-    """
+    """The evaluation of a trained run. `eval_batch` is the number of test images per batch, halved as memory needs."""
 
     def __init__(self, trained: TrainedRun) -> None:
         run = trained.run
         self.trained, self.spec, self.context, self.task = trained, run.spec, run.context, run.task
         self.run, self.method, self.inputs = run, run.method, run.inputs
         self.eval_batch = run.context.eval_batch
-        self.validation_logits: Tensor | None = None
         self._oracle = trained.candidates if run.spec.epoch_selection == "oracle" else None
         self._kept: KeptFeatures | None = None
-        self._logits: deque[Tensor] = deque(maxlen=1)
 
     def record(self) -> tuple[RunRecord, list[Predictions]]:
         """Select settings and epoch, evaluate, and create the record."""
@@ -394,10 +386,9 @@ class _Evaluation:
         with meter.phase("eval"):
             scored = self._in_halved_batches(lambda: [self._scored(split) for split in task.evals])
 
-        # before prediction sets, the open score and the curve, which do not count as cost
+        # before the open score and the curve, which do not count as cost
         eval_batch = self.eval_batch
         cost = meter.cost(self.method, trained.progress, trained.earlier)
-        scored[0] = self._with_sets(*scored[0])
         opened, open_predictions = self._open_score()
         record = RunRecord(
             run_id=spec.run_id,
@@ -453,7 +444,6 @@ class _Evaluation:
     def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
         order = stream_order(len(split), self.spec.seed) if self.method.info.reads_test_stream else None
-        keeps_logits = self._makes_sets and split is self.task.evals[0]
         shown = split if order is None else replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
         return evaluate_split(
             self.method,
@@ -462,27 +452,7 @@ class _Evaluation:
             keep_branches=self.context.keep_branches,
             epochs=self._oracle,
             order=order,
-            on_logits=self._logits.append if keeps_logits else lambda _: None,
         )
-
-    @property
-    def _makes_sets(self) -> bool:
-        """Whether the run scores prediction sets, those of test images of the training classes."""
-        if self.context.prediction_sets is None:
-            return False
-        return not why_no_promise(self.spec, self.method.info, self.task.validation)
-
-    @torch.no_grad()
-    def _with_sets(self, score: Score, item: Predictions) -> tuple[Score, Predictions]:
-        """The score of the first split with its prediction sets, whose threshold the validation images set."""
-        if not self._makes_sets or self.context.prediction_sets is None:
-            return score, item
-        part, test = self.task.validation, self._logits.pop()
-        classify = self.method.classifier(part.classes)
-        found = self._in_halved_batches(lambda: torch.cat([classify(batch).cpu() for batch in self._batches(part)]))
-        self.validation_logits = found
-        threshold = SetThreshold.of(label_scores(found, labels_of(part)), self.context.prediction_sets)
-        return (score, item) if threshold is None else with_sets(score, item, test, threshold)
 
     def _accuracies(self) -> dict[str, float]:
         """The accuracy on each split, for a point of the curve."""

@@ -59,7 +59,6 @@ from .outputs import replacing as replacing
 from .outputs import write_listed as write_listed
 from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels
-from .predictions import open_metrics as open_metrics
 from .recomputed_scores import contradiction as contradiction
 from .recomputed_scores import split_scores as split_scores
 from .run_diff import Difference as Difference

@@ -27,8 +27,7 @@ from bench.spec import COLUMNS, LATER_COLUMNS
 from datasets_registry import canonical_json
 
 _LOG = logging.getLogger("bench.results")
-SCORE_COLUMNS = """accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism,
-    set_size, set_coverage, set_promise, set_images, set_threshold"""
+SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
 CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""
@@ -299,8 +298,6 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "selected_epoch": record.selected_epoch,
         "device": record.provenance.device_class,
         **{name: getattr(spec, name) or None for name in LATER_COLUMNS},
-        "openworld_auc": record.open.openworld_auc if record.open else None,
-        "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }
     return row | dict.fromkeys(Cost.model_fields) | (vars(record.cost) if record.cost else {})
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench import THREADS_SPIN
 from bench._util.words import counted
-from bench.analysis import prediction_sets
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, RunsFolderError, StoreError
 from bench.extension import open_pack
@@ -201,7 +200,6 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
     devices = request.devices
     return RunContext(
         **{name: getattr(request, name) for name in shared if name != "device"},
-        prediction_sets=prediction_sets.PROMISE if request.keep_models else None,
         device=devices.name if request.here and not local_workers(request, tasks) else devices.kind,
         cache_dir=feature_cache(request),
         cache_limit=cache_limit(),

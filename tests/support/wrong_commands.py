@@ -104,8 +104,6 @@ WRONG = [
     "models explain broken.safetensors --limit 0",
     "predict nothing",
     "predict file.txt birds",
-    "predict nothing birds --page",
-    "predict nothing birds --promise 1.5",
     "predict nothing birds --out rows.xlsx",
     "predict nothing birds --top 0",
     "run -m gda -d spectrum_basic --protocol few-shot --jobs 0 --selection oracle --keep-models all",

@@ -41,7 +41,7 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
 
 
 def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
-    """Train the recommended method and keep its model; returns the file, and its accuracy and sets as text.
+    """Train the recommended method and keep its model; returns the file, and its accuracy as text.
 
     None means that it failed. Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
     """
@@ -54,11 +54,8 @@ def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
     if path is None:
         return None
     info = read_model_info(path)
-    right = ", ".join(
-        f"right on test images: {score_texts.accuracy_text(score.accuracy, score.n)}" for score in info.scores
-    )
-    sets = info.sets.unavailable
-    return path, f"{right}; {f'no prediction sets: {sets}' if sets else 'prediction sets with `predict`'}"
+    right = (f"right on test images: {score_texts.accuracy_text(score.accuracy, score.n)}" for score in info.scores)
+    return path, ", ".join(right)
 
 
 def _print(line: str) -> None:

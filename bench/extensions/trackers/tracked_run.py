@@ -93,7 +93,6 @@ def _metrics(record: RunRecord) -> Iterator[tuple[str, float]]:
         yield "H", _harmonic(base, new)
     if record.open:
         yield "open/H", _harmonic(record.open.base, record.open.new)
-        yield from _numbers(record.open.model_dump(exclude={"base", "new"}), "open/")
     yield from _numbers(record.model_dump(include={"final_loss", "selected_epoch"}), "")
     if record.cost:
         total = {"learning_seconds": record.cost.learning_seconds}

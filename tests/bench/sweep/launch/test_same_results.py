@@ -34,7 +34,6 @@ def surroundings_in(folder: Path) -> Surroundings:
         cache_limit=2**30,
         keep_branches=True,
         curve=True,
-        prediction_sets=0.9,
         hidden_limit=2**20,
         pixel_limit=2**20,
         eval_batch=7,
