@@ -103,21 +103,6 @@ class Results:
         top = frame["top_logits"].str[0].astype(float)
         return frame.assign(probability=np.exp(top - frame["log_sum_exp"]))[list(SHORT_PREDICTIONS)]
 
-    def curve(self, run: str | None = None) -> pd.DataFrame:
-        """The accuracy during training of the run whose id begins with `run`, or of all: one row per split and epoch.
-
-        Raises UsageError if none recorded its curve, and UnknownRunError without one such run.
-        """
-        frame = self._store.curves_frame()
-        facts = self._frame[["run_id", "method", "dataset", "shots", "seed"]].drop_duplicates("run_id")
-        if run is not None:
-            facts = facts[facts["run_id"] == self._found(run)]
-        found = facts.merge(frame, on="run_id")
-        if found.empty:
-            what = "No run here recorded a curve" if run is None else f"Run {facts['run_id'].iloc[0]} recorded no curve"
-            raise UsageError(f"{what}. `etl-bench run --curve` trains and records it.")
-        return found
-
     def export(self, form: str = "csv", out: str | Path | None = None, **options: Any) -> str:
         """The leaderboards in one of the formats of `etl-bench export`, or a figure; see `export_leaderboards`.
 
@@ -283,7 +268,7 @@ class Results:
     def query(self, sql: str) -> pd.DataFrame:
         """The result of one read-only SQL statement on all runs of the folder.
 
-        The tables are runs, scores, curves, predictions, difficulty, and published for numbers from papers. Raises
+        The tables are runs, scores, predictions, difficulty, and published for numbers from papers. Raises
         QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         from bench.papers import published_frame

@@ -207,7 +207,7 @@ def query_runs(
 ) -> pd.DataFrame:
     """The answer to one read-only SQL statement on the results database; raises QueryError for any other.
 
-    The tables are runs, scores, curves, predictions, difficulty, and published for numbers from papers.
+    The tables are runs, scores, predictions, difficulty, and published for numbers from papers.
     """
     from bench.papers import published_frame
     from bench.results import fresh_store

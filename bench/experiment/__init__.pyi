@@ -4,7 +4,6 @@ from .accelerator import device_arithmetic as device_arithmetic
 from .accelerator import gpu_facts as gpu_facts
 from .bundle_import import import_results as import_results
 from .checkpoints import Checkpoint as Checkpoint
-from .checkpoints import TrainingEnd as TrainingEnd
 from .checkpoints import TrainingState as TrainingState
 from .dataset_audit import AuditedImage as AuditedImage
 from .dataset_audit import DatasetAudit as DatasetAudit

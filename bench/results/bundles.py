@@ -17,7 +17,7 @@ from bench.results.recomputed_scores import contradiction
 from bench.results.shards import Shard, Shards, parse_shard, with_origin
 
 LARGEST_PREDICTIONS = 2**30
-"""The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
+"""The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and those of earlier versions up to 400 MiB."""
 LARGEST_DIFFICULTY = 2**20
 """The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
 MOST_BUNDLE_FILES = 500_000

@@ -107,20 +107,3 @@ def _open_contradiction(record: RunRecord, by_split: Mapping[str, Predictions]) 
         if opened.images != plain.images or not same_labels or groups[0] != groups[1]:
             return f"{opened.split}: its images, labels or groups are not those of {plain.split}"
     return ""
-
-
-def _curve_contradiction(record: RunRecord) -> str:
-    """Why a curve contradicts the scores; its earlier points have no stored predictions."""
-    splits = {score.split: score.accuracy for score in record.scores}
-    epochs = [point.epoch for point in record.curve]
-    if not epochs:
-        return ""
-    if any(set(point.accuracy) != set(splits) for point in record.curve):
-        return "its curve and its scores have different splits"
-    if epochs != sorted(set(epochs)) or epochs[-1] != record.curve[-1].epochs:
-        return "the epochs of its curve do not increase to the last epoch"
-    chosen = record.spec.epoch_selection is not None or record.cost is None or record.cost.candidate_evaluations != 0
-    end = record.curve[-1].accuracy
-    if not chosen and any(abs(end[split] - splits[split]) > TOLERANCE for split in splits):
-        return "its curve does not end at its scores, although nothing was selected afterwards"
-    return ""

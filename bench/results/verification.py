@@ -74,7 +74,7 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
     found = diff_runs(stored, Shard(record, tuple(predictions)))
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())
-    same_bits = _required(stored.predictions) == _required(predictions) and not _other_branches(stored, predictions)
+    same_bits = _required(stored.predictions) == _required(predictions)
     wrong = contradiction(stored.record, stored.predictions)
     faults = (*([wrong] if wrong else []), *_other_data(stored.predictions, predictions))
     if faults:
@@ -98,19 +98,7 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
 
 def _required(predictions: Sequence[Predictions]) -> bytes:
     """The bytes of the columns that every run has."""
-    return pack_predictions([replace(item, branches=None, group=None) for item in predictions])
-
-
-def _other_branches(stored: Shard, predictions: Sequence[Predictions]) -> bool:
-    """Whether branches differ on some split; False where only one run stored them."""
-    now = {item.split: item for item in predictions}
-    pairs = [(item, now[item.split]) for item in stored.predictions if item.split in now]
-    branches = [pair for pair in pairs if all(item.branches is not None for item in pair)]
-    return any(_branches(a) != _branches(b) for a, b in branches)
-
-
-def _branches(item: Predictions) -> bytes:
-    return pack_predictions([replace(item, group=None)])
+    return pack_predictions([replace(item, group=None) for item in predictions])
 
 
 def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) -> Iterator[str]:

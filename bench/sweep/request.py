@@ -39,11 +39,6 @@ HOSO = "hoso"
 """`--selection hoso`: hold out one shot of each class, and select on these images in place of validation images."""
 
 
-def alike_but_for_settings(request: "SweepRequest") -> str:
-    """Equal for sweeps that differ in the settings of methods only, so that they can be carried out together."""
-    return request.model_copy(update={"overrides": []}).model_dump_json()
-
-
 class SweepRequest(BaseModel):
     """A sweep: its runs, and how and where they are computed.
 
@@ -187,21 +182,11 @@ class SweepRequest(BaseModel):
         ge=0.1,
         description="Memory limit of a worker process in GiB; further allocations fail (Linux, and not with --jobs 0).",
     )
-    keep_branches: Annotated[bool, Option()] = Field(
-        False,
-        description="Store both branches of an ensemble (apex, apex_on) with its predictions, to try other weights "
-        "without training; 8 bytes per feature value and test image.",
-    )
     keep_models: Annotated[Literal["best", "all"] | None, Option()] = Field(
         None,
         description="Keep tuned models in RUNS/models for `predict`, and score prediction sets: all, or best (for "
         "each method and setting, the seed with the best score on its few validation images, never on test images). "
         "Finished runs without a model run again.",
-    )
-    curve: Annotated[bool, Option()] = Field(
-        False,
-        description="Record the accuracy after 1, 2, 4, ... epochs of each training, for the report's curves over "
-        "training time. Scores do not change; each recorded epoch costs one evaluation.",
     )
     folds: Annotated[list[str], Option(hidden=True)] = Field(
         [],

@@ -276,7 +276,7 @@ class Supervisor:
         if isinstance(task, DifficultyTask):
             return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
         stamp = self.shards.stamp(task.spec.run_id)
-        again = replace(task, attempt=task.attempt + 1, known_stamp=stamp, alongside=())
+        again = replace(task, attempt=task.attempt + 1, known_stamp=stamp)
         if item.memory:
             alone = task.alone or self.transport.shares_memory
             smaller = replace(again, alone=alone, eval_batch=task.eval_batch if item.in_training else SMALL_BATCH)
