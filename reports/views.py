@@ -27,7 +27,6 @@ from bench.papers import (
     Catalogue,
     ClaimResult,
     DatasetFacts,
-    LiteratureSpread,
     PublishedBoard,
     PublishedSource,
     Reproduction,
@@ -114,12 +113,11 @@ class BoardView:
 
 @dataclass(frozen=True)
 class PublishedBoardView:
-    """One board of published numbers; `anchor` is unique on the page. `spread` is how far its sources disagree."""
+    """One board of published numbers; `anchor` is unique on the page."""
 
     anchor: str
     board: PublishedBoard
     catalogue: Catalogue
-    spread: LiteratureSpread = field(default_factory=lambda: LiteratureSpread((), {}))
 
     @property
     def trends(self) -> tuple[Trends, ...]:

@@ -141,10 +141,9 @@ def boards() -> str:
 
 
 def run_pages() -> str:
-    """Each stored run, and how neighbours differ."""
+    """Each stored run."""
     ids = stored()
     texts = [f"runs show {run}{form}" for run in ids for form in ("", " --json")]
-    texts += [f"runs diff {a} {b} --json" for a, b in itertools.pairwise(ids)]
     return all_of([*texts, "models list --json"]) + said("runs", "sql", "select * from runs order by run_id", "--json")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ from datasets_registry import did_you_mean, some
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.papers import FinishedRuns, Machine, Paper, PaperPart, TableRow
+    from bench.papers import Paper, PaperPart, TableRow
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
 ALL_EXPERIMENTS = "all"
@@ -64,9 +64,7 @@ class ReproducedExperiment:
 
 def reproduce_paper(
     paper: Annotated[str, Arg("Name of a shipped paper, or a file.", metavar="PAPER")],
-    what: Annotated[
-        str, Arg("table-2, figure-8, ... or all. Default: list them with their cost.", metavar="[WHAT]")
-    ] = ALL_EXPERIMENTS,
+    what: Annotated[str, Arg("table-2, figure-8, ... or all. Default: list them.", metavar="[WHAT]")] = ALL_EXPERIMENTS,
     *,
     on: Annotated[str | None, Opt("synthetic: the included suite and backbone, in minutes, without data.")] = None,
     methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
@@ -102,7 +100,7 @@ def reproduce_paper(
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.api.missing_inputs import Places
-    from bench.papers import CPU, GPU, PaperPart, all_datasets, finished_runs, read_paper
+    from bench.papers import PaperPart, all_datasets, finished_seeds, needs_of, read_paper
     from bench.results import check_own_folder
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
@@ -124,15 +122,18 @@ def reproduce_paper(
     missing = dict.fromkeys(() if on else places.missing(every, ()))
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
-    machine = CPU if on else GPU
-    finished = finished_runs(folder, machine)
-    outlines = [[outline_of(one, unchecked=True) for one in some] for some in here.values()]
-    left, line = _estimate(outlines, finished, machine)
+    finished = finished_seeds(folder)
+
+    def count(plans: Iterable[Sequence[SweepOutline]]) -> tuple[int, str]:
+        """The runs that are left for some experiments, and a line about them."""
+        needs = needs_of([outline for outlines in plans for outline in outlines], finished)
+        return needs.runs - needs.done, f"{counted(needs.runs, 'run')}, {needs.done} done"
+
+    left, line = count([outline_of(request, unchecked=True) for request in requests] for requests in here.values())
     if missing:
-        log.notice(f"with all data: {_estimate(list(plans.values()), finished, machine)[1]}")
-    log.notice(f"{'with the data that is here: ' if missing else ''}{line}{f' {machine.assumption}' if left else ''}")
-    if missing:
+        log.notice(f"with all data: {count(plans.values())[1]}")
         log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
+    log.notice(f"{'with the data that is here: ' if missing else ''}{line}")
     log = OneCount(log, left)
     for name, requests in here.items():
         if len(names) > 1:
@@ -156,22 +157,6 @@ def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list
         if datasets and (targets or not request.targets):
             found.append(request.model_copy(update={"datasets": datasets, "targets": targets}))
     return found
-
-
-def _estimate(plans: Sequence[Sequence[SweepOutline]], finished: FinishedRuns, machine: Machine) -> tuple[int, str]:
-    """The runs that are left for some experiments, and a line about them and what they will cost."""
-    from bench.papers import CPU, hours_text, needs_of, planned_cells
-
-    cells = [cell for outlines in plans for cell in planned_cells(outlines, machine)]
-    needs = needs_of(cells, finished)
-    done, left = f"{counted(needs.runs, 'run')}, {needs.done} done", needs.runs - needs.done
-    if not left:
-        return 0, f"{done}."
-    hours, where = needs.hours, "on two cores" if machine is CPU else "of a GPU"
-    time = f"{hours_text(hours)} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
-    size = f"{needs.bytes / 1e9:.2g} GB (estimate)"
-    trained = f" with at least {counted(needs.trainings, 'training')}" if needs.trainings else ""
-    return left, f"{done}; the rest{trained} takes about {time} {where} and {size}."
 
 
 def _check_names(paper: Paper, name: str) -> None:
@@ -222,7 +207,7 @@ def _reproduced(
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
-    rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), part)
+    rows = _rows(paper, name, frame, difficulty, on, list(ids), part)
     drawn, files = _drawn(
         experiment.figures, folder, ids, figures, f"{paper.name}-{name}{part.suffix}", on, force=force
     )
@@ -232,7 +217,7 @@ def _reproduced(
         left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
         code = max(code, 3)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
-    said = [paper.header.note, experiment.note, *_about_rows(paper, name, rows, on, part)]
+    said = [paper.header.note, experiment.note, *_about_rows(name, rows, part)]
     said += [SYNTHETIC_STATEMENT] if on else []
     return ReproducedExperiment(
         name,
@@ -273,16 +258,15 @@ def _rows(
     frame: pd.DataFrame,
     difficulty: pd.DataFrame,
     on: str | None,
-    folder: Path,
     ids: Sequence[str],
     part: PaperPart,
 ) -> list[TableRow]:
-    """The rows of a table with the chosen methods and datasets; on synthetic data ours, with its splits."""
-    from bench.papers import own_rows, published_frame, reproduced_rows, rows_like
+    """The rows of a table with the chosen methods and datasets; on synthetic data ours."""
+    from bench.papers import own_rows, published_frame, reproduced_rows
 
-    printed = _printed(paper, name)
     if on:
-        return rows_like(printed, frame, difficulty, order=ids, stands_for=part.datasets_of[name])
+        return own_rows(frame, order=ids, stands_for=part.datasets_of[name])
+    printed = _printed(paper, name)
     if printed.empty:
         return own_rows(frame, published_frame(), order=ids)
     for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
@@ -298,13 +282,9 @@ def _printed(paper: Paper, name: str) -> pd.DataFrame:
     return printed_numbers(paper.header.reported_in, tables) if tables else published_frame().iloc[:0]
 
 
-def _about_rows(paper: Paper, name: str, rows: Sequence[TableRow], on: str | None, part: PaperPart) -> list[str]:
-    """What the rows lack of the paper's table, what their average is of, and known misprints."""
-    from bench.papers import not_in_rows
-
+def _about_rows(name: str, rows: Sequence[TableRow], part: PaperPart) -> list[str]:
+    """What the average of some rows is of, and known misprints."""
     found = []
-    if on and rows and (absent := not_in_rows(_printed(paper, name), rows)):
-        found.append(f"The paper's table also has {', '.join(absent)}, which the table of synthetic data leaves out.")
     sources = {one for plan in part.outlines[name] if plan.request.targets for one in plan.request.datasets}
     if sources and any(row.dataset == "average" for row in rows):
         found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -226,9 +226,15 @@ class Results:
                 f"No leaderboard in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
             )
         pairs, runs = [], self._store.runs_frame(outcomes=True)
+        ranked = {board.setting: board for board in self._boards(protocol, shots, backbone)}
         for board in both:
-            wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-            pairs.append((board, compare_entries(board, runs, self._store.outcomes_frame(wanted), a, b, alone=planned)))
+            first, second = (find_entry(board, name) for name in (a, b))
+            wanted = [*first.run_ids, *second.run_ids]
+            leaderboard = ranked[board.setting]
+            if {first.key, second.key} <= {entry.key for entry in leaderboard.entries if entry.rankable}:
+                board = leaderboard  # the same cells as in its verdict
+            outcomes = self._store.outcomes_frame(wanted)
+            pairs.append((board, compare_entries(board, runs, outcomes, first.key, second.key, alone=planned)))
         return comparison_table(pairs)
 
     def claims(
@@ -245,18 +251,15 @@ class Results:
         """
         from bench.analysis import build_leaderboards, chosen_groups
         from bench.papers import check_claims, difficulty_by_backbone, load_claims
-        from bench.results import Shards, constant_weight_outcomes, no_runs
+        from bench.results import no_runs
 
         groups = chosen_groups(tuple(easy), tuple(hard))
         asked = load_claims(None if file is None else Path(file).expanduser())
         if self._outcomes.empty:
             raise UsageError(no_runs(self.folder))
         difficulty = difficulty_by_backbone(self._difficulty)
-        constant = partial(constant_weight_outcomes, Shards(self.folder))
         boards = build_leaderboards(self._outcomes)
-        return claims_table(
-            check_claims(asked, boards, self._outcomes, difficulty, groups, constant), boards, self.folder
-        )
+        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups), boards, self.folder)
 
     def difficulty(self, *, all_columns: bool = False) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure.

@@ -24,7 +24,7 @@ def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
 
 
 class EpochCandidates:
-    """The candidate epochs of a prepared method, as copies of its `trainable` at the ends of epochs of its last stage."""
+    """The candidate epochs of a prepared method: copies of its `trainable` at the ends of epochs of its last stage."""
 
     def __init__(self, method: TrainableMethod[Any]) -> None:
         self.method = method

@@ -1,10 +1,8 @@
 """Public names of `bench.results`; `__init__.py` loads each on first use."""
 
-from .bundles import DIFFICULTY_FILE as DIFFICULTY_FILE
+from .bundles import Bundle as Bundle
 from .bundles import Exported as Exported
 from .bundles import Imported as Imported
-from .bundles import bundle_runs as bundle_runs
-from .bundles import bundle_shard as bundle_shard
 from .bundles import export_bundle as export_bundle
 from .bundles import import_bundle as import_bundle
 from .bundles import open_bundle as open_bundle
@@ -35,10 +33,6 @@ from .known_facts import recipe_for_dataset as recipe_for_dataset
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
 from .known_facts import with_title as with_title
-from .listed_archive import ArchiveKind as ArchiveKind
-from .listed_archive import OpenArchive as OpenArchive
-from .listed_archive import open_archive as open_archive
-from .listed_archive import write_archive as write_archive
 from .outputs import FILE_LIST as FILE_LIST
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder
@@ -51,9 +45,6 @@ from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels
 from .recomputed_scores import contradiction as contradiction
 from .recomputed_scores import split_scores as split_scores
-from .run_diff import Difference as Difference
-from .run_diff import RunDiff as RunDiff
-from .run_diff import diff_runs as diff_runs
 from .shards import RACE as RACE
 from .shards import Shard as Shard
 from .shards import ShardEntry as ShardEntry
@@ -67,6 +58,7 @@ from .staleness import Staleness as Staleness
 from .staleness import code_reasons as code_reasons
 from .text_cache import TEXTS_FOLDER as TEXTS_FOLDER
 from .text_cache import TextCache as TextCache
+from .verification import Difference as Difference
 from .verification import RepetitionOutcome as RepetitionOutcome
 from .verification import RepetitionVerdict as RepetitionVerdict
 from .verification import check_verifiable as check_verifiable

@@ -68,7 +68,7 @@ def contradiction(record: RunRecord, predictions: Sequence[Predictions]) -> str:
     for score in record.all_scores:
         if problem := _split_contradiction(score, by_split[score.split]):
             return f"{score.split}: {problem}"
-    return _open_contradiction(record, by_split) or _curve_contradiction(record)
+    return _open_contradiction(record, by_split)
 
 
 def _splits(record: RunRecord) -> list[str]:

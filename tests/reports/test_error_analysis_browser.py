@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium, serious_findings
+from chromium import serious_findings
 from page_data import block_of, evidence_of
 from reports.site.run_files import write_run_files
 from worlds import make_world
@@ -21,8 +21,6 @@ from bench.results.database import fresh_store
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 WORLD = {

@@ -179,7 +179,6 @@ WRONG = [
     # looking at runs
     "runs show",
     "runs show zzzz",
-    "runs diff zzzz yyyy",
     "compare coop nobody",
     "compare coop coop --shots x",
     "runs verify failed",
