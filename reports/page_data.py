@@ -28,7 +28,7 @@ from reports.charts.pair_numbers import CAPTION, TIP, best_texts, first_pair, me
 from reports.map.html import MapLinks, answers_html, map_html
 from reports.map.model import MapColumn, MapRow, dataset_text, gain_map, letters
 from reports.page_file import page_environment
-from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts, with_other_shots
+from reports.parts.comparisons import pairs_parts, shots_parts, with_other_shots
 from reports.parts.cost import cost_parts
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
@@ -232,7 +232,7 @@ def _sections(view: OverviewView, board: AnyBoardView, here: str) -> dict[str, l
         return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
     return {
         "leaderboard": leaderboard_parts(board, view),
-        "head_to_head": [*pairs_parts(board, here), *selection_parts(board)],
+        "head_to_head": pairs_parts(board, here),
         "difficulty": difficulty_parts(board, view),
         "cost": cost_parts(board),
         "quality": quality_parts(board),

@@ -22,7 +22,6 @@ from bench.analysis import (
     changed_predictions,
     error_analysis,
     seen_datasets,
-    selection_rules,
 )
 from bench.papers import (
     Catalogue,
@@ -49,7 +48,6 @@ class BoardView:
         quality: empty without stored predictions.
         reliability: empty without stored predictions.
         over_time: None if no entry trains or curves are not shown.
-        selection: the cost of each selection rule; empty if no method ran with two rules.
         marks: a badge of an entry (class, text, explanation) in place of the one for imported runs, by key.
         unmarked: what a row without such a mark is, in place of a badge for imported runs.
         differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
@@ -68,7 +66,6 @@ class BoardView:
     agreement: tuple[RankAgreement, ...] = ()
     costs: tuple[CostPoint, ...] = ()
     over_time: accuracy_over_time.AccuracyOverTime | None = None
-    selection: tuple[selection_rules.RuleDifference, ...] = ()
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unmarked: str = ""
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)

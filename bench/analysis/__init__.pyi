@@ -15,7 +15,6 @@ from . import reliability as reliability
 from . import score_texts as score_texts
 from . import scores_by_seed as scores_by_seed
 from . import seen_datasets as seen_datasets
-from . import selection_rules as selection_rules
 from . import table_exports as table_exports
 from .board_intervals import with_intervals as with_intervals
 from .columns import H_TITLES as H_TITLES
@@ -66,7 +65,6 @@ from .score_texts import percent as percent
 from .score_texts import reach_text as reach_text
 from .score_texts import score_text as score_text
 from .setting_runs import RunTable as RunTable
-from .statistics import prediction_sets as prediction_sets
 from .statistics import wilson as wilson
 from .statistics.hypothesis_tests import equivalence as equivalence
 from .statistics.intervals import Estimate as Estimate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.papers import Paper, PaperPart, TableRow
-    from bench.spec import ExperimentSpec
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
 ALL_EXPERIMENTS = "all"
@@ -194,31 +193,22 @@ def _reproduced(
     """Run an experiment, compare it and draw its figures."""
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
-    from bench.sweep import alike_but_for_settings
 
     experiment, left_out, ids = paper.experiments[name], list(lacks), dict[str, None]()
     code = 3 if lacks else 0
-    together: dict[str, list[SweepRequest]] = {}
-    for one in requests:
-        together.setdefault(alike_but_for_settings(one), []).append(one)
-    for request, *others in together.values():
+    for request in requests:
         try:
-            outcome = run_request(request, log, also=others)
+            outcome = run_request(request, log)
         except ImpossibleCombinationError as error:  # its data or weights are missing
             left_out.append(str(error))
             code = max(code, 3)
             continue
         report_failures(outcome, log)
-        if again := _lacking(request, outcome.plan.done):
-            lacking = f"{counted(len(again), 'finished run')} without what the figures need (curves, or both branches)"
-            log.notice(f"{lacking}: computed again")
-            outcome = run_request(request, log, again, others)
-            report_failures(outcome, log)
         ids |= {spec.run_id: None for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
-    rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), part)
+    rows = _rows(paper, name, frame, difficulty, on, list(ids), part)
     drawn, files = _drawn(
         experiment.figures, folder, ids, figures, f"{paper.name}-{name}{part.suffix}", on, force=force
     )
@@ -245,26 +235,6 @@ def _reproduced(
     )
 
 
-def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> list[str]:
-    """Ids of the finished runs without the curve or the branches that the request keeps.
-
-    Branches are read from runs of APEX with its published ensemble, and give every other weight.
-    """
-    from bench.results import Shards
-
-    shards, found = Shards(request.runs), []
-    for spec in done if request.curve or request.keep_branches else ():
-        published = spec.config.get("ensemble_weight") == "adaptive" and spec.config.get("ensemble") == "both"
-        with_branches = request.keep_branches and published
-        with_curve = request.curve and spec.recipe is not None
-        if not (with_branches or with_curve) or (shard := shards.read(spec.run_id)) is None:
-            continue
-        lacks_branches = with_branches and all(item.branches is None for item in shard.predictions)
-        if lacks_branches or (with_curve and not shard.record.curve):
-            found.append(spec.run_id)
-    return found
-
-
 def _frames(folder: Path, ids: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The finished runs of an experiment and the measured difficulties; empty frames without a store."""
     import pandas as pd
@@ -289,7 +259,6 @@ def _rows(
     frame: pd.DataFrame,
     difficulty: pd.DataFrame,
     on: str | None,
-    folder: Path,
     ids: Sequence[str],
     part: PaperPart,
 ) -> list[TableRow]:
@@ -303,8 +272,7 @@ def _rows(
         return own_rows(frame, published_frame(), order=ids)
     for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
         printed = printed[printed[column].isin(wanted)] if wanted else printed
-    weights = _best_weights(folder, frame) if (printed["metric"] == "optimal_alpha").any() else {}
-    return reproduced_rows(printed, frame, difficulty, weights)
+    return reproduced_rows(printed, frame, difficulty)
 
 
 def _printed(paper: Paper, name: str) -> pd.DataFrame:
@@ -323,21 +291,6 @@ def _about_rows(name: str, rows: Sequence[TableRow], part: PaperPart) -> list[st
         found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
     cells = ((row, cell) for row in rows for cell in row.cells.values() if cell.misprint)
     return found + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]
-
-
-def _best_weights(folder: Path, frame: pd.DataFrame) -> dict[str, float]:
-    """The best fixed ensemble weight on new classes by dataset, from runs of APEX that kept their branches."""
-    from bench.results import Shards, best_fixed_weight
-
-    shards, seeds = Shards(folder), defaultdict[str, list[Any]](list)
-    if frame.empty:
-        return {}
-    apex = frame[frame["method"] == "apex"]
-    for run_id, dataset in {(str(run), str(name)) for run, name in zip(apex["run_id"], apex["dataset"], strict=True)}:
-        shard = shards.read(run_id)
-        kept = () if shard is None else shard.predictions
-        seeds[dataset] += [item for item in kept if item.split == "new" and item.branches is not None]
-    return {dataset: best_fixed_weight(found) for dataset, found in seeds.items() if found}
 
 
 def _drawn(

@@ -50,8 +50,6 @@ class PaperSweep(_Strict):
     class_text: str | None = None
     selection: str | None = None
     precision: str | None = None
-    keep_branches: bool | None = None
-    curve: bool | None = None
 
     def options(self) -> dict[str, Any]:
         """The given values by the field names of a request; settings of both are joined by `joined_options`."""

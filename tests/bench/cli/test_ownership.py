@@ -19,7 +19,6 @@ SUBMIT = "board submit {} --who Lab --contact lab@example.org"
 FILES = {
     "report --out": ("report --out {}", "page.html"),
     "predict --out": ("predict nothing pictures --out {}", "rows.csv"),
-    "predict --page": ("predict nothing pictures --out rows.jsonl --page", "rows.html"),
     "export --out": ("export --out {}", "table.csv"),
     "datasets draw --out": ("datasets draw spectrum_basic --shots 1 --out {}", "draw.json"),
     "models export --out": ("models export nothing --format onnx --out {}", "model.onnx"),
@@ -108,7 +107,7 @@ def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> Non
 
 
 def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
-    without = {"predict --page", "board verify --work"}
+    without = {"board verify --work"}
     tree = commands(typer.main.get_command(app))
     forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
     assert {one.rpartition(" ")[0] for one in (FILES.keys() | FOLDERS.keys()) - without} == forced - {"datasets add"}
