@@ -37,7 +37,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 DROPPED = (
     "set_size", "set_coverage", "set_promise", "set_images", "set_threshold", "sets", "openworld_auc", "near_ood_auroc",
-    "curve",
+    "curve", "stand_ins", "filled_in", "trained_values", "seconds", "full_precision", "matched_texts", "unanswered",
+    "ambiguous", "service", "date",
 )  # fmt: skip
 """Fields of earlier records and models, which are left out when they are read; checksums are verified before."""
 
@@ -197,13 +198,6 @@ class ExternalCode(Frozen):
     uses: list[Line] | None = Field(
         None, description="what it sees besides the labelled images, as its authors state it; None if they do not"
     )
-    matched_texts: bool = Field(
-        False, description="whether scores are class names found in free text, so that only accuracy means something"
-    )
-    unanswered: Count = Field(0, description="answers in free text that name no class, with requests that failed")
-    ambiguous: Count = Field(0, description="answers in free text that name several classes")
-    service: Line = Field("", description="who ran the model; empty if not stated")
-    date: Line = Field("", description="when the model answered; empty if not stated")
 
 
 class Provenance(Frozen):

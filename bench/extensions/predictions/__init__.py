@@ -1,4 +1,4 @@
-"""Code and predictions of others as runs: official repositories, adapters, and files of predictions."""
+"""Predictions that were computed elsewhere, as runs."""
 
 import lazy_loader
 

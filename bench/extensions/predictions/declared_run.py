@@ -17,18 +17,8 @@ from numpy.typing import NDArray
 import bench
 from bench._util.words import counted
 from bench.experiment import OPEN, external_record
-from bench.extensions.forks.errors import PredictionsError
-from bench.extensions.forks.fork_folder import public_address
-from bench.extensions.forks.prediction_files import (
-    NO_CLASS,
-    SEVERAL_CLASSES,
-    Head,
-    PredictionFile,
-    SupportImage,
-    matched_classes,
-    scores_of_named,
-)
-from bench.extensions.forks.stated_texts import architecture
+from bench.extensions.predictions.errors import PredictionsError
+from bench.extensions.predictions.prediction_files import Head, PredictionFile, SupportImage
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import simplified
 from bench.spec import ALL_SHOTS, EXTERNAL, OTHER_MODELS, ExperimentSpec, shots_text
@@ -54,8 +44,6 @@ from datasets_registry import (
     recorded_draw,
 )
 
-_OF_A_MODEL = ("model", "weights", "prompt", "decoding")
-"""Fields of a head that are settings of the run."""
 OPENAI_SHA256 = {
     "RN50": "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
     "RN101": "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599",
@@ -78,7 +66,6 @@ class DeclaredRun:
     ) -> None:
         self.files, self._backbone, self._data_root = files, backbone, data_root
         self.notes: list[str] = []
-        self._without_class: Counter[int] = Counter()
         self._dataset = dataset
         self.trained = self._trained_file()
         self.head = self.trained.head
@@ -248,13 +235,8 @@ class DeclaredRun:
             )
         if file.sha256 is not None:
             self._check_digest_list(parts[0].images, [s.key for s in samples], [file.sha256[i] for i in order], source)
-        if file.answers is not None:
-            named = matched_classes([file.answers[i] for i in order], classes.prompt_names)
-            self._without_class.update(named[named < 0].tolist())
-            return scores_of_named(named, len(classes.names), labels)
-        assert file.scores is not None
-        found: NDArray[np.float64] = file.scores[order]
-        return found
+        scores: NDArray[np.float64] = file.scores[order]
+        return scores
 
     def _check_digests(self, images: Images, items: Sequence[SupportImage], keys: Sequence[str]) -> None:
         stated = [(key, item[2]) for key, item in zip(keys, items, strict=True) if len(item) == 3]
@@ -271,8 +253,8 @@ class DeclaredRun:
     def _spec(self, task: FewShotTask, support: str | None) -> ExperimentSpec:
         head = self.head
         name = re.sub(r"[^A-Za-z0-9_.+/-]+", "_", head.method)
-        stated = {key: value for key in ("repository", "commit") if (value := public_address(getattr(head, key)))}
-        stated |= {key: value for key in _OF_A_MODEL if (value := getattr(head, key))}
+        stated = {"repository": _public_address(head.repository), "commit": head.commit, "model": head.model}
+        stated = {key: value for key, value in stated.items() if value}
         clashing = head.settings.keys() & stated.keys()
         if clashing:
             raise PredictionsError(
@@ -306,7 +288,8 @@ class DeclaredRun:
                     f"-b {self._backbone}, or name a `backbone` in its head."
                 )
             return OTHER_MODELS
-        text = self._backbone or f"{architecture(self.head.backbone)}.openai"
+        architecture = self.head.backbone.replace("/", "-").replace("@336px", "-336")
+        text = self._backbone or f"{architecture}.openai"
         try:
             return parse_backbone(text).slug
         except BenchError as error:
@@ -351,7 +334,7 @@ class DeclaredRun:
             true_labels=dict(task.relabelled),
             external=ExternalCode(
                 title=head.method,
-                repository=public_address(head.repository),
+                repository=_public_address(head.repository),
                 commit=head.commit,
                 changed_files=head.changed_files,
                 command=head.command,
@@ -362,13 +345,13 @@ class DeclaredRun:
                 test_evaluations=evaluations,
                 own_draw=task.draw is DrawRule.FILE,
                 uses=None if head.uses is None else [str(one) for one in head.uses],
-                matched_texts=any(file.answers is not None for file in self.files),
-                unanswered=self._without_class[NO_CLASS],
-                ambiguous=self._without_class[SEVERAL_CLASSES],
-                service=head.service,
-                date=head.date,
             ),
         )
+
+
+def _public_address(address: str) -> str:
+    """An address without user name and password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", address)
 
 
 class _Keys:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api import OnlyWith, checks_effects
 from bench.api import options as opt
-from bench.extensions.forks.errors import PredictionsError
+from bench.extensions.predictions.errors import PredictionsError
 
 if TYPE_CHECKING:
-    from bench.extensions.forks.prediction_files import PredictionFile
+    from bench.extensions.predictions.prediction_files import PredictionFile
     from bench.record import Predictions, RunRecord
 
 
@@ -35,26 +34,16 @@ class ImportedPredictions:
     notes: tuple[str, ...]
 
 
-@checks_effects
 def import_predictions(
     files: Annotated[
         Sequence[Path | str],
-        opt.Arg("Files of predictions, .npz or .jsonl, or of a service's answers.", metavar="FILE..."),
+        opt.Arg("Files of predictions, .npz.", metavar="FILE..."),
     ],
     runs: opt.NewRuns = "runs",
     *,
     dataset: Annotated[str | None, opt.Opt("Its name here. Default: found from the name in the file.", "-d")] = None,
     backbone: Annotated[
         str | None, opt.Opt("As in `run`. Default: OpenAI's weights of the file's model.", "-b")
-    ] = None,
-    questions: Annotated[
-        Sequence[Path | str],
-        opt.Opt("The file of `runs questions` that a service answered; repeatable.", metavar="FILE"),
-    ] = (),
-    stated: Annotated[
-        Mapping[str, str] | None,
-        opt.Opt("With --questions: weights, service, decoding or date; repeatable.", "--set", pairs="service=NAME"),
-        OnlyWith("questions"),
     ] = None,
     data_root: opt.DataRoot = None,
 ) -> ImportedPredictions:
@@ -64,21 +53,17 @@ def import_predictions(
     files of other datasets that follow a training are the targets of a cross-dataset run.
 
     Args:
-        files: npz or JSON lines, see `etl-bench doctor docs forks`; with `questions`, answers to these in any order.
+        files: see `etl-bench doctor docs predictions`.
 
     Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
     """
-    from bench.extensions.forks.prediction_files import read_predictions
-    from bench.extensions.forks.service_answers import read_service_answers
+    from bench.extensions.predictions.prediction_files import read_predictions
     from bench.results import Shards, fresh_store
 
     shards = Shards(Path(runs))
-    paths, asked = ([Path(path) for path in some] for some in (files, questions))
-    if asked:
-        read, remarks = read_service_answers(paths, asked, stated or {}, data_root)
-    else:
-        read, remarks = [read_predictions(path) for path in paths], []
-    from bench.extensions.forks.declared_run import DeclaredRun  # imports torch, which the checks above do not need
+    read = [read_predictions(Path(path)) for path in files]
+    # imports torch, which the checks above do not need
+    from bench.extensions.predictions.declared_run import DeclaredRun
 
     built = [DeclaredRun(tuple(group), dataset, backbone, data_root) for group in _runs(read)]
     made = [run.made() for run in built]
@@ -97,7 +82,7 @@ def import_predictions(
         else:
             kept.append(record.run_id)
     fresh_store(Path(runs))
-    notes = dict.fromkeys([*remarks, *(note for run in built for note in run.notes)])
+    notes = dict.fromkeys(note for run in built for note in run.notes)
     return ImportedPredictions(tuple(added), tuple(unchanged), tuple(kept), tuple(notes))
 
 
@@ -107,8 +92,7 @@ def _runs(files: Iterable[PredictionFile]) -> list[list[PredictionFile]]:
     for file in files:
         head = file.head
         settings = tuple(sorted((key, repr(value)) for key, value in head.settings.items()))
-        model = head.backbone or head.model, head.weights, head.decoding
-        key = head.method, head.seed, head.shots, head.commit, model, settings
+        key = head.method, head.seed, head.shots, head.commit, head.backbone or head.model, settings
         groups.setdefault(key, []).append(file)
     return [run for group in groups.values() for run in _parted(group)]
 

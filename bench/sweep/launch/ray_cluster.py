@@ -175,8 +175,6 @@ def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     return found
 
 
-
-
 def _probe(address: str) -> None:
     """Fail within seconds if no server listens at the address; Ray itself would try for minutes."""
     if address in (AUTO, LOCAL):
