@@ -97,7 +97,7 @@ def functions() -> list[tuple[str, Any]]:
     """Functions that commands call, in which an option is allowed only with another of their own parameters."""
     import bench.extensions.model_tools.explaining as explaining
     import bench.extensions.model_tools.exporting as exporting
-    import bench.extensions.predictions_of_others.predictions_import as importing
+    import bench.extensions.predictions.predictions_import as importing
 
     everything = {name: getattr(api, name) for name in dir(api)}
     everything |= {

@@ -24,10 +24,8 @@ FILES = {
     "models export --out": ("models export nothing --format onnx --out {}", "model.onnx"),
     "models explain --out": ("models explain nothing --out {}", "mine.html"),
     "runs export OUT": ("runs export {}", "mine.zip"),
-    "runs drop-in OUT": ("runs drop-in {}", "mine.py"),
     "datasets pack --out": ("datasets pack spectrum_basic -b ViT-demo.drawn --shots 1 --out {}", "mine.pack"),
     "papers audit --out": ("papers audit apex-table-3 --out {}", "mine.html"),
-    "runs questions --out": ("runs questions -d spectrum_basic --shots 1 --out {}", "asked.jsonl"),
 }  # fmt: skip
 """Options that write a file: a command, and the name of the file that it would replace."""
 MORE_FILES = [
@@ -65,7 +63,7 @@ READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
     "--against",
     "run SWEEP", "run --submission", "run --pack", "datasets check-pack FILE", "runs import BUNDLE",
-    "runs import-predictions FILE", "runs import-predictions --questions",
+    "runs import-predictions FILE",
     "board list SUBMISSIONS", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
@@ -153,7 +151,6 @@ def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any
         ("export --format hf --out {}", "cards"),
         ("export --out {}", "ours.csv"),
         ("runs export {}", "ours.zip"),
-        ("runs drop-in {}", "ours.py"),
         (SUBMIT, "our-lab"),
     ],
 )

@@ -16,14 +16,11 @@ from bench.errors import UsageError
 from bench.extension import Extension, extensions
 
 PACKAGE = '''
-"""An extension: a command in a group, a group of its own, and a kind of runs that answers at random."""
-import dataclasses
-
+"""An extension: a command in a group, and a group of its own."""
 import typer
 
 from bench.cli import Commands, print_line
 from bench.extension import Extension
-from methods import CheckedSettings, MethodFacts
 
 lab = Commands(help="Commands of the lab.")
 
@@ -45,35 +42,6 @@ EXTENSION = Extension(
     after_run={"book[:PAGE]": "lab_extension:write"},
     outputs={"export words": "lab_extension:words"},
 )
-
-
-class Dice(MethodFacts):
-    def settled(self, protocol, changes=None):
-        return CheckedSettings(dict(changes or {}))
-
-
-class PLAN:
-    asked = []
-
-    def facts(text):
-        from bench.results import known_methods
-        zero_shot = known_methods().get("zero_shot")
-        values = {one.name: getattr(zero_shot, one.name) for one in dataclasses.fields(zero_shot)}
-        return Dice(**values | {"name": "fork:dice"})
-
-    def check(facts, settings):
-        PLAN.asked.append((facts.name, dict(settings)))
-
-    def conflict(facts, config, dataset, class_text):
-        return "its dice have no such side." if dataset.startswith("spectrum_words") else None
-
-    def files(facts, settings):
-        from pathlib import Path
-        return {"dice": Path(settings.get("template", ""))}
-
-
-def roll(spec, context):
-    return "record", ["predictions"]
 
 
 def words(boards, *, greeting="hello"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from bench.results.ensemble_weights import adaptive_weight, blended_accuracy, fixed_weight
 from worlds import make_world
 
 from bench.extensions.paper_figures.chart import figure_specification
@@ -14,7 +15,6 @@ from bench.papers import read_paper, shipped_papers
 from bench.papers.catalogue import Catalogue, registered
 from bench.record import Branches
 from bench.results.database import fresh_store
-from bench.results.ensemble_weights import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards
 from reports import chart_file
 

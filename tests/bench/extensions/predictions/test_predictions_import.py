@@ -8,21 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fork_runs import BACKBONE
 from outside_predictions import OPENAI_B16, Outside, all_logits, halves, outside, task_of
+from places import ROOT
 from small_datasets import write_dataset
 from sweep_requests import sweep_over
 
 from bench.analysis import board_settings
 from bench.context import RunContext
 from bench.experiment.runner import run_experiment
-from bench.extensions.forks import ImportedPredictions, PredictionsError, import_predictions
+from bench.extensions.predictions import ImportedPredictions, PredictionsError, import_predictions
 from bench.results import Shards, fresh_store
 from bench.spec import OTHER_MODELS
 from bench.sweep import expand
 from datasets_registry import DrawRule, EvalProtocol, FewShotTask, get_dataset
 
 Import = Callable[..., ImportedPredictions]
+BACKBONE = "ViT-tiny.random"
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +90,6 @@ def test_a_training_on_our_draw_becomes_a_few_shot_run(honest: Outside, imported
     shard = Shards(tmp_path / "runs").read(record.run_id)
     assert shard is not None
     np.testing.assert_allclose(all_logits(shard.predictions[0]), honest.scores, rtol=1e-6)
-
-
-def test_both_kinds_of_files_give_the_same_run(honest: Outside, imported: Import, tmp_path: Path, data: Path) -> None:
-    (record,) = imported(honest).added
-    again = import_predictions([honest.jsonl(tmp_path / "p.jsonl")], tmp_path / "runs", data_root=data)
-    assert (again.added, again.unchanged, again.kept) == ((), (record.run_id,), ())
 
 
 def test_the_order_of_the_lines_does_not_matter(honest: Outside, imported: Import) -> None:
@@ -235,40 +230,23 @@ def test_digests_of_training_images_are_checked(honest: Outside, imported: Impor
     assert message.endswith(f"those on disk, first '{train[3][0]}'.")
 
 
-def test_answers_of_a_language_model_become_a_run(honest: Outside, data: Path, tmp_path: Path) -> None:
-    names = honest.head["class_names"]
-    wrong = honest.keys[0]
-
-    def worded(row: dict[str, object]) -> dict[str, object]:
-        answer = "no idea" if row["key"] == wrong else f"This is {names[int(str(row['label']))].upper()}."
-        return {"key": row["key"], "label": row["label"], "sha256": row["sha256"], "prompt": "?", "answer": answer}
-
-    path = honest.jsonl(tmp_path / "p.jsonl", worded)
-    (record,) = import_predictions([path], tmp_path / "runs", data_root=data).added
-    assert record.scores[0].accuracy == 7 / 8
-    assert record.provenance.external is not None
-    assert record.provenance.external.matched_texts
-    assert (record.provenance.external.unanswered, record.provenance.external.ambiguous) == (1, 0)
-    assert record.spec.config["prompt"] == "?"
-
-
 def test_a_model_that_is_not_a_clip_has_a_board_of_its_own(honest: Outside, imported: Import, tmp_path: Path) -> None:
     other = honest.without("backbone", "backbone_sha256", "commit", "repository")
-    facts = {"model": "Talker 7B", "weights": "v1", "decoding": "greedy", "prompt": "Which?"}
-    done = imported(other.with_head(**facts, service="a server", date="May"))
+    facts = {"model": "Talker 7B", "settings": {"prompt": "Which?"}}
+    done = imported(other.with_head(**facts))
     (record,) = done.added
     assert record.spec.backbone == OTHER_MODELS
-    assert record.spec.config == facts
+    assert record.spec.config == {"model": "Talker 7B", "prompt": "Which?"}
     external = record.provenance.external
     assert external is not None
-    assert (external.service, external.date, external.weights_asked) == ("a server", "May", ["Talker 7B"])
+    assert external.weights_asked == ["Talker 7B"]
     assert [("Talker 7B" in note) for note in done.notes] == [True]
-    assert imported(other.with_head(**facts | {"weights": "v2"})).added, "other weights are another row"
+    assert imported(other.with_head(**facts | {"settings": {"prompt": "What?"}})).added, "another row"
     imported(honest)
     settings = board_settings(fresh_store(tmp_path / "runs").runs_frame())
     assert sorted(setting.backbone for setting in settings) == ["ViT-B-16.openai", OTHER_MODELS]
     assert "-b ViT-B-32.openai" in refused(imported, other.with_head(**facts), backbone="ViT-B-32.openai")
-    assert "model" in refused(imported, other.with_head(**facts, settings={"model": "another"}))
+    assert "model" in refused(imported, other.with_head(**facts | {"settings": {"model": "another"}}))
 
 
 @pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
@@ -289,6 +267,24 @@ def test_logits_of_a_native_run_give_its_scores(protocol: EvalProtocol, data: Pa
     for a, b in zip(theirs.all_scores, ours.all_scores, strict=True):
         assert a.accuracy == b.accuracy
         assert (a.nll, a.brier, a.ece) == pytest.approx((b.nll, b.brier, b.ece), rel=1e-5)
+
+
+def test_the_documented_lines_write_a_file(honest: Outside, imported: Import, tmp_path: Path, data: Path) -> None:
+    """The lines of docs/predictions.md, below a test loader of other code."""
+    lines = (ROOT / "docs" / "predictions.md").read_text().partition("```python\n")[2].partition("```")[0]
+    batches = [slice(0, 3), slice(3, 8)]
+    names = {
+        "class_names": honest.head["class_names"],
+        "train": honest.head["train"],
+        "test_loader": [(honest.keys[at], honest.scores[at], np.array(honest.labels[at])) for at in batches],
+        "model": lambda images: images,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        exec(lines.replace('"shots": 16', '"shots": 2'), names)
+    (record,) = import_predictions([tmp_path / "predictions.npz"], tmp_path / "runs", data_root=data).added
+    assert record.spec.task_fingerprint == imported(honest, runs=tmp_path / "other").added[0].spec.task_fingerprint
+    assert record.scores[0].accuracy == (honest.scores.argmax(axis=1) == honest.labels).mean()
 
 
 # --- wrong files ------------------------------------------------------------------------------------------------------
@@ -406,7 +402,7 @@ def test_images_that_changed_on_disk_are_noticed(honest: Outside, tmp_path: Path
 
 
 def test_openai_digests_are_those_of_its_addresses() -> None:
-    from bench.extensions.forks.declared_run import OPENAI_SHA256
+    from bench.extensions.predictions.declared_run import OPENAI_SHA256
 
     assert OPENAI_SHA256["ViT-B-16"] == OPENAI_B16
     assert all(len(digest) == 64 for digest in OPENAI_SHA256.values())

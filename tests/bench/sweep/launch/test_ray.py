@@ -19,7 +19,7 @@ from bench.errors import LaunchError, UsageError  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.sweep.launch import ray_cluster as cluster  # noqa: E402
-from bench.sweep.launch.ray_cluster import RunResources, short_error  # noqa: E402
+from bench.sweep.launch.ray_cluster import RunResources  # noqa: E402
 from bench.sweep.launch.tasks import RunTask  # noqa: E402
 
 # the driver is a process of its own: Ray's threads and sockets stay out of this one
