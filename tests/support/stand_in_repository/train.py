@@ -55,8 +55,8 @@ class OffsetText:
         self.cfg, self.data, self.epoch = cfg, build_dataset(cfg), 0
         self.clip = clip.load("ViT-B/16")[0]
         self.model = nn.Module()
-        self.model.offset = nn.Parameter(torch.zeros(2, len(self.clip.conv), device="cuda:0"))
-        self.optim = torch.optim.SGD(self.model.parameters(), lr=0.1)
+        self.model.offset = nn.Parameter(torch.zeros(2, self.clip.words.shape[1], device="cuda:0"))
+        self.optim = torch.optim.SGD(self.model.parameters(), lr=0.01)
         self.evaluator = EVALUATOR_REGISTRY.get("Classification")()
 
     def batch(self, items):
@@ -66,8 +66,8 @@ class OffsetText:
         return pixels.cuda(), torch.tensor([item.label for item in items])
 
     def logits(self, pixels):
-        rows = self.clip.words[:2, : self.model.offset.shape[1]] + self.model.offset
-        return 10 * self.clip.encode_image(pixels) @ rows.t()
+        rows = self.clip.words[:2] + self.model.offset
+        return 10 * self.clip.encode_image(pixels)[:, : rows.shape[1]] @ rows.t()
 
     def forward_backward(self, batch):
         pixels, labels = batch
@@ -99,7 +99,7 @@ for name in ("root", "seed", "trainer", "config-file", "dataset-config-file", "o
 parser.add_argument("--eval-only", action="store_true")
 parser.add_argument("opts", nargs=argparse.REMAINDER)
 args = parser.parse_args()
-cfg = Node(TRAINER=args.trainer, OUTPUT_DIR=args.output_dir, OPTIM=Node(NAME="sgd", LR=0.1))
+cfg = Node(TRAINER=args.trainer, OUTPUT_DIR=args.output_dir, OPTIM=Node(NAME="sgd", LR=0.01))
 cfg.DATASET = Node(ROOT=args.root, NAME="EuroSAT")
 for key, value in zip(args.opts[::2], args.opts[1::2]):
     node = cfg

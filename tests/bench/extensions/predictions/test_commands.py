@@ -66,7 +66,7 @@ def test_a_wrong_file_is_one_line_and_adds_nothing(etl, place: Path, tmp_path: P
     path.write_text("{}\n")
     code, out, err = etl("runs", "import-predictions", str(path), "--runs", str(tmp_path / "new"))
     assert (code != 0, out, err.count("\n")) == (True, "", 1)
-    assert f"{path}: " in err
+    assert f"{path} is not a file of predictions" in err
     assert not (tmp_path / "new").exists()
 
 
