@@ -275,7 +275,6 @@ class Provenance(_Frozen):
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
     eval_batch: Count | None = Field(None, description="test images per batch; None for a failed run")
-    pack: Line | None = Field(None, description="digest of the feature pack that the run read in place of images")
     gpu: GpuFacts | None = Field(None, description="None on another device")
     external: ExternalCode | None = Field(None, description="None for a method of the harness")
 
@@ -295,7 +294,7 @@ class Provenance(_Frozen):
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
-        for key in ("gpu", "external", "pack"):
+        for key in ("gpu", "external"):
             if getattr(self, key) is None:
                 values.pop(key, None)
         if not self.true_labels:

@@ -87,7 +87,6 @@ from ._base.recipe import Recipe as Recipe
 from ._base.recipe import Schedule as Schedule
 from ._base.recipe import Warmup as Warmup
 from ._base.recipe import demo_recipe as demo_recipe
-from ._base.recipe import own_values as own_values
 from ._base.recipe import without_fields as without_fields
 from ._base.registry import METHODS as METHODS
 from ._base.registry import MethodRegistry as MethodRegistry
@@ -122,10 +121,7 @@ from ._text.class_text import parse_class_text as parse_class_text
 from ._text.prompt_embeddings import TextPrompts as TextPrompts
 from ._text.prompt_embeddings import frozen_prompts as frozen_prompts
 from ._text.prompt_embeddings import overwrite_leading as overwrite_leading
-from ._text.templates import GENERIC_TEMPLATE as GENERIC_TEMPLATE
-from ._text.templates import TEMPLATE_LISTS as TEMPLATE_LISTS
 from ._text.tokenizers import tokenize as tokenize
 from ._towers.blocks import BlockView as BlockView
 from ._towers.image_tower import image_hidden_states as image_hidden_states
 from ._towers.image_tower import image_views as image_views
-from ._towers.image_tower import outer_norms as outer_norms

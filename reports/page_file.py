@@ -1,19 +1,19 @@
-"""Template environment of the report, of galleries, and of the pages of extensions."""
+"""Template environment of the report and of galleries."""
 
 from collections.abc import Iterable
 from functools import cache
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports._format import FILTERS
 
 
 @cache
-def page_environment(*packages: str) -> Environment:
-    """The templates, and those of other packages; all text is escaped, and an undefined name is an error."""
+def page_environment() -> Environment:
+    """The templates; all text is escaped, and an undefined name is an error."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(name) for name in ("reports", *packages)]),
+        loader=PackageLoader("reports"),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,

@@ -118,10 +118,7 @@ def exports() -> str:
         said(*f"export --format parquet --out table{layout}.parquet{layout}".split())
     texts = all_of([f"export --format {one}{layout}" for one in TEXT_FORMATS for layout in ("", " --by-dataset")])
     tables = [pd.read_parquet(path).to_csv(index=False) for path in sorted(Path().glob("*.parquet"))]
-    for one in ("hf", "hf-results --benchmark our/benchmark --source-url https://example.org"):
-        said(*f"export --format {one} --out exported-{one.split()[0]}".split())
-    written = [path for path in sorted(Path().glob("exported-*/**/*")) if path.is_file()]
-    return "\n".join([texts, *tables, *(f"{path}\n{path.read_text(encoding='utf-8')}" for path in written)])
+    return "\n".join([texts, *tables])
 
 
 def page() -> str:
@@ -145,7 +142,7 @@ def run_pages() -> str:
     ids = stored()
     texts = [f"runs show {run}{form}" for run in ids for form in ("", " --json")]
     texts += [f"runs diff {a} {b} --json" for a, b in itertools.pairwise(ids)]
-    return all_of([*texts, "models list --json"]) + said("runs", "sql", "select * from runs order by run_id", "--json")
+    return all_of([*texts, "models --json"]) + said("runs", "sql", "select * from runs order by run_id", "--json")
 
 
 KINDS: dict[str, Callable[[], str]] = {

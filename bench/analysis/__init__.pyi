@@ -38,7 +38,6 @@ from .leaderboard import BASELINE as BASELINE
 from .leaderboard import MIXED as MIXED
 from .leaderboard import OPEN as OPEN
 from .leaderboard import TRANSFER_PROTOCOLS as TRANSFER_PROTOCOLS
-from .leaderboard import Cell as Cell
 from .leaderboard import Entry as Entry
 from .leaderboard import EntryCost as EntryCost
 from .leaderboard import H as H
@@ -73,7 +72,6 @@ from .statistics.hypothesis_tests import equivalence as equivalence
 from .statistics.intervals import Estimate as Estimate
 from .statistics.intervals import MeanTest as MeanTest
 from .statistics.intervals import difference_of_means as difference_of_means
-from .statistics.intervals import student_t as student_t
 from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
 from .statistics.power import seeds_needed as seeds_needed
 from .statistics.suspect_labels import audit_labels as audit_labels

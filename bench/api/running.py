@@ -27,7 +27,6 @@ from bench.sweep import (
     report_failures,
     report_plan,
     sweep_toml,
-    trackers_after_run,
     unfinished_sweeps,
 )
 
@@ -84,7 +83,7 @@ def run(
         progress: `"auto"` (a bar in a notebook and on a terminal, lines elsewhere), `"live"`, `"plain"`, `"json"` or
             `"none"`.
         options: any other option of `etl-bench run`, such as `device="cuda"`, `data_root="~/data"` or
-            `trackers="mlflow"`.
+            `tracker="mlflow"`.
 
     Returns:
         The results of the requested runs. `Results.failed` lists runs that failed.
@@ -152,7 +151,7 @@ def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
 def run_request(
     request: SweepRequest, log: SweepLog, again: Collection[str] = (), also: Sequence[SweepRequest] = ()
 ) -> SweepOutcome:
-    """Plan and carry out a request, reporting to the log, and send its finished runs to its trackers.
+    """Plan and carry out a request, reporting to the log.
 
     The requests of `also`, which differ from it in settings only, are carried out at the same time, see
     `bench.sweep.make_plans`.
@@ -165,8 +164,7 @@ def run_request(
         made = joined_plans([plan for _, plan in parts])
         check_launch(made, request)
         report_plan(made, request, log)
-        hooks = trackers_after_run(request.trackers, request.runs, log.notice)
-        return carry_out(made, request, log, server, after_run=hooks, parts=parts if also else ())
+        return carry_out(made, request, log, server, parts=parts if also else ())
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
@@ -208,7 +206,7 @@ def _request(
     runs: str | Path = "runs",
     **options: Any,
 ) -> SweepRequest:
-    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache", "pack") if options.get(name)}
+    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
     given: dict[str, Any] = {
         name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None

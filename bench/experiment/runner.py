@@ -42,7 +42,7 @@ from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task, splits_of_run
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
-from bench.extension import kind_of, open_pack
+from bench.extension import kind_of
 from bench.record import (
     SCORES_VERSION,
     DifficultyRecord,
@@ -501,7 +501,6 @@ class _Evaluation:
             dataset_check=last_fingerprint(spec.dataset, context.data_root),
             eval_batch=eval_batch,
             gpu=gpu_facts(backbone.device),
-            pack=open_pack(context.pack).digest if context.pack else None,
         )
 
     @property

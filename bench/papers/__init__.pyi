@@ -1,9 +1,6 @@
 """Public names of `bench.papers`; `__init__.py` loads each on first use."""
 
 from .addresses import paper_address as paper_address
-from .arithmetic import Mismatch as Mismatch
-from .arithmetic import checked_numbers as checked_numbers
-from .arithmetic import mismatches as mismatches
 from .catalogue import UNKNOWN_INPUTS as UNKNOWN_INPUTS
 from .catalogue import Catalogue as Catalogue
 from .catalogue import DatasetFacts as DatasetFacts
@@ -59,8 +56,6 @@ from .published_boards import numbered_rows as numbered_rows
 from .published_boards import published_sources as published_sources
 from .published_numbers import PUBLISHED_COLUMNS as PUBLISHED_COLUMNS
 from .published_numbers import PublishedMethod as PublishedMethod
-from .published_numbers import Standing as Standing
-from .published_numbers import named_recipes as named_recipes
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods

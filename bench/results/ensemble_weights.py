@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from bench.record import Branches, Predictions
 from bench.results.shards import Shards
 
-BETAS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-"""Sharpness values of the paper's Table 12."""
 EPS = 0.05
 """A class at most this far from a training class counts as trained (APEX's default)."""
 FIXED = tuple(i / 10 for i in range(11))

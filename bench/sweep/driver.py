@@ -13,11 +13,9 @@ from bench._util.words import counted
 from bench.analysis import prediction_sets
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, RunsFolderError, StoreError
-from bench.extension import open_pack
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
 from bench.spec import ExperimentSpec
-from bench.sweep.after_run import AfterRun, trackers_after_run
 from bench.sweep.compatibility import Rejection, grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
@@ -62,6 +60,7 @@ from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.task_factory import short_draw
+from bench.sweep.tracker import Tracker, check_tracker
 from bench.sweep.weights import report_rejections, without_missing_weights
 
 
@@ -94,15 +93,13 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     `again` are ids of finished runs that are computed again, because they lack something that the caller needs.
     """
     request.check_devices()
-    trackers_after_run(request.trackers, request.runs, log.notice)  # raises for one that cannot be used here
+    check_tracker(request.tracker)
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
     check_runs_folder(request.runs, feature_cache(request) if request.here else None)
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
-    if request.pack is not None:
-        open_pack(request.pack).check()
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request, log.notice)
     shards = Shards(request.runs)
@@ -153,7 +150,6 @@ def carry_out(
     server: ForkServer | None = None,
     *,
     database: bool = True,
-    after_run: Sequence[AfterRun] = (),
     parts: Sequence[tuple[SweepRequest, Plan]] = (),
 ) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
@@ -162,7 +158,6 @@ def carry_out(
         parts: the requests that `made` joins, with their plans; they differ from `request` in settings only.
         server: local workers are forked from it, if given.
         database: False only writes the shards, as in a job of Slurm.
-        after_run: each is called after every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
@@ -181,7 +176,7 @@ def carry_out(
         for one, plan in parts or [(request, made)]
         if plan.specs
     ]
-    summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
+    summary = _launch(tasks, sweeps, request, log, server) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
@@ -249,7 +244,6 @@ def _launch(
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
-    after_run: Sequence[AfterRun],
 ) -> LaunchSummary:
     tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
     limits = _limits(request)
@@ -266,14 +260,14 @@ def _launch(
                     log.notice(submit_to_slurm(sweep.request, [waiting.pop(key) for key in own]))
             return LaunchSummary((), interrupted=False)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
+        tracker = Tracker(request.tracker, request.runs, log.notice)
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
             tally.count(item, again=again)
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
-                for hook in after_run:
-                    hook(item.task.spec.run_id)
+                tracker.log(item.task.spec.run_id)
 
         surroundings = Surroundings(
             runs=request.runs,
@@ -326,8 +320,6 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
 
 def _backbone_digest(request: SweepRequest, slug: str) -> str:
     """The digest of a backbone's current weights. Loads them, and keeps them loaded if runs here use them."""
-    if request.pack is not None:
-        return open_pack(request.pack).backbone_digest
     from bench.experiment import backbone_spec, loaded_backbone
     from methods import load_backbone
 
@@ -355,9 +347,6 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     log.notice(f"{describe(made, request)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
-    if request.pack is not None:
-        log.notice(f"features of {request.pack}; no images and no weights are read")
-        return
     device = request.devices.kind
     for shared in shared_features(made.pending, feature_cache(request), device):
         if shared.readers > 1:

@@ -120,7 +120,7 @@ def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
 
 def worker_imports(request: SweepRequest) -> list[str]:
     """The modules that every run imports: the runner and, if it is the default and a backbone has towers, open_clip."""
-    towers = request.pack is None and not all(map(has_imported_features, request.backbones))
+    towers = not all(map(has_imported_features, request.backbones))
     return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
 
 
@@ -151,7 +151,7 @@ def job_request(request: SweepRequest, tasks_file: Path) -> SweepRequest:
     }
     cuda = request.devices.kind == "cuda"
     local |= {"slurm_set": [], "launcher": LauncherName.LOCAL, "device": "all" if cuda else "cpu"}
-    folders = {name: getattr(request, name) for name in ("runs", "data_root", "cache", "pack")}
+    folders = {name: getattr(request, name) for name in ("runs", "data_root", "cache")}
     local |= {name: folder.absolute() for name, folder in folders.items() if folder is not None}
     local |= {"jobs": None if cuda else 1, "submission": tasks_file}
     return request.model_copy(update=local)

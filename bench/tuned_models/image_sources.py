@@ -14,8 +14,6 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
-
 from bench.bounds import printable
 from bench.errors import UsageError
 from datasets_registry import (
@@ -25,7 +23,6 @@ from datasets_registry import (
     WINDOWS_FILES,
     BadImageError,
     DataError,
-    ImageFacts,
     ImageNotes,
     archives,
     check_image_size,
@@ -58,15 +55,6 @@ class ImageItem:
 
     name: str
     read: Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class OpenedImage:
-    """A decoded image, or None and the reason why it cannot be read."""
-
-    name: str
-    image: Image.Image | None
-    problem: str = ""
 
 
 def check_sources(sources: Sequence[str]) -> None:
@@ -122,20 +110,6 @@ def image_items(sources: Sequence[str], notes: ImageNotes | None = None) -> Iter
             yield from _table(path)
         else:
             yield _file(source, path)
-
-
-def opened_images(
-    sources: Sequence[str], decode: Callable[[bytes, object], tuple[Image.Image, ImageFacts]], notes: ImageNotes
-) -> Iterator[OpenedImage]:
-    """The images of several sources, each decoded or with the reason why it cannot be read."""
-    for item in image_items(sources, notes):
-        try:
-            image, facts = decode(item.read(), item.name)
-        except BadImageError as error:
-            yield OpenedImage(item.name, None, printable(error.problem))
-        else:
-            notes.add(item.name, facts)
-            yield OpenedImage(item.name, image)
 
 
 def _is_tar(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Draws Vega-Lite specifications as SVG, and as files of other formats."""
+"""Draws Vega-Lite specifications as SVG, and turns SVG into PDF and PNG."""
 
 import json
 import re
@@ -10,7 +10,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-CHART_FORMATS = ("svg", "vl.json", "pdf", "png")
 _CONVERTER = Path(__file__).with_name("svg_converter.py")
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _NOT_TEXT = re.compile("[^\\t\\n\\r -\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,18 +30,6 @@ def specification_svg(specification: Mapping[str, Any]) -> Markup:
 
     label = Markup('<svg role="img" aria-label="{}" ').format(_as_text(specification["description"]))
     return Markup(vl_convert.vegalite_to_svg(specification_text(specification)).replace("<svg ", label, 1))
-
-
-def chart_file(specification: Mapping[str, Any], kind: str) -> bytes:
-    """The chart in one of `CHART_FORMATS`: PNG at twice the size and on white, `vl.json` to change the picture.
-
-    Raises:
-        RuntimeError: if the renderer fails.
-    """
-    if kind == "vl.json":
-        return specification_text(specification).encode()
-    svg = str(specification_svg(specification))
-    return svg.encode() if kind == "svg" else converted(svg, kind)
 
 
 def converted(svg: str, kind: str) -> bytes:

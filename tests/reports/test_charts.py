@@ -7,7 +7,6 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.vega_svg as vega_svg
-from reports import chart_file
 from reports.charts.cost import cost_axes
 from reports.charts.difficulty import difficulty_caption, difficulty_picture
 from reports.charts.names import ABOVE, place_names
@@ -117,7 +116,7 @@ def test_a_renderer_that_crashes_is_an_error_and_not_the_end(crash, monkeypatch,
     (tmp_path / "crashing.py").write_text(crash)
     monkeypatch.setattr(vega_svg, "_CONVERTER", tmp_path / "crashing.py")
     with pytest.raises(RuntimeError, match="renderer of PDF files failed: (exit code -6|ValueError: no such font)"):
-        chart_file({"description": "a", "data": {"values": [{"x": 1}]}, "mark": "point"}, "pdf")
+        vega_svg.converted("<svg/>", "pdf")
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1e-9, 2e-9], [3.0, 4.0], [0.0, 1e12]])

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.analysis import Quality, student_t
+from bench.analysis import Quality
+from bench.analysis.statistics import student_t
 from reports.parts.quality import quality_parts
 
 

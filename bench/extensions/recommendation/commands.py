@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @options_of(RecommendRequest.build)
-def _recommend(
+def recommend_command(
     train: Annotated[
         bool, typer.Option("--train/--no-train", help="Train the recommended method at the end and keep its model.")
     ] = True,
@@ -62,6 +62,3 @@ def _print(found: "Recommendation") -> None:
     print_text(answer)
     print_rows(found.rows(), spare=("training", "labels to settle", "images"))
     print_text("\n\n".join(rest))
-
-
-COMMANDS = {"recommend": _recommend}

@@ -15,7 +15,7 @@ from bench.extensions.recommendation.elimination import Look, going_on, look, pl
 from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
 from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
 from bench.results import RACE, Shard, Shards
-from bench.sweep import AfterRun, SweepLog, SweepRequest, carry_out, make_plan
+from bench.sweep import SweepLog, SweepRequest, carry_out, make_plan
 from datasets_registry import EvalProtocol, held_out
 
 TOO_LITTLE = 5.0
@@ -77,7 +77,6 @@ class Race:
     Args:
         costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
-        after_run: each is called after every finished run.
     """
 
     def __init__(
@@ -88,10 +87,9 @@ class Race:
         costs: dict[str, float],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        after_run: Sequence[AfterRun] = (),
     ) -> None:
         self.request, self.plan, self.outcomes, self.say = request, plan, outcomes, say
-        self._costs, self._clock, self._after_run = costs, clock, after_run
+        self._costs, self._clock = costs, clock
         self._begin = clock()
         self.left = list(request.sweep.methods)
         self.active = list(self.left)
@@ -209,7 +207,7 @@ class Race:
         here = race_request(self.request.sweep, methods, [fold], shots)
         here = here.model_copy(update={"timeout": max(self._time_limit(methods), 1.0)})
         made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
-        outcome = carry_out(made, here, SweepLog(), database=False, after_run=self._after_run)
+        outcome = carry_out(made, here, SweepLog(), database=False)
         if outcome.summary.interrupted:
             raise KeyboardInterrupt
         return {spec.method: spec.run_id for spec in made.specs}

@@ -31,13 +31,11 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
     from bench.extensions.recommendation.prior import PublishedNumbers
     from bench.extensions.recommendation.run import carry_out_recommendation
     from bench.papers import DATASETS, published_difficulty, published_frame
-    from bench.sweep import trackers_after_run
 
     request = RecommendRequest.build(dataset, **options)
     say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
     published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
-    hooks = trackers_after_run(request.sweep.trackers, request.race_runs, say)
-    return carry_out_recommendation(request, say, published, hooks)
+    return carry_out_recommendation(request, say, published)
 
 
 def train_recommended(found: Recommendation) -> tuple[Path, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from bench.extensions.recommendation.prior import PublishedNumbers, earlier_cost
 from bench.extensions.recommendation.race import Race, RaceResult, race_request, read_runs
 from bench.extensions.recommendation.request import RecommendRequest, duration, whole_minutes
 from bench.extensions.recommendation.result import Recommendation
-from bench.sweep import AfterRun, SweepLog, carry_out, expand, make_plan, report_failures
+from bench.sweep import SweepLog, carry_out, expand, make_plan, report_failures
 from datasets_registry import get_dataset, held_out, own_images, some
 from methods import parse_backbone
 
@@ -47,14 +47,12 @@ def carry_out_recommendation(
     request: RecommendRequest,
     say: Callable[[str], None],
     published: PublishedNumbers,
-    after_run: Sequence[AfterRun] = (),
 ) -> Recommendation:
     """Run or resume the race that the request describes, and return the answer.
 
     Args:
         say: receives one line for every decision of the race.
         published: prior knowledge besides own runs.
-        after_run: each is called after every finished run of the race, whose folder is `request.race_runs`.
 
     Raises:
         UsageError: the budget is too small for one method, or the dataset has too few classes or no test part.
@@ -74,7 +72,7 @@ def carry_out_recommendation(
     slug = parse_backbone(request.sweep.backbones[0]).slug
     images = held_out.labelled_images(splits, plan.folds[0].most, dataset=request.dataset)
     outcomes = RaceOutcomes(tuple(image.key for image in images), request.repeats, groups_of(images))
-    race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say, after_run=after_run)
+    race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say)
     race.check_budget()
     groups = "" if outcomes.groups is None else f" in {counted(len(set(outcomes.groups.tolist())), 'group')}"
     say(

@@ -241,8 +241,8 @@ def test_a_job_has_the_options_of_the_sweep_for_its_own_machine(tmp_path: Path) 
     job = SweepRequest.build(**read_sweep_file(file))
     assert (job.methods, job.seeds, job.retries) == (request.methods, request.seeds, 2)
     assert (str(job.launcher), job.jobs, job.gpus, job.slurm_set) == ("local", None, None, [])
-    on_cpu = job_request(request_in(tmp_path, trackers=["trackio"]), file)
-    assert (on_cpu.device, on_cpu.jobs, on_cpu.trackers) == ("cpu", 1, ["trackio"])
+    on_cpu = job_request(request_in(tmp_path, tracker="trackio"), file)
+    assert (on_cpu.device, on_cpu.jobs, on_cpu.tracker) == ("cpu", 1, "trackio")
 
 
 def _toml(request: SweepRequest, file: Path) -> str:
