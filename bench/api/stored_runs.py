@@ -237,11 +237,12 @@ def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
     return store.rebuild(Shards(Path(runs))).total, store.path
 
 
-def chosen_runs(runs: Path, where: str | None) -> list[str]:
+def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:
     """The ids of the runs that satisfy an SQL condition, sorted; raises UsageError if there are none."""
     from bench.results import fresh_store, no_runs
 
-    query = f"SELECT run_id FROM runs WHERE {'true' if where is None else where} ORDER BY run_id"
+    table = "(SELECT * FROM runs WHERE status = 'ok') AS runs" if completed else "runs"
+    query = f"SELECT run_id FROM {table} WHERE {'true' if where is None else where} ORDER BY run_id"
     store = fresh_store(runs)
     found = [str(run_id) for run_id in store.query(query)["run_id"]]
     if not found and store.runs_frame().empty:
@@ -250,7 +251,10 @@ def chosen_runs(runs: Path, where: str | None) -> list[str]:
         matching = "" if where is None else f" matches --where {where!r}"
         if re.search(r"\brecipe\b", where or ""):
             matching += "; the column recipe holds all settings of a recipe as JSON, and recipe_name its name"
-        raise UsageError(f"No run in {runs}{matching}. `etl-bench runs list --runs {runs}` lists the runs.")
+        raise UsageError(
+            f"No {'completed ' if completed else ''}run in {runs}{matching}. "
+            f"`etl-bench runs list --runs {runs}` lists the runs."
+        )
     return found
 
 

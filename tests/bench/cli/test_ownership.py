@@ -145,7 +145,6 @@ def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any
     [
         ("report --out {}", "ours"),
         ("datasets draw spectrum_basic --shots 1 --out {}", "ours.json"),
-        ("export --format hf --out {}", "cards"),
         ("export --out {}", "ours.csv"),
         ("runs export {}", "ours.zip"),
         ("runs drop-in {}", "ours.py"),
