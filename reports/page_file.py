@@ -1,10 +1,8 @@
-"""Template environment of the report and of galleries."""
+"""Template environment of the report."""
 
-from collections.abc import Iterable
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from reports._format import FILTERS
 
@@ -19,25 +17,5 @@ def page_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {function.__name__: function for function in (*FILTERS, whole_words)}
+    environment.filters |= {function.__name__: function for function in FILTERS}
     return environment
-
-
-def longest_word(names: Iterable[str]) -> int:
-    """Letters of the longest word of some names, for columns that cut no word; 0 without names.
-
-    Example:
-        >>> longest_word(["a red_admiral", "swallowtail"])
-        11
-    """
-    return max((len(word) for name in names for word in name.replace("_", "_ ").split()), default=0)
-
-
-def whole_words(name: str) -> Markup:
-    """A name whose lines end after a word, also after one with an underscore.
-
-    Example:
-        >>> whole_words("red_admiral")
-        Markup('red_<wbr>admiral')
-    """
-    return Markup("_<wbr>").join(map(escape, name.split("_")))

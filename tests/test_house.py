@@ -26,7 +26,7 @@ import bench
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 IMPORTED_BY_OTHERS = {"torchvision"}  # dependencies that only another dependency imports
-IMPORTED_EXTRAS = ("hdf5", "hf", "ray", "slurm")
+IMPORTED_EXTRAS = ("hdf5", "hf", "ray")
 BANNED = (
     "anew",
     "asked nothing",

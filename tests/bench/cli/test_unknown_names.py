@@ -22,8 +22,8 @@ VALID = {
 """Values of parameters that a command needs beside the one under test."""
 OF_COMMAND = {
     "datasets add name": "birds", "methods name": "coop", "datasets name": "spectrum_basic",
-    "backbones name": "ViT-demo.drawn", "runs diff a": "ok",
-    "runs diff b": "ok", "runs export out": "out.zip",
+    "backbones name": "ViT-demo.drawn",
+    "runs export out": "out.zip",
 }  # fmt: skip
 NEW = {"methods new name", "datasets add name"}
 """Names that are to be new."""
