@@ -157,12 +157,6 @@ class Cost(Frozen):
         """Seconds of preparation and training, with the shared features; None if their cost is unknown."""
         return total(self.prepare_seconds, self.train_seconds, self.shared_prepare_seconds, self.shared_train_seconds)
 
-    @property
-    def known_seconds(self) -> float:
-        """Seconds of all phases, with the shared features as far as their cost is known."""
-        shared = self.shared_prepare_seconds, self.shared_train_seconds, self.shared_eval_seconds
-        return self.prepare_seconds + self.train_seconds + self.eval_seconds + sum(part or 0.0 for part in shared)
-
 
 class GpuFacts(Frozen):
     """The GPU of a run, its software, and the switches of its arithmetic."""
