@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -288,18 +288,15 @@ class Results:
         """
         from bench.analysis import build_leaderboards, chosen_groups
         from bench.papers import check_claims, difficulty_by_backbone, load_claims
-        from bench.results import Shards, constant_weight_outcomes, no_runs
+        from bench.results import no_runs
 
         groups = chosen_groups(tuple(easy), tuple(hard))
         asked = load_claims(None if file is None else Path(file).expanduser())
         if self._outcomes.empty:
             raise UsageError(no_runs(self.folder))
         difficulty = difficulty_by_backbone(self._difficulty)
-        constant = partial(constant_weight_outcomes, Shards(self.folder))
         boards = build_leaderboards(self._outcomes)
-        return claims_table(
-            check_claims(asked, boards, self._outcomes, difficulty, groups, constant), boards, self.folder
-        )
+        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups), boards, self.folder)
 
     def difficulty(self, *, all_columns: bool = False) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure.

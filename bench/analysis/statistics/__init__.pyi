@@ -1,10 +1,6 @@
 """Public names of `bench.analysis.statistics`; `__init__.py` loads each on first use."""
 
 from . import near_duplicates as near_duplicates
-from .correlation import Correlation as Correlation
-from .correlation import kendall_tau as kendall_tau
-from .correlation import random_orders as random_orders
-from .correlation import spearman as spearman
 from .hypothesis_tests import Equivalence as Equivalence
 from .hypothesis_tests import RankRange as RankRange
 from .hypothesis_tests import equivalence as equivalence
@@ -20,9 +16,6 @@ from .intervals import student_t as student_t
 from .near_duplicates import close_pairs as close_pairs
 from .near_duplicates import picture_likeness as picture_likeness
 from .power import detectable_difference as detectable_difference
-from .power import grouped_power as grouped_power
-from .power import grouped_seeds_needed as grouped_seeds_needed
-from .power import seeds_needed as seeds_needed
 from .score_intervals import ImageNoise as ImageNoise
 from .score_intervals import image_noise as image_noise
 from .score_intervals import in_groups as in_groups
