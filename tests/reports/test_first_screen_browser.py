@@ -28,7 +28,8 @@ from reports import render_site
 from reports.map.model import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.verdict_sentences import headline, interval, known_lines, points
+from reports.sentences import points
+from reports.verdict_sentences import headline, interval, known_lines
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
