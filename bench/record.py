@@ -37,6 +37,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 DROPPED = (
     "set_size", "set_coverage", "set_promise", "set_images", "set_threshold", "sets", "openworld_auc", "near_ood_auroc",
+    "curve",
 )  # fmt: skip
 """Fields of earlier records and models, which are left out when they are read; checksums are verified before."""
 
@@ -163,18 +164,6 @@ class Cost(Frozen):
         return self.prepare_seconds + self.train_seconds + self.eval_seconds + sum(part or 0.0 for part in shared)
 
 
-class CurvePoint(Frozen):
-    """Accuracy that a run would have had, had its training ended earlier. Recorded on request; chooses nothing."""
-
-    epoch: Positive = Field(description="finished epochs")
-    epochs: Positive = Field(description="epochs of the whole training")
-    steps: LargeCount = Field(description="finished optimiser steps")
-    seconds: Amount = Field(
-        description="wall clock of the training so far, without preparation, with what its shared features cost"
-    )
-    accuracy: dict[Name, Fraction] = Field(description="top-1, micro, by split")
-
-
 class GpuFacts(Frozen):
     """The GPU of a run, its software, and the switches of its arithmetic."""
 
@@ -184,7 +173,7 @@ class GpuFacts(Frozen):
     cuda: Line | None = Field(None, description="version that torch was built for, of CUDA or ROCm")
     cudnn: Line | None = None
     tf32: bool = Field(description="whether convolutions and matrix products were in TF32")
-    deterministic: bool = Field(description="whether only deterministic kernels were allowed; not with `--option fast`")
+    deterministic: bool = Field(description="whether only deterministic kernels were allowed")
 
 
 class ExternalCode(Frozen):
@@ -305,7 +294,6 @@ class RunRecord(Frozen):
     final_loss: Finite | None = None
     selected_epoch: Positive | None = Field(None, description="from 1, chosen on the validation images; None: the last")
     cost: Cost | None = None
-    curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if requested")
     provenance: Provenance
     error: RunError | None = None
     created_at: Moment
@@ -332,29 +320,12 @@ class RunRecord(Frozen):
 
 
 @dataclass(frozen=True)
-class Branches:
-    """Features of both models of an ensemble on one split, unnormalised; they give the logits of any other weight.
-
-    Texts are `(n_cls, dim)`, images `(n, dim)`. The distances, `(n_cls,)`, are those of each class to the training
-    classes in the frozen text space: their mean, and that to the nearest. `scale` is the factor of the cosine, `(1,)`.
-    """
-
-    adapted_text: np.ndarray
-    plain_text: np.ndarray
-    adapted_image: np.ndarray
-    plain_image: np.ndarray
-    mean_distance: np.ndarray
-    nearest_distance: np.ndarray
-    scale: np.ndarray
-
-
-@dataclass(frozen=True)
 class Predictions:
     """Predictions of one run on one split; columns of equal length `n`, in the order of the split.
 
     `rank` is that of the true class, from 0. `top_labels` and `top_logits` are `(n, min(5, n_classes))`, best first.
     `log_sum_exp` and `sum_p2` (the sum of squared probabilities) give likelihood and Brier score without the full
-    logits. `branches` are stored on request. `group` numbers what the image shares with others, such as its patient,
+    logits. `group` numbers what the image shares with others, such as its patient,
     and is -1 without; the splits of one dataset share these numbers.
     """
 
@@ -368,7 +339,6 @@ class Predictions:
     sum_p2: np.ndarray
     top_labels: np.ndarray
     top_logits: np.ndarray
-    branches: Branches | None = None
     group: np.ndarray | None = None
 
 

@@ -18,7 +18,7 @@ from bench.analysis import (
     seen_datasets,
     splits_of,
 )
-from bench.papers import DatasetFacts, paper_address
+from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
 from reports.advice import card
@@ -350,8 +350,15 @@ def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:
 
 def _links(paper: str, code: str) -> list[list[str]]:
     """Paper and code of a method with their addresses; empty texts have none."""
-    found = [["Paper", paper_address(paper)]] if paper else []
+    found = [["Paper", _paper_address(paper)]] if paper else []
     return found + ([["Code", f"https://github.com/{code}"]] if code else [])
+
+
+def _paper_address(paper: str) -> str:
+    """The address of a paper that a method names: an arXiv id, `openreview:ID`, `doi:ID` or an address."""
+    kind, _, name = paper.partition(":")
+    sites = {"openreview": f"https://openreview.net/forum?id={name}", "doi": f"https://doi.org/{name}"}
+    return sites.get(kind) or (paper if "/" in paper else f"https://arxiv.org/abs/{paper}")
 
 
 def _facts(dataset: DatasetFacts) -> dict[str, Any]:

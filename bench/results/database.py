@@ -24,7 +24,6 @@ from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.results.database_file import DAMAGED, connect, open_database, transaction
 from bench.results.database_tables import (
-    CURVE_COLUMNS,
     PREDICTION_COLUMNS,
     REFUSED,
     SCORE_COLUMNS,
@@ -210,10 +209,6 @@ class Store:
                 for name in ("images", "correct", "groups")
             }
         )
-
-    def curves_frame(self) -> pd.DataFrame:
-        """One row per run, split and epoch of a recorded curve, in the order of training."""
-        return self._frame(f"SELECT {CURVE_COLUMNS} FROM curves ORDER BY run_id, split, epoch")
 
     def provenance_frame(self) -> pd.DataFrame:
         """One row per run: `run_id` and its provenance as JSON, without the digests of the support images."""

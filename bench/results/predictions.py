@@ -1,7 +1,7 @@
 """Predictions of one run: as bytes of one safetensors blob, and checks of their columns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -10,23 +10,21 @@ from safetensors import SafetensorError
 
 from bench.bounds import CONTROL, LONGEST_NAME, MOST_IMAGES
 from bench.errors import ShardError
-from bench.record import TOP, Branches, Predictions
+from bench.record import TOP, Predictions
 from bench.results.checksummed_json import DamagedError
 from datasets_registry import EvalSplit
 
 _COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
 _FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
-_BRANCHES = tuple(column.name for column in fields(Branches))
-_BRANCH = "branch."
 _GROUP = "group"
 
 
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
-    Columns are stored as `<split>/<column>` (int32 and float32), and image keys as newline-joined UTF-8 bytes. The
-    branches of an ensemble are `<split>/branch.<name>`, and groups of the images, if the dataset has some,
-    `<split>/group`. Raises ShardError if columns differ in length or an image key contains a line break.
+    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, and groups
+    of the images, if the dataset has some, as `<split>/group`. Raises ShardError if columns differ in length or an image
+    key contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:
@@ -43,10 +41,6 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(getattr(item, name), dtype=dtype)
         for name, column in grouped.items():
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(column, dtype=np.int32)
-        if item.branches is not None:
-            for name in _BRANCHES:
-                column = np.ascontiguousarray(getattr(item.branches, name), dtype=np.float32)
-                tensors[f"{item.split}/{_BRANCH}{name}"] = column
     return safetensors.numpy.save(tensors)
 
 
@@ -89,26 +83,8 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
         split=split,
         images=images,
         **columns,
-        branches=_branches(split, n, tensors),
         group=_group(split, len(images), tensors),
     )
-
-
-def _branches(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> Branches | None:
-    """Both branches, which fit each other and `n` images; raises DamagedError for others."""
-    found = {name: tensors[key] for name in _BRANCHES if (key := f"{split}/{_BRANCH}{name}") in tensors}
-    if not found:
-        return None
-    if len(found) < len(_BRANCHES):
-        raise DamagedError(f"the branches of {split!r} are incomplete")
-    classes, dim = len(found["mean_distance"]), found["adapted_image"].shape[-1]
-    shapes: dict[str, tuple[int, ...]] = {
-        name: (classes, dim) if "text" in name else (n, dim) for name in _BRANCHES if "distance" not in name
-    }
-    shapes |= {"mean_distance": (classes,), "nearest_distance": (classes,), "scale": (1,)}
-    if any(column.shape != shapes[name] or column.dtype != np.float32 for name, column in found.items()):
-        raise DamagedError(f"the branches of {split!r} do not fit {n} images of {classes} classes")
-    return Branches(**found)
 
 
 def _group(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -68,7 +68,7 @@ def contradiction(record: RunRecord, predictions: Sequence[Predictions]) -> str:
     for score in record.all_scores:
         if problem := _split_contradiction(score, by_split[score.split]):
             return f"{score.split}: {problem}"
-    return _open_contradiction(record, by_split) or _curve_contradiction(record)
+    return _open_contradiction(record, by_split)
 
 
 def _splits(record: RunRecord) -> list[str]:
@@ -106,21 +106,4 @@ def _open_contradiction(record: RunRecord, by_split: Mapping[str, Predictions]) 
         same_labels = np.array_equal(opened.label, plain.label + first)
         if opened.images != plain.images or not same_labels or groups[0] != groups[1]:
             return f"{opened.split}: its images, labels or groups are not those of {plain.split}"
-    return ""
-
-
-def _curve_contradiction(record: RunRecord) -> str:
-    """Why a curve contradicts the scores; its earlier points have no stored predictions."""
-    splits = {score.split: score.accuracy for score in record.scores}
-    epochs = [point.epoch for point in record.curve]
-    if not epochs:
-        return ""
-    if any(set(point.accuracy) != set(splits) for point in record.curve):
-        return "its curve and its scores have different splits"
-    if epochs != sorted(set(epochs)) or epochs[-1] != record.curve[-1].epochs:
-        return "the epochs of its curve do not increase to the last epoch"
-    chosen = record.spec.epoch_selection is not None or record.cost is None or record.cost.candidate_evaluations != 0
-    end = record.curve[-1].accuracy
-    if not chosen and any(abs(end[split] - splits[split]) > TOLERANCE for split in splits):
-        return "its curve does not end at its scores, although nothing was selected afterwards"
     return ""

@@ -76,16 +76,6 @@ CREATE TABLE image_groups (              -- groups of test images, once for all 
     numbers BLOB NOT NULL                -- int32 for each test image, ordered by image; -1: without a group
 );
 
-CREATE TABLE curves (                    -- accuracy during training, for runs that recorded it
-    run_id VARCHAR NOT NULL,
-    split VARCHAR NOT NULL,
-    epoch INTEGER NOT NULL,              -- completed epochs
-    epochs INTEGER NOT NULL,             -- of the whole training
-    steps BIGINT NOT NULL,
-    seconds DOUBLE NOT NULL,             -- of training so far
-    accuracy DOUBLE NOT NULL
-);
-
 CREATE TABLE predictions (
     run_id VARCHAR NOT NULL,
     split VARCHAR NOT NULL,

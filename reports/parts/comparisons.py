@@ -1,4 +1,4 @@
-"""Head to head, costs of selection rules, and accuracy against shots."""
+"""Head to head, and accuracy against shots."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

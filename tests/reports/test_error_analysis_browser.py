@@ -7,7 +7,7 @@ import re
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium, serious_findings
+from chromium import serious_findings
 from page_data import block_of, evidence_of
 from worlds import make_world
 
@@ -16,8 +16,6 @@ from bench.results.database import fresh_store
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 WORLD = {

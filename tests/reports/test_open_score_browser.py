@@ -9,13 +9,10 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 from shown_pages import choose, open_leaderboard
 
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 WITHOUT = "vpt"
 LONG_TITLE = "Text prompts + visual adapter"

@@ -4,7 +4,6 @@
   dataset.
 - `equivalence`: a test of equality. `holm`, `rank_ranges`: many tests at once.
 - `detectable_difference`: what a test finds, and the seeds for half of it.
-- `close_pairs`, `picture_likeness`, `audit_labels`: near-duplicates and suspect labels of a dataset.
 
 Example:
     >>> from bench.analysis.statistics import grouped_t, holm

@@ -55,7 +55,7 @@ def tracked_run(record: RunRecord, difficulty: Sequence[DifficultyRecord] = ()) 
         seconds=0.0 if cost is None else cost.known_seconds,
         parameters=dict(_parameters(record)),
         metrics=dict(_metrics(record)) | dict(_difficulty(difficulty)),
-        curve=[(point.epoch, _point(point)) for point in record.curve],
+        curve=[],
         tags=dict(_tags(record)),
     )
 

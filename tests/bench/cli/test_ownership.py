@@ -56,17 +56,15 @@ ADDS = {
     "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs",
     "runs import-predictions --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
-    "methods check --cache", "datasets check --cache", "doctor --cache", "papers reproduce --runs",
+    "methods check --cache", "doctor --cache", "papers reproduce --runs",
     "papers reproduce --cache", "doctor cache list --cache", "doctor cache verify --cache",
     "doctor cache clear --cache", "datasets pack --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
 """Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
-REFUSES = {"papers add --write"}
-"""Writes a new file into the checkout of this package, never over another."""
 READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
     "--against",
-    "run SWEEP", "run --submission", "run --pack", "datasets check-pack FILE", "papers add FILE", "runs import BUNDLE",
+    "run SWEEP", "run --submission", "run --pack", "datasets check-pack FILE", "runs import BUNDLE",
     "runs import-predictions FILE", "runs import-predictions --questions",
     "board list SUBMISSIONS", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
@@ -102,7 +100,7 @@ def place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> None:
-    writes = FILES.keys() | FOLDERS.keys() | ADDS | REFUSES
+    writes = FILES.keys() | FOLDERS.keys() | ADDS
     unknown = {one for one in paths() - writes if one not in READS and one.rpartition(" ")[2] not in READS}
     assert unknown == set()
     assert writes - paths() == set()

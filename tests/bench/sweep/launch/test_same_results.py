@@ -39,7 +39,6 @@ def surroundings_in(folder: Path) -> Surroundings:
         eval_batch=7,
         checkpoints=folder / "runs" / "checkpoints",
         checkpoint_seconds=0.0,
-        fast=True,
     )
     # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
     # threads in many processes are slow; a task names the runs alongside
