@@ -36,7 +36,6 @@ MORE_FILES = [
     ("export --format latex --out {}", "table.tex"),
     ("export --format markdown --out {}", "table.md"),
     ("export --format parquet --out {}", "table.parquet"),
-    ("predict nothing pictures --out {}", "rows.parquet"),
 ]
 """Defaults and further formats."""
 FOLDERS = {
