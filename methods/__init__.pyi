@@ -82,8 +82,6 @@ from ._base.selection import selection_rules as selection_rules
 from ._base.trainable_method import TrainableMethod as TrainableMethod
 from ._base.trainable_method import count_parameters as count_parameters
 from ._base.training import Snapshots as Snapshots
-from ._base.training import separate as separate
-from ._base.training import stack_runs as stack_runs
 from ._parts.apex_parts import Blend as Blend
 from ._parts.feature_methods import TextConfig as TextConfig
 from ._parts.feature_methods import logits_accuracy as logits_accuracy

@@ -26,7 +26,6 @@ from .tables.model import FIRST_ROWS as FIRST_ROWS
 from .tables.model import Column as Column
 from .tables.model import Table as Table
 from .tables.model import cell as cell
-from .tuned_model_pages import render_gallery as render_gallery
 from .verdict_sentences import few_datasets as few_datasets
 from .views import AddedPart as AddedPart
 from .views import BoardView as BoardView

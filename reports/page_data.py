@@ -18,7 +18,7 @@ from bench.analysis import (
     seen_datasets,
     splits_of,
 )
-from bench.papers import DatasetFacts, paper_address
+from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
 from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards
@@ -28,7 +28,7 @@ from reports.charts.pair_numbers import CAPTION, TIP, best_texts, first_pair, me
 from reports.map.html import MapLinks, answers_html, map_html
 from reports.map.model import MapColumn, MapRow, dataset_text, gain_map, letters
 from reports.page_file import page_environment
-from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts, with_other_shots
+from reports.parts.comparisons import pairs_parts, shots_parts, with_other_shots
 from reports.parts.cost import cost_parts
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
@@ -232,7 +232,7 @@ def _sections(view: OverviewView, board: AnyBoardView, here: str) -> dict[str, l
         return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
     return {
         "leaderboard": leaderboard_parts(board, view),
-        "head_to_head": [*pairs_parts(board, here), *selection_parts(board)],
+        "head_to_head": pairs_parts(board, here),
         "difficulty": difficulty_parts(board, view),
         "cost": cost_parts(board),
         "quality": quality_parts(board),
@@ -361,8 +361,15 @@ def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:
 
 def _links(paper: str, code: str) -> list[list[str]]:
     """Paper and code of a method with their addresses; empty texts have none."""
-    found = [["Paper", paper_address(paper)]] if paper else []
+    found = [["Paper", _paper_address(paper)]] if paper else []
     return found + ([["Code", f"https://github.com/{code}"]] if code else [])
+
+
+def _paper_address(paper: str) -> str:
+    """The address of a paper that a method names: an arXiv id, `openreview:ID`, `doi:ID` or an address."""
+    kind, _, name = paper.partition(":")
+    sites = {"openreview": f"https://openreview.net/forum?id={name}", "doi": f"https://doi.org/{name}"}
+    return sites.get(kind) or (paper if "/" in paper else f"https://arxiv.org/abs/{paper}")
 
 
 def _facts(dataset: DatasetFacts) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Template environment of the report, of galleries, and of the pages of extensions."""
+"""Template environment of the report and of the pages of extensions."""
 
 from collections.abc import Iterable
 from functools import cache

@@ -139,7 +139,7 @@ def _sections(site: SiteView) -> Sequence[Section]:
         return ()
     shown = {
         "claims": any(result.verdict != "not tested" for result in site.claims),
-        "head_to_head": any(len(board.verdict.ranked) > 1 or board.selection for board in site.boards),
+        "head_to_head": any(len(board.verdict.ranked) > 1 for board in site.boards),
         "other_models": site.other_models is not None,
         "published": site.reproduction is not None and site.reproduction.rows,
         "error_analysis": site.error_analysis.lists,

@@ -22,13 +22,11 @@ from bench.analysis import (
     changed_predictions,
     error_analysis,
     seen_datasets,
-    selection_rules,
 )
 from bench.papers import (
     Catalogue,
     ClaimResult,
     DatasetFacts,
-    LiteratureSpread,
     PublishedBoard,
     PublishedSource,
     Reproduction,
@@ -50,7 +48,6 @@ class BoardView:
         quality: empty without stored predictions.
         reliability: empty without stored predictions.
         over_time: None if no entry trains or curves are not shown.
-        selection: the cost of each selection rule; empty if no method ran with two rules.
         marks: a badge of an entry (class, text, explanation) in place of the one for imported runs, by key.
         unmarked: what a row without such a mark is, in place of a badge for imported runs.
         differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
@@ -69,7 +66,6 @@ class BoardView:
     agreement: tuple[RankAgreement, ...] = ()
     costs: tuple[CostPoint, ...] = ()
     over_time: accuracy_over_time.AccuracyOverTime | None = None
-    selection: tuple[selection_rules.RuleDifference, ...] = ()
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unmarked: str = ""
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -117,12 +113,11 @@ class BoardView:
 
 @dataclass(frozen=True)
 class PublishedBoardView:
-    """One board of published numbers; `anchor` is unique on the page. `spread` is how far its sources disagree."""
+    """One board of published numbers; `anchor` is unique on the page."""
 
     anchor: str
     board: PublishedBoard
     catalogue: Catalogue
-    spread: LiteratureSpread = field(default_factory=lambda: LiteratureSpread((), {}))
 
     @property
     def trends(self) -> tuple[Trends, ...]:

@@ -6,7 +6,11 @@ import gc
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chromium import Page
 
 # Many processes import the same code, so its compiled files are kept; git ignores them.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
@@ -89,7 +93,42 @@ PORTABLE = (
 """Beginnings of the paths of tests that get the mark `portable`: those with bounds of rounding, and of processes."""
 
 
+NEEDED = {"only_tab": "browser", "needs_compiler": "compiler"}
+"""Fixtures that skip where a program is not installed, with the mark that their tests get."""
+
+PROGRAMS = {"no browser": ("Chromium", "chromium"), "needs a C++ compiler": ("a C++ compiler", "g++")}
+"""By words of the reason why a test is skipped: the program that it needs, and its package in Debian and Ubuntu."""
+
+
+@pytest.fixture(scope="session")
+def only_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A tab of a headless browser, the same for all files, since a browser takes seconds to start."""
+    from chromium import browser
+
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def tab(only_tab: Page) -> Page:
+    """The tab, with scripts, on a bright screen, whatever the test before has left."""
+    only_tab.reset()
+    return only_tab
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing that collecting makes is garbage, so looking for it is a waste of seconds in each worker."""
+    gc.disable()
+    result = yield
+    gc.enable()
+    return result
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
+    for fixture, mark in NEEDED.items():
+        if fixture in getattr(item, "fixturenames", ()):
+            item.add_marker(mark)
     place = item.path.relative_to(places.ROOT / "tests").as_posix() if item.path.is_relative_to(places.ROOT) else ""
     if place.startswith(PORTABLE):
         item.add_marker("portable")
@@ -105,6 +144,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not absent & {mark.name for mark in item.iter_markers()}]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one sentence which programs were not found, how many tests that left out, and how to get them."""
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    absent = {words: sum(words in reason for reason in reasons) for words in PROGRAMS}
+    absent = {words: tests for words, tests in absent.items() if tests}
+    if absent:
+        counted = " and ".join(f"{tests} tests that need {PROGRAMS[words][0]}" for words, tests in absent.items())
+        packages = " ".join(PROGRAMS[words][1] for words in absent)
+        terminalreporter.write_line(f"Left out: {counted}. To run them too: sudo apt install {packages}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

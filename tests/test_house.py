@@ -26,7 +26,7 @@ import bench
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 IMPORTED_BY_OTHERS = {"torchvision", "sqlalchemy", "alembic"}  # dependencies that only another dependency imports
-IMPORTED_EXTRAS = ("figures", "hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "trackio", "wandb")
+IMPORTED_EXTRAS = ("figures", "hdf5", "hf", "mlflow", "onnx", "ray", "trackio", "wandb")
 DISTRIBUTIONS = {"mlflow": "mlflow-skinny"}  # of modules that need not be installed
 BANNED = (
     "anew",

@@ -15,19 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 
 from bench.api.method_cards import LISTED, list_text
 from bench.cli.app import PANELS, app
 from bench.papers import (
-    SHIPPED_CELLS,
-    literature_spread,
-    published_frame,
     published_methods,
-    reach,
-    shipped_cells_text,
-    spread_sentence,
 )
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import (
@@ -481,55 +474,17 @@ def learned_tensors() -> str:
 
 
 def published_page() -> str:
-    """What runs can be compared with, how far papers disagree, and what the published methods use."""
-    frame = published_frame()
-    of_all = reach(frame)
-    in_apex = frame["reported_in"].str.startswith("APEX")
-    apex, reasons = frame[in_apex], [one for one, mine in zip(of_all, in_apex, strict=True) if mine]
-    by_table: dict[str, list[str]] = {}
-    for table, reason in zip(apex["source_table"], reasons, strict=True):
-        by_table.setdefault(str(table), []).append(reason)
-    spread = literature_spread(frame)
-    ranges = [
-        (
-            split,
-            len(found),
-            *(f"{100 * value:.1f}" for value in (*np.quantile(found, [0.5, 0.9]), found[-1])),
-        )
-        for split in ("base", "new", "H")
-        if (found := spread.ranges(split))
-    ]
-    averages = [
-        (f"`{method}`", split, f"{100 * one.value:.2f}{'' if one.printed else ' (mean of the printed numbers)'}",
-         "; ".join(one.sources), one.standing, one.recipe or "unknown")
-        for split in ("base", "new", "H")
-        for method in spread.methods(split)
-        for one in spread.averages[method, split]
-    ]  # fmt: skip
+    """What the published methods use besides the labelled images."""
     methods = [
         (f"`{one.name}`", one.title, one.family, "unknown" if one.uses is None else ", ".join(one.uses) or "none",
          f"{one.venue} {one.year or ''}".strip(), one.paper or "unknown", one.code or "none", one.source)
         for one in published_methods().values()
     ]  # fmt: skip
-    counts = [
-        (table, len(found), found.count(""), "; ".join(sorted({reason for reason in found if reason})))
-        for table, found in sorted(by_table.items())
-    ]
     return "\n".join(
         (
             f"{NOTE}# Published numbers\n",
-            f"`etl-bench papers published` has {len(frame)} numbers, and a run can meet {of_all.count('')} of them. "
+            "`etl-bench papers published` prints the numbers. "
             "[Numbers without an address](../numbers-without-address.md) are not among them.\n",
-            "## Numbers of APEX that a run can meet\n",
-            f"A run with the recipe and settings of the number is compared with it: {reasons.count('')} of "
-            f"{len(reasons)} numbers.\n",
-            _table(("table", "numbers", "can be met", "why not the others"), counts),
-            "## How far papers disagree about the same method\n",
-            f"{spread_sentence(spread)} All are of ViT-B/16 with 16 shots, base-to-new. A range needs two different "
-            "printed numbers of one method on one dataset, whatever its training.\n",
-            _table(("split", "pairs", "median range", "upper decile", "largest"), ranges),
-            "Averages over the eleven datasets:\n",
-            _table(("method", "split", "average, %", "printed by", "standing", "recipe"), averages),
             "## What methods use besides the labelled images\n",
             "Methods of this package are in [Methods](methods.md).\n",
             _table(("method", "title", "family", "uses", "published", "paper", "code", "read from"), methods),
@@ -548,7 +503,6 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "official-settings.md": settings_page,
     ROOT / "docs" / "parity.md": parity_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
-    ROOT / "bench" / "papers" / SHIPPED_CELLS: shipped_cells_text,
 }
 
 

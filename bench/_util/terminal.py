@@ -6,23 +6,24 @@ import os
 import re
 import shutil
 import textwrap
+from contextlib import suppress
 from typing import TextIO
 
+DEFAULT_WIDTH = 80
 _QUOTED = re.compile(r"`[^`\n]+`")
 _BLANK = "\u2060"
 """Stands for the blanks of a command while lines are broken; it occurs in no text."""
 
 
 def terminal_width(stream: TextIO) -> int | None:
-    """Characters of a line in the terminal of a stream; None for a pipe or a file."""
+    """Characters of a line in the terminal of a stream, 80 if the terminal does not say; None for a pipe or a file."""
     if not stream.isatty():
         return None
-    if columns := shutil.get_terminal_size((0, 0)).columns:
-        return columns
-    try:
-        return os.get_terminal_size(stream.fileno()).columns  # standard output goes to a file or a pipe
-    except (OSError, ValueError):
-        return None
+    columns = shutil.get_terminal_size((0, 0)).columns
+    if not columns:  # standard output goes to a file or a pipe
+        with suppress(OSError, ValueError):
+            columns = os.get_terminal_size(stream.fileno()).columns
+    return columns or DEFAULT_WIDTH
 
 
 def wrapped(text: str, width: int | None) -> str:

@@ -15,7 +15,6 @@ from . import reliability as reliability
 from . import score_texts as score_texts
 from . import scores_by_seed as scores_by_seed
 from . import seen_datasets as seen_datasets
-from . import selection_rules as selection_rules
 from . import table_exports as table_exports
 from .board_intervals import with_intervals as with_intervals
 from .columns import H_TITLES as H_TITLES
@@ -66,15 +65,21 @@ from .score_texts import percent as percent
 from .score_texts import reach_text as reach_text
 from .score_texts import score_text as score_text
 from .setting_runs import RunTable as RunTable
-from .statistics import prediction_sets as prediction_sets
 from .statistics import wilson as wilson
 from .statistics.hypothesis_tests import equivalence as equivalence
 from .statistics.intervals import Estimate as Estimate
+from .statistics.intervals import Group as Group
 from .statistics.intervals import MeanTest as MeanTest
+from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
+from .statistics.intervals import separate_tests as separate_tests
 from .statistics.intervals import student_t as student_t
+<<<<<<< HEAD
+from .statistics.suspect_labels import audit_labels as audit_labels
+=======
 from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
 from .statistics.power import seeds_needed as seeds_needed
+>>>>>>> wt/datasets
 from .trends import ContrastPanels as ContrastPanels
 from .trends import Trends as Trends
 from .trends import board_trends as board_trends

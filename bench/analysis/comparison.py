@@ -103,7 +103,7 @@ class Comparison:
             images; their intervals hold together with those of other pairs, see `compare_entries`.
         other_datasets: the same means over datasets like these; without measures of too few datasets.
         alone: whether the intervals of averages are of this pair alone, which was chosen beforehand.
-        one_training: whether some method was trained once on each dataset.
+        one_training: whether some method was trained, and once on each dataset.
         skipped: pairs of dataset and the reason why it cannot be compared.
     """
 
@@ -173,7 +173,8 @@ def compare_entries(
     pair = first.key, second.key
     ranked = first.rankable and second.rankable
     averages, wider = (_alone if alone else _from_verdict if ranked else _beside_all)(board, scores, *pair)
-    once = any(tested.runs.one_training for tested in found)
+    seeded = [tested.runs.one_training for tested in found if tested.runs.seeded]
+    once = bool(seeded) and all(seeded)
     return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), alone, once)
 
 

@@ -121,7 +121,7 @@ def classes_of(measure: str) -> str:
     return measure if measure in ("base", "new") else "all"
 
 
-OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "openworld_auc", "near_ood_auroc", "open_base_ece", "open_new_ece")
+OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "open_base_ece", "open_new_ece")
 """Numbers of the open score other than `open`."""
 TRANSFER_PROTOCOLS = ("cross-dataset", "domain-generalization")
 """Protocols that train on a source dataset; their targets are the other datasets of the board."""

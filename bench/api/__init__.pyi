@@ -33,10 +33,8 @@ from .options import Opt as Opt
 from .paper_listing import PaperListing as PaperListing
 from .paper_listing import list_experiments as list_experiments
 from .paper_listing import list_papers as list_papers
-from .paper_numbers import add_paper_table as add_paper_table
 from .paper_numbers import ledger_table as ledger_table
 from .paper_numbers import listed_values as listed_values
-from .paper_numbers import published_averages as published_averages
 from .paper_numbers import published_numbers as published_numbers
 from .paper_numbers import published_uses as published_uses
 from .paper_numbers import reproduction as reproduction
@@ -65,7 +63,6 @@ from .stored_runs import export_runs as export_runs
 from .stored_runs import import_runs as import_runs
 from .stored_runs import query_runs as query_runs
 from .stored_runs import rebuild_database as rebuild_database
-from .stored_runs import run_difference as run_difference
 from .stored_runs import run_rows as run_rows
 from .stored_runs import runs_below as runs_below
 from .stored_runs import score_rows as score_rows

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bench._util.words import counted
 from bench.api.leaderboard_table import stale_notes
 from bench.api.result_table import ResultTable, Rows, TablePart, setting_frame
 
@@ -89,8 +90,11 @@ def _known(board: Leaderboard, found: Comparison) -> str:
     counts = Counter("the same answers" if cell.same_answers else _verdict(cell) for cell in found.cells)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
     lines = [f"By dataset and split: {verdicts}."] if counts else []
+    if board.common is not None:
+        grid = f"{counted(len(board.averaged), 'dataset')} and {counted(len(board.seeds), 'seed')}"
+        lines.append(f"Compared on the {grid} of the leaderboard.")
     if found.averages:
-        lines += [*_equality(found), _here(board, found), _elsewhere(board, found)]
+        lines += [*_equality(found), _here(board, found), _elsewhere(found)]
     return "\n".join(lines)
 
 
@@ -100,7 +104,7 @@ def _here(board: Leaderboard, found: Comparison) -> str:
 
     measure, test = list(found.averages.items())[-1]
     said = _SAID[found.verdict(measure)]
-    n = len(board.averaged)
+    n = test.groups
     where = "this dataset" if n == 1 else f"these {n} datasets"
     training = ", with this one training" if found.one_training else ""
     reach = score_texts.points_interval(test.low, test.high)
@@ -121,13 +125,13 @@ def _allowing(board: Leaderboard, found: Comparison) -> str:
     return ", of this pair alone" if found.alone else f", widened for {others} methods; --planned leaves that out"
 
 
-def _elsewhere(board: Leaderboard, found: Comparison) -> str:
+def _elsewhere(found: Comparison) -> str:
     """What is known about datasets of the same kind, by the last measure."""
     from bench.analysis import score_texts
     from reports import few_datasets
 
     if (wider := found.other_datasets.get(list(found.averages)[-1])) is None:
-        return f"Elsewhere: {few_datasets(len(board.averaged))}."
+        return f"Elsewhere: {few_datasets(list(found.averages.values())[-1].groups)}."
     clear = "" if wider.clear else ", not clear"
     reach = score_texts.points_interval(wider.low, wider.high)
     return f"Elsewhere: mean difference on datasets like these {reach}{clear}."

@@ -1,16 +1,13 @@
-"""The tables and figures of papers as a list: what each needs, what is done, and what it will cost."""
+"""The tables and figures of papers as a list: what each needs, and what is done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench._util.words import counted
 from bench.api.missing_inputs import Places
-
-if TYPE_CHECKING:
-    from bench.papers import Paper
+from bench.api.options import DEFAULT_RUNS, SYNTHETIC_RUNS
 
 
 @dataclass(frozen=True)
@@ -19,7 +16,7 @@ class ListedExperiment:
 
     Args:
         runs, done: runs, and those of them that are finished.
-        hours, bytes: estimated for the runs that are not done: GPU hours, or hours of two cores for synthetic runs.
+        gpu_hours: of all its runs as in the paper, as the paper's file states them; None if it does not.
         missing: datasets and weights that are not on this machine.
     """
 
@@ -27,22 +24,8 @@ class ListedExperiment:
     title: str
     runs: int
     done: int
-    hours: float
-    bytes: int
+    gpu_hours: float | None
     missing: tuple[str, ...]
-
-    def row(self, unit: str) -> dict[str, object]:
-        """What the list shows; `unit` is that of the hours."""
-        from bench.papers import hours_text
-
-        return {
-            "what": self.name,
-            "title": self.title,
-            "runs": self.runs,
-            "done": self.done,
-            unit: hours_text(self.hours),
-            "disk": f"{self.bytes / 1e9:.2g} GB",
-        }
 
 
 @dataclass(frozen=True)
@@ -51,7 +34,7 @@ class PaperListing:
 
     Args:
         total: of all experiments together, each run counted once.
-        notes: how the hours are estimated, and commands that fetch what is missing.
+        notes: what the hours are, and commands that fetch what is missing.
     """
 
     title: str
@@ -62,84 +45,56 @@ class PaperListing:
 
 
 def list_papers() -> list[dict[str, object]]:
-    """The shipped papers: name, title, address, number of tables and figures, and cells with a printed number.
+    """The shipped papers: name, title, address, and number of tables and figures."""
+    from bench.papers import read_paper, shipped_papers
 
-    A cell is one training of the paper's own method on one dataset.
-    """
-    from bench.papers import read_paper, shipped_cells, shipped_papers
-
-    found, cells = [read_paper(name) for name in shipped_papers()], shipped_cells()
     return [
         {
-            "paper": one.name,
-            "title": one.header.title,
-            "address": one.header.address,
-            "tables and figures": len(one.experiments),
-            "printed numbers": cells[one.name].text,
+            "paper": paper.name,
+            "title": paper.header.title,
+            "address": paper.header.address,
+            "tables and figures": len(paper.experiments),
         }
-        for one in found
+        for paper in map(read_paper, shipped_papers())
     ]
 
 
+def folder_of_runs(runs: str | Path | None, on: str | None) -> Path:
+    """The given folder of a paper's runs, or the default one: runs on synthetic data have their own."""
+    default = DEFAULT_RUNS if on is None else SYNTHETIC_RUNS
+    return Path(default if runs is None else runs).expanduser()
+
+
 def list_experiments(
-    paper: str, *, on: str | None = None, runs: str | Path = "runs", data_root: Path | None = None, **changes: Any
+    paper: str, *, on: str | None = None, runs: str | Path | None = None, data_root: Path | None = None, **changes: Any
 ) -> PaperListing:
-    """The tables and figures of a paper: runs needed and done, what is missing, estimated hours and disk.
+    """The tables and figures of a paper: runs needed and done, GPU hours, and what is missing.
 
     Reads no data and loads no weights.
 
     Args:
         paper: name of a shipped paper, or the path of a file.
         on: `synthetic` for the included suite and backbone in place of the paper's.
-        runs: folder of the runs.
+        runs: folder of the runs. Default: `runs`, or `runs-synthetic` on synthetic data.
         data_root: folder of the datasets.
         changes: `methods`, `datasets`, `seeds` or `backbones` in place of the paper's, as of `reproduce_paper`.
 
     Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
     """
-    from bench.papers import (
-        CPU,
-        GPU,
-        SYNTHETIC_STATEMENT,
-        PaperPart,
-        finished_runs,
-        needs_of,
-        planned_cells,
-        read_paper,
-    )
+    from bench.papers import SYNTHETIC_STATEMENT, PaperPart, finished_seeds, needs_of, read_paper
 
-    found, machine = read_paper(paper), CPU if on else GPU
+    found, places = read_paper(paper), Places(data_root)
     plans = PaperPart.of(found, list(found.experiments), on=on, **changes).outlines
-    finished = finished_runs(Path(runs).expanduser(), machine)
-    listed, every, places = [], [], Places(data_root)
-    for name, experiment in found.experiments.items():
-        cells = planned_cells(plans[name], machine)
-        every += cells
-        needs = needs_of(cells, finished)
+    plans = {**plans, "all": [outline for outlines in plans.values() for outline in outlines]}
+    titles = {name: experiment.title for name, experiment in found.experiments.items()} | {"all": "each run once"}
+    finished, hours = finished_seeds(folder_of_runs(runs, on)), {} if on else found.header.gpu_hours
+    listed = []
+    for name, title in titles.items():
+        needs = needs_of(plans[name], finished)
         missing = places.missing(needs.datasets, needs.backbones)
-        size = (needs.runs, needs.done, needs.hours, needs.bytes)
-        listed.append(ListedExperiment(name, experiment.title, *size, missing))
-    needs = needs_of(every, finished)
-    missing = places.missing(needs.datasets, needs.backbones)
-    total = ListedExperiment("all", "each run once", needs.runs, needs.done, needs.hours, needs.bytes, missing)
-    notes = [machine.assumption]
-    if not on:
-        notes.append(f"Ledger: {_printed_text(found)}; a cell is one training on one dataset.")
-    if needs.recorded:
-        notes.append(
-            f"Methods with finished runs here are scaled to the time of these ({counted(needs.recorded, 'run')})."
-        )
+        listed.append(ListedExperiment(name, title, needs.runs, needs.done, hours.get(name), missing))
+    *experiments, total = listed
+    notes = ["GPU hours are estimated for all runs as in the paper, on one such as an RTX 3090."] if hours else []
     notes += ["What is missing here comes from:", *places.commands(total.missing)] if total.missing else []
-    if on:
-        notes.append(SYNTHETIC_STATEMENT)
-    return PaperListing(found.header.title, found.header.address, tuple(listed), total, tuple(notes))
-
-
-def _printed_text(paper: Paper) -> str:
-    from bench.papers import shipped_cells
-
-    if paper.file is None:
-        return shipped_cells()[paper.name].text
-    from bench.papers import printed_cells  # counts them, which takes seconds
-
-    return printed_cells(paper).text
+    notes += [SYNTHETIC_STATEMENT] if on else []
+    return PaperListing(found.header.title, found.header.address, tuple(experiments), total, tuple(notes))

@@ -1,4 +1,4 @@
-"""Numbers from papers with their sources, their comparison with our runs, and new tables of papers."""
+"""Numbers from papers with their sources, and their comparison with our runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from bench._util.words import counted
 from bench.api.option_effects import NotWith, OnlyWith
-from bench.api.options import Arg, Opt, Runs
+from bench.api.options import Opt, Runs
 from bench.errors import UsageError
 from bench.sweep import parse_numbers, split_list
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from bench.papers import ReproductionRow, TableCheck
+    from bench.papers import ReproductionRow
 
 LISTED_COLUMNS = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
 """Columns of the published numbers whose values can be listed."""
@@ -62,21 +62,6 @@ def published_uses() -> dict[str, str]:
         return "unknown" if uses is None else ", ".join(uses) or "labelled images only"
 
     return {method: text(method) for method in published_frame()["method"].unique()}
-
-
-def published_averages(published: DataFrame) -> str:
-    """The averages of some published numbers as Markdown: one table for each setting, one row for each method.
-
-    Columns: the averages, what a method sees besides the labelled images, the range of the values that papers print,
-    and the source. Raises UsageError without an average.
-    """
-    from bench.papers import averages_table, registered
-
-    if not (text := averages_table(published, registered())):
-        raise UsageError(
-            "None of these numbers is an average, or of a whole set of datasets; leave out -d and --splits."
-        )
-    return text
 
 
 def listed_values(
@@ -168,15 +153,3 @@ def _split(row: ReproductionRow) -> str:
     if row.measure != "accuracy":
         return row.measure.replace("_", " ")
     return f"{row.split} ({row.convention.replace('_', ' ')})" if row.convention else row.split
-
-
-def add_paper_table(
-    file: Annotated[Path, Arg("A paper's table as CSV.", metavar="FILE.csv")],
-    *,
-    write: Annotated[bool, Opt("Also copy the file into the checkout of this package, for a pull request.")] = False,
-) -> tuple[TableCheck, Path | None]:
-    """Check a paper's table for the ledger, and with `write` copy it into the checkout of this package if it fits."""
-    from bench.papers import add_table, check_table
-
-    found = check_table(file)
-    return found, add_table(file) if write and not found.problems else None

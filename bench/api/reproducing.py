@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from bench._util.words import counted
 from bench.api.option_effects import OnlyWith
 from bench.api.options import Arg, Force, Opt
+from bench.api.paper_listing import folder_of_runs
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.extension import figure_drawer
 from datasets_registry import did_you_mean, some
@@ -18,8 +19,7 @@ from datasets_registry import did_you_mean, some
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.papers import FinishedRuns, Machine, Paper, PaperPart, TableRow
-    from bench.spec import ExperimentSpec
+    from bench.papers import Paper, PaperPart, TableRow
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
 ALL_EXPERIMENTS = "all"
@@ -65,9 +65,7 @@ class ReproducedExperiment:
 
 def reproduce_paper(
     paper: Annotated[str, Arg("Name of a shipped paper, or a file.", metavar="PAPER")],
-    what: Annotated[
-        str, Arg("table-2, figure-8, ... or all. Default: list them with their cost.", metavar="[WHAT]")
-    ] = ALL_EXPERIMENTS,
+    what: Annotated[str, Arg("table-2, figure-8, ... or all. Default: list them.", metavar="[WHAT]")] = ALL_EXPERIMENTS,
     *,
     on: Annotated[str | None, Opt("synthetic: the included suite and backbone, in minutes, without data.")] = None,
     methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
@@ -78,7 +76,7 @@ def reproduce_paper(
     ] = None,
     force: Annotated[Force, OnlyWith("what")] = False,
     progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log"), OnlyWith("what")] = "auto",
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     **options: Any,
 ) -> list[ReproducedExperiment]:
     """Run what a paper's table or figure lacks, then give ours beside the printed numbers. Finished runs are skipped.
@@ -87,7 +85,7 @@ def reproduce_paper(
         paper: name of a shipped paper, or the path of a file.
         what: such as `table-2` or `figure-8`; or `all`.
         on: `synthetic` for the included suite and backbone: minutes in place of GPU hours, compared with nothing.
-        runs: folder of the runs and their database.
+        runs: folder of the runs and their database. Default: `runs`, or `runs-synthetic` on synthetic data.
         figures: folder in which the figures are drawn as SVG, PDF, PNG and Vega-Lite; None draws none.
         progress: as of `bench.run`, or a log.
         force: replace files in `figures` that etl-bench did not write.
@@ -103,13 +101,13 @@ def reproduce_paper(
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.api.missing_inputs import Places
-    from bench.papers import CPU, GPU, PaperPart, all_datasets, finished_runs, read_paper
+    from bench.papers import PaperPart, all_datasets, finished_seeds, needs_of, read_paper
     from bench.results import check_own_folder
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
     found = read_paper(paper)
     log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
-    folder = Path(runs).expanduser()
+    folder = folder_of_runs(runs, on)
     chosen: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
     names = list(found.experiments) if what == ALL_EXPERIMENTS else [found.named(what)]
     for name in names:
@@ -125,15 +123,18 @@ def reproduce_paper(
     missing = dict.fromkeys(() if on else places.missing(every, ()))
     here = {name: _without([one.request for one in outlines], missing) for name, outlines in plans.items()}
     done = []
-    machine = CPU if on else GPU
-    finished = finished_runs(folder, machine)
-    outlines = [[outline_of(one, unchecked=True) for one in some] for some in here.values()]
-    left, line = _estimate(outlines, finished, machine)
+    finished = finished_seeds(folder)
+
+    def count(plans: Iterable[Sequence[SweepOutline]]) -> tuple[int, str]:
+        """The runs that are left for some experiments, and a line about them."""
+        needs = needs_of([outline for outlines in plans for outline in outlines], finished)
+        return needs.runs - needs.done, f"{counted(needs.runs, 'run')}, {needs.done} done"
+
+    left, line = count([outline_of(request, unchecked=True) for request in requests] for requests in here.values())
     if missing:
-        log.notice(f"with all data: {_estimate(list(plans.values()), finished, machine)[1]}")
-    log.notice(f"{'with the data that is here: ' if missing else ''}{line}{f' {machine.assumption}' if left else ''}")
-    if missing:
+        log.notice(f"with all data: {count(plans.values())[1]}")
         log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
+    log.notice(f"{'with the data that is here: ' if missing else ''}{line}")
     log = OneCount(log, left)
     for name, requests in here.items():
         if len(names) > 1:
@@ -157,22 +158,6 @@ def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list
         if datasets and (targets or not request.targets):
             found.append(request.model_copy(update={"datasets": datasets, "targets": targets}))
     return found
-
-
-def _estimate(plans: Sequence[Sequence[SweepOutline]], finished: FinishedRuns, machine: Machine) -> tuple[int, str]:
-    """The runs that are left for some experiments, and a line about them and what they will cost."""
-    from bench.papers import CPU, hours_text, needs_of, planned_cells
-
-    cells = [cell for outlines in plans for cell in planned_cells(outlines, machine)]
-    needs = needs_of(cells, finished)
-    done, left = f"{counted(needs.runs, 'run')}, {needs.done} done", needs.runs - needs.done
-    if not left:
-        return 0, f"{done}."
-    hours, where = needs.hours, "on two cores" if machine is CPU else "of a GPU"
-    time = f"{hours_text(hours)} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
-    size = f"{needs.bytes / 1e9:.2g} GB (estimate)"
-    trained = f" with at least {counted(needs.trainings, 'training')}" if needs.trainings else ""
-    return left, f"{done}; the rest{trained} takes about {time} {where} and {size}."
 
 
 def _check_names(paper: Paper, name: str) -> None:
@@ -208,31 +193,22 @@ def _reproduced(
     """Run an experiment, compare it and draw its figures."""
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
-    from bench.sweep import alike_but_for_settings
 
     experiment, left_out, ids = paper.experiments[name], list(lacks), dict[str, None]()
     code = 3 if lacks else 0
-    together: dict[str, list[SweepRequest]] = {}
-    for one in requests:
-        together.setdefault(alike_but_for_settings(one), []).append(one)
-    for request, *others in together.values():
+    for request in requests:
         try:
-            outcome = run_request(request, log, also=others)
+            outcome = run_request(request, log)
         except ImpossibleCombinationError as error:  # its data or weights are missing
             left_out.append(str(error))
             code = max(code, 3)
             continue
         report_failures(outcome, log)
-        if again := _lacking(request, outcome.plan.done):
-            lacking = f"{counted(len(again), 'finished run')} without what the figures need (curves, or both branches)"
-            log.notice(f"{lacking}: computed again")
-            outcome = run_request(request, log, again, others)
-            report_failures(outcome, log)
         ids |= {spec.run_id: None for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
-    rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), part)
+    rows = _rows(paper, name, frame, difficulty, on, list(ids), part)
     drawn, files = _drawn(
         experiment.figures, folder, ids, figures, f"{paper.name}-{name}{part.suffix}", on, force=force
     )
@@ -242,7 +218,7 @@ def _reproduced(
         left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
         code = max(code, 3)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
-    said = [paper.header.note, experiment.note, *_about_rows(paper, name, rows, on, part)]
+    said = [paper.header.note, experiment.note, *_about_rows(name, rows, part)]
     said += [SYNTHETIC_STATEMENT] if on else []
     return ReproducedExperiment(
         name,
@@ -257,26 +233,6 @@ def _reproduced(
         code,
         frozenset(ids),
     )
-
-
-def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> list[str]:
-    """Ids of the finished runs without the curve or the branches that the request keeps.
-
-    Branches are read from runs of APEX with its published ensemble, and give every other weight.
-    """
-    from bench.results import Shards
-
-    shards, found = Shards(request.runs), []
-    for spec in done if request.curve or request.keep_branches else ():
-        published = spec.config.get("ensemble_weight") == "adaptive" and spec.config.get("ensemble") == "both"
-        with_branches = request.keep_branches and published
-        with_curve = request.curve and spec.recipe is not None
-        if not (with_branches or with_curve) or (shard := shards.read(spec.run_id)) is None:
-            continue
-        lacks_branches = with_branches and all(item.branches is None for item in shard.predictions)
-        if lacks_branches or (with_curve and not shard.record.curve):
-            found.append(spec.run_id)
-    return found
 
 
 def _frames(folder: Path, ids: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -303,22 +259,20 @@ def _rows(
     frame: pd.DataFrame,
     difficulty: pd.DataFrame,
     on: str | None,
-    folder: Path,
     ids: Sequence[str],
     part: PaperPart,
 ) -> list[TableRow]:
-    """The rows of a table with the chosen methods and datasets; on synthetic data ours, with its splits."""
-    from bench.papers import own_rows, published_frame, reproduced_rows, rows_like
+    """The rows of a table with the chosen methods and datasets; on synthetic data ours."""
+    from bench.papers import own_rows, published_frame, reproduced_rows
 
-    printed = _printed(paper, name)
     if on:
-        return rows_like(printed, frame, difficulty, order=ids, stands_for=part.datasets_of[name])
+        return own_rows(frame, order=ids, stands_for=part.datasets_of[name])
+    printed = _printed(paper, name)
     if printed.empty:
         return own_rows(frame, published_frame(), order=ids)
     for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
         printed = printed[printed[column].isin(wanted)] if wanted else printed
-    weights = _best_weights(folder, frame) if (printed["metric"] == "optimal_alpha").any() else {}
-    return reproduced_rows(printed, frame, difficulty, weights)
+    return reproduced_rows(printed, frame, difficulty)
 
 
 def _printed(paper: Paper, name: str) -> pd.DataFrame:
@@ -329,33 +283,14 @@ def _printed(paper: Paper, name: str) -> pd.DataFrame:
     return printed_numbers(paper.header.reported_in, tables) if tables else published_frame().iloc[:0]
 
 
-def _about_rows(paper: Paper, name: str, rows: Sequence[TableRow], on: str | None, part: PaperPart) -> list[str]:
-    """What the rows lack of the paper's table, what their average is of, and known misprints."""
-    from bench.papers import not_in_rows
-
+def _about_rows(name: str, rows: Sequence[TableRow], part: PaperPart) -> list[str]:
+    """What the average of some rows is of, and known misprints."""
     found = []
-    if on and rows and (absent := not_in_rows(_printed(paper, name), rows)):
-        found.append(f"The paper's table also has {', '.join(absent)}, which the table of synthetic data leaves out.")
     sources = {one for plan in part.outlines[name] if plan.request.targets for one in plan.request.datasets}
     if sources and any(row.dataset == "average" for row in rows):
         found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
     cells = ((row, cell) for row in rows for cell in row.cells.values() if cell.misprint)
     return found + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]
-
-
-def _best_weights(folder: Path, frame: pd.DataFrame) -> dict[str, float]:
-    """The best fixed ensemble weight on new classes by dataset, from runs of APEX that kept their branches."""
-    from bench.results import Shards, best_fixed_weight
-
-    shards, seeds = Shards(folder), defaultdict[str, list[Any]](list)
-    if frame.empty:
-        return {}
-    apex = frame[frame["method"] == "apex"]
-    for run_id, dataset in {(str(run), str(name)) for run, name in zip(apex["run_id"], apex["dataset"], strict=True)}:
-        shard = shards.read(run_id)
-        kept = () if shard is None else shard.predictions
-        seeds[dataset] += [item for item in kept if item.split == "new" and item.branches is not None]
-    return {dataset: best_fixed_weight(found) for dataset, found in seeds.items() if found}
 
 
 def _drawn(

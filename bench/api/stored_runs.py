@@ -1,4 +1,4 @@
-"""Stored runs: show, compare, verify, query, rebuild, export and import them. The sources are the shards."""
+"""Stored runs: show, verify, query, rebuild, export and import them. The sources are the shards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bench.context import RunContext
     from bench.record import RunRecord, Score
-    from bench.results import Exported, Imported, RepetitionVerdict, RunDiff, Shard, Shards
+    from bench.results import Exported, Imported, RepetitionVerdict, Shard, Shards
 
 Run = Annotated[str, Arg("Run id, or a unique prefix.")]
 _LISTED = ("run_id", "method", "dataset", "backbone", "protocol", "shots", "seed", "status", "created_at")
@@ -82,7 +82,6 @@ def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
     opened: dict[str, object] = {}
     if record.open is not None:
         opened["open"] = metrics.harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
-        opened |= {"openworld_auc": record.open.openworld_auc, "near_ood_auroc": record.open.near_ood_auroc}
     scores = [_score(score) for score in record.all_scores] if record.scores else []
     return StoredRun(record, facts, scores, opened)
 
@@ -94,14 +93,6 @@ def _score(score: Score) -> dict[str, object]:
     low, high = wilson(score.accuracy, score.n)
     values = score.model_dump(mode="json")
     return {"split": values.pop("split"), "accuracy": values.pop("accuracy"), "low": low, "high": high} | values
-
-
-def run_difference(a: Run, b: Annotated[str, Arg("The other run.")], runs: Runs = "runs") -> RunDiff:
-    """How two runs differ: spec, code, environment, scores, and the images that are predicted differently."""
-    from bench.results import Shards, diff_runs
-
-    shards = Shards(Path(runs))
-    return diff_runs(_read(shards, a), _read(shards, b))
 
 
 @dataclass(frozen=True)
@@ -208,7 +199,7 @@ def query_runs(
 ) -> pd.DataFrame:
     """The answer to one read-only SQL statement on the results database; raises QueryError for any other.
 
-    The tables are runs, scores, curves, predictions, difficulty, and published for numbers from papers.
+    The tables are runs, scores, predictions, difficulty, and published for numbers from papers.
     """
     from bench.papers import published_frame
     from bench.results import fresh_store

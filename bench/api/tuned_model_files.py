@@ -77,17 +77,15 @@ def _row(model: ListedModel, info: ModelInfo, changed_images: str) -> dict[str, 
         "open_vocabulary": info.open_vocabulary,
         "temperature": info.calibration.temperature,
         "calibrated": info.calibration.source == "validation",
-        "no_prediction_sets": info.sets.unavailable,
         "changed_images": changed_images,
     }
 
 
 @dataclass(frozen=True)
 class PredictedFiles:
-    """A finished prediction: its counts, the page if one was written, and changes of code and images since training."""
+    """A finished prediction: its counts, and changes of code and images since training."""
 
     summary: PredictionSummary
-    page: Path | None
     code_changes: tuple[str, ...]
     changed_images: str
 
@@ -103,15 +101,11 @@ def predict_images(
         Path | None, Opt("Table to write: .csv, .jsonl or .parquet. Default: CSV on standard output.")
     ] = None,
     *,
-    page: Annotated[
-        bool, Opt("Also write an offline page of the least certain images, next to --out."), OnlyWith("out")
-    ] = False,
     backbone: Weights = None,
     classes: Annotated[
         Path | None, Opt("File of additional class names, one per line, for open-vocabulary methods.")
     ] = None,
     top: Annotated[int, Opt("Number of most probable classes in each row.", min=1)] = 5,
-    promise: Annotated[float, Opt("Probability with which the prediction set of an image contains its class.")] = 0.95,
     batch: Annotated[int, Opt("Images per pass of the tower.", min=1)] = 32,
     runs: Runs = "runs",
     device: Device = "auto",
@@ -121,23 +115,17 @@ def predict_images(
 ) -> PredictedFiles:
     """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
 
-    Raises UsageError before torch
-    is imported, also for files that are not to be replaced, unless `force`, PromiseError for an impossible promise, and
+    Raises UsageError before torch is imported, also for files that are not to be replaced, unless `force`, and
     ModelFileError for a damaged model.
     """
-    from bench.analysis import prediction_sets
     from bench.experiment import changed_images, read_model_info
     from bench.results import check_output_file
     from bench.sweep import resolve_device
     from bench.tuned_models import check_format, check_sources, find_model
 
-    prediction_sets.check_promise(promise)
-    html = out.with_suffix(".html") if page and out else None
     if out is not None:
         check_format(out)
         check_output_file(out, "--out", force=force)
-    if html is not None:
-        check_output_file(html, "--page", force=force)
     file = find_model(model, Path(runs))
     info = read_model_info(file)
     check_sources(images)
@@ -160,16 +148,9 @@ def predict_images(
             bar.n += len(rows)
             bar.refresh()
 
-        summary = predict_files(
-            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, top=top, promise=promise, batch=batch,
-            force=force,
-        )  # fmt: skip
-    if html is not None and summary.gallery is not None:
-        from reports import render_gallery
-
-        render_gallery(summary.gallery, html, force=force)
+        summary = predict_files(tuned, images, out, on_rows=on_rows, top=top, batch=batch, force=force)
     (change,) = changed_images([tuned.info])
-    return PredictedFiles(summary, html, tuple(code_changes(tuned.info)), change)
+    return PredictedFiles(summary, tuple(code_changes(tuned.info)), change)
 
 
 def _class_names(path: Path) -> list[str]:

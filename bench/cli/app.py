@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import bench
-from bench.api import unknown_name_advice
+from bench.api import unknown_name_advice, unknown_option_advice
 from bench.cli._commands import Commands
 from bench.cli._groups import ordered_group
 from bench.cli._print import remark
@@ -136,7 +136,9 @@ def main() -> None:
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
-        advice = _advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
+        advice = (
+            unknown_option_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
+        )
         if context and (found := re.match(r"No such command '([\w-]+)'", message)):
             advice = _place_below(context, found[1])
         if (
@@ -156,14 +158,6 @@ def main() -> None:
     except typer.Abort:
         code = 1
     sys.exit(code or 0)
-
-
-def _advice(option: str) -> str:
-    """What to write in place of an option that `run` does not have; empty if nothing is known."""
-    from bench.api import unknown_option_advice
-    from bench.cli._request_options import key_advice
-
-    return key_advice(option) or unknown_option_advice(option)
 
 
 def _refuse(message: str) -> int:

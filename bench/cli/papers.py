@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench._util.words import counted
 from bench.api import (
     NotWith,
     Results,
-    add_paper_table,
     ledger_table,
     list_papers,
     listed_values,
     load_results,
-    published_averages,
     published_numbers,
     published_uses,
     reproduction,
@@ -26,20 +23,18 @@ from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_line, print_rows, print_table, records, remark
+from bench.cli._print import print_json, print_rows, print_table, records, remark
 from bench.cli.papers_reproduce import reproduce_command
-from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.papers import ReproductionRow
 
-MARKDOWN = "markdown"
 _SPARE = ["uses", "note", "url", "recipe", "standing", "shots", "backbone", "protocol", "source"]
 """Columns of published numbers that a narrow terminal leaves out first; the numbers stay."""
 
 papers_app = Commands(
     cls=ListsByDefault,
-    help="List papers, reproduce a paper's tables, print published numbers, add a table, or test claims on the runs.",
+    help="List papers, reproduce a paper's tables, print published numbers, or test claims on the runs.",
 )
 
 
@@ -62,13 +57,6 @@ def published(
     ledger: Annotated[
         bool, typer.Option("--ledger", help="Compare our runs with the published numbers."), NotWith("column")
     ] = False,
-    form: Annotated[
-        str,
-        typer.Option("--format", help="text, or markdown: the averages as Markdown tables."),
-        NotWith("column"),
-        NotWith("ledger"),
-        NotWith("as_json"),
-    ] = "text",
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
@@ -83,18 +71,11 @@ def published(
     Example: etl-bench papers published -m coop,apex -d eurosat --protocol base-to-new
 
     Example: etl-bench papers published --ledger
-
-    Example: etl-bench papers published --protocol base-to-new -b ViT-B-16.openai --format markdown
     """
-    if form not in ("text", MARKDOWN):
-        raise UsageError(f"--format {form!r} is unknown. Allowed: text, {MARKDOWN}.")
     if column is not None:
         print_rows(listed_values(column), as_json=as_json)
         return
     chosen = published_numbers(**options)
-    if form == MARKDOWN:
-        print_line(published_averages(chosen))
-        return
     if ledger:
         _print_ledger(*reproduction(chosen, margin=margin, runs=runs), as_json=as_json)
         return
@@ -112,30 +93,6 @@ def published(
     columns = ["method", "dataset", "split", "printed", "source", "uses", "protocol", "backbone", "shots", "standing"]
     print_rows(rows, [*columns, "recipe", "url", "note"], spare=_SPARE)
     remark(f"{len(rows)} published numbers; numbers copied from another paper are not independent")
-
-
-@papers_app.command("add")
-@options_of(add_paper_table)
-def _add(**options: Any) -> None:
-    """Check a paper's table for the ledger: its source, cells, averages, and overlap with the ledger.
-
-    The file has the columns reported_in, source_table, url, method, variant, label, protocol, backbone, shots, split,
-    metric and paper, and one per dataset; `average` is the printed mean. Averages and H are recomputed, which also
-    shows which H the paper averages. Numbers that contradict them or other tables are listed, and kept as printed. Exit
-    code: 0 the table can be added, 1 it cannot.
-
-    Example: etl-bench papers add our-paper.csv --write
-    """
-    found, copy = add_paper_table(**options)
-    for text in found.problems:
-        print_line(f"problem: {text}")
-    for text in found.notes:
-        print_line(f"note: {text}")
-    if found.problems:
-        raise typer.Exit(1)
-    print_line(f"{counted(found.numbers, 'number')} can be added")
-    if copy is not None:
-        print_line(str(copy))
 
 
 @papers_app.command("claims")

@@ -40,8 +40,8 @@ def reproduce_command(
 ) -> None:
     """Run what a paper's table or figure lacks, then print ours beside the printed numbers and draw its figures.
 
-    Without WHAT it lists the tables and figures: runs needed and done, estimated GPU hours and disk, and what is
-    missing with the command that fetches it. Finished runs are skipped, so a repeated command goes on. What lacks its
+    Without WHAT it lists the tables and figures: runs needed and done, GPU hours, and what is missing with the command
+    that fetches it. Finished runs are skipped, so a repeated command goes on. What lacks its
     data or weights is left out, and the rest runs. Verdicts: yes (reproduced within one point), NO, open (more seeds
     are needed). Exit code: 0 all done, 1 a run failed, 3 something was left out.
 
@@ -52,11 +52,11 @@ def reproduce_command(
     Example: etl-bench papers reproduce apex table-2 --data-root data --device cuda --seeds 3
     """
     settings = environment | given
-    runs = settings.pop("runs", Path("runs"))
+    runs = settings.pop("runs", None)
     if what is None:
         changes = {name: options[name] for name in ("methods", "datasets", "seeds") if name in options}
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
-        _print_listing(listing, on, as_json=as_json)
+        _print_listing(listing, as_json=as_json)
         return
     found = reproduce_paper(paper, what, on=on, runs=runs, figures=figures, **options, **settings)
     if as_json:
@@ -69,13 +69,14 @@ def reproduce_command(
     raise typer.Exit(max(one.exit_code for one in found))
 
 
-def _print_listing(listing: PaperListing, on: str | None, *, as_json: bool) -> None:
+def _print_listing(listing: PaperListing, *, as_json: bool) -> None:
     if as_json:
         print_json(listing)
         return
     print_text(f"{listing.title} ({listing.address})")
-    unit = "hours of two cores" if on else "GPU hours"
-    print_rows([one.row(unit) for one in (*listing.experiments, listing.total)])
+    rows = [vars(one) for one in (*listing.experiments, listing.total)]
+    columns = ["name", "title", "runs", "done", *(["gpu_hours"] if any(row["gpu_hours"] for row in rows) else [])]
+    print_rows(rows, columns)
     for note in listing.notes:
         remark(note)
     if listing.total.done < listing.total.runs:

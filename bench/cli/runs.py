@@ -1,4 +1,4 @@
-"""`etl-bench runs`: shows, compares and verifies stored runs, queries the database, and shares runs as files."""
+"""`etl-bench runs`: shows and verifies stored runs, queries the database, and shares runs as files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bench.api import (
     import_runs,
     query_runs,
     rebuild_database,
-    run_difference,
     run_rows,
     stored_run,
     verify_runs,
@@ -34,7 +33,7 @@ ROUNDING = 4
 
 runs_app = Commands(
     cls=ListsByDefault,
-    help="List, show, compare and verify stored runs, query their database, and export and import them.",
+    help="List, show and verify stored runs, query their database, and export and import them.",
 )
 
 
@@ -69,50 +68,6 @@ def _show(as_json: opt.AsJson = False, **options: Any) -> None:
         print_facts(found.open, as_json=False)
     if (error := found.record.error) is not None:
         print_line(f"{error.kind}: {error.message}\n\n{error.traceback}")
-
-
-@runs_app.command("diff")
-@options_of(run_difference)
-def _diff(as_json: opt.AsJson = False, **options: Any) -> None:
-    """Show how two runs differ (config, recipe, task, text, data, code, environment), and the changed predictions."""
-    found = run_difference(**options)
-    differences = [{"what": str(item.cause), "name": item.name, "A": item.a, "B": item.b} for item in found.differences]
-    flips = [
-        {
-            "split": flip.split,
-            "image": flip.image,
-            "label": flip.label,
-            "A": flip.predicted_a,
-            "B": flip.predicted_b,
-            "right": flip.right,
-        }
-        for flip in found.flips
-    ]
-    if as_json:
-        print_json(
-            {
-                "run_a": found.run_a,
-                "run_b": found.run_b,
-                "differences": differences,
-                "scores": {split: {"A": pair[0], "B": pair[1]} for split, pair in found.scores.items()},
-                "compared_images": found.compared,
-                "flips": flips,
-                "notes": found.notes,
-            }
-        )
-        return
-    print_line(f"A = {found.run_a}, B = {found.run_b}")
-    if differences:
-        print_rows(differences)
-    else:
-        print_line("The two runs have the same spec, code and environment.")
-    if found.scores:
-        print_rows([{"split": split, "accuracy A": a, "accuracy B": b} for split, (a, b) in found.scores.items()])
-    print_line(f"{len(flips)} of {sum(found.compared.values())} images are predicted differently.")
-    if flips:
-        print_rows(flips)
-    for note in found.notes:
-        remark(note)
 
 
 @runs_app.command("verify")
@@ -160,8 +115,7 @@ def _row(one: VerifiedRun) -> dict[str, object]:
 
 
 def _causes(one: VerifiedRun) -> dict[str, object]:
-    causes = [{"what": item.cause, "name": item.name, "stored": item.a, "now": item.b} for item in one.verdict.causes]
-    return {"causes": causes, "faults": one.verdict.faults}
+    return {"causes": [vars(item) for item in one.verdict.causes], "faults": one.verdict.faults}
 
 
 def _say(verified: VerifiedRun) -> None:
@@ -173,7 +127,7 @@ def _say(verified: VerifiedRun) -> None:
     for fault in one.faults:
         remark(f"{one.run_id}: {fault}")
     for item in one.causes if one.outcome != "identical" else ():
-        remark(f"{one.run_id}: {item.cause} {item.name}: {item.a} then, {item.b} now")
+        remark(f"{one.run_id}: {item.name}: {item.stored} then, {item.now} now")
 
 
 @runs_app.command("sql")

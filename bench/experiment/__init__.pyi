@@ -4,7 +4,6 @@ from .accelerator import device_arithmetic as device_arithmetic
 from .accelerator import gpu_facts as gpu_facts
 from .bundle_import import import_results as import_results
 from .checkpoints import Checkpoint as Checkpoint
-from .checkpoints import TrainingEnd as TrainingEnd
 from .checkpoints import TrainingState as TrainingState
 from .external_runs import OPEN as OPEN
 from .external_runs import external_record as external_record
@@ -31,12 +30,10 @@ from .kept_models import pixel_batch as pixel_batch
 from .kept_models import restored_method as restored_method
 from .model_file import MEANS as MEANS
 from .model_file import MODELS as MODELS
-from .model_file import SET_SCORES as SET_SCORES
 from .model_file import SUFFIX as SUFFIX
 from .model_file import ListedModel as ListedModel
 from .model_file import ModelFileError as ModelFileError
 from .model_file import ModelInfo as ModelInfo
-from .model_file import SetCalibration as SetCalibration
 from .model_file import changed_images as changed_images
 from .model_file import list_models as list_models
 from .model_file import model_bytes as model_bytes
@@ -46,7 +43,6 @@ from .model_file import model_path as model_path
 from .model_file import read_model as read_model
 from .model_file import read_model_info as read_model_info
 from .model_file import write_model as write_model
-from .prediction_sets import all_scores as all_scores
 from .runner import run_experiment as run_experiment
 from .task import declared_task as declared_task
 from .task import load_task as load_task

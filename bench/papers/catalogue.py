@@ -14,14 +14,6 @@ from methods import Extra, MethodFacts
 
 
 @dataclass(frozen=True)
-class NamedDataset:
-    """A dataset by its name in the registry, with its title."""
-
-    name: str
-    title: str
-
-
-@dataclass(frozen=True)
 class DifficultyMeasure:
     """One difficulty measure of one dataset, by class split."""
 
@@ -39,13 +31,15 @@ class ExampleImage:
 
 
 @dataclass(frozen=True)
-class DatasetFacts(NamedDataset):
+class DatasetFacts:
     """Facts about a dataset, its difficulty for the backbone, and a few of its images.
 
     `overlap` has published statements about its overlap with the backbone's pretraining data, and `seen` the one about
     this very dataset.
     """
 
+    name: str
+    title: str
     summary: str = ""
     domain: str = ""
     licence: str = ""

@@ -226,7 +226,7 @@ def _command(claim: Claim, shots: int | None, board: Leaderboard | None) -> str:
     methods = "all" if claim.contrast == "regret" else ",".join(dict.fromkeys((claim.a, claim.b)))
     backbone = shlex.quote(board.setting.backbone) if board is not None else "BACKBONE"
     end = "" if shots is None else f" --shots {shots_value(shots)}"
-    end += " --option keep-branches" if claim.contrast == "constant-weight" else ""
+    end += " --keep-branches" if claim.contrast == "constant-weight" else ""
     return f"`etl-bench run -m {methods} -d DATASETS -b {backbone} --protocol {claim.protocol}{end}`"
 
 

@@ -6,15 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.papers.published_numbers import PUBLISHED, ZERO_SHOT, members, named_recipes, place_of, system_of
-from bench.results import changed_recipe, published_values
+from bench.papers.published_numbers import PUBLISHED, ZERO_SHOT, named_recipes
+from bench.results import changed_recipe
 from bench.spec import AXES, CUSTOM_RECIPE, LEARNED, NOTHING_LEARNED, PUBLISHED_RECIPES
 from datasets_registry import canonical_json
-
-if TYPE_CHECKING:
-    from bench.spec import ExperimentSpec
 
 
 @dataclass(frozen=True)
@@ -73,42 +70,6 @@ class RunConditions:
             if keys <= set(values) and all(_same(recipe.get(key), value) for key, value in values.items())
         )
         return named if keys else named | {PUBLISHED}
-
-
-def conditions_of_spec(spec: ExperimentSpec, dataset: str | None = None) -> RunConditions:
-    """The conditions of a planned run, on its dataset or on one of its targets."""
-    return RunConditions(
-        method=spec.method,
-        backbone=spec.backbone,
-        protocol=str(spec.protocol),
-        shots=spec.shots,
-        dataset=dataset or spec.dataset,
-        config=spec.config if spec.class_text is None else {**spec.config, "class_text": spec.class_text},
-        recipe=spec.recipe,
-        recipe_name=None if spec.recipe is None else str(spec.recipe.get("name")),
-        draw=str(spec.draw),
-        learned=tuple(str(getattr(spec, axis.name) or "") for axis in LEARNED),
-        published=published_values(spec.method, str(spec.protocol)),
-        trained_on=spec.dataset,
-    )
-
-
-def meets(number: Mapping[str, Any], run: RunConditions) -> bool:
-    """Whether a run can be compared with a published number, a row of `published_frame()`.
-
-    A printed average meets the runs on the datasets that it averages. A difficulty meets a zero-shot run on its dataset
-    and backbone: the harness measures it there.
-    """
-    place = place_of(number)
-    if place is None or run.backbone != place.backbone or run.dataset not in members(number):
-        return False
-    if not place.accuracy:
-        return run.method == place.method
-    shots = 0 if run.method == ZERO_SHOT else run.shots
-    here = (system_of(run.method), run.protocol, shots)
-    return here in ((place.method, protocol, place.shots) for protocol in place.protocols) and not differences(
-        number, run
-    )
 
 
 def differences(number: Mapping[str, Any], run: RunConditions) -> list[str]:

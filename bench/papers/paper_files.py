@@ -50,8 +50,6 @@ class PaperSweep(_Strict):
     class_text: str | None = None
     selection: str | None = None
     precision: str | None = None
-    keep_branches: bool | None = None
-    curve: bool | None = None
 
     def options(self) -> dict[str, Any]:
         """The given values by the field names of a request; settings of both are joined by `joined_options`."""
@@ -78,6 +76,7 @@ class PaperHeader(_Strict):
     reported_in: str = Field("", description="the paper's name in the ledger; empty: numbers that any source prints")
     note: str = Field("", description="what holds for all experiments")
     without_runs: dict[str, str] = Field({}, description="tables and figures that need no runs, and what they show")
+    gpu_hours: dict[str, float] = Field({}, description="estimated for each table and figure, and for all together")
     sweep: PaperSweep = PaperSweep()
 
 
@@ -210,7 +209,7 @@ def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
     except ValueError as error:
         raise _error(shown, text, 1, f"not valid TOML: {error}.") from None
     lines = dict(_lines(text))
-    own = ("sweep", "without-runs")
+    own = ("sweep", "without-runs", "gpu-hours")
     experiments = {key: value for key, value in values.items() if isinstance(value, dict) and key not in own}
     header = {key: value for key, value in values.items() if key not in experiments}
     for key in experiments:

@@ -227,15 +227,6 @@ def csv_rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def errata_of(line: Mapping[str, str]) -> Iterator[str]:
-    """Notes on known errors in a row of `ADDED_COLUMNS` and datasets."""
-    of_line = [item for item in _table("errata.csv") if _concerns(item, line)]
-    for dataset in value_columns(line):
-        if line[dataset]:
-            printed = line[dataset].partition("±")[0]
-            yield from (_note(item) for item in of_line if _applies(item, dataset, printed))
-
-
 def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
     sources = {row["source"]: row for row in _table("sources.csv")}

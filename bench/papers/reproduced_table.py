@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text, selection_rules
+from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text
 from bench.errors import UsageError
-from bench.papers.printed_averages import AVERAGE, GROUPS
-from bench.papers.published_numbers import DIFFICULTIES, ZERO_SHOT, published_frame, rows_of
+from bench.papers.printed_averages import AVERAGE
+from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
 from bench.papers.reproduction import (
     ACCURACY,
     ReproductionRow,
@@ -87,19 +87,13 @@ def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
     return mine[mine["source_table"].isin(list(tables))]
 
 
-def reproduced_rows(
-    published: pd.DataFrame,
-    runs: pd.DataFrame,
-    difficulty: pd.DataFrame,
-    best_weights: Mapping[str, float] | None = None,
-) -> list[TableRow]:
+def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.DataFrame) -> list[TableRow]:
     """The rows of a table, in the order of the paper. Printed settings, such as numbers of epochs, are left out.
 
     Args:
         published: printed numbers; a number that no run meets has no number of ours.
         runs: the store's `runs_frame()` of the table's runs.
         difficulty: the store's `difficulty_frame()`.
-        best_weights: the fixed ensemble weight with the highest accuracy on new classes, by dataset.
     """
     published = published[~published["metric"].isin(_LEFT_OUT)]
     boards = build_leaderboards(runs) if len(runs) else []
@@ -115,8 +109,6 @@ def reproduced_rows(
             row = ours.get((dataset, split, DIFFICULTIES.get(metric, metric)))
             ranked = metric == ACCURACY and _ORACLE not in json.loads(number["settings"] or "{}").values()
             cell = _cell(printed, row, ranked=ranked)
-            if metric == "optimal_alpha":
-                cell = TableCell(printed, (best_weights or {}).get(dataset), digits=1, ranked=False)
             if number["likely"] == number["likely"]:
                 cell = replace(cell, misprint=str(number["note"]))
             cells = rows.setdefault((name, dataset, str(backbone)), {})
@@ -129,17 +121,15 @@ def own_rows(
     published: pd.DataFrame | None = None,
     *,
     order: Sequence[str] = (),
-    splits: Collection[str] = (),
     stands_for: Mapping[str, str] | None = None,
 ) -> list[TableRow]:
-    """Our numbers, one row for each entry and dataset, and its average.
+    """Our numbers but for the open score, one row for each entry and dataset, and its average.
 
     Args:
         runs: the store's `runs_frame(outcomes=True)`.
         published: printed numbers that stand beside ours where they have the same recipe and settings; None for none.
         order: run ids; entries and datasets stand in the order of their first run, the source first. Default: highest
             average first.
-        splits: only these; default: all but the open score.
         stands_for: the paper's dataset by the synthetic one.
     """
     boards = build_leaderboards(runs) if len(runs) else []
@@ -153,9 +143,9 @@ def own_rows(
     found: list[TableRow] = []
     for board in boards:
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
-        measures = [one for one in board.measures if one != OPEN and (not splits or one in splits)]
+        measures = [measure for measure in board.measures if measure != OPEN]
         for entry in sorted(board.entries, key=lambda entry: first(entry.run_ids)):
-            ranked = selection_rules.selection_rule(entry) != _ORACLE
+            ranked = not entry.oracle and _ORACLE not in entry.config.values()
             averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
             source = board.setting.source
             ordered = sorted(entry.cells.items(), key=lambda item: (item[0] != source, first(item[1].run_ids)))
@@ -170,53 +160,6 @@ def own_rows(
                 }
                 found.append(TableRow(entry.key, name, setting, cells, (stands_for or {}).get(name, "")))
     return found
-
-
-def rows_like(
-    published: pd.DataFrame,
-    runs: pd.DataFrame,
-    difficulty: pd.DataFrame,
-    *,
-    order: Sequence[str] = (),
-    stands_for: Mapping[str, str],
-) -> list[TableRow]:
-    """Our numbers of the measures of a printed table, without the printed numbers; see `own_rows`.
-
-    Measures of difficulty if the table has nothing else, and averages alone if it has only averages.
-
-    Args:
-        published: the printed numbers; empty for a table of all measures.
-        difficulty: the store's `difficulty_frame()`.
-        stands_for: all datasets of the table in the order of the paper, with its name for each.
-    """
-    metrics = dict.fromkeys(published["metric"])
-    if metrics and all(metric in DIFFICULTIES for metric in metrics):
-        return _difficulty_rows(difficulty, list(metrics), stands_for)
-    splits = set(published.loc[published["metric"] == ACCURACY, "split"]) & {"base", "new", "H"}
-    rows = own_rows(runs, order=order, splits=splits, stands_for=stands_for)
-    averages = [row for row in rows if row.dataset == AVERAGE]
-    return averages if averages and set(published["dataset"]) == {AVERAGE} else rows
-
-
-def _difficulty_rows(difficulty: pd.DataFrame, metrics: Sequence[str], datasets: Mapping[str, str]) -> list[TableRow]:
-    of_all = difficulty[(difficulty["split"] == "all") & difficulty["value"].notna()] if len(difficulty) else difficulty
-    ours = {(row["dataset"], row["measure"]): float(row["value"]) for row in rows_of(of_all)}
-    found = []
-    for name, stands_for in datasets.items():
-        values = {metric: ours.get((name, DIFFICULTIES[metric])) for metric in metrics}
-        cells = {
-            one: TableCell(ours=value, digits=4, ranked=False) for one, value in values.items() if value is not None
-        }
-        if cells:
-            found.append(TableRow(ZERO_SHOT, name, "", cells, stands_for))
-    return found
-
-
-def not_in_rows(published: pd.DataFrame, rows: Sequence[TableRow]) -> list[str]:
-    """The averages of groups and the measures of a printed table that some rows of ours lack."""
-    shown = {split for row in rows for split in row.cells} | {row.dataset for row in rows} | {ACCURACY, *_LEFT_OUT}
-    printed = dict.fromkeys([*(name for name in GROUPS if name in set(published["dataset"])), *published["metric"]])
-    return [name.replace("_", " ") for name in printed if name not in shown]
 
 
 def _compared(boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.DataFrame) -> list[ReproductionRow]:

@@ -1,10 +1,8 @@
 """Public names of `bench.results`; `__init__.py` loads each on first use."""
 
-from .bundles import DIFFICULTY_FILE as DIFFICULTY_FILE
+from .bundles import Bundle as Bundle
 from .bundles import Exported as Exported
 from .bundles import Imported as Imported
-from .bundles import bundle_runs as bundle_runs
-from .bundles import bundle_shard as bundle_shard
 from .bundles import export_bundle as export_bundle
 from .bundles import import_bundle as import_bundle
 from .bundles import open_bundle as open_bundle
@@ -14,14 +12,6 @@ from .database import fresh_store as fresh_store
 from .database import write_parquet as write_parquet
 from .database_tables import unloadable_runs as unloadable_runs
 from .difficulty_files import check_difficulty as check_difficulty
-from .ensemble_weights import BETAS as BETAS
-from .ensemble_weights import FIXED as FIXED
-from .ensemble_weights import SIDES as SIDES
-from .ensemble_weights import adaptive_weight as adaptive_weight
-from .ensemble_weights import best_fixed_weight as best_fixed_weight
-from .ensemble_weights import blended_accuracy as blended_accuracy
-from .ensemble_weights import constant_weight_outcomes as constant_weight_outcomes
-from .ensemble_weights import fixed_weight as fixed_weight
 from .environment import PACKAGES as PACKAGES
 from .environment import SHIPPED_STATE as SHIPPED_STATE
 from .environment import collect_provenance as collect_provenance
@@ -37,18 +27,12 @@ from .folder_locks import locked as locked
 from .known_facts import changed_recipe as changed_recipe
 from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts
-from .known_facts import image_features_of as image_features_of
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
 from .known_facts import recipe_for_dataset as recipe_for_dataset
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
-from .known_facts import training_of as training_of
 from .known_facts import with_title as with_title
-from .listed_archive import ArchiveKind as ArchiveKind
-from .listed_archive import OpenArchive as OpenArchive
-from .listed_archive import open_archive as open_archive
-from .listed_archive import write_archive as write_archive
 from .outputs import FILE_LIST as FILE_LIST
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder
@@ -59,12 +43,8 @@ from .outputs import replacing as replacing
 from .outputs import write_listed as write_listed
 from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels
-from .predictions import open_metrics as open_metrics
 from .recomputed_scores import contradiction as contradiction
 from .recomputed_scores import split_scores as split_scores
-from .run_diff import Difference as Difference
-from .run_diff import RunDiff as RunDiff
-from .run_diff import diff_runs as diff_runs
 from .shards import RACE as RACE
 from .shards import Shard as Shard
 from .shards import ShardEntry as ShardEntry
@@ -78,6 +58,7 @@ from .staleness import Staleness as Staleness
 from .staleness import code_reasons as code_reasons
 from .text_cache import TEXTS_FOLDER as TEXTS_FOLDER
 from .text_cache import TextCache as TextCache
+from .verification import Difference as Difference
 from .verification import RepetitionOutcome as RepetitionOutcome
 from .verification import RepetitionVerdict as RepetitionVerdict
 from .verification import check_verifiable as check_verifiable

@@ -1,7 +1,4 @@
-"""Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure.
-
-Branches and prediction sets, which a run stores on request, are compared only if both have them.
-"""
+"""Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +7,9 @@ from enum import StrEnum
 import numpy as np
 
 from bench.errors import VerificationError
-from bench.record import Predictions, RunRecord, RunStatus
+from bench.record import Predictions, Provenance, RunRecord, RunStatus
 from bench.results.predictions import pack_predictions
 from bench.results.recomputed_scores import contradiction
-from bench.results.run_diff import Cause, Difference, diff_runs
 from bench.results.shards import Shard
 
 
@@ -31,14 +27,23 @@ class RepetitionOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A fact about code or environment that a stored run and its repetition have with other values."""
+
+    name: str
+    stored: object
+    now: object
+
+
+@dataclass(frozen=True)
 class RepetitionVerdict:
     """The result of repeating a stored run.
 
     Args:
-        compared: number of images that both predicted.
+        compared: number of images that both predicted, in the same order.
         flips: number of these images with different predictions.
         largest_logit_difference: maximum over the logits of the predicted class; 0 if nothing was compared.
-        causes: differences in code, data and environment, which may explain it.
+        causes: differences in code and environment, which may explain it.
         faults: why the stored run is invalid, one sentence each.
     """
 
@@ -71,17 +76,20 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
         raise VerificationError(
             f"Runs {stored.record.run_id} and {record.run_id} have different specs; give two records of one run."
         )
-    found = diff_runs(stored, Shard(record, tuple(predictions)))
     images = sum(len(item.images) for item in stored.predictions)
-    compared = sum(found.compared.values())
-    same_bits = _required(stored.predictions) == _required(predictions) and not _other_requested(stored, predictions)
+    now = {item.split: item for item in predictions}
+    pairs = [(item, now[item.split]) for item in stored.predictions if item.split in now]
+    pairs = [(then, repeated) for then, repeated in pairs if then.images == repeated.images]
+    compared = sum(len(then.images) for then, _ in pairs)
+    flips = sum(int((then.predicted != repeated.predicted).sum()) for then, repeated in pairs)
+    same_bits = _required(stored.predictions) == _required(predictions)
     wrong = contradiction(stored.record, stored.predictions)
     faults = (*([wrong] if wrong else []), *_other_data(stored.predictions, predictions))
     if faults:
         outcome = RepetitionOutcome.INVALID
-    elif same_bits and _same_scores(stored.record, record):
+    elif same_bits and (stored.record.scores, stored.record.open) == (record.scores, record.open):
         outcome = RepetitionOutcome.IDENTICAL
-    elif found.flips or compared != images or compared != sum(len(item.images) for item in predictions):
+    elif flips or compared != images or compared != sum(len(item.images) for item in predictions):
         outcome = RepetitionOutcome.DIFFERENT
     else:
         outcome = RepetitionOutcome.ROUNDING
@@ -89,39 +97,16 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
         record.run_id,
         outcome,
         compared,
-        len(found.flips),
-        _largest_difference(stored.predictions, predictions),
-        tuple(item for item in found.differences if item.cause in (Cause.CODE, Cause.DATA, Cause.ENVIRONMENT)),
+        flips,
+        max((_largest_difference(*pair) for pair in pairs), default=0.0),
+        tuple(_causes(stored.record.provenance, record.provenance)),
         faults,
     )
 
 
 def _required(predictions: Sequence[Predictions]) -> bytes:
     """The bytes of the columns that every run has."""
-    return pack_predictions([replace(item, branches=None, group=None, set_size=None) for item in predictions])
-
-
-def _other_requested(stored: Shard, predictions: Sequence[Predictions]) -> bool:
-    """Whether branches or sizes of prediction sets differ on some split; False where only one run stored them."""
-    now = {item.split: item for item in predictions}
-    pairs = [(item, now[item.split]) for item in stored.predictions if item.split in now]
-    branches = [pair for pair in pairs if all(item.branches is not None for item in pair)]
-    sets = [(a.set_size, b.set_size) for a, b in pairs if a.set_size is not None and b.set_size is not None]
-    return any(_branches(a) != _branches(b) for a, b in branches) or any(not np.array_equal(*pair) for pair in sets)
-
-
-def _branches(item: Predictions) -> bytes:
-    return pack_predictions([replace(item, set_size=None, group=None)])
-
-
-def _same_scores(a: RunRecord, b: RunRecord) -> bool:
-    """Whether all scores are equal; those of prediction sets only where both have them."""
-    if a.open != b.open or len(a.scores) != len(b.scores):
-        return False
-    pairs = zip(a.scores, b.scores, strict=True)
-    return all(
-        x == y if (x.set_size is None) is (y.set_size is None) else x.without_sets == y.without_sets for x, y in pairs
-    )
+    return pack_predictions([replace(item, group=None) for item in predictions])
 
 
 def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) -> Iterator[str]:
@@ -139,11 +124,21 @@ def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) 
             yield f"{item.split}: the groups of its images are not those of the data"
 
 
-def _largest_difference(a: Sequence[Predictions], b: Sequence[Predictions]) -> float:
-    other = {item.split: item for item in b}
-    largest = 0.0
-    for item in a:
-        if item.split in other and other[item.split].images == item.images:
-            gaps = np.abs(item.top_logits[:, 0].astype(np.float64) - other[item.split].top_logits[:, 0])
-            largest = max(largest, float(gaps.max(initial=0.0)))
-    return largest
+def _largest_difference(then: Predictions, repeated: Predictions) -> float:
+    gaps = np.abs(then.top_logits[:, 0].astype(np.float64) - repeated.top_logits[:, 0])
+    return float(gaps.max(initial=0.0))
+
+
+_CAUSES = (
+    "method_version", "method_digest", "package_version", "git_commit", "git_dirty", "python", "platform", "device",
+    "threads",
+)  # fmt: skip
+
+
+def _causes(then: Provenance, repeated: Provenance) -> Iterator[Difference]:
+    facts = [{name: getattr(made, name) for name in _CAUSES} | made.packages for made in (then, repeated)]
+    for name in dict.fromkeys([*facts[0], *facts[1]]):
+        pair = facts[0].get(name), facts[1].get(name)
+        # only methods of other packages need a digest
+        if pair[0] != pair[1] and not (name == "method_digest" and None in pair):
+            yield Difference(name, *pair)

@@ -16,10 +16,8 @@ from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
-from .driver import check_launch as check_launch
 from .driver import context_of as context_of
 from .driver import make_plan as make_plan
-from .driver import make_plans as make_plans
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
 from .effects import check_effects as check_effects
@@ -44,7 +42,6 @@ from .options import parse_numbers as parse_numbers
 from .options import parse_shots as parse_shots
 from .options import split_list as split_list
 from .planning import Plan as Plan
-from .planning import joined_plans as joined_plans
 from .planning import plan_runs as plan_runs
 from .planning import shared_features as shared_features
 from .progress import LogStyle as LogStyle
@@ -56,7 +53,6 @@ from .progress import worker_rows as worker_rows
 from .request import DEMO_BACKBONE as DEMO_BACKBONE
 from .request import HOSO as HOSO
 from .request import SweepRequest as SweepRequest
-from .request import alike_but_for_settings as alike_but_for_settings
 from .request import option_name as option_name
 from .request import option_of as option_of
 from .sweep_files import UnfinishedSweep as UnfinishedSweep

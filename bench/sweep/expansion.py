@@ -56,7 +56,7 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
         OverrideError: a setting that does not exist or a value it does not take.
         UsageError: an empty or repeated axis, or too many runs.
         WeightsError: a file of weights that is not there.
-        ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
+        ImpossibleCombinationError: nothing can run, or something needed cannot.
     """
     read_splits.cache_clear()  # own images may have changed since the last plan
     methods, backbones, datasets = _named(request)
@@ -67,7 +67,7 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
     chosen = [item for method in methods for item in method.selected(request)]
     factory = TaskFactory(request, class_text_of(request), lists, Rejections(), _Progress(say))
     specs, rejections = _specs(factory, chosen, backbones, datasets), factory.rejections
-    rejections.check(nothing_left=not specs, strict=request.strict)
+    rejections.check(nothing_left=not specs)
     without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
     return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, factory.short, factory.read)
 

@@ -1,9 +1,6 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
 
 from .early_checks import check_format as check_format
-from .galleries import GalleryView as GalleryView
-from .galleries import data_address as data_address
-from .galleries import small_picture as small_picture
 from .image_sources import check_sources as check_sources
 from .image_sources import opened_images as opened_images
 from .model_lookup import find_model as find_model

@@ -1,6 +1,6 @@
 """Boards of published numbers, and published numbers beside those of the runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -8,20 +8,16 @@ from bench.analysis import percent
 from bench.papers import (
     MARGIN,
     Catalogue,
-    LiteratureSpread,
-    PrintedAverage,
     PublishedRow,
     PublishedSource,
     Reproduction,
     ReproductionRow,
     count_verdicts,
-    spread_sentence,
 )
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
-from reports.charts.plot import linear_axis
 from reports.charts.published_scatter import published_scatter
-from reports.parts.part import Part, fold, heading, html, paragraph, picture, table
+from reports.parts.part import Part, fold, html, paragraph, picture, table
 from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
 from reports.titles import MEASURE_TITLES, PANEL_TITLES
 from reports.views import PublishedBoardView
@@ -86,94 +82,7 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
         paragraph(note),
         fold(f"{view.anchor}-means", "Every method", "means, inputs and tables", [table(_means_table(view))]),
         fold(f"{view.anchor}-wide-fold", "Dataset by dataset", f"{shown}, %", [table(_datasets_table(view))]),
-        *spread_parts(view),
     ]
-
-
-def spread_parts(view: PublishedBoardView) -> list[Part]:
-    """How far the tables disagree about the same method: a strip of its averages, and a table; empty if they do not."""
-    split = "new" if "new" in view.board.measures else view.board.measures[-1]
-    methods = view.spread.methods(split)
-    sentence = spread_sentence(view.spread, split)
-    if not sentence:
-        return []
-    parts = [
-        heading(f"{view.anchor}-spread", "How far papers disagree about the same method"),
-        paragraph(f"{sentence} The harness compares methods on the same data, with the same draws."),
-    ]
-    if methods:
-        parts += [
-            picture(spread_strips(view.spread, split, {name: view.catalogue.method(name).title for name in methods})),
-            fold(f"{view.anchor}-spread-fold", "Who printed which average", "", [table(_spread_table(view, split))]),
-        ]
-    return parts
-
-
-ROW, NAME, STRIP = 22, 190, 420
-"""Height of a strip, width of the names, and width of the strips, in px."""
-
-
-def spread_strips(spread: LiteratureSpread, split: str, titles: Mapping[str, str]) -> Markup:
-    """One strip for each method with a mark for each average, `titles` in the order of `spread.methods`.
-
-    Filled marks are of the method's own paper or code. A mark names its sources and recipe.
-    """
-    values = [average.value for name in titles for average in spread.averages[name, split]]
-    axis = linear_axis([100 * value for value in values], NAME, NAME + STRIP)
-    height = ROW * (len(titles) + 1)
-    ticks = Markup("").join(
-        Markup('<text x="{}" y="{}" text-anchor="middle">{:g}</text>').format(axis.at(tick), height - 6, tick)
-        for tick in axis.ticks
-    )
-    rows = Markup("").join(
-        _strip(title, [(axis.at(100 * one.value), one) for one in spread.averages[name, split]], ROW * (number + 0.5))
-        for number, (name, title) in enumerate(titles.items())
-    )
-    label = f"Averages of {split} classes over the eleven datasets, one strip for each method"
-    return Markup('<svg class="spread" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" aria-label="{2}">'
-                  '<g fill="currentColor" font-size="12">{3}{4}</g></svg>').format(
-        NAME + STRIP + 20, height, label, rows, ticks)  # fmt: skip
-
-
-def _strip(title: str, marks: Sequence[tuple[float, PrintedAverage]], y: float) -> Markup:
-    first, last = marks[0][0], marks[-1][0]
-    circles = Markup("").join(
-        Markup('<circle cx="{}" cy="{}" r="4.5" stroke="currentColor" fill="{}"><title>{}</title></circle>').format(
-            x, y, "currentColor" if one.standing == "own" else "none", _average_text(one)
-        )
-        for x, one in marks
-    )
-    return Markup('<text x="{}" y="{}" text-anchor="end">{}</text>'
-                  '<path d="M{},{}H{}" stroke="currentColor" stroke-opacity="0.4"/>{}').format(
-        NAME - 14, y + 4, shorten(title, 28), first, y, last, circles)  # fmt: skip
-
-
-def _average_text(average: PrintedAverage) -> str:
-    recipe = f", recipe {average.recipe}" if average.recipe else ""
-    origin = "" if average.printed else ", mean of the printed numbers"
-    return f"{percent(average.value)}{origin}: {'; '.join(average.sources)}{recipe}"
-
-
-def _spread_table(view: PublishedBoardView, split: str) -> Table:
-    columns = [
-        Column("Method", "text"),
-        Column("Average", "percent"),
-        Column("Printed by", "text", "", "why source"),
-        Column("Standing", "text", "own paper or code, another paper that trained it, or unknown"),
-        Column("Recipe", "text"),
-    ]
-    rows: list[list[TableCell]] = [
-        [
-            view.catalogue.method(method).title,
-            percent_cell(average.value, tip="" if average.printed else "mean of the printed numbers"),
-            "; ".join(average.sources),
-            average.standing,
-            average.recipe or "unknown",
-        ]
-        for method in view.spread.methods(split)
-        for average in view.spread.averages[method, split]
-    ]
-    return Table(f"{view.anchor}-spread-table", columns, rows, first=FIRST_ROWS)
 
 
 def _means_table(view: PublishedBoardView) -> Table:

@@ -22,7 +22,6 @@ from bench.analysis import (
     reliability,
     scores_by_seed,
     seen_datasets,
-    selection_rules,
     table_exports,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
@@ -77,7 +76,6 @@ def board_view(
         over_time=None
         if content.curves is None
         else accuracy_over_time.accuracy_over_time_of(board, runs, content.curves),
-        selection=tuple(selection_rules.selection_differences(board, runs)),
         differing=_differing(board),
     )
 

@@ -28,7 +28,6 @@ from bench.papers import (
     boards_of_tables,
     check_claims,
     difficulty_by_backbone,
-    literature_spread,
     numbered_rows,
     published_sources,
     reproduce,
@@ -192,8 +191,7 @@ def published_site(
     views: list[PublishedBoardView] = []
     for board in boards_of_tables(rows, difficulty, catalogue):
         what = f"published {board.backbone} {board.protocol} {board.shots}"
-        spread = literature_spread(published, protocol=board.protocol, backbone=board.backbone, shots=board.shots)
-        views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue, spread))
+        views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue))
     return SiteView(
         title="Published results of CLIP transfer methods",
         package_version=package_version,

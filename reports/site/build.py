@@ -84,7 +84,6 @@ def write_page(request: PageRequest) -> SiteView:
         pictures=pictures,
         folder=DATA_FOLDER if request.with_run_files else None,
         made=store.provenance_frame(),
-        curves=store.curves_frame(),
         unfinished=request.unfinished,
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )

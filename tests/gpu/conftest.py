@@ -11,19 +11,22 @@ from pretended_device.process import DeviceProcess, device_process
 
 
 @pytest.fixture(scope="session")
-def device_without_float64() -> Iterator[DeviceProcess]:
-    """A process with a pretended GPU that refuses double precision, as Apple's MPS does."""
+def needs_compiler() -> None:
+    """The pretended GPU has a part that is compiled."""
     if reason := why_unavailable():
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def device_without_float64(needs_compiler: None) -> Iterator[DeviceProcess]:
+    """A process with a pretended GPU that refuses double precision, as Apple's MPS does."""
     with DeviceProcess(float64=False) as device:
         yield device
 
 
 @pytest.fixture(scope="session")
-def pretended_device() -> DeviceProcess:
+def pretended_device(needs_compiler: None) -> DeviceProcess:
     """A process with a pretended GPU, which counts operations."""
-    if reason := why_unavailable():
-        pytest.skip(reason)
     if torch.cuda.is_available():
         pytest.skip("a machine with a GPU measures in place of counting: `make gpu`")
     return device_process()

@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 from places import ROOT
-from pretended_device.compiled_guard import why_unavailable
 from pretended_script import run_script
 
 
 def counted(*options: str) -> dict[str, Any]:
-    if reason := why_unavailable():
-        pytest.skip(reason)
     done = run_script(ROOT / "tests" / "gpu" / "coop_step.py", *options)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout)
@@ -21,7 +18,7 @@ def counted(*options: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def narrow() -> dict[str, Any]:
+def narrow(needs_compiler: None) -> dict[str, Any]:
     return counted()
 
 

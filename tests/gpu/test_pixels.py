@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 from places import ROOT
-from pretended_device.compiled_guard import why_unavailable
 from pretended_script import run_script
 
 
 @pytest.fixture(scope="module")
-def facts() -> dict[str, Any]:
-    if reason := why_unavailable():
-        pytest.skip(reason)
+def facts(needs_compiler: None) -> dict[str, Any]:
     done = run_script(ROOT / "tests" / "gpu" / "pretended_pixels.py")
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pretended_device.compiled_guard import why_unavailable
 from pretended_device.process import ROUNDING, DeviceProcess
 from pretended_script import run_script
 
@@ -114,9 +113,7 @@ print(*(result.outcome for result in results))
 
 
 @pytest.mark.slow  # the tests above run the same check
-def test_the_check_of_methods_takes_the_gpu_of_its_process(tmp_path: Path) -> None:
-    if reason := why_unavailable():
-        pytest.skip(reason)
+def test_the_check_of_methods_takes_the_gpu_of_its_process(needs_compiler: None, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = run_script(script)

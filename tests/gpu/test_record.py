@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from gpu_page import NOT_MEASURED, PAGE, page_with, recorded, section
 from places import ROOT
-from pretended_device.compiled_guard import why_unavailable
 from pretended_script import run_script
 
 SCRIPT = ROOT / "tests" / "gpu" / "record.py"
@@ -47,9 +46,7 @@ def test_numbers_of_a_cpu_are_not_written_as_those_of_a_gpu() -> None:
 
 
 @pytest.mark.slow  # `test_the_script_runs_through_and_its_file_makes_a_section` runs the same script on the CPU
-def test_the_parts_of_a_gpu_run_on_a_pretended_one(tmp_path: Path) -> None:
-    if reason := why_unavailable():
-        pytest.skip(reason)
+def test_the_parts_of_a_gpu_run_on_a_pretended_one(needs_compiler: None, tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     done = run_script(SCRIPT, "--device", "cuda", "--tiny", "--seconds", "0.01", "--out", str(out))
     assert done.returncode == 0, done.stderr

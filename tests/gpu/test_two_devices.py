@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
-from pretended_device.compiled_guard import why_unavailable
 
 from bench.results.shards import Shards
 
@@ -17,9 +16,7 @@ INSTALL = "from pretended_device.installation import install\ninstall()\n"
 
 
 @pytest.mark.slow  # tests/bench/sweep/launch/test_device_variables.py spreads workers over GPUs without starting them
-def test_the_workers_of_a_sweep_are_spread_over_all_devices(tmp_path: Path) -> None:
-    if reason := why_unavailable():
-        pytest.skip(reason)
+def test_the_workers_of_a_sweep_are_spread_over_all_devices(needs_compiler: None, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(INSTALL)  # Python imports it at the start of every process
     runs = tmp_path / "runs"
     command = [sys.executable, "-m", "bench", "run", "-m", "zero_shot,coop", "-d", "spectrum_basic:test=5"]

@@ -7,7 +7,6 @@ import pytest
 import torch
 from parity_kit import tiny_backbone
 from places import REAL_DATA
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from datasets_registry import ClassSet
@@ -42,6 +41,8 @@ def test_generated_features() -> None:
         return centres[labels] + 6 * torch.randn(len(labels), 512, generator=numbers), labels
 
     (support, labels), (images, truth) = part(SHOTS), part(50)
+    from sklearn.linear_model import LogisticRegression
+
     reference = LogisticRegression(C=10, max_iter=1000).fit(support.double().numpy(), labels.numpy())
     found = predictions(support, labels, images)
     accuracies = [float((p == truth).double().mean()) for p in (found, torch.from_numpy(reference.predict(images)))]

@@ -5,11 +5,10 @@ import report_sample
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from _page import PAGES, interactive_seconds, report
-from chromium import find_chromium
 from page_data import block_of
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+@pytest.mark.browser
 def test_a_page_that_can_be_used_has_seconds(tmp_path):
     methods, shots, _ = PAGES["page"]
     (seconds,) = interactive_seconds([report(tmp_path / "a.html", methods, shots)], tmp_path, repeats=1, slowdown=1)

@@ -10,7 +10,6 @@ import pytest
 from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 from shown_pages import choose, open_leaderboard
 
 from bench.papers.published_numbers import published_difficulty, published_frame
@@ -19,8 +18,6 @@ from reports.charts.cost import COST_AXES, cost_axes
 from reports.map.model import FIRST_ROWS
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 
 @pytest.fixture(scope="module")

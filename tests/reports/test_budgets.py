@@ -10,7 +10,7 @@ from page_data import block_of
 from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import browser, find_chromium
+from chromium import browser
 
 from reports import render_site
 from reports.presenters.content import PageContent
@@ -49,8 +49,6 @@ def test_eight_methods_fit_into_a_small_page(tmp_path):
     assert size_of(page) <= 400_000
     script = page.read_text("utf-8").rpartition("<script>")[2]
     assert len(script.partition("</script>")[0]) <= 130_000, "docs/decisions/0009-page-from-one-block.md says why"
-    if find_chromium() is None:
-        pytest.skip("no chromium on this machine")
     nodes, seconds = nodes_of(page, tmp_path / "profile")
     assert nodes <= 2_500
     assert seconds <= 5, "of the tab's thread"
@@ -77,8 +75,6 @@ def test_thirty_two_methods_and_five_shots_stay_within_the_budget(tmp_path):
     assert len(shown) > 5100
     assert size_of(page) <= 1_500_000
     assert seconds <= 120 * small, "twenty times the runs"
-    if find_chromium() is None:
-        pytest.skip("no chromium on this machine")
     nodes, busy_seconds = nodes_of(page, tmp_path / "profile")
     assert nodes <= 8_000, "the map of 32 methods stands in the document twice, for wide and for narrow windows"
     assert busy_seconds <= 10, "of the tab's thread"

@@ -7,13 +7,11 @@ from report_sample import FIXTURES, catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 import shown_pages
-from chromium import find_chromium
 
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 CHOSEN = """Object.fromEntries(['a', 'b', 'x', 'family'].map((name) =>
     [name, document.getElementById('choose-' + name).selectedOptions[0].text]))"""
 WANTED = {"a": "CoOp", "b": "VPT", "x": "Zero-shot error", "family": "ensemble"}

@@ -8,14 +8,11 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 
 from bench.analysis import score_text
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 CELLS = """[...document.querySelectorAll('{} {} tr')].map((row) =>
     [...row.children].map((cell) => cell.innerText.replace('−', '-').split('\\n')))"""

@@ -17,7 +17,7 @@ from report_sample import DATASETS, catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 import shown_pages
-from chromium import find_chromium, serious_findings
+from chromium import serious_findings
 from markupsafe import Markup
 
 import reports
@@ -33,8 +33,6 @@ from reports.map.model import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.verdict_sentences import headline, interval, known_lines, points
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 COMPLETE = ("zero_shot", "coop", "vpt", "clip_adapter", "tip_adapter", "apex")
 

@@ -11,12 +11,9 @@ import pytest
 from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 SCREENS = {390: 844, 768: 1024, 1024: 768, 1440: 900}
 """Heights of the screens by width."""

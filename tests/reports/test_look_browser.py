@@ -12,12 +12,10 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 STORED = Path(__file__).with_name("first_screen_look.json")
 WRITE = "python -m pytest tests/reports/test_look_browser.py --write-look"
 SCREENS = {

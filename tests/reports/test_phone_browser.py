@@ -6,13 +6,11 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 
 from reports.map.model import gain_map
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 WINDOWS = {"320": (320, 1), "390": (390, 1), "720": (720, 1), "1440 at 200 %": (720, 2)}
 """Widths in CSS px with the pixels of the screen for each."""
 

@@ -6,13 +6,12 @@ import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 import shown_pages
-from chromium import find_chromium, serious_findings
+from chromium import serious_findings
 
 from bench.papers import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports.presenters.site import published_site
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 ROWS = ".wide-map tbody tr[data-m]"
 
 

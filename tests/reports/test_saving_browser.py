@@ -10,14 +10,11 @@ import pytest
 from report_sample import DATASETS, METHODS, catalogue, curves_frame, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 from shown_pages import open_leaderboard
 
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 
 def view_of(runs):

@@ -9,7 +9,6 @@ from page_data import block_of, evidence_of
 from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
 from shown_pages import choose
 
 from bench.papers.catalogue import DatasetFacts
@@ -18,7 +17,6 @@ from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.sentences import answer_lines, whole_answer, without_seen
 
-needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 SEEN = "country211"
 SENTENCE = "Without Country211, which the backbone has partly seen in pretraining, APEX has the highest mean H: "
 
@@ -102,7 +100,6 @@ def test_an_unknown_share_is_a_mark_without_a_number(tmp_path):
     assert ">Country<wbr>211</span><small>seen</small>" in page
 
 
-@needs_chromium
 def test_scripts_draw_the_same_marks_and_the_page_of_the_dataset_has_one(page, view):
     assert SENTENCE in page.run("document.body.innerText").replace("\xa0", " ")
     heads = "[...document.querySelectorAll('.wide-map th.name')]"

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import websocket
 from patience import PATIENCE, wait_until
 from places import FIXTURES
@@ -167,9 +168,10 @@ class Page:
 
 @contextmanager
 def browser(profile: Path) -> Iterator[Page]:
-    """A new browser with one tab; stops only its own process."""
+    """A new browser with one tab; stops only its own process. Skips the test where no browser is installed."""
     executable = find_chromium()
-    assert executable
+    if executable is None:
+        pytest.skip("no browser")
     process = subprocess.Popen(
         [executable, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
         stdout=subprocess.DEVNULL,

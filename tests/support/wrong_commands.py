@@ -15,7 +15,6 @@ from bench.results.shards import Shards
 from datasets_registry import DATASETS
 
 RUN = "run -m zero_shot -d spectrum_basic --jobs 0 "
-RUN_ON_SLURM = "run -m zero_shot -d spectrum_basic --launcher slurm "
 RUN_ON_RAY = "run -m zero_shot -d spectrum_basic --launcher ray "
 COOP = "run -m coop -d spectrum_basic --jobs 0 "
 ADD = "datasets add birds --images "
@@ -103,8 +102,6 @@ WRONG = [
     "models explain broken.safetensors --limit 0",
     "predict nothing",
     "predict file.txt birds",
-    "predict nothing birds --page",
-    "predict nothing birds --promise 1.5",
     "predict nothing birds --out rows.xlsx",
     "predict nothing birds --top 0",
     "run -m gda -d spectrum_basic --protocol few-shot --jobs 0 --selection oracle --keep-models all",
@@ -154,32 +151,20 @@ WRONG = [
     RUN + "--class-text descriptions:file.txt",
     RUN + "--selection best",
     # machines and folders
-    RUN + "--option fast --device cpu",
     RUN + "--runner nosuch",
     RUN + "--device gpu",
     RUN + "--device cuda",
     RUN + "--device all",
     RUN + "--device mps",
-    RUN + "--option precision=tf32",
-    RUN + "--option jobs-per-gpu=2",
-    RUN_ON_SLURM + "--resource gpus=1 --device cpu",
-    RUN_ON_SLURM + "--resource gpus=4",
-    RUN_ON_SLURM + "--device cuda:1",
-    RUN_ON_SLURM + "--option jobs-per-gpu=2",
-    RUN_ON_RAY + "--resource gpus-per-run=1 --device cpu",
-    RUN_ON_RAY + "--resource gpus-per-run=2",
-    RUN_ON_RAY + "--device mps --option precision=bf16",
-    RUN + "--option precision=fp16",
+    RUN + "--precision tf32",
+    RUN + "--jobs-per-gpu 0",
+    RUN_ON_RAY + "--device mps --precision bf16",
+    RUN + "--precision fp16",
     RUN + "--jobs -1",
-    RUN + "--option retries=often",
-    RUN + "--option timeout=0",
+    RUN + "--retries often",
+    RUN + "--timeout 0",
     RUN + "--launcher kubernetes",
     RUN + "--partition gpu",
-    RUN_ON_SLURM + "--resource partitions=gpu",
-    RUN_ON_SLURM + "--resource gpus=many",
-    RUN_ON_SLURM + "--resource mem=1G --resource mem=2G",
-    RUN_ON_SLURM + "--resource sbatch.time=3",
-    RUN_ON_RAY + "--resource gpus=1",
     RUN + "--log loud",
     RUN + "--runs file.txt",
     RUN + "--cache file.txt",
@@ -192,7 +177,6 @@ WRONG = [
     # looking at runs
     "runs show",
     "runs show zzzz",
-    "runs diff zzzz yyyy",
     "compare coop nobody",
     "compare coop coop --shots x",
     "runs verify failed",
@@ -200,7 +184,6 @@ WRONG = [
     "status --watch 0",
     "leaderboard --protocol zero-shot-ish",
     "leaderboard --h geometric",
-    "leaderboard --selection --strict",
     "leaderboard --runs file.txt",
     "papers audit apex-table-22",
     "papers audit nowhere.csv",

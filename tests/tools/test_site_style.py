@@ -6,17 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 pytest.importorskip("material", reason="mkdocs-material is not installed")
-from chromium import Page, browser, find_chromium, serious_findings
+from chromium import Page, serious_findings
 from places import ROOT
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 PAGE = """# Small
 
 A [link](index.md) within a sentence, and `code`.
@@ -47,12 +45,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet"], cwd=folder, env=environment, check=True)
     return folder / "site" / "index.html"
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with browser(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("default", 320), ("slate", 320), ("default", 1280), ("slate", 1280)])

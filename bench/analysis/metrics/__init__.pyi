@@ -1,10 +1,6 @@
 """Public names of `bench.analysis.metrics`; `__init__.py` loads each on first use."""
 
 from .difficulty import difficulty_measures as difficulty_measures
-from .open_world import base_confidence as base_confidence
-from .open_world import near_ood_auroc as near_ood_auroc
-from .open_world import openworld_auc as openworld_auc
-from .open_world import predicted_within as predicted_within
 from .scores import ECE_BINS as ECE_BINS
 from .scores import MetricInputError as MetricInputError
 from .scores import accuracy as accuracy

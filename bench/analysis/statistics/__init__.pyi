@@ -1,6 +1,5 @@
 """Public names of `bench.analysis.statistics`; `__init__.py` loads each on first use."""
 
-from . import prediction_sets as prediction_sets
 from .correlation import Correlation as Correlation
 from .correlation import kendall_tau as kendall_tau
 from .correlation import random_orders as random_orders
@@ -21,16 +20,6 @@ from .power import detectable_difference as detectable_difference
 from .power import grouped_power as grouped_power
 from .power import grouped_seeds_needed as grouped_seeds_needed
 from .power import seeds_needed as seeds_needed
-from .prediction_sets import PROMISE as PROMISE
-from .prediction_sets import PromiseError as PromiseError
-from .prediction_sets import check_promise as check_promise
-from .prediction_sets import class_scores as class_scores
-from .prediction_sets import conformal_rank as conformal_rank
-from .prediction_sets import conformal_threshold as conformal_threshold
-from .prediction_sets import images_needed as images_needed
-from .prediction_sets import in_sets as in_sets
-from .prediction_sets import set_scores as set_scores
-from .prediction_sets import too_few as too_few
 from .score_intervals import ImageNoise as ImageNoise
 from .score_intervals import image_noise as image_noise
 from .score_intervals import in_groups as in_groups

@@ -102,7 +102,7 @@ class StoredPack:
         if spec.backbone != self.slug:
             return f"the feature pack {self.path.name} has features of {self.slug} only; use -b {self.slug}."
         if spec.precision != "fp32":
-            return "the features of a pack are in fp32; leave out --option precision."
+            return "the features of a pack are in fp32; leave out --precision."
         if reason := reads_towers(spec.method):
             return reason
         if reads_test_views(spec):

@@ -79,7 +79,7 @@ def draw(folder: Path, names: Sequence[str], run_ids: Collection[str], *, printe
     found: list[PaperFigure] = []
     for protocol, known in (("base-to-new", FIGURES), ("few-shot", FEW_SHOT_FIGURES)):
         if chosen := [name for name in names if name in known]:
-            frames = runs, store.difficulty_frame(), registered(), stored, store.curves_frame()
+            frames = runs, store.difficulty_frame(), registered(), stored, None
             found += drawn_figures(gather_figure_data(*frames, protocol), chosen, printed=printed)
     return tuple(found)
 

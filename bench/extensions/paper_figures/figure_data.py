@@ -27,7 +27,7 @@ from bench.spec import ALL_SHOTS
 if TYPE_CHECKING:
     import pandas as pd
 
-STORE_BRANCHES = "--option keep-branches --rerun all"
+STORE_BRANCHES = "--keep-branches --rerun all"
 """Options of the command that adds runs with both branches of the ensemble."""
 PROTOCOL = "base-to-new"
 FIGURE_SHOTS = (1, 2, 4, 8, 16)

@@ -1,6 +1,6 @@
 """Image features in the plane with true and predicted labels: APEX's Figures 4 and 7.
 
-The features are those that runs of APEX store with `--option keep-branches`: of the pretrained image tower, and of the
+The features are those that runs of APEX store with `--keep-branches`: of the pretrained image tower, and of the
 tower with visual prompts. Nothing is computed with a tower.
 """
 

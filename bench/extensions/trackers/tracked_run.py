@@ -55,7 +55,7 @@ def tracked_run(record: RunRecord, difficulty: Sequence[DifficultyRecord] = ()) 
         seconds=0.0 if cost is None else cost.known_seconds,
         parameters=dict(_parameters(record)),
         metrics=dict(_metrics(record)) | dict(_difficulty(difficulty)),
-        curve=[(point.epoch, _point(point)) for point in record.curve],
+        curve=[],
         tags=dict(_tags(record)),
     )
 
@@ -93,7 +93,6 @@ def _metrics(record: RunRecord) -> Iterator[tuple[str, float]]:
         yield "H", _harmonic(base, new)
     if record.open:
         yield "open/H", _harmonic(record.open.base, record.open.new)
-        yield from _numbers(record.open.model_dump(exclude={"base", "new"}), "open/")
     yield from _numbers(record.model_dump(include={"final_loss", "selected_epoch"}), "")
     if record.cost:
         total = {"learning_seconds": record.cost.learning_seconds}

@@ -149,13 +149,6 @@ def test_folders_may_be_given_where_nothing_needs_them(words: str, etl: Any, tmp
     assert etl(*words.split(), "--runs", str(tmp_path), *out)[0] == 0
 
 
-def test_a_command_adds_its_conditions_to_those_of_a_generated_option(etl: Any) -> None:
-    code, _, err = etl("leaderboard", "--selection", "--h", "h_of_means")
-    assert code == 2
-    assert "--h" in err
-    assert "--selection" in err
-
-
 def test_defaults_and_options_that_act_are_accepted(tmp_path: Path) -> None:
     from bench.api import report_request
 

@@ -19,7 +19,6 @@ SUBMIT = "board submit {} --who Lab --contact lab@example.org"
 FILES = {
     "report --out": ("report --out {}", "page.html"),
     "predict --out": ("predict nothing pictures --out {}", "rows.csv"),
-    "predict --page": ("predict nothing pictures --out rows.jsonl --page", "rows.html"),
     "export --out": ("export --out {}", "table.csv"),
     "datasets draw --out": ("datasets draw spectrum_basic --shots 1 --out {}", "draw.json"),
     "models export --out": ("models export nothing --format onnx --out {}", "model.onnx"),
@@ -62,12 +61,10 @@ ADDS = {
     "doctor cache clear --cache", "datasets pack --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
 """Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
-REFUSES = {"papers add --write"}
-"""Writes a new file into the checkout of this package, never over another."""
 READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
     "--against",
-    "run SWEEP", "run --submission", "run --pack", "datasets check-pack FILE", "papers add FILE", "runs import BUNDLE",
+    "run SWEEP", "run --submission", "run --pack", "datasets check-pack FILE", "runs import BUNDLE",
     "runs import-predictions FILE", "runs import-predictions --questions",
     "board list SUBMISSIONS", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
@@ -103,14 +100,14 @@ def place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> None:
-    writes = FILES.keys() | FOLDERS.keys() | ADDS | REFUSES
+    writes = FILES.keys() | FOLDERS.keys() | ADDS
     unknown = {one for one in paths() - writes if one not in READS and one.rpartition(" ")[2] not in READS}
     assert unknown == set()
     assert writes - paths() == set()
 
 
 def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
-    without = {"predict --page", "board verify --work"}
+    without = {"board verify --work"}
     tree = commands(typer.main.get_command(app))
     forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
     assert {one.rpartition(" ")[0] for one in (FILES.keys() | FOLDERS.keys()) - without} == forced - {"datasets add"}

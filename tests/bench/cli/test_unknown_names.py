@@ -22,8 +22,8 @@ VALID = {
 """Values of parameters that a command needs beside the one under test."""
 OF_COMMAND = {
     "datasets add name": "birds", "methods name": "coop", "datasets name": "spectrum_basic",
-    "backbones name": "ViT-demo.drawn", "models export form": "hf-folder", "runs diff a": "ok",
-    "runs diff b": "ok", "runs export out": "out.zip", "datasets pack out": "new.pack",
+    "backbones name": "ViT-demo.drawn", "models export form": "hf-folder",
+    "runs export out": "out.zip", "datasets pack out": "new.pack",
     "papers audit table": "apex-table-3",
 }  # fmt: skip
 NEW = {"methods new name", "datasets add name"}

@@ -196,7 +196,7 @@ def test_a_constant_weight_is_compared_with_the_adaptive_one(world, loss: float,
 def test_runs_without_branches_say_what_they_need(world):
     (found,) = check_claims([claim(b="apex", contrast="constant-weight")], *world, DIFFICULTY)
     assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert "--shots 16 --option keep-branches --rerun all`" in found.reason
+    assert "--shots 16 --keep-branches --rerun all`" in found.reason
 
 
 def test_a_claim_on_one_method_names_it_once(world):
@@ -209,7 +209,7 @@ def test_a_missing_claim_has_a_command_that_plans_its_runs(folder: Path, etl):
     code, out, _ = etl("papers", "claims", "--runs", str(folder))
     assert code == 0
     commands = [shlex.split(line) for line in out.splitlines() if line.startswith("  etl-bench run ")]
-    assert any("--option keep-branches --rerun all" in " ".join(words) for words in commands)
+    assert any("--keep-branches --rerun all" in " ".join(words) for words in commands)
     for words in commands:
         given = dict(zip(words[2::2], words[3::2], strict=True))
         assert {"-m", "-d", "-b", "--protocol", "--runs"} <= set(given)

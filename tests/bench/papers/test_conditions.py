@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from fake_runner import make_spec
 
-from bench.papers.conditions import RunConditions, conditions_of_spec, meets
+from bench.papers.conditions import RunConditions, differences
 from bench.papers.published_numbers import named_recipes, published_frame, rows_of
-from bench.papers.reachable_numbers import reach, run_for
 from bench.papers.reproduction import ReproductionVerdict, compare_difficulty
+from bench.results import known_methods, published_values, settled_recipe
+from datasets_registry import EvalProtocol, get_dataset
 
 
 @pytest.fixture(scope="module")
@@ -29,49 +29,48 @@ def number(apex: pd.DataFrame, table: str, method: str, dataset: str = "eurosat"
     return rows[0]
 
 
-def test_nearly_all_numbers_of_apex_can_be_met(apex: pd.DataFrame) -> None:
-    reasons = reach(apex)
-    assert len(reasons) == 1530
-    assert reasons.count("") >= 1520
-    assert {reason for reason in reasons if reason} == {
-        "a number of epochs is a setting and no result",
-        "the best weight is chosen from the results of Table 13",
-    }
+def run(**changes: object) -> RunConditions:
+    """Zero-shot CLIP with published settings on ImageNet, or a run with other conditions."""
+    values = {"method": "zero_shot", "backbone": "ViT-B-16.openai", "protocol": "few-shot", "shots": 0}
+    published = published_values(str(changes.get("method", "zero_shot")), str(changes.get("protocol", "few-shot")))
+    return RunConditions(**values | {"dataset": "imagenet", "published": published} | changes)
 
 
 def test_a_number_meets_runs_of_its_recipe_and_settings_only(apex: pd.DataFrame) -> None:
-    adadelta, sgd = number(apex, "Table 2", "maple"), number(apex, "Table 9", "maple")
-    runs = [run_for(adadelta), run_for(sgd)]
-    assert all(isinstance(run, RunConditions) for run in runs)
-    assert [[meets(one, run) for run in runs] for one in (adadelta, sgd)] == [[True, False], [False, True]]
-    assert runs[0].recipe["lr"] == named_recipes()["apex"]["lr"] == 0.25
-    two = number(apex, "Table 12", "apex", settings='{"beta":2.0}')
-    four = number(apex, "Table 12", "apex", settings='{"beta":4.0}')
-    default = run_for(number(apex, "Table 2", "apex"))
-    assert (meets(two, default), meets(four, default)) == (False, True)
-    assert meets(two, replace(default, config={**default.config, "beta": 2}))
+    facts = known_methods().get("maple")
+    recipe = settled_recipe(facts.recipe_for(EvalProtocol.BASE_TO_NEW), 16, get_dataset("eurosat"))
+    maple = {"method": "maple", "protocol": "base-to-new", "shots": 16, "dataset": "eurosat"}
+    plain = run(**maple, recipe=recipe, recipe_name="published")
+    changed = recipe | dict(named_recipes()["apex"]) | {"name": "custom"}
+    assert changed["lr"] == 0.25
+    runs = [run(**maple, recipe=changed, recipe_name="custom"), plain]
+    numbers = number(apex, "Table 2", "maple"), number(apex, "Table 9", "maple")
+    assert [[not differences(one, each) for each in runs] for one in numbers] == [[True, False], [False, True]]
+    beta = [number(apex, "Table 12", "apex", settings=f'{{"beta":{value}}}') for value in ("2.0", "4.0")]
+    default = run(method="apex", protocol="base-to-new")
+    assert [bool(differences(one, default)) for one in beta] == [True, False]
+    assert not differences(beta[0], replace(default, config={"beta": 2}))
 
 
-def test_an_average_meets_runs_on_its_datasets_and_a_difficulty_meets_zero_shot(apex: pd.DataFrame) -> None:
-    easy = number(apex, "Table 5", "apex", dataset="easy", variant="")
-    run = run_for(number(apex, "Table 2", "apex", dataset="imagenet"))
-    assert meets(easy, run)
-    assert not meets(easy, replace(run, dataset="dtd"))
-    difficulty = number(apex, "Table 16", "zero_shot", dataset="dtd", split="all")
-    zero = RunConditions("zero_shot", "ViT-B-16.openai", "few-shot", 0, "dtd")
-    assert meets(difficulty, zero)
-    assert not meets(difficulty, replace(zero, dataset="eurosat"))
+def test_an_ensemble_of_texts_is_a_condition_of_zero_shot_also_as_class_text() -> None:
+    frame = published_frame().query("method == 'zero_shot' and dataset == 'imagenet' and protocol == 'zero-shot'")
+    frame = frame[frame["backbone"] == "ViT-B-16.openai"]
+    numbers = [rows_of(frame[frame["variant"] == name])[0] for name in ("", "text ensemble", "80 ImageNet texts")]
+    by_list = [run(config={"ensemble": name, "own_template": False}) for name in ("select7", "imagenet80")]
+    runs = [run(), *by_list, run(config={"class_text": "ensemble:imagenet80"})]
+    assert [[not differences(one, each) for each in runs] for one in numbers] == [
+        [True, False, False, False],
+        [False, True, True, True],
+        [False, False, True, True],
+    ]
 
 
-def test_a_planned_run_has_the_conditions_of_its_spec(apex: pd.DataFrame) -> None:
-    plain = make_spec(
-        method="zero_shot", config={}, recipe=None, backbone="coca_ViT-B-32.laion2b_s13b_b90k", dataset="eurosat",
-        protocol="base-to-new", shots=0,
-    )  # fmt: skip
-    row = number(apex, "Table 15", "zero_shot", backbone="coca_ViT-B-32.laion2b_s13b_b90k")
-    other = number(apex, "Table 15", "zero_shot", backbone="EVA02-B-16.merged2b_s8b_b131k")
-    run = conditions_of_spec(plain)
-    assert (meets(row, run), meets(other, run)) == (True, False)
+def test_a_published_recipe_can_be_the_one_of_another_paper_on_its_backbone() -> None:
+    """CoOp's own recipe has 100 epochs for four shots, as BiomedCoOp's has for any number."""
+    recipe = settled_recipe(known_methods().get("coop").recipe_for(EvalProtocol.FEW_SHOT), 4, get_dataset("btmri"))
+    coop = {"method": "coop", "shots": 4, "dataset": "btmri", "recipe": recipe, "recipe_name": "published"}
+    assert run(**coop, backbone="BiomedCLIP.pmc15m").recipes == {"published", "biomedcoop-coop"}
+    assert run(**coop).recipes == {"published"}
 
 
 def measured(values: dict[str, float]) -> pd.DataFrame:

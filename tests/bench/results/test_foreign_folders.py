@@ -90,7 +90,6 @@ READING = {
     "export of a bundle": ["runs", "export", "BUNDLE"],
     "rebuild": ["runs", "rebuild"],
     "show": ["runs", "show", "ab"],
-    "diff": ["runs", "diff", "ab", "cd"],
     "verify": ["runs", "verify", "ab"],
     "published": ["papers", "published", "--ledger"],
 }

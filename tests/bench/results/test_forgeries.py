@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from bench.api.leaderboard_table import leaderboard_table
 from bench.errors import BundleError
 from bench.experiment.bundle_import import import_results
 from bench.record import Predictions, RunRecord
-from bench.results.bundles import BUNDLE, export_bundle
+from bench.results.bundles import export_bundle
 from bench.results.checksummed_json import encode_document
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
@@ -171,7 +170,7 @@ def forge(folder: Path, change: Callable[[Forged], None], seed: int = 1) -> Path
     shards.write(record, forged.predictions)
     bundle = folder / "forged.zip"
     export_bundle(shards, ids(shards), bundle)
-    return rewritten(bundle, lambda files: refit(files, forged.record), honest_list=True)
+    return rewritten(bundle, lambda files: refit(files, forged.record))
 
 
 FITTED = ("accuracy", "macro_accuracy", "macro_precision", "nll", "brier", "ece", "n")
@@ -329,17 +328,3 @@ def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> Non
     assert "imported, not verified: coop" in " ".join(leaderboard_table((board,)).notes)
     Shards(tmp_path / "ours").note_verified(done.added[0])
     assert not fresh_store(tmp_path / "ours").runs_frame()["imported"].any()
-
-
-def test_the_list_of_a_bundle_cannot_ask_for_more_memory_than_a_run_needs(tmp_path: Path) -> None:
-    bundle = forge(tmp_path, lambda forged: None)
-    with zipfile.ZipFile(bundle) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    facts = json.loads(files[BUNDLE.list_name])
-    facts["files"][0]["bytes"] = -5
-    files[BUNDLE.list_name] = json.dumps(facts).encode()
-    with zipfile.ZipFile(tmp_path / "size.zip", "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    with pytest.raises(BundleError):
-        import_results(Shards(tmp_path / "ours"), tmp_path / "size.zip")

@@ -16,7 +16,6 @@ from bench.cli.app import app
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.experiment.model_file import ModelFileError
 from bench.experiment.runner import run_experiment
-from bench.papers.estimates import operations_of, size_of
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec, teacher_parts
 from bench.sweep import outline_of
@@ -48,13 +47,6 @@ def test_workers_get_the_path_by_its_digest(tmp_path: Path) -> None:
     (spec,) = student_specs(file)
     assert spec.teacher is not None
     assert context_of(student_request(file), tasks=1).files == {teacher_parts(spec.teacher)[1]: file}
-
-
-def test_an_estimate_counts_the_images_of_the_pool_and_the_passes_of_the_teacher(tmp_path: Path) -> None:
-    (spec,) = student_specs(teacher_file(tmp_path))
-    size = size_of(spec)
-    assert (size.support, size.steps) == (2 * 12 + 12, 2 * (36 // 8))
-    assert operations_of(spec) > operations_of(spec.model_copy(update={"unlabelled": "train+new:1"}))
 
 
 def test_a_run_is_verified_with_its_teacher(tmp_path: Path) -> None:

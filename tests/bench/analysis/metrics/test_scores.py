@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from one_case import for_each
 from scipy import special
-from sklearn import metrics as reference
 
 from bench.analysis.metrics import scores as metrics
 from bench.analysis.metrics.scores import (
@@ -73,6 +72,8 @@ class TestByHand:
 @pytest.mark.parametrize("seed", range(5))
 class TestReferences:
     def test_scores_against_scikit_learn(self, seed):
+        from sklearn import metrics as reference
+
         logits, labels = random_case(seed, n=60, n_cls=7)
         p, guess, classes = special.softmax(logits, axis=1), logits.argmax(1), range(7)
         assert set(labels) == set(classes)

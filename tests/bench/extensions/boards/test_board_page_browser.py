@@ -5,17 +5,15 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import browser, find_chromium, serious_findings
+from chromium import serious_findings
 from simulated_submissions import FACTS, Draft, simulated_run
 
 from bench.extensions.boards import build_board
 from bench.extensions.boards.verify import write_verified
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
-
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page(tmp_path_factory, only_tab):
     place = tmp_path_factory.mktemp("board")
     (place / "README.md").write_text("# Small towers <first>\n\n# Another heading\n")
     runs = [simulated_run(seed=seed) for seed in (1, 2, 3)]
@@ -27,10 +25,10 @@ def page(tmp_path_factory):
         outcomes = {run.run_id: "rounding" for run in own.runs}
         write_verified(place / "verified" / "submissions", own, "secret", outcomes)
     built = build_board(place / "submissions", place / "site", images=False)
-    with browser(tmp_path_factory.mktemp("profile")) as tab:
-        tab.size(1440, 900)
-        tab.open(built.page.as_uri())
-        yield tab
+    only_tab.reset()
+    only_tab.size(1440, 900)
+    only_tab.open(built.page.as_uri())
+    return only_tab
 
 
 def test_the_title_of_the_readme_heads_the_page(page):

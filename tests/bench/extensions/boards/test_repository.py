@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from chromium import browser, find_chromium
 from hostile_submissions import HOSTILE
 from places import ROOT
 from simulated_submissions import FACTS, Draft, simulated_run
@@ -152,21 +151,19 @@ def test_a_board_takes_the_honest_submission_among_all_hostile_ones(repository: 
     assert "<script>alert" not in done.page.read_text()
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
-def test_the_page_opens_offline_in_a_browser(repository: Repository, tmp_path: Path) -> None:
+def test_the_page_opens_offline_in_a_browser(repository: Repository, tmp_path: Path, tab: Any) -> None:
     hostile = repository.place / "submissions" / "hostile"
     HOSTILE["HTML in who"].write(hostile)
     done = build_board(hostile.parent, tmp_path / "site", work=tmp_path / "work", images=False)
-    with browser(tmp_path / "profile") as page:
-        page.open(done.page.resolve().as_uri())
-        assert page.run("document.querySelector('#submissions h3').textContent").startswith("Submissions")
-        rows = "[...document.querySelectorAll('#submissions-table tbody tr')].map(row => row.cells[0].textContent)"
-        assert page.run(rows) == ["first"]
-        assert "could be markup" in page.run("document.querySelector('#submissions-refused').textContent")
-        assert page.run("document.querySelectorAll('#submissions img').length") == 0
-        requests = [e["params"]["request"]["url"] for e in page.events if e["method"] == "Network.requestWillBeSent"]
-        assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-        assert not [e for e in page.events if e["method"] == "Runtime.exceptionThrown"]
+    tab.open(done.page.resolve().as_uri())
+    assert tab.run("document.querySelector('#submissions h3').textContent").startswith("Submissions")
+    rows = "[...document.querySelectorAll('#submissions-table tbody tr')].map(row => row.cells[0].textContent)"
+    assert tab.run(rows) == ["first"]
+    assert "could be markup" in tab.run("document.querySelector('#submissions-refused').textContent")
+    assert tab.run("document.querySelectorAll('#submissions img').length") == 0
+    requests = [e["params"]["request"]["url"] for e in tab.events if e["method"] == "Network.requestWillBeSent"]
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert not [e for e in tab.events if e["method"] == "Runtime.exceptionThrown"]
 
 
 def test_the_workflows_give_pull_requests_no_secrets_and_no_write_access(tmp_path: Path) -> None:

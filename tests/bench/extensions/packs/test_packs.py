@@ -164,7 +164,7 @@ LACKS = {
     "-m clip_adapter": "-m clip_adapter",
     "-m zero_shot --set zero_shot.ensemble=select7": "class texts",
     "-m zero_shot -b ViT-demo.drawn": TINY,
-    "-m zero_shot --option precision=bf16": "fp32",
+    "-m zero_shot --precision bf16": "fp32",
     "-m zero_shot --class-text ensemble:select7": "--class-text",
     "-m zero_shot --keep-models all": "--keep-models",
     "-m rehark --unlabelled train": "unlabelled",

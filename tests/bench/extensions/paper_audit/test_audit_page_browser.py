@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import browser, find_chromium, serious_findings
+from chromium import browser, serious_findings
 
 from bench.extensions.paper_audit import audit
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 
 @pytest.fixture(scope="module")

@@ -212,7 +212,7 @@ def test_datasets_whose_runs_kept_nothing_are_named_and_in_no_average(figures):
     figure = figures["apex-table12-beta"]
     assert figure.missing == ("APEX with stored branches on d5.",)
     assert "-m apex -d d5 " in figure.commands[0]
-    assert "--option keep-branches" in figure.commands[0]
+    assert "--keep-branches" in figure.commands[0]
     assert "over 5 datasets" in figure.caption
     easy = figures["apex-table5-sides-by-group"]
     assert easy.panels == ("Hard",), "the easy group lacks a dataset"

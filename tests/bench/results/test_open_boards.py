@@ -15,7 +15,6 @@ from bench.analysis import board_rows
 from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard import OPEN, HConvention
 from bench.analysis.leaderboard_building import build_leaderboards
-from bench.analysis.metrics.scores import MetricInputError
 from bench.analysis.paired_average import board_average, image_tables
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics import group_tests
@@ -25,7 +24,6 @@ from bench.api.results import load_results
 from bench.cli.app import app
 from bench.record import RunRecord
 from bench.results.database import fresh_store
-from bench.results.predictions import open_metrics
 from bench.results.shards import Shards
 
 DATASETS, SEEDS = ("spectrum_a", "spectrum_b", "spectrum_c"), (1, 2, 3)
@@ -74,8 +72,6 @@ def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convent
     assert row["open"] == pytest.approx(expected)
     assert row["open_low"] < row["open"] < row["open_high"]
     assert (row["open_base"], row["open_new"]) == (pytest.approx(base), pytest.approx(new))
-    for name in ("openworld_auc", "near_ood_auroc"):
-        assert row[name] == pytest.approx(np.mean([getattr(r.open, name) for rows in mine for r in rows]))
     assert row["open_new_ece"] == pytest.approx(np.mean([r.open.new.ece for rows in mine for r in rows]))
 
 
@@ -89,7 +85,7 @@ def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(ru
     assert [OPEN in part.cells[dataset].scores for dataset in DATASETS] == [False, True, True]
     assert not any(OPEN in cell.scores for cell in old.cells.values())
     row = next(row for row in board_rows(board) if row["method"] == "old")
-    assert row["open"] is row["openworld_auc"] is None
+    assert row["open"] is row["open_base"] is None
 
 
 def command(*arguments: str) -> Result:
@@ -120,7 +116,7 @@ def test_exports_hold_it(runs: Path) -> None:
     assert cells["coop"] == f"{100 * board.entry('coop').average(OPEN, board.convention).mean:.2f}"
     by_dataset = dataset_table(board, seed_scores(board, frame), verdicts["open"])
     assert {name: row[1].mean for name, _, row, _ in by_dataset.rows}["old"] == "not computed"
-    assert "openworld_auc" in to_csv(board_rows(board)).splitlines()[0]
+    assert "open_new_ece" in to_csv(board_rows(board)).splitlines()[0]
     for text in (to_markdown(table), to_latex(table), to_markdown(by_dataset), to_latex(by_dataset)):
         assert "not computed" in text
 
@@ -142,12 +138,6 @@ def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
     assert board_average(board, scores, "coop", "part", "open").groups == 3
     assert board_average(board, scores, "coop", "part", "open").n == 8
     assert load_results(runs).compare("coop", "vpt").to_json()[0]["averages"]["open"]["p"] is not None
-
-
-def test_predictions_without_its_columns_are_refused() -> None:
-    _, predictions = open_run()
-    with pytest.raises(MetricInputError, match="'base' and 'new' lack"):
-        open_metrics(*predictions[:2])
 
 
 def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str, int], RunRecord]) -> None:
