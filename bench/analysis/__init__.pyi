@@ -74,12 +74,6 @@ from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import separate_tests as separate_tests
 from .statistics.intervals import student_t as student_t
-<<<<<<< HEAD
-from .statistics.suspect_labels import audit_labels as audit_labels
-=======
-from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
-from .statistics.power import seeds_needed as seeds_needed
->>>>>>> wt/datasets
 from .trends import ContrastPanels as ContrastPanels
 from .trends import Trends as Trends
 from .trends import board_trends as board_trends
