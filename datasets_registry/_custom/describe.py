@@ -135,7 +135,7 @@ def _draft(request: AddRequest, former: CustomDataset | None) -> CustomDataset:
                 f"--split out to use that split, or give a folder of class folders."
             )
         split = SplitRule.GIVEN
-    plain = CustomDataset.model_construct(classes=(), orient=True) if former is None else former
+    plain = CustomDataset.model_construct(images="", classes=(), orient=True) if former is None else former
     return plain.model_copy(  # not validated, because the classes need its listing
         update={
             "images": str(place.absolute()),
