@@ -34,7 +34,6 @@ from .leaderboard import BASELINE as BASELINE
 from .leaderboard import MIXED as MIXED
 from .leaderboard import OPEN as OPEN
 from .leaderboard import TRANSFER_PROTOCOLS as TRANSFER_PROTOCOLS
-from .leaderboard import Cell as Cell
 from .leaderboard import Entry as Entry
 from .leaderboard import EntryCost as EntryCost
 from .leaderboard import H as H
@@ -67,7 +66,6 @@ from .statistics.intervals import MeanTest as MeanTest
 from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import separate_tests as separate_tests
-from .statistics.intervals import student_t as student_t
 from .verdict import FEWEST_ELSEWHERE as FEWEST_ELSEWHERE
 from .verdict import Certainty as Certainty
 from .verdict import Verdict as Verdict

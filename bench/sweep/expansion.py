@@ -11,7 +11,7 @@ from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
 from bench.experiment import TeacherFile, read_splits
-from bench.extension import kind_of, open_pack
+from bench.extension import kind_of
 from bench.results import known_methods, settled_recipe
 from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
@@ -242,16 +242,7 @@ class _Expander:
                 held_out_shot=choice.held_out_shot,
                 unlabelled=str(choice.pool) if choice.pool else None,
             )
-            lacking = self._lacking(spec, task)
-            if lacking is not None:
-                self.rejections.add(f"{item.label} on {dataset}", lacking, named=item.named)
-                continue
             yield spec
-
-    def _lacking(self, spec: ExperimentSpec, task: FewShotTask | OutlinedTask) -> str | None:
-        """Why the feature pack of the request cannot give a run; None if it can, or without a pack."""
-        pack = self.request.pack
-        return open_pack(pack).lacks(spec, task) if pack is not None and isinstance(task, FewShotTask) else None
 
     def _conflict(self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo) -> tuple[str, str | None]:
         """What cannot run on a backbone and dataset, and the reason; None if everything can."""
