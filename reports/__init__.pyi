@@ -11,8 +11,6 @@ from .figures import FIGURES as FIGURES
 from .figures import FigureRequest as FigureRequest
 from .figures import figure_file as figure_file
 from .page_data import entry_settings as entry_settings
-from .page_file import longest_word as longest_word
-from .page_file import page_environment as page_environment
 from .parts.part import Part as Part
 from .parts.part import fold as fold
 from .parts.part import paragraph as paragraph
