@@ -153,32 +153,6 @@ def test_models_of_former_images_neither_compete_with_those_of_today_nor_hide_th
     assert find_model("my_birds") == current["gda"]
 
 
-<<<<<<< HEAD
-=======
-def test_models_do_not_compete_with_those_of_another_division(photographs: Path) -> None:
-    add(photographs, split="even")
-    for i in range(12):
-        photograph(photographs / "crow" / f"later {i}.png", "black", 500 + i)
-    add(photographs)
-    former = kept("gda")["gda"]
-    add(photographs, force=True, split="even")
-    current = kept("gda")["gda"]
-    assert find_model("my_birds") == current
-    assert current != former
-    assert former.exists()
-
-
-def test_a_model_of_unknown_images_is_not_one_of_today(photographs: Path) -> None:
-    add(photographs)
-    unknown = kept("tip_adapter")["tip_adapter"]
-    info, tensors = read_model(unknown)
-    later = {"image_list": None, "created_at": info.created_at + timedelta(days=1)}
-    write_model(unknown, model_bytes(info.model_copy(update=later), tensors))
-    assert find_model("my_birds") == unknown
-    assert kept("gda")["gda"] == find_model("my_birds")
-
-
->>>>>>> wt/datasets
 def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: Path) -> None:
     add(photographs, split="even")
     for i in range(12):
