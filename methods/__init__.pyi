@@ -19,7 +19,6 @@ from ._backbones.preprocessing import CLIP_MEAN as CLIP_MEAN
 from ._backbones.preprocessing import CLIP_STD as CLIP_STD
 from ._backbones.preprocessing import OPENAI_PREPROCESSING as OPENAI_PREPROCESSING
 from ._backbones.preprocessing import Preprocessing as Preprocessing
-from ._backbones.weights_files import check_weights_file as check_weights_file
 from ._backbones.weights_files import fetch_tokenizer as fetch_tokenizer
 from ._backbones.weights_files import fetch_weights as fetch_weights
 from ._backbones.weights_files import has_weights as has_weights

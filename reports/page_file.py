@@ -1,4 +1,4 @@
-"""Template environment of the report."""
+"""The template environment of the report."""
 
 from functools import cache
 

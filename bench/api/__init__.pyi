@@ -73,6 +73,5 @@ from .sweep_options import backbone_advice as backbone_advice
 from .sweep_options import option_name as option_name
 from .sweep_options import option_of as option_of
 from .sweep_status import sweep_state as sweep_state
-from .tuned_model_files import PredictedFiles as PredictedFiles
 from .tuned_model_files import predict_images as predict_images
 from .tuned_model_files import stored_models as stored_models

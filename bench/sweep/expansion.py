@@ -16,7 +16,7 @@ from bench.results import known_methods, settled_recipe
 from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
-from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists, teacher_of
+from bench.sweep.inputs import backbones_of, class_text_of, support_lists, teacher_of
 from bench.sweep.method_settings import MethodVariants, SelectedMethod, requested_methods
 from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import OutlinedTask, OutlineFactory, SupportChoice, TaskFactory
@@ -55,12 +55,11 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
         UnknownNameError: an unregistered name.
         OverrideError: a setting that does not exist or a value it does not take.
         UsageError: an empty or repeated axis, or too many runs.
-        WeightsError: a file of weights that cannot be read.
+        WeightsError: a file of weights that is not there.
         ImpossibleCombinationError: nothing can run, or something needed cannot.
     """
     read_splits.cache_clear()  # own images may have changed since the last plan
     methods, backbones, datasets = _named(request)
-    check_weights_files(backbones)
     lists = support_lists(request)
     most = check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
     if most >= LARGE_PLAN:

@@ -1,6 +1,5 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
 
-from .early_checks import check_format as check_format
 from .image_sources import check_sources as check_sources
 from .model_lookup import find_model as find_model
 from .prediction import PredictionSummary as PredictionSummary

@@ -63,8 +63,6 @@ WRONG = [
     RUN + "-b ViT-B-16",
     RUN + "-b ViT-B-32=/nowhere.safetensors",
     RUN + "-b ViT-B-32=empty",
-    RUN + "-b ViT-B-32=features.npz,quickgelu",
-    RUN + "-b ViT-tiny=broken.safetensors",
     RUN + "-b hf-hub:nothing",
     RUN + "-b local-dir:nowhere",
     "run -m tcp -d spectrum_basic -b roberta-ViT-B-32.laion2b_s12b_b32k --jobs 0",

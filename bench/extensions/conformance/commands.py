@@ -11,7 +11,7 @@ from bench.extensions.conformance.checking import method_checks, new_method
 
 @options_of(new_method)
 def new_command(name: str, **options: Any) -> None:
-    """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
+    """Start a method: in a checkout its file and test, elsewhere a separate package.
 
     The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check NAME` names those
     that are left in its facts.
@@ -26,7 +26,7 @@ def new_command(name: str, **options: Any) -> None:
 
 @options_of(method_checks)
 def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
-    """Check a method: about thirty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
+    """Check a method: twelve properties on a tiny backbone, without a download.
 
     Exit code: 0 all checks passed, 1 some failed (each failure says what to do), 2 unknown method.
 

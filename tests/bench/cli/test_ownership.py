@@ -31,7 +31,6 @@ MORE_FILES = [
     ("export --format latex --out {}", "table.tex"),
     ("export --format markdown --out {}", "table.md"),
     ("export --format parquet --out {}", "table.parquet"),
-    ("predict nothing pictures --out {}", "rows.parquet"),
 ]
 """Defaults and further formats."""
 FOLDERS = {
@@ -48,7 +47,7 @@ ADDS = {
     "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs",
     "runs import-predictions --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
-    "methods check --cache", "doctor --cache", "papers reproduce --runs",
+    "doctor --cache", "papers reproduce --runs",
     "papers reproduce --cache", "doctor cache list --cache", "doctor cache verify --cache",
     "doctor cache clear --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
