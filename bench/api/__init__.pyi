@@ -40,7 +40,6 @@ from .paper_numbers import published_uses as published_uses
 from .paper_numbers import reproduction as reproduction
 from .reporting import report_request as report_request
 from .reporting import write_report as write_report
-from .reproducing import FIGURES_FOLDER as FIGURES_FOLDER
 from .reproducing import ReproducedExperiment as ReproducedExperiment
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable

@@ -6,6 +6,5 @@ from .prediction import PredictionSummary as PredictionSummary
 from .prediction import Row as Row
 from .prediction import predict_files as predict_files
 from .prediction import write_csv_rows as write_csv_rows
-from .tuned_model import TunedModel as TunedModel
 from .tuned_model import code_changes as code_changes
 from .tuned_model import load_model as load_model

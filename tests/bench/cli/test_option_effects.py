@@ -97,15 +97,12 @@ def functions() -> list[tuple[str, Any]]:
     """Functions that commands call, in which an option is allowed only with another of their own parameters."""
     import bench.extensions.forks.inspect_and_try as inspecting
     import bench.extensions.forks.predictions_import as importing
-    import bench.extensions.model_tools.explaining as explaining
-    import bench.extensions.model_tools.exporting as exporting
 
     everything = {name: getattr(api, name) for name in dir(api)}
     everything |= {
         one.__name__: one
         for one in (
-            inspecting.inspect_official_code, importing.import_predictions, explaining.explain,
-            exporting.export_tuned_model,
+            inspecting.inspect_official_code, importing.import_predictions,
         )
     }  # fmt: skip
     return [(name, one) for name, one in everything.items() if inspect.isfunction(one) and own_conditions(one)]
