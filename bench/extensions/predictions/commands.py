@@ -10,7 +10,7 @@ from bench.extensions.predictions.predictions_import import import_predictions
 
 
 @options_of(import_predictions)
-def _import_command(runs: Path, as_json: AsJson = False, **options: Any) -> None:
+def import_command(runs: Path, as_json: AsJson = False, **options: Any) -> None:
     """Check predictions that were computed elsewhere against the dataset, and add them as runs.
 
     Nothing in a file is believed: class names, test images, labels, training images and scores are checked. With any
@@ -27,6 +27,3 @@ def _import_command(runs: Path, as_json: AsJson = False, **options: Any) -> None
     print_rows(score_rows(done.added), as_json=as_json)
     if not as_json:
         print_line(f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known; in {runs}")
-
-
-COMMANDS = {"runs import-predictions": _import_command}

@@ -33,8 +33,6 @@ REFUSED = {
     + "--set coop.recipe=demo": "--recipe demo chooses a recipe; change one of its values with --set coop.recipe.KEY",
     "run -m spectrum_basic -d spectrum_basic --dry-run": "spectrum_basic is a dataset",
     "datasets fetch coop --data-root .": "coop is a collection",
-    "datasets pack coop -b ViT-tiny.random --out a.pack": "take all-of coop",
-    "models show coop": "has no command 'show'. Commands:",
     "methods try coop": "shows one name at a time. Commands: check",
     "methods check run.py": "`etl-bench methods new NAME` starts one",
     "report --out .": "--out . is in use",

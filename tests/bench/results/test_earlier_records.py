@@ -71,3 +71,14 @@ def test_runs_of_official_code_are_left_out_by_their_name(tmp_path: Path, caplog
         Shards(tmp_path).read(spec.run_id)
     assert set(fresh_store(tmp_path).runs_frame()["method"]) == {record.spec.method}
     assert "Left out: " in caplog.text
+
+
+def test_a_run_of_a_feature_pack_is_refused_by_name(tmp_path: Path) -> None:
+    record, _ = open_run()
+    Shards(tmp_path).write(record)
+    content = record.model_dump(mode="json")
+    content["provenance"]["pack"] = "0" * 64
+    document = {"shard_version": SHARD_VERSION, "predictions_bytes": 0, "predictions_sha256": None}
+    Shards(tmp_path).files(record.run_id)[0].write_bytes(encode_document(document, content))
+    with pytest.raises(ShardError, match=rf"{record.run_id}.json .*provenance.pack.* move it away to compute"):
+        Shards(tmp_path).record(record.run_id)
