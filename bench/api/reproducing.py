@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
-from bench.api.option_effects import OnlyWith
 from bench.api.options import Arg, Force, Opt
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.extension import figure_drawer
@@ -70,11 +69,9 @@ def reproduce_paper(
     methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
     datasets: Annotated[Sequence[str], Opt("Only these of the paper.", "-d")] = (),
     seeds: Annotated[str | int | Sequence[int] | None, Opt("In place of the paper's, such as 3 or 1,2.")] = None,
-    figures: Annotated[
-        Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir"), OnlyWith("what")
-    ] = None,
-    force: Annotated[Force, OnlyWith("what")] = False,
-    progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log"), OnlyWith("what")] = "auto",
+    figures: Annotated[Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir")] = None,
+    force: Force = False,
+    progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log")] = "auto",
     runs: str | Path = "runs",
     **options: Any,
 ) -> list[ReproducedExperiment]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api.option_effects import OnlyWith, checks_effects
 from bench.api.options import MODEL, Arg, Cache, Device, Force, Opt, Runs, Weights
 from bench.api.stored_runs import check_is_there
 from bench.errors import UsageError
@@ -90,7 +89,6 @@ class PredictedFiles:
     changed_images: str
 
 
-@checks_effects
 def predict_images(
     model: Annotated[str, MODEL],
     images: Annotated[
@@ -110,7 +108,7 @@ def predict_images(
     runs: Runs = "runs",
     device: Device = "auto",
     cache: Cache = None,
-    force: Annotated[Force, OnlyWith("out")] = False,
+    force: Force = False,
     quiet: Annotated[bool, Opt("No progress bar and no summary.")] = True,
 ) -> PredictedFiles:
     """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.

@@ -23,8 +23,8 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
     Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, and groups
-    of the images, if the dataset has some, as `<split>/group`. Raises ShardError if columns differ in length or an image
-    key contains a line break.
+    of the images, if the dataset has some, as `<split>/group`. Raises ShardError if columns differ in length or an
+    image key contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:

@@ -13,7 +13,6 @@ import pytest
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import serious_findings
 from page_data import block_of, evidence_of
-from reports.site.run_files import write_run_files
 from worlds import make_world
 
 from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
@@ -21,6 +20,7 @@ from bench.results.database import fresh_store
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
+from reports.site.run_files import write_run_files
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 WORLD = {

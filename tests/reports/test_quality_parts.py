@@ -6,9 +6,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from reports.parts.quality import quality_parts
 
 from bench.analysis import Quality, student_t
+from reports.parts.quality import quality_parts
 
 
 @pytest.mark.parametrize("has_sets", [True, False])

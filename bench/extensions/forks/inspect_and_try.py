@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from bench.api import DEMO_BACKBONE, OnlyWith, checks_effects
+from bench.api import DEMO_BACKBONE
 from bench.api import options as opt
 from bench.extensions.forks.stated_texts import architecture
 
@@ -43,7 +43,6 @@ class InspectedCode:
         return asdict(self)
 
 
-@checks_effects
 def inspect_official_code(
     code: Annotated[
         str | Path, opt.Arg("A clone of the authors' repository, fork:PATH#Trainer, or adapter:FILE.", metavar="REPO")
@@ -57,9 +56,8 @@ def inspect_official_code(
     backbone: Annotated[
         str | None,
         opt.Opt("Of the trial, as in `run`. Default: the code's own, with random weights.", "-b"),
-        OnlyWith("trial"),
     ] = None,
-    device: Annotated[opt.Device, OnlyWith("trial")] = "auto",
+    device: opt.Device = "auto",
 ) -> InspectedCode:
     """What official code is, whether it is trusted, what it lacks, and what to type next.
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api import OnlyWith, checks_effects
 from bench.api import options as opt
 from bench.extensions.forks.errors import PredictionsError
 
@@ -35,7 +34,6 @@ class ImportedPredictions:
     notes: tuple[str, ...]
 
 
-@checks_effects
 def import_predictions(
     files: Annotated[
         Sequence[Path | str],
@@ -54,7 +52,6 @@ def import_predictions(
     stated: Annotated[
         Mapping[str, str] | None,
         opt.Opt("With --questions: weights, service, decoding or date; repeatable.", "--set", pairs="service=NAME"),
-        OnlyWith("questions"),
     ] = None,
     data_root: opt.DataRoot = None,
 ) -> ImportedPredictions:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import bench
 from bench._util.words import counted
-from bench.api import OnlyWith, Opt
+from bench.api import Opt
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,11 +120,8 @@ def eval_results(
     benchmark: Annotated[
         str | None,
         Opt("Dataset repository of the benchmark, for hf-results.", metavar="OWNER/NAME"),
-        OnlyWith("form", "hf-results"),
     ] = None,
-    source_url: Annotated[
-        str | None, Opt("Web page of the leaderboard, for hf-results.", metavar="URL"), OnlyWith("form", "hf-results")
-    ] = None,
+    source_url: Annotated[str | None, Opt("Web page of the leaderboard, for hf-results.", metavar="URL")] = None,
 ) -> dict[str, str]:
     """The texts of files by name: `BOARD/ENTRY/.eval_results/clip-etl-bench.yaml`, and `eval.yaml` of the benchmark.
 

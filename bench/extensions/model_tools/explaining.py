@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench._util.words import counted
-from bench.api import NotWith, OnlyWith, checks_effects, options
+from bench.api import options
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores, resolve_device
 from datasets_registry import DataError, get_dataset
@@ -19,20 +19,19 @@ if TYPE_CHECKING:
     from bench.tuned_models import TunedModel
 
 
-@checks_effects
 def explain(
     model: Annotated[str | Path | TunedModel, options.MODEL],
     images: Annotated[
         Sequence[str | Path],
         options.Arg("Images or folders. Default: test images of the model's dataset.", metavar="[IMAGES]..."),
     ] = (),
-    out: Annotated[Path | str | None, options.Opt("Page to write."), NotWith("as_json")] = None,
+    out: Annotated[Path | str | None, options.Opt("Page to write.")] = None,
     *,
     limit: Annotated[int, options.Opt("Largest number of images to use.", min=1)] = 500,
     backbone: options.Weights = None,
     data_root: Annotated[Path | str | None, options.DATA_ROOT] = None,
     runs: options.Runs = "runs",
-    force: Annotated[options.Force, OnlyWith("out"), NotWith("as_json")] = False,
+    force: options.Force = False,
     device: options.Device = "auto",
 ) -> Explanation:
     """What a tuned model learned, and its offline page in the file `out`; see `etl-bench models explain`.

@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from bench.api import NotWith, checks_effects, options
+from bench.api import options
 from bench.sweep import cache_folder, cores
 
 
-@checks_effects
 def export_tuned_model(
     model: Annotated[str, options.MODEL],
     form: Annotated[str, options.Opt("onnx or hf-folder.", "--format")],
     out: Annotated[Path, options.Opt("File to write, or the folder for hf-folder.")],
     *,
     force: options.Force = False,
-    backbone: Annotated[options.Weights, NotWith("form", "hf-folder")] = None,
+    backbone: options.Weights = None,
     runs: options.Runs = "runs",
 ) -> tuple[str, int]:
     """Write a tuned model for use elsewhere; returns its method and its number of classes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api import OnlyWith, Opt
+from bench.api import Opt
 from bench.api import options as opt
 from bench.errors import UsageError
 from bench.sweep import parse_choice
@@ -46,18 +46,15 @@ def audit(
     claim: Annotated[
         str | None,
         Opt("The row whose gain is examined. Default: the table's own method, else the best row."),
-        OnlyWith("table"),
     ] = None,
-    seeds: Annotated[
-        int | None, Opt("Seeds of each number, if the source states them.", min=1), OnlyWith("table")
-    ] = None,
-    protocol: Annotated[opt.Protocol, OnlyWith("table")] = None,
+    seeds: Annotated[int | None, Opt("Seeds of each number, if the source states them.", min=1)] = None,
+    protocol: opt.Protocol = None,
     backbone: Annotated[
-        str | None, Opt(f"That of a file's numbers. Default: {BACKBONE}.", "-b", metavar="ARCH.TAG"), OnlyWith("table")
+        str | None, Opt(f"That of a file's numbers. Default: {BACKBONE}.", "-b", metavar="ARCH.TAG")
     ] = None,
-    shots: Annotated[int | None, Opt(f"Those of a file's numbers. Default: {SHOTS}.", min=1), OnlyWith("table")] = None,
-    out: Annotated[Path | str | None, Opt("Also write a page to this file."), OnlyWith("table")] = None,
-    force: Annotated[opt.Force, OnlyWith("table")] = False,
+    shots: Annotated[int | None, Opt(f"Those of a file's numbers. Default: {SHOTS}.", min=1)] = None,
+    out: Annotated[Path | str | None, Opt("Also write a page to this file.")] = None,
+    force: opt.Force = False,
 ) -> Audit:
     """What a printed table can and cannot carry: its arithmetic, baselines and inputs, and its gain against chance.
 

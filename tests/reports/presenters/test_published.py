@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from published_tables import published_values
 from report_sample import catalogue
-from reports.parts.difficulty import prediction_sentence
 
 from bench.analysis.dataset_difficulty import RTD, covariates
 from bench.analysis.method_choice import predicted_gains
@@ -15,6 +14,7 @@ from bench.analysis.statistics.correlation import spearman
 from bench.cli.report import report
 from bench.papers.catalogue import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
+from reports.parts.difficulty import prediction_sentence
 from reports.parts.published import by_method, published_parts
 from reports.presenters.site import published_site
 

@@ -4,13 +4,13 @@ import os
 import numpy as np
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
-from reports.site.run_files import write_run_files
 
 from bench.cli.report import report
 from bench.errors import UsageError
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
 from reports.site.images import DatasetPictures
+from reports.site.run_files import write_run_files
 
 
 class Painted:
