@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASIC = "spectrum_basic:test=5"
 SMALL = f"{BASIC},spectrum_blur:test=5"
 SWEEPS = (
-    f"-m zero_shot,clip_adapter,tip_adapter_f -d {SMALL} --protocol few-shot --shots 2,4 --seeds 2 --curve",
+    f"-m zero_shot,clip_adapter,tip_adapter_f -d {SMALL} --protocol few-shot --shots 2,4 --seeds 2",
     f"-m coop,promptsrc -d {SMALL} --shots 2 --seeds 2 --set coop.n_ctx=2,4 --keep-models best",
     f"-m zero_shot,mta -d {BASIC} --protocol test-time --seeds 1,",
     f"-m zero_shot,coop -d {BASIC} --protocol cross-dataset --targets spectrum_words:test=5 --seeds 1,",

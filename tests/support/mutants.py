@@ -301,16 +301,6 @@ class AscendsTheLoss(TaskRes):
         return loss
 
 
-@caught_by("settings_after_training_are_not_read_before")
-class DeclaresASettingOfTheTraining(TaskRes):
-    info: ClassVar[MethodInfo] = replace(TaskRes.info, after_training={"alpha": "scores"})
-
-
-@caught_by("settings_after_training_are_not_read_before")
-class DeclaresASettingOfTheFeatures(WiSEFTOn):
-    info: ClassVar[MethodInfo] = replace(WiSEFTOn.info, after_training={"trained_share": "scores"})
-
-
 @caught_by("the_classifier_uses_what_was_learned")
 class ClassifiesWithTheStart(TaskRes):
     def train_classifier(self) -> Classifier:

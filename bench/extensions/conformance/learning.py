@@ -1,18 +1,14 @@
 """Checks of training: only `trainable` changes, it alone is used to classify, and a tuned model keeps all of it."""
 
 import itertools
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import safetensors.torch
 import torch
 import torch.nn.functional as F
-from pydantic import ValidationError
 
-from bench.experiment import Checkpoint, TrainingEnd, train_step
+from bench.experiment import train_step
 from bench.extensions.conformance.check import (
-    DifferenceError,
     check,
     ensure,
     ensure_equal,
@@ -21,12 +17,10 @@ from bench.extensions.conformance.check import (
 )
 from bench.extensions.conformance.classification import ROUNDING
 from bench.extensions.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject, tiny_backbone
-from methods import Method, MethodConfig, SupportImagesError, TrainableMethod
+from methods import Method, SupportImagesError, TrainableMethod
 
 AMBIGUOUS = 0.5
 """Tolerated relative advantage of another class order; a method with one vector for all classes only rotates them."""
-_TRIED = (False, True, 0, 1, 3, 0.25, 0.5)
-"""Values of settings that are no choice."""
 
 
 def _fits(logits: torch.Tensor, orders: list[tuple[int, ...]]) -> torch.Tensor:
@@ -97,71 +91,6 @@ def _differentiate(subject: Subject, method: TrainableMethod[Any], optimizer: to
     train_step(method, subject.batch(labelled=True), optimizer)
     method.trainable.zero_grad()
     torch.autograd.backward(method.loss(subject.batch(labelled=True)))
-
-
-@check(
-    "Take the setting out of `after_training`, or read it in `finalise`, `calibrate` or `classifier` only.",
-    exempt=lambda s: None if s.info.after_training else "it declares no setting that acts after training",
-)
-def settings_after_training_are_not_read_before(subject: Subject) -> None:
-    """Settings of `after_training`, changed at the end of a training, give what they give from the start."""
-    checkpoint, kept = Checkpoint(None, {}, 0.0, end=TrainingEnd()), dict[str, torch.Tensor]()
-    _logits_of_all_classes(subject, subject.fitted(subject.prepared(), checkpoint=checkpoint), kept)
-    declared = subject.info.after_training
-    others = {key: _other_values(subject.config, key) for key in declared}
-
-    def compare(keys: Iterable[str], number: int) -> None:
-        values = {key: others[key][-number] for key in keys}
-        config = type(subject.config).model_validate(subject.config.model_dump() | values)
-        other = Subject(subject.method, config, backbone=subject.backbone)
-        branch = other.fitted(other.prepared(), checkpoint=checkpoint)
-        own = _logits_of_all_classes(other, other.trained(), {})
-        reused = dict(kept) if all(declared[key] == "scores" for key in keys) else {}
-        found = _logits_of_all_classes(other, branch, reused)
-        ensure_equal(found, own, f"logits with {values} from the end of a training with {_values(subject, keys)}")
-
-    for number in range(min(2, max(map(len, others.values())))):
-        try:
-            compare(declared, number)
-        except DifferenceError:
-            for key in declared:
-                compare([key], number)
-            raise
-
-
-def _values(subject: Subject, keys: Iterable[str]) -> dict[str, Any]:
-    return {key: getattr(subject.config, key) for key in keys}
-
-
-def _other_values(config: MethodConfig, key: str) -> list[Any]:
-    """Different other values of a setting."""
-    annotation, value, found = type(config).model_fields[key].annotation, getattr(config, key), list[Any]()
-    halves = [tuple(0.5 * each for each in value)] if isinstance(value, tuple) else []
-    for each in get_args(annotation) if get_origin(annotation) is Literal else [*_TRIED, *halves]:
-        with suppress(ValidationError):
-            changed = type(config).model_validate(config.model_dump() | {key: each})
-            if getattr(changed, key) not in (value, *found) and not changed.config_error():
-                found.append(getattr(changed, key))
-    ensure(bool(found), f"no other value of {key!r} is known that could be tried")
-    return found
-
-
-def _logits_of_all_classes(subject: Subject, method: Method[Any], kept: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Logits of the task's images for its classes and for others; `kept` has the features of `Batch.once` by name."""
-    found = []
-
-    def keep(name: str, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
-        if name not in kept:
-            kept[name] = compute()
-        return kept[name]
-
-    for classes in (TASK.classes, OTHER_CLASSES) if subject.is_open else (TASK.classes,):
-        batch = subject.batch()
-        batch.keep = keep
-        with torch.no_grad():
-            oracle = method.oracle_classifiers(classes) or {"": method.classifier(classes)}
-            found += [classify(batch).flatten() for classify in oracle.values()]
-    return torch.cat(found)
 
 
 @check("Check the loss, its sign and the published rate: it must fall on a separable task.", exempt=untrained)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from worlds import make_world
 
@@ -25,8 +23,7 @@ from bench.papers import (
     table_texts,
 )
 from bench.papers.reproduced_table import TableCell
-from bench.record import Branches
-from bench.results import Shards, best_fixed_weight, fresh_store
+from bench.results import Shards, fresh_store
 from bench.sweep import unfinished_sweeps
 from bench.sweep.sweep_files import planned_run_ids
 from datasets_registry import UnknownNameError
@@ -304,26 +301,8 @@ def test_a_backbone_that_all_rows_share_is_not_repeated_on_each() -> None:
     assert [line["method"] for line in table_texts(rows)] == ["a\n1 shot", "a\n4 shots"]
 
 
-def test_the_best_fixed_weight_is_the_one_of_highest_mean_accuracy_and_the_smallest_of_equal_ones() -> None:
-    turned, plain = np.eye(2)[::-1], np.eye(2)
-    branches = Branches(turned, plain, plain, plain, np.ones(2), np.ones(2), np.ones(1))
-    seed = SimpleNamespace(branches=branches, label=np.array([0, 1]), split="new")
-    assert best_fixed_weight([seed]) == 0.0
-    other = SimpleNamespace(branches=branches, label=np.array([1, 0]), split="new")
-    assert best_fixed_weight([other]) == pytest.approx(0.6)
-
-
 def stamps(runs: Path) -> set[str]:
     return {entry.stamp for entry in Shards(runs).scan()}
-
-
-def test_a_run_without_the_curve_that_a_figure_needs_is_computed_again(tmp_path: Path) -> None:
-    """Figure 3 needs curves, and Figure 2 makes the same runs without them; the fake runner never has any."""
-    only = {"datasets": ["eurosat"], "methods": ["vpt"], "seeds": "1,"}
-    reproduced("figure-2", tmp_path, **only)
-    before = stamps(tmp_path)
-    reproduced("figure-3", tmp_path, **only)
-    assert len(before - stamps(tmp_path)) == 1, "one of three"
 
 
 @pytest.mark.parametrize("wrong", ['figures = ["apex-fig99"]', 'printed = ["Table 99"]'])

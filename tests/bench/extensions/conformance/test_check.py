@@ -184,13 +184,3 @@ def test_labels_that_are_read_to_classify_are_named_by_the_authors_line() -> Non
     (result,) = run_checks(Subject(careless_method.careless(reads_labels=True)))
     assert result.message.startswith("UndeclaredNeedError: Batch.labels was read")
     assert result.message.endswith(f"({place_of('batch.labels')})")
-
-
-@pytest.mark.parametrize("name", ["mmrl", "zs_lp"])
-def test_no_value_of_a_setting_after_the_training_is_tried_twice(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried, trained = list[Any](), Subject.trained
-    monkeypatch.setattr(Subject, "trained", lambda self: (tried.append(self.config), trained(self))[1])
-    result = run_check(CHECKS["settings_after_training_are_not_read_before"], Subject(METHODS.get(name)))
-    assert result.outcome is CheckOutcome.PASSED
-    assert len(tried) == (1 if name == "mmrl" else 2)
-    assert all(one not in tried[:index] for index, one in enumerate(tried))
