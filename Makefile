@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mistakes differential official lock release clean help
+.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mistakes differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,9 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --du
 
 test: $(VENV)/.dev ## run the tests but slow ones that a faster test covers, one process per CPU (WORKERS=0: in one process)
 	$(PYTEST) -m 'not slow'
+
+test-programs: $(VENV)/.dev ## run the tests that need a browser or a compiler, which `make test` leaves out where there is none
+	$(PYTEST) -m '(browser or compiler) and not slow'
 
 # Baseline instructions round otherwise, and one busy process a core leaves the tests half of the time.
 test-portable: export ATEN_CPU_CAPABILITY = default

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
 from bench.api.options import Arg, Force, Opt
+from bench.api.paper_listing import folder_of_runs
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.extension import figure_drawer
 from datasets_registry import did_you_mean, some
@@ -72,7 +73,7 @@ def reproduce_paper(
     figures: Annotated[Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir")] = None,
     force: Force = False,
     progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log")] = "auto",
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     **options: Any,
 ) -> list[ReproducedExperiment]:
     """Run what a paper's table or figure lacks, then give ours beside the printed numbers. Finished runs are skipped.
@@ -81,7 +82,7 @@ def reproduce_paper(
         paper: name of a shipped paper, or the path of a file.
         what: such as `table-2` or `figure-8`; or `all`.
         on: `synthetic` for the included suite and backbone: minutes in place of GPU hours, compared with nothing.
-        runs: folder of the runs and their database.
+        runs: folder of the runs and their database. Default: `runs`, or `runs-synthetic` on synthetic data.
         figures: folder in which the figures are drawn as SVG, PDF, PNG and Vega-Lite; None draws none.
         progress: as of `bench.run`, or a log.
         force: replace files in `figures` that etl-bench did not write.
@@ -103,7 +104,7 @@ def reproduce_paper(
 
     found = read_paper(paper)
     log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
-    folder = Path(runs).expanduser()
+    folder = folder_of_runs(runs, on)
     chosen: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
     names = list(found.experiments) if what == ALL_EXPERIMENTS else [found.named(what)]
     for name in names:

@@ -52,7 +52,7 @@ def reproduce_command(
     Example: etl-bench papers reproduce apex table-2 --data-root data --device cuda --seeds 3
     """
     settings = environment | given
-    runs = settings.pop("runs", Path("runs"))
+    runs = settings.pop("runs", None)
     if what is None:
         changes = {name: options[name] for name in ("methods", "datasets", "seeds") if name in options}
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)

@@ -5,11 +5,6 @@ from .accelerator import gpu_facts as gpu_facts
 from .bundle_import import import_results as import_results
 from .checkpoints import Checkpoint as Checkpoint
 from .checkpoints import TrainingState as TrainingState
-from .dataset_audit import AuditedImage as AuditedImage
-from .dataset_audit import DatasetAudit as DatasetAudit
-from .dataset_audit import NearDuplicate as NearDuplicate
-from .dataset_audit import SuspectImage as SuspectImage
-from .dataset_audit import audit_images as audit_images
 from .external_runs import OPEN as OPEN
 from .external_runs import external_record as external_record
 from .features.budget import make_room as make_room

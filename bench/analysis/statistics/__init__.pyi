@@ -1,6 +1,5 @@
 """Public names of `bench.analysis.statistics`; `__init__.py` loads each on first use."""
 
-from . import near_duplicates as near_duplicates
 from .correlation import Correlation as Correlation
 from .correlation import kendall_tau as kendall_tau
 from .correlation import random_orders as random_orders
@@ -17,8 +16,6 @@ from .intervals import difference_of_means as difference_of_means
 from .intervals import group_tests as group_tests
 from .intervals import grouped_t as grouped_t
 from .intervals import student_t as student_t
-from .near_duplicates import close_pairs as close_pairs
-from .near_duplicates import picture_likeness as picture_likeness
 from .power import detectable_difference as detectable_difference
 from .power import grouped_power as grouped_power
 from .power import grouped_seeds_needed as grouped_seeds_needed
@@ -29,4 +26,3 @@ from .score_intervals import in_groups as in_groups
 from .score_intervals import score_estimate as score_estimate
 from .score_intervals import score_estimates as score_estimates
 from .score_intervals import wilson as wilson
-from .suspect_labels import audit_labels as audit_labels

@@ -20,7 +20,7 @@ from bench.extensions.recommendation.race import Race, RaceResult, race_request,
 from bench.extensions.recommendation.request import RecommendRequest, duration, whole_minutes
 from bench.extensions.recommendation.result import Recommendation
 from bench.sweep import AfterRun, SweepLog, carry_out, expand, make_plan, report_failures
-from datasets_registry import get_dataset, held_out, own_images, some
+from datasets_registry import get_dataset, held_out, some
 from methods import parse_backbone
 
 
@@ -63,7 +63,7 @@ def carry_out_recommendation(
     """
     info = get_dataset(request.dataset)
     splits = info.reader(request.sweep.data_root)
-    for line in (*own_images.news(info, splits), *_former_models(request)):
+    for line in _former_models(request):
         say(line)
     plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
     possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))

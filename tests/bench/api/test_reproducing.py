@@ -156,6 +156,7 @@ def test_the_command_prints_the_table_and_draws_its_figure(tmp_path: Path, monke
     said = capsys.readouterr()
     assert "spectrum_angles:test=10" in said.out
     assert "compared with none" in said.err
+    assert not (tmp_path / "runs").exists(), "its synthetic runs are not those of `run`"
     with pytest.raises(SystemExit):
         app(["papers", "reproduce", "apex", "--on", "synthetic", "--json"])
     listing = json.loads(capsys.readouterr().out)

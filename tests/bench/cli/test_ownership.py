@@ -56,7 +56,7 @@ ADDS = {
     "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs",
     "runs import-predictions --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
-    "methods check --cache", "datasets check --cache", "doctor --cache", "papers reproduce --runs",
+    "methods check --cache", "doctor --cache", "papers reproduce --runs",
     "papers reproduce --cache", "doctor cache list --cache", "doctor cache verify --cache",
     "doctor cache clear --cache", "datasets pack --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip

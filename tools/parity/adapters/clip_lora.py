@@ -4,8 +4,6 @@ import sys
 
 import recording_side
 
-REPOSITORY = "CLIP-LoRA"
-NAME = "CLIP-LoRA"
 
 
 def train(task):

@@ -2,8 +2,6 @@
 
 import recording_side
 
-REPOSITORY = "ICLR24"
-NAME = "GDA"
 
 
 def train(task):

@@ -5,8 +5,6 @@ from types import SimpleNamespace
 
 import recording_side
 
-REPOSITORY = "LDC"
-NAME = "LDC"
 
 
 def train(task):

@@ -2,8 +2,6 @@
 
 import recording_side
 
-REPOSITORY = "Tip-Adapter"
-NAME = "Tip-Adapter"
 
 
 def train(task):

@@ -1,6 +1,6 @@
 """Official settings of the methods: what their repositories state by dataset, protocol and shots, beside ours.
 
-`python -m tools.official_settings` reads them from the repositories. Loads no torch.
+`python -m tools.official_settings` reads them from the repositories; `tests/tools/test_compared_settings.py` compares.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from datasets_registry import DatasetInfo, EvalProtocol, get_dataset
-from methods._base.method_info import MethodTraits
-from methods._base.recipe import own_values
+from methods import MethodTraits, own_values
 
-SETTINGS_FILE = "official_settings.json"
+SETTINGS_FILE = Path(__file__).with_name("official_settings.json")
 ELEVEN_DATASETS = (
     "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397",
     "dtd", "eurosat", "ucf101",
@@ -77,9 +76,8 @@ class OfficialSetting:
 
 @cache
 def _stored() -> Mapping[str, Any]:
-    text = resources.files("methods").joinpath("_assets", SETTINGS_FILE).read_text(encoding="utf-8")
-    found: Mapping[str, Any] = json.loads(text)
-    return found
+    stored: Mapping[str, Any] = json.loads(SETTINGS_FILE.read_text(encoding="utf-8"))
+    return stored
 
 
 def methods_with_official_settings() -> list[str]:

@@ -11,16 +11,14 @@ from one_case import for_each
 from bench.results import known_methods
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol, get_dataset
-from methods import (
+from methods import Preprocessing, Recipe, list_methods
+from tools.official_settings.compared import (
     ABSENT,
     DATA_SETTINGS,
     NOT_STATED,
     CountedSettings,
-    Preprocessing,
-    Recipe,
     compared_settings,
     counted_settings,
-    list_methods,
     methods_with_official_settings,
     official_settings,
     our_settings,

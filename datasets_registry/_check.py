@@ -1,4 +1,4 @@
-"""Checks a dataset on disk: layout, split, counts and images. Writes a fingerprint of the contents.
+"""Checks a dataset on disk: split, counts and images. Writes a fingerprint of the contents.
 
 It works offline. The fingerprint is written below `<data root>/.etl-bench/`, or in the user's cache if the data root
 belongs to another user.
@@ -7,22 +7,17 @@ belongs to another user.
 import hashlib
 import json
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from platformdirs import user_cache_path
 
 from datasets_registry._custom.dataset import CustomReader
-from datasets_registry._doctor.dataset_on_disk import DatasetOnDisk, Finding, FindingLevel, fetch_command, quoted
-from datasets_registry._doctor.folder_rules import broken_entries
-from datasets_registry._doctor.layout_rules import apply_layout_rules
 from datasets_registry._download.mirror import origin_of_images
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
@@ -38,39 +33,26 @@ FINGERPRINT_VERSION = 1
 _FINDING_KEYS = ("code", "level", "text", "fix")
 
 
-@dataclass(frozen=True)
-class ImageContents:
-    """What the images of a dataset contain, one entry for each image that could be opened.
+class FindingLevel(StrEnum):
+    """`problem`: runs would fail or give wrong results. `note`: runs work, but the user should know."""
+
+    PROBLEM = "problem"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding, in one sentence.
 
     Args:
-        keys: joined by NUL.
-        parts: train, val or test.
-        files: digests of the contents as they are stored, of 16 bytes.
-        pixels: digests of the decoded pixels, likewise.
+        code: its name in `etl-bench doctor docs datasets`.
+        fix: the command that fixes it; empty if there is nothing to fix.
     """
 
-    name: str
-    keys: str
-    parts: NDArray[np.str_]
-    files: NDArray[np.bytes_]
-    pixels: NDArray[np.bytes_]
-
-    @classmethod
-    def of(cls, name: str, opened: Sequence["_OpenedImage"]) -> Self:
-        """Those of the images without a problem."""
-        fine = [image for image in opened if not image.code]
-        files = [hashlib.blake2b(image.digest.encode(), digest_size=16).digest() for image in fine]
-        return cls(
-            name,
-            "\0".join(image.sample.key for image in fine),
-            np.array([image.part for image in fine], dtype="U5"),
-            np.array(files, dtype="S16"),
-            np.array([image.pixels for image in fine], dtype="S16"),
-        )
-
-    def key(self, row: int) -> str:
-        """The key of one image."""
-        return self.keys.split("\0")[row]
+    code: str
+    text: str
+    fix: str = ""
+    level: FindingLevel = FindingLevel.PROBLEM
 
 
 @dataclass(frozen=True)
@@ -84,9 +66,6 @@ class CheckResult:
         checked: number of images that were opened.
         fingerprint: digests of the contents; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
-        audit: near-duplicates and suspect labels as plain values; None if they were not looked for.
-        contents: of the images, to look for copies in other datasets; None if the reader failed or none are looked for.
-        compared_with: the datasets in which copies of the images were looked for.
     """
 
     name: str
@@ -97,9 +76,6 @@ class CheckResult:
     fingerprint: Mapping[str, object] = field(default_factory=dict)
     file: Path | None = None
     left_out: LeftOut = field(default_factory=dict)
-    audit: Mapping[str, object] | None = None
-    contents: ImageContents | None = field(default=None, repr=False, compare=False)
-    compared_with: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[Finding]:
@@ -117,8 +93,6 @@ class CheckResult:
             "findings": [{name: str(getattr(item, name)) for name in _FINDING_KEYS} for item in self.findings],
             "fingerprint": dict(self.fingerprint),
             "fingerprint_file": str(self.file) if self.file else None,
-            "audit": self.audit,
-            "compared_with": list(self.compared_with),
         }
 
 
@@ -129,16 +103,14 @@ def check_dataset(
     sample: int | None = None,
     jobs: int = 2,
     write_fingerprint: bool = True,
-    copies: bool = True,
 ) -> CheckResult:
-    """Check layout, split, counts and images of one dataset.
+    """Check split, counts and images of one dataset.
 
     Args:
         data_root: the folder that holds all datasets; not needed for synthetic and custom datasets.
         sample: number of images to open, spread evenly over the lists; None opens all.
         jobs: number of threads that open images.
         write_fingerprint: store the fingerprint, so that runs on changed files can be detected.
-        copies: also digest the decoded pixels, to look for copies in other datasets.
 
     Raises DataError if the dataset needs a data root and none was given.
     """
@@ -146,20 +118,21 @@ def check_dataset(
         text = "This dataset is synthetic, so there is nothing on disk to check."
         return CheckResult(info.name, (Finding("drawn", text, level=FindingLevel.NOTE),))
     source = dataset_sources().get(info.name)
-    findings = _layout_findings(info, source, data_root)
+    if source is not None and data_root is None:
+        raise DataError(
+            f"Dataset {info.name!r} is read from disk, but no data folder was given to check. "
+            f"Pass --data-root FOLDER or set ETL_BENCH_DATA."
+        )
     try:
         splits = info.reader(data_root)
     except BenchError as error:
-        if not any(item.level is FindingLevel.PROBLEM for item in findings):
-            fix = fetch_command(info.name, data_root=data_root) if source else ""
-            findings.append(Finding("refused", str(error), fix))
-        return CheckResult(info.name, tuple(findings))
-    # the reader found all files, so findings about their location are harmless
-    findings = [replace(item, level=FindingLevel.NOTE) if item.layout else item for item in findings]
+        fix = "" if source is None else _fetch_command(info.name, data_root=data_root)
+        return CheckResult(info.name, (Finding("refused", str(error), fix),))
+    split_file = _split_file(info, source, data_root) if source and data_root else None
+    findings = [] if split_file is None else list(_split_findings(info, splits, split_file, data_root))
     findings += _count_findings(info, splits, data_root)
-    opened = _open_images(splits, sample=sample, jobs=jobs, pixels=copies)
+    opened = _open_images(splits, sample=sample, jobs=jobs)
     findings += _image_findings(info, splits, opened, data_root if source else None)
-    split_file = DatasetOnDisk(info, source, data_root).split_file if source and data_root else None
     digests = _fingerprint(info, splits, opened, split_file)
     if source and data_root and (origin := origin_of_images(source, data_root)):
         digests |= {"images_from": origin}
@@ -178,7 +151,6 @@ def check_dataset(
         digests,
         file,
         splits.left_out,
-        contents=ImageContents.of(info.name, opened) if copies else None,
     )
 
 
@@ -187,24 +159,47 @@ def is_dataset_present(info: DatasetInfo, data_root: Path | None) -> bool:
     if isinstance(info.reader, CustomReader):
         return True
     source = dataset_sources().get(info.name)
-    if info.synthetic or source is None or data_root is None:
-        return False
-    dataset = DatasetOnDisk(info, source, data_root)
-    return dataset.folder.is_dir() or not any(item.code == "no-folder" for item in apply_layout_rules(dataset))
+    return source is not None and data_root is not None and (data_root / source.folder).is_dir()
 
 
-def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
-    if isinstance(info.reader, CustomReader):
-        place = info.reader.config.place(info.reader.base)
-        return list(broken_entries(place, skip=frozenset(info.reader.config.skip))) if place.is_dir() else []
-    if source is None:
-        return []
-    if data_root is None:
-        raise DataError(
-            f"Dataset {info.name!r} is read from disk, but no data folder was given to check. "
-            f"Pass --data-root FOLDER or set ETL_BENCH_DATA."
+def _fetch_command(name: str, *options: str, data_root: Path | None) -> str:
+    """The command that fetches a dataset."""
+    where = ("--data-root", str(data_root)) if data_root is not None else ()
+    source = dataset_sources().get(name)
+    needed = () if source is None or "--splits-only" in options else source.fetch_options
+    return shlex.join(["etl-bench", "datasets", "fetch", name, *options, *needed, *where])
+
+
+def _split_file(info: DatasetInfo, source: DatasetSource, data_root: Path) -> Path | None:
+    """The split file in one of the folders that the reader searches, or None."""
+    if info.split_file is None:
+        return None
+    places = (data_root / source.folder / info.split_file, data_root / info.split_file)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _split_findings(
+    info: DatasetInfo, splits: DatasetSplits, split_file: Path, data_root: Path | None
+) -> Iterator[Finding]:
+    """The split file is that of a part of the dataset, or not the published one."""
+    files = dataset_sources()[info.name].files
+    published = next((file.checksum for file in files if file.to == info.split_file), None)
+    digest = f"sha256:{hashlib.sha256(split_file.read_bytes()).hexdigest()}"
+    if splits.counts != dict(info.expected):
+        yield Finding(
+            "subset",
+            f"The split file lists {sum(splits.counts.values())} images of the {sum(info.expected.values())} of the "
+            f"full dataset, so its results are not comparable with published ones.",
+            f"for the full dataset: {_fetch_command(info.name, data_root=data_root)}",
+            FindingLevel.NOTE,
         )
-    return apply_layout_rules(DatasetOnDisk(info, source, data_root))
+    elif published is not None and digest != published:
+        yield Finding(
+            "split-not-published",
+            f"{split_file} has the right counts, but is not CoOp's file ({digest[:19]}... instead of "
+            f"{published[:19]}...); CoOp generates such a file if the original is missing.",
+            _fetch_command(info.name, "--splits-only", "--again", data_root=data_root),
+        )
 
 
 def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
@@ -216,7 +211,7 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 "wrong-count" if full else "subset",
                 f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "
                 f"{_as_text(expected)} of {info.num_classes}.",
-                fetch_command(info.name, "--again", data_root=data_root),
+                _fetch_command(info.name, "--again", data_root=data_root),
                 FindingLevel.PROBLEM if full else FindingLevel.NOTE,
             )
     elif len(splits.class_names) != info.num_classes and not info.expected:
@@ -245,46 +240,36 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
 
 @dataclass(frozen=True, slots=True)
 class _OpenedImage:
-    """The digests of an opened image and of its pixels, or the code of its problem."""
+    """The digest of an opened image, or the code of its problem."""
 
     part: str
     sample: Sample
     digest: str = ""
     code: str = ""
-    pixels: bytes = b""
 
 
 _IMAGE_PROBLEMS = {
-    "lfs-pointers": "are Git LFS pointers, not images",
-    "empty-images": "have zero bytes",
-    "web-pages": "are web pages, not images, as a failed download leaves them",
-    "missing-images": "are broken links, or were deleted",
-    "unreadable-images": "cannot be read because of their permissions",
-    "damaged-images": "cannot be decoded: they are truncated, damaged, or not images",
+    "lfs-pointers": ("are Git LFS pointers, not images", ("Git LFS pointer",)),
+    "empty-images": ("have zero bytes", ("zero bytes",)),
+    "web-pages": ("are web pages, not images, as a failed download leaves them", ("web page",)),
+    "missing-images": ("are broken links, or were deleted", ("missing", "broken link")),
+    "unreadable-images": ("cannot be read because of their permissions", ("no permission to read",)),
+    "damaged-images": ("cannot be decoded: they are truncated, damaged, or not images", ()),
 }
+"""By code: words, and the kinds of `BadImageError`; all other kinds are damaged images."""
 
 
-_KINDS = {
-    "lfs-pointers": ("Git LFS pointer",),
-    "empty-images": ("zero bytes",),
-    "web-pages": ("web page",),
-    "missing-images": ("missing", "broken link"),
-    "unreadable-images": ("no permission to read",),
-}
-"""The kinds of `BadImageError` of each code; all others are damaged images."""
-
-
-def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int, pixels: bool) -> list[_OpenedImage]:
+def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
     images = splits.images
 
     def opened(listed: tuple[str, Sample]) -> _OpenedImage:
         key = listed[1].key
         try:
-            image = images.load(key)
-            return _OpenedImage(*listed, pixels=_pixel_digest(image) if pixels else b"", digest=images.digest(key))
+            images.load(key)
+            return _OpenedImage(*listed, digest=images.digest(key))
         except DataError as error:
             kind = error.kind if isinstance(error, BadImageError) else ""
-            code = next((code for code, kinds in _KINDS.items() if kind in kinds), "damaged-images")
+            code = next((code for code, (_, kinds) in _IMAGE_PROBLEMS.items() if kind in kinds), "damaged-images")
             return _OpenedImage(*listed, code=code)
 
     listed = [(part, item) for part in PARTS for item in getattr(splits, part)]
@@ -294,15 +279,10 @@ def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int, pixels
         return list(pool.map(opened, listed))
 
 
-def _pixel_digest(image: Image.Image) -> bytes:
-    """16 bytes that two images share if they have the same size and pixels."""
-    return hashlib.blake2b(f"{image.mode} {image.size} ".encode() + image.tobytes(), digest_size=16).digest()
-
-
 def _image_findings(
     info: DatasetInfo, splits: DatasetSplits, opened: Sequence[_OpenedImage], data_root: Path | None
 ) -> Iterator[Finding]:
-    for code, words in _IMAGE_PROBLEMS.items():
+    for code, (words, _) in _IMAGE_PROBLEMS.items():
         if keys := [image.sample.key for image in opened if image.code == code]:
             yield Finding(
                 code,
@@ -326,14 +306,9 @@ def _image_findings(
 
 
 def _image_fix(info: DatasetInfo, splits: DatasetSplits, code: str, keys: Sequence[str], data_root: Path | None) -> str:
-    paths = [splits.images.path(key) for key in keys] if isinstance(splits.images, ImageFiles) else []
-    if code == "lfs-pointers" and paths:
-        return f"cd {quoted(paths[0].parent)} && git lfs pull"
-    if code == "unreadable-images" and paths:
-        return quoted("chmod", "-R", "u+r", os.path.commonpath([str(path.parent) for path in paths]))
-    if data_root is not None:
-        return fetch_command(info.name, "--again", data_root=data_root)
-    return f"replace or remove them: {quoted(*map(str, paths[:3]))}" if paths else "replace or remove them"
+    if code == "lfs-pointers" and isinstance(splits.images, ImageFiles):
+        return f"cd {shlex.quote(str(splits.images.path(keys[0]).parent))} && git lfs pull"
+    return "replace or remove them" if data_root is None else _fetch_command(info.name, "--again", data_root=data_root)
 
 
 def _fingerprint(
