@@ -20,7 +20,6 @@ from .parts.part import table as table
 from .render import render_site as render_site
 from .sentences import answer_lines as answer_lines
 from .site.build import PageRequest as PageRequest
-from .site.build import check_site as check_site
 from .site.build import write_page as write_page
 from .tables.model import FIRST_ROWS as FIRST_ROWS
 from .tables.model import Column as Column

@@ -41,11 +41,6 @@ def or_unknown(number: float | None, text: Callable[[float], str]) -> str:
     return "unknown" if number is None else text(number)
 
 
-def four_digits(number: float) -> str:
-    """A number with four significant digits."""
-    return f"{number:.4g}"
-
-
 def size(number: float) -> str:
     """Bytes in MiB or GiB."""
     return f"{number / 2**20:.0f} MiB" if number < 2**30 else f"{number / 2**30:.1f} GiB"

@@ -1,8 +1,7 @@
 """Public names of `bench.analysis`; `__init__.py` loads each on first use."""
 
-from . import accuracy_over_time as accuracy_over_time
-from . import beside_clip as beside_clip
 from . import best_method as best_method
+from . import calibration as calibration
 from . import changed_predictions as changed_predictions
 from . import dataset_difficulty as dataset_difficulty
 from . import difficulty_trend as difficulty_trend
@@ -10,8 +9,6 @@ from . import error_analysis as error_analysis
 from . import method_choice as method_choice
 from . import metrics as metrics
 from . import paired_average as paired_average
-from . import quality as quality
-from . import reliability as reliability
 from . import score_texts as score_texts
 from . import scores_by_seed as scores_by_seed
 from . import seen_datasets as seen_datasets
@@ -55,9 +52,6 @@ from .noise import equivalence_probability as equivalence_probability
 from .noise import noise_of as noise_of
 from .pareto import CostPoint as CostPoint
 from .pareto import cost_points as cost_points
-from .quality import Quality as Quality
-from .quality import RankAgreement as RankAgreement
-from .reliability import Reliability as Reliability
 from .score_table import Candidate as Candidate
 from .score_table import ScoreTable as ScoreTable
 from .score_table import board_table as board_table
@@ -74,10 +68,6 @@ from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import separate_tests as separate_tests
 from .statistics.intervals import student_t as student_t
-from .trends import ContrastPanels as ContrastPanels
-from .trends import Trends as Trends
-from .trends import board_trends as board_trends
-from .trends import trends_of as trends_of
 from .verdict import FEWEST_ELSEWHERE as FEWEST_ELSEWHERE
 from .verdict import Certainty as Certainty
 from .verdict import Verdict as Verdict

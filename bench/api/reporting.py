@@ -31,7 +31,7 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
     """Write the HTML report and return the page's file.
 
     Args:
-        path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
+        path: a folder for `index.html`, or one `.html` file.
         runs: the runs folder.
         options: those of `report_request`, such as `protocol`, `images` or `force`.
 
@@ -62,9 +62,7 @@ class Source(StrEnum):
 def report_request(
     *,
     runs: Runs = "runs",
-    out: Annotated[
-        Path, Opt("Folder for index.html with the predictions of every run beside it, or one .html file.")
-    ] = Path("site"),
+    out: Annotated[Path, Opt("Folder for index.html, or one .html file.")] = Path("site"),
     source: Annotated[str, Opt("runs: your results. published: numbers from papers only.")] = "runs",
     protocol: Protocol = None,
     convention: Convention = "mean_of_h",
@@ -79,7 +77,7 @@ def report_request(
     """
     from bench.analysis import HConvention
     from bench.results import check_output_file
-    from reports.site.build import PageRequest, check_site
+    from reports.site.build import PageRequest
 
     folder = out.is_dir() or not (out.suffix or out.exists())
     request = PageRequest(
@@ -90,13 +88,9 @@ def report_request(
         convention=parse_choice(HConvention, convention, "--h"),
         data_root=data_root,
         images=images,
-        with_run_files=folder,
         force=force,
     )
-    if folder:
-        check_site(out, "--out", force=force)
-    else:
-        check_output_file(out, "--out", force=force, suffixes=(".html", ".htm"))
+    check_output_file(request.out, "--out", force=force, suffixes=(".html", ".htm"))
     return request
 
 

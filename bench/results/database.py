@@ -210,10 +210,6 @@ class Store:
             }
         )
 
-    def shard_stamps(self) -> dict[str, str]:
-        """The stamp of the shard that each run was loaded from, by run id; it changes with the shard."""
-        return dict(self._frame("SELECT run_id, shard_stamp FROM runs").itertuples(index=False, name=None))
-
     def provenance_frame(self) -> pd.DataFrame:
         """One row per run: `run_id` and its provenance as JSON, without the digests of the support images."""
         return self._frame("SELECT run_id, provenance FROM runs ORDER BY run_id")

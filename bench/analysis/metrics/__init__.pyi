@@ -4,13 +4,11 @@ from .difficulty import difficulty_measures as difficulty_measures
 from .scores import ECE_BINS as ECE_BINS
 from .scores import MetricInputError as MetricInputError
 from .scores import accuracy as accuracy
-from .scores import aurc as aurc
 from .scores import brier as brier
 from .scores import calibration_error as calibration_error
 from .scores import ece as ece
 from .scores import fit_temperature as fit_temperature
 from .scores import harmonic_mean as harmonic_mean
-from .scores import headroom_gain as headroom_gain
 from .scores import macro_accuracy as macro_accuracy
 from .scores import macro_precision as macro_precision
 from .scores import nll as nll

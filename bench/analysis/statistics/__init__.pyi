@@ -1,9 +1,5 @@
 """Public names of `bench.analysis.statistics`; `__init__.py` loads each on first use."""
 
-from .correlation import Correlation as Correlation
-from .correlation import kendall_tau as kendall_tau
-from .correlation import random_orders as random_orders
-from .correlation import spearman as spearman
 from .hypothesis_tests import Equivalence as Equivalence
 from .hypothesis_tests import RankRange as RankRange
 from .hypothesis_tests import equivalence as equivalence
@@ -17,9 +13,6 @@ from .intervals import group_tests as group_tests
 from .intervals import grouped_t as grouped_t
 from .intervals import student_t as student_t
 from .power import detectable_difference as detectable_difference
-from .power import grouped_power as grouped_power
-from .power import grouped_seeds_needed as grouped_seeds_needed
-from .power import seeds_needed as seeds_needed
 from .score_intervals import ImageNoise as ImageNoise
 from .score_intervals import image_noise as image_noise
 from .score_intervals import in_groups as in_groups

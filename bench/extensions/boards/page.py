@@ -49,7 +49,6 @@ def write_board_page(board: CollectedBoard, title: str, page: PageRequest) -> Bo
     view = write_page(
         replace(
             page,
-            with_run_files=True,
             prepare=lambda runs: _in_order(runs, list(board.runs.owner)),
             finish=lambda view: _marked(replace(view, title=title), board),
         )

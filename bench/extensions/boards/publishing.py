@@ -60,11 +60,12 @@ def build_board(
     from bench.extensions.boards.build import collect_board, readme_title
     from bench.extensions.boards.page import write_board_page
     from bench.extensions.boards.submissions.submission import submission_folders
-    from reports import PageRequest, check_site
+    from bench.results import check_own_folder
+    from reports import PageRequest
 
     folder = Path(submissions)
     page = Path(out or board_folder(folder, "site")) / "index.html"
-    check_site(page.parent, force=force)
+    check_own_folder(page.parent, "--out", marks=("index.html",), force=force)
     submission_folders(folder)  # raises before the work folder is made
     work = _work(folder, work)
     board = collect_board(folder, work, data_root)
