@@ -16,7 +16,6 @@ from bench.results.database import fresh_store
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.site.run_files import write_run_files
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 WORLD = {

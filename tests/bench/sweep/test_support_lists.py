@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from bench.cli.app import app
 from bench.context import RunContext
-from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
+from bench.errors import StaleSpecError, UsageError
 from bench.experiment.runner import run_experiment
 from bench.sweep import expand, named_files
 from datasets_registry import DataError, DrawRule, EvalProtocol

@@ -8,7 +8,6 @@ from report_sample import catalogue
 from bench.cli.report import report
 from bench.papers.catalogue import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
-from reports.parts.difficulty import prediction_sentence
 from reports.parts.published import by_method, published_parts
 from reports.presenters.site import published_site
 
