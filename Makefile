@@ -55,7 +55,7 @@ imports: $(VENV)/.dev ## import contracts between packages and layers
 typecheck: $(VENV)/.dev ## static types
 	$(BIN)/mypy
 
-doctest: $(VENV)/.dev ## examples in docstrings; modules of packages that are not installed, such as trackers, are skipped
+doctest: $(VENV)/.dev ## examples in docstrings; modules of packages that are not installed are skipped
 	$(BIN)/python -m pytest --quiet --doctest-modules --doctest-ignore-import-errors bench methods datasets_registry reports
 
 docs: $(VENV)/.dev ## build the documentation into build/docs
@@ -95,7 +95,6 @@ test-all: $(VENV)/.dev reliability ## all tests and the long reliability run
 lock: ## write the newest versions of all dependencies to constraints.txt; run it with the oldest supported Python
 	$(PYTHON) -m venv --clear $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet --editable '.[dev,mlflow,wandb]'
-	$(VENV)-lock/bin/python -m pip install --quiet --no-deps trackio  # allows no Pillow 13 yet
 	{ grep '^#' constraints.txt; $(VENV)-lock/bin/python -m pip freeze --exclude-editable \
 		| sed -E 's/\+[^ ]*$$//' | grep -viE '^(nvidia|cuda|triton)'; } > $(VENV)-lock/constraints.txt
 	mv $(VENV)-lock/constraints.txt constraints.txt

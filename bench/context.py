@@ -29,7 +29,6 @@ class RunContext(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_root: Path | None = Field(None, description="folder of the datasets; None if only synthetic ones are used")
-    pack: Path | None = Field(None, description="feature pack in place of images and weights")
     cache_dir: Path | None = Field(None, description="folder of the feature cache; None keeps features in memory")
     weights: dict[str, Path] = Field({}, description="local weight files by backbone slug")
     device: str = Field("cpu", description="`cpu`, `cuda`, `cuda:N` or `mps`")

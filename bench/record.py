@@ -157,12 +157,6 @@ class Cost(Frozen):
         """Seconds of preparation and training, with the shared features; None if their cost is unknown."""
         return total(self.prepare_seconds, self.train_seconds, self.shared_prepare_seconds, self.shared_train_seconds)
 
-    @property
-    def known_seconds(self) -> float:
-        """Seconds of all phases, with the shared features as far as their cost is known."""
-        shared = self.shared_prepare_seconds, self.shared_train_seconds, self.shared_eval_seconds
-        return self.prepare_seconds + self.train_seconds + self.eval_seconds + sum(part or 0.0 for part in shared)
-
 
 class GpuFacts(Frozen):
     """The GPU of a run, its software, and the switches of its arithmetic."""
@@ -243,7 +237,6 @@ class Provenance(Frozen):
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
     eval_batch: Count | None = Field(None, description="test images per batch; None for a failed run")
-    pack: Line | None = Field(None, description="digest of the feature pack that the run read in place of images")
     gpu: GpuFacts | None = Field(None, description="None on another device")
     external: ExternalCode | None = Field(None, description="None for a method of the harness")
 
@@ -263,7 +256,7 @@ class Provenance(Frozen):
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
-        for key in ("gpu", "external", "pack"):
+        for key in ("gpu", "external"):
             if getattr(self, key) is None:
                 values.pop(key, None)
         if not self.true_labels:

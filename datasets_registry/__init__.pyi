@@ -57,9 +57,7 @@ from ._errors import did_you_mean as did_you_mean
 from ._errors import some as some
 from ._limits import GIB as GIB
 from ._limits import LARGEST_CLASS_LIST as LARGEST_CLASS_LIST
-from ._limits import LARGEST_IMAGE as LARGEST_IMAGE
 from ._limits import LARGEST_JSON as LARGEST_JSON
-from ._limits import LARGEST_RATIO as LARGEST_RATIO
 from ._limits import LARGEST_SETTINGS as LARGEST_SETTINGS
 from ._plugins import file_digests as file_digests
 from ._plugins import plug_in_place as plug_in_place
@@ -80,7 +78,6 @@ from ._readers.dataset_files import kind_by_suffix as kind_by_suffix
 from ._readers.decode import BadImageError as BadImageError
 from ._readers.decode import Decoding as Decoding
 from ._readers.decode import ImageFacts as ImageFacts
-from ._readers.decode import check_image_size as check_image_size
 from ._readers.decode import decode_with_facts as decode_with_facts
 from ._readers.decode import is_image as is_image
 from ._readers.decode import keep_warnings as keep_warnings

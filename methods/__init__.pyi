@@ -19,7 +19,6 @@ from ._backbones.preprocessing import CLIP_MEAN as CLIP_MEAN
 from ._backbones.preprocessing import CLIP_STD as CLIP_STD
 from ._backbones.preprocessing import OPENAI_PREPROCESSING as OPENAI_PREPROCESSING
 from ._backbones.preprocessing import Preprocessing as Preprocessing
-from ._backbones.weights_files import check_weights_file as check_weights_file
 from ._backbones.weights_files import fetch_tokenizer as fetch_tokenizer
 from ._backbones.weights_files import fetch_weights as fetch_weights
 from ._backbones.weights_files import has_weights as has_weights
@@ -70,7 +69,6 @@ from ._base.recipe import Recipe as Recipe
 from ._base.recipe import Schedule as Schedule
 from ._base.recipe import Warmup as Warmup
 from ._base.recipe import demo_recipe as demo_recipe
-from ._base.recipe import own_values as own_values
 from ._base.recipe import without_fields as without_fields
 from ._base.registry import METHODS as METHODS
 from ._base.registry import MethodRegistry as MethodRegistry
@@ -83,7 +81,6 @@ from ._base.selection import selection_rules as selection_rules
 from ._base.trainable_method import TrainableMethod as TrainableMethod
 from ._base.trainable_method import count_parameters as count_parameters
 from ._base.training import Snapshots as Snapshots
-from ._parts.apex_parts import Blend as Blend
 from ._parts.feature_methods import TextConfig as TextConfig
 from ._parts.feature_methods import logits_accuracy as logits_accuracy
 from ._parts.feature_methods import template_features as template_features
@@ -103,10 +100,7 @@ from ._text.class_text import parse_class_text as parse_class_text
 from ._text.prompt_embeddings import TextPrompts as TextPrompts
 from ._text.prompt_embeddings import frozen_prompts as frozen_prompts
 from ._text.prompt_embeddings import overwrite_leading as overwrite_leading
-from ._text.templates import GENERIC_TEMPLATE as GENERIC_TEMPLATE
-from ._text.templates import TEMPLATE_LISTS as TEMPLATE_LISTS
 from ._text.tokenizers import tokenize as tokenize
 from ._towers.blocks import BlockView as BlockView
 from ._towers.image_tower import image_hidden_states as image_hidden_states
 from ._towers.image_tower import image_views as image_views
-from ._towers.image_tower import outer_norms as outer_norms

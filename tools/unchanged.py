@@ -135,7 +135,7 @@ def run_pages() -> str:
     """Each stored run."""
     ids = stored()
     texts = [f"runs show {run}{form}" for run in ids for form in ("", " --json")]
-    return all_of([*texts, "models list --json"]) + said("runs", "sql", "select * from runs order by run_id", "--json")
+    return all_of([*texts, "models --json"]) + said("runs", "sql", "select * from runs order by run_id", "--json")
 
 
 KINDS: dict[str, Callable[[], str]] = {

@@ -34,7 +34,6 @@ from .leaderboard import BASELINE as BASELINE
 from .leaderboard import MIXED as MIXED
 from .leaderboard import OPEN as OPEN
 from .leaderboard import TRANSFER_PROTOCOLS as TRANSFER_PROTOCOLS
-from .leaderboard import Cell as Cell
 from .leaderboard import Entry as Entry
 from .leaderboard import EntryCost as EntryCost
 from .leaderboard import H as H

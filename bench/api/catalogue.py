@@ -105,6 +105,6 @@ def unknown_name_advice(error: Exception) -> str:
     from bench.results import known_methods
 
     if error.kind == "dataset" and error.name in COLLECTIONS:
-        return f" {error.name} is a collection; `datasets fetch` and `datasets pack` take {ALL_OF} {error.name}."
+        return f" {error.name} is a collection; `datasets fetch` takes {ALL_OF} {error.name}."
     other, names = ("method", known_methods()) if error.kind == "dataset" else ("dataset", DATASETS)
     return f" {error.name} is a {other}." if error.name in names else ""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
 from bench.api.options import Convention, DataRoot, Force, Opt, Protocol, Runs
-from bench.extension import outputs
 from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
 
@@ -99,9 +97,7 @@ def write_report(request: PageRequest) -> Report:
     if request.published:
         from reports.site.build import write_published
 
-        place = outputs("report").get("published")
-        added = resolve_name(place)(request.protocol) if place else ()
-        return Report(write_published(request.out, request.protocol, added=added, force=request.force), ())
+        return Report(write_published(request.out, request.protocol, force=request.force), ())
     boards = []
     for shown in (shown for shown in _write_page(request).boards if not shown.board.complete):
         missing, failed = shown.board.missing, sum(cell.error is not None for cell in shown.board.missing)

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
-from bench.api.options import Arg, Force, Opt
+from bench.api.options import Arg, Opt
 from bench.api.paper_listing import folder_of_runs
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
-from bench.extension import figure_drawer
-from datasets_registry import did_you_mean, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
 ALL_EXPERIMENTS = "all"
-FIGURES_FOLDER = Path("figures")
-"""Where the command draws figures, if there are any."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,6 @@ class ReproducedExperiment:
     Args:
         rows: ours beside the printed numbers; ours alone on synthetic data.
         verdicts: number of cells by verdict.
-        figures: the drawn figures, and `files` with them; `figure_lines` say what each shows and lacks.
         left_out: what could not run, one line each.
         exit_code: 0 all done, 1 a run failed, 3 something was left out, 130 interrupted.
     """
@@ -42,9 +37,6 @@ class ReproducedExperiment:
     title: str
     rows: tuple[TableRow, ...]
     verdicts: Mapping[str, int]
-    figures: tuple[Any, ...] = ()
-    files: tuple[Path, ...] = ()
-    figure_lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     exit_code: int = 0
@@ -70,8 +62,6 @@ def reproduce_paper(
     methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
     datasets: Annotated[Sequence[str], Opt("Only these of the paper.", "-d")] = (),
     seeds: Annotated[str | int | Sequence[int] | None, Opt("In place of the paper's, such as 3 or 1,2.")] = None,
-    figures: Annotated[Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir")] = None,
-    force: Force = False,
     progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log")] = "auto",
     runs: str | Path | None = None,
     **options: Any,
@@ -83,23 +73,19 @@ def reproduce_paper(
         what: such as `table-2` or `figure-8`; or `all`.
         on: `synthetic` for the included suite and backbone: minutes in place of GPU hours, compared with nothing.
         runs: folder of the runs and their database. Default: `runs`, or `runs-synthetic` on synthetic data.
-        figures: folder in which the figures are drawn as SVG, PDF, PNG and Vega-Lite; None draws none.
         progress: as of `bench.run`, or a log.
-        force: replace files in `figures` that etl-bench did not write.
         methods: only these of the paper; likewise `datasets`.
         seeds: in place of the paper's, such as 3.
         options: options of `etl-bench run` that say how and where, such as `device="cuda"` or `launcher="ray"`.
 
     Raises:
         UnknownNameError: unknown paper, table or method, with near misses.
-        UsageError: a wrong paper file, with its line, an option that a sweep does not take, or a folder for figures
-            that etl-bench did not make, unless `force`.
+        UsageError: a wrong paper file, with its line, or an option that a sweep does not take.
 
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.api.missing_inputs import Places
     from bench.papers import PaperPart, all_datasets, finished_seeds, needs_of, read_paper
-    from bench.results import check_own_folder
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
     found = read_paper(paper)
@@ -110,10 +96,6 @@ def reproduce_paper(
     for name in names:
         _check_names(found, name)
     part = PaperPart.of(found, names, on=on, runs=folder, **chosen, **options)
-    if figures is not None and any(found.experiments[name].figures for name in names):
-        check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
-    elif figures is not None and Path(figures) != FIGURES_FOLDER:
-        raise UsageError(f"--figures-dir {figures} has no effect: {paper} {what} draws no figure; leave it out.")
     plans = {name: outlines for name, outlines in part.outlines.items() if outlines}  # those that have the chosen parts
     every = [name for outlines in plans.values() for one in outlines for name in all_datasets(one.request)]
     places = Places(options.get("data_root"))
@@ -138,7 +120,7 @@ def reproduce_paper(
             log.notice(f"{name}: {found.experiments[name].title}")
         own = dict.fromkeys(data for item in plans[name] for data in all_datasets(item.request) if data in missing)
         lacks = [f"no data of {', '.join(own)}"] if own else []
-        one = _reproduced(found, name, requests, on, log, folder, figures, part, lacks, force=force)
+        one = _reproduced(found, name, requests, on, log, folder, part, lacks)
         done.append(one)
         if one.interrupted:
             break
@@ -158,15 +140,10 @@ def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list
 
 
 def _check_names(paper: Paper, name: str) -> None:
-    """Raise UsageError, which names the line, for a figure or a printed table that does not exist."""
+    """Raise UsageError, which names the line, for a printed table that does not exist."""
     from bench.papers import printed_numbers
 
-    experiment, drawer = paper.experiments[name], figure_drawer()
-    known = () if drawer is None else drawer.NAMES
-    for figure in experiment.figures:
-        if known and figure not in known:
-            problem = f"unknown figure {figure!r}.{did_you_mean(figure, known)} Known: {', '.join(known)}."
-            raise paper.located((name, "figures"), problem)
+    experiment = paper.experiments[name]
     if experiment.printed:
         try:
             printed_numbers(paper.header.reported_in, experiment.printed)
@@ -181,13 +158,10 @@ def _reproduced(
     on: str | None,
     log: SweepLog,
     folder: Path,
-    figures: str | Path | None,
     part: PaperPart,
     lacks: Sequence[str],
-    *,
-    force: bool,
 ) -> ReproducedExperiment:
-    """Run an experiment, compare it and draw its figures."""
+    """Run an experiment and compare it."""
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
 
@@ -206,14 +180,6 @@ def _reproduced(
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
     rows = _rows(paper, name, frame, difficulty, on, list(ids), part)
-    drawn, files = _drawn(
-        experiment.figures, folder, ids, figures, f"{paper.name}-{name}{part.suffix}", on, force=force
-    )
-    shown = part.datasets_of[name]
-    lines = [_figure_line(one, shown, set(frame["dataset"]) if len(frame) else set()) for one in drawn]
-    if experiment.figures and figure_drawer() is None:
-        left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
-        code = max(code, 3)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
     said = [paper.header.note, experiment.note, *_about_rows(name, rows, part)]
     said += [SYNTHETIC_STATEMENT] if on else []
@@ -222,9 +188,6 @@ def _reproduced(
         experiment.title,
         tuple(rows),
         dict(verdicts),
-        drawn,
-        files,
-        tuple(lines),
         tuple(filter(None, said)),
         tuple(dict.fromkeys(left_out)),
         code,
@@ -288,36 +251,3 @@ def _about_rows(name: str, rows: Sequence[TableRow], part: PaperPart) -> list[st
         found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
     cells = ((row, cell) for row in rows for cell in row.cells.values() if cell.misprint)
     return found + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]
-
-
-def _drawn(
-    names: Sequence[str],
-    runs: Path,
-    ids: Collection[str],
-    folder: str | Path | None,
-    file: str,
-    on: str | None,
-    *,
-    force: bool,
-) -> tuple[tuple[Any, ...], tuple[Path, ...]]:
-    """The figures of an experiment, and their files, which begin with `file`."""
-    drawer = figure_drawer()
-    if not names or not ids or drawer is None:
-        return (), ()
-    try:
-        drawn = drawer.draw(runs, names, ids, printed=not on)
-    except StoreError:
-        return (), ()
-    files: list[Path] = []
-    if folder is not None:
-        named = {file if len(drawn) == 1 else f"{file}-{one.name}": one for one in drawn}
-        files = drawer.write(named, Path(folder).expanduser(), force=force)
-    return tuple(drawn), tuple(files)
-
-
-def _figure_line(figure: Any, datasets: Mapping[str, str], run: Collection[str]) -> str:
-    """What a figure shows, and the datasets and runs that it lacks."""
-    lacking = [name for name in datasets if name not in run]
-    without = f", without {some([datasets[name] for name in lacking], 6)}" if lacking else ""
-    shown = f"{len(datasets) - len(lacking)} of {counted(len(datasets), 'dataset')}{without}."
-    return " ".join([f"{figure.name}: {figure.title}{'' if figure.points else ', not drawn'};", shown, *figure.missing])

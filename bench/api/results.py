@@ -106,12 +106,11 @@ class Results:
     def export(self, form: str = "csv", out: str | Path | None = None, **options: Any) -> str:
         """The leaderboards in one of the formats of `etl-bench export`, or a figure; see `export_leaderboards`.
 
-        Returns the text, or if `out` is given, what was written: the files, or the line on a figure.
+        Returns the text, or if `out` is given, what was written: the file, or the line on a figure.
         """
         from bench.api.exporting import export_leaderboards
 
-        text, files = export_leaderboards(form, out, runs=self.folder, run_ids=self.run_ids, **options)
-        return text or "\n".join(map(str, files)) or str(out)
+        return export_leaderboards(form, out, runs=self.folder, run_ids=self.run_ids, **options) or str(out)
 
     def _found(self, prefix: str) -> str:
         """The id of the run that begins so; raises UnknownRunError without one among these."""

@@ -22,7 +22,6 @@ from bench.sweep import (
     report_failures,
     report_plan,
     sweep_toml,
-    trackers_after_run,
     unfinished_sweeps,
 )
 
@@ -77,7 +76,7 @@ def run(
         progress: `"auto"` (a bar in a notebook and on a terminal, lines elsewhere), `"live"`, `"plain"`, `"json"` or
             `"none"`.
         options: any other option of `etl-bench run`, such as `device="cuda"`, `data_root="~/data"` or
-            `trackers="mlflow"`.
+            `tracker="mlflow"`.
 
     Returns:
         The results of the requested runs. `Results.failed` lists runs that failed.
@@ -136,15 +135,14 @@ def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
 
 
 def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
-    """Plan and carry out a request, reporting to the log, and send its finished runs to its trackers.
+    """Plan and carry out a request, reporting to the log.
 
     The failed runs are reported by `report_failures`, so that a result can be printed before.
     """
     with early_server(request) as server:
         made = make_plan(request, log)
         report_plan(made, request, log)
-        hooks = trackers_after_run(request.trackers, request.runs, log.notice)
-        return carry_out(made, request, log, server, after_run=hooks)
+        return carry_out(made, request, log, server)
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
@@ -186,7 +184,7 @@ def _request(
     runs: str | Path = "runs",
     **options: Any,
 ) -> SweepRequest:
-    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache", "pack") if options.get(name)}
+    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
     given: dict[str, Any] = {
         name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None

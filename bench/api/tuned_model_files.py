@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,24 +80,13 @@ def _row(model: ListedModel, info: ModelInfo, changed_images: str) -> dict[str, 
     }
 
 
-@dataclass(frozen=True)
-class PredictedFiles:
-    """A finished prediction: its counts, and changes of code and images since training."""
-
-    summary: PredictionSummary
-    code_changes: tuple[str, ...]
-    changed_images: str
-
-
 def predict_images(
     model: Annotated[str, MODEL],
     images: Annotated[
         Sequence[str],
-        Arg("Images, folders, tables with a path column, tar files, or - (list on stdin).", metavar="IMAGES..."),
+        Arg("Images, folders, or tables with a column of paths.", metavar="IMAGES..."),
     ],
-    out: Annotated[
-        Path | None, Opt("Table to write: .csv, .jsonl or .parquet. Default: CSV on standard output.")
-    ] = None,
+    out: Annotated[Path | None, Opt("CSV file to write. Default: standard output.")] = None,
     *,
     backbone: Weights = None,
     classes: Annotated[
@@ -110,8 +99,8 @@ def predict_images(
     cache: Cache = None,
     force: Force = False,
     quiet: Annotated[bool, Opt("No progress bar and no summary.")] = True,
-) -> PredictedFiles:
-    """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
+) -> PredictionSummary:
+    """Predict images with a tuned model and write CSV, to the file `out` or to standard output.
 
     Raises UsageError before torch is imported, also for files that are not to be replaced, unless `force`, and
     ModelFileError for a damaged model.
@@ -119,10 +108,11 @@ def predict_images(
     from bench.experiment import changed_images, read_model_info
     from bench.results import check_output_file
     from bench.sweep import resolve_device
-    from bench.tuned_models import check_format, check_sources, find_model
+    from bench.tuned_models import check_sources, find_model
 
     if out is not None:
-        check_format(out)
+        if out.suffix.lower() != ".csv":
+            raise UsageError(f"--out {out}: predictions are written as CSV; name a .csv file.")
         check_output_file(out, "--out", force=force)
     file = find_model(model, Path(runs))
     info = read_model_info(file)
@@ -148,7 +138,7 @@ def predict_images(
 
         summary = predict_files(tuned, images, out, on_rows=on_rows, top=top, batch=batch, force=force)
     (change,) = changed_images([tuned.info])
-    return PredictedFiles(summary, tuple(code_changes(tuned.info)), change)
+    return replace(summary, code_changes=tuple(code_changes(tuned.info)), changed_images=change)
 
 
 def _class_names(path: Path) -> list[str]:

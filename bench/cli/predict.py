@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from bench._util.words import counted
-from bench.api import PredictedFiles, predict_images
+from bench.api import predict_images
 from bench.cli._options_of import options_of
 from bench.cli._print import remark
 
@@ -30,15 +30,10 @@ def predict(out: Path | None, quiet: bool = False, **options: Any) -> None:
     if done.changed_images:
         remark(f"note: {done.changed_images}. Repeat `recommend` or `run` to train on today's")
     if not quiet:
-        _report(done, out)
-    raise typer.Exit(1 if done.summary.unreadable else 0)
-
-
-def _report(done: PredictedFiles, out: Path | None) -> None:
-    summary = done.summary
-    where = f"; in {out}" if out else ""
-    unreadable = f", {summary.unreadable} could not be read" if summary.unreadable else ""
-    unlike = f", {summary.unlike} unlike the training images" if summary.unlike else ""
-    for note in summary.notes:
-        remark(note)
-    remark(f"{counted(summary.images, 'image')}{unreadable}{unlike}{where}")
+        for note in done.notes:
+            remark(note)
+        where = f"; in {out}" if out else ""
+        unreadable = f", {done.unreadable} could not be read" if done.unreadable else ""
+        unlike = f", {done.unlike} unlike the training images" if done.unlike else ""
+        remark(f"{counted(done.images, 'image')}{unreadable}{unlike}{where}")
+    raise typer.Exit(1 if done.unreadable else 0)

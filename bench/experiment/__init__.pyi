@@ -24,7 +24,6 @@ from .features.views import CENTER_VIEW as CENTER_VIEW
 from .features.views import render as render
 from .features.views import to_pixels as to_pixels
 from .features.views import view_params as view_params
-from .features.views import views_for_epoch as views_for_epoch
 from .kept_models import novelty_scores as novelty_scores
 from .kept_models import pixel_batch as pixel_batch
 from .kept_models import restored_method as restored_method
@@ -37,7 +36,6 @@ from .model_file import ModelInfo as ModelInfo
 from .model_file import changed_images as changed_images
 from .model_file import list_models as list_models
 from .model_file import model_bytes as model_bytes
-from .model_file import model_card as model_card
 from .model_file import model_group as model_group
 from .model_file import model_path as model_path
 from .model_file import read_model as read_model

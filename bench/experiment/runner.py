@@ -39,7 +39,7 @@ from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.task import load_task, splits_of_run
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
-from bench.extension import kind_of, open_pack
+from bench.extension import kind_of
 from bench.record import (
     SCORES_VERSION,
     OpenScore,
@@ -299,7 +299,6 @@ class _Evaluation:
             dataset_check=last_fingerprint(spec.dataset, context.data_root),
             eval_batch=eval_batch,
             gpu=gpu_facts(backbone.device),
-            pack=open_pack(context.pack).digest if context.pack else None,
         )
 
     @property

@@ -31,8 +31,6 @@ from .published_boards import PublishedSource as PublishedSource
 from .published_boards import boards_of_tables as boards_of_tables
 from .published_boards import numbered_rows as numbered_rows
 from .published_boards import published_sources as published_sources
-from .published_numbers import Standing as Standing
-from .published_numbers import named_recipes as named_recipes
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods

@@ -18,9 +18,7 @@ from .environment import collect_provenance as collect_provenance
 from .environment import gpu_driver as gpu_driver
 from .environment import package_versions as package_versions
 from .environment import source_state as source_state
-from .files import file_stamp as file_stamp
 from .files import slug as slug
-from .files import stamp_of as stamp_of
 from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
 from .folder_locks import locked as locked
@@ -40,7 +38,6 @@ from .outputs import check_own_folder as check_own_folder
 from .outputs import claim_folder as claim_folder
 from .outputs import is_own_file as is_own_file
 from .outputs import replacing as replacing
-from .outputs import write_listed as write_listed
 from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels
 from .recomputed_scores import contradiction as contradiction

@@ -1,8 +1,5 @@
 """Public names of `bench.sweep`; `__init__.py` loads each on first use."""
 
-from .after_run import AfterRun as AfterRun
-from .after_run import check_tracker as check_tracker
-from .after_run import trackers_after_run as trackers_after_run
 from .axes import without_patterns as without_patterns
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
@@ -20,7 +17,6 @@ from .driver import context_of as context_of
 from .driver import make_plan as make_plan
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
-from .expansion import Expansion as Expansion
 from .expansion import SweepOutline as SweepOutline
 from .expansion import expand as expand
 from .expansion import outline_of as outline_of

@@ -1,7 +1,6 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
 import shlex
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +11,8 @@ from bench import THREADS_SPIN
 from bench._util.words import counted
 from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
-from bench.extension import open_pack
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
-from bench.sweep.after_run import AfterRun, trackers_after_run
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
@@ -54,6 +51,7 @@ from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.task_factory import short_draw
+from bench.sweep.tracker import Tracker, check_tracker
 from bench.sweep.weights import report_rejections, without_missing_weights
 
 
@@ -83,15 +81,13 @@ class SweepOutcome:
 def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     """Expand the request, subtract what is on disk, and report what is left out."""
     request.check_devices()
-    trackers_after_run(request.trackers, request.runs, log.notice)  # raises for one that cannot be used here
+    check_tracker(request.tracker)
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
     check_runs_folder(request.runs, feature_cache(request) if request.here else None)
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
-    if request.pack is not None:
-        open_pack(request.pack).check()
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request, log.notice)
     shards = Shards(request.runs)
@@ -118,14 +114,11 @@ def carry_out(
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None = None,
-    *,
-    after_run: Sequence[AfterRun] = (),
 ) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
         server: local workers are forked from it, if given.
-        after_run: each is called after every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
@@ -138,7 +131,7 @@ def carry_out(
         )
     if server is not None and tasks:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    summary = _launch(tasks, made, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
+    summary = _launch(tasks, made, request, log, server) if tasks else LaunchSummary((), interrupted=False)
     if tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
@@ -189,21 +182,20 @@ def _launch(
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
-    after_run: Sequence[AfterRun],
 ) -> LaunchSummary:
     tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         keep_sweep_file(request, made.specs)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
+        tracker = Tracker(request.tracker, request.runs, log.notice)
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
             tally.count(item, again=again)
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
-                for hook in after_run:
-                    hook(item.task.spec.run_id)
+                tracker.log(item.task.spec.run_id)
 
         surroundings = Surroundings(
             runs=request.runs,
@@ -251,8 +243,6 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
 
 def _backbone_digest(request: SweepRequest, slug: str) -> str:
     """The digest of a backbone's current weights. Loads them, and keeps them loaded if runs here use them."""
-    if request.pack is not None:
-        return open_pack(request.pack).backbone_digest
     from bench.experiment import backbone_spec, loaded_backbone
     from methods import load_backbone
 
@@ -277,9 +267,6 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
-    if request.pack is not None:
-        log.notice(f"features of {request.pack}; no images and no weights are read")
-        return
     device = request.devices.kind
     for shared in shared_features(made.pending, feature_cache(request), device):
         if shared.readers > 1:

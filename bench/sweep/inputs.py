@@ -111,15 +111,6 @@ def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
     return {slug: Path(source).absolute() for slug, source in sources.items() if source is not None}
 
 
-def check_weights_files(backbones: Sequence[BackboneSpec]) -> None:
-    """Raise WeightsError for a local file that cannot be opened, holds no weights, or a bias that has no place."""
-    from methods import check_weights_file
-
-    for backbone in backbones:
-        if backbone.path is not None:
-            check_weights_file(backbone.path, takes_bias="init_logit_bias" in backbone.config)
-
-
 def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:
     """The backbones that the texts describe."""
     from methods import parse_backbone

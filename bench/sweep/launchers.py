@@ -104,7 +104,7 @@ def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
 
 def worker_imports(request: SweepRequest) -> list[str]:
     """The modules that every run imports: the runner and, if it is the default and a backbone has towers, open_clip."""
-    towers = request.pack is None and not all(map(has_imported_features, request.backbones))
+    towers = not all(map(has_imported_features, request.backbones))
     return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
 
 

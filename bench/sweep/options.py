@@ -64,6 +64,15 @@ class LauncherName(StrEnum):
     RAY = "ray"
 
 
+class TrackerName(StrEnum):
+    """Where finished runs are logged besides the runs folder."""
+
+    NONE = "none"
+    WANDB = "wandb"
+    TRACKIO = "trackio"
+    MLFLOW = "mlflow"
+
+
 EnumT = TypeVar("EnumT", bound=StrEnum)
 MOST_NUMBERS = 10_000
 """Of a range of shots or seeds, so that a typing error does not fill the memory."""

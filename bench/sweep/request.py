@@ -13,9 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 
 from bench.bounds import MOST_RETRIES, MOST_WORKERS
 from bench.errors import UsageError
-from bench.extension import open_pack
 from bench.spec import ALL, ALL_SHOTS, shots_value
-from bench.sweep.after_run import check_tracker
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import Devices, check_exists, check_kind, local_devices, parse_device
 from bench.sweep.options import (
@@ -24,6 +22,7 @@ from bench.sweep.options import (
     Panel,
     RecipeChoice,
     RerunPolicy,
+    TrackerName,
     override_texts,
     parse_choice,
     parse_numbers,
@@ -114,16 +113,9 @@ class SweepRequest(BaseModel):
     cache: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_CACHE")] = Field(
         None, description="Folder of frozen features. Default: a user cache folder."
     )
-
-    pack: Annotated[Path | None, Option(Panel.WHERE)] = Field(
-        None,
-        description="Feature pack from `datasets pack`, in place of images and weights, for methods that need features "
-        "only.",
-    )
-    trackers: Annotated[list[str], Option(Panel.WHERE, name="tracker")] = Field(
-        [],
-        description="Experiment tracker that receives each run as it finishes: mlflow[:URI], wandb[:PROJECT] or "
-        "trackio[:PROJECT]. Repeatable; see `etl-bench doctor docs trackers`.",
+    tracker: Annotated[TrackerName, Option(Panel.WHERE)] = Field(
+        TrackerName.NONE,
+        description="Also log each run as it finishes: none, wandb, trackio or mlflow; see `doctor docs trackers`.",
     )
 
     draw: Annotated[str, Option()] = Field(
@@ -204,7 +196,6 @@ class SweepRequest(BaseModel):
             request = cls.model_validate(values)
         except ValidationError as error:
             raise _usage_error(error) from None
-        request = request._with_pack()
         request._check_device()
         return request._with_defaults_of_datasets()
 
@@ -251,19 +242,9 @@ class SweepRequest(BaseModel):
         """The rule that draws the shots. Support lists have the default, because zero-shot runs record its name."""
         return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
 
-    def _with_pack(self) -> Self:
-        """The request with the backbone of its pack, unless one is given; UsageError for options that need images."""
-        if self.pack is None:
-            return self
-        if self.keep_models:
-            raise UsageError("--keep-models: a feature pack has no image tower for new images; leave out one of both.")
-        if "backbones" in self.model_fields_set:
-            return self
-        return self.model_copy(update={"backbones": [open_pack(self.pack).slug]})
-
     def _with_defaults_of_datasets(self) -> Self:
         """The request with its datasets' default protocol; UsageError if they need a backbone and none is given."""
-        if "backbones" not in self.model_fields_set and self.pack is None:
+        if "backbones" not in self.model_fields_set:
             check_demo_backbone(self.datasets, self.targets, DEMO_BACKBONE)
         if "protocol" in self.model_fields_set:
             return self
@@ -298,7 +279,7 @@ class SweepRequest(BaseModel):
     def _settings(cls, value: Any) -> Any:
         return override_texts(value) if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
 
-    @field_validator("folds", "trackers", mode="before")
+    @field_validator("folds", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | Path) else value
@@ -328,16 +309,11 @@ class SweepRequest(BaseModel):
             return parse_numbers(str(value), "--seeds", lone_is_count=True)
         return _whole(value, "seeds")
 
-    @field_validator("protocol", "recipe", "rerun", "launcher", mode="before")
+    @field_validator("protocol", "recipe", "rerun", "launcher", "tracker", mode="before")
     @classmethod
     def _choice(cls, value: Any, info: Any) -> Any:
         kind: Any = cls.model_fields[info.field_name].annotation
         return parse_choice(kind, value, f"--{info.field_name}") if isinstance(value, str) else value
-
-    @field_validator("trackers")
-    @classmethod
-    def _trackers(cls, value: list[str]) -> list[str]:
-        return [check_tracker(text) for text in dict.fromkeys(value)]
 
     @field_validator("runner")
     @classmethod

@@ -14,13 +14,13 @@ from bench.sweep.request import SweepRequest
 def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
     """The plan without the runs of backbones whose weights or tokenizer cannot be fetched, each a reported rejection.
 
-    On a cluster nothing is fetched here, since its nodes read the weights, and with a feature pack nothing at all.
+    On a cluster nothing is fetched here, since its nodes read the weights.
     Raises ImpossibleCombinationError if no run is left, and the error of a teacher's backbone that cannot be
     fetched.
     """
     from methods import ModelFolderError, TokenizerError, WeightsError, fetch_tokenizer, fetch_weights
 
-    if not request.here or request.pack is not None:
+    if not request.here:
         return made
     wanted = {spec.backbone for spec in made.pending} | {backbone for backbone, _ in made.difficulties}
     missing, rejections = set(), Rejections()

@@ -1,8 +1,7 @@
-"""Predicts image files and writes one row per image, as CSV, JSON lines or parquet."""
+"""Predicts image files and writes one CSV row per image."""
 
 import csv
-import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,57 +46,22 @@ def _cell(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write_csv_rows(file, columns, rows)
-
-
-def _write_json_lines(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps({name: row.get(name) for name in columns}, ensure_ascii=False) + "\n")
-
-
-def _write_parquet(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def kind(name: str) -> pa.DataType:
-        if name.startswith("probability") or name == "novelty":
-            return pa.float32()
-        return pa.bool_() if name == "unlike" else pa.string()
-
-    schema = pa.schema([(name, kind(name)) for name in columns])
-    with pq.ParquetWriter(path, schema) as writer:
-        block: list[Row] = []
-        for row in rows:
-            block.append(row)
-            if len(block) == 10_000:
-                writer.write_table(pa.Table.from_pylist(block, schema=schema))
-                block = []
-        writer.write_table(pa.Table.from_pylist(block, schema=schema))
-
-
-_WRITERS: dict[str, Callable[[Path, Sequence[str], Iterator[Row]], None]] = {
-    ".csv": _write_csv,
-    ".jsonl": _write_json_lines,
-    ".parquet": _write_parquet,
-}
-"""The writer of each suffix."""
-
-
 @dataclass(frozen=True)
 class PredictionSummary:
-    """Numbers of images: in total, unreadable, and unlike the training images.
+    """A finished prediction: numbers of images in total, unreadable, and unlike the training images.
 
     Args:
         notes: one line per kind of what was left out or not read.
+        code_changes: changes of the method's code since the model was tuned.
+        changed_images: changes of the images of its dataset since then.
     """
 
     images: int
     unreadable: int
     unlike: int
     notes: tuple[str, ...] = ()
+    code_changes: tuple[str, ...] = ()
+    changed_images: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,21 +93,23 @@ def predict_files(
     top = min(top, len(model.classes))
     notes = ImageNotes()
     columns, items = _columns_of(top), image_items(sources, notes)
-    counts = _Counts()
+    counts = Counter[str]()
 
     def predicted() -> Iterator[Row]:
         reason = ""
         for decoded in _decoded_batches(model, items, batch):
             rows = _rows(model, decoded, top)
             for row, one in zip(rows, decoded, strict=True):
-                counts.add(row)
+                counts["images"] += 1
+                counts["unreadable"] += bool(row["error"])
+                counts["unlike"] += bool(row["unlike"])
                 reason = reason or (one.error and f"{one.name} {one.error}")
                 if one.facts:
                     notes.add(one.name, one.facts)
             on_rows(columns, rows)
             yield from rows
-        if counts.unreadable == counts.images:
-            tried = f"{counted(counts.images, 'image')} tried" + (f"; {reason}" if reason else "")
+        if counts["unreadable"] == counts["images"]:
+            tried = f"{counted(counts['images'], 'image')} tried" + (f"; {reason}" if reason else "")
             end = "the rows above give the reasons" if out is None else "nothing was written"
             raise UsageError(f"No image of {', '.join(sources)} can be read ({tried}); {end}.")
 
@@ -151,21 +117,9 @@ def predict_files(
         if out is None:
             deque(predicted(), maxlen=0)
         else:
-            with replacing(out, force=force) as draft:
-                _WRITERS[out.suffix.lower()](draft, columns, predicted())
-    return PredictionSummary(counts.images, counts.unreadable, counts.unlike, tuple(notes.lines()))
-
-
-@dataclass
-class _Counts:
-    images: int = 0
-    unreadable: int = 0
-    unlike: int = 0
-
-    def add(self, row: Row) -> None:
-        self.images += 1
-        self.unreadable += bool(row["error"])
-        self.unlike += bool(row["unlike"])
+            with replacing(out, force=force) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+                write_csv_rows(file, columns, predicted())
+    return PredictionSummary(counts["images"], counts["unreadable"], counts["unlike"], tuple(notes.lines()))
 
 
 def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -> Iterator[list[_Decoded]]:

@@ -163,18 +163,15 @@ class TunedModel:
         shown = view_params("", CENTER_VIEW, image.size)
         return render(image, shown, self.backbone.image_size, self.backbone.preprocessing)
 
-    def pixels(self, rendered: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Preprocessed pixels of images that `rendered` returned, `(n, 3, size, size)`, on the tower's device."""
-        how = self.backbone.preprocessing
-        return to_pixels(np.stack(rendered), how.mean, how.std, self.backbone.device)
-
     @torch.no_grad()
     def predict_rendered(self, rendered: Sequence[NDArray[np.uint8]]) -> ImagePredictions:
         """Predict images that `rendered` returned, in one pass of the towers."""
         if not rendered:
             none = np.empty((0, len(self.classes)), np.float32)
             return ImagePredictions(self.classes, none, np.empty(0, np.float32), np.empty(0, np.bool_))
-        batch = pixel_batch(self.backbone, self.pixels(rendered), self.method.info.needs)
+        how = self.backbone.preprocessing
+        pixels = to_pixels(np.stack(rendered), how.mean, how.std, self.backbone.device)
+        batch = pixel_batch(self.backbone, pixels, self.method.info.needs)
         with device_arithmetic(self.backbone.device.type, self.backbone.precision):
             logits = self._classify(batch)
             probabilities = (logits / self.info.calibration.temperature).softmax(dim=1)

@@ -1,6 +1,5 @@
 """Describes the images of a custom dataset: kind, split rule, classes, names, and left-out images."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -136,7 +135,7 @@ def _draft(request: AddRequest, former: CustomDataset | None) -> CustomDataset:
                 f"--split out to use that split, or give a folder of class folders."
             )
         split = SplitRule.GIVEN
-    plain = CustomDataset.model_construct(classes=(), orient=True) if former is None else former
+    plain = CustomDataset.model_construct(images="", classes=(), orient=True) if former is None else former
     return plain.model_copy(  # not validated, because the classes need its listing
         update={
             "images": str(place.absolute()),
@@ -154,11 +153,9 @@ def _no_test_image(place: Path, labels: list[str], columns: ColumnNames) -> Data
             f"No class of {place} has images of two groups (column {columns.group!r}), so none is left for testing. "
             "Name another column with --column group=NAME, or give a column of train, val and test."
         )
-    several = next((label for label in labels if re.search(r"[;,|]", label)), None)
-    hint = f" {several!r} looks like several labels; write one label per image." if several else ""
     return DataError(
         f"No class of {place} has two different images, so none is left for testing; its {len(labels)} classes are "
-        f"{few_labels(labels)}. Give more images of each class.{hint}"
+        f"{few_labels(labels)}. Give more images of each class."
     )
 
 

@@ -1,7 +1,7 @@
 """Writes the page of a runs folder for `etl-bench report`."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 from reports.site.images import DatasetPictures, example_images
-from reports.views import AddedPart, SiteView, UnfinishedView
+from reports.views import SiteView, UnfinishedView
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ def write_page(request: PageRequest) -> SiteView:
     return view
 
 
-def write_published(
-    out: Path, protocol: str | None = None, *, added: Sequence[AddedPart] = (), force: bool = False
-) -> Path:
+def write_published(out: Path, protocol: str | None = None, *, force: bool = False) -> Path:
     """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
     view = published_site(
         published_frame(),
@@ -93,4 +91,4 @@ def write_published(
         package_version=bench.__version__,
         protocol=protocol,
     )
-    return render_site(replace(view, added=tuple(added)), out, force=force)
+    return render_site(view, out, force=force)

@@ -46,7 +46,6 @@ def every_field_changed(folder: Path) -> RunContext:
     context = RunContext(
         data_root=folder / "data",
         cache_dir=folder / "cache",
-        pack=folder / "some.pack",
         weights={"a.local-1": folder / "w.safetensors,gelu"},
         device="cuda:1",
         threads=3,

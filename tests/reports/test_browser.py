@@ -314,7 +314,7 @@ def test_without_script_the_map_the_chart_and_the_provenance_are_there(page, url
     visible = (
         "(() => {{ const e = document.querySelector('{}'); return !!e && e.getBoundingClientRect().height > 100; }})()"
     )
-    for selector in ("#map table", "#hero svg", "#small-print"):
+    for selector in ("#map table", "#hero svg"):
         assert page.run(visible.format(selector)), selector
     shown = [text.removesuffix(" #") for text in page.texts("nav a, .part h2, .part h3, button")]
     assert shown[0] == "About"

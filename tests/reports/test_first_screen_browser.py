@@ -488,7 +488,7 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
 def test_any_table_is_copied_as_it_is_shown(page):
     page.call("Emulation.setFocusEmulationEnabled", enabled=True)
     page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
-    place = "document.querySelector('[data-section=difficulty] .table')"
+    place = "document.querySelector('[data-section=head_to_head] .table')"
     texts = {}
     for form in ("CSV", "LaTeX", "Markdown"):
         click = f"{place}.querySelector('.copies [data-format={form}]').click()"

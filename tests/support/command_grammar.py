@@ -11,8 +11,7 @@ from command_tree import commands, kind
 
 LONG = (
     "demo", "recommend", "predict", "methods check", "methods new", "methods inspect", "datasets fetch", "doctor",
-    "doctor cache verify", "models explain", "models export", "runs verify", "board verify", "board build",
-    "export send",
+    "doctor cache verify", "runs verify", "board verify", "board build",
 )  # fmt: skip
 """Commands that compute, download, or look at the machine when nothing is wrong."""
 ALWAYS = {"run": ["--dry-run"]}
@@ -44,7 +43,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "recipe": ("published", "demo", "nosuch"),
     "keep_models": ("best", "all", "some"),
     "rerun": ("missing", "all", "nosuch"),
-    "trackers": ("mlflow", "nosuch", "wandb:x"),
+    "tracker": ("none", "mlflow", "nosuch"),
     "log": ("plain", "none", "json", "nosuch"),
     "name": ("coop", "spectrum_basic", "nosuch", "ViT-demo.drawn", "mine", "Ü"),
     "a": ("coop", "zero_shot", "nosuch", "CoOp"),
@@ -55,7 +54,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "paper": ("apex", "nosuch", "coop"),
     "what": ("nosuch", "table-99"),
     "on": ("synthetic", "nosuch"),
-    "form": ("csv", "latex", "markdown", "parquet", "hf", "nosuch"),
+    "form": ("csv", "latex", "markdown", "parquet", "nosuch"),
     "figure": ("map", "nosuch"),
     "convention": ("mean_of_h", "h_of_means", "nosuch"),
     "source": ("runs", "published", "nosuch"),

@@ -39,8 +39,8 @@ CPU_SECONDS = 120.0
 SECONDS_OF_A_TEST = 90
 """A test that takes longer has noticed the mistake: without one it takes far less."""
 WORKERS = 2
-MOST_TESTS = 400
-"""Tests tried for one mistake; the nearest come first."""
+MOST_TESTS, NEAREST = 400, 40
+"""Tests tried for one mistake, and those of them that are tried before the files of the others are collected."""
 FAILED = "_planted_failed.txt"
 """Where the name of the test that failed stands in a copy."""
 LARGE_LIBRARIES = ("torch", "pandas", "scipy.stats", "sklearn", "duckdb", "pydantic", "PIL.Image", "pytest")
@@ -191,10 +191,21 @@ def failing_test(mistake: Mistake, tests: list[str], tree: Path, before: Callabl
     try:
         if before and exit_code(before, tree):
             return "writing the facts of the methods"
-        code = exit_code(lambda: _pytest(tests), tree)
-        return failed.read_text() if failed.exists() else "the end of the tests" if code else ""
+        started = _cpu_seconds_of_children()
+        for chunk in (tests[:NEAREST], tests[NEAREST:]):  # few files are collected where the nearest tests notice
+            left = CPU_SECONDS - (_cpu_seconds_of_children() - started)
+            if not chunk or left <= 0:
+                break
+            if exit_code(lambda chunk=chunk, left=left: _pytest(chunk, left), tree):
+                return failed.read_text() if failed.exists() else "the end of the tests"
+        return ""
     finally:
         target.write_bytes(source)
+
+
+def _cpu_seconds_of_children() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def exit_code(job: Callable[[], int | None], tree: Path) -> int:
@@ -226,7 +237,10 @@ def _in_copy(job: Callable[[], int | None], tree: Path) -> None:
 
 
 class _Watch:
-    """Writes down the first test that fails, and ends the tests of a mistake after their CPU seconds."""
+    """Writes down the first test that fails, and ends the tests after their CPU seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
@@ -236,15 +250,15 @@ class _Watch:
         import pytest
 
         times = os.times()
-        if times.user + times.system + times.children_user + times.children_system > CPU_SECONDS:
+        if times.user + times.system + times.children_user + times.children_system > self.seconds:
             pytest.exit("no more CPU seconds", returncode=0)
 
 
-def _pytest(tests: list[str]) -> int:
+def _pytest(tests: list[str], seconds: float = CPU_SECONDS) -> int:
     import pytest
 
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", str(SECONDS_OF_A_TEST)]
-    return int(pytest.main([*options, *tests], plugins=[_Watch()]))
+    return int(pytest.main([*options, *tests], plugins=[_Watch(seconds)]))
 
 
 def tests_that_reach(mistakes: list[Mistake], folder: Path) -> dict[Mistake, list[str]]:

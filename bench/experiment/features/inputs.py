@@ -22,8 +22,6 @@ from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts,
 from bench.experiment.features.shared_cost import UNKNOWN, charge
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
-from bench.extension import open_pack
-from bench.results import file_stamp
 from datasets_registry import Images, Sample, SupportSet, UnlabelledImages, feature_bundle
 from methods import (
     Backbone,
@@ -234,8 +232,6 @@ class Inputs:
 
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
     """The inputs of a backbone, loaded once per process."""
-    if context.pack is not None:
-        return packed_inputs(context.pack, file_stamp(context.pack), context.device)
     spec = backbone_spec(slug, context.weights)
     limits = context.cache_limit, context.pixel_limit
     return load_inputs(spec, context.device, precision, context.cache_dir, *limits)
@@ -250,13 +246,6 @@ def backbone_spec(slug: str, weights: Mapping[str, Path]) -> BackboneSpec:
 def loaded_backbone(spec: BackboneSpec, device: str) -> Backbone:
     """A backbone in this process's memory. The same weights serve every precision; the last two are kept."""
     return load_backbone(spec, device=device)
-
-
-@lru_cache(maxsize=2)
-def packed_inputs(pack: Path, _stamp: str | None, device: str) -> Inputs:
-    """The inputs of a feature pack, which has no images and no towers."""
-    backbone = open_pack(pack).backbone(device)
-    return Inputs(backbone, FeatureStore(backbone, None))
 
 
 @lru_cache(maxsize=2)

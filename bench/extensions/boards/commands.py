@@ -195,6 +195,3 @@ def plain(report: SubmissionReport) -> dict[str, object]:
         "checked": list(report.own.checked),
         "notes": list(report.notes),
     }
-
-
-COMMANDS = {"board": board_app}

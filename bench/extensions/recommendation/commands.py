@@ -11,7 +11,7 @@ from bench.extensions.recommendation.request import RecommendRequest
 
 
 @options_of(RecommendRequest.build)
-def _recommend(
+def recommend_command(
     train: Annotated[
         bool, typer.Option("--train/--no-train", help="Train the recommended method at the end and keep its model.")
     ] = True,
@@ -52,6 +52,3 @@ def _recommend(
         find_model(answer.request.dataset, answer.request.runs)
     except UsageError:
         remark(f"{answer.request.dataset} has several models: give `predict` this one as {model}")
-
-
-COMMANDS = {"recommend": _recommend}

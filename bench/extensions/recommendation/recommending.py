@@ -38,14 +38,11 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
     from bench.extensions.recommendation.race import Race, race_request
     from bench.extensions.recommendation.result import Recommendation
     from bench.sweep import expand
-    from datasets_registry import get_dataset, held_out, own_images
+    from datasets_registry import get_dataset, held_out
 
     request = RecommendRequest.build(dataset, **options)
     say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
-    info = get_dataset(request.dataset)
-    splits = info.reader(request.sweep.data_root)
-    for line in own_images.news(info, splits):
-        say(line)
+    splits = get_dataset(request.dataset).reader(request.sweep.data_root)
     plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
     possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))
     for item in possible.rejected:

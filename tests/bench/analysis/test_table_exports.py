@@ -242,7 +242,7 @@ def test_no_format_has_a_number_of_shots_for_all_training_images(tmp_path: Path,
     rates = {"coop": {"d": {"base": 0.5, "new": 0.5}}}
     make_world(tmp_path / "runs", rates, images=20)
     make_world(tmp_path / "runs", rates, images=20, support="all", shots=21, task_fingerprint="every")
-    for form in ("csv", "parquet", "markdown", "latex", "hf"):
+    for form in ("csv", "parquet", "markdown", "latex"):
         out = tmp_path / form
         code, _, err = etl("export", "--format", form, "--runs", str(tmp_path / "runs"), "--out", str(out))
         assert code == 0, err

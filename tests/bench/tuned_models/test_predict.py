@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import os
 import shutil
 import struct
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,12 +21,12 @@ import bench
 from bench.errors import UsageError
 from bench.experiment.model_file import ModelFileError, list_models
 from bench.results.shards import Shards
-from bench.tuned_models import check_sources, opened_images
+from bench.tuned_models import check_sources
 from bench.tuned_models.image_sources import image_items
 from bench.tuned_models.prediction import predict_files
 from datasets_registry import (
+    BadImageError,
     DataError,
-    ImageFacts,
     ImageNotes,
     TaskRequest,
     build_task,
@@ -120,32 +118,21 @@ def test_a_batch_an_image_and_an_array_give_the_same() -> None:
     assert len(model.predict([])) == 0
 
 
-def test_each_kind_of_source_and_of_table_has_the_same_rows(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_and_a_table_have_the_same_rows_on_standard_output_and_in_a_file(etl: Etl) -> None:
     model = name_of("lp_plus_plus")
     code, out, _ = etl("predict", model, "pictures")
     assert code == 0
     expected = rows(out)
-    assert [row["image"] for row in expected] == [f"pictures/{i:03}.png" for i in range(40)]
     paths = [row["image"] for row in expected]
+    assert paths == [f"pictures/{i:03}.png" for i in range(40)]
     Path("table.csv").write_text("path,label\n" + "".join(f"{path},x\n" for path in paths))
-    with tarfile.open("pictures.tar", "w") as tar:
-        for path in paths:
-            tar.add(path)
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(paths).encode())))
-    for source in ("table.csv", "pictures.tar", "-"):
-        code, out, _ = etl("predict", model, source)
-        assert code == 0
-        assert [row | {"image": ""} for row in rows(out)] == [row | {"image": ""} for row in expected]
-    for name in ("rows.csv", "rows.jsonl", "rows.parquet", "rows.csv"):  # a written table is replaced
-        assert etl("predict", model, "pictures", "--out", name)[0] == 0
+    code, out, _ = etl("predict", model, "table.csv")
+    assert (code, rows(out)) == (0, expected)
+    for _ in range(2):  # a written table is replaced
+        assert etl("predict", model, "pictures", "--out", "rows.csv")[0] == 0
     assert rows(Path("rows.csv").read_text()) == expected
-    lines = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
-    assert [line["label"] for line in lines] == [row["label"] for row in expected]
-    import pandas as pd
-
-    table = pd.read_parquet("rows.parquet")
-    assert list(table.columns) == list(expected[0])
-    assert table["probability"].tolist() == pytest.approx([line["probability"] for line in lines])
+    code, _, err = etl("predict", model, "pictures", "--out", "rows.parquet")
+    assert (code, "name a .csv file" in err) == (2, True)
 
 
 def test_a_killed_prediction_leaves_no_part_of_a_table(etl: Etl) -> None:
@@ -217,81 +204,34 @@ def errors_of(text: str) -> dict[str, str]:
     return {row["image"]: row["error"] for row in rows(text) if row["error"]}
 
 
-def test_odd_items_are_rows_with_a_reason(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_odd_items_are_rows_with_a_reason(etl: Etl) -> None:
     expected = odd_pictures()
     code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--out", "rows.csv")
     assert (code, "46 images, 6 could" in err) == (1, True)
     found = errors_of(Path("rows.csv").read_text())
     assert list(found) == list(expected)
     assert all(part in found[name] for name, part in expected.items())
-    lines = b"pictures/000.png\na\0b.png\ncaf\xe9.png\n" + b"x" * 40_000
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
-    code, out, _ = etl("predict", name_of("lp_plus_plus"), "-")
-    assert code == 1
-    found = errors_of(out)
-    assert set(found) == {"a\\u0000b.png", "caf\\udce9.png", "-"}
-    assert "no file can have" in found["a\\u0000b.png"]
-    assert "is not read further" in found["-"]
 
 
-def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    header = tarfile.TarInfo(name)
-    header.size = len(content)
-    tar.addfile(header, io.BytesIO(content))
-
-
-@pytest.fixture
-def bomb() -> Path:
-    """A small archive with an image, a member of 6 GiB, and another image behind it."""
-    path, header = Path("bomb.tar.gz"), tarfile.TarInfo("b.png")
-    header.size = 6 * 2**30
-    with gzip.open(path, "wb", compresslevel=1) as file:
-        file.write(tar_start("a.png") + header.tobuf() + bytes(2**22))
-    return path
-
-
-def tar_start(name: str) -> bytes:
-    """An image in a tar file, without the end of the archive."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as tar:
-        add_member(tar, name, Path("pictures/000.png").read_bytes())
-        end = tar.offset
-    return file.getvalue()[:end]
-
-
-def test_archives_that_are_too_large_or_cut_off_end_in_a_row(etl: Etl, bomb: Path) -> None:
-    code, out, _ = etl("predict", name_of("lp_plus_plus"), str(bomb), "pictures")
-    assert code == 1
-    assert errors_of(out) == {"bomb.tar.gz!b.png": "unpacks to much more than its archive, which is not read further"}
-    assert len(rows(out)) == 42
-    Path("cut.tar").write_bytes(tar_start("a.png") + 200 * b"damaged")
-    code, out, _ = etl("predict", name_of("lp_plus_plus"), "cut.tar", "pictures/000.png")
-    assert code == 1
-    assert ["read to its end" in error for error in errors_of(out).values()] == [True]
-    assert [row["image"] for row in rows(out)] == ["cut.tar!a.png", "cut.tar", "pictures/000.png"]
-    Path("empty.tar").write_bytes(b"no archive")
-    code, _, err = etl("predict", name_of("lp_plus_plus"), "empty.tar")
-    assert (code, "tar file empty.tar cannot" in err) == (2, True)
-
-
-def test_hostile_sources_take_little_memory_and_time(bomb: Path) -> None:
+def test_hostile_sources_take_little_memory_and_time() -> None:
     odd_pictures()
-    header = tarfile.TarInfo("././@PaxHeader")
-    header.type, header.size = tarfile.XHDTYPE, 6 * 2**30
-    with gzip.open("header.tar.gz", "wb", compresslevel=1) as file:
-        file.write(tar_start("a.png") + header.tobuf() + bytes(2**22))
 
-    def read() -> int:
-        return sum(one.image is None for one in opened_images(["pictures", str(bomb), "header.tar.gz"], decode, notes))
+    def unreadable() -> int:
+        count = 0
+        for item in image_items(["pictures"], ImageNotes()):
+            try:
+                decode_with_facts(item.read(), item.name)
+            except BadImageError:
+                count += 1
+        return count
 
-    notes = ImageNotes()
-    assert limited(read, memory=2**29, seconds=20) == "8"
+    assert limited(unreadable, memory=2**29, seconds=20) == "6"
 
 
 def test_tables_are_read_as_those_of_datasets_are() -> None:
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     Path("excel.csv").write_text("Image;label\na.png;cat\nb.png;dog\n", encoding="utf-16")
-    assert [item.name for item in image_items(["excel.csv"])] == ["a.png", "b.png"]
+    assert [item.name for item in image_items(["excel.csv"], ImageNotes())] == ["a.png", "b.png"]
     repeated = pyarrow.DictionaryArray.from_arrays(pyarrow.array(bytes(65_000), pyarrow.uint8()), ["a" * 140_000])
     parquet.write_table(pyarrow.table({"path": repeated}), "bomb.parquet")
     assert "a cell has 140000 bytes" in limited(lambda: check_sources(["bomb.parquet"]), memory=2**29)
@@ -302,10 +242,6 @@ def test_a_folder_without_images_is_refused_with_the_names_of_its_files() -> Non
     Path("none/Read.TXT").write_text("x")
     with pytest.raises(UsageError, match=r"image.*1 .txt file \(none/Read.TXT\)"):
         check_sources(["none"])
-
-
-def decode(content: bytes, where: object) -> tuple[Image.Image, ImageFacts]:
-    return decode_with_facts(content, where)
 
 
 def test_what_is_left_out_is_said(etl: Etl) -> None:

@@ -1,4 +1,4 @@
-"""The trial of one method on another device: the same training there and on the CPU, and the logits compared."""
+"""A short training of one method on another device, whose logits are compared with those on the CPU."""
 
 from __future__ import annotations
 
@@ -43,18 +43,6 @@ def shared_backbone() -> Backbone:
 
 class DeviceError(AssertionError):
     """A tensor of the method is on the wrong device."""
-
-
-def train_on_device(
-    method: type[Method[Any]], config: MethodConfig | None, device: str, precision: Precision = Precision.FP32
-) -> tuple[float, str]:
-    """Train and classify on the CPU and on the device; the result of `DeviceTraining.difference`.
-
-    Errors of the method are raised.
-    """
-    reference = DeviceTraining(DeviceSubject(method, config, "cpu", precision))
-    expected = reference.logits(reference.method)
-    return DeviceTraining(DeviceSubject(method, config, device, precision)).difference(expected)
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:
@@ -139,7 +127,7 @@ class DeviceTraining:
             other.calibrate(self.subject.support(VALIDATION))
         return other
 
-    def phase(self, name: str, work: Callable[[], object]) -> None:  # noqa: ARG002  for subclasses that measure
+    def phase(self, name: str, work: Callable[[], object]) -> None:
         """Do the work of a phase."""
         work()
 
