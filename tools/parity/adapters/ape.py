@@ -5,6 +5,7 @@ import os
 import recording_side
 
 
+
 def train(task):
     import main as official
     import torch

@@ -5,6 +5,7 @@ import sys
 import recording_side
 
 
+
 def train(task):
     sys.argv = ["main.py"]
     import lora

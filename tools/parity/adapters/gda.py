@@ -3,6 +3,7 @@
 import recording_side
 
 
+
 def train(task):
     import main_few_shots as official
     import torch

@@ -3,6 +3,7 @@
 import recording_side
 
 
+
 def train(task):
     import torch
     import utils

@@ -8,6 +8,7 @@ from types import ModuleType
 import recording_side
 
 
+
 def train(task):
     import torch
     import utils

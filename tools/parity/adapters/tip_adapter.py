@@ -3,6 +3,7 @@
 import recording_side
 
 
+
 def train(task):
     import main
     import utils

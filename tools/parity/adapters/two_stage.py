@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import recording_side
 
 
+
 def train(task):
     import fs.twostage as official
     import torch
