@@ -404,10 +404,3 @@ def _temporary_store(runs: Path) -> Store:
         store.path.unlink(missing_ok=True)
         store.ingest(Shards(runs))
     return store
-
-
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as a parquet file."""
-    with duckdb.connect() as connection:
-        connection.register("frame", frame)
-        connection.table("frame").write_parquet(str(path), compression="zstd")

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets_registry import DatasetInfo, EvalProtocol, get_dataset
-from methods import MethodTraits, own_values
+from methods import MethodTraits
+from methods._base.recipe import own_values
 
 SETTINGS_FILE = Path(__file__).with_name("official_settings.json")
 ELEVEN_DATASETS = (

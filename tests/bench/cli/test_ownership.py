@@ -30,7 +30,6 @@ MORE_FILES = [
     ("report --source published --out {}", "published.html"),
     ("export --format latex --out {}", "table.tex"),
     ("export --format markdown --out {}", "table.md"),
-    ("export --format parquet --out {}", "table.parquet"),
 ]
 """Defaults and further formats."""
 FOLDERS = {
