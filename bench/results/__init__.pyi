@@ -9,7 +9,6 @@ from .bundles import open_bundle as open_bundle
 from .code_digests import source_digest as source_digest
 from .database import Store as Store
 from .database import fresh_store as fresh_store
-from .database import write_parquet as write_parquet
 from .database_tables import unloadable_runs as unloadable_runs
 from .difficulty_files import check_difficulty as check_difficulty
 from .environment import PACKAGES as PACKAGES
