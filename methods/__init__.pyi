@@ -69,6 +69,7 @@ from ._base.recipe import Recipe as Recipe
 from ._base.recipe import Schedule as Schedule
 from ._base.recipe import Warmup as Warmup
 from ._base.recipe import demo_recipe as demo_recipe
+from ._base.recipe import own_values as own_values
 from ._base.recipe import without_fields as without_fields
 from ._base.registry import METHODS as METHODS
 from ._base.registry import MethodRegistry as MethodRegistry

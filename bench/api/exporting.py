@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis import Leaderboard
-    from bench.api.leaderboard_formats import Format
     from bench.results import Store
 
 
 def export_leaderboards(
-    form: Annotated[str, Opt("csv, parquet, markdown or latex.", "--format")] = "csv",
-    out: Annotated[Path | str | None, Opt("File to write. parquet and figures need it. - prints text.")] = None,
+    form: Annotated[str, Opt("csv, markdown or latex.", "--format")] = "csv",
+    out: Annotated[Path | str | None, Opt("File to write. Figures need it. - prints text.")] = None,
     *,
     figure: Annotated[
         str | None, Opt("Write a figure instead: map, difficulty, shots or cost, to a .pdf, .svg or .png file.")
@@ -45,7 +44,7 @@ def export_leaderboards(
     """Write leaderboards in one of the formats of `etl-bench export`, or a figure.
 
     Args:
-        form: csv, parquet, markdown or latex.
+        form: csv, markdown or latex.
         out: a file; None returns the text.
         figure: map, difficulty, shots or cost, instead of a format.
         methods: only these, in this order; they are compared as if no others had been run.
@@ -64,15 +63,19 @@ def export_leaderboards(
     Raises UsageError for options that do not fit, and if no run fits.
     """
     from bench.analysis import HConvention, build_leaderboards
-    from bench.api.leaderboard_formats import Chosen, format_named
-    from bench.results import fresh_store, write_output
+    from bench.api.leaderboard_formats import Chosen, format_named, format_of
+    from bench.results import check_output_file, fresh_store, write_output
     from bench.sweep import missing_specs, unfinished_sweeps
 
     chosen, out = format_named(form), None if out is None or str(out) == "-" else Path(out)
     if figure is not None:
         _check_figure(figure, out, force=force)
-    else:
-        _check_place(form, chosen, out, force=force)
+    elif out is not None:
+        if (other := format_of(out.suffix)) and out.suffix.lower() not in chosen.suffixes:
+            raise UsageError(
+                f"--out {out} is a file of --format {other}, not of {form}; give --format {other} as well."
+            )
+        check_output_file(out, "--out", force=force, suffixes=chosen.suffixes)
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     store, wanted = fresh_store(Path(runs)), split_list(methods)
@@ -92,25 +95,11 @@ def export_leaderboards(
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if figure is not None and out is not None:
         return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force)
-    content = chosen.content(Chosen(boards, frame, by_dataset, not no_intervals))
+    text = chosen.text(Chosen(boards, frame, by_dataset, not no_intervals))
     if out is None:
-        return str(content)
-    write_output(out, content.encode() if isinstance(content, str) else content, force=force)
+        return text
+    write_output(out, text.encode(), force=force)
     return ""
-
-
-def _check_place(form: str, chosen: Format, out: Path | None, *, force: bool) -> None:
-    """Raise UsageError if the content of a format cannot be written to `out`, or not be printed."""
-    from bench.api.leaderboard_formats import format_of
-    from bench.results import check_output_file
-
-    if out is None:
-        if form == "parquet":
-            raise UsageError(f"--format {form} needs a file; name one with --out.")
-        return
-    if (other := format_of(out.suffix)) and out.suffix.lower() not in chosen.suffixes:
-        raise UsageError(f"--out {out} is a file of --format {other}, not of {form}; give --format {other} as well.")
-    check_output_file(out, "--out", force=force, suffixes=chosen.suffixes)
 
 
 def _of_methods(frame: pd.DataFrame, wanted: Sequence[str], kind: str | None) -> pd.DataFrame:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from bench.analysis import Leaderboard, board_rows, board_verdicts, scores_by_seed, table_exports
 from bench.errors import UsageError
 from bench.papers import registered
-from bench.results import write_parquet
 from datasets_registry import did_you_mean
 
 
@@ -51,26 +48,16 @@ def _tables(chosen: Chosen) -> Iterator[table_exports.ExportTable]:
         yield from made if chosen.intervals else map(table_exports.without_intervals, made)
 
 
-def _parquet(chosen: Chosen) -> bytes:
-    rows_of = table_exports.rows_by_dataset if chosen.by_dataset else board_rows
-    tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), path)
-        return path.read_bytes()
-
-
 @dataclass(frozen=True)
 class Format:
-    """A format: its content, bytes if it cannot be printed, and the suffixes of its files."""
+    """A format: its text, and the suffixes of its files."""
 
-    content: Callable[[Chosen], str | bytes]
+    text: Callable[[Chosen], str]
     suffixes: Sequence[str]
 
 
 _FORMATS = {
     "csv": Format(_csv, (".csv", ".txt")),
-    "parquet": Format(_parquet, (".parquet",)),
     "markdown": Format(
         lambda chosen: "\n".join(map(table_exports.to_markdown, _tables(chosen))), (".md", ".markdown", ".txt")
     ),

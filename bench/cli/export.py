@@ -11,14 +11,13 @@ from bench.cli._print import print_line
 
 @options_of(export_leaderboards)
 def export_command(runs: Path, **options: Any) -> None:
-    """Write leaderboards: csv and parquet contain fractions, markdown and latex the numbers of the page.
+    """Write leaderboards: csv contains fractions, markdown and latex the numbers of the page.
 
     Markdown and LaTeX mark the best value of each column and those that may match it on these datasets.
     Results of older code (†) and imported runs that were not verified (‡) are marked in every format. Averages equal
     those of the page: if runs are missing, they cover the datasets and seeds that all methods have. "n of expected"
-    counts the runs. Parquet contains every digit and the run ids, csv six digits. In csv, an apostrophe precedes text
-    that a spreadsheet would run as a formula. In parquet, shots is null and support is all for runs on all training
-    images.
+    counts the runs. csv has six digits, and an apostrophe before text that a spreadsheet would run as a formula. Every
+    digit of every run is in the tables that etl-bench runs sql reads.
 
     --figure draws a picture of the page for a paper instead, without a browser, and prints what it lacks. It needs runs
     of one setting: choose one with --protocol and --shots.

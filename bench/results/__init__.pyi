@@ -1,5 +1,6 @@
 """Public names of `bench.results`; `__init__.py` loads each on first use."""
 
+from .bundles import DIFFICULTY_FILE as DIFFICULTY_FILE
 from .bundles import Bundle as Bundle
 from .bundles import Exported as Exported
 from .bundles import Imported as Imported
@@ -9,7 +10,6 @@ from .bundles import open_bundle as open_bundle
 from .code_digests import source_digest as source_digest
 from .database import Store as Store
 from .database import fresh_store as fresh_store
-from .database import write_parquet as write_parquet
 from .database_tables import unloadable_runs as unloadable_runs
 from .difficulty_files import check_difficulty as check_difficulty
 from .environment import PACKAGES as PACKAGES

@@ -499,7 +499,7 @@ def test_any_table_is_copied_as_it_is_shown(page):
         f"[...{place}.querySelectorAll('tr')].map((row) => [...row.children].map((cell) => cell.innerText.trim()))"
     )
     assert list(csv.reader(io.StringIO(texts["CSV"]))) == [
-        [text if text != "–" else "" for text in row] for row in shown
+        ["" if text == "–" else text.replace("−", "-") for text in row] for row in shown
     ]
     assert texts["Markdown"].splitlines()[0] == "| " + " | ".join(shown[0]) + " |"
     assert len(texts["LaTeX"].splitlines()) == len(shown) + 5

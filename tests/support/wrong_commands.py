@@ -191,7 +191,7 @@ WRONG = [
     "export --format docx",
     "export --format parquet",
     "export --out empty",
-    "export --format parquet --out file.txt/below.parquet",
+    "export --format latex --out file.txt/below.tex",
     # bundles and queries
     "runs sql 'delete from runs'",
     "runs sql \"select * from read_csv('/etc/passwd')\"",

@@ -5,6 +5,5 @@ from .checks import CHECKS as CHECKS
 from .checks import CheckOutcome as CheckOutcome
 from .checks import run_check as run_check
 from .checks import run_checks as run_checks
-from .extension import EXTENSION as EXTENSION
 from .new_method import scaffold as scaffold
 from .subject import Subject as Subject

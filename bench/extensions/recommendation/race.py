@@ -29,7 +29,6 @@ from datasets_registry import EvalProtocol, held_out
 
 ERROR_RATE = 0.05
 """Largest probability with which a race drops the best method."""
-NO_TIME = "the budget was used up before"
 Tables = Mapping[str, NDArray[np.float64]]
 """By method, whether each image is classified correctly, `(repeats, images)`; a row is NaN after a method left."""
 
@@ -152,7 +151,7 @@ class Race:
         for name in sorted(self.left, key=_length):
             remaining = self.remaining
             if remaining <= 0:
-                self._leave_untried(name, NO_TIME)
+                self._leave_untried(name, "the budget was used up before")
             elif self._train([name], fold, remaining if name == BASELINE else remaining / FOLDS):
                 self._leave_untried(name, "a training takes longer than a quarter of the time that was left")
         spare = self.remaining
@@ -163,7 +162,7 @@ class Race:
 
     def _train(self, methods: Sequence[str], fold: held_out.Fold, limit: float) -> list[str]:
         """Train methods on a fold; finished trainings are not repeated. Returns those that exceeded the time limit."""
-        request = race_request(self.request.sweep, methods, [fold], self.plan.shots)
+        request = race_request(self.request.sweep, methods, fold, self.plan.shots)
         request = request.model_copy(update={"timeout": max(limit, 1.0)})
         made = replace(make_plan(request, SweepLog()), difficulties=())  # a difficulty is measured on test images
         if carry_out(made, request, SweepLog()).summary.interrupted:
@@ -243,22 +242,14 @@ class Race:
         level = 1 - ERROR_RATE / len(compared)
         accuracies = fold_tests(list(tables.values()), folds, groups, added=2.0, level=level)
         accuracy = dict(zip(tables, accuracies, strict=True))[pick].within(0.0, 1.0)
-        standings = [
-            Standing(
-                name,
-                None if test is None else test.within(),
-                verdict_of(test, margin),
-                len(outcomes.seconds[name]),
-                self._seconds(name),
-            )
-            for name, test in [(leader, None), *tests.items()]
-        ]
-        seconds = self._clock() - self._begin
-        return RaceResult(pick, accuracy, tuple(standings), int(scored.sum()), self.untried, self.failed, why, seconds)
-
-    def _seconds(self, method: str) -> float | None:
-        known = [seconds for seconds in self.outcomes.seconds[method] if seconds is not None]
-        return float(np.median(known)) if len(known) == len(self.outcomes.seconds[method]) else None
+        standings = []
+        for name, test in [(leader, None), *tests.items()]:
+            seconds = outcomes.seconds[name]
+            median = None if None in seconds else float(np.median(np.array(seconds, dtype=float)))
+            shown = None if test is None else test.within()
+            standings.append(Standing(name, shown, verdict_of(test, margin), len(seconds), median))
+        clock = self._clock() - self._begin
+        return RaceResult(pick, accuracy, tuple(standings), int(scored.sum()), self.untried, self.failed, why, clock)
 
 
 def _decided(test: MeanTest, margin: float, error: float | None) -> bool:
@@ -293,15 +284,7 @@ def _length(method: str) -> tuple[int, float, str]:
     return (0, 0.0, method) if recipe is None else (1, recipe.steps or recipe.epochs, method)
 
 
-def race_request(
-    sweep: SweepRequest, methods: Sequence[str], folds: Sequence[held_out.Fold], shots: int
-) -> SweepRequest:
-    """The sweep of methods on folds of one repetition, in the race's folder."""
-    changes = {
-        "methods": list(methods),
-        "shots": [shots],
-        "seeds": [folds[0].repeat],
-        "folds": [str(fold) for fold in folds],
-        "runs": sweep.runs / RACE,
-    }
-    return sweep.model_copy(update=changes)
+def race_request(sweep: SweepRequest, methods: Sequence[str], fold: held_out.Fold, shots: int) -> SweepRequest:
+    """The sweep of methods on a fold, in the race's folder."""
+    changes = {"methods": list(methods), "shots": [shots], "seeds": [fold.repeat], "folds": [str(fold)]}
+    return sweep.model_copy(update=changes | {"runs": sweep.runs / RACE})

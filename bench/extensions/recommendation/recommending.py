@@ -44,7 +44,7 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
     say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
     splits = get_dataset(request.dataset).reader(request.sweep.data_root)
     plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
-    possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))
+    possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[0], plan.shots))
     for item in possible.rejected:
         say(f"left out: {item.what}: {item.reason}")
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))

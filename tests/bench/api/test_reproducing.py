@@ -75,9 +75,7 @@ def test_a_synthetic_table_is_marked_compared_with_nothing_and_resumed(tmp_path:
     assert len(Shards(tmp_path).scan()) == shards == len(again.run_ids)
 
 
-def test_sweeps_of_a_table_that_differ_in_settings_only_are_carried_out_together(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_table_has_a_sweep_for_each_of_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = reproduced("table-13", tmp_path, datasets=["eurosat"], progress="plain")
     assert found.exit_code == 0
     text = capsys.readouterr().err

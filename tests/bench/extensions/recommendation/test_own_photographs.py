@@ -163,21 +163,6 @@ def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: P
     assert read_splits("my_birds", None).train != before.train
 
 
-def test_a_command_lists_the_images_once(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    description = type(add(photographs).config)
-    kept("gda,tip_adapter")
-    listed, listing = [], description.listing
-    monkeypatch.setattr(description, "listing", lambda *given, **more: listed.append(1) or listing(*given, **more))
-    assert len(stored_models().rows) == 2
-    assert len(listed) == 1
-    with pytest.raises(UsageError, match=AMBIGUOUS):
-        find_model("my_birds")
-    assert len(listed) == 2
-    for _ in range(3):
-        read_splits("my_birds", None)
-    assert len(listed) <= 3
-
-
 def test_a_model_has_the_list_of_the_images_that_it_was_trained_with(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

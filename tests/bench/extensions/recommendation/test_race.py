@@ -11,7 +11,7 @@ import pytest
 from simulated_races import SimulatedRace
 
 from bench.extensions.recommendation.folds import FOLDS, Outcomes, plan_folds
-from bench.extensions.recommendation.race import NO_TIME, Race, RaceVerdict
+from bench.extensions.recommendation.race import Race, RaceVerdict
 from bench.extensions.recommendation.request import RecommendRequest
 from bench.extensions.recommendation.result import Recommendation
 from datasets_registry import get_dataset
@@ -95,4 +95,4 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     assert set(found.untried.values()) == {"a training takes longer than a quarter of the time that was left"}
     now[0] = 0.0
     assert Timed(replace(request, budget=0.5), plan, outcomes[2], said.append, lambda: now[0]).run() is None
-    assert [line for line in said if NO_TIME in line]
+    assert [line for line in said if "the budget was used up before" in line]
