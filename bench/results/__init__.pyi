@@ -10,7 +10,6 @@ from .code_digests import source_digest as source_digest
 from .database import Store as Store
 from .database import fresh_store as fresh_store
 from .database import write_parquet as write_parquet
-from .database_tables import unloadable_runs as unloadable_runs
 from .difficulty_files import check_difficulty as check_difficulty
 from .ensemble_weights import BETAS as BETAS
 from .ensemble_weights import FIXED as FIXED
@@ -64,7 +63,6 @@ from .shards import check_runs_folder as check_runs_folder
 from .shards import no_runs as no_runs
 from .shards import only_run as only_run
 from .shards import runs_folders as runs_folders
-from .shards import with_origin as with_origin
 from .staleness import Staleness as Staleness
 from .staleness import code_reasons as code_reasons
 from .text_cache import TEXTS_FOLDER as TEXTS_FOLDER

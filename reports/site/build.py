@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 import bench
 from bench.analysis import HConvention
 from bench.errors import UsageError
@@ -40,7 +38,6 @@ class PageRequest:
         with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         force: replace files that etl-bench did not write.
-        prepare: changes the frame of runs before anything is computed.
         finish: changes the view before it is written; a page with it may show no runs.
     """
 
@@ -54,7 +51,6 @@ class PageRequest:
     with_run_files: bool = False
     unfinished: tuple[UnfinishedView, ...] = ()
     force: bool = False
-    prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     finish: Callable[[SiteView], SiteView] | None = None
 
 
@@ -67,8 +63,6 @@ def write_page(request: PageRequest) -> SiteView:
         check_site(request.out.parent, force=request.force)
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=True)
-    if request.prepare is not None:
-        runs = request.prepare(runs)
     pictures = DatasetPictures(request.data_root, pictures=request.images)
     content = PageContent(
         runs,

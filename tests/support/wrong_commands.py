@@ -87,7 +87,6 @@ WRONG = [
     "models --runs nowhere",
     "export --format latex send mlflow",
     "board build nowhere",
-    "board check pictures --against pictures",
     "papers reproduce apex table-2 --on synthetic -d chmnist",
     "papers reproduce apex -m linear_probe",
     "papers reproduce apex table-2 --on synthetic --figures-dir drawn",
@@ -295,7 +294,6 @@ WRONG = [
     "report --out pictures",
     "datasets draw spectrum_basic --shots 1 --out draw.csv",
     "models export broken.safetensors --format onnx --out birds.zip",
-    "board build empty --work .",
 ]
 
 
