@@ -16,7 +16,6 @@ from .claims import difficulty_by_backbone as difficulty_by_backbone
 from .claims import load_claims as load_claims
 from .conditions import RunConditions as RunConditions
 from .conditions import differences as differences
-from .experiment_status import ExperimentNeeds as ExperimentNeeds
 from .experiment_status import finished_seeds as finished_seeds
 from .experiment_status import needs_of as needs_of
 from .paper_files import Paper as Paper

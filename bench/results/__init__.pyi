@@ -10,7 +10,6 @@ from .code_digests import source_digest as source_digest
 from .database import Store as Store
 from .database import fresh_store as fresh_store
 from .database import write_parquet as write_parquet
-from .difficulty_files import check_difficulty as check_difficulty
 from .ensemble_weights import BETAS as BETAS
 from .ensemble_weights import FIXED as FIXED
 from .ensemble_weights import SIDES as SIDES
@@ -28,7 +27,6 @@ from .environment import source_state as source_state
 from .files import file_stamp as file_stamp
 from .files import slug as slug
 from .files import stamp_of as stamp_of
-from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
 from .folder_locks import locked as locked
 from .known_facts import changed_recipe as changed_recipe
@@ -37,7 +35,6 @@ from .known_facts import check_stored_facts as check_stored_facts
 from .known_facts import image_features_of as image_features_of
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
-from .known_facts import recipe_for_dataset as recipe_for_dataset
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
 from .known_facts import training_of as training_of
