@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mistakes differential official lock release clean help
+.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mistakes differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,9 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --du
 test: $(VENV)/.dev ## run the tests but slow ones that a faster test covers, one process per CPU (WORKERS=0: in one process)
 	$(PYTEST) -m 'not slow'
 
+test-programs: $(VENV)/.dev ## run the tests that need a browser or a compiler, which `make test` leaves out where there is none
+	$(PYTEST) -m '(browser or compiler) and not slow'
+
 # Baseline instructions round otherwise, and one busy process a core leaves the tests half of the time.
 test-portable: export ATEN_CPU_CAPABILITY = default
 test-portable: export OMP_NUM_THREADS = 1
@@ -52,7 +55,7 @@ imports: $(VENV)/.dev ## import contracts between packages and layers
 typecheck: $(VENV)/.dev ## static types
 	$(BIN)/mypy
 
-doctest: $(VENV)/.dev ## examples in docstrings; modules of packages that are not installed, such as trackers, are skipped
+doctest: $(VENV)/.dev ## examples in docstrings; modules of packages that are not installed are skipped
 	$(BIN)/python -m pytest --quiet --doctest-modules --doctest-ignore-import-errors bench methods datasets_registry reports
 
 docs: $(VENV)/.dev ## build the documentation into build/docs
@@ -92,7 +95,6 @@ test-all: $(VENV)/.dev reliability ## all tests and the long reliability run
 lock: ## write the newest versions of all dependencies to constraints.txt; run it with the oldest supported Python
 	$(PYTHON) -m venv --clear $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet --editable '.[dev,mlflow,wandb]'
-	$(VENV)-lock/bin/python -m pip install --quiet --no-deps trackio  # allows no Pillow 13 yet
 	{ grep '^#' constraints.txt; $(VENV)-lock/bin/python -m pip freeze --exclude-editable \
 		| sed -E 's/\+[^ ]*$$//' | grep -viE '^(nvidia|cuda|triton)'; } > $(VENV)-lock/constraints.txt
 	mv $(VENV)-lock/constraints.txt constraints.txt

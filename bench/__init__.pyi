@@ -2,7 +2,6 @@
 
 import pathlib
 
-from .api.auditing import audit_dataset as audit_dataset
 from .api.datasets import add_dataset as add_dataset
 from .api.datasets import add_features as add_features
 from .api.exporting import export_leaderboards as export_leaderboards

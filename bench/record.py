@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from bench._util.sums import total
 from bench.bounds import (
-    MOST_CLASSES,
     Amount,
     Classes,
     Count,
@@ -36,8 +35,24 @@ RANGE_TOLERANCE = 1e-6
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Frozen(BaseModel):
+DROPPED = (
+    "set_size", "set_coverage", "set_promise", "set_images", "set_threshold", "sets", "openworld_auc", "near_ood_auroc",
+    "curve",
+)  # fmt: skip
+"""Fields of earlier records and models, which are left out when they are read; checksums are verified before."""
+
+
+class Frozen(BaseModel):
+    """A part of a stored record. It refuses unknown fields, but for those that earlier versions stored."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_dropped(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.keys().isdisjoint(DROPPED):
+            return {name: value for name, value in values.items() if name not in DROPPED}
+        return values
 
 
 class RunStatus(StrEnum):
@@ -47,11 +62,7 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
-SETS = ("set_size", "set_coverage", "set_promise", "set_images", "set_threshold")
-"""Fields of a `Score` about its prediction sets."""
-
-
-class Score(_Frozen):
+class Score(Frozen):
     """Metrics of the classifier on one evaluation split."""
 
     split: Name = Field(description="base, new, all, or the name of a target dataset")
@@ -73,13 +84,6 @@ class Score(_Frozen):
         description="accuracy of an oracle's choice minus that of the same run without test labels (last epoch, "
         "unchanged settings); None without an oracle",
     )
-    set_size: Annotated[float, Field(ge=0, le=MOST_CLASSES)] | None = Field(
-        None, description="mean number of classes in the prediction sets; None without such sets"
-    )
-    set_coverage: Fraction | None = Field(None, description="share of the sets that contain the true class")
-    set_promise: float | None = Field(None, gt=0, lt=1, description="promised coverage")
-    set_images: Images | None = Field(None, description="validation images that set the threshold")
-    set_threshold: Finite | None = Field(None, description="largest `-log p` of a class in a set, nats")
 
     @model_validator(mode="after")
     def _optimism_of_oracle(self) -> Self:
@@ -87,25 +91,8 @@ class Score(_Frozen):
             raise ValueError("optimism belongs to an oracle, and selected_on_test does not name what it chose")
         return self
 
-    @model_validator(mode="after")
-    def _whole_sets(self) -> Self:
-        if len({getattr(self, name) is None for name in SETS}) > 1:
-            raise ValueError(f"a score has all of {', '.join(SETS)}, or none")
-        return self
 
-    @model_serializer(mode="wrap")
-    def _without_sets(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The fields of prediction sets are left out where there are none."""
-        values: dict[str, Any] = plain(self)
-        return {name: value for name, value in values.items() if value is not None or name not in SETS}
-
-    @property
-    def without_sets(self) -> Self:
-        """The score of a run that makes no prediction sets."""
-        return self.model_copy(update=dict.fromkeys(SETS))
-
-
-class OpenScore(_Frozen):
+class OpenScore(Frozen):
     """Metrics of a base-to-new run whose test images are all classified among all names, base and new.
 
     Both scores have the metrics of one kind of images among all names: their accuracies give the open H, their `ece`
@@ -114,16 +101,9 @@ class OpenScore(_Frozen):
 
     base: Score = Field(description="base images among all names; the split is named open-base")
     new: Score = Field(description="new images among all names; the split is named open-new")
-    openworld_auc: Fraction = Field(
-        description="share of pairs of a base and a new image that are both right among the names of their own kind, "
-        "with the base image scored higher (Hua et al., ICML 2025)"
-    )
-    near_ood_auroc: Fraction = Field(
-        description="share of pairs of a base and a new image with the base image scored higher"
-    )
 
 
-class Cost(_Frozen):
+class Cost(Frozen):
     """Cost of a run: what it needs itself, and the shared features that it needs (`shared_*`); together, its total.
 
     Seconds are wall clock by phase, without imports and reading of data. Shared features are outputs of the frozen
@@ -177,26 +157,8 @@ class Cost(_Frozen):
         """Seconds of preparation and training, with the shared features; None if their cost is unknown."""
         return total(self.prepare_seconds, self.train_seconds, self.shared_prepare_seconds, self.shared_train_seconds)
 
-    @property
-    def known_seconds(self) -> float:
-        """Seconds of all phases, with the shared features as far as their cost is known."""
-        shared = self.shared_prepare_seconds, self.shared_train_seconds, self.shared_eval_seconds
-        return self.prepare_seconds + self.train_seconds + self.eval_seconds + sum(part or 0.0 for part in shared)
 
-
-class CurvePoint(_Frozen):
-    """Accuracy that a run would have had, had its training ended earlier. Recorded on request; chooses nothing."""
-
-    epoch: Positive = Field(description="finished epochs")
-    epochs: Positive = Field(description="epochs of the whole training")
-    steps: LargeCount = Field(description="finished optimiser steps")
-    seconds: Amount = Field(
-        description="wall clock of the training so far, without preparation, with what its shared features cost"
-    )
-    accuracy: dict[Name, Fraction] = Field(description="top-1, micro, by split")
-
-
-class GpuFacts(_Frozen):
+class GpuFacts(Frozen):
     """The GPU of a run, its software, and the switches of its arithmetic."""
 
     name: Line
@@ -205,10 +167,10 @@ class GpuFacts(_Frozen):
     cuda: Line | None = Field(None, description="version that torch was built for, of CUDA or ROCm")
     cudnn: Line | None = None
     tf32: bool = Field(description="whether convolutions and matrix products were in TF32")
-    deterministic: bool = Field(description="whether only deterministic kernels were allowed; not with `--option fast`")
+    deterministic: bool = Field(description="whether only deterministic kernels were allowed")
 
 
-class ExternalCode(_Frozen):
+class ExternalCode(Frozen):
     """Where the predictions of a run come from whose code is not ours, and what was observed of it."""
 
     title: Line = Field(description="name of the method in its own code")
@@ -243,7 +205,7 @@ class ExternalCode(_Frozen):
     date: Line = Field("", description="when the model answered; empty if not stated")
 
 
-class Provenance(_Frozen):
+class Provenance(Frozen):
     """The code, packages, machine, weights and data of a run."""
 
     package_version: Line
@@ -275,7 +237,6 @@ class Provenance(_Frozen):
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
     eval_batch: Count | None = Field(None, description="test images per batch; None for a failed run")
-    pack: Line | None = Field(None, description="digest of the feature pack that the run read in place of images")
     gpu: GpuFacts | None = Field(None, description="None on another device")
     external: ExternalCode | None = Field(None, description="None for a method of the harness")
 
@@ -295,7 +256,7 @@ class Provenance(_Frozen):
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
-        for key in ("gpu", "external", "pack"):
+        for key in ("gpu", "external"):
             if getattr(self, key) is None:
                 values.pop(key, None)
         if not self.true_labels:
@@ -306,7 +267,7 @@ class Provenance(_Frozen):
         return values
 
 
-class RunError(_Frozen):
+class RunError(Frozen):
     """Why a run failed: the class of the exception, its message and its traceback."""
 
     kind: Line
@@ -314,7 +275,7 @@ class RunError(_Frozen):
     traceback: str
 
 
-class RunRecord(_Frozen):
+class RunRecord(Frozen):
     """A spec and what its run gave."""
 
     schema_version: int = SCHEMA_VERSION
@@ -326,7 +287,6 @@ class RunRecord(_Frozen):
     final_loss: Finite | None = None
     selected_epoch: Positive | None = Field(None, description="from 1, chosen on the validation images; None: the last")
     cost: Cost | None = None
-    curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if requested")
     provenance: Provenance
     error: RunError | None = None
     created_at: Moment
@@ -353,44 +313,13 @@ class RunRecord(_Frozen):
 
 
 @dataclass(frozen=True)
-class Branches:
-    """Features of both models of an ensemble on one split, unnormalised; they give the logits of any other weight.
-
-    Texts are `(n_cls, dim)`, images `(n, dim)`. The distances, `(n_cls,)`, are those of each class to the training
-    classes in the frozen text space: their mean, and that to the nearest. `scale` is the factor of the cosine, `(1,)`.
-    """
-
-    adapted_text: np.ndarray
-    plain_text: np.ndarray
-    adapted_image: np.ndarray
-    plain_image: np.ndarray
-    mean_distance: np.ndarray
-    nearest_distance: np.ndarray
-    scale: np.ndarray
-
-
-@dataclass(frozen=True)
-class OpenColumns:
-    """What the open score needs of each image besides its prediction among all names, `(n,)` each.
-
-    Attributes:
-        base_confidence: logarithm of the largest softmax probability among the base names alone.
-        within: predicted class among the names of the image's own kind, base or new, counted among all names.
-    """
-
-    base_confidence: np.ndarray
-    within: np.ndarray
-
-
-@dataclass(frozen=True)
 class Predictions:
     """Predictions of one run on one split; columns of equal length `n`, in the order of the split.
 
     `rank` is that of the true class, from 0. `top_labels` and `top_logits` are `(n, min(5, n_classes))`, best first.
     `log_sum_exp` and `sum_p2` (the sum of squared probabilities) give likelihood and Brier score without the full
-    logits. `branches` are stored on request, `open` for base and new images among all names, and `set_size`, `(n,)`,
-    for images with prediction sets; a set of size s holds the s most probable classes. `group` numbers what the image
-    shares with others, such as its patient, and is -1 without; the splits of one dataset share these numbers.
+    logits. `group` numbers what the image shares with others, such as its patient,
+    and is -1 without; the splits of one dataset share these numbers.
     """
 
     split: str
@@ -403,13 +332,10 @@ class Predictions:
     sum_p2: np.ndarray
     top_labels: np.ndarray
     top_logits: np.ndarray
-    branches: Branches | None = None
-    open: OpenColumns | None = None
     group: np.ndarray | None = None
-    set_size: np.ndarray | None = None
 
 
-class DifficultyRecord(_Frozen):
+class DifficultyRecord(Frozen):
     """How difficult one split of a dataset is for a backbone: one number per measure."""
 
     schema_version: int = SCHEMA_VERSION

@@ -4,6 +4,12 @@ from ._catalogue import DATASETS as DATASETS
 from ._catalogue import get_dataset as get_dataset
 from ._catalogue import list_datasets as list_datasets
 from ._catalogue import register_dataset as register_dataset
+from ._check import CheckResult as CheckResult
+from ._check import Finding as Finding
+from ._check import FindingLevel as FindingLevel
+from ._check import check_dataset as check_dataset
+from ._check import is_dataset_present as is_dataset_present
+from ._check import last_fingerprint as last_fingerprint
 from ._collections import COLLECTIONS as COLLECTIONS
 from ._collections import datasets_of as datasets_of
 from ._custom import feature_bundle as feature_bundle
@@ -16,13 +22,6 @@ from ._custom.inspection import BadImagesError as BadImagesError
 from ._custom.listing_folders import WINDOWS_FILES as WINDOWS_FILES
 from ._custom.listing_tables import PATH_COLUMNS as PATH_COLUMNS
 from ._custom.listing_tables import ColumnNames as ColumnNames
-from ._doctor.check import CheckResult as CheckResult
-from ._doctor.check import ImageContents as ImageContents
-from ._doctor.check import check_dataset as check_dataset
-from ._doctor.check import is_dataset_present as is_dataset_present
-from ._doctor.check import last_fingerprint as last_fingerprint
-from ._doctor.dataset_on_disk import Finding as Finding
-from ._doctor.dataset_on_disk import FindingLevel as FindingLevel
 from ._download.fetch import FetchOptions as FetchOptions
 from ._download.fetch import FetchProgress as FetchProgress
 from ._download.fetch import fetch_dataset as fetch_dataset
@@ -58,9 +57,7 @@ from ._errors import did_you_mean as did_you_mean
 from ._errors import some as some
 from ._limits import GIB as GIB
 from ._limits import LARGEST_CLASS_LIST as LARGEST_CLASS_LIST
-from ._limits import LARGEST_IMAGE as LARGEST_IMAGE
 from ._limits import LARGEST_JSON as LARGEST_JSON
-from ._limits import LARGEST_RATIO as LARGEST_RATIO
 from ._limits import LARGEST_SETTINGS as LARGEST_SETTINGS
 from ._plugins import file_digests as file_digests
 from ._plugins import plug_in_place as plug_in_place
@@ -81,7 +78,6 @@ from ._readers.dataset_files import kind_by_suffix as kind_by_suffix
 from ._readers.decode import BadImageError as BadImageError
 from ._readers.decode import Decoding as Decoding
 from ._readers.decode import ImageFacts as ImageFacts
-from ._readers.decode import check_image_size as check_image_size
 from ._readers.decode import decode_with_facts as decode_with_facts
 from ._readers.decode import is_image as is_image
 from ._readers.decode import keep_warnings as keep_warnings

@@ -25,8 +25,6 @@ MOST_MEMBERS = 2_000_000
 """Files in an archive; ImageNet has 1.3 million images. Python keeps about 1 KiB of memory per file."""
 LONGEST_MEMBER_HEADER = 256 * KIB
 """The long name or the extended attributes of a file in a tar archive, which are read at once."""
-LARGEST_LABEL = MIB
-"""The label of an image in a tar file of webdataset: a word, a number, or JSON with captions."""
 LARGEST_IMAGE = GIB // 2
 """One encoded image; an uncompressed one of the most pixels has as many bytes."""
 MOST_PIXELS = 178_956_970

@@ -87,11 +87,7 @@ class APEX(ComposedMethod[APEXConfig]):
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
         learns_text=True,
         vision_transformer=True,
-        blends=True,
         prompt_depths={"visual_depth": "image", "text_depth": "text"},
-        after_training=dict.fromkeys(
-            ("ensemble", "ensemble_weight", "fixed_weight", "beta", "eps", "nn_distance", "vision_blend"), "scores"
-        ),
         recipes=APEX_RECIPES,
         config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),
         **APEX_FACTS,
@@ -164,7 +160,6 @@ class APEX(ComposedMethod[APEXConfig]):
         """Classifier with the given ensemble weights."""
         prompted = self.prompted_text(classes)
         mean_weight = float(weight.mean()) if self.config.ensemble in ("visual", "both") else 1.0
-        mean_distance, nearest_distance = self.class_distances(classes)
         return Blend(
             adapted_text=self.text_features_from(prompted),
             plain_text=prompted,
@@ -172,8 +167,6 @@ class APEX(ComposedMethod[APEXConfig]):
             adapted_image=lambda batch: batch.once(self.image_features),
             plain_image=self.reference_image,
             image_weight=mean_weight if self.config.vision_blend == "adapted" else 1 - mean_weight,
-            mean_distance=mean_distance,
-            nearest_distance=nearest_distance,
             scale=self.backbone.logit_scale,
         )
 

@@ -31,10 +31,8 @@ class Blended(TwoTowerMethod[Any]):
             return super().classifier(classes)  # every weight is 1
         candidates = self.frozen_text(classes, GENERIC_TEMPLATE)
         trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
-        mean_distance, nearest_distance = class_distances(candidates, trained, "max")
-        weight = ensemble_weight(
-            mean_distance, nearest_distance, beta=self.config.blend_beta, eps=self.config.blend_eps
-        )
+        distances = class_distances(candidates, trained, "max")
+        weight = ensemble_weight(*distances, beta=self.config.blend_beta, eps=self.config.blend_eps)
         return Blend(
             adapted_text=self.text_features(classes),
             plain_text=self.frozen_text(classes, classes.template),
@@ -42,8 +40,6 @@ class Blended(TwoTowerMethod[Any]):
             adapted_image=lambda batch: batch.once(self.image_features),
             plain_image=lambda batch: batch.features,
             image_weight=float(weight.mean()),
-            mean_distance=mean_distance,
-            nearest_distance=nearest_distance,
             scale=self.backbone.logit_scale,
         )
 
@@ -65,9 +61,6 @@ def apex_on_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         needs=host.needs | {Needs.FEATURES},
         starts_as_zero_shot=None,
-        blends=True,
-        # a host may record its features as it computes them (DePT), so kept ones are not reused
-        after_training={**host.after_training, **dict.fromkeys(settings, "features")},
     )
 
 

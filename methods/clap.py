@@ -19,7 +19,6 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, register_method
 from methods._base.batch import support_without_images
-from methods._base.training import each_run
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.feature_methods import (
     EIGHT_TEXTS_ON_IMAGENET,
@@ -53,7 +52,6 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": EIGHT_TEXTS_ON_IMAGENET}},
         starts_as_zero_shot={},
-        stackable=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -70,7 +68,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         PrototypeMethod.prepare(self, support_without_images(self.info.name, classes, self.backbone.device))
         self.trainable.load_state_dict(state)
 
-    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
         distance = (self.trainable.vectors - self.base).square().sum(dim=-1)
-        penalty = (each_run(self, lambda run: run.alpha) * distance).mean(dim=-1)
+        penalty = (self.alpha * distance).mean(dim=-1)
         return super().loss(batch) + penalty

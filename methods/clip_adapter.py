@@ -63,7 +63,6 @@ class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
         config=CLIPAdapterConfig,
         open_vocabulary=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        stackable=True,
     )
 
     def make_parts(self) -> Parts:

@@ -23,7 +23,6 @@ from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, Snap
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.devices import on_device
 from methods._base.recipe import Warmup
-from methods._base.training import cross_entropy, dot_rows, each_run
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, TextConfig, logits_accuracy, template_features
 from methods._parts.layers import BottleneckAdapter, linear_uniform
 
@@ -76,10 +75,10 @@ class CosineHead(nn.Module):
         self.rows = nn.Parameter(rows.clone())
         self.adapter = adapter
 
-    def forward(self, features: Float[Tensor, "*runs n dim"], rows: Float[Tensor, "n_cls dim"] | None = None) -> Tensor:
+    def forward(self, features: Float[Tensor, "n dim"], rows: Float[Tensor, "n_cls dim"] | None = None) -> Tensor:
         """Products `(n, n_cls)` of the features, which may be unnormalised, with `rows` or with the head's own."""
         x = F.normalize(features, dim=-1)
-        return dot_rows(self.adapter(x) if self.adapter else x, self.rows if rows is None else rows)
+        return (self.adapter(x) if self.adapter else x) @ (self.rows if rows is None else rows).T
 
 
 @register_method
@@ -103,11 +102,9 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
 }""",
         config=CrossModalConfig,
         open_vocabulary=False,
-        after_training={"trained_share": "scores"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": SELECT7_ON_IMAGENET}},
         starts_as_zero_shot={"init": "zero_shot", "head": "linear"},
-        stackable=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -134,13 +131,13 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         drawn, self.order = self.order[:n], self.order[n:]
         return drawn
 
-    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
         features, labels = batch.features, batch.labels
         if self.config.modality == "cross":
-            drawn = each_run(self, lambda run: run.draw_texts(labels.shape[-1]))
+            drawn = self.draw_texts(len(labels))
             features = torch.cat([features, self.texts[drawn]], dim=-2)
             labels = torch.cat([labels, self.text_labels[drawn]], dim=-1)
-        return cross_entropy(self.scale * self.trainable(features), labels)
+        return F.cross_entropy(self.scale * self.trainable(features), labels)
 
     def before_step(self) -> None:
         # the states after 1, 101, ... updates are compared, as in the official code

@@ -42,7 +42,6 @@ from methods import (
     register_method,
 )
 from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup
-from methods._base.training import cross_entropy
 from methods._parts.citations import DMN_PAPER
 from methods._parts.feature_methods import (
     GridSearchMethod,
@@ -180,7 +179,6 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
         citation=DMN_PAPER,
         config=DMNConfig,
         open_vocabulary=False,
-        after_training={"selection": "scores"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": OFFICIAL_TEMPLATES}},
     )
@@ -202,9 +200,9 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
         self.trainable = StaticMemory(text, rows, filled, self.config.beta, self.config.share).to(text.device)
         self.scale = float(self.config.logit_scale or self.backbone.logit_scale)
 
-    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
         text, memory = self.trainable(batch.features)
-        return cross_entropy(self.scale * text, batch.labels) + cross_entropy(self.scale * memory, batch.labels)
+        return F.cross_entropy(self.scale * text, batch.labels) + F.cross_entropy(self.scale * memory, batch.labels)
 
     @torch.no_grad()
     def calibrate(self, validation: SupportView) -> None:

@@ -215,7 +215,6 @@ def dpc_info(host: MethodInfo, name: str) -> MethodInfo:
         settings=settings,
         family=host.family,
         starts_as_zero_shot=None,
-        after_training={**host.after_training, "new_share": "scores"},
         **(_published_around_coop(host) if host is CoOp.info else {}),
     )
 

@@ -209,7 +209,6 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         learns_text=True,
         class_text_teacher=True,
         vision_transformer=True,
-        after_training={"test_maps": "features"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"n_ctx": 2, "depth": 6, "text_to_image": 5}),
     )

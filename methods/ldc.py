@@ -153,7 +153,6 @@ class LDC(TrainableMethod[LDCConfig]):
         open_vocabulary=False,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.PROMPT_STATES}),
-        after_training={"mlp_share": "scores"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": SELECT7_ON_IMAGENET}},
     )

@@ -140,7 +140,6 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
-        after_training={"fused": "scores"},
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"weight": 0.5, "by_dataset": BY_DATASET},

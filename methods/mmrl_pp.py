@@ -171,7 +171,6 @@ class MMRLPlusPlus(MMRL):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
-        after_training={"fused": "scores"},
         recipes=RECIPES | for_transfer(TRANSFER),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"by_dataset": BY_DATASET},

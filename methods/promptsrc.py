@@ -92,7 +92,6 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        after_training={"average": "features"},
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
         config_by_protocol={EvalProtocol.FEW_SHOT: FEW_SHOT_AVERAGE} | for_transfer(TRANSFER),
     )

@@ -61,11 +61,10 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
             }
         },
         starts_as_zero_shot={},
-        stackable=True,
     )
 
     def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
         return torch.zeros_like(self.base)
 
-    def classifier_rows(self) -> Float[Tensor, "*runs n_cls dim"]:
+    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
         return self.base + self.config.alpha * self.trainable.vectors

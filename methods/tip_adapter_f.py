@@ -66,7 +66,6 @@ class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
         citation=TIP_ADAPTER_PAPER,
         config=TipAdapterFConfig,
         open_vocabulary=False,
-        after_training={"search_scale": "scores", "search_step": "scores"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: PUBLISHED_SETTINGS},
     )

@@ -73,7 +73,6 @@ def wise_ft_info(host: MethodInfo, name: str) -> MethodInfo:
         settings={"trained_share": (float, share)},
         config_by_protocol={key: {**host.config_by_protocol.get(key, {}), **start} for key in protocols},
         config_mixin=StartsAsZeroShot,
-        after_training={**host.after_training, "trained_share": "features"},
     )
 
 

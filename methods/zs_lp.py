@@ -53,11 +53,9 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         citation=CLAP_PAPER,
         config=ZSLPConfig,
         open_vocabulary=False,
-        after_training={"trained_share": "scores"},
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": EIGHT_TEXTS_ON_IMAGENET}},
         starts_as_zero_shot={"init": "zero_shot"},
-        stackable=True,
     )
 
     def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:

@@ -41,27 +41,16 @@ def or_unknown(number: float | None, text: Callable[[float], str]) -> str:
     return "unknown" if number is None else text(number)
 
 
-def four_digits(number: float) -> str:
-    """A number with four significant digits."""
-    return f"{number:.4g}"
-
-
 def size(number: float) -> str:
     """Bytes in MiB or GiB."""
     return f"{number / 2**20:.0f} MiB" if number < 2**30 else f"{number / 2**30:.1f} GiB"
 
 
-def p_number(number: float) -> str:
-    """A p value: 0.031, 0.42, < 0.001."""
-    if number < 0.001:
-        return "< 0.001"
-    return f"{number:.3f}" if number < 0.1 else f"{number:.2f}"
-
-
 def p_value(number: float) -> str:
-    """A p value with its sign: p = 0.031, p < 0.001."""
-    text = p_number(number)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
+    """A p value with its sign: p = 0.031, p = 0.42, p < 0.001."""
+    if number < 0.001:
+        return "p < 0.001"
+    return f"p = {number:.3f}" if number < 0.1 else f"p = {number:.2f}"
 
 
 def shorten(text: str, longest: int) -> str:

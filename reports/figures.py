@@ -80,9 +80,8 @@ class FigureRequest:
             catalogue=self.catalogue,
             datasets=tuple(self.catalogue.dataset(name) for name in board.datasets),
             verdicts=board_verdicts(board, scores),
-            trends=(),
             exports={},
-            costs=cost_points(board, scores),
+            costs=cost_points(board),
         )
 
     def pair(self, overview: OverviewView) -> tuple[str | None, str | None]:

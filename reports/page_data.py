@@ -21,24 +21,20 @@ from bench.analysis import (
 from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
 from reports._format import brief, count, or_unknown, seconds, size, unbroken
-from reports.advice import BUDGET_TITLES, advice_check, advice_texts, cards
-from reports.charts.curves import training_texts
+from reports.advice import card
 from reports.charts.difficulty import difficulty_svg
 from reports.charts.pair_numbers import CAPTION, TIP, best_texts, first_pair, means_data, orders, pairs_data
 from reports.map.html import MapLinks, answers_html, map_html
 from reports.map.model import MapColumn, MapRow, dataset_text, gain_map, letters
 from reports.page_file import page_environment
-from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts, with_other_shots
+from reports.parts.comparisons import pairs_parts, shots_parts, with_other_shots
 from reports.parts.cost import cost_parts
-from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
 from reports.parts.leaderboard import badges, leaderboard_parts
-from reports.parts.other_models import other_models_parts
 from reports.parts.part import Part, numbered, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts, sources_parts
-from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
-from reports.sentences import caveats, scope_link, seen_mark, small_print, whole_answer
+from reports.sentences import caveats, scope_link, seen_mark, small_print
 from reports.tables.model import whole_sides
 from reports.titles import SCORE_TITLES, score_title
 from reports.verdict_sentences import headline, known_lines
@@ -49,7 +45,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     """The JSON block, and by name the data that scripts unpack on demand.
 
     The block has `settings` by anchor, facts about methods and datasets, and parts of sections without a setting. The
-    rest is the content of folds, errors, ablations and texts to copy by setting, the lists of classes, and static
+    rest is the content of folds, errors and texts to copy by setting, the lists of classes, and static
     charts. `first` is the number of the setting that the page is written with.
     """
     overviews = site.overviews
@@ -78,8 +74,6 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
     sections = {"published": reproduction_parts(site.reproduction, site.catalogue)}
-    if site.other_models is not None:
-        sections["other_models"] = other_models_parts(site.other_models)
     if site.sources:
         sections["published_sources"] = sources_parts(site.sources)
     sections |= {part.name: list(part.parts) for part in site.added}
@@ -105,13 +99,12 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         },
         "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetFacts)},
         "sections": sections if site.boards or site.sources else {},
-        "folder": site.error_analysis.folder,
     }
     return block, rest
 
 
 def _evidence(board: AnyBoardView, site: SiteView) -> dict[str, Any]:
-    found: dict[str, Any] = {"folds": {}, "ablations": ablations_data(board)}
+    found: dict[str, Any] = {"folds": {}}
     if isinstance(board, BoardView):
         found["exports"] = dict(board.exports)
         if site.error_analysis.lists:
@@ -186,7 +179,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
 
 
 def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, errors: bool) -> dict[str, str]:
-    """The map and the cards of a score as HTML."""
+    """The map and the card of a score as HTML."""
     shown, environment = gain_map(view, measure), page_environment()
     baseline = view.table.baseline
 
@@ -214,7 +207,7 @@ def _map(view: OverviewView, board: AnyBoardView, measure: str, here: str, *, er
 
     links = MapLinks(method, dataset, cell, pair, marks)
     drawn = map_html(environment, shown, links, view.anchor)
-    return {"map": unbroken(drawn), "cards": answers_html(environment, shown, cards(view, measure))}
+    return {"map": unbroken(drawn), "cards": answers_html(environment, shown, card(view, measure))}
 
 
 def facts_line(view: OverviewView) -> str:
@@ -229,13 +222,11 @@ def facts_line(view: OverviewView) -> str:
 
 def _sections(view: OverviewView, board: AnyBoardView, here: str) -> dict[str, list[Part]]:
     if isinstance(board, PublishedBoardView):
-        return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
+        return {"published_boards": published_parts(board)}
     return {
         "leaderboard": leaderboard_parts(board, view),
-        "head_to_head": [*pairs_parts(board, here), *selection_parts(board)],
-        "difficulty": difficulty_parts(board, view),
+        "head_to_head": pairs_parts(board, here),
         "cost": cost_parts(board),
-        "quality": quality_parts(board),
         "runs": runs_parts(board),
     }
 
@@ -267,8 +258,6 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
             "settings": _settings(entry, board.differing.get(key), board.settings_file),
         }
         found["facts"] = _cost_facts(entry)
-        if board.over_time is not None and (steps := training_texts(board.over_time).get(key)):
-            found["steps"] = steps
     if uses := ", ".join(view.uses.get(key, ())):
         if view.board is None:
             found["title"] = name.removesuffix(f" [{uses}]")
@@ -385,7 +374,6 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
         "headline": unbroken(headline(view, measure).split("\n")[0]),
         "known": str(unbroken(known_lines(view, measure))),
         "caveats": str(unbroken(caveats(view, measure)) + scope_link(view)),
-        "text": str(unbroken(whole_answer(view, measure))),
         "small": str(unbroken(small_print(view, measure))),
         "a": _place(keys, a),
         "b": _place(keys, b),
@@ -396,15 +384,6 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
         "places": [_short(found.places.get(name)) for name in names],
         "classes": [dataset.n_classes.get(split) for dataset in view.datasets],
         "zeroShot": [_short(view.table.zero_shot.get(name, {}).get(split)) for name in names],
-        "advice": {
-            budget: {
-                "title": BUDGET_TITLES[budget],
-                "check": unbroken(advice_check(advice, measure)),
-                "bounds": [_short(bound) for bound in advice.bounds],
-                "texts": [str(text) for text in advice_texts(view, measure, budget)],
-            }
-            for budget, advice in found.advice.items()
-        },
     }
 
 

@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
-from reports.advice import advice_check, advice_texts
 from reports.charts.difficulty import difficulty_caption, difficulty_svg
 from reports.page_data import packed_text, page_data, pictures_data
 from reports.page_file import page_environment
@@ -34,35 +33,29 @@ from reports.sentences import (
     first_shown,
     missing_runs,
     small_print,
-    whole_answer,
 )
 from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import SiteView
 
-STYLES = ("tokens", "page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
+STYLES = ("tokens", "page", "tables", "map", "charts", "first_screen", "pages", "error_analysis", "media")
 """Style files in order: later rules win; `media` adapts the others to narrow screens and paper."""
 SCRIPTS = (
     "page",
     "theme",
     "fitting_tables",
     "copy_tables",
-    "save_pictures",
     "tables",
     "parts",
     "settings",
     "charts",
-    "ablations",
     "sections",
     "choice",
     "map",
     "difficulty",
     "follow_choice",
     "views",
-    "task_advice",
-    "run_browser",
     "error_analysis",
     "pages",
-    "search",
     "links",
 )
 """Script files, concatenated into one function; `page` defines shared names."""
@@ -75,8 +68,8 @@ WRITTEN = ("claims", "runs")
 def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
     """Write the page of `site` to the file `out` and return its path; missing folders are created.
 
-    The file is self-contained, and its content security policy forbids requests. Only a page with a data folder next
-    to it may request files from its own server. Readers see the old or the new page, never a partial one.
+    The file is self-contained, and its content security policy forbids requests. Readers see the old or the new page,
+    never a partial one.
 
     Args:
         force: replace a file that is not a page of etl-bench; without it, UsageError is raised.
@@ -98,7 +91,6 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         name: answers.pop(name) for name in ("map", "cards") if answers
     }  # in the HTML, and not again in the data
     page = environment.get_template("page.html.j2").render(
-        makes_requests=site.error_analysis.folder is not None,
         site=site,
         view=site.overviews[first] if site.overviews else None,
         board=home,
@@ -108,12 +100,9 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         drawn={*home.get("sections", ()), *block["sections"]},
         hero_svg=difficulty_svg,
         hero_caption=difficulty_caption,
-        answer=whole_answer,
         small_print=small_print,
         missing_runs=missing_runs,
         failed_runs=failed_runs,
-        advice_check=advice_check,
-        advice_texts=advice_texts,
         by_claim=by_claim,
         claim_test=claim_test,
         claim_setting=claim_setting,
@@ -139,11 +128,9 @@ def _sections(site: SiteView) -> Sequence[Section]:
         return ()
     shown = {
         "claims": any(result.verdict != "not tested" for result in site.claims),
-        "head_to_head": any(len(board.verdict.ranked) > 1 or board.selection for board in site.boards),
-        "other_models": site.other_models is not None,
+        "head_to_head": any(len(board.verdict.ranked) > 1 for board in site.boards),
         "published": site.reproduction is not None and site.reproduction.rows,
         "error_analysis": site.error_analysis.lists,
-        "quality": any(board.quality for board in site.boards),
     }
     found = []
     for section in PUBLISHED_SECTIONS if site.published_boards else SECTIONS:

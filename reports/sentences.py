@@ -1,4 +1,4 @@
-"""The answer in words: what is best, how sure that is, which methods gain on hard datasets, and what is missing."""
+"""What stands beside the headline: caveats, gains by difficulty, how much was measured, and what is missing."""
 
 import math
 from collections import Counter
@@ -11,24 +11,8 @@ from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
 from reports._format import counted, join, plural, points, shorten, unsigned
 from reports.titles import PHRASES
-from reports.verdict_sentences import basis, headline, inline, known
+from reports.verdict_sentences import basis, headline, inline
 from reports.views import OverviewView, SiteView
-
-
-def whole_answer(view: OverviewView, measure: str) -> Markup:
-    """What is best and by how much, whether that holds elsewhere, and whether hard datasets gain more."""
-    found = view.answers[measure]
-    if not view.table.scores:
-        return Markup("No run has a score yet.")
-    if found.leader is None:
-        return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
-            " and seed" if view.seeds else ""
-        )
-    parts = [_demo(view), _compared_on(view), known(view, measure), _hard(view, found)]
-    if (without := view.without_seen.get(measure)) is not None and without.new_leader:
-        parts.append([Markup.escape(without_seen(view, without))])
-    return Markup(" ").join(sentence for part in parts for sentence in part)
-
 
 TITLE_LENGTH = 24
 """The most characters of a dataset's name."""
@@ -81,7 +65,7 @@ def _with_backticks(line: Markup) -> str:
 
 
 def small_print(view: OverviewView, measure: str) -> Markup:
-    """How much was measured, and the remarks."""
+    """Gains by difficulty, how much was measured, and the remarks."""
     counts = [counted(len(view.names), "method"), counted(len(view.datasets), "dataset")]
     if view.seeds:
         compared = "" if view.board is None or view.board.common is None else " compared"
@@ -89,13 +73,11 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     else:
         counts.append("one published value each")
     missing = f"; {len(view.board.missing)} missing" if view.board is not None and view.board.missing else ""
-    return Markup(" ").join(filter(None, [Markup.escape(f"{', '.join(counts)}{missing}."), remarks(view, measure)]))
+    measured = Markup.escape(f"{', '.join(counts)}{missing}.")
+    return Markup(" ").join(filter(None, [*_hard(view, view.answers[measure]), measured, remarks(view, measure)]))
 
 
-_BESIDE_CLIP = (
-    "These models are not CLIPs. “Other models beside CLIP” on the page of <code>etl-bench report</code> compares them "
-    "with CLIP on the same images."
-)
+_NOT_CLIPS = "These models are not CLIPs, so they are ranked apart from them."
 
 
 def remarks(view: OverviewView, measure: str) -> Markup:
@@ -122,7 +104,7 @@ def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     if not view.table.scores:
         return [Markup("The same <code>etl-bench run</code> command repeats runs that failed or are missing.")]
     if view.backbone == OTHER_MODELS:
-        return [Markup(_BESIDE_CLIP)]
+        return [Markup(_NOT_CLIPS)]
     lacks = []
     if len(view.names) == 1:
         known = [entry.method for entry in view.board.entries] if view.board is not None else []
@@ -197,13 +179,6 @@ def failed_runs(view: OverviewView) -> Markup:
     return Markup("{} failed: {}. To repeat them, give the same <code>etl-bench run</code> command again.").format(
         counted(failures.total(), "run"), reasons.rstrip(".")
     )
-
-
-def _demo(view: OverviewView) -> list[Markup]:
-    """That these numbers are of a demo."""
-    if view.demo is None:
-        return []
-    return [Markup("Demo on synthetic images:" if view.demo.synthetic else "Demo:")]
 
 
 def _compared_on(view: OverviewView) -> list[Markup]:

@@ -58,12 +58,11 @@ DIFFICULTY_TITLES = {
 
 @dataclass(frozen=True)
 class DifficultyAxis:
-    """A property of datasets that can be an x axis; `hint` explains it."""
+    """A property of datasets that can be an x axis."""
 
     name: str
     title: str
     log: bool
-    hint: str = ""
 
 
 DIFFICULTY_AXES = (
@@ -77,19 +76,6 @@ DIFFICULTY_AXES = (
     ),
 )
 """The x axes of the first chart; the first with values is shown first."""
-COVARIATE_AXES = (
-    DifficultyAxis(
-        dataset_difficulty.RTD,
-        "Relative transfer difficulty",
-        log=True,
-        hint="chance accuracy divided by zero-shot accuracy; larger is harder",
-    ),
-    DifficultyAxis(
-        "chance", "1 / number of classes", log=True, hint="chance accuracy; fewer classes are further right"
-    ),
-    DifficultyAxis("zero_shot_error", "Zero-shot error", log=False, hint="1 − zero-shot accuracy: the headroom"),
-)
-"""The x axes of trends, in the order of `bench.analysis.COVARIATES`."""
 
 
 def protocol_title(protocol: str, source: str = "") -> str:
@@ -126,7 +112,7 @@ SECTIONS = (
         "leaderboard",
         "All scores",
         "every score with its interval",
-        ("leaderboard", "head_to_head", "other_models", "difficulty"),
+        ("leaderboard", "head_to_head"),
     ),
     Section("cost", "Cost", "time, parameters, memory", ("cost",)),
     Section("claims", "Claims", "of the APEX paper", ("claims",)),
@@ -134,17 +120,14 @@ SECTIONS = (
         "changes",
         "What changed",
         "images fixed and broken",
-        ("error_analysis", "quality"),
+        ("error_analysis",),
     ),
     Section("papers", "Papers", "printed numbers and ours", ("published",)),
     Section("about", "About", "recipes, versions, missing runs", ("runs",)),
 )
 PART_TITLES = {
     "head_to_head": "Head to head",
-    "other_models": "Other models beside CLIP",
-    "difficulty": "Difficulty",
     "error_analysis": "Error analysis",
-    "quality": "Calibration and headroom",
     "published": "Published and ours",
     "runs": "Runs",
 }
@@ -154,10 +137,9 @@ PUBLISHED_SECTIONS = (
     Section(
         "published_boards",
         "All scores",
-        "every row, and how far papers disagree",
+        "every row",
         ("published_boards",),
     ),
-    Section("published_difficulty", "Difficulty", "does it help to choose?", ("published_difficulty",)),
     Section(
         "published_sources",
         "Sources",

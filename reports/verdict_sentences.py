@@ -1,11 +1,11 @@
-"""The verdict in words: the headline, the line below it, and the sentences of the fold. They read one record."""
+"""The verdict in words: the headline, and the line below it. They read one record."""
 
 from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
-from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent, resolution
-from reports._format import counted, interval, points, shorten, unsigned
+from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent
+from reports._format import counted, interval, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView
 
@@ -204,90 +204,6 @@ def allowing(told: Verdict) -> str:
 def ends(test: MeanTest | None) -> str:
     """The interval of a difference in points; empty without one."""
     return "" if test is None or test.low is None or test.high is None else interval(test.low, test.high)
-
-
-def known(view: OverviewView, measure: str) -> list[Markup]:
-    """The sentences of the fold: means, both intervals, others, and what chance and the choice of settings explain."""
-    found = view.answers[measure]
-    if found.leader is None:
-        return []
-    if found.lead is None:
-        return [
-            Markup("<b>{}</b> is the only complete method: mean {} {} % on {}.").format(
-                view.names[found.leader], PHRASES[measure], _score(found), where(view, found)
-            )
-        ]
-    if found.verdict.judgement_here.known is Certainty.SAME:
-        few = [f"{few_datasets(found.verdict.n_datasets).capitalize()}."] if _is_few(found.verdict) else []
-        return [Markup.escape(text) for text in (_same_answers(view, found), *few)]
-    return [_best(view, found), *_gain(view, found), *_others(view, found), *_limits(view, found)]
-
-
-def _best(view: OverviewView, found: best_method.Answer) -> Markup:
-    first, second = both_means(found)
-    return Markup("<b>{}</b> has the highest mean {} on {}: <b>{} %</b>, {} {} %.").format(
-        view.names[found.leader or ""],
-        PHRASES[found.measure],
-        where(view, found),
-        first,
-        _reference(view, found),
-        second,
-    )
-
-
-def _gain(view: OverviewView, found: best_method.Answer) -> list[Markup]:
-    """The mean difference with its intervals, and the dataset that it hangs on."""
-    told, lead = found.verdict, found.lead
-    assert lead is not None
-    here, elsewhere = (ends(find(told.leader or "", told.reference or "")) for find in (told.on_these, told.on_others))
-    sides = [f"here {here}"] if here else []
-    sides += [f"mean on datasets like these {elsewhere}"] if elsewhere else []
-    beside = f" (95 % intervals: {'; '.join(sides)}{allowing(told)})" if sides else ""
-    what = gain_word(view, found) if told.leader != told.baseline else "lead"
-    text = Markup("It is ahead of {} on {} of {}. Its {} is <b>{}</b>{}.").format(
-        _reference(view, found), lead.ahead, lead.n, what, points(lead.mean), beside
-    )
-    if lead.without is not None:
-        text += Markup(" Without {}, the {} is <b>{}</b>.").format(_carrier(view, found), what, points(lead.without[1]))
-    few = [Markup.escape(f"{few_datasets(told.n_datasets).capitalize()}.")] if _is_few(told) else []
-    return [text, *few]
-
-
-def _others(view: OverviewView, found: best_method.Answer) -> list[Markup]:
-    """The next best method, and how many may be as good, here and elsewhere."""
-    told = found.verdict
-    if not told.others:
-        return []
-    following, sentences = told.ranked[1], []
-    if following != told.reference:
-        lower = found.averages[told.ranked[0]] - found.averages[following]
-        sentences.append(f"Next is {inline(view, following)}, {unsigned(lower)} lower.")
-    n, of, parts = len(told.may_match_here), counted(len(told.others), "other"), []
-    if told.here and len(told.others) == 1:
-        parts.append(f"the other method {'may' if n else 'does not'} match it here")
-    elif told.here:
-        parts.append(f"{n or 'none'} of the {of} may match it here")
-    if told.elsewhere:
-        n, whom = len(told.may_be_best_elsewhere), "of them" if parts else f"of the {of}"
-        parts.append(f"on other datasets of this kind, {n or 'none'} {whom} may be better on average")
-    if parts:
-        text = "; ".join(parts)
-        sentences.append(f"{text[0].upper()}{text[1:]}.")
-    return [Markup.escape(sentence) for sentence in sentences]
-
-
-def _limits(view: OverviewView, found: best_method.Answer) -> list[Markup]:
-    """What chance gives the best of equal methods, and what the seeds resolve."""
-    told, sentences = found.verdict, []
-    if told.by_chance is not None and told.leader != told.baseline and len(told.ranked) > 2:
-        n = len(told.ranked) - 1
-        sentences.append(
-            f"Luck alone would put the best of {n} equal methods {unsigned(told.by_chance)} points above "
-            f"{inline(view, told.baseline or '')}."
-        )
-    if resolved := resolution(told):
-        sentences.append(resolved)
-    return [Markup.escape(sentence) for sentence in sentences]
 
 
 def where(view: OverviewView, found: best_method.Answer) -> str:

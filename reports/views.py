@@ -8,21 +8,15 @@ from dataclasses import dataclass, field
 
 from bench.analysis import (
     CostPoint,
+    Estimate,
     HConvention,
     Leaderboard,
-    Quality,
-    RankAgreement,
-    Reliability,
     ScoreTable,
-    Trends,
     Verdict,
-    accuracy_over_time,
-    beside_clip,
     best_method,
     changed_predictions,
     error_analysis,
     seen_datasets,
-    selection_rules,
 )
 from bench.papers import (
     Catalogue,
@@ -46,10 +40,7 @@ class BoardView:
         datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
         verdicts: by measure.
         exports: text of the table by format, to copy.
-        quality: empty without stored predictions.
-        reliability: empty without stored predictions.
-        over_time: None if no entry trains or curves are not shown.
-        selection: the cost of each selection rule; empty if no method ran with two rules.
+        calibration: ECE and NLL by entry and split; empty without stored predictions.
         marks: a badge of an entry (class, text, explanation) in place of the one for imported runs, by key.
         unmarked: what a row without such a mark is, in place of a badge for imported runs.
         differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
@@ -61,14 +52,9 @@ class BoardView:
     catalogue: Catalogue
     datasets: tuple[DatasetFacts, ...]
     verdicts: Mapping[str, Verdict]
-    trends: tuple[Trends, ...]
     exports: Mapping[str, str]
-    quality: tuple[Quality, ...] = ()
-    reliability: tuple[Reliability, ...] = ()
-    agreement: tuple[RankAgreement, ...] = ()
     costs: tuple[CostPoint, ...] = ()
-    over_time: accuracy_over_time.AccuracyOverTime | None = None
-    selection: tuple[selection_rules.RuleDifference, ...] = ()
+    calibration: Mapping[tuple[str, str], Mapping[str, Estimate]] = field(default_factory=dict)
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unmarked: str = ""
     differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -121,11 +107,6 @@ class PublishedBoardView:
     anchor: str
     board: PublishedBoard
     catalogue: Catalogue
-
-    @property
-    def trends(self) -> tuple[Trends, ...]:
-        """Contrasts and slopes by measure."""
-        return self.board.trends
 
     @property
     def datasets(self) -> tuple[DatasetFacts, ...]:
@@ -278,14 +259,12 @@ class ErrorAnalysisView:
         cells: by anchor of the board, and by key of the entry and of the class list.
         changes: likewise, against zero-shot.
         seeds: of the runs by id.
-        folder: of the predictions of complete runs, relative to the page; None for a page without them.
     """
 
     lists: tuple[ClassListView, ...] = ()
     cells: Mapping[str, Mapping[tuple[str, str], error_analysis.EntryErrors]] = field(default_factory=dict)
     changes: Mapping[str, Mapping[tuple[str, str], changed_predictions.Changes]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
-    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -303,47 +282,6 @@ class UnfinishedView:
     missing: str
     command: str
     specs: tuple[ExperimentSpec, ...] = ()
-
-
-@dataclass(frozen=True)
-class BesideClipView:
-    """A model that is not a CLIP beside a CLIP row, with their titles and inputs."""
-
-    found: beside_clip.BesideClip
-    title: str
-    clip_title: str
-    dataset: str
-    inputs: str
-    clip_inputs: str
-
-
-@dataclass(frozen=True)
-class OtherModelView:
-    """What the records of one row state of its model; a text is empty if it is not stated.
-
-    Args:
-        setting: protocol and shots.
-        settings: its model, weights, decoding and prompt.
-        answers: in free text; 0 for a row with scores.
-        unanswered: of these, those that name no class; `ambiguous`: those that name several.
-    """
-
-    title: str
-    setting: str
-    settings: Mapping[str, str]
-    service: str
-    date: str
-    answers: int
-    unanswered: int
-    ambiguous: int
-
-
-@dataclass(frozen=True)
-class OtherModelsView:
-    """All rows of models that are not CLIPs."""
-
-    pairs: tuple[BesideClipView, ...]
-    models: tuple[OtherModelView, ...]
 
 
 @dataclass(frozen=True)
@@ -373,7 +311,6 @@ class SiteView:
         claims: one result for each claim and setting, in the order of the claims.
         reproduction: None for a page without published numbers.
         unfinished: sweeps with missing runs, newest first.
-        other_models: None for a page without them.
         sources: tables of the published boards.
         public: whether the title is the heading as well, and only the mark of repeated runs is green.
     """
@@ -394,7 +331,6 @@ class SiteView:
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[PublishedSource, ...] = ()
     unfinished: tuple[UnfinishedView, ...] = ()
-    other_models: OtherModelsView | None = None
     added: tuple[AddedPart, ...] = ()
     public: bool = False
 

@@ -25,9 +25,8 @@ from places import ROOT
 import bench
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
-IMPORTED_BY_OTHERS = {"torchvision", "sqlalchemy", "alembic"}  # dependencies that only another dependency imports
-IMPORTED_EXTRAS = ("figures", "hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "trackio", "wandb")
-DISTRIBUTIONS = {"mlflow": "mlflow-skinny"}  # of modules that need not be installed
+IMPORTED_BY_OTHERS = {"torchvision"}  # dependencies that only another dependency imports
+IMPORTED_EXTRAS = ("hdf5", "hf", "ray")
 BANNED = (
     "anew",
     "asked nothing",
@@ -256,7 +255,7 @@ def third_party(*, inside_functions: bool = True) -> dict[str, set[str]]:
         for module, _ in () if FOREIGN in shown(path) else imports(path, inside_functions=inside_functions):
             top = module.split(".")[0]
             if top not in sys.stdlib_module_names and top not in PACKAGES:
-                name = DISTRIBUTIONS.get(top) or (owners[top][0] if top in owners else top)
+                name = owners[top][0] if top in owners else top
                 found[canonicalize_name(name)].add(shown(path))
     return dict(found)
 
@@ -267,12 +266,11 @@ def test_every_import_is_a_declared_dependency() -> None:
 
 
 def test_an_optional_dependency_is_imported_when_it_is_used() -> None:
-    """Only the launcher or tracker that needs it may import an extra's package at the top of a file."""
+    """Only the launcher that needs it may import an extra's package at the top of a file."""
     early = third_party(inside_functions=False)
     for extra in IMPORTED_EXTRAS:
         files = {file for name in declared(extra).keys() - declared().keys() for file in early.get(name, ())}
-        its_own = (f"bench/sweep/launch/{extra}", f"bench/extensions/trackers/{extra}")
-        assert [file for file in files if not file.startswith(its_own)] == []
+        assert [file for file in files if not file.startswith(f"bench/sweep/launch/{extra}")] == []
 
 
 def test_every_declared_dependency_is_imported() -> None:

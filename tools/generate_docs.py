@@ -35,13 +35,9 @@ from datasets_registry import (
 from methods import (
     FACTS_FILE,
     METHODS,
-    CountedSettings,
     MethodInfo,
     Needs,
     Selection,
-    compared_settings,
-    counted_by_setting,
-    counted_settings,
     facts_file_text,
     facts_of,
     formula_tests,
@@ -51,6 +47,12 @@ from methods import (
     parity_record,
 )
 from tools.messages import messages_page
+from tools.official_settings.compared import (
+    CountedSettings,
+    compared_settings,
+    counted_by_setting,
+    counted_settings,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASIC = "spectrum_basic:test=5"
 SMALL = f"{BASIC},spectrum_blur:test=5"
 SWEEPS = (
-    f"-m zero_shot,clip_adapter,tip_adapter_f -d {SMALL} --protocol few-shot --shots 2,4 --seeds 2 --curve",
+    f"-m zero_shot,clip_adapter,tip_adapter_f -d {SMALL} --protocol few-shot --shots 2,4 --seeds 2",
     f"-m coop,promptsrc -d {SMALL} --shots 2 --seeds 2 --set coop.n_ctx=2,4 --keep-models best",
     f"-m zero_shot,mta -d {BASIC} --protocol test-time --seeds 1,",
     f"-m zero_shot,coop -d {BASIC} --protocol cross-dataset --targets spectrum_words:test=5 --seeds 1,",
@@ -111,17 +111,8 @@ def stored() -> list[str]:
 
 
 def exports() -> str:
-    """The tables in every format, parquet as CSV."""
-    import pandas as pd
-
-    for layout in ("", " --by-dataset"):
-        said(*f"export --format parquet --out table{layout}.parquet{layout}".split())
-    texts = all_of([f"export --format {one}{layout}" for one in TEXT_FORMATS for layout in ("", " --by-dataset")])
-    tables = [pd.read_parquet(path).to_csv(index=False) for path in sorted(Path().glob("*.parquet"))]
-    for one in ("hf", "hf-results --benchmark our/benchmark --source-url https://example.org"):
-        said(*f"export --format {one} --out exported-{one.split()[0]}".split())
-    written = [path for path in sorted(Path().glob("exported-*/**/*")) if path.is_file()]
-    return "\n".join([texts, *tables, *(f"{path}\n{path.read_text(encoding='utf-8')}" for path in written)])
+    """The tables in every format."""
+    return all_of([f"export --format {one}{layout}" for one in TEXT_FORMATS for layout in ("", " --by-dataset")])
 
 
 def page() -> str:
@@ -144,7 +135,7 @@ def run_pages() -> str:
     """Each stored run."""
     ids = stored()
     texts = [f"runs show {run}{form}" for run in ids for form in ("", " --json")]
-    return all_of([*texts, "models list --json"]) + said("runs", "sql", "select * from runs order by run_id", "--json")
+    return all_of([*texts, "models --json"]) + said("runs", "sql", "select * from runs order by run_id", "--json")
 
 
 KINDS: dict[str, Callable[[], str]] = {

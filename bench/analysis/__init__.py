@@ -1,7 +1,7 @@
 """Analysis of runs: pure functions of frames and arrays, and the types that they return.
 
-`Leaderboard`, `Entry`, `Cell`, `Verdict` and `Quality` are the central types; the report shows them as they are.
-Parameters named `runs`, `outcomes`, `curves` and `difficulty` are the frames of `bench.results.Store` with that name
+`Leaderboard`, `Entry`, `Cell` and `Verdict` are the central types; the report shows them as they are.
+Parameters named `runs`, `outcomes` and `difficulty` are the frames of `bench.results.Store` with that name
 (`runs_frame()`, ...). A `board` must be made from the same `runs`. `statistics` and `metrics` are functions of arrays.
 
 Example:

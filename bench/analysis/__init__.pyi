@@ -1,8 +1,7 @@
 """Public names of `bench.analysis`; `__init__.py` loads each on first use."""
 
-from . import accuracy_over_time as accuracy_over_time
-from . import beside_clip as beside_clip
 from . import best_method as best_method
+from . import calibration as calibration
 from . import changed_predictions as changed_predictions
 from . import dataset_difficulty as dataset_difficulty
 from . import difficulty_trend as difficulty_trend
@@ -10,12 +9,9 @@ from . import error_analysis as error_analysis
 from . import method_choice as method_choice
 from . import metrics as metrics
 from . import paired_average as paired_average
-from . import quality as quality
-from . import reliability as reliability
 from . import score_texts as score_texts
 from . import scores_by_seed as scores_by_seed
 from . import seen_datasets as seen_datasets
-from . import selection_rules as selection_rules
 from . import table_exports as table_exports
 from .board_intervals import with_intervals as with_intervals
 from .columns import H_TITLES as H_TITLES
@@ -38,7 +34,6 @@ from .leaderboard import BASELINE as BASELINE
 from .leaderboard import MIXED as MIXED
 from .leaderboard import OPEN as OPEN
 from .leaderboard import TRANSFER_PROTOCOLS as TRANSFER_PROTOCOLS
-from .leaderboard import Cell as Cell
 from .leaderboard import Entry as Entry
 from .leaderboard import EntryCost as EntryCost
 from .leaderboard import H as H
@@ -56,9 +51,6 @@ from .noise import equivalence_probability as equivalence_probability
 from .noise import noise_of as noise_of
 from .pareto import CostPoint as CostPoint
 from .pareto import cost_points as cost_points
-from .quality import Quality as Quality
-from .quality import RankAgreement as RankAgreement
-from .reliability import Reliability as Reliability
 from .score_table import Candidate as Candidate
 from .score_table import ScoreTable as ScoreTable
 from .score_table import board_table as board_table
@@ -66,21 +58,15 @@ from .score_texts import percent as percent
 from .score_texts import reach_text as reach_text
 from .score_texts import score_text as score_text
 from .setting_runs import RunTable as RunTable
-from .statistics import near_duplicates as near_duplicates
-from .statistics import prediction_sets as prediction_sets
 from .statistics import wilson as wilson
 from .statistics.hypothesis_tests import equivalence as equivalence
 from .statistics.intervals import Estimate as Estimate
+from .statistics.intervals import Group as Group
 from .statistics.intervals import MeanTest as MeanTest
+from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
+from .statistics.intervals import separate_tests as separate_tests
 from .statistics.intervals import student_t as student_t
-from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
-from .statistics.power import seeds_needed as seeds_needed
-from .statistics.suspect_labels import audit_labels as audit_labels
-from .trends import ContrastPanels as ContrastPanels
-from .trends import Trends as Trends
-from .trends import board_trends as board_trends
-from .trends import trends_of as trends_of
 from .verdict import FEWEST_ELSEWHERE as FEWEST_ELSEWHERE
 from .verdict import Certainty as Certainty
 from .verdict import Verdict as Verdict

@@ -64,21 +64,6 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def measured_covariates(
-    measured: Mapping[str, Measured], split: str, datasets: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """The covariates of one class split by name and dataset, where they are known."""
-    found: dict[str, dict[str, float]] = {name: {} for name in COVARIATES}
-    for dataset in datasets:
-        values = measured[dataset].values if dataset in measured else {}
-        for name in (RTD, "chance"):
-            if values.get((name, split), 0.0) > 0:
-                found[name][dataset] = values[name, split]
-        if (ZERO_SHOT_ACCURACY, split) in values:
-            found["zero_shot_error"][dataset] = 1 - values[ZERO_SHOT_ACCURACY, split]
-    return found
-
-
 def axis_values(measured: Mapping[str, Measured], split: str, datasets: Sequence[str]) -> dict[str, dict[str, float]]:
     """Values of one class split on every axis by dataset; on the logarithmic axis of RTD only positive ones."""
     found: dict[str, dict[str, float]] = {}

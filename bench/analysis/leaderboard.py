@@ -8,8 +8,7 @@ from typing import Any
 from bench._util.sums import total
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
-from bench.spec import ALL as ALL_TEXT
-from bench.spec import ALL_SHOTS, LEARNED, NOTHING_LEARNED, OPEN_BASE, OPEN_NEW, learned_texts, shots_text, shots_value
+from bench.spec import LEARNED, NOTHING_LEARNED, OPEN_BASE, OPEN_NEW, learned_texts, shots_text, shots_value
 from datasets_registry import EvalProtocol
 
 
@@ -121,7 +120,7 @@ def classes_of(measure: str) -> str:
     return measure if measure in ("base", "new") else "all"
 
 
-OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "openworld_auc", "near_ood_auroc", "open_base_ece", "open_new_ece")
+OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "open_base_ece", "open_new_ece")
 """Numbers of the open score other than `open`."""
 TRANSFER_PROTOCOLS = ("cross-dataset", "domain-generalization")
 """Protocols that train on a source dataset; their targets are the other datasets of the board."""
@@ -288,16 +287,9 @@ class Setting:
 
     def facts(self) -> dict[str, str | int]:
         """The fields as JSON values; the shots are `all` for all training images."""
-        return self._fields() | {"shots": shots_value(self.shots)}
-
-    def columns(self) -> dict[str, str | int | None]:
-        """The fields as columns of a file: with all training images, `shots` is empty and `support` is `all`."""
-        every = self.shots == ALL_SHOTS
-        return self._fields() | ({"shots": None, "support": ALL_TEXT} if every else {})
-
-    def _fields(self) -> dict[str, Any]:
-        learned = zip((axis.name for axis in LEARNED), self.learned, strict=True)
-        return {name: value for name, value in vars(self).items() if name != "learned"} | dict(learned)
+        learned = dict(zip((axis.name for axis in LEARNED), self.learned, strict=True))
+        fields = {name: value for name, value in vars(self).items() if name != "learned"}
+        return fields | learned | {"shots": shots_value(self.shots)}
 
 
 @dataclass(frozen=True)

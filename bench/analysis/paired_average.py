@@ -1,7 +1,6 @@
 """The mean difference of two entries over datasets, tested with the noise of seeds and test images. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,6 @@ from bench.analysis.statistics.intervals import (
     Group,
     MeanTest,
     group_of,
-    grouped_t,
     mean_of_groups,
     unpaired_group,
 )
@@ -108,51 +106,6 @@ def group_of_runs(runs: Matched, measure: str, added: float = 0.0) -> Group:
     return unpaired_group(first, second, means, added)
 
 
-def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datasets: Sequence[str]) -> MeanTest | None:
-    """`paired_test` of the mean of several differences A - B, which share their seeds and test images.
-
-    The differences on a dataset are averaged for each seed and image before they are tested, since they are not
-    independent. The seeds of a dataset are those that all pairs with a common seed share; there is no unpaired test.
-    `n` of the result is the number of pairs of runs.
-    """
-    groups: list[list[float]] = []
-    images: list[list[NDArray[np.float64]]] = []
-    n, with_outcomes = 0, True
-    once: set[bool] = set()  # whether a dataset has a single training
-    for dataset in datasets:
-        sides, shared = _shared_runs(pairs, measure, dataset)
-        if not shared:
-            continue
-        runs = [[(a[seed], b[seed]) for seed in shared] for a, b in sides]
-        groups.append(np.mean([[a[measure] - b[measure] for a, b in of_pair] for of_pair in runs], axis=0).tolist())
-        images.append(_mean_tables([image_tables(of_pair, measure) for of_pair in runs]))
-        n += len(sides) * len(shared)
-        with_outcomes &= runs[0][0][0].correct is not None
-        if any(score.seeded for of_pair in runs for score in of_pair[0]):
-            once.add(len(shared) == 1)
-    if not groups:
-        return None
-    if not with_outcomes:
-        found = grouped_t(groups)
-    else:
-        testable = all(images) and len(once) < 2
-        found = grouped_t(groups, images) if testable else untested(grouped_t(groups))
-    return replace(found, n=n)
-
-
-_BySeed = Mapping[int, SeedScore]
-
-
-def _shared_runs(
-    pairs: Sequence[tuple[Scores, Scores]], measure: str, dataset: str
-) -> tuple[list[tuple[_BySeed, _BySeed]], list[int]]:
-    """The pairs with a common seed on a dataset, and the seeds that all these pairs share."""
-    known = [(a.get(dataset, {}), b.get(dataset, {})) for a, b in pairs]
-    seeds = [_common_seeds_with(measure, a, b) for a, b in known]
-    sides = [side for side, shared in zip(known, seeds, strict=True) if shared]
-    return sides, sorted(set.intersection(*(set(shared) for shared in seeds if shared))) if sides else []
-
-
 def untested(found: MeanTest) -> MeanTest:
     """The mean without its test."""
     return MeanTest(found.mean, found.n, found.groups, smallest_group=found.smallest_group, paired=found.paired)
@@ -197,16 +150,6 @@ def _common_seeds_with(measure: str, a: Mapping[int, SeedScore], b: Mapping[int,
 
 ImageTables = list[tuple[str, NDArray[np.float64]]]
 """For each split of a measure, a digest of its images and a table `(seeds, images)`, or `(seeds, groups)`."""
-
-
-def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
-    """The mean of the pairs' tables for each split; empty if one pair has none, or the pairs have different images."""
-    digests = {tuple(digest for digest, _ in tables) for tables in of_pairs}
-    if len(digests) > 1 or not all(of_pairs):
-        return []
-    if len(of_pairs) == 1:
-        return [table for _, table in of_pairs[0]]
-    return [np.mean([table for _, table in of_split], axis=0) for of_split in zip(*of_pairs, strict=True)]
 
 
 def image_tables(

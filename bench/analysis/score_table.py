@@ -1,6 +1,6 @@
 """Accuracies of the methods of one setting, from a leaderboard or from published tables, with what a choice needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.dataset_difficulty import RTD, ZERO_SHOT_ACCURACY, Measured, axis_values
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard, classes_of
-from bench.analysis.method_choice import Known, positions
+from bench.analysis.method_choice import positions
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.scores_by_seed import Scores
 
@@ -79,17 +79,6 @@ class ScoreTable:
         """The means on all datasets, `(datasets,)`, of every complete method that has them, by its key."""
         rows = {m.key: [self.mean(m.key, name, measure) for name in self.datasets] for m in self.methods if m.complete}
         return {key: np.array(row, dtype=float) for key, row in rows.items() if None not in row}
-
-    def gains(self, measure: str, keys: Sequence[str]) -> Known:
-        """The gains of some complete methods over the baseline, with the difficulty of the datasets."""
-        rows, split = self.complete_rows(measure), classes_of(measure)
-        return Known(
-            tuple(keys),
-            self.datasets,
-            np.array([rows[key] - rows[self.baseline or ""] for key in keys]),
-            tuple(self.difficulty[measure][RTD].get(name) for name in self.datasets),
-            tuple(self.zero_shot.get(name, {}).get(split) for name in self.datasets),
-        )
 
     def ranked(self, measure: str) -> list[str]:
         """The complete methods by decreasing average; equal ones in the order of the table."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.leaderboard import ALL, HARMONIC, Entry, H, Leaderboard
+from bench.analysis.leaderboard import ALL, HARMONIC, Entry, Leaderboard
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.setting_runs import depends_on_seed
 
@@ -47,28 +47,6 @@ class SeedScore:
 
 Scores = Mapping[str, Mapping[int, SeedScore]]
 """Scores of one entry by dataset and seed."""
-
-
-Outcomes = Callable[[str], Mapping[str, NDArray[np.bool_]]]
-"""Function of a run id: whether each test image is classified correctly, `(n,)` by split, ordered by image."""
-
-
-def with_outcomes(scores: Scores, outcomes: Outcomes | None) -> Scores:
-    """The same runs with other outcomes on the same images; runs and splits without outcomes are left out."""
-    if outcomes is None:
-        return scores
-    changed: dict[str, dict[int, SeedScore]] = {}
-    for dataset, by_seed in scores.items():
-        for seed, score in by_seed.items():
-            found, before = outcomes(score.run_id), score.correct or {}
-            pairs = {split: (item[0], found[split]) for split, item in before.items() if item and split in found}
-            if not pairs:
-                continue
-            values = {split: float(correct.mean()) for split, (_, correct) in pairs.items()}
-            if {"base", "new"} <= set(values):
-                values[H] = harmonic_mean(values["base"], values["new"])
-            changed.setdefault(dataset, {})[seed] = replace(score, values=values, correct=pairs)
-    return changed
 
 
 def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:

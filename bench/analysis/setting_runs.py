@@ -292,8 +292,6 @@ def _open_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {
         OPEN_BASE: float(base["accuracy"]),
         OPEN_NEW: float(new["accuracy"]),
-        "openworld_auc": float(base["openworld_auc"]),
-        "near_ood_auroc": float(base["near_ood_auroc"]),
         "open_base_ece": float(base["ece"]),
         "open_new_ece": float(new["ece"]),
     }

@@ -25,7 +25,7 @@ _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 NOTHING: Mapping[str, str] = MappingProxyType({})
 """No titles or ranks."""
 DIGITS = 6
-"""Digits after the point in CSV; Parquet has every digit."""
+"""Digits after the point in CSV."""
 STALE, IMPORTED = " †", " ‡"
 """Marks after the name of an entry with stale or imported runs."""
 

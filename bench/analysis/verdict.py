@@ -163,7 +163,7 @@ class Verdict:
         """The true difference that is found here in 80 % of repetitions, a fraction; the median over the pairs."""
         strictest = LEVEL / max(1, len(self.here))
         found = [detectable_difference(test, level=strictest) for test in self._with_the_leader()]
-        known = [one for one in found if one is not None]
+        known = [one.difference for one in found if one is not None]
         return float(np.median(known)) if known else None
 
     def _with_the_leader(self) -> list[MeanTest]:

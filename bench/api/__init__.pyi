@@ -40,7 +40,6 @@ from .paper_numbers import published_uses as published_uses
 from .paper_numbers import reproduction as reproduction
 from .reporting import report_request as report_request
 from .reporting import write_report as write_report
-from .reproducing import FIGURES_FOLDER as FIGURES_FOLDER
 from .reproducing import ReproducedExperiment as ReproducedExperiment
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
@@ -74,6 +73,5 @@ from .sweep_options import backbone_advice as backbone_advice
 from .sweep_options import option_name as option_name
 from .sweep_options import option_of as option_of
 from .sweep_status import sweep_state as sweep_state
-from .tuned_model_files import PredictedFiles as PredictedFiles
 from .tuned_model_files import predict_images as predict_images
 from .tuned_model_files import stored_models as stored_models

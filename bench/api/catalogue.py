@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api.options import Arg, Opt
@@ -28,13 +27,10 @@ def method_facts(
     classes: Annotated[int, Opt("Number of classes for the parameter count.", min=2)] = 10,
     shots: Annotated[int, Opt("Images per class for the parameter count.", min=1)] = 16,
 ) -> dict[str, object]:
-    """The card of a method: what it trains, its settings for `--set`, sources, parity and citation.
-
-    `official_settings` has each setting that official code states, with file and line, beside ours.
-    """
+    """The card of a method: what it trains, its settings for `--set`, sources, parity and citation."""
     from bench.api.method_cards import listed, measured, method_card
     from bench.results import known_methods
-    from methods import compared_settings, parse_backbone
+    from methods import parse_backbone
 
     facts, spec = known_methods().get(name), parse_backbone(backbone)
     learned = listed(facts, spec, n_classes=classes, shots=shots)
@@ -42,8 +38,7 @@ def method_facts(
         from methods import get_method  # imports torch, to build the method and see what it learns
 
         learned = measured(get_method(name), spec, n_classes=classes, shots=shots)
-    card = _summary(facts) | method_card(facts, spec, learned, n_classes=classes, shots=shots)
-    return card | {"official_settings": [asdict(row) for row in compared_settings(facts)]}
+    return _summary(facts) | method_card(facts, spec, learned, n_classes=classes, shots=shots)
 
 
 def _summary(info: MethodFacts) -> dict[str, object]:
@@ -110,6 +105,6 @@ def unknown_name_advice(error: Exception) -> str:
     from bench.results import known_methods
 
     if error.kind == "dataset" and error.name in COLLECTIONS:
-        return f" {error.name} is a collection; `datasets fetch` and `datasets pack` take {ALL_OF} {error.name}."
+        return f" {error.name} is a collection; `datasets fetch` takes {ALL_OF} {error.name}."
     other, names = ("method", known_methods()) if error.kind == "dataset" else ("dataset", DATASETS)
     return f" {error.name} is a {other}." if error.name in names else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api import options as opt
 from bench.api.option_effects import NotWith, OnlyWith, checks_effects
-from bench.api.options import AllowFewer, Arg, Cache, DataRoot, Device, Draw, Force, NamedDatasets, NewDataRoot, Opt
+from bench.api.options import AllowFewer, Arg, DataRoot, Draw, Force, NamedDatasets, NewDataRoot, Opt
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_shots, split_list
@@ -127,7 +127,7 @@ def add_dataset(
         str | Path,
         Opt(
             "Folder of class folders (or of train, val, test with class folders), a .csv, .tsv or .parquet table of "
-            "paths and labels, a Hugging Face folder from save_to_disk, or a folder of webdataset tars.",
+            "paths and labels, or a Hugging Face folder from save_to_disk.",
             metavar="PATH",
         ),
     ],
@@ -162,20 +162,12 @@ def add_dataset(
     names: Annotated[
         Mapping[str, str] | None,
         Opt(
-            "Name of a class in prompts, as LABEL=NAME, if the guess is wrong. Repeatable.",
+            "Name of a class in prompts, as LABEL=NAME. Default: as before, or the label. Repeatable.",
             "--name",
             pairs="'n02084071=dog'",
         ),
         OF_IMAGES,
     ] = None,
-    guess_names: Annotated[
-        bool,
-        Opt(
-            "Make class names readable: '001.Black_footed_Albatross' becomes 'Black footed Albatross'.",
-            "--guess-names/--raw-names",
-        ),
-        OF_IMAGES,
-    ] = True,
     skip_broken: Annotated[
         bool, Opt("Leave out files that are not readable images, and record them."), OF_IMAGES
     ] = False,
@@ -195,8 +187,8 @@ def add_dataset(
 ) -> AddedDataset:
     """Inspect own images and register them as a dataset, for this process and for later ones in this folder.
 
-    Repeat it after the images changed: the file is written where it is, settings stay, known images stay in their part
-    of the split, and `changes` says what is new. `progress` receives the number of inspected images and of all images.
+    Repeat it after the images changed: the file is written where it is, settings stay, and known images stay in their
+    part of the split. `progress` receives the number of inspected images and of all images.
 
     Returns:
         The dataset; `facts()` says what was found, and `notes()` what may be a mistake.
@@ -223,7 +215,6 @@ def add_dataset(
         root=Path(root).expanduser() if root else None,
         columns=ColumnNames(**columns or {}),
         names=names or {},
-        guess_names=guess_names,
         skip_broken=skip_broken,
         min_images=min_images,
         orient=orient,
@@ -321,31 +312,20 @@ def _check_title(title: str | None) -> None:
 # Copies on disk
 
 
-@checks_effects
 def check_datasets(
     names: Annotated[Sequence[str], Arg("Names or patterns of datasets. Default: all on disk.")] = (),
     data_root: DataRoot = None,
     *,
-    sample: Annotated[
-        int | None, Opt("Open only this many images per dataset, spread over its splits.", min=0), NotWith("backbone")
-    ] = None,
+    sample: Annotated[int | None, Opt("Open only this many images per dataset, spread over its splits.", min=0)] = None,
     fingerprint: Annotated[
         bool, Opt("Store digests of the files, or write nothing.", "--fingerprint/--no-fingerprint")
     ] = True,
-    backbone: Annotated[
-        str | None, Opt("Also look for near-duplicates and suspect labels, from its frozen features.", "-b")
-    ] = None,
-    cache: Cache = None,
-    device: Annotated[Device, OnlyWith("backbone")] = "auto",
 ) -> tuple[Iterator[CheckResult], int | None]:
-    """Check layout, split, counts and images of datasets on disk, one after the other, and look for images in common.
-
-    With a backbone, see also `audit_dataset`.
+    """Check split, counts and images of datasets on disk, one after the other.
 
     Returns the checks, and the number of datasets that are not on disk if no names are given; the checks are empty and
     that number is None if nothing is on disk.
     """
-    from bench.api.dataset_copies import with_copies
     from datasets_registry import check_dataset, is_dataset_present
 
     absent: int | None = 0
@@ -356,18 +336,10 @@ def check_datasets(
     else:
         infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
         absent = sum(not info.synthetic and info not in infos for info in list_datasets()) if infos else None
-    checks = with_copies(
-        check_dataset(
-            info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint, copies=len(infos) > 1
-        )
-        for info in infos
+    checks = (
+        check_dataset(info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint) for info in infos
     )
-    if backbone is None:
-        return checks, absent
-    from bench.api.auditing import audit_context, with_audit
-
-    slug, context = audit_context(infos, backbone, data_root, cache, device)
-    return (with_audit(checked, slug, context) for checked in checks), absent
+    return checks, absent
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,6 @@ def demo_requests(*, quick: bool, **options: Any) -> tuple[SweepRequest, SweepRe
         methods=QUICK_BASE_TO_NEW if quick else BASE_TO_NEW_METHODS,
         datasets=QUICK_DATASETS if quick else BASE_TO_NEW_DATASETS,
         protocol=EvalProtocol.BASE_TO_NEW,
-        keep_branches=not quick,  # for the ensemble of APEX
         **common,
     )
     return few_shot, base_to_new
@@ -82,7 +81,6 @@ def run_demo(
     quick: Annotated[bool, Opt("Three datasets, a few methods, one seed.")] = False,
     runs: NewRuns = "runs/demo",
     out: Annotated[Path, Opt("Folder of the report.")] = Path("site"),
-    curve: Annotated[bool, Opt("Also record the accuracy during each training.")] = False,
     cache: Cache = None,
     jobs: Jobs = None,
     runner: Runner = "bench.experiment.runner",
@@ -96,7 +94,7 @@ def run_demo(
 
     page = report_request(runs=runs, out=out, force=force)
     log, outcomes = open_progress(), []
-    for request in demo_requests(quick=quick, runs=Path(runs), curve=curve, cache=cache, jobs=jobs, runner=runner):
+    for request in demo_requests(quick=quick, runs=Path(runs), cache=cache, jobs=jobs, runner=runner):
         outcomes.append(run_request(request, log))
         report_failures(outcomes[-1], log)
         if outcomes[-1].summary.interrupted:

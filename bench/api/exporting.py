@@ -1,8 +1,8 @@
-"""Writes leaderboards in the formats of papers and spreadsheets and in those of extensions, and figures."""
+"""Writes leaderboards in the formats of papers and spreadsheets, and figures."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,19 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis import Leaderboard
-    from bench.api.leaderboard_formats import Format
     from bench.results import Store
 
 
 @checks_effects
 def export_leaderboards(
-    form: Annotated[
-        str, Opt("csv, parquet, markdown, latex, hf or hf-results.", "--format"), NotWith("figure")
-    ] = "csv",
-    out: Annotated[
-        Path | str | None,
-        Opt("File to write, or the folder for hf and hf-results. parquet and figures need it. - prints text."),
-    ] = None,
+    form: Annotated[str, Opt("csv, markdown or latex.", "--format"), NotWith("figure")] = "csv",
+    out: Annotated[Path | str | None, Opt("File to write. Figures need it. - prints text.")] = None,
     *,
     figure: Annotated[
         str | None, Opt("Write a figure instead: map, difficulty, shots or cost, to a .pdf, .svg or .png file.")
@@ -40,12 +34,7 @@ def export_leaderboards(
     runs: NewRuns = "runs",
     protocol: Protocol = None,
     shots: Shots = None,
-    by_dataset: Annotated[
-        bool,
-        Opt("One row per dataset instead of averages."),
-        NotWith("figure"),
-        OnlyWith("form", "csv", "parquet", "markdown", "latex"),
-    ] = False,
+    by_dataset: Annotated[bool, Opt("One row per dataset instead of averages."), NotWith("figure")] = False,
     no_intervals: Annotated[
         bool,
         Opt("markdown and latex: leave the intervals out.", "--no-intervals"),
@@ -55,13 +44,12 @@ def export_leaderboards(
     convention: Convention = "mean_of_h",
     force: Annotated[Force, OnlyWith("out"), NotWith("out", "-")] = False,
     run_ids: Collection[str] | None = None,
-    **options: str | None,
-) -> tuple[str, list[Path]]:
+) -> str:
     """Write leaderboards in one of the formats of `etl-bench export`, or a figure.
 
     Args:
-        form: csv, parquet, markdown or latex, or a format of an extension: hf or hf-results.
-        out: a file, or a folder for the formats of extensions; None returns the text.
+        form: csv, markdown or latex.
+        out: a file; None returns the text.
         figure: map, difficulty, shots or cost, instead of a format.
         methods: only these, in this order; they are compared as if no others had been run.
         runs: the runs folder.
@@ -72,25 +60,26 @@ def export_leaderboards(
         convention: the H of average rows, `mean_of_h` or `h_of_means`.
         force: replace files that etl-bench did not write.
         run_ids: only these runs; None for all of the folder.
-        options: those of the format, such as `benchmark` and `source_url` of hf-results.
 
     Returns:
-        The text, empty if it was written to `out`, and the files of a folder. For a figure, a line on what it shows and
-        lacks.
+        The text, empty if it was written to `out`. For a figure, a line on what it shows and lacks.
 
     Raises UsageError for options that do not fit, and if no run fits.
     """
     from bench.analysis import HConvention, build_leaderboards
-    from bench.api.leaderboard_formats import Chosen, format_named
-    from bench.results import fresh_store, write_listed, write_output
+    from bench.api.leaderboard_formats import Chosen, format_named, format_of
+    from bench.results import check_output_file, fresh_store, write_output
     from bench.sweep import missing_specs, unfinished_sweeps
 
-    given = {name: value for name, value in options.items() if value is not None}
-    chosen, out = format_named(form, given), None if out is None or str(out) == "-" else Path(out)
+    chosen, out = format_named(form), None if out is None or str(out) == "-" else Path(out)
     if figure is not None:
         _check_figure(figure, out, force=force)
-    else:
-        _check_place(form, chosen, out, force=force)
+    elif out is not None:
+        if (other := format_of(out.suffix)) and out.suffix.lower() not in chosen.suffixes:
+            raise UsageError(
+                f"--out {out} is a file of --format {other}, not of {form}; give --format {other} as well."
+            )
+        check_output_file(out, "--out", force=force, suffixes=chosen.suffixes)
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     store, wanted = fresh_store(Path(runs)), split_list(methods)
@@ -110,32 +99,12 @@ def export_leaderboards(
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     check_convention(how, boards)
     if figure is not None and out is not None:
-        return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force), []
-    content = chosen.content(Chosen(boards, frame, by_dataset, given, not no_intervals))
+        return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force)
+    text = chosen.text(Chosen(boards, frame, by_dataset, not no_intervals))
     if out is None:
-        return str(content), []
-    if isinstance(content, Mapping):
-        return "", write_listed(out, {name: text.encode() for name, text in content.items()}, force=force)
-    write_output(out, content.encode() if isinstance(content, str) else content, force=force)
-    return "", []
-
-
-def _check_place(form: str, chosen: Format, out: Path | None, *, force: bool) -> None:
-    """Raise UsageError if the content of a format cannot be written to `out`, or not be printed."""
-    from bench.api.leaderboard_formats import format_of
-    from bench.results import check_output_file, check_own_folder
-
-    if out is None:
-        if form == "parquet" or not chosen.suffixes:
-            raise UsageError(f"--format {form} needs a {'file' if chosen.suffixes else 'folder'}; name one with --out.")
-    elif chosen.suffixes:
-        if (other := format_of(out.suffix)) and out.suffix.lower() not in chosen.suffixes:
-            raise UsageError(
-                f"--out {out} is a file of --format {other}, not of {form}; give --format {other} as well."
-            )
-        check_output_file(out, "--out", force=force, suffixes=chosen.suffixes)
-    else:
-        check_own_folder(out, "--out", force=force)
+        return text
+    write_output(out, text.encode(), force=force)
+    return ""
 
 
 def _of_methods(frame: pd.DataFrame, wanted: Sequence[str], kind: str | None) -> pd.DataFrame:

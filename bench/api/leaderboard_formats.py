@@ -1,21 +1,15 @@
-"""Formats of leaderboards for papers and spreadsheets, and those of extensions."""
+"""Formats of leaderboards for papers and spreadsheets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
-from pathlib import Path
-from pkgutil import resolve_name
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from bench.analysis import Leaderboard, board_rows, board_verdicts, scores_by_seed, table_exports
 from bench.errors import UsageError
-from bench.extension import outputs
 from bench.papers import registered
-from bench.results import write_parquet
 from datasets_registry import did_you_mean
 
 
@@ -26,12 +20,7 @@ class Chosen:
     boards: Sequence[Leaderboard]
     frame: pd.DataFrame
     by_dataset: bool
-    options: Mapping[str, str]
     intervals: bool = True
-
-
-Content = str | bytes | Mapping[str, str]
-"""A text that can be printed, the bytes of a file, or the texts of a folder's files by name."""
 
 
 def _csv(chosen: Chosen) -> str:
@@ -59,27 +48,16 @@ def _tables(chosen: Chosen) -> Iterator[table_exports.ExportTable]:
         yield from made if chosen.intervals else map(table_exports.without_intervals, made)
 
 
-def _parquet(chosen: Chosen) -> bytes:
-    rows_of = table_exports.rows_by_dataset if chosen.by_dataset else board_rows
-    tables = [pd.DataFrame(rows_of(board)).assign(**board.setting.columns()) for board in chosen.boards]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), path)
-        return path.read_bytes()
-
-
 @dataclass(frozen=True)
 class Format:
-    """A format: its content, the suffixes of the file, of which a folder has none, and the options of its own."""
+    """A format: its text, and the suffixes of its files."""
 
-    content: Callable[[Chosen], Content]
-    suffixes: Sequence[str] = ()
-    options: Sequence[str] = ()
+    text: Callable[[Chosen], str]
+    suffixes: Sequence[str]
 
 
 _FORMATS = {
     "csv": Format(_csv, (".csv", ".txt")),
-    "parquet": Format(_parquet, (".parquet",)),
     "markdown": Format(
         lambda chosen: "\n".join(map(table_exports.to_markdown, _tables(chosen))), (".md", ".markdown", ".txt")
     ),
@@ -98,23 +76,12 @@ def format_of(suffix: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _added(place: str) -> Format:
-    """The format of an extension: a function of leaderboards, and of options, that gives the texts of files by name."""
-    texts = resolve_name(place)
-    return Format(lambda chosen: texts(chosen.boards, **chosen.options), (), tuple(signature(texts).parameters)[1:])
-
-
-def format_named(name: str, options: Mapping[str, str]) -> Format:
-    """The format of that name; raises UsageError if there is none, and for options of another."""
-    formats = _FORMATS | {added: _added(place) for added, place in outputs("export").items()}
-    if name not in formats:
+def format_named(name: str) -> Format:
+    """The format of that name; raises UsageError if there is none."""
+    if name not in _FORMATS:
         from reports import FIGURES
 
         is_figure = f' It is a figure: --figure {name}, in Python figure="{name}".' if name in FIGURES else ""
-        hint = is_figure or did_you_mean(name, list(formats), most=1)
-        raise UsageError(f"--format {name!r} is unknown.{hint} Allowed: {', '.join(formats)}.")
-    for other, one in formats.items():
-        if other != name and options.keys() & one.options:
-            flags = " and ".join(f"--{option.replace('_', '-')}" for option in one.options)
-            raise UsageError(f"{flags} are for --format {other}; leave them out for {name}.")
-    return formats[name]
+        hint = is_figure or did_you_mean(name, list(_FORMATS), most=1)
+        raise UsageError(f"--format {name!r} is unknown.{hint} Allowed: {', '.join(_FORMATS)}.")
+    return _FORMATS[name]

@@ -54,6 +54,8 @@ NewDataRoot = Annotated[Path | None, Opt(field="data_root")]
 """For commands that make the folder, or say that it is missing."""
 DEFAULT_RUNS = "runs"
 """The runs folder of a command that names none."""
+SYNTHETIC_RUNS = "runs-synthetic"
+"""That of a paper's runs on synthetic data, which are not mixed with other runs of the same methods."""
 Runs = Annotated[Path | str, Opt(field="runs", read=True)]
 NewRuns = Annotated[Path | str, Opt(field="runs")]
 """For commands that write runs."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.api.missing_inputs import Places
+from bench.api.options import DEFAULT_RUNS, SYNTHETIC_RUNS
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,14 @@ def list_papers() -> list[dict[str, object]]:
     ]
 
 
+def folder_of_runs(runs: str | Path | None, on: str | None) -> Path:
+    """The given folder of a paper's runs, or the default one: runs on synthetic data have their own."""
+    default = DEFAULT_RUNS if on is None else SYNTHETIC_RUNS
+    return Path(default if runs is None else runs).expanduser()
+
+
 def list_experiments(
-    paper: str, *, on: str | None = None, runs: str | Path = "runs", data_root: Path | None = None, **changes: Any
+    paper: str, *, on: str | None = None, runs: str | Path | None = None, data_root: Path | None = None, **changes: Any
 ) -> PaperListing:
     """The tables and figures of a paper: runs needed and done, GPU hours, and what is missing.
 
@@ -68,7 +75,7 @@ def list_experiments(
     Args:
         paper: name of a shipped paper, or the path of a file.
         on: `synthetic` for the included suite and backbone in place of the paper's.
-        runs: folder of the runs.
+        runs: folder of the runs. Default: `runs`, or `runs-synthetic` on synthetic data.
         data_root: folder of the datasets.
         changes: `methods`, `datasets`, `seeds` or `backbones` in place of the paper's, as of `reproduce_paper`.
 
@@ -80,7 +87,7 @@ def list_experiments(
     plans = PaperPart.of(found, list(found.experiments), on=on, **changes).outlines
     plans = {**plans, "all": [outline for outlines in plans.values() for outline in outlines]}
     titles = {name: experiment.title for name, experiment in found.experiments.items()} | {"all": "each run once"}
-    finished, hours = finished_seeds(Path(runs).expanduser()), {} if on else found.header.gpu_hours
+    finished, hours = finished_seeds(folder_of_runs(runs, on)), {} if on else found.header.gpu_hours
     listed = []
     for name, title in titles.items():
         needs = needs_of(plans[name], finished)

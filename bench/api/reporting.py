@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
 from bench.api.option_effects import OnlyWith, checks_effects
 from bench.api.options import Convention, DataRoot, Force, Opt, Protocol, Runs
-from bench.extension import outputs
 from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
 
@@ -32,7 +30,7 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
     """Write the HTML report and return the page's file.
 
     Args:
-        path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
+        path: a folder for `index.html`, or one `.html` file.
         runs: the runs folder.
         options: those of `report_request`, such as `protocol`, `images` or `force`.
 
@@ -67,9 +65,7 @@ class Source(StrEnum):
 def report_request(
     *,
     runs: Runs = "runs",
-    out: Annotated[
-        Path, Opt("Folder for index.html with the predictions of every run beside it, or one .html file.")
-    ] = Path("site"),
+    out: Annotated[Path, Opt("Folder for index.html, or one .html file.")] = Path("site"),
     source: Annotated[str, Opt("runs: your results. published: numbers from papers only.")] = "runs",
     protocol: Protocol = None,
     convention: Annotated[Convention, OF_RUNS, OnlyWith("protocol", "", "base-to-new")] = "mean_of_h",
@@ -86,7 +82,7 @@ def report_request(
     """
     from bench.analysis import HConvention
     from bench.results import check_output_file
-    from reports.site.build import PageRequest, check_site
+    from reports.site.build import PageRequest
 
     folder = out.is_dir() or not (out.suffix or out.exists())
     request = PageRequest(
@@ -97,13 +93,9 @@ def report_request(
         convention=parse_choice(HConvention, convention, "--h"),
         data_root=data_root,
         images=images,
-        with_run_files=folder,
         force=force,
     )
-    if folder:
-        check_site(out, "--out", force=force)
-    else:
-        check_output_file(out, "--out", force=force, suffixes=(".html", ".htm"))
+    check_output_file(request.out, "--out", force=force, suffixes=(".html", ".htm"))
     return request
 
 
@@ -112,9 +104,7 @@ def write_report(request: PageRequest) -> Report:
     if request.published:
         from reports.site.build import write_published
 
-        place = outputs("report").get("published")
-        added = resolve_name(place)(request.protocol) if place else ()
-        return Report(write_published(request.out, request.protocol, added=added, force=request.force), ())
+        return Report(write_published(request.out, request.protocol, force=request.force), ())
     boards = []
     for shown in (shown for shown in _write_page(request).boards if not shown.board.complete):
         missing, failed = shown.board.missing, sum(cell.error is not None for cell in shown.board.missing)

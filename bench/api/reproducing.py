@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
 from bench.api.option_effects import OnlyWith
-from bench.api.options import Arg, Force, Opt
+from bench.api.options import Arg, Opt
+from bench.api.paper_listing import folder_of_runs
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
-from bench.extension import figure_drawer
-from datasets_registry import did_you_mean, some
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.papers import Paper, PaperPart, TableRow
-    from bench.spec import ExperimentSpec
     from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
 ALL_EXPERIMENTS = "all"
-FIGURES_FOLDER = Path("figures")
-"""Where the command draws figures, if there are any."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,6 @@ class ReproducedExperiment:
     Args:
         rows: ours beside the printed numbers; ours alone on synthetic data.
         verdicts: number of cells by verdict.
-        figures: the drawn figures, and `files` with them; `figure_lines` say what each shows and lacks.
         left_out: what could not run, one line each.
         exit_code: 0 all done, 1 a run failed, 3 something was left out, 130 interrupted.
     """
@@ -43,9 +38,6 @@ class ReproducedExperiment:
     title: str
     rows: tuple[TableRow, ...]
     verdicts: Mapping[str, int]
-    figures: tuple[Any, ...] = ()
-    files: tuple[Path, ...] = ()
-    figure_lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     exit_code: int = 0
@@ -71,12 +63,8 @@ def reproduce_paper(
     methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
     datasets: Annotated[Sequence[str], Opt("Only these of the paper.", "-d")] = (),
     seeds: Annotated[str | int | Sequence[int] | None, Opt("In place of the paper's, such as 3 or 1,2.")] = None,
-    figures: Annotated[
-        Path | str | None, Opt("Folder of the drawn figures.", "--figures-dir"), OnlyWith("what")
-    ] = None,
-    force: Annotated[Force, OnlyWith("what")] = False,
     progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log"), OnlyWith("what")] = "auto",
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     **options: Any,
 ) -> list[ReproducedExperiment]:
     """Run what a paper's table or figure lacks, then give ours beside the printed numbers. Finished runs are skipped.
@@ -85,38 +73,30 @@ def reproduce_paper(
         paper: name of a shipped paper, or the path of a file.
         what: such as `table-2` or `figure-8`; or `all`.
         on: `synthetic` for the included suite and backbone: minutes in place of GPU hours, compared with nothing.
-        runs: folder of the runs and their database.
-        figures: folder in which the figures are drawn as SVG, PDF, PNG and Vega-Lite; None draws none.
+        runs: folder of the runs and their database. Default: `runs`, or `runs-synthetic` on synthetic data.
         progress: as of `bench.run`, or a log.
-        force: replace files in `figures` that etl-bench did not write.
         methods: only these of the paper; likewise `datasets`.
         seeds: in place of the paper's, such as 3.
         options: options of `etl-bench run` that say how and where, such as `device="cuda"` or `launcher="ray"`.
 
     Raises:
         UnknownNameError: unknown paper, table or method, with near misses.
-        UsageError: a wrong paper file, with its line, an option that a sweep does not take, or a folder for figures
-            that etl-bench did not make, unless `force`.
+        UsageError: a wrong paper file, with its line, or an option that a sweep does not take.
 
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.api.missing_inputs import Places
     from bench.papers import PaperPart, all_datasets, finished_seeds, needs_of, read_paper
-    from bench.results import check_own_folder
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
     found = read_paper(paper)
     log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
-    folder = Path(runs).expanduser()
+    folder = folder_of_runs(runs, on)
     chosen: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
     names = list(found.experiments) if what == ALL_EXPERIMENTS else [found.named(what)]
     for name in names:
         _check_names(found, name)
     part = PaperPart.of(found, names, on=on, runs=folder, **chosen, **options)
-    if figures is not None and any(found.experiments[name].figures for name in names):
-        check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
-    elif figures is not None and Path(figures) != FIGURES_FOLDER:
-        raise UsageError(f"--figures-dir {figures} has no effect: {paper} {what} draws no figure; leave it out.")
     plans = {name: outlines for name, outlines in part.outlines.items() if outlines}  # those that have the chosen parts
     every = [name for outlines in plans.values() for one in outlines for name in all_datasets(one.request)]
     places = Places(options.get("data_root"))
@@ -141,7 +121,7 @@ def reproduce_paper(
             log.notice(f"{name}: {found.experiments[name].title}")
         own = dict.fromkeys(data for item in plans[name] for data in all_datasets(item.request) if data in missing)
         lacks = [f"no data of {', '.join(own)}"] if own else []
-        one = _reproduced(found, name, requests, on, log, folder, figures, part, lacks, force=force)
+        one = _reproduced(found, name, requests, on, log, folder, part, lacks)
         done.append(one)
         if one.interrupted:
             break
@@ -161,15 +141,10 @@ def _without(requests: Sequence[SweepRequest], missing: Collection[str]) -> list
 
 
 def _check_names(paper: Paper, name: str) -> None:
-    """Raise UsageError, which names the line, for a figure or a printed table that does not exist."""
+    """Raise UsageError, which names the line, for a printed table that does not exist."""
     from bench.papers import printed_numbers
 
-    experiment, drawer = paper.experiments[name], figure_drawer()
-    known = () if drawer is None else drawer.NAMES
-    for figure in experiment.figures:
-        if known and figure not in known:
-            problem = f"unknown figure {figure!r}.{did_you_mean(figure, known)} Known: {', '.join(known)}."
-            raise paper.located((name, "figures"), problem)
+    experiment = paper.experiments[name]
     if experiment.printed:
         try:
             printed_numbers(paper.header.reported_in, experiment.printed)
@@ -184,48 +159,28 @@ def _reproduced(
     on: str | None,
     log: SweepLog,
     folder: Path,
-    figures: str | Path | None,
     part: PaperPart,
     lacks: Sequence[str],
-    *,
-    force: bool,
 ) -> ReproducedExperiment:
-    """Run an experiment, compare it and draw its figures."""
+    """Run an experiment and compare it."""
     from bench.api.running import report_failures, run_request
     from bench.papers import SYNTHETIC_STATEMENT
-    from bench.sweep import alike_but_for_settings
 
     experiment, left_out, ids = paper.experiments[name], list(lacks), dict[str, None]()
     code = 3 if lacks else 0
-    together: dict[str, list[SweepRequest]] = {}
-    for one in requests:
-        together.setdefault(alike_but_for_settings(one), []).append(one)
-    for request, *others in together.values():
+    for request in requests:
         try:
-            outcome = run_request(request, log, also=others)
+            outcome = run_request(request, log)
         except ImpossibleCombinationError as error:  # its data or weights are missing
             left_out.append(str(error))
             code = max(code, 3)
             continue
         report_failures(outcome, log)
-        if again := _lacking(request, outcome.plan.done):
-            lacking = f"{counted(len(again), 'finished run')} without what the figures need (curves, or both branches)"
-            log.notice(f"{lacking}: computed again")
-            outcome = run_request(request, log, again, others)
-            report_failures(outcome, log)
         ids |= {spec.run_id: None for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
-    rows = _rows(paper, name, frame, difficulty, on, folder, list(ids), part)
-    drawn, files = _drawn(
-        experiment.figures, folder, ids, figures, f"{paper.name}-{name}{part.suffix}", on, force=force
-    )
-    shown = part.datasets_of[name]
-    lines = [_figure_line(one, shown, set(frame["dataset"]) if len(frame) else set()) for one in drawn]
-    if experiment.figures and figure_drawer() is None:
-        left_out += [f"{one}: no installed extension draws figures of papers" for one in experiment.figures]
-        code = max(code, 3)
+    rows = _rows(paper, name, frame, difficulty, on, list(ids), part)
     verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
     said = [paper.header.note, experiment.note, *_about_rows(name, rows, part)]
     said += [SYNTHETIC_STATEMENT] if on else []
@@ -234,34 +189,11 @@ def _reproduced(
         experiment.title,
         tuple(rows),
         dict(verdicts),
-        drawn,
-        files,
-        tuple(lines),
         tuple(filter(None, said)),
         tuple(dict.fromkeys(left_out)),
         code,
         frozenset(ids),
     )
-
-
-def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> list[str]:
-    """Ids of the finished runs without the curve or the branches that the request keeps.
-
-    Branches are read from runs of APEX with its published ensemble, and give every other weight.
-    """
-    from bench.results import Shards
-
-    shards, found = Shards(request.runs), []
-    for spec in done if request.curve or request.keep_branches else ():
-        published = spec.config.get("ensemble_weight") == "adaptive" and spec.config.get("ensemble") == "both"
-        with_branches = request.keep_branches and published
-        with_curve = request.curve and spec.recipe is not None
-        if not (with_branches or with_curve) or (shard := shards.read(spec.run_id)) is None:
-            continue
-        lacks_branches = with_branches and all(item.branches is None for item in shard.predictions)
-        if lacks_branches or (with_curve and not shard.record.curve):
-            found.append(spec.run_id)
-    return found
 
 
 def _frames(folder: Path, ids: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -288,7 +220,6 @@ def _rows(
     frame: pd.DataFrame,
     difficulty: pd.DataFrame,
     on: str | None,
-    folder: Path,
     ids: Sequence[str],
     part: PaperPart,
 ) -> list[TableRow]:
@@ -302,8 +233,7 @@ def _rows(
         return own_rows(frame, published_frame(), order=ids)
     for column, wanted in (("method", part.methods), ("dataset", part.datasets)):
         printed = printed[printed[column].isin(wanted)] if wanted else printed
-    weights = _best_weights(folder, frame) if (printed["metric"] == "optimal_alpha").any() else {}
-    return reproduced_rows(printed, frame, difficulty, weights)
+    return reproduced_rows(printed, frame, difficulty)
 
 
 def _printed(paper: Paper, name: str) -> pd.DataFrame:
@@ -322,51 +252,3 @@ def _about_rows(name: str, rows: Sequence[TableRow], part: PaperPart) -> list[st
         found.append(f"The average is over the targets, without the source {', '.join(sorted(sources))}.")
     cells = ((row, cell) for row in rows for cell in row.cells.values() if cell.misprint)
     return found + [f"{row.method}, {row.dataset}: printed {cell.printed}. {cell.misprint}" for row, cell in cells]
-
-
-def _best_weights(folder: Path, frame: pd.DataFrame) -> dict[str, float]:
-    """The best fixed ensemble weight on new classes by dataset, from runs of APEX that kept their branches."""
-    from bench.results import Shards, best_fixed_weight
-
-    shards, seeds = Shards(folder), defaultdict[str, list[Any]](list)
-    if frame.empty:
-        return {}
-    apex = frame[frame["method"] == "apex"]
-    for run_id, dataset in {(str(run), str(name)) for run, name in zip(apex["run_id"], apex["dataset"], strict=True)}:
-        shard = shards.read(run_id)
-        kept = () if shard is None else shard.predictions
-        seeds[dataset] += [item for item in kept if item.split == "new" and item.branches is not None]
-    return {dataset: best_fixed_weight(found) for dataset, found in seeds.items() if found}
-
-
-def _drawn(
-    names: Sequence[str],
-    runs: Path,
-    ids: Collection[str],
-    folder: str | Path | None,
-    file: str,
-    on: str | None,
-    *,
-    force: bool,
-) -> tuple[tuple[Any, ...], tuple[Path, ...]]:
-    """The figures of an experiment, and their files, which begin with `file`."""
-    drawer = figure_drawer()
-    if not names or not ids or drawer is None:
-        return (), ()
-    try:
-        drawn = drawer.draw(runs, names, ids, printed=not on)
-    except StoreError:
-        return (), ()
-    files: list[Path] = []
-    if folder is not None:
-        named = {file if len(drawn) == 1 else f"{file}-{one.name}": one for one in drawn}
-        files = drawer.write(named, Path(folder).expanduser(), force=force)
-    return tuple(drawn), tuple(files)
-
-
-def _figure_line(figure: Any, datasets: Mapping[str, str], run: Collection[str]) -> str:
-    """What a figure shows, and the datasets and runs that it lacks."""
-    lacking = [name for name in datasets if name not in run]
-    without = f", without {some([datasets[name] for name in lacking], 6)}" if lacking else ""
-    shown = f"{len(datasets) - len(lacking)} of {counted(len(datasets), 'dataset')}{without}."
-    return " ".join([f"{figure.name}: {figure.title}{'' if figure.points else ', not drawn'};", shown, *figure.missing])

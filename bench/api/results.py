@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,6 @@ from bench.api.leaderboard_table import leaderboard_table
 from bench.api.options import DEFAULT_RUNS, Arg, Convention, Opt, Protocol, Runs, Shots, check_convention, shot_counts
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
-from bench.api.selection_table import selection_table
 from bench.errors import UsageError
 from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis import Comparison, Leaderboard, Setting, Verdict
-    from bench.analysis import selection_rules as rules
     from bench.analysis.scores_by_seed import Scores
     from bench.papers import ClaimResult
     from bench.results import Store
@@ -105,30 +103,14 @@ class Results:
         top = frame["top_logits"].str[0].astype(float)
         return frame.assign(probability=np.exp(top - frame["log_sum_exp"]))[list(SHORT_PREDICTIONS)]
 
-    def curve(self, run: str | None = None) -> pd.DataFrame:
-        """The accuracy during training of the run whose id begins with `run`, or of all: one row per split and epoch.
-
-        Raises UsageError if none recorded its curve, and UnknownRunError without one such run.
-        """
-        frame = self._store.curves_frame()
-        facts = self._frame[["run_id", "method", "dataset", "shots", "seed"]].drop_duplicates("run_id")
-        if run is not None:
-            facts = facts[facts["run_id"] == self._found(run)]
-        found = facts.merge(frame, on="run_id")
-        if found.empty:
-            what = "No run here recorded a curve" if run is None else f"Run {facts['run_id'].iloc[0]} recorded no curve"
-            raise UsageError(f"{what}. `etl-bench run --curve` trains and records it.")
-        return found
-
     def export(self, form: str = "csv", out: str | Path | None = None, **options: Any) -> str:
         """The leaderboards in one of the formats of `etl-bench export`, or a figure; see `export_leaderboards`.
 
-        Returns the text, or if `out` is given, what was written: the files, or the line on a figure.
+        Returns the text, or if `out` is given, what was written: the file, or the line on a figure.
         """
         from bench.api.exporting import export_leaderboards
 
-        text, files = export_leaderboards(form, out, runs=self.folder, run_ids=self.run_ids, **options)
-        return text or "\n".join(map(str, files)) or str(out)
+        return export_leaderboards(form, out, runs=self.folder, run_ids=self.run_ids, **options) or str(out)
 
     def _found(self, prefix: str) -> str:
         """The id of the run that begins so; raises UnknownRunError without one among these."""
@@ -226,9 +208,11 @@ class Results:
             The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
             two classifies correctly. UsageError if no setting has both.
         """
-        from bench.analysis import compare_entries, find_entry
+        from bench.analysis import build_leaderboards, compare_entries, find_entry
 
-        boards = self._boards_of_pairs(protocol, shots, backbone)
+        boards = self._boards(protocol, shots, backbone)
+        if any(board.common is not None for board in boards):  # a pair may share more datasets and seeds than all do
+            boards = build_leaderboards(self._frame, protocol=protocol, shots=shot_counts(shots), backbone=backbone)
         by_title = _keys_by_title(boards)
         a, b = (by_title.get(name.casefold(), name) for name in (a, b))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
@@ -252,34 +236,6 @@ class Results:
             pairs.append((board, compare_entries(board, runs, outcomes, first.key, second.key, alone=planned)))
         return comparison_table(pairs)
 
-    def selection_rules(
-        self,
-        *,
-        protocol: str | None = None,
-        shots: int | str | Sequence[int] | None = None,
-        backbone: str | None = None,
-    ) -> ResultTable[tuple[Leaderboard, Sequence[rules.RuleDifference]]]:
-        """What each selection rule costs: its accuracy minus that of `validation`, for the same runs otherwise.
-
-        Pairs have the same method, settings, dataset, shots and seed. The arguments are those of `leaderboard`.
-        UsageError if no run fits.
-        """
-        from bench.analysis import selection_rules as rules
-
-        boards = self._boards_of_pairs(protocol, shots, backbone)
-        return selection_table([(board, rules.selection_differences(board, self._outcomes)) for board in boards])
-
-    def _boards_of_pairs(
-        self, protocol: str | None, shots: int | str | Sequence[int] | None, backbone: str | None
-    ) -> tuple[Leaderboard, ...]:
-        """The boards with all datasets and seeds, of which a pair may share more than all methods do."""
-        from bench.analysis import build_leaderboards
-
-        boards = self._boards(protocol, shots, backbone)
-        if all(board.common is None for board in boards):
-            return tuple(boards)
-        return tuple(build_leaderboards(self._frame, protocol=protocol, shots=shot_counts(shots), backbone=backbone))
-
     def claims(
         self,
         file: Annotated[Path | str | None, Opt("Claims as TOML. Default: the shipped claims.")] = None,
@@ -294,18 +250,15 @@ class Results:
         """
         from bench.analysis import build_leaderboards, chosen_groups
         from bench.papers import check_claims, difficulty_by_backbone, load_claims
-        from bench.results import Shards, constant_weight_outcomes, no_runs
+        from bench.results import no_runs
 
         groups = chosen_groups(tuple(easy), tuple(hard))
         asked = load_claims(None if file is None else Path(file).expanduser())
         if self._outcomes.empty:
             raise UsageError(no_runs(self.folder))
         difficulty = difficulty_by_backbone(self._difficulty)
-        constant = partial(constant_weight_outcomes, Shards(self.folder))
         boards = build_leaderboards(self._outcomes)
-        return claims_table(
-            check_claims(asked, boards, self._outcomes, difficulty, groups, constant), boards, self.folder
-        )
+        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups), boards, self.folder)
 
     def difficulty(self, *, all_columns: bool = False) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure.
@@ -317,7 +270,7 @@ class Results:
     def query(self, sql: str) -> pd.DataFrame:
         """The result of one read-only SQL statement on all runs of the folder.
 
-        The tables are runs, scores, curves, predictions, difficulty, and published for numbers from papers. Raises
+        The tables are runs, scores, predictions, difficulty, and published for numbers from papers. Raises
         QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         from bench.papers import published_frame

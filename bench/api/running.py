@@ -1,6 +1,6 @@
 """Running a sweep from Python, with the options of `etl-bench run`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,19 +15,15 @@ from bench.sweep import (
     SweepRequest,
     carry_out,
     check_effects,
-    check_launch,
     early_server,
     is_kept,
-    joined_plans,
     make_plan,
-    make_plans,
     open_log,
     parse_choice,
     read_sweep_file,
     report_failures,
     report_plan,
     sweep_toml,
-    trackers_after_run,
     unfinished_sweeps,
 )
 
@@ -84,15 +80,15 @@ def run(
         progress: `"auto"` (a bar in a notebook and on a terminal, lines elsewhere), `"live"`, `"plain"`, `"json"` or
             `"none"`.
         options: any other option of `etl-bench run`, such as `device="cuda"`, `data_root="~/data"` or
-            `trackers="mlflow"`.
+            `tracker="mlflow"`.
 
     Returns:
         The results of the requested runs. `Results.failed` lists runs that failed.
 
     Raises:
         UsageError: an unknown option, or a value that an option does not take.
-        ImpossibleCombinationError: nothing can run, or with `strict=True` something that was named cannot, such as a
-            method on a backbone that it does not support. Without `strict`, the rest runs.
+        ImpossibleCombinationError: nothing can run. If only a part cannot, such as a method on a backbone that it does
+            not support, the rest runs.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -149,24 +145,15 @@ def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
     return made
 
 
-def run_request(
-    request: SweepRequest, log: SweepLog, again: Collection[str] = (), also: Sequence[SweepRequest] = ()
-) -> SweepOutcome:
-    """Plan and carry out a request, reporting to the log, and send its finished runs to its trackers.
+def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
+    """Plan and carry out a request, reporting to the log.
 
-    The requests of `also`, which differ from it in settings only, are carried out at the same time, see
-    `bench.sweep.make_plans`.
-
-    The failed runs are reported by `report_failures`, so that a result can be printed before. `again` as of
-    `bench.sweep.make_plan`.
+    The failed runs are reported by `report_failures`, so that a result can be printed before.
     """
     with early_server(request) as server:
-        parts = make_plans([request, *also], log, again)
-        made = joined_plans([plan for _, plan in parts])
-        check_launch(made, request)
+        made = make_plan(request, log)
         report_plan(made, request, log)
-        hooks = trackers_after_run(request.trackers, request.runs, log.notice)
-        return carry_out(made, request, log, server, after_run=hooks, parts=parts if also else ())
+        return carry_out(made, request, log, server)
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
@@ -208,7 +195,7 @@ def _request(
     runs: str | Path = "runs",
     **options: Any,
 ) -> SweepRequest:
-    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache", "pack") if options.get(name)}
+    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
     given: dict[str, Any] = {
         name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None

@@ -82,7 +82,6 @@ def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
     opened: dict[str, object] = {}
     if record.open is not None:
         opened["open"] = metrics.harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
-        opened |= {"openworld_auc": record.open.openworld_auc, "near_ood_auroc": record.open.near_ood_auroc}
     scores = [_score(score) for score in record.all_scores] if record.scores else []
     return StoredRun(record, facts, scores, opened)
 
@@ -200,7 +199,7 @@ def query_runs(
 ) -> pd.DataFrame:
     """The answer to one read-only SQL statement on the results database; raises QueryError for any other.
 
-    The tables are runs, scores, curves, predictions, difficulty, and published for numbers from papers.
+    The tables are runs, scores, predictions, difficulty, and published for numbers from papers.
     """
     from bench.papers import published_frame
     from bench.results import fresh_store

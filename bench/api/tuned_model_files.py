@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,19 +77,8 @@ def _row(model: ListedModel, info: ModelInfo, changed_images: str) -> dict[str, 
         "open_vocabulary": info.open_vocabulary,
         "temperature": info.calibration.temperature,
         "calibrated": info.calibration.source == "validation",
-        "no_prediction_sets": info.sets.unavailable,
         "changed_images": changed_images,
     }
-
-
-@dataclass(frozen=True)
-class PredictedFiles:
-    """A finished prediction: its counts, the page if one was written, and changes of code and images since training."""
-
-    summary: PredictionSummary
-    page: Path | None
-    code_changes: tuple[str, ...]
-    changed_images: str
 
 
 @checks_effects
@@ -97,47 +86,36 @@ def predict_images(
     model: Annotated[str, MODEL],
     images: Annotated[
         Sequence[str],
-        Arg("Images, folders, tables with a path column, tar files, or - (list on stdin).", metavar="IMAGES..."),
+        Arg("Images, folders, or tables with a column of paths.", metavar="IMAGES..."),
     ],
-    out: Annotated[
-        Path | None, Opt("Table to write: .csv, .jsonl or .parquet. Default: CSV on standard output.")
-    ] = None,
+    out: Annotated[Path | None, Opt("CSV file to write. Default: standard output.")] = None,
     *,
-    page: Annotated[
-        bool, Opt("Also write an offline page of the least certain images, next to --out."), OnlyWith("out")
-    ] = False,
     backbone: Weights = None,
     classes: Annotated[
         Path | None, Opt("File of additional class names, one per line, for open-vocabulary methods.")
     ] = None,
     top: Annotated[int, Opt("Number of most probable classes in each row.", min=1)] = 5,
-    promise: Annotated[float, Opt("Probability with which the prediction set of an image contains its class.")] = 0.95,
     batch: Annotated[int, Opt("Images per pass of the tower.", min=1)] = 32,
     runs: Runs = "runs",
     device: Device = "auto",
     cache: Cache = None,
     force: Annotated[Force, OnlyWith("out")] = False,
     quiet: Annotated[bool, Opt("No progress bar and no summary.")] = True,
-) -> PredictedFiles:
-    """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
+) -> PredictionSummary:
+    """Predict images with a tuned model and write CSV, to the file `out` or to standard output.
 
-    Raises UsageError before torch
-    is imported, also for files that are not to be replaced, unless `force`, PromiseError for an impossible promise, and
+    Raises UsageError before torch is imported, also for files that are not to be replaced, unless `force`, and
     ModelFileError for a damaged model.
     """
-    from bench.analysis import prediction_sets
     from bench.experiment import changed_images, read_model_info
     from bench.results import check_output_file
     from bench.sweep import resolve_device
-    from bench.tuned_models import check_format, check_sources, find_model
+    from bench.tuned_models import check_sources, find_model
 
-    prediction_sets.check_promise(promise)
-    html = out.with_suffix(".html") if page and out else None
     if out is not None:
-        check_format(out)
+        if out.suffix.lower() != ".csv":
+            raise UsageError(f"--out {out}: predictions are written as CSV; name a .csv file.")
         check_output_file(out, "--out", force=force)
-    if html is not None:
-        check_output_file(html, "--page", force=force)
     file = find_model(model, Path(runs))
     info = read_model_info(file)
     check_sources(images)
@@ -160,16 +138,9 @@ def predict_images(
             bar.n += len(rows)
             bar.refresh()
 
-        summary = predict_files(
-            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, top=top, promise=promise, batch=batch,
-            force=force,
-        )  # fmt: skip
-    if html is not None and summary.gallery is not None:
-        from reports import render_gallery
-
-        render_gallery(summary.gallery, html, force=force)
+        summary = predict_files(tuned, images, out, on_rows=on_rows, top=top, batch=batch, force=force)
     (change,) = changed_images([tuned.info])
-    return PredictedFiles(summary, html, tuple(code_changes(tuned.info)), change)
+    return replace(summary, code_changes=tuple(code_changes(tuned.info)), changed_images=change)
 
 
 def _class_names(path: Path) -> list[str]:

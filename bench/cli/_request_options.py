@@ -2,7 +2,7 @@
 
 import inspect
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -12,18 +12,10 @@ from typer.models import OptionInfo
 from bench.api import OnlyWith, SweepRequest, option_name, option_of
 from bench.cli._print import remark
 from bench.errors import UsageError
-from datasets_registry import did_you_mean
 
 _PARSED = (bool, int, float, Path, list[str], list[Path])
 """Field types that the command line parses itself; all others arrive as text and are parsed by the request."""
 _RECEIVED = ("given", "environment")
-_KEYED = {
-    flag: {option_name(name): name for name in SweepRequest.model_fields if option_of(name).keyed_by == flag}
-    for flag in ("--resource", "--option")
-}
-"""Fields of the request by their key, for the options that take KEY=VALUE."""
-_SBATCH = "sbatch."
-"""Prefix of the keys of other options of sbatch, which are items of the field `slurm_set`."""
 
 
 def request_option(name: str, **shown: Any) -> OptionInfo:
@@ -61,7 +53,7 @@ def joined(option: str, texts: Sequence[str]) -> str:
 
 
 EXECUTION = (
-    "device", "jobs", "jobs_per_gpu", "fast", "launcher", "rerun", "runs", "data_root", "cache", "trackers", "retries",
+    "device", "jobs", "jobs_per_gpu", "launcher", "rerun", "runs", "data_root", "cache", "tracker", "retries",
     "timeout", "memory", "runner",
 )  # fmt: skip
 """Fields of the request that say how and where runs are computed, and not which."""
@@ -79,27 +71,23 @@ def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
 def takes_request(
     command: Callable[..., None], fields: Collection[str] = tuple(SweepRequest.model_fields), *conditions: OnlyWith
 ) -> Callable[..., None]:
-    """Give a command every option of a sweep request, or those of some fields and of clusters.
+    """Give a command every option of a sweep request, or those of some fields.
 
     The command receives typed options as `given` and those set by environment variables as `environment`, both by field
     name. Options other than those of folders have the conditions.
     """
     own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
     named = {item.name for item in own}
-    rare = {key: name for key, name in _KEYED["--option"].items() if name in fields}
 
     def run(**values: Any) -> None:
         context = values["context"]
-        keyed = parse_keys("--resource", values.pop("resource"))
-        keyed |= parse_keys("--option", values.pop("option"), fields)
         options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values and name not in named}
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
         typed |= {name: joined(f"--{name}", value) for name, value in typed.items() if _is_numbers(name)}
         environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
-        command(given=typed | keyed, environment=environment, **values)
+        command(given=typed, environment=environment, **values)
 
-    options = [_parameter(name) for name in fields if not option_of(name).keyed_by]
-    options += [_resource_parameter(), _rare_parameter(rare)]
+    options = [_parameter(name) for name in fields]
     for at, one in enumerate(options):
         if conditions and one.name not in _WHERE:
             options[at] = one.replace(annotation=Annotated[(one.annotation, *conditions)])
@@ -108,80 +96,6 @@ def takes_request(
     run.__signature__ = inspect.Signature([*first, *options, *last])  # type: ignore[attr-defined]
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
-
-
-def parse_keys(flag: str, texts: Sequence[str], only: Collection[str] | None = None) -> dict[str, Any]:
-    """The values of `--resource KEY=VALUE` or `--option KEY=VALUE` by field name.
-
-    Raises UsageError for an unknown or repeated key, and for a key without its value.
-
-    Args:
-        only: fields that the command has; all without it.
-    """
-    fields = {key: name for key, name in _KEYED[flag].items() if only is None or name in only}
-    keys = [key for key, field in fields.items() if field != "slurm_set"]
-    allowed = ", ".join([*keys, f"{_SBATCH}KEY"] if "slurm_set" in fields.values() else keys)
-    found: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        key = key.strip()
-        if flag == "--resource" and key.startswith(_SBATCH) and key != _SBATCH:
-            found.setdefault("slurm_set", []).append(text.strip().removeprefix(_SBATCH))
-            continue
-        if key not in keys:
-            raise UsageError(f"{flag} {key!r} is unknown.{did_you_mean(key, keys, most=1)} Allowed: {allowed}.")
-        field = fields[key]
-        if _is_switch(field) is bool(equals) or (equals and not value.strip()):
-            raise UsageError(f"{flag} {text!r}: write {flag} {_shape(key, field)}.")
-        if field in found:
-            raise UsageError(f"{flag} {key} is given twice.")
-        found[field] = value.strip() if equals else True
-    return found
-
-
-def key_advice(option: str) -> str:
-    """How to give a key that was given as an option of its own, such as `--partition`; else empty."""
-    key = option.lstrip("-").replace("_", "-")
-    if key == option_name("slurm_set"):
-        return f" Write --resource {_SBATCH}KEY=VALUE instead."
-    flag = next((flag for flag, fields in _KEYED.items() if key in fields), "")
-    return f" Write {flag} {_shape(key, _KEYED[flag][key])} instead." if flag else ""
-
-
-def _is_switch(field: str) -> bool:
-    return SweepRequest.model_fields[field].annotation is bool
-
-
-def _shape(key: str, field: str) -> str:
-    """How a key is written: a switch has no value."""
-    return key if _is_switch(field) else f"{key}=VALUE"
-
-
-def _resource_parameter() -> inspect.Parameter:
-    by_panel: dict[str, list[str]] = {}
-    for key, field in _KEYED["--resource"].items():
-        if field != "slurm_set":
-            by_panel.setdefault(str(option_of(field).panel), []).append(key)
-    keys = " ".join(f"{panel}: {', '.join(known)}." for panel, known in by_panel.items())
-    return _keyed_parameter(
-        "--resource",
-        f"What a run or job takes on a cluster, as KEY=VALUE. Repeatable. {keys} {_SBATCH}KEY=VALUE is another "
-        "option of sbatch. See `etl-bench doctor docs clusters`.",
-    )
-
-
-def _rare_parameter(fields: Mapping[str, str]) -> inspect.Parameter:
-    texts = "; ".join(
-        f"{_shape(key, field)} ({str(SweepRequest.model_fields[field].description).rstrip('.')})"
-        for key, field in fields.items()
-    )
-    return _keyed_parameter("--option", f"A rare option, which a sweep file has as a key. Repeatable. {texts}.")
-
-
-def _keyed_parameter(flag: str, text: str) -> inspect.Parameter:
-    option = typer.Option(flag, help=text, rich_help_panel="How to run it", show_default=False)
-    name = flag.removeprefix("--")
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=[], annotation=Annotated[list[str], option])
 
 
 def _source(context: typer.Context, name: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import bench
-from bench.api import unknown_name_advice
+from bench.api import unknown_name_advice, unknown_option_advice
 from bench.cli._commands import Commands
 from bench.cli._groups import ordered_group
 from bench.cli._print import remark
@@ -18,10 +18,10 @@ from bench.cli.compare import compare_command
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
 from bench.cli.doctor import doctor_app
-from bench.cli.export import export_app
+from bench.cli.export import export_command
 from bench.cli.leaderboard import leaderboard_command
 from bench.cli.methods import methods_app
-from bench.cli.models import models_app
+from bench.cli.models import models_command
 from bench.cli.papers import papers_app
 from bench.cli.predict import predict
 from bench.cli.report import report
@@ -29,38 +29,28 @@ from bench.cli.run import run_command
 from bench.cli.runs import runs_app
 from bench.cli.status import status
 from bench.errors import NoWorkerError
-from bench.extension import Extension, extensions
+from bench.extensions.boards.commands import board_app
+from bench.extensions.conformance.commands import check_command, new_command
+from bench.extensions.forks.commands import COMMANDS as FORK_COMMANDS
+from bench.extensions.recommendation.commands import recommend_command
 from datasets_registry import BenchError
 
 PANELS: dict[str, dict[str, Any]] = {
-    "Run": {"run": run_command, "demo": demo, "status": status},
+    "Run": {"run": run_command, "demo": demo, "status": status, "recommend": recommend_command},
     "Look": {
-        "leaderboard": leaderboard_command, "compare": compare_command, "report": report, "export": export_app,
+        "leaderboard": leaderboard_command, "compare": compare_command, "report": report, "export": export_command,
         "papers": papers_app,
     },
     "Catalogue": {"datasets": datasets_app, "methods": methods_app, "backbones": backbones_app},
     "Keep": {
-        "predict": predict, "models": models_app, "runs": runs_app, "doctor": doctor_app,
+        "predict": predict, "models": models_command, "runs": runs_app, "doctor": doctor_app, "board": board_app,
     },
 }  # fmt: skip
 """The commands and groups by the panel of `--help` that lists them, in its order."""
-GROUPS = {name: group for panel in PANELS.values() for name, group in panel.items() if isinstance(group, Commands)}
-
-
-def add_commands(extension: Extension) -> None:
-    """Put the commands of an extension into their groups and panels; one of an unknown group costs a warning."""
-    for words, command in extension.command_table().items():
-        group, _, name = words.rpartition(" ")
-        if not group:
-            PANELS.setdefault(extension.panels.get(name, "Keep"), {})[name] = command
-        elif group in GROUPS:
-            GROUPS[group].command(name)(command)
-        else:
-            logging.getLogger("bench.extension").warning("The command %r is left out: no group %r.", words, group)
-
-
-for found in extensions().values():
-    add_commands(found)
+methods_app.command("new")(new_command)
+methods_app.command("check")(check_command)
+for words, command in FORK_COMMANDS.items():
+    {"methods": methods_app, "runs": runs_app}[words.partition(" ")[0]].command(words.partition(" ")[2])(command)
 
 app = Commands(
     name="etl-bench",
@@ -136,7 +126,9 @@ def main() -> None:
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
-        advice = _advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
+        advice = (
+            unknown_option_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
+        )
         if context and (found := re.match(r"No such command '([\w-]+)'", message)):
             advice = _place_below(context, found[1])
         if (
@@ -156,14 +148,6 @@ def main() -> None:
     except typer.Abort:
         code = 1
     sys.exit(code or 0)
-
-
-def _advice(option: str) -> str:
-    """What to write in place of an option that `run` does not have; empty if nothing is known."""
-    from bench.api import unknown_option_advice
-    from bench.cli._request_options import key_advice
-
-    return key_advice(option) or unknown_option_advice(option)
 
 
 def _refuse(message: str) -> int:

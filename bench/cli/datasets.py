@@ -64,14 +64,12 @@ datasets_app.command("add")(add)
 @datasets_app.command("check")
 @options_of(check_datasets)
 def _check(as_json: opt.AsJson = False, **options: Any) -> None:
-    """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
+    """Check split, counts and every image, and name the command that fixes each problem. Needs no network.
 
-    Images that several of the datasets share, by bytes or decoded pixels, are counted and named; these are notes.
     Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
-    someone else. With -b, test images whose picture is also in another file of the dataset are named, and labels that
-    are probably wrong; these are notes. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
+    someone else. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
 
-    Example: etl-bench datasets check eurosat -b ViT-B-16.openai
+    Example: etl-bench datasets check eurosat
     """
     checks, absent = check_datasets(**options)
     if absent is None:
@@ -90,20 +88,7 @@ def _check(as_json: opt.AsJson = False, **options: Any) -> None:
                 print_line(line)
     if as_json:
         print_json([checkup.facts() for checkup in checkups])
-    elif line := _copies_line(checkups):
-        print_line(line)
     raise typer.Exit(1 if any(checkup.problems for checkup in checkups) else 0)
-
-
-def _copies_line(checkups: Sequence[CheckResult]) -> str:
-    """Whether datasets share images, and how many were compared; empty if fewer than two had images."""
-    names = {name for one in checkups for name in (*one.compared_with, *([one.name] if one.compared_with else []))}
-    if not names:
-        return ""
-    pairs = sum(finding.code == "copies" for one in checkups for finding in one.findings)
-    images = counted(sum(one.checked for one in checkups if one.name in names), "image")
-    said = f"{counted(pairs, 'pair')} of datasets, named above" if pairs else "none"
-    return f"copies between datasets: {said}; {images} of {len(names)} datasets compared"
 
 
 def _checkup_lines(checkup: CheckResult) -> list[str]:
@@ -114,9 +99,6 @@ def _checkup_lines(checkup: CheckResult) -> list[str]:
         counts = ", ".join(f"{n} {part}" for part, n in checkup.counts.items())
         layout = f"; layout: {checkup.layout}" if checkup.layout else ""
         lines.append(f"  {counts}; {counted(checkup.checked, 'image')} opened{layout}")
-    if checkup.audit is not None:
-        audited = counted(int(str(checkup.audit["images"])), "image")
-        lines.append(f"  near-duplicates and suspect labels of {audited} by {checkup.audit['backbone']}")
     for finding in checkup.findings:
         lines.append(f"  {finding.level}: {finding.code}: {' '.join(finding.text.split())}")
         if finding.fix:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.api import NotWith, Results, load_results
+from bench.api import Results, load_results
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_table
@@ -17,19 +17,9 @@ INCOMPLETE = 3
 @options_of(load_results, Results.leaderboard)
 def leaderboard_command(
     runs: Path,
-    convention: Annotated[str, NotWith("by_rule")],
+    convention: str,
     strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Exit with code 3 if an average lacks runs that other rows have."),
-        NotWith("by_rule"),
-    ] = False,
-    by_rule: Annotated[
-        bool,
-        typer.Option(
-            "--selection",
-            help="Print the cost of each selection rule, not the ranking: its accuracy minus that of `validation`, "
-            "paired by method, dataset and seed.",
-        ),
+        bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that other rows have.")
     ] = False,
     as_json: opt.AsJson = False,
     **options: Any,
@@ -41,9 +31,6 @@ def leaderboard_command(
     runs: then the rows are compared on the runs that they share, and the text below the table says so.
     """
     results = load_results(runs)
-    if by_rule:
-        print_table(results.selection_rules(**options), as_json=as_json)
-        return
     table = results.leaderboard(convention=convention, **options)
     print_table(table, as_json=as_json)
     if strict and not all(board.complete for board in table.source):

@@ -1,7 +1,6 @@
 """`etl-bench methods`: lists the methods, and shows a method's card."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from bench.api import method_facts, method_rows
 from bench.cli import _options as opt
@@ -29,28 +28,4 @@ def _show(as_json: opt.AsJson = False, **options: Any) -> None:
 
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
-    card = method_facts(**options)
-    if as_json:
-        print_facts(card, as_json=True)
-        return
-    rows = cast(list[dict[str, str]], card.pop("official_settings"))
-    lines: dict[str, list[str]] = {}
-    for row in rows:
-        setting = row["setting"] if "." in row["setting"] else f"{card['name']}.{row['setting']}"
-        lines.setdefault(f"official {setting}", []).append(_beside_official(row))
-    if rows:  # they have the values of the recipes
-        recipes = {name: cast(dict[str, str], value) for name, value in card.items() if name.startswith("recipe for")}
-        card |= {name: f"{recipe['name']}: {recipe['source']}" for name, recipe in recipes.items()}
-    print_facts(card | {name: "\n".join(found) for name, found in lines.items()}, as_json=False)
-
-
-def _beside_official(row: Mapping[str, str]) -> str:
-    """Our value, where it holds, and what the official code has, with file and line."""
-    official = row["official"].strip("'\"")
-    if not row["where"]:
-        said = f"{'no official value' if official == 'none' else 'not stated officially'}: {row['remark']}"
-    elif row["remark"]:
-        said = f"official {official} in {row['where']}: {row['remark']}"
-    else:
-        said = f"as in {row['where']}" + (f" ({official})" if official not in ("", row["ours"]) else "")
-    return f"{row['holds']}: {row['ours']}, {said}" if row["holds"] else f"{row['ours']}, {said}"
+    print_facts(method_facts(**options), as_json=as_json)

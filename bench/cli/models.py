@@ -1,11 +1,9 @@
-"""`etl-bench models`: lists tuned models; extensions export and explain one."""
+"""`etl-bench models`: lists tuned models."""
 
 from typing import Any
 
 from bench.api import stored_models
 from bench.cli import _options as opt
-from bench.cli._commands import Commands
-from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
 from bench.cli._print import print_rows, remark
 
@@ -17,15 +15,9 @@ _COLUMNS = (
 _SPARE = ("size", "seed", "classes", "shots", "low", "high", "backbone")
 """Columns that a narrow terminal leaves out first."""
 
-models_app = Commands(
-    cls=ListsByDefault,
-    help="List the tuned models that `run --keep-models` stored, and export or explain one.",
-)
 
-
-@models_app.command(LIST)
 @options_of(stored_models)
-def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
+def models_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the tuned models that `run --keep-models` stored.
 
     Accuracy is that of the run on test images, low to high its 95 % interval over images like these; --json has all

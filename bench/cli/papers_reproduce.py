@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.api import FIGURES_FOLDER, list_experiments, reproduce_paper
+from bench.api import list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_json, print_line, print_rows, print_text, print_wide, remark
@@ -34,11 +33,10 @@ def reproduce_command(
     given: dict[str, Any],
     environment: dict[str, Any],
     on: str | None,
-    figures: Path = FIGURES_FOLDER,
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
-    """Run what a paper's table or figure lacks, then print ours beside the printed numbers and draw its figures.
+    """Run what a paper's table or figure lacks, then print ours beside the printed numbers.
 
     Without WHAT it lists the tables and figures: runs needed and done, GPU hours, and what is missing with the command
     that fetches it. Finished runs are skipped, so a repeated command goes on. What lacks its
@@ -52,13 +50,13 @@ def reproduce_command(
     Example: etl-bench papers reproduce apex table-2 --data-root data --device cuda --seeds 3
     """
     settings = environment | given
-    runs = settings.pop("runs", Path("runs"))
+    runs = settings.pop("runs", None)
     if what is None:
         changes = {name: options[name] for name in ("methods", "datasets", "seeds") if name in options}
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
         _print_listing(listing, as_json=as_json)
         return
-    found = reproduce_paper(paper, what, on=on, runs=runs, figures=figures, **options, **settings)
+    found = reproduce_paper(paper, what, on=on, runs=runs, **options, **settings)
     if as_json:
         print_json([vars(one) for one in found])
     else:
@@ -91,10 +89,6 @@ def _print_reproduced(one: ReproducedExperiment) -> None:
         remark(_legend(one))
     if one.verdicts:
         print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
-    for line in one.figure_lines:
-        print_line(line)
-    if one.files:
-        print_line(f"drawn: {', '.join(map(str, one.files))}")
     for note in one.notes:
         remark(note)
     for text in one.left_out:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from bench._util.words import counted
-from bench.api import PredictedFiles, predict_images
+from bench.api import predict_images
 from bench.cli._options_of import options_of
 from bench.cli._print import remark
 
@@ -18,13 +17,12 @@ from bench.cli._print import remark
 def predict(out: Path | None, quiet: bool = False, **options: Any) -> None:
     """Predict images with a tuned model: classes with calibrated probabilities, and a mark for unfamiliar images.
 
-    The prediction set of an image contains its class with the probability of --promise. Without validation images that
-    nothing was selected on, there are no sets, and the reason is printed. An image is marked if it is unlike the
-    training images. Images are streamed, so their number is not limited. An image that cannot be read gets a row with
-    an error. The table is written as rows come: standard output has those of a killed prediction, and --out a whole
-    file or none. Exit code: 0 all done, 1 some images could not be read, 2 wrong usage or no images.
+    An image is marked if it is unlike the training images. Images are streamed, so their number is not limited. An
+    image that cannot be read gets a row with an error. The table is written as rows come: standard output has those of
+    a killed prediction, and --out a whole file or none. Exit code: 0 all done, 1 some images could not be read, 2 wrong
+    usage or no images.
 
-    Example: etl-bench predict birds new_images/ --out predictions.csv --page
+    Example: etl-bench predict birds new_images/ --out predictions.csv
     """
     done = predict_images(out=out, quiet=quiet, **options)
     for change in done.code_changes:
@@ -32,25 +30,10 @@ def predict(out: Path | None, quiet: bool = False, **options: Any) -> None:
     if done.changed_images:
         remark(f"note: {done.changed_images}. Repeat `recommend` or `run` to train on today's")
     if not quiet:
-        _report(done, [str(path) for path in (out, done.page) if path])
-    raise typer.Exit(1 if done.summary.unreadable else 0)
-
-
-def _report(done: PredictedFiles, written: Sequence[str]) -> None:
-    summary = done.summary
-    where = f"; in {' and '.join(written)}" if written else ""
-    unreadable = f", {summary.unreadable} could not be read" if summary.unreadable else ""
-    unlike = f", {summary.unlike} unlike the training images" if summary.unlike else ""
-    for note in summary.notes:
-        remark(note)
-    if summary.no_sets:
-        remark(f"note: prediction sets are not available: {summary.no_sets}")
-    size, promise = "", f"{100 * summary.promise:g} %"
-    if summary.set_size is not None:
-        size = f", {summary.set_size:.2f} classes in a set of {promise}"
-    if summary.empty_sets:
-        remark(
-            f"note: {counted(summary.empty_sets, 'set')} of {promise} without a class, since the model is right more "
-            "often than that; a higher --promise gives larger sets"
-        )
-    remark(f"{counted(summary.images, 'image')}{unreadable}{unlike}{size}{where}")
+        for note in done.notes:
+            remark(note)
+        where = f"; in {out}" if out else ""
+        unreadable = f", {done.unreadable} could not be read" if done.unreadable else ""
+        unlike = f", {done.unlike} unlike the training images" if done.unlike else ""
+        remark(f"{counted(done.images, 'image')}{unreadable}{unlike}{where}")
+    raise typer.Exit(1 if done.unreadable else 0)

@@ -1,4 +1,4 @@
-"""`etl-bench report`: writes results as one HTML page that works offline, or as a folder for a web server."""
+"""`etl-bench report`: writes results as one HTML page that works offline."""
 
 from typing import Any
 
@@ -11,12 +11,9 @@ from bench.cli._print import print_line, remark
 def report(**options: Any) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
 
-    The page is complete by itself. In a folder, the predictions of every run are written next to it, image by image,
-    and the page loads them when it comes from a web server, such as that of python -m http.server.
-
     Example: etl-bench report --runs runs/demo --out demo.html
 
-    --source published shows leaderboards and difficulty trends of published numbers and needs no runs.
+    --source published shows leaderboards of published numbers and needs no runs.
     """
     done = write_report(report_request(**options))
     for note in done.notes:

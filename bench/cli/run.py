@@ -56,7 +56,7 @@ def run_command(
 
     Example: etl-bench run -m coop,apex -d imagenet -b ViT-B-16.openai --protocol cross-dataset --targets eurosat,dtd
 
-    Example: etl-bench run sweep.toml --launcher slurm --resource partition=gpu --resource gpus=1
+    Example: etl-bench run sweep.toml --device all
     """
     from bench.api import (
         open_progress,

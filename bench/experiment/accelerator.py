@@ -31,8 +31,8 @@ WAIT_SECONDS = 60.0
 
 
 @contextmanager
-def device_arithmetic(device: str, precision: Precision, *, fast: bool = False) -> Iterator[None]:
-    """Inside this block, CUDA computes in exactly this precision and, unless `fast`, deterministically.
+def device_arithmetic(device: str, precision: Precision) -> Iterator[None]:
+    """Inside this block, CUDA computes in exactly this precision, and deterministically.
 
     torch's default would use TF32 for convolutions in fp32, and kernels that add in any order. The switches are global,
     so they are restored at the end.
@@ -46,7 +46,7 @@ def device_arithmetic(device: str, precision: Precision, *, fast: bool = False) 
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     matmul.allow_tf32 = cudnn.allow_tf32 = precision is Precision.TF32
     cudnn.benchmark = False
-    torch.use_deterministic_algorithms(not fast)
+    torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
@@ -144,5 +144,5 @@ def memory_advice(spec: ExperimentSpec, doing: str) -> Iterator[None]:
         smaller = f", --set {spec.method}.recipe.batch_size={max(1, batch // 2)} (another setting)" if batch else ""
         raise TrainingMemoryError(
             f"Memory ran out while {doing}: {(str(error).splitlines() or [''])[0]} What helps: fewer --jobs or "
-            f"--option jobs-per-gpu, --option precision=bf16{smaller}, or a device with more memory."
+            f"--jobs-per-gpu, --precision bf16{smaller}, or a device with more memory."
         ) from error

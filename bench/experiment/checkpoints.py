@@ -19,13 +19,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from bench.experiment.epoch_observers import EpochObserver
+from bench.experiment.epoch_candidates import EpochCandidates
 from bench.experiment.features.shared_cost import Account
 from bench.results import write_atomically
 from methods import Passes, TrainableMethod
 
-_OF_STEPS = ("optimizer.", "gradient.")
-"""Prefixes of the tensors that only further steps need."""
 _LOG = logging.getLogger("bench.experiment.checkpoints")
 
 
@@ -42,22 +40,21 @@ class Progress:
 class TrainingState:
     """Everything that changes while a method trains, except learning rates, which are set at every step.
 
-    `optimizer` is that of the current stage, `generator` draws the order of the images, and `observers` are listed by
-    the names under which a checkpoint stores their data.
+    `optimizer` is that of the current stage, and `generator` draws the order of the images.
     """
 
     method: TrainableMethod[Any]
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
-    observers: Mapping[str, EpochObserver] = field(default_factory=dict)
+    candidates: EpochCandidates | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, by name."""
         found = {f"trainable.{name}": value for name, value in self.method.trainable.state_dict().items()}
         found |= {f"gradient.{name}": p.grad for name, p in self._unoptimised() if p.grad is not None}
         found |= {f"method.{name}": value for name, value in self.method.training_state().items()}
-        for part, observer in self.observers.items():
-            found |= {f"{part}.{name}": value for name, value in observer.dump().items()}
+        if self.candidates:
+            found |= {f"copy.{name}": value for name, value in self.candidates.dump().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in values.items() if v is not None}
         found |= {"generator.order": self.generator.get_state(), "generator.method": self.method.generator.get_state()}
@@ -70,8 +67,8 @@ class TrainingState:
         for name, parameter in self._unoptimised():
             parameter.grad = gradients[name].to(parameter.device) if name in gradients else None
         self.method.restore_training_state(_part("method.", tensors))
-        for part, observer in self.observers.items():
-            observer.load(_part(f"{part}.", tensors))
+        if self.candidates:
+            self.candidates.load(_part("copy.", tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _part("optimizer.", tensors).items():
             index, _, key = name.partition(".")
@@ -87,20 +84,8 @@ class TrainingState:
 
 
 @dataclass
-class TrainingEnd:
-    """The end of a training in memory, from which other runs of this training begin; None before it.
-
-    Args:
-        memory: what the training needed, of `CostMeter.memory`.
-    """
-
-    content: tuple[dict[str, Any], dict[str, Tensor]] | None = None
-    memory: tuple[int, int | None] = (0, None)
-
-
-@dataclass
 class Checkpoint:
-    """The checkpoint file of one run; without a path it has none.
+    """The checkpoint file of one run.
 
     Args:
         identity: run, code and weights that the state belongs to; a file with another identity is ignored.
@@ -108,16 +93,14 @@ class Checkpoint:
         meter: returns the cost of the run so far (seconds, passes), to be added up over the parts of interrupted
             training.
         account: the shared features that the run was charged for, which later parts do not pay again.
-        end: the end of a training that the run shares with others: used in place of the file, and kept for the others.
     """
 
-    path: Path | None
+    path: Path
     identity: Mapping[str, str]
     seconds: float
     meter: Callable[[], tuple[float, ...]] = tuple
     clock: Callable[[], float] = time.monotonic
     account: Account = field(default_factory=lambda: Account(Passes()))
-    end: TrainingEnd | None = None
     earlier: tuple[float, ...] = field(default=(), init=False)
     """The cost of the earlier parts, in the order of `meter`."""
 
@@ -130,20 +113,17 @@ class Checkpoint:
 
         `state_after` returns the state to restore, given the number of finished epochs.
         """
-        found = self.end.content if self.end and self.end.content else self._stored()
+        found = self._stored()
         if found is None:
             return None
         header, tensors = found
-        # copies, since another run may begin from the same end
-        state_after(header["epochs"]).restore({name: tensor.clone() for name, tensor in tensors.items()})
+        state_after(header["epochs"]).restore(tensors)
         self.account.load(_part("charged.", tensors))
         self.earlier = tuple(header["spent"])
         return Progress(header["epochs"], header["steps"], header["loss"])
 
     def _stored(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """Header and tensors of the file; None if there is none with this identity."""
-        if self.path is None:
-            return None
         try:
             with safe_open(self.path, "pt") as file:
                 header = json.loads((file.metadata() or {}).get("state", "{}"))
@@ -163,17 +143,11 @@ class Checkpoint:
     @property
     def due(self) -> bool:
         """Whether `seconds` have passed since the last write."""
-        return self.path is not None and self.clock() - self._last >= self.seconds
-
-    def keep_end(self, state_after: Callable[[int], TrainingState], progress: Progress) -> None:
-        """Keep the state after the last epoch as the `end`, unless it is kept already; `state_after` as of `load`."""
-        if self.end is not None and self.end.content is None:
-            header, tensors = self._content(state_after(progress.epochs), progress)
-            self.end.content = header, {name: t for name, t in tensors.items() if not name.startswith(_OF_STEPS)}
+        return self.clock() - self._last >= self.seconds
 
     def save_if_due(self, state: TrainingState, progress: Progress) -> None:
         """Write the state if `seconds` have passed since the last write."""
-        if not self.due or self.path is None:
+        if not self.due:
             return
         header, tensors = self._content(state, progress)
         header |= {"identity": dict(self.identity), "digest": _digest(tensors)}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 
@@ -25,72 +25,33 @@ class CostMeter:
     """Measures one run, starting at the creation of the meter, in a process that may do many runs.
 
     `account` has what the run uses of the shared features; everything else is what it needs itself.
-
-    Args:
-        runs: number of runs that train together; each is charged an equal share of seconds and memory, and its own
-            passes.
-        first: the meter of the first of these runs, whose start of the memory measurement the others share.
     """
 
-    def __init__(self, backbone: Backbone, runs: int = 1, first: Self | None = None) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
-        self._runs = runs
         self.account = Account(backbone.passes)
         self._seconds = dict.fromkeys(("prepare", "train", "select", "eval"), 0.0)
         self._counted: tuple[Fraction, ...] = (Fraction(0),) * 3
         self._began: tuple[Fraction, ...] = self._counted
         self._counting = False
-        self._together: tuple[int, int | None] = (0, 0)
-        self._memory_before: int | None = first._memory_before if first else memory_at_start(backbone.device)
+        self._memory_before = memory_at_start(backbone.device)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time one phase (`prepare`, `train`, `select` or `eval`), including the device's work."""
+        """Time one phase (`prepare`, `train`, `select` or `eval`) with the device's work, and count its passes."""
         start = own_clock()
-        with self.counting(name):
-            yield
-        synchronize(self._backbone.device)
-        self._seconds[name] = own_clock() - start
-
-    @contextmanager
-    def counting(self, phase: str = "train") -> Iterator[None]:
-        """Count the passes inside the block for this run, and charge it for shared features."""
         self._began, self._counting = self._all_passes(), True
-        with self.account.open(phase):
+        with self.account.open(name):
             yield
         self._counted, self._counting = self._passes(), False
-
-    def end_of_shared_training(self, seconds: float) -> None:
-        """Charge this run its share of `seconds` of training, and start a new memory measurement."""
-        self._seconds["train"] = seconds / self._runs
-        peak, added = self.memory()
-        self._together = (peak, None if added is None else added // self._runs)
-
-    def memory(self) -> tuple[int, int | None]:
-        """The peak so far in bytes, and how much of it this run has added."""
-        peak, before = peak_memory(self._backbone.device), self._memory_before
-        return peak, None if before is None else max(0, peak - before)
-
-    def include_training(self, memory: tuple[int, int | None]) -> None:
-        """Count the memory of a training that another run has carried out for this one, too."""
-        self._together = memory
-
-    def begin_alone(self) -> None:
-        """Start a new memory measurement, when a run continues alone after shared training."""
-        self._memory_before = memory_at_start(self._backbone.device)
-
-    def clock(self) -> float:
-        """A monotonic clock in seconds, to which shared features of the training add what computing them took.
-
-        It is slower in shared training, so that differences are this run's share.
-        """
-        return own_clock() / self._runs + (_seconds(self.account.nanoseconds["train"]) or 0.0)
+        synchronize(self._backbone.device)
+        self._seconds[name] = own_clock() - start
 
     def reading(self) -> tuple[float, ...]:
         """The cost so far: own seconds; own image, prompted image and text passes; shared nanoseconds and passes."""
         account = self.account
         shared = account.nanoseconds["train"], float(account.images), float(account.texts)
-        return own_clock() / self._runs, *map(float, self._passes()), *shared
+        return own_clock(), *map(float, self._passes()), *shared
 
     def cost(self, method: Method[Any], trained: Progress | None, earlier: Sequence[float] = ()) -> Cost:
         """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
@@ -101,7 +62,6 @@ class CostMeter:
             float(before + now) for before, now in zip(before_passes, self._passes(), strict=True)
         )
         learned = shared_before[0] + account.nanoseconds["train"] + account.nanoseconds["select"]
-        together, shared = self._together
         before = self._memory_before
         return Cost(
             trainable_parameters=method.learned_parameters(),
@@ -109,8 +69,8 @@ class CostMeter:
             train_seconds=before_seconds + self._seconds["train"] + self._seconds["select"],
             eval_seconds=self._seconds["eval"],
             steps=trained.steps if trained else 0,
-            peak_memory_bytes=max(peak, together),
-            added_memory_bytes=None if before is None or shared is None else max(0, peak - before, shared),
+            peak_memory_bytes=peak,
+            added_memory_bytes=None if before is None else max(0, peak - before),
             image_passes=image,
             prompted_image_passes=prompted_image,
             text_passes=text,

@@ -10,20 +10,17 @@ import torch
 from torch import Tensor
 
 from bench.analysis import metrics
-from bench.experiment.accelerator import copied_back, synchronize
-from bench.experiment.epoch_observers import EpochCandidates
-from bench.experiment.features.shared_cost import Spent, own_clock, recorded
-from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
-from bench.results import open_metrics, split_scores
+from bench.experiment.accelerator import copied_back
+from bench.experiment.epoch_candidates import EpochCandidates
+from bench.experiment.features.shared_cost import own_clock
+from bench.record import TOP, OpenScore, Predictions, Score
+from bench.results import split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalSplit, few_shot_draws
 from methods import (
-    Backbone,
     Batch,
-    Blend,
     Classifier,
     Method,
-    Needs,
     ProbabilityEnsemble,
     StreamClassifier,
     checked_logits,
@@ -36,29 +33,23 @@ def evaluate_split(
     split: EvalSplit,
     batches: Callable[[], Iterable[Batch]],
     *,
-    keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
     order: Tensor | None = None,
-    on_logits: Callable[[Tensor], None] = lambda _: None,
 ) -> tuple[Score, Predictions]:
     """Score a trained method on one split; the method does not receive the labels.
 
     Args:
         batches: returns the split's images in order, without labels.
-        keep_branches: whether the features of both models of an ensemble are stored with the predictions. Scores stay
-            the same, but features are computed even if the ensemble gives them no weight.
         epochs: candidate epochs of an oracle; one of them stays restored.
         order: positions of the images in `batches`, `(n,)`; None for the order of the split.
-        on_logits: receives the logits, `(n, n_cls)`, in the order of the split.
     """
-    found = split_logits(method, split, batches, keep_branches=keep_branches, epochs=epochs)
+    found = split_logits(method, split, batches, epochs=epochs)
     choice = None
     if found.choice is not None and found.honest is not None:
         choice = OracleChoice.of(found.choice, found.logits, found.honest, _labels(split))
     logits = found.logits if order is None else found.logits[order.argsort()]
-    on_logits(logits)
     item = predictions(split, logits)
-    return score(split, item, choice), replace(item, branches=found.branches)
+    return score(split, item, choice), item
 
 
 @dataclass(frozen=True)
@@ -68,13 +59,11 @@ class SplitLogits:
     Args:
         choice: the choice of an oracle with test labels; None without an oracle.
         honest: logits of the same run without test labels; None without an oracle.
-        branches: features of both models of an ensemble, if they are stored.
     """
 
     logits: Tensor
     choice: str | None = None
     honest: Tensor | None = None
-    branches: Branches | None = None
 
 
 @torch.no_grad()
@@ -83,7 +72,6 @@ def split_logits(
     split: EvalSplit,
     batches: Callable[[], Iterable[Batch]],
     *,
-    keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
 ) -> SplitLogits:
     """The logits of a trained method on one split; arguments as for `evaluate_split`."""
@@ -96,17 +84,8 @@ def split_logits(
     classifier = returned(type(method).classifier, method.classifier(split.classes))
     if isinstance(classifier, ProbabilityEnsemble):
         method.tuning.evaluations += len(classifier.candidates)
-    if keep_branches and isinstance(classifier, Blend):
-        branches, logits = _with_branches(classifier, batches())
-        return SplitLogits(logits, branches=branches)
     found = checked_logits(method, _logits(classifier, batches()), len(split.samples), len(split.classes))
     return SplitLogits(found)
-
-
-@torch.no_grad()
-def plain_accuracy(method: Method[Any], split: EvalSplit, batches: Iterable[Batch]) -> float:
-    """Top-1 accuracy of the method in its current state, without an oracle and without predictions."""
-    return metrics.accuracy(_logits(method.classifier(split.classes), batches).numpy(), _labels(split))
 
 
 @dataclass(frozen=True)
@@ -185,22 +164,6 @@ def _best_on_test(
     return SplitLogits(best[2], choice=best[1], honest=honest)
 
 
-def _with_branches(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Tensor]:
-    sides = [(blend.adapted_image(batch), blend.plain_image(batch)) for batch in batches]
-    logits = torch.cat([blend.logits(*side).float().cpu() for side in sides])
-    adapted, plain = (torch.cat([side[i] for side in sides]) for i in (0, 1))
-    columns = {
-        "adapted_text": blend.adapted_text,
-        "plain_text": blend.plain_text,
-        "adapted_image": adapted,
-        "plain_image": plain,
-        "mean_distance": blend.mean_distance,
-        "nearest_distance": blend.nearest_distance,
-        "scale": torch.tensor([blend.scale]),
-    }
-    return Branches(**{name: column.float().cpu().numpy() for name, column in columns.items()}), logits
-
-
 def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
     logits = classifier.over(iter(batches)) if isinstance(classifier, StreamClassifier) else map(classifier, batches)
     return torch.cat(list(copied_back(returned(classifier, each).float() for each in logits)))
@@ -231,7 +194,7 @@ def evaluate_open(
         for part in (base, new):
             yield from batches(part)
 
-    return _open_scores(parts, split_logits(method, together, both, epochs=epochs), len(base.classes))
+    return _open_scores(parts, split_logits(method, together, both, epochs=epochs))
 
 
 def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenScore, list[Predictions]]:
@@ -239,7 +202,7 @@ def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenSc
 
     Raises MetricInputError for logits that are not finite.
     """
-    return _open_scores(_among_all(base, new), SplitLogits(logits), len(base.classes))
+    return _open_scores(_among_all(base, new), SplitLogits(logits))
 
 
 def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
@@ -247,28 +210,22 @@ def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
     return [replace(part, name=name) for part, name in named]
 
 
-def _open_scores(parts: Sequence[EvalSplit], chosen: SplitLogits, n_base: int) -> tuple[OpenScore, list[Predictions]]:
+def _open_scores(parts: Sequence[EvalSplit], chosen: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
     sizes = [len(part) for part in parts]
     honest = chosen.honest.split_with_sizes(sizes) if chosen.honest is not None else (None, None)
     found = [
-        _part(part, logits, plain, chosen.choice, n_base, new=part.name == OPEN_NEW)
+        _part(part, logits, plain, chosen.choice)
         for part, logits, plain in zip(parts, chosen.logits.split_with_sizes(sizes), honest, strict=True)
     ]
     (base_score, base_item), (new_score, new_item) = found
-    return OpenScore(base=base_score, new=new_score, **open_metrics(base_item, new_item)), [base_item, new_item]
+    return OpenScore(base=base_score, new=new_score), [base_item, new_item]
 
 
-def _part(
-    part: EvalSplit, logits: Tensor, honest: Tensor | None, name: str | None, n_base: int, *, new: bool
-) -> tuple[Score, Predictions]:
+def _part(part: EvalSplit, logits: Tensor, honest: Tensor | None, name: str | None) -> tuple[Score, Predictions]:
     labels = np.array([sample.label for sample in part.samples])
     choice = None if name is None or honest is None else OracleChoice.of(name, logits, honest, labels)
-    columns = OpenColumns(
-        base_confidence=metrics.base_confidence(logits.numpy(), n_base).astype(np.float32),
-        within=metrics.predicted_within(logits.numpy(), n_base, new=new).astype(np.int32),
-    )
     item = predictions(part, logits)
-    return score(part, item, choice), replace(item, open=columns)
+    return score(part, item, choice), item
 
 
 Place = tuple[str, int, int]
@@ -312,47 +269,3 @@ class KeptFeatures:
     def clear(self) -> None:
         """Forget all features."""
         self._kept.clear()
-
-
-class SharedImages(KeptFeatures):
-    """Kept features that all runs of a training with the same image features use; each pays for what it uses.
-
-    It also pays for decoding the images ahead, which is left out if all features are kept.
-    """
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self._backbone = backbone
-        self._spent: dict[tuple[Place, str], Spent] = {}
-        self._made: dict[Place, Spent] = {}
-
-    def numbered(self, split: str, size: int, images: int, make: Callable[[bool], Iterable[Batch]]) -> Iterator[Batch]:
-        """The batches of a split in order, see `KeptFeatures.numbered`."""
-        held, batches = self.holds(split, size, images), super().numbered(split, size, images, make)
-        for number in range(-(-images // size)):
-            with recorded(self._backbone.passes) as spent:
-                batch = next(batches)
-            if not held:
-                self._made[split, size, number] = spent
-            yield batch
-            if held and not batch.has(Needs.PIXELS):
-                self._made[split, size, number].again(self._backbone.passes)
-
-    def features(self, place: Place, name: str, compute: Callable[[], Tensor]) -> Tensor:
-        """The features of a batch, computed by the first run that needs them."""
-        if (place, name) in self._spent:
-            self._spent[place, name].again(self._backbone.passes)
-            return super().features(place, name, compute)
-        with recorded(self._backbone.passes) as spent:
-            synchronize(self._backbone.device)
-            found = super().features(place, name, compute)
-            synchronize(self._backbone.device)
-        if name in self._kept.get(place, {}):
-            self._spent[place, name] = spent
-        return found
-
-    def clear(self) -> None:
-        """Forget all features and what they took."""
-        super().clear()
-        self._spent.clear()
-        self._made.clear()

@@ -8,23 +8,20 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bench.analysis import metrics, prediction_sets
+from bench.analysis import metrics
 from bench.context import RunContext
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.experiment.model_file import (
     MEANS,
-    SET_SCORES,
     Calibration,
     ClassList,
     ModelFileError,
     ModelInfo,
     Novelty,
-    SetCalibration,
     model_bytes,
     unusable_tensors,
 )
-from bench.experiment.prediction_sets import label_scores, labels_of, why_no_promise
 from bench.record import RunRecord
 from datasets_registry import (
     BenchError,
@@ -119,9 +116,8 @@ def threshold(scores: Float[Tensor, " n"]) -> tuple[float, float]:
     so the bound holds for any distribution.
     """
     n = len(scores)
-    rate = max(FALSE_ALARMS, 1 / (n + 1))
-    rank = min(n, prediction_sets.conformal_rank(n, 1 - rate))
-    return float(scores.sort().values[rank - 1]), rate
+    rank = min(n, n + 1 - int(FALSE_ALARMS * (n + 1)))  # of split conformal prediction
+    return float(scores.sort().values[rank - 1]), max(FALSE_ALARMS, 1 / (n + 1))
 
 
 def fit_novelty(kind: str, source: str, scores: Float[Tensor, " n"]) -> Novelty | None:
@@ -146,12 +142,10 @@ def kept_model(
     context: RunContext,
     *,
     image_list: str | None = None,
-    validation: Tensor | None = None,
 ) -> bytes:
     """The content of the model file of a finished run. The method must be in its evaluated state.
 
-    `image_list` is that of the splits that the task is from, and `validation` are the logits of the validation images,
-    if they are known.
+    `image_list` is that of the splits that the task is from.
 
     Raises BenchError if the method cannot be stored, or if the stored model gives other logits.
     """
@@ -162,8 +156,7 @@ def kept_model(
             "another --selection."
         )
     tensors = kept_state(method)
-    validation = _logits(method, task.validation, inputs, context) if validation is None else validation
-    labels = labels_of(task.validation)
+    validation, labels = _logits(method, task.validation, inputs, context), torch.tensor(task.validation.labels)
     novelty, means = _novelty(method, task, inputs, validation)
     tensors |= {} if means is None else {MEANS: means}
     calibration, measured = Calibration(), {}
@@ -174,10 +167,6 @@ def kept_model(
             "validation_accuracy": metrics.accuracy(validation, labels),
             "validation_nll": metrics.nll(validation, labels),
         }
-    sets = SetCalibration(n=0, unavailable=why_no_promise(record.spec, method.info, task.validation))
-    if validation is not None and not sets.unavailable:
-        sets = SetCalibration(n=len(labels))
-        tensors[SET_SCORES] = torch.from_numpy(label_scores(validation, labels)).sort().values
     info = ModelInfo(
         run_id=record.run_id,
         spec=record.spec,
@@ -193,7 +182,6 @@ def kept_model(
         image_list=image_list,
         calibration=calibration,
         novelty=novelty,
-        sets=sets,
         scores=tuple(record.scores),
         **measured,
         final_loss=record.final_loss,

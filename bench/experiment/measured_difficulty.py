@@ -20,7 +20,7 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
 
     It is always computed in fp32, so that a difficulty does not depend on the precision of runs.
     """
-    with device_arithmetic(context.device, Precision.FP32, fast=context.fast):
+    with device_arithmetic(context.device, Precision.FP32):
         return _measured(backbone, dataset, context)
 
 

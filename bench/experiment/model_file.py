@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 
 from bench.bounds import LARGEST_RECORD, MOST_CLASSES, ClassName, Count, Finite, Line, Moment, RunId
-from bench.record import Fraction, Provenance, Score
+from bench.record import Fraction, Frozen, Provenance, Score
 from bench.results import write_atomically
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, ClassSet, foreign_files, get_dataset, own_images, some
@@ -27,11 +27,7 @@ WIDEST_TEMPERATURE = 1e3
 """A temperature lies between its inverse and itself; fitted ones do by construction."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class ClassList(_Frozen):
+class ClassList(Frozen):
     """The classes that a model was trained on, in the order of its logits, with their texts."""
 
     names: tuple[ClassName, ...] = Field(min_length=1, max_length=MOST_CLASSES)
@@ -56,7 +52,7 @@ class ClassList(_Frozen):
         return ClassSet(self.names, self.template, self.sentences, self.dataset)
 
 
-class Calibration(_Frozen):
+class Calibration(Frozen):
     """The temperature: probabilities are `softmax(logits / temperature)`."""
 
     temperature: float = Field(1.0, ge=1 / WIDEST_TEMPERATURE, le=WIDEST_TEMPERATURE, allow_inf_nan=False)
@@ -64,7 +60,7 @@ class Calibration(_Frozen):
     n: Count = Field(0, description="validation images that it was fitted to")
 
 
-class Novelty(_Frozen):
+class Novelty(Frozen):
     """The novelty score, and the threshold above which an image counts as unlike the training images.
 
     `class_mean` is one minus the cosine of the frozen feature to the nearest mean of a class's support features.
@@ -80,17 +76,7 @@ class Novelty(_Frozen):
     n: Count = Field(ge=1, description="number of these images")
 
 
-class SetCalibration(_Frozen):
-    """The validation images that set the thresholds of prediction sets, or why there are no such sets.
-
-    The tensor `SET_SCORES` holds the score `-log p` of each of them, so any promise can be asked for at prediction.
-    """
-
-    n: Count = Field(0, description="validation images")
-    unavailable: Line = Field("", description="why no coverage can be promised; empty if it can")
-
-
-class ModelInfo(_Frozen):
+class ModelInfo(Frozen):
     """The description in a model file.
 
     `spec` describes its run; `scores` are the run's scores on test images, which were not used for any choice.
@@ -113,7 +99,6 @@ class ModelInfo(_Frozen):
     )
     calibration: Calibration = Calibration()
     novelty: Novelty | None = None
-    sets: SetCalibration = SetCalibration(unavailable="an older version kept the model; --rerun all keeps it again")
     scores: tuple[Score, ...]
     validation_accuracy: Fraction | None = Field(None, description="on the few validation images; None without any")
     validation_nll: Finite | None = Field(None, description="mean negative log-likelihood on them, before calibration")
@@ -221,7 +206,6 @@ def _facts(info: ModelInfo) -> dict[str, str]:
         "other classes": "can be added at prediction" if info.open_vocabulary else "need new training",
         "temperature": _temperature(info),
         "unlike anything seen": _novelty(info),
-        "prediction sets": _sets(info),
         "validation": "no validation images"
         if info.validation_accuracy is None
         else f"accuracy {100 * info.validation_accuracy:.2f} % on {calibration.n} images",
@@ -247,26 +231,11 @@ def _novelty(info: ModelInfo) -> str:
     )
 
 
-def _sets(info: ModelInfo) -> str:
-    if info.sets.unavailable:
-        return f"not available: {info.sets.unavailable}"
-    found = next((score for score in info.scores if score.set_size is not None), None)
-    made = f"set by {info.sets.n} validation images"
-    if found is None or found.set_coverage is None or found.set_promise is None:
-        return made
-    return (
-        f"{made}; with a promise of {100 * found.set_promise:g} %, {found.set_size:.2f} classes on average, and "
-        f"{100 * found.set_coverage:.2f} % of {found.n} test images have their class in the set"
-    )
-
-
 SUFFIX = ".safetensors"
 MODELS = "models"
 """Folder of stored models below the runs folder."""
 MEANS = "novelty.means"
 """Tensor of the mean feature of each class, `(n_cls, dim)`, which the novelty score needs."""
-SET_SCORES = "sets.scores"
-"""Tensor of the scores `-log p` of validation images, `(n,)` in float64, ascending, which prediction sets need."""
 _KEY, _SUM = "etl-bench model", "sha256"
 
 
@@ -336,9 +305,6 @@ def unusable_tensors(info: ModelInfo, tensors: Mapping[str, "Tensor"]) -> str | 
     means = tensors.get(MEANS)
     if means is not None and tuple(means.shape) != expected:
         return f"its tensor {MEANS} is {tuple(means.shape)}, and its classes and features need {expected}"
-    scores = tensors.get(SET_SCORES, torch.empty(0))
-    if tuple(scores.shape) != (info.sets.n,) or not torch.equal(scores, scores.sort().values):
-        return f"its tensor {SET_SCORES} does not hold the scores of {info.sets.n} validation images in ascending order"
     return None
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bench.context import RunContext
 from bench.errors import StaleSpecError
-from bench.extension import open_pack
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     DatasetSplits,
@@ -32,9 +31,7 @@ def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
 
 
 def splits_of_run(dataset: str, context: RunContext) -> DatasetSplits:
-    """The splits of a dataset for a run: those of the pack, or those on disk."""
-    if context.pack is not None:
-        return open_pack(context.pack).splits(dataset)
+    """The splits of a dataset for a run: those on disk."""
     return read_splits(dataset, context.data_root)
 
 

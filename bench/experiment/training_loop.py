@@ -1,7 +1,7 @@
 """The minibatch loop: stages, epochs, steps, optimiser and learning-rate schedules. It reads no images or files."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench._util.prefetch import prefetch
 from bench.errors import NonFiniteLossError
 from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
-from bench.experiment.epoch_observers import EpochObserver
+from bench.experiment.epoch_candidates import EpochCandidates
 from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod, Warmup
 
 
@@ -142,10 +142,10 @@ class _Stages:
         recipes: Sequence[Recipe],
         spans: Sequence[Span],
         generator: torch.Generator,
-        observers: Mapping[str, EpochObserver],
+        candidates: EpochCandidates | None,
     ) -> None:
         self.method, self.recipes, self.spans = method, recipes, spans
-        self._generator, self._observers = generator, observers
+        self._generator, self._candidates = generator, candidates
         self.epochs = spans[-1].first_epoch + spans[-1].epochs
         self._current: tuple[Span, TrainingState] | None = None
 
@@ -156,7 +156,7 @@ class _Stages:
             self.method.begin_stage(span.stage)
             self.method.trainable.zero_grad()  # parameters of the previous stage keep no gradient
             optimizer = make_optimizer(self.recipes[span.stage], self.method.parameter_groups())
-            self._current = (span, TrainingState(self.method, optimizer, self._generator, self._observers))
+            self._current = (span, TrainingState(self.method, optimizer, self._generator, self._candidates))
         return self._current
 
     def after(self, epochs: int) -> TrainingState:
@@ -173,7 +173,7 @@ def fit(
     batches_of: Callable[[int], Callable[[Tensor], Batch]],
     generator: torch.Generator,
     checkpoint: Checkpoint | None = None,
-    observers: Mapping[str, EpochObserver] | None = None,
+    candidates: EpochCandidates | None = None,
 ) -> Progress:
     """Train a prepared method in place by minibatch epochs, stage by stage.
 
@@ -183,13 +183,12 @@ def fit(
         batches_of: `batches_of(epoch)` returns a function from indices to the batch of that epoch's views.
         generator: draws the order of the images.
         checkpoint: training resumes from it if it fits, and writes to it.
-        observers: called at the end of each epoch; checkpoints store their data by name.
+        candidates: copies at the ends of epochs, which checkpoints store too.
     """
-    observers = observers or {}
     recipes = stage_recipes(method, recipe)
-    stages = _Stages(method, recipes, stage_spans(recipes, method.stages(), n, shots), generator, observers)
-    for observer in observers.values():
-        observer.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
+    stages = _Stages(method, recipes, stage_spans(recipes, method.stages(), n, shots), generator, candidates)
+    if candidates:
+        candidates.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
     before = checkpoint.load(stages.after) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
@@ -212,15 +211,12 @@ def fit(
                 raise NonFiniteLossError(f"{error} Lower its learning rate ({place}).") from error
             steps += 1
         method.on_epoch_end(epoch, stages.epochs)
-        for observer in observers.values():
-            observer.end_of_epoch(epoch + 1, steps)
+        if candidates:
+            candidates.end_of_epoch(epoch + 1)
         if checkpoint:
             checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
-    end = Progress(stages.epochs, steps, loss)
-    if checkpoint:
-        checkpoint.keep_end(stages.after, end)
     method.finalise()
-    return end
+    return Progress(stages.epochs, steps, loss)
 
 
 def _counts_steps(recipe: Recipe) -> bool:

@@ -14,8 +14,6 @@ from .claims import ClaimResult as ClaimResult
 from .claims import check_claims as check_claims
 from .claims import difficulty_by_backbone as difficulty_by_backbone
 from .claims import load_claims as load_claims
-from .conditions import RunConditions as RunConditions
-from .conditions import differences as differences
 from .experiment_status import finished_seeds as finished_seeds
 from .experiment_status import needs_of as needs_of
 from .paper_files import Paper as Paper
@@ -30,13 +28,10 @@ from .published_boards import PublishedSource as PublishedSource
 from .published_boards import boards_of_tables as boards_of_tables
 from .published_boards import numbered_rows as numbered_rows
 from .published_boards import published_sources as published_sources
-from .published_numbers import Standing as Standing
-from .published_numbers import named_recipes as named_recipes
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods
 from .published_numbers import select as select
-from .published_numbers import system_of as system_of
 from .reproduced_table import TableRow as TableRow
 from .reproduced_table import own_rows as own_rows
 from .reproduced_table import printed_numbers as printed_numbers
@@ -54,4 +49,3 @@ from .reproduction import published_settings as published_settings
 from .reproduction import reproduce as reproduce
 from .synthetic import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
 from .synthetic import stand_ins as stand_ins
-from .synthetic import synthetic_form as synthetic_form

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Literal, Self
@@ -67,11 +66,7 @@ def regret_difference(known: method_choice.Known, a: method_choice.Policy, b: me
         or any(known.zero_shot[i] is None for i in judged)
     ):
         return None
-    lost = [
-        np.array(method_choice.losses(known.values, judged, partial(method_choice.chosen, known, policy)))
-        for policy in (a, b)
-    ]
-    gains = lost[1] - lost[0]
+    gains = known.losses(b) - known.losses(a)
     n, mean, error = len(gains), float(gains.mean()), method_choice.standard_error(gains)
     return MeanTest.from_error(mean, n, n, error, n - 1) if error else MeanTest(mean, n, n)
 
@@ -104,12 +99,12 @@ class Claim(BaseModel):
     measure: Literal["base", "new", "H", "all", "gap"]
     datasets: Literal["all", "easy", "hard"] = "all"
     only: tuple[str, ...] = Field((), description="datasets that count; all if empty")
-    contrast: Literal["difference", "difference-of-groups", "regret", "constant-weight"] = "difference"
+    contrast: Literal["difference", "difference-of-groups", "regret"] = "difference"
     above: float = Field(0.0, description="effect that must be exceeded, a fraction")
 
     @model_validator(mode="after")
     def _policies(self) -> Self:
-        allowed = [policy.value for policy in method_choice.Policy if policy is not method_choice.Policy.RANDOM]
+        allowed = [policy.value for policy in method_choice.Policy]
         if self.contrast == "regret" and not {self.a, self.b} <= set(allowed):
             raise ValueError(f'with contrast = "regret", a and b are policies: {", ".join(allowed)}')
         return self
@@ -176,12 +171,8 @@ def check_claims(
     runs: pd.DataFrame,
     difficulty: Mapping[str, Mapping[str, float]],
     groups: Grouping = difficulty_groups,
-    constant_weight: scores_by_seed.Outcomes = lambda _run_id: {},
 ) -> list[ClaimResult]:
     """Test every claim on every board with both of its methods and no changed support; otherwise it is not tested.
-
-    `constant_weight` returns the outcomes of a run with a constant ensemble weight; empty if the run did not store its
-    branches. A claim with contrast `constant-weight` is about the difference of a run from these outcomes.
 
     `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
@@ -192,12 +183,11 @@ def check_claims(
         if claim.contrast == "regret":
             results += _check_regret(claim, boards, difficulty)
             continue
-        constant = constant_weight if claim.contrast == "constant-weight" else None
         found = [
             _check(
                 claim,
                 board,
-                scores_by_seed.with_outcomes(a, constant),
+                a,
                 b,
                 difficulty.get(board.setting.backbone, {}),
                 groups,
@@ -211,8 +201,6 @@ def check_claims(
         ]
         if not found:
             what = f"{claim.a} and {claim.b}, with one setting each"
-            if claim.a == claim.b:
-                what = f"{claim.a} with one setting, and both branches stored"
             reason = (
                 f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots, boards[0] if boards else None)}"
             )
@@ -226,7 +214,6 @@ def _command(claim: Claim, shots: int | None, board: Leaderboard | None) -> str:
     methods = "all" if claim.contrast == "regret" else ",".join(dict.fromkeys((claim.a, claim.b)))
     backbone = shlex.quote(board.setting.backbone) if board is not None else "BACKBONE"
     end = "" if shots is None else f" --shots {shots_value(shots)}"
-    end += " --option keep-branches" if claim.contrast == "constant-weight" else ""
     return f"`etl-bench run -m {methods} -d DATASETS -b {backbone} --protocol {claim.protocol}{end}`"
 
 
@@ -256,9 +243,7 @@ def _check(
     tests = [found for group in needed if (found := paired_average.paired_test(a, b, claim.measure, group)) is not None]
     command = _command(claim, board.setting.shots, board)
     if len(tests) < len(needed):
-        if claim.contrast == "constant-weight":
-            reason = f"needs runs that stored both branches: {command.removesuffix('`')} --rerun all`"
-        elif claim.only and not shared:
+        if claim.only and not shared:
             reason = f"needs runs of both on {' or '.join(claim.only)}: {command}"
         elif claim.datasets == "all" and not of_groups:
             reason = f"needs runs of both on the same datasets and seeds: {command}"
@@ -275,7 +260,10 @@ def _check(
     elif _trained_once(a, b, datasets):
         test, reason = paired_average.untested(test), f"needs at least two seeds: {command} with more seeds"
     elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(a, b, claim.measure, datasets):
-        reason = _no_difference_reason(claim, test.n)
+        reason = (
+            f"in all {counted(test.n, 'run')}, {claim.a} and {claim.b} are right on the same images; the effect is 0 "
+            "without any spread, which gives no interval"
+        )
     elif test.standard_error is None:
         reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
     p = test.p_against(claim.above)
@@ -298,17 +286,6 @@ def _same_outcomes(a: scores_by_seed.Scores, b: scores_by_seed.Scores, measure: 
     )
     tables = [paired_average.image_tables(pairs, measure) for pairs in runs]
     return all(tables) and not any(table.any() for of_dataset in tables for _, table in of_dataset)
-
-
-def _no_difference_reason(claim: Claim, runs: int) -> str:
-    """The reason why runs without any difference give no test."""
-    what = f"{claim.a} and {claim.b} are right on the same images"
-    if claim.contrast == "constant-weight":
-        what = (
-            f"{claim.a} is right on the same images with its mean weight as with its adaptive weights, so the adaptive "
-            "weights change no result here"
-        )
-    return f"in all {counted(runs, 'run')}, {what}; the effect is 0 without any spread, which gives no interval"
 
 
 def _check_regret(

@@ -1,4 +1,4 @@
-"""Papers as files: for each table and figure its runs, the printed numbers that it is compared with, and what is drawn.
+"""Papers as files: for each table and figure its runs, and the printed numbers that it is compared with.
 
 A paper is one TOML file. `[sweep]` holds what all experiments share, a table such as `[table-2]` is one experiment, and
 each `[[table-2.sweep]]` is a sweep with the names of a sweep file. A value may be a list, also in `set`.
@@ -50,8 +50,6 @@ class PaperSweep(_Strict):
     class_text: str | None = None
     selection: str | None = None
     precision: str | None = None
-    keep_branches: bool | None = None
-    curve: bool | None = None
 
     def options(self) -> dict[str, Any]:
         """The given values by the field names of a request; settings of both are joined by `joined_options`."""
@@ -66,7 +64,6 @@ class Experiment(_Strict):
     title: Annotated[str, StringConstraints(min_length=1)]
     sweep: tuple[PaperSweep, ...] = Field(min_length=1, description="the runs")
     printed: tuple[str, ...] = Field((), description="tables of the ledger, of this paper, with its numbers")
-    figures: tuple[str, ...] = Field((), description="names of the figures that are drawn")
     note: str = Field("", description="what differs from the paper")
 
 

@@ -1,6 +1,6 @@
-"""Boards of published numbers: one for each setting, one row for each method and table, and trends."""
+"""Boards of published numbers: one for each setting, one row for each method and table."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,11 +12,8 @@ from bench.analysis import (
     Candidate,
     H,
     ScoreTable,
-    Trends,
     dataset_difficulty,
-    difficulty_trend,
     metrics,
-    trends_of,
 )
 from bench.papers.catalogue import Catalogue
 from bench.papers.printed_averages import DATASETS
@@ -88,7 +85,6 @@ class PublishedBoard:
         one_per_title: the complete row of each title, or the one that most tables print; in the same order, best first.
         baseline: key of the zero-shot row that gains refer to, or None.
         difficulty: of the datasets by covariate, where it is known.
-        trends: contrasts and slopes by measure; empty below six datasets of known difficulty.
     """
 
     backbone: str
@@ -100,7 +96,6 @@ class PublishedBoard:
     one_per_title: tuple[PublishedRow, ...]
     baseline: str | None
     difficulty: Mapping[str, Mapping[str, float]]
-    trends: tuple[Trends, ...]
 
     @property
     def table(self) -> ScoreTable:
@@ -180,7 +175,6 @@ def boards_of_tables(rows: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Ca
                 one_per_title=_one_per_title(found, datasets, measures, baseline, catalogue),
                 baseline=baseline.key if baseline else None,
                 difficulty=known,
-                trends=_trends(found, datasets, measures, known, baseline),
             )
         )
     return boards
@@ -303,58 +297,3 @@ def _baseline(rows: Sequence[_Row], datasets: Sequence[str]) -> _Row | None:
     """The complete zero-shot row that most tables agree on."""
     known = [row for row in rows if row.method == BASELINE and set(datasets) <= set(row.values)]
     return max(known, key=lambda row: (len(row.sources), -row.source), default=None)
-
-
-def _trends(
-    rows: Sequence[_Row],
-    datasets: Sequence[str],
-    measures: Sequence[str],
-    known: Mapping[str, Mapping[str, float]],
-    baseline: _Row | None,
-) -> tuple[Trends, ...]:
-    """Trends over the datasets of known difficulty; contrasts pair two rows of one table."""
-    if len(known["chance"]) < difficulty_trend.FEWEST_FOR_TREND:
-        return ()
-    contrasts, found = _pairs(rows, measures[-1]), []
-    for measure in measures:
-        table = [
-            (row.key, dataset, cell[measure])
-            for row in rows
-            for dataset, cell in row.values.items()
-            if measure in cell and dataset in datasets
-        ]
-        values = pd.DataFrame(table, columns=["method", "dataset", "value"])
-        zero_shot = baseline.key if baseline else ""
-        found.append(trends_of(values, known, measure, contrasts, baseline=zero_shot))
-    return tuple(found)
-
-
-def _pairs(rows: Sequence[_Row], measure: str) -> list[tuple[str, str, str]]:
-    """Contrasts of two rows of one table, without near copies of earlier ones."""
-    by_method: dict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        if not row.label:
-            by_method[row.method].append(row)
-    found: list[tuple[str, str, str]] = []
-    for part, method, without in difficulty_trend.PUBLISHED_CONTRASTS:
-        kept: list[dict[str, float]] = []
-        for first in by_method[method]:
-            for second in by_method[without]:
-                differences = _differences(first, second, measure)
-                shared = set(first.sources) & set(second.sources)
-                if shared and differences and not any(_copies(differences, earlier) for earlier in kept):
-                    kept.append(differences)
-                    found.append((part, first.key, second.key))
-    return found
-
-
-def _differences(first: _Row, second: _Row, measure: str) -> dict[str, float]:
-    a, b = first.values, second.values
-    return {d: a[d][measure] - b[d][measure] for d in a if d in b and measure in a[d] and measure in b[d]}
-
-
-def _copies(differences: Mapping[str, float], earlier: Mapping[str, float]) -> bool:
-    """Whether all but two of the datasets have the same difference, to the published digits."""
-    shared = set(differences) & set(earlier)
-    alike = sum(abs(differences[d] - earlier[d]) < 0.00015 for d in shared)
-    return len(shared) > 2 and alike >= len(shared) - 2

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text, selection_rules
+from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
 from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
@@ -87,19 +87,13 @@ def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
     return mine[mine["source_table"].isin(list(tables))]
 
 
-def reproduced_rows(
-    published: pd.DataFrame,
-    runs: pd.DataFrame,
-    difficulty: pd.DataFrame,
-    best_weights: Mapping[str, float] | None = None,
-) -> list[TableRow]:
+def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.DataFrame) -> list[TableRow]:
     """The rows of a table, in the order of the paper. Printed settings, such as numbers of epochs, are left out.
 
     Args:
         published: printed numbers; a number that no run meets has no number of ours.
         runs: the store's `runs_frame()` of the table's runs.
         difficulty: the store's `difficulty_frame()`.
-        best_weights: the fixed ensemble weight with the highest accuracy on new classes, by dataset.
     """
     published = published[~published["metric"].isin(_LEFT_OUT)]
     boards = build_leaderboards(runs) if len(runs) else []
@@ -115,8 +109,6 @@ def reproduced_rows(
             row = ours.get((dataset, split, DIFFICULTIES.get(metric, metric)))
             ranked = metric == ACCURACY and _ORACLE not in json.loads(number["settings"] or "{}").values()
             cell = _cell(printed, row, ranked=ranked)
-            if metric == "optimal_alpha":
-                cell = TableCell(printed, (best_weights or {}).get(dataset), digits=1, ranked=False)
             if number["likely"] == number["likely"]:
                 cell = replace(cell, misprint=str(number["note"]))
             cells = rows.setdefault((name, dataset, str(backbone)), {})
@@ -153,7 +145,7 @@ def own_rows(
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
         measures = [measure for measure in board.measures if measure != OPEN]
         for entry in sorted(board.entries, key=lambda entry: first(entry.run_ids)):
-            ranked = selection_rules.selection_rule(entry) != _ORACLE
+            ranked = not entry.oracle and _ORACLE not in entry.config.values()
             averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
             source = board.setting.source
             ordered = sorted(entry.cells.items(), key=lambda item: (item[0] != source, first(item[1].run_ids)))

@@ -27,7 +27,7 @@ _COUNTERPARTS |= dict(zip(_MEDICAL, list(_COUNTERPARTS.values()), strict=True))
 _COUNTERPARTS |= {name: f"spectrum:shift={shift}" for name, shift in _SHIFTS.items()}
 _LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views", ".recipe.by_dataset")
 _KEPT = (
-    "selection", "draw", "support", "unlabelled", "allow_fewer", "class_text", "precision", "keep_branches", "curve",
+    "selection", "draw", "support", "unlabelled", "allow_fewer", "class_text", "precision",
 )  # fmt: skip
 SYNTHETIC_STATEMENT = (
     "synthetic: the included suite and backbone, short trainings (recipe demo; custom where the paper changes it), "

@@ -23,7 +23,7 @@ from bench.results.shards import Shard, Shards, parse_shard, without_origin
 from datasets_registry import archives
 
 LARGEST_PREDICTIONS = 2**30
-"""The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
+"""The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB; earlier versions stored 400 MiB."""
 LARGEST_DIFFICULTY = 2**20
 """The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
 MOST_BUNDLE_FILES = 500_000

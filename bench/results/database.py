@@ -24,7 +24,6 @@ from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.results.database_file import DAMAGED, connect, open_database, transaction
 from bench.results.database_tables import (
-    CURVE_COLUMNS,
     PREDICTION_COLUMNS,
     REFUSED,
     SCORE_COLUMNS,
@@ -135,8 +134,7 @@ class Store:
     def runs_frame(self, *, outcomes: bool = False, installed: bool = False) -> pd.DataFrame:
         """One row per run and split, ordered by spec. A failed run is one row without a split.
 
-        Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
-        and `openworld_auc` and `near_ood_auroc`.
+        Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names.
 
         With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
         image; `images` is a digest of the images and their labels. Both are None for runs without predictions. `groups`
@@ -163,7 +161,6 @@ class Store:
                     shared_eval_seconds, shared_image_passes, shared_text_passes, final_loss, error_kind, created_at,
                     {", ".join(COLUMNS)}, selected_epoch, fits, candidate_evaluations,
                     tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)},
-                    openworld_auc, near_ood_auroc,
                     support_digest, imported,
                     CASE WHEN starts_with(method, '{FORK}') OR starts_with(method, '{EXTERNAL}') THEN
                         provenance ->> '$.external.uses' END AS uses
@@ -212,14 +209,6 @@ class Store:
                 for name in ("images", "correct", "groups")
             }
         )
-
-    def curves_frame(self) -> pd.DataFrame:
-        """One row per run, split and epoch of a recorded curve, in the order of training."""
-        return self._frame(f"SELECT {CURVE_COLUMNS} FROM curves ORDER BY run_id, split, epoch")
-
-    def shard_stamps(self) -> dict[str, str]:
-        """The stamp of the shard that each run was loaded from, by run id; it changes with the shard."""
-        return dict(self._frame("SELECT run_id, shard_stamp FROM runs").itertuples(index=False, name=None))
 
     def provenance_frame(self) -> pd.DataFrame:
         """One row per run: `run_id` and its provenance as JSON, without the digests of the support images."""
@@ -415,10 +404,3 @@ def _temporary_store(runs: Path) -> Store:
         store.path.unlink(missing_ok=True)
         store.ingest(Shards(runs))
     return store
-
-
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as a parquet file."""
-    with duckdb.connect() as connection:
-        connection.register("frame", frame)
-        connection.table("frame").write_parquet(str(path), compression="zstd")

@@ -27,9 +27,7 @@ from bench.spec import COLUMNS, LATER_COLUMNS
 from datasets_registry import canonical_json
 
 _LOG = logging.getLogger("bench.results")
-SCORE_COLUMNS = """accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism,
-    set_size, set_coverage, set_promise, set_images, set_threshold"""
-CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
+SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""
 REFUSED = (
@@ -92,16 +90,16 @@ def make_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
-    """Delete runs with their scores, curves and predictions."""
+    """Delete runs with their scores and predictions."""
     if run_ids:
-        for table in ("predictions", "curves", "scores", "runs"):
+        for table in ("predictions", "scores", "runs"):
             connection.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT unnest(?))", [run_ids])
         used = "SELECT groups FROM scores WHERE groups IS NOT NULL"
         connection.execute(f"DELETE FROM image_groups WHERE digest NOT IN ({used})")
 
 
 def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> None:
-    """Insert runs with scores, curves and predictions. Runs of a race are left out: they use no test images."""
+    """Insert runs with scores and predictions. Runs of a race are left out: they use no test images."""
     found = [(entry, shard) for entry, shard in found if shard.record.spec.fold is None]
     if not found:
         return
@@ -121,13 +119,6 @@ def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[Sha
         "image_groups",
         [{"digest": digest, "numbers": numbers} for digest, numbers in groups.items() if digest not in known],
     )
-    curves = [
-        {"run_id": shard.record.run_id, "split": split, "accuracy": accuracy} | point.model_dump(exclude={"accuracy"})
-        for _, shard in found
-        for point in shard.record.curve
-        for split, accuracy in point.accuracy.items()
-    ]
-    _insert(connection, "curves", curves)
     _insert_predictions(connection, [shard for _, shard in found])
 
 
@@ -290,8 +281,6 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "selected_epoch": record.selected_epoch,
         "device": record.provenance.device_class,
         **{name: getattr(spec, name) or None for name in LATER_COLUMNS},
-        "openworld_auc": record.open.openworld_auc if record.open else None,
-        "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }
     return row | dict.fromkeys(Cost.model_fields) | (vars(record.cost) if record.cost else {})
 

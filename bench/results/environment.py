@@ -41,7 +41,6 @@ def collect_provenance(
     dataset_check: str | None = None,
     eval_batch: int | None = None,
     gpu: GpuFacts | None = None,
-    pack: str | None = None,
 ) -> Provenance:
     """The provenance of one run in this process; the arguments are described at `Provenance`."""
     facts = known_methods().get(method)
@@ -65,7 +64,6 @@ def collect_provenance(
         dataset_check=dataset_check,
         eval_batch=eval_batch,
         gpu=gpu,
-        pack=pack,
     )
 
 

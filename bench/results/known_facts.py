@@ -15,7 +15,7 @@ import methods
 from bench.results.code_digests import source_digest
 from bench.results.files import slug
 from bench.results.text_cache import TextCache
-from bench.spec import PUBLISHED_RECIPES, ExperimentSpec, external_parts
+from bench.spec import PUBLISHED_RECIPES, external_parts
 from datasets_registry import (
     METHODS_GROUP,
     BenchError,
@@ -158,23 +158,6 @@ def check_stored_facts(method: str) -> None:
             f"The stored facts of {method} are not those of its code; write them with `python -m tools.generate_docs` "
             "and repeat the command."
         )
-
-
-def training_of(spec: ExperimentSpec) -> str | None:
-    """What runs have in common that differ in settings after the training; None for a method without such settings."""
-    return _in_common(spec, of_images=False)
-
-
-def image_features_of(spec: ExperimentSpec) -> str | None:
-    """As `training_of`, for runs of one training that also have the same features of test images."""
-    return _in_common(spec, of_images=True)
-
-
-def _in_common(spec: ExperimentSpec, *, of_images: bool) -> str | None:
-    facts = known_methods().get(spec.method)
-    if spec.recipe is None or not facts.after_training:
-        return None
-    return spec.model_copy(update={"config": facts.training_settings(spec.config, of_images=of_images)}).run_id
 
 
 def published_values(method: str, protocol: str) -> Mapping[str, Any] | None:

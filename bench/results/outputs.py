@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -145,17 +145,6 @@ def _refuse_foreign(path: Path, option: str, *, force: bool) -> None:
             f"{option} {path} exists already, and was not written by etl-bench, or was changed since. Choose another "
             "name, or replace it with --force."
         )
-
-
-def write_listed(folder: Path, files: Mapping[str, bytes], *, force: bool = False) -> list[Path]:
-    """Write files into a folder of etl-bench and return their paths.
-
-    Raises UsageError, before any is written, if a file that etl-bench did not write is in the way.
-    """
-    for name in files:
-        _refuse_foreign(folder / name, "The file", force=force)
-    claim_folder(folder)
-    return [write_output(folder / name, content, force=force) for name, content in files.items()]
 
 
 def claim_folder(folder: Path) -> None:

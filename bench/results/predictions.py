@@ -1,47 +1,38 @@
-"""Predictions of one run: as bytes of one safetensors blob, checks of their columns, and areas of the open score."""
+"""Predictions of one run: as bytes of one safetensors blob, and checks of their columns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from bench.analysis import metrics
 from bench.bounds import CONTROL, LONGEST_NAME, MOST_IMAGES
 from bench.errors import ShardError
-from bench.record import TOP, Branches, OpenColumns, Predictions
+from bench.record import TOP, Predictions
 from bench.results.checksummed_json import DamagedError
 from datasets_registry import EvalSplit
 
 _COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
 _FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
-_BRANCHES = tuple(column.name for column in fields(Branches))
-_BRANCH = "branch."
-_OPEN = {"base_confidence": np.float32, "within": np.int32}
-_OPEN_PREFIX = "open."
 _GROUP = "group"
-_SET_SIZE = "set_size"
 
 
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
-    Columns are stored as `<split>/<column>` (int32 and float32), and image keys as newline-joined UTF-8 bytes. The
-    branches of an ensemble are `<split>/branch.<name>`, columns of the open score `<split>/open.<name>`, groups of the
-    images, if the dataset has some, `<split>/group`, and sizes of prediction sets `<split>/set_size`. Raises ShardError
-    if columns differ in length or an image key contains a line break.
+    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, and groups
+    of the images, if the dataset has some, as `<split>/group`. Raises ShardError if columns differ in length or an
+    image key contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:
         if any("\n" in image for image in item.images):
             raise ShardError(f"An image key of split {item.split!r} contains a line break; rename that file.")
-        opened = {} if item.open is None else {name: getattr(item.open, name) for name in _OPEN}
         grouped = {} if item.group is None else {_GROUP: item.group}
         lengths = {name: len(getattr(item, name)) for name in _COLUMNS} | {"images": len(item.images)}
-        lengths |= {name: len(column) for name, column in (opened | grouped).items()}
-        lengths |= {} if item.set_size is None else {_SET_SIZE: len(item.set_size)}
+        lengths |= {name: len(column) for name, column in grouped.items()}
         if len(set(lengths.values())) != 1:
             raise ShardError(f"Columns of split {item.split!r} differ in length: {lengths}.")
         tensors[f"{item.split}/images"] = np.frombuffer("\n".join(item.images).encode(), dtype=np.uint8)
@@ -50,19 +41,14 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(getattr(item, name), dtype=dtype)
         for name, column in grouped.items():
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(column, dtype=np.int32)
-        for name, column in opened.items():
-            tensors[f"{item.split}/{_OPEN_PREFIX}{name}"] = np.ascontiguousarray(column, dtype=_OPEN[name])
-        if item.set_size is not None:
-            tensors[f"{item.split}/{_SET_SIZE}"] = np.ascontiguousarray(item.set_size, dtype=np.int32)
-        if item.branches is not None:
-            for name in _BRANCHES:
-                column = np.ascontiguousarray(getattr(item.branches, name), dtype=np.float32)
-                tensors[f"{item.split}/{_BRANCH}{name}"] = column
     return safetensors.numpy.save(tensors)
 
 
 def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
-    """The inverse of `pack_predictions`, with splits sorted by name; raises DamagedError for other bytes."""
+    """The inverse of `pack_predictions`, with splits sorted by name; raises DamagedError for other bytes.
+
+    Columns of earlier versions, such as those of the open score, are left out.
+    """
     try:
         tensors = safetensors.numpy.load(packed)
     except SafetensorError as error:
@@ -97,52 +83,14 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
         split=split,
         images=images,
         **columns,
-        branches=_branches(split, n, tensors),
-        open=_open_columns(split, len(images), tensors),
         group=_group(split, len(images), tensors),
-        set_size=_set_sizes(split, len(images), tensors),
     )
-
-
-def _branches(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> Branches | None:
-    """Both branches, which fit each other and `n` images; raises DamagedError for others."""
-    found = {name: tensors[key] for name in _BRANCHES if (key := f"{split}/{_BRANCH}{name}") in tensors}
-    if not found:
-        return None
-    if len(found) < len(_BRANCHES):
-        raise DamagedError(f"the branches of {split!r} are incomplete")
-    classes, dim = len(found["mean_distance"]), found["adapted_image"].shape[-1]
-    shapes: dict[str, tuple[int, ...]] = {
-        name: (classes, dim) if "text" in name else (n, dim) for name in _BRANCHES if "distance" not in name
-    }
-    shapes |= {"mean_distance": (classes,), "nearest_distance": (classes,), "scale": (1,)}
-    if any(column.shape != shapes[name] or column.dtype != np.float32 for name, column in found.items()):
-        raise DamagedError(f"the branches of {split!r} do not fit {n} images of {classes} classes")
-    return Branches(**found)
-
-
-def _open_columns(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> OpenColumns | None:
-    found = {name: tensors[key] for name in _OPEN if (key := f"{split}/{_OPEN_PREFIX}{name}") in tensors}
-    if not found:
-        return None
-    if any(
-        name not in found or found[name].dtype != dtype or found[name].shape != (n,) for name, dtype in _OPEN.items()
-    ):
-        raise DamagedError(f"the columns of the open score of {split!r} do not fit {n} images")
-    return OpenColumns(**found)
 
 
 def _group(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
     found = tensors.get(f"{split}/{_GROUP}")
     if found is not None and (found.dtype != np.int32 or found.shape != (n,)):
         raise DamagedError(f"the groups of {split!r} do not fit {n} images")
-    return found
-
-
-def _set_sizes(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    found = tensors.get(f"{split}/{_SET_SIZE}")
-    if found is not None and (found.dtype != np.int32 or found.shape != (n,)):
-        raise DamagedError(f"the sizes of the prediction sets of {split!r} do not fit {n} images")
     return found
 
 
@@ -268,21 +216,3 @@ class TrueLabels:
         if wrong := sum(group[image] != mine for image, mine in zip(item.images, item.group.tolist(), strict=True)):
             return f"{item.split}: the groups of {wrong} of {len(item.images)} images are not those of {self.source}"
         return None
-
-
-def open_metrics(base: Predictions, new: Predictions) -> dict[str, float]:
-    """`openworld_auc` and `near_ood_auroc` of a run, from its predictions of base and of new images among all names.
-
-    Raises MetricInputError for predictions without the columns of the open score.
-    """
-    if base.open is None or new.open is None:
-        raise metrics.MetricInputError(
-            f"The predictions of {base.split!r} and {new.split!r} lack the columns of the open score; give those of "
-            "base and new images among all names."
-        )
-    known, unknown = base.open.base_confidence, new.open.base_confidence
-    right = [item.open.within == item.label for item in (base, new) if item.open is not None]
-    return {
-        "openworld_auc": metrics.openworld_auc(known, right[0], unknown, right[1]),
-        "near_ood_auroc": metrics.near_ood_auroc(known, unknown),
-    }

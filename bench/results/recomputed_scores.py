@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis import metrics, prediction_sets
+from bench.analysis import metrics
 from bench.record import SCORES_VERSION, Predictions, RunRecord, RunStatus, Score
-from bench.results.predictions import impossible_columns, open_metrics
+from bench.results.predictions import impossible_columns
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalProtocol
 
@@ -66,11 +66,9 @@ def contradiction(record: RunRecord, predictions: Sequence[Predictions]) -> str:
         if sorted(found) != sorted(expected):
             return f"{what} are of {', '.join(found) or 'no split'}, and the spec requires {', '.join(expected)}"
     for score in record.all_scores:
-        if score.set_size is not None and score.split != expected[0]:
-            return f"{score.split}: it has prediction sets, which are for the classes of the validation images only"
         if problem := _split_contradiction(score, by_split[score.split]):
             return f"{score.split}: {problem}"
-    return _open_contradiction(record, by_split) or _curve_contradiction(record)
+    return _open_contradiction(record, by_split)
 
 
 def _splits(record: RunRecord) -> list[str]:
@@ -83,10 +81,9 @@ def _splits(record: RunRecord) -> list[str]:
 def _split_contradiction(score: Score, item: Predictions) -> str:
     if score.n != len(item.images):
         return f"n is {score.n}, but there are predictions of {len(item.images)} images"
-    if problem := impossible_columns(item, score.n_classes) or _impossible_sets(score, item):
+    if problem := impossible_columns(item, score.n_classes):
         return problem
-    sets = {} if item.set_size is None else prediction_sets.set_scores(item.set_size, item.rank)
-    return _difference(score, split_scores(item, score.n_classes) | sets)
+    return _difference(score, split_scores(item, score.n_classes))
 
 
 def _difference(stated: object, computed: Mapping[str, float]) -> str:
@@ -99,70 +96,14 @@ def _difference(stated: object, computed: Mapping[str, float]) -> str:
 
 
 def _open_contradiction(record: RunRecord, by_split: Mapping[str, Predictions]) -> str:
-    """Why the open score does not follow from its predictions, or these from those among base or new names only."""
+    """Why predictions among all names cannot be of the images that are also predicted among base or new names."""
     if record.open is None:
         return ""
     n_base = next(score.n_classes for score in record.scores if score.split == "base")
-    n_classes = record.open.base.n_classes
-    for plain, split, first, last in (("base", OPEN_BASE, 0, n_base), ("new", OPEN_NEW, n_base, n_classes)):
-        if problem := _impossible_open(by_split[split], by_split[plain], first, last):
-            return f"{split}: {problem}"
-    return _difference(record.open, open_metrics(by_split[OPEN_BASE], by_split[OPEN_NEW]))
-
-
-def _impossible_open(item: Predictions, plain: Predictions, first: int, last: int) -> str:
-    """Why predictions among all names cannot be of the images of `plain`, whose classes are `first` to `last` - 1."""
-    if item.open is None:
-        return "its predictions lack the columns of the open score"
-    within, confidence = item.open.within, item.open.base_confidence
-    inside = (item.predicted >= first) & (item.predicted < last)
-    groups = [None if one.group is None else one.group.tolist() for one in (item, plain)]
-    if item.images != plain.images or not np.array_equal(item.label, plain.label + first) or groups[0] != groups[1]:
-        return f"its images, labels or groups are not those of {plain.split}"
-    if within.min() < first or within.max() >= last or (within != item.predicted)[inside].any():
-        return f"its predictions among the {plain.split} names contradict those among all names"
-    if not np.isfinite(confidence).all() or confidence.max() > 0:
-        return "the confidence in base names is not a logarithm of a probability everywhere"
+    for name, name_among_all, first in (("base", OPEN_BASE, 0), ("new", OPEN_NEW, n_base)):
+        plain, opened = by_split[name], by_split[name_among_all]
+        groups = [None if item.group is None else item.group.tolist() for item in (opened, plain)]
+        same_labels = np.array_equal(opened.label, plain.label + first)
+        if opened.images != plain.images or not same_labels or groups[0] != groups[1]:
+            return f"{opened.split}: its images, labels or groups are not those of {plain.split}"
     return ""
-
-
-def _curve_contradiction(record: RunRecord) -> str:
-    """Why a curve contradicts the scores; its earlier points have no stored predictions."""
-    splits = {score.split: score.accuracy for score in record.scores}
-    epochs = [point.epoch for point in record.curve]
-    if not epochs:
-        return ""
-    if any(set(point.accuracy) != set(splits) for point in record.curve):
-        return "its curve and its scores have different splits"
-    if epochs != sorted(set(epochs)) or epochs[-1] != record.curve[-1].epochs:
-        return "the epochs of its curve do not increase to the last epoch"
-    chosen = record.spec.epoch_selection is not None or record.cost is None or record.cost.candidate_evaluations != 0
-    end = record.curve[-1].accuracy
-    if not chosen and any(abs(end[split] - splits[split]) > TOLERANCE for split in splits):
-        return "its curve does not end at its scores, although nothing was selected afterwards"
-    return ""
-
-
-def _impossible_sets(score: Score, item: Predictions) -> str:
-    """Why no threshold gives prediction sets of these sizes; empty if one can, or if there are none."""
-    promise, images, limit, size = score.set_promise, score.set_images, score.set_threshold, item.set_size
-    if promise is None or images is None or limit is None or size is None:
-        if (promise is None) is (size is None):
-            return ""
-        return f"only its {'predictions have' if promise is None else 'score has'} prediction sets"
-    if problem := prediction_sets.too_few(images, promise):
-        return f"its sets are impossible: {problem}"
-    if size.min() < 0 or size.max() > score.n_classes:
-        return f"its sets do not all have 0 to {score.n_classes} classes"
-    scores = prediction_sets.class_scores(item.top_logits, item.log_sum_exp)
-    width = scores.shape[1]
-    inside = (scores <= limit).sum(axis=1)
-    # each class beyond the stored ones has at least the probability of the threshold
-    most = np.exp(-scores).sum(axis=1) + np.maximum(size - width, 0) * math.exp(min(-limit, 0))
-    if wrong := int(((inside != np.minimum(size, width)) | (most > 1 + _MASS)).sum()):
-        return f"the sizes of its sets contradict its threshold ({wrong} of {len(size)} images)"
-    return ""
-
-
-_MASS = 1e-3
-"""How far float32 logits may carry a sum of probabilities above 1."""

@@ -48,8 +48,6 @@ CREATE TABLE runs (
     tuning_seconds DOUBLE,               -- spent on selection with labels
     added_memory_bytes BIGINT,           -- peak above the level at the run's start
     device VARCHAR,                      -- name of the GPU, or cpu, cuda or mps
-    openworld_auc DOUBLE,                -- of pairs of a base and a new image, all of it right; NULL without open score
-    near_ood_auroc DOUBLE,               -- of pairs of a base and a new image, the base one higher; likewise
     held_out_shot BOOLEAN,               -- whether one shot of each class was held out to select
     unlabelled VARCHAR,                  -- the pool of unlabelled images, such as train:500; NULL without
     teacher VARCHAR                      -- the tuned model that the method learns from, with digests; NULL without
@@ -68,11 +66,6 @@ CREATE TABLE scores (
     n_classes INTEGER NOT NULL,
     selected_on_test VARCHAR,            -- what an oracle selected with test labels; NULL for other methods
     optimism DOUBLE,                     -- accuracy of an oracle's pick over the same run without; NULL likewise
-    set_size DOUBLE,                     -- mean number of classes in the prediction sets; NULL without such sets
-    set_coverage DOUBLE,                 -- share of the sets that contain the true class; likewise
-    set_promise DOUBLE,                  -- promised coverage; likewise
-    set_images INTEGER,                  -- validation images that set the threshold; likewise
-    set_threshold DOUBLE,                -- largest -log p of a class in a set; likewise
     images VARCHAR,                      -- digest of the test images and their labels; NULL without predictions
     correct BLOB,                        -- a bit for each test image, ordered by image: whether it is right; likewise
     groups VARCHAR                       -- digest in image_groups; NULL without groups, as for older runs
@@ -81,16 +74,6 @@ CREATE TABLE scores (
 CREATE TABLE image_groups (              -- groups of test images, once for all runs that share them
     digest VARCHAR NOT NULL,
     numbers BLOB NOT NULL                -- int32 for each test image, ordered by image; -1: without a group
-);
-
-CREATE TABLE curves (                    -- accuracy during training, for runs that recorded it
-    run_id VARCHAR NOT NULL,
-    split VARCHAR NOT NULL,
-    epoch INTEGER NOT NULL,              -- completed epochs
-    epochs INTEGER NOT NULL,             -- of the whole training
-    steps BIGINT NOT NULL,
-    seconds DOUBLE NOT NULL,             -- of training so far
-    accuracy DOUBLE NOT NULL
 );
 
 CREATE TABLE predictions (

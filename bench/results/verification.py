@@ -1,7 +1,4 @@
-"""Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure.
-
-Branches and prediction sets, which a run stores on request, are compared only if both have them.
-"""
+"""Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -85,12 +82,12 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
     pairs = [(then, repeated) for then, repeated in pairs if then.images == repeated.images]
     compared = sum(len(then.images) for then, _ in pairs)
     flips = sum(int((then.predicted != repeated.predicted).sum()) for then, repeated in pairs)
-    same_bits = _required(stored.predictions) == _required(predictions) and not _other_requested(stored, predictions)
+    same_bits = _required(stored.predictions) == _required(predictions)
     wrong = contradiction(stored.record, stored.predictions)
     faults = (*([wrong] if wrong else []), *_other_data(stored.predictions, predictions))
     if faults:
         outcome = RepetitionOutcome.INVALID
-    elif same_bits and _same_scores(stored.record, record):
+    elif same_bits and (stored.record.scores, stored.record.open) == (record.scores, record.open):
         outcome = RepetitionOutcome.IDENTICAL
     elif flips or compared != images or compared != sum(len(item.images) for item in predictions):
         outcome = RepetitionOutcome.DIFFERENT
@@ -109,30 +106,7 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
 
 def _required(predictions: Sequence[Predictions]) -> bytes:
     """The bytes of the columns that every run has."""
-    return pack_predictions([replace(item, branches=None, group=None, set_size=None) for item in predictions])
-
-
-def _other_requested(stored: Shard, predictions: Sequence[Predictions]) -> bool:
-    """Whether branches or sizes of prediction sets differ on some split; False where only one run stored them."""
-    now = {item.split: item for item in predictions}
-    pairs = [(item, now[item.split]) for item in stored.predictions if item.split in now]
-    branches = [pair for pair in pairs if all(item.branches is not None for item in pair)]
-    sets = [(a.set_size, b.set_size) for a, b in pairs if a.set_size is not None and b.set_size is not None]
-    return any(_branches(a) != _branches(b) for a, b in branches) or any(not np.array_equal(*pair) for pair in sets)
-
-
-def _branches(item: Predictions) -> bytes:
-    return pack_predictions([replace(item, set_size=None, group=None)])
-
-
-def _same_scores(a: RunRecord, b: RunRecord) -> bool:
-    """Whether all scores are equal; those of prediction sets only where both have them."""
-    if a.open != b.open or len(a.scores) != len(b.scores):
-        return False
-    pairs = zip(a.scores, b.scores, strict=True)
-    return all(
-        x == y if (x.set_size is None) is (y.set_size is None) else x.without_sets == y.without_sets for x, y in pairs
-    )
+    return pack_predictions([replace(item, group=None) for item in predictions])
 
 
 def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) -> Iterator[str]:

@@ -1,8 +1,5 @@
 """Public names of `bench.sweep`; `__init__.py` loads each on first use."""
 
-from .after_run import AfterRun as AfterRun
-from .after_run import check_tracker as check_tracker
-from .after_run import trackers_after_run as trackers_after_run
 from .axes import without_patterns as without_patterns
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
@@ -16,14 +13,11 @@ from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
-from .driver import check_launch as check_launch
 from .driver import context_of as context_of
 from .driver import make_plan as make_plan
-from .driver import make_plans as make_plans
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
 from .effects import check_effects as check_effects
-from .expansion import Expansion as Expansion
 from .expansion import SweepOutline as SweepOutline
 from .expansion import expand as expand
 from .expansion import outline_of as outline_of
@@ -44,7 +38,6 @@ from .options import parse_numbers as parse_numbers
 from .options import parse_shots as parse_shots
 from .options import split_list as split_list
 from .planning import Plan as Plan
-from .planning import joined_plans as joined_plans
 from .planning import plan_runs as plan_runs
 from .planning import shared_features as shared_features
 from .progress import LogStyle as LogStyle
@@ -56,7 +49,6 @@ from .progress import worker_rows as worker_rows
 from .request import DEMO_BACKBONE as DEMO_BACKBONE
 from .request import HOSO as HOSO
 from .request import SweepRequest as SweepRequest
-from .request import alike_but_for_settings as alike_but_for_settings
 from .request import option_name as option_name
 from .request import option_of as option_of
 from .sweep_files import UnfinishedSweep as UnfinishedSweep

@@ -66,10 +66,10 @@ def depth_conflict(method: MethodTraits, settings: CheckedSettings, backbone: Ba
 def backbone_conflict(method: MethodTraits, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
     """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
     if precision == Precision.FP16 and (method.learns_text or method.needs & {Needs.PIXELS, Needs.HIDDEN}):
-        return "gradients through a tower underflow in fp16; use --option precision=bf16, or fp32."
+        return "gradients through a tower underflow in fp16; use --precision bf16, or fp32."
     if backbone.imported:
         if precision != Precision.FP32:
-            return f"imported features are fixed and not computed in {precision}; use --option precision=fp32."
+            return f"imported features are fixed and not computed in {precision}; use --precision fp32."
         if method.needs & {Needs.PIXELS, Needs.POOLED, Needs.HIDDEN, Needs.TEST_VIEWS}:
             return "it reads images, and imported features have none; use a method that needs features only."
         if method.learns_text:
@@ -152,10 +152,10 @@ class Rejections:
         """Whether something was rejected under this name."""
         return any(rejection.what == what for rejection in self.all())
 
-    def check(self, *, nothing_left: bool, strict: bool) -> None:
-        """Raise ImpossibleCombinationError if nothing is left, something needed is not, or `strict` something named."""
+    def check(self, *, nothing_left: bool) -> None:
+        """Raise ImpossibleCombinationError if nothing is left, or something needed is not."""
         requested = [rejection for rejection in self.all() if rejection.named]
-        if requested and (nothing_left or strict or any(rejection.needed for rejection in requested)):
+        if requested and (nothing_left or any(rejection.needed for rejection in requested)):
             raise ImpossibleCombinationError(f"Cannot run {_first(by_reason(requested))}")
         if nothing_left:
             raise ImpossibleCombinationError(

@@ -47,7 +47,7 @@ def parse_device(text: str) -> tuple[str, tuple[int, ...] | None]:
         raise UsageError(f"--device {text!r} is unknown; use {_DEVICES}.")
     numbers = tuple(int(part.removeprefix("cuda:")) for part in text.split(","))
     if len(set(numbers)) < len(numbers):
-        raise UsageError(f"--device {text!r} names a device twice; --option jobs-per-gpu puts several workers on one.")
+        raise UsageError(f"--device {text!r} names a device twice; --jobs-per-gpu puts several workers on one.")
     return "cuda", numbers
 
 
@@ -101,12 +101,8 @@ def check_exists(text: str, found: Devices) -> None:
 def check_kind(text: str, found: Devices, precision: str) -> None:
     """Raise UsageError for a precision that this kind of device does not have."""
     if found.kind == "cpu" and precision == "fp16":
-        raise UsageError(
-            "--option precision=fp16 is slower than fp32 on a CPU; use --option precision=bf16, or a GPU by --device."
-        )
+        raise UsageError("--precision fp16 is slower than fp32 on a CPU; use --precision bf16, or a GPU by --device.")
     if found.kind == "cpu" and precision == "tf32":
-        raise UsageError(
-            "--option precision=tf32 is arithmetic of NVIDIA GPUs; use --option precision=fp32, or a GPU by --device."
-        )
+        raise UsageError("--precision tf32 is arithmetic of NVIDIA GPUs; use --precision fp32, or a GPU by --device.")
     if found.kind == "mps" and precision != "fp32":
-        raise UsageError(f"--device {text!r} computes in fp32 here; leave out --option precision={precision}.")
+        raise UsageError(f"--device {text!r} computes in fp32 here; leave out --precision {precision}.")

@@ -1,7 +1,6 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
 import shlex
-from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,15 +9,11 @@ from pathlib import Path
 
 from bench import THREADS_SPIN
 from bench._util.words import counted
-from bench.analysis import prediction_sets
 from bench.context import RunContext
-from bench.errors import ImpossibleCombinationError, RunsFolderError, StoreError
-from bench.extension import open_pack
+from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
-from bench.spec import ExperimentSpec
-from bench.sweep.after_run import AfterRun, trackers_after_run
-from bench.sweep.compatibility import Rejection, grouped
+from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.coordination.leftovers import remove_leftovers
@@ -26,7 +21,6 @@ from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.fork_server import ForkServer
-from bench.sweep.launch.slurm import submitted_tasks
 from bench.sweep.launch.supervisor import Supervisor
 from bench.sweep.launch.tasks import (
     DifficultyTask,
@@ -39,29 +33,25 @@ from bench.sweep.launch.tasks import (
     Task,
 )
 from bench.sweep.launchers import (
-    check_launcher,
     feature_cache,
     local_workers,
     make_transport,
-    submit_to_slurm,
     threads_per_run,
     workers_share_gpus,
 )
-from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
-from bench.sweep.options import LauncherName, RerunPolicy
+from bench.sweep.machine import cache_limit, pixel_limit
+from bench.sweep.options import RerunPolicy
 from bench.sweep.planning import (
     Plan,
     heads_apart,
-    least_trainings,
     plan_runs,
-    share_trainings,
     shared_features,
-    stack_tasks,
 )
 from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.task_factory import short_draw
+from bench.sweep.tracker import Tracker, check_tracker
 from bench.sweep.weights import report_rejections, without_missing_weights
 
 
@@ -88,27 +78,22 @@ class SweepOutcome:
         return 1 if self.failed or self.summary.unwritten else self.plan.exit_code
 
 
-def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ()) -> Plan:
-    """Expand the request, subtract what is on disk, and report what is left out.
-
-    `again` are ids of finished runs that are computed again, because they lack something that the caller needs.
-    """
+def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
+    """Expand the request, subtract what is on disk, and report what is left out."""
     request.check_devices()
-    trackers_after_run(request.trackers, request.runs, log.notice)  # raises for one that cannot be used here
+    check_tracker(request.tracker)
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
     check_runs_folder(request.runs, feature_cache(request) if request.here else None)
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
-    if request.pack is not None:
-        open_pack(request.pack).check()
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request, log.notice)
     shards = Shards(request.runs)
     if request.keep_models:
         check_keepable(expansion.specs)
-    lacking = lacking_models(expansion.specs, request.runs, request.keep_models).union(again)
+    lacking = lacking_models(expansion.specs, request.runs, request.keep_models)
     made = plan_runs(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
     report_rejections(made.rejected, log)
     if made.unkept and request.keep_models:
@@ -124,45 +109,16 @@ def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ())
     return made
 
 
-def make_plans(
-    requests: Sequence[SweepRequest], log: SweepLog, again: Collection[str] = ()
-) -> list[tuple[SweepRequest, Plan]]:
-    """The plans of requests that differ in settings only; that of an impossible one has only the reason.
-
-    Raises ImpossibleCombinationError if every request is impossible or, with `strict`, if one is. `again` as of
-    `make_plan`.
-    """
-    found, left_out = list[tuple[SweepRequest, Plan]](), list[Rejection]()
-    for request in requests:
-        try:
-            found.append((request, make_plan(request, log, again)))
-        except ImpossibleCombinationError as error:
-            settings = " ".join(f"--set {text}" for text in request.overrides) or "published settings"
-            left_out.append(Rejection(settings, str(error), named=True))
-            if request.strict or len(left_out) == len(requests):
-                raise
-            found.append((request, Plan((), (), frozenset(), {}, {}, tuple(left_out[-1:]), ())))
-    report_rejections(left_out, log)
-    return found
-
-
 def carry_out(
     made: Plan,
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None = None,
-    *,
-    database: bool = True,
-    after_run: Sequence[AfterRun] = (),
-    parts: Sequence[tuple[SweepRequest, Plan]] = (),
 ) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
-        parts: the requests that `made` joins, with their plans; they differ from `request` in settings only.
         server: local workers are forked from it, if given.
-        database: False only writes the shards, as in a job of Slurm.
-        after_run: each is called after every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
@@ -173,16 +129,10 @@ def carry_out(
             "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
             "programs use the cores; import bench first, or set OMP_WAIT_POLICY=PASSIVE."
         )
-    if server is not None and tasks and database:
+    if server is not None and tasks:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    planned = {spec.run_id for spec in made.specs}
-    sweeps = [
-        _Sweep(one, plan, [spec for spec in plan.specs if spec.run_id in planned])
-        for one, plan in parts or [(request, made)]
-        if plan.specs
-    ]
-    summary = _launch(tasks, sweeps, request, log, server, after_run) if tasks else LaunchSummary((), interrupted=False)
-    if database and request.submission is None and tasks and summary.unwritten is None:
+    summary = _launch(tasks, made, request, log, server) if tasks else LaunchSummary((), interrupted=False)
+    if tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
@@ -191,19 +141,13 @@ def carry_out(
     return SweepOutcome(made, summary, request.runs, _failures(made, summary, request.runs))
 
 
-def check_launch(made: Plan, request: SweepRequest) -> None:
-    """Raise LaunchError if a plan has something to do and its launcher is not available here."""
-    if plan_tasks(made, request):
-        check_launcher(request)
-
-
 def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
-    """The tasks of a plan, difficulties first; in a job of Slurm, those of its submission."""
+    """The tasks of a plan, difficulties first."""
     stamps = Shards(request.runs).difficulties
     tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
     labels = made.labels
     tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
-    return tasks if request.submission is None else submitted_tasks(request.submission, tasks)
+    return tasks
 
 
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
@@ -212,11 +156,9 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
     devices = request.devices
     return RunContext(
         **{name: getattr(request, name) for name in shared if name != "device"},
-        prediction_sets=prediction_sets.PROMISE if request.keep_models else None,
         device=devices.name if request.here and not local_workers(request, tasks) else devices.kind,
         cache_dir=feature_cache(request),
         cache_limit=cache_limit(),
-        hidden_limit=hidden_limit(),
         pixel_limit=pixel_limit(),
         weights=local_weights([*request.backbones, *teacher_backbone(request)]),
         files=named_files(request),
@@ -234,52 +176,32 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
         log.notice(f"note: {error} The next command loads these runs.")
 
 
-@dataclass(frozen=True)
-class _Sweep:
-    """One of the requests that are carried out together, with its plan and the specs of it that can run here."""
-
-    request: SweepRequest
-    plan: Plan
-    specs: Sequence[ExperimentSpec]
-
-
 def _launch(
     tasks: list[Task],
-    sweeps: Sequence[_Sweep],
+    made: Plan,
     request: SweepRequest,
     log: SweepLog,
     server: ForkServer | None,
-    after_run: Sequence[AfterRun],
 ) -> LaunchSummary:
     tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
-    limits = _limits(request)
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
-        if request.submission is None:
-            for sweep in sweeps:
-                keep_sweep_file(sweep.request, sweep.specs)
-        if request.launcher is LauncherName.SLURM:
-            waiting = {task.key: task for task in tasks}
-            for sweep in sweeps:  # the jobs of an array know the runs of one request
-                own = [task.key for task in plan_tasks(sweep.plan, sweep.request) if task.key in waiting]
-                if own:  # a task that several requests plan belongs to the first of them
-                    log.notice(submit_to_slurm(sweep.request, [waiting.pop(key) for key in own]))
-            return LaunchSummary((), interrupted=False)
+        keep_sweep_file(request, made.specs)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
+        tracker = Tracker(request.tracker, request.runs, log.notice)
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
             tally.count(item, again=again)
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
-                for hook in after_run:
-                    hook(item.task.spec.run_id)
+                tracker.log(item.task.spec.run_id)
 
         surroundings = Surroundings(
             runs=request.runs,
             context=context_of(request, len(tasks)),
             runner=request.runner,
-            limits=limits,
+            limits=Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30)),
             sweep=heartbeat.name,
         )
         supervisor = Supervisor(
@@ -289,12 +211,7 @@ def _launch(
             on_finished=on_finished,
             on_notice=log.notice,
         )
-        stacked = stack_tasks(share_trainings(tasks, limits), limits)
-        return supervisor.run(heads_apart(stacked) if workers_share_gpus(request, len(tasks)) else stacked)
-
-
-def _limits(request: SweepRequest) -> Limits:
-    return Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
+        return supervisor.run(heads_apart(tasks) if workers_share_gpus(request, len(tasks)) else tasks)
 
 
 def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
@@ -326,8 +243,6 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
 
 def _backbone_digest(request: SweepRequest, slug: str) -> str:
     """The digest of a backbone's current weights. Loads them, and keeps them loaded if runs here use them."""
-    if request.pack is not None:
-        return open_pack(request.pack).backbone_digest
     from bench.experiment import backbone_spec, loaded_backbone
     from methods import load_backbone
 
@@ -337,27 +252,21 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     return loaded_backbone(spec, request.devices.name).digest
 
 
-def describe(made: Plan, request: SweepRequest) -> str:
-    """The plan in one line. Workers that share the runs of a training repeat it, so more trainings are possible."""
+def describe(made: Plan) -> str:
+    """The plan in one line."""
     retried = f", {len(made.retried)} of them failed before" if made.retried else ""
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
     left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
-    trained = sum(spec.recipe is not None for spec in made.pending)
-    fewer = least_trainings(made.pending, _limits(request))
-    shared = f" with at least {counted(fewer, 'training')}" if fewer < trained else ""
-    return f"{runs}{shared}{retried}{measured}{left_out}"
+    return f"{runs}{retried}{measured}{left_out}"
 
 
 def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     """The plan, and the frozen features that its runs share, a line per backbone."""
     nothing = not made.pending and not made.difficulties
-    log.notice(f"{describe(made, request)}{'; nothing to do' if nothing else ''}")
+    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
-    if request.pack is not None:
-        log.notice(f"features of {request.pack}; no images and no weights are read")
-        return
     device = request.devices.kind
     for shared in shared_features(made.pending, feature_cache(request), device):
         if shared.readers > 1:

@@ -7,7 +7,7 @@ from bench.results import known_methods
 from bench.spec import ALL_SHOTS
 from bench.sweep.axes import check_axes
 from bench.sweep.method_settings import SelectedMethod, requested_methods
-from bench.sweep.request import SweepRequest, option_text
+from bench.sweep.request import SweepRequest, option_name
 
 
 def check_effects(request: SweepRequest, given: Collection[str]) -> None:
@@ -21,7 +21,7 @@ def check_effects(request: SweepRequest, given: Collection[str]) -> None:
         value = getattr(request, name)
         if name in given and value != SweepRequest.model_fields[name].default:
             text = "" if value is True else f" {','.join(value) if isinstance(value, list) else value}"
-            raise UsageError(f"{option_text(name)}{text} has no effect: {reason}; leave it out.")
+            raise UsageError(f"--{option_name(name)}{text} has no effect: {reason}; leave it out.")
 
 
 def _without_effect(request: SweepRequest, chosen: list[SelectedMethod]) -> Iterator[tuple[str, str]]:

@@ -11,12 +11,12 @@ from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
 from bench.experiment import TeacherFile, read_splits
-from bench.extension import kind_of, open_pack
+from bench.extension import kind_of
 from bench.results import known_methods, settled_recipe
 from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
-from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists, teacher_of
+from bench.sweep.inputs import backbones_of, class_text_of, support_lists, teacher_of
 from bench.sweep.method_settings import MethodVariants, SelectedMethod, requested_methods
 from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import OutlinedTask, OutlineFactory, SupportChoice, TaskFactory
@@ -55,12 +55,11 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
         UnknownNameError: an unregistered name.
         OverrideError: a setting that does not exist or a value it does not take.
         UsageError: an empty or repeated axis, or too many runs.
-        WeightsError: a file of weights that cannot be read.
-        ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
+        WeightsError: a file of weights that is not there.
+        ImpossibleCombinationError: nothing can run, or something needed cannot.
     """
     read_splits.cache_clear()  # own images may have changed since the last plan
     methods, backbones, datasets = _named(request)
-    check_weights_files(backbones)
     lists = support_lists(request)
     most = check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
     if most >= LARGE_PLAN:
@@ -68,7 +67,7 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
     chosen = [item for method in methods for item in method.selected(request)]
     factory = TaskFactory(request, class_text_of(request), lists, Rejections(), _Progress(say))
     specs, rejections = _specs(factory, chosen, backbones, datasets), factory.rejections
-    rejections.check(nothing_left=not specs, strict=request.strict)
+    rejections.check(nothing_left=not specs)
     without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
     return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, factory.short, factory.read)
 
@@ -243,16 +242,7 @@ class _Expander:
                 held_out_shot=choice.held_out_shot,
                 unlabelled=str(choice.pool) if choice.pool else None,
             )
-            lacking = self._lacking(spec, task)
-            if lacking is not None:
-                self.rejections.add(f"{item.label} on {dataset}", lacking, named=item.named)
-                continue
             yield spec
-
-    def _lacking(self, spec: ExperimentSpec, task: FewShotTask | OutlinedTask) -> str | None:
-        """Why the feature pack of the request cannot give a run; None if it can, or without a pack."""
-        pack = self.request.pack
-        return open_pack(pack).lacks(spec, task) if pack is not None and isinstance(task, FewShotTask) else None
 
     def _conflict(self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo) -> tuple[str, str | None]:
         """What cannot run on a backbone and dataset, and the reason; None if everything can."""

@@ -111,15 +111,6 @@ def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
     return {slug: Path(source).absolute() for slug, source in sources.items() if source is not None}
 
 
-def check_weights_files(backbones: Sequence[BackboneSpec]) -> None:
-    """Raise WeightsError for a local file that cannot be opened, holds no weights, or a bias that has no place."""
-    from methods import check_weights_file
-
-    for backbone in backbones:
-        if backbone.path is not None:
-            check_weights_file(backbone.path, takes_bias="init_logit_bias" in backbone.config)
-
-
 def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:
     """The backbones that the texts describe."""
     from methods import parse_backbone
@@ -139,7 +130,7 @@ def repetition_context(
 ) -> RunContext:
     """The context for a repetition of a run; None means as in the run.
 
-    Branches, a curve and prediction sets are made if the run has them. The default device is that of the run if this
+    The default device is that of the run if this
     machine has one, else the CPU. Raises UsageError for a device that does not exist.
     """
     read_splits.cache_clear()  # own images may have changed since they were read
@@ -152,9 +143,6 @@ def repetition_context(
         files=files,
         device=resolve_device(device or own, record.spec.precision),
         threads=threads or made.threads,
-        keep_branches=any(item.branches is not None for item in stored.predictions),
-        curve=bool(record.curve),
-        prediction_sets=next((score.set_promise for score in record.scores if score.set_promise), None),
     )
     batch = eval_batch or made.eval_batch
     return context.model_copy(update={"eval_batch": batch}) if batch else context

@@ -8,15 +8,10 @@ from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError
 from bench.experiment import (
     MODELS,
-    SET_SCORES,
     ModelInfo,
-    SetCalibration,
     list_models,
-    model_bytes,
     model_group,
     model_path,
-    read_model,
-    write_model,
 )
 from bench.spec import ExperimentSpec
 from datasets_registry import get_dataset, has_imported_features, own_images
@@ -62,33 +57,16 @@ def drop_all_but_best(runs: Path) -> None:
     It is the one with the highest accuracy on its own few validation images, then the lower negative log-likelihood on
     them, then the lower seed. Without validation images it is the lowest seed. Test images choose nothing. Models of
     former own images are groups of their own, because they cannot be made again.
-
-    A model that was chosen so makes no prediction sets, since its validation images are no longer like new images.
     """
     groups: dict[str, list[ModelInfo]] = {}
     for model in list_models(runs / MODELS):
         if model.info is not None and model.info.kept == "best":
             groups.setdefault(model.info.group, []).append(model.info)
     for group in groups.values():
-        best, *others = sorted(group, key=_rank)
-        if others and not best.sets.unavailable:
-            _withdraw_sets(model_path(runs, best.run_id), len(group))
-        for info in others:
+        for info in sorted(group, key=_rank)[1:]:
             path = model_path(runs, info.run_id)
             path.with_suffix(".md").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-
-
-def _withdraw_sets(path: Path, seeds: int) -> None:
-    """Rewrite a model file without calibration scores, since the model is the best of that many seeds on them."""
-    info, tensors = read_model(path)
-    del tensors[SET_SCORES]
-    why = (
-        f"--keep-models best chose this model among {seeds} seeds by its validation images, so they are no longer like "
-        "new images; `run --keep-models all --rerun all` keeps it with sets"
-    )
-    content = model_bytes(info.model_copy(update={"sets": SetCalibration(unavailable=why)}), tensors)
-    write_model(path, content)
 
 
 def kept_summary(specs: Iterable[ExperimentSpec], runs: Path) -> str:

@@ -35,11 +35,6 @@ def cache_limit() -> int:
     return CACHE_LIMIT if (given := _size_of("ETL_BENCH_CACHE_LIMIT")) is None else given
 
 
-def hidden_limit() -> int | None:
-    """Bytes of the cache that hidden states may take: `ETL_BENCH_HIDDEN_LIMIT`, or None for the device's default."""
-    return _size_of("ETL_BENCH_HIDDEN_LIMIT")
-
-
 def pixel_limit() -> int:
     """Bytes of the cache that evaluated images may take: `ETL_BENCH_PIXEL_LIMIT`, or the default."""
     return PIXEL_LIMIT if (given := _size_of("ETL_BENCH_PIXEL_LIMIT")) is None else given

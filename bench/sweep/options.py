@@ -1,8 +1,6 @@
 """Options of a sweep: their choices, how the command line shows them, and parsers of their texts. Loads no torch."""
 
 import json
-import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,9 +18,6 @@ class Panel(StrEnum):
     HOW = "How to run it"
     WHERE = "Where to read and write"
     ADVANCED = "Advanced"
-    RARE = "Rare options"
-    RAY = "Ray"
-    SLURM = "Slurm"
 
 
 @dataclass(frozen=True)
@@ -39,11 +34,6 @@ class Option:
     name: str | None = None
     env: str | None = None
     hidden: bool = False
-
-    @property
-    def keyed_by(self) -> str:
-        """The option that takes it as a key, `--resource` or `--option`; empty if it is an option of its own."""
-        return {Panel.RAY: "--resource", Panel.SLURM: "--resource", Panel.RARE: "--option"}.get(self.panel, "")
 
 
 class RecipeChoice(StrEnum):
@@ -72,7 +62,15 @@ class LauncherName(StrEnum):
     LOCAL = "local"
     INLINE = "inline"
     RAY = "ray"
-    SLURM = "slurm"
+
+
+class TrackerName(StrEnum):
+    """Where finished runs are logged besides the runs folder."""
+
+    NONE = "none"
+    WANDB = "wandb"
+    TRACKIO = "trackio"
+    MLFLOW = "mlflow"
 
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
@@ -152,38 +150,6 @@ def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
         return kind(text)
     hint = did_you_mean(text, values, most=1)
     raise UsageError(f"{option} {text!r} is unknown.{hint} Allowed: {', '.join(values)}.")
-
-
-def parse_slurm_set(texts: Sequence[str]) -> dict[str, str | bool]:
-    """Options of sbatch by long name; raises UsageError if malformed or if `run` has an own option for it."""
-    own = {"partition": "partition", "time": "time", "mem": "mem", "cpus-per-task": "cpus"}
-    own = {key: f"--resource {name}=VALUE" for key, name in own.items()} | {"array": "--jobs"}
-    found: dict[str, str | bool] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        key = key.strip().lstrip("-").replace("_", "-")
-        if not re.fullmatch(r"[a-z][a-z-]*", key) or "\n" in value:
-            raise UsageError(
-                f"--resource {f'sbatch.{text}'!r} is not sbatch.KEY=VALUE with the long name of an sbatch option."
-            )
-        if key in own:
-            raise UsageError(f"--resource sbatch.{text}: use {own[key]} instead.")
-        found[key] = value if equals else True
-    return found
-
-
-def minutes(text: str, option: str) -> int:
-    """A duration in Slurm's notation as whole minutes, rounded up.
-
-    The text is `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`; UsageError for any other, or zero.
-    """
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    days, first, second, third = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
-    if match is None or not days + first + second + third:
-        raise UsageError(f"{option} {text!r} is not a duration; write minutes, HH:MM:SS or DAYS-HH:MM:SS.")
-    if match[1] is None and match[4] is None:  # minutes and seconds
-        first, second, third = 0, first, second
-    return (days * 24 + first) * 60 + second + math.ceil(third / 60)
 
 
 def override_texts(settings: Mapping[str, object]) -> list[str]:

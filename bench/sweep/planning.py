@@ -11,11 +11,11 @@ from pathlib import Path
 from bench.errors import ShardError
 from bench.experiment import BackboneCache, cache_info
 from bench.record import RunRecord, RunStatus
-from bench.results import Shards, Staleness, known_methods, training_of
+from bench.results import Shards, Staleness, known_methods
 from bench.spec import ExperimentSpec
 from bench.sweep.compatibility import Rejection
 from bench.sweep.expansion import Expansion
-from bench.sweep.launch.tasks import Limits, RunTask, Task
+from bench.sweep.launch.tasks import RunTask, Task
 from bench.sweep.options import RerunPolicy
 from datasets_registry import canonical_json
 
@@ -84,23 +84,6 @@ def _varied(specs: Sequence[ExperimentSpec]) -> dict[str, str]:
     keys = sorted(set().union(*values.values()) - {"recipe.name", "recipe.source"})
     differing = [key for key in keys if len({canonical_json(own.get(key)) for own in values.values()}) > 1]
     return {run_id: ", ".join(f"{key}={own.get(key)}" for key in differing) for run_id, own in values.items()}
-
-
-def joined_plans(plans: Sequence[Plan]) -> Plan:
-    """One plan for all runs of several; a run of two of them counts once."""
-    if len(plans) == 1:
-        return plans[0]
-    pending = {spec.run_id: spec for plan in plans for spec in plan.pending}
-    return Plan(
-        specs=tuple({spec.run_id: spec for plan in plans for spec in plan.specs}.values()),
-        pending=tuple(pending.values()),
-        retried=frozenset().union(*(plan.retried for plan in plans)),
-        stale={run_id: reasons for plan in plans for run_id, reasons in plan.stale.items()},
-        seen={run_id: stamp for plan in plans for run_id, stamp in plan.seen.items()},
-        rejected=tuple(dict.fromkeys(one for plan in plans for one in plan.rejected)),
-        difficulties=tuple(dict.fromkeys(pair for plan in plans for pair in plan.difficulties)),
-        unkept=frozenset().union(*(plan.unkept for plan in plans)),
-    )
 
 
 def plan_runs(
@@ -182,70 +165,6 @@ def _wanted(record: RunRecord | None, policy: RerunPolicy, *, stale: bool) -> bo
 
 def _failed(record: RunRecord | None) -> bool:
     return record is not None and record.status is RunStatus.FAILED
-
-
-def share_trainings(tasks: Sequence[Task], limits: Limits) -> list[Task]:
-    """The tasks in their order; each run whose training is that of others names it in `training`.
-
-    With a limit of memory each run trains by itself, since the limit is that of a single run.
-    """
-    if limits.memory_bytes is not None:
-        return list(tasks)
-    names = {task.key: training_of(task.spec) for task in tasks if isinstance(task, RunTask)}
-    number = Counter(names.values())
-    return [
-        replace(task, training=name)
-        if isinstance(task, RunTask) and (name := names[task.key]) and number[name] > 1
-        else task
-        for task in tasks
-    ]
-
-
-def least_trainings(specs: Sequence[ExperimentSpec], limits: Limits) -> int:
-    """Number of trainings of some runs if no worker repeats one of another."""
-    tasks = share_trainings([RunTask(spec) for spec in specs if spec.recipe is not None], limits)
-    return len({(isinstance(task, RunTask) and task.training) or task.key for task in tasks})
-
-
-STACKED_RUNS = 8
-"""Most runs that train together, since all of them are held in memory."""
-
-
-def stack_tasks(tasks: Sequence[Task], limits: Limits) -> list[Task]:
-    """The tasks in their order; each run that may train together with others names them in `alongside`.
-
-    With a limit of time or memory all runs train alone, since the limit is that of a single run. So do runs that share
-    a training.
-    """
-    if limits != Limits():
-        return list(tasks)
-    stacks: dict[str, list[list[ExperimentSpec]]] = {}
-    place: dict[str, list[ExperimentSpec]] = {}
-    for task in tasks:
-        if not isinstance(task, RunTask) or task.spec.recipe is None or task.training:
-            continue
-        if _stackable(task.spec.method):
-            alike = stacks.setdefault(_without_seed(task.spec), [[]])
-            if len(alike[-1]) == STACKED_RUNS:
-                alike.append([])
-            alike[-1].append(task.spec)
-            place[task.key] = alike[-1]
-    return [
-        replace(task, alongside=tuple(spec for spec in place[task.key] if spec.run_id != task.key))
-        if isinstance(task, RunTask) and task.key in place
-        else task
-        for task in tasks
-    ]
-
-
-def _without_seed(spec: ExperimentSpec) -> str:
-    """The common part of the runs of a stack. The support set follows from the seed, or from a list."""
-    return f"{spec.support_rule} {spec.model_dump_json(exclude={'seed', 'task_fingerprint', 'support'})}"
-
-
-@cache
-def _stackable(method: str) -> bool:
-    return known_methods().get(method).stackable
 
 
 @dataclass(frozen=True)

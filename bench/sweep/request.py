@@ -4,7 +4,6 @@ A new option of `etl-bench run` is one field here. Its `Option` defines how the 
 """
 
 import os
-import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 
 from bench.bounds import MOST_RETRIES, MOST_WORKERS
 from bench.errors import UsageError
-from bench.extension import open_pack
 from bench.spec import ALL, ALL_SHOTS, shots_value
-from bench.sweep.after_run import check_tracker
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import Devices, check_exists, check_kind, local_devices, parse_device
 from bench.sweep.options import (
@@ -25,27 +22,20 @@ from bench.sweep.options import (
     Panel,
     RecipeChoice,
     RerunPolicy,
-    minutes,
+    TrackerName,
     override_texts,
     parse_choice,
     parse_numbers,
     parse_shots,
-    parse_slurm_set,
     split_list,
 )
 from datasets_registry import DataError, DrawRule, EvalProtocol, PoolRule, SupportRule, is_support_rule
 
 DEMO_BACKBONE = "ViT-demo.drawn"
-SLURM_TIME = "4:00:00"
 _NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
 
 HOSO = "hoso"
 """`--selection hoso`: hold out one shot of each class, and select on these images in place of validation images."""
-
-
-def alike_but_for_settings(request: "SweepRequest") -> str:
-    """Equal for sweeps that differ in the settings of methods only, so that they can be carried out together."""
-    return request.model_copy(update={"overrides": []}).model_dump_json()
 
 
 class SweepRequest(BaseModel):
@@ -92,26 +82,21 @@ class SweepRequest(BaseModel):
 
     device: Annotated[str, Option(Panel.HOW)] = Field(
         "auto",
-        description="auto (the first CUDA device with free memory, else MPS, else the CPU; on a cluster, CUDA if GPUs "
-        "are reserved), cpu, cuda, cuda:N, cuda:0,2, all (every CUDA device) or mps. Each run uses one device.",
+        description="auto (the first CUDA device with free memory, else MPS, else the CPU; with Ray the CPU), cpu, "
+        "cuda, cuda:N, cuda:0,2, all (every CUDA device) or mps. Each run uses one device.",
     )
     jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
         None,
         ge=0,
         description="Worker processes; 0 runs in this process. Default: one per core, or one per GPU. "
-        "Each uses OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores. With Slurm: "
-        "jobs of the array; default: one for 20 runs.",
+        "Each uses OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores.",
     )
-    jobs_per_gpu: Annotated[int | None, Option(Panel.RARE)] = Field(
-        None, ge=1, le=MOST_WORKERS, description="Worker processes on each GPU, in place of --jobs. Default: 1."
-    )
-    fast: Annotated[bool, Option(Panel.RARE)] = Field(
-        False,
-        description="On CUDA, allow kernels whose results differ in the last bits between runs. Each run records it.",
+    jobs_per_gpu: Annotated[int | None, Option(Panel.HOW)] = Field(
+        None, ge=1, le=MOST_WORKERS, description="Runs at a time on each GPU, if there is no --jobs. Default: 1."
     )
     launcher: Annotated[LauncherName, Option(Panel.HOW)] = Field(
         LauncherName.LOCAL,
-        description="local (processes here), inline (this process), ray or slurm; see `doctor docs clusters`.",
+        description="local (processes here), inline (this process) or ray; see `doctor docs clusters`.",
     )
     rerun: Annotated[RerunPolicy, Option(Panel.HOW)] = Field(
         RerunPolicy.FAILED,
@@ -128,21 +113,11 @@ class SweepRequest(BaseModel):
     cache: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_CACHE")] = Field(
         None, description="Folder of frozen features. Default: a user cache folder."
     )
-
-    pack: Annotated[Path | None, Option(Panel.WHERE)] = Field(
-        None,
-        description="Feature pack from `datasets pack`, in place of images and weights, for methods that need features "
-        "only.",
-    )
-    trackers: Annotated[list[str], Option(Panel.WHERE, name="tracker")] = Field(
-        [],
-        description="Experiment tracker that receives each run as it finishes: mlflow[:URI], wandb[:PROJECT] or "
-        "trackio[:PROJECT]. Repeatable; see `etl-bench doctor docs trackers`.",
+    tracker: Annotated[TrackerName, Option(Panel.WHERE)] = Field(
+        TrackerName.NONE,
+        description="Also log each run as it finishes: none, wandb, trackio or mlflow; see `doctor docs trackers`.",
     )
 
-    strict: Annotated[bool, Option(Panel.RARE)] = Field(
-        False, description="Run nothing if any named method, dataset or backbone cannot run. Default: run the rest."
-    )
     draw: Annotated[str, Option()] = Field(
         "coop",
         description="Few-shot draw: coop (CoOp's images), nested (fewer shots are a subset of more) or file:PATH.",
@@ -180,38 +155,30 @@ class SweepRequest(BaseModel):
     recipe: Annotated[RecipeChoice, Option()] = Field(
         RecipeChoice.PUBLISHED, description="Training settings: published, or demo (short trainings)."
     )
-    precision: Annotated[str, Option(Panel.RARE)] = Field(
+    precision: Annotated[str, Option()] = Field(
         "fp32",
         description="Arithmetic of the frozen towers: fp32, tf32 (NVIDIA GPUs), bf16, or fp16 for stored features.",
     )
-    retries: Annotated[int, Option(Panel.RARE)] = Field(
+    retries: Annotated[int, Option(Panel.HOW)] = Field(
         0,
         ge=0,
         le=MOST_RETRIES,
         description="How often a failed run is repeated at the end of the sweep. A run that ran out of memory is "
         "always repeated: alone on its device and, if necessary, in smaller parts.",
     )
-    timeout: Annotated[float | None, Option(Panel.RARE)] = Field(
+    timeout: Annotated[float | None, Option(Panel.HOW)] = Field(
         None, ge=0.1, description="Time limit of a run in seconds; a longer run is stopped and marked as failed."
     )
-    memory: Annotated[float | None, Option(Panel.RARE)] = Field(
-        None, ge=0.1, description="Memory limit of a worker process in GiB; further allocations fail (Linux)."
-    )
-    keep_branches: Annotated[bool, Option(Panel.RARE)] = Field(
-        False,
-        description="Store both branches of an ensemble (apex, apex_on) with its predictions, to try other weights "
-        "without training; 8 bytes per feature value and test image.",
+    memory: Annotated[float | None, Option(Panel.HOW)] = Field(
+        None,
+        ge=0.1,
+        description="Memory limit of a worker process in GiB; further allocations fail (Linux, and not with --jobs 0).",
     )
     keep_models: Annotated[Literal["best", "all"] | None, Option()] = Field(
         None,
         description="Keep tuned models in RUNS/models for `predict`, and score prediction sets: all, or best (for "
         "each method and setting, the seed with the best score on its few validation images, never on test images). "
         "Finished runs without a model run again.",
-    )
-    curve: Annotated[bool, Option()] = Field(
-        False,
-        description="Record the accuracy after 1, 2, 4, ... epochs of each training, for the report's curves over "
-        "training time. Scores do not change; each recorded epoch costs one evaluation.",
     )
     folds: Annotated[list[str], Option(hidden=True)] = Field(
         [],
@@ -222,45 +189,6 @@ class SweepRequest(BaseModel):
         "bench.experiment.runner", description="Module that computes one run."
     )
 
-    submission: Annotated[Path | None, Option(hidden=True)] = Field(
-        None, description="File with the runs of a Slurm submission. The jobs of its array use this."
-    )
-
-    address: Annotated[str | None, Option(Panel.RAY)] = Field(
-        None,
-        description="Ray cluster: auto (the cluster of this machine), local (a new cluster here), ray://HOST:PORT or "
-        "HOST:PORT. Default: $RAY_ADDRESS, or auto.",
-    )
-    cpus_per_run: Annotated[int | None, Option(Panel.RAY)] = Field(
-        None,
-        ge=1,
-        description="Cores and threads of a run. Default: 1; with a GPU 8, with part of a GPU a share of 8.",
-    )
-    gpus_per_run: Annotated[float | None, Option(Panel.RAY)] = Field(
-        None, ge=0, description="GPUs of a run; implies CUDA. With 0.5, two runs share a GPU."
-    )
-    ray_env: Annotated[Path | None, Option(Panel.RAY)] = Field(
-        None, description="YAML file with Ray's runtime environment of the workers."
-    )
-
-    partition: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Partition of the jobs.")
-    time: Annotated[str | None, Option(Panel.SLURM)] = Field(
-        None, description=f"Time limit of a job, which stops 90 seconds before. Default: {SLURM_TIME}."
-    )
-    gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=0, description="GPUs of a job, each with one worker; 1 or more imply CUDA."
-    )
-    cpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=1, description="Cores and threads of a worker. Default: 1; with a GPU 8."
-    )
-    mem: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Memory of a job, such as 16G.")
-    slurm_set: Annotated[list[str], Option(Panel.SLURM)] = Field(
-        [], description="Another option of sbatch, as key=value. Repeatable."
-    )
-    script_only: Annotated[bool, Option(Panel.SLURM)] = Field(
-        False, description="Write the submission and its script, and submit nothing."
-    )
-
     @classmethod
     def build(cls, **values: Any) -> Self:
         """Validate values by field name; raises UsageError for a wrong value or conflicting options."""
@@ -268,8 +196,6 @@ class SweepRequest(BaseModel):
             request = cls.model_validate(values)
         except ValidationError as error:
             raise _usage_error(error) from None
-        request = request._with_pack()
-        request._check_launcher()
         request._check_device()
         return request._with_defaults_of_datasets()
 
@@ -285,21 +211,10 @@ class SweepRequest(BaseModel):
 
     @property
     def devices(self) -> Devices:
-        """Where the runs are computed. On a cluster, `auto` is CUDA if GPUs are reserved, and the CPU else."""
+        """Where the runs are computed. With Ray, `auto` is the CPU."""
         if self.here:
             return local_devices(self.device)
-        if self.device == "auto":
-            return Devices("cuda" if self.reserved_gpus else "cpu")
-        return Devices(parse_device(self.device)[0])
-
-    @property
-    def reserved_gpus(self) -> float | None:
-        """GPUs that a run on a cluster reserves; None if no option says so."""
-        if self.gpus_per_run is not None:
-            return self.gpus_per_run
-        if self.gpus is None and any(re.match(r"--?gpu|gpu|-*gres=.*gpu", item.strip()) for item in self.slurm_set):
-            return 1
-        return self.gpus
+        return Devices("cpu" if self.device == "auto" else self.device)
 
     @property
     def supports(self) -> list[Path]:
@@ -327,97 +242,31 @@ class SweepRequest(BaseModel):
         """The rule that draws the shots. Support lists have the default, because zero-shot runs record its name."""
         return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
 
-    def _with_pack(self) -> Self:
-        """The request with the backbone of its pack, unless one is given; UsageError for options that need images."""
-        if self.pack is None:
-            return self
-        if self.keep_models:
-            raise UsageError("--keep-models: a feature pack has no image tower for new images; leave out one of both.")
-        if "backbones" in self.model_fields_set:
-            return self
-        return self.model_copy(update={"backbones": [open_pack(self.pack).slug]})
-
     def _with_defaults_of_datasets(self) -> Self:
         """The request with its datasets' default protocol; UsageError if they need a backbone and none is given."""
-        if "backbones" not in self.model_fields_set and self.pack is None:
+        if "backbones" not in self.model_fields_set:
             check_demo_backbone(self.datasets, self.targets, DEMO_BACKBONE)
         if "protocol" in self.model_fields_set:
             return self
         protocol = default_protocol(self.datasets, self.protocol)
         return self if protocol is self.protocol else self.model_copy(update={"protocol": protocol})
 
-    def _check_launcher(self) -> None:
-        """Raise UsageError for options that the launcher does not support."""
-        for panel, launcher in ((Panel.RAY, LauncherName.RAY), (Panel.SLURM, LauncherName.SLURM)):
-            given = [
-                option_text(name)
-                for name in type(self).model_fields
-                if option_of(name).panel is panel
-                and getattr(self, name) not in (None, False, [])
-                and name in self.model_fields_set
-            ]
-            if given and self.launcher is not launcher:
-                raise UsageError(
-                    f"{', '.join(given)}: only for --launcher {launcher}, and this is --launcher {self.launcher}."
-                )
-        if self.launcher is LauncherName.INLINE and self.jobs:
-            raise UsageError(f"--jobs {self.jobs}: --launcher inline has no worker processes; use --launcher local.")
-        if not self.here and self.jobs == 0:
-            raise UsageError(
-                f"--jobs 0 runs in this process; with --launcher {self.launcher} give a number or nothing."
-            )
-        if self.launcher is LauncherName.SLURM:
-            minutes(self.time or SLURM_TIME, option_text("time"))
-            parse_slurm_set(self.slurm_set)
-        if self.jobs == 0 and self.memory is not None:
-            raise UsageError("--option memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
-
     def check_devices(self) -> None:
-        """Raise UsageError for devices that do not exist here, do not fit the workers, or lack the precision."""
-        found = self.devices
+        """Raise UsageError for devices that do not exist here or lack the precision, and for too many workers."""
+        devices = self.devices
         if self.here:
-            check_exists(self.device, found)
-            if self.inline and len(found.gpus) > 1:
-                raise UsageError(
-                    f"--device {self.device!r} are {len(found.gpus)} devices, and this process uses one; "
-                    "use --launcher local without --jobs 0, or one cuda:N."
-                )
+            check_exists(self.device, devices)
             if self.jobs is not None and self.jobs > (most := max(MOST_WORKERS, 2 * (os.cpu_count() or 1))):
                 raise UsageError(f"--jobs {self.jobs}: this machine runs at most {most} worker processes; give fewer.")
-            if self.jobs_per_gpu is not None and found.kind != "cuda":
-                raise UsageError(f"--option jobs-per-gpu={self.jobs_per_gpu}: runs use {found.kind} here; give --jobs.")
-        if self.fast and found.kind != "cuda":
-            raise UsageError(f"--option fast has no effect: these runs use {found.kind}; leave it out.")
-        check_kind(self.device, found, self.precision)
+        check_kind(self.device, devices, self.precision)
 
     def _check_device(self) -> None:
-        """Raise UsageError for a device that is unknown or contradicts other options, regardless of this machine."""
+        """Raise UsageError for a device that is unknown, and for devices and workers that Ray does not have."""
         parse_device(self.device)
-        if not self.here:
-            self._check_cluster()
-        elif self.jobs_per_gpu is not None and (self.jobs is not None or self.inline):
-            raise UsageError(
-                f"--option jobs-per-gpu={self.jobs_per_gpu}: --jobs gives the number of workers; leave one out."
-            )
-
-    def _check_cluster(self) -> None:
-        """Devices and reservations of Ray and Slurm."""
-        device, launcher, gpus = self.device, self.launcher, self.reserved_gpus
-        ray = launcher is LauncherName.RAY
-        option = "--resource gpus-per-run" if ray else "--resource gpus"
-        if device not in ("auto", "cpu", "cuda"):
-            raise UsageError(f"--device {device!r}: with --launcher {launcher} the cluster picks; use --device cuda.")
-        if self.jobs_per_gpu is not None:
-            shares = f"{option}=0.5 lets two runs share a GPU" if ray else "a job has one on each GPU"
-            raise UsageError(f"--option jobs-per-gpu={self.jobs_per_gpu}: only for --launcher local; {shares}.")
-        if gpus and device == "cpu":
-            raise UsageError(f"{option}={gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
-        if gpus == 0 and device == "cuda":
-            raise UsageError(f"{option}=0 reserves no GPU for --device cuda; leave one of them out.")
-        if ray and gpus is not None and gpus > 1:
-            raise UsageError(
-                f"{option}={gpus:g}: a run uses one GPU and the others would idle; use {option}=1, or a part of one."
-            )
+        if not self.here and self.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"--device {self.device!r}: with --launcher ray the cluster picks; use --device cuda.")
+        if not self.here and self.jobs == 0:
+            raise UsageError("--jobs 0 runs in this process; with --launcher ray give a number or nothing.")
 
     @field_validator("methods", "datasets", "backbones", "targets", mode="before")
     @classmethod
@@ -430,7 +279,7 @@ class SweepRequest(BaseModel):
     def _settings(cls, value: Any) -> Any:
         return override_texts(value) if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
 
-    @field_validator("slurm_set", "folds", "trackers", mode="before")
+    @field_validator("folds", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | Path) else value
@@ -460,16 +309,11 @@ class SweepRequest(BaseModel):
             return parse_numbers(str(value), "--seeds", lone_is_count=True)
         return _whole(value, "seeds")
 
-    @field_validator("protocol", "recipe", "rerun", "launcher", mode="before")
+    @field_validator("protocol", "recipe", "rerun", "launcher", "tracker", mode="before")
     @classmethod
     def _choice(cls, value: Any, info: Any) -> Any:
         kind: Any = cls.model_fields[info.field_name].annotation
         return parse_choice(kind, value, f"--{info.field_name}") if isinstance(value, str) else value
-
-    @field_validator("trackers")
-    @classmethod
-    def _trackers(cls, value: list[str]) -> list[str]:
-        return [check_tracker(text) for text in dict.fromkeys(value)]
 
     @field_validator("runner")
     @classmethod
@@ -488,7 +332,7 @@ class SweepRequest(BaseModel):
         from methods import Precision
 
         if info.field_name == "precision":
-            parse_choice(Precision, value, option_text("precision"))
+            parse_choice(Precision, value, "--precision")
         elif not value.startswith("file:"):
             parse_choice(DrawRule, value, "--draw")
         return value
@@ -502,12 +346,6 @@ def option_of(field: str) -> Option:
 def option_name(field: str) -> str:
     """Long name of a field's option, without dashes in front."""
     return option_of(field).name or field.replace("_", "-")
-
-
-def option_text(field: str) -> str:
-    """A field's option as it is typed: `--jobs`, or `--resource gpus` for a key of `--resource` or `--option`."""
-    keyed_by = option_of(field).keyed_by
-    return f"{keyed_by} {option_name(field)}" if keyed_by else f"--{option_name(field)}"
 
 
 def _whole(value: Any, name: str) -> Any:
@@ -527,7 +365,7 @@ def _usage_error(error: ValidationError) -> UsageError:
     if field not in SweepRequest.model_fields:
         allowed = ", ".join(SweepRequest.model_fields)
         return UsageError(f"{field!r} is not an option of a sweep. Allowed: {allowed}.")
-    option = option_text(field)
+    option = f"--{option_name(field)}"
     if first["type"] == "missing":
         return UsageError(f"Missing option {option}. Give it on the command line or in the sweep file.")
     return UsageError(f"{option} {first['input']!r}: {first['msg']}.")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
-from bench.extension import open_pack
 from bench.spec import ALL_SHOTS, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.compatibility import Rejections
@@ -257,7 +256,7 @@ def _read_checked(info: DatasetInfo, request: SweepRequest) -> DatasetSplits:
     """The splits of a dataset; raises DataError for a template in which a class name would stand twice."""
     if info.template.count("{}") > 1:
         raise DataError(f"its template {info.template!r} has '{{}}' more than once; keep one in its TOML file.")
-    return info.reader(request.data_root) if request.pack is None else open_pack(request.pack).splits(info.name)
+    return info.reader(request.data_root)
 
 
 MOST_CLASSES = 5

@@ -14,13 +14,13 @@ from bench.sweep.request import SweepRequest
 def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
     """The plan without the runs of backbones whose weights or tokenizer cannot be fetched, each a reported rejection.
 
-    On a cluster nothing is fetched here, since its nodes read the weights, and with a feature pack nothing at all.
-    Raises ImpossibleCombinationError if no run is left or, with `strict`, if any is left out, and the error of a
-    teacher's backbone that cannot be fetched.
+    On a cluster nothing is fetched here, since its nodes read the weights.
+    Raises ImpossibleCombinationError if no run is left, and the error of a teacher's backbone that cannot be
+    fetched.
     """
     from methods import ModelFolderError, TokenizerError, WeightsError, fetch_tokenizer, fetch_weights
 
-    if not request.here or request.pack is not None:
+    if not request.here:
         return made
     wanted = {spec.backbone for spec in made.pending} | {backbone for backbone, _ in made.difficulties}
     missing, rejections = set(), Rejections()
@@ -40,7 +40,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
         return made
     pending = tuple(spec for spec in made.pending if spec.backbone not in missing)
     left = {spec.run_id for spec in (*made.done, *pending)}
-    rejections.check(nothing_left=not left, strict=request.strict)
+    rejections.check(nothing_left=not left)
     report_rejections(rejections.all(), log)
     return replace(
         made,
@@ -57,7 +57,7 @@ def report_rejections(rejected: Sequence[Rejection], log: SweepLog) -> None:
     for line in by_reason(rejected):
         log.notice(f"left out: {line}")
     if any(rejection.named for rejection in rejected):
-        log.notice("the rest runs, and the exit code is 3; --option strict refuses the whole sweep instead")
+        log.notice("the rest runs, and the exit code is 3")
 
 
 def _runs(made: Plan, backbone: str) -> str:

@@ -1,16 +1,10 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
 
-from .early_checks import check_format as check_format
-from .galleries import GalleryView as GalleryView
-from .galleries import data_address as data_address
-from .galleries import small_picture as small_picture
 from .image_sources import check_sources as check_sources
-from .image_sources import opened_images as opened_images
 from .model_lookup import find_model as find_model
 from .prediction import PredictionSummary as PredictionSummary
 from .prediction import Row as Row
 from .prediction import predict_files as predict_files
 from .prediction import write_csv_rows as write_csv_rows
-from .tuned_model import TunedModel as TunedModel
 from .tuned_model import code_changes as code_changes
 from .tuned_model import load_model as load_model

@@ -1,8 +1,7 @@
-"""Predicts image files and writes one row per image, as CSV, JSON lines or parquet."""
+"""Predicts image files and writes one CSV row per image."""
 
 import csv
-import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,15 +12,12 @@ from typing import IO, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench._util.words import counted
-from bench.analysis import prediction_sets
 from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import replacing
-from bench.tuned_models.galleries import Gallery, GalleryView
 from bench.tuned_models.image_sources import ImageItem, check_sources, image_items
 from bench.tuned_models.tuned_model import BATCH, TunedModel
 from datasets_registry import BadImageError, ImageFacts, ImageNotes, keep_warnings
@@ -29,10 +25,10 @@ from datasets_registry import BadImageError, ImageFacts, ImageNotes, keep_warnin
 Row = Mapping[str, Any]
 
 
-def _columns_of(top: int, *, sets: bool) -> list[str]:
-    """The columns of a table with the `top` most probable classes, and with prediction sets if there are any."""
+def _columns_of(top: int) -> list[str]:
+    """The columns of a table with the `top` most probable classes."""
     best = [name for i in range(2, top + 1) for name in (f"label_{i}", f"probability_{i}")]
-    return ["image", "label", "probability", *best, *(["set"] if sets else []), "novelty", "unlike", "error"]
+    return ["image", "label", "probability", *best, "novelty", "unlike", "error"]
 
 
 def write_csv_rows(file: IO[str], columns: Sequence[str], rows: Iterator[Row], *, header: bool = True) -> None:
@@ -47,82 +43,32 @@ def write_csv_rows(file: IO[str], columns: Sequence[str], rows: Iterator[Row], *
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return "; ".join(value)
     return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write_csv_rows(file, columns, rows)
-
-
-def _write_json_lines(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps({name: row.get(name) for name in columns}, ensure_ascii=False) + "\n")
-
-
-def _write_parquet(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def kind(name: str) -> pa.DataType:
-        if name.startswith("probability") or name == "novelty":
-            return pa.float32()
-        if name == "set":
-            return pa.list_(pa.string())
-        return pa.bool_() if name == "unlike" else pa.string()
-
-    schema = pa.schema([(name, kind(name)) for name in columns])
-    with pq.ParquetWriter(path, schema) as writer:
-        block: list[Row] = []
-        for row in rows:
-            block.append(row)
-            if len(block) == 10_000:
-                writer.write_table(pa.Table.from_pylist(block, schema=schema))
-                block = []
-        writer.write_table(pa.Table.from_pylist(block, schema=schema))
-
-
-_WRITERS: dict[str, Callable[[Path, Sequence[str], Iterator[Row]], None]] = {
-    ".csv": _write_csv,
-    ".jsonl": _write_json_lines,
-    ".parquet": _write_parquet,
-}
-"""The writer of each suffix."""
 
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """Numbers of images: in total, unreadable, and unlike the training images.
+    """A finished prediction: numbers of images in total, unreadable, and unlike the training images.
 
     Args:
-        gallery: the gallery, if it was asked for.
         notes: one line per kind of what was left out or not read.
-        promise: probability with which a prediction set contains the true class.
-        set_size: mean number of classes in the sets; None without sets.
-        empty_sets: number of sets without a class.
-        no_sets: why there are no prediction sets; empty if there are.
+        code_changes: changes of the method's code since the model was tuned.
+        changed_images: changes of the images of its dataset since then.
     """
 
     images: int
     unreadable: int
     unlike: int
-    gallery: GalleryView | None = None
     notes: tuple[str, ...] = ()
-    promise: float = prediction_sets.PROMISE
-    set_size: float | None = None
-    empty_sets: int = 0
-    no_sets: str = ""
+    code_changes: tuple[str, ...] = ()
+    changed_images: str = ""
 
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A decoded image and its facts, or the reason why it cannot be read; `open` decodes it again."""
+    """A decoded image and its facts, or the reason why it cannot be read."""
 
     name: str
-    open: Callable[[], Image.Image]
     rendered: NDArray[np.uint8] | None
     error: str
     facts: ImageFacts | None = None
@@ -134,38 +80,36 @@ def predict_files(
     out: Path | None,
     *,
     on_rows: Callable[[list[str], Sequence[Row]], None] = lambda *_: None,
-    with_gallery: bool = False,
     top: int = 5,
-    promise: float = prediction_sets.PROMISE,
     batch: int = BATCH,
     force: bool = False,
 ) -> PredictionSummary:
-    """Predict the images of all sources into a table, and collect a gallery of the least certain ones.
+    """Predict the images of all sources into a table.
 
     Without `out`, rows go to `on_rows(columns, rows)` alone. Raises UsageError, leaving nothing behind, if a source
     does not exist, no image can be read, or `out` exists and `force` is not given.
     """
-    no_sets = model.why_no_sets(promise)
     check_sources(sources)
     top = min(top, len(model.classes))
     notes = ImageNotes()
-    columns, items = _columns_of(top, sets=not no_sets), image_items(sources, notes)
-    gallery = Gallery() if with_gallery else None
-    counts = _Counts(gallery)
+    columns, items = _columns_of(top), image_items(sources, notes)
+    counts = Counter[str]()
 
     def predicted() -> Iterator[Row]:
         reason = ""
         for decoded in _decoded_batches(model, items, batch):
-            rows = _rows(model, decoded, top, promise)
+            rows = _rows(model, decoded, top)
             for row, one in zip(rows, decoded, strict=True):
-                counts.add(row, one.open)
+                counts["images"] += 1
+                counts["unreadable"] += bool(row["error"])
+                counts["unlike"] += bool(row["unlike"])
                 reason = reason or (one.error and f"{one.name} {one.error}")
                 if one.facts:
                     notes.add(one.name, one.facts)
             on_rows(columns, rows)
             yield from rows
-        if counts.unreadable == counts.images:
-            tried = f"{counted(counts.images, 'image')} tried" + (f"; {reason}" if reason else "")
+        if counts["unreadable"] == counts["images"]:
+            tried = f"{counted(counts['images'], 'image')} tried" + (f"; {reason}" if reason else "")
             end = "the rows above give the reasons" if out is None else "nothing was written"
             raise UsageError(f"No image of {', '.join(sources)} can be read ({tried}); {end}.")
 
@@ -173,57 +117,20 @@ def predict_files(
         if out is None:
             deque(predicted(), maxlen=0)
         else:
-            with replacing(out, force=force) as draft:
-                _WRITERS[out.suffix.lower()](draft, columns, predicted())
-    shown = None
-    if gallery is not None:
-        shown = gallery.view(model.info, unreadable=counts.unreadable, promise=promise, no_sets=no_sets)
-    return PredictionSummary(
-        counts.images,
-        counts.unreadable,
-        counts.unlike,
-        shown,
-        tuple(notes.lines()),
-        promise,
-        None if no_sets else counts.in_sets / max(1, counts.images - counts.unreadable),
-        counts.empty_sets,
-        no_sets,
-    )
-
-
-@dataclass
-class _Counts:
-    """Counts rows, and offers each to the gallery."""
-
-    gallery: Gallery | None
-    images: int = 0
-    unreadable: int = 0
-    unlike: int = 0
-    in_sets: int = 0
-    empty_sets: int = 0
-
-    def add(self, row: Row, opened: Callable[[], Image.Image]) -> None:
-        self.images += 1
-        self.unreadable += bool(row["error"])
-        self.unlike += bool(row["unlike"])
-        self.in_sets += len(row.get("set") or ())
-        self.empty_sets += row.get("set") == []
-        if self.gallery:
-            self.gallery.add(row, opened)
+            with replacing(out, force=force) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+                write_csv_rows(file, columns, predicted())
+    return PredictionSummary(counts["images"], counts["unreadable"], counts["unlike"], tuple(notes.lines()))
 
 
 def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -> Iterator[list[_Decoded]]:
     """Batches of decoded images, in order; the next ones are decoded while the towers compute."""
 
     def decode(item: ImageItem) -> _Decoded:
-        def opened() -> Image.Image:
-            return model.decoded(item.read(), item.name)[0]
-
         try:
             image, facts = model.decoded(item.read(), item.name)
-            return _Decoded(item.name, opened, model.rendered(image), "", facts)
+            return _Decoded(item.name, model.rendered(image), "", facts)
         except BadImageError as error:
-            return _Decoded(item.name, opened, None, printable(error.problem))
+            return _Decoded(item.name, None, printable(error.problem))
 
     def batches() -> Iterator[list[ImageItem]]:
         while some := list(islice(items, size)):
@@ -234,11 +141,11 @@ def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -
         yield from prefetch(batches(), lambda some: parallel_map(some, decode, pool))
 
 
-def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int, promise: float) -> list[dict[str, Any]]:
+def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int) -> list[dict[str, Any]]:
     """The rows of a batch; an image that cannot be read has an error and nothing else."""
     readable = [one.rendered for one in decoded if one.rendered is not None]
-    found = model.predict_rendered(readable, promise)
-    best, sets, place, rows = found.top(top), found.sets, 0, []
+    found = model.predict_rendered(readable)
+    best, place, rows = found.top(top), 0, []
     for one in decoded:
         row: dict[str, Any] = {"image": one.name}
         if one.rendered is None:
@@ -247,8 +154,6 @@ def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int, promise: flo
         for rank, (label, probability) in enumerate(best[place], start=1):
             suffix = "" if rank == 1 else f"_{rank}"
             row |= {f"label{suffix}": label, f"probability{suffix}": probability}
-        if sets is not None:
-            row["set"] = list(sets[place])
         score = float(found.novelty[place])
         known = model.info.novelty is not None
         row |= {"novelty": score if known else None, "unlike": bool(found.unlike[place]) if known else None}

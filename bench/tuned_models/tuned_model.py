@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from bench.analysis import prediction_sets
 from bench.errors import UsageError
 from bench.experiment import (
     CENTER_VIEW,
     MEANS,
-    SET_SCORES,
     ModelFileError,
     ModelInfo,
-    all_scores,
     device_arithmetic,
     load_inputs,
     novelty_scores,
@@ -52,14 +49,12 @@ class ImagePredictions:
         probabilities: `(n, n_cls)`, calibrated by the model's temperature.
         novelty: `(n,)`, larger for images unlike the training images; NaN if the model has no such score.
         unlike: `(n,)`, whether the novelty exceeds the model's threshold.
-        in_set: `(n, n_cls)`, whether the class is in the prediction set of the image; None without sets.
     """
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
     novelty: NDArray[np.float32]
     unlike: NDArray[np.bool_]
-    in_set: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -69,20 +64,8 @@ class ImagePredictions:
         """The most probable class of each image."""
         return [self.classes[i] for i in self.probabilities.argmax(axis=1)]
 
-    @property
-    def sets(self) -> list[tuple[str, ...]] | None:
-        """The prediction set of each image, most probable class first; None without sets.
-
-        A set may be empty: then no class is probable enough.
-        """
-        if self.in_set is None:
-            return None
-        order = np.argsort(-self.probabilities, axis=1, kind="stable")
-        pairs = zip(order, self.in_set, strict=True)
-        return [tuple(self.classes[i] for i in best if inside[i]) for best, inside in pairs]
-
     def to_frame(self, names: Sequence[object] | None = None) -> "pd.DataFrame":
-        """One row per image: label, probability, novelty, whether it is unlike the training images, and its set.
+        """One row per image: label, probability, novelty, and whether it is unlike the training images.
 
         Args:
             names: names of the images, for the index.
@@ -91,7 +74,6 @@ class ImagePredictions:
 
         best = self.probabilities.max(axis=1)
         columns = {"label": self.labels, "probability": best, "novelty": self.novelty, "unlike": self.unlike}
-        columns |= {} if self.sets is None else {"set": self.sets}
         return pd.DataFrame(columns, index=None if names is None else [str(name) for name in names])
 
     def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
@@ -108,7 +90,6 @@ class TunedModel:
 
     Args:
         classes: predicted classes: the training classes, and more if the method is open-vocabulary.
-        set_scores: scores of the validation images, `(n,)`, for prediction sets.
     """
 
     def __init__(
@@ -117,9 +98,8 @@ class TunedModel:
         method: Method[Any],
         means: Tensor | None = None,
         classes: ClassSet | None = None,
-        set_scores: Tensor | None = None,
     ) -> None:
-        self.info, self.method, self._means, self._set_scores = info, method, means, set_scores
+        self.info, self.method, self._means = info, method, means
         self.class_set = classes or info.classes.class_set
         with torch.no_grad():
             self._classify = method.classifier(self.class_set)
@@ -151,46 +131,27 @@ class TunedModel:
         more = ClassSet(tuple(names), trained.template)
         sentences = None if trained.sentences is None else (*trained.sentences, *((text,) for text in more.texts()))
         classes = ClassSet((*trained.names, *names), trained.template, sentences, trained.dataset)
-        return TunedModel(self.info, self.method, self._means, classes, self._set_scores)
+        return TunedModel(self.info, self.method, self._means, classes)
 
-    def why_no_sets(self, promise: float = prediction_sets.PROMISE) -> str:
-        """Why the model makes no prediction sets with that promise; empty if it does.
-
-        Raises PromiseError unless the promise is between 0 and 1.
-        """
-        prediction_sets.check_promise(promise)
-        if self.info.sets.unavailable:
-            return self.info.sets.unavailable
-        if self.classes != self.info.classes.names:
-            return "the validation images have none of the added classes"
-        return prediction_sets.too_few(0 if self._set_scores is None else len(self._set_scores), promise)
-
-    def predict(self, images: Any, *, batch: int = BATCH, promise: float = prediction_sets.PROMISE) -> ImagePredictions:
+    def predict(self, images: Any, *, batch: int = BATCH) -> ImagePredictions:
         """Predict one or several images: paths, `PIL` images or uint8 arrays `(h, w, 3)`.
 
-        Args:
-            promise: probability with which the prediction set of an image contains its class. There are no sets if
-                `why_no_sets` gives a reason.
-
-        Raises DataError for a file that is not an image, and for a folder, and PromiseError for an impossible promise.
+        Raises DataError for a file that is not an image, and for a folder.
         """
-        prediction_sets.check_promise(promise)
         several = images if isinstance(images, list | tuple) or hasattr(images, "__next__") else [images]
         parts, waiting = [], []
         for image in several:
             waiting.append(self.rendered(self._opened(image)))
             if len(waiting) == batch:
-                parts.append(self.predict_rendered(waiting, promise))
+                parts.append(self.predict_rendered(waiting))
                 waiting = []
         if waiting or not parts:
-            parts.append(self.predict_rendered(waiting, promise))
-        sets = [part.in_set for part in parts if part.in_set is not None]
+            parts.append(self.predict_rendered(waiting))
         return ImagePredictions(
             self.classes,
             np.concatenate([part.probabilities for part in parts]),
             np.concatenate([part.novelty for part in parts]),
             np.concatenate([part.unlike for part in parts]),
-            np.concatenate(sets) if sets else None,
         )
 
     def decoded(self, content: bytes, where: object) -> tuple[Image.Image, ImageFacts]:
@@ -202,22 +163,15 @@ class TunedModel:
         shown = view_params("", CENTER_VIEW, image.size)
         return render(image, shown, self.backbone.image_size, self.backbone.preprocessing)
 
-    def pixels(self, rendered: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Preprocessed pixels of images that `rendered` returned, `(n, 3, size, size)`, on the tower's device."""
-        how = self.backbone.preprocessing
-        return to_pixels(np.stack(rendered), how.mean, how.std, self.backbone.device)
-
     @torch.no_grad()
-    def predict_rendered(
-        self, rendered: Sequence[NDArray[np.uint8]], promise: float = prediction_sets.PROMISE
-    ) -> ImagePredictions:
-        """Predict images that `rendered` returned, in one pass of the towers; see `predict` for the promise."""
-        n, limit = len(rendered), self._set_threshold(promise)
-        if not n:
-            empty = np.empty((0, len(self.classes)), np.float32)
-            sets = None if limit is None else empty.astype(np.bool_)
-            return ImagePredictions(self.classes, empty, np.empty(0, np.float32), np.empty(0, np.bool_), sets)
-        batch = pixel_batch(self.backbone, self.pixels(rendered), self.method.info.needs)
+    def predict_rendered(self, rendered: Sequence[NDArray[np.uint8]]) -> ImagePredictions:
+        """Predict images that `rendered` returned, in one pass of the towers."""
+        if not rendered:
+            none = np.empty((0, len(self.classes)), np.float32)
+            return ImagePredictions(self.classes, none, np.empty(0, np.float32), np.empty(0, np.bool_))
+        how = self.backbone.preprocessing
+        pixels = to_pixels(np.stack(rendered), how.mean, how.std, self.backbone.device)
+        batch = pixel_batch(self.backbone, pixels, self.method.info.needs)
         with device_arithmetic(self.backbone.device.type, self.backbone.precision):
             logits = self._classify(batch)
             probabilities = (logits / self.info.calibration.temperature).softmax(dim=1)
@@ -228,14 +182,7 @@ class TunedModel:
             probabilities.cpu().numpy(),
             novelty.cpu().numpy(),
             (novelty > highest).cpu().numpy(),
-            None if limit is None else prediction_sets.in_sets(all_scores(logits.cpu()), limit),
         )
-
-    def _set_threshold(self, promise: float) -> float | None:
-        """The largest score of a class in a set; None without sets."""
-        if self._set_scores is None or self.why_no_sets(promise):
-            return None
-        return prediction_sets.conformal_threshold(self._set_scores, promise)
 
     def _opened(self, image: Any) -> Image.Image:
         if isinstance(image, np.ndarray):
@@ -289,9 +236,7 @@ def load_model(
         tower = load_inputs(spec, device, Precision(info.spec.precision), cache, 2**30).backbone
     method = restored_method(info, tensors, tower)
     means = tensors.get(MEANS)
-    return TunedModel(
-        info, method, None if means is None else means.to(tower.device), set_scores=tensors.get(SET_SCORES)
-    )
+    return TunedModel(info, method, None if means is None else means.to(tower.device))
 
 
 def code_changes(info: ModelInfo) -> list[str]:

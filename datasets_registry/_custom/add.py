@@ -4,7 +4,7 @@
 """
 
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,29 +21,18 @@ from datasets_registry._custom.dataset import (
     to_toml,
     write_text,
 )
-from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
-from datasets_registry._custom.image_record import (
-    ImageChanges,
-    ImageRecord,
-    image_changes,
-    known_images,
-    new_record,
-    read_record,
-    record_file,
-    record_text,
-)
-from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
+from datasets_registry._custom.describe import AddRequest, describe_images
+from datasets_registry._custom.image_record import new_record, read_record, record_file, record_text
+from datasets_registry._custom.inspection import Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
 from datasets_registry._custom.listing_tables import likely_groups
-from datasets_registry._custom.toml_comments import with_comments
-from datasets_registry._errors import BenchError, DataError, RegistrationError, some
+from datasets_registry._errors import BenchError, RegistrationError, some
 from datasets_registry._groups import group_notes
 from datasets_registry._readers.dataset_files import SMALL
-from datasets_registry._readers.decode import keep_warnings
 from datasets_registry._readers.image_notes import ImageNotes
 from datasets_registry._readers.tables import delimiter_name
 from datasets_registry._registry import NAME_PATTERN
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits
 
 USUAL_SHOTS = (16, 8, 4, 2, 1)
 FEW_SHOTS = 4
@@ -60,8 +49,6 @@ class AddedDataset:
         file: its TOML file.
         inspection: the facts of every image.
         small: number of images of each left-out class.
-        changes: what changed since the images were added before; None if they are new.
-        lacks_record: whether the dataset was there without a record of its images.
     """
 
     info: DatasetInfo
@@ -70,8 +57,6 @@ class AddedDataset:
     file: Path
     inspection: Inspection
     small: dict[str, int]
-    changes: ImageChanges | None = None
-    lacks_record: bool = False
 
     @property
     def suggested_shots(self) -> tuple[int, bool]:
@@ -103,30 +88,23 @@ class AddedDataset:
         return {sample.group for part in PARTS for sample in getattr(self.splits, part) if sample.group}
 
     @cached_property
-    def copies_across_classes(self) -> list[list[str]]:
-        """Groups of images with the same bytes in more than one class."""
-        copies = self.inspection.copies(self.label_of)
-        return [keys for keys in copies if len({self.label_of[key] for key in keys}) > 1]
+    def copies(self) -> list[list[str]]:
+        """Keys of images with the same bytes; those that are in more than one class come first."""
+        by_digest: defaultdict[str, list[str]] = defaultdict(list)
+        for key in self.label_of:
+            by_digest[self.inspection.digests[key]].append(key)
+        return sorted(
+            (keys for keys in by_digest.values() if len(keys) > 1), key=lambda keys: not self._in_two_classes(keys)
+        )
 
-    @property
-    def links_to_other_classes(self) -> dict[str, str]:
-        """Images that are links to an image of another class, with the label of that class."""
-        return {key: label for key, label in self.inspection.links.items() if key in self.label_of}
-
-    def notes(self) -> Iterator[str]:
-        """What changed, and the caveats, one line each."""
-        if self.changes is not None:
-            yield from self.changes.lines()
-        if self.lacks_record:
-            yield (
-                f"note: there was no {record_file(self.file.parent, self.info.name).name} beside {self.file.name}, so "
-                "what changed is not known, and train, val and test are as for new images. Keep both files together."
-            )
-        yield from _notes(self)
+    def _in_two_classes(self, keys: list[str]) -> bool:
+        return len({self.label_of[key] for key in keys}) > 1
 
     def facts(self) -> dict[str, object]:
         """The facts as plain values, for a table or JSON."""
-        keys, found = list(self.label_of), self.inspection
+        images = [self.inspection.facts[key] for key in self.label_of]
+        sizes = sorted((image.size for image in images), key=lambda size: size[0] * size[1])
+        three = {"smallest": sizes[0], "median": sizes[(len(sizes) - 1) // 2], "largest": sizes[-1]}
         table = self.config.kind is StorageKind.TABLE
         delimiter = delimiter_name(self.config.place(self.file.parent)) if table else None
         return {
@@ -138,27 +116,104 @@ class AddedDataset:
             "template": self.info.template,
             "classes": len(self.splits.class_names),
             "class_names": list(self.splits.class_names),
-            "images": len(keys),
+            "images": len(images),
             "train_images": len(self.splits.train),
             "validation_images": len(self.splits.val),
             "test_images": len(self.splits.test),
             "smallest_class": min(self.train_sizes),
             "suggested_shots": self.suggested_shots[0],
             "allow_fewer": self.suggested_shots[1],
-            "image_sizes": found.sizes(keys),
-            "tiny_images": len(found.tiny(keys)),
-            "turned_by_exif": len(found.turned(keys)),
-            "more_frames": sum(found.facts[key].more_frames for key in keys),
-            "more_bands": sum(found.facts[key].more_bands for key in keys),
+            "image_sizes": {name: f"{width}x{height}" for name, (width, height) in three.items()},
+            "turned_by_exif": sum(image.turned for image in images),
+            "more_frames": sum(image.more_frames for image in images),
+            "more_bands": sum(image.more_bands for image in images),
             **({"groups": len(self.groups)} if self.groups else {}),
-            "duplicates": sum(len(group) - 1 for group in found.copies(self.label_of)),
-            "duplicates_across_classes": len(self.copies_across_classes),
-            "links_to_other_classes": len(self.links_to_other_classes),
+            "duplicates": sum(len(keys) - 1 for keys in self.copies),
+            "duplicates_across_classes": sum(map(self._in_two_classes, self.copies)),
             "broken_images": len(self.config.skip),
             "small_classes": self.small,
             "left_out": {kind: len(paths) for kind, paths in self.splits.left_out.items() if kind != SKIPPED},
-            **({} if self.changes is None else {"changes": self.changes.facts()}),
         }
+
+    def notes(self) -> Iterator[str]:
+        """The caveats, one line each."""
+        yield from self._left_out()
+        if self.copies:
+            copies = f"{len(self.copies)} image{'s occur' if len(self.copies) > 1 else ' occurs'} more than once"
+            across = sum(map(self._in_two_classes, self.copies))
+            labels = f", {across} of them in more than one class, where one label at most is right" if across else ""
+            named = some([" and ".join(keys) for keys in self.copies])
+            yield f"note: {copies} with the same bytes{labels}: {named}. Remove the other copies."
+        yield from self._groups()
+        if self.config.split is SplitRule.EVEN:
+            yield (
+                "note: few images, so each class is split evenly. Repeat `datasets add` after you add images; it keeps "
+                "those of today in their part."
+            )
+        class_names = self.splits.class_names
+        smallest, name = min(zip(self.train_sizes, class_names, strict=True), key=lambda pair: pair[0])
+        if smallest < USUAL_SHOTS[0]:
+            images = "1 training image" if smallest == 1 else f"{smallest} training images"
+            yield f"note: class {name!r} has {images}: {self._shots_note(smallest)}"
+        tested = {sample.label for sample in self.splits.test}
+        if untested := [name for label, name in enumerate(class_names) if label not in tested]:
+            yield f"note: {_are(len(untested), 'class')} without a test image, for example {untested[0]!r}."
+        if numbers := [name for name in class_names if name.strip().isdecimal()]:
+            yield (
+                f"note: {_are(len(numbers), 'class name')} numbers, such as {numbers[0]!r}, which mean nothing to "
+                f'CLIP. Write words into `names` in {self.file}, such as names = {{ "{numbers[0]}" = "robin" }}.'
+            )
+
+    def _left_out(self) -> Iterator[str]:
+        left_out = {kind: paths for kind, paths in self.splits.left_out.items() if kind != SKIPPED}
+        if self.small:
+            left_out.pop(SMALL, None)  # their images are named by their class
+            listed = ", ".join(f"{label!r} with {size}" for label, size in self.small.items())
+            yield (
+                f"note: {_are(len(self.small), 'class')} left out, having too few images: {listed}. `datasets add "
+                "--min-images N` uses classes of N images or more."
+            )
+        notes = ImageNotes()
+        for kind, paths in left_out.items():
+            for path in paths:
+                notes.leave_out(kind, path)
+        for key in self.label_of:
+            notes.add(key, self.inspection.facts[key])
+        yield from notes.lines(in_class_folders=True)
+        if broken := self.config.skip:
+            listed = f"listed under `skip` in {self.file}: {some(broken)}"
+            yield f"note: {_are(len(broken), 'broken image')} left out and {listed}."
+
+    def _groups(self) -> Iterator[str]:
+        for _, text in group_notes(self.splits):
+            yield f"note: {text}"
+        if self.groups:
+            column = self.config.columns.group
+            split = "" if self.config.split is SplitRule.GIVEN else ", and the split keeps each of them in one part"
+            yield (
+                f"note: column {column!r} gives {len(self.groups)} groups; images of a group are not independent"
+                f"{split}."
+            )
+        elif self.config.kind is StorageKind.TABLE and (likely := likely_groups(self.config.place(self.file.parent))):
+            yield (
+                f"note: if images with the same {likely!r} belong together, repeat with --column "
+                f"{shlex.quote(f'group={likely}')}, so that they stay in one part and intervals are over groups."
+            )
+
+    def _shots_note(self, smallest: int) -> str:
+        shots, fewer = self.suggested_shots
+        if not smallest:
+            return "few-shot runs refuse it. Give it training images, or remove it."
+        advice = "`datasets add --min-images N` leaves small classes out."
+        if fewer:
+            return (
+                f"--shots {shots} needs --allow-fewer, which takes what a class has; without it, --shots can be at "
+                f"most {smallest}. {advice}"
+            )
+        return (
+            f"--shots can be at most {smallest}, of the usual numbers {shots}. To use more, `run --allow-fewer` takes "
+            f"what a class has, and {advice}"
+        )
 
 
 def add_custom_dataset(
@@ -178,79 +233,40 @@ def add_custom_dataset(
         BadImagesError: some images cannot be read; the error lists all of them.
         DataError: there are too few images or classes, or the folder cannot be written.
     """
-    file = folder / f"{request.name}.toml"
+    file, places = folder / f"{request.name}.toml", record_file(folder, request.name)
     _check_name(request.name, file)
-    former = _former(file, request.images, replace=replace)
     if request.template is not None and request.template.count("{}") != 1:
         how = "more than one" if "{}" in request.template else "no"
         raise BenchError(
             f"--template {request.template!r} has {how} '{{}}' for the class name; write 'a photo of a {{}}.'"
         )
-    before = None if former is None else _record(record_file(folder, request.name), replace=replace)
-    fresh = replace or former is None or request.split not in (None, former.split)
-    record = None if fresh else before
-    kept = None if replace or former is None else former.absolute(folder)
-    config, inspection, small = describe_images(request, progress, kept, record)
-    if kept is not None and former is not None:  # places stay as they are written
-        config = config.model_copy(update={"images": former.images})
-        config = config.model_copy(update={"root": former.root}) if request.root is None else config
+    former = None if replace or not file.exists() else _former(file, request.images)
+    fresh = former is None or request.split not in (None, former.split)
+    record = None if fresh else read_record(places)
+    absolute = None if former is None else former.absolute(folder)
+    config, inspection, small = describe_images(request, progress, absolute, record)
+    if former is not None:  # places stay as they are written
+        root = former.root if request.root is None else config.root
+        config = config.model_copy(update={"images": former.images, "root": root})
     splits = CustomReader(request.name, config, folder, fresh=fresh)(None)
-    images = known_images(splits, config.classes)
-    changes = image_changes(before.images, images, _settings(former, config)) if former and before else None
     if config != former:
-        text = to_toml(config)
-        write_text(text if kept is None else with_comments(text, file.read_text(encoding="utf-8")), file)
-    divided_anew = before is None or changes is None or (fresh and changes.moved)
-    division = None if before is None or divided_anew else before.division
-    now = new_record(images, record, division)
-    if now != before:
-        write_text(record_text(now), record_file(folder, request.name))
-    lacks_record = before is None and not replace and former is not None
-    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small, changes, lacks_record)
+        write_text(to_toml(config), file)
+    today = new_record(splits, config.classes, record)
+    if today != record:
+        write_text(record_text(today), places)
+    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small)
 
 
-def _former(file: Path, images: Path, *, replace: bool) -> CustomDataset | None:
-    """The description of the same images in the file; None without one."""
-    if not file.exists():
-        return None
-    try:
-        former = read_description(file)
-    except RegistrationError:
-        if replace:
-            return None
-        raise
+def _former(file: Path, images: Path) -> CustomDataset:
+    """The description in a file; raises RegistrationError if it describes other images."""
+    former = read_description(file)
     place = former.place(file.parent)
-    if place.resolve() == images.resolve():
-        return former
-    if not replace:
-        advice = "Give --force to overwrite it, or another name."
-        if not place.exists():
-            advice = (
-                f"If they moved, write {images.absolute()} as `images` into the file and repeat the command. {advice}"
-            )
-        raise RegistrationError(f"{file} exists and describes {place}. {advice}")
-    return None
-
-
-def _record(file: Path, *, replace: bool) -> ImageRecord | None:
-    """The record in a file; None without one, and with `replace` for a damaged one."""
-    try:
-        return read_record(file)
-    except RegistrationError:
-        if replace:
-            return None
-        raise
-
-
-def _settings(former: CustomDataset, config: CustomDataset) -> tuple[str, ...]:
-    """The settings that differ; classes and their images are compared by `image_changes`."""
-    both = set(former.classes) & set(config.classes)
-    values = [
-        one.model_dump(exclude={"classes", "small_classes", "skip", "title"})
-        | {"names": {label: one.names.get(label) for label in both}, "title": one.title or config.title}
-        for one in (former, config)
-    ]
-    return tuple(name for name in values[0] if values[0][name] != values[1][name])
+    if place.resolve() != images.resolve():
+        moved = "" if place.exists() else f"If they moved, write {images.absolute()} as `images` into the file. "
+        raise RegistrationError(
+            f"{file} exists and describes {place}. {moved}Give --force to overwrite it, or another name."
+        )
+    return former
 
 
 def _check_name(name: str, file: Path) -> None:
@@ -265,135 +281,9 @@ def _check_name(name: str, file: Path) -> None:
         raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
 
 
-def _notes(added: AddedDataset) -> Iterator[str]:
-    yield from _left_out(added)
-    yield from _images(added)
-    yield from _groups(added)
-    if added.config.split is SplitRule.EVEN:
-        yield (
-            "note: few images, so each class is split evenly. Repeat `datasets add` after you add images; it keeps "
-            "those of today in their part."
-        )
-    names = added.splits.class_names
-    smallest, name = min(zip(added.train_sizes, names, strict=True), key=lambda pair: pair[0])
-    if smallest < USUAL_SHOTS[0]:
-        images = "1 training image" if smallest == 1 else f"{smallest} training images"
-        yield f"note: class {name!r} has {images}: {_shots_note(added, smallest)}"
-    tested = {sample.label for sample in added.splits.test}
-    if untested := [name for label, name in enumerate(names) if label not in tested]:
-        yield f"note: {_are(len(untested), 'class')} without a test image, for example {untested[0]!r}."
-    yield from _names(added)
-
-
 def _usual_shots(images: int) -> int:
     """The largest of the usual numbers of shots that a class of so many training images supports; at least 1."""
     return next((shots for shots in USUAL_SHOTS if shots <= images), 1)
-
-
-def _shots_note(added: AddedDataset, smallest: int) -> str:
-    shots, fewer = added.suggested_shots
-    if not smallest:
-        return "few-shot runs refuse it. Give it training images, or remove it."
-    if fewer:
-        return (
-            f"--shots {shots} needs --allow-fewer, which takes what a class has; without it, --shots can be at most "
-            f"{smallest}. `datasets add --min-images N` leaves small classes out."
-        )
-    return (
-        f"--shots can be at most {smallest}, of the usual numbers {shots}. To use more, `run --allow-fewer` takes what "
-        f"a class has, and `datasets add --min-images N` leaves small classes out."
-    )
-
-
-def _left_out(added: AddedDataset) -> Iterator[str]:
-    left_out = {kind: paths for kind, paths in added.splits.left_out.items() if kind != SKIPPED}
-    if added.small:
-        # their images are named by their class
-        left_out = {kind: paths for kind, paths in left_out.items() if kind != SMALL}
-        listed = ", ".join(f"{label!r} with {size}" for label, size in added.small.items())
-        yield (
-            f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}. `datasets add "
-            "--min-images N` uses classes of N images or more."
-        )
-    notes = ImageNotes()
-    for kind, paths in left_out.items():
-        for path in paths:
-            notes.leave_out(kind, path)
-    for path in added.inspection.unnamed:
-        notes.leave_out_unnamed(path)
-    for key in added.label_of:
-        notes.add(key, added.inspection.facts[key])
-    yield from notes.lines(in_class_folders=True)
-    with keep_warnings():
-        readable = [key for key in added.config.skip if _is_readable(added.splits.images, key)]
-    if broken := [key for key in added.config.skip if key not in readable]:
-        listed = f"listed under `skip` in {added.file}: {some(broken)}"
-        yield f"note: {_are(len(broken), 'broken image')} left out and {listed}."
-    if readable:
-        yield (
-            f"note: {_are(len(readable), 'readable image')} left out under `skip` in {added.file}: {some(readable)}. "
-            "Remove the line to use what is readable, and repeat the command."
-        )
-
-
-def _is_readable(images: Images, key: str) -> bool:
-    try:
-        images.load(key)
-    except DataError:
-        return False
-    return True
-
-
-def _images(added: AddedDataset) -> Iterator[str]:
-    found, keys = added.inspection, list(added.label_of)
-    if copies := added.copies_across_classes:
-        yield (
-            f"note: {_are(len(copies), 'image')} in more than one class with the same bytes, for example "
-            f"{' and '.join(copies[0][:2])}. At most one of the labels can be right; remove the other copies."
-        )
-    if links := added.links_to_other_classes:
-        key, label = next(iter(links.items()))
-        yield f"note: {_are(len(links), 'image')} linked from another class, for example {key} from class {label!r}."
-    if tiny := found.tiny(keys):
-        yield f"note: {_are(len(tiny), 'image')} less than {TINY} pixels wide or high ({some(tiny)})."
-    if misnamed := found.misnamed(keys):
-        yield (
-            f"note: {_are(len(misnamed), 'image')} not in the format that the suffix names, which does no harm: "
-            f"{some(misnamed)}."
-        )
-    if turned := found.turned(keys):
-        how = "turned upright" if added.config.orient else "left as stored"
-        yield f"note: {_are(len(turned), 'image')} {how}, by EXIF orientation and `orient` in {added.file}."
-
-
-def _groups(added: AddedDataset) -> Iterator[str]:
-    for _, text in group_notes(added.splits):
-        yield f"note: {text}"
-    if added.groups:
-        column = added.config.columns.group
-        kept = "" if added.config.split is SplitRule.GIVEN else ", and the split keeps each of them in one part"
-        yield f"note: column {column!r} gives {len(added.groups)} groups; images of a group are not independent{kept}."
-    elif added.config.kind is StorageKind.TABLE and (likely := likely_groups(added.config.place(added.file.parent))):
-        yield (
-            f"note: if images with the same {likely!r} belong together, repeat with --column "
-            f"{shlex.quote(f'group={likely}')}, so that they stay in one part and intervals are over groups."
-        )
-
-
-def _names(added: AddedDataset) -> Iterator[str]:
-    if names := added.config.names:
-        listed = some([f"{label!r} is {name!r}" for label, name in names.items()], most=5)
-        yield f"note: names in prompts: {listed}. Edit them under [names] in {added.file}, or give --name LABEL=NAME."
-    for similar in similar_names(added.splits.class_names):
-        yield (
-            f"note: the classes {' and '.join(map(repr, similar))} have nearly the same name in prompts. If they are "
-            f"one class, put their images into one folder; if not, give other names with --name LABEL=NAME."
-        )
-    if numbers := [name for name in added.splits.class_names if name.strip().isdecimal()]:
-        yield (
-            f"note: {_are(len(numbers), 'class name')} numbers, such as {numbers[0]!r}, which mean nothing to CLIP. "
-            f'Write words into `names` in {added.file}, such as names = {{ "{numbers[0]}" = "robin" }}.'
-        )
 
 
 def _are(number: int, noun: str) -> str:

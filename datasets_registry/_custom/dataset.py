@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +16,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from datasets_registry._custom.image_record import ImageRecord, read_record, record_file
-from datasets_registry._custom.listing_archives import list_hub_folder, list_tars
 from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
+from datasets_registry._custom.listing_hub import list_hub_folder
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._readers.dataset_files import SMALL, UNLISTED
@@ -40,16 +39,15 @@ class StorageKind(StrEnum):
     FOLDER = "folder"
     TABLE = "table"
     HUGGING_FACE = "huggingface"
-    WEBDATASET = "webdataset"
 
 
 class SplitRule(StrEnum):
     """Which images are train, val and test.
 
-    `given`: the split of the folders, the column, the tar files or the Hugging Face dataset. `hash`: by each image's
+    `given`: the split of the folders, the column or the Hugging Face dataset. `hash`: by each image's
     content, so adding or renaming images never moves other images, and two copies of an image are in the same part.
     `even`: for few images, the same shares of each class, in the order of content hashes. Under `hash` and `even`,
-    images that `datasets add` recorded stay in their part, also when they are edited, and every group is in one part.
+    images that `datasets add` recorded stay in their part, and every group is in one part.
     """
 
     GIVEN = "given"
@@ -61,7 +59,7 @@ class CustomDataset(BaseModel):
     """The content of a dataset's TOML file. The file is named after the dataset.
 
     Args:
-        images: the folder, table, Hugging Face folder or folder of tars; relative to the TOML file, or absolute.
+        images: the folder, table or Hugging Face folder; relative to the TOML file, or absolute.
         classes: labels on disk, in label order; the first half are the base classes. Images of other labels are
             ignored.
         names: class names for prompts, by label; a label without an entry is used as the name.
@@ -145,7 +143,7 @@ class CustomDataset(BaseModel):
         return self.model_copy(update={"images": str(self.place(base).absolute()), "root": root})
 
     def listing(self, base: Path, *, skip_missing: bool = False) -> Listing:
-        """All images on disk except those in `skip`; raises DataError, see the functions of the four kinds."""
+        """All images on disk except those in `skip`; raises DataError, see the functions of the three kinds."""
         place, skip = self.place(base), frozenset(self.skip)
         if self.kind is StorageKind.FOLDER:
             return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
@@ -153,10 +151,8 @@ class CustomDataset(BaseModel):
             root = base / Path(self.root).expanduser() if self.root is not None else place.parent
             columns = guess_columns(place, self.columns.named()).model_copy(update={"group": self.columns.group})
             return list_table(place, columns, root=root, skip=skip, skip_missing=skip_missing).without(skip)
-        if self.kind is StorageKind.HUGGING_FACE:
-            columns = self.columns
-            return list_hub_folder(place, image=columns.path, label=columns.label, group=columns.group).without(skip)
-        return list_tars(place).without(skip)
+        columns = self.columns
+        return list_hub_folder(place, image=columns.path, label=columns.label, group=columns.group).without(skip)
 
 
 @dataclass(frozen=True)
@@ -176,11 +172,6 @@ class CustomReader:
     def record(self) -> ImageRecord | None:
         """What `datasets add` found the last time; None without a record."""
         return read_record(record_file(self.base, self.name))
-
-    @property
-    def command(self) -> str:
-        """The command that adds the images again."""
-        return shlex.join(["etl-bench", "datasets", "add", self.name, "--images", str(self.config.place(self.base))])
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits on disk; without a test part, the val part is the test part.
@@ -202,8 +193,8 @@ class CustomReader:
         if absent := [label for label in self.config.classes if label not in present]:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
-                f"{place}, for example {absent[0]!r}; labels found: {few_labels(listing.labels)}. Repeat "
-                f"`{self.command}`, or correct `classes` in {file}."
+                f"{place}, for example {absent[0]!r}; labels found: {few_labels(listing.labels)}. Repeat `datasets "
+                f"add`, or correct `classes` in {file}."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = self._parts(listing, record)
@@ -357,23 +348,10 @@ def read_description(path: Path) -> CustomDataset:
     try:
         return CustomDataset.model_validate(content)
     except ValidationError as error:
+        complaints = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise RegistrationError(
-            f"{path} does not describe a dataset: {_complaints(error)}. Correct that file."
+            f"{path} does not describe a dataset: {'; '.join(complaints)}. Correct that file."
         ) from error
-
-
-def _complaints(error: ValidationError) -> str:
-    found: list[str] = []
-    for item in error.errors():
-        field = ".".join(str(part) for part in item["loc"])
-        text = f"{field}: {item['msg']}" if field else item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            allowed = ", ".join(ColumnNames.model_fields if "." in field else CustomDataset.model_fields)
-            text = f"{field} is not a setting; allowed are {allowed}"
-        elif item["type"] == "missing":
-            text = f"{field} is missing"
-        found.append(text)
-    return "; ".join(found)
 
 
 def few_labels(labels: Sequence[str]) -> str:

@@ -7,8 +7,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -115,12 +114,6 @@ def _is_unicode(text: str) -> bool:
 def printable_name(text: str) -> str:
     """A file name for messages, with escapes for bytes that are not UTF-8."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def check_distinct(keys: Iterable[str], where: str) -> None:
-    """Raises DataError if a key occurs twice."""
-    if repeated := [key for key, count in Counter(keys).items() if count > 1]:
-        raise DataError(f"{where} lists the image {repeated[0]!r} twice. Remove one of the two entries.")
 
 
 WINDOWS_FILES = ("Thumbs.db", "desktop.ini")

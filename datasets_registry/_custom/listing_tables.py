@@ -2,12 +2,13 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Container, Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
-from datasets_registry._custom.listing_folders import FoundImage, Listing, check_distinct, check_unicode, parse_part
+from datasets_registry._custom.listing_folders import FoundImage, Listing, check_unicode, parse_part
 from datasets_registry._errors import DataError, some
 from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.image_sources import ImageFiles
@@ -107,7 +108,8 @@ def list_table(
         )
     if not found:
         raise DataError(f"{table} has a header but no row. Write one row per image.")
-    check_distinct((item.key for item in found), str(table))
+    if repeated := [key for key, count in Counter(item.key for item in found).items() if count > 1]:
+        raise DataError(f"{table} lists the image {repeated[0]!r} twice. Remove one of the two entries.")
     images = ImageFiles(root, decoding=OWN_IMAGES)
     wanted = [item.key for item in found if item.key not in skip]
     missing = images.missing(wanted)

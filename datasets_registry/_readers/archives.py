@@ -94,17 +94,6 @@ def open_tar(path: Path, mode: str) -> tarfile.TarFile:
     return tarfile.open(regular_file(path), mode, tarinfo=_Member)  # type: ignore[call-overload, no-any-return]
 
 
-def read_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
-    """One file of a tar archive; raises TooLargeError before it is unpacked."""
-    if member.size > most:
-        raise TooLargeError(
-            f"{member.name!r:.80} has {size_text(member.size)}, more than the {size_text(most)} allowed"
-        )
-    content = tar.extractfile(member)
-    assert content is not None, "a regular file has content"
-    return content.read()
-
-
 def is_archive(path: Path) -> bool:
     """Whether a file is a zip archive, or a tar archive with or without compression."""
     try:

@@ -109,7 +109,6 @@ class ImageFacts:
     """
 
     size: tuple[int, int]
-    format: str
     turned: bool
     more_frames: bool = False
     more_bands: bool = False
@@ -161,15 +160,14 @@ def _decoded(
                 width, height = image.size
                 swapped = turn is not None and turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
                 size = (height, width) if swapped else (width, height)
-                kind = image.format or ""
-                if not pixels and kind in ("JPEG", "MPO"):
+                if not pixels and image.format in ("JPEG", "MPO"):
                     image.draft("L", (1, 1))
                     image.load()
-                    return image, ImageFacts(size, kind, turn is not None, remarks=tuple(remarks))
+                    return image, ImageFacts(size, turn is not None, remarks=tuple(remarks))
                 rgb = _to_rgb(image, where, decoding)
                 rgb = rgb if turn is None else rgb.transpose(turn)
                 more = _has_more_frames(image), _has_more_bands(image)
-                return rgb, ImageFacts(size, kind, turn is not None, *more, tuple(remarks))
+                return rgb, ImageFacts(size, turn is not None, *more, tuple(remarks))
     except BadImageError:
         raise
     except Exception as error:  # decoders raise errors of nearly every kind for damaged files

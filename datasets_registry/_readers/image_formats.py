@@ -35,16 +35,6 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffixes in readable_formats().values() for suffix in suffixes)
 
 
-def format_of_suffix(suffix: str) -> str | None:
-    """The format that a suffix names, whether it can be decoded here or not.
-
-    Example:
-        >>> format_of_suffix(".JPG"), format_of_suffix(".eps")
-        ('JPEG', None)
-    """
-    return next((name for name, suffixes in IMAGE_FORMATS.items() if suffix.lower() in suffixes), None)
-
-
 @cache
 def readable_formats() -> Mapping[str, tuple[str, ...]]:
     """The formats whose decoders are installed, with their suffixes."""

@@ -32,15 +32,6 @@ SUGGESTED = {
     "coca_ViT-B-32.laion2b_s13b_b90k": "CoCa, used in APEX Table 15",
 }
 
-OPENAI_REPOSITORIES = {
-    "openai/clip-vit-base-patch32": "ViT-B-32.openai",
-    "openai/clip-vit-base-patch16": "ViT-B-16.openai",
-    "openai/clip-vit-large-patch14": "ViT-L-14.openai",
-    "openai/clip-vit-large-patch14-336": "ViT-L-14-336.openai",
-}
-"""OpenAI's repositories for the package transformers, and the same weights in open_clip."""
-
-
 _OF_ANOTHER_MODEL = " Features of another model become a backbone with `etl-bench datasets add NAME --features FILE`."
 
 
@@ -66,7 +57,7 @@ def parse_backbone(text: str) -> BackboneSpec:
         return _local(arch, rest)
     arch, dot, tag = text.partition(".")
     if not dot:
-        raise UnknownNameError("backbone", text, SUGGESTED, _advice_on_hub_names(text) or _OF_ANOTHER_MODEL)
+        raise UnknownNameError("backbone", text, SUGGESTED, _OF_ANOTHER_MODEL)
     if arch == IMPORTED:
         find_imported(tag)
         return BackboneSpec(arch, tag)
@@ -79,15 +70,6 @@ def parse_backbone(text: str) -> BackboneSpec:
     if tag not in tags:
         raise UnknownNameError(f"weights of {arch}", tag, tags)
     return _checked(BackboneSpec(arch, tag))
-
-
-def _advice_on_hub_names(text: str) -> str:
-    """Advice on a name of the Hugging Face hub without `hf-hub:`; empty for other names."""
-    if text in OPENAI_REPOSITORIES:
-        return f" The weights of {text} are {OPENAI_REPOSITORIES[text]} here."
-    if text.count("/") != 1 or text.startswith("ViT-"):  # OpenAI writes ViT-B/32
-        return ""
-    return " A repository of the Hugging Face hub is written hf-hub:ORG/NAME."
 
 
 def _checked(spec: BackboneSpec) -> BackboneSpec:

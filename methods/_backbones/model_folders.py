@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets_registry import BenchError, foreign_files
+from methods._backbones.open_clip_library import open_clip_names
 
 LARGEST_CONFIGURATION = 4 * 2**20
 """The configuration of a backbone; those of open_clip have less than 10 KiB."""
@@ -19,32 +20,6 @@ LARGEST_SIDE, LARGEST_WIDTH = 4096, 65_536
 """Pixels of a tower's image, and numbers in its features; open_clip has at most 1,024 and 1,664."""
 LARGEST_NUMBER, MOST_LAYERS = 4_000_000, 1000
 """Any number in a backbone's configuration, such as its vocabulary of up to 256,000 words, and its layers, up to 48."""
-
-SECONDS = 5
-"""Seconds to wait for the hub. Its own client would try for 23 s and print each attempt."""
-
-
-def cached_file(repository: str, name: str, revision: str = "") -> Path | None:
-    """The cached copy of a file of a repository, by default the newest, if there is one."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(repository, name, revision=revision or None)
-    return Path(found) if isinstance(found, str) else None
-
-
-def why_unreachable() -> str | None:
-    """Why no file can be fetched from the hub: its client is set to offline, or it does not answer; else None."""
-    import requests
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    try:
-        requests.head(constants.ENDPOINT, timeout=SECONDS)
-    except requests.RequestException as error:
-        return f"{constants.ENDPOINT} cannot be reached ({type(error).__name__})"
-    return None
-
 
 MISSING_PACKAGE = "the package transformers (pip install 'clip-etl-bench[transformers]')"
 
@@ -75,20 +50,8 @@ def has_transformers() -> bool:
 HUB_ARCH = "hf-hub"
 FOLDER_ARCH = "local-dir"
 CONFIG_FILE = "open_clip_config.json"
-_WEIGHTS = (
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.safetensors",
-    "open_clip_pytorch_model.bin",
-    "open_clip_pytorch_model.pth",
-    "model.safetensors",
-    "pytorch_model.bin",
-    "pytorch_model.pth",
-    "model.pth",
-)
-"""Names of weight files, in open_clip's order of preference."""
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 """Names of weight files in a repository, in the order in which open_clip looks for them."""
-_SUFFIXES = (".safetensors", ".bin", ".pth")
 _TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -122,23 +85,20 @@ def hub_config(repository: str) -> dict[str, Any]:
     return _read_config(hub_file(repository, CONFIG_FILE))
 
 
-def hub_file(repository: str, name: str) -> Path:
+def hub_file(repository: str, name: str, revision: str = "") -> Path:
     """A file of a repository: the cached copy, or fetched; raises ModelFolderError if it is not available."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-    if cached := cached_file(repository, name):
-        return cached
-    if reason := why_unreachable():
-        raise ModelFolderError(
-            f"{HUB_ARCH}:{repository} is not in the hub's cache, and {reason}. Connect once to fetch it, or copy the "
-            f"repository and give {FOLDER_ARCH}:FOLDER."
-        )
+    cached = try_to_load_from_cache(repository, name, revision=revision or None)
+    if isinstance(cached, str):
+        return Path(cached)
     try:
-        return Path(hf_hub_download(repository, name))
+        return Path(hf_hub_download(repository, name, revision=revision or None))
     except Exception as error:  # the errors of requests, of the hub and of the file system share no base class
         first = " ".join(str(error).split())[:200]
         raise ModelFolderError(
-            f"{HUB_ARCH}:{repository}: {name} could not be fetched ({type(error).__name__}: {first})."
+            f"{HUB_ARCH}:{repository}: {name} is not in the hub's cache, and could not be fetched "
+            f"({type(error).__name__}: {first}). Connect once, or copy the repository and give {FOLDER_ARCH}:FOLDER."
         ) from error
 
 
@@ -162,10 +122,9 @@ def weights_in_folder(folder: Path) -> Path:
         raise ModelFolderError(
             f"{FOLDER_ARCH}:{folder} {what} {CONFIG_FILE}; give the folder that open_clip's push_to_hf_hub wrote."
         )
-    found = sorted((file for file in folder.iterdir() if file.suffix in _SUFFIXES), key=_preference)
-    if not found:
-        raise ModelFolderError(f"{FOLDER_ARCH}:{folder} has no weights; copy {_WEIGHTS[0]} into it.")
-    return found[0]
+    if (chosen := open_clip_names()._find_checkpoint_in_dir(folder)) is None:
+        raise ModelFolderError(f"{FOLDER_ARCH}:{folder} has no weights; copy {HUB_WEIGHTS[0]} into it.")
+    return Path(chosen)
 
 
 def folder_digest(weights: Path) -> str:
@@ -184,11 +143,6 @@ def file_sha(path: Path) -> "hashlib._Hash":
             return hashlib.file_digest(file, "sha256")
     except OSError as error:
         raise ModelFolderError(f"The weights {path} cannot be read: {error.strerror or error}.") from error
-
-
-def _preference(file: Path) -> tuple[int, bool, str]:
-    rank = _WEIGHTS.index(file.name) if file.name in _WEIGHTS else len(_WEIGHTS)
-    return rank, file.suffix != ".safetensors", file.name
 
 
 def _read_config(file: Path) -> dict[str, Any]:

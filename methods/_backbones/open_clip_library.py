@@ -19,16 +19,16 @@ def open_clip() -> ModuleType:
 
 
 def open_clip_names() -> Any:
-    """The library's `list_models`, `get_model_config`, `list_pretrained_tags_by_model` and `get_pretrained_cfg`.
+    """The names of the library's `factory.py`, such as `get_model_config` and `list_pretrained_tags_by_model`.
 
     They come from the library itself if it is imported already, since architectures may have been added to it.
     """
     if "open_clip" in sys.modules:
-        return open_clip()
+        return open_clip().factory
     try:
         return _factory()
     except (ImportError, OSError, NameError, AttributeError, TypeError):  # its files need torch in this release
-        return open_clip()
+        return open_clip().factory
 
 
 @cache

@@ -1,20 +1,15 @@
-"""Files of weights: the options after a local file, the check before a run, and fetching. Loads no torch."""
+"""Files of weights: the options after a local file, and fetching. Loads no torch."""
 
 import re
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from datasets_registry import archives, foreign_files
+from datasets_registry import archives
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
-from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
+from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, hub_file, hub_weights
 from methods._backbones.open_clip_library import open_clip, open_clip_names
 from methods._backbones.published_weights import PublishedWeights
-
-LARGEST_HEADER = 16 * 2**20
-"""The list of tensors at the beginning of a safetensors file; 2,000 tensors have 300 KiB."""
 
 ACTIVATIONS = ("quickgelu", "gelu")
 PREPROCESSING_OPTIONS = ("preprocess", "mean", "std", "interpolation", "resize_mode", "fill_color")
@@ -49,43 +44,6 @@ UNEXPECTED_BIAS = (
 )
 _ARCHIVES = Path("~/.cache/clip").expanduser()
 """open_clip's folder of files that are not on the hub."""
-_PICKLED = b"\x80"
-"""First byte of a checkpoint of torch before version 1.6."""
-
-
-def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
-    """Raise WeightsError for a file that cannot be opened, or is neither safetensors nor a checkpoint of torch.
-
-    With `takes_bias` False, a safetensors file must not have a logit bias.
-    """
-    try:
-        with foreign_files.regular_file(path).open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            whole = len(start) == 8 and length <= min(path.stat().st_size - 8, LARGEST_HEADER)
-            header = file.read(length) if path.suffix == ".safetensors" and whole else b""
-        readable = _is_header(header) if path.suffix == ".safetensors" else _is_checkpoint(path, start)
-    except OSError as error:
-        raise WeightsError(f"The weights file {path} cannot be read: {error.strerror or error}.") from error
-    if readable and not takes_bias and "logit_bias" in (foreign_files.parse_json(header) if header else ()):
-        raise WeightsError(UNEXPECTED_BIAS.format(where=path))
-    if not readable:
-        kind = "safetensors file" if path.suffix == ".safetensors" else "checkpoint of torch"
-        raise WeightsError(
-            f"The weights file {path} is not a {kind}, or it is damaged. Copy it again, or save the state dict as "
-            "safetensors and give that file."
-        )
-
-
-def _is_header(header: bytes) -> bool:
-    try:
-        return isinstance(foreign_files.parse_json(header), dict)
-    except ValueError:
-        return False
-
-
-def _is_checkpoint(path: Path, start: bytes) -> bool:
-    return start.startswith(_PICKLED) or zipfile.is_zipfile(path)
 
 
 def fetch_weights(spec: BackboneSpec) -> Path | None:
@@ -102,11 +60,6 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
     if (mine := spec.published) is not None and mine.archive:
         advice = f"Or unpack {mine.archive}. {advice}"
     source = {} if mine is not None else open_clip().get_pretrained_cfg(spec.arch, spec.tag)
-    present = _on_disk(source) if mine is None else has_weights(spec)
-    if not present and (reason := why_unreachable()):
-        raise WeightsError(
-            f"The weights {spec.slug} are not in the hub's cache, and {reason}. Connect once to fetch them. {advice}"
-        )
     try:
         return Path(open_clip().download_pretrained(source)) if mine is None else _fetch_published(mine)
     except Exception as error:  # open_clip, urllib and the hub client share no base class
@@ -126,16 +79,14 @@ def has_weights(spec: BackboneSpec) -> bool:
         return _unpacked(mine).is_file() if mine.archive else _in_cache(mine.repository, [mine.file], mine.revision)
     source = open_clip_names().get_pretrained_cfg(spec.arch, spec.tag)
     repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
-    return bool(repository) and _in_cache(repository, _files(name))
+    files = [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
+    return bool(repository) and _in_cache(repository, files)
 
 
 def _fetch_published(weights: PublishedWeights) -> Path:
     """The file, from the hub or out of its archive; the errors of both are those of their libraries."""
     if weights.repository:
-        from huggingface_hub import hf_hub_download
-
-        cached = cached_file(weights.repository, weights.file, weights.revision)
-        return cached or Path(hf_hub_download(weights.repository, weights.file, revision=weights.revision or None))
+        return hub_file(weights.repository, weights.file, weights.revision)
     file = _unpacked(weights)
     if not file.is_file():
         archive = open_clip().pretrained.download_pretrained_from_url(weights.archive, cache_dir=str(_ARCHIVES))
@@ -156,17 +107,6 @@ def _in_cache(repository: str, names: Sequence[str], revision: str = "") -> bool
 
     folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots"
     return any(next(folder.glob(f"{revision or '*'}/{name}"), None) is not None for name in names)
-
-
-def _files(name: str) -> Sequence[str]:
-    """The files that may hold pretrained weights, for the name that open_clip states."""
-    return [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
-
-
-def _on_disk(source: Mapping[str, Any]) -> bool:
-    """Whether the hub need not be asked for pretrained weights: they are cached, or come from elsewhere."""
-    repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
-    return not repository or any(cached_file(repository, one) for one in _files(name))
 
 
 def fetch_tokenizer(spec: BackboneSpec) -> None:

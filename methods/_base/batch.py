@@ -23,8 +23,6 @@ class UndeclaredNeedError(BenchError, RuntimeError):
 class Batch:
     """Images of one step, restricted to what the method declares in `needs`. Everything is computed on first use.
 
-    The batch of a stack has a leading dimension of runs and only labels, features and pooled states.
-
     Args:
         labels: class indices `(batch,)`; None at evaluation, where methods must not see labels.
         label_numbers: the same labels as numbers, if the caller has them.
@@ -39,7 +37,7 @@ class Batch:
 
     def __init__(
         self,
-        labels: Int[Tensor, "*runs batch"] | None,
+        labels: Int[Tensor, " batch"] | None,
         *,
         label_numbers: Sequence[int] | None = None,
         features: Callable[[], Tensor],
@@ -98,7 +96,7 @@ class Batch:
         return compute(self) if self.keep is None else self.keep(compute.__qualname__, lambda: compute(self))
 
     @property
-    def labels(self) -> Int[Tensor, "*runs batch"]:
+    def labels(self) -> Int[Tensor, " batch"]:
         """Class indices within the support classes. Raises UndeclaredNeedError at evaluation."""
         if self._labels is None:
             raise UndeclaredNeedError("Batch.labels was read at evaluation; methods must not see test labels.")
@@ -111,12 +109,12 @@ class Batch:
         return labels.tolist() if self._label_numbers is None else list(self._label_numbers)
 
     @property
-    def features(self) -> Float[Tensor, "*runs batch dim"]:
+    def features(self) -> Float[Tensor, "batch dim"]:
         """Features of the frozen tower for these views, unnormalised."""
         return self._get(Needs.FEATURES)
 
     @property
-    def pooled(self) -> Float[Tensor, "*runs batch width"]:
+    def pooled(self) -> Float[Tensor, "batch width"]:
         """States of these views before the frozen tower's last projection, which maps them to `features`."""
         return self._get(Needs.POOLED)
 

@@ -17,7 +17,6 @@ from methods._backbones.backbone import Backbone
 from methods._base.batch import Classifier, SupportView, support_without_images
 from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.selection import TuningCost
-from methods._base.training import dot_rows
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 ValueT = TypeVar("ValueT")
@@ -142,9 +141,10 @@ def require_known_classes(method: str, trained: ClassSet, requested: ClassSet) -
 
 
 def cosine_logits(
-    image_features: Float[Tensor, "*runs batch dim"],
-    text_features: Float[Tensor, "*text n_cls dim"],
+    image_features: Float[Tensor, "batch dim"],
+    text_features: Float[Tensor, "n_cls dim"],
     scale: float | Tensor,
-) -> Float[Tensor, "*runs_or_text batch n_cls"]:
+) -> Float[Tensor, "batch n_cls"]:
     """CLIP's logits: `scale * cos(image, text)`; both sides are normalised here."""
-    return dot_rows(scale * F.normalize(image_features, dim=-1), F.normalize(text_features, dim=-1))
+    assert image_features.dim() == text_features.dim() == 2, "TEMP"
+    return scale * F.normalize(image_features, dim=-1) @ F.normalize(text_features, dim=-1).T

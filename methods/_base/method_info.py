@@ -234,16 +234,11 @@ class MethodTraits(ABC):
         vision_transformer: whether the image tower must be a transformer.
         tower_use: how it uses the inside of the towers, besides prompts.
         prompt_depths: settings that give a number of prompted blocks, each with its tower, `text` or `image`.
-        after_training: settings that nothing reads before the training ends, each with what it then changes:
-            `features` that `Batch.once` keeps of test images, or only `scores`. Runs that differ in them share one
-            training, and the features if they differ in the scores only.
         reads_text: whether the text tower is used at all.
         learns_text: whether the input or the weights of the text tower are learned.
         class_text_teacher: whether a method that learns texts also trains on class texts given in place of the
             template.
         starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
-        blends: whether it is an ensemble of two models, whose features `keep_branches` stores.
-        stackable: whether its loss also works on a stack of runs, see `methods._base.training`.
     """
 
     name: str
@@ -262,13 +257,10 @@ class MethodTraits(ABC):
     vision_transformer: bool = False
     tower_use: frozenset[TowerUse] = frozenset()
     prompt_depths: Mapping[str, str] = field(default_factory=dict)
-    after_training: Mapping[str, Literal["features", "scores"]] = field(default_factory=dict)
     reads_text: bool = True
     learns_text: bool = False
     class_text_teacher: bool = False
     starts_as_zero_shot: Mapping[str, Any] | None = None
-    blends: bool = False
-    stackable: bool = False
 
     @property
     @abstractmethod
@@ -343,13 +335,6 @@ class MethodTraits(ABC):
         """The value of `--unlabelled` with which it is tried: all unlabelled training images if it needs a pool."""
         return str(PoolKind.TRAIN) if self.needs_pool else "none"
 
-    def training_settings(self, settings: Mapping[str, Any], *, of_images: bool = False) -> dict[str, Any]:
-        """The settings that can change the training; with `of_images`, also those that can change image features."""
-        later = {key for key, what in self.after_training.items() if what == "scores" or not of_images}
-        table = without_fields(settings.get("by_dataset", {}), later)
-        kept = {key: value for key, value in settings.items() if key not in {*later, "by_dataset"}}
-        return kept | ({"by_dataset": table} if table else {})
-
     @property
     def oracle_settings(self) -> Mapping[str, Any]:
         """Settings that choose with test labels, for a method without a setting `selection`; else empty."""
@@ -393,13 +378,6 @@ class MethodInfo(MethodTraits):
         for use in given.get("uses", ()):
             if use not in set(Extra):
                 raise RegistrationError(f"MethodInfo.uses has {use!r}. Allowed: {', '.join(Extra)}.")
-        for key, what in given.get("after_training", {}).items():
-            known = given["config"].model_fields
-            if key not in known or what not in ("features", "scores") or not given.get("recipes"):
-                raise RegistrationError(
-                    f"MethodInfo.after_training has {key!r}: {what!r}. Give settings of a method with recipes "
-                    f"({', '.join(known)}), each with 'features' or 'scores'."
-                )
         return super().__new__(cls)
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -11,7 +12,6 @@ from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier
 from methods._base.method import ConfigT, Method, MethodError, checked_logits, code_place, returned
 from methods._base.recipe import Recipe
-from methods._base.training import cross_entropy
 
 
 class TrainableMethod(Method[ConfigT]):
@@ -39,18 +39,17 @@ class TrainableMethod(Method[ConfigT]):
         """Number of parameters of `trainable`."""
         return count_parameters(self.trainable)
 
-    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Training loss of one batch. Default: the sum of `loss_terms`."""
         classification, penalty = self.loss_terms(batch)
         return classification if penalty is None else classification + penalty
 
-    def loss_terms(self, batch: Batch) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"] | None]:
+    def loss_terms(self, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""] | None]:
         """The loss of the classification, by default the cross-entropy of the logits, and the sum of the penalties."""
         classify = self.train_classifier()
         logits = returned(classify, classify(batch))
-        if logits.dim() == 2:
-            checked_logits(self, logits, len(batch.labels), len(self.support_classes))
-        return cross_entropy(logits, batch.labels), None
+        checked_logits(self, logits, len(batch.labels), len(self.support_classes))
+        return F.cross_entropy(logits, batch.labels), None
 
     def stages(self) -> tuple[float, ...]:
         """Lengths of the training stages as shares of their recipes; each has its own optimiser and schedule.
@@ -86,8 +85,8 @@ class TrainableMethod(Method[ConfigT]):
     def arrange(self, batches: Sequence[Tensor]) -> Iterable[Tensor]:
         """The batches of an epoch, as positions in the support set; `batches` are the usual ones, in random order.
 
-        Called before each epoch, except for stacks of runs. If the length or the schedule of the recipe is in steps,
-        at most as many batches are used as are given.
+        Called before each epoch. If the length or the schedule of the recipe is in steps, at most as many batches are
+        used as are given.
         """
         return batches
 

@@ -40,7 +40,6 @@ def wrapped_info(
     bases = host.config if config_mixin is None else (config_mixin, host.config)
     return replace(
         host,
-        stackable=False,
         name=name,
         title=title,
         summary=summary,

@@ -77,7 +77,6 @@ ADAPTER_FACTS = PART_FACTS | {
     "family": Family.FEATURE_ADAPTER,
     "config": AdapterConfig,
     "starts_as_zero_shot": {"adapter": "linear"},
-    "stackable": True,
 }
 """Facts of an adapter on frozen towers."""
 
@@ -107,15 +106,10 @@ def ensemble_weight(
 class Blend:
     """A classifier that blends two models; all features are unnormalised.
 
-    The blend is linear in both features, so other weights can be tried later on stored features, without the towers or
-    training.
-
     Args:
         text_weight: share of the adapted text, per class.
         adapted_image: image features of the adapted model; not computed if its share is 0.
         plain_image: image features of the other model; not computed if the adapted share is 1.
-        mean_distance: mean distance of each class to the training classes, see `class_distances`.
-        nearest_distance: distance of each class to the nearest training class.
     """
 
     adapted_text: Float[Tensor, "n_cls dim"]
@@ -124,22 +118,15 @@ class Blend:
     adapted_image: Callable[[Batch], Tensor]
     plain_image: Callable[[Batch], Tensor]
     image_weight: float
-    mean_distance: Float[Tensor, " n_cls"]
-    nearest_distance: Float[Tensor, " n_cls"]
     scale: float
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
         """Logits of a batch; an image tower with weight 0 does not run."""
-        adapted = self.adapted_image(batch) if self.image_weight > 0 else None
-        return self.logits(adapted, self.plain_image(batch) if self.image_weight < 1 else None)
-
-    def logits(self, adapted: Tensor | None, plain: Tensor | None) -> Float[Tensor, "batch n_cls"]:
-        """Logits from image features of the two models, `(batch, dim)` each; None for a model with weight 0."""
         image: Tensor | float = 0.0
-        if adapted is not None and self.image_weight > 0:
-            image = self.image_weight * adapted
-        if plain is not None and self.image_weight < 1:
-            image = image + (1 - self.image_weight) * plain
+        if self.image_weight > 0:
+            image = self.image_weight * self.adapted_image(batch)
+        if self.image_weight < 1:
+            image = image + (1 - self.image_weight) * self.plain_image(batch)
         weight = self.text_weight[:, None]
         text = weight * self.adapted_text + (1 - weight) * self.plain_text
         assert isinstance(image, Tensor)

@@ -147,7 +147,7 @@ class PrototypeMethod(TrainableMethod[PrototypeConfigT]):
         """The vectors before training; by default the base."""
         return self.base
 
-    def classifier_rows(self) -> Float[Tensor, "*runs n_cls dim"]:
+    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
         """The classifier's rows, unnormalised; by default the vectors."""
         return self.trainable.vectors
 

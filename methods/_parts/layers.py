@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import MethodConfig, Sizes
-from methods._base.training import dot_rows, matmul
 
 PROMPT_STD = 0.02
 """Standard deviation of randomly initialised prompts in CoOp and later methods."""
@@ -69,8 +68,9 @@ class LinearAdapter(nn.Module):
         self.matrix = nn.Parameter(torch.eye(dim))
         self.bias = nn.Parameter(torch.zeros(1, dim))
 
-    def forward(self, x: Float[Tensor, "*runs n dim"]) -> Float[Tensor, "*stack n dim"]:
-        return matmul(x, self.matrix) + self.bias
+    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        assert x.dim() == 2, "TEMP"
+        return x @ self.matrix + self.bias
 
 
 class LowRankAdapter(nn.Module):
@@ -87,8 +87,9 @@ class LowRankAdapter(nn.Module):
         self.up = nn.Parameter(basis.T.clone())
         self.bias = nn.Parameter(torch.zeros(1, dim))
 
-    def forward(self, x: Float[Tensor, "*runs n dim"]) -> Float[Tensor, "*stack n dim"]:
-        return matmul(matmul(x, self.down), self.up) + self.bias
+    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        assert x.dim() == 2, "TEMP"
+        return x @ self.down @ self.up + self.bias
 
 
 class BottleneckAdapter(nn.Module):
@@ -105,8 +106,9 @@ class BottleneckAdapter(nn.Module):
         self.down = nn.Parameter(linear_uniform((hidden, dim), dim, generator))
         self.up = nn.Parameter(linear_uniform((dim, hidden), hidden, generator))
 
-    def forward(self, x: Float[Tensor, "*runs n dim"]) -> Float[Tensor, "*stack n dim"]:
-        adapted = torch.relu(dot_rows(torch.relu(dot_rows(x, self.down)), self.up))
+    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        assert x.dim() == 2, "TEMP"
+        adapted = torch.relu(torch.relu(x @ self.down.T) @ self.up.T)
         return self.ratio * adapted + (1 - self.ratio) * x
 
 

@@ -38,10 +38,10 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
         self._hidden: dict[tuple[ClassSet, str, int], TextHidden] = {}
 
     @abstractmethod
-    def text_features(self, classes: ClassSet) -> Float[Tensor, "*runs n_cls dim"]:
+    def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Text features that training and plain evaluation use, unnormalised."""
 
-    def image_features(self, batch: Batch) -> Float[Tensor, "*runs batch dim"]:
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
         """Image features that training and plain evaluation use, unnormalised; by default the frozen tower's."""
         return batch.features
 
@@ -144,15 +144,15 @@ class ComposedMethod(TwoTowerMethod[ConfigT]):
             context(classes, self.backbone) if context else self.frozen_text(classes, self.template or classes.template)
         )
 
-    def text_features(self, classes: ClassSet) -> Float[Tensor, "*runs n_cls dim"]:
+    def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         return self.text_features_from(self.prompted_text(classes))
 
-    def text_features_from(self, prompted: Float[Tensor, "n_cls dim"]) -> Float[Tensor, "*runs n_cls dim"]:
+    def text_features_from(self, prompted: Float[Tensor, "n_cls dim"]) -> Float[Tensor, "n_cls dim"]:
         """Text features after the text adapter, if there is one."""
         adapter = self.trainable.text_adapter
         return adapter(prompted) if adapter else prompted
 
-    def image_features(self, batch: Batch) -> Float[Tensor, "*runs batch dim"]:
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
         prompts = self.trainable.visual_prompt_tokens()
         image = self.backbone.encode_image(batch.pixels, prompts=prompts) if prompts else batch.features
         return self.trainable.visual_adapter(image) if self.trainable.visual_adapter else image

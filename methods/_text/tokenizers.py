@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -16,7 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from datasets_registry import BenchError
-from methods._backbones.model_folders import TokenizerError, TokenizerSource, cached_file, why_unreachable
+from methods._backbones.model_folders import TokenizerError, TokenizerSource
 from methods._backbones.open_clip_library import open_clip
 
 
@@ -99,10 +98,6 @@ def tokenize(
     return torch.tensor(rows, dtype=torch.long).view(len(texts), context_length)
 
 
-_FILES = ("tokenizer_config.json", "tokenizer.json", "config.json")
-"""Each repository with a tokenizer has one of these files."""
-
-
 class HubTokenizer:
     """A tokenizer of the hub. Its end token is the last one of each text."""
 
@@ -143,9 +138,6 @@ def hub_tokenizer(source: TokenizerSource) -> HubTokenizer:
     advice = (
         "Connect once to fetch it, or use local-dir:FOLDER with the tokenizer's files beside open_clip_config.json."
     )
-    on_disk = Path(source.name).exists() or any(cached_file(source.name, name) for name in _FILES)
-    if not on_disk and (reason := why_unreachable()):
-        raise TokenizerError(f"The tokenizer {source.name} is not in the hub's cache, and {reason}. {advice}")
     try:
         options: Mapping[str, Any] = json.loads(source.options)
         return HubTokenizer(open_clip().tokenizer.HFTokenizer(source.name, **options))

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from bench.analysis import CostPoint, percent, score_text
+from bench.analysis import CostPoint, score_text
 from reports._format import count, seconds, size
 from reports.charts.drawing import CHANGING, DASHED, INK, PLOT, Pair, frame, group, mark, name, path, steps, svg
 from reports.charts.names import place_names
@@ -35,12 +35,11 @@ def cost_axes(board: BoardView) -> list[str]:
     return [axis for axis in COST_AXES if board.costs and all(axis in point.costs for point in board.costs)]
 
 
-def front_text(on_front: bool | None, probability: float | None, *, spread: bool) -> str:
-    """States whether an entry is on the Pareto front, and the probability."""
-    if on_front is None or probability is None:
+def front_text(on_front: bool | None) -> str:
+    """States whether an entry is on the Pareto front."""
+    if on_front is None:
         return "not compared: missing runs or selected on test labels"
-    place = "on the front" if on_front else "off the front"
-    return f"{place}, probability {percent(probability, 0)} %" if spread else f"{place}; one seed, no probability"
+    return "on the front" if on_front else "off the front"
 
 
 def cost_svg(view: BoardView, axis: str, pair: Pair = CHANGING) -> Markup:
@@ -71,6 +70,6 @@ def cost_svg(view: BoardView, axis: str, pair: Pair = CHANGING) -> Markup:
 def _entry(title: str, point: CostPoint, axis: str, place: tuple[float, float]) -> Markup:
     """The mark of an entry, with its numbers and its place on the front."""
     front = point.front.get(axis)
-    told = front_text(front, point.probability.get(axis), spread=point.spread)
-    tip = f"{title}: {score_text(point.value)} % with {cost_text(axis, point.costs[axis])}. Pareto: {told}."
+    score, cost = score_text(point.value), cost_text(axis, point.costs[axis])
+    tip = f"{title}: {score} % with {cost}. Pareto: {front_text(front)}."
     return mark(*place, tip, hollow=front is None)

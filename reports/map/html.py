@@ -70,13 +70,9 @@ def breakable(title: str) -> Markup:
     return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z\d])|(?<=[A-Z])(?=\d)", title))
 
 
-def answers_html(environment: Environment, shown: GainMap, cards: Sequence[Card]) -> str:
-    """What to take, below the columns that it is about; empty without advice."""
-    sizes = {group.kind.lower(): group.size for group in shown.groups}
-    text = environment.get_template("_answers.html.j2").render(
-        map=shown, cards=cards, sizes=[sizes.get(card.kind, len(shown.columns)) for card in cards]
-    )
-    return text.strip()
+def answers_html(environment: Environment, shown: GainMap, card: Card | None) -> str:
+    """What to take, below the map; empty without advice."""
+    return environment.get_template("_answers.html.j2").render(map=shown, card=card).strip()
 
 
 def scale() -> Markup:

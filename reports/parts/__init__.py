@@ -1,1 +1,1 @@
-"""The parts of each section of one setting as data: texts, tables, charts, folds, and blocks that scripts render."""
+"""The parts of each section of one setting as data: texts, tables, charts, and folds that scripts render."""

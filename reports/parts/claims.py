@@ -29,9 +29,6 @@ def claim_test(claim: Claim, catalogue: Catalogue) -> str:
         over = "the hard minus the easy datasets"
     if claim.only:
         over = f"{', '.join(catalogue.dataset(name).title for name in claim.only)}"
-    if claim.contrast == "constant-weight":
-        method = catalogue.method(claim.a).title
-        return f"{method} with its mean weight for all classes − {method}: {what} over {over}, {claim.protocol}"
     shots = "" if claim.shots is None else f", {counted(claim.shots, 'shot')}"
     a, b = catalogue.method(claim.a).title, catalogue.method(claim.b).title
     return f"{a} − {b}: {what} over {over}, {claim.protocol}{shots}"

@@ -1,18 +1,16 @@
-"""Head to head, costs of selection rules, and accuracy against shots."""
+"""Head to head, and accuracy against shots."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from markupsafe import Markup
-
-from bench.analysis import Estimate, MeanTest, Verdict, selection_rules
+from bench.analysis import Estimate, Verdict
 from reports._format import counted, p_value, shorten
 from reports._format import signed_points as points_text
 from reports.charts.shots import shots_svg
 from reports.parts.part import Part, by_score, chart, fold, heading, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
-from reports.titles import MEASURE_TITLES, PHRASES
+from reports.titles import PHRASES
 from reports.verdict_sentences import LONGEST_NAME
 from reports.views import AnyBoardView, BoardView, OverviewView
 
@@ -129,67 +127,3 @@ def with_other_shots(setting: Mapping[str, Any], settings: Mapping[str, Any]) ->
 
 def _but_shots(setting: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(facet for place, facet in enumerate(setting["facets"]) if place not in (2, 4))
-
-
-_TITLE = "What each selection rule costs"
-_CAPTION = Markup(
-    "Accuracy minus that of selection on validation images (<code>--selection validation</code>), in points, and its "
-    "95&nbsp;% interval over seeds and test images. Pairs have the same method, settings, dataset, shots and seed. "
-    "Validation images are labelled images beyond the shots, up to 4 of each class; the other rules do not use them. "
-)
-_ORACLE = "The oracle reads test labels, so it is not a result. It shows the gain of a perfect choice."
-
-
-def selection_parts(view: BoardView) -> list[Part]:
-    """The parts; empty if no method ran with two rules."""
-    anchor = f"{view.anchor}-selection"
-    if not view.selection:
-        return []
-    parts = [heading(anchor, _TITLE), table(_rules_table(view, anchor))]
-    methods = {key for rule in view.selection for key in rule.by_method}
-    if len(methods) > 1:
-        parts.append(fold(f"{anchor}-methods", "By method", "", [table(_methods_table(view, anchor))]))
-    return parts
-
-
-def _rules_table(view: BoardView, anchor: str) -> Table:
-    measures = [view.board.measures[-1], *view.board.measures[:-1]]  # the one that orders the board is first, as there
-    columns = [Column("Rule", "text"), *(Column(MEASURE_TITLES[m], "points", "", "score") for m in measures)]
-    columns.append(Column("Pairs", "number", "Pairs of runs that differ only in the rule"))
-    rows: list[list[TableCell]] = []
-    for rule in view.selection:
-        note = f"{rule.rule}, {counted(len(rule.by_method), 'method')}"
-        pairs = max((test.n for test in rule.tests.values()), default=0)
-        costs = [_cost(rule.tests.get(measure), rule) for measure in measures]
-        rows.append([cell(_title(rule), note, ", ".join(_name(view, key) for key in rule.by_method)), *costs, pairs])
-    caption = _CAPTION + (_ORACLE if any(rule.is_oracle for rule in view.selection) else "")
-    return Table(f"{anchor}-table", columns, rows, caption=str(caption), classes="matrix")
-
-
-def _methods_table(view: BoardView, anchor: str) -> Table:
-    shown = view.board.measures[-1]
-    names = {key: _name(view, key) for rule in view.selection for key in rule.by_method}
-    columns = [Column("Method", "text"), *(Column(_title(rule), "points", "", "score") for rule in view.selection)]
-    rows: list[list[TableCell]] = [
-        [names[key], *(_cost(rule.by_method.get(key, {}).get(shown), rule) for rule in view.selection)]
-        for key in sorted(names, key=lambda key: names[key].casefold())
-    ]
-    what = "" if shown == "all" else f" ({MEASURE_TITLES[shown]})"
-    return Table(f"{anchor}-methods-table", columns, rows, caption=f"The same{what} for each method.", classes="matrix")
-
-
-def _title(rule: selection_rules.RuleDifference) -> str:
-    return f"{'Oracle: ' if rule.is_oracle else ''}{selection_rules.RULES[rule.rule]}".capitalize()
-
-
-def _name(view: BoardView, key: str) -> str:
-    """The title of a method with its settings, apart from the rule."""
-    entry = view.board.entry(key)
-    return view.catalogue.entry_title(entry.method, selection_rules.other_settings(entry))
-
-
-def _cost(cost: MeanTest | None, rule: selection_rules.RuleDifference) -> TableCell:
-    if cost is None:
-        return None
-    ends = None if cost.low is None or cost.high is None else f"{points_text(cost.low)} to {points_text(cost.high)}"
-    return cell(whole(cost.mean), ends, counted(cost.n, "pair"), "faint" if rule.is_oracle else "")

@@ -25,6 +25,7 @@ from bench.analysis import (
     seen_datasets,
     verdict_notes,
 )
+from bench.spec import OTHER_MODELS
 from datasets_registry import EvalProtocol
 from reports._format import count as short_count
 from reports._format import counted, or_unknown, p_value, plural, seconds
@@ -148,13 +149,15 @@ _PageColumn = tuple[Column, Callable[[Entry], TableCell]]
 
 
 def ranking_table(view: BoardView, overview: OverviewView) -> Table:
-    """Rank, score, gains on easy and hard datasets, distance from the best, coverage and cost of every method."""
+    """Rank, score, gains on easy and hard datasets, distance from the best, calibration and cost of every method."""
     columns: list[_PageColumn] = []
     for one in leaderboard_columns(view.board, Place.PAGE, view.verdict.ranks):
         heading = Column(one.titles[Place.PAGE], _DRAWN.get(one.kind, "word"), one.hint, _CLASSES.get(one.kind, ""))
         columns.append((heading, partial(_shared_cell, view, one)))
         if one.kind is Kind.MAIN_SCORE:
             columns += _distances(view, overview)
+        if one.kind is Kind.RUNS:
+            columns += _calibration(view)
     return Table(
         id=f"{view.anchor}-table",
         columns=[heading for heading, _ in columns],
@@ -203,6 +206,31 @@ def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]
     if view.verdict.elsewhere:
         hint = "Ranks on datasets like these; the tooltip has the 95 % interval of the mean difference from the best"
         yield Column("Rank elsewhere", "word", hint), partial(_elsewhere, view.verdict)
+
+
+_CALIBRATION = {
+    "ece": ("ECE", "Expected calibration error, 15 bins of equal mass, in per cent", percent),
+    "nll": ("NLL", "Mean negative log-likelihood, nats", "{:.3f}".format),
+}
+"""Heading, explanation and text of the measures of calibration; a smaller value is better."""
+
+
+def _calibration(view: BoardView) -> Iterator[_PageColumn]:
+    """Both measures of each class split, as far as predictions are stored."""
+    for split in dict.fromkeys(split for _, split in view.calibration):
+        of_split = f", {MEASURE_TITLES[split].lower()}" if len(view.board.splits) > 1 else ""
+        for measure, (title, hint, _) in _CALIBRATION.items():
+            column = Column(f"{title}{of_split}", "word", f"{hint}; with its 95 % interval over seeds and test images")
+            yield column, partial(_calibrated, view, split, measure)
+
+
+def _calibrated(view: BoardView, split: str, measure: str, entry: Entry) -> TableCell:
+    found = view.calibration.get((entry.key, split))
+    if found is None:
+        return None
+    value, (_, _, text) = found[measure], _CALIBRATION[measure]
+    ends = "" if value.sides is None else " −{}/+{}".format(*map(text, value.sides))
+    return cell(float(f"{value.mean:.5g}"), text(value.mean), f"{text(value.mean)}{ends}")
 
 
 def _bar(bar: IntervalBar | None) -> TableCell:
@@ -345,6 +373,8 @@ def badges(entry: Entry, view: BoardView) -> list[list[str]]:
         )
     if entry.stale:
         found.append(["stale", "† older code", entry.stale])
+    if view.board.setting.backbone == OTHER_MODELS:
+        found.append(["uses", "not a CLIP", "Imported predictions of a model of another kind"])
     if mark := view.marks.get(entry.key):
         found.append(list(mark))
     elif entry.imported and not view.unmarked:

@@ -55,11 +55,6 @@ def by_score(parts: Mapping[str, Part]) -> Part:
     return ["scores", dict(parts)]
 
 
-def block(name: str) -> Part:
-    """A place that the script `blocks.NAME` fills from the data of the setting (`blocks` in `script/parts.js`)."""
-    return ["block", name]
-
-
 def without_pictures(parts: Sequence[Part], drawings: list[str]) -> list[Part]:
     """The parts, also those of folds, with the number of each drawing in `drawings`, to which a new one is added."""
     found = []

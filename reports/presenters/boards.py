@@ -6,23 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis import (
     Leaderboard,
     Verdict,
-    accuracy_over_time,
     board_rows,
-    board_trends,
     board_verdicts,
+    calibration,
     cost_points,
     dataset_difficulty,
-    quality,
-    reliability,
     scores_by_seed,
     seen_datasets,
-    selection_rules,
     table_exports,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
@@ -34,8 +29,6 @@ from reports.views import BoardView
 
 MOST_VALUES = 20
 """Different values of a fact about the origin of runs that the page lists."""
-SEED = 20240
-"""Seed of the bootstrap, so that the same runs give the same page."""
 
 
 def board_view(
@@ -44,15 +37,13 @@ def board_view(
     *,
     anchor: str,
     scores: Mapping[str, scores_by_seed.Scores],
-    metrics: quality.MetricsByRun | None = None,
-    binned: reliability.BinsByRun | None = None,
+    known: calibration.CalibrationByRun,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    `scores` are the `seed_scores` of the board, `metrics` and `binned` those of all runs, None for no calibration
-    section.
+    `scores` are the `seed_scores` of the board, and `known` is the calibration of all runs.
     """
-    runs, setting = content.runs, board.setting
+    setting = board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
     verdicts = board_verdicts(board, scores)
     return BoardView(
@@ -68,16 +59,9 @@ def board_view(
             for name in board.datasets
         ),
         verdicts=verdicts,
-        trends=board_trends(board, measured),
         exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
-        quality=() if metrics is None else quality.board_quality(board, metrics, scores),
-        reliability=() if binned is None else reliability.board_reliability(board, binned),
-        agreement=() if metrics is None else quality.agreement(board, metrics, generator=np.random.default_rng(SEED)),
-        costs=cost_points(board, scores),
-        over_time=None
-        if content.curves is None
-        else accuracy_over_time.accuracy_over_time_of(board, runs, content.curves),
-        selection=tuple(selection_rules.selection_differences(board, runs)),
+        costs=cost_points(board),
+        calibration=calibration.board_calibration(board, known),
         differing=_differing(board),
     )
 

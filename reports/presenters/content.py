@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Pictures(Protocol):
-    """Class names and thumbnails of datasets, as `reports.site.images.Gallery` provides them."""
+    """Class names and thumbnails of datasets, as `reports.site.images.DatasetPictures` provides them."""
 
     def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
         """Names in label order."""
@@ -34,8 +34,7 @@ class PageContent:
     """The page of a results database; sections without their data are left out.
 
     Args:
-        runs, difficulty, made, curves: the store's `runs_frame(outcomes=True)`, `difficulty_frame()`,
-            `provenance_frame()` and `curves_frame()`.
+        runs, difficulty, made: the store's `runs_frame(outcomes=True)`, `difficulty_frame()` and `provenance_frame()`.
         generated_at: default now.
         protocol: restricts the page to one protocol.
         examples: example images of a dataset by its name.
@@ -43,7 +42,6 @@ class PageContent:
         defaults: published settings by method and protocol, to find runs with other settings.
         stored, pictures: predictions of the runs, and class names and thumbnails of their datasets, for the error
             analysis and calibration.
-        folder: of the predictions of complete runs, relative to the page; None for a page without them.
         unfinished: sweeps whose missing runs are expected.
     """
 
@@ -60,9 +58,7 @@ class PageContent:
     defaults: PublishedSettings | None = None
     stored: Store | None = None
     pictures: Pictures | None = None
-    folder: str | None = None
     made: pd.DataFrame | None = None
-    curves: pd.DataFrame | None = None
     unfinished: Sequence[UnfinishedView] = ()
 
     def restricted(self) -> PageContent:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.analysis import ALL, Leaderboard, changed_predictions, error_analysis, quality, reliability
+from bench.analysis import ALL, Leaderboard, calibration, changed_predictions, error_analysis
 from reports.presenters.content import Pictures
 from reports.views import ClassListView, ErrorAnalysisView
 
@@ -56,17 +56,13 @@ def error_analysis_view(
     seeds: Mapping[str, int],
     stored: Store,
     pictures: Pictures,
-    *,
-    folder: str | None = None,
-) -> tuple[ErrorAnalysisView, pd.DataFrame, pd.DataFrame]:
-    """The errors of all entries of a page, and the `metrics_frame` and the `binned_frame` of all runs.
+) -> tuple[ErrorAnalysisView, calibration.CalibrationByRun]:
+    """The errors of all entries of a page, and the calibration of all runs.
 
-    Predictions are read once, in batches of datasets. `boards` are by anchor and `seeds` by run id; see
-    `ErrorAnalysisView` for `folder`.
+    Predictions are read once, in batches of datasets. `boards` are by anchor and `seeds` by run id.
     """
     lists: list[ClassListView] = []
-    none = stored.outcomes_frame(())
-    metrics, binned = [quality.metrics_frame(none)], [reliability.binned_frame(none)]
+    calibrated: dict[tuple[str, str], Mapping[str, float]] = {}
     cells: dict[str, dict[tuple[str, str], error_analysis.EntryErrors]] = {anchor: {} for anchor in boards}
     changed: dict[str, dict[tuple[str, str], changed_predictions.Changes]] = {anchor: {} for anchor in boards}
     for batch in _batches(_evaluations(boards)):
@@ -84,8 +80,7 @@ def error_analysis_view(
             part, images = parts[class_list], [item.image for item in items]
             reference = next((one.zero_shot for one in batch[class_list] if one.zero_shot is not None), "")
             moved = changed_predictions.moved_images(part, reference, limit=MOVED)
-            metrics.append(quality.metrics_frame(part))
-            binned.append(reliability.binned_frame(part))
+            calibrated |= calibration.calibration_by_run(part)
             lists.append(_list_view(class_list, part, items, moved, pictures))
             by_run = _columns_by_run(part)
             for evaluation in batch[class_list]:
@@ -100,8 +95,7 @@ def error_analysis_view(
                     known = changed_predictions.changes(against, found, moved)
                     if known is not None:
                         changed[evaluation.anchor][place] = known
-    view = ErrorAnalysisView(tuple(lists), cells, changed, seeds, folder)
-    return view, pd.concat(metrics, ignore_index=True), pd.concat(binned, ignore_index=True)
+    return ErrorAnalysisView(tuple(lists), cells, changed, seeds), calibrated
 
 
 def _batches(lists: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[dict[_ClassList, list[_Evaluation]]]:

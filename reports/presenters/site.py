@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain, count
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,8 +17,6 @@ from bench.analysis import (
     board_settings,
     build_leaderboard,
     compared_leaderboard,
-    quality,
-    reliability,
     scores_by_seed,
 )
 from bench.papers import (
@@ -32,17 +28,12 @@ from bench.papers import (
     published_sources,
     reproduce,
 )
-from bench.results import Shards, constant_weight_outcomes
 from bench.spec import external_parts
 from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.content import PageContent
 from reports.presenters.error_analysis import error_analysis_view
-from reports.presenters.other_models import other_models_view
 from reports.presenters.overview import board_overview, published_overview
 from reports.views import BoardView, ErrorAnalysisView, OverviewView, PublishedBoardView, SiteView
-
-if TYPE_CHECKING:
-    from bench.results import Store
 
 
 @dataclass(frozen=True)
@@ -67,17 +58,14 @@ def site_view(content: PageContent) -> SiteView:
     content = content.restricted()
     runs, difficulty, catalogue = content.runs, content.difficulty, content.catalogue
     boards = page_boards(content)
-    errors, metrics, binned = ErrorAnalysisView(), None, None
+    errors, calibrated = ErrorAnalysisView(), {}
     if content.stored is not None and content.pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
-        errors, of_runs, bins = error_analysis_view(
-            boards.shown, seeds, content.stored, content.pictures, folder=content.folder
-        )
-        metrics, binned = quality.metrics_by_run(quality.with_set_columns(of_runs, runs)), reliability.bins_by_run(bins)
+        errors, calibrated = error_analysis_view(boards.shown, seeds, content.stored, content.pictures)
     once = runs.drop_duplicates("run_id")
     scores = {anchor: scores_by_seed.seed_scores(board, runs) for anchor, board in boards.shown.items()}
     views = [
-        board_view(board, content, anchor=anchor, scores=scores[anchor], metrics=metrics, binned=binned)
+        board_view(board, content, anchor=anchor, scores=scores[anchor], known=calibrated)
         for anchor, board in boards.shown.items()
     ]
     claims = check_claims(
@@ -85,7 +73,6 @@ def site_view(content: PageContent) -> SiteView:
         boards.whole,
         runs,
         difficulty_by_backbone(difficulty),
-        constant_weight=_constant_weight(content.stored),
     )
     published = content.published
     return SiteView(
@@ -105,7 +92,6 @@ def site_view(content: PageContent) -> SiteView:
         else reproduce(boards.whole, runs, published, content.defaults, difficulty),
         error_analysis=errors,
         unfinished=tuple(content.unfinished),
-        other_models=other_models_view(boards.whole, runs, content.made, catalogue),
     )
 
 
@@ -165,10 +151,6 @@ def _overview(
         verdicts=view.verdicts,
     )
     return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)
-
-
-def _constant_weight(stored: Store | None) -> scores_by_seed.Outcomes:
-    return (lambda _run_id: {}) if stored is None else partial(constant_weight_outcomes, Shards(stored.runs))
 
 
 def anchor_of(text: str, taken: set[str]) -> str:

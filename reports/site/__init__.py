@@ -1,1 +1,1 @@
-"""Builds the report site: pages, data of the run browser, thumbnails, and the development server."""
+"""Builds the pages of the report and their thumbnails."""

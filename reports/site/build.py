@@ -1,7 +1,7 @@
 """Writes the page of a runs folder for `etl-bench report`."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,22 +9,12 @@ import bench
 from bench.analysis import HConvention
 from bench.errors import UsageError
 from bench.papers import load_claims, published_difficulty, published_frame, published_settings, registered
-from bench.results import FILE_LIST, check_output_file, check_own_folder, fresh_store, no_runs
+from bench.results import fresh_store, no_runs
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 from reports.site.images import DatasetPictures, example_images
-from reports.site.run_files import write_run_files
-from reports.views import AddedPart, SiteView, UnfinishedView
-
-DATA_FOLDER = "data"
-"""Folder of the run files, next to the page."""
-
-
-def check_site(folder: Path, option: str = "--out", *, force: bool = False) -> None:
-    """Raise UsageError unless a page and its run files can be written to that folder; creates nothing."""
-    check_own_folder(folder, option, marks=("index.html", f"{DATA_FOLDER}/{FILE_LIST}"), force=force)
-    check_output_file(folder / "index.html", option, force=force)
+from reports.views import SiteView, UnfinishedView
 
 
 @dataclass(frozen=True)
@@ -35,7 +25,6 @@ class PageRequest:
         out: the file to write.
         published: whether the page shows the published numbers and no runs; see `write_published`.
         protocol: restricts the page to one protocol.
-        with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         force: replace files that etl-bench did not write.
         finish: changes the view before it is written; a page with it may show no runs.
@@ -48,19 +37,16 @@ class PageRequest:
     convention: HConvention = HConvention.MEAN_OF_H
     data_root: Path | None = None
     images: bool = True
-    with_run_files: bool = False
     unfinished: tuple[UnfinishedView, ...] = ()
     force: bool = False
     finish: Callable[[SiteView], SiteView] | None = None
 
 
 def write_page(request: PageRequest) -> SiteView:
-    """Load new runs into the database, write the page and its run files, and return the view.
+    """Load new runs into the database, write the page, and return the view.
 
     Raises UsageError if there is nothing to show; an existing page stays.
     """
-    if request.with_run_files:
-        check_site(request.out.parent, force=request.force)
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=True)
     pictures = DatasetPictures(request.data_root, pictures=request.images)
@@ -76,9 +62,7 @@ def write_page(request: PageRequest) -> SiteView:
         defaults=published_settings(runs),
         stored=store,
         pictures=pictures,
-        folder=DATA_FOLDER if request.with_run_files else None,
         made=store.provenance_frame(),
-        curves=store.curves_frame(),
         unfinished=request.unfinished,
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
@@ -88,15 +72,11 @@ def write_page(request: PageRequest) -> SiteView:
         raise UsageError(f"{fits} No page was written.")
     if request.finish is not None:
         view = request.finish(view)
-    if request.with_run_files:
-        write_run_files(store, runs, pictures, request.out.parent / DATA_FOLDER, force=request.force)
     render_site(view, request.out, force=request.force)
     return view
 
 
-def write_published(
-    out: Path, protocol: str | None = None, *, added: Sequence[AddedPart] = (), force: bool = False
-) -> Path:
+def write_published(out: Path, protocol: str | None = None, *, force: bool = False) -> Path:
     """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
     view = published_site(
         published_frame(),
@@ -105,4 +85,4 @@ def write_published(
         package_version=bench.__version__,
         protocol=protocol,
     )
-    return render_site(replace(view, added=tuple(added)), out, force=force)
+    return render_site(view, out, force=force)

@@ -33,7 +33,6 @@ contexts = st.builds(
     pixel_limit=st.integers(0, 2**50),
     eval_batch=st.integers(1, 2**20),
     checkpoints=st.none() | paths,
-    prediction_sets=st.none() | st.floats(0.01, 0.99),
     checkpoint_seconds=st.floats(0, 1e9),
     **dict.fromkeys(BOOLEANS, st.booleans()),
 )
@@ -48,13 +47,11 @@ def every_field_changed(folder: Path) -> RunContext:
     context = RunContext(
         data_root=folder / "data",
         cache_dir=folder / "cache",
-        pack=folder / "some.pack",
         weights={"a.local-1": folder / "w.safetensors,gelu"},
         device="cuda:1",
         threads=3,
         files={"digest": folder / "list.jsonl"},
         cache_limit=7,
-        prediction_sets=0.9,
         keep_models="all",
         hidden_limit=5,
         pixel_limit=6,

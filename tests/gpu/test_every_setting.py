@@ -110,7 +110,7 @@ def test_whole_runs_of_every_method_finish_on_a_gpu(protocol: EvalProtocol, prec
     command = [sys.executable, str(ROOT / "tests" / "gpu" / "pretended_bench.py"), "run", "-m", ",".join(names)]
     command += ["-d", "spectrum_basic:test=5", "-b", "ViT-tiny.random", "--shots", "2", "--seeds", "1,", "--jobs", "0"]
     command += ["--unlabelled", "train"] if any(METHODS.get(name).info.needs_pool for name in names) else []
-    command += ["--protocol", str(protocol), "--option", f"precision={precision}", "--device", "cuda", "--json"]
+    command += ["--protocol", str(protocol), "--precision", str(precision), "--device", "cuda", "--json"]
     command += ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     command += [part for change in changes for part in ("--set", change)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

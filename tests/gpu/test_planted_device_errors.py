@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pretended_device.process import ROUNDING, DeviceProcess
-from pretended_script import run_script
 
 from bench.extensions.conformance import Subject
 from bench.extensions.conformance.new_method import scaffold
@@ -62,7 +61,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("methods", "tests/methods"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "methods" / "__init__.pyi").touch()
-    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n### Added\n\n- Something.\n")
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     return tmp_path
 
@@ -101,20 +99,3 @@ def test_the_same_method_without_an_error_passes(
     subject = Subject(loaded(path, monkeypatch))
     outcome = pretended_device.trial(subject.method, subject.config)
     assert (outcome.error, outcome.difference <= ROUNDING) == ("", True)
-
-
-SCRIPT = """
-from bench.extensions.conformance import CHECKS, Subject, run_check
-from methods import METHODS
-
-results = (run_check(CHECKS["it_works_on_another_device"], Subject(METHODS.get(name))) for name in ("coop", "gda"))
-print(*(result.outcome for result in results))
-"""
-
-
-@pytest.mark.slow  # the tests above run the same check
-def test_the_check_of_methods_takes_the_gpu_of_its_process(needs_compiler: None, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    done = run_script(script)
-    assert (done.returncode, done.stdout) == (0, "pass pass\n"), done.stderr

@@ -26,13 +26,9 @@ def subject_of(name: str) -> Subject:
     return Subject(METHODS.get(name), type(subject.config).model_validate(subject.config.model_dump() | SHORT[name]))
 
 
-LONG = {
-    "classes_are_not_mixed_up", "the_classifier_uses_what_was_learned", "the_loss_falls", "the_support_set_matters",
-    "runs_are_independent", "a_kept_model_classifies_alike",
-}  # fmt: skip
+LONG = {"images_belong_to_their_labels", "training_learns", "runs_are_independent", "a_kept_model_classifies_alike"}
 """Checks that take more than half of the time of all."""
-# `tests/gpu/test_every_method.py` runs every method on another device
-QUICK = set(CHECKS) - LONG - {"it_works_on_another_device"}
+QUICK = set(CHECKS) - LONG
 IMAGES = {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED, Needs.TEST_VIEWS}
 """What methods read that run a tower for each image or each view."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from _table import Goal, Row
 from chromium import browser, find_chromium
-from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
+from report_sample import catalogue, difficulty_frame, many_methods, runs_frame
 
 from reports import render_site
 from reports.presenters.content import PageContent
@@ -43,7 +43,7 @@ def report(out: Path, methods: int, shots: Sequence[int]) -> Path:
     with many_methods(methods):
         runs = runs_frame(protocols=("base-to-new",), shots=tuple(shots))
         content = PageContent(
-            runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs)
+            runs, difficulty_frame(), catalogue(), package_version="0"
         )  # fmt: skip
         return render_site(site_view(content), out)
 

@@ -66,12 +66,13 @@ def test_an_address_with_a_column_that_the_map_lacks_shows_the_map_as_it_is(page
 
 
 def test_an_open_fold_is_in_the_address_and_comes_back(page):
-    page.run("document.getElementById('in-words').open = true")
-    page.wait("location.hash.includes('open=in-words')")
+    fold = page.run("document.querySelector('#cost details').id")
+    page.run(f"document.getElementById('{fold}').open = true")
+    page.wait(f"location.hash.includes('open={fold}')")
     address = page.run("location.href")
     page.open("about:blank")
     page.open(address)
-    assert page.run("document.getElementById('in-words').open")
+    assert page.run(f"document.getElementById('{fold}').open")
 
 
 def test_one_run_has_no_section_without_content(tab, runs, tmp_path):

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -20,7 +16,6 @@ from bench.results.database import fresh_store
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.site.run_files import write_run_files
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 WORLD = {
@@ -48,24 +43,19 @@ class Painted:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A single file, and a page with the run files next to it."""
+    """The folder of a page."""
     runs, folder = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("site")
     make_world(runs, WORLD)
     store = fresh_store(runs)
-    for name, data in (("alone.html", None), ("index.html", "data")):
-        view = site_view(
-            PageContent(
-                store.runs_frame(),
-                store.difficulty_frame(),
-                CATALOGUE,
-                package_version="0.1.0",
-                stored=store,
-                pictures=Painted(),
-                folder=data,
-            )
-        )
-        render_site(view, folder / name)
-    write_run_files(store, store.runs_frame(), Painted(), folder / "data")
+    content = PageContent(
+        store.runs_frame(),
+        store.difficulty_frame(),
+        CATALOGUE,
+        package_version="0.1.0",
+        stored=store,
+        pictures=Painted(),
+    )
+    render_site(site_view(content), folder / "alone.html")
     return folder
 
 
@@ -158,25 +148,6 @@ def test_a_table_links_to_the_errors_of_its_row(page):
     assert [page.run("document.querySelectorAll('#errors select')[0].value"), "eurosat"] == wanted
 
 
-def test_search_finds_datasets_and_runs_and_opens_what_holds_them(page):
-    def found(text):
-        page.run(
-            f"(() => {{ const box = document.getElementById('search'); box.value = {text!r};"
-            " document.getElementById('found').replaceChildren();"  # what was found before
-            " box.dispatchEvent(new Event('input')); })()"
-        )
-        page.wait("document.querySelectorAll('#found li').length > 0")
-        return page.run("[...document.querySelectorAll('#found li')].map((item) => item.innerText)")
-
-    assert any("EuroSAT" in line for line in found("eurosat"))
-    run = page.run("document.querySelector('.errors-out .facts code').textContent")
-    assert len(found(run)) > 0
-    page.run("document.querySelector('#found a').click()")
-    page.wait(f"document.querySelector('#page h2')?.innerText === 'Run {run}'")
-    assert page.run("document.querySelectorAll('#found li').length") == 0
-    assert found("no such words") == ["No results on this page."]
-
-
 def test_tables_that_scripts_make_can_be_sorted(page):
     column = (
         "[...document.querySelectorAll('.errors-out table')[0].tBodies[0].rows].map((r) => r.children[2].innerText)"
@@ -186,48 +157,9 @@ def test_tables_that_scripts_make_can_be_sorted(page):
     assert page.run(column) == sorted(worst_first, key=float, reverse=True)
 
 
-def test_a_single_file_has_no_run_browser_and_one_opened_from_disk_says_how_to_serve_it(page, site):
-    assert page.run("document.querySelector('.errors-out details') === null")
-    page.open((site / "index.html").as_uri())
-    page.run("document.getElementById('error_analysis').scrollIntoView()")
-    page.wait("document.querySelector('.errors-out details') !== null")
-    page.run("document.querySelector('.errors-out details').open = true")
-    page.wait("document.querySelector('.errors-out details').innerText.includes('http.server')")
-    assert complaints(page) == []
-
-
-@contextmanager
-def served(folder):
-    """The address of a web server with a folder."""
-    handler = partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-def test_a_served_folder_shows_every_image_of_a_run(tab, site):
-    with served(site) as address:
-        tab.open(address)
-        tab.run("document.documentElement.style.scrollBehavior = 'auto'")
-        tab.run("document.getElementById('error_analysis').scrollIntoView()")
-        tab.wait("document.querySelector('.errors-out details') !== null")
-        choose(tab, "Method", "APEX")
-        choose(tab, "Seed", "1")
-        tab.run("document.querySelector('.errors-out details').open = true")
-        tab.wait("document.querySelectorAll('.image-row').length === 50")
-        tab.run("document.querySelector('.errors-out details input').click()")
-        assert "400 images, page 1 of 8" in tab.run("document.querySelector('.errors-out details').innerText")
-        row = tab.run("document.querySelector('.image-row').innerText")
-        assert "%" in row
-        asked = {e["params"]["request"]["url"] for e in tab.events if e["method"] == "Network.requestWillBeSent"}
-        assert all(url.startswith((address, "data:")) for url in asked)
-        assert [e for e in complaints(tab) if "favicon" not in str(e)] == []
-
-
 def test_folds_are_rendered_when_they_are_opened(page):
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
-    page.wait("document.querySelectorAll('#quality tbody tr').length === 6")
+    page.wait("document.querySelectorAll('#leaderboard table.board tbody tr').length === 3")
     assert page.run("document.querySelector('#cost .plot svg').getBoundingClientRect().height") > 100
     assert complaints(page) == []
 
@@ -239,7 +171,7 @@ WRONG = """(() => {
 })()"""
 
 
-def test_a_run_and_a_method_show_images_that_they_get_wrong(page, site):
+def test_a_method_shows_images_that_it_gets_wrong(page, site):
     """Each listed image whose class is not the first of the run's classes, with a thumbnail."""
     text = (site / "alone.html").read_text("utf-8")
     lists = {item["key"]: item for item in evidence_of(text, "lists")}
@@ -254,11 +186,6 @@ def test_a_run_and_a_method_show_images_that_they_get_wrong(page, site):
                 for image, top in zip(lists[cell["list"]]["images"], run["tops"], strict=True)
                 if top and top[0] != image["label"]
             )
-    run = max(wanted, key=lambda one: len(wanted[one]))
-    assert wanted[run]
-    page.run(f"location.hash = 'run={run}'")
-    page.wait("document.querySelector('#page .examples.hard figure') !== null")
-    assert page.run(WRONG) == ["Images that this run gets wrong", wanted[run]]
     page.run("location.hash = 'method=apex'")
     page.wait("document.querySelector('#page h2').innerText === 'APEX'")
     page.wait("document.querySelector('#page .examples.hard figure') !== null")
@@ -267,34 +194,6 @@ def test_a_run_and_a_method_show_images_that_they_get_wrong(page, site):
     firsts = {cell["runs"][0]["id"] for cell in cells}
     assert sorted(text.partition(": ")[2] for text in shown) == sorted(t for one in firsts for t in wanted[one])
     assert complaints(page) == []
-
-
-def test_the_reliability_curves_are_those_of_the_chosen_methods_and_classes(page):
-    """With their counts; the curves of another class split are shown when it is chosen."""
-    chart = "document.querySelector('figure[data-kind=reliability]')"
-    page.wait(f"{chart}.querySelector('.a') !== null")
-    tips = f"""[...{chart}.querySelectorAll('[data-tip]')].filter((node) => node.getClientRects().length)
-        .map((node) => node.dataset.tip)"""
-    assert {tip.split(":")[0] for tip in page.run(tips)} == {"APEX", "Zero-shot CLIP"}
-    counts = {
-        name: sum(int(tip.split(", ")[1].split()[0]) for tip in page.run(tips) if tip.startswith(name))
-        for name in ("APEX", "Zero-shot CLIP")
-    }
-    assert counts["APEX"] == 3 * counts["Zero-shot CLIP"] > 0, "three seeds"
-    before = page.run(tips)
-    page.run(
-        f"(() => {{ const select = {chart}.querySelector('select'); select.selectedIndex = 1;"
-        " select.dispatchEvent(new Event('change')); })()"
-    )
-    assert page.run(f"{chart}.querySelector('select').selectedOptions[0].text") == "New classes"
-    page.wait(f"{tips}.join() !== {','.join(before)!r}")
-    page.run(
-        "(() => { const select = document.getElementById('choose-a');"
-        " select.value = [...select.options].find((one) => one.text === 'CoOp').value;"
-        " select.dispatchEvent(new Event('change')); })()"
-    )
-    page.wait(f"{tips}.some((tip) => tip.startsWith('CoOp'))")
-    assert {tip.split(":")[0] for tip in page.run(tips)} == {"CoOp", "Zero-shot CLIP"}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
+from report_sample import catalogue, difficulty_frame, many_methods, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 
@@ -27,7 +27,7 @@ def view():
     with many_methods(14):
         runs = runs_frame(protocols=("base-to-new",))
         runs = runs[~runs["method"].isin(["cocoop", "maple"])]
-        content = PageContent(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs))
+        content = PageContent(runs, difficulty_frame(), catalogue(), package_version="0")
         return site_view(content)
 
 

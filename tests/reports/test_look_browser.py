@@ -27,14 +27,14 @@ SCREENS = {
 }
 """Width in CSS px, pixels of the screen for each, and colour scheme."""
 LOOKED_AT = (
-    "body, header.top, .brand, .facts, .search input, .theme, #headline, #known, #known b, .key-bar, .key-line, "
+    "body, header.top, .brand, .facts, .theme, #headline, #known, #known b, .key-bar, .key-line, "
     ".controls, .views button, .views button[aria-pressed=true], .controls select, #map, .map, .map .about b, "
     ".key-dash, .key-disc, .scale-title, .scale .g3, .scale .l3, .levels i, .map .group, .map .group b, .band- "
     "plot, .map .heads th, .map .zero td.c, .map .zero .method, .map tbody .rank, .map tbody th, .map tbody "
     ".method, .map tbody small, .map tbody .score, .map tbody .mean, .map tbody td.reach, .map tbody .g1, .map "
     "tbody .g3, .map tbody .g5, .map tbody .time, .turned .heads th, .turned .means td, .turned tbody th, .turned "
     "tbody small, .turned tbody .g3, .turned-note, .answers, .answers .lead, .answers .lead b, .card-answer, "
-    ".card-answer b, .card-answer p, .in-words summary, .first > .sections, .sections li, "
+    ".card-answer b, .card-answer p, .first > .sections, .sections li, "
     ".sections a"
 )
 PLACED = (

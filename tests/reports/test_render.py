@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 from page_data import block_of, drawn_of, everything_of, evidence_of
-from report_sample import BACKBONE, catalogue, curves_frame, difficulty_frame, runs_frame
+from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
 from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
 from reports import render_site
@@ -22,9 +22,7 @@ EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028"
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame()
-    return site_view(
-        PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
-    )
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0"))
 
 
 @pytest.fixture(scope="module")
@@ -155,28 +153,6 @@ def test_a_missing_seed_is_visible(page):
     assert re.search(r'\["80\.\d\d", null, "[^"]*", "key gap"\]', drawn)
     assert '["32/33"' in drawn
     assert "CUDA out of memory" in drawn
-
-
-def test_training_time_is_shown_for_those_who_recorded_it_and_the_others_are_named(view, page):
-    times = view.boards[0].over_time
-    assert times is not None
-    shown = [curve.entry for curve in times.curves]
-    assert "clip_adapter" in shown
-    assert "zero_shot" not in (*shown, *times.without)
-    assert "cocoop" in times.without
-    drawings = [one for one in evidence_of(page, "drawings") if "Accuracy against share of the training" in one]
-    assert any(all(f'data-m="{key}"' in one for key in shown) for one in drawings)
-    assert "that lack a curve: " in drawn_of(page)
-    board = view.boards[0].board
-    end = board.entry(shown[0]).average("H", board.convention).mean
-    assert times.curves[0].points[-1].value == pytest.approx(end)
-
-
-def test_without_any_recorded_curve_there_is_no_part_for_curves(tmp_path):
-    runs = runs_frame()
-    none = curves_frame(runs).iloc[:0]
-    view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0", curves=none))
-    assert "Accuracy over training time" not in render_site(view, tmp_path / "a.html").read_text()
 
 
 def test_a_complete_page_has_no_banner(tmp_path):

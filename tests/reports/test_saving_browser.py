@@ -1,13 +1,9 @@
-"""What a reader takes along: citations, pictures, addresses."""
+"""What a reader takes along: citations and addresses."""
 
 from __future__ import annotations
 
-import base64
-import struct
-import xml.etree.ElementTree as ET
-
 import pytest
-from report_sample import DATASETS, METHODS, catalogue, curves_frame, difficulty_frame, runs_frame
+from report_sample import METHODS, catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from shown_pages import open_leaderboard
@@ -18,7 +14,7 @@ from reports.presenters.site import site_view
 
 
 def view_of(runs):
-    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs)))
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
 
 
 @pytest.fixture(scope="module")
@@ -72,49 +68,6 @@ def test_the_citations_of_the_shown_methods_are_copied(page):
     assert sorted(entry.split("{")[1].split(",")[0] for entry in entries) == ["cocoop", "coop"]
 
 
-def saved(page, figure, form):
-    """What the browser is given to save: its name and its bytes."""
-    page.run(
-        """(() => {
-            window.saved = null;
-            HTMLAnchorElement.prototype.click = function () {
-                const name = this.download;
-                window.blobs.get(this.href).arrayBuffer().then((buffer) => {
-                    const text = Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join('');
-                    window.saved = [name, btoa(text)];
-                });
-            };
-            window.blobs = new Map();
-            URL.createObjectURL = (blob) => { window.blobs.set('blob:mine', blob); return 'blob:mine'; };
-        })()"""
-    )
-    page.wait(f"document.querySelector('{figure} svg') !== null")
-    page.run(f"[...document.querySelectorAll('{figure} .save button')].find((b) => b.textContent === '{form}').click()")
-    name, data = page.wait("window.saved")
-    return name, base64.b64decode(data)
-
-
-@pytest.mark.parametrize("figure", ["#hero", "figure[data-kind=costs]", "figure[data-kind=curves]"])
-def test_every_figure_is_saved_as_svg_with_its_colours_and_as_png(page, figure):
-    page.run("document.documentElement.dataset.theme = 'dark'")
-    name, text = saved(page, figure, "SVG")
-    assert name.endswith(".svg")
-    svg = ET.fromstring(text)
-    assert svg.tag == "{http://www.w3.org/2000/svg}svg"
-    texts = [node.text for node in svg.iter("{http://www.w3.org/2000/svg}text")]
-    if figure == "#hero":
-        assert {title for title, *_ in DATASETS.values()} <= {"".join(t.itertext()) for t in svg.iter()}
-    assert len(texts) > 8
-    assert all("font-size" in node.get("style") for node in svg.iter("{http://www.w3.org/2000/svg}text"))
-    assert svg[0].get("fill") == "#fff", "white, dark page too"
-    assert page.run("document.documentElement.dataset.theme") == "dark"
-    width, height = float(svg.get("width")), float(svg.get("height"))
-    name, data = saved(page, figure, "PNG")
-    assert name.endswith(".png")
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", data[16:24]) == (int(3 * width), int(3 * height))
-
-
 def test_every_heading_of_the_front_page_has_a_link_to_itself(page):
     missing = """[...document.querySelectorAll('#front section.part :is(h2, h4)')].filter((node) => {
         const link = node.querySelector('a.self');
@@ -127,24 +80,11 @@ def test_every_choice_is_in_the_address_and_back_undoes_one(page, tab, url):
     set_field(page, "#chooser select", "Few-shot")
     set_field(page, "#choose-a", number_of(page, "#choose-a", "VPT"))
     set_field(page, "#choose-b", number_of(page, "#choose-b", "CoOp"))
-    set_field(page, "[name=like]", number_of(page, "[name=like]", "EuroSAT"))
-    set_field(page, "[name=budget]", "no training", "input")
     address = page.run("location.hash")
-    chosen = (
-        "#chooser select",
-        "#choose-a",
-        "#choose-b",
-        "[name=like]",
-        "[name=accuracy]",
-        "[name=classes]",
-        "[name=budget]",
-    )
+    chosen = ("#chooser select", "#choose-a", "#choose-b")
     state = [value(page, selector) for selector in chosen]
     opened(tab, url + address)
     assert [value(page, selector) for selector in chosen] == state
-    set_field(page, "[name=accuracy]", "42.5", "input")
-    opened(tab, url + page.run("location.hash"))
-    assert (value(page, "[name=accuracy]"), value(page, "[name=like]")) == ("42.5", "")
     opened(tab, url)
     page.call("Page.resetNavigationHistory")  # of 50 pages, the browser forgets first those that nobody clicked on
     set_field(page, "#choose-a", number_of(page, "#choose-a", "VPT"))

@@ -15,7 +15,7 @@ from bench.papers.catalogue import DatasetFacts
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import answer_lines, whole_answer, without_seen
+from reports.sentences import answer_lines, caveats, without_seen
 
 SEEN = "country211"
 SENTENCE = "Without Country211, which the backbone has partly seen in pretraining, APEX has the highest mean H: "
@@ -48,7 +48,7 @@ def test_the_sentence_and_the_table_are_those_of_one_comparison(view, tmp_path):
     assert text.startswith(SENTENCE)
     expected = [f"{100 * by_key[key].average_without:.1f} %" for key in ("apex", "coop")]
     assert text.endswith(f"{expected[0]}, CoOp {expected[1]}.")
-    assert text in whole_answer(overview, "H").striptags().replace("\xa0", " ")
+    assert text in caveats(overview, "H").striptags().replace("\xa0", " ")
     assert SENTENCE in answer_lines(overview)[2]
     page = render_site(view, tmp_path / "a.html").read_text("utf-8")
     (table,) = (part[1] for part in evidence_of(page, board.anchor)["folds"][f"{board.anchor}-seen"])
@@ -85,7 +85,7 @@ def test_where_the_leader_stays_the_first_screen_says_nothing():
     (overview,) = view.overviews
     found = overview.without_seen["H"]
     assert not found.new_leader
-    assert "which the backbone has partly seen" not in whole_answer(overview, "H")
+    assert "which the backbone has partly seen" not in caveats(overview, "H")
     same = replace(found, methods=tuple(replace(one, rank_without=one.rank) for one in found.methods))
     assert without_seen(overview, same) == ""
     moved = replace(found, methods=tuple(replace(m, rank_without=m.rank + (m.rank > 1)) for m in found.methods))

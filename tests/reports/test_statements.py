@@ -15,7 +15,6 @@ from reports.map.model import gain_map
 from reports.page_data import page_data
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
-from reports.sentences import whole_answer
 from reports.verdict_sentences import basis, headline
 
 
@@ -65,19 +64,16 @@ def check_headline(told, text: str, measure: str) -> None:
         assert [int(counts[1]), int(counts[2])] == [len(few), len(told.others)]
 
 
-def check_intervals(told, line: str, fold: str) -> None:
-    if told.reference is None:
+def check_intervals(told, text: str) -> None:
+    if told.reference is None or told.leader == told.baseline:
         return
     pair = (told.leader, told.reference)
     here, elsewhere = told.on_these(*pair), told.on_others(*pair)
-    for text in (line, fold) if told.leader != told.baseline else (fold,):
-        found = ends(text, "here")
-        assert (found is None) == (here is None or here.low is None)
-        assert found is None or found == points_of(here)
-        found = ends(text, "datasets like these")
-        assert (found is None) == (elsewhere is None or elsewhere.low is None)
-        assert found is None or found == points_of(elsewhere)
-        assert ("cannot tell about others" in text) == (0 < told.n_datasets < FEWEST_ELSEWHERE and told.n_seeds > 0)
+    for what, test in (("here", here), ("datasets like these", elsewhere)):
+        found = ends(text, what)
+        assert (found is None) == (test is None or test.low is None)
+        assert found is None or found == points_of(test)
+    assert ("cannot tell about others" in text) == (0 < told.n_datasets < FEWEST_ELSEWHERE and told.n_seeds > 0)
 
 
 def check_known(told, text: str) -> None:
@@ -115,10 +111,9 @@ def check(site) -> int:
         board = next((board for board in site.boards if board.anchor == view.anchor), None)
         for measure, found in view.answers.items():
             told, states = found.verdict, states + 1
-            text, fold = headline(view, measure), whole_answer(view, measure).striptags()
-            line = basis(view, measure)
+            text = headline(view, measure)
             check_headline(told, text, measure)
-            check_intervals(told, line, fold)
+            check_intervals(told, basis(view, measure))
             check_ranks(told)
             on_page = data["settings"][view.anchor]
             shown = on_page["answers"][measure]

@@ -11,12 +11,11 @@ from command_tree import commands, kind
 
 LONG = (
     "demo", "recommend", "predict", "methods check", "methods new", "methods inspect", "datasets fetch", "doctor",
-    "doctor cache verify", "models explain", "models export", "runs verify", "board verify", "board build",
-    "export send",
+    "doctor cache verify", "runs verify", "board verify", "board build",
 )  # fmt: skip
 """Commands that compute, download, or look at the machine when nothing is wrong."""
 ALWAYS = {"run": ["--dry-run"]}
-NEVER = ("--watch", "--submission", "--runner", "--folds", "--user")
+NEVER = ("--watch", "--runner", "--folds", "--user")
 NUMBERS = ("1", "4", "0", "-1", "two", "1.5", "99999999999", "1e400")
 FILES = ("runs", "nosuch", "file.txt", "empty", "new/x", "table.csv", "pictures", ".", "/proc/x", "broken.zip")
 TEXTS = ("some", "nosuch", "a=b", "=", ",", "ü", "<b>", "*", "none")
@@ -30,9 +29,12 @@ POOLS: dict[str, tuple[str, ...]] = {
     "seeds": ("1", "2", "7,", "1-3", "0", "x", "3-1"),
     "overrides": ("coop.n_ctx=4", "coop.n_ctx", "nosuch.x=1", "*.recipe.epochs=3", "coop.nosuch=1", "vpt.depth=x"),
     "device": ("auto", "cpu", "cuda", "gpu", "cuda:x", "all"),
-    "launcher": ("local", "inline", "slurm", "ray", "nosuch"),
-    "resource": ("partition=gpu", "gpus=1", "nosuch=1", "gpus", "cpus-per-run=2", "sbatch.x=1"),
-    "option": ("retries=1", "timeout=1h", "fast", "keep-branches", "nosuch", "memory=1", "jobs-per-gpu=2", "strict"),
+    "launcher": ("local", "inline", "ray", "nosuch"),
+    "retries": ("1", "-1"),
+    "timeout": ("1", "1h", "0"),
+    "memory": ("1", "x"),
+    "jobs_per_gpu": ("2", "0"),
+    "precision": ("fp32", "fp8"),
     "draw": ("coop", "nested", "file:nosuch.json", "random"),
     "support": ("noisy:0.2", "imbalanced:10", "noisy:7", "nosuch.json", "all"),
     "unlabelled": ("none", "train", "train:4", "nosuch"),
@@ -41,7 +43,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "recipe": ("published", "demo", "nosuch"),
     "keep_models": ("best", "all", "some"),
     "rerun": ("missing", "all", "nosuch"),
-    "trackers": ("mlflow", "nosuch", "wandb:x"),
+    "tracker": ("none", "mlflow", "nosuch"),
     "log": ("plain", "none", "json", "nosuch"),
     "name": ("coop", "spectrum_basic", "nosuch", "ViT-demo.drawn", "mine", "Ü"),
     "a": ("coop", "zero_shot", "nosuch", "CoOp"),
@@ -52,7 +54,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "paper": ("apex", "nosuch", "coop"),
     "what": ("nosuch", "table-99"),
     "on": ("synthetic", "nosuch"),
-    "form": ("csv", "latex", "markdown", "parquet", "hf", "nosuch"),
+    "form": ("csv", "latex", "markdown", "parquet", "nosuch"),
     "figure": ("map", "nosuch"),
     "convention": ("mean_of_h", "h_of_means", "nosuch"),
     "source": ("runs", "published", "nosuch"),

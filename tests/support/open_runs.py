@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from fake_runner import make_record, make_spec, rescored
 
-from bench.analysis.metrics.open_world import base_confidence, predicted_within
 from bench.experiment.evaluation import predictions
-from bench.record import OpenColumns, OpenScore, Predictions, RunRecord
-from bench.results.predictions import open_metrics
+from bench.record import OpenScore, Predictions, RunRecord
 from datasets_registry import ClassSet, EvalSplit, Sample
 
 N_BASE, N_NEW = 4, 3
@@ -32,16 +29,10 @@ def open_run(
         logits = draw.normal(size=(images, n_cls)).astype(np.float32)
         logits[np.arange(images), labels] += 2
         plain.append(_predictions(kind, kind, labels - first, logits[:, first : first + names]))
-        columns = OpenColumns(
-            base_confidence=base_confidence(logits, N_BASE).astype(np.float32),
-            within=predicted_within(logits, N_BASE, new=kind == "new").astype(np.int32),
-        )
-        opened.append(replace(_predictions(f"open-{kind}", kind, labels, logits), open=columns))
+        opened.append(_predictions(f"open-{kind}", kind, labels, logits))
     scores = [rescored(item, n) for item, n in zip(plain, (N_BASE, N_NEW), strict=True)]
     base, new = (rescored(item, n_cls) for item in opened)
-    record = make_record(
-        make_spec(seed=seed, **spec), scores=scores, open=OpenScore(base=base, new=new, **open_metrics(*opened))
-    )
+    record = make_record(make_spec(seed=seed, **spec), scores=scores, open=OpenScore(base=base, new=new))
     return record, [*plain, *opened]
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bench.analysis import Cell, Entry, HConvention, Leaderboard, Setting, metrics, student_t
-from bench.papers import named_recipes
-from bench.papers.published_numbers import place_of, rows_of
+from bench.analysis import Entry, HConvention, Leaderboard, Setting, metrics
+from bench.analysis.leaderboard import Cell
+from bench.analysis.statistics import student_t
+from bench.papers.published_numbers import named_recipes, place_of, rows_of
 from bench.results import known_methods, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
 

@@ -120,26 +120,6 @@ def provenance_frame(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def curves_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy after 1, 2, 4, ... 50 epochs of every trained run except `cocoop`, starting at half of the final one."""
-    trained = runs[(runs["steps"] > 0) & (runs["method"] != "cocoop")]
-    rows = [
-        {
-            "run_id": row["run_id"],
-            "split": row["split"],
-            "epoch": epoch,
-            "epochs": 50,
-            "steps": row["steps"] * epoch // 50,
-            "seconds": row["train_seconds"] * epoch / 50,
-            "accuracy": row["accuracy"] * (1 - 0.5 ** (1 + epoch / 5)) if epoch < 50 else row["accuracy"],
-        }
-        for _, row in trained.iterrows()
-        for epoch in (1, 2, 4, 8, 16, 32, 50)
-    ]
-    columns = ["run_id", "split", "epoch", "epochs", "steps", "seconds", "accuracy"]
-    return pd.DataFrame(rows, columns=columns)
-
-
 def difficulty_frame() -> pd.DataFrame:
     """The store's `difficulty_frame()` for this database."""
     rows = []

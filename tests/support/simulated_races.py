@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from bench.extensions.recommendation.answer import Decision, decide
-from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
-from bench.extensions.recommendation.race import Race, RaceResult
+from bench.extensions.recommendation.folds import FOLDS, FoldPlan, Outcomes
+from bench.extensions.recommendation.race import Race
 from bench.extensions.recommendation.request import RecommendRequest
 from datasets_registry import held_out
 
-FOLDS, SHARED, OWN, NOISE = 4, 1.2, 0.5, 0.5
-"""Folds, and standard deviations of what makes an image hard: for all methods, for one method, for one training."""
+SHARED, OWN, NOISE = 1.2, 0.5, 0.5
+"""Standard deviations of what makes an image hard: for all methods, for one method, for one training."""
 
 
 class SimulatedRace(Race):
@@ -50,26 +49,22 @@ class SimulatedRace(Race):
         keys = tuple(map(str, range(images)))
         super().__init__(
             request,
-            FoldPlan(folds, FOLDS, 8, 8, images, 12, min(96, images), images),
-            RaceOutcomes(keys, request.repeats),
-            {},
+            FoldPlan(folds, 8, images, 12, min(96, images), images),
+            Outcomes(keys, request.repeats),
             lambda _: None,
         )
 
-    def _train(self, fold: held_out.Fold) -> bool:
+    def _first_fold(self, fold: held_out.Fold) -> None:
+        self._train(self.left, fold, 0.0)
+
+    def _train(self, methods: Sequence[str], fold: held_out.Fold, limit: float) -> list[str]:
         held = np.flatnonzero(self.fold_of[fold.repeat - 1] == fold.index)
-        for name in self.active:
+        for name in methods:
             if not self.affordable:
-                return False
+                return [name]
             self.affordable -= 1
             effect = self.rng.normal() * self.training
             noise = self.rng.normal(size=len(held)) * NOISE
             right = self.ability[name] + self.ease[name][held] + effect + noise > 0
             self.outcomes.score(name, fold, [str(i) for i in held], right, 1.0)
-        return True
-
-
-def simulated(race: SimulatedRace) -> tuple[RaceResult, Decision]:
-    """The end of a simulated race and its decision."""
-    found, margin = race.run(), race.request.margin
-    return found, decide(race.outcomes, found.left, found.last, race.plan, margin=margin)
+        return []

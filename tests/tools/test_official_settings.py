@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bench.results import known_methods
-from methods import published_cases
 from tools.official_settings import __main__ as command
+from tools.official_settings.compared import published_cases
 from tools.official_settings.values_in_files import NotStatedError, value_in
 
 YAML = 'OPTIM:\n  LR: 2e-3\n  NAME: "sgd"\nINPUT:\n  RRCROP_SCALE: (0.5, 1.0)\n'

@@ -1,4 +1,4 @@
-"""Write `methods/_assets/official_settings.json` from `sources/*.toml` and the repositories at the stated commits.
+"""Write `official_settings.json` from `sources/*.toml` and the repositories at the stated commits.
 
     python -m tools.official_settings CLONES            write the file
     python -m tools.official_settings CLONES --compare  print every difference, and every setting without a source
@@ -44,13 +44,13 @@ from typing import Any
 
 from bench.results import known_methods
 from datasets_registry import EvalProtocol, get_dataset
-from methods import (
+from methods import Recipe
+from tools.official_settings.compared import (
     ABSENT,
     DATA_SETTINGS,
     ELEVEN_DATASETS,
     NOT_STATED,
     SETTINGS_FILE,
-    Recipe,
     equal_values,
     our_settings,
     published_cases,
@@ -58,7 +58,6 @@ from methods import (
 from tools.official_settings.values_in_files import NotStatedError, value_in
 
 SOURCES = Path(__file__).parent / "sources"
-OUTPUT = Path(__file__).parents[2] / "methods" / "_assets" / SETTINGS_FILE
 DASSL_KEYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "recipe.optimizer": ("OPTIM.NAME", {}),
     "recipe.lr": ("OPTIM.LR", {}),
@@ -288,8 +287,8 @@ def main() -> int:
         sys.stdout.write("\n".join([*said, f"{len(said)} problems, {len(found)} methods"]) + "\n")
         return 1 if said else 0
     lines = [f"{json.dumps(name)}: {json.dumps(as_json(name, by_case))}" for name, by_case in sorted(found.items())]
-    OUTPUT.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    sys.stdout.write(f"{len(found)} methods in {OUTPUT.name}\n")
+    SETTINGS_FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    sys.stdout.write(f"{len(found)} methods in {SETTINGS_FILE.name}\n")
     return 0
 
 

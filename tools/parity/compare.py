@@ -3,8 +3,8 @@
     PYTHONPATH=.:tests/support python tools/parity/compare.py --checkouts FOLDER --eurosat FOLDER [--steps 30]
 
 FOLDER of the checkouts has the clones in `COMMITS` of `comparison_jobs.py`; that of EuroSAT has `2750/` and
-`split_zhou_EuroSAT.json`. What is absent is left out with its reason. The official code runs as it does for
-`-m fork:PATH`, with `recording_side.py` in the place of the runner. It needs packages besides ours; `--python` is an
+`split_zhou_EuroSAT.json`. What is absent is left out with its reason. The official code runs in a
+copy below `recording_side.py`, on our images, draw and weights. It needs packages besides ours; `--python` is an
 interpreter that has them.
 """
 
@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from comparison_jobs import COMMITS, COMPARISONS, SHOTS, Comparison
+from official_task import class_lists, weights_file
 from our_side import run_ours
 from PIL import Image
 from recorded_run import RecordedRun
@@ -35,9 +36,8 @@ from torchvision import transforms
 from tuned_clips import CLIPS, MEAN, STD, tuned_clip
 from tuned_teacher import tuned_teacher
 
-from bench import RunContext
-from bench.extensions.forks import OfficialCodeError, foreign, run_official_code, runnable_code, trust_code
-from bench.sweep import SweepRequest, expand, local_weights, named_files
+from datasets_registry import get_dataset
+from methods import load_backbone, parse_backbone
 
 HERE = Path(__file__).parent
 SPLIT = "split_zhou_EuroSAT.json"
@@ -183,6 +183,10 @@ def changed(ours: RecordedRun, others: Sequence[RecordedRun], split: str) -> flo
     return max(float((ours.logits[split] - other.logits[split]).abs().max()) for other in others)
 
 
+class OfficialCodeError(RuntimeError):
+    """Official code ended without scores."""
+
+
 def run_official(
     one: Comparison,
     places: Places,
@@ -194,44 +198,89 @@ def run_official(
     steps: int,
     given: Mapping[str, object],
 ) -> dict[str, Any]:
-    """The recordings of the official code, which runs as the harness runs it: on our images, draw and weights."""
-    recorded = work / "recorded"
-    recorded.mkdir()
-    asked = {
-        "root": str(root), "out": str(recorded), "steps": steps, "lr": one.lr, "opts": _opts(one, root, steps),
-        "draws": one.draws, "order": one.order, "kept": list(one.kept), "given": given,
+    """The recordings of the official code, which runs in a copy of its files: on our images, draw and weights."""
+    repo = work / "repository"
+    shutil.copytree(places.checkouts / one.repo, repo, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    add_vocabulary(repo)
+    lists = class_lists(one.protocol, backbone=backbone, root=root, shots=SHOTS, seed=seed)
+    images, weights = work / "images.json", work / "weights.pt"
+    images.write_text(json.dumps(lists))
+    clip = load_backbone(parse_backbone(backbone))
+    weights_file(clip, weights)
+    opts = _opts(one, root, steps)
+    job = {
+        "repo": str(repo), "path": [*dassl_of(repo), *(str(places.checkouts / name) for name in one.also)],
+        "weights": str(weights), "images": str(images), "threads": 1, "root": str(root), "draws": one.draws,
+        "order": one.order, "kept": list(one.kept), "steps": steps, "lr": one.lr, "opts": opts, "given": given,
     }  # fmt: skip
-    runners = recording_runners(work / "runners", asked)
-    if one.adapter:  # its repository is beside it
-        (work / one.repo).symlink_to((places.checkouts / one.repo).absolute(), target_is_directory=True)
-        method = f"adapter:{shutil.copy(HERE / 'adapters' / f'{one.adapter}.py', work)}"
-    else:
-        method = f"fork:{places.checkouts / one.repo}#{one.trainer}"
-    settings = {
-        "python": places.python, "path": ":".join(str(places.checkouts / name) for name in one.also),
-        "command": f"train.py --config-file {one.config_file}" if one.config_file else "",
-        "opts": shlex.join(asked["opts"]) if one.config_file else "",
-    }  # fmt: skip
-    overrides = [f"fork.{key}={value}" for key, value in settings.items() if value]
-    trust_code(runnable_code(method, {"python": str(places.python or ""), "path": settings["path"]}))
-    request = SweepRequest.build(
-        methods=[method], datasets=["eurosat"], backbones=[backbone], protocol=one.protocol, shots=[SHOTS],
-        seeds=[seed], data_root=root, runs=work / "runs", overrides=overrides,
-    )  # fmt: skip
-    (spec,) = expand(request).specs
-    context = RunContext(data_root=root, files=named_files(request), weights=local_weights([backbone]))
-    run_official_code(spec, context, runners=runners)
-    return read_recordings(recorded)
+    if one.adapter:
+        job |= {
+            "places": [str(repo)], "adapter": str(HERE / "adapters" / f"{one.adapter}.py"), "seed": seed,
+            "shots": SHOTS, "size": clip.image_size, "template": get_dataset("eurosat").template,
+        }  # fmt: skip
+        return recordings(one, places.python, job, repo, work / "adapter.npz")
+    folder = folder_of_script(repo, one.config_file)
+    output, size = work / "output", (clip.image_size,) * 2
+    job["places"] = [str(folder), str(repo)]
+
+    def words(part: str, output: Path, *more: str) -> list[str]:
+        (dataset_file, *_) = sorted(folder.rglob("datasets/eurosat.yaml"))
+        return [
+            "train.py", *more, "--trainer", one.trainer, "--config-file", one.config_file, "--root", str(output),
+            "--seed", str(seed), "--output-dir", str(output), "--dataset-config-file", str(dataset_file),
+            "DATASET.NUM_SHOTS", str(SHOTS), "DATASET.SUBSAMPLE_CLASSES", part, "INPUT.SIZE", str(size), *opts,
+        ]  # fmt: skip
+
+    found = recordings(one, places.python, job | {"argv": words(one.classes, output)}, folder, work / "train.npz")
+    if "new" in lists:
+        epochs = (int(file.name.rpartition("-")[2]) for file in output.rglob("model.pth.tar-*"))
+        more = ("--eval-only", "--model-dir", str(output), "--load-epoch", str(max(epochs)))
+        job["argv"] = words("new", work / "new", *more)
+        found["logits_new"] = recordings(one, places.python, job, folder, work / "new.npz")["logits"]
+    return found
 
 
-def recording_runners(folder: Path, asked: Mapping[str, object]) -> Path:
-    """A folder with `recording_side.py` in the place of both runners, and theirs below it."""
-    shutil.copytree(Path(foreign.__file__).parent, folder / "shipped")
-    for name in ("fork_side.py", "adapter_side.py"):
-        shutil.copy(HERE / "recording_side.py", folder / name)
-    shutil.copy(HERE / "stopwatch.py", folder)
-    (folder / "comparison.json").write_text(json.dumps(asked))
-    return folder
+def recordings(one: Comparison, python: str, job: Mapping[str, object], folder: Path, out: Path) -> dict[str, Any]:
+    """What a process of the official code recorded; raises OfficialCodeError with the end of its output."""
+    job_file, log = out.with_suffix(".json"), out.with_suffix(".log")
+    job_file.write_text(json.dumps({**job, "out": str(out)}))
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
+                   if name in os.environ}  # fmt: skip
+    environment |= {"HOME": str(out.parent), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    with log.open("wb") as file:
+        done = subprocess.run(
+            [python, "-W", "ignore", str(HERE / "recording_side.py"), str(job_file)],
+            cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        last = log.read_text(errors="replace").splitlines()[-20:]
+        raise OfficialCodeError("\n".join([f"{one.repo} ended with {done.returncode}:", *last]))
+    with np.load(out) as arrays:
+        found = dict(arrays)
+    parts = {"base": "logits", "all": "logits", "new": "logits_new"}
+    return {parts.get(name.removeprefix("logits/"), name): value for name, value in found.items()}
+
+
+def add_vocabulary(repo: Path) -> None:
+    """CLIP's vocabulary beside each copy of its tokenizer, since some authors do not commit it."""
+    for module in repo.rglob("simple_tokenizer.py"):
+        place = module.with_name("bpe_simple_vocab_16e6.txt.gz")
+        if not place.exists():
+            place.write_bytes(resources.files("open_clip").joinpath(place.name).read_bytes())
+
+
+def dassl_of(repo: Path) -> list[str]:
+    """The folder in which a repository has its own copy of Dassl, if it has one."""
+    copies = sorted(repo.rglob("dassl/__init__.py"), key=lambda path: len(path.parts))
+    return [str(path.parent.parent) for path in copies[:1]]
+
+
+def folder_of_script(repo: Path, config_file: str) -> Path:
+    """The folder, nearest to the root, from which the authors start `train.py` with that file of settings."""
+    folders = [path.parent for path in repo.rglob("train.py") if (path.parent / config_file).is_file()]
+    if not folders:
+        raise OfficialCodeError(f"{repo.name} has no train.py with {config_file} beside it.")
+    return min(folders, key=lambda folder: len(folder.parts))
 
 
 def _opts(one: Comparison, root: Path, steps: int) -> list[str]:
@@ -244,21 +293,6 @@ def _opts(one: Comparison, root: Path, steps: int) -> list[str]:
         "DATALOADER.TRAIN_X.BATCH_SIZE", one.passes * SHOTS * trained_classes, *one.opts,
     )  # fmt: skip
     return [str(word) for word in words]
-
-
-def read_recordings(folder: Path) -> dict[str, Any]:
-    """The recordings of the training, with the logits of the new classes from the second process or the adapter."""
-    found: dict[str, Any] = {}
-    for file in folder.glob("*.npz"):
-        with np.load(file) as arrays:
-            if file.stem in ("train", "scores"):
-                found |= dict(arrays)
-            elif file.stem.startswith("new-"):
-                found["logits_new"] = arrays["logits"]
-    for part, name in (("base", "logits"), ("all", "logits"), ("new", "logits_new")):
-        if f"logits/{part}" in found and name not in found:
-            found[name] = found[f"logits/{part}"]
-    return found
 
 
 def rows(one: Comparison, official: dict[str, Any], ours: RecordedRun, seed: int) -> Iterator[Row]:
@@ -374,7 +408,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found_rows: list[Row] = []
     failed = False
     with TemporaryDirectory() as folder:
-        os.environ["XDG_CONFIG_HOME"] = folder  # the clones are trusted for this comparison only
         clips = options.clips or Path(folder, "clips")
         places = Places(options.checkouts.absolute(), options.eurosat, clips, options.python)
         for one in COMPARISONS:

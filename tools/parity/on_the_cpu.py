@@ -1,4 +1,4 @@
-"""Official code in this process: on the CPU, in fp32, with the replacements that the harness makes for any fork."""
+"""Official code in this process: on the CPU, in fp32, with the replacements of `official_side.py`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import official_side
 import torch
-
-from bench.extensions.forks.foreign import fork_side
 
 
 def import_official(checkout: Path, dassl: Path) -> None:
     """Make the checkout and Dassl importable."""
-    fork_side.job.update(repo=str(checkout.absolute()), folder="", path=[str(dassl)])
-    sys.path[:0] = [str(checkout.absolute()), str(dassl)]
-    fork_side.stand_in_for_absent_packages()
-    fork_side.restore_removed_names()
-    fork_side.pretend_one_gpu()
-    fork_side.watch_imports()
+    places = [str(checkout), str(dassl)]
+    official_side.job.update(repo=str(checkout), places=places[:1], weights="")
+    sys.path[:0] = places
+    official_side.prepare()
 
 
 def serve_weights(path: Path) -> None:
     """Official code that downloads CLIP gets the weights of this file."""
-    fork_side.job["weights"] = str(path)
+    official_side.job["weights"] = str(path)
 
 
 def follow(owner: Any, name: str, then: Callable[..., None]) -> None:

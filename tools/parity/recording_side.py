@@ -1,35 +1,48 @@
-"""Runs a job of the harness on official code, and keeps what a comparison needs: draw, start, losses and logits.
+"""Runs official code in a process of its own, and keeps what a comparison needs: `python recording_side.py JOB.json`.
 
-It stands in the place of `fork_side.py` and `adapter_side.py`, which lie beside it in `shipped/`, and imports no more
-than they do. `comparison.json` beside it has `root` (EuroSAT in CoOp's layout, for the repository's own draw), `out`
-(folder of the recordings), `draws` (whether its own draw is recorded), `order`
-and `kept` (attributes of the trainer: the images of each step of an epoch, and what is recorded after the training) and
-what an adapter needs. Each process writes
-one `.npz` file, which also has the time of the training.
+The code gets our images, draw and weights, and its numbers are kept: start, losses and logits. This file runs in the
+repository's own Python, and imports nothing but torch, numpy and the two files beside it.
+
+JOB.json has the keys of `official_side.job`, and these. images: a file with lists of [path, label, class name] by class
+set (all, base, new) and part (train, val, test). argv: the script of a trainer of Dassl and its arguments; or adapter:
+a file with a function `train(task)`. It returns the scores of all test images, `(n, n_classes)`, or a function
+`scores(classes)` that is called for each class set; see `Task` and `Classes`. It comes with `seed`, `shots`, `size`
+(pixels of a side) and `template`. out: the `.npz` file to write, which also has the time of the training. root:
+EuroSAT in CoOp's layout, for the repository's own draw, which is recorded with `draws`. order and kept: attributes of
+the trainer, the images of each step of an epoch, and what is recorded after the training. threads.
 """
 
+import contextlib
 import copy
+import functools
 import json
+import os
+import pdb
 import random
+import runpy
 import sys
+import traceback
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "shipped"))
+import numpy as np
+import official_side
+import torch
+from official_side import job
+from stopwatch import Stopwatch, warm_up
 
-import adapter_side  # noqa: E402
-import fork_side  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from stopwatch import Stopwatch, warm_up  # noqa: E402
-
-asked = json.loads((HERE / "comparison.json").read_text())
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""OpenAI's normalisation."""
 arrays = {}
 """What is recorded, by name: `init/NAME`, `loss/NAME`, `logits`, `logits_before`, `optim`, and lists of images."""
 losses = {}
 order = {}
 """The images of each step, by their numbers in the list of training images, for each training and epoch."""
 stopwatch = Stopwatch()
+served = {}
+"""The lists of the class set that is trained or tested."""
+trainers, results, batches = [], [], []
+"""Trainers, scores of all test images, and the batches of an evaluation that has not ended."""
+leave = os._exit
 
 
 def follow(owner, name, then):
@@ -58,38 +71,101 @@ def keep_loss(name, value):
 
 
 # --- trainers of Dassl ------------------------------------------------------------------------------
-def serve(name, known):
-    """The dataset class of the harness; the repository's own class draws first, for the comparison of the draws."""
-    made = shipped_serve(name, known)
-    start = made.__init__
+def record_dassl(module):
+    """Let Dassl have our images, and record its trainers and evaluations; called after each import."""
+    if module.__name__ == "dassl.engine.build":
+        build = module.build_trainer
 
-    def init(self, cfg):
-        if asked["draws"]:
+        def build_trainer(*words, **named):
+            trainer = build(*words, **named)
+            watch(trainer)
+            return trainer
+
+        module.build_trainer = build_trainer
+    if hasattr(module, "DATASET_REGISTRY") and module.__name__.endswith("datasets.build"):
+        module.check_availability = lambda *words: None
+        replace_get(module.DATASET_REGISTRY, lambda name, get: serve(class_of(name, get)))
+    if hasattr(module, "EVALUATOR_REGISTRY") and module.__name__.endswith("evaluation.build"):
+        replace_get(module.EVALUATOR_REGISTRY, lambda name, get: recording(get(name)))
+
+
+def replace_get(registry, change):
+    get = registry.get
+    registry.get = lambda name: change(name, get)
+
+
+def class_of(name, get):
+    """The repository's class for a dataset; a plain one if it has only settings for it."""
+    from dassl.data.datasets import DatasetBase
+
+    try:
+        return get(name)
+    except KeyError:
+        return type(name, (DatasetBase,), {})
+
+
+def serve(known):
+    """The repository's dataset class with our lists; the class itself draws first, for the comparison of the draws."""
+    from dassl.data.datasets import DatasetBase, Datum
+
+    def start(self, cfg):
+        if job["draws"]:
             keep_draw(cfg)
-        start(self, cfg)
+        sets = json.loads(Path(job["images"]).read_text())
+        part = str(getattr(cfg.DATASET, "SUBSAMPLE_CLASSES", "all"))
+        served.update(sets[part])
+        made = {
+            key: [Datum(impath=path, label=label, classname=title) for path, label, title in sets[part][key]]
+            for key in ("train", "val", "test")
+        }
+        DatasetBase.__init__(self, train_x=made["train"], val=made["val"] or None, test=made["test"])
 
     def keep_draw(cfg):
         own = copy.deepcopy(cfg)
         own.defrost()
-        own.DATASET.ROOT = asked["root"]
+        own.DATASET.ROOT = job["root"]
         drawn = known(own)
         for part, items in (("train", drawn.train_x), ("val", drawn.val or []), ("test", drawn.test)):
             arrays[part + "_images"] = ["/".join(Path(item.impath).parts[-2:]) for item in items]
             arrays[part + "_labels"] = [item.label for item in items]
 
-    made.__init__ = init
-    return made
+    return type(known.__name__, (known,), {"__init__": start})
+
+
+def recording(kind):
+    """The evaluator's class, which also keeps the scores that it is given."""
+
+    class Recording(kind):
+        def reset(self):
+            close_evaluation()
+            return super().reset()
+
+        def process(self, output, labels, *words, **named):
+            batches.append((output.detach().float().cpu().clone(), labels.detach().cpu().clone()))
+            return super().process(output, labels, *words, **named)
+
+    Recording.__name__ = kind.__name__
+    return Recording
+
+
+def close_evaluation():
+    """Keep the scores of an evaluation if it saw all of our test images in our order."""
+    if batches and served:
+        scores, labels = (torch.cat(parts) for parts in zip(*batches))
+        if labels.tolist() == [label for _, label, _ in served["test"]]:
+            results.append(scores.numpy())
+    batches.clear()
 
 
 def watch(trainer):
     """Record the settings, the start, the logits before the training, and the losses of every step."""
-    shipped_watch(trainer)
+    trainers.append(trainer)
     optim = {key: value for key, value in trainer.cfg.OPTIM.items() if isinstance(value, (str, int, float))}
     arrays.setdefault("optim", json.dumps(optim))
     for name, parameter in trainer.model.named_parameters():
         if parameter.requires_grad:
             keep_start(name, parameter)
-    if "--eval-only" in fork_side.job["argv"]:
+    if "--eval-only" in sys.argv:
         return
     arrays["logits_before"] = logits_before(trainer)
     running = []
@@ -108,10 +184,11 @@ def watch(trainer):
 def recorded(trainer, step, running):
     """A step that keeps its images and its losses, the first one also as `first`; once where one step calls another."""
 
+    @functools.wraps(step)
     def forward_backward(*args, **named):
         running.append(step)
         try:
-            if asked["order"] and len(running) == 1:
+            if job["order"] and len(running) == 1:
                 keep_images(trainer, *args)
             summary = step(*args, **named)
         finally:
@@ -128,11 +205,11 @@ def recorded(trainer, step, running):
 
 def keep_images(trainer, batch):
     """Keep the images of a step."""
-    if asked["order"] == "impath":
-        places = {path: i for i, (path, _, _) in enumerate(fork_side.served["train"])}
+    if job["order"] == "impath":
+        places = {path: i for i, (path, _, _) in enumerate(served["train"])}
         images = [places[path] for path in batch["impath"]]
     else:
-        images = value_of(trainer, asked["order"])[trainer.batch_idx]
+        images = value_of(trainer, job["order"])[trainer.batch_idx]
     order.setdefault((id(trainer), trainer.epoch), []).append([int(i) for i in images])
 
 
@@ -148,23 +225,94 @@ def logits_before(trainer):
     kept, randomness = dict(vars(trainer)), (random.getstate(), np.random.get_state(), torch.get_rng_state())
     trainer.model = copy.deepcopy(trainer.model).eval()  # the trainer sets the mode of the original only
     trainer.test()
-    fork_side.close_evaluation()
-    found = fork_side.results.pop()
-    fork_side.facts["evaluations"].pop()
+    close_evaluation()
+    scores = results.pop()
     vars(trainer).clear()
     vars(trainer).update(kept)
     for restore, state in zip((random.setstate, np.random.set_state, torch.set_rng_state), randomness):
         restore(state)
-    return found
+    return scores
 
 
 # --- adapters ---------------------------------------------------------------------------------------
-class Task(adapter_side.Task):
-    """The task of an adapter, which also takes what an adapter records."""
+class Images(torch.utils.data.Dataset):
+    """The images of a list with CLIP's preprocessing."""
 
-    asked = asked
+    def __init__(self, items, size):
+        from torchvision import transforms as t
+
+        self.items, bicubic = items, t.InterpolationMode.BICUBIC
+        resize = t.Resize(size, interpolation=bicubic)
+        self.transform = t.Compose([resize, t.CenterCrop(size), t.ToTensor(), t.Normalize(MEAN, STD)])
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        from PIL import Image
+
+        path, label, _ = self.items[index]
+        with Image.open(path) as image:
+            return self.transform(image.convert("RGB")), label
+
+
+class Classes:
+    """One class set with its images: its name (all, base or new), and the class names in label order."""
+
+    def __init__(self, task, name, lists):
+        self.task, self.name, self.lists = task, name, lists
+        titles = {label: title for part in ("train", "test") for _, label, title in lists[part]}
+        self.names = [titles[label] for label in sorted(titles)]
+
+    @property
+    def test_loader(self):
+        """The test images in our order, by batches of (images, labels)."""
+        return self.task.loader(self.lists["test"], 100)
+
+
+class Task:
+    """What an adapter works with: our images, classes and weights, and what it records.
+
+    Attributes:
+        asked: the job, with the steps, the rate and further settings of the comparison.
+        template: the dataset's own template, with `{}` for the class name.
+        classes: the training classes.
+    """
+
+    asked = job
     keep_start = staticmethod(keep_start)
     stopwatch = stopwatch
+
+    def __init__(self):
+        self.seed, self.shots, self.size, self.template = job["seed"], job["shots"], job["size"], job["template"]
+        sets = json.loads(Path(job["images"]).read_text())
+        self.sets = {name: Classes(self, name, lists) for name, lists in sets.items()}
+        self.classes = next(iter(self.sets.values()))
+        self.names = self.classes.names
+
+    @functools.cached_property
+    def clip(self):
+        """The repository's CLIP with our weights, in evaluation mode."""
+        import clip
+
+        loaded = clip.load("ViT-B/16", device="cpu")  # the model, and often its preprocessing or its weights
+        parts = loaded if isinstance(loaded, tuple) else (loaded,)
+        return next(part for part in parts if isinstance(part, torch.nn.Module)).eval()
+
+    def loader(self, items, batch, shuffle=False):
+        return torch.utils.data.DataLoader(Images(items, self.size), batch_size=batch, shuffle=shuffle)
+
+    def train_loader(self, batch, shuffle):
+        return self.loader(self.classes.lists["train"], batch, shuffle)
+
+    def val_loader(self):
+        """The few validation images of the training classes."""
+        return self.loader(self.classes.lists["val"], 100)
+
+    @property
+    def test_loader(self):
+        """The test images of the training classes."""
+        return self.classes.test_loader
 
     def keep_losses(self):
         """Record every cross-entropy from here on."""
@@ -185,30 +333,67 @@ def scores_without(*modules):
     return tested
 
 
-def end(code):
-    scores = Path(fork_side.job["scores"])
-    if scores.is_dir():
-        for file in scores.glob("*.npz"):
-            with np.load(file) as stored:
-                arrays["logits/" + file.stem] = stored["scores"]
-    elif fork_side.results:
-        arrays["logits"] = fork_side.results[-1]
+def run_adapter():
+    """Train, and keep the scores of each class set as `logits/NAME`."""
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(job["seed"])
+    task = Task()
+    served.update(task.classes.lists)
+    sys.argv = [job["adapter"]]
+    answer = runpy.run_path(job["adapter"], run_name="adapter")["train"](task)
+    for name, classes in task.sets.items():
+        scores = answer(classes) if callable(answer) else answer
+        arrays["logits/" + name] = torch.as_tensor(scores).detach().float().cpu().numpy()
+
+
+# --- the process ------------------------------------------------------------------------------------
+def run_trainer():
+    """Run the author's script, and keep the scores of its last evaluation of all test images as `logits`."""
+    sys.argv = list(job["argv"])
+    with contextlib.suppress(SystemExit):  # the scores say whether it was done
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    close_evaluation()
+    if not results:  # some authors do not test after the training
+        trainers[-1].test()
+        close_evaluation()
+    arrays["logits"] = results[-1]
+
+
+def write():
+    if not official_side.weights_asked:
+        raise ValueError("The code never asked for CLIP's weights, so it did not use ours.")
     arrays.update(losses)
     if order:
         arrays["order"] = json.dumps(list(order.values()))
-    for name in asked["kept"] if "--eval-only" not in fork_side.job["argv"] else ():
-        arrays["kept/" + name] = value_of(fork_side.trainers[-1], name).cpu().numpy()
+    for name in job["kept"] if "--eval-only" not in sys.argv else ():
+        arrays["kept/" + name] = value_of(trainers[-1], name).cpu().numpy()
     if (seconds := stopwatch.seconds()) is not None:
         arrays["seconds"] = seconds
-    np.savez(Path(asked["out"], scores.stem + ".npz"), **{name: np.asarray(value) for name, value in arrays.items()})
-    shipped_end(code)
+    np.savez(job["out"], **{name: np.asarray(value) for name, value in arrays.items()})
 
 
-sys.modules["recording_side"] = sys.modules["__main__"]
-shipped_serve, shipped_watch, shipped_end = fork_side.serve, fork_side.watch, fork_side.end
-fork_side.serve, fork_side.watch, fork_side.end, adapter_side.Task = serve, watch, end, Task
+def main(job_file):
+    job.update(json.loads(Path(job_file).read_text()))
+    torch.set_num_threads(job["threads"])
+    warm_up()
+    sys.path[0:1] = [*job["places"], *job["path"]]
+    official_side.after_import.append(record_dassl)
+    official_side.prepare()
+    pdb.set_trace = sys.breakpointhook = lambda *words, **named: None  # some authors left a breakpoint
+    os._exit = sys.exit  # some authors leave this way, before anything could be written
+    code = 0
+    try:
+        run_adapter() if "adapter" in job else run_trainer()
+        write()
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError):  # some authors close it before they leave
+            stream.flush()
+    leave(code)  # at once: threads of the author's would go on, and last functions may call stand-ins
+
 
 if __name__ == "__main__":
-    job_file = sys.argv[1]
-    warm_up()
-    (adapter_side if "adapter" in json.loads(Path(job_file).read_text()) else fork_side).main(job_file)
+    sys.modules["recording_side"] = sys.modules["__main__"]
+    main(sys.argv[1])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from comparison_jobs import SHOTS, both_prompts
+from official_task import weights_file
 
 from bench import RunContext, plan
 from bench.experiment.features.inputs import shared_inputs
@@ -15,7 +16,6 @@ from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import read_model
 from bench.experiment.runner import run_and_keep
 from bench.experiment.teacher import read_teacher
-from bench.extensions.forks.served_data import served_weights
 from bench.sweep import local_weights
 from methods import Precision
 
@@ -66,4 +66,4 @@ def tuned_teacher(backbone: str, *, root: Path, split: Path, folder: Path, seed:
     torch.save({"state_dict": state, "epoch": 20}, prompts)
     images = json.loads(split.read_text())["train"]
     pool = [(str(root / "eurosat/2750" / path), label) for path, label, _ in images]
-    return TunedTeacher(model, backbone, served_weights(spec, clip), prompts, pool)
+    return TunedTeacher(model, backbone, weights_file(clip, folder / "clip.pt"), prompts, pool)

@@ -39,8 +39,10 @@ CPU_SECONDS = 120.0
 SECONDS_OF_A_TEST = 90
 """A test that takes longer has noticed the mistake: without one it takes far less."""
 WORKERS = 2
-MOST_TESTS = 400
-"""Tests tried for one mistake; the nearest come first."""
+MOST_TESTS, NEAREST = 400, 40
+"""Tests tried for one mistake, and those of them that are tried before the files of the others are collected."""
+FAILED = "_planted_failed.txt"
+"""Where the name of the test that failed stands in a copy."""
 LARGE_LIBRARIES = ("torch", "pandas", "scipy.stats", "sklearn", "duckdb", "pydantic", "PIL.Image", "pytest")
 """Loaded once, before the process is forked for each mistake."""
 
@@ -166,22 +168,44 @@ def _try_share(jobs: list[tuple[str, Mistake, list[str]]], tree: Path, answers: 
     for kind, mistake, tests in jobs:
         if kind == "settings":
             tests = settings.TESTS
+        before = settings.write_facts if kind == "settings" else None
         outcome = "not reached"
-        if tests:
-            before = settings.write_facts if kind == "settings" else None
-            outcome = "noticed" if is_noticed(mistake, tests, tree, before) else "survived"
+        while tests:
+            failed = failing_test(mistake, tests, tree, before)
+            outcome = "noticed" if failed else "survived"
+            if not failed or failed not in tests or exit_code(lambda failed=failed: _pytest([failed]), tree) == 0:
+                break
+            tests = [test for test in tests if test != failed]  # it fails without the mistake, too
         answers.put((mistake, outcome))
 
 
-def is_noticed(mistake: Mistake, tests: list[str], tree: Path, before: Callable[[], None] | None) -> bool:
-    """Whether a test fails, or does not end, with this mistake in the copy of the repository at `tree`."""
-    target = tree / mistake.file
+def failing_test(mistake: Mistake, tests: list[str], tree: Path, before: Callable[[], None] | None) -> str:
+    """The first test that fails with this mistake in the copy of the repository at `tree`; empty if all pass.
+
+    Where the methods can no longer be imported, or the tests do not end, it is named after that.
+    """
+    target, failed = tree / mistake.file, tree / FAILED
     source = target.read_bytes()
     target.write_bytes(mistake.applied(source))
+    failed.unlink(missing_ok=True)
     try:
-        return bool((before and exit_code(before, tree)) or exit_code(lambda: _pytest(tests), tree))
+        if before and exit_code(before, tree):
+            return "writing the facts of the methods"
+        started = _cpu_seconds_of_children()
+        for chunk in (tests[:NEAREST], tests[NEAREST:]):  # few files are collected where the nearest tests notice
+            left = CPU_SECONDS - (_cpu_seconds_of_children() - started)
+            if not chunk or left <= 0:
+                break
+            if exit_code(lambda chunk=chunk, left=left: _pytest(chunk, left), tree):
+                return failed.read_text() if failed.exists() else "the end of the tests"
+        return ""
     finally:
         target.write_bytes(source)
+
+
+def _cpu_seconds_of_children() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def exit_code(job: Callable[[], int | None], tree: Path) -> int:
@@ -212,22 +236,29 @@ def _in_copy(job: Callable[[], int | None], tree: Path) -> None:
     os._exit(code)
 
 
-class _Limit:
-    """Ends the tests of a mistake after their CPU seconds."""
+class _Watch:
+    """Writes down the first test that fails, and ends the tests after their CPU seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            Path(FAILED).write_text(report.nodeid)
 
     def pytest_runtest_logfinish(self) -> None:
         import pytest
 
         times = os.times()
-        if times.user + times.system + times.children_user + times.children_system > CPU_SECONDS:
+        if times.user + times.system + times.children_user + times.children_system > self.seconds:
             pytest.exit("no more CPU seconds", returncode=0)
 
 
-def _pytest(tests: list[str]) -> int:
+def _pytest(tests: list[str], seconds: float = CPU_SECONDS) -> int:
     import pytest
 
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", str(SECONDS_OF_A_TEST)]
-    return int(pytest.main([*options, *tests], plugins=[_Limit()]))
+    return int(pytest.main([*options, *tests], plugins=[_Watch(seconds)]))
 
 
 def tests_that_reach(mistakes: list[Mistake], folder: Path) -> dict[Mistake, list[str]]:

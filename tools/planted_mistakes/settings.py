@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ["tests/methods/test_official_settings.py", "tests/methods/test_settings_by_dataset.py"]
+TESTS = ["tests/tools/test_compared_settings.py", "tests/methods/test_settings_by_dataset.py"]
 FOLDERS = ("methods", "methods/_parts")
 ENUMS = ("Optimizer", "Schedule", "Warmup")
 LABELS = frozenset({"name", "source"})
@@ -141,7 +141,7 @@ def _names() -> frozenset[str]:
 @cache
 def _datasets() -> tuple[str, ...]:
     """The datasets on which papers report."""
-    body = _parsed("methods/_base/official_settings.py").body
+    body = _parsed("tools/official_settings/compared.py").body
     (value,) = (
         one.value for one in body if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "ELEVEN_DATASETS"
     )

@@ -1,7 +1,7 @@
 """Metrics. Pure functions of logits, labels and features.
 
 - `accuracy`, `macro_accuracy`, `macro_precision`, `nll`, `brier`, `ece`: of logits.
-- `calibration_error`, `aurc`: of confidences. `harmonic_mean`, `headroom_gain`: of accuracies.
+- `calibration_error`: of confidences. `harmonic_mean`: of accuracies.
 - `difficulty_measures`: how difficult a dataset is for a backbone.
 
 Example:

@@ -1,20 +1,14 @@
 """Public names of `bench.analysis.metrics`; `__init__.py` loads each on first use."""
 
 from .difficulty import difficulty_measures as difficulty_measures
-from .open_world import base_confidence as base_confidence
-from .open_world import near_ood_auroc as near_ood_auroc
-from .open_world import openworld_auc as openworld_auc
-from .open_world import predicted_within as predicted_within
 from .scores import ECE_BINS as ECE_BINS
 from .scores import MetricInputError as MetricInputError
 from .scores import accuracy as accuracy
-from .scores import aurc as aurc
 from .scores import brier as brier
 from .scores import calibration_error as calibration_error
 from .scores import ece as ece
 from .scores import fit_temperature as fit_temperature
 from .scores import harmonic_mean as harmonic_mean
-from .scores import headroom_gain as headroom_gain
 from .scores import macro_accuracy as macro_accuracy
 from .scores import macro_precision as macro_precision
 from .scores import nll as nll

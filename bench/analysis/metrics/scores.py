@@ -110,24 +110,6 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     return float(_calibration_errors(_sorted(sure[None], right[None]), bins)[0])
 
 
-def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """Area under the risk-coverage curve: mean error rate among the k most confident images, averaged over k = 1..n.
-
-    0 for a perfect classifier; the error rate for one with uninformative confidences. Images with equal confidence
-    count with their mean error, so the order of the images does not matter (Geifman and El-Yaniv, NeurIPS 2017).
-
-    `confidence`, `(n,)`, is the probability of the predicted class. Raises MetricInputError if there is no prediction.
-
-    Example:
-        >>> aurc([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0])  # error rates 0, 0, 1/3, 2/4
-        0.20833333333333331
-    """
-    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
-    if not sure.size:
-        raise MetricInputError("No prediction was given, and a risk-coverage curve needs at least one.")
-    return float(_risks(_sorted(sure[None], right[None]))[0])
-
-
 def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
     """Every metric of one run on one split, and the variance of some that is due to the choice of the images.
 
@@ -163,15 +145,11 @@ def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[
         "nll": nlls.mean(axis=1),
         "brier": briers.mean(axis=1),
         "ece": _calibration_errors(ranked, ECE_BINS),
-        "aurc": _risks(ranked),
-        "worst_class_accuracy": by_class.min(axis=1),
-        "worst_class_accuracy_variance": _worst_class_variances(right, size),
     }
     contributions = {
         "nll": nlls,
         "brier": briers,
         "ece": _gap_contributions(ranked),
-        "aurc": _risk_contributions(confidence, correct),
     }
     return found | {f"{name}_variance": _mean_variances(values) for name, values in contributions.items()}
 
@@ -186,13 +164,12 @@ def _mean_variances(contributions: Floats) -> Floats:
 class _Sorted:
     """Predictions of some runs, `(runs, n)` each, from the lowest confidence of a run to the highest.
 
-    `mean_right` and `mean_wrong` are means over the predictions of a run with the same confidence.
+    `mean_right` is a mean over the predictions of a run with the same confidence.
     """
 
     confidence: Floats
     right: Floats
     mean_right: Floats
-    mean_wrong: Floats
 
 
 def _sorted(confidence: Floats, right: Floats) -> _Sorted:
@@ -202,8 +179,8 @@ def _sorted(confidence: Floats, right: Floats) -> _Sorted:
     starts[:, 1:] = sure[:, 1:] != sure[:, :-1]
     group = np.cumsum(starts.ravel()) - 1
     size = np.bincount(group)
-    means = (np.bincount(group, weights=values.ravel()) / size for values in (ranked, 1 - ranked))
-    return _Sorted(sure, ranked, *(mean[group].reshape(sure.shape) for mean in means))
+    means = np.bincount(group, weights=ranked.ravel()) / size
+    return _Sorted(sure, ranked, means[group].reshape(sure.shape))
 
 
 def _calibration_errors(ranked: _Sorted, bins: int) -> Floats:
@@ -214,53 +191,11 @@ def _calibration_errors(ranked: _Sorted, bins: int) -> Floats:
     return np.asarray(total / n)
 
 
-def _risks(ranked: _Sorted) -> Floats:
-    """The area under the risk-coverage curve of each run."""
-    errors = np.cumsum(np.ascontiguousarray(ranked.mean_wrong[:, ::-1]), axis=1)
-    means: Floats = (errors / np.arange(1, errors.shape[1] + 1)).mean(axis=1)
-    return means
-
-
 def _gap_contributions(ranked: _Sorted) -> Floats:
     """Contributions to the calibration error: the image's gap, with the sign of the gap of its bin."""
     gaps = ranked.right - ranked.confidence
     parts = np.array_split(gaps, min(ECE_BINS, gaps.shape[1]), axis=1)
     return np.concatenate([np.sign(part.sum(axis=1))[:, None] * part for part in parts], axis=1)
-
-
-def _risk_contributions(confidence: Floats, correct: NDArray[np.bool_]) -> Floats:
-    """Contributions to the area under the risk-coverage curve.
-
-    An error at rank r counts in the risks of all larger coverages; an image also lowers the risk of errors behind it.
-    """
-    errors = 1.0 - np.take_along_axis(correct, np.argsort(-confidence, axis=1, kind="stable"), axis=1)
-    ranks = np.arange(1, errors.shape[1] + 1)
-
-    def from_here(values: Floats) -> Floats:
-        return np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
-
-    return np.ascontiguousarray(errors * from_here(1 / ranks) - from_here(errors / ranks))
-
-
-def _worst_class_variances(right: Floats, size: Ints) -> Floats:
-    """Variance of the lowest accuracy of a class, with half an image more that is right, and half that is wrong.
-
-    `right` are the correct predictions of each run by class, `size` the images of each class.
-    """
-    worst = np.argmin(right / size, axis=1)
-    count = size[worst]
-    rate = (right[np.arange(len(right)), worst] + 0.5) / (count + 1)
-    return np.asarray(rate * (1 - rate) / count)
-
-
-def headroom_gain(accuracy: float, zero_shot: float) -> float | None:
-    """Share of zero-shot's errors that a method removes, (acc - zs) / (1 - zs). None if zero-shot makes no error.
-
-    Example:
-        >>> round(headroom_gain(0.95, 0.90), 6)
-        0.5
-    """
-    return None if zero_shot >= 1 else (accuracy - zero_shot) / (1 - zero_shot)
 
 
 def harmonic_mean(base: float, new: float) -> float:

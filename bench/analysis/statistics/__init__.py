@@ -3,10 +3,7 @@
 - `student_t`, `grouped_t`, `group_tests`: intervals of a mean over seeds, of the mean over datasets, and on each
   dataset.
 - `equivalence`: a test of equality. `holm`, `rank_ranges`: many tests at once.
-- `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.
-- `spearman`, `random_orders`, `kendall_tau`: rank correlation.
-- `close_pairs`, `picture_likeness`, `audit_labels`: near-duplicates and suspect labels of a dataset.
-- `conformal_threshold`, `in_sets`, `set_scores`, `images_needed`: prediction sets with a coverage promise.
+- `detectable_difference`: what a test finds, and the seeds for half of it.
 
 Example:
     >>> from bench.analysis.statistics import grouped_t, holm

@@ -1,11 +1,5 @@
 """Public names of `bench.analysis.statistics`; `__init__.py` loads each on first use."""
 
-from . import near_duplicates as near_duplicates
-from . import prediction_sets as prediction_sets
-from .correlation import Correlation as Correlation
-from .correlation import kendall_tau as kendall_tau
-from .correlation import random_orders as random_orders
-from .correlation import spearman as spearman
 from .hypothesis_tests import Equivalence as Equivalence
 from .hypothesis_tests import RankRange as RankRange
 from .hypothesis_tests import equivalence as equivalence
@@ -18,26 +12,10 @@ from .intervals import difference_of_means as difference_of_means
 from .intervals import group_tests as group_tests
 from .intervals import grouped_t as grouped_t
 from .intervals import student_t as student_t
-from .near_duplicates import close_pairs as close_pairs
-from .near_duplicates import picture_likeness as picture_likeness
 from .power import detectable_difference as detectable_difference
-from .power import grouped_power as grouped_power
-from .power import grouped_seeds_needed as grouped_seeds_needed
-from .power import seeds_needed as seeds_needed
-from .prediction_sets import PROMISE as PROMISE
-from .prediction_sets import PromiseError as PromiseError
-from .prediction_sets import check_promise as check_promise
-from .prediction_sets import class_scores as class_scores
-from .prediction_sets import conformal_rank as conformal_rank
-from .prediction_sets import conformal_threshold as conformal_threshold
-from .prediction_sets import images_needed as images_needed
-from .prediction_sets import in_sets as in_sets
-from .prediction_sets import set_scores as set_scores
-from .prediction_sets import too_few as too_few
 from .score_intervals import ImageNoise as ImageNoise
 from .score_intervals import image_noise as image_noise
 from .score_intervals import in_groups as in_groups
 from .score_intervals import score_estimate as score_estimate
 from .score_intervals import score_estimates as score_estimates
 from .score_intervals import wilson as wilson
-from .suspect_labels import audit_labels as audit_labels

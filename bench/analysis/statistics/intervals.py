@@ -14,8 +14,6 @@ from scipy.special import stdtr, stdtrit
 
 from bench.analysis.statistics.seed_variance import shrunk_variances, variances_of_mean
 
-REPLICATES = 2000
-"""Resamples of a bootstrap; the standard error of a probability is then at most 1.1 points."""
 ROUNDING = 1e-12
 """A standard error of fractions up to this size is that of rounding, and not a spread."""
 

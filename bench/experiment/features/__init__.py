@@ -1,1 +1,1 @@
-"""Outputs of the frozen towers, computed once: image views, features, text features, hidden states; their cache."""
+"""Outputs of the frozen towers, computed once: image views, features, text features; their cache."""

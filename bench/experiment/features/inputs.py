@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
-from functools import cache, cached_property, lru_cache, partial
+from fractions import Fraction
+from functools import cached_property, lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -17,13 +18,10 @@ from bench._util.prefetch import parallel_map, prefetch
 from bench.context import RunContext
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import address
-from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
-from bench.experiment.features.hidden_states import HiddenStates
+from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts, encode_padded, images_per_pass
 from bench.experiment.features.shared_cost import UNKNOWN, charge
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
-from bench.extension import open_pack
-from bench.results import file_stamp
 from datasets_registry import Images, Sample, SupportSet, UnlabelledImages, feature_bundle
 from methods import (
     Backbone,
@@ -41,10 +39,9 @@ from methods import (
 
 
 class Inputs:
-    """What the runs of one backbone share in one process: rendered views, frozen features and hidden states.
+    """What the runs of one backbone share in one process: rendered views and frozen features.
 
     Args:
-        hidden: returns the store of hidden states before a block; None stores none of them.
         evaluated: makes the store of evaluated images from the views in memory; None stores none of them on disk.
     """
 
@@ -52,12 +49,10 @@ class Inputs:
         self,
         backbone: Backbone,
         features: FeatureStore,
-        hidden: Callable[[int], HiddenStates] | None = None,
         evaluated: Callable[[RenderedViews], EvaluatedViews] = EvaluatedViews,
     ) -> None:
         self.backbone = backbone
         self.feature_store = features
-        self._hidden = cache(hidden or partial(HiddenStates, backbone))
         self._rendered = RenderedViews(backbone.image_size, backbone.preprocessing)
         self._evaluated = evaluated(self._rendered)
 
@@ -121,24 +116,23 @@ class Inputs:
     ) -> Tensor:
         """Tokens before block `first` (from 0) of the frozen image tower, `(n, tokens, width)`, on its device.
 
-        They are stored only if `reused`: if these views will be requested again.
+        If these views are requested again (`reused`), their bits are the same in every batch.
         """
+        pixels = self.pixels(images, samples, view)
         if first == 0 or not reused:
-            return self.backbone.image_hidden(self.pixels(images, samples, view), first)
-        return self._hidden(first).get(*self._addressed(images, [(sample, view) for sample in samples]))
+            return self.backbone.image_hidden(pixels, first)
+        return self._hidden_in_passes(pixels, first)
 
     def evaluated_hidden(self, images: Images, samples: Sequence[Sample], first: int) -> Tensor:
         """As `hidden`, for centre views that every run evaluates again."""
-        if first == 0:
-            return self.backbone.image_hidden(self.evaluated_pixels(images, samples), first)
-        addresses, _ = self._addressed(images, [(sample, CENTER_VIEW) for sample in samples])
-        return self._hidden(first).get(
-            addresses, lambda some: self.evaluated_pixels(images, [samples[i] for i in some])
-        )
+        pixels = self.evaluated_pixels(images, samples)
+        return self._hidden_in_passes(pixels, first) if first else self.backbone.image_hidden(pixels, first)
 
-    def fill_hidden(self, images: Images, samples: Sequence[Sample], view: View, first: int) -> None:
-        """Store the tokens before block `first` of all samples, so that `hidden` finds those of any of them."""
-        self._hidden(first).fill(*self._addressed(images, [(sample, view) for sample in samples]))
+    def _hidden_in_passes(self, pixels: Tensor, first: int) -> Tensor:
+        """Tokens before a block, in passes of the size of frozen features, which decides their last bits."""
+        size, share = images_per_pass(self.backbone), Fraction(first, self.backbone.vision_depth)
+        blocks = partial(self.backbone.image_hidden, first=first)
+        return torch.cat([encode_padded(self.backbone, part, blocks, share, size) for part in pixels.split(size)])
 
     @cached_property
     def pooled_store(self) -> FeatureStore:
@@ -238,10 +232,8 @@ class Inputs:
 
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
     """The inputs of a backbone, loaded once per process."""
-    if context.pack is not None:
-        return packed_inputs(context.pack, file_stamp(context.pack), context.device)
     spec = backbone_spec(slug, context.weights)
-    limits = context.cache_limit, context.hidden_bytes, context.pixel_limit
+    limits = context.cache_limit, context.pixel_limit
     return load_inputs(spec, context.device, precision, context.cache_dir, *limits)
 
 
@@ -257,20 +249,12 @@ def loaded_backbone(spec: BackboneSpec, device: str) -> Backbone:
 
 
 @lru_cache(maxsize=2)
-def packed_inputs(pack: Path, _stamp: str | None, device: str) -> Inputs:
-    """The inputs of a feature pack, which has no images and no towers."""
-    backbone = open_pack(pack).backbone(device)
-    return Inputs(backbone, FeatureStore(backbone, None))
-
-
-@lru_cache(maxsize=2)
 def load_inputs(
     spec: BackboneSpec,
     device: str,
     precision: Precision,
     cache_dir: Path | None,
     cache_limit: int,
-    hidden_limit: int = 0,
     pixel_limit: int = 0,
 ) -> Inputs:
     """Load a backbone and open its stores; the last two are kept in memory."""
@@ -278,6 +262,5 @@ def load_inputs(
     backbone.precision, backbone.passes = precision, Passes()
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
     backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, backbone.arithmetic, budget=budget)
-    hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, budget=budget)
     evaluated = partial(EvaluatedViews, folder=cache_dir, limit=pixel_limit, budget=budget)
-    return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget), hidden, evaluated)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget), evaluated)

@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from copy import copy
-from dataclasses import dataclass, field, fields
 from fractions import Fraction
 
 import torch
@@ -92,8 +90,6 @@ def charge(
         kind: of the features; `costs` are nanoseconds by the feature's key, 16 bytes that are unique within the kind.
         images, texts: passes through the frozen tower that each feature needs.
     """
-    if (spent := _SPENT.get()) is not None:
-        spent.charges.append((kind, costs, images, texts))
     if (current := _OPEN.get()) is not None:
         account, phase = current
         account.charge(phase, kind, costs, images, texts)
@@ -110,40 +106,6 @@ def set_apart() -> Iterator[None]:
     finally:
         passes.image, passes.text = image, text
         _Clock.apart += time.perf_counter() - start
-
-
-@dataclass
-class Spent:
-    """What a block has cost its run: own seconds and passes, and the shared features that it was charged for."""
-
-    passes: Passes
-    seconds: float = 0.0
-    charges: list[tuple[str, Mapping[bytes, float], Fraction | float, Fraction | float]] = field(default_factory=list)
-
-    def again(self, passes: Passes) -> None:
-        """Charge the run in progress the same; `passes` counts those of its backbone."""
-        for kind, costs, images, texts in self.charges:
-            charge(kind, costs, images=images, texts=texts)
-        for one in fields(passes):
-            setattr(passes, one.name, getattr(passes, one.name) + getattr(self.passes, one.name))
-        _Clock.apart -= self.seconds
-
-
-_SPENT: ContextVar[Spent | None] = ContextVar("spent", default=None)
-
-
-@contextmanager
-def recorded(passes: Passes) -> Iterator[Spent]:
-    """What the block costs the run in progress, complete after it, so that another run can be charged the same."""
-    spent, before, start = Spent(Passes()), copy(passes), own_clock()
-    token = _SPENT.set(spent)
-    try:
-        yield spent
-    finally:
-        _SPENT.reset(token)
-    spent.seconds = own_clock() - start
-    for one in fields(passes):
-        setattr(spent.passes, one.name, getattr(passes, one.name) - getattr(before, one.name))
 
 
 def own_clock() -> float:

@@ -98,7 +98,6 @@ class EpochImages:
     def __init__(self, training: TrainingImages, epoch: int) -> None:
         self._training, self._epoch = training, epoch
         self._view = training.view(epoch)
-        self._filled: set[int] = set()
 
     def __call__(self, indices: Tensor) -> Batch:
         """The batch of these samples."""
@@ -135,9 +134,6 @@ class EpochImages:
         return training.rows(training.inputs.feature_store, epoch)
 
     def _hidden(self, chosen: Sequence[Sample], first: int) -> Tensor:
-        """Tokens before block `first`. They are stored only if a later epoch shows the same view."""
+        """Tokens before block `first`."""
         training = self._training
-        if training.repeated and first and first not in self._filled:
-            training.inputs.fill_hidden(training.images, training.samples, self._view, first)
-            self._filled.add(first)
         return training.inputs.hidden(training.images, chosen, self._view, first, reused=training.repeated)

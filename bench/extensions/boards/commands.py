@@ -145,6 +145,3 @@ def plain(report: SubmissionReport) -> dict[str, object]:
         "checked": list(report.checked),
         "notes": list(report.notes),
     }
-
-
-COMMANDS = {"board": board_app}

@@ -52,9 +52,7 @@ def readme_title(submissions: Path) -> str:
 
 def write_board_page(reports: Sequence[SubmissionReport], title: str, page: PageRequest) -> None:
     """Write the page of a board, whose runs are in the folder of the request, and `settings.json` beside it."""
-    view = write_page(
-        replace(page, with_run_files=True, finish=lambda view: _marked(replace(view, title=title), reports))
-    )
+    view = write_page(replace(page, finish=lambda view: _marked(replace(view, title=title), reports)))
     settings = {
         f"{shown.board.setting.backbone}, {shown.heading}": {
             entry.key: entry_settings(entry) for entry in shown.board.entries

@@ -49,11 +49,12 @@ def build_board(
     from bench.extensions.boards.page import readme_title, write_board_page
     from bench.extensions.boards.repeated_runs import repeated_folder
     from bench.extensions.boards.submission import submission_folders
-    from reports import PageRequest, check_site
+    from bench.results import check_own_folder
+    from reports import PageRequest
 
     folder, repeated = Path(submissions), repeated_folder(Path(submissions))
     page = Path(out or repeated.parent.with_name("site") / repeated.name) / "index.html"
-    check_site(page.parent, force=force)
+    check_own_folder(page.parent, "--out", marks=("index.html",), force=force)
     with TemporaryDirectory() as place:
         runs = Path(place)
         checks = Checks(runs, data_root, repeated)

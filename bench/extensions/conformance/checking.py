@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options
 from bench.errors import UsageError
-from bench.sweep import cache_folder, parse_choice
+from bench.sweep import parse_choice
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.extensions.conformance.new_method import Scaffold
-    from methods import MethodInfo
-
-TRIAL = "trial"
-"""Name of the row of the short trial."""
 
 
 def new_method(
@@ -27,7 +23,7 @@ def new_method(
     ] = "feature adapter",
     folder: Path | None = None,
 ) -> Scaffold:
-    """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
+    """Start a method: in a checkout its file and test, elsewhere a separate package.
 
     Raises UsageError for an unknown family, and RegistrationError for a malformed or taken name.
     """
@@ -38,7 +34,7 @@ def new_method(
 
 
 def check_method(name: str) -> pd.DataFrame:
-    """Test what every method has to guarantee, on a tiny backbone; `etl-bench methods check NAME --no-trial`.
+    """Test what every method has to guarantee, on a tiny backbone; `etl-bench methods check NAME`.
 
     Args:
         name: a registered method. In a notebook, importing the module that defines it registers it.
@@ -50,24 +46,14 @@ def check_method(name: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame(list(method_checks(name, trial=False)))
+    return pd.DataFrame(list(method_checks(name)))
 
 
 def method_checks(
     name: Annotated[str, options.Arg("A registered method, of this package or of another one.")],
-    *,
-    trial: Annotated[
-        bool,
-        options.Opt(
-            "Also train it on three synthetic datasets and compare it with zero-shot; takes 2 minutes.",
-            "--trial/--no-trial",
-        ),
-    ] = True,
-    cache: options.Cache = None,
 ) -> Iterator[dict[str, object]]:
-    """The rows of `check_method`, one after the other, and at the end that of a short trial on synthetic datasets.
+    """The rows of `check_method`, one after the other.
 
-    There is no trial after a failed check without which it makes no sense, nor for a method that needs a teacher.
     Raises UnknownNameError, or UsageError for a file, before torch is imported.
     """
     from bench.results import known_methods
@@ -78,46 +64,12 @@ def method_checks(
         way = f"write `etl-bench methods check {stem}`" if registered else "`etl-bench methods new NAME` starts one"
         raise UsageError(f"{name!r} is a file, and a check needs the name of a registered method; {way}.")
     known_methods().get(name)
-    return _checks(name, trial=trial, cache=cache)
 
+    def rows() -> Iterator[dict[str, object]]:
+        from bench.extensions.conformance.checks import run_checks
+        from bench.extensions.conformance.subject import Subject
+        from methods import get_method
 
-def _checks(name: str, *, trial: bool, cache: Path | None) -> Iterator[dict[str, object]]:
-    from bench.extensions.conformance.all_checks import run_checks
-    from bench.extensions.conformance.check import CheckOutcome
-    from bench.extensions.conformance.subject import Subject
-    from methods import get_method
+        yield from (result.row() for result in run_checks(Subject(get_method(name))))
 
-    method, runs = get_method(name), True
-    for result in run_checks(Subject(method)):
-        runs = runs and not (result.outcome is CheckOutcome.FAILED and result.check.essential)
-        yield dict(result.row())
-    if runs and trial and not method.info.needs_teacher:
-        yield _trial(method.info, cache_folder(cache))
-
-
-def _trial(info: MethodInfo, cache_dir: Path) -> dict[str, object]:
-    """The trial as one row with its numbers."""
-    from bench.context import RunContext
-    from bench.extensions.conformance.short_trial import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
-    from bench.sweep import exported_threads
-
-    rows: list[TrialRow] = []
-    try:
-        rows += trial(info, RunContext(cache_dir=cache_dir, threads=exported_threads() or 1))
-        wrong = verdict(rows)
-    except TrialTimeoutError as error:
-        wrong = str(error)
-    except Exception as error:  # a third-party method may raise anything
-        wrong = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    numbers = "; ".join(
-        f"{row.dataset} {row.classes} {100 * row.accuracy:.1f} (zero-shot {100 * row.zero_shot:.1f})" for row in rows
-    )
-    command = f"`etl-bench run -m {info.name},zero_shot -d spectrum_basic --recipe demo`"
-    return {
-        "check": TRIAL,
-        "outcome": "FAIL" if wrong else "pass",
-        "promise": f"It trains on three synthetic datasets within {LIMIT_SECONDS:.0f} seconds, beside zero-shot.",
-        "message": "; ".join(part for part in (wrong, numbers) if part),
-        "remedy": f"Reproduce it with {command}." if wrong else "",
-        "rows": [vars(row) for row in rows],
-    }
+    return rows()

@@ -10,8 +10,8 @@ from bench.extensions.conformance.checking import method_checks, new_method
 
 
 @options_of(new_method)
-def _new(name: str, **options: Any) -> None:
-    """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
+def new_command(name: str, **options: Any) -> None:
+    """Start a method: in a checkout its file and test, elsewhere a separate package.
 
     The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check NAME` names those
     that are left in its facts.
@@ -25,8 +25,8 @@ def _new(name: str, **options: Any) -> None:
 
 
 @options_of(method_checks)
-def _check(name: str, as_json: AsJson = False, **options: Any) -> None:
-    """Check a method: about thirty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
+def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
+    """Check a method: twelve properties on a tiny backbone, without a download.
 
     Exit code: 0 all checks passed, 1 some failed (each failure says what to do), 2 unknown method.
 
@@ -50,6 +50,3 @@ def _line(row: dict[str, object]) -> str:
     text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
     line = f"{row['outcome']}  {row['check']}: {text}"
     return f"{line}\n      to do: {row['remedy']}" if row["remedy"] else line
-
-
-COMMANDS = {"methods new": _new, "methods check": _check}

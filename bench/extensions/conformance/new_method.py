@@ -16,8 +16,6 @@ from methods import Family
 
 TRAINING_FREE_FAMILIES = frozenset({Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER})
 """Families whose template is a closed form of the support images; the others get a trained map."""
-ADDED = "### Added\n\n"
-CHANGE = "- `{name}`: EDIT what it learns, and from which paper.\n"
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Scaffold:
     """The written files.
 
     Args:
-        files: new files, the method's first, and the changelog if a line was added.
+        files: new files, the method's first.
         install: the folder to install with pip; None in a checkout, which needs no installation.
     """
 
@@ -36,7 +34,7 @@ class Scaffold:
 def scaffold(name: str, family: Family, folder: Path) -> Scaffold:
     """Write the files of a new method.
 
-    In a checkout of this project, write the method's file, its test and a changelog line. Elsewhere, write a package
+    In a checkout of this project, write the method's file and its test. Elsewhere, write a package
     `etl-bench-NAME` that registers the method with an entry point.
 
     Raises:
@@ -48,7 +46,7 @@ def scaffold(name: str, family: Family, folder: Path) -> Scaffold:
         files = {folder / "methods" / f"{name}.py": method_text(name, family)}
         files[folder / "tests" / "methods" / f"test_{name}.py"] = test_text(name, family, module)
         _write_new(files)
-        return Scaffold((*files, *_add_change(folder / "CHANGELOG.md", name)), None)
+        return Scaffold(tuple(files), None)
     package = f"etl_bench_{name}"
     root = folder / f"etl-bench-{name.replace('_', '-')}"
     files = {
@@ -92,7 +90,7 @@ def _check_name(name: str) -> None:
 
 
 def _is_checkout(folder: Path) -> bool:
-    return all((folder / path).exists() for path in ("methods/__init__.pyi", "tests/methods", "CHANGELOG.md"))
+    return all((folder / path).exists() for path in ("methods/__init__.pyi", "tests/methods"))
 
 
 def _write_new(files: dict[Path, str]) -> None:
@@ -106,14 +104,6 @@ def _write_new(files: dict[Path, str]) -> None:
             raise UsageError(
                 f"{path} cannot be written: {error.strerror or error}. Change to a folder in which you may write."
             ) from None
-
-
-def _add_change(changelog: Path, name: str) -> list[Path]:
-    text = changelog.read_text(encoding="utf-8")
-    if ADDED not in text:
-        return []
-    changelog.write_text(text.replace(ADDED, ADDED + CHANGE.format(name=name), 1), encoding="utf-8")
-    return [changelog]
 
 
 def _title(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.experiment import Checkpoint, fit, make_optimizer, train_step
-from bench.extensions.conformance.places import author_place
+from bench.experiment import fit, make_optimizer, train_step
 from datasets_registry import ClassSet
 from methods import (
     Backbone,
@@ -33,6 +32,27 @@ from methods import (
 
 TEMPLATE = "a photo of a {}."
 EPOCHS, BATCH, FULL_STEPS, RATE_FACTOR = 4, 8, 30, 0.2
+
+
+_NOT_OF_METHODS = ("/bench/", "/torch/", functools.__file__, "<frozen ")
+"""Parts of the file names of code that calls methods."""
+
+
+def author_place(frames: Iterable[tuple[str, int]], author: str) -> str:
+    """The innermost line of the author's file as ` (FILE:LINE)`, or else of other code of methods; empty if none.
+
+    Args:
+        frames: file and line of each call, the innermost last.
+        author: the file of the method.
+
+    Example:
+        >>> author_place([("/bench/run.py", 5), ("/lab/mine.py", 12), ("/methods/_base/batch.py", 100)], "/lab/mine.py")
+        ' (/lab/mine.py:12)'
+    """
+    calls = list(frames)
+    of_methods = [call for call in calls if not any(part in call[0] for part in _NOT_OF_METHODS)]
+    chosen = [call for call in calls if call[0] == author] or of_methods
+    return f" ({chosen[-1][0]}:{chosen[-1][1]})" if chosen else ""
 
 
 @dataclass(frozen=True)
@@ -241,7 +261,7 @@ class Subject:
         method.check_prepared()
         return method
 
-    def fitted(self, method: Method[Any], task: ToyTask = TASK, checkpoint: Checkpoint | None = None) -> Method[Any]:
+    def fitted(self, method: Method[Any], task: ToyTask = TASK) -> Method[Any]:
         """That instance, trained briefly as the runner does, and calibrated if it needs validation."""
         if isinstance(method, TrainableMethod):
             fit(
@@ -251,7 +271,6 @@ class Subject:
                 shots=task.shots,
                 batches_of=lambda _: lambda index: self.batch(task, index, labelled=True),
                 generator=torch.Generator().manual_seed(0),
-                checkpoint=checkpoint,
             )
         if method.info.needs_validation:
             method.calibrate(self.support(replace(task, seed=task.seed + 5)))

@@ -1,16 +1,14 @@
-"""The folds of the labelled images in every repetition, and the outcomes of a race as tables."""
+"""The folds of the labelled images in every repetition, and what the trainings of a race got right."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UsageError
-from bench.record import RunStatus
-from bench.results import Shard
 from datasets_registry import DatasetSplits, Sample, ShotsError, held_out
 
 FOLDS = 4
@@ -24,25 +22,18 @@ class FoldPlan:
     """The folds of a race; each method is trained once per fold.
 
     Args:
-        folds: in the order of the race, with `per_repeat` for each repetition.
+        folds: in the order of the race, `FOLDS` for each repetition.
         shots: training images per class and fold; fewer than requested if a class is too small to hold some out.
         images: number of labelled images in the race; `classes` is their number of classes.
-        drawn: number of images of one draw of the wanted shots; `training_images` is the number of all training images.
+        drawn: number of images of one draw of the requested shots; `training_images` is that of all training images.
     """
 
     folds: tuple[held_out.Fold, ...]
-    per_repeat: int
     shots: int
-    wanted: int
     images: int
     classes: int
     drawn: int
     training_images: int
-
-    @property
-    def repeats(self) -> int:
-        """Number of repetitions."""
-        return len(self.folds) // self.per_repeat
 
 
 def plan_folds(
@@ -71,14 +62,12 @@ def plan_folds(
             f"({len(few)} of {len(names)} classes have too few). Use at most {sizes[worst]} "
             f"shots, or --allow-fewer."
         )
-    inside = (
-        shots
-        if allow_fewer
-        else min(shots, held_out.shots_within_folds(splits, FOLDS, most, dataset=dataset, repeats=repeats))
-    )
+    inside = shots
+    if not allow_fewer:
+        inside = min(shots, held_out.shots_within_folds(splits, FOLDS, most, dataset=dataset, repeats=repeats))
     folds = tuple(held_out.Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
     drawn = sum(min(shots, size) for size in sizes)
-    return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names), drawn, len(splits.train))
+    return FoldPlan(folds, inside, len(used), len(names), drawn, len(splits.train))
 
 
 def groups_of(images: Sequence[Sample]) -> NDArray[np.int64] | None:
@@ -91,44 +80,31 @@ def groups_of(images: Sequence[Sample]) -> NDArray[np.int64] | None:
 
 
 @dataclass
-class RaceOutcomes:
-    """The outcomes of the finished runs of a race.
+class Outcomes:
+    """What the finished trainings of a race got right, and the seconds they took.
 
     Args:
         images: keys of the labelled images, the columns of every table.
         repeats: the repetitions, the rows of every table.
         groups: the group of each image, such as its patient; None if the images are independent.
+        correct: by method, whether each image is classified correctly, `(repeats, images)`; NaN where it was not
+            scored.
+        fold_of: the fold in which each image is held out, `(repeats, images)`; 0 where no training has scored it.
+        own_seconds: by method, of preparation and training, one value per training.
+        seconds: the same with the shared features that the training needs; None where that is unknown.
     """
 
     images: tuple[str, ...]
     repeats: tuple[int, ...]
     groups: NDArray[np.int64] | None = None
-    failed: dict[str, str] = field(default_factory=dict)
-    _correct: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    _seconds: dict[str, list[float]] = field(default_factory=dict)
-    _learning: dict[str, list[float | None]] = field(default_factory=dict)
-    _folds: NDArray[np.int64] = field(init=False)
+    correct: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    fold_of: NDArray[np.int64] = field(init=False)
+    own_seconds: dict[str, list[float]] = field(default_factory=dict)
+    seconds: dict[str, list[float | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._column = {key: i for i, key in enumerate(self.images)}
-        self._folds = np.zeros((len(self.repeats), len(self.images)), dtype=np.int64)
-
-    def add(self, method: str, fold: held_out.Fold, shard: Shard) -> None:
-        """Add a run. The error of a failed run is kept as the reason why its method leaves the race."""
-        record = shard.record
-        if record.status is RunStatus.FAILED:
-            self.failed[method] = " ".join((record.error.message if record.error else "failed").split())
-            return
-        (predictions,) = shard.predictions
-        cost = record.cost
-        self.score(
-            method,
-            fold,
-            predictions.images,
-            predictions.label == predictions.predicted,
-            0.0 if cost is None else cost.prepare_seconds + cost.train_seconds,
-            0.0 if cost is None else cost.learning_seconds,
-        )
+        self.fold_of = np.zeros((len(self.repeats), len(self.images)), dtype=np.int64)
+        self._column = {key: place for place, key in enumerate(self.images)}
 
     def score(
         self,
@@ -136,44 +112,16 @@ class RaceOutcomes:
         fold: held_out.Fold,
         images: Sequence[str],
         correct: NDArray[np.bool_],
-        seconds: float,
-        learning_seconds: float | None = None,
+        own_seconds: float,
+        seconds: float | None = None,
     ) -> None:
-        """Add the outcome of a run: whether each held-out image is classified correctly, and the seconds it took.
-
-        `seconds` are the run's own, `learning_seconds` include the shared features; None if these are unknown.
-        """
+        """Add one training: whether it classifies each image of the held-out fold correctly, and its seconds."""
         row, columns = self.repeats.index(fold.repeat), [self._column[key] for key in images]
-        table = self._correct.setdefault(method, np.full(self._folds.shape, np.nan))
-        table[row, columns] = correct
-        self._folds[row, columns] = fold.index
-        self._seconds.setdefault(method, []).append(seconds)
-        self._learning.setdefault(method, []).append(learning_seconds)
+        self.correct.setdefault(method, np.full(self.fold_of.shape, np.nan))[row, columns] = correct
+        self.fold_of[row, columns] = fold.index
+        self.own_seconds.setdefault(method, []).append(own_seconds)
+        self.seconds.setdefault(method, []).append(seconds)
 
-    @property
-    def folds(self) -> NDArray[np.int64]:
-        """The fold in which each image is held out, `(repeats, images)`; 0 if no run has scored it."""
-        return self._folds
-
-    def tables(self, methods: list[str]) -> Mapping[str, NDArray[np.float64]]:
-        """Tables `(repeats, images)` of 0 and 1, NaN where an image was not scored."""
-        return {name: self._correct[name] for name in methods if name in self._correct}
-
-    def seconds(self, method: str) -> float:
-        """Median seconds of preparation and training of a run, for which features are cached; 0 before the first."""
-        return float(np.median(self._seconds.get(method, [0.0])))
-
-    def learning_seconds(self, method: str) -> float | None:
-        """The same with the shared features that a run needs; None before the first run, or if it is unknown."""
-        listed = self._learning.get(method, [])
-        known = [one for one in listed if one is not None]
-        return float(np.median(known)) if known and len(known) == len(listed) else None
-
-    def images_scored(self, method: str) -> int:
-        """Number of images that a finished run of a method has scored."""
-        table = self._correct.get(method)
-        return 0 if table is None else int((~np.isnan(table)).any(axis=0).sum())
-
-    def trainings(self, method: str) -> int:
-        """Number of finished runs of a method."""
-        return len(self._seconds.get(method, []))
+    def cost(self, method: str) -> float:
+        """Median of the own seconds of a training."""
+        return float(np.median(self.own_seconds[method]))

@@ -1,48 +1,62 @@
-"""The race: methods are trained fold by fold, cheap methods first, until one is left or the budget is used up."""
+"""The race: candidates are trained on every fold, and those that are shown to be worse leave after each repetition.
+
+In a repetition, four folds of the labelled images are held out in turn, so that every method scores every image once.
+Methods are compared by the paired test of the leaderboard, on the same images and trainings. The best method is dropped
+with a probability of at most `ERROR_RATE` in the whole race: each test has the level `ERROR_RATE / (repetitions *
+opponents)` (Bonferroni). All intervals have this level, so no interval contradicts a decision.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench._util.words import counted
-from bench.analysis import BASELINE, MeanTest, grouped_seeds_needed
-from bench.errors import RunTimeoutError, UsageError
-from bench.extensions.recommendation.elimination import Look, going_on, look, planned_looks, planned_trainings
-from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
-from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
-from bench.results import RACE, Shard, Shards
-from bench.sweep import AfterRun, SweepLog, SweepRequest, carry_out, make_plan
+from bench.analysis import BASELINE, MeanTest
+from bench.errors import RunTimeoutError
+from bench.extensions.recommendation.comparison import fold_tests
+from bench.extensions.recommendation.folds import FOLDS, FoldPlan, Outcomes
+from bench.extensions.recommendation.request import RecommendRequest
+from bench.record import RunStatus
+from bench.results import RACE, Shards
+from bench.sweep import SweepLog, SweepRequest, carry_out, make_plan
 from datasets_registry import EvalProtocol, held_out
 
-TOO_LITTLE = 5.0
-"""Smallest budget in seconds for a method whose cost is unknown: loading the weights alone takes as long."""
-USUAL_SECONDS = 1.0
-"""Of a run on stored features, to estimate a budget if no cost is known."""
-SHORTEST_RUN = 0.5
-"""Seconds that must be left for any run."""
-NO_TIME = "the budget was used up before"
-UNKNOWN_SHARE = 0.25
-"""Share of the remaining budget that a method's first run may take, so that a slow method leaves time for others."""
+ERROR_RATE = 0.05
+"""Largest probability with which a race drops the best method."""
+Tables = Mapping[str, NDArray[np.float64]]
+"""By method, whether each image is classified correctly, `(repeats, images)`; a row is NaN after a method left."""
+
+
+class RaceVerdict(StrEnum):
+    """What a race says of a method beside the leader."""
+
+    LEADER = "highest"
+    WORSE = "worse"
+    EQUAL = "equal within the margin"
+    OPEN = "not shown to be worse"
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """A method that left the race.
+class Standing:
+    """A method at the end of a race.
 
     Args:
-        below_leader: the leader's accuracy minus its own when it was dropped; None if it failed.
-        reason: why it left, in words.
+        below_leader: the leader's accuracy minus its own, on the same images and in the repetitions that both were
+            trained in, with an interval that allows for all methods and repetitions; None for the leader.
+        seconds: median of a training with the shared features that it needs; None if it is unknown.
     """
 
     method: str
-    leader: str | None
     below_leader: MeanTest | None
+    verdict: RaceVerdict
     trainings: int
-    reason: str
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -50,289 +64,227 @@ class RaceResult:
     """How a race ended.
 
     Args:
-        left: methods that were tried and not dropped, cheapest first.
+        pick: the cheapest method that was not dropped and whose observed loss against the leader is within the margin.
+        accuracy: of the pick on held-out images, with a 95 % interval that allows for the choice among the methods.
+        standings: all compared methods, the leader first. All are compared on the same `images` images.
         untried: methods for which there was no time, with the reason; nothing is known against them.
-        needed: a budget in seconds that would probably do for all candidates.
-        last: the comparison of the methods of `left` at the end; None if fewer than two were scored.
+        failed: methods of which a training failed, with the error.
         why: why the race ended, in words.
         seconds: wall clock of the race.
-        share: the cost as a share of training every candidate on every fold; None if unknown.
     """
 
-    outcomes: RaceOutcomes
-    left: tuple[str, ...]
-    dropped: tuple[Dropped, ...]
+    pick: str
+    accuracy: MeanTest
+    standings: tuple[Standing, ...]
+    images: int
     untried: Mapping[str, str]
-    needed: float
-    last: Look | None
+    failed: Mapping[str, str]
     why: str
     seconds: float
-    share: float | None
-    trainings: int
+
+    @property
+    def leader(self) -> str:
+        """The method with the highest accuracy."""
+        return self.standings[0].method
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings of the compared methods."""
+        return sum(standing.trainings for standing in self.standings)
 
 
 class Race:
-    """Carries out the runs of one race and decides after each look which methods stay.
+    """Carries out the trainings of one race, and decides after each repetition which methods go on.
 
     Args:
-        costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
-        after_run: each is called after every finished run.
     """
 
     def __init__(
         self,
         request: RecommendRequest,
         plan: FoldPlan,
-        outcomes: RaceOutcomes,
-        costs: dict[str, float],
+        outcomes: Outcomes,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        after_run: Sequence[AfterRun] = (),
     ) -> None:
-        self.request, self.plan, self.outcomes, self.say = request, plan, outcomes, say
-        self._costs, self._clock, self._after_run = costs, clock, after_run
+        self.request, self.plan, self.outcomes, self.say, self._clock = request, plan, outcomes, say, clock
         self._begin = clock()
         self.left = list(request.sweep.methods)
-        self.active = list(self.left)
-        self.dropped: list[Dropped] = []
         self.untried: dict[str, str] = {}
-        self.last: Look | None = None
-        self._tests = 1
-
-    def run(self) -> RaceResult:
-        """Carry out the race. Raises UsageError before the first training if the budget does not cover one method.
-
-        A race that ends between two planned looks makes a last one, which is counted among them.
-        """
-        self.check_budget()
-        looks = planned_looks(self.plan.per_repeat, self.plan.repeats)
-        self._tests = (len(looks) + 1) * max(len(self.left) - 1, 1)
-        why, looked = "all planned runs are done", False
-        for done, fold in enumerate(self.plan.folds, 1):
-            finished, looked = self._train(fold), False
-            if not finished or not self.active:
-                why = "no method was left to train" if finished else "the budget is used up"
-                break
-            if done in looks:
-                looked = True
-                self._look()
-                self._rest(done)
-                if ended := self._reason_to_end(done):
-                    why = ended
-                    break
-        if not looked:
-            self._look()
-        return self._result(why)
-
-    def check_budget(self) -> None:
-        """Raise UsageError if the budget is too small for the cheapest method on every fold of one repetition.
-
-        A method without a known cost may be the cheapest; it needs at least `TOO_LITTLE`.
-        """
-        needed = min(
-            self._costs[name] * self.plan.per_repeat if name in self._costs else TOO_LITTLE for name in self.left
-        )
-        if self.request.budget < needed:
-            raise UsageError(
-                f"--budget {self.request.budget:.0f}s is too small for one method: {self.plan.per_repeat} runs of "
-                f"the cheapest take about {needed:.0f} s. Give at least {whole_minutes(needed)}."
-            )
-
-    @property
-    def needed(self) -> float:
-        """Estimated seconds for all candidates on one repetition, from known costs; the loading of weights included."""
-        methods = self.request.sweep.methods
-        known = [cost for name in methods if (cost := self.cost(name))]
-        unknown = float(np.median(known)) if known else USUAL_SECONDS
-        mean = sum(self.cost(name) or unknown for name in methods) / len(methods)
-        return TOO_LITTLE + mean * planned_trainings(len(methods), self.plan.per_repeat)
-
-    def train(self, method: str, fold: held_out.Fold, shots: int) -> str | None:
-        """One additional run, for a learning curve. Returns its id; None if there is no time left or it failed."""
-        return self._carry_out([method], fold, shots).get(method) if self._fits(method) else None
+        self.failed: dict[str, str] = {}
+        self._level = ERROR_RATE / (len(plan.folds) // FOLDS) / max(len(self.left) - 1, 1)
+        """Probability with which one end of an interval errs."""
 
     @property
     def remaining(self) -> float:
         """Remaining seconds of the budget."""
         return self.request.budget - (self._clock() - self._begin)
 
-    def cost(self, method: str) -> float:
-        """Seconds of one run, measured in this race or in earlier runs; 0 if unknown."""
-        return self.outcomes.seconds(method) or self._costs.get(method, 0.0)
+    def run(self) -> RaceResult | None:
+        """Carry out the race; None if the budget does not cover two folds of any method."""
+        complete, why = 0, "all planned repetitions are done"
+        for fold in self.plan.folds:
+            if not self._train_fold(fold, complete):
+                why = "the budget is used up"
+                break
+            complete += 1
+            if complete % FOLDS == 0 and (decided := self._look(complete)):
+                why = decided
+                break
+        return self._result(complete, why) if complete > 1 and self.left else None
 
-    def _order(self, method: str) -> tuple[int, float, str]:
-        """Sort key, cheap methods first: unknown ones without training, measured ones, others by published length.
+    def _train_fold(self, fold: held_out.Fold, complete: int) -> bool:
+        """Train all methods that are left on a fold; False if the time does not do. A repetition is begun whole."""
+        if not complete:
+            self._first_fold(fold)
+            return bool(self.left)
+        needed = sum(map(self.outcomes.cost, self.left)) * (1 if complete % FOLDS else FOLDS)
+        return needed <= self.remaining and not self._train(self.left, fold, self.remaining) and bool(self.left)
 
-        Zero-shot is the very first: its run encodes images that all methods need.
+    def _first_fold(self, fold: held_out.Fold) -> None:
+        """Train each method once, and keep those for which there is time for a whole repetition, the cheapest first.
+
+        A training may take a quarter of the remaining time; that of zero-shot may take all of it, because it encodes
+        the images for all methods.
         """
-        from methods import get_method  # imports torch, which a refusal does not need
+        for name in sorted(self.left, key=_length):
+            remaining = self.remaining
+            if remaining <= 0:
+                self._leave_untried(name, "the budget was used up before")
+            elif self._train([name], fold, remaining if name == BASELINE else remaining / FOLDS):
+                self._leave_untried(name, "a training takes longer than a quarter of the time that was left")
+        spare = self.remaining
+        for name in sorted(self.left, key=self.outcomes.cost):
+            spare -= (FOLDS - 1) * self.outcomes.cost(name)
+            if spare < 0:
+                self._leave_untried(name, f"{FOLDS} trainings take {FOLDS * self.outcomes.cost(name):.0f} s")
 
-        if method == BASELINE:
-            return -1, 0.0, method
-        if cost := self.cost(method):
-            return 1, cost, method
-        recipe = get_method(method).info.recipe_for(EvalProtocol.FEW_SHOT)
-        return (0, 0.0, method) if recipe is None else (2, recipe.steps or recipe.epochs, method)
-
-    def _train(self, fold: held_out.Fold) -> bool:
-        """Train every remaining method on one fold, cheapest first; False if the budget ended it."""
-        waiting = sorted(self.active, key=self._order)
-        known = [name for name in waiting if self.outcomes.trainings(name)]
-        if known == waiting and sum(map(self.cost, waiting)) < self.remaining / 2:
-            self._count(self._carry_out(waiting, fold, self.plan.shots), fold)
-            return True
-        for name in waiting:
-            if self._fits(name):
-                self._count(self._carry_out([name], fold, self.plan.shots), fold)
-            elif self.outcomes.trainings(name) or self.remaining <= 0:
-                return False
-            else:
-                least = f"a run takes about {self.cost(name):.0f} s, and less was left"
-                self._leave_untried(name, least if self.cost(name) > SHORTEST_RUN else NO_TIME)
-        return True
-
-    def _time_limit(self, methods: Sequence[str]) -> float:
-        """Seconds that a run may take: the remaining budget, or a share of it for an unknown cost before others.
-
-        Zero-shot has the whole budget, because the encoding of images serves all methods.
-        """
-        untried = [name for name in self.active if name != BASELINE and not self.outcomes.trainings(name)]
-        alone = len(methods) == 1 and methods[0] in untried and not self.cost(methods[0]) and len(untried) > 1
-        return self.remaining * UNKNOWN_SHARE if alone else self.remaining
-
-    def _fits(self, method: str) -> bool:
-        return self.remaining > max(self.cost(method), SHORTEST_RUN)
-
-    def _carry_out(self, methods: Sequence[str], fold: held_out.Fold, shots: int) -> dict[str, str]:
-        """Run methods on a fold and return the run ids by method. Finished runs are not repeated."""
-        here = race_request(self.request.sweep, methods, [fold], shots)
-        here = here.model_copy(update={"timeout": max(self._time_limit(methods), 1.0)})
-        made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
-        outcome = carry_out(made, here, SweepLog(), database=False, after_run=self._after_run)
-        if outcome.summary.interrupted:
+    def _train(self, methods: Sequence[str], fold: held_out.Fold, limit: float) -> list[str]:
+        """Train methods on a fold; finished trainings are not repeated. Returns those that exceeded the time limit."""
+        request = race_request(self.request.sweep, methods, fold, self.plan.shots)
+        request = request.model_copy(update={"timeout": max(limit, 1.0)})
+        made = replace(make_plan(request, SweepLog()), difficulties=())  # a difficulty is measured on test images
+        if carry_out(made, request, SweepLog()).summary.interrupted:
             raise KeyboardInterrupt
-        return {spec.method: spec.run_id for spec in made.specs}
-
-    def _count(self, run_ids: dict[str, str], fold: held_out.Fold) -> None:
-        for method, shard in read_runs(self.request, run_ids):
-            self.outcomes.add(method, fold, shard)
-            if method not in self.outcomes.failed:
+        shards, too_slow = Shards(self.request.race_runs), []
+        for spec in made.specs:
+            shard = shards.read(spec.run_id)
+            error = None if shard is None else shard.record.error
+            if shard is None or (error is not None and error.kind == RunTimeoutError.__name__):
+                too_slow.append(spec.method)
                 continue
-            if shard.record.error is not None and shard.record.error.kind == RunTimeoutError.__name__:
-                self._leave_untried(method, "a run takes longer than the time that was left for it")
-            else:
-                reason = f"it failed: {self.outcomes.failed[method].rstrip('.')}"
-                self._drop(Dropped(method, None, None, self.outcomes.trainings(method), reason))
+            if shard.record.status is RunStatus.FAILED:
+                self.failed[spec.method] = " ".join((error.message if error else "failed").split())
+                self._leave(spec.method, f"it failed: {self.failed[spec.method].rstrip('.')}")
+                continue
+            cost = shard.record.cost
+            (predictions,) = shard.predictions
+            self.outcomes.score(
+                spec.method,
+                fold,
+                predictions.images,
+                predictions.label == predictions.predicted,
+                0.0 if cost is None else cost.prepare_seconds + cost.train_seconds,
+                0.0 if cost is None else cost.learning_seconds,
+            )
+        return too_slow
 
-    def _look(self) -> None:
-        """Compare the methods that are left, on what they have scored, and drop those that are shown to be worse."""
-        tables = self.outcomes.tables(self.left)
-        self.last = None
-        if len(tables) < 2:
-            return
-        margin, active = self.request.margin, [name for name in self.active if name in tables]
-        folds, groups = self.outcomes.folds, self.outcomes.groups
-        self.last = found = look(tables, folds, margin=margin, tests=self._tests, active=active, groups=groups)
-        for name in found.dropped:
-            test = found.below_leader[name]
-            reason = f"more than {100 * margin:g} points worse than {found.leader}"
-            self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
-
-    def _rest(self, done: int) -> None:
-        """Stop methods that are far behind after a fold of the first repetition; zero-shot is free and goes on."""
-        if self.last is None or done > self.plan.per_repeat:
-            return
-        by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
-        entered = len(self.request.sweep.methods)
-        goes_on = going_on(self.last, by_cost, margin=self.request.margin, methods=entered, folds=done)
-        if behind := [name for name in self.active if name not in (*goes_on, BASELINE)]:
-            self.active = [name for name in self.active if name not in behind]
-            self.say(f"after {done} folds {self.last.leader} leads; stopped early: {', '.join(behind)}")
-
-    def _leave_untried(self, method: str, reason: str) -> None:
-        """Leave a method out for lack of time, unless it has finished runs: then no time is left for any method."""
-        if not self.outcomes.trainings(method):
-            self.left.remove(method)
-            self.active.remove(method)
-            self.untried[method] = reason
-            self.say(f"{method} is not tried: {reason}")
-
-    def _drop(self, item: Dropped) -> None:
-        self.left.remove(item.method)
-        self.active = [name for name in self.active if name != item.method]
-        self.dropped.append(item)
-        test = item.below_leader
-        loss = "" if test is None else f" ({100 * test.mean:.1f} points below {item.leader})"
-        self.say(f"{item.method} is out: {item.reason}{loss}; {counted(len(self.left), 'method')} left")
-
-    def _reason_to_end(self, done: int) -> str | None:
-        """Why the race ends after that many folds; None if it continues."""
-        if len(self.active) == 1:
-            return "no other method was left to train"
-        if self.last is None or done % self.plan.per_repeat:
-            return None
-        if not [name for name in self.last.open if name in self.active]:
-            return "all remaining methods are equal within the margin"
-        if done > self.plan.per_repeat and not self._repeats_may_help(done // self.plan.per_repeat):
+    def _look(self, complete: int) -> str | None:
+        """Drop the methods that are shown to be worse by more than the margin; why the race ends, if it does."""
+        leader, tests = self._against_leader(complete, self.left)
+        margin = self.request.margin
+        for name, test in tests.items():
+            if test.low is not None and test.low >= margin and name != BASELINE:  # zero-shot costs nothing
+                points = f"{100 * test.mean:.1f} points below {leader}"
+                self._leave(name, f"it is more than {100 * margin:g} points worse ({points})")
+        undecided = [test for test in tests.values() if not _decided(test, margin, test.standard_error)]
+        if not undecided:
+            return "every other method is shown to be worse, or equal within the margin"
+        if complete > FOLDS and not any(_decided(test, margin, test.image_error) for test in undecided):
             return "more repetitions cannot separate the remaining methods, but more labels could"
         return None
 
-    def _repeats_may_help(self, repeats: int) -> bool:
-        """Whether the remaining repetitions could decide some inconclusive pair at the observed difference."""
-        assert self.last is not None
-        margin = self.request.margin
-        for name in (name for name in self.last.open if name in self.active):
-            test = self.last.below_leader[name]
-            shifted = replace(test, mean=abs(test.mean) - margin)
-            needed = grouped_seeds_needed(shifted)
-            if needed is not None and needed <= self.plan.repeats > repeats:
-                return True
+    def _tables(self, complete: int, methods: Sequence[str]) -> tuple[Tables, NDArray[np.int64], NDArray[np.bool_]]:
+        """Tables of the whole repetitions, or of the complete folds of the first one; folds; which images they have."""
+        rows, scored = max(1, complete // FOLDS), self.outcomes.fold_of[0] > 0
+        if complete < FOLDS:
+            scored = scored & (self.outcomes.fold_of[0] <= complete)
+        tables = {name: self.outcomes.correct[name][:rows, scored] for name in methods}
+        return tables, self.outcomes.fold_of[:rows, scored], scored
+
+    def _against_leader(self, complete: int, methods: Sequence[str]) -> tuple[str, dict[str, MeanTest]]:
+        """The best of the methods that are left, and its accuracy minus that of each method, nearest first."""
+        tables, folds, scored = self._tables(complete, methods)
+        groups = None if self.outcomes.groups is None else self.outcomes.groups[scored]
+        leader = max(self.left, key=lambda name: float(tables[name].mean()))
+        differences = {name: tables[leader] - table for name, table in tables.items() if name != leader}
+        tests = fold_tests(list(differences.values()), folds, groups, level=1 - 2 * self._level)
+        below = dict(zip(differences, tests, strict=True))
+        return leader, dict(sorted(below.items(), key=lambda item: item[1].mean))
+
+    def _leave_untried(self, method: str, reason: str) -> None:
+        self.untried[method] = reason
+        self._leave(method, f"not tried: {reason}")
+
+    def _leave(self, method: str, reason: str) -> None:
+        self.left = [name for name in self.left if name != method]
+        self.say(f"{method} is out, {reason}; {counted(len(self.left), 'method')} left")
+
+    def _result(self, complete: int, why: str) -> RaceResult:
+        outcomes, margin = self.outcomes, self.request.margin
+        compared = [name for name in outcomes.correct if name not in self.untried and name not in self.failed]
+        leader, tests = self._against_leader(complete, compared)
+        close = [name for name in self.left if name == leader or tests[name].mean <= margin]
+        pick = min(close, key=outcomes.cost)
+        tables, folds, scored = self._tables(complete, self.left)
+        groups = None if outcomes.groups is None else outcomes.groups[scored]
+        level = 1 - ERROR_RATE / len(compared)
+        accuracies = fold_tests(list(tables.values()), folds, groups, added=2.0, level=level)
+        accuracy = dict(zip(tables, accuracies, strict=True))[pick].within(0.0, 1.0)
+        standings = []
+        for name, test in [(leader, None), *tests.items()]:
+            seconds = outcomes.seconds[name]
+            median = None if None in seconds else float(np.median(np.array(seconds, dtype=float)))
+            shown = None if test is None else test.within()
+            standings.append(Standing(name, shown, verdict_of(test, margin), len(seconds), median))
+        clock = self._clock() - self._begin
+        return RaceResult(pick, accuracy, tuple(standings), int(scored.sum()), self.untried, self.failed, why, clock)
+
+
+def _decided(test: MeanTest, margin: float, error: float | None) -> bool:
+    """Whether an interval with this standard error would lie above the margin, or below it."""
+    if test.high is None or test.standard_error is None or error is None:
         return False
-
-    def _result(self, why: str) -> RaceResult:
-        outcomes = self.outcomes
-
-        def by_cost(name: str) -> tuple[float, str]:
-            return outcomes.learning_seconds(name) or self.cost(name), name  # as in the table of the answer
-
-        entered = [name for name in self.request.sweep.methods if outcomes.trainings(name)]
-        rest = [name for name in self.left if name not in entered]
-        untried = self.untried | dict.fromkeys(rest, NO_TIME)
-        whole = sum(outcomes.seconds(name) for name in entered) * len(self.plan.folds)
-        spent = sum(outcomes.seconds(name) * outcomes.trainings(name) for name in entered)
-        return RaceResult(
-            outcomes=outcomes,
-            left=tuple(sorted((name for name in self.left if name in entered), key=by_cost)),
-            dropped=tuple(self.dropped),
-            untried=untried,
-            needed=max(self.needed, 2 * self.request.budget) if untried else self.needed,
-            last=self.last,
-            why=why,
-            seconds=self._clock() - self._begin,
-            share=spent / whole if whole else None,
-            trainings=sum(outcomes.trainings(name) for name in entered),
-        )
+    reach = (test.high - test.mean) * error / test.standard_error
+    return test.mean - reach >= margin or test.mean + reach <= margin
 
 
-def race_request(
-    sweep: SweepRequest, methods: Sequence[str], folds: Iterable[held_out.Fold], shots: int
-) -> SweepRequest:
-    """The sweep of methods on folds of one repetition, in the race's folder."""
-    named = list(folds)
-    changes = {
-        "methods": list(methods),
-        "shots": [shots],
-        "seeds": [named[0].repeat],
-        "folds": [str(fold) for fold in named],
-        "runs": sweep.runs / RACE,
-    }
-    return sweep.model_copy(update=changes)
+def verdict_of(test: MeanTest | None, margin: float) -> RaceVerdict:
+    """What the interval of a method's distance to the leader says.
+
+    Example:
+        >>> str(verdict_of(MeanTest(0.02, 3, 1, low=-0.01, high=0.05), margin=0.005))
+        'not shown to be worse'
+    """
+    if test is None:
+        return RaceVerdict.LEADER
+    if test.low is not None and test.low > 0:
+        return RaceVerdict.WORSE
+    return RaceVerdict.EQUAL if test.high is not None and test.high <= margin else RaceVerdict.OPEN
 
 
-def read_runs(request: RecommendRequest, run_ids: dict[str, str]) -> Iterator[tuple[str, Shard]]:
-    """The finished runs of a race by method."""
-    shards = Shards(request.race_runs)
-    for method, run_id in run_ids.items():
-        if (shard := shards.read(run_id)) is not None:
-            yield method, shard
+def _length(method: str) -> tuple[int, float, str]:
+    """Sort key before anything is measured: zero-shot, methods without training, others by their published length."""
+    from methods import get_method  # imports torch, which a refusal does not need
+
+    if method == BASELINE:
+        return -1, 0.0, method
+    recipe = get_method(method).info.recipe_for(EvalProtocol.FEW_SHOT)
+    return (0, 0.0, method) if recipe is None else (1, recipe.steps or recipe.epochs, method)
+
+
+def race_request(sweep: SweepRequest, methods: Sequence[str], fold: held_out.Fold, shots: int) -> SweepRequest:
+    """The sweep of methods on a fold, in the race's folder."""
+    changes = {"methods": list(methods), "shots": [shots], "seeds": [fold.repeat], "folds": [str(fold)]}
+    return sweep.model_copy(update=changes | {"runs": sweep.runs / RACE})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench._util.words import counted
+from bench.errors import UsageError
 from bench.extensions.recommendation.request import RecommendRequest
 
 if TYPE_CHECKING:
@@ -16,49 +19,70 @@ if TYPE_CHECKING:
 def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **options: Any) -> Recommendation:
     """Recommend a method for a dataset, by a race on its labelled training images. The test part is not used.
 
+    A repeated call resumes the race.
+
     Args:
         dataset: one registered dataset.
         progress: whether decisions of the race are printed on standard error, or a function that receives them.
         options: those of `RecommendRequest.build`, such as `backbone`, `shots`, `budget` or `methods`.
 
     Returns:
-        The recommendation: `pick`, `decision`, `doubling`, `priors`, `race`. Print it, show it in a notebook, or use
-        `to_json()`.
+        The recommendation: `pick` and `race`. Print it, show it in a notebook, or use `to_json()`.
 
     Raises:
-        UsageError: a wrong value, or a budget that does not cover one method.
+        UsageError: a wrong value, a dataset with too few classes or without a test part, or too small a budget.
+        ShotsError: a class has fewer training images than shots.
+        ImpossibleCombinationError: no candidate can run on this backbone.
     """
-    from bench.extensions.recommendation.prior import PublishedNumbers
-    from bench.extensions.recommendation.run import carry_out_recommendation
-    from bench.papers import DATASETS, published_difficulty, published_frame
-    from bench.sweep import trackers_after_run
+    from bench.extensions.recommendation.folds import Outcomes, groups_of, plan_folds
+    from bench.extensions.recommendation.race import Race, race_request
+    from bench.extensions.recommendation.result import Recommendation
+    from bench.sweep import expand
+    from datasets_registry import get_dataset, held_out
 
     request = RecommendRequest.build(dataset, **options)
     say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
-    published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
-    hooks = trackers_after_run(request.sweep.trackers, request.race_runs, say)
-    return carry_out_recommendation(request, say, published, hooks)
-
-
-def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
-    """Train the recommended method and keep its model; returns the file, and its accuracy and sets as text.
-
-    None means that it failed. Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
-    """
-    from bench.analysis import score_texts
-    from bench.experiment import read_model_info
-    from bench.extensions.recommendation.run import train_choice
-    from bench.sweep import LogStyle, open_log
-
-    path = train_choice(found, open_log(LogStyle.AUTO))
-    if path is None:
-        return None
-    info = read_model_info(path)
-    right = ", ".join(
-        f"right on test images: {score_texts.accuracy_text(score.accuracy, score.n)}" for score in info.scores
+    splits = get_dataset(request.dataset).reader(request.sweep.data_root)
+    plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
+    possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[0], plan.shots))
+    for item in possible.rejected:
+        say(f"left out: {item.what}: {item.reason}")
+    candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
+    request = replace(request, sweep=request.sweep.model_copy(update={"methods": candidates}))
+    images = held_out.labelled_images(splits, plan.folds[0].most, dataset=request.dataset)
+    outcomes = Outcomes(tuple(image.key for image in images), request.repeats, groups_of(images))
+    say(
+        f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images of {request.dataset}, "
+        f"at most {request.budget / 60:g} min; the test part is not used"
     )
-    sets = info.sets.unavailable
-    return path, f"{right}; {f'no prediction sets: {sets}' if sets else 'prediction sets with `predict`'}"
+    result = Race(request, plan, outcomes, say).run()
+    if result is None:
+        raise UsageError(
+            f"No method was scored within the budget of {request.budget:g} s. Repeat the command with a larger "
+            "--budget; finished trainings are kept."
+        )
+    return Recommendation(request, plan, result)
+
+
+def train_recommended(answer: Recommendation) -> Path | None:
+    """Train the recommended method, evaluate it on the test images, and keep the best of its models.
+
+    A model that was kept before is not trained again. The run appears on the leaderboard like any other.
+
+    Returns the file of the model; None if no training finished. Raises KeyboardInterrupt if it is interrupted; finished
+    trainings are kept.
+    """
+    from bench.experiment import MODELS, list_models, model_path
+    from bench.sweep import LogStyle, carry_out, make_plan, open_log, report_failures
+
+    request, log = answer.training_request, open_log(LogStyle.AUTO)
+    made = make_plan(request, log)
+    outcome = carry_out(made, request, log)
+    report_failures(outcome, log)
+    if outcome.summary.interrupted:
+        raise KeyboardInterrupt
+    planned = {model_path(request.runs, spec.run_id) for spec in made.specs}
+    return next((model.path for model in list_models(request.runs / MODELS) if model.path in planned), None)
 
 
 def _print(line: str) -> None:

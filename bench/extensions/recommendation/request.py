@@ -150,30 +150,10 @@ def parse_budget(budget: str | float) -> float:
         >>> parse_budget("20min"), parse_budget("90s"), parse_budget(2)
         (1200.0, 90.0, 120.0)
     """
-    found = _BUDGET.fullmatch(str(budget).strip())
-    if found is None or float(found[1]) == 0:
+    time = _BUDGET.fullmatch(str(budget).strip())
+    if time is None or float(time[1]) == 0:
         raise UsageError(f"--budget {budget!r} is not a time; write minutes as 20min or 20, or 90s, or 2h.")
-    return float(found[1]) * _SECONDS[found[2]]
-
-
-def duration(seconds: float) -> str:
-    """A number of seconds in words.
-
-    Example:
-        >>> duration(90), duration(1200)
-        ('90 s', '20 min')
-    """
-    return f"{seconds:g} s" if seconds % 60 else f"{seconds / 60:g} min"
-
-
-def whole_minutes(seconds: float) -> str:
-    """A budget of at least that many seconds, as `parse_budget` reads it.
-
-    Example:
-        >>> whole_minutes(61)
-        '2min'
-    """
-    return f"{-(-seconds // 60):.0f}min"
+    return float(time[1]) * _SECONDS[time[2]]
 
 
 def candidates(methods: Sequence[str] | str) -> list[str]:

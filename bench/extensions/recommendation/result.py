@@ -1,48 +1,37 @@
-"""The complete answer of `recommend` as JSON and as text: decision, race, prior knowledge, learning curve."""
+"""The answer of `recommend` as text and as JSON."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench._util.html_tables import html_table
-from bench.analysis import MeanTest, percent, score_texts
-from bench.extensions.recommendation.answer import Decision, Doubling, RemainingMethod
-from bench.extensions.recommendation.elimination import ERROR_RATE
+from bench._util.words import counted
+from bench.analysis import BASELINE, MeanTest, score_texts
 from bench.extensions.recommendation.folds import FoldPlan
-from bench.extensions.recommendation.prior import Prior
-from bench.extensions.recommendation.race import RaceResult
+from bench.extensions.recommendation.race import ERROR_RATE, RaceResult
 from bench.extensions.recommendation.request import FinalTraining, RecommendRequest
 from bench.spec import ALL_SHOTS, shots_value
 from bench.sweep import SweepRequest
-from datasets_registry import has_imported_features
+from datasets_registry import has_imported_features, some
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The recommended method, its expected accuracy, and the evidence.
-
-    Args:
-        doubling: the gain from twice the labels; if None, `no_doubling` has the reason.
-    """
+    """The recommended method, its accuracy on held-out images, and the race that it is based on."""
 
     request: RecommendRequest
     plan: FoldPlan
     race: RaceResult
-    decision: Decision
-    priors: tuple[Prior, ...]
-    doubling: Doubling | None
-    no_doubling: str
 
     @property
     def pick(self) -> str:
         """The recommended method."""
-        return self.decision.pick
+        return self.race.pick
 
     @property
     def training_request(self) -> SweepRequest:
@@ -83,10 +72,11 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """All numbers as plain values; accuracies and differences are fractions."""
-        race, decision = self.race, self.decision
+        race = self.race
         return {
             "pick": self.pick,
-            "accuracy": _interval(decision.accuracy) | {"optimism_taken_off": decision.optimism},
+            "accuracy": _interval(race.accuracy),
+            "chance": 1 / self.plan.classes,
             "dataset": self.request.dataset,
             "backbone": self.request.sweep.backbones[0],
             "shots": self.request.shots,
@@ -95,45 +85,25 @@ class Recommendation:
             "final_images": self.final_images,
             "training_images": self.plan.training_images,
             "labelled_images": self.plan.images,
+            "images_scored": race.images,
             "margin": self.request.margin,
+            "standings": [
+                {
+                    "method": standing.method,
+                    "below_leader": None if standing.below_leader is None else _interval(standing.below_leader),
+                    "verdict": standing.verdict.value,
+                    "trainings": standing.trainings,
+                    "seconds": standing.seconds,
+                }
+                for standing in race.standings
+            ],
             "untried": dict(race.untried),
-            "images_scored": race.outcomes.images_scored(self.pick),
-            "standings": [self._standing(standing) for standing in decision.standings],
-            "dropped": [
-                {
-                    "method": item.method,
-                    "reason": item.reason,
-                    "leader": item.leader,
-                    "below_leader": None if item.below_leader is None else _interval(item.below_leader),
-                    "trainings": item.trainings,
-                }
-                for item in race.dropped
-            ],
-            "doubling": None
-            if self.doubling is None
-            else {"gain": _interval(self.doubling.gain), "errors": self.doubling.errors},
-            "no_doubling": self.no_doubling or None,
-            "priors": [
-                {
-                    "source": prior.source,
-                    "methods": len(prior.known.methods),
-                    "datasets": len(prior.known.datasets),
-                    "policy": str(prior.choice.policy),
-                    "pick": prior.pick,
-                    "regret": {
-                        str(policy): {"mean": regret.mean, "worst": regret.worst}
-                        for policy, regret in prior.choice.regrets.items()
-                    },
-                }
-                for prior in self.priors
-            ],
+            "failed": dict(race.failed),
             "race": {
                 "ended": race.why,
                 "seconds": race.seconds,
                 "budget_seconds": self.request.budget,
-                "needed_seconds": race.needed,
                 "trainings": race.trainings,
-                "share_of_full_grid": race.share,
                 "error_rate": ERROR_RATE,
             },
             "commands": self.commands,
@@ -143,58 +113,92 @@ class Recommendation:
         return "\n".join(self.lines())
 
     def _repr_html_(self) -> str:
-        answer, *rest = str(self).split("\n\n")
-        table = html_table("Methods of the race", self.rows())
-        return "".join([_paragraph(answer), table, *map(_paragraph, rest)])
+        paragraphs = [f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in str(self).split("\n\n")]
+        return "".join([paragraphs[0], html_table("Methods of the race", self.rows()), *paragraphs[1:]])
 
     def lines(self) -> list[str]:
-        """The answer as text: the method first, then the evidence."""
-        from bench.extensions.recommendation import sentences as say
-
-        steps = [*say.heading(self), *(f"  {command}" for command in self.commands)]
-        return [*say.answer(self), "", *say.evidence(self), "", *say.prior(self), "", *steps]
+        """The answer as text: the method first, then how the race went and what to do next."""
+        steps = [f"  {command}" for command in self.commands]
+        return [*self._answer(), "", *self._course(), "", *self._heading(), *steps]
 
     def rows(self) -> list[dict[str, object]]:
-        """A table of the methods that were compared, with accuracies in per cent and differences in points."""
-        left = [(item.method, item.below_leader, item.verdict.value, item.labels) for item in self.decision.standings]
-        out = [(item.method, item.below_leader, f"over {self.margin_text} worse", None) for item in self.race.dropped]
-        return [self._row(*item) for item in left] + [self._row(*item) for item in out if item[1] is not None]
+        """A table of the methods that were compared on the same images, with differences in points."""
+        return [
+            {
+                "method": standing.method,
+                "below the best": "" if test is None else score_texts.decimal(100 * test.mean, 1),
+                "95 % interval": "" if test is None else score_texts.points_interval(test.low, test.high),
+                "verdict": standing.verdict.value,
+                "trainings": standing.trainings,
+                "training": "unknown" if standing.seconds is None else score_texts.seconds(standing.seconds),
+            }
+            for standing in self.race.standings
+            for test in [standing.below_leader]
+        ]
 
-    def _row(self, method: str, test: MeanTest | None, verdict: str, labels: int | None) -> dict[str, object]:
-        outcomes = self.race.outcomes
-        taken = outcomes.learning_seconds(method)
-        return {
-            "method": method,
-            "accuracy": percent(float(np.nanmean(outcomes.tables([method])[method]))),
-            "images": outcomes.images_scored(method),
-            "below the best on them": "" if test is None else score_texts.decimal(100 * test.mean, 1),
-            "95 % interval": "" if test is None else score_texts.points_interval(test.low, test.high),
-            "verdict": verdict,
-            "training": "unknown" if taken is None else score_texts.seconds(taken),
-            "labels to settle": "" if labels is None else f"{labels:,}",
-        }
+    def _answer(self) -> Iterator[str]:
+        race, accuracy = self.race, self.race.accuracy
+        choice = f", which allows for the choice among {n} methods" if (n := len(race.standings)) > 1 else ""
+        ends = (
+            ""
+            if accuracy.low is None
+            else f" (95 % interval {_percent(accuracy.low)} to {_percent(accuracy.high)}{choice})"
+        )
+        yield (
+            f"Take {self.pick}: it is right on {_percent(accuracy.mean)} % of {race.images} held-out labelled "
+            f"images{ends}; chance is {_percent(1 / self.plan.classes)} %."
+        )
+        if self.pick != race.leader:
+            yield f"It is the cheapest method that is at most {self._margin} below {race.leader}, the best one."
+        if len(race.standings) == 1:
+            yield "It was compared with no other method."
+        elif race.leader == BASELINE:
+            yield "It is not shown that adapting pays: no method had a higher accuracy than zero-shot CLIP."
+        for standing in race.standings:
+            if standing.method == BASELINE and (test := standing.below_leader) is not None:
+                shown = (
+                    "Adapting pays" if test.low is not None and test.low > 0 else "It is not shown that adapting pays"
+                )
+                points = f"{100 * test.mean:.1f} points ({score_texts.points_interval(test.low, test.high)})"
+                yield f"{shown}: zero-shot CLIP is {points} below {race.leader}."
+        if race.untried:
+            yield (
+                f"Not tried for lack of time: {some(list(race.untried))}. Repeat the command with a larger --budget; "
+                "finished trainings are kept."
+            )
+
+    def _course(self) -> Iterator[str]:
+        race, plan = self.race, self.plan
+        yield (
+            f"The race made {counted(race.trainings, 'training')} with {counted(plan.shots, 'image')} of each class "
+            f"in {race.seconds:.0f} s. It ended because {race.why}."
+        )
+        if plan.shots < self.request.shots:
+            yield f"Trainings have {plan.shots} instead of {self.request.shots} images, since the others are held out."
+        for method, error in race.failed.items():
+            yield f"{method} failed: {error}"
+        if len(race.standings) > 1:
+            yield (
+                f"Intervals allow for all {len(race.standings)} methods and for repeated comparisons: the chance that "
+                f"the best method left the race is at most {100 * ERROR_RATE:.0f} %."
+            )
+
+    def _heading(self) -> Iterator[str]:
+        used, every = self.final_images, self.plan.training_images
+        if used < every and self.pick != BASELINE:
+            yield f"{used} of {every} labelled images are used; --final all trains on all."
+        if self.keeps_model:
+            yield "Commands that train it, keep the model, and predict:"
+        else:
+            yield "Command that trains it (no model is kept, since imported features have no image tower):"
 
     @property
-    def margin_text(self) -> str:
-        """The margin in points, in words."""
+    def _margin(self) -> str:
         return f"{100 * self.request.margin:g} points"
 
-    def _standing(self, item: RemainingMethod) -> dict[str, Any]:
-        return {
-            "method": item.method,
-            "accuracy": item.accuracy,
-            "images_scored": self.race.outcomes.images_scored(item.method),
-            "trainings": self.race.outcomes.trainings(item.method),
-            "below_leader": None if item.below_leader is None else _interval(item.below_leader),
-            "verdict": item.verdict.value,
-            "seconds": self.race.outcomes.learning_seconds(item.method),
-            "own_seconds": self.race.outcomes.seconds(item.method),
-            "labels_to_settle": item.labels,
-        }
 
-
-def _paragraph(text: str) -> str:
-    return f"<p>{'<br>'.join(map(escape, text.splitlines()))}</p>"
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.1f}"
 
 
 def _interval(test: MeanTest) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Runs the tasks of a sweep: one supervisor, with transports for this process, local processes, Ray and Slurm."""
+"""Runs the tasks of a sweep: one supervisor, with transports for this process, local processes and Ray."""

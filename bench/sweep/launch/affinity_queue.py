@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 
 from bench.sweep.launch.tasks import DifficultyTask, RunTask, Task
 
@@ -10,14 +9,12 @@ Group = tuple[str, str, int | str]
 
 
 class AffinityQueue:
-    """Tasks waiting for workers, grouped by (backbone, dataset, seed); each stack, or shared training, is a group.
+    """Tasks waiting for workers, grouped by (backbone, dataset, seed).
 
     A worker stays with its group, then takes another seed of the same dataset, then a dataset that no other worker
     works on, then any group that has not started, here or in another sweep. Groups of the same backbone come first, so
-    that it loads each backbone once. If all have started, it takes from the end of the longest group. If several
-    workers share a stack, its runs train alone, except for those that the first worker has trained. If several workers
-    take runs of one training, each worker carries it out once. If tasks of heads are separate, a worker may prefer
-    them, or the others.
+    that it loads each backbone once. If all have started, it takes from the end of the longest group. If tasks of heads
+    are separate, a worker may prefer them, or the others.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -44,12 +41,9 @@ class AffinityQueue:
         tasks = self._waiting[group]
         others = any(other != worker and at == group for other, at in self._current.items())
         elsewhere, mine = group in self._elsewhere, self._current.get(worker) == group
-        shared = others or elsewhere
         task = tasks.pop() if elsewhere or (others and not mine) else tasks.popleft()
         if mine:
             self._continued.add(group)
-        if shared and isinstance(task, RunTask):
-            task = replace(task, alongside=())
         self._current[worker] = group
         if not tasks:
             del self._waiting[group]

@@ -28,11 +28,11 @@ _BOOT = (
 )
 
 
-def worker_environment(threads: int, device: str = "cpu", *, fast: bool = False) -> dict[str, str]:
+def worker_environment(threads: int, device: str = "cpu") -> dict[str, str]:
     """The environment of a worker. Of the thread variables, only the first overrides the user's value."""
     _, *others = THREAD_VARIABLES
     exported = {name: os.environ[name] for name in others if name in os.environ}
-    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported | device_variables(device, fast=fast)
+    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported | device_variables(device)
 
 
 @dataclass
@@ -149,7 +149,7 @@ class ProcessTransport(Transport):
 
     def _environment(self) -> dict[str, str]:
         context = self.surroundings.context
-        return worker_environment(context.threads, context.device, fast=context.fast)
+        return worker_environment(context.threads, context.device)
 
     def _listen(self, number: int, output: IO[str]) -> None:
         with output:

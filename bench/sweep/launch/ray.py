@@ -7,7 +7,7 @@ killed on a healthy node or runs out of memory is repeated by a new worker, as o
 import itertools
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,6 @@ class RayTransport(Transport):
             sent; every node needs the interpreter of such code.
         address: see `connected`.
         jobs: number of workers, even if the cluster must grow for them; None for as many as fit.
-        runtime_env: Ray's runtime environment of the workers, in addition to the harness's code.
     """
 
     start_attempts = 3
@@ -73,13 +72,11 @@ class RayTransport(Transport):
         address: str = AUTO,
         resources: RunResources | None = None,
         jobs: int | None = None,
-        runtime_env: Mapping[str, Any] | None = None,
     ) -> None:
         self.surroundings = surroundings
         self.address = address
         self.resources = resources or RunResources()
         self.jobs = jobs
-        self.runtime_env = runtime_env or {}
         self._numbers = itertools.count(1)
         self._workers: dict[int, _Worker] = {}
         self._events: list[Event] = []
@@ -93,7 +90,7 @@ class RayTransport(Transport):
         """Connect; raises LaunchError if the cluster cannot be reached or has no node for a single run."""
         with ExitStack() as stack:
             stack.enter_context(redirect_stdout(sys.stderr))  # Ray prints remarks; standard output is for results
-            stack.enter_context(connected(self.address, self.runtime_env))
+            stack.enter_context(connected(self.address))
             if self.jobs is None and not capacity(self.resources)[0]:
                 raise LaunchError(no_capacity(self.resources))
             self._head = ClusterHead(self.address)
@@ -197,12 +194,12 @@ class RayTransport(Transport):
         if ran_out_of_memory(error):
             failure: BenchError = WorkerMemoryError(
                 "Ray ended the worker during this run because its node ran out of memory. Let fewer runs share a node "
-                "with --resource cpus-per-run."
+                "by fewer --jobs."
             )
         elif was_killed(error):
             failure = WorkerKilledError(
                 f"worker died ({summary}) during this run. The usual reason is a lack of memory; if so, let fewer runs "
-                f"share a node with --resource cpus-per-run. {log}"
+                f"share a node by fewer --jobs. {log}"
             )
         else:
             failure = WorkerDiedError(f"worker died ({summary}) during this run. {log}")

@@ -22,7 +22,7 @@ from bench.errors import LaunchError, UsageError
 from bench.extension import run_kinds
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
-from datasets_registry import CUSTOM_FOLDERS_VARIABLE, LARGEST_SETTINGS, foreign_files
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE
 from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
@@ -50,17 +50,16 @@ class RunResources:
 
 
 @contextmanager
-def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
+def connected(address: str) -> Iterator[None]:
     """Connect to a cluster inside the block. An existing connection of this process is used and kept.
 
     Args:
         address: `auto` (the cluster of this machine), `local` (a new one on this machine during the block),
             `ray://HOST:PORT` (from outside) or `HOST:PORT` (from a machine of the cluster).
-        runtime_env: Ray's runtime environment of the workers, in addition to the harness's code.
 
     Raises:
         LaunchError: the address does not respond, or its cluster is not compatible.
-        UsageError: Ray does not accept the address or the runtime environment.
+        UsageError: Ray does not accept the address.
     """
     if ray.is_initialized():
         yield
@@ -69,8 +68,7 @@ def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="etl-bench-code-") as folder:
         _stage(Path(folder))
         variables = {name: os.environ[name] for name in (CUSTOM_FOLDERS_VARIABLE,) if name in os.environ}
-        env_vars = variables | runtime_env.get("env_vars", {})
-        _init(address, {**runtime_env, "working_dir": folder, "env_vars": env_vars})
+        _init(address, {"working_dir": folder, "env_vars": variables})
     try:
         yield
     finally:
@@ -151,7 +149,7 @@ def no_capacity(share: RunResources) -> str:
     found = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
     return (
         f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(found) or 'nothing'}. "
-        "Lower --resource cpus-per-run or gpus-per-run. If the cluster grows on demand, --jobs N waits for new nodes."
+        "If the cluster grows on demand, --jobs N waits for new nodes."
     )
 
 
@@ -186,38 +184,20 @@ def _packed(path: Path) -> tuple[str, bytes]:
     return next(((prefix, content) for prefix, content in packed if content is not None), ("", b""))
 
 
-def read_runtime_env(path: Path) -> dict[str, Any]:
-    """A Ray runtime environment from a YAML or JSON file that does not set `working_dir`; raises UsageError."""
-    import yaml
-
-    try:
-        value = yaml.safe_load(foreign_files.read_text(path, LARGEST_SETTINGS))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"--resource ray-env={path} cannot be read: {' '.join(str(error).split())}.") from error
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise UsageError(
-            f"--resource ray-env={path} is not a mapping of Ray's runtime environment, such as `pip: [timm]`."
-        )
-    if "working_dir" in value:
-        raise UsageError(f"--resource ray-env={path}: working_dir is taken by the harness's own code; use py_modules.")
-    return value
-
-
 def _probe(address: str) -> None:
     """Fail within seconds if no server listens at the address; Ray itself would try for minutes."""
     if address in (AUTO, LOCAL):
         return
     match = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d+)", address)
     if match is None:
-        raise UsageError(f"--resource address={address!r} is unknown; use auto, local, ray://HOST:PORT or HOST:PORT.")
+        raise UsageError(f"RAY_ADDRESS={address!r} is unknown; use auto, local, ray://HOST:PORT or HOST:PORT.")
     host, port = match.group(1).strip("[]"), int(match.group(2))
     try:
         socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise LaunchError(
-            f"--resource address={address!r}: nothing answers there ({error}). `ray status` on the cluster's head "
-            "shows whether it runs; ray:// takes the port of its client server, usually 10001; --resource "
-            "address=local needs no cluster."
+            f"RAY_ADDRESS={address!r}: nothing answers there ({error}). `ray status` on the cluster's head shows "
+            "whether it runs; ray:// takes the port of its client server, usually 10001."
         ) from error
 
 
@@ -231,10 +211,10 @@ def _init(address: str, runtime_env: dict[str, Any]) -> None:
         ray.init(address=address, **options)
     except ConnectionError as error:
         if address != AUTO:
-            raise LaunchError(f"--resource address={address!r}: {short_error(error)}") from error
+            raise LaunchError(f"RAY_ADDRESS={address!r}: {short_error(error)}") from error
         raise LaunchError(
-            "--resource address=auto: no Ray cluster runs on this machine. Start one with `ray start --head`, give "
-            "ray://HOST:PORT of another, or use --resource address=local."
+            "No Ray cluster runs on this machine. Start one with `ray start --head`, or set RAY_ADDRESS to "
+            "ray://HOST:PORT of another, or to local for a new one here."
         ) from error
     except (RuntimeError, ValueError, TypeError, ray.exceptions.RayError) as error:
         raise LaunchError(f"The Ray cluster at {address!r} cannot be used: {short_error(error)}") from error

@@ -89,9 +89,7 @@ class Supervisor:
         sweep also ends early if a result cannot be written. Raises NoWorkerError if no worker could start.
         """
         if self.surroundings.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
-            self.on_notice(
-                "--option memory has no effect on this system: only Linux can limit the memory of a process."
-            )
+            self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         if tasks:
             try:
                 # in this process, the second Ctrl-C must interrupt the code of the run
@@ -278,7 +276,7 @@ class Supervisor:
         if isinstance(task, DifficultyTask):
             return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
         stamp = self.shards.stamp(task.spec.run_id)
-        again = replace(task, attempt=task.attempt + 1, known_stamp=stamp, alongside=())
+        again = replace(task, attempt=task.attempt + 1, known_stamp=stamp)
         if item.memory:
             alone = task.alone or self.transport.shares_memory
             smaller = replace(again, alone=alone, eval_batch=task.eval_batch if item.in_training else SMALL_BATCH)

@@ -24,7 +24,7 @@ from datasets_registry import BenchError
 
 
 class TaskRunner(Protocol):
-    """Carries out the runs of a process: a runner module such as `bench.experiment.runner`, or its class."""
+    """A module that carries out runs, such as `bench.experiment.runner`."""
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Run one spec; raises on failure."""
@@ -42,10 +42,7 @@ class TaskRunner(Protocol):
 
 
 def load_runner(name: str) -> TaskRunner:
-    """A new runner of the module of that name; raises LaunchError if it cannot be imported or lacks a function.
-
-    If the module has a class `ProcessRunner`, which remembers something between the runs of a process, it is one of it.
-    """
+    """The runner module of that name; raises LaunchError if it cannot be imported or lacks a function."""
     try:
         module: ModuleType = import_module(name)
     except ImportError as error:
@@ -53,7 +50,7 @@ def load_runner(name: str) -> TaskRunner:
     missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
     if missing:
         raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see `TaskRunner` in {__name__}.")
-    return cast(TaskRunner, module.ProcessRunner() if "ProcessRunner" in vars(module) else module)
+    return cast(TaskRunner, module)
 
 
 @dataclass(frozen=True)
@@ -85,10 +82,6 @@ def execute(task: Task, runner: TaskRunner, context: RunContext) -> ComputedResu
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
             return ComputedResult(task, _since(start), difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
-        if task.alongside or task.training:
-            chosen = chosen.model_copy(
-                update={"alongside": task.alongside, "shares_training": task.training is not None}
-            )
         if chosen.keep_models:
             record, predictions, model = runner.run_and_keep(task.spec, chosen)
             return ComputedResult(task, _since(start), record, tuple(predictions), model=model)

@@ -24,8 +24,6 @@ class RunTask:
         known_stamp: stamp of the shard at planning (`Shards.stamp`). A shard with another stamp is a new result.
         attempt: number of the attempt, from 1.
         eval_batch: test images per batch; None for the context's value.
-        alongside: the other runs of its stack, see `bench.sweep.planning`.
-        training: names the training that it shares with other runs, see `bench.sweep.planning`.
         alone: whether no other run of the sweep may run at the same time.
         head: whether it trains on stored features only and is assigned separately from runs through a tower, see
             `bench.sweep.planning`.
@@ -36,8 +34,6 @@ class RunTask:
     name: str = ""
     attempt: int = 1
     eval_batch: int | None = None
-    alongside: tuple[ExperimentSpec, ...] = ()
-    training: str | None = None
     alone: bool = False
     head: bool = False
     kind: Literal["run"] = "run"
@@ -59,14 +55,7 @@ class RunTask:
 
     @property
     def group(self) -> tuple[str, str, int | str]:
-        """Tasks of one group are best run one after the other.
-
-        They are the runs of one training or stack, or share features, support set and views.
-        """
-        if self.training:
-            return *self.pair, self.training
-        if self.alongside:
-            return *self.pair, min(self.key, *(spec.run_id for spec in self.alongside))
+        """Tasks of one group are best run one after the other: they share features, support set and views."""
         return *self.pair, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
 
 

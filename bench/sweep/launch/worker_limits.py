@@ -63,7 +63,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 def timeout_message(seconds: float) -> str:
     """The message for a run that exceeded its time limit."""
-    return f"it took longer than the {seconds:g} s of --option timeout and was stopped."
+    return f"it took longer than the {seconds:g} s of --timeout and was stopped."
 
 
 def limit_memory(limits: Limits) -> None:
@@ -85,9 +85,9 @@ _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 """cuBLAS's workspace; with this value its results do not depend on the order in which streams finish."""
 
 
-def device_variables(device: str, *, fast: bool) -> dict[str, str]:
+def device_variables(device: str) -> dict[str, str]:
     """Environment variables that a worker needs before torch starts, without those that the user has set."""
-    if device.startswith("cuda") and not fast:
+    if device.startswith("cuda"):
         wanted = {_WORKSPACE: ":4096:8"}
     elif device == "mps":
         wanted = {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}
@@ -98,7 +98,7 @@ def device_variables(device: str, *, fast: bool) -> dict[str, str]:
 
 def set_device_variables(context: RunContext) -> None:
     """Set the variables in this process, which must not have used the device yet."""
-    os.environ.update(device_variables(context.device, fast=context.fast))
+    os.environ.update(device_variables(context.device))
 
 
 _MEMORY_EVENTS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))

@@ -55,7 +55,6 @@ const bindChart = (figure, [, , , , choice, drawings]) => {
     chosen = Number(index);
     figure.draw();
   });
-  tools.append(saveButtons(() => picture.querySelector("svg"), figure.id));
   figure.draw();
   bindTips(figure, picture, tip);
 };

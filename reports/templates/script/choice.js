@@ -4,12 +4,12 @@ const choiceListeners = [];  // called with the data of the setting, and the cho
 const addressParts = [];  // functions that add their choices to the address of the first screen
 let frontAddress = () => "";
 let choiceNow = null;  // data of the setting, and the choice
-const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view", "family", "inputs", "sort", "rows", "open"];
+const FRONT_NAMES = ["A", "B", "x", "score", "setting", "view", "family", "inputs", "sort", "rows", "open"];
 const keepChoice = () => history.replaceState(null, "", "#" + frontAddress());
 // Whether the address is one of the first screen: empty, or with choices.
 const isFrontAddress = () => {
   const wanted = inAddress();
-  return !location.hash || FRONT_NAMES.some((name) => wanted.has(name)) && !["method", "dataset", "run"].some((name) => wanted.has(name));
+  return !location.hash || FRONT_NAMES.some((name) => wanted.has(name)) && !["method", "dataset"].some((name) => wanted.has(name));
 };
 if (front) {
   const bar = document.getElementById("choices");
@@ -60,7 +60,6 @@ if (front) {
   const show = (chosen) => {
     const data = now();
     const answer = data.answers[state.measure];
-    document.getElementById("answer").innerHTML = answer.text;
     document.getElementById("small-print").innerHTML = answer.small;
     all("[data-missing-of]").forEach((node) => { node.hidden = node.dataset.missingOf !== state.setting; });
     const methods = data.methods.map((method, index) => [index, method.name + (method.complete ? "" : " (incomplete)")]);

@@ -14,7 +14,6 @@ const plainCell = (cell, kind, methods) => {
   const [value, small] = parts5(cell);
   if (value === null || value === undefined) return "";
   if (kind === "method") return methods[value].name;
-  if (kind === "links") return value.map(([text]) => text).join(" ");
   return kind === "pm" && small ? `${value} ${small}` : String(value);
 };
 // Texts that a spreadsheet would run as formulas begin with an apostrophe, as in `etl-bench export`.

@@ -148,7 +148,6 @@ if (hero) {
     const at = pointed === null ? (step > 0 ? 0 : last) : chosen.order.indexOf(pointed) + step;
     point(chosen.order[Math.min(Math.max(at, 0), last)]);
   });
-  hero.append(saveButtons(() => all("svg", picture).find((svg) => svg.clientWidth) || picture.firstElementChild, "accuracy-and-difficulty"));
   choiceListeners.push(draw);
   draw();
 }

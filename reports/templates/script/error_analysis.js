@@ -4,16 +4,16 @@ const pictureOf = (list, index, text) => {
   const uri = (pictures().lists[list.key] || [])[index];
   return uri ? `<img src="${escaped(uri)}" alt="${escaped(text)}" width="64" height="64" loading="lazy">` : "";
 };
-// Listed images with a thumbnail that a run gets wrong: the run with that id, or the first of the method on each dataset.
-const wrongImages = (anchor, entry, id) => Promise.all([evidence("lists"), evidence(anchor)]).then(([lists, { errors }]) =>
+// Listed images with a thumbnail that the first run of a method on each dataset gets wrong.
+const wrongImages = (anchor, entry) => Promise.all([evidence("lists"), evidence(anchor)]).then(([lists, { errors }]) =>
   errors.cells.filter((cell) => cell.entry === entry).map((cell) => {
     const list = lists.find(({ key }) => key === cell.list);
-    const run = id ? cell.runs.find((one) => one.id === id) : cell.runs[0];
+    const run = cell.runs[0];
     const name = nameIn(list);
     return run ? list.images.map(({ label }, index) => {
       const [guess] = run.tops[index] || [];
       const picture = pictureOf(list, index, name(label));
-      return !picture || guess === undefined || guess === label ? "" : `<figure>${picture}<figcaption>${id ? "" : escaped(list.title) + ": "}<b>${escaped(name(label))}</b> taken for ${escaped(name(guess))}</figcaption></figure>`;
+      return !picture || guess === undefined || guess === label ? "" : `<figure>${picture}<figcaption>${escaped(list.title)}: <b>${escaped(name(label))}</b> taken for ${escaped(name(guess))}</figcaption></figure>`;
     }).join("") : "";
   }).join(""));
 const errorsBox = document.getElementById("errors");
@@ -93,8 +93,8 @@ if (errorsBox) {
     const right = runs.reduce((sum, run) => sum + run.right, 0);
     const name = nameIn(list);
     const wanted = state.label === "" ? null : Number(state.label);
-    const runLinks = runs.map((run) => `<a href="#run=${escaped(run.id)}"><code>${escaped(run.id)}</code></a>`).join(" ");
-    const parts = [`<p class="facts"><b>${share(right, runs.length * list.n)} %</b> correct: ${right} of ${counted(runs.length * list.n, "prediction")} on ${counted(list.n, "image")}. ${runs.length > 1 ? "Runs" : "Run"} ${runLinks}</p>`];
+    const runIds = runs.map((run) => `<code>${escaped(run.id)}</code>`).join(" ");
+    const parts = [`<p class="facts"><b>${share(right, runs.length * list.n)} %</b> correct: ${right} of ${counted(runs.length * list.n, "prediction")} on ${counted(list.n, "image")}. ${runs.length > 1 ? "Runs" : "Run"} ${runIds}</p>`];
     const tables = [];
     const classes = cell.classes.map(([label, size, taken], index) => [label, size, taken, runs.reduce((sum, run) => sum + run.classes[index], 0)]);
     const put = (table) => { tables.push(table); parts.push(tableHtml(table, [])); };
@@ -121,7 +121,6 @@ if (errorsBox) {
     }
     out.innerHTML = parts.join("");
     all(".table", out).forEach((node, index) => bindTable(node, tables[index], []));
-    if (block.folder) out.append(runBrowser(block.folder, runs, list, wanted));
     if (chosen) history.replaceState(null, "", "#" + address());
   };
   const show = (chosen) => Promise.all([evidence("lists"), evidence(state.setting)]).then(([found, { errors }]) => {

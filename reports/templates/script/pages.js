@@ -1,4 +1,4 @@
-// Pages by address: #method=KEY, #dataset=NAME and #run=ID are rendered from the data of the page, one at a time.
+// Pages by address: #method=KEY and #dataset=NAME are rendered from the data of the page, one at a time.
 const pageNode = document.getElementById("page");
 const frontNode = document.getElementById("front");
 const MEASURES = { base: "Base", new: "New", open: "Open", H: "H", all: "Accuracy" };
@@ -14,7 +14,6 @@ const pm = (data, measure, method, dataset) => {
   const score = data.means[measure][method][dataset];
   return score === null ? null : [(score / 100).toFixed(2), reach(data.reach?.[measure]?.[method][dataset] ?? null, 2)];
 };
-const runLinks = (runs) => (runs || []).filter(Boolean).map((id) => [id.slice(0, 6), "run=" + id]);
 // The title of a dataset as a link, marked if the backbone has seen its images.
 const datasetCell = ({ title, address, seen }) => seen ? [`${title} (${seen[0]})`, address, seen[1]] : [title, address];
 // One method on one dataset: scores with gains over zero-shot, and the runs behind them.
@@ -27,12 +26,12 @@ const cellsOf = (data, anchor, method, dataset) => {
   });
   if (!data.runs) return cells;
   const runs = data.runs[method][dataset];
-  return cells.concat([[runLinks(runs)]], hasErrors() && runs.length ? [["errors", errorsAddress(anchor, data, method, dataset)]] : [null]);
+  return cells.concat([runs.filter(Boolean).map((id) => id.slice(0, 6)).join(" ")], hasErrors() && runs.length ? [["errors", errorsAddress(anchor, data, method, dataset)]] : [null]);
 };
 const cellColumns = (data) => data.measures.flatMap((measure) => {
   const score = [MEASURES[measure], "pm", "Accuracy in % with its 95 % interval", "score"];
   return data.baseline === null ? [score] : [score, ["Gain", "number", "Over zero-shot, in points"]];
-}).concat(data.runs ? [["Runs", "links"], ["Errors", "link"]] : []);
+}).concat(data.runs ? [["Runs", "text", "The first digits of the run ids"], ["Errors", "link"]] : []);
 const methodPage = (data, anchor, method) => {
   const about = data.methods[method];
   const [summary, citation, links] = block.methods[about.method] || ["", "", []];
@@ -44,17 +43,16 @@ const methodPage = (data, anchor, method) => {
     rows: order.map((dataset) => [datasetCell(data.datasets[dataset]), ...cellsOf(data, anchor, method, dataset)]),
   };
   const badges = about.badges.map(([cls, text, tip]) => `<p class="missing">${escaped(text)}${tip ? ": " + escaped(tip) : ""}</p>`).join("");
-  const steps = about.steps ? `<p class="note">${escaped(about.steps)}</p>` : "";
   return {
     title: about.name,
     html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${links.map(([what, url]) => `<p class="note">${what}: ${webLink(url)}</p>`).join("")}${badges}` +
       (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
       (against && against !== about ? `<p><a href="#${escaped(`${about.address.replace("method=", "view=difficulty&A=")}&B=${encodeURIComponent(against.key)}`)}">Accuracy against difficulty</a></p>` : "") +
-      tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") + steps +
+      tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") +
       settingsOf(about) +
       (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),
     table,
-    wrong: [anchor, about.key, ""],
+    wrong: [anchor, about.key],
   };
 };
 const datasetPage = (data, anchor, dataset) => {
@@ -85,44 +83,9 @@ const datasetPage = (data, anchor, dataset) => {
     table,
   };
 };
-const findRun = (id) => {
-  for (const [anchor, data] of Object.entries(block.settings)) {
-    for (const [method, row] of (data.runs || []).entries()) {
-      for (const [dataset, ids] of row.entries()) {
-        if (ids.includes(id)) return { anchor, data, method, dataset, place: ids.indexOf(id) };
-      }
-    }
-  }
-  return null;
-};
-const runPage = ({ anchor, data, method, dataset, place }, id) => {
-  const about = data.methods[method];
-  const ids = data.runs[method][dataset];
-  const seed = ids.length < data.seeds.length ? "any (the result does not depend on it)" : String(data.seeds[place]);
-  const splits = Object.keys(data.scores);
-  const scores = splits.map((split) => [split, data.scores[split][method][dataset]?.[place]]).filter(([, value]) => value !== null && value !== undefined)
-    .map(([split, value]) => [SPLIT_NAMES[split], (value / 100).toFixed(2) + " %"]);
-  const look = `look=${[anchor, about.key, data.datasets[dataset].name, splits[0], ids.length > 1 ? String(data.seeds[place]) : ""].map(encodeURIComponent).join("/")}`;
-  const others = ids.filter((other) => other && other !== id).map((other) => `<a href="#run=${escaped(other)}"><code>${escaped(other)}</code></a>`).join(" ");
-  return {
-    title: "Run " + id,
-    html: `<dl class="pairs"><dt>Method</dt><dd><a href="#${escaped(about.address)}">${escaped(about.name)}</a></dd><dt>Dataset</dt><dd><a href="#${escaped(data.datasets[dataset].address)}">${escaped(data.datasets[dataset].title)}</a></dd></dl>` +
-      pairsList([["Backbone", data.facets[0]], ["Protocol", data.facets[1]], ["Shots", data.facets[2]], ["Draw", data.facets[3]], ["Seed", seed], ...scores]) +
-      (others ? `<p class="note">Other seeds: ${others}</p>` : "") +
-      (hasErrors() ? `<p><a href="#${escaped(look)}">Errors of this run, class by class</a></p>` : "") +
-      `<p class="note">Recompute it and compare bit for bit: <code>etl-bench runs verify ${escaped(id)}</code></p>` +
-      settingsOf(about),
-    wrong: [anchor, about.key, id],
-  };
-};
 // The page of an address, or null for the front page.
 const pageOf = (hash) => {
   const wanted = new URLSearchParams(hash.slice(1));
-  const run = wanted.get("run");
-  if (run !== null) {
-    const found = findRun(run);
-    return found ? runPage(found, run) : { title: "Run " + run, html: '<p class="missing">This page has no run with that id.</p>' };
-  }
   const kind = ["method", "dataset"].find((name) => wanted.has(name));
   if (!kind) return null;
   const anchor = block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first;
@@ -152,7 +115,7 @@ const showPage = () => {
   if (found.wrong && hasErrors()) {
     const { firstElementChild: mark } = pageNode;
     wrongImages(...found.wrong).then((images) => {
-      if (images && mark.isConnected) pageNode.insertAdjacentHTML("beforeend", `<h3>Images that ${found.wrong[2] ? "this run" : "one run on each dataset"} gets wrong</h3><div class="examples hard">${images}</div>`);
+      if (images && mark.isConnected) pageNode.insertAdjacentHTML("beforeend", `<h3>Images that one run on each dataset gets wrong</h3><div class="examples hard">${images}</div>`);
     });
   }
   if (found.table) bindTable(pageNode.querySelector(".table"), found.table, block.settings[inAddress().get("setting") || block.first].methods);

@@ -1,8 +1,5 @@
 // The sections of a setting, rendered from the parts of reports/parts/part.py. Folds are rendered when they are opened.
-// A block is a function of the data of the setting in `blocks`, one file each, which returns HTML or a node;
-// `block("name")` in reports/parts places it, and it is rendered again for another setting. `choiceListeners` receive the
-// chosen methods and score.
-const blocks = {};
+// `choiceListeners` receive the chosen methods and score.
 const partHtml = (part, data) => {
   const [kind, ...rest] = part;
   switch (kind) {
@@ -12,17 +9,11 @@ const partHtml = (part, data) => {
     case "html": return `<div class="scroll">${rest[0]}</div>`;
     case "svg": return `<div class="scroll drawing"></div>`;
     case "scores": return `<div class="scores"></div>`;
-    case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
     case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="plot" tabindex="0" role="group" aria-label="Chart. Arrow keys read out one mark after the other."></div><div class="tip" role="status" hidden></div><figcaption>${rest[2]}</figcaption></figure>`;
     default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
   }
 };
 const partsHtml = (parts, data) => parts.map((part) => partHtml(part, data)).join("");
-const drawBlock = (place, name, data) => {
-  const content = blocks[name](data, place);
-  if (typeof content === "string") place.innerHTML = content;
-  else if (content) place.replaceChildren(content);
-};
 // `node.draw` shows the part of the chosen score.
 const bindScores = (node, parts, data) => {
   let shown = null;
@@ -38,14 +29,12 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   const node = place.children[index];
   const [kind, ...rest] = part;
   if (kind === "table") bindTable(node, rest[0], data.methods);
-  if (kind === "block") drawBlock(node, rest[0], data);
   if (kind === "chart") bindChart(node, part);
   if (kind === "scores") bindScores(node, rest[0], data);
   if (kind === "svg") {
     evidence("drawings").then((found) => {
       node.innerHTML = found[rest[0]];
       fitting.observe(node);
-      node.append(saveButtons(() => node.querySelector("svg"), "chart"));
     });
   }
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });

@@ -1,6 +1,6 @@
 // Tables from their data (reports/tables/model.py). Sorting, filtering and long tables render the rows again.
-// The kinds links and choice (a button) are those of script/pages.js and script/error_analysis.js.
-const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", links: "text", choice: "text", bar: "interval-head" };
+// The kind choice (a button) is that of script/error_analysis.js.
+const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", choice: "text", bar: "interval-head" };
 const CELL = { ...HEADING, bar: "interval-cell" };
 const FORMATS = ["CSV", "LaTeX", "Markdown"];
 const tablesById = new Map();  // id to {table, methods, order, pressed, whole, sorted}
@@ -19,7 +19,6 @@ const contentOf = (value, small, kind, methods) => {
     case "method": return methodCell(methods[value]);
     case "badge": return `<b class="badge b-${escaped(value.replaceAll(" ", "-"))}">${escaped(value)}</b>`;
     case "link": case "linked": return `<a href="#${escaped(small)}">${escaped(value)}</a>`;
-    case "links": return value.map(([text, address]) => `<a href="#${escaped(address)}">${escaped(text)}</a>`).join(" ");
     case "choice": return `<button type="button" class="plain" data-choice="${small}">${escaped(value)}</button>`;
     case "sources": return value.map((number) => `<a href="#source-${number}">[${number}]</a>`).join(" ");
     case "pm": return `<span class="mean">${escaped(value)}</span>` + (small ? `<span class="pm">${escaped(small)}</span>` : "");
@@ -71,7 +70,6 @@ const sortKey = (cell, kind, methods) => {
   if (key !== undefined && key !== null) return key;
   if (value === null || value === undefined || value === "") return null;
   if (kind === "method") return methods[value].name;
-  if (kind === "links") return value.length ? String(value[0][0]) : null;
   if (Array.isArray(value)) return kind === "sources" ? String(value[0]) : value[0];
   if (CELL[kind] === "text") return value;
   const number = Number(String(value).replace("−", "-"));

@@ -26,7 +26,6 @@ if (front) {
   });
   const follow = () => { if (isFrontAddress()) showView(inAddress().get("view") || "map"); };
   addEventListener("hashchange", follow);
-  document.getElementById("in-words").open = location.hash === "#in-words";  // open for readers without scripts
   choiceListeners.push(draw);
   draw(...choiceNow());
   follow();

@@ -8,7 +8,6 @@ import pytest
 
 from bench.analysis.best_method import answer_for
 from bench.analysis.dataset_difficulty import RTD
-from bench.analysis.method_choice import Policy
 from bench.analysis.score_table import Candidate, ScoreTable
 
 DATASETS = tuple("abcdef")
@@ -65,42 +64,15 @@ def test_gains_are_those_on_easy_medium_and_hard_datasets():
     assert (found.groups.n_easy, found.groups.n_medium, found.groups.n_hard) == (2, 2, 2)
     assert (found.groups.on_easy, found.groups.on_hard) == pytest.approx((0.2, 0.45))
     assert (found.groups.trend.verdict, found.groups.trend.n) == ("rises", 6)
-    assert found.best_on_hard == ("strong", pytest.approx(0.45))
-
-
-def test_advice_is_within_each_budget_that_leaves_a_choice():
-    advice = answer_of(table_of()).advice
-    assert {budget: found.candidates for budget, found in advice.items()} == {
-        "any": ("strong", "cheap"),
-        "no training": (),
-        "1 min": ("cheap",),
-        "100k parameters": ("cheap",),
-    }
-    assert (advice["any"].choice.policy, advice["any"].choice.regrets[Policy.AVERAGE].mean) == (Policy.AVERAGE, 0)
-    (card,) = advice["1 min"].cards
-    assert (card.kind, card.method, card.datasets, card.below) == ("overall", "cheap", DATASETS, 0)
-    assert card.gain == pytest.approx((0.1 + 0.1 + 0.2 + 0.1 + 0.3 + 0.4) / 6), "there is one method to choose"
-    (stay,) = advice["no training"].cards
-    assert (stay.method, stay.gain) == ("zero_shot", None)
-
-
-def test_the_cheapest_method_within_a_point_is_named():
-    rows = ROWS | {"cheap": tuple(value - 0.009 for value in ROWS["strong"])}
-    assert [card.cheapest for card in answer_of(table_of(rows)).advice["any"].cards] == ["cheap"]
-    assert [card.cheapest for card in answer_of(table_of()).advice["any"].cards] == ["strong"]
-    table = table_of(rows)
-    unknown = replace(table, methods=(replace(table.methods[0], seconds=None), *table.methods[1:]))
-    assert [card.cheapest for card in answer_of(unknown).advice["any"].cards] == ["strong"], "its time is unknown"
 
 
 def test_of_equal_methods_the_first_is_advised():
     rows = {"strong": (0.9,) * 6, "cheap": (0.9,) * 6, "zero_shot": (0.9, *(0.5,) * 5)}
     found = answer_of(table_of(rows))
-    assert (found.leader, found.best_on_hard) == ("strong", ("strong", pytest.approx(0.4)))
+    assert (found.leader, found.advice.method) == ("strong", "strong")
     assert (found.lead.ahead, found.lead.n) == (5, 6), "equal is no lead"
-    assert [(card.method, card.cheapest) for card in found.advice["any"].cards] == [("strong", "cheap")]
     first = {key: rows[key] for key in ("cheap", "strong", "zero_shot")}
-    assert [card.method for card in answer_of(table_of(first)).advice["any"].cards] == ["cheap"]
+    assert answer_of(table_of(first)).advice.method == "cheap"
 
 
 def test_a_lead_that_one_dataset_decides_names_it():
@@ -111,25 +83,24 @@ def test_a_lead_that_one_dataset_decides_names_it():
 
 def test_incomplete_methods_are_left_out():
     found = answer_of(table_of(incomplete=("strong",)))
-    assert (found.leader, found.advice) == ("cheap", {}), "one method besides zero-shot is no choice"
+    assert (found.leader, found.advice) == ("cheap", None), "one method besides zero-shot is no choice"
     assert found.averages["strong"] > found.averages["cheap"]
     assert "strong" not in found.verdict.ranked
     alone = answer_of(table_of(incomplete=("strong", "cheap")))
     assert (alone.leader, alone.lead) == ("zero_shot", None)
     nothing = answer_of(table_of(incomplete=tuple(ROWS)))
-    assert (nothing.leader, nothing.advice, nothing.verdict.ranked) == (None, {}, ())
+    assert (nothing.leader, nothing.advice, nothing.verdict.ranked) == (None, None, ())
 
 
 def test_without_zero_shot_the_reference_is_the_next_best_and_there_are_no_gains():
     found = answer_of(table_of({key: ROWS[key] for key in ("strong", "cheap")}))
-    assert (found.verdict.reference, found.gains, found.groups, found.best_on_hard) == ("cheap", {}, None, None)
-    assert found.advice == {}
+    assert (found.verdict.reference, found.gains, found.groups, found.advice) == ("cheap", {}, None, None)
 
 
 def test_without_difficulties_there_are_no_groups():
     found = answer_of(table_of(difficulty=()))
     assert (found.by_difficulty, found.groups, found.places) == (((), (), ()), None, {})
-    assert [card.kind for card in found.advice["any"].cards] == ["overall"]
+    assert found.advice.method == "strong"
     assert found.lead is not None
 
 

@@ -27,9 +27,9 @@ def headings(folder: Path, page: Path) -> dict[Place, list[str]]:
     folds = evidence_of(page.read_text(), shown.anchor)["folds"]
     (board,) = (part[1] for part in folds[f"{shown.anchor}-board"] if part[0] == "table")
     return {
-        Place.DATA: export_leaderboards(runs=folder)[0].splitlines()[0].split(","),
+        Place.DATA: export_leaderboards(runs=folder).splitlines()[0].split(","),
         Place.TERMINAL: list(load_results(folder).leaderboard().rows[0]),
-        Place.TABLE: export_leaderboards("markdown", runs=folder)[0].splitlines()[2].strip("| ").split(" | "),
+        Place.TABLE: export_leaderboards("markdown", runs=folder).splitlines()[2].strip("| ").split(" | "),
         Place.PAGE: [title for title, *_ in board["columns"]],
     }
 
@@ -58,4 +58,4 @@ def test_a_new_column_is_one_statement(folder: Path, tmp_path: Path, monkeypatch
         assert "Three" in titles, place
     assert [row["Three"] for row in load_results(folder).leaderboard().rows] == [3, 3, 3]
     assert all(row["Three"] == 3 for row in columns.board_rows(load_results(folder).leaderboard().source[0]))
-    assert "| 3 |" in export_leaderboards("markdown", runs=folder)[0]
+    assert "| 3 |" in export_leaderboards("markdown", runs=folder)

@@ -1,26 +1,14 @@
 import numpy as np
-import pandas as pd
 import pytest
-from published_tables import published_values
 from scipy import stats as reference
 
-from bench.analysis.dataset_difficulty import RTD, covariates
 from bench.analysis.difficulty_trend import (
     FEWEST_FOR_TREND,
-    PUBLISHED_CONTRASTS,
     Trend,
     carried_trend,
-    contrast_trends,
     fit_trend,
-    method_trends,
 )
 from bench.papers.published_numbers import published_difficulty
-
-
-def frame(**rows: list[float]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [{"method": m, "dataset": f"d{i}", "value": v} for m, values in rows.items() for i, v in enumerate(values)]
-    )
 
 
 def test_the_line_equals_scipy_and_the_error_that_of_refitting_without_each_dataset():
@@ -62,73 +50,6 @@ def test_nothing_is_concluded_from_noise_or_from_few_datasets():
         fit_trend([1, 1], [0.1, 0.2])
 
 
-def test_a_method_whose_gain_rises_with_difficulty():
-    hard = [0.01 * 2**i for i in range(8)]
-    measured = {"relative_transfer_difficulty": {f"d{i}": value for i, value in enumerate(hard)}}
-    zero_shot = [0.5] * 8
-    values = frame(
-        zero_shot=zero_shot, rising=[0.5 + 0.03 * i for i in range(8)], flat=[0.6, 0.61] * 4, worse=[0.49, 0.48] * 4
-    )
-    found = {trend.method: trend for trend in method_trends(values, measured)}
-    assert found["rising"].slopes[RTD].verdict == "rises"
-    assert found["rising"].slopes[RTD].slope == pytest.approx(0.03 / np.log(2))
-    assert found["flat"].slopes[RTD].verdict == "inconclusive"
-    assert found["rising"].worst_third == pytest.approx(0.015)
-    assert found["worse"].gain < 0
-    assert method_trends(values, measured, baseline="none") == []
-
-
-def test_two_values_for_one_method_and_dataset_are_an_error():
-    twice = pd.concat([frame(a=[0.1]), frame(a=[0.2])])
-    with pytest.raises(ValueError, match="a has several values on d0"):
-        method_trends(twice, {})
-
-
-def test_the_published_contrast_of_visual_prompts_on_base_classes():
-    """DePT's table, VPT - CoOp: +0.83, p .002; +0.77 without EuroSAT. 1/C: +0.54 to +0.80, error: +0.33 to +0.45."""
-    measured = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))
-    values = published_values("Koorye/DePT", split="base")
-    found, fewer = (
-        {
-            row.covariate: row
-            for row in contrast_trends(chosen, measured, contrasts=PUBLISHED_CONTRASTS)
-            if (row.method, row.without) == ("vpt", "coop")
-        }
-        for chosen in (values, values[values["dataset"] != "eurosat"])
-    )
-    rtd, without_eurosat = (rows["relative_transfer_difficulty"] for rows in (found, fewer))
-    assert rtd.found.rho == pytest.approx(0.83, abs=0.01)
-    assert rtd.found.p == pytest.approx(0.002, abs=0.002)
-    assert without_eurosat.found.rho == pytest.approx(0.77, abs=0.01)
-    assert without_eurosat.found.n == 10
-    assert 0.32 <= found["zero_shot_error"].found.rho <= 0.45
-    assert 0.53 <= found["chance"].found.rho <= 0.81
-    assert rtd.p_holm > rtd.found.p
-
-
-def test_published_gains_rise_with_difficulty():
-    """Gains on base classes rise with difficulty for every kind of method, since zero-shot leaves more errors."""
-    measured = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))
-    values = published_values("zhengli97/PromptKD", split="base")
-    trends = method_trends(values, measured)
-    assert all(trend.slopes.keys() == set(measured) for trend in trends)
-    assert all(trend.gain > 0 for trend in trends)
-    rising = [trend.slopes[RTD].slope > 0 for trend in trends]
-    assert len(rising) >= 5
-    assert all(rising)
-
-
-def test_null_contrasts_are_rarely_significant_after_holm():
-    draw = np.random.default_rng(3)
-    measured = {name: {f"d{i}": float(v) for i, v in enumerate(draw.random(8) + 0.1)} for name in ("chance", "b")}
-    contrasts = [("p", f"m{i}", "host") for i in range(4)]
-    false = 0
-    for _ in range(60):
-        values = frame(host=[0.5] * 8, **{f"m{i}": draw.normal(0.5, 0.1, 8).tolist() for i in range(4)})
-        false += any(row.p_holm <= 0.05 for row in contrast_trends(values, measured, contrasts=contrasts))
-    assert false <= 7  # 60 worlds at 5 %: at most 7 with probability 0.99
-
-
 @pytest.mark.parametrize(
     ("low", "high", "n", "r2", "verdict"),
     [
@@ -161,18 +82,6 @@ def test_a_dataset_that_alone_determines_the_slope_is_not_left_out():
     found = fit_trend([0, 0, 0, 1], [0.0, 1.0, 2.0, 5.0])
     assert found.error == pytest.approx(np.sqrt(np.mean([1.5**2, 0, 1.5**2])))
     assert found.slope == pytest.approx(4)
-
-
-def test_the_worst_third_has_at_least_one_dataset():
-    measured = {"zero_shot_error": {f"d{i}": i / 10 for i in range(7)}}
-    values = frame(zero_shot=[0.5] * 7, coop=[0.9, 0.4, 0.7, 0.6, 0.3, 0.8, 0.65])
-    (found,) = method_trends(values, measured)
-    assert found.worst_third == pytest.approx((-0.2 - 0.1) / 2)
-    assert found.gain == pytest.approx(np.mean([0.4, -0.1, 0.2, 0.1, -0.2, 0.3, 0.15]))
-    (three,) = method_trends(frame(zero_shot=[0.5] * 3, coop=[0.9, 0.4, 0.7]), measured)
-    assert three.worst_third == pytest.approx(-0.1)
-    assert method_trends(frame(zero_shot=[0.5] * 2, coop=[0.9, 0.4]), measured) == []
-    assert method_trends(frame(coop=[0.9, 0.4, 0.7]), measured) == []
 
 
 def test_a_trend_names_the_dataset_that_carries_it():

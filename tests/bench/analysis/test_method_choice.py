@@ -1,4 +1,4 @@
-"""The rules that give the advice, against plain loops over the datasets."""
+"""The two policies that choose a method before any training, against plain loops over the datasets."""
 
 from __future__ import annotations
 
@@ -7,18 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.analysis.best_method import RULES
-from bench.analysis.method_choice import (
-    Known,
-    Policy,
-    judge_policies,
-    left_out_values,
-    nearest,
-    positions,
-    standard_error,
-    third,
-    windows,
-)
+from bench.analysis.method_choice import Known, Policy, positions, standard_error
 
 
 def known(values, places) -> Known:
@@ -27,78 +16,39 @@ def known(values, places) -> Known:
     return Known(methods, datasets, np.asarray(values, dtype=float), difficulty, (0.5,) * len(datasets))
 
 
-def seen_by(places, policy, left, place):
+def seen_by(places, policy, left):
     seen = [d for d in range(len(places)) if d != left]
     if policy is Policy.AVERAGE:
         return seen
-    return sorted(seen, key=lambda d: (abs(places[d] - place), d))[: {10: 3, 11: 4}[len(places)]]
+    return sorted(seen, key=lambda d: (abs(places[d] - places[left]), d))[: {10: 3, 11: 4}[len(places)]]
 
 
+@pytest.mark.parametrize("policy", Policy)
 @pytest.mark.parametrize("n", [10, 11])
-def test_regret_is_that_of_a_plain_loop(n):
+def test_losses_are_those_of_a_plain_loop(n, policy):
     draw = np.random.default_rng(1)
     values, places = draw.random((5, n)), draw.normal(size=n).tolist()
-    found = judge_policies(known(values, places), RULES)
-    lost = {rule: [] for rule in RULES}
-    for rule in RULES:
-        for left in range(n):
-            means = values[:, seen_by(places, rule, left, places[left])].mean(axis=1)
-            lost[rule].append(values[:, left].max() - values[means.argmax(), left])
-        assert found.regrets[rule].mean == pytest.approx(np.mean(lost[rule]))
-        assert found.regrets[rule].worst == pytest.approx(max(lost[rule]))
-    assert set(found.regrets) == set(RULES)
+    lost = []
+    for left in range(n):
+        means = values[:, seen_by(places, policy, left)].mean(axis=1)
+        lost.append(values[:, left].max() - values[means.argmax(), left])
+    assert known(values, places).losses(policy) == pytest.approx(lost)
 
 
-@pytest.mark.parametrize("policy", RULES)
-def test_the_gain_of_a_group_is_that_of_choices_without_the_dataset(policy):
-    draw = np.random.default_rng(2)
-    values, places = draw.normal(size=(6, 11)), draw.normal(size=11).tolist()
-    group, place = [1, 4, 7], 0.3
-    plain = [values[values[:, seen_by(places, policy, left, place)].mean(axis=1).argmax(), left] for left in group]
-    assert left_out_values(known(values, places), policy, place, group) == pytest.approx(plain)
+def test_difficulty_loses_less_where_one_method_is_better_on_easy_datasets_and_the_other_on_hard_ones():
+    crossing = known([[0.9] * 6 + [0.1] * 5, [0.2] * 6 + [0.8] * 5], range(11))
+    assert crossing.losses(Policy.NEAREST).mean() < crossing.losses(Policy.AVERAGE).mean()
+    alike = known([[0.9] * 8, [0.2] * 8], range(8))
+    assert alike.losses(Policy.NEAREST).tolist() == alike.losses(Policy.AVERAGE).tolist() == [0.0] * 8
 
 
-def test_a_third_is_rounded_and_never_empty():
-    assert [third(n) for n in (1, 2, 4, 5, 6, 10, 11, 12)] == [1, 1, 1, 2, 2, 3, 4, 4]
+def test_datasets_of_unknown_difficulty_are_judged_only_where_too_few_are_known():
+    assert known(np.ones((2, 7)), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, None]).judged == [0, 1, 2, 3, 4, 5]
+    assert known(np.ones((2, 7)), [1.0, 2.0, 3.0, 4.0, 5.0, None, None]).judged == list(range(7))
 
 
-def test_windows_are_the_closest_thirds_of_every_place():
-    draw = np.random.default_rng(3)
-    along = np.append(draw.normal(size=12), np.nan)
-    bounds, sets = windows(along)
-    assert len(sets) == len(bounds) + 1 == 9
-    for place in draw.uniform(-4, 4, 200):
-        assert set(sets[int(np.searchsorted(bounds, place))]) == set(nearest(along, place, range(13)))
-
-
-def test_difficulty_decides_where_it_helps():
-    """One method is better on easy datasets, the other on hard ones."""
-    values = [[0.9] * 6 + [0.1] * 5, [0.2] * 6 + [0.8] * 5]
-    found = judge_policies(known(values, range(11)), RULES)
-    assert found.policy is Policy.NEAREST
-    assert found.regrets[Policy.NEAREST].mean < found.regrets[Policy.AVERAGE].mean
-
-
-def test_a_smaller_loss_within_one_standard_error_does_not_decide():
-    """The only difference is one dataset, on which difficulty chooses better: it may be chance."""
-    values = np.full((2, 9), 0.5)
-    values[0, :8], values[1, 8] = 0.6, 0.9
-    values[1, 6:8] = 0.65
-    found = judge_policies(known(values, range(9)), RULES)
-    assert found.regrets[Policy.NEAREST].mean < found.regrets[Policy.AVERAGE].mean
-    assert found.policy is Policy.AVERAGE
+def test_the_standard_error_allows_for_shared_datasets():
     assert standard_error(np.array([0.0, 0.0, 0.0, 0.4])) == pytest.approx(0.2 * math.sqrt(1 / 4 + 1 / 3))
-
-
-def test_equal_regret_means_the_best_on_average():
-    found = judge_policies(known([[0.9] * 8, [0.2] * 8], range(8)), RULES)
-    assert (found.policy, found.regrets[Policy.NEAREST].mean) == (Policy.AVERAGE, 0.0)
-
-
-def test_few_known_difficulties_leave_the_best_on_average():
-    few = known([[0.9] * 8, [0.2] * 8], [1.0, 2.0, 3.0, 4.0, 5.0, None, None, None])
-    assert set(judge_policies(few, RULES).regrets) == {Policy.AVERAGE}
-    assert judge_policies(known([[0.9], [0.2]], [1.0]), RULES).regrets == {}
 
 
 def test_a_dataset_that_zero_shot_never_gets_right_is_the_hardest():

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
+from bench.analysis.calibration import MEASURES, calibration_by_run
 from bench.analysis.metrics import scores
-from bench.analysis.metrics.scores import MetricInputError, aurc, metrics_of_runs, run_metrics
-from bench.analysis.quality import METRICS, metrics_frame
+from bench.analysis.metrics.scores import MetricInputError, calibration_error, metrics_of_runs, run_metrics
 from bench.record import Predictions, Score
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
@@ -30,12 +30,11 @@ def test_recomputed_metrics_equal_the_stored_scores(tmp_path: Path):
         both = [scored(split, 200, classes, seed) for split, classes in (("base", 7), ("new", 3))]
         shards.write(make_record(make_spec(seed=seed), scores=[s for s, _ in both]), [p for _, p in both])
     store = fresh_store(tmp_path)
-    found = metrics_frame(store.outcomes_frame()).set_index(["run_id", "split"]).sort_index()
-    stored = store.runs_frame().set_index(["run_id", "split"]).sort_index()
+    found, stored = calibration_by_run(store.outcomes_frame()), store.runs_frame().set_index(["run_id", "split"])
     assert len(found) == 4
-    assert found["accuracy"].tolist() == stored["accuracy"].tolist()
-    for name in ("macro_accuracy", "nll", "brier", "ece"):
-        assert found[name].to_numpy() == pytest.approx(stored[name].to_numpy(dtype=float), abs=2e-6)
+    for place, values in found.items():
+        for name in MEASURES:
+            assert values[name] == pytest.approx(stored.loc[place, name], abs=2e-6)
 
 
 def test_metrics_of_selected_runs(tmp_path: Path):
@@ -43,23 +42,9 @@ def test_metrics_of_selected_runs(tmp_path: Path):
     for seed in (1, 2):
         shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
     wanted = make_spec(seed=2).run_id
-    found = metrics_frame(fresh_store(tmp_path).outcomes_frame([wanted]))
-    assert set(found["run_id"]) == {wanted}
-    assert metrics_frame(fresh_store(tmp_path).outcomes_frame([])).empty
-
-
-def test_the_worst_class_by_hand():
-    found = run_metrics(
-        {
-            "label": [0, 0, 1, 1],
-            "predicted": [0, 1, 1, 1],
-            "true_logit": [1.0, 0.0, 1.0, 1.0],
-            "top_logit": [1.0, 1.0, 1.0, 1.0],
-            "log_sum_exp": [1.5] * 4,
-            "sum_p2": [0.5] * 4,
-        }
-    )
-    assert (found["worst_class_accuracy"], found["macro_accuracy"], found["accuracy"]) == (0.5, 0.75, 0.75)
+    found = calibration_by_run(fresh_store(tmp_path).outcomes_frame([wanted]))
+    assert {run_id for run_id, _ in found} == {wanted}
+    assert calibration_by_run(fresh_store(tmp_path).outcomes_frame([])) == {}
 
 
 def test_an_empty_split_is_refused():
@@ -81,9 +66,9 @@ def test_300_equal_runs_have_equal_metrics():
         }
     )
     outcomes = pd.concat([part.assign(run_id=f"{i:016x}") for i in range(300)], ignore_index=True)
-    found = metrics_frame(outcomes)
+    found = calibration_by_run(outcomes)
     assert len(found) == 300
-    assert found[list(METRICS)].nunique().eq(1).all()
+    assert len({tuple(values.items()) for values in found.values()}) == 1
 
 
 def test_the_order_of_images_does_not_matter():
@@ -91,8 +76,8 @@ def test_the_order_of_images_does_not_matter():
     order = np.random.default_rng(0).permutation(50)
     shuffled = replace(one, **{name: getattr(one, name)[order] for name in ("label", "predicted", "top_logits")})
     confidence = [np.exp(p.top_logits[:, 0]) for p in (one, shuffled)]
-    assert aurc(confidence[0], one.label == one.predicted) == pytest.approx(
-        aurc(confidence[1], shuffled.label == shuffled.predicted)
+    assert calibration_error(confidence[0], one.label == one.predicted) == pytest.approx(
+        calibration_error(confidence[1], shuffled.label == shuffled.predicted)
     )
 
 
@@ -102,12 +87,6 @@ def plain_ece(confidence: np.ndarray, correct: np.ndarray) -> float:
     order = np.argsort(confidence, kind="stable")
     parts = np.array_split((means - confidence)[order], min(15, len(order)))
     return sum(abs(float(part.sum())) for part in parts) / len(order)
-
-
-def plain_aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
-    wrong = np.array([1 - correct[confidence == value].mean() for value in confidence])
-    order = np.argsort(-confidence, kind="stable")
-    return float(np.mean([wrong[order][:k].mean() for k in range(1, len(order) + 1)]))
 
 
 @pytest.mark.parametrize("n", [1, 2, 14, 15, 16, 37, 300])
@@ -133,7 +112,6 @@ def test_runs_together_have_the_metrics_of_each_alone(n: int, levels: int):
         confidence = np.exp(row["top_logit"].astype(float) - row["log_sum_exp"])
         correct = (row["predicted"] == label).astype(float)
         assert alone["ece"] == pytest.approx(plain_ece(confidence, correct), abs=1e-12)
-        assert alone["aurc"] == pytest.approx(plain_aurc(confidence, correct), abs=1e-12)
 
 
 def test_runs_with_other_images_are_measured_apart(tmp_path: Path):
@@ -141,8 +119,8 @@ def test_runs_with_other_images_are_measured_apart(tmp_path: Path):
     for seed, n in ((1, 20), (2, 20), (3, 33)):
         shards.write(make_record(make_spec(seed=seed)), [make_predictions(s, n=n, seed=seed) for s in ("base", "new")])
     outcomes = fresh_store(tmp_path).outcomes_frame()
-    found = metrics_frame(outcomes).set_index(["run_id", "split"])
-    assert found["n"].value_counts().to_dict() == {20: 4, 33: 2}
+    found = calibration_by_run(outcomes)
+    assert sorted(values["n"] for values in found.values()) == [20.0] * 4 + [33.0] * 2
     for place, rows in outcomes.groupby(["run_id", "split"]):
         alone = run_metrics({name: rows[name].to_numpy() for name in rows.columns if name != "image"})
-        assert found.loc[place, [*METRICS]].to_dict() == {name: alone[name] for name in METRICS}
+        assert {name: found[place][name] for name in MEASURES} == {name: alone[name] for name in MEASURES}

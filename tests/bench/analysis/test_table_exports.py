@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import duckdb
 import pytest
 from page_data import block_of
 from worlds import make_world
@@ -226,30 +225,22 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
     assert "\\toprule" in export("--format", "latex")[1]
     assert export("--format", "markdown", "--out", str(tmp_path / "t.md"))[0] == 0
     assert (tmp_path / "t.md").read_text().startswith("**ViT-demo.drawn")
-    assert export("--format", "parquet", "--out", str(tmp_path / "t.parquet"))[0] == 0
-    stored = duckdb.read_parquet(str(tmp_path / "t.parquet")).df()
-    assert len(stored) == 5
-    assert set(stored["protocol"]) == {"base-to-new"}
     assert "by dataset" in export("--format", "markdown", "--by-dataset")[1]
     assert export("--by-dataset")[1].startswith("entry,title,method,label,dataset,measure,mean,")
-    assert "error: --format parquet needs" in export("--format", "parquet")[2]
-    assert "csv, parquet, markdown, latex" in export("--format", "word")[2]
+    assert "csv, markdown, latex" in export("--format", "word")[2]
     assert "match these options" in export("--shots", "3")[2]
 
 
 def test_no_format_has_a_number_of_shots_for_all_training_images(tmp_path: Path, etl):
-    """Parquet has no number of shots there, and `all` as the support; other boards keep theirs as integers."""
     rates = {"coop": {"d": {"base": 0.5, "new": 0.5}}}
     make_world(tmp_path / "runs", rates, images=20)
     make_world(tmp_path / "runs", rates, images=20, support="all", shots=21, task_fingerprint="every")
-    for form in ("csv", "parquet", "markdown", "latex", "hf"):
+    for form in ("csv", "markdown", "latex"):
         out = tmp_path / form
         code, _, err = etl("export", "--format", form, "--runs", str(tmp_path / "runs"), "--out", str(out))
         assert code == 0, err
         files = [path for path in out.rglob("*") if path.is_file()] or [out]
         assert not any(b"2147483647" in path.read_bytes() for path in files)
-    stored = duckdb.read_parquet(str(tmp_path / "parquet")).select("support", "shots").order("support")
-    assert stored.fetchall() == [("", 16), ("all", None)]
 
 
 def test_csv_has_the_columns_of_every_row():

@@ -34,7 +34,7 @@ def test_a_dataset_can_be_planned_in_the_process_that_added_it(images: Path):
     added = add_dataset(
         "py_birds", str(images), template="a photo of a {}, a bird.", names={"robin": "red robin"}, split="even"
     )
-    assert added.facts()["class_names"] == ["house sparrow", "red robin"]
+    assert added.facts()["class_names"] == ["house_sparrow", "red robin"]
     assert get_dataset("py_birds").template == "a photo of a {}, a bird."
     assert added.file == images.parent / "toml" / "py_birds.toml"
     planned = plan("zero_shot", "py_birds", backbone="ViT-demo.drawn", runs=images.parent / "runs")
@@ -44,9 +44,7 @@ def test_a_dataset_can_be_planned_in_the_process_that_added_it(images: Path):
 def test_a_dataset_is_brought_up_to_date_and_replaced_only_on_request(images: Path):
     add_dataset("py_birds", images, split="even", template="{}")
     (images / "robin" / "0.png").unlink()
-    changes = add_dataset("py_birds", images).changes
-    assert changes is not None
-    assert changes.facts() == {"removed": 1}
+    assert add_dataset("py_birds", images).facts()["images"] == 23
     assert get_dataset("py_birds").template == "{}"
     others = images.rename(images.parent / "others")
     with pytest.raises(RegistrationError, match="py_birds.toml exists"):
@@ -67,7 +65,6 @@ def test_a_dataset_is_brought_up_to_date_where_its_file_is(
     for again in (False, True):
         added = add_dataset("py_birds", images, user=again)
         assert added.file == first.file
-        assert added.changes is not None
     assert len([*tmp_path.rglob("py_birds.toml")]) == 1
 
 

@@ -146,9 +146,6 @@ def test_a_dash_is_standard_output(folder, tmp_path, etl, monkeypatch):
     printed = etl("export", "--runs", str(folder), "--format", "markdown")
     assert etl("export", "--runs", str(folder), "--format", "markdown", "--out", "-") == printed
     assert list(tmp_path.iterdir()) == []
-    code, _, error = etl("export", "--runs", str(folder), "--format", "parquet", "--out", "-")
-    assert code == 2
-    assert "--out" in error
 
 
 def test_the_colours_of_the_map_are_those_of_the_page():

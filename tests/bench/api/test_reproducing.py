@@ -150,7 +150,7 @@ def test_ours_stands_beside_the_printed_number_of_its_recipe_and_settings(tmp_pa
     assert own.cells["new"].printed == "79.89"
 
 
-def test_the_command_prints_the_table_and_draws_its_figure(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_command_prints_the_table(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     command = ["papers", "reproduce", "apex", "table-5", "--on", "synthetic", "--runner", "fake_runner", "--jobs", "0"]
     with pytest.raises(SystemExit) as ended:
@@ -159,10 +159,11 @@ def test_the_command_prints_the_table_and_draws_its_figure(tmp_path: Path, monke
     said = capsys.readouterr()
     assert "spectrum_angles:test=10" in said.out
     assert "compared with none" in said.err
+    assert not (tmp_path / "runs").exists(), "its synthetic runs are not those of `run`"
     with pytest.raises(SystemExit):
         app(["papers", "reproduce", "apex", "--on", "synthetic", "--json"])
     listing = json.loads(capsys.readouterr().out)
-    assert len(listing["experiments"]) == 26
+    assert len(listing["experiments"]) == 23
 
 
 def test_what_the_paper_does_not_have_is_refused_with_what_it_has(tmp_path: Path) -> None:
@@ -222,28 +223,9 @@ def test_the_legend_names_the_one_measure_and_the_star_only_if_they_are_there(tm
     assert "*" not in one
 
 
-def test_a_figure_says_which_datasets_it_lacks(tmp_path: Path) -> None:
-    found = reproduced("table-5", tmp_path, datasets="eurosat", seeds="1,")
-    (line,) = found.figure_lines
-    assert "1 of 6 datasets, without imagenet, sun397, stanford_cars, dtd, fgvc_aircraft." in line
-    assert ("not drawn" in line, "need 6 datasets" in line) == (True, True)
-
-
 def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None:
     _, _, err = etl("papers", "reproduce", "tip-adapter", "--runs", str(tmp_path))
     assert "few-shot" in err.splitlines()[-1]
-
-
-def test_no_drawing_replaces_that_of_another_experiment_or_of_the_whole(tmp_path: Path) -> None:
-    def files(what: str, **part: object) -> set[Path]:
-        found = reproduced(what, tmp_path, figures=tmp_path / "figures", **part)
-        assert len(found.files) == 4
-        return set(found.files)
-
-    part = {"datasets": "eurosat"}
-    drawn = [files("figure-5"), files("table-16"), files("table-17"), files("figure-5", **part)]
-    drawn += [files("figure-2", seeds="1,", **part), files("figure-12", seeds="1,", **part)]
-    assert len(set.union(*drawn)) == 4 * len(drawn)
 
 
 def test_a_long_choice_of_parts_makes_a_short_name_of_its_own() -> None:
@@ -313,25 +295,12 @@ def test_the_best_fixed_weight_is_the_one_of_highest_mean_accuracy_and_the_small
     assert best_fixed_weight([other]) == pytest.approx(0.6)
 
 
-def stamps(runs: Path) -> set[str]:
-    return {entry.stamp for entry in Shards(runs).scan()}
-
-
-def test_a_run_without_the_curve_that_a_figure_needs_is_computed_again(tmp_path: Path) -> None:
-    """Figure 3 needs curves, and Figure 2 makes the same runs without them; the fake runner never has any."""
-    only = {"datasets": ["eurosat"], "methods": ["vpt"], "seeds": "1,"}
-    reproduced("figure-2", tmp_path, **only)
-    before = stamps(tmp_path)
-    reproduced("figure-3", tmp_path, **only)
-    assert len(before - stamps(tmp_path)) == 1, "one of three"
-
-
-@pytest.mark.parametrize("wrong", ['figures = ["apex-fig99"]', 'printed = ["Table 99"]'])
-def test_a_wrong_figure_or_printed_table_is_refused_before_anything_runs(tmp_path: Path, wrong: str) -> None:
+def test_a_wrong_printed_table_is_refused_before_anything_runs(tmp_path: Path) -> None:
     paper = tmp_path / "mine.toml"
     paper.write_text(
         'title = "Mine"\naddress = "arXiv:2311.15569"\nreported-in = "APEX (EMNLP 2024, 2311.15569)"\n'
-        f'[table-1]\ntitle = "One"\n{wrong}\n[[table-1.sweep]]\nmethods = ["zero_shot"]\ndatasets = ["eurosat"]\n'
+        '[table-1]\ntitle = "One"\nprinted = ["Table 99"]\n'
+        '[[table-1.sweep]]\nmethods = ["zero_shot"]\ndatasets = ["eurosat"]\n'
     )
     with pytest.raises(UsageError, match=r"line 6.*99"):
         reproduce_paper(str(paper), "table-1", on="synthetic", runs=tmp_path / "runs", progress="none")

@@ -170,14 +170,9 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
     [
         (["-m", "copo"], "error: Unknown method 'copo'. Did you mean 'coop'"),
         (["-d", "euroset"], "error: Unknown dataset 'euroset'. Did you mean 'eurosat'?"),
-        (
-            ["--option", "memory=2"],
-            "error: --option memory limits worker processes, and --jobs 0 has none; use --jobs 1.",
-        ),
         (["--set", "coop.n_ctxx=4"], "error: Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
         (["vpt", "apex"], "commas, without spaces, such as -m coop,apex"),
         (["--runner", "nowhere"], "error: --runner 'nowhere' is no Python module"),
-        (["--shots", "9", "--option", "strict"], "error: Cannot run eurosat with 9 shots: "),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(etl, tmp_path: Path, arguments: list[str], message: str):

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from leaky_dataset import MISLABELLED, write_leaky_dataset
 from PIL import Image
 from places import ROOT
 from small_datasets import write_dataset
@@ -166,49 +165,6 @@ def test_check_without_anything_to_check_says_so(etl: Etl, tmp_path: Path) -> No
     assert (code, "give a name" in err) == (0, True)
     code, _, err = etl("datasets", "check", "eurosat")
     assert (code, "data folder was given" in err) == (2, True)
-
-
-def test_check_with_a_backbone_names_near_duplicates_and_suspect_labels(etl: Etl, tmp_path: Path) -> None:
-    write_leaky_dataset(tmp_path)
-    options = ("--data-root", str(tmp_path), "-b", "ViT-demo.drawn", "--cache", str(tmp_path / "cache"))
-    code, out, _ = etl("datasets", "check", "eurosat", *options, "--device", "cpu")
-    lines = {line.split(": ")[1]: line for line in out.splitlines() if line.startswith("  note: ")}
-    assert code == 0, "these are notes"
-    assert "33 test images, 3 occur" in lines["near-duplicates"]
-    assert "; 1 more in --json" in lines["near-duplicates"]
-    assert f"{MISLABELLED} (train, 'sea') looks" in lines["suspect-labels"]
-    assert "with the same bytes: 1" in lines["duplicates"]
-    code, out, _ = etl("datasets", "check", "eurosat", *options, "--device", "cpu", "--json")
-    (facts,) = json.loads(out)
-    assert (facts["audit"]["backbone"], len(facts["audit"]["near_duplicates"])) == ("ViT-demo.drawn", 4)
-    assert facts["audit"]["suspects"][0]["image"] == {"key": MISLABELLED, "part": "train", "label": "sea"}
-    code, out, _ = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path), "--json")
-    assert json.loads(out)[0]["audit"] is None
-
-
-def test_a_dataset_with_broken_images_is_not_audited(etl: Etl, tmp_path: Path) -> None:
-    write_dataset(tmp_path, "eurosat")
-    next((tmp_path / "eurosat" / "2750").rglob("*.png")).write_bytes(b"")
-    code, out, _ = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path), "-b", "ViT-demo.drawn")
-    assert (code, "note: not-audited: " in out) == (1, True)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("-b", "ViT-demo.drawn", "--sample", "5"), "--sample has no effect with --backbone"),
-        (("-b", "ViT-B-16.opnai"), "opnai"),
-        (("-b", "ViT-demo.drawn,ViT-B-16.openai"), "an audit takes one"),
-        (("-b", "ViT-demo.drawn", "--device", "tpu"), "--device 'tpu' is unknown"),
-    ],
-)
-def test_an_audit_that_cannot_be_made_is_refused_first(
-    etl: Etl, tmp_path: Path, options: tuple[str, ...], message: str
-) -> None:
-    write_dataset(tmp_path, "eurosat")
-    code, out, err = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path), *options)
-    assert (code, out) == (2, "")
-    assert message in err
 
 
 # --- fetch ------------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_the_demo_decides_the_claims_about_the_ensemble():
     _, request = demonstration.demo_requests(quick=False)
     claims = [claim for claim in load_claims() if claim.protocol == request.protocol]
     decided = {claim.id for claim in claims if {claim.a, claim.b} <= set(request.methods)}
-    ensemble = {"observation-4-easy", "observation-4-hard", "headline-coop", "gate-constant"}
+    ensemble = {"observation-4-easy", "observation-4-hard", "headline-coop"}
     assert decided == {"observation-3-base", *ensemble}
 
 

@@ -34,8 +34,6 @@ REFUSED = {
     "run -m fork: -d spectrum_basic --dry-run": "fork: names no folder; write fork:PATH",
     "run -m spectrum_basic -d spectrum_basic --dry-run": "spectrum_basic is a dataset",
     "datasets fetch coop --data-root .": "coop is a collection",
-    "datasets pack coop -b ViT-tiny.random --out a.pack": "take all-of coop",
-    "models show coop": "has no command 'show'. Commands:",
     "methods try coop": "shows one name at a time. Commands: check",
     "methods check run.py": "`etl-bench methods new NAME` starts one",
     "report --out .": "--out . is in use",

@@ -97,15 +97,12 @@ def functions() -> list[tuple[str, Any]]:
     """Functions that commands call, in which an option is allowed only with another of their own parameters."""
     import bench.extensions.forks.inspect_and_try as inspecting
     import bench.extensions.forks.predictions_import as importing
-    import bench.extensions.model_tools.explaining as explaining
-    import bench.extensions.model_tools.exporting as exporting
 
     everything = {name: getattr(api, name) for name in dir(api)}
     everything |= {
         one.__name__: one
         for one in (
-            inspecting.inspect_official_code, importing.import_predictions, explaining.explain,
-            exporting.export_tuned_model,
+            inspecting.inspect_official_code, importing.import_predictions,
         )
     }  # fmt: skip
     return [(name, one) for name, one in everything.items() if inspect.isfunction(one) and own_conditions(one)]
@@ -147,13 +144,6 @@ def test_python_refuses_the_same(name: str, function: Any) -> None:
 def test_folders_may_be_given_where_nothing_needs_them(words: str, etl: Any, tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "page.html")] if words.startswith("report") else []
     assert etl(*words.split(), "--runs", str(tmp_path), *out)[0] == 0
-
-
-def test_a_command_adds_its_conditions_to_those_of_a_generated_option(etl: Any) -> None:
-    code, _, err = etl("leaderboard", "--selection", "--h", "h_of_means")
-    assert code == 2
-    assert "--h" in err
-    assert "--selection" in err
 
 
 def test_defaults_and_options_that_act_are_accepted(tmp_path: Path) -> None:

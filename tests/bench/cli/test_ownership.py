@@ -19,33 +19,22 @@ SUBMIT = "board submit {} --who Lab --contact lab@example.org"
 FILES = {
     "report --out": ("report --out {}", "page.html"),
     "predict --out": ("predict nothing pictures --out {}", "rows.csv"),
-    "predict --page": ("predict nothing pictures --out rows.jsonl --page", "rows.html"),
     "export --out": ("export --out {}", "table.csv"),
     "datasets draw --out": ("datasets draw spectrum_basic --shots 1 --out {}", "draw.json"),
-    "models export --out": ("models export nothing --format onnx --out {}", "model.onnx"),
-    "models explain --out": ("models explain nothing --out {}", "mine.html"),
     "runs export OUT": ("runs export {}", "mine.zip"),
     "runs drop-in OUT": ("runs drop-in {}", "mine.py"),
-    "datasets pack --out": ("datasets pack spectrum_basic -b ViT-demo.drawn --shots 1 --out {}", "mine.pack"),
-    "papers audit --out": ("papers audit apex-table-3 --out {}", "mine.html"),
     "runs questions --out": ("runs questions -d spectrum_basic --shots 1 --out {}", "asked.jsonl"),
 }  # fmt: skip
 """Options that write a file: a command, and the name of the file that it would replace."""
 MORE_FILES = [
-    ("models explain nothing", "explanation.html"),
     ("report --source published --out {}", "published.html"),
     ("export --format latex --out {}", "table.tex"),
     ("export --format markdown --out {}", "table.md"),
-    ("export --format parquet --out {}", "table.parquet"),
-    ("predict nothing pictures --out {}", "rows.parquet"),
 ]
 """Defaults and further formats."""
 FOLDERS = {
     "report --out": "report --out {}",
-    "papers reproduce --figures-dir": "papers reproduce apex table-16 --on synthetic --figures-dir {}",
     "demo --out": "demo --quick --out {} --runs demo-runs",
-    "export --out": "export --format hf --out {}",
-    "models export --out": "models export nothing --format hf-folder --out {}",
     "board build --out": "board build empty --out {}",
     "board submit DIR": SUBMIT,
 }
@@ -54,14 +43,14 @@ ADDS = {
     "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs",
     "runs import-predictions --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
-    "methods check --cache", "datasets check --cache", "doctor --cache", "papers reproduce --runs",
+    "doctor --cache", "papers reproduce --runs",
     "papers reproduce --cache", "doctor cache list --cache", "doctor cache verify --cache",
-    "doctor cache clear --cache", "datasets pack --cache", "datasets check --data-root", "datasets fetch --data-root",
+    "doctor cache clear --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
 """Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
 READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
-    "run SWEEP", "run --submission", "run --pack", "datasets check-pack FILE", "runs import BUNDLE",
+    "run SWEEP", "run --submission", "runs import BUNDLE",
     "runs import-predictions FILE", "runs import-predictions --questions",
     "board build SUBMISSIONS", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
@@ -103,10 +92,9 @@ def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> Non
 
 
 def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
-    without = {"predict --page"}
     tree = commands(typer.main.get_command(app))
     forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
-    assert {one.rpartition(" ")[0] for one in (FILES.keys() | FOLDERS.keys()) - without} == forced - {"datasets add"}
+    assert {one.rpartition(" ")[0] for one in FILES.keys() | FOLDERS.keys()} == forced - {"datasets add"}
 
 
 @pytest.mark.parametrize(("command", "name"), [*FILES.values(), *MORE_FILES])
@@ -146,7 +134,6 @@ def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any
     [
         ("report --out {}", "ours"),
         ("datasets draw spectrum_basic --shots 1 --out {}", "ours.json"),
-        ("export --format hf --out {}", "cards"),
         ("export --out {}", "ours.csv"),
         ("runs export {}", "ours.zip"),
         ("runs drop-in {}", "ours.py"),
@@ -165,30 +152,12 @@ def test_a_file_of_the_user_in_place_of_a_written_one_is_kept(place: Path, etl: 
     assert etl("export", "--out", "replaced.csv")[0] == 2
     assert etl("export", "--out", "replaced.csv", "--force")[0] == 0
     assert etl("export", "--out", "replaced.csv")[0] == 0
-    code, _, err = etl("export", "--format", "hf", "--out", ".")
-    assert (code, "is in use" in err) == (2, True), "the folder is theirs"
 
 
 def test_force_replaces_the_file_and_leaves_its_neighbours(place: Path, etl: Any) -> None:
     (place / "table.csv").write_text("mine\n")
     assert etl("export", "--out", "table.csv", "--force")[0] == 0
     assert (place / "table.csv").read_text() != "mine\n"
-    (place / "cards-too").mkdir()
-    (place / "cards-too" / "photo.png").write_text("mine\n")
-    assert etl("export", "--format", "hf", "--out", "cards-too", "--force")[0] == 0
-    assert (place / "cards-too" / "photo.png").read_text() == "mine\n"
-
-
-def test_a_changed_file_of_a_written_folder_is_kept(place: Path, etl: Any) -> None:
-    arguments = ("export", "--format", "hf", "--out", "edited")
-    code, out, _ = etl(*arguments)
-    assert code == 0
-    card = place / out.split("\n")[0]
-    card.write_text("my own words\n")
-    code, _, err = etl(*arguments)
-    assert code == 2
-    assert "was changed since" in err
-    assert card.read_text() == "my own words\n"
 
 
 def test_the_cache_deletes_only_what_it_wrote(place: Path, etl: Any) -> None:

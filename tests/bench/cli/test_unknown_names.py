@@ -14,7 +14,7 @@ NOSUCH = "nosuch"
 VALID = {
     "dataset": "spectrum_basic", "a": "coop", "b": "vpt", "paper": "apex", "model": "broken.safetensors",
     "images": "pictures", "methods": "coop", "datasets": "spectrum_basic", "query": "select 1", "run": "ok",
-    "chosen": "ok", "trackers": "mlflow", "who": "me", "contact": "me@example.org", "secret": "s", "form": "csv",
+    "chosen": "ok", "who": "me", "contact": "me@example.org", "secret": "s", "form": "csv",
     "out": "out.json", "submissions": "pictures", "code": "pictures", "names": "spectrum_basic", "file": "features.npz",
     "files": "file.txt", "what": "table-2", "backbone": "ViT-demo.drawn", "classes": "classes.txt",
     "questions": "file.txt", "ledger": "", "trial": "", "protocol": "base-to-new",
@@ -22,15 +22,14 @@ VALID = {
 """Values of parameters that a command needs beside the one under test."""
 OF_COMMAND = {
     "datasets add name": "birds", "methods name": "coop", "datasets name": "spectrum_basic",
-    "backbones name": "ViT-demo.drawn", "models export form": "hf-folder",
-    "runs export out": "out.zip", "datasets pack out": "new.pack",
-    "papers audit table": "apex-table-3",
+    "backbones name": "ViT-demo.drawn",
+    "runs export out": "out.zip",
 }  # fmt: skip
 NEW = {"methods new name", "datasets add name"}
 """Names that are to be new."""
 LATER = {
-    "predict": ("model",), "models explain": ("model",), "models export": ("model", "form"), "runs verify": ("chosen",),
-    "board verify": ("submissions",), "export send": ("trackers",), "methods check": ("name",),
+    "predict": ("model",), "runs verify": ("chosen",),
+    "board verify": ("submissions",), "methods check": ("name",),
     "methods inspect": ("code",), "runs import-predictions": (),
 }  # fmt: skip
 """Parameters that are checked first, of commands that need a model, a package, code or predictions."""

@@ -32,8 +32,6 @@ LISTING = [
     "doctor docs",
     "papers published --list protocol",
     "papers list",
-    "papers audit",
-    "papers audit apex-table-2",
     "papers reproduce apex",
     "papers reproduce apex --on synthetic --runs new --json",
     "run --help",

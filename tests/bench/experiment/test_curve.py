@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.experiment.epoch_observers import TrainingCurve, curve_epochs
 from fake_runner import make_record, make_spec
 from families_of_methods import WITHOUT_TEACHER, one_of_each_family
 from short_settings import short_overrides, short_recipe_overrides
@@ -15,7 +16,6 @@ from tiny_runs import constant_rate_spec
 
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.epoch_observers import TrainingCurve, curve_epochs
 from bench.experiment.features.inputs import load_inputs
 from bench.record import CurvePoint
 from bench.results.database import Store

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from bench.experiment.epoch_observers import CANDIDATES, EpochCandidates, spaced_epochs
 from one_case import for_each
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from tiny_runs import constant_rate_spec
@@ -15,7 +16,6 @@ from tiny_runs import constant_rate_spec
 from bench.cli.app import main
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.epoch_observers import CANDIDATES, EpochCandidates, spaced_epochs
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.record import Predictions, RunRecord

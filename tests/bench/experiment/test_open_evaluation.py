@@ -36,23 +36,12 @@ def test_it_equals_a_computation_from_the_logits_of_both_splits(method: str) -> 
         assert own.images == among_all.images
         offset = 0 if plain == "base" else n_base
         np.testing.assert_array_equal(among_all.label, own.label + offset)
-        assert among_all.open is not None
-        np.testing.assert_array_equal(among_all.open.within, own.predicted + offset)
         np.testing.assert_allclose(among_all.true_logit, own.true_logit, rtol=1e-4, atol=1e-4)
         assert among_all.log_sum_exp.min() > own.log_sum_exp.min()
-    base = found["base"]
-    np.testing.assert_allclose(
-        np.exp(found["open-base"].open.base_confidence), np.exp(base.top_logits[:, 0] - base.log_sum_exp), rtol=1e-3
-    )
     right = [item.predicted == item.label for item in (found["open-base"], found["open-new"])]
     assert opened(record) == (right[0].mean(), right[1].mean())
     assert score.base.accuracy <= record.scores[0].accuracy
     assert score.new.accuracy <= record.scores[1].accuracy
-    confidence = [found[split].open.base_confidence for split in ("open-base", "open-new")]
-    is_base = np.repeat([True, False], [len(part) for part in confidence])
-    from sklearn.metrics import roc_auc_score
-
-    assert score.near_ood_auroc == pytest.approx(roc_auc_score(is_base, np.concatenate(confidence)))
     item = found["open-new"]
     sure = np.exp(item.top_logits[:, 0].astype(float) - item.log_sum_exp)
     assert score.new.ece == pytest.approx(calibration_error(sure, right[1]), abs=1e-5)
@@ -63,7 +52,6 @@ def test_methods_that_treat_new_classes_differently_have_an_open_score(method: s
     record, predictions = run_experiment(spec_of(method), RunContext())
     assert record.open is not None
     assert record.open.base.n_classes == sum(score.n_classes for score in record.scores)
-    assert 0 <= record.open.openworld_auc <= record.open.near_ood_auroc <= 1
     assert contradiction(record, predictions) == ""
 
 

@@ -49,13 +49,13 @@ def test_fp16_is_for_methods_without_gradients_through_a_tower():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("fp8", r"--option precision 'fp8' is unknown.*Allowed: fp32, tf32, bf16, fp16"),
-        ("fp16", r"--option precision=fp16 is slower than fp32 on a CPU; use --option precision=bf16"),
+        ("fp8", r"--precision 'fp8' is unknown.*Allowed: fp32, tf32, bf16, fp16"),
+        ("fp16", r"--precision fp16 is slower than fp32 on a CPU; use --precision bf16"),
     ],
 )
 def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, etl):
     command = ["run", "-m", "zero_shot", "-d", "spectrum_basic", "--runs", str(tmp_path / "runs")]
-    code, _, err = etl(*command, "--option", f"precision={asked}")
+    code, _, err = etl(*command, "--precision", asked)
     assert code == 2
     assert re.search(said, " ".join(err.split()))
 
@@ -64,4 +64,4 @@ def test_imported_features_have_no_arithmetic():
     info = METHODS.get("zero_shot").info
     spec = parse_backbone("ViT-tiny.random")
     imported = type(spec)("features", "mine")
-    assert "use --option precision=fp32" in str(backbone_conflict(info, imported, "bf16"))
+    assert "use --precision fp32" in str(backbone_conflict(info, imported, "bf16"))

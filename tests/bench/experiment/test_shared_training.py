@@ -89,7 +89,7 @@ def test_epoch_and_curve_are_those_of_a_training_of_its_own(selection: str, step
 
 def test_branches_and_kept_models_are_those_of_a_training_of_its_own() -> None:
     specs, process = specs_of("wise_ft_on"), runner.ProcessRunner()
-    context = RunContext(keep_models="all", keep_branches=True, prediction_sets=0.9)
+    context = RunContext(keep_models="all", keep_branches=True)
     together = context.model_copy(update={"shares_training": True})
     for spec in specs:
         record, predictions, model = process.run_and_keep(spec, together)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from bench.experiment.stacked_training import READABLE, Training, can_stack, fit_stack
 from families_of_methods import one_of_each_family
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET, outcome
@@ -14,7 +15,6 @@ from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.experiment import runner
 from bench.experiment.features.inputs import shared_inputs
-from bench.experiment.stacked_training import READABLE, Training, can_stack, fit_stack
 from bench.experiment.training_loop import fit
 from bench.spec import ExperimentSpec
 from bench.sweep import expand

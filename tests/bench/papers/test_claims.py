@@ -167,49 +167,11 @@ def test_intervals_of_regret_hold_the_truth():
     assert inside / 300 > 0.93
 
 
-@pytest.mark.parametrize(("loss", "verdict"), [(0.0, ClaimVerdict.NOT_TESTED), (0.1, ClaimVerdict.NOT_SUPPORTED)])
-def test_a_constant_weight_is_compared_with_the_adaptive_one(world, loss: float, verdict: ClaimVerdict):
-    """The simulated constant weight turns a known share of right predictions into wrong ones."""
-    _, runs = world
-    draw = np.random.default_rng(0)
-    rows = runs[runs["method"] == "apex"]
-    outcomes = {
-        run_id: {
-            split: correct & (draw.random(len(correct)) > loss)
-            for split, correct in part.set_index("split")["correct"].items()
-            if split == "new"  # a run has further splits, such as those of the open score, without branches
-        }
-        for run_id, part in rows.groupby("run_id")
-    }
-    asked = claim(b="apex", contrast="constant-weight", measure="new", above=-0.01)
-    (found,) = check_claims([asked], *world, DIFFICULTY, constant_weight=lambda run_id: outcomes.get(run_id, {}))
-    assert found.test.mean == pytest.approx(-0.6 * loss, abs=0.02)
-    assert found.verdict is verdict
-    alike = (
-        f"in all {found.test.n} runs, apex is right on the same images with its mean weight as with its adaptive "
-        "weights, so the adaptive weights change no result here; the effect is 0 without any spread, which gives no "
-        "interval"
-    )
-    assert found.reason == ("" if loss else alike)
-
-
-def test_runs_without_branches_say_what_they_need(world):
-    (found,) = check_claims([claim(b="apex", contrast="constant-weight")], *world, DIFFICULTY)
-    assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert "--shots 16 --option keep-branches --rerun all`" in found.reason
-
-
-def test_a_claim_on_one_method_names_it_once(world):
-    (found,) = check_claims([claim(a="maple", b="maple", contrast="constant-weight")], [], world[1], DIFFICULTY)
-    assert "`etl-bench run -m maple -d" in found.reason
-
-
 def test_a_missing_claim_has_a_command_that_plans_its_runs(folder: Path, etl):
     """Each printed command is whole: with its datasets, backbone, options and folder."""
     code, out, _ = etl("papers", "claims", "--runs", str(folder))
     assert code == 0
     commands = [shlex.split(line) for line in out.splitlines() if line.startswith("  etl-bench run ")]
-    assert any("--option keep-branches --rerun all" in " ".join(words) for words in commands)
     for words in commands:
         given = dict(zip(words[2::2], words[3::2], strict=True))
         assert {"-m", "-d", "-b", "--protocol", "--runs"} <= set(given)

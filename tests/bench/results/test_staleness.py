@@ -15,7 +15,8 @@ from bench.record import RunRecord, RunStatus
 from bench.results.known_facts import known_methods
 from bench.results.shards import Shards
 from bench.results.staleness import Staleness, code_reasons
-from bench.sweep import Expansion, RerunPolicy, plan_runs
+from bench.sweep import RerunPolicy, plan_runs
+from bench.sweep.expansion import Expansion
 from reports.site.build import PageRequest, write_page
 
 

@@ -34,7 +34,7 @@ def test_equal_answers_are_identical():
 
 
 def test_a_repetition_without_the_branches_that_the_run_kept_is_identical():
-    """`run --option keep-branches` stores them, and a repetition need not."""
+    """`run --keep-branches` stores them, and a repetition need not."""
     one = stored()
     kept = replace(one.predictions[0], branches=branches(6))
     with_branches = Shard(one.record, (kept, one.predictions[1]))

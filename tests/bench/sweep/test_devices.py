@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from one_case import for_each
 
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of, resolve_device
 from bench.sweep.devices import local_devices, parse_device
-from bench.sweep.launchers import job_array, local_workers
+from bench.sweep.launchers import local_workers
 from bench.sweep.machine import Gpu
 
 Machine = Callable[..., None]
@@ -73,12 +72,9 @@ def test_an_unknown_device_is_refused(text: str) -> None:
         ((), {"device": "all"}, "'all': torch sees no CUDA device"),
         ((GIB, GIB), {"device": "cuda:7"}, r"'cuda:7': this machine has cuda:0 \(GPU 0\), cuda:1 \(GPU 1\) only"),
         ((GIB, GIB), {"device": "cuda:1,2"}, "'cuda:1,2': this machine has"),
-        ((GIB, GIB), {"device": "all", "jobs": 0}, "'all' are 2 devices"),
-        ((GIB, GIB), {"device": "all", "launcher": "inline"}, "'all' are 2 devices"),
-        ((), {"jobs_per_gpu": 2}, "--option jobs-per-gpu=2: runs use cpu"),
         ((), {"device": "mps"}, "not a Mac with Apple silicon"),
-        ((), {"precision": "tf32"}, "--option precision=tf32 is arithmetic"),
-        ((), {"precision": "fp16"}, "--option precision=fp16 is slower"),
+        ((), {"precision": "tf32"}, "--precision tf32 is arithmetic"),
+        ((), {"precision": "fp16"}, "--precision fp16 is slower"),
     ],
 )
 def test_impossible_devices_are_refused_in_the_plan(
@@ -92,68 +88,23 @@ def test_impossible_devices_are_refused_in_the_plan(
 def test_mps_computes_in_fp32_only(machine: Machine) -> None:
     machine(mac=True)
     request(device="mps").check_devices()
-    with pytest.raises(UsageError, match="leave out --option precision=bf16"):
+    with pytest.raises(UsageError, match="leave out --precision bf16"):
         request(device="mps", precision="bf16").check_devices()
-    with pytest.raises(UsageError, match="leave out --option precision=tf32"):
+    with pytest.raises(UsageError, match="leave out --precision tf32"):
         resolve_device("auto", "tf32")
 
 
-@for_each(
-    ("given", "message"),
-    [
-        (
-            {"launcher": "slurm", "gpus": 1, "device": "cpu"},
-            "gpus=1 reserves a GPU",
-        ),
-        (
-            {"launcher": "slurm", "slurm_set": ["gres=gpu:a100:1"], "device": "cpu"},
-            "gpus=1 reserves a GPU that",
-        ),
-        ({"launcher": "ray", "gpus_per_run": 0.5, "device": "cpu"}, "--resource gpus-per-run=0.5 reserves a GPU that"),
-        ({"launcher": "slurm", "gpus": 0, "device": "cuda"}, "--resource gpus=0 reserves no GPU for --device cuda"),
-        ({"launcher": "ray", "gpus_per_run": 0, "device": "cuda"}, "--resource gpus-per-run=0 reserves no GPU"),
-        ({"launcher": "slurm", "gpus": 4, "jobs_per_gpu": 2}, "a job has one on each GPU"),
-        (
-            {"launcher": "ray", "gpus_per_run": 2},
-            "gpus-per-run=2: a run uses one GPU.*use --resource gpus-per-run=1",
-        ),
-        ({"launcher": "ray", "jobs_per_gpu": 2}, "--resource gpus-per-run=0.5 lets two runs share a GPU"),
-        ({"launcher": "ray", "device": "all"}, "the cluster picks; use --device cuda"),
-        ({"jobs_per_gpu": 2, "jobs": 2}, "--option jobs-per-gpu=2: --jobs gives the number of workers"),
-        ({"jobs_per_gpu": 2, "launcher": "inline"}, "--option jobs-per-gpu=2: --jobs gives the number of workers"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(given: dict[str, object], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        request(**given)
+@pytest.mark.parametrize(("given", "kind"), [({}, "cpu"), ({"device": "cuda"}, "cuda")])
+def test_a_cluster_does_not_use_the_gpu_of_this_machine(given: dict[str, object], kind: str, machine: Machine) -> None:
+    machine(GIB)
+    assert request(launcher="ray", **given).devices.kind == kind
+    assert context_of(request(launcher="ray", **given), 9).device == kind
 
 
-@pytest.mark.parametrize(
-    ("given", "kind"),
-    [
-        ({"launcher": "slurm"}, "cpu"),
-        ({"launcher": "slurm", "gpus": 0}, "cpu"),
-        ({"launcher": "slurm", "gpus": 1}, "cuda"),
-        ({"launcher": "slurm", "device": "cuda"}, "cuda"),
-        ({"launcher": "slurm", "slurm_set": ["gres=gpu:1"]}, "cuda"),
-        ({"launcher": "slurm", "slurm_set": ["gpus-per-task=1"]}, "cuda"),
-        ({"launcher": "slurm", "slurm_set": ["account=gpu"]}, "cpu"),
-        ({"launcher": "ray"}, "cpu"),
-        ({"launcher": "ray", "gpus_per_run": 0.5}, "cuda"),
-    ],
-)
-def test_a_reserved_gpu_is_used(given: dict[str, object], kind: str, machine: Machine) -> None:
-    machine(GIB)  # the login node's own is of no account
-    assert request(**given).devices.kind == kind
-    assert context_of(request(**given), 9).device == kind
-
-
-def test_a_job_that_uses_cuda_reserves_one_gpu_once(machine: Machine) -> None:
-    machine()
-    assert job_array(request(launcher="slurm", device="cuda"), 1).gpus == 1
-    assert job_array(request(launcher="slurm", gpus=4), 1).gpus == 4
-    assert job_array(request(launcher="slurm", slurm_set=["gres=gpu:1"]), 1).gpus == 0
-    assert job_array(request(launcher="slurm"), 1).gpus == 0
+@pytest.mark.parametrize("given", [{"device": "all"}, {"device": "cuda:1"}, {"device": "mps"}])
+def test_a_cluster_picks_its_devices(given: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="the cluster picks; use --device cuda"):
+        request(launcher="ray", **given)
 
 
 @pytest.mark.parametrize(
@@ -177,4 +128,3 @@ def test_the_run_id_does_not_depend_on_the_device() -> None:
     from bench.spec import ExperimentSpec
 
     assert "device" not in ExperimentSpec.model_fields
-    assert "fast" not in ExperimentSpec.model_fields

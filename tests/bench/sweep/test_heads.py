@@ -86,4 +86,3 @@ def test_only_workers_that_share_a_gpu_are_kept_apart(monkeypatch: pytest.Monkey
     assert shared(device="all", jobs_per_gpu=2)
     assert shared(device="cuda:1", jobs=2)
     assert not shared(device="cpu", jobs=8)
-    assert not shared(launcher="slurm", gpus=2)

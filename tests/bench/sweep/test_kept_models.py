@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from sweep_requests import sweep_over
 
 from bench.errors import ImpossibleCombinationError
-from bench.experiment.model_file import SET_SCORES, list_models, read_model
+from bench.experiment.model_file import list_models
 from bench.results.shards import Shards
 from bench.sweep import expand
 from bench.sweep.kept_models import check_keepable
@@ -50,27 +49,6 @@ def test_best_keeps_the_seed_with_the_best_validation_score_and_all_keeps_each(e
     assert sorted(path.suffix for path in Path("other/models").iterdir()) == [".md", ".safetensors"]
     assert len(Shards(Path("other")).scan()) == len(before)
     assert "nothing to do" in etl(*GDA, "--keep-models", "best", "--runs", "other")[2]
-
-
-def test_the_best_of_several_seeds_makes_no_prediction_sets_and_the_only_seed_does(etl: Etl) -> None:
-    """The choice among seeds uses the validation images, so they would promise too much."""
-    fixed = [*[word if word != "3" else "2" for word in GDA], "--set", "gda.selection=fixed", "--keep-models"]
-    etl(*fixed, "all")
-    every = [model for model in list_models(Path("runs/models")) if model.info is not None]
-    assert [(model.info.sets.n, model.info.sets.unavailable) for model in every if model.info] == [(48, "")] * 2
-    etl(*fixed, "best", "--runs", "best")
-    (path,) = Path("best/models").glob("*.safetensors")
-    info, tensors = read_model(path)
-    assert "2 seeds by its validation" in info.sets.unavailable
-    assert info.sets.unavailable in path.with_suffix(".md").read_text()
-    assert SET_SCORES not in tensors
-    same, kept = read_model(Path("runs/models") / path.name)
-    assert same.scores == info.scores
-    assert {name for name in kept if not torch.equal(kept[name], tensors.get(name, torch.empty(0)))} == {SET_SCORES}
-    one = [word if word != "2" else "1" for word in fixed]
-    etl(*one, "best", "--runs", "one")
-    (path,) = Path("one/models").glob("*.safetensors")
-    assert read_model(path)[0].sets.unavailable == ""
 
 
 def test_finished_runs_without_a_model_run_again_and_the_sweep_says_so(etl: Etl) -> None:

@@ -70,14 +70,9 @@ def eight_cores(monkeypatch):
         ("16", {"jobs": 2}, 2, 16),
         ("3", {"device": "cuda"}, 1, 3),
         ("4,2", {"jobs": 0}, 0, 4),
-        ("16", {"launcher": "slurm"}, 8, 1),
-        ("16", {"launcher": "slurm", "cpus": 4}, 8, 4),
-        ("16", {"launcher": "ray", "cpus_per_run": 2}, 8, 2),
-        ("16", {"launcher": "slurm", "gpus": 1}, 8, 8),
-        ("16", {"launcher": "slurm", "gpus": 4}, 8, 8),
-        ("16", {"launcher": "slurm", "gpus": 1, "cpus": 1}, 8, 1),
-        ("16", {"launcher": "ray", "gpus_per_run": 1}, 8, 8),
-        ("16", {"launcher": "ray", "gpus_per_run": 0.25}, 8, 2),
+        ("16", {"launcher": "ray"}, 8, 1),
+        ("16", {"launcher": "ray", "device": "cuda"}, 8, 8),
+        ("16", {"launcher": "ray", "device": "cuda", "jobs_per_gpu": 4}, 8, 2),
     ],
 )
 def test_exported_threads_are_those_of_every_run_here(exported, options, workers, threads, monkeypatch, eight_cores):

@@ -11,7 +11,7 @@ from sweep_requests import changed, sweep_over
 
 from bench.errors import ImpossibleCombinationError
 from bench.results.shards import Shards
-from bench.sweep import AfterRun, LogStyle, RerunPolicy, carry_out, expand, make_plan, open_log, report_failures
+from bench.sweep import LogStyle, RerunPolicy, carry_out, expand, make_plan, open_log, report_failures
 from datasets_registry import DataError
 
 RESNET = "RN50.openai"
@@ -128,24 +128,3 @@ def test_runs_that_differ_in_a_setting_are_told_apart(tmp_path: Path, monkeypatc
     assert sorted(str(item["what"]).partition(", seed ")[2] for item in failed) == [
         "1 [recipe.lr=0.001]", "1 [recipe.lr=0.01]", "2 [recipe.lr=0.001]", "2 [recipe.lr=0.01]"
     ]  # fmt: skip
-
-
-def test_hooks_are_called_for_every_stored_run_and_for_no_failure(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
-    request = sweep_over(
-        ["coop", "vpt"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner"
-    )
-    log = open_log(LogStyle.NONE)
-    made, again = make_plan(request, log), changed(request, rerun=RerunPolicy.MISSING)
-    heard: list[str] = []
-
-    def call(run_id: str) -> None:
-        assert Shards(tmp_path).read(run_id) is not None
-        heard.append(run_id)
-
-    hook = AfterRun("hearing", call, "", notice=pytest.fail)
-    carry_out(made, request, log, after_run=[hook, hook])
-    right = sorted(spec.run_id for spec in made.specs if spec.method == "vpt")
-    assert sorted(heard) == sorted(right * 2)
-    carry_out(make_plan(again, log), again, log, after_run=[hook])
-    assert len(heard) == 2 * len(right)

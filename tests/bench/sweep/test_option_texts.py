@@ -6,7 +6,6 @@ import pytest
 
 from bench.errors import UsageError
 from bench.sweep import parse_numbers, split_list
-from bench.sweep.options import minutes, parse_slurm_set
 
 
 @pytest.mark.parametrize(
@@ -40,19 +39,3 @@ def test_seeds(text: str, wanted: list[int]):
 def test_what_is_no_list_of_numbers(text: str):
     with pytest.raises(UsageError, match="--shots .* is not a list"):
         parse_numbers(text, "--shots")
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [("90", 90), ("1:30", 2), ("8:00:00", 480), ("1-12", 2160), ("1-0:30", 1470), ("2-0:0:1", 2881), ("0:01", 1)],
-)
-def test_spans_of_time_as_slurm_writes_them(text: str, wanted: int):
-    assert minutes(text, "--time") == wanted
-
-
-def test_options_of_sbatch():
-    assert parse_slurm_set(["account=me", "--mail_type=END", "exclusive"]) == {
-        "account": "me",
-        "mail-type": "END",
-        "exclusive": True,
-    }

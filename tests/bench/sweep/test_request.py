@@ -36,10 +36,9 @@ def test_texts_and_lists_mean_the_same():
         ({"seeds": 0}, "--seeds '0' means no seed"),
         ({"shots": "x"}, "--shots 'x' is not a list"),
         ({"jobs": -1}, "--jobs -1: Input should be greater than or equal to 0"),
-        ({"precision": "fp8"}, r"--option precision 'fp8' is unknown\..* Allowed: fp32"),
+        ({"precision": "fp8"}, r"--precision 'fp8' is unknown\..* Allowed: fp32"),
         ({"draw": "nest"}, r"--draw 'nest' is unknown\. Did you mean 'nested'\?"),
         ({"n_shots": 3}, "'n_shots' is not an option"),
-        ({"jobs": 0, "memory": 2.0}, "--option memory limits worker processes"),
     ],
 )
 def test_a_wrong_value_is_one_line(values: dict, message: str):

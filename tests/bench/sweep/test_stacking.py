@@ -5,12 +5,12 @@ from typing import Any
 
 import launching
 import pytest
+from bench.experiment.stacked_training import fit_stack
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET, outcome
 
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.stacked_training import fit_stack
 from bench.results.shards import Shards
 from bench.sweep import expand
 from bench.sweep.launch.affinity_queue import AffinityQueue

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
-import tarfile
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +22,6 @@ from datasets_registry import (
     RegistrationError,
     SplitRule,
     add_custom_dataset,
-    check_dataset,
     own_images,
 )
 
@@ -68,69 +65,35 @@ def moved(before: AddedDataset, after: AddedDataset) -> set[str]:
     return {digest for digest in old.keys() & new.keys() if old[digest] != new[digest]}
 
 
-def facts(added: AddedDataset) -> dict[str, object]:
-    assert added.changes is not None
-    return added.changes.facts()
-
-
 @pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
 def test_nothing_is_written_where_nothing_changed(birds: Path, rule: SplitRule) -> None:
     first = add(birds, split=rule)
-    assert first.changes is None
     record = first.file.with_suffix(".images.json")
     record.write_text(as_written := f"{record.read_text()}\n")
     first.file.write_text(f"# mine\n{first.file.read_text()}")
     again = add(birds)
-    assert facts(again) == {}
-    assert again.facts()["changes"] == {}
-    assert len([*again.changes.lines()]) == 1  # type: ignore[union-attr]
     assert first.file.read_text().startswith("# mine\n")
     assert record.read_text() == as_written
     assert part_of(again) == part_of(first)
-    assert not [*own_images.news(again.info, again.splits)]
-
-
-def test_comments_stay_when_the_file_is_written_again(birds: Path) -> None:
-    file = add(birds, names={"crow": "carrion crow"}, split=SplitRule.EVEN).file
-    text = f"# a\n{file.read_text()}"
-    text = text.replace("orient =", "# the camera\norient =").replace("[names]", "# as in the field guide\n[names]")
-    text = text.replace('"carrion crow"', '"#1 crow"  # not a hooded one')
-    text = (
-        text.replace("domain =", 'citation = """\n# no comment\ntitle = {Birds}"""  # ours\ndomain =') + "# the end\n"
-    )
-    file.write_text(text)
-    photo(birds / "owl" / "0.jpg", 600)
-    for changes in ({"template": "{}"}, {"min_images": 3}, {"min_images": 1}):
-        after = add(birds, **changes)
-    lines = file.read_text().splitlines()
-    below = {line: lines[lines.index(line) + 1 :][:1] for line in lines if line.startswith("#")}
-    assert "# a" in lines
-    assert below["# the camera"][0].startswith("orient")
-    assert below["# as in the field guide"][0].startswith("[names]")
-    assert below["# not a hooded one"][0].startswith('"crow" =')
-    assert below["# ours"][0].startswith("domain")
-    assert [line for line in lines if line.startswith("#")].count("# the end") == 1
-    assert (after.config.names["crow"], after.config.citation) == ("#1 crow", "# no comment\ntitle = {Birds}")
 
 
 def test_settings_and_texts_written_by_hand_stay(birds: Path) -> None:
     first = add(birds, template="{} (bird)", orient=False, names={"crow": "carrion crow"})
     text = first.file.read_text().replace('"Sea_Gull", "crow", "jay"', '"jay", "crow", "Sea_Gull"')
     text = text.replace("domain", BY_HAND + "domain")
-    first.file.write_text(text.replace('"Sea_Gull" = "Sea Gull"', '"Sea_Gull" = "gull"'))
+    first.file.write_text(text.replace('"crow" = "carrion crow"', '"crow" = "black crow"'))
     photo(birds / "Blue_Jay" / "0.jpg", 900)
     photo(birds / "Blue_Jay" / "1.jpg", 901)
     config = add(birds).config
     assert config.classes == ("jay", "crow", "Sea_Gull", "Blue_Jay")
-    assert config.class_names == ("jay", "carrion crow", "gull", "Blue Jay")
+    assert config.class_names == ("jay", "black crow", "Sea_Gull", "Blue_Jay")
     assert (config.template, config.orient, config.summary, config.citation) == ("{} (bird)", False, "Mine.", "Me.")
     assert tomllib.loads(first.file.read_text())["summary"] == "Mine."
     changed = add(birds, template="{}", orient=True)
     assert (changed.config.template, changed.config.orient) == ("{}", True)
-    assert facts(changed) == {"settings": ["template", "orient"]}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
 def test_no_image_moves_however_the_folder_changes(birds: Path, seed: int, rule: SplitRule) -> None:
     """Random additions, removals, renames and corrected labels, read at once and added again."""
@@ -156,8 +119,6 @@ def test_no_image_moves_however_the_folder_changes(birds: Path, seed: int, rule:
         after = add(birds)
         assert not moved(before, after)
         assert part_of(read) == part_of(after)
-        assert after.changes is not None
-        assert after.changes.moved == 0
         before = after
 
 
@@ -168,65 +129,31 @@ def test_a_class_has_its_shares_after_images_were_added(birds: Path) -> None:
     added = add(birds)
     label = added.config.classes.index("crow")
     assert [sum(s.label == label for s in getattr(added.splits, part)) for part in PARTS] == [10, 4, 6]
-    assert facts(added) == {"added": 13}
-
-
-def test_the_rule_becomes_even_without_moving_an_image(birds: Path) -> None:
-    first = add(birds, split=SplitRule.HASH)
-    for seed in range(600, 640):  # three images that the hash would put into train
-        path = photo(birds / "owl" / f"{seed}.jpg", seed)
-        if hashlib.sha256(path.read_bytes()).digest()[0] >= 128 or len([*path.parent.iterdir()]) > 3:
-            path.unlink()
-    after = add(birds)
-    assert after.config.split is SplitRule.EVEN
-    assert not moved(first, after)
-    label = after.config.classes.index("owl")
-    assert {part for part in PARTS for s in getattr(after.splits, part) if s.label == label} >= {"train", "test"}
-    assert facts(after) == {"added": 3, "new classes": ["owl"], "settings": ["split"]}
 
 
 def test_another_rule_or_force_divides_all_images_again(birds: Path) -> None:
     first = add(birds, split=SplitRule.HASH)
     even = add(birds, split=SplitRule.EVEN)
-    assert facts(even) == {"in another part": len(moved(first, even)), "settings": ["split"]}
+    assert moved(first, even)
     hashed = add(birds, force=True, split=SplitRule.HASH)
-    assert facts(hashed)["in another part"] == len(moved(even, hashed)) > 0
     assert part_of(hashed) == part_of(first)
     first.file.unlink()
     assert part_of(add(birds, split=SplitRule.EVEN)) == part_of(even)
 
 
-def test_a_label_that_is_corrected_in_a_table_is_named(birds: Path) -> None:
+def test_rows_of_a_table_are_corrected_and_its_paths_become_absolute(birds: Path) -> None:
     files = sorted(birds.rglob("*.jpg"))
-    rows = [f"{path.relative_to(birds)},{path.parent.name}" for path in files]
+    rows = [f"{path.relative_to(birds.parent)},{path.parent.name}" for path in files]
     table = birds.parent / "list.csv"
     table.write_text("\n".join(["path,label", *rows]))
-    first = add(table, root=birds, split=SplitRule.EVEN)
+    first = add(table, split=SplitRule.EVEN)
     rows[0] = rows[0].rpartition(",")[0] + ",jay"
     table.write_text("\n".join(["path,label", *rows[:-2]]))
     after = add(table)
-    assert facts(after) == {"removed": 2, "with another class": 1}
     assert not moved(first, after)
-    assert after.config.root == first.config.root
-
-
-def test_paths_of_a_table_that_become_absolute_are_the_same_images(birds: Path) -> None:
-    files = sorted(birds.rglob("*.jpg"))
-    table = birds.parent / "list.csv"
-    for path in (lambda file: file.relative_to(birds.parent), lambda file: file):
-        table.write_text("\n".join(["path,label", *(f"{path(file)},{file.parent.name}" for file in files)]))
-        added = add(table, split=SplitRule.EVEN)
-    assert facts(added) == {}
-    assert [*added.notes()]
-
-
-def test_a_folder_of_classes_stays_one_beside_a_tar_file(birds: Path) -> None:
-    first = add(birds)
-    with tarfile.open(birds / "crow" / "backup.tar", "w") as tar:
-        tar.add(birds / "crow" / "0.jpg", "0.jpg")
-    after = add(birds)
-    assert after.config.kind is first.config.kind
-    assert facts(after) == {}
+    table.write_text("\n".join(["path,label", *(f"{birds.parent}/{row}" for row in rows[:-2])]))
+    absolute = add(table)
+    assert (absolute.splits.train, absolute.splits.test) == (after.splits.train, after.splits.test)
 
 
 def test_groups_stay_in_their_part(birds: Path) -> None:
@@ -250,43 +177,15 @@ def test_groups_stay_in_their_part(birds: Path) -> None:
     assert all(len(parts) == 1 for parts in where.values())
 
 
-def test_broken_and_left_out_images_stay_so_and_repaired_ones_are_named(birds: Path) -> None:
-    for name in ("a", "b"):
-        (birds / "crow" / f"{name}.jpg").write_bytes(b"\xff\xd8\xffno image")
+def test_broken_images_stay_left_out(birds: Path) -> None:
+    (birds / "crow" / "a.jpg").write_bytes(b"\xff\xd8\xffno image")
     add(birds, skip_broken=True)
-    photo(birds / "crow" / "a.jpg", 700)
-    (birds / "crow" / "b.jpg").unlink()
     after = add(birds)
     assert after.config.skip == ("crow/a.jpg",)
-    assert [line for line in after.notes() if "crow/a.jpg" in line and "readable" in line]
     (birds / "jay" / "c.jpg").write_bytes(b"")
     with pytest.raises(BadImagesError, match=r"jay/c\.jpg"):
         add(birds)
     assert tomllib.loads(after.file.read_text())["skip"] == ["crow/a.jpg"]
-
-
-def test_an_edited_image_is_named(birds: Path) -> None:
-    add(birds)
-    photo(birds / "jay" / "2.jpg", 999)
-    changes = add(birds).changes
-    assert changes is not None
-    assert changes.facts()["with other content"] == 1
-    shutil.copy(birds / "jay" / "2.jpg", birds / "jay" / "copy.jpg")
-    assert facts(add(birds)) == {"added": 1}
-
-
-@pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
-def test_edited_images_and_copies_of_them_stay_in_their_part(birds: Path, rule: SplitRule) -> None:
-    first = add(birds, split=rule)
-    part = {sample.key: part for part in PARTS for sample in getattr(first.splits, part)}
-    for seed, key in enumerate(part):
-        photo(birds / key, 1000 + seed)
-    copies = {f"{key.partition('/')[0]}/!{Path(key).name}": key for key in part}  # listed before the edited ones
-    for copy, key in copies.items():
-        shutil.copy(birds / key, birds / copy)
-    expected = part | {copy: part[key] for copy, key in copies.items()}
-    for splits in (first.info.reader(None), add(birds).splits):
-        assert {sample.key: part for part in PARTS for sample in getattr(splits, part)} == expected
 
 
 @pytest.mark.parametrize("rule", [SplitRule.HASH, SplitRule.EVEN])
@@ -309,46 +208,14 @@ def test_an_image_that_comes_back_gets_its_former_part(birds: Path, rule: SplitR
     assert part_of(first).keys() <= part_of(after).keys()
 
 
-def test_a_name_that_another_image_took_over_is_no_edit(birds: Path) -> None:
-    first = add(birds, split=SplitRule.EVEN)
-    crows = birds / "crow"
-    (crows / "0.jpg").unlink()
-    (crows / "1.jpg").rename(crows / "0.jpg")
-    (crows / "2.jpg").rename(crows / "x.jpg")
-    (crows / "3.jpg").rename(crows / "2.jpg")
-    (crows / "x.jpg").rename(crows / "3.jpg")
-    after = add(birds)
-    assert facts(after) == {"removed": 1, "renamed": 3}
-    assert not moved(first, after)
-
-
-def test_copies_in_two_classes_that_are_renamed_keep_their_classes(birds: Path) -> None:
-    shutil.copy(birds / "crow" / "0.jpg", birds / "jay" / "copy.jpg")
-    add(birds)
-    (birds / "jay" / "copy.jpg").rename(birds / "jay" / "new.jpg")
-    (birds / "crow" / "0.jpg").rename(birds / "crow" / "new.jpg")
-    assert facts(add(birds)) == {"renamed": 2}
-
-
 def test_small_classes_stay_left_out_until_they_are_asked_for(birds: Path) -> None:
     for i in range(3):
         photo(birds / "owl" / f"{i}.jpg", 600 + i)
     assert add(birds, min_images=5).config.small_classes == ("owl",)
     again = add(birds)
     assert again.config.small_classes == ("owl",)
-    assert facts(again) == {}
     assert again.small == {"owl": 3}
     assert "owl" in add(birds, min_images=2).config.classes
-
-
-def test_classes_that_are_left_out_are_no_news(birds: Path) -> None:
-    photo(birds / "owl" / "0.jpg", 600)
-    added = add(birds, min_images=5)
-    assert [line for line in added.notes() if "'owl' with 1" in line and "--min-images" in line]
-    assert not [*own_images.news(added.info, added.info.reader(None))]
-    photo(birds / "kite" / "0.jpg", 601)
-    (line,) = own_images.news(added.info, added.info.reader(None))
-    assert "kite/0.jpg" in line
 
 
 def test_images_that_moved_are_the_same_after_their_place_is_corrected(birds: Path) -> None:
@@ -362,29 +229,7 @@ def test_images_that_moved_are_the_same_after_their_place_is_corrected(birds: Pa
         add(birds)
     first.file.write_text(first.file.read_text().replace(str(birds), str(new)))
     after = add(new)
-    assert facts(after) == {}
     assert part_of(after) == part_of(first)
-
-
-def test_a_record_that_is_missing_is_noted(birds: Path) -> None:
-    first = add(birds)
-    first.file.with_suffix(".images.json").unlink()
-    for added, expected in ((add(birds), True), (add(birds), False), (add(birds, force=True), False)):
-        assert added.lacks_record == expected
-        assert any("birds.images.json" in line for line in added.notes()) == expected
-
-
-def test_other_images_and_a_damaged_record_are_refused(birds: Path) -> None:
-    first = add(birds, split=SplitRule.EVEN)
-    shutil.copytree(birds, birds.parent / "others")
-    with pytest.raises(RegistrationError, match=r"describes .*birds\. Give --force"):
-        add(birds.parent / "others")
-    assert add(birds.parent / "others", force=True).changes is None
-    record = first.file.with_suffix(".images.json")
-    record.write_text('{"format": "other"}')
-    for read in (lambda: add(birds.parent / "others"), lambda: first.info.reader(None)):
-        with pytest.raises(RegistrationError, match=r"birds\.images\.json cannot be read"):
-            read()
 
 
 FORMAT = "clip-etl-bench images of a dataset"
@@ -406,8 +251,7 @@ def test_a_damaged_record_is_refused_and_replaced_by_force(birds: Path, content:
         add(birds)
     with pytest.raises(RegistrationError):
         first.info.reader(None)
-    again = add(birds, force=True, split=SplitRule.EVEN)
-    assert again.changes is None
+    add(birds, force=True, split=SplitRule.EVEN)
     assert record.read_text() == whole
 
 
@@ -426,23 +270,16 @@ def test_the_list_of_images_names_their_division_and_not_their_record(birds: Pat
     lists += [own_images.image_list(add(birds).info) for _ in range(2)]
     assert len(set(lists)) == 1
     forced = add(birds, force=True, split=SplitRule.EVEN)
-    assert facts(forced)["in another part"]
+    assert moved(first, forced)
     divided = own_images.image_list(forced.info)
     assert divided not in lists
     add(birds, force=True, split=SplitRule.EVEN)
     assert own_images.image_list(forced.info) == divided
 
 
-def test_news_name_what_was_not_added(birds: Path) -> None:
-    added = add(birds)
-    same = own_images.image_list(added.info)
-    photo(birds / "owl" / "0.jpg", 600)
-    photo(birds / "jay" / "later.jpg", 601)
-    shutil.move(birds / "crow" / "3.jpg", birds / "jay" / "was crow.jpg")
-    assert own_images.image_list(added.info) != same
-    changed, unlisted = own_images.news(added.info, added.info.reader(None))
-    assert "1 image added; 1 image" in changed
-    assert "owl/0.jpg" in unlisted
-    assert all("datasets add birds --images" in line for line in (changed, unlisted))
-    (left_out,) = [one.text for one in check_dataset(added.info, None).findings if one.code == "left-out"]
-    assert "PNG" not in left_out
+def test_other_images_are_refused_without_force(birds: Path) -> None:
+    add(birds)
+    shutil.copytree(birds, birds.parent / "others")
+    with pytest.raises(RegistrationError, match=r"describes .*birds\. Give --force"):
+        add(birds.parent / "others")
+    assert add(birds.parent / "others", force=True).config.images == str(birds.parent / "others")

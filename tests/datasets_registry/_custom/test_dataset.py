@@ -1,20 +1,16 @@
-"""Custom datasets of all four kinds, from the files on disk to a catalogue entry."""
+"""Custom datasets of all three kinds, from the files on disk to a catalogue entry."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import shutil
-import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from limited import limited
 from PIL import Image
 from read_only import modes_hold
 
@@ -311,82 +307,6 @@ def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
         add(tmp_path, tmp_path / "header.csv", columns=ColumnNames(label="kind"))
 
 
-# --- webdataset -------------------------------------------------------------------------------------------------------
-
-
-def write_tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return path
-
-
-def samples(n: int, first: int = 0) -> dict[str, bytes]:
-    members: dict[str, bytes] = {}
-    for i in range(first, first + n):
-        members |= {f"s/{i:04}.png": encoded_image(i), f"s/{i:04}.cls": str(i % 3).encode()}
-    return members
-
-
-def test_webdataset_tars_with_parts_and_class_names(tmp_path: Path) -> None:
-    write_tar(tmp_path / "wds" / "train-000.tar", samples(9))
-    write_tar(tmp_path / "wds" / "train-001.tar", samples(6, 9))
-    write_tar(tmp_path / "wds" / "test-000.tar", samples(6, 20))
-    (tmp_path / "wds" / "classnames.txt").write_text("crow\ngull\njay\n")
-    added = add(tmp_path, tmp_path / "wds")
-    assert (added.splits.class_names, part_sizes(added)) == (("crow", "gull", "jay"), (15, 0, 6))
-    first = added.splits.train[0]
-    assert first.key == "train-000.tar!s/0000.png"
-    assert np.array_equal(
-        np.array(added.splits.images.load(first.key)), np.array(Image.open(io.BytesIO(encoded_image(0))))
-    )
-    assert len({added.splits.images.digest(sample.key) for sample in added.splits.train}) == 15
-
-
-def test_folders_of_tars_as_in_clip_benchmark_and_json_labels(tmp_path: Path) -> None:
-    members = {name.replace(".cls", ".json"): content for name, content in samples(9).items()}
-    members = {
-        n: json.dumps({"label": f"bird {c.decode()}"}).encode() if n.endswith("json") else c for n, c in members.items()
-    }
-    write_tar(tmp_path / "wds" / "train" / "0.tar", members)
-    write_tar(tmp_path / "wds" / "test" / "0.tar", members)
-    added = add(tmp_path, tmp_path / "wds")
-    assert (added.splits.class_names, part_sizes(added)) == (("bird 0", "bird 1", "bird 2"), (9, 0, 9))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
-def test_a_label_in_a_tar_file_is_not_larger_than_a_label(tmp_path: Path) -> None:
-    for name, size in (("x.cls", 2**31), ("x.json", 2**22)):
-        member = tarfile.TarInfo(name)
-        member.size = size
-        (tmp_path / "wds").mkdir(exist_ok=True)
-        with (tmp_path / "wds" / "a.tar").open("wb") as file:
-            file.write(member.tobuf())
-            file.truncate(2**32)
-        assert "than the 1 MiB allowed" in limited(lambda: add(tmp_path, tmp_path / "wds"))
-
-
-def test_tars_that_cannot_be_read(tmp_path: Path) -> None:
-    write_tar(tmp_path / "gz" / "a.tar", samples(9), "w:gz")
-    with pytest.raises(DataError, match="read .* damaged or compressed"):
-        add(tmp_path, tmp_path / "gz")
-    whole = write_tar(tmp_path / "cut" / "a.tar", samples(9))
-    added = add(tmp_path, tmp_path / "cut")
-    last = max(s.key for s in (*added.splits.train, *added.splits.val, *added.splits.test))
-    whole.write_bytes(whole.read_bytes()[:900])
-    with pytest.raises(DataError, match="middle of 'a.tar!s/0008.png'"):
-        added.splits.images.load(last)
-    write_tar(tmp_path / "bare" / "a.tar", {"x.png": encoded_image(0)})
-    with pytest.raises(DataError, match="no label. Add a member"):
-        add(tmp_path, tmp_path / "bare", replace=True)
-    write_tar(tmp_path / "twice" / "a.tar", {"x.png": encoded_image(0), "x.jpg": encoded_image(1), "x.cls": b"1"})
-    with pytest.raises(DataError, match="images of the sample 'x'"):
-        add(tmp_path, tmp_path / "twice", replace=True)
-
-
 # --- Hugging Face -----------------------------------------------------------------------------------------------------
 
 
@@ -467,16 +387,16 @@ def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, 
     ("text", "message"),
     [
         ("classes = [", "bad.toml cannot be read as TOML"),
-        ('classes = ["a", "b"]', "images is missing"),
-        (SMALL + "templte = 'x'", "templte is not a setting"),
+        ('classes = ["a", "b"]', "images: Field required"),
+        (SMALL + "templte = 'x'", "templte: Extra inputs are not permitted"),
         (SMALL + "template = 'x'", "template 'x' has no '{}'"),
-        (SMALL + 'kind = "zip"', "kind: Input should be 'folder', 'table', 'huggingface' or 'webdataset'"),
+        (SMALL + 'kind = "zip"', "kind: Input should be 'folder', 'table' or 'huggingface'"),
         (SMALL + 'split = "random"', "split: Input should be 'given', 'hash' or 'even'"),
         (SMALL + 'names = { "owl" = "x" }', "names has 'owl'"),
         (SMALL + 'names = { "crow" = " " }', "class 'crow' is empty"),
         ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
         ('images = "x"\nclasses = ["a"]', "classes: Tuple should have at least 2 items"),
-        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting"),
+        (SMALL + 'columns = { paths = "x" }', "columns.paths: Extra inputs are not permitted"),
     ],
 )
 def test_a_broken_file_is_one_warning_and_does_not_affect_others(
@@ -521,7 +441,7 @@ def test_adding_rejects_names_that_are_taken_or_malformed(tmp_path: Path) -> Non
 
 def test_any_text_can_be_written_to_and_read_from_the_toml_file(tmp_path: Path) -> None:
     awkward = ('a "quoted" \\ name', "colt's foot", "Ünï 🐦", "tab\there", "del\x7f")
-    added = add(tmp_path, make_class_folders(tmp_path / "birds", awkward), guess_names=False)
+    added = add(tmp_path, make_class_folders(tmp_path / "birds", awkward))
     assert dataset.read_custom_dataset(added.file).class_names == added.config.classes == tuple(sorted(awkward))
 
 
@@ -535,7 +455,7 @@ def test_the_folders_that_are_searched_for_toml_files(tmp_path: Path, monkeypatc
 # --- few images, and tables as spreadsheets write them ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", range(0, 160, 8))
+@pytest.mark.parametrize("first", range(0, 48, 8))
 def test_two_classes_of_eight_images_have_test_images(tmp_path: Path, first: int) -> None:
     added = add(tmp_path, make_class_folders(tmp_path / "images", ("crow", "gull"), n=8, first=first))
     for part in (added.splits.train, added.splits.test):

@@ -145,7 +145,7 @@ def test_a_group_column_of_a_folder_is_refused(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / "birds" / label).mkdir(parents=True)
         (tmp_path / "birds" / label / "1.png").write_bytes(image(1))
-    with pytest.raises(DataError, match="--column group"):
+    with pytest.raises(DataError, match="--column and --root"):
         add(tmp_path / "birds")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -121,22 +119,3 @@ def test_a_class_that_came_later_is_listed(tmp_path: Path):
     (root / "jay").mkdir()
     Image.fromarray(PIXELS).save(root / "jay" / "0.png")
     assert info.reader(None).left_out == {"images of classes that `classes` does not list": ("jay/0.png",)}
-
-
-def test_members_of_a_tar_that_are_neither_image_nor_label(tmp_path: Path):
-    picture = io.BytesIO()
-    (tmp_path / "images").mkdir()
-    with tarfile.open(tmp_path / "images" / "a.tar", "w") as tar:
-        for i in range(40):
-            picture = io.BytesIO()
-            Image.fromarray(PIXELS ^ np.uint8(i)).save(picture, "JPEG")
-            members = {f"{i}.jfif": picture.getvalue(), f"{i}.cls": f"class {i % 2}".encode()}
-            if i < 2:
-                members[f"{i}.npy"] = b"x"
-            for name, content in members.items():
-                header = tarfile.TarInfo(name)
-                header.size = len(content)
-                tar.addfile(header, io.BytesIO(content))
-    splits = add(tmp_path / "images").splits
-    assert len(splits.keys) == 40
-    assert splits.left_out == {".npy files": ("a.tar!0.npy", "a.tar!1.npy")}

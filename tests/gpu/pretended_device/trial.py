@@ -8,10 +8,10 @@ from typing import Any
 
 from torch.utils._python_dispatch import _disable_current_modes
 
-from bench.extensions.conformance.device_trial import VALIDATION, DeviceSubject, DeviceTraining, shared_backbone
 from bench.extensions.conformance.subject import TASK
 from methods import METHODS, Method, MethodConfig, Precision
 from pretended_device.counts import COUNTS
+from pretended_device.device_training import VALIDATION, DeviceSubject, DeviceTraining, shared_backbone
 from pretended_device.tensors import memory_of
 
 

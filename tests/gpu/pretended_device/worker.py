@@ -15,7 +15,6 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from bench.extensions.conformance.places import author_place
 from pretended_device.installation import install
 
 
@@ -64,6 +63,8 @@ def _outcome(request: dict[str, Any]) -> dict[str, Any]:
 
 def _described(error: Exception) -> str:
     """The error with the innermost line outside the harness, torch and this folder."""
+    from bench.extensions.conformance.subject import author_place
+
     frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
     outside = [frame for frame in frames if not frame[0].startswith(str(Path(__file__).parent))]
     return f"{type(error).__name__}: {' '.join(str(error).split())}{author_place(outside, '')}"

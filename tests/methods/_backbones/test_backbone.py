@@ -266,8 +266,6 @@ class TestNames:
             ("ViT-B-16.opnai", "Did you mean 'openai'"),
             ("ViT-B-16", "Did you mean.*'ViT-B-16.openai'"),
             ("ViT-B/32", r"Did you mean 'ViT-B-32.openai'\?"),
-            ("openai/clip-vit-base-patch32", r"are ViT-B-32\.openai here\.$"),
-            ("timm/ViT-B-16-SigLIP2", r"is written hf-hub:ORG/NAME\.$"),
             ("our-clip", "datasets add NAME --features"),
             ("Ours-B-16.v1", "datasets add NAME --features"),
         ],

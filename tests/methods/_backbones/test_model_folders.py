@@ -8,7 +8,6 @@ from pathlib import Path
 
 import open_clip
 import pytest
-import requests
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
@@ -167,81 +166,20 @@ def test_weights_are_chosen_in_open_clips_order(folder: Path) -> None:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache of the hub, and a hub that does not answer."""
-
-    def fails(*_: object, **__: object) -> None:
-        raise requests.ConnectionError
-
-    monkeypatch.setattr(requests, "head", fails)
+    """An empty cache of the hub, and a client of the hub that is offline."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
     return tmp_path / "hub"
 
 
-def test_a_repository_without_network_is_refused_in_one_line(no_network: Path) -> None:
-    with pytest.raises(ModelFolderError) as refused:
+def test_what_the_hub_does_not_give_is_refused_in_one_line(no_network: Path) -> None:
+    with pytest.raises(ModelFolderError, match=r"hf-hub:nobody/nothing: .* could not be fetched \(.*Connect once"):
         parse_backbone("hf-hub:nobody/nothing")
-    assert "reached (ConnectionError). Connect once" in str(refused.value)
-
-
-def test_weights_and_a_tokenizer_of_an_unreachable_hub_are_refused_at_once(
-    no_network: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(open_clip, "download_pretrained", lambda _: pytest.fail("the hub's client was started"))
-    with pytest.raises(WeightsError) as refused:
+    with pytest.raises(WeightsError, match="could not be fetched"):
         fetch_weights(parse_backbone("ViT-B-32.laion2b_s34b_b79k"))
-    assert "reached (ConnectionError). Connect once" in str(refused.value)
-    with pytest.raises(TokenizerError, match="https://huggingface.co cannot be reached"):
+    with pytest.raises(TokenizerError, match="is not available"):
         fetch_tokenizer(parse_backbone("ViT-B-16-SigLIP.random"))
-
-
-def test_a_client_that_is_set_to_offline_connects_to_nothing(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(requests, "head", lambda *_, **__: pytest.fail("a connection was tried"))
-    with pytest.raises(ModelFolderError, match="cache, and HF_HUB_OFFLINE"):
-        parse_backbone("hf-hub:nobody/nothing")
-    with pytest.raises(WeightsError, match="cache, and HF_HUB_OFFLINE"):
-        fetch_weights(parse_backbone("ViT-B-32.laion2b_s34b_b79k"))
-
-
-def cached(hub: Path, repository: str, name: str) -> Path:
-    """An empty file of a repository in the hub's cache."""
-    place = hub / f"models--{repository.replace('/', '--')}"
-    file = place / "snapshots" / "abc" / name
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"")
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text("abc")
-    return file
-
-
-@pytest.mark.parametrize(
-    ("backbone", "repository", "name"),
-    [
-        ("ViT-B-32.laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "open_clip_model.safetensors"),
-        ("ViTamin-S.datacomp1b", "jienengchen/ViTamin-S", "pytorch_model.bin"),
-        ("ViTamin-S.datacomp1b", "jienengchen/ViTamin-S", "pytorch_model.safetensors"),
-    ],
-)
-def test_cached_weights_are_loaded_without_asking_for_the_hub(
-    no_network: Path, monkeypatch: pytest.MonkeyPatch, backbone: str, repository: str, name: str
-) -> None:
-    file = cached(no_network, repository, name)
-    monkeypatch.setattr(open_clip, "download_pretrained", lambda _: str(file))
-    assert fetch_weights(parse_backbone(backbone)) == file
-
-
-def test_a_cached_tokenizer_is_read_without_asking_for_the_hub(
-    no_network: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read(*_: object, **__: object) -> None:
-        raise OSError("read from the cache")
-
-    spec = parse_backbone("ViT-B-16-SigLIP.random")
-    cached(no_network, spec.tokenizer.name, "tokenizer_config.json")
-    monkeypatch.setattr(open_clip.tokenizer, "HFTokenizer", read)
-    with pytest.raises(TokenizerError, match=r"not available \(OSError: read"):
-        fetch_tokenizer(spec)
 
 
 def test_a_cached_repository_needs_no_network(no_network: Path) -> None:

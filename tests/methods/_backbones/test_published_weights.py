@@ -8,7 +8,6 @@ from pathlib import Path
 
 import open_clip
 import pytest
-import requests
 import torch
 from huggingface_hub import constants
 from small_families import model_folder, small_backbone, small_config, small_timm
@@ -23,12 +22,8 @@ SLUGS = [f"{arch}.{tag}" for arch, tags in known_architectures().items() for tag
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Empty caches, and a hub that does not answer."""
-
-    def fails(*_: object, **__: object) -> None:
-        raise requests.ConnectionError
-
-    monkeypatch.setattr(requests, "head", fails)
+    """Empty caches, and a client of the hub that is offline."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("methods._backbones.weights_files._ARCHIVES", tmp_path / "clip")
 
@@ -47,7 +42,7 @@ def put_in_cache(slug: str, state: Mapping[str, object], tmp_path: Path) -> None
 
 def tiny_state(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     """Weights of the tiny CLIP, which now stands for each architecture."""
-    monkeypatch.setattr(open_clip, "get_model_config", lambda _: {**TINY_CONFIG, "quick_gelu": False})
+    monkeypatch.setattr(open_clip.factory, "get_model_config", lambda _: {**TINY_CONFIG, "quick_gelu": False})
     torch.manual_seed(3)
     return build_model(TINY_CONFIG).state_dict()
 
@@ -90,7 +85,6 @@ def test_a_training_checkpoint_is_read_from_its_archive(tmp_path: Path, monkeypa
             archive.write(tmp_path / "epoch_20.pt", "SkyCLIP_ViT_B32_top50pct/epoch_20.pt")
         return str(tmp_path / "archive.zip")
 
-    monkeypatch.setattr(requests, "head", lambda *_, **__: None)
     monkeypatch.setattr(open_clip.pretrained, "download_pretrained_from_url", download)
     loaded = load_backbone(spec).model.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in state.items())
@@ -132,10 +126,8 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path, monkeypatch: pytes
 def test_weights_that_cannot_be_fetched_are_refused_in_one_line(slug: str, advice: str) -> None:
     with pytest.raises(WeightsError) as refused:
         fetch_weights(parse_backbone(slug))
-    assert str(refused.value) == (
-        f"The weights {slug} are not in the hub's cache, and https://huggingface.co cannot be reached "
-        f"(ConnectionError). Connect once to fetch them. {advice}"
-    )
+    assert str(refused.value).startswith(f"The weights {slug} could not be fetched (")
+    assert str(refused.value).endswith(advice)
 
 
 def test_a_copy_on_disk_takes_the_preprocessing_of_a_name(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import open_clip
 import pytest
 import torch
 from parity_kit import tiny_backbone
-from safetensors.torch import save_file
 from small_families import model_folder, small_timm
 from sweep_requests import sweep_over
 
@@ -17,7 +16,7 @@ from bench.results import known_methods
 from bench.sweep import LogStyle, carry_out, expand, make_plan, open_log
 from bench.sweep.launch.tasks import Outcome
 from datasets_registry import BenchError
-from methods import Backbone, BackboneSpec, WeightsError, check_weights_file, load_backbone, parse_backbone
+from methods import Backbone, BackboneSpec, WeightsError, load_backbone, parse_backbone
 
 
 def with_text_tower(text: dict) -> Backbone:
@@ -149,31 +148,3 @@ def test_only_methods_without_class_names_run_without_the_tokenizers_package(
             load_backbone(parse_backbone(siglip)).encode_texts(["a"])
     with pytest.raises(WeightsError, match="tower of nllb-clip-base.random, facebook/nllb.*"):
         parse_backbone("nllb-clip-base.random")
-
-
-def test_a_weights_file_is_looked_at_before_any_run(tmp_path: Path) -> None:
-    good, checkpoint, cut = tmp_path / "good.safetensors", tmp_path / "good.pt", tmp_path / "cut.safetensors"
-    save_file({"a": torch.zeros(3)}, good)
-    torch.save({"a": torch.zeros(3)}, checkpoint)
-    cut.write_bytes(good.read_bytes()[:20])
-    check_weights_file(good)
-    check_weights_file(checkpoint)
-    with pytest.raises(WeightsError, match="cut.safetensors is not a safetensors"):
-        check_weights_file(cut)
-    biased = tmp_path / "biased.safetensors"
-    save_file({"logit_bias": torch.zeros(())}, biased)
-    check_weights_file(biased)
-    with pytest.raises(WeightsError, match="has a logit bias"):
-        check_weights_file(biased, takes_bias=False)
-    (tmp_path / "page.pt").write_text("<html>404</html>")
-    with pytest.raises(WeightsError, match="page.pt is not a checkpoint"):
-        check_weights_file(tmp_path / "page.pt")
-    with pytest.raises(WeightsError, match="read: Is a directory"):
-        check_weights_file(tmp_path)
-
-
-def test_the_header_of_a_weights_file_has_limits(tmp_path: Path) -> None:
-    for content in (b"[" * 100_000, b"[" + b"{}," * 6_000_000):
-        (tmp_path / "w.safetensors").write_bytes(len(content).to_bytes(8, "little") + content)
-        with pytest.raises(WeightsError, match="is not a safetensors file"):
-            check_weights_file(tmp_path / "w.safetensors")

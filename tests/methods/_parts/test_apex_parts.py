@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods import Batch, Blend
+from methods import Batch
+from methods._parts.apex_parts import Blend
 from methods.apex import class_distances, ensemble_weight
 
 TRAINED = torch.tensor([[2.0, 0.0], [0.0, 3.0]])

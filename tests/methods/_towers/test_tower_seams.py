@@ -17,9 +17,10 @@ from small_towers import SMALL_COCA, SMALL_EVA, TINY_CONFIG, backbone_of
 from torch import Tensor, nn
 
 from datasets_registry import BenchError
-from methods import Backbone, BlockView, TextPrompts, frozen_prompts, image_views, outer_norms, overwrite_leading
+from methods import Backbone, BlockView, TextPrompts, frozen_prompts, image_views, overwrite_leading
 from methods._towers import blocks as towers_blocks
 from methods._towers import image_tower
+from methods._towers.image_tower import outer_norms
 
 
 def worded(backbone: Backbone, ctx: Tensor) -> TextPrompts:

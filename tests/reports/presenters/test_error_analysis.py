@@ -8,6 +8,7 @@ from bench.analysis.error_analysis import CLASSES, RUN_PAIRS
 from bench.papers.catalogue import Catalogue
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
+from reports.parts.leaderboard import ranking_table
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
@@ -114,24 +115,28 @@ def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_p
     store = fresh_store(tmp_path)
     site = site_view(PageContent(store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0"))
     assert site.error_analysis.lists == ()
-    assert site.boards[0].quality == ()
+    assert site.boards[0].calibration == {}
     assert site.boards[0].costs
 
 
 def test_calibration_of_every_entry_on_both_halves(site):
     (board,) = site.boards
-    assert {(row.entry, row.split) for row in board.quality} == {
-        (e.key, s) for e in board.board.entries for s in ("base", "new")
-    }
+    assert set(board.calibration) == {(e.key, s) for e in board.board.entries for s in ("base", "new")}
+    table = ranking_table(board, site.overviews[0])
+    places = [at for at, column in enumerate(table.columns) if column.title.startswith(("ECE", "NLL"))]
+    assert [table.columns[at].title for at in places] == ["ECE, base", "NLL, base", "ECE, new", "NLL, new"]
+    for entry, row in zip(board.board.entries, table.rows, strict=True):
+        value = board.calibration[entry.key, "base"]["ece"]
+        assert row[places[0]][:2] == [float(f"{value.mean:.5g}"), f"{100 * value.mean:.2f}"]
 
 
-def test_cost_points_agree_with_the_board_and_the_cheapest_is_surely_on_the_front(site):
+def test_cost_points_agree_with_the_board_and_the_best_is_on_the_front(site):
     (board,) = site.boards
     for point in board.costs:
         entry = next(entry for entry in board.board.entries if entry.key == point.entry)
         assert point.value == entry.average("H", board.board.convention)
         assert point.costs["parameters"] == entry.cost.parameters_high
-        assert set(point.front) == set(point.probability) == set(point.costs)
+        assert set(point.front) == set(point.costs)
     best = max(board.costs, key=lambda point: point.value.mean)
     assert best.front["parameters"]
 
@@ -144,4 +149,3 @@ def test_an_entry_that_lacks_runs_is_not_on_any_front(tmp_path):
     site = site_view(PageContent(runs, store.difficulty_frame(), Catalogue(), package_version="0"))
     point = next(point for point in site.boards[0].costs if point.entry == "apex")
     assert point.front == {}
-    assert point.probability == {}

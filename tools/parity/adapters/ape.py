@@ -4,9 +4,6 @@ import os
 
 import recording_side
 
-REPOSITORY = "APE"
-NAME = "APE"
-
 
 def train(task):
     import main as official

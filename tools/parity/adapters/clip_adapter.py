@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-REPOSITORY = "CLIP-Adapter"
-NAME = "CLIP-Adapter"
+import recording_side
 
 
 def train(task):
@@ -12,15 +11,15 @@ def train(task):
     import runpy
 
     import clip_adapter  # noqa: F401  registers the trainer
-    import fork_side
 
     script = Path(importlib.util.find_spec("train").origin)
-    sys.argv = fork_side.job["argv"] = [
+    task.asked["places"].insert(0, str(script.parent))
+    sys.argv = [
         str(script), "--root", ".", "--output-dir", "output", "--seed", str(task.seed), "--trainer", "CLIP_Adapter",
         "--dataset-config-file", str(script.parent / "configs/datasets/eurosat.yaml"),
         "--config-file", str(script.parent / "configs/trainers/CoOp/vit_b16.yaml"),
         "INPUT.SIZE", f"({task.size}, {task.size})", "DATASET.NUM_SHOTS", str(task.shots), *task.asked["opts"],
     ]  # fmt: skip
     runpy.run_path(str(script), run_name="__main__")
-    fork_side.close_evaluation()
-    return fork_side.results[-1]
+    recording_side.close_evaluation()
+    return recording_side.results[-1]

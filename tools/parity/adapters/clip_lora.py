@@ -4,9 +4,6 @@ import sys
 
 import recording_side
 
-REPOSITORY = "CLIP-LoRA"
-NAME = "CLIP-LoRA"
-
 
 def train(task):
     sys.argv = ["main.py"]

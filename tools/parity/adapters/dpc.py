@@ -12,8 +12,6 @@ from pathlib import Path
 
 import recording_side
 
-REPOSITORY = "DPC"
-NAME = "DPC"
 CONFIGS = "configs/trainers/"
 PLAIN = {"trainer": "CoOp", "vision_depth": 0, "language_depth": 0, "vision_ctx": 0, "language_ctx": 0}
 
@@ -21,7 +19,6 @@ PLAIN = {"trainer": "CoOp", "vision_depth": 0, "language_depth": 0, "vision_ctx"
 def train(task):
     import runpy
 
-    import fork_side
     from clip import clip
 
     build = clip.build_model
@@ -33,7 +30,7 @@ def train(task):
     Path("images.json").write_text(json.dumps({"train": [lists], "train_obj_list": list(lists)}))
 
     def run(trainer, config, output, *opts, more=()):
-        sys.argv = fork_side.job["argv"] = [
+        sys.argv = [
             "train.py", *more, "--root", ".", "--output-dir", output, "--seed", str(task.seed), "--trainer", trainer,
             "--dataset-config-file", "configs/datasets/eurosat.yaml", "--config-file", CONFIGS + config,
             "INPUT.SIZE", f"({task.size}, {task.size})", "DATASET.NUM_SHOTS", str(task.shots),
@@ -41,21 +38,19 @@ def train(task):
             "SPLE.PIC_LIB", "images.json", *task.asked["opts"], *opts,
         ]  # fmt: skip
         runpy.run_path("train.py", run_name="__main__")
-        fork_side.close_evaluation()
-        return fork_side.results[-1]
+        recording_side.close_evaluation()
+        return recording_side.results[-1]
 
     run("CoOp", "CoOp/vit_b16_ep100.yaml", "host", "DATASET.SUBSAMPLE_CLASSES", part)
     follow_negatives(given)
-    watch = fork_side.watch  # the trainer that ranks the classes is neither trained nor tested
-    fork_side.watch = lambda trainer: None if type(trainer).__name__ == "CoOpStats" else watch(trainer)
+    watch = recording_side.watch  # the trainer that ranks the classes is neither trained nor tested
+    recording_side.watch = lambda trainer: None if type(trainer).__name__ == "CoOpStats" else watch(trainer)
     second = ("StackSPLE_CoOp", "SPLE/CoOp/vit_b16_ep20_bs8top4.yaml")
     found = {part: run(*second, "parallel", "DATASET.SUBSAMPLE_CLASSES", part)}
     places = {"/".join(Path(path).parts[-2:]): i for i, (path, _, _) in enumerate(task.classes.lists["train"])}
     recording_side.arrays["kept/negatives"] = json.dumps([[places[image] for image in step] for step in given])
 
     def scores(classes):
-        if classes.name == "all" != part:
-            raise NotImplementedError("the prompt of the trained classes and that of others are two")
         if classes.name not in found:
             more = ("--eval-only", "--model-dir", "parallel", "--load-epoch", str(task.asked["steps"]))
             found[classes.name] = run(*second, "elsewhere", "DATASET.SUBSAMPLE_CLASSES", classes.name, more=more)

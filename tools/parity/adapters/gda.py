@@ -2,9 +2,6 @@
 
 import recording_side
 
-REPOSITORY = "ICLR24"
-NAME = "GDA"
-
 
 def train(task):
     import main_few_shots as official

@@ -5,9 +5,6 @@ from types import SimpleNamespace
 
 import recording_side
 
-REPOSITORY = "LDC"
-NAME = "LDC"
-
 
 def train(task):
     import ldc_train as official

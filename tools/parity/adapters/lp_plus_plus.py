@@ -2,9 +2,6 @@
 
 import recording_side
 
-REPOSITORY = "FewShot-CLIP-Strong-Baseline"
-NAME = "LP++"
-
 
 def train(task):
     import torch

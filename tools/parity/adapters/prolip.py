@@ -7,9 +7,6 @@ from types import ModuleType
 
 import recording_side
 
-REPOSITORY = "ProLIP"
-NAME = "ProLIP"
-
 
 def train(task):
     import torch

@@ -5,8 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
-REPOSITORY = "PromptKD"
-NAME = "PromptKD"
+import recording_side
+
 TEACHER = "teacher_model/ImageNet-xd/VLPromptLearner_large/model.pth.tar-20"
 """The tuned teacher of trainings with all classes."""
 
@@ -14,17 +14,15 @@ TEACHER = "teacher_model/ImageNet-xd/VLPromptLearner_large/model.pth.tar-20"
 def train(task):
     import runpy
 
-    import fork_side
-
     given = task.asked["given"]
     for name, place in (("clip", "clip/ViT-L-14.pt"), ("prompts", TEACHER)):
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(given[name], place)
-    images = Path(fork_side.job["images"])
+    images = Path(task.asked["images"])
     sets = json.loads(images.read_text())
     sets["all"]["train"] = [[path, label, task.names[label]] for path, label in given["pool"]]
     images.write_text(json.dumps(sets))
-    sys.argv = fork_side.job["argv"] = [
+    sys.argv = [
         "train.py", "--root", ".", "--output-dir", "output", "--seed", str(task.seed), "--trainer", "PromptKD",
         "--dataset-config-file", "configs/datasets/eurosat.yaml",
         "--config-file", "configs/trainers/PromptKD/vit_b16_c2_ep20_batch8_4+4ctx_cross_datasets.yaml",
@@ -32,5 +30,5 @@ def train(task):
         *task.asked["opts"],
     ]  # fmt: skip
     runpy.run_path("train.py", run_name="__main__")
-    fork_side.close_evaluation()
-    return fork_side.results[-1]
+    recording_side.close_evaluation()
+    return recording_side.results[-1]

@@ -2,9 +2,6 @@
 
 import recording_side
 
-REPOSITORY = "Tip-Adapter"
-NAME = "Tip-Adapter-F"
-
 
 def train(task):
     import main

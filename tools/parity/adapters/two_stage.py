@@ -4,9 +4,6 @@ from types import SimpleNamespace
 
 import recording_side
 
-REPOSITORY = "rethinking_fewshot_vlms"
-NAME = "2SFS"
-
 
 def train(task):
     import fs.twostage as official
@@ -31,8 +28,6 @@ def train(task):
 
     def scores(classes):
         start = 0 if classes.name != "new" else len(task.classes.lists["test"])
-        if classes.name not in (task.classes.name, "new"):
-            raise NotImplementedError("its evaluation has one vocabulary at a time")
         return found[start : start + len(classes.lists["test"])]
 
     return scores

@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import numpy as np
@@ -11,10 +10,8 @@ from scipy import special
 from bench.analysis.metrics import scores as metrics
 from bench.analysis.metrics.scores import (
     MetricInputError,
-    aurc,
     calibration_error,
     harmonic_mean,
-    headroom_gain,
     run_metrics,
 )
 
@@ -168,29 +165,6 @@ class TestRefusals:
         with pytest.raises(MetricInputError, match="No prediction was given"):
             calibration_error([], [])
 
-    def test_a_risk_coverage_curve_of_nothing(self):
-        with pytest.raises(MetricInputError, match="at least one"):
-            aurc([], [])
-
-
-def test_risk_coverage_with_ties_is_the_mean_over_their_orders():
-    confidence, correct = [0.9, 0.9, 0.9, 0.5], [1, 0, 0, 1]
-    orders = [
-        np.mean(np.cumsum([1 - c for c in (*order, 1)]) / np.arange(1, 5))
-        for order in itertools.permutations(correct[:3])
-    ]
-    assert aurc(confidence, correct) == pytest.approx(np.mean(orders))
-
-
-def test_uninformative_confidence_gives_the_error_rate():
-    assert aurc([0.5] * 10, [1] * 7 + [0] * 3) == pytest.approx(0.3)
-    assert aurc([0.9, 0.1], [1, 1]) == 0
-
-
-def test_headroom():
-    assert headroom_gain(0.4, 0.5) == pytest.approx(-0.2)
-    assert headroom_gain(1.0, 1.0) is None
-
 
 def drawn_columns(images: int, draw: np.random.Generator) -> dict[str, np.ndarray]:
     """Overconfident predictions of five classes, of which one is hard."""
@@ -209,7 +183,7 @@ def drawn_columns(images: int, draw: np.random.Generator) -> dict[str, np.ndarra
 def test_the_variances_of_metrics_are_those_of_other_images(images):
     draw = np.random.default_rng(images)
     runs = [run_metrics(drawn_columns(images, draw)) for _ in range(400)]
-    for name in ("nll", "brier", "aurc", "ece", "worst_class_accuracy"):
+    for name in ("nll", "brier", "ece"):
         true = np.var([run[name] for run in runs], ddof=1)
         found = np.mean([run[f"{name}_variance"] for run in runs])
         assert 0.8 <= found / true <= (2.0 if images == 60 else 1.35), name

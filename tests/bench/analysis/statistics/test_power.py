@@ -1,4 +1,4 @@
-"""Power of t tests, compared with SciPy's distributions and with printed tables."""
+"""What a test finds, and the seeds for half of it: against SciPy's noncentral t, printed tables and simulations."""
 
 import math
 from dataclasses import replace
@@ -8,61 +8,55 @@ import pytest
 from scipy import stats as reference
 
 from bench.analysis.statistics.intervals import MeanTest, grouped_t
-from bench.analysis.statistics.power import (
-    detectable_difference,
-    grouped_power,
-    grouped_seeds_needed,
-    seeds_needed,
-    t_power,
-)
+from bench.analysis.statistics.power import detectable_difference
 
 
-def test_t_power_is_that_of_the_noncentral_t():
-    shift, critical = 0.8 * math.sqrt(6), reference.t.ppf(0.975, 5)
-    wanted = reference.nct.sf(critical, 5, shift) + reference.nct.cdf(-critical, 5, shift)
-    assert t_power(0.8, 1.0, 6) == pytest.approx(wanted, rel=1e-6)
+def plain_power(effect: float, std: float, n: int) -> float:
+    """Power of the two-sided paired t test of n pairs by SciPy's noncentral t, without the far side."""
+    return float(reference.nct.sf(reference.t.ppf(0.975, n - 1), n - 1, effect / std * math.sqrt(n)))
 
 
-def test_seeds_needed_is_the_first_count_with_the_power():
-    """Cohen's tables: a paired effect of 0.8 standard deviations takes 15, of 0.5 takes 34."""
-    assert (seeds_needed(0.8, 1.0), seeds_needed(0.5, 1.0)) == (15, 34)
-    for effect in (0.3, 1.0, 3.0):
-        n = seeds_needed(effect, 1.0)
-        assert n is not None
-        assert t_power(effect, 1.0, n) >= 0.8 > t_power(effect, 1.0, n - 1)
-    assert seeds_needed(0.0, 1.0) is None
-    assert seeds_needed(1e-6, 1.0) is None
+@pytest.mark.parametrize("n", [3, 4, 10, 34])
+def test_of_one_dataset_it_is_that_of_the_noncentral_t(n: int) -> None:
+    found = detectable_difference(MeanTest(0.0, n=n, groups=1, standard_error=0.02 / math.sqrt(n), df=n - 1))
+    assert found is not None
+    assert plain_power(found.difference, 0.02, n) == pytest.approx(0.8, abs=1e-6)
+    assert found.seeds_for_half is not None
+    half = found.difference / 2
+    assert plain_power(half, 0.02, found.seeds_for_half) >= 0.8 > plain_power(half, 0.02, found.seeds_for_half - 1)
 
 
-def test_the_power_of_the_grouped_test_equals_its_simulation():
-    draw = np.random.default_rng(4)
-    groups, seeds, effect, spread = 6, 3, 0.012, 0.02
-    planned = grouped_t(_with_spread(groups, seeds, spread))
-    tests = [grouped_t(draw.normal(effect, spread, (groups, seeds)).tolist()) for _ in range(4000)]
-    assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(
-        grouped_power(planned, effect), abs=0.07
-    ), "the plan is optimistic"
+def test_cohens_table() -> None:
+    """A paired effect of half a standard deviation takes 34 pairs."""
+    found = detectable_difference(MeanTest(0.0, n=34, groups=1, standard_error=34**-0.5, df=33))
+    assert found is not None
+    assert found.difference == pytest.approx(0.5, abs=0.01)
 
 
-def test_detectable_effect_and_seeds_are_the_inverse_of_power():
-    test = grouped_t(_with_spread(5, 3, 0.02, mean=0.008))
-    assert grouped_power(test, detectable_difference(test)) == pytest.approx(0.8)
-    seeds = grouped_seeds_needed(test)
-    assert grouped_power(test, test.mean, seeds / 3) >= 0.8 > grouped_power(test, test.mean, (seeds - 1) / 3)
-    assert grouped_seeds_needed(grouped_t([[0.1], [0.2]])) is None
-    assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) is None
-
-
-def test_more_seeds_do_not_reduce_the_noise_of_the_images():
-    seeds_alone = MeanTest(0.01, n=15, groups=5, standard_error=0.01, df=10)
-    mostly_images = replace(seeds_alone, image_error=0.0099)
-    assert grouped_power(seeds_alone, 0.01, 50) == pytest.approx(1.0, abs=1e-3)
-    assert grouped_power(mostly_images, 0.01, 50) < 0.2
-    assert grouped_seeds_needed(seeds_alone) is not None
-    assert grouped_seeds_needed(mostly_images) is None
-
-
-def _with_spread(groups, seeds, spread, mean=0.0):
-    """Groups whose sample standard deviation is exactly that."""
+def test_in_simulations_it_is_found_four_times_in_five_and_half_of_it_with_those_seeds() -> None:
+    """Six datasets whose spread between seeds is known."""
+    draw, groups, seeds, spread = np.random.default_rng(4), 6, 3, 0.02
     offsets = np.linspace(-1, 1, seeds)
-    return [(mean + spread * offsets / offsets.std(ddof=1)).tolist() for _ in range(groups)]
+    plan = grouped_t([(spread * offsets / offsets.std(ddof=1)).tolist()] * groups)
+    found = detectable_difference(plan)
+    assert found is not None
+    assert found.seeds_for_half is not None
+    for effect, n in ((found.difference, seeds), (found.difference / 2, found.seeds_for_half)):
+        tests = [grouped_t(draw.normal(effect, spread, (groups, n)).tolist()) for _ in range(2000)]
+        assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(0.8, abs=0.06)
+
+
+def test_more_seeds_do_not_reduce_the_noise_of_the_images() -> None:
+    seeds_alone = MeanTest(0.0, n=15, groups=5, standard_error=0.01, df=10)
+    found, mostly_images = (
+        detectable_difference(test) for test in (seeds_alone, replace(seeds_alone, image_error=0.0099))
+    )
+    assert found is not None
+    assert mostly_images is not None
+    assert found.seeds_for_half is not None
+    assert 3 < found.seeds_for_half < 20
+    assert mostly_images.seeds_for_half is None
+
+
+def test_without_a_spread_nothing_is_known() -> None:
+    assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) is None

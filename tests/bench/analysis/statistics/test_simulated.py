@@ -8,8 +8,7 @@ import pytest
 from scipy.special import ndtr
 
 from bench.analysis.statistics.hypothesis_tests import equivalence, holm, rank_ranges
-from bench.analysis.statistics.intervals import MeanTest, grouped_t, student_t
-from bench.analysis.statistics.power import detectable_difference
+from bench.analysis.statistics.intervals import grouped_t, student_t
 
 
 @pytest.mark.parametrize("n", [3, 5])
@@ -69,13 +68,6 @@ def test_the_average_over_datasets_covers_other_seeds_and_images(datasets, seeds
         found = grouped_t([sum(half.mean(1) for half in pair) for pair in halves], halves)
         covered.append(found.low <= truth <= found.high)
     assert 0.93 <= np.mean(covered) <= 0.97
-
-
-def test_the_detectable_difference_is_found_four_times_in_five():
-    effect = detectable_difference(MeanTest(0.0, n=4, groups=1, standard_error=0.5, df=3))
-    assert effect is not None
-    draws = np.random.default_rng(5).normal(effect, 1, (3000, 4))
-    assert np.mean([grouped_t([row]).p <= 0.05 for row in draws]) == pytest.approx(0.8, abs=0.03)
 
 
 def test_equal_methods_are_falsely_ordered_in_at_most_5_percent():

@@ -11,6 +11,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
+from bench.experiment.features.hidden_states import HiddenStates
 from noise_images import SAMPLES, NoiseImages
 from numpy.typing import NDArray
 from parity_kit import tiny_backbone
@@ -22,7 +23,6 @@ from bench.experiment import runner
 from bench.experiment.features import cache_folder as cache
 from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.frozen_features import FeatureStore
-from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from bench.experiment.features.hidden_states import HiddenStates
 from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import class_set, images, support_view, tiny_backbone
 from tiny_runs import forget_loaded, outcome, spec_of
@@ -17,7 +18,6 @@ from torch import Tensor
 from bench.context import HIDDEN_LIMIT, RunContext
 from bench.experiment import runner
 from bench.experiment.features.frozen_features import FeatureStore
-from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.inputs import Inputs, shared_inputs
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
 from bench.record import Cost

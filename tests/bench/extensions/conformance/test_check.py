@@ -1,32 +1,29 @@
-"""`etl-bench methods check`: a line a check, with the remedy where one fails; the trial's verdict."""
+"""`etl-bench methods check`: a line a check, with the line of the author's code and the remedy where one fails."""
 
 from __future__ import annotations
 
+import inspect
 import json
-import random
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import careless_method
 import numpy as np
 import pytest
-from mutants import KeepsTestBatches
+import torch
 
-from bench.context import RunContext
-from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, run_check, run_checks
-from bench.extensions.conformance.check import describe_error
-from bench.extensions.conformance.random_draws import RandomDraws
-from bench.extensions.conformance.short_trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
+from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, check_method, run_check, run_checks
+from datasets_registry import UnknownNameError
 from methods import METHODS
 
 TaskRes: Any = METHODS.get("task_res")
+RANDOM = "random_numbers_come_from_its_generator"
 
 
 @pytest.fixture
 def climbing() -> Any:
-    """A registered method with a mistake."""
+    """A registered method with mistakes."""
 
     class Climbing(TaskRes):
         info = replace(TaskRes.info, name="climbing", citation="none")
@@ -38,40 +35,36 @@ def climbing() -> Any:
     METHODS.remove("climbing")
 
 
-def row(accuracy: float, zero_shot: float = 0.5, classes: str = "base", dataset: str = "spectrum_basic") -> TrialRow:
-    return TrialRow(dataset, classes, accuracy, zero_shot, chance=0.1)
-
-
 def test_a_healthy_method_passes_every_check(etl: Any) -> None:
-    code, out, err = etl("methods", "check", "task_res", "--no-trial")
+    code, out, err = etl("methods", "check", "task_res")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert len(lines) == len(CHECKS) + 1
+    assert len(CHECKS) == 12
+    assert len(lines) == 13
     assert lines[0].startswith("pass  it_runs: It prepares,")
-    assert lines[-1] == f"task_res: {len(CHECKS)} of {len(CHECKS)} passed or did not apply, 0 failed"
+    assert lines[-1] == "task_res: 12 of 12 passed or did not apply, 0 failed"
+
+
+def test_from_python_every_check_is_a_row() -> None:
+    found = check_method("zero_shot")
+    assert list(found["check"]) == list(CHECKS)
+    assert set(found["outcome"]) == {"pass", "skip"}
+    assert list(found.columns) == ["check", "outcome", "promise", "message", "remedy"]
+    assert set(found["remedy"]) == {""}
+    with pytest.raises(UnknownNameError, match="Did you mean 'coop'"):
+        check_method("copo")
 
 
 def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) -> None:
-    code, out, _ = etl("methods", "check", "climbing", "--no-trial")
+    code, out, _ = etl("methods", "check", "climbing")
     assert code == 1
-    assert "FAIL  citation_parses: it does not begin like one: 'none'" in out
-    assert "FAIL  classes_are_not_mixed_up: cross-entropy changed by" in out
+    assert "FAIL  facts_are_complete: the citation does not begin like a BibTeX entry: 'none'" in out
+    assert "FAIL  images_belong_to_their_labels: cross-entropy changed by" in out
     assert "      to do: Keep rows, labels and class names in one order" in out
-    code, out, _ = etl("methods", "check", "climbing", "--no-trial", "--json")
+    code, out, _ = etl("methods", "check", "climbing", "--json")
     found = json.loads(out)
     assert (code, found["method"], found["passed"]) == (1, "climbing", False)
     assert {check["check"] for check in found["checks"]} == set(CHECKS)
-
-
-def test_an_error_of_the_harness_names_no_line_of_the_standard_library() -> None:
-    class Empty:
-        @cached_property
-        def value(self) -> Any:
-            return self.missing  # type: ignore[attr-defined]
-
-    with pytest.raises(AttributeError) as caught:
-        _ = Empty().value
-    assert "AttributeError: 'Empty' object" in describe_error(caught.value)
 
 
 def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
@@ -80,117 +73,71 @@ def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
     assert err.startswith("error: Unknown method 'task_rse'.")
 
 
-def test_the_trial_is_a_line_with_its_numbers(etl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "bench.extensions.conformance.short_trial.trial",
-        lambda info, context: iter([row(0.8), row(0.4, classes="new")]),
-    )
-    code, out, _ = etl("methods", "check", "task_res")
-    assert code == 0
-    assert "within 120 seconds, beside zero-shot." in out
-    assert "80.0 (zero-shot 50.0); spectrum_basic new 40.0 (zero-shot 50.0)]" in out
+def careless(in_loss: Callable[[Any], float], in_classifier: Callable[[Any], Any]) -> Subject:
+    """A method with mistakes that are made when a batch is given."""
+
+    class Careless(TaskRes):
+        info = replace(TaskRes.info, name="careless")
+
+        def loss(self, batch: Any) -> Any:
+            return super().loss(batch) * in_loss(batch)
+
+        def classifier(self, classes: Any) -> Any:
+            classify = super().classifier(classes)
+            return lambda batch: classify(batch) + 0.0 * float(in_classifier(batch) is not None)
+
+    return Subject(Careless)
+
+
+def one(_: Any) -> float:
+    return 1.0
+
+
+def draws_from_torch(_: Any) -> float:
+    return 1 + float(torch.rand(()))
+
+
+def draws_from_numpy(_: Any) -> float:
+    return 1 + float(np.random.rand())
+
+
+def draws_without_a_seed(_: Any) -> float:
+    return 1 + float(np.random.default_rng().random())
+
+
+def draws_at_evaluation(_: Any) -> Any:
+    return None if torch.is_grad_enabled() else torch.rand(())
+
+
+def place_of(function: Any) -> str:
+    return f"{Path(__file__)}:{inspect.getsourcelines(function)[1] + 1}"
 
 
 @pytest.mark.parametrize(
-    ("error", "text"), [(TrialTimeoutError("1 of 3 datasets were done"), "1 of 3"), (KeyError("x"), "KeyError: 'x'")]
-)
-def test_a_trial_that_stops_is_a_failure(
-    etl: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
-) -> None:
-    def stopped(*_: Any) -> Any:
-        raise error
-
-    monkeypatch.setattr("bench.extensions.conformance.short_trial.trial", stopped)
-    code, out, _ = etl("methods", "check", "task_res")
-    assert code == 1
-    assert f"FAIL  trial: {text}" in out
-    assert "`etl-bench run -m task_res,zero_shot" in out
-
-
-def test_the_verdict_asks_for_more_than_guessing_and_not_much_less_than_zero_shot() -> None:
-    assert verdict([row(0.6), row(0.0, classes="new")]) is None
-    assert verdict([row(0.46), row(0.2)]) is None, "one dataset is enough"
-    assert "no better than chance" in verdict([row(0.1)])
-    assert "7 points or more below" in verdict([row(0.4), row(0.43, dataset="spectrum_blur")])
-
-
-def test_the_trial_runs_zero_shot_beside_the_method_in_the_protocol_that_it_can() -> None:
-    from bench.experiment.runner import run_experiment
-
-    asked = []
-
-    def remember(spec: Any) -> Any:
-        asked.append((spec.method, spec.dataset, str(spec.protocol)))
-        small = spec.model_copy(update={"backbone": "ViT-tiny.random"})
-        return run_experiment(small, RunContext())[0]
-
-    zero_shot = METHODS.get("zero_shot").info
-    rows = list(trial(zero_shot, RunContext(), run=remember))
-    assert asked == [("zero_shot", name, "base-to-new") for name in DATASETS]
-    assert [(found.dataset, found.classes) for found in rows[:2]] == [(DATASETS[0], "base"), (DATASETS[0], "new")]
-    with pytest.raises(TrialTimeoutError, match="0 of 3 datasets were done"):
-        list(trial(TaskRes.info, RunContext(), limit=-1, run=remember))
-
-
-def place_of(text: str) -> str:
-    """File and line of the only line with that text in the careless method."""
-    (line,) = [i for i, line in enumerate(Path(careless_method.FILE).read_text().splitlines(), 1) if text in line]
-    return f"{careless_method.FILE}:{line}"
-
-
-@pytest.mark.parametrize(
-    ("draw", "function", "line"),
+    ("mistake", "message"),
     [
-        ("torch", "rand", "torch.rand(())"),
-        ("numpy", "np.random.rand", "np.random.rand()"),
-        ("numpy without a seed", "a generator without a seed", "default_rng()"),
-        ("random", "random.random", "random.random("),
+        (draws_from_torch, f"rand ({place_of(draws_from_torch)}) drew from another generator"),
+        (draws_from_numpy, "the global random state of torch or numpy was consumed or seeded"),
+        (draws_without_a_seed, "logits of two runs with the same seed: they differ by up to "),
     ],
 )
-@pytest.mark.parametrize("check", ["random_numbers_come_from_its_generator", "evaluation_is_deterministic"])
-def test_a_draw_without_the_generator_is_named_with_the_authors_line(
-    check: str, draw: str, function: str, line: str
-) -> None:
-    result = run_check(CHECKS[check], Subject(careless_method.careless(draw)))
-    assert result.outcome is CheckOutcome.FAILED
-    assert result.message.startswith(f"{function} ({place_of(line)}) drew ")
+def test_a_draw_without_the_generator_is_the_only_finding(mistake: Any, message: str) -> None:
+    *before, result = run_checks(careless(in_loss=mistake, in_classifier=one))
+    assert [each.outcome for each in before] == [CheckOutcome.PASSED]
+    assert (result.check.name, result.outcome) == (RANDOM, CheckOutcome.FAILED)
+    assert result.message.startswith(message)
 
 
-def test_a_closure_that_keeps_every_test_batch_is_found() -> None:
-    subject = Subject(KeepsTestBatches)
-    found = {one.check.name: one.message for one in run_checks(subject) if one.outcome is CheckOutcome.FAILED}
-    assert list(found) == ["no_test_batch_is_kept"]
-    assert found["no_test_batch_is_kept"].startswith("two more batches left ")
-
-
-def test_unseeded_random_numbers_are_one_finding_before_what_follows() -> None:
-    results = {result.check.name: result for result in run_checks(Subject(careless_method.careless("torch")))}
-    cause = "random_numbers_come_from_its_generator"
-    assert [name for name, result in results.items() if result.outcome is CheckOutcome.FAILED] == [cause]
-    assert list(results)[:2] == ["it_runs", cause]
-    following = {name for name, result in results.items() if result.message.startswith(f"first correct {cause}: ")}
-    assert following >= {"evaluation_is_deterministic", "the_same_seed_gives_the_same_logits", "runs_are_independent"}
-
-
-def test_a_seeded_generator_of_python_or_numpy_is_no_finding() -> None:
-    with RandomDraws(None, __file__).watching() as draws:
-        random.Random(3).random()
-        np.random.default_rng(3).random()
-    assert draws.foreign == {}
-    assert "wrapped" not in repr(np.random.rand)
+def test_a_draw_while_classifying_is_named_with_the_authors_line() -> None:
+    result = run_check(CHECKS[RANDOM], careless(in_loss=one, in_classifier=draws_at_evaluation))
+    assert result.message == f"rand ({place_of(draws_at_evaluation)}) drew random numbers while classifying"
 
 
 def test_labels_that_are_read_to_classify_are_named_by_the_authors_line() -> None:
-    (result,) = run_checks(Subject(careless_method.careless(reads_labels=True)))
+    (result,) = run_checks(careless(in_loss=one, in_classifier=reads_labels))
     assert result.message.startswith("UndeclaredNeedError: Batch.labels was read")
-    assert result.message.endswith(f"({place_of('batch.labels')})")
+    assert result.message.endswith(f"({place_of(reads_labels)})")
 
 
-@pytest.mark.parametrize("name", ["mmrl", "zs_lp"])
-def test_no_value_of_a_setting_after_the_training_is_tried_twice(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried, trained = list[Any](), Subject.trained
-    monkeypatch.setattr(Subject, "trained", lambda self: (tried.append(self.config), trained(self))[1])
-    result = run_check(CHECKS["settings_after_training_are_not_read_before"], Subject(METHODS.get(name)))
-    assert result.outcome is CheckOutcome.PASSED
-    assert len(tried) == (1 if name == "mmrl" else 2)
-    assert all(one not in tried[:index] for index, one in enumerate(tried))
+def reads_labels(batch: Any) -> Any:
+    return None if torch.is_grad_enabled() else batch.labels

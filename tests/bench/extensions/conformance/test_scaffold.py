@@ -16,15 +16,12 @@ from bench.extensions.conformance import CheckOutcome, Subject, run_checks
 from bench.extensions.conformance.new_method import scaffold
 from methods import METHODS, Family
 
-CHANGELOG = "# Changelog\n\n## Unreleased\n\n### Added\n\n- Something.\n"
-
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     for folder in ("methods", "tests/methods"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "methods" / "__init__.pyi").touch()
-    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     return tmp_path
 
 
@@ -46,9 +43,8 @@ def test_a_begun_method_passes_every_check_but_its_placeholders(
 ) -> None:
     written = scaffold("my_method", family, checkout)
     assert written.install is None
-    assert [str(path.relative_to(checkout)) for path in written.files] == [
-        "methods/my_method.py", "tests/methods/test_my_method.py", "CHANGELOG.md"
-    ]  # fmt: skip
+    files = [str(path.relative_to(checkout)) for path in written.files]
+    assert files == ["methods/my_method.py", "tests/methods/test_my_method.py"]
     method = loaded(written.files[0], monkeypatch)
     assert (method.info.name, method.info.family) == ("my_method", family)
     failed = {r.check.name: r.message for r in run_checks(Subject(method)) if r.outcome is CheckOutcome.FAILED}
@@ -58,7 +54,6 @@ def test_a_begun_method_passes_every_check_but_its_placeholders(
     assert ("source of the recipe" in failed["facts_are_complete"]) == bool(method.info.recipes)
     assert "EDIT" in written.files[0].read_text()
     assert "\n\n\n\n" not in written.files[0].read_text(), "it is formatted"
-    assert "### Added\n\n- `my_method`: EDIT what it learns" in (checkout / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.parametrize("family", [Family.FEATURE_ADAPTER, Family.CLASSIFIER])

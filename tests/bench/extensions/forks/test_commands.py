@@ -116,7 +116,7 @@ def test_a_run_that_hangs_ends_with_the_time_limit(etl, tmp_path: Path, monkeypa
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     words = ["run", "-m", f"fork:{made}", "-d", "eurosat", "-b", BACKBONE, "--protocol", "few-shot", "--shots", "2"]
     words += [*(word for one in SCRIPT for word in ("--set", one)), "--seeds", "1", "--jobs", "1"]
-    code, _, err = etl(*words, "--option", "timeout=3", "--runs", str(tmp_path / "runs"))
+    code, _, err = etl(*words, "--timeout", "3", "--runs", str(tmp_path / "runs"))
     assert code == 1
     assert "3 s" in err
     wait_until(lambda: not _processes_with(tmp_path), "ends with its worker")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,8 @@ from bench.api import predict_images, stored_models
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import UsageError
-from bench.experiment import model_bytes, read_model, read_model_info, read_splits, runner, write_model
-from bench.extensions.recommendation.prior import PublishedNumbers, published_table
+from bench.experiment import read_model_info, read_splits, runner, write_model
 from bench.extensions.recommendation.recommending import recommend, train_recommended
-from bench.extensions.recommendation.request import RecommendRequest
-from bench.papers import DATASETS as PUBLISHED
-from bench.papers import published_difficulty, published_frame
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.tuned_models import find_model
@@ -58,14 +53,14 @@ def add(images: Path, **options: object) -> AddedDataset:
     return add_dataset("my_birds", images, **options)  # type: ignore[arg-type]
 
 
-def recommended(said: list[str]):
-    found = recommend(
-        "my_birds", backbone=BACKBONE, shots=1, seeds=1, methods="gda", final="all", progress=said.append,
+def recommended():
+    answer = recommend(
+        "my_birds", backbone=BACKBONE, shots=1, seeds=1, methods="gda", final="all", progress=False,
         cache="cache",
     )  # fmt: skip
-    kept = train_recommended(found)
-    assert kept is not None
-    return found, kept[0]
+    model = train_recommended(answer)
+    assert model is not None
+    return answer, model
 
 
 def parts(added: AddedDataset) -> dict[str, str]:
@@ -76,13 +71,23 @@ def parts(added: AddedDataset) -> dict[str, str]:
     }
 
 
+def kept(methods: str) -> dict[str, Path]:
+    """The kept models of today's images by method, after a run."""
+    done = run(
+        methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2, keep_models="best", jobs=0,
+        cache="cache", progress="none",
+    )  # fmt: skip
+    planned = {spec.run_id for spec in plan(methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2).specs}
+    assert done is not None
+    rows = [row for row in stored_models().rows if row["model"] in planned]
+    return {str(row["method"]): Path(str(row["path"])) for row in rows}
+
+
 def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path) -> None:
     first = add(photographs, template=TEMPLATE)
-    assert first.changes is None
     before = parts(first)
-    race, model = recommended(said := [])
-    assert not [line for line in said if "former" in line]
-    assert race.final_images == len(first.splits.train)
+    answer, model = recommended()
+    assert answer.final_images == len(first.splits.train)
     new, out = tmp_path / "new", tmp_path / "predictions.csv"
     photograph(new / "one.png", "black", 990)
     for _ in range(2):  # what was written is known as ours
@@ -100,15 +105,11 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
     (photographs / "Sea Gull" / "IMG 0.png").unlink()
     assert "images or settings of my_birds changed" in predict_images("my_birds", [str(new)], out).changed_images
     second = add(photographs)
-    assert second.changes is not None
-    assert second.changes.facts() == {"added": 6, "removed": 1, "with another class": 1, "renamed": 1}
-    assert "6 images added" in next(second.changes.lines())
     after = parts(second)
     assert {digest: part for digest, part in before.items() if digest in after}.items() <= after.items()
     assert second.config.template == first.config.template
 
-    _, current = recommended(said := [])
-    assert [line for line in said if "former" in line and model.stem in line]
+    current = kept("gda")["gda"]
     assert current != model
     assert not measured & {record.data_fingerprint for record in difficulties.all()}
     assert find_model("my_birds") == current
@@ -119,50 +120,18 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
 
     # a class is removed
     shutil.rmtree(photographs / "Robin red")
-    third = add(photographs)
-    assert third.changes is not None
-    assert third.changes.gone == ("Robin red",)
-    assert third.changes.moved == 0
+    add(photographs)
     done = predict_images("my_birds", [str(new)], out, cache=Path("cache"))
     assert "'Robin red' is gone" in done.changed_images
     shown = CliRunner().invoke(app, ["predict", "my_birds", str(new), "--cache", "cache", "--out", str(out)])
     assert f"note: {done.changed_images}" in shown.output
     assert done.changed_images in CliRunner().invoke(app, ["models"]).output
-    recommended([])
+    kept("gda")
     predict_images("my_birds", [str(new)], out, cache=Path("cache"))
     with out.open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert row["label"] in ("Sea Gull", "crow")
     assert "Robin red" not in row.values()
-    fourth = add(photographs)
-    assert fourth.changes is not None
-    assert not fourth.changes.any
-    assert "nothing changed" in next(fourth.changes.lines())
-
-
-def test_images_that_were_not_added_are_named_by_the_race(photographs: Path) -> None:
-    add(photographs)
-    for i in range(4):
-        photograph(photographs / "Blue Jay" / f"{i}.png", "royalblue", 700 + i)
-    photograph(photographs / "crow" / "later.png", "black", 701)
-    said: list[str] = []
-    options = {"backbone": BACKBONE, "shots": 1, "seeds": 1, "methods": "zero_shot", "cache": "cache"}
-    recommend("my_birds", progress=said.append, **options)
-    assert "1 image added" in said[0]
-    assert "My birds'" in said[0]
-    assert "Blue Jay/0.png" in said[1]
-
-
-def kept(methods: str) -> dict[str, Path]:
-    """The kept models of today's images by method, after a run."""
-    done = run(
-        methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2, keep_models="best", jobs=0,
-        cache="cache", progress="none",
-    )  # fmt: skip
-    planned = {spec.run_id for spec in plan(methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2).specs}
-    assert done is not None
-    rows = [row for row in stored_models().rows if row["model"] in planned]
-    return {str(row["method"]): Path(str(row["path"])) for row in rows}
 
 
 def test_models_of_former_images_neither_compete_with_those_of_today_nor_hide_them(photographs: Path) -> None:
@@ -184,31 +153,6 @@ def test_models_of_former_images_neither_compete_with_those_of_today_nor_hide_th
     assert find_model("my_birds") == current["gda"]
 
 
-def test_models_do_not_compete_with_those_of_another_division(photographs: Path) -> None:
-    add(photographs, split="even")
-    for i in range(12):
-        photograph(photographs / "crow" / f"later {i}.png", "black", 500 + i)
-    add(photographs)
-    former = kept("gda")["gda"]
-    forced = add(photographs, force=True, split="even")
-    assert forced.changes is not None
-    assert forced.changes.moved
-    current = kept("gda")["gda"]
-    assert find_model("my_birds") == current
-    assert current != former
-    assert former.exists()
-
-
-def test_a_model_of_unknown_images_is_not_one_of_today(photographs: Path) -> None:
-    add(photographs)
-    unknown = kept("tip_adapter")["tip_adapter"]
-    info, tensors = read_model(unknown)
-    later = {"image_list": None, "created_at": info.created_at + timedelta(days=1)}
-    write_model(unknown, model_bytes(info.model_copy(update=later), tensors))
-    assert find_model("my_birds") == unknown
-    assert kept("gda")["gda"] == find_model("my_birds")
-
-
 def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: Path) -> None:
     add(photographs, split="even")
     for i in range(12):
@@ -217,21 +161,6 @@ def test_splits_in_memory_are_those_of_the_images_that_were_added(photographs: P
     before = read_splits("my_birds", None)
     add(photographs, force=True, split="even")
     assert read_splits("my_birds", None).train != before.train
-
-
-def test_a_command_lists_the_images_once(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    description = type(add(photographs).config)
-    kept("gda,tip_adapter")
-    listed, listing = [], description.listing
-    monkeypatch.setattr(description, "listing", lambda *given, **more: listed.append(1) or listing(*given, **more))
-    assert len(stored_models().rows) == 2
-    assert len(listed) == 1
-    with pytest.raises(UsageError, match=AMBIGUOUS):
-        find_model("my_birds")
-    assert len(listed) == 2
-    for _ in range(3):
-        read_splits("my_birds", None)
-    assert len(listed) <= 3
 
 
 def test_a_model_has_the_list_of_the_images_that_it_was_trained_with(
@@ -251,18 +180,3 @@ def test_a_model_has_the_list_of_the_images_that_it_was_trained_with(
     assert isinstance(content, bytes)
     write_model(tmp_path / "model.safetensors", content)
     assert read_model_info(tmp_path / "model.safetensors").image_list == before
-
-
-def test_published_numbers_are_those_of_the_candidates_and_the_backbone() -> None:
-    published = PublishedNumbers(published_frame(), published_difficulty(), PUBLISHED)
-
-    def table(methods: str, backbone: str):
-        request = RecommendRequest.build("spectrum_basic", methods=methods, backbone=backbone)
-        return published_table(published, request, backbone)
-
-    found = table("coop,promptsrc", "ViT-B-16.openai")
-    assert found is not None
-    assert "ViT-B-16.openai" in found[0]
-    assert set(found[1].methods) <= {"coop", "promptsrc", "zero_shot"}
-    assert table("gda", "ViT-B-16.openai") is None
-    assert table("coop,promptsrc", BACKBONE) is None

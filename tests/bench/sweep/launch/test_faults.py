@@ -52,7 +52,7 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
     todo = tasks()
     summary = launch(transport, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
-    assert "5 s of --option timeout" in summary.failures[0].message
+    assert "5 s of --timeout" in summary.failures[0].message
     assert not summary.failures[0].memory
     assert error_of(tmp_path, todo[1]).startswith("RunTimeoutError")
     if jobs:
@@ -266,7 +266,7 @@ def test_out_of_memory_errors_are_recognised():
         (-9, True, None, "WorkerMemoryError", "because memory ran out. Use fewer --jobs"),
         (-11, True, None, "WorkerDiedError", r"died with signal 11 \(SIGSEGV\)"),
         (-250, False, None, "WorkerDiedError", "died with signal 250"),
-        (1, False, 30.0, "RunTimeoutError", "longer than the 30 s of --option timeout"),
+        (1, False, 30.0, "RunTimeoutError", "longer than the 30 s of --timeout"),
     ],
 )
 def test_why_a_worker_died(code: int, for_memory: bool, timeout: float | None, kind: str, words: str):

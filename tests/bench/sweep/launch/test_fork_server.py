@@ -210,7 +210,7 @@ def test_no_server_starts_early_where_it_would_not_be_used(tmp_path: Path, monke
     from bench.sweep import early_server
 
     request = sweep_over(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, runner="fake_runner")
-    for other in ({"jobs": 0}, {"launcher": "slurm"}):
+    for other in ({"jobs": 0}, {"launcher": "ray"}):
         with early_server(request.model_copy(update=other)) as server:
             assert server is None
     monkeypatch.setattr("bench.sweep.launchers.cores", lambda: 1)

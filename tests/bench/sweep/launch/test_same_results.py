@@ -34,13 +34,11 @@ def surroundings_in(folder: Path) -> Surroundings:
         cache_limit=2**30,
         keep_branches=True,
         curve=True,
-        prediction_sets=0.9,
         hidden_limit=2**20,
         pixel_limit=2**20,
         eval_batch=7,
         checkpoints=folder / "runs" / "checkpoints",
         checkpoint_seconds=0.0,
-        fast=True,
     )
     # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
     # threads in many processes are slow; a task names the runs alongside

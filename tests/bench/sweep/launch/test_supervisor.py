@@ -372,7 +372,7 @@ def test_an_overdue_run_is_killed_and_fails_by_its_time_limit(sweep, tmp_path: P
     transport = ScriptedTransport(tmp_path, {todo[0].key: [Exited(0, "never")]}, limit=0.01)
     summary, _ = sweep(transport, todo)
     assert transport.killed == [1]
-    assert "0.01 s of --option timeout" in summary.failures[0].message
+    assert "0.01 s of --timeout" in summary.failures[0].message
 
 
 def test_a_sweep_without_any_worker_that_starts_ends_with_the_reason(sweep, tmp_path: Path):
@@ -423,6 +423,4 @@ def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(sweep, tmp_pa
     transport = ScriptedTransport(tmp_path)
     transport.surroundings = transport.surroundings.model_copy(update={"limits": Limits(memory_bytes=1)})
     sweep(transport, tasks(1))
-    assert sweep.notices == [
-        "--option memory has no effect on this system: only Linux can limit the memory of a process."
-    ]
+    assert sweep.notices == ["--memory has no effect on this system: only Linux can limit the memory of a process."]

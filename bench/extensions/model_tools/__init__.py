@@ -1,5 +1,0 @@
-"""Explains a tuned model, and exports it for use without the harness."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,0 @@
-"""Checks of datasets on disk, with a command that fixes each problem (`etl-bench datasets check`)."""

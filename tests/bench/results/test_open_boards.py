@@ -1,0 +1,193 @@
+"""The open score on boards: by hand from runs, in every table, and "not computed" where runs lack it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from open_runs import open_run
+from typer.testing import CliRunner
+
+from bench.analysis import board_rows
+from bench.analysis.comparison import compare_entries
+from bench.analysis.leaderboard import OPEN, HConvention
+from bench.analysis.leaderboard_building import build_leaderboards
+from bench.analysis.paired_average import board_average, image_tables
+from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.statistics import group_tests
+from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
+from bench.analysis.verdict import board_verdicts
+from bench.api.results import load_results
+from bench.cli.app import app
+from bench.record import RunRecord
+from bench.results.database import fresh_store
+from bench.results.shards import Shards
+
+DATASETS, SEEDS = ("spectrum_a", "spectrum_b", "spectrum_c"), (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three methods on three datasets with three seeds; the runs of `old` have no open score, one of `part` neither."""
+    folder = tmp_path_factory.mktemp("open") / "runs"
+    for number, method in enumerate(("coop", "old", "part", "vpt")):
+        for place, dataset in enumerate(DATASETS):
+            for seed in SEEDS:
+                named = {"method": method, "dataset": dataset, "task_fingerprint": f"{dataset}-{seed}"}
+                record, predictions = open_run(seed, draws=100 * number + 10 * place + seed, images=30, **named)
+                if method == "old" or (method, place, seed) == ("part", 0, 1):
+                    record, predictions = record.model_copy(update={"open": None}), predictions[:2]
+                Shards(folder).write(record, predictions)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(runs: Path) -> dict[tuple[str, str, int], RunRecord]:
+    shards = Shards(runs)
+    found = [shard.record for _, shard in shards.read_many(entry.run_id for entry in shards.scan())]
+    return {(r.spec.method, r.spec.dataset, r.spec.seed): r for r in found}
+
+
+def open_h(record: RunRecord) -> float:
+    assert record.open is not None
+    base, new = record.open.base.accuracy, record.open.new.accuracy
+    return 2 * base * new / (base + new)
+
+
+@pytest.mark.parametrize("convention", list(HConvention))
+def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convention: HConvention) -> None:
+    (board,) = build_leaderboards(fresh_store(runs).runs_frame(), convention=convention)
+    mine = [[records["coop", dataset, seed] for seed in SEEDS] for dataset in DATASETS]
+    base, new = (np.mean([getattr(r.open, kind).accuracy for rows in mine for r in rows]) for kind in ("base", "new"))
+    expected = np.mean([open_h(r) for rows in mine for r in rows])
+    if convention is HConvention.H_OF_MEANS:
+        expected = 2 * base * new / (base + new)
+    entry = board.entry("coop")
+    assert entry.average(OPEN, convention).mean == pytest.approx(expected)
+    assert entry.cells["spectrum_b"].scores[OPEN].mean == pytest.approx(np.mean([open_h(r) for r in mine[1]]))
+    row = next(row for row in board_rows(board) if row["method"] == "coop")
+    assert row["open"] == pytest.approx(expected)
+    assert row["open_low"] < row["open"] < row["open_high"]
+    assert (row["open_base"], row["open_new"]) == (pytest.approx(base), pytest.approx(new))
+    assert row["open_new_ece"] == pytest.approx(np.mean([r.open.new.ece for rows in mine for r in rows]))
+
+
+def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(runs: Path) -> None:
+    (board,) = build_leaderboards(fresh_store(runs).runs_frame())
+    assert board.measures == ("base", "new", "open", "H")
+    assert board.splits == ("base", "new")
+    part, old = board.entry("part"), board.entry("old")
+    assert part.complete
+    assert part.average(OPEN, board.convention) is None
+    assert [OPEN in part.cells[dataset].scores for dataset in DATASETS] == [False, True, True]
+    assert not any(OPEN in cell.scores for cell in old.cells.values())
+    row = next(row for row in board_rows(board) if row["method"] == "old")
+    assert row["open"] is row["open_base"] is None
+
+
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path) -> None:
+    shown = command("leaderboard", "--runs", str(runs))
+    assert shown.exit_code == 0, shown.output
+    lines = {line.split()[1].lower(): line for line in shown.stdout.splitlines() if len(line.split()) > 3}
+    assert "not computed" in lines["old"]
+    assert "not computed" in lines["part"]
+    assert "not computed" not in lines["coop"]
+    (board,) = json.loads(command("leaderboard", "--runs", str(runs), "--json").stdout)
+    by_method = {row["method"]: row for row in board["rows"]}
+    assert by_method["old"]["open"] is None
+    assert 0 < by_method["coop"]["open"] < 1
+
+
+def test_exports_hold_it(runs: Path) -> None:
+    frame = fresh_store(runs).runs_frame(outcomes=True)
+    (board,) = build_leaderboards(frame)
+    verdicts = board_verdicts(board, seed_scores(board, frame))
+    table = export_table(board, verdicts)
+    place = table.columns.index("open")
+    cells = {name: cells[place].mean for name, _, cells, _ in table.rows}
+    assert cells["old"] == cells["part"] == "not computed"
+    assert cells["coop"] == f"{100 * board.entry('coop').average(OPEN, board.convention).mean:.2f}"
+    by_dataset = dataset_table(board, seed_scores(board, frame), verdicts["open"])
+    assert {name: row[1].mean for name, _, row, _ in by_dataset.rows}["old"] == "not computed"
+    assert "open_new_ece" in to_csv(board_rows(board)).splitlines()[0]
+    for text in (to_markdown(table), to_latex(table), to_markdown(by_dataset), to_latex(by_dataset)):
+        assert "not computed" in text
+
+
+def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
+    store = fresh_store(runs)
+    frame = store.runs_frame(outcomes=True)
+    (board,) = build_leaderboards(frame)
+    found = compare_entries(board, frame, store.outcomes_frame(), "coop", "vpt")
+    scores = seed_scores(board, frame)
+    differences = [
+        scores["coop"][dataset][seed][OPEN] - scores["vpt"][dataset][seed][OPEN]
+        for dataset in DATASETS
+        for seed in SEEDS
+    ]
+    assert found.averages["open"].mean == pytest.approx(np.mean(differences))
+    assert found.averages["open"].p is not None
+    assert "open" not in compare_entries(board, frame, store.outcomes_frame(), "coop", "old").averages
+    assert board_average(board, scores, "coop", "part", "open").groups == 3
+    assert board_average(board, scores, "coop", "part", "open").n == 8
+    assert load_results(runs).compare("coop", "vpt").to_json()[0]["averages"]["open"]["p"] is not None
+
+
+def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str, int], RunRecord]) -> None:
+    """Its test is the one of all datasets together, with base and new images apart and the noise of the seeds."""
+    store = fresh_store(runs)
+    frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
+    (board,) = build_leaderboards(frame)
+    found = compare_entries(board, frame, outcomes, "coop", "vpt")
+    cells = {cell.dataset: cell for cell in found.cells if cell.split == OPEN}
+    assert list(cells) == list(DATASETS)
+    by_seed = [[seed_scores(board, frame)[m][dataset] for m in ("coop", "vpt")] for dataset in DATASETS]
+    pairs = [[(a[seed], b[seed]) for seed in SEEDS] for a, b in by_seed]
+    gaps = [[a[OPEN] - b[OPEN] for a, b in of_dataset] for of_dataset in pairs]
+    tables = [[table for _, table in image_tables(of_dataset, OPEN)] for of_dataset in pairs]
+    tests = dict(zip(DATASETS, group_tests(gaps, tables), strict=True))
+    for dataset, cell in cells.items():
+        by_method = {m: [records[m, dataset, seed] for seed in SEEDS] for m in ("coop", "vpt")}
+        means = [np.mean([open_h(record) for record in by_method[m]]) for m in ("coop", "vpt")]
+        assert (cell.score_a.mean, cell.score_b.mean) == pytest.approx(means)
+        assert cell.difference.mean == pytest.approx(means[0] - means[1])
+        assert cell.difference == tests[dataset]
+        opened = outcomes[outcomes["split"].isin(["open-base", "open-new"])]
+        right = opened.assign(right=opened["label"] == opened["predicted"]).set_index(["run_id", "image"])["right"]
+        flipped = [
+            right.loc[a.spec.run_id] & ~right.loc[b.spec.run_id]
+            for a, b in zip(by_method["coop"], by_method["vpt"], strict=True)
+        ]
+        assert cell.flipped[0] == sum(int(side.sum()) for side in flipped)
+    rows = load_results(runs).compare("coop", "vpt").to_json()[0]["cells"]
+    assert [row["split"] for row in rows[:3]] == ["base", "new", "open"]
+
+
+def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> None:
+    store = fresh_store(runs)
+    frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
+    (board,) = build_leaderboards(frame)
+    changed = set(frame.loc[(frame["seed"] == SEEDS[0]) & (frame["dataset"] == DATASETS[0]), "run_id"])
+    frame.loc[frame["run_id"].isin(changed) & (frame["split"] == "open-base"), "images"] = "other images"
+    rows = outcomes["run_id"].isin(changed) & (outcomes["split"] == "open-base")
+    outcomes["image"] = outcomes["image"].astype(str).where(~rows, "other/" + outcomes["image"].astype(str))
+    found = compare_entries(board, frame, outcomes, "coop", "vpt")
+    assert (DATASETS[0], "open: the runs were not scored on the same images") in found.skipped
+    assert [cell.dataset for cell in found.cells if cell.split == OPEN] == list(DATASETS[1:])
+
+
+def test_compare_leaves_it_out_where_a_run_lacks_it(runs: Path) -> None:
+    store = fresh_store(runs)
+    frame = store.runs_frame(outcomes=True)
+    (board,) = build_leaderboards(frame)
+    for other, seeds in (("old", []), ("part", [2, 3, 3])):
+        found = compare_entries(board, frame, store.outcomes_frame(), "coop", other)
+        assert [len(cell.seeds) for cell in found.cells if cell.split == OPEN] == seeds
+        assert not found.skipped

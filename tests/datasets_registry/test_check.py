@@ -1,0 +1,352 @@
+"""The check of datasets on disk names what is missing, damaged, or not the published dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from places import ROOT
+from read_only import modes_hold
+
+from datasets_registry import (
+    AddRequest,
+    CheckResult,
+    ColumnNames,
+    CoopReader,
+    DataError,
+    DatasetInfo,
+    Finding,
+    add_custom_dataset,
+    check_dataset,
+    dataset_sources,
+    get_dataset,
+    is_dataset_present,
+    last_fingerprint,
+)
+from datasets_registry import _check as check_module
+
+KEYS = {
+    "caltech101": ["accordion/image_{:04}.jpg", "airplanes/image_{:04}.jpg", "Faces/image_{:04}.jpg"],
+    "dtd": ["banded/banded_{:04}.jpg", "blotchy/blotchy_{:04}.jpg"],
+    "eurosat": ["AnnualCrop/AnnualCrop_{}.jpg", "SeaLake/SeaLake_{}.jpg"],
+    "oxford_flowers": ["image_0{:04}.jpg", "image_1{:04}.jpg"],
+    "oxford_pets": ["Abyssinian_{}.jpg", "beagle_{}.jpg"],
+    "stanford_cars": ["cars_train/{:05}.jpg", "cars_test/{:05}.jpg"],
+    "sun397": ["a/abbey/sun_aaa{}.jpg", "c/church/indoor/sun_bbb{}.jpg"],
+}
+"""How CoOp's split files name images; one pattern per class."""
+
+
+def picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, "JPEG")
+
+
+@dataclass(frozen=True)
+class BrokenDataset:
+    """A complete generated dataset in CoOp's layout, for a test to break."""
+
+    info: DatasetInfo
+    root: Path
+
+    @property
+    def top(self) -> Path:
+        return self.root / dataset_sources()[self.info.name].folder
+
+    @property
+    def images(self) -> Path:
+        return dataset_sources()[self.info.name].image_folder(self.root)
+
+    def check(self, **options: int) -> CheckResult:
+        return check_dataset(self.info, self.root, **options)
+
+    def finding(self, code: str) -> Finding:
+        found = {item.code: item for item in self.check().findings}
+        assert code in found, f"{code} is not among {found}"
+        return found[code]
+
+    def first(self, part: str = "train") -> Path:
+        return self.images / json.loads((self.top / str(self.info.split_file)).read_text())[part][0][0]
+
+
+MakeDataset = Callable[[str], BrokenDataset]
+
+
+@pytest.fixture
+def make_dataset(tmp_path: Path) -> MakeDataset:
+    def make(name: str) -> BrokenDataset:
+        info = get_dataset(name)
+        dataset = BrokenDataset(info, tmp_path / "data")
+        split: dict[str, list[list[object]]] = {"train": [], "val": [], "test": []}
+        seed = 0
+        for label, pattern in enumerate(KEYS[name]):
+            for part, n in (("train", 4), ("val", 2), ("test", 3)):
+                for _ in range(n):
+                    seed += 1
+                    key = pattern.format(seed)
+                    picture(dataset.images / key, seed)
+                    split[part].append([key, label, f"class {label}"])
+        (dataset.top / str(info.split_file)).write_text(json.dumps(split))
+        if name == "oxford_flowers":
+            (dataset.top / "cat_to_name.json").write_text("{}")
+        counts = {part: len(rows) for part, rows in split.items()}
+        return replace(dataset, info=replace(info, expected=counts))  # the generated images count as the full dataset
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generated split files count as the published ones, unless a test sets a checksum."""
+    table = dataset_sources()
+
+    def without_checksums() -> dict[str, object]:
+        return {
+            name: entry.model_copy(
+                update={"files": tuple(f.model_copy(update={"checksum": None}) for f in entry.files)}
+            )
+            for name, entry in table.items()
+        }
+
+    monkeypatch.setattr("datasets_registry._check.dataset_sources", without_checksums)
+
+
+@pytest.mark.parametrize("name", list(KEYS))
+def test_coops_layout_is_fine_and_leaves_a_fingerprint(make_dataset: MakeDataset, name: str) -> None:
+    healthy = make_dataset(name)
+    found = healthy.check()
+    assert [item.code for item in found.findings] == ["small-class"]
+    assert (found.layout, found.checked) == ("CoOp", 9 * len(KEYS[name]))
+    assert found.file == healthy.root / ".etl-bench" / f"{name}.json"
+    written = json.loads(found.file.read_text())
+    assert written == dict(found.fingerprint)
+    assert healthy.check().fingerprint == found.fingerprint
+    picture(healthy.first(), 99)
+    changed = healthy.check().fingerprint
+    assert {key for key in written if written[key] != changed[key]} == {"contents"}
+
+
+def test_images_from_a_mirror_are_noted_and_in_the_fingerprint(make_dataset: MakeDataset) -> None:
+    sun = make_dataset("sun397")
+    origin = {"origin": "unverified mirror", "url": "https://example.org/sun397.zip", "sha256": "0" * 64}
+    (sun.top / "origin-of-images.json").write_text(json.dumps(origin))
+    found = sun.check()
+    assert "mirror (https://example.org/sun397.zip): unverified mirror" in sun.finding("images-from-mirror").text
+    assert (found.problems, found.fingerprint["images_from"]) == ([], origin)
+
+
+# --- splits and counts ------------------------------------------------------------------------------------------------
+
+
+def test_a_split_file_that_coop_generated(make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset("dtd")
+    monkeypatch.setattr("datasets_registry._check.dataset_sources", dataset_sources)
+    found = dataset.finding("split-not-published")
+    assert "not CoOp's file" in found.text
+    assert "datasets fetch dtd --splits-only" in found.fix
+    assert dataset.check().problems == [found]
+
+
+def test_a_split_file_of_a_subset_is_noted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    dataset = replace(dataset, info=get_dataset("dtd"))
+    found = dataset.finding("subset")
+    assert "18 images of the 5640" in found.text
+    assert (found.level, dataset.check().problems) == ("note", [])
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda dataset: (dataset.top / dataset.info.split_file).unlink(), "No split file of 'dtd' at"),
+        (lambda dataset: (dataset.top / dataset.info.split_file).write_text("{"), "cannot be read as JSON"),
+        (lambda dataset: dataset.first("test").unlink(), "1 of the 18 images"),
+        (lambda dataset: shutil.rmtree(dataset.images), "No images of 'dtd' at"),
+        (lambda dataset: shutil.rmtree(dataset.top), "No folder"),
+    ],
+)
+def test_what_the_reader_refuses_is_a_problem_with_the_command_that_fetches_it(
+    make_dataset: MakeDataset, broken: Callable[[BrokenDataset], object], message: str
+) -> None:
+    dataset = make_dataset("dtd")
+    broken(dataset)
+    found = dataset.finding("refused")
+    assert message in found.text
+    assert found.fix == f"etl-bench datasets fetch dtd --data-root {dataset.root}"
+
+
+def test_a_dataset_is_present_where_its_folder_is(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    dataset = make_dataset("eurosat")
+    assert is_dataset_present(dataset.info, dataset.root)
+    assert not is_dataset_present(dataset.info, tmp_path / "empty")
+    with pytest.raises(DataError, match="data folder was given"):
+        check_dataset(dataset.info, None)
+
+
+def test_files_in_another_layout_are_read_in_place(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("sun397")
+    dataset.images.rename(dataset.top / "inner")
+    dataset.images.mkdir()
+    (dataset.top / "inner").rename(dataset.images / "nested")
+    assert dataset.check().problems == []
+    assert dataset.check().layout == "files of these names below sun397/"
+
+
+def test_the_way_to_images_that_only_an_unverified_mirror_has(tmp_path: Path) -> None:
+    (found,) = check_dataset(get_dataset("stanford_cars"), tmp_path).findings
+    assert "--unverified-mirrors" in found.fix
+
+
+# --- ImageNet ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def imagenet(tmp_path: Path) -> BrokenDataset:
+    dataset = BrokenDataset(
+        replace(get_dataset("imagenet"), expected={"train": 8, "val": 0, "test": 4}, num_classes=2), tmp_path
+    )
+    for wnid in ("n01440764", "n01443537"):
+        for i in range(4):
+            picture(dataset.images / "train" / wnid / f"{wnid}_{i}.JPEG", i)
+        for i in range(2):
+            picture(dataset.images / "val" / wnid / f"ILSVRC2012_val_{wnid}{i}.JPEG", 9 + i)
+    (dataset.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
+    return dataset
+
+
+def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: BrokenDataset) -> None:
+    assert imagenet.check().problems == []
+    (imagenet.images / "train" / "n01440764" / "n01440764_0.JPEG").unlink()
+    found = imagenet.finding("wrong-count")
+    assert "7 train / 0 val / 4 test images" in found.text
+    assert "datasets fetch imagenet --again" in found.fix
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def test_git_lfs_pointers(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_flowers")
+    for path in dataset.images.iterdir():
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    found = dataset.finding("lfs-pointers")
+    assert found.text.startswith("18 of 18 opened images are")
+    assert found.fix == f"cd {dataset.images} && git lfs pull"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "empty-images"),
+        (b"<!DOCTYPE html><title>404</title>", "web-pages"),
+        (b"\xff\xd8\xff\xe0 and no more", "damaged-images"),
+    ],
+)
+def test_files_that_are_not_images(make_dataset: MakeDataset, content: bytes, code: str) -> None:
+    dataset = make_dataset("dtd")
+    path = dataset.first("test")
+    path.write_bytes(content)
+    found = dataset.finding(code)
+    assert found.text.startswith("1 of 18 opened images")
+    assert path.name in found.text
+    assert "datasets fetch dtd --again" in found.fix
+
+
+def test_a_truncated_image_file(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    path = dataset.first()
+    path.write_bytes(path.read_bytes()[:-150])
+    assert "cannot be decoded" in dataset.finding("damaged-images").text
+
+
+def test_copies_of_an_image_are_noted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    shutil.copy(dataset.first("train"), dataset.first("test"))
+    found = dataset.finding("duplicates")
+    what = "Images that occur more than once with the same bytes: 1"
+    assert f"{what}, of them 1 in two parts of the split and 0 in two classes." in found.text
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owner here")
+def test_the_folder_of_someone_else_is_left_alone(
+    make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset("dtd")
+    monkeypatch.setattr(check_module, "user_cache_path", lambda *_args, **_kwargs: tmp_path / "cache")
+    without = check_dataset(dataset.info, dataset.root, write_fingerprint=False)
+    assert (without.file, list(dataset.root.glob(".*"))) == (None, [])
+    monkeypatch.setattr(os, "getuid", lambda: dataset.root.stat().st_uid + 1)
+    found = dataset.check()
+    assert found.file is not None
+    assert found.file.is_relative_to(tmp_path / "cache")
+    assert list(dataset.root.glob(".*")) == []
+    assert last_fingerprint("dtd", dataset.root) == found.fingerprint["contents"]
+    (dataset.root / ".etl-bench").mkdir()
+    (dataset.root / ".etl-bench" / "dtd.json").write_text('{"contents": "of the owner"}')
+    assert last_fingerprint("dtd", dataset.root) == found.fingerprint["contents"], "own check first"
+    found.file.unlink()
+    assert last_fingerprint("dtd", dataset.root) == "of the owner"
+
+
+def test_a_read_only_data_root_is_noted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    dataset.root.chmod(0o500)
+    with modes_hold():
+        assert dataset.finding("read-only").level == "note"
+    dataset.root.chmod(0o700)
+
+
+# --- synthetic and own datasets ---------------------------------------------------------------------------------------
+
+
+def test_a_synthetic_dataset_has_nothing_to_check() -> None:
+    found = check_dataset(get_dataset("spectrum_basic"), None)
+    assert [item.code for item in found.findings] == ["drawn"]
+
+
+def test_custom_datasets_are_checked(tmp_path: Path) -> None:
+    for label, name in enumerate(("crow", "gull")):
+        for i in range(20):
+            picture(tmp_path / "birds" / name / f"{i}.jpg", 100 * label + i)
+    request = AddRequest("birds", tmp_path / "birds", "a {}.", "", None, None, ColumnNames())
+    info = add_custom_dataset(request, tmp_path / "own", replace=False).info
+    assert check_dataset(info, None).problems == []
+    assert is_dataset_present(info, None)
+    (tmp_path / "birds" / "gull" / "3.jpg").write_bytes(b"<html>")
+    assert [item.code for item in check_dataset(info, None).problems] == ["web-pages"]
+    (tmp_path / "birds" / "gull" / "3.jpg").unlink()
+    (tmp_path / "birds" / "crow" / "back").symlink_to(tmp_path / "birds")
+    assert {item.code for item in check_dataset(info, None).problems} == {"refused"}
+
+
+@pytest.mark.parametrize(("stated", "code", "level"), [(4, "subset", "note"), (2, "wrong-count", "problem")])
+def test_a_number_of_classes_that_is_not_the_files(stated: int, code: str, level: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shapes"
+    folder.mkdir()
+    images = [[f"{name}.png", label, name] for label, name in enumerate(("dot", "line", "ring"))]
+    for number, (name, *_) in enumerate(images):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / name)
+    (folder / "split.json").write_text(json.dumps({"train": images, "val": [], "test": []}))
+    reader = CoopReader("shapes", "shapes", "split.json", "", "", "")
+    info = replace(get_dataset("dtd"), name="shapes", num_classes=stated, expected={}, split_file=None, reader=reader)
+    found = next(item for item in check_dataset(info, tmp_path).findings if f"num_classes={stated}" in item.text)
+    assert (found.code, found.level) == (code, level)
+
+
+def test_every_code_is_in_the_documentation() -> None:
+    code = Path(check_module.__file__).read_text()
+    codes = set(re.findall(r'Finding\(\s*"([a-z-]+)"', code)) | set(
+        re.findall(r'^    "([a-z-]+)": \(', code, flags=re.M)
+    )
+    assert len(codes) > 15
+    text = (ROOT / "docs" / "datasets.md").read_text()
+    assert {name for name in codes if f"`{name}`" not in text} == set()
