@@ -336,9 +336,15 @@ def _status(document: dict[str, Any] | None, path: Path) -> RunStatus | None:
 
 def _record(value: object, path: Path) -> RunRecord:
     try:
-        return RunRecord.model_validate(value)
+        record = RunRecord.model_validate(value)
     except ValidationError as error:
         raise ShardError(unreadable(path, error)) from error
+    if record.spec.method.startswith("fork:"):
+        raise ShardError(
+            f"{path} is a run of {record.spec.method}, official code that an earlier etl-bench ran; such runs are no "
+            "longer read. Import its predictions with `etl-bench runs import-predictions`."
+        )
+    return record
 
 
 RACE = "race"

@@ -26,7 +26,6 @@ from _harness import demo_and_one_more, evaluated_pixels, extraction, second_met
 from _launching import ingest_row, launcher_row
 from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
-from _official_code import fork_row
 from _page import PAGES, page_row
 from _prediction import prediction
 from _seeds import HEADS, seeds_row
@@ -101,7 +100,6 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "ray": lambda: launcher_row("ray", Goal(seconds=0.060)),
         "ingest": ingest_row,
         **{name: lambda name=name: store_row(name) for name in STORES},
-        "fork": lambda: fork_row(repeats),
         **{name: lambda name=name: page_row(name, repeats) for name in PAGES},
     }  # fmt: skip
 

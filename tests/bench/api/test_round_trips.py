@@ -92,7 +92,7 @@ METHODS = [info.name for info in list_methods() if not info.needs_teacher]
 def test_a_run_of_each_method_makes_the_round_trip(tmp_path: Path, method: str) -> None:
     info = next(info for info in list_methods() if info.name == method)
     protocols = {info.usual_protocol, EvalProtocol.TEST_TIME if info.reads_test_stream else EvalProtocol.FEW_SHOT}
-    pool = {"unlabelled": info.usual_pool} if info.needs_pool else {}
+    pool = {"unlabelled": "train"} if info.needs_pool else {}
     cases = [{"methods": method, "protocol": str(protocol), "recipe": "demo"} | pool for protocol in protocols]
     check_round_trip(tmp_path, cases)
 

@@ -31,7 +31,6 @@ REFUSED = {
     COOP + "-b ViT-B-32=": "ViT-B-32= names no weights file",
     COOP
     + "--set coop.recipe=demo": "--recipe demo chooses a recipe; change one of its values with --set coop.recipe.KEY",
-    "run -m fork: -d spectrum_basic --dry-run": "fork: names no folder; write fork:PATH",
     "run -m spectrum_basic -d spectrum_basic --dry-run": "spectrum_basic is a dataset",
     "datasets fetch coop --data-root .": "coop is a collection",
     "methods try coop": "shows one name at a time. Commands: check",

@@ -95,16 +95,7 @@ def test_a_word_that_is_no_command_is_not_taken_for_one(etl: Any) -> None:
 
 def functions() -> list[tuple[str, Any]]:
     """Functions that commands call, in which an option is allowed only with another of their own parameters."""
-    import bench.extensions.forks.inspect_and_try as inspecting
-    import bench.extensions.forks.predictions_import as importing
-
     everything = {name: getattr(api, name) for name in dir(api)}
-    everything |= {
-        one.__name__: one
-        for one in (
-            inspecting.inspect_official_code, importing.import_predictions,
-        )
-    }  # fmt: skip
     return [(name, one) for name, one in everything.items() if inspect.isfunction(one) and own_conditions(one)]
 
 

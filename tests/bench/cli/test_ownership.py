@@ -22,8 +22,6 @@ FILES = {
     "export --out": ("export --out {}", "table.csv"),
     "datasets draw --out": ("datasets draw spectrum_basic --shots 1 --out {}", "draw.json"),
     "runs export OUT": ("runs export {}", "mine.zip"),
-    "runs drop-in OUT": ("runs drop-in {}", "mine.py"),
-    "runs questions --out": ("runs questions -d spectrum_basic --shots 1 --out {}", "asked.jsonl"),
 }  # fmt: skip
 """Options that write a file: a command, and the name of the file that it would replace."""
 MORE_FILES = [
@@ -51,8 +49,7 @@ ADDS = {
 READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
     "run SWEEP", "run --submission", "runs import BUNDLE",
-    "runs import-predictions FILE", "runs import-predictions --questions",
-    "board build SUBMISSIONS", "board verify SUBMISSIONS", "board check DIR",
+    "runs import-predictions FILE", "board build SUBMISSIONS", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
 """Options that only read: of one command, or of all that are not listed above."""
 
@@ -136,7 +133,6 @@ def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any
         ("datasets draw spectrum_basic --shots 1 --out {}", "ours.json"),
         ("export --out {}", "ours.csv"),
         ("runs export {}", "ours.zip"),
-        ("runs drop-in {}", "ours.py"),
         (SUBMIT, "our-lab"),
     ],
 )

@@ -17,7 +17,7 @@ VALID = {
     "chosen": "ok", "who": "me", "contact": "me@example.org", "secret": "s", "form": "csv",
     "out": "out.json", "submissions": "pictures", "code": "pictures", "names": "spectrum_basic", "file": "features.npz",
     "files": "file.txt", "what": "table-2", "backbone": "ViT-demo.drawn", "classes": "classes.txt",
-    "questions": "file.txt", "ledger": "", "trial": "", "protocol": "base-to-new",
+    "ledger": "", "trial": "", "protocol": "base-to-new",
 }  # fmt: skip
 """Values of parameters that a command needs beside the one under test."""
 OF_COMMAND = {
