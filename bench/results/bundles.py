@@ -19,7 +19,7 @@ from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
 from bench.results.outputs import replacing
 from bench.results.recomputed_scores import contradiction
-from bench.results.shards import Shard, Shards, parse_shard, with_origin
+from bench.results.shards import Shard, Shards, parse_shard, without_origin
 from datasets_registry import archives
 
 LARGEST_PREDICTIONS = 2**30
@@ -169,7 +169,7 @@ def export_bundle(
                 record, files = found
                 datasets.update((record.spec.backbone, name) for name in (record.spec.dataset, *record.spec.targets))
                 for path, content in files:  # a record says nothing about an earlier import
-                    add(path, with_origin(content, "") if path.suffix == ".json" else content)
+                    add(path, without_origin(content) if path.suffix == ".json" else content)
             measured = sorted(path for pair in datasets if (path := shards.difficulties.file(*pair)).is_file())
             for path in measured:
                 add(path, path.read_bytes())

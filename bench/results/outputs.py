@@ -91,24 +91,21 @@ def check_own_folder(
     *,
     marks: Sequence[str] = (FILE_LIST,),
     force: bool = False,
-    may_force: bool = True,
 ) -> None:
     """Raise UsageError, naming the option, unless the folder is new, empty, or one that etl-bench made.
 
     Args:
         marks: files below the folder, each of which shows that etl-bench made it: its list, or a marked file.
         force: write into any folder.
-        may_force: whether the message offers --force.
     """
     check_output_folder(path, option)
     if force or not path.is_dir():
         return
     inside = sorted(item.name for item in path.iterdir())
     if inside and not any(_is_mark(path / mark) for mark in marks):
-        advice = ", or write into this one with --force" if may_force else ""
         raise UsageError(
             f"{option} {path} is in use: it contains {inside[0]!r}, and nothing in it shows that etl-bench made it. "
-            f"Name a new or empty folder{advice}."
+            "Name a new or empty folder, or write into this one with --force."
         )
 
 

@@ -14,11 +14,9 @@ from bench.api.reproducing import ReproducedExperiment
 from bench.cli.app import app
 from bench.errors import UsageError
 from bench.papers import (
-    PaperPart,
     TableRow,
     own_rows,
     printed_numbers,
-    read_paper,
     reproduced_rows,
     table_texts,
 )
@@ -221,15 +219,6 @@ def test_the_legend_names_the_one_measure_and_the_star_only_if_they_are_there(tm
 def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None:
     _, _, err = etl("papers", "reproduce", "tip-adapter", "--runs", str(tmp_path))
     assert "few-shot" in err.splitlines()[-1]
-
-
-def test_a_long_choice_of_parts_makes_a_short_name_of_its_own() -> None:
-    methods, found = ["zero_shot", "deep_text_prompts", "vpt", "text_adapter", "vpt_text_adapter"], set()
-    for datasets in (["imagenet", "sun397", "stanford_cars", "eurosat", "dtd"], ["imagenet", "sun397", "eurosat"]):
-        options = {"methods": methods, "datasets": [*datasets, "fgvc_aircraft"], "seeds": [1, 2, 3]}
-        found.add(PaperPart.of(read_paper("apex"), ["figure-6"], **options).suffix)
-    assert len(found) == 2
-    assert all(len(one) <= 121 for one in found)
 
 
 def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset() -> None:

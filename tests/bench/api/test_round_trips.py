@@ -68,7 +68,7 @@ def check_runs(folder: Path, count: int) -> None:
     assert (submitted.runs, submitted.report.refusals) == (len(ids), ())
     assert [report.accepted for report in check_submissions(folder / "submissions")] == [True]
     board = build_board(folder / "submissions", folder / "site", images=False)
-    assert sorted(board.runs.owner) == ids
+    assert sorted(board.reports[0].added) == ids
 
     verified = [run.verdict for run in bench.verify_runs(ids, runs=other)]
     assert [run.run_id for run in verified] == ids
