@@ -15,7 +15,7 @@ VALID = {
     "dataset": "spectrum_basic", "a": "coop", "b": "vpt", "paper": "apex", "model": "broken.safetensors",
     "images": "pictures", "methods": "coop", "datasets": "spectrum_basic", "query": "select 1", "run": "ok",
     "chosen": "ok", "who": "me", "contact": "me@example.org", "secret": "s", "form": "csv",
-    "out": "out.json", "submissions": "pictures", "code": "pictures", "names": "spectrum_basic", "file": "features.npz",
+    "out": "out.json", "submissions": "pictures", "names": "spectrum_basic", "file": "features.npz",
     "files": "file.txt", "what": "table-2", "backbone": "ViT-demo.drawn", "classes": "classes.txt",
     "ledger": "", "trial": "", "protocol": "base-to-new",
 }  # fmt: skip
@@ -30,7 +30,7 @@ NEW = {"methods new name", "datasets add name"}
 LATER = {
     "predict": ("model",), "runs verify": ("chosen",),
     "board verify": ("submissions",), "methods check": ("name",),
-    "methods inspect": ("code",), "runs import-predictions": (),
+    "runs import-predictions": (),
 }  # fmt: skip
 """Parameters that are checked first, of commands that need a model, a package, code or predictions."""
 
