@@ -27,12 +27,9 @@ from .known_facts import published_values as published_values
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
 from .known_facts import with_title as with_title
-from .outputs import FILE_LIST as FILE_LIST
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder
 from .outputs import check_own_folder as check_own_folder
-from .outputs import claim_folder as claim_folder
-from .outputs import is_own_file as is_own_file
 from .outputs import replacing as replacing
 from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels

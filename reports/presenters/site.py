@@ -58,7 +58,8 @@ def site_view(content: PageContent) -> SiteView:
     content = content.restricted()
     runs, difficulty, catalogue = content.runs, content.difficulty, content.catalogue
     boards = page_boards(content)
-    errors, calibrated = ErrorAnalysisView(), {}
+    errors = ErrorAnalysisView()
+    calibrated: Mapping[tuple[str, str], Mapping[str, float]] = {}
     if content.stored is not None and content.pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         errors, calibrated = error_analysis_view(boards.shown, seeds, content.stored, content.pictures)

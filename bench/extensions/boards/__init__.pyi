@@ -2,7 +2,6 @@
 
 from .errors import BoardError as BoardError
 from .errors import SubmissionError as SubmissionError
-from .extension import EXTENSION as EXTENSION
 from .publishing import build_board as build_board
 from .publishing import check_submissions as check_submissions
 from .publishing import submit_runs as submit_runs
