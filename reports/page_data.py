@@ -1,7 +1,7 @@
 """The data of the page as one compact JSON, from which scripts render every table, chart and export.
 
-Accuracies are integers in 0.01 % by class split, method, dataset and seed. Methods and datasets are identified by
-their number in their setting.
+Accuracies are integers in 0.01 %, means over seeds. Methods and datasets are identified by their number in their
+setting.
 """
 
 import base64
@@ -16,7 +16,6 @@ from bench.analysis import (
     EntryCost,
     classes_of,
     seen_datasets,
-    splits_of,
 )
 from bench.papers import DatasetFacts
 from bench.spec import learned_texts, shots_value
@@ -128,7 +127,6 @@ def packed_text(text: str) -> str:
 
 def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool) -> dict[str, Any]:
     keys, names = list(view.names), list(view.table.datasets)
-    splits = dict.fromkeys(split for measure in view.table.measures for split in splits_of(measure))
     stated = board.datasets if isinstance(board, BoardView) else ()
     overlap: dict[str, dict[str, Any]] = {
         dataset.name: {"overlap": [["Overlap with pretraining", text] for text in dataset.overlap]}
@@ -145,7 +143,6 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         "title": board.heading,
         "facets": _facets(board, view),
         "whole": int(view.whole),
-        "seeds": list(view.seeds),
         "baseline": _place(keys, view.table.baseline),
         "methods": [_method(view, board, key, here) for key in keys],
         "datasets": [
@@ -167,10 +164,6 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
-            "scores": {
-                split: [[_whole(view.table.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
-                for split in splits
-            },
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
         }
     found["difficulty"] = _difficulty(board, names)
@@ -380,8 +373,6 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
         "orders": orders(view, measure),
         "tips": [dataset_text(view, found, dataset) for dataset in view.datasets],
         "best": best_texts(view, measure),
-        "over": split,
-        "places": [_short(found.places.get(name)) for name in names],
         "classes": [dataset.n_classes.get(split) for dataset in view.datasets],
         "zeroShot": [_short(view.table.zero_shot.get(name, {}).get(split)) for name in names],
     }
@@ -389,10 +380,6 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
 
 def _place(keys: Sequence[str], key: str | None) -> int | None:
     return None if key is None else keys.index(key)
-
-
-def _whole(values: Sequence[float | None] | None) -> list[int | None] | None:
-    return None if not values else [None if value is None else round(10_000 * value) for value in values]
 
 
 def _short(value: float | None) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from command_answers import answers, complaint
-from command_tree import commands, conditions, kind, met, other_of, value
+from command_tree import commands, kind
 
 NOSUCH = "nosuch"
 VALID = {
@@ -47,20 +47,14 @@ def cases() -> Iterator[tuple[str, str]]:
 
 def typed(words: str, command: Any, tested: Any) -> list[str]:
     """The command with the name in one parameter, and with what else it needs."""
-    needed = [
-        text
-        for one, need in conditions(command)
-        if one is tested and met(command, need)
-        for text in value(command, other_of(command, need), next(filter(None, need.values), valid(words, need.other)))
-    ]
     found = words.split()
     for one in command.params:
         wanted = one.required or (words == "run" and one.name in ("methods", "datasets"))
-        if one is not tested and not (wanted and not any(part in needed for part in one.opts)):
+        if one is not tested and not wanted:
             continue
         text = NOSUCH if one is tested else valid(words, one.name)
         found += [text] if one.param_type_name != "option" else [max(one.opts, key=len), text]
-    return [*found, *(["--dry-run"] if words == "run" else []), *needed]
+    return [*found, *(["--dry-run"] if words == "run" else [])]
 
 
 def valid(words: str, name: str) -> str:
