@@ -86,8 +86,8 @@ mistakes: $(VENV)/.dev ## plant the recorded mistakes again, and see whether the
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))
 
-official: $(VENV)/.dev ## compare with official code: CHECKOUTS=folder, EUROSAT=folder, FORK_PYTHON=interpreter; see docs/parity.md
-	PYTHONPATH=.:tests/support:tools/parity $(BIN)/python tools/parity/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT) $(if $(FORK_PYTHON),--python $(FORK_PYTHON))
+official: $(VENV)/.dev ## compare with official code: CHECKOUTS=folder, EUROSAT=folder, OFFICIAL_PYTHON=interpreter; see docs/parity.md
+	PYTHONPATH=.:tests/support:tools/parity $(BIN)/python tools/parity/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT) $(if $(OFFICIAL_PYTHON),--python $(OFFICIAL_PYTHON))
 
 test-all: $(VENV)/.dev reliability ## all tests and the long reliability run
 	$(PYTEST)

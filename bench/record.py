@@ -37,7 +37,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 DROPPED = (
     "set_size", "set_coverage", "set_promise", "set_images", "set_threshold", "sets", "openworld_auc", "near_ood_auroc",
-    "curve",
+    "curve", "stand_ins", "filled_in", "trained_values", "seconds", "full_precision", "matched_texts", "unanswered",
+    "ambiguous", "service", "date",
 )  # fmt: skip
 """Fields of earlier records and models, which are left out when they are read; checksums are verified before."""
 
@@ -182,27 +183,15 @@ class ExternalCode(Frozen):
     weights_asked: list[Line] = Field(default_factory=list, description="files of weights that the code asked for")
     weights_proved: bool = Field(description="whether a digest shows that its weights are those of the backbone")
     images_proved: bool = Field(description="whether digests show that its images are those of the dataset")
-    stand_ins: list[Line] = Field(default_factory=list, description="packages that were absent and replaced")
-    filled_in: list[Line] = Field(default_factory=list, description="files taken from another repository")
     test_evaluations: Count = Field(
         0, description="evaluations on the test images during the run; more than 1 can select"
     )
     own_draw: bool | None = Field(
         None, description="whether it trained on other images or labels than the declared draw"
     )
-    trained_values: LargeCount | None = None
-    seconds: Amount | None = Field(None, description="wall clock of its process, with imports")
-    full_precision: bool = Field(False, description="whether half precision was replaced by fp32")
     uses: list[Line] | None = Field(
         None, description="what it sees besides the labelled images, as its authors state it; None if they do not"
     )
-    matched_texts: bool = Field(
-        False, description="whether scores are class names found in free text, so that only accuracy means something"
-    )
-    unanswered: Count = Field(0, description="answers in free text that name no class, with requests that failed")
-    ambiguous: Count = Field(0, description="answers in free text that name several classes")
-    service: Line = Field("", description="who ran the model; empty if not stated")
-    date: Line = Field("", description="when the model answered; empty if not stated")
 
 
 class Provenance(Frozen):

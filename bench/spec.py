@@ -19,13 +19,11 @@ CUSTOM_RECIPE = "custom"
 """Name of a recipe with a value that was set by hand."""
 OPEN_BASE, OPEN_NEW = "open-base", "open-new"
 """Splits of the open score: base images, and new images, each among all names."""
-FORK, EXTERNAL = "fork:", "external:"
-"""Beginnings of the names of methods whose code is not ours: official code that the harness ran, and predictions that
-were computed elsewhere."""
+EXTERNAL = "external:"
+"""Beginning of the names of methods whose predictions were computed elsewhere."""
 OTHER_MODELS = "other-models"
 """The backbone of runs of models that are not CLIPs, so that they are never ranked under one; the model itself is a
 setting."""
-_SOURCES = {FORK: "official code", EXTERNAL: "imported predictions"}
 DEMO_RECIPE = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
 
@@ -241,12 +239,10 @@ def external_parts(method: str) -> tuple[str, str] | None:
     """What a method of other code calls itself, and where its predictions come from; None for our own methods.
 
     Example:
-        >>> external_parts("fork:KgCoOp"), external_parts("kgcoop")
-        (('KgCoOp', 'official code'), None)
+        >>> external_parts("external:KgCoOp"), external_parts("kgcoop")
+        (('KgCoOp', 'imported predictions'), None)
     """
-    prefix, colon, name = method.partition(":")
-    source = _SOURCES.get(prefix + colon)
-    return None if source is None else (name, source)
+    return (method.removeprefix(EXTERNAL), "imported predictions") if method.startswith(EXTERNAL) else None
 
 
 ALL_SHOTS = 2**31 - 1

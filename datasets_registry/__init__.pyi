@@ -6,7 +6,6 @@ from ._catalogue import list_datasets as list_datasets
 from ._catalogue import register_dataset as register_dataset
 from ._check import CheckResult as CheckResult
 from ._check import Finding as Finding
-from ._check import FindingLevel as FindingLevel
 from ._check import check_dataset as check_dataset
 from ._check import is_dataset_present as is_dataset_present
 from ._check import last_fingerprint as last_fingerprint

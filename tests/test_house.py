@@ -74,10 +74,6 @@ def python_files(top: str) -> tuple[Path, ...]:
     return tuple(path for path in sorted((ROOT / top).rglob("*.py")) if "__pycache__" not in path.parts)
 
 
-FOREIGN = "forks/foreign/"
-"""Files that run in the Python of official code, with what is installed there."""
-
-
 def sources() -> tuple[Path, ...]:
     return tuple(path for package in PACKAGES for path in python_files(package))
 
@@ -168,7 +164,7 @@ def test_images_are_opened_in_one_file() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "open" and ast.unparse(node.value).endswith("Image")
     ]
     found += [shown(path) for path in sources() if ("PIL.Image", "open") in set(imports(path))]
-    assert [one for one in found if FOREIGN not in one] == ["datasets_registry/_readers/decode.py"]
+    assert found == ["datasets_registry/_readers/decode.py"]
 
 
 # Imports
@@ -252,7 +248,7 @@ def third_party(*, inside_functions: bool = True) -> dict[str, set[str]]:
     owners = packages_distributions()
     found = defaultdict(set)
     for path in sources():
-        for module, _ in () if FOREIGN in shown(path) else imports(path, inside_functions=inside_functions):
+        for module, _ in imports(path, inside_functions=inside_functions):
             top = module.split(".")[0]
             if top not in sys.stdlib_module_names and top not in PACKAGES:
                 name = owners[top][0] if top in owners else top

@@ -3,7 +3,6 @@
 import math
 
 from bench.analysis.statistics.intervals import Estimate
-from bench.analysis.statistics.score_intervals import wilson
 
 
 def percent(fraction: float, digits: int = 2) -> str:
@@ -27,17 +26,6 @@ def reach_text(estimate: Estimate, digits: int = 2) -> str:
 def score_text(estimate: Estimate, digits: int = 2) -> str:
     """A score with its interval, `71.70 ± 1.20`; the score alone if the interval is unknown."""
     return " ".join(filter(None, [percent(estimate.mean, digits), reach_text(estimate, digits)]))
-
-
-def accuracy_text(accuracy: float, n: int) -> str:
-    """The accuracy of one run on n test images with Wilson's interval over images like these.
-
-    Example:
-        >>> accuracy_text(0.9, 10)
-        '90.0 % (59.6 to 98.2, n = 10)'
-    """
-    low, high = wilson(accuracy, n)
-    return f"{percent(accuracy, 1)} % ({percent(low, 1)} to {percent(high, 1)}, n = {n})"
 
 
 def decimal(number: float, digits: int) -> str:

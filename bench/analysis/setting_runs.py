@@ -14,7 +14,6 @@ from bench.spec import (
     ALL_SHOTS,
     AXES,
     CUSTOM_RECIPE,
-    FORK,
     LEARNED,
     OPEN_BASE,
     OPEN_NEW,
@@ -72,7 +71,6 @@ class Run:
         changed: names of settings that differ from the published ones; empty if the frame does not say.
         imported: whether the run was imported and not verified.
         device: class of the device, such as `cpu` or the name of a GPU; empty if unknown.
-        adapter: digest of the user's adapter of official code; empty without one.
         uses: what code of others states that it sees besides the labelled images; None if it states nothing.
     """
 
@@ -99,7 +97,6 @@ class Run:
     changed: frozenset[str] = frozenset()
     imported: bool = False
     device: str = ""
-    adapter: str = ""
     uses: tuple[str, ...] | None = None
     seeded: bool = True
     """Whether its result depends on its seed."""
@@ -140,9 +137,9 @@ class RunTable:
         here = _images_of(setting)
         found = [run for images, run in self._read[shared] if images[0] == 0 or images == here]
         if not setting.source:
-            return _of_newest_adapters(found)
+            return found
         of_source = [run for run in found if run.dataset == setting.source]
-        return [part for run in _of_newest_adapters(of_source) for part in _by_target(run)]
+        return [part for run in of_source for part in _by_target(run)]
 
     def _runs(self, backbone: str, protocol: str, precision: str) -> list[tuple[LearnedImages, Run]]:
         """Runs ordered by id, and what each learned from."""
@@ -158,20 +155,6 @@ class RunTable:
             (images[at[0]], _run(run_id, [{name: column[i] for name, column in columns.items()} for i in at]))
             for run_id, at in sorted(places.items())
         ]
-
-
-def _of_newest_adapters(runs: Sequence[Run]) -> list[Run]:
-    """The runs without those that an edited adapter has made again; what is left of an older adapter is stale."""
-    newest: dict[Any, Run] = {}
-    for run in sorted(runs, key=lambda run: run.age):
-        if run.adapter:
-            newest[run.identity] = newest[(*run.identity, run.dataset, run.seed)] = run
-    kept = [run for run in runs if not run.adapter or newest[(*run.identity, run.dataset, run.seed)] is run]
-    older = "its adapter was edited"
-    return [
-        replace(run, stale=older) if run.adapter and run.adapter != newest[run.identity].adapter else run
-        for run in kept
-    ]
 
 
 def _objects(column: "pd.Series[Any]") -> Sequence[Any]:
@@ -277,7 +260,6 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         changed=changed - {RECIPE},
         imported=bool(first.get("imported")),
         device=first.get("device") or "",
-        adapter=_adapter(first),
         uses=tuple(json.loads(first["uses"])) if first.get("uses") is not None else None,
         seeded=depends_on_seed(first["method"], first["protocol"], int(first["shots"])),
     )
@@ -303,22 +285,7 @@ def _config(row: Mapping[str, Any]) -> str:
     more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
     if row.get("held_out_shot"):
         more[EPOCH if EPOCH in more else "selection"] = "hoso"
-    adapted = bool(_adapter(row))
-    if not more and not adapted:
-        return config
-    values = {key: value for key, value in json.loads(config).items() if not (adapted and key == _ADAPTER)}
-    return json.dumps(values | more, sort_keys=True)
-
-
-_ADAPTER = "adapter"
-"""Setting of official code with the digest of the user's adapter, an edit of which makes no row of its own."""
-
-
-def _adapter(row: Mapping[str, Any]) -> str:
-    """The digest of the adapter of a run; empty without one."""
-    if not str(row["method"]).startswith(FORK) or f'"{_ADAPTER}"' not in (row["config"] or ""):
-        return ""
-    return str(json.loads(row["config"]).get(_ADAPTER, ""))
+    return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
 
 
 def _task_fingerprint(row: Mapping[str, Any]) -> str:

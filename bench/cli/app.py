@@ -31,7 +31,7 @@ from bench.cli.status import status
 from bench.errors import NoWorkerError
 from bench.extensions.boards.commands import board_app
 from bench.extensions.conformance.commands import check_command, new_command
-from bench.extensions.forks.commands import COMMANDS as FORK_COMMANDS
+from bench.extensions.predictions.commands import import_command
 from bench.extensions.recommendation.commands import recommend_command
 from datasets_registry import BenchError
 
@@ -49,8 +49,7 @@ PANELS: dict[str, dict[str, Any]] = {
 """The commands and groups by the panel of `--help` that lists them, in its order."""
 methods_app.command("new")(new_command)
 methods_app.command("check")(check_command)
-for words, command in FORK_COMMANDS.items():
-    {"methods": methods_app, "runs": runs_app}[words.partition(" ")[0]].command(words.partition(" ")[2])(command)
+runs_app.command("import-predictions")(import_command)
 
 app = Commands(
     name="etl-bench",

@@ -23,13 +23,11 @@ def external_record(
     task: FewShotTask,
     scores: Mapping[str, NDArray[np.float64]],
     provenance: Provenance,
-    final_loss: float | None = None,
 ) -> tuple[RunRecord, list[Predictions]]:
     """The record and the predictions of a run, in the order of the task's evaluation splits.
 
     Args:
         scores: `(n, n_classes)` by split, in the order of the split's images; `open` may be absent.
-        final_loss: of the last training step; None if it is not known or not finite.
 
     Raises MetricInputError for scores that are not finite.
     """
@@ -49,7 +47,7 @@ def external_record(
         status=RunStatus.OK,
         scores=found,
         open=opened,
-        final_loss=final_loss,
+        final_loss=None,
         provenance=provenance,
         created_at=datetime.now(UTC),
         scores_version=SCORES_VERSION,

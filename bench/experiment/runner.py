@@ -20,7 +20,6 @@ from torch import Tensor
 
 from bench._util.memory import out_of_memory
 from bench.context import RunContext
-from bench.errors import UsageError
 from bench.experiment.accelerator import (
     await_free_memory,
     device_arithmetic,
@@ -39,7 +38,6 @@ from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.task import load_task, splits_of_run
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
-from bench.extension import kind_of
 from bench.record import (
     SCORES_VERSION,
     OpenScore,
@@ -88,7 +86,7 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
 def _message(spec: ExperimentSpec, error: BaseException) -> str:
     """The message of an error; one of a mistake in the method's code also has the innermost line of its files."""
     text = str(error) or type(error).__name__
-    if isinstance(error, BenchError) or kind_of(spec.method) is not None:
+    if isinstance(error, BenchError):
         return text
     modules = {base.__module__ for base in get_method(spec.method).__mro__}
     files = {getattr(sys.modules.get(one), "__file__", None) for one in modules if not one.startswith("methods._")}
@@ -107,16 +105,12 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         StaleSpecError: if the data on disk have changed since the spec was planned.
         BenchError: if data or weights cannot be used, or training diverges.
     """
-    if (kind := kind_of(spec.method)) is not None:
-        return kind.run(spec, context)
     with _prepared_device(spec, context):
         return _Evaluation(train(PreparedRun(spec, context))).record()
 
 
 def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
     """`run_experiment`, and the content of the run's model file or the reason why the method cannot be stored."""
-    if (kind := kind_of(spec.method)) is not None:
-        return *kind.run(spec, context), UsageError(f"{spec.method} is not a method of the harness")
     with _prepared_device(spec, context):
         evaluation = _Evaluation(train(PreparedRun(spec, context)))
         record, predictions = evaluation.record()

@@ -37,7 +37,7 @@ from bench.results.database_tables import (
 from bench.results.known_facts import with_changed_settings
 from bench.results.shards import Shard, ShardEntry, Shards, no_runs
 from bench.results.staleness import code_reasons
-from bench.spec import COLUMNS, EXTERNAL, FORK, LATER_COLUMNS
+from bench.spec import COLUMNS, EXTERNAL, LATER_COLUMNS
 
 FRAME_VECTORS = 2
 """DuckDB's vectors of 2,048 rows that become a frame at a time."""
@@ -162,7 +162,7 @@ class Store:
                     {", ".join(COLUMNS)}, selected_epoch, fits, candidate_evaluations,
                     tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)},
                     support_digest, imported,
-                    CASE WHEN starts_with(method, '{FORK}') OR starts_with(method, '{EXTERNAL}') THEN
+                    CASE WHEN starts_with(method, '{EXTERNAL}') THEN
                         provenance ->> '$.external.uses' END AS uses
                 FROM runs LEFT JOIN scores USING (run_id)
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class _KnownMethods(MethodFactsRegistry):
-    """The facts of all methods, also of those whose code is not ours (`fork:NAME`, `external:NAME`)."""
+    """The facts of all methods, also of those whose code is not ours (`external:NAME`)."""
 
     def get(self, name: str) -> MethodFacts:
         parts = external_parts(name)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.extension import requested_kind
 from bench.results import known_methods
 from bench.spec import ALL_SHOTS
 from bench.sweep.dataset_names import match_datasets, select_names
@@ -97,7 +96,7 @@ def selected_datasets(request: SweepRequest) -> dict[str, bool]:
 def selected_methods(texts: Sequence[str]) -> dict[str, bool]:
     """The methods that names and patterns select, in order, each with whether it was requested by name."""
     known = known_methods()
-    return select_names(texts, lambda text: known.match(text) if requested_kind(text) is None else [text])
+    return select_names(texts, known.match)
 
 
 def without_patterns(request: SweepRequest) -> SweepRequest:

@@ -11,7 +11,6 @@ from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
 from bench.experiment import TeacherFile, read_splits
-from bench.extension import kind_of
 from bench.results import known_methods, settled_recipe
 from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
@@ -254,8 +253,7 @@ class _Expander:
             reason = "its class texts are imported features; leave --class-text out."
         if reason is None:
             what = f"{item.label} on {backbone.slug}"
-            reason = self._kind_conflict(item, info)
-            reason = reason or backbone_conflict(item.facts, backbone, self.request.precision)
+            reason = backbone_conflict(item.facts, backbone, self.request.precision)
             reason = reason or depth_conflict(item.facts, item.settings, backbone)
             reason = reason or settings_conflict(item.facts, item.settings, backbone)
         if reason is None and (teacher := self._teacher_of(item)) is not None:
@@ -265,13 +263,6 @@ class _Expander:
     def _teacher_of(self, item: SelectedMethod) -> TeacherFile | None:
         """The teacher of a method's runs; None for a method that needs none."""
         return self.teacher if item.facts.needs_teacher else None
-
-    def _kind_conflict(self, item: SelectedMethod, info: DatasetInfo) -> str | None:
-        """Why a run of another kind cannot be run on a dataset; None for methods of the harness."""
-        if (kind := kind_of(item.facts.name)) is None:
-            return None
-        class_text = "" if self.class_text is None else self.class_text.identity
-        return kind.plan.conflict(item.facts, item.settings.values, info.name, class_text)
 
     def _spec(
         self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo, targets: Sequence[str], **task: Any

@@ -17,7 +17,6 @@ from bench.sweep.axes import selected_datasets
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.devices import resolve_device
 from bench.sweep.machine import find_gpus
-from bench.sweep.method_settings import files_of_kinds
 from bench.sweep.request import SweepRequest
 from datasets_registry import SupportList, get_dataset, read_support_list
 
@@ -50,8 +49,7 @@ def support_lists(request: SweepRequest) -> list[SupportList]:
 
 def named_files(request: SweepRequest) -> dict[str, Path]:
     """Paths of the files that specs name by digest, for workers."""
-    files = files_by_digest(support_lists(request), class_text_of(request), teacher_of(request))
-    return files | files_of_kinds(request)
+    return files_by_digest(support_lists(request), class_text_of(request), teacher_of(request))
 
 
 def files_by_digest(

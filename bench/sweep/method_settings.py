@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
-from bench.extension import RunKind, kind_of_pattern, requested_kind, run_kinds
 from bench.results import known_methods
 from bench.spec import CUSTOM_RECIPE
 from bench.sweep.axes import selected_methods
@@ -52,17 +50,14 @@ class Override:
         return any(c in self.pattern for c in "*?[")
 
     def concerns(self, method: str) -> bool:
-        """Whether the pattern selects that method; the name of a kind of runs selects all methods of it."""
-        kinds = run_kinds().values()
-        return fnmatchcase(method, self.pattern) or any(
-            method.startswith(kind.prefix) and self.pattern in kind.patterns for kind in kinds
-        )
+        """Whether the pattern selects that method."""
+        return fnmatchcase(method, self.pattern)
 
 
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
     """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern.
 
-    Commas separate values, but for runs of another kind, whose settings are words.
+    Commas separate values.
 
     Raises OverrideError for a malformed text, a key that is given twice, or an empty or repeated value in a list.
     """
@@ -79,21 +74,12 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
                 f"--set {text!r} is not of the form method.key=value or method.recipe.key=value; "
                 "for example coop.n_ctx=4, coop.n_ctx=4,8,16, 'vpt*.depth=12', '*.recipe.epochs=20'."
             )
-        values = _values(raw, text) if kind_of_pattern(parts[0]) is None else (_words(raw),)
+        values = _values(raw, text)
         item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=values, text=text)
         if (item.pattern, recipe, item.key) in found:
             raise OverrideError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
         found[item.pattern, recipe, item.key] = item
     return list(found.values())
-
-
-def _words(raw: str) -> str:
-    """A text, which may be written in JSON."""
-    try:
-        value = json.loads(raw)
-    except ValueError:
-        return raw
-    return value if isinstance(value, str) else raw
 
 
 def _values(raw: str, text: str) -> tuple[object, ...]:
@@ -354,11 +340,8 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
         raise UsageError(f"--selection {request.selection!r} is unknown. Allowed: {allowed}.")
     known = known_methods()
     overrides = parse_overrides(request.overrides)
-    kinds = {text: kind for text in request.methods if (kind := requested_kind(text)) is not None}
-    others = {facts.name: facts for facts in (_allowed(kind, text, overrides) for text, kind in kinds.items())}
-    ours = [text for text in request.methods if text not in kinds]
-    names = selected_methods(ours) | dict.fromkeys(others, True)
-    found = {name: known.get(name) for name in names if name not in others} | others
+    names = selected_methods(request.methods)
+    found = {name: known.get(name) for name in names}
     recipes = {name: _recipe(facts, request) for name, facts in found.items()}
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
     check_overrides(
@@ -379,32 +362,6 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
         )
         for name, facts in found.items()
     ]
-
-
-def _allowed(kind: RunKind, text: str, overrides: Iterable[Override]) -> MethodFacts:
-    """The facts of a method of another kind; raises BenchError unless the user allows what would run."""
-    facts = kind.plan.facts(text)
-    kind.plan.check(facts, _settings_of(facts, overrides))
-    return facts
-
-
-def _settings_of(facts: MethodFacts, overrides: Iterable[Override]) -> dict[str, str]:
-    """What is set for a method of another kind; raises OverrideError for a setting that two patterns give."""
-    given = [item for item in overrides if item.concerns(facts.name)]
-    keys = [item.key for item in given]
-    if twice := next((item for item in given if keys.count(item.key) > 1), None):
-        raise OverrideError(f"{twice.key!r} is set twice for {facts.name}, last with {given[-1].text!r}; set it once.")
-    return {item.key: str(item.values[0]) for item in given}
-
-
-def files_of_kinds(request: SweepRequest) -> dict[str, Path]:
-    """What runs of other kinds than methods of the harness need of this machine."""
-    overrides, found = parse_overrides(request.overrides), dict[str, Path]()
-    for text in request.methods:
-        if (kind := requested_kind(text)) is not None:
-            facts = kind.plan.facts(text)
-            found |= kind.plan.files(facts, _settings_of(facts, overrides))
-    return found
 
 
 def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, NoReturn, TypeVar, get_args, get_orig
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 
-from datasets_registry import BenchError, EvalProtocol, PoolKind, RegistrationError, did_you_mean
+from datasets_registry import BenchError, EvalProtocol, RegistrationError, did_you_mean
 from methods._base.recipe import Recipe, checked_table, own_values, without_fields
 
 
@@ -329,11 +329,6 @@ class MethodTraits(ABC):
         if self.reads_test_stream:
             return EvalProtocol.TEST_TIME
         return EvalProtocol.BASE_TO_NEW if self.open_vocabulary else EvalProtocol.FEW_SHOT
-
-    @property
-    def usual_pool(self) -> str:
-        """The value of `--unlabelled` with which it is tried: all unlabelled training images if it needs a pool."""
-        return str(PoolKind.TRAIN) if self.needs_pool else "none"
 
     @property
     def oracle_settings(self) -> Mapping[str, Any]:

@@ -26,10 +26,8 @@ from _harness import demo_and_one_more, evaluated_pixels, extraction, second_met
 from _launching import ingest_row, launcher_row
 from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
-from _official_code import fork_row
 from _page import PAGES, page_row
 from _prediction import prediction
-from _seeds import HEADS, seeds_row
 from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
 from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
@@ -88,7 +86,6 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "busy": lambda: busy_row(repeats),
         **{name: lambda name=name: memory_row(name) for name in CASES},
         **{name: (lambda name=name: sweep_row(name)) for name in SWEEPS},
-        **{f"seeds_{name}": lambda name=name: seeds_row(name, repeats) for name in HEADS},
         "extraction": extraction,
         "evaluated": evaluated_pixels,
         "predict": prediction,
@@ -101,7 +98,6 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "ray": lambda: launcher_row("ray", Goal(seconds=0.060)),
         "ingest": ingest_row,
         **{name: lambda name=name: store_row(name) for name in STORES},
-        "fork": lambda: fork_row(repeats),
         **{name: lambda name=name: page_row(name, repeats) for name in PAGES},
     }  # fmt: skip
 

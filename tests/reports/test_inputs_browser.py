@@ -7,7 +7,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
-SEEN = {"fork:Lab": '["test stream"]', "external:Model": None}
+SEEN = {"external:Lab": '["test stream"]', "external:Model": None}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_a_measured_row_has_a_rank_and_the_badges_of_its_inputs(page):
         "Object.fromEntries([...document.querySelectorAll('.wide-map tbody tr[data-m] th')].map((name) => "
         "[name.querySelector('a.method').textContent, [...name.querySelectorAll('abbr')].map((one) => one.title)]))"
     )
-    assert rows["Lab (official code)"] == ["test stream"]
+    assert rows["Lab (imported predictions)"] == ["test stream"]
     assert rows["Model (imported predictions)"] == ["unknown inputs"]
     assert rows["CoOp"] == []
     assert page.texts(".wide-map tr.other") == []

@@ -10,7 +10,7 @@ from typing import Any
 from command_tree import commands, kind
 
 LONG = (
-    "demo", "recommend", "predict", "methods check", "methods new", "methods inspect", "datasets fetch", "doctor",
+    "demo", "recommend", "predict", "methods check", "methods new", "datasets fetch", "doctor",
     "doctor cache verify", "runs verify", "board verify", "board build",
 )  # fmt: skip
 """Commands that compute, download, or look at the machine when nothing is wrong."""

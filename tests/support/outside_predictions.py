@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,17 +48,6 @@ class Outside:
         chosen = [[column[i] for i in order] for column in (self.keys, self.labels)]
         digests = None if self.sha256 is None else [self.sha256[i] for i in order]
         return Outside(self.head, *chosen, self.scores[list(order)], digests)
-
-    def jsonl(self, path: Path, change: Callable[[dict[str, Any]], Mapping[str, Any]] = dict) -> Path:
-        """Write JSON lines, each row changed by a function."""
-        rows = zip(self.keys, self.labels, self.scores.tolist(), self.sha256 or [None] * len(self.keys), strict=True)
-        lines = [self.head]
-        for key, label, row, digest in rows:
-            lines.append(
-                dict(change({"key": key, "label": label, "scores": row} | ({"sha256": digest} if digest else {})))
-            )
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        return path
 
     def npz(self, path: Path, **changes: NDArray[Any]) -> Path:
         """Write arrays; further ones replace those of the same name."""

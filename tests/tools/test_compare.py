@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +18,20 @@ import pytest
 import torch
 from compare import (
     HERE,
+    OfficialCodeError,
     Places,
     changed,
     compare,
     eurosat_reason,
     main,
     missing,
-    read_recordings,
-    recording_runners,
     rows,
+    run_official,
     table,
     times_table,
 )
-from comparison_jobs import COMMITS, COMPARISONS, Comparison
-from fork_runs import own_home, planned, run_fork, trusted_fork
+from comparison_jobs import COMMITS, COMPARISONS, SHOTS, Comparison
+from official_task import weights_file
 from our_side import copy_tensors, follow_order, recipe_of
 from parity_kit import class_set, support_view, tiny_backbone
 from places import REAL_DATA
@@ -37,22 +40,16 @@ from small_datasets import write_dataset
 from stopwatch import Stopwatch
 from tuned_clips import CLIPS, tuned_clip
 
-from bench.extensions.forks import run_official_code
 from methods import get_method, load_backbone, parse_backbone
 
 CHECKOUTS = Path(os.environ.get("ETL_BENCH_OFFICIAL", "/nonexistent"))
 EUROSAT = REAL_DATA / "real" / "eurosat"
 PLAIN = COMPARISONS[0]
-NOTHING: dict[str, Any] = {"order": "", "kept": []}
-"""What a comparison of a trainer with one batch asks for besides."""
 
 
 @pytest.mark.official_code
 @pytest.mark.parametrize("one", COMPARISONS, ids=lambda one: one.name)
-def test_our_predictions_are_the_official_ones(
-    one: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own_home(monkeypatch, tmp_path)
+def test_our_predictions_are_the_official_ones(one: Comparison, tmp_path: Path) -> None:
     assert not missing(one, CHECKOUTS)
     assert not eurosat_reason(EUROSAT)
     for row in compare(one, Places(CHECKOUTS, EUROSAT, tmp_path / "clips"), seed=1, steps=3):
@@ -121,29 +118,68 @@ def test_an_official_schedule_becomes_a_recipe() -> None:
 # The official side
 
 
-@pytest.mark.slow  # official code runs twice; test_fork_run.py runs it
-def test_recording_changes_nothing_and_keeps_what_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own_home(monkeypatch, tmp_path / "home")
-    write_dataset(data := tmp_path / "data", "eurosat")
-    fork, out = trusted_fork(tmp_path / "fork"), tmp_path / "recorded"
-    out.mkdir()
-    spec, context = planned(fork, data, protocol="base-to-new")
-    runners = recording_runners(tmp_path / "runners", {"root": str(data), "out": str(out), "draws": True, **NOTHING})
-    _, items = run_official_code(spec, context, runners=runners)
-    _, plain = run_fork(fork, data, protocol="base-to-new")
-    found = read_recordings(out)
-    for item in items:
-        assert (item.predicted == plain[item.split].predicted).all()
-    assert len(found["loss/loss"]) == 2  # epochs of its settings, one batch each
+STAND_IN = Comparison(
+    "stand-in", "coop", "repository", "OffsetText", None, "configs/trainer.yaml", also=(), classes="base",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """A small repository, and EuroSAT with four classes."""
+    folder = tmp_path_factory.mktemp("places")
+    shutil.copytree(Path(__file__).parents[1] / "support" / "stand_in_repository", folder / "repository")
+    write_dataset(folder / "data", "eurosat", train=SHOTS, val=SHOTS)
+    return Places(folder, folder / "data" / "eurosat", folder / "clips")
+
+
+def official(one: Comparison, places: Places, work: Path) -> dict[str, Any]:
+    return run_official(
+        one, places, backbone="ViT-tiny.random", root=places.eurosat.parent, work=work, seed=1, steps=2, given={}
+    )
+
+
+def test_official_code_trains_and_is_tested_on_both_halves(places: Places, tmp_path: Path) -> None:
+    found = official(STAND_IN, places, tmp_path)
+    assert len(found["loss/loss"]) == 2
+    assert found["loss/loss"][1] < found["loss/loss"][0]
     assert (found["init/offset"] == 0).all()
     assert np.abs(found["logits"] - found["logits_before"]).max() > 0
-    assert found["logits"].shape[1] == found["logits_new"].shape[1] == 2
-    assert json.loads(str(found["optim"]))["NAME"] == "adam"
-    assert len(found["train_images"]) == 4
-    assert len(found["test_images"]) == len(found["logits"])
-    cpu, wall = found["seconds"]
-    assert cpu > 0
-    assert wall > 0
+    assert found["logits"].shape == found["logits_new"].shape == (4, 2)
+    assert json.loads(str(found["optim"]))["NAME"] == "sgd"
+    assert len(found["train_images"]) == 4 * SHOTS
+    assert all(found["seconds"] > 0)
+    assert not (places.checkouts / "repository" / "output").exists()
+
+
+def test_an_adapter_works_with_our_images_and_weights(places: Places, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter.py"
+    adapter.write_text(
+        "def train(task):\n"
+        "    images, labels = next(iter(task.train_loader(len(task.classes.lists['train']), shuffle=False)))\n"
+        "    task.keep_start('images', images)\n"
+        "    return lambda classes: [row for images, _ in classes.test_loader\n"
+        "                            for row in task.clip.encode_image(images)[:, :2].tolist()]\n"
+    )
+    found = official(replace(STAND_IN, adapter=str(adapter.with_suffix("")), trainer=""), places, tmp_path)
+    assert found["init/images"].shape[:2] == (2 * SHOTS, 3)
+    assert found["logits"].shape == found["logits_new"].shape == (4, 2)
+
+
+def test_official_code_that_fails_is_an_error_with_its_last_lines(places: Places, tmp_path: Path) -> None:
+    with pytest.raises(OfficialCodeError, match="KeyError: 'NoTrainer'"):
+        official(replace(STAND_IN, trainer="NoTrainer"), places, tmp_path)
+
+
+def test_code_that_is_recorded_in_this_process_gets_our_weights(places: Places, tmp_path: Path) -> None:
+    weights_file(tiny_backbone(), tmp_path / "clip.pt")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom on_the_cpu import import_official, serve_weights\n"
+        "import_official(Path(sys.argv[1]), Path())\nserve_weights(Path(sys.argv[2]))\n"
+        "import clip\nprint(clip.load('ViT-B/16')[0].conv.dtype)\n"
+    )
+    words = [sys.executable, "-c", code, str(places.checkouts / "repository"), str(tmp_path / "clip.pt")]
+    done = subprocess.run(words, env=os.environ | {"PYTHONPATH": str(HERE)}, capture_output=True, text=True, check=True)
+    assert done.stdout == "torch.float32\n"
 
 
 def test_a_tuned_clip_is_made_once_and_separates_its_images(tmp_path: Path) -> None:

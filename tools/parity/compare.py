@@ -240,9 +240,7 @@ def run_official(
     return found
 
 
-def recordings(
-    one: Comparison, python: str, job: Mapping[str, object], folder: Path, out: Path
-) -> dict[str, Any]:
+def recordings(one: Comparison, python: str, job: Mapping[str, object], folder: Path, out: Path) -> dict[str, Any]:
     """What a process of the official code recorded; raises OfficialCodeError with the end of its output."""
     job_file, log = out.with_suffix(".json"), out.with_suffix(".log")
     job_file.write_text(json.dumps({**job, "out": str(out)}))

@@ -1,4 +1,4 @@
-"""What official code asks of the world outside: images, CLIP's weights, a GPU, absent packages, names of older versions.
+"""What official code asks of the world outside: CLIP's weights, a GPU, absent packages, names of older versions.
 
 The repository's own script runs as it is. This file names no repository, trainer or dataset, and imports nothing but
 torch and numpy, since it also runs in the repository's own Python.

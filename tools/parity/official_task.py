@@ -19,9 +19,7 @@ Item = tuple[str, int, str]
 
 def class_lists(protocol: str, *, backbone: str, root: Path, shots: int, seed: int) -> dict[str, dict[str, list[Item]]]:
     """The images of EuroSAT by the class sets of the protocol as CoOp's code names them, and by part."""
-    tasks = {
-        name: _task(name, backbone=backbone, root=root, shots=shots, seed=seed) for name in ("few-shot", protocol)
-    }
+    tasks = {name: _task(name, backbone=backbone, root=root, shots=shots, seed=seed) for name in ("few-shot", protocol)}
     task, whole = tasks[protocol], tasks["few-shot"]
     first_set = "base" if protocol == "base-to-new" else "all"
     lists = {first_set: _parts(task, task.support.classes.names)}

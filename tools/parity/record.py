@@ -4,8 +4,8 @@
         --dassl FOLDER
 
 `--dassl` is a checkout of KaiyangZhou/Dassl.pytorch, for repositories that need it. Official code needs yacs and
-tabulate besides our packages. It stays as it is, and runs on the CPU in fp32 with the replacements of `official_side.py`
-and those in the method's file here.
+tabulate besides our packages. It stays as it is, and runs on the CPU in fp32 with the replacements of
+`official_side.py` and those in the method's file here.
 """
 
 from __future__ import annotations

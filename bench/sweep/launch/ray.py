@@ -17,7 +17,6 @@ import ray
 from ray.exceptions import RayError
 
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError, WorkerMemoryError
-from bench.extension import run_kinds
 from bench.sweep.launch.ray_cluster import (
     AUTO,
     ClusterHead,
@@ -58,8 +57,7 @@ class RayTransport(Transport):
 
     Args:
         surroundings: runs folder of this machine; context and runner of every worker. The folders of data and cache are
-            paths on the nodes, where `~` is the home folder. Weights, named files and checkouts of official code are
-            sent; every node needs the interpreter of such code.
+            paths on the nodes, where `~` is the home folder. Weights and named files are sent.
         address: see `connected`.
         jobs: number of workers, even if the cluster must grow for them; None for as many as fit.
     """
@@ -106,15 +104,12 @@ class RayTransport(Transport):
     def _prepare_actor(self) -> tuple[Any, tuple[Any, ...]]:
         """The actor class with the resources of one actor, and the arguments of each."""
         context = self.surroundings.context
-        plans = [kind.plan for kind in run_kinds().values()]
-        here = {key: path for key, path in context.files.items() if any(plan.stays(key) for plan in plans)}
-        sent = {key: path for key, path in context.files.items() if key not in here}
-        without_files = context.model_copy(update={"files": here, "weights": {}})
+        without_files = context.model_copy(update={"files": {}, "weights": {}})
         cpus, gpus = self.resources.cpus, self.resources.gpus
         arguments = (
             str(Path.cwd()),
             self.surroundings.model_copy(update={"context": without_files}).model_dump_json(),
-            send_files(sent),
+            send_files(context.files),
             send_files(context.weights),
         )
         return ray.remote(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")(RayWorker), arguments

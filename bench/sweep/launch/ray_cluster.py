@@ -19,7 +19,6 @@ import ray
 
 import bench
 from bench.errors import LaunchError, UsageError
-from bench.extension import run_kinds
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
 from datasets_registry import CUSTOM_FOLDERS_VARIABLE
@@ -154,7 +153,7 @@ def no_capacity(share: RunResources) -> str:
 
 
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
-    """Put files of this machine, and folders of other kinds of runs such as checkouts, into Ray's object store.
+    """Put files of this machine into Ray's object store.
 
     The options after a weights file, such as `,quickgelu`, are sent as `suffix`. Raises LaunchError if one cannot be
     read, or is another folder.
@@ -163,25 +162,17 @@ def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     for key, given in files.items():
         file, suffix = split_weights_options(str(given))
         path = Path(file)
-        kind, content = _packed(path) if path.is_dir() else ("", b"")
-        if path.is_dir() and not kind:
+        if path.is_dir():
             raise LaunchError(
-                f"{path} is a folder, and only files and git repositories are sent to Ray nodes; give a model as "
-                "hf-hub:ORG/NAME, and code as a clone."
+                f"{path} is a folder, and only files are sent to Ray nodes; give a model as hf-hub:ORG/NAME."
             )
         try:
-            content = content if kind else path.read_bytes()
+            content = path.read_bytes()
         except OSError as error:
             raise LaunchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
-        name = f"{hashlib.sha256(content).hexdigest()[:32]}{'' if kind else path.suffix}"
-        found[key] = SentFile(name, ray.put(content), suffix, kind)
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
+        found[key] = SentFile(name, ray.put(content), suffix)
     return found
-
-
-def _packed(path: Path) -> tuple[str, bytes]:
-    """The prefix of the kind of runs that sends such a folder, and its content; both empty for none."""
-    packed = ((kind.prefix, kind.plan.packed(path)) for kind in run_kinds().values())
-    return next(((prefix, content) for prefix, content in packed if content is not None), ("", b""))
 
 
 def _probe(address: str) -> None:

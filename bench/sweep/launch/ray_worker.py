@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file, or a folder that a kind of runs packed, of the driver's machine that is sent to the nodes.
+    """A file of the driver's machine that is sent to the nodes.
 
     `name` contains the digest of the content, which is in Ray's object store and fetched only by nodes without the
-    file. `suffix` is appended to the path, such as `,quickgelu` for weights. `kind` is the prefix of the kind of runs.
+    file. `suffix` is appended to the path, such as `,quickgelu` for weights.
     """
 
     name: str
     content: Any
     suffix: str = ""
-    kind: str = ""
 
 
 class RayWorker:
@@ -90,14 +89,10 @@ def _unpack(place: Path, sent: SentFile) -> Path:
     """The path of a sent file on this node, with its suffix; the file is written if it is missing."""
     import ray
 
-    from bench.extension import run_kinds
     from bench.results import write_atomically
 
     path = place / "sent" / sent.name
-    if sent.kind:
-        if not path.is_dir():
-            run_kinds()[sent.kind].plan.unpack(ray.get(sent.content), path)
-    elif not path.is_file():
+    if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, ray.get(sent.content))
     return Path(f"{path}{sent.suffix}")

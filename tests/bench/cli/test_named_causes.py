@@ -31,7 +31,6 @@ REFUSED = {
     COOP + "-b ViT-B-32=": "ViT-B-32= names no weights file",
     COOP
     + "--set coop.recipe=demo": "--recipe demo chooses a recipe; change one of its values with --set coop.recipe.KEY",
-    "run -m fork: -d spectrum_basic --dry-run": "fork: names no folder; write fork:PATH",
     "run -m spectrum_basic -d spectrum_basic --dry-run": "spectrum_basic is a dataset",
     "datasets fetch coop --data-root .": "coop is a collection",
     "methods try coop": "shows one name at a time. Commands: check",
@@ -64,8 +63,6 @@ REFUSED = {
     "report --out board.pdf": "ends in .pdf, but the format of this file is .html",
     "runs export mine.tar.gz": "ends in .gz, but the format of this file is .zip",
     "report --out colour": "is in use: it contains 'sea gull'",
-    "board init runs": "runs is in use",
-    "board init colour": "colour is in use",
     # images
     "datasets add d1 --images some_absent.csv": "does not exist: colour/sea_gull/99.png",
     "datasets add d1 --images quoted.csv": "the quotation mark in line 2 is not closed",

@@ -117,7 +117,7 @@ def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, 
     info = METHODS.get(name).info
     if info.reads_test_stream:
         axes = changed(axes, protocol=EvalProtocol.TEST_TIME)
-    axes = changed(axes, unlabelled=info.usual_pool)
+    axes = changed(axes, unlabelled="train" if info.needs_pool else "none")
     short = [*short_overrides(name), *(short_recipe_overrides(name) if info.recipes else [])]
     (spec,) = expand(changed(axes, overrides=short, data_root=data)).specs
     backbone = shared_inputs("ViT-tiny.random", RunContext()).backbone

@@ -11,7 +11,7 @@ import safetensors.numpy
 from open_runs import open_run
 
 from bench.errors import ShardError
-from bench.record import DROPPED
+from bench.record import DROPPED, ExternalCode
 from bench.results.checksummed_json import SHARD_VERSION, encode_document, sha256
 from bench.results.database import fresh_store
 from bench.results.predictions import pack_predictions
@@ -54,6 +54,23 @@ def test_what_went_is_left_out_and_the_rest_is_as_it_was(tmp_path: Path) -> None
 
 def test_a_changed_value_of_a_field_that_went_still_breaks_the_checksum(tmp_path: Path) -> None:
     assert Shards(tmp_path).read(stored(tmp_path, broken=True)) is None
+
+
+def test_facts_of_code_of_others_that_went_are_left_out() -> None:
+    facts = {"stand_ins": ["wandb"], "seconds": 3.0, "full_precision": True, "matched_texts": True, "service": "theirs"}
+    kept = {"title": "Theirs", "weights_proved": False, "images_proved": True}
+    assert ExternalCode.model_validate(kept | facts) == ExternalCode.model_validate(kept)
+
+
+def test_runs_of_official_code_are_left_out_by_their_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record, predictions = open_run()
+    Shards(tmp_path).write(record, predictions)
+    spec = record.spec.model_copy(update={"method": "fork:Lab"})
+    Shards(tmp_path).write(record.model_copy(update={"spec": spec, "run_id": spec.run_id}), predictions)
+    with pytest.raises(ShardError, match=r"a run of fork:Lab, official code .* `etl-bench runs import-predictions`"):
+        Shards(tmp_path).read(spec.run_id)
+    assert set(fresh_store(tmp_path).runs_frame()["method"]) == {record.spec.method}
+    assert "Left out: " in caplog.text
 
 
 def test_a_run_of_a_feature_pack_is_refused_by_name(tmp_path: Path) -> None:

@@ -61,14 +61,6 @@ def test_commas_separate_values_and_json_keeps_them(text: str, found: list[objec
     assert [type(one) for one in values(text)] == [type(one) for one in found]
 
 
-@pytest.mark.parametrize("pattern", ["fork", "adapter", "fork:KgCoOp"])
-def test_settings_of_official_code_are_words_that_commas_do_not_separate(pattern: str) -> None:
-    (item,) = parse_overrides([f"{pattern}.opts=INPUT.SIZE (32, 32) TRAINER.LAYERS [2, 3]"])
-    assert item.values == ("INPUT.SIZE (32, 32) TRAINER.LAYERS [2, 3]",)
-    (quoted,) = parse_overrides([f'{pattern}.args="eurosat 8.0"'])
-    assert quoted.values == ("eurosat 8.0",)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -38,30 +38,30 @@ def test_one_block_per_setting(site):
     assert len({board.anchor for board in site.boards}) == 2
 
 
-def with_official_code(runs):
-    """The runs and, again, those of one method as official code."""
+def with_predictions_of_others(runs):
+    """The runs and, again, those of one method as imported predictions."""
     method = next(name for name in runs["method"] if name != "zero_shot")
     others = runs[runs["method"] == method].copy()
-    others["method"] = f"fork:{method}"
+    others["method"] = f"external:{method}"
     others["run_id"] = others["run_id"].str.replace("^.", "f", regex=True)
     return pd.concat([runs, others], ignore_index=True)
 
 
 def test_code_of_others_has_a_board_with_it_and_one_without():
-    runs = with_official_code(runs_frame(protocols=("few-shot",)))
+    runs = with_predictions_of_others(runs_frame(protocols=("few-shot",)))
     site = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0"))
     scopes = [("own-code" in view.anchor, view.own) for view in site.overviews]
     assert scopes == [(False, False), (True, True)]
     of_others = [
-        [entry.method for entry in board.board.entries if entry.method.startswith("fork:")] for board in site.boards
+        [entry.method for entry in board.board.entries if entry.method.startswith("external:")] for board in site.boards
     ]
     assert (len(of_others[0]), of_others[1]) == (1, [])
     assert len(site.boards[1].board.entries) == len(site.boards[0].board.entries) - 1
 
 
 def test_a_board_of_nothing_but_code_of_others_is_shown_once():
-    runs = with_official_code(runs_frame(protocols=("few-shot",)))
-    runs = runs[runs["method"].str.startswith("fork:")]
+    runs = with_predictions_of_others(runs_frame(protocols=("few-shot",)))
+    runs = runs[runs["method"].str.startswith("external:")]
     site = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0"))
     assert [view.own for view in site.overviews] == [False]
 

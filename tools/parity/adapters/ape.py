@@ -5,7 +5,6 @@ import os
 import recording_side
 
 
-
 def train(task):
     import main as official
     import torch

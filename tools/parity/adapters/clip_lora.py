@@ -5,7 +5,6 @@ import sys
 import recording_side
 
 
-
 def train(task):
     sys.argv = ["main.py"]
     import lora

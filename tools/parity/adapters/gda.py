@@ -3,7 +3,6 @@
 import recording_side
 
 
-
 def train(task):
     import main_few_shots as official
     import torch

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import recording_side
 
 
-
 def train(task):
     import ldc_train as official
     import torch

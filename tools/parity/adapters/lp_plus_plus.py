@@ -3,7 +3,6 @@
 import recording_side
 
 
-
 def train(task):
     import torch
     import utils

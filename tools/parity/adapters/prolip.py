@@ -8,7 +8,6 @@ from types import ModuleType
 import recording_side
 
 
-
 def train(task):
     import torch
     import utils

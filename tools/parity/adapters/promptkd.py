@@ -14,7 +14,6 @@ TEACHER = "teacher_model/ImageNet-xd/VLPromptLearner_large/model.pth.tar-20"
 def train(task):
     import runpy
 
-
     given = task.asked["given"]
     for name, place in (("clip", "clip/ViT-L-14.pt"), ("prompts", TEACHER)):
         Path(place).parent.mkdir(parents=True, exist_ok=True)

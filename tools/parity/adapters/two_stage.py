@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import recording_side
 
 
-
 def train(task):
     import fs.twostage as official
     import torch

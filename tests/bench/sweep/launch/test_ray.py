@@ -14,14 +14,12 @@ ray = pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
 from fake_runner import make_spec  # noqa: E402
 from patience import PATIENCE  # noqa: E402
 from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
-from stand_in_forks import make_fork  # noqa: E402
 
 from bench.errors import LaunchError, UsageError  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.sweep.launch import ray_cluster as cluster  # noqa: E402
-from bench.sweep.launch.ray_cluster import RunResources, short_error  # noqa: E402
-from bench.sweep.launch.ray_worker import _unpack as unpack  # noqa: E402
+from bench.sweep.launch.ray_cluster import RunResources  # noqa: E402
 from bench.sweep.launch.tasks import RunTask  # noqa: E402
 
 # the driver is a process of its own: Ray's threads and sockets stay out of this one
@@ -218,45 +216,3 @@ def test_an_address_that_does_not_respond_is_refused():
 def test_malformed_addresses(address: str):
     with pytest.raises(UsageError, match="use auto, local, ray:"):
         cluster._probe(address)
-
-
-def test_a_checkout_of_official_code_is_sent_as_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ray, "put", lambda content: content)
-    monkeypatch.setattr(ray, "get", lambda content: content)
-    made = make_fork(tmp_path / "fork")
-    (tmp_path / "plain").mkdir()
-    sent = cluster.send_files({"tree": made, "list": make_file(tmp_path / "list.jsonl")})
-    assert [(one.kind, Path(one.name).suffix) for one in sent.values()] == [("fork:", ""), ("", ".jsonl")]
-    for _ in range(2):  # the second worker of a node finds it
-        place = unpack(tmp_path / "cache", sent["tree"])
-    assert (place / "train.py").read_bytes() == (made / "train.py").read_bytes()
-    with pytest.raises(LaunchError, match="plain is a folder"):
-        cluster.send_files({"tree.path.0": tmp_path / "plain"})
-
-
-def make_file(path: Path) -> Path:
-    path.write_text("content")
-    return path
-
-
-def test_ray_errors_are_shortened():
-    long = "\x1b[36mThe actor died\x1b[39m\nWorker exit detail: End of file. Some common causes include: (1)"
-    assert short_error(RuntimeError(long)) == "End of file."
-    assert short_error(RuntimeError("a\n\x1b[31mValueError: b\x1b[0m\n")) == "ValueError: b"
-    assert short_error(RuntimeError("")) == "RuntimeError"
-    assert short_error(RuntimeError("x" * 400)) == "x" * 300 + " ..."
-
-
-def test_the_code_that_is_sent_knows_its_commit(tmp_path: Path):
-    from bench.results.environment import SourceState, source_state
-
-    cluster._stage(tmp_path)
-    here = source_state(Path(cluster.bench.__file__).resolve().parent.parent)
-    assert source_state(tmp_path) == here
-    assert isinstance(here, SourceState)
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
-        "bench",
-        "datasets_registry",
-        "methods",
-        "reports",
-    ]

@@ -1,1 +1,0 @@
-"""A toolbox with the interface of Dassl, written for the tests."""

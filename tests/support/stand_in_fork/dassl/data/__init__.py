@@ -1,1 +1,0 @@
-from .data_manager import DataManager  # noqa: F401

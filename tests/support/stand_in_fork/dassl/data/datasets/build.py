@@ -1,8 +1,0 @@
-from dassl.utils import Registry, check_availability
-
-DATASET_REGISTRY = Registry("DATASET")
-
-
-def build_dataset(cfg):
-    check_availability(cfg.DATASET.NAME, DATASET_REGISTRY.registered_names())
-    return DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg)
