@@ -24,7 +24,6 @@ EXTERNAL = "external:"
 OTHER_MODELS = "other-models"
 """The backbone of runs of models that are not CLIPs, so that they are never ranked under one; the model itself is a
 setting."""
-_SOURCES = {EXTERNAL: "imported predictions"}
 DEMO_RECIPE = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
 
@@ -243,9 +242,7 @@ def external_parts(method: str) -> tuple[str, str] | None:
         >>> external_parts("external:KgCoOp"), external_parts("kgcoop")
         (('KgCoOp', 'imported predictions'), None)
     """
-    prefix, colon, name = method.partition(":")
-    source = _SOURCES.get(prefix + colon)
-    return None if source is None else (name, source)
+    return (method.removeprefix(EXTERNAL), "imported predictions") if method.startswith(EXTERNAL) else None
 
 
 ALL_SHOTS = 2**31 - 1

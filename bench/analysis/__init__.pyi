@@ -66,7 +66,6 @@ from .statistics.intervals import MeanTest as MeanTest
 from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import separate_tests as separate_tests
-from .statistics.intervals import student_t as student_t
 from .verdict import FEWEST_ELSEWHERE as FEWEST_ELSEWHERE
 from .verdict import Certainty as Certainty
 from .verdict import Verdict as Verdict

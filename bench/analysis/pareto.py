@@ -24,8 +24,8 @@ def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
     costs, scores = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
     cheaper, as_cheap = costs < costs[:, None], costs <= costs[:, None]
     better, as_good = scores > scores[:, None], scores >= scores[:, None]
-    front: NDArray[np.bool_] = ~((as_cheap & better) | (cheaper & as_good)).any(axis=1)
-    return front
+    dominated: NDArray[np.bool_] = np.any((as_cheap & better) | (cheaper & as_good), axis=1)
+    return ~dominated
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Public names of `bench.api`; `__init__.py` loads each on first use."""
 
-from . import option_effects as option_effects
 from . import options as options
 from . import text_table as text_table
 from .catalogue import backbone_facts as backbone_facts
@@ -26,9 +25,6 @@ from .health import cache_content as cache_content
 from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
-from .option_effects import NotWith as NotWith
-from .option_effects import OnlyWith as OnlyWith
-from .option_effects import checks_effects as checks_effects
 from .options import Opt as Opt
 from .paper_listing import PaperListing as PaperListing
 from .paper_listing import list_experiments as list_experiments

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api import options as opt
-from bench.api.option_effects import NotWith, OnlyWith, checks_effects
 from bench.api.options import AllowFewer, Arg, DataRoot, Draw, Force, NamedDatasets, NewDataRoot, Opt
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
@@ -117,9 +116,6 @@ def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
 
 # Own images and features
 
-OF_IMAGES, OF_FEATURES = OnlyWith("images"), OnlyWith("file")
-"""`datasets add` has the options of images and those of features."""
-
 
 def add_dataset(
     name: Annotated[str, Arg("Name of the dataset: lower-case letters, digits and _.")],
@@ -133,7 +129,7 @@ def add_dataset(
     ],
     *,
     template: Annotated[
-        str | None, Opt("Template for class names, with {}. Default: as before, or 'a photo of a {}.'"), OF_IMAGES
+        str | None, Opt("Template for class names, with {}. Default: as before, or 'a photo of a {}.'")
     ] = None,
     title: Annotated[str | None, Opt("Title in tables.", metavar="TEXT")] = None,
     split: Annotated[
@@ -142,11 +138,8 @@ def add_dataset(
             "given (folders, column, ...), hash (by content) or even (the same shares of each class). Default: given "
             "if the data has a split, else hash, or even if hash leaves a class without test images."
         ),
-        OF_IMAGES,
     ] = None,
-    root: Annotated[
-        Path | str | None, Opt("Base folder of the paths in a table. Default: the table's folder."), OF_IMAGES
-    ] = None,
+    root: Annotated[Path | str | None, Opt("Base folder of the paths in a table. Default: the table's folder.")] = None,
     columns: Annotated[
         Mapping[str, str] | None,
         Opt(
@@ -157,7 +150,6 @@ def add_dataset(
             "--column",
             pairs="'label=species'",
         ),
-        OF_IMAGES,
     ] = None,
     names: Annotated[
         Mapping[str, str] | None,
@@ -166,22 +158,17 @@ def add_dataset(
             "--name",
             pairs="'n02084071=dog'",
         ),
-        OF_IMAGES,
     ] = None,
-    skip_broken: Annotated[
-        bool, Opt("Leave out files that are not readable images, and record them."), OF_IMAGES
-    ] = False,
-    min_images: Annotated[int, Opt("Leave out classes with fewer images, and record them.", min=0), OF_IMAGES] = 0,
+    skip_broken: Annotated[bool, Opt("Leave out files that are not readable images, and record them.")] = False,
+    min_images: Annotated[int, Opt("Leave out classes with fewer images, and record them.", min=0)] = 0,
     orient: Annotated[
         bool | None,
         Opt("Turn images upright by their EXIF orientation. Default: as before, or --orient.", "--orient/--no-orient"),
-        OF_IMAGES,
     ] = None,
-    user: Annotated[bool, Opt("Register it for all your projects instead of this folder only."), OF_IMAGES] = False,
+    user: Annotated[bool, Opt("Register it for all your projects instead of this folder only.")] = False,
     force: Annotated[
         bool,
         Opt("Overwrite an existing dataset of this name, its settings and its split, by a new description."),
-        OF_IMAGES,
     ] = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> AddedDataset:
@@ -246,10 +233,8 @@ def add_features(
         Opt("In place of images: precomputed features, as an .npz or .safetensors file.", "--features"),
     ],
     *,
-    backbone: Annotated[str, Opt("Of --features: name of the model that computed them.", metavar="TEXT"), OF_FEATURES],
-    classes: Annotated[
-        Path | str, Opt("Of --features: class names in label order, one per line or a JSON list."), OF_FEATURES
-    ],
+    backbone: Annotated[str, Opt("Of --features: name of the model that computed them.", metavar="TEXT")],
+    classes: Annotated[Path | str, Opt("Of --features: class names in label order, one per line or a JSON list.")],
     arrays: Annotated[
         Mapping[str, str] | None,
         Opt(
@@ -259,9 +244,8 @@ def add_features(
             "--array",
             pairs="test=features,labels",
         ),
-        OF_FEATURES,
     ] = None,
-    logit_scale: Annotated[float, Opt("Of --features: factor on cosines; 100 for CLIP."), OF_FEATURES] = 100.0,
+    logit_scale: Annotated[float, Opt("Of --features: factor on cosines; 100 for CLIP.")] = 100.0,
     title: Annotated[str | None, Opt("Title in tables.", metavar="TEXT")] = None,
 ) -> feature_bundle.FeatureBundle:
     """Register precomputed features as a dataset with a backbone of the given name, after checks.
@@ -356,7 +340,6 @@ class DatasetToFetch:
     options: FetchOptions
 
 
-@checks_effects
 def datasets_to_fetch(
     names: NamedDatasets,
     data_root: NewDataRoot = None,
@@ -369,7 +352,6 @@ def datasets_to_fetch(
     unverified_mirrors: Annotated[
         bool,
         Opt("Also use copies of images that no checksum covers, if they have every image of the split file."),
-        NotWith("splits_only"),
     ] = False,
 ) -> list[DatasetToFetch]:
     """The datasets that match names or patterns, to pass to `fetch_dataset`; raises UsageError for a synthetic one."""
@@ -399,22 +381,17 @@ def datasets_to_fetch(
     ]
 
 
-DRAWN = NotWith("shots", "all")
-"""All training images are not drawn; the few validation images beside them are."""
-
-
-@checks_effects
 def drawn_support(
     name: Name,
     *,
     shots: Annotated[str, Opt("Images per class, or all.")] = "16",
     seed: Annotated[int, Opt("Seed of the draw.", min=0)] = 1,
     draw: Draw = "coop",
-    support: Annotated[str | None, Opt("Change the draw: imbalanced:FACTOR or noisy:RATE."), DRAWN] = None,
-    allow_fewer: Annotated[AllowFewer, DRAWN] = False,
+    support: Annotated[str | None, Opt("Change the draw: imbalanced:FACTOR or noisy:RATE.")] = None,
+    allow_fewer: AllowFewer = False,
     out: Annotated[Path | None, Opt("File to write; default: standard output.")] = None,
     data_root: DataRoot = None,
-    force: Annotated[Force, OnlyWith("out")] = False,
+    force: Force = False,
 ) -> tuple[FewShotTask, str]:
     """A few-shot draw, and its images as JSON, which is also written to the file `out`; see `etl-bench datasets draw`.
 
@@ -442,6 +419,10 @@ def drawn_support(
     every = numbers == [ALL_SHOTS]
     if support is not None and not is_support_rule(support):
         raise UsageError(f"--support {support!r} is not imbalanced:FACTOR or noisy:RATE.")
+    if every and support is not None:
+        raise UsageError(
+            f"--support {support} changes a draw, and --shots all takes all images; leave one of them out."
+        )
     rule = "all" if every else support
     task = build_task(
         TaskRequest(

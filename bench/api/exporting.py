@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api.option_effects import NotWith, OnlyWith, checks_effects
-from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, check_convention, shot_counts
+from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, shot_counts
 from bench.errors import UsageError
 from bench.sweep import parse_choice, split_list
 from datasets_registry import EvalProtocol, did_you_mean
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
     from bench.results import Store
 
 
-@checks_effects
 def export_leaderboards(
-    form: Annotated[str, Opt("csv, markdown or latex.", "--format"), NotWith("figure")] = "csv",
+    form: Annotated[str, Opt("csv, markdown or latex.", "--format")] = "csv",
     out: Annotated[Path | str | None, Opt("File to write. Figures need it. - prints text.")] = None,
     *,
     figure: Annotated[
@@ -34,15 +32,13 @@ def export_leaderboards(
     runs: NewRuns = "runs",
     protocol: Protocol = None,
     shots: Shots = None,
-    by_dataset: Annotated[bool, Opt("One row per dataset instead of averages."), NotWith("figure")] = False,
+    by_dataset: Annotated[bool, Opt("One row per dataset instead of averages.")] = False,
     no_intervals: Annotated[
         bool,
         Opt("markdown and latex: leave the intervals out.", "--no-intervals"),
-        NotWith("figure"),
-        OnlyWith("form", "markdown", "latex"),
     ] = False,
     convention: Convention = "mean_of_h",
-    force: Annotated[Force, OnlyWith("out"), NotWith("out", "-")] = False,
+    force: Force = False,
     run_ids: Collection[str] | None = None,
 ) -> str:
     """Write leaderboards in one of the formats of `etl-bench export`, or a figure.
@@ -97,7 +93,6 @@ def export_leaderboards(
     boards = [_ordered(board, wanted) for board in boards if _has_any(board, wanted)]
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
-    check_convention(how, boards)
     if figure is not None and out is not None:
         return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force)
     text = chosen.text(Chosen(boards, frame, by_dataset, not no_intervals))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 from bench._util.words import counted
-from bench.api.option_effects import NotWith, checks_effects
 from bench.api.options import Arg, Cache, NewDataRoot, NewRuns, Opt
 from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.sweep import cache_folder, cores
@@ -130,13 +129,11 @@ def repair_cache(cache: Cache = None) -> list[Path]:
     return bad
 
 
-@checks_effects
 def clear_caches(
     backbone: Annotated[str | None, Arg("Only this backbone, by a prefix of its name.")] = None,
     keep: Annotated[
         str | None,
         Opt("Keep the most recently used features up to this size, such as 5G."),
-        NotWith("backbone"),
     ] = None,
     cache: Cache = None,
 ) -> tuple[int, Path]:

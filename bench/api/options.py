@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.errors import UsageError
 from bench.sweep import parse_shots, split_list
-from datasets_registry import COLLECTIONS, EvalProtocol, datasets_of
+from datasets_registry import COLLECTIONS, datasets_of
 
 if TYPE_CHECKING:
-    from bench.analysis import Leaderboard
+    pass
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,6 @@ def shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None
     if isinstance(shots, str):
         return parse_shots(shots)
     return [shots] if isinstance(shots, int) else shots
-
-
-def check_convention(convention: str, boards: Sequence[Leaderboard]) -> None:
-    """Raise UsageError for an H other than the usual one if no board has an H."""
-    if convention != "mean_of_h" and all(board.setting.protocol != EvalProtocol.BASE_TO_NEW for board in boards):
-        raise UsageError(
-            f"--h {convention} has no effect: none of these runs is of {EvalProtocol.BASE_TO_NEW}; leave it out."
-        )
 
 
 def named_datasets(names: Sequence[str] | str) -> list[str]:

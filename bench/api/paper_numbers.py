@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench._util.words import counted
-from bench.api.option_effects import NotWith, OnlyWith
 from bench.api.options import Opt, Runs
 from bench.errors import UsageError
 from bench.sweep import parse_numbers, split_list
@@ -21,18 +20,14 @@ LISTED_COLUMNS = ("method", "dataset", "protocol", "backbone", "split", "reporte
 """Columns of the published numbers whose values can be listed."""
 
 
-SHOWN = NotWith("column")
-"""`--list` shows the values of a column, not numbers."""
-
-
 def published_numbers(
     *,
-    methods: Annotated[Sequence[str], Opt("Methods, comma-separated.", "-m"), SHOWN] = (),
-    datasets: Annotated[Sequence[str], Opt("Datasets, or average, easy, challenge.", "-d"), SHOWN] = (),
-    protocol: Annotated[str | None, Opt("Such as base-to-new or zero-shot."), SHOWN] = None,
-    backbone: Annotated[str | None, Opt("As arch.tag: ViT-B-16.openai.", "-b"), SHOWN] = None,
-    shots: Annotated[str | Sequence[int], Opt("Such as 16 or 1,4,16.", numbers=True), SHOWN] = (),
-    splits: Annotated[Sequence[str], Opt("base, new, H, all or target."), SHOWN] = (),
+    methods: Annotated[Sequence[str], Opt("Methods, comma-separated.", "-m")] = (),
+    datasets: Annotated[Sequence[str], Opt("Datasets, or average, easy, challenge.", "-d")] = (),
+    protocol: Annotated[str | None, Opt("Such as base-to-new or zero-shot.")] = None,
+    backbone: Annotated[str | None, Opt("As arch.tag: ViT-B-16.openai.", "-b")] = None,
+    shots: Annotated[str | Sequence[int], Opt("Such as 16 or 1,4,16.", numbers=True)] = (),
+    splits: Annotated[Sequence[str], Opt("base, new, H, all or target.")] = (),
 ) -> DataFrame:
     """Published numbers in per cent as printed, each with its source; none was measured here.
 
@@ -82,7 +77,7 @@ def listed_values(
 def reproduction(
     published: DataFrame,
     *,
-    margin: Annotated[float, Opt("Percentage points that count as equal."), OnlyWith("ledger")] = 1.0,
+    margin: Annotated[float, Opt("Percentage points that count as equal.")] = 1.0,
     runs: Runs = "runs",
 ) -> tuple[list[ReproductionRow], dict[str, int]]:
     """Our runs beside numbers of `published_numbers` of equal training and settings, largest gaps first.

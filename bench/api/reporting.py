@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
-from bench.api.option_effects import OnlyWith, checks_effects
 from bench.api.options import Convention, DataRoot, Force, Opt, Protocol, Runs
 from bench.sweep import parse_choice
 from datasets_registry import EvalProtocol
@@ -51,9 +50,6 @@ def _write_page(request: PageRequest) -> SiteView:
     return write_page(replace(request, unfinished=unfinished))
 
 
-OF_RUNS = OnlyWith("source", "runs")
-
-
 class Source(StrEnum):
     """The numbers that a page shows."""
 
@@ -61,18 +57,15 @@ class Source(StrEnum):
     PUBLISHED = "published"
 
 
-@checks_effects
 def report_request(
     *,
     runs: Runs = "runs",
     out: Annotated[Path, Opt("Folder for index.html, or one .html file.")] = Path("site"),
     source: Annotated[str, Opt("runs: your results. published: numbers from papers only.")] = "runs",
     protocol: Protocol = None,
-    convention: Annotated[Convention, OF_RUNS, OnlyWith("protocol", "", "base-to-new")] = "mean_of_h",
+    convention: Convention = "mean_of_h",
     data_root: DataRoot = None,
-    images: Annotated[
-        bool, Opt("Show a few images of each available dataset.", "--images/--no-images"), OF_RUNS
-    ] = True,
+    images: Annotated[bool, Opt("Show a few images of each available dataset.", "--images/--no-images")] = True,
     force: Force = False,
 ) -> PageRequest:
     """The page that `etl-bench report` writes.

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
-from bench.api.option_effects import OnlyWith
 from bench.api.options import Arg, Opt
 from bench.api.paper_listing import folder_of_runs
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
@@ -63,7 +62,7 @@ def reproduce_paper(
     methods: Annotated[Sequence[str], Opt("Only these of the paper.", "-m")] = (),
     datasets: Annotated[Sequence[str], Opt("Only these of the paper.", "-d")] = (),
     seeds: Annotated[str | int | Sequence[int] | None, Opt("In place of the paper's, such as 3 or 1,2.")] = None,
-    progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log"), OnlyWith("what")] = "auto",
+    progress: Annotated[str | SweepLog, Opt("Progress, as of `run`.", "--log")] = "auto",
     runs: str | Path | None = None,
     **options: Any,
 ) -> list[ReproducedExperiment]:

@@ -12,7 +12,7 @@ from bench._util.words import counted
 from bench.api.claims_table import claims_table
 from bench.api.comparison_table import comparison_table
 from bench.api.leaderboard_table import leaderboard_table
-from bench.api.options import DEFAULT_RUNS, Arg, Convention, Opt, Protocol, Runs, Shots, check_convention, shot_counts
+from bench.api.options import DEFAULT_RUNS, Arg, Convention, Opt, Protocol, Runs, Shots, shot_counts
 from bench.api.reporting import build_report
 from bench.api.result_table import ResultTable
 from bench.errors import UsageError
@@ -180,7 +180,6 @@ class Results:
             asked = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
             given = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
             raise UsageError(f"No runs of {given or 'any setting'} in {self.folder}. It holds: {', '.join(found)}.")
-        check_convention(how, boards)
         return [with_intervals(board, self._scores_of(board)) for board in boards]
 
     @cached_property

@@ -14,9 +14,7 @@ from bench.sweep import (
     SweepOutcome,
     SweepRequest,
     carry_out,
-    check_effects,
     early_server,
-    is_kept,
     make_plan,
     open_log,
     parse_choice,
@@ -45,8 +43,6 @@ __all__ = [
 
 Names = str | Sequence[str]
 Numbers = int | str | Sequence[int]
-_DECIDE_EFFECTS = ("methods", "shots", "protocol")
-"""Fields of a request on which it depends whether others change a run."""
 
 
 def run(
@@ -121,16 +117,9 @@ def plan(methods: Names, datasets: Names, **options: Any) -> Plan:
 def sweep_request(
     file: Path | None = None, environment: Mapping[str, Any] = MappingProxyType({}), **values: Any
 ) -> SweepRequest:
-    """The request of a user, by field name; where no value is given, that of a sweep file, and then of the environment.
-
-    Raises UsageError also for an option that changes no run. Those of a file are checked if the runs are its own: other
-    methods, shots or another protocol need not use them, and the program makes the files that it keeps.
-    """
+    """The request of a user, by field name; without a value, that of a sweep file, and then of the environment."""
     written = {} if file is None else read_sweep_file(file)
-    request = SweepRequest.build(**{**environment, **written, **values})
-    own = file is not None and not is_kept(file) and values.keys().isdisjoint(_DECIDE_EFFECTS)
-    check_effects(request, {*values, *(written if own else ())})
-    return request
+    return SweepRequest.build(**{**environment, **written, **values})
 
 
 def open_progress(style: str = "auto") -> SweepLog:

@@ -12,7 +12,6 @@ from bench._util.words import counted
 from bench.api.options import DATA_ROOT, Arg, DataRoot, Force, NewRuns, Opt, Runs, Where
 from bench.errors import ShardError, UsageError
 from bench.sweep import DEMO_BACKBONE, split_list
-from datasets_registry import DrawRule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,14 +149,6 @@ def verify_runs(
         stored = _read(shards, text)
         check_verifiable(stored.record)
         found.append(stored)
-    specs = [stored.record.spec for stored in found]
-    for option, given, used in (
-        ("--support", bool(support), any(spec.draw is DrawRule.FILE for spec in specs)),
-        ("--class-text", class_text != "template", any(spec.class_text for spec in specs)),
-        ("--teacher", teacher is not None, any(spec.teacher for spec in specs)),
-    ):
-        if given and not used:
-            raise UsageError(f"{option} has no effect: none of these runs was made with it; leave it out.")
     weights = local_weights(split_list(backbones))
     lists = [read_support_list(path) for path in support]
     taught = None if teacher is None else read_teacher(teacher)

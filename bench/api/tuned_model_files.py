@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bench.api.option_effects import OnlyWith, checks_effects
 from bench.api.options import MODEL, Arg, Cache, Device, Force, Opt, Runs, Weights
 from bench.api.stored_runs import check_is_there
 from bench.errors import UsageError
@@ -81,7 +80,6 @@ def _row(model: ListedModel, info: ModelInfo, changed_images: str) -> dict[str, 
     }
 
 
-@checks_effects
 def predict_images(
     model: Annotated[str, MODEL],
     images: Annotated[
@@ -99,7 +97,7 @@ def predict_images(
     runs: Runs = "runs",
     device: Device = "auto",
     cache: Cache = None,
-    force: Annotated[Force, OnlyWith("out")] = False,
+    force: Force = False,
     quiet: Annotated[bool, Opt("No progress bar and no summary.")] = True,
 ) -> PredictionSummary:
     """Predict images with a tuned model and write CSV, to the file `out` or to standard output.

@@ -3,7 +3,6 @@
 from ._commands import Commands as Commands
 from ._options import AsJson as AsJson
 from ._options_of import options_of as options_of
-from ._print import print_facts as print_facts
 from ._print import print_json as print_json
 from ._print import print_line as print_line
 from ._print import print_rows as print_rows

@@ -1,11 +1,10 @@
-"""Commands and groups with one rule for options: empty, doubled or useless ones are refused, and lists add up."""
+"""Commands and groups with one rule for options: empty or doubled ones are refused, and lists add up."""
 
 from __future__ import annotations
 
-import inspect
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from inspect import cleandoc
 from typing import Any, TypeVar
@@ -13,7 +12,6 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bench.api import option_effects
 from bench.cli._print import remark
 from bench.errors import UsageError
 
@@ -47,7 +45,8 @@ class _Checked:
             values, rest, order = parse(args=args)
             if not ctx.resilient_parsing and not any(getattr(one, "is_eager", False) for one in order):
                 check_options(values, order)
-                _check_effects(self, values, order, rest)
+                if order and rest and rest[0] in getattr(self, "commands", ()):  # such as another folder than it names
+                    raise UsageError(f"{_shown(order[0])} acts after the name of a command; give it after `{rest[0]}`.")
             return values, rest, order
 
         parser.parse_args = checked
@@ -100,18 +99,6 @@ def check_options(values: dict[str, Any], order: Sequence[Any]) -> None:
                 if count > 1:
                     remark(f"note: {what} {shlex.quote(text)} is given {_times(count)} and counts once")
             values[option.name] = list(dict.fromkeys(given))
-
-
-def _check_effects(command: Any, values: Mapping[str, Any], order: Sequence[Any], rest: Sequence[str]) -> None:
-    """Raise UsageError for an option that has no effect beside the others, or before the name of a command."""
-    if order and rest and rest[0] in getattr(command, "commands", ()):
-        raise UsageError(f"{_shown(order[0])} has no effect before `{rest[0]}`; give it after the name of the command.")
-    if command.callback is None:
-        return
-    hints = {name: one.annotation for name, one in inspect.signature(command.callback).parameters.items()}
-    known = {one.name: values.get(one.name, one.default) for one in command.params}
-    given = list(dict.fromkeys(one.name for one in order))
-    option_effects.refuse_without_effect(given, known, {one.name: _shown(one) for one in command.params}, hints)
 
 
 def _shown(option: Any) -> str:

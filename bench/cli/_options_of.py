@@ -3,12 +3,13 @@
 import inspect
 import types
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from bench.api import Opt, option_effects
+from bench.api import Opt
 from bench.cli._options import runs_to_read
 from bench.cli._request_options import joined, request_option
 from bench.errors import UsageError
@@ -27,16 +28,18 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
     marks: dict[str, Any] = {}
     generated: dict[str, inspect.Parameter] = {}
     for function in functions:
-        own = {name: hint for name, hint in option_effects.hints_of(function).items() if isinstance(_mark(hint), Opt)}
+        own = {name: hint for name, hint in _hints_of(function).items() if isinstance(_mark(hint), Opt)}
         defaults = inspect.signature(function).parameters
         marks |= own
         generated |= {name: _parameter(name, hint, defaults[name].default) for name, hint in own.items()}
 
     def decorate(command: _Command) -> _Command:
-        hints, named = option_effects.hints_of(command), dict(inspect.signature(command).parameters)
+        hints, named = _hints_of(command), dict(inspect.signature(command).parameters)
         first = generated if named.pop("options", None) else {}
         own = {name: one.replace(annotation=hints.get(name), kind=_KIND) for name, one in named.items()}
-        own |= {name: _joined(generated[name], named[name], hints.get(name)) for name in named if name in generated}
+        for name in named.keys() & generated.keys():
+            default = generated[name].default if named[name].default is inspect.Parameter.empty else named[name].default
+            own[name] = generated[name].replace(default=default)
         defaults = {name: one.default for name, one in (first | own).items() if one.default is not one.empty}
 
         def run(**given: Any) -> None:
@@ -49,15 +52,6 @@ def options_of(*functions: Callable[..., Any]) -> Callable[[_Command], _Command]
         return run
 
     return decorate
-
-
-def _joined(generated: inspect.Parameter, named: inspect.Parameter, hint: Any) -> inspect.Parameter:
-    """The generated option with the default and the conditions of the command, which `hint` has."""
-    default = generated.default if named.default is inspect.Parameter.empty else named.default
-    shown: Any = generated.annotation
-    for condition in option_effects.conditions_of(hint):
-        shown = Annotated[shown, condition]
-    return generated.replace(default=default, annotation=shown)
 
 
 def _mark(hint: Any) -> Any:
@@ -95,8 +89,7 @@ def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
         elif kind is Path and default is not None:
             default = Path(default)
     kind = kind | None if default is None else kind
-    shown: Any = Annotated[(kind, _shown(name, mark), *option_effects.conditions_of(hint))]
-    return inspect.Parameter(name, _KIND, default=default, annotation=shown)
+    return inspect.Parameter(name, _KIND, default=default, annotation=Annotated[kind, _shown(name, mark)])
 
 
 def _shown(name: str, mark: Opt) -> Any:
@@ -117,3 +110,15 @@ def _cli_type(hint: Any) -> Any:
     if get_origin(hint) is types.UnionType:
         return _cli_type(get_args(hint)[0])
     return list[_cli_type(get_args(hint)[0])] if get_origin(hint) is Sequence else hint  # type: ignore[misc]
+
+
+@cache
+def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of parameters with their marks; one that only type checkers know is `object`."""
+    known = dict(inspect.unwrap(function).__globals__)
+    texts = {name: text for name, text in inspect.get_annotations(function).items() if name != "return"}
+    while True:
+        try:
+            return get_type_hints(types.SimpleNamespace(__annotations__=texts), known, include_extras=True)
+        except NameError as error:
+            known[error.name] = object

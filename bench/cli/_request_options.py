@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from typer.models import OptionInfo
 
-from bench.api import OnlyWith, SweepRequest, option_name, option_of
+from bench.api import SweepRequest, option_name, option_of
 from bench.cli._print import remark
 from bench.errors import UsageError
 
@@ -59,22 +59,18 @@ EXECUTION = (
 """Fields of the request that say how and where runs are computed, and not which."""
 
 
-_WHERE = ("runs", "data_root", "cache")
-"""Those that only say where things are."""
-
-
 def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that runs `what` the options of a sweep request that say how and where; see `takes_request`."""
-    return takes_request(command, EXECUTION, OnlyWith("what"))
+    return takes_request(command, EXECUTION)
 
 
 def takes_request(
-    command: Callable[..., None], fields: Collection[str] = tuple(SweepRequest.model_fields), *conditions: OnlyWith
+    command: Callable[..., None], fields: Collection[str] = tuple(SweepRequest.model_fields)
 ) -> Callable[..., None]:
     """Give a command every option of a sweep request, or those of some fields.
 
     The command receives typed options as `given` and those set by environment variables as `environment`, both by field
-    name. Options other than those of folders have the conditions.
+    name.
     """
     own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
     named = {item.name for item in own}
@@ -88,9 +84,6 @@ def takes_request(
         command(given=typed, environment=environment, **values)
 
     options = [_parameter(name) for name in fields]
-    for at, one in enumerate(options):
-        if conditions and one.name not in _WHERE:
-            options[at] = one.replace(annotation=Annotated[(one.annotation, *conditions)])
     first = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
     last = [item for item in own if item.kind is inspect.Parameter.KEYWORD_ONLY]
     run.__signature__ = inspect.Signature([*first, *options, *last])  # type: ignore[attr-defined]

@@ -5,25 +5,21 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.api import NotWith, Results, load_results, only_one_right
+from bench.api import Results, load_results, only_one_right
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_line, print_table
-
-PRINTED = NotWith("as_json")
-"""JSON has everything."""
 
 
 @options_of(load_results, Results.compare)
 def compare_command(
     runs: Path,
     images: Annotated[
-        bool, typer.Option("--images", help="List the images that only one method classifies correctly."), PRINTED
+        bool, typer.Option("--images", help="List the images that only one method classifies correctly.")
     ] = False,
     verbose: Annotated[
         bool,
         typer.Option("--verbose", help="Also print a row for each dataset and split, and the sources of the noise."),
-        PRINTED,
     ] = False,
     as_json: opt.AsJson = False,
     **options: Any,

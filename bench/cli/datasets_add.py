@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from bench.api import NotWith, add_dataset, add_features, backbone_advice
+from bench.api import add_dataset, add_features, backbone_advice
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
 from bench.cli._print import print_facts, print_rows, remark
@@ -28,7 +28,7 @@ def add(
     file: Path | None = None,
     backbone: str | None = None,
     classes: Path | None = None,
-    as_json: Annotated[opt.AsJson, NotWith("file")] = False,
+    as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:
     """Inspect your images and register them as a dataset, described by NAME.toml.

@@ -1,10 +1,10 @@
 """`etl-bench doctor`: checks this machine, the feature cache, and prints pages of the documentation."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from bench.api import NotWith, cache_content, check_machine, clear_caches, page_text, page_titles, repair_cache
+from bench.api import cache_content, check_machine, clear_caches, page_text, page_titles, repair_cache
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
@@ -68,7 +68,7 @@ def clear(**options: Any) -> None:
 
 @doctor_app.command("docs")
 @options_of(page_text)
-def docs(topic: str | None = None, as_json: Annotated[opt.AsJson, NotWith("topic")] = False) -> None:
+def docs(topic: str | None = None, as_json: opt.AsJson = False) -> None:
     """Print a page of the documentation, or list the pages."""
     if topic is None:
         print_rows(page_titles(), as_json=as_json)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.api import (
-    NotWith,
     Results,
     ledger_table,
     list_papers,
@@ -54,9 +53,7 @@ def published(
     *,
     margin: float,
     runs: Path,
-    ledger: Annotated[
-        bool, typer.Option("--ledger", help="Compare our runs with the published numbers."), NotWith("column")
-    ] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Compare our runs with the published numbers.")] = False,
     as_json: opt.AsJson = False,
     **options: Any,
 ) -> None:

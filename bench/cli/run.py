@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.api import NotWith
 from bench.cli._print import print_json, print_line, print_rows, print_text, remark
 from bench.cli._request_options import takes_request
 
 if TYPE_CHECKING:
     from bench.api import SweepOutcome
 
-PLANNED = NotWith("print_toml")
-"""`--print-toml` plans nothing."""
 _output = partial(typer.Option, rich_help_panel="Output")
 
 
@@ -31,7 +28,7 @@ def run_command(
     *,
     given: dict[str, Any],
     environment: dict[str, Any],
-    dry_run: Annotated[bool, _output("--dry-run", help="Show the plan and write nothing."), PLANNED] = False,
+    dry_run: Annotated[bool, _output("--dry-run", help="Show the plan and write nothing.")] = False,
     print_toml: Annotated[
         bool, _output("--print-toml", help="Print these options as a sweep file and run nothing.")
     ] = False,
@@ -41,9 +38,8 @@ def run_command(
             "--log",
             help="Progress on standard error: auto (live on a terminal, lines elsewhere), live, plain, json, none.",
         ),
-        PLANNED,
     ] = "auto",
-    as_json: Annotated[bool, _output("--json", help="Print JSON instead of a table."), PLANNED] = False,
+    as_json: Annotated[bool, _output("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Run methods on datasets, over shots and seeds. Finished runs are skipped.
 

@@ -1,6 +1,7 @@
 """Public names of `bench.experiment`; `__init__.py` loads each on first use."""
 
 from .accelerator import device_arithmetic as device_arithmetic
+from .bundle_import import KnownLabels as KnownLabels
 from .bundle_import import import_results as import_results
 from .checkpoints import Checkpoint as Checkpoint
 from .checkpoints import TrainingState as TrainingState

@@ -32,13 +32,20 @@ def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = Non
     return import_bundle(shards, bundle, problems)
 
 
-class _Known:
+class KnownLabels:
     """Images and labels of the runs seen so far: by task and split, and by dataset, split and images."""
 
     def __init__(self) -> None:
         self._truths: dict[tuple[object, ...], TrueLabels] = {}
 
+    def copy(self) -> "KnownLabels":
+        """The same labels, to which others may be added."""
+        made = KnownLabels()
+        made._truths |= self._truths
+        return made
+
     def add(self, shard: Shard) -> None:
+        """Take the images and labels of a run as known."""
         for item in shard.predictions:
             truth = TrueLabels(item.images, item.label, f"run {shard.record.run_id} on the same data", item.group)
             for key in _keys(shard.record, item):
@@ -46,6 +53,7 @@ class _Known:
                     self._truths[key] = truth
 
     def disagreements(self, shard: Shard) -> Iterator[str]:
+        """How the images and labels of a run differ from the known ones, one sentence for each split."""
         for item in shard.predictions:
             for key in _keys(shard.record, item):
                 if key in self._truths and (text := self._truths[key].disagreement(item)) is not None:
@@ -58,8 +66,8 @@ def _keys(record: RunRecord, item: Predictions) -> tuple[tuple[object, ...], ...
     return (record.spec.task_fingerprint, item.split), (dataset, record.spec.protocol, item.split, hash(item.images))
 
 
-def _known(shards: Shards) -> _Known:
-    known = _Known()
+def _known(shards: Shards) -> KnownLabels:
+    known = KnownLabels()
     for _, shard in shards.read_many(entry.run_id for entry in shards.scan()):
         known.add(shard)
     return known

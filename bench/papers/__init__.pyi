@@ -14,9 +14,6 @@ from .claims import ClaimResult as ClaimResult
 from .claims import check_claims as check_claims
 from .claims import difficulty_by_backbone as difficulty_by_backbone
 from .claims import load_claims as load_claims
-from .conditions import RunConditions as RunConditions
-from .conditions import differences as differences
-from .experiment_status import ExperimentNeeds as ExperimentNeeds
 from .experiment_status import finished_seeds as finished_seeds
 from .experiment_status import needs_of as needs_of
 from .paper_files import Paper as Paper
@@ -35,7 +32,6 @@ from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods
 from .published_numbers import select as select
-from .published_numbers import system_of as system_of
 from .reproduced_table import TableRow as TableRow
 from .reproduced_table import own_rows as own_rows
 from .reproduced_table import printed_numbers as printed_numbers
@@ -53,4 +49,3 @@ from .reproduction import published_settings as published_settings
 from .reproduction import reproduce as reproduce
 from .synthetic import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
 from .synthetic import stand_ins as stand_ins
-from .synthetic import synthetic_form as synthetic_form

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -17,8 +15,6 @@ from bench.sweep import SweepOutline, SweepRequest, outline_of, split_list, with
 from datasets_registry import get_dataset
 
 SYNTHETIC = "synthetic"
-_LONGEST_SUFFIX = 120
-"""Characters; a longer one is replaced by its digest."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +25,12 @@ class PaperPart:
         methods: the chosen ones by the names of the paper, empty for all; likewise `datasets`.
         outlines: the sweeps of each table or figure, on synthetic data if requested; none if it has no chosen part.
         datasets_of: all datasets of each table or figure, as they are run, with their names in the paper.
-        suffix: the end of a file name of such a part: the chosen methods, datasets and seeds, and `synthetic`; empty
-            for the whole on real data.
     """
 
     methods: Sequence[str]
     datasets: Sequence[str]
     outlines: Mapping[str, Sequence[SweepOutline]]
     datasets_of: Mapping[str, Mapping[str, str]]
-    suffix: str
 
     @classmethod
     def of(
@@ -83,7 +76,7 @@ class PaperPart:
             how = {"device": "cpu"} | options | own
             part = {name: _synthetic(outlines, how) for name, outlines in part.items()}
         datasets_of = {name: _datasets_of(outlines, on) for name, outlines in whole.items()}
-        return cls(chosen, wanted, part, datasets_of, _suffix(on, chosen, wanted, seeds))
+        return cls(chosen, wanted, part, datasets_of)
 
 
 def all_datasets(request: SweepRequest) -> list[str]:
@@ -94,17 +87,6 @@ def all_datasets(request: SweepRequest) -> list[str]:
 def _named(outlines: Sequence[SweepOutline]) -> list[SweepOutline]:
     """The outlines with requests that have names in place of patterns."""
     return [replace(one, request=without_patterns(one.request)) for one in outlines]
-
-
-def _suffix(
-    on: str | None, methods: Sequence[str], datasets: Sequence[str], seeds: str | int | Sequence[int] | None
-) -> str:
-    several = seeds if isinstance(seeds, str | int | None) else ",".join(map(str, seeds))
-    words = [on or "", *methods, *datasets, f"seeds-{several}" if several else ""]
-    found = re.sub(r"[^A-Za-z0-9._]+", "-", " ".join(filter(None, words))).strip("-")
-    if len(found) > _LONGEST_SUFFIX:
-        found = f"part-{hashlib.sha256(found.encode()).hexdigest()[:12]}"
-    return f"-{found}" if found else ""
 
 
 def _synthetic(outlines: Sequence[SweepOutline], options: Mapping[str, Any]) -> list[SweepOutline]:

@@ -1,5 +1,6 @@
 """Public names of `bench.results`; `__init__.py` loads each on first use."""
 
+from .bundles import DIFFICULTY_FILE as DIFFICULTY_FILE
 from .bundles import Bundle as Bundle
 from .bundles import Exported as Exported
 from .bundles import Imported as Imported
@@ -9,8 +10,6 @@ from .bundles import open_bundle as open_bundle
 from .code_digests import source_digest as source_digest
 from .database import Store as Store
 from .database import fresh_store as fresh_store
-from .database_tables import unloadable_runs as unloadable_runs
-from .difficulty_files import check_difficulty as check_difficulty
 from .environment import PACKAGES as PACKAGES
 from .environment import SHIPPED_STATE as SHIPPED_STATE
 from .environment import collect_provenance as collect_provenance
@@ -18,7 +17,6 @@ from .environment import gpu_driver as gpu_driver
 from .environment import package_versions as package_versions
 from .environment import source_state as source_state
 from .files import slug as slug
-from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
 from .folder_locks import locked as locked
 from .known_facts import changed_recipe as changed_recipe
@@ -26,16 +24,12 @@ from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
-from .known_facts import recipe_for_dataset as recipe_for_dataset
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
 from .known_facts import with_title as with_title
-from .outputs import FILE_LIST as FILE_LIST
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder
 from .outputs import check_own_folder as check_own_folder
-from .outputs import claim_folder as claim_folder
-from .outputs import is_own_file as is_own_file
 from .outputs import replacing as replacing
 from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels
@@ -49,7 +43,6 @@ from .shards import check_runs_folder as check_runs_folder
 from .shards import no_runs as no_runs
 from .shards import only_run as only_run
 from .shards import runs_folders as runs_folders
-from .shards import with_origin as with_origin
 from .staleness import Staleness as Staleness
 from .staleness import code_reasons as code_reasons
 from .text_cache import TEXTS_FOLDER as TEXTS_FOLDER

@@ -19,7 +19,7 @@ from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
 from bench.results.outputs import replacing
 from bench.results.recomputed_scores import contradiction
-from bench.results.shards import Shard, Shards, parse_shard, with_origin
+from bench.results.shards import Shard, Shards, parse_shard, without_origin
 from datasets_registry import archives
 
 LARGEST_PREDICTIONS = 2**30
@@ -29,7 +29,7 @@ LARGEST_DIFFICULTY = 2**20
 MOST_BUNDLE_FILES = 500_000
 """Files of a results bundle; 100,000 runs have 200,000."""
 _RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
-_DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
+DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
 _LIST_OF_EARLIER_BUNDLES = "bundle.json"
 _UNPACKING = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, struct.error)
 """Errors that unpacking a damaged, encrypted or differently compressed file raises."""
@@ -133,7 +133,7 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
         if len(sizes) < len(infos):
             raise _damaged(path, f"it has {Counter(info.filename for info in infos).most_common(1)[0][0]!r} twice")
         records = {match["run"] for name in sizes if (match := _RUN_FILE.fullmatch(name))}
-        difficulties = tuple(name for name in sizes if _DIFFICULTY_FILE.fullmatch(name))
+        difficulties = tuple(name for name in sizes if DIFFICULTY_FILE.fullmatch(name))
         if odd := [name for name in sizes if not _RUN_FILE.fullmatch(name) and name not in difficulties]:
             raise _damaged(path, f"{odd[0]!r} is not the path of a run or a difficulty")
         if lacking := [run_id for run_id in sorted(records) if _names(run_id)[0] not in sizes]:
@@ -169,7 +169,7 @@ def export_bundle(
                 record, files = found
                 datasets.update((record.spec.backbone, name) for name in (record.spec.dataset, *record.spec.targets))
                 for path, content in files:  # a record says nothing about an earlier import
-                    add(path, with_origin(content, "") if path.suffix == ".json" else content)
+                    add(path, without_origin(content) if path.suffix == ".json" else content)
             measured = sorted(path for pair in datasets if (path := shards.difficulties.file(*pair)).is_file())
             for path in measured:
                 add(path, path.read_bytes())

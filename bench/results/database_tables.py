@@ -262,15 +262,6 @@ def refusal(scratch: duckdb.DuckDBPyConnection, shards: Sequence[Shard]) -> str 
     return None
 
 
-def unloadable_runs(shards: Sequence[Shard]) -> dict[str, str]:
-    """Why runs do not load into a database, by run id; empty if all do."""
-    with scratch_database() as scratch:
-        if refusal(scratch, shards) is None:
-            return {}
-        found = {shard.record.run_id: refusal(scratch, [shard]) for shard in shards}
-    return {run_id: text for run_id, text in found.items() if text is not None}
-
-
 def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
     spec = record.spec
     row = {name: getattr(spec, name) for name in _SPEC_COLUMNS} | {

@@ -20,12 +20,10 @@ GENERATOR = '<meta name="generator" content="clip-etl-bench">'
 """Mark of a page, in its head."""
 JSON_FORMAT = "clip-etl-bench "
 """Beginning of the value of `format`, the first key of a JSON document."""
-FILE_LIST = ".etl-bench-files"
+_FILE_LIST = ".etl-bench-files"
 """The list of a folder: a line for each size in bytes with which a file was written, and its name."""
 _LARGEST_LIST = 64 * 2**20
 """Bytes; the files of 100,000 runs take 16 MiB."""
-_THE_FOLDER = "."
-"""Stands in the list of a folder that etl-bench made."""
 _HEAD = 512
 """Bytes at the beginning of a file that hold its mark."""
 _MARKS = (
@@ -34,7 +32,7 @@ _MARKS = (
 )
 
 
-def is_own_file(path: Path) -> bool:
+def _is_own_file(path: Path) -> bool:
     """Whether a file has the mark of etl-bench, or a size with which the list of its folder names it."""
     if not path.is_file():
         return False
@@ -89,31 +87,24 @@ def check_own_folder(
     path: Path,
     option: str,
     *,
-    marks: Sequence[str] = (FILE_LIST,),
+    marks: Sequence[str],
     force: bool = False,
-    may_force: bool = True,
 ) -> None:
     """Raise UsageError, naming the option, unless the folder is new, empty, or one that etl-bench made.
 
     Args:
-        marks: files below the folder, each of which shows that etl-bench made it: its list, or a marked file.
+        marks: files below the folder, each of which shows that etl-bench made it, if it is etl-bench's own.
         force: write into any folder.
-        may_force: whether the message offers --force.
     """
     check_output_folder(path, option)
     if force or not path.is_dir():
         return
     inside = sorted(item.name for item in path.iterdir())
-    if inside and not any(_is_mark(path / mark) for mark in marks):
-        advice = ", or write into this one with --force" if may_force else ""
+    if inside and not any(_is_own_file(path / mark) for mark in marks):
         raise UsageError(
             f"{option} {path} is in use: it contains {inside[0]!r}, and nothing in it shows that etl-bench made it. "
-            f"Name a new or empty folder{advice}."
+            "Name a new or empty folder, or write into this one with --force."
         )
-
-
-def _is_mark(path: Path) -> bool:
-    return _THE_FOLDER in _listed(path.parent) if path.name == FILE_LIST else is_own_file(path)
 
 
 @contextmanager
@@ -143,23 +134,17 @@ def _refuse_foreign(path: Path, option: str, *, force: bool) -> None:
         return
     if path.exists() and not path.is_file():
         raise UsageError(f"{option} {path} is not a regular file; name another one, or print to standard output.")
-    if not (force or is_own_file(path)):
+    if not (force or _is_own_file(path)):
         raise UsageError(
             f"{option} {path} exists already, and was not written by etl-bench, or was changed since. Choose another "
             "name, or replace it with --force."
         )
 
 
-def claim_folder(folder: Path) -> None:
-    """Create a folder if needed, and mark it as made by etl-bench; `check_own_folder` accepts it from then on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _add_to_list(folder, _THE_FOLDER, 0)
-
-
 def _add_to_list(folder: Path, name: str, size: int) -> None:
     if str(size) in _listed(folder).get(name, ()):
         return
-    with (folder / FILE_LIST).open("a", encoding="utf-8", errors="surrogateescape") as file:
+    with (folder / _FILE_LIST).open("a", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"{size} {name}\n")
 
 
@@ -168,7 +153,7 @@ def _listed(folder: Path) -> dict[str, set[str]]:
     sizes = defaultdict(set)
     try:
         lines = (
-            foreign_files.read_bytes(folder / FILE_LIST, _LARGEST_LIST).decode("utf-8", "surrogateescape").splitlines()
+            foreign_files.read_bytes(folder / _FILE_LIST, _LARGEST_LIST).decode("utf-8", "surrogateescape").splitlines()
         )
     except OSError:
         lines = []

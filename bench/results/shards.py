@@ -302,16 +302,15 @@ _ORIGIN, _VERIFIED = "imported_from", "verified"
 """Entries of the file of an imported run: the root of its bundle, and whether it was repeated here."""
 
 
-def with_origin(content: bytes, origin: str, *, verified: bool = False) -> bytes:
-    """The bytes of a record's file with another origin; an empty one for a run that was made here."""
-    if not origin and f'"{_ORIGIN}"'.encode() not in content:
+def without_origin(content: bytes) -> bytes:
+    """The bytes of a record's file that says nothing about an import."""
+    if f'"{_ORIGIN}"'.encode() not in content:
         return content
-    document = {key: value for key, value in json.loads(content).items() if key not in (_ORIGIN, _VERIFIED)}
-    return dump_document(document | _marks(origin, verified=verified))
+    return dump_document({key: value for key, value in json.loads(content).items() if key not in (_ORIGIN, _VERIFIED)})
 
 
-def _marks(origin: str, *, verified: bool = False) -> dict[str, object]:
-    return {_ORIGIN: origin, _VERIFIED: verified} if origin else {}
+def _marks(origin: str) -> dict[str, object]:
+    return {_ORIGIN: origin, _VERIFIED: False} if origin else {}
 
 
 def _imported(document: dict[str, Any]) -> bool:

@@ -17,7 +17,6 @@ from .driver import context_of as context_of
 from .driver import make_plan as make_plan
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
-from .effects import check_effects as check_effects
 from .expansion import SweepOutline as SweepOutline
 from .expansion import expand as expand
 from .expansion import outline_of as outline_of
@@ -52,7 +51,6 @@ from .request import SweepRequest as SweepRequest
 from .request import option_name as option_name
 from .request import option_of as option_of
 from .sweep_files import UnfinishedSweep as UnfinishedSweep
-from .sweep_files import is_kept as is_kept
 from .sweep_files import missing_specs as missing_specs
 from .sweep_files import read_sweep_file as read_sweep_file
 from .sweep_files import sweep_toml as sweep_toml

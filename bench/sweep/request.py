@@ -176,9 +176,9 @@ class SweepRequest(BaseModel):
     )
     keep_models: Annotated[Literal["best", "all"] | None, Option()] = Field(
         None,
-        description="Keep tuned models in RUNS/models for `predict`, and score prediction sets: all, or best (for "
-        "each method and setting, the seed with the best score on its few validation images, never on test images). "
-        "Finished runs without a model run again.",
+        description="Keep tuned models in RUNS/models for `predict`: all, or best (for each method and setting, the "
+        "seed with the best score on its few validation images, never on test images). Finished runs without a model "
+        "run again.",
     )
     folds: Annotated[list[str], Option(hidden=True)] = Field(
         [],

@@ -92,11 +92,6 @@ def keep_sweep_file(request: SweepRequest, specs: Iterable[ExperimentSpec]) -> N
     write_atomically(path, f"{text}\n[{_PLAN}]\nrun_ids = [\n{run_ids}\n]\n".encode())
 
 
-def is_kept(file: Path) -> bool:
-    """Whether a sweep file is one that `keep_sweep_file` wrote: the program may have made its options, not a user."""
-    return file.resolve().parent.name == SWEEPS
-
-
 def planned_run_ids(file: Path) -> list[str]:
     """The run ids of a kept sweep file; raises UsageError if it is damaged."""
     try:

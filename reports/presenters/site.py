@@ -16,6 +16,7 @@ from bench.analysis import (
     Setting,
     board_settings,
     build_leaderboard,
+    calibration,
     compared_leaderboard,
     scores_by_seed,
 )
@@ -58,7 +59,8 @@ def site_view(content: PageContent) -> SiteView:
     content = content.restricted()
     runs, difficulty, catalogue = content.runs, content.difficulty, content.catalogue
     boards = page_boards(content)
-    errors, calibrated = ErrorAnalysisView(), {}
+    errors = ErrorAnalysisView()
+    calibrated: calibration.CalibrationByRun = {}
     if content.stored is not None and content.pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         errors, calibrated = error_analysis_view(boards.shown, seeds, content.stored, content.pictures)

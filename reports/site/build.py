@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 import bench
 from bench.analysis import HConvention
 from bench.errors import UsageError
@@ -29,7 +27,6 @@ class PageRequest:
         protocol: restricts the page to one protocol.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         force: replace files that etl-bench did not write.
-        prepare: changes the frame of runs before anything is computed.
         finish: changes the view before it is written; a page with it may show no runs.
     """
 
@@ -42,7 +39,6 @@ class PageRequest:
     images: bool = True
     unfinished: tuple[UnfinishedView, ...] = ()
     force: bool = False
-    prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     finish: Callable[[SiteView], SiteView] | None = None
 
 
@@ -53,8 +49,6 @@ def write_page(request: PageRequest) -> SiteView:
     """
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=True)
-    if request.prepare is not None:
-        runs = request.prepare(runs)
     pictures = DatasetPictures(request.data_root, pictures=request.images)
     content = PageContent(
         runs,

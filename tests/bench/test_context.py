@@ -29,7 +29,6 @@ contexts = st.builds(
     threads=st.integers(1, 64),
     files=st.dictionaries(st.text(), paths, max_size=3),
     cache_limit=st.integers(0, 2**50),
-    hidden_limit=st.none() | st.integers(0, 2**50),
     pixel_limit=st.integers(0, 2**50),
     eval_batch=st.integers(1, 2**20),
     checkpoints=st.none() | paths,
@@ -53,12 +52,10 @@ def every_field_changed(folder: Path) -> RunContext:
         files={"digest": folder / "list.jsonl"},
         cache_limit=7,
         keep_models="all",
-        hidden_limit=5,
         pixel_limit=6,
         eval_batch=9,
         checkpoints=folder / "elsewhere",
         checkpoint_seconds=2.5,
-        alongside=(make_spec(seed=4),),
         **dict.fromkeys(BOOLEANS, True),
     )
     default = RunContext()

@@ -28,7 +28,6 @@ from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
 from _page import PAGES, page_row
 from _prediction import prediction
-from _seeds import HEADS, seeds_row
 from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
 from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
@@ -87,7 +86,6 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "busy": lambda: busy_row(repeats),
         **{name: lambda name=name: memory_row(name) for name in CASES},
         **{name: (lambda name=name: sweep_row(name)) for name in SWEEPS},
-        **{f"seeds_{name}": lambda name=name: seeds_row(name, repeats) for name in HEADS},
         "extraction": extraction,
         "evaluated": evaluated_pixels,
         "predict": prediction,

@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 import typer.main
 
-from bench.api.option_effects import NotWith, OnlyWith, conditions_of
 from bench.cli.app import app
 
 
@@ -29,13 +28,6 @@ def commands() -> dict[str, Any]:
 def hints(command: Any) -> dict[str, Any]:
     """The annotated types of the parameters of a command."""
     return {name: one.annotation for name, one in inspect.signature(command.callback).parameters.items()}
-
-
-def conditions(command: Any) -> Iterator[tuple[Any, OnlyWith]]:
-    """Each parameter of a command that acts only under a condition, with the condition."""
-    for one in command.params:
-        for condition in conditions_of(hints(command).get(one.name)):
-            yield one, condition
 
 
 def kind(command: Any, parameter: Any) -> Any:
@@ -64,16 +56,3 @@ def required(command: Any, without: str = "") -> list[str]:
         if one.required and one.name != without:
             found += value(command, one)
     return found
-
-
-def other_of(command: Any, condition: OnlyWith) -> Any:
-    """The parameter that a condition names."""
-    return next(one for one in command.params if one.name == condition.other)
-
-
-def met(command: Any, condition: OnlyWith) -> list[str]:
-    """What is typed so that a condition holds."""
-    other = other_of(command, condition)
-    if isinstance(condition, NotWith) or condition.met(other.default):
-        return []
-    return value(command, other, next(filter(None, condition.values), ""))

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bundle_files import listing, rewritten
+from bundle_files import rewritten
 from fake_runner import rescored
 from simulated_submissions import DATASET, Draft, Run, oracle_of, simulated_run, task_of, with_predictions
 
-from bench.results.bundles import BUNDLE
+from bench.record import RunError, RunStatus
 from bench.results.checksummed_json import encode_document
 
 COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
@@ -47,12 +47,11 @@ def toml(line: str, said: str) -> Hostile:
     return files(change, said)
 
 
-def bundle(change: Callable[[dict[str, bytes]], object], said: str, *, honest_list: bool = True) -> Hostile:
-    """Files in the bundle are changed; its list is made to fit."""
+def bundle(change: Callable[[dict[str, bytes]], object], said: str) -> Hostile:
+    """Files in the bundle are changed."""
 
     def write(folder: Path) -> None:
-        changed = rewritten(folder / "runs.zip", change, honest_list=honest_list)
-        changed.replace(folder / "runs.zip")
+        rewritten(folder / "runs.zip", change).replace(folder / "runs.zip")
 
     return files(write, said)
 
@@ -114,8 +113,10 @@ def stating(run: Run, **changes: object) -> Run:
     return run[0].model_copy(update={"provenance": run[0].provenance.model_copy(update=changes)}), run[1]
 
 
-def long_device(run: Run) -> Run:
-    return stating(run, device="x" * 5000)
+def failed_run() -> Run:
+    error = RunError(kind="E", message="m", traceback="t")
+    record, _ = simulated_run()
+    return record.model_copy(update={"status": RunStatus.FAILED, "scores": [], "cost": None, "error": error}), []
 
 
 def more_classes(run: Run) -> Run:
@@ -145,12 +146,8 @@ def add(name: str, content: bytes) -> Callable[[dict[str, bytes]], object]:
     return lambda held: held.update({name: content})
 
 
-def stated_size(content: dict[str, bytes], size: int) -> None:
-    """The list of the bundle states another size of its first predictions."""
-    facts = json.loads(content[BUNDLE.list_name])
-    entry = next(entry for entry in facts["files"] if entry["path"].endswith("safetensors"))
-    entry["bytes"] = size
-    content[BUNDLE.list_name] = listing(facts)
+def larger(content: dict[str, bytes]) -> None:
+    content[next(name for name in content if name.endswith("safetensors"))] = bytes(2**27)
 
 
 def twice(folder: Path) -> None:
@@ -196,12 +193,8 @@ HOSTILE: dict[str, Hostile] = {
     "a program beside the runs": files(lambda f: (f / "setup.py").write_text("import os"), "holds 'setup.py'"),
     "a hidden file": files(lambda f: (f / ".gitattributes").write_text("*"), "holds '.gitattributes'"),
     "a folder in the folder": files(lambda f: (f / "more").mkdir(), "holds 'more'"),
-    "no card": files(lambda f: (f / "methods.md").unlink(), "lacks methods.md"),
-    "a card with a script": files(
-        lambda f: (f / "methods.md").write_text("## coop\n<script>alert(1)</script>"), "methods.md contains HTML"
-    ),
-    "a card without the method": files(lambda f: (f / "methods.md").write_text("# x\n"), "no card of coop"),
-    "a card that is not text": files(lambda f: (f / "methods.md").write_bytes(b"\xff\xfe"), "is not UTF-8"),
+    "no facts": files(lambda f: (f / "submission.toml").unlink(), "lacks submission.toml"),
+    "facts that are not text": files(lambda f: (f / "submission.toml").write_bytes(b"\xff\xfe"), "is not TOML"),
     "facts of a mebibyte": files(lambda f: (f / "submission.toml").write_text("#" * 2**20), "65536 are allowed"),
     "a name that leaves the folder": Hostile(lambda f: Draft().write(f).rename(f.with_name("..x")), "'..x'", "..x"),
     "a name in capitals": Hostile(lambda f: Draft().write(f).rename(f.with_name("LAB")), "'LAB' is not", "LAB"),
@@ -210,8 +203,8 @@ HOSTILE: dict[str, Hostile] = {
     "HTML in who": toml('who = "<img src=x onerror=alert(1)>"', "could be markup"),
     "HTML in the notes": toml('notes = "a <b>great</b> method"', "could be markup"),
     "a line break in who": toml('who = "a\\nb"', "control character or a line break"),
-    "an address of a script": toml('code = "javascript:alert(1)"', "must be an https address"),
-    "a contact that is markup": toml('contact = "x\\"><script>@a.b"', "must be an e-mail address"),
+    "an address of a script": toml('code = "javascript:alert(1)"', "must be an https address of the code"),
+    "a contact that is markup": toml('contact = "x\\"><script>@a.b"', "must be an e-mail address or"),
     "a licence that is a sentence": toml('licence = "all rights are ours"', "SPDX identifier"),
     "an unknown key": toml("trusted = true", "unknown key 'trusted'"),
     "a time in the future": toml(f"submitted = {FUTURE}", "in the future"),
@@ -220,11 +213,9 @@ HOSTILE: dict[str, Hostile] = {
     "a path out of the folder": bundle(add("../../evil.json", b"{}"), "'../../evil.json' is not the path"),
     "an absolute path": bundle(add("/etc/cron.d/x", b""), "'/etc/cron.d/x' is not the path"),
     "a program in the bundle": bundle(add("shards/aa/x.py", b""), "'shards/aa/x.py' is not the path"),
-    "a file that is not listed": bundle(add("shards/x", b""), "disagree on 'shards/x'", honest_list=False),
-    "one path twice": files(twice, "disagree on"),
-    "a giant member": bundle(lambda c: stated_size(c, 2**31), "2147483648 bytes", honest_list=False),
-    "a member larger than any run": bundle(lambda c: stated_size(c, 2**27), "134217728 bytes", honest_list=False),
-    "a member larger than stated": bundle(lambda c: stated_size(c, 8), "does not match the list", honest_list=False),
+    "one path twice": files(twice, "twice"),
+    "a member larger than any run": bundle(larger, "134217728 bytes"),
+    "no runs": bundle(lambda c: [c.pop(name) for name in list(c) if name.startswith("shards/")], "holds no runs"),
     "predictions without a record": bundle(without_record, "has predictions and no record"),
     "a changed bit": bundle(flipped, "was altered"),
     "a difficulty with other content": bundle(difficulty, "is not a difficulty record"),
@@ -249,8 +240,17 @@ HOSTILE: dict[str, Hostile] = {
     "more classes than the data": runs(
         lambda: [more_classes(simulated_run())], "classes are stated, and the data have"
     ),
-    "settings that fill a page": runs(lambda: [simulated_run(config={"n": "x" * 50_000})], "its settings have"),
-    "a device of 5,000 characters": runs(lambda: [long_device(simulated_run())], "has 5000 characters"),
+    "settings that fill a page": runs(lambda: [simulated_run(config={"n": "x" * 50_000})], "at most 40000 are allowed"),
+    "a device of 50,000 characters": runs(
+        lambda: [stating(simulated_run(), device="x" * 50_000)], "at most 40000 are allowed"
+    ),
+    "other weights than the included ones": runs(
+        lambda: [stating(simulated_run(), backbone_digest="0" * 32)], "the digest 000000000000, and the known"
+    ),
+    "half precision on a CPU": runs(lambda: [simulated_run(precision="fp16")], "which its device cpu did not compute"),
+    "TF32 on a CPU": runs(lambda: [simulated_run(precision="tf32")], "which its device cpu did not compute in"),
+    "a run after its submission": record(lambda r: r.update(created_at="2026-02-01T00:00:00Z"), "after that of the"),
+    "a failed run": runs(lambda: [failed_run()], "it failed"),
     "held-out training images": runs(lambda: [simulated_run(fold="1/4")], "held-out training images"),
 }
 

@@ -13,7 +13,8 @@ from fake_runner import PROVENANCE, make_record, rescored
 
 from bench.context import RunContext
 from bench.experiment.task import declared_task
-from bench.extensions.boards.submissions.submission import SubmissionFacts, prepare_submission
+from bench.extensions.boards.check import KNOWN_WEIGHTS
+from bench.extensions.boards.submission import SubmissionFacts, prepare_submission
 from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe
 from bench.results.shards import Shards
@@ -67,7 +68,11 @@ def simulated_run(
     rng = np.random.default_rng([salt, seed, *map(ord, method + dataset)])
     predictions = [_predictions(split, rng, skill) for split in task.evals]
     digests = [task.support.images.digest(sample.key) for sample in task.support.samples]
-    known = {"backbone_digest": "b", "method_digest": info.source_digest or None, "method_version": info.version}
+    known = {
+        "backbone_digest": KNOWN_WEIGHTS["ViT-demo.drawn", "fp32"],
+        "method_digest": info.source_digest or None,
+        "method_version": info.version,
+    }
     provenance = PROVENANCE.model_copy(update={"support_digests": digests} | known)
     scores = [rescored(item, len(split.classes)) for item, split in zip(predictions, task.evals, strict=True)]
     return make_record(spec, scores=scores, provenance=provenance), predictions

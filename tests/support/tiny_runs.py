@@ -68,5 +68,4 @@ def without_times(run: tuple[RunRecord, Sequence[Predictions]]) -> tuple[object,
     record, predictions = run
     values = record.model_dump(exclude={"created_at"})
     values["cost"] = {k: v for k, v in values["cost"].items() if "seconds" not in k and "memory" not in k}
-    values["curve"] = [{k: v for k, v in point.items() if k != "seconds"} for point in values["curve"]]
     return values, pack_predictions(predictions)

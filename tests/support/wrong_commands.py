@@ -78,7 +78,6 @@ WRONG = [
     "models --runs nowhere",
     "export --format latex send mlflow",
     "board build nowhere",
-    "board check pictures --against pictures",
     "papers reproduce apex table-2 --on synthetic -d chmnist",
     "papers reproduce apex -m linear_probe",
     "runs import-predictions file.txt",
@@ -255,7 +254,6 @@ WRONG = [
     "predict nothing ''",
     "report --out pictures",
     "datasets draw spectrum_basic --shots 1 --out draw.csv",
-    "board build empty --work .",
 ]
 
 

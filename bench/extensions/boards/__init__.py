@@ -1,9 +1,6 @@
-"""Public leaderboards from submissions.
+"""Public leaderboards from submissions: a folder with a bundle of runs and facts about who submits it.
 
-- `submissions/`: a folder with a bundle of runs, facts about who submits it, and the checks that it must pass. Nothing
-  of a submission is executed.
-- `build`, `page`, `summary`, `verify`, `template`: a board made of submissions, its page, its changes, repeated runs,
-  and its repository.
+Nothing of a submission is executed by its checks.
 """
 
 import lazy_loader

@@ -2,11 +2,7 @@
 
 from .errors import BoardError as BoardError
 from .errors import SubmissionError as SubmissionError
-from .extension import EXTENSION as EXTENSION
-from .publishing import board_changes as board_changes
 from .publishing import build_board as build_board
 from .publishing import check_submissions as check_submissions
-from .publishing import list_submissions as list_submissions
-from .publishing import new_board as new_board
 from .publishing import submit_runs as submit_runs
 from .publishing import verify_board as verify_board

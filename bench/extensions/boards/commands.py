@@ -8,54 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench._util.words import counted
-from bench.cli import AsJson, Commands, options_of, print_json, print_line, print_rows, remark
+from bench.cli import AsJson, Commands, options_of, print_json, print_line, remark
 from bench.extensions.boards.publishing import (
-    board_changes,
     build_board,
     check_submissions,
-    list_submissions,
-    new_board,
     submit_runs,
     verify_board,
 )
 
 if TYPE_CHECKING:
-    from bench.extensions.boards.comparison import SubmissionReport
+    from bench.extensions.boards.check import SubmissionReport
 
 board_app = Commands(
     no_args_is_help=True, help="Build a public leaderboard from a folder of submissions, and submit runs to one."
 )
-
-
-@board_app.command("list")
-@options_of(list_submissions)
-def _list_command(as_json: AsJson = False, **options: Any) -> None:
-    """List the submissions of a board with what they state about themselves; `board check` checks them.
-
-    Example: etl-bench board list submissions
-    """
-    rows, problems = list_submissions(**options)
-    columns = ["name", "who", "submitted", "licence", "verify", "code", "notes", "contact"]
-    if not as_json:
-        rows = [row | {"submitted": f"{row['submitted']:%Y-%m-%d %H:%M}"} for row in rows]
-    print_rows(rows, columns, as_json=as_json)
-    for problem in problems:
-        remark(f"left out: {problem}")
-
-
-@board_app.command("init")
-@options_of(new_board)
-def init(folder: Path, requirement: str | None, **options: Any) -> None:
-    """Create the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
-
-    The CI checks pull requests without secrets, comments on what they change, and publishes the page.
-
-    Example: etl-bench board init our-board --title "Our board"
-    """
-    for path in new_board(folder, requirement=requirement, **options):
-        print_line(str(path))
-    if requirement is None:
-        remark(f"Next: write into {folder / 'requirements.txt'} where pip gets clip-etl-bench.")
 
 
 @board_app.command("build")
@@ -64,42 +30,27 @@ def build(
     *,
     submissions: Path,
     out: Path | None,
-    work: Path | None,
     data_root: Path | None,
     images: bool,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a submission is refused.")] = False,
     force: bool,
 ) -> None:
-    """Check all submissions and write the page of their runs, which works offline, and board.json.
+    """Check all submissions and write the page of their runs, which works offline.
 
-    Unchanged submissions are not checked again. A run in several submissions counts once, for the one that came with it
-    first by the history of the repository, never by a date; without a history, for the first name.
-    Refused submissions are left out and listed. Results of `board verify` are read from `verified/NAME` beside the
-    submissions' folder NAME.
+    A run in several submissions counts once, for the one whose name comes first. Refused submissions are left out and
+    listed. Results of `board verify` are read from `verified/NAME` beside the submissions' folder NAME.
 
     Example: etl-bench board build submissions -o site
     """
-    done = build_board(submissions, out, work=work, data_root=data_root, images=images, force=force)
+    done = build_board(submissions, out, data_root=data_root, images=images, force=force)
     accepted = sum(report.accepted for report in done.reports)
-    print_line(
-        f"{accepted} of {counted(len(done.reports), 'submission')} accepted, {done.checked} checked now; "
-        f"{counted(len(done.runs.owner), 'run')}, {done.runs.added} added, {done.runs.removed} removed"
-    )
+    runs = sum(len(report.added) for report in done.reports)
+    print_line(f"{accepted} of {counted(len(done.reports), 'submission')} accepted; {counted(runs, 'run')}")
     for report in done.reports:
         for text in report.refusals:
             remark(f"refused: {report.name}: {text}")
     print_line(str(done.page))
     raise typer.Exit(1 if strict and accepted < len(done.reports) else 0)
-
-
-@board_app.command("diff")
-@options_of(board_changes)
-def _diff(**options: Any) -> None:
-    """Print the changes between two boards as Markdown: submissions, rows, ranks, and pairs that differ significantly.
-
-    Example: etl-bench board diff site-of-main site
-    """
-    print_line(board_changes(**options))
 
 
 @board_app.command("verify")
@@ -136,10 +87,9 @@ def _verify(**options: Any) -> None:
 @board_app.command("submit")
 @options_of(submit_runs)
 def _submit(folder: Path, **options: Any) -> None:
-    """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
+    """Prepare a submission to a board: a bundle of runs, and submission.toml.
 
-    The command then runs the board's checks on the folder. Failed runs are left out. If it is repeated, licence, code,
-    notes and verify keep their value in submission.toml unless they are given again. Exit code: 0 it can be submitted,
+    The command then runs the board's checks on the folder. Failed runs are left out. Exit code: 0 it can be submitted,
     1 a board would refuse it.
 
     Example: etl-bench board submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
@@ -157,10 +107,10 @@ def _check(as_json: AsJson = False, **options: Any) -> None:
 
     The bundle is opened safely. Scores are recomputed from the predictions. Support images, test images and labels are
     compared with the declared draw: always for synthetic datasets, for others if the data or the split file is on this
-    machine. The check also refuses logits that equal those of another method or draw, accuracies above the oracle's,
-    and unmarked oracle results. Exit code: 0 all are accepted, 1 some are refused.
+    machine. Unmarked oracle results, and weights, precisions and times that cannot be, are refused. Exit code: 0 all
+    are accepted, 1 some are refused.
 
-    Example: etl-bench board check submissions/our-lab --against submissions
+    Example: etl-bench board check submissions/our-lab
     """
     found = check_submissions(**options)
     if as_json:
@@ -178,7 +128,7 @@ def _print_report(report: SubmissionReport) -> None:
     print_line(f"{report.name}: {'accepted' if report.accepted else 'refused'}")
     for text in report.refusals:
         print_line(f"  refused: {text}")
-    for text in report.own.checked:
+    for text in report.checked:
         print_line(f"  checked: {text}")
     for text in report.notes:
         print_line(f"  note: {text}")
@@ -189,9 +139,9 @@ def plain(report: SubmissionReport) -> dict[str, object]:
     return {
         "name": report.name,
         "accepted": report.accepted,
-        "digest": report.own.digest,
-        "runs": len(report.own.runs),
+        "digest": report.digest,
+        "runs": len(report.methods),
         "refusals": list(report.refusals),
-        "checked": list(report.own.checked),
+        "checked": list(report.checked),
         "notes": list(report.notes),
     }

@@ -8,4 +8,4 @@ class SubmissionError(BenchError, ValueError):
 
 
 class BoardError(BenchError, ValueError):
-    """A board cannot be built, compared or set up."""
+    """A board cannot be verified."""

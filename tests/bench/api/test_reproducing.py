@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from worlds import make_world
 
@@ -16,17 +14,14 @@ from bench.api.reproducing import ReproducedExperiment
 from bench.cli.app import app
 from bench.errors import UsageError
 from bench.papers import (
-    PaperPart,
     TableRow,
     own_rows,
     printed_numbers,
-    read_paper,
     reproduced_rows,
     table_texts,
 )
 from bench.papers.reproduced_table import TableCell
-from bench.record import Branches
-from bench.results import Shards, best_fixed_weight, fresh_store
+from bench.results import Shards, fresh_store
 from bench.sweep import unfinished_sweeps
 from bench.sweep.sweep_files import planned_run_ids
 from datasets_registry import UnknownNameError
@@ -78,9 +73,7 @@ def test_a_synthetic_table_is_marked_compared_with_nothing_and_resumed(tmp_path:
     assert len(Shards(tmp_path).scan()) == shards == len(again.run_ids)
 
 
-def test_sweeps_of_a_table_that_differ_in_settings_only_are_carried_out_together(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_table_has_a_sweep_for_each_of_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = reproduced("table-13", tmp_path, datasets=["eurosat"], progress="plain")
     assert found.exit_code == 0
     text = capsys.readouterr().err
@@ -228,15 +221,6 @@ def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None
     assert "few-shot" in err.splitlines()[-1]
 
 
-def test_a_long_choice_of_parts_makes_a_short_name_of_its_own() -> None:
-    methods, found = ["zero_shot", "deep_text_prompts", "vpt", "text_adapter", "vpt_text_adapter"], set()
-    for datasets in (["imagenet", "sun397", "stanford_cars", "eurosat", "dtd"], ["imagenet", "sun397", "eurosat"]):
-        options = {"methods": methods, "datasets": [*datasets, "fgvc_aircraft"], "seeds": [1, 2, 3]}
-        found.add(PaperPart.of(read_paper("apex"), ["figure-6"], **options).suffix)
-    assert len(found) == 2
-    assert all(len(one) <= 121 for one in found)
-
-
 def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset() -> None:
     def row(method: str, ours: float | None, printed: str) -> TableRow:
         return TableRow(method, "eurosat", "", {"base": TableCell(printed, ours, "± 1.00"), "new": TableCell(printed)})
@@ -284,15 +268,6 @@ def test_a_setting_stands_below_the_method_if_there_are_several() -> None:
 def test_a_backbone_that_all_rows_share_is_not_repeated_on_each() -> None:
     rows = [TableRow("a", "dtd", f"RN50, {shots}", {"base": TableCell("70.1")}) for shots in ("1 shot", "4 shots")]
     assert [line["method"] for line in table_texts(rows)] == ["a\n1 shot", "a\n4 shots"]
-
-
-def test_the_best_fixed_weight_is_the_one_of_highest_mean_accuracy_and_the_smallest_of_equal_ones() -> None:
-    turned, plain = np.eye(2)[::-1], np.eye(2)
-    branches = Branches(turned, plain, plain, plain, np.ones(2), np.ones(2), np.ones(1))
-    seed = SimpleNamespace(branches=branches, label=np.array([0, 1]), split="new")
-    assert best_fixed_weight([seed]) == 0.0
-    other = SimpleNamespace(branches=branches, label=np.array([1, 0]), split="new")
-    assert best_fixed_weight([other]) == pytest.approx(0.6)
 
 
 def test_a_wrong_printed_table_is_refused_before_anything_runs(tmp_path: Path) -> None:

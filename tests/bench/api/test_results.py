@@ -174,21 +174,6 @@ def test_a_probability_is_that_of_the_softmax_over_all_classes(tmp_path: Path):
     assert found.loc[found["split"] == "new", "probability"].tolist() == pytest.approx(shares, rel=1e-5)
 
 
-def test_curves_are_those_that_were_recorded(results: Results, tmp_path: Path):
-    with pytest.raises(UsageError, match=r"No run .*--curve"):
-        results.curve()
-    settings = {"clip_adapter.recipe.epochs": 2}
-    trained = run("clip_adapter", "spectrum_basic", settings=settings, runs=tmp_path, curve=True, **GRID)
-    found = trained.curve()
-    assert found.groupby("seed")["epoch"].apply(list).tolist() == [[1, 2], [1, 2]]
-    last = found[found["epoch"] == 2].set_index("run_id")["accuracy"]
-    assert last.to_dict() == trained.to_frame().set_index("run_id")["accuracy"].to_dict()
-    (one,) = set(trained.curve(last.index[0])["run_id"])
-    assert one == last.index[0]
-    with pytest.raises(UnknownRunError):
-        trained.curve("f" * 16)
-
-
 def test_exports_are_those_of_the_command_and_of_these_runs(results: Results, folder: Path, tmp_path: Path, etl):
     out = tmp_path / "board.csv"
     assert results.export("csv", out, by_dataset=True) == str(out)

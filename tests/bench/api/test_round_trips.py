@@ -22,9 +22,9 @@ DATASET, TARGET = "spectrum_basic:test=5", "spectrum_words:test=5"
 SHORT = {"*.recipe.epochs": 2}
 SAMPLE: tuple[Mapping[str, Any], ...] = (
     {"methods": "zero_shot", "protocol": "few-shot"},
-    {"methods": "apex", "protocol": "base-to-new", "keep_branches": True, "settings": SHORT},
+    {"methods": "apex", "protocol": "base-to-new", "settings": SHORT},
     {"methods": "coop", "protocol": "few-shot", "shots": "all", "settings": SHORT},
-    {"methods": "coop", "protocol": "few-shot", "curve": True, "support": "noisy:0.5", "settings": SHORT},
+    {"methods": "coop", "protocol": "few-shot", "support": "noisy:0.5", "settings": SHORT},
     {"methods": "kgcoop", "protocol": "base-to-new", "selection": "oracle", "settings": SHORT},
     {"methods": "tip_adapter", "protocol": "few-shot", "support": "imbalanced:2"},
     {"methods": "coop", "protocol": "cross-dataset", "targets": TARGET, "settings": SHORT},
@@ -68,7 +68,7 @@ def check_runs(folder: Path, count: int) -> None:
     assert (submitted.runs, submitted.report.refusals) == (len(ids), ())
     assert [report.accepted for report in check_submissions(folder / "submissions")] == [True]
     board = build_board(folder / "submissions", folder / "site", images=False)
-    assert sorted(board.runs.owner) == ids
+    assert sorted(board.reports[0].added) == ids
 
     verified = [run.verdict for run in bench.verify_runs(ids, runs=other)]
     assert [run.run_id for run in verified] == ids

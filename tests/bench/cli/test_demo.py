@@ -38,7 +38,6 @@ def test_few_shot_comes_first_and_is_the_larger_half():
         assert len(one.datasets) >= FEWEST_FOR_THIRDS  # thirds by difficulty, and advice
         assert len(one.seeds) >= 2  # a test needs two
     assert len(few_shot.methods) > len(base_to_new.methods)  # the page opens with the larger half
-    assert base_to_new.keep_branches  # a constant ensemble weight needs both branches
 
 
 def test_the_demo_decides_the_claims_about_the_ensemble():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 import typer.main
-from command_tree import conditions, met, required
+from command_tree import required
 from one_case import for_each
 
 from bench.cli.app import app
@@ -29,10 +29,9 @@ ALL = [one for one in options(typer.main.get_command(app)) if one[0] != " --debu
 VALUES = [one for one in ALL if not one[2].is_flag]
 
 
-def parse(command: Any, arguments: list[str], option: Any = None) -> dict[str, Any]:
-    """The values of what is typed, with what an option needs to have an effect."""
-    needed = [text for one, need in conditions(command) if one is option for text in met(command, need)]
-    values, _, _ = command.make_parser(typer.Context(command)).parse_args(args=[*arguments, *needed])
+def parse(command: Any, arguments: list[str]) -> dict[str, Any]:
+    """The values of what is typed."""
+    values, _, _ = command.make_parser(typer.Context(command)).parse_args(args=arguments)
     return dict(values)
 
 
@@ -40,9 +39,10 @@ def parse(command: Any, arguments: list[str], option: Any = None) -> dict[str, A
 def test_a_list_adds_up_and_a_single_value_given_twice_is_refused(place: str, command: Any, option: Any) -> None:
     name = option.opts[-1]
     if option.multiple:
-        assert parse(command, [*required(command, option.name), name, "1", name, "2", name, "1"], option)[
-            option.name
-        ] == ["1", "2"]
+        assert parse(command, [*required(command, option.name), name, "1", name, "2", name, "1"])[option.name] == [
+            "1",
+            "2",
+        ]
     else:
         with pytest.raises(UsageError, match=f"{name}.* is given twice"):
             parse(command, [name, name] if option.is_flag else [name, "1", name, "2"])

@@ -63,8 +63,6 @@ REFUSED = {
     "report --out board.pdf": "ends in .pdf, but the format of this file is .html",
     "runs export mine.tar.gz": "ends in .gz, but the format of this file is .zip",
     "report --out colour": "is in use: it contains 'sea gull'",
-    "board init runs": "runs is in use",
-    "board init colour": "colour is in use",
     # images
     "datasets add d1 --images some_absent.csv": "does not exist: colour/sea_gull/99.png",
     "datasets add d1 --images quoted.csv": "the quotation mark in line 2 is not closed",

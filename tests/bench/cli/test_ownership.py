@@ -33,10 +33,7 @@ MORE_FILES = [
 FOLDERS = {
     "report --out": "report --out {}",
     "demo --out": "demo --quick --out {} --runs demo-runs",
-    "board init DIR": "board init {}",
     "board build --out": "board build empty --out {}",
-    "board build --work": "board build empty --out new --work {}",
-    "board verify --work": "board verify empty --secret s --work {}",
     "board submit DIR": SUBMIT,
 }
 """Options that write a folder."""
@@ -51,11 +48,8 @@ ADDS = {
 """Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
 READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
-    "--against",
     "run SWEEP", "run --submission", "runs import BUNDLE",
-    "runs import-predictions FILE",
-    "board list SUBMISSIONS", "board build SUBMISSIONS",
-    "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
+    "runs import-predictions FILE", "board build SUBMISSIONS", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
 """Options that only read: of one command, or of all that are not listed above."""
 
@@ -95,10 +89,9 @@ def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> Non
 
 
 def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
-    without = {"board verify --work"}
     tree = commands(typer.main.get_command(app))
     forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
-    assert {one.rpartition(" ")[0] for one in (FILES.keys() | FOLDERS.keys()) - without} == forced - {"datasets add"}
+    assert {one.rpartition(" ")[0] for one in FILES.keys() | FOLDERS.keys()} == forced - {"datasets add"}
 
 
 @pytest.mark.parametrize(("command", "name"), [*FILES.values(), *MORE_FILES])
@@ -161,16 +154,6 @@ def test_force_replaces_the_file_and_leaves_its_neighbours(place: Path, etl: Any
     (place / "table.csv").write_text("mine\n")
     assert etl("export", "--out", "table.csv", "--force")[0] == 0
     assert (place / "table.csv").read_text() != "mine\n"
-
-
-def test_a_board_takes_no_work_folder_with_other_runs(place: Path, etl: Any) -> None:
-    assert etl("board", "build", "empty", "--out", "board-site", "--work", "board-work")[0] == 0
-    shutil.copytree(place / "runs" / "shards", place / "board-work" / "runs" / "shards")
-    before = snapshot(place / "board-work" / "runs" / "shards")
-    code, _, err = etl("board", "build", "empty", "--out", "board-site", "--work", "board-work")
-    assert code == 2
-    assert "no build of a board" in err
-    assert snapshot(place / "board-work" / "runs" / "shards") == before
 
 
 def test_the_cache_deletes_only_what_it_wrote(place: Path, etl: Any) -> None:

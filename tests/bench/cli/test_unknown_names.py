@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from command_answers import answers, complaint
-from command_tree import commands, conditions, kind, met, other_of, value
+from command_tree import commands, kind
 
 NOSUCH = "nosuch"
 VALID = {
     "dataset": "spectrum_basic", "a": "coop", "b": "vpt", "paper": "apex", "model": "broken.safetensors",
     "images": "pictures", "methods": "coop", "datasets": "spectrum_basic", "query": "select 1", "run": "ok",
     "chosen": "ok", "who": "me", "contact": "me@example.org", "secret": "s", "form": "csv",
-    "out": "out.json", "submissions": "pictures", "code": "pictures", "names": "spectrum_basic", "file": "features.npz",
+    "out": "out.json", "submissions": "pictures", "names": "spectrum_basic", "file": "features.npz",
     "files": "file.txt", "what": "table-2", "backbone": "ViT-demo.drawn", "classes": "classes.txt",
     "ledger": "", "trial": "", "protocol": "base-to-new",
 }  # fmt: skip
@@ -30,7 +30,7 @@ NEW = {"methods new name", "datasets add name"}
 LATER = {
     "predict": ("model",), "runs verify": ("chosen",),
     "board verify": ("submissions",), "methods check": ("name",),
-    "methods inspect": ("code",), "runs import-predictions": (),
+    "runs import-predictions": (),
 }  # fmt: skip
 """Parameters that are checked first, of commands that need a model, a package, code or predictions."""
 
@@ -47,20 +47,14 @@ def cases() -> Iterator[tuple[str, str]]:
 
 def typed(words: str, command: Any, tested: Any) -> list[str]:
     """The command with the name in one parameter, and with what else it needs."""
-    needed = [
-        text
-        for one, need in conditions(command)
-        if one is tested and met(command, need)
-        for text in value(command, other_of(command, need), next(filter(None, need.values), valid(words, need.other)))
-    ]
     found = words.split()
     for one in command.params:
         wanted = one.required or (words == "run" and one.name in ("methods", "datasets"))
-        if one is not tested and not (wanted and not any(part in needed for part in one.opts)):
+        if one is not tested and not wanted:
             continue
         text = NOSUCH if one is tested else valid(words, one.name)
         found += [text] if one.param_type_name != "option" else [max(one.opts, key=len), text]
-    return [*found, *(["--dry-run"] if words == "run" else []), *needed]
+    return [*found, *(["--dry-run"] if words == "run" else [])]
 
 
 def valid(words: str, name: str) -> str:

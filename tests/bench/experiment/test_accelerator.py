@@ -182,9 +182,9 @@ def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(
     trainings, sizes = [], []
     fit, batches = runner.fit, Inputs.evaluation_batches
 
-    def counted_fit(**given: Any) -> Any:
+    def counted_fit(*parts: Any, **given: Any) -> Any:
         trainings.append(1)
-        return fit(**given)
+        return fit(*parts, **given)
 
     def small_only(self: Inputs, images: Any, samples: Any, needs: Any, size: int, **options: Any) -> Any:
         sizes.append(size)
@@ -218,7 +218,7 @@ def test_one_image_that_does_not_fit_fails(trained_spec: ExperimentSpec, monkeyp
 def test_a_training_that_does_not_fit_says_what_helps(
     trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(**_: Any) -> Any:
+    def full(*_: Any, **__: Any) -> Any:
         raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB\nmore")
 
     monkeypatch.setattr(runner, "fit", full)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from bench.experiment.epoch_observers import CANDIDATES, EpochCandidates, spaced_epochs
 from one_case import for_each
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from tiny_runs import constant_rate_spec
@@ -16,6 +15,7 @@ from tiny_runs import constant_rate_spec
 from bench.cli.app import main
 from bench.context import RunContext
 from bench.experiment import runner
+from bench.experiment.epoch_candidates import CANDIDATES, EpochCandidates, spaced_epochs
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.record import Predictions, RunRecord
@@ -179,19 +179,19 @@ def test_a_training_that_was_cut_off_chooses_the_same(
     undisturbed, whole = run(spec)
     end_of_epoch = EpochCandidates.end_of_epoch
 
-    def dies(self: EpochCandidates, epoch: int, steps: int) -> None:
+    def dies(self: EpochCandidates, epoch: int) -> None:
         if epoch == 5:
             raise KeyboardInterrupt
-        end_of_epoch(self, epoch, steps)
+        end_of_epoch(self, epoch)
 
     monkeypatch.setattr(EpochCandidates, "end_of_epoch", dies)
     with pytest.raises(KeyboardInterrupt):
         run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
     taken: list[int] = []
 
-    def noted(self: EpochCandidates, epoch: int, steps: int) -> None:
+    def noted(self: EpochCandidates, epoch: int) -> None:
         taken.append(epoch)
-        end_of_epoch(self, epoch, steps)
+        end_of_epoch(self, epoch)
 
     monkeypatch.setattr(EpochCandidates, "end_of_epoch", noted)
     resumed, again = run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
@@ -232,7 +232,7 @@ def stepwise(levels: list[float]) -> EpochCandidates:
     choice.plan(0, len(levels))
     for epoch, level in enumerate(levels, start=1):
         torch.nn.init.constant_(method.trainable.weight, level)
-        choice.end_of_epoch(epoch, epoch)
+        choice.end_of_epoch(epoch)
     return choice
 
 
@@ -255,7 +255,7 @@ def test_stages_before_the_last_have_no_candidates() -> None:
     choice = stepwise([])
     choice.plan(6, 4)
     for epoch in range(1, 11):
-        choice.end_of_epoch(epoch, epoch)
+        choice.end_of_epoch(epoch)
     named = [name for name, _ in choice.classifiers(lambda: choice.method.classifier(choice.method.support_classes))]
     assert named == ["epoch 10", "epoch 9", "epoch 8", "epoch 7"]
 

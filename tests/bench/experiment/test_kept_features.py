@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 import torch
 from families_of_methods import some_fast
@@ -12,11 +10,9 @@ from tiny_runs import forget_loaded, spec_of
 
 from bench.context import RunContext
 from bench.experiment import evaluation
-from bench.experiment.evaluation import KeptFeatures, SharedImages
-from bench.experiment.features import shared_cost
+from bench.experiment.evaluation import KeptFeatures
 from bench.experiment.runner import run_experiment
 from bench.results.predictions import pack_predictions
-from methods import Batch, Needs
 from methods.apex import APEX
 from methods.vpt import VPT, VPTConfig
 
@@ -67,41 +63,6 @@ def test_the_features_of_numbered_batches_are_kept() -> None:
         again = batch_of(tiny_backbone(), shown, None)
         (second,) = (one.once(method.image_features) for one in kept.numbered("base", 4, 4, lambda _: [again]))
         assert second is first
-
-
-def test_a_run_that_reads_kept_features_pays_for_decoding_unless_it_decodes_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr(shared_cost.time, "perf_counter", lambda: now[0])
-    kept, needs = SharedImages(tiny_backbone()), frozenset({Needs.PIXELS})
-    asked: list[bool] = []
-
-    def took(seconds: float) -> torch.Tensor:
-        now[0] += seconds
-        return torch.zeros(4, 3, 1, 1)
-
-    def made(ahead: bool) -> Iterator[Batch]:
-        asked.append(ahead)
-        for _ in range(2):
-            batch = Batch(None, features=lambda: took(0.0), pixels=lambda: took(5.0), needs=needs)
-            yield batch.load(Needs.PIXELS) if ahead else batch
-
-    def seconds(compute: Callable[[Batch], torch.Tensor]) -> float:
-        start = shared_cost.own_clock()
-        for batch in kept.numbered("base", 4, 8, made):
-            compute(batch)
-        return shared_cost.own_clock() - start
-
-    def tuned(batch: Batch) -> torch.Tensor:
-        return batch.pixels + took(2.0)
-
-    assert seconds(lambda batch: batch.once(tuned)) == 14
-    assert seconds(lambda batch: batch.once(tuned)) == 14
-    assert seconds(lambda batch: batch.once(tuned) + batch.pixels) == 14
-    assert (asked, now[0]) == ([True, False, False], 24)
-    kept.clear()
-    assert not kept.holds("base", 4, 8)
 
 
 def test_texts_of_an_oracle_are_encoded_for_its_scores_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import ModelFileError, read_model, write_model
-from bench.experiment.runner import PreparedRun, prepared_training, run_and_keep, run_experiment
+from bench.experiment.runner import PreparedRun, run_and_keep, run_experiment
 from bench.experiment.task import load_task
 from bench.experiment.teacher import load_teacher, read_teacher, trained_classes
 from bench.spec import ExperimentSpec
@@ -63,8 +63,6 @@ def test_training_shows_the_images_of_pool_and_support_without_labels(tmp_path: 
     assert [sample.key for sample in run.images.samples] == [
         *run.task.pool.keys, *(sample.key for sample in run.task.support.samples),
     ]  # fmt: skip
-    batch = prepared_training(run).batches_of(0)(torch.arange(len(run.images)))
-    assert set(batch.labels.tolist()) == set(batch.label_numbers) == {-1}
     assert {sample.label for sample in run.images.samples} == {-1}
     view = run.support_view(run.task.support, run.task.pool)
     assert len(view.labels) == len(run.task.support), "labels of the support"

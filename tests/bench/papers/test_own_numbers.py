@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from printed_runs import PrintedRuns, printed_runs
 
-from bench.papers import ReproductionRow, compare_with_published, published_frame, system_of
-from bench.papers.published_numbers import Standing, rows_of
+from bench.papers import ReproductionRow, compare_with_published, published_frame
+from bench.papers.published_numbers import Standing, rows_of, system_of
 from bench.papers.reproduction import ReproductionVerdict
 from bench.results import known_methods, published_values
 

@@ -8,18 +8,11 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from bench.papers import (
-    RunConditions,
-    differences,
-    printed_numbers,
-    published_frame,
-    read_paper,
-    shipped_papers,
-    synthetic_form,
-    system_of,
-)
+from bench.papers import printed_numbers, published_frame, read_paper, shipped_papers
+from bench.papers.conditions import RunConditions, differences
 from bench.papers.paper_files import parse_paper
-from bench.papers.published_numbers import members, place_of
+from bench.papers.published_numbers import members, place_of, system_of
+from bench.papers.synthetic import synthetic_form
 from bench.results import published_values
 from bench.spec import LEARNED, ExperimentSpec
 from bench.sweep import outline_of

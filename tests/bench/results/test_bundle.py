@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 import zipfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from limited import limited
 from pydantic import ValidationError
 
 from bench.errors import BundleError
-from bench.record import Branches, RunError, RunRecord, RunStatus, Score
+from bench.record import RunError, RunRecord, RunStatus, Score
 from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import DamagedError
 from bench.results.predictions import pack_predictions, unpack_predictions
@@ -320,25 +320,6 @@ def test_image_keys_are_counted_before_they_are_made():
     tensors = {name: np.zeros((1_000_001, *column.shape[1:]), column.dtype) for name, column in tensors.items()}
     with pytest.raises(DamagedError, match="1000001 images, and at most 1000000"):
         unpack_predictions(safetensors.numpy.save(tensors))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"adapted_image": np.ones((6, 3), np.float32)},
-        {"plain_text": np.ones((9, 2), np.float32)},
-        {"scale": np.ones(2, np.float32)},
-        {"mean_distance": np.ones((7, 7), np.float32)},
-        {"plain_image": np.ones((5, 2), np.float32)},
-    ],
-)
-def test_branches_that_do_not_fit_are_refused(change: dict[str, np.ndarray]):
-    shapes = {"text": (7, 2), "image": (6, 2), "distance": (7,), "scale": (1,)}
-    columns = {f.name: np.ones(shapes[f.name.rpartition("_")[2]], np.float32) for f in fields(Branches)}
-    item = replace(make_predictions(), branches=Branches(**columns))
-    assert unpack_predictions(pack_predictions([item]))[0].branches is not None
-    with pytest.raises(DamagedError, match="'base' do not fit 6"):
-        unpack_predictions(pack_predictions([replace(item, branches=Branches(**columns | change))]))
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
     score = shard.record.scores[0]
     better = rescored(forged.base, score.n_classes)
     assert better.accuracy == 1
-    record = shard.record.model_copy(update={"scores": [better], "curve": []})
+    record = shard.record.model_copy(update={"scores": [better]})
     edited = Shards(tmp_path / "edited")
     edited.write(record, forged.predictions)
     export_bundle(edited, ids(edited), tmp_path / "edited.zip")
@@ -267,7 +267,7 @@ def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
         import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
     easy = Forged({}, list(shard.predictions))
     easy_images(easy)
-    record = shard.record.model_copy(update={"scores": [rescored(easy.base, score.n_classes)], "curve": []})
+    record = shard.record.model_copy(update={"scores": [rescored(easy.base, score.n_classes)]})
     edited.write(record, easy.predictions)
     export_bundle(edited, ids(edited), tmp_path / "easy.zip")
     with pytest.raises(BundleError, match="images are not those"):

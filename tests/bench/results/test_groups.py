@@ -68,11 +68,7 @@ def test_the_frame_gives_groups_in_the_order_of_correct_and_once_for_all_runs(tm
     for seed in (1, 2):
         reversed_order = slice(None, None, -1 if seed == 2 else 1)
         item = grouped(seed=seed)
-        columns = {
-            name: getattr(item, name)[reversed_order]
-            for name in item.__dataclass_fields__
-            if name not in ("split", "branches", "open", "set_size")
-        }
+        columns = {name: getattr(item, name)[reversed_order] for name in item.__dataclass_fields__ if name != "split"}
         shards.write(make_record(make_spec(seed=seed)), [replace(item, **columns), make_predictions("new", classes=3)])
     shards.write(make_record(make_spec(seed=3)), [make_predictions(), make_predictions("new", classes=3)])
     store.ingest(shards)

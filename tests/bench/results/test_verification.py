@@ -15,7 +15,7 @@ from sweep_requests import sweep_over
 from bench.context import RunContext
 from bench.errors import VerificationError
 from bench.experiment.runner import run_experiment
-from bench.record import Branches, GpuFacts, Predictions, RunError, RunStatus
+from bench.record import GpuFacts, Predictions, RunError, RunStatus
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome as Outcome
 from bench.results.verification import judge_repetition
@@ -31,22 +31,6 @@ def test_equal_answers_are_identical():
     one = stored()
     found = judge_repetition(one, one.record, one.predictions)
     assert (found.outcome, found.compared, found.flips, found.largest_logit_difference) == (Outcome.IDENTICAL, 15, 0, 0)
-
-
-def test_a_repetition_without_the_branches_that_the_run_kept_is_identical():
-    """`run --keep-branches` stores them, and a repetition need not."""
-    one = stored()
-    kept = replace(one.predictions[0], branches=branches(6))
-    with_branches = Shard(one.record, (kept, one.predictions[1]))
-    assert judge_repetition(with_branches, one.record, one.predictions).outcome is Outcome.IDENTICAL
-    assert judge_repetition(with_branches, one.record, with_branches.predictions).outcome is Outcome.IDENTICAL
-    moved = replace(kept, branches=replace(branches(6), scale=np.array([99.0])))
-    assert judge_repetition(with_branches, one.record, [moved, one.predictions[1]]).outcome is Outcome.ROUNDING
-
-
-def branches(n: int) -> Branches:
-    text, image, distance = np.ones((7, 4)), np.ones((n, 4)), np.ones(7)
-    return Branches(text, text, image, image, distance, distance, np.array([100.0]))
 
 
 def test_last_digits_are_rounding_and_their_size_is_told():

@@ -11,7 +11,7 @@ from bench.context import CACHE_LIMIT, PIXEL_LIMIT
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of
 from bench.sweep.launchers import local_workers, threads_per_run
-from bench.sweep.machine import cache_folder, cache_limit, exported_threads, hidden_limit, pixel_limit
+from bench.sweep.machine import cache_folder, cache_limit, exported_threads, pixel_limit
 
 
 def test_the_cache_limit_comes_from_the_environment(monkeypatch):
@@ -22,16 +22,6 @@ def test_the_cache_limit_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("ETL_BENCH_CACHE_LIMIT", "much")
     with pytest.raises(UsageError, match="'much' is not understood.*20G"):
         cache_limit()
-
-
-def test_the_limit_of_hidden_states_comes_from_the_environment_or_the_device(monkeypatch):
-    monkeypatch.delenv("ETL_BENCH_HIDDEN_LIMIT", raising=False)
-    assert hidden_limit() is None
-    monkeypatch.setenv("ETL_BENCH_HIDDEN_LIMIT", "0")
-    assert hidden_limit() == 0
-    monkeypatch.setenv("ETL_BENCH_HIDDEN_LIMIT", "lots")
-    with pytest.raises(UsageError, match="'lots' is not understood.*20G"):
-        hidden_limit()
 
 
 def test_the_limit_of_evaluated_images_comes_from_the_environment(monkeypatch):

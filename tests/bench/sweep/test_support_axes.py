@@ -109,7 +109,7 @@ def test_a_factor_that_empties_a_class_is_refused_before_any_work() -> None:
     ("option", "message"),
     [
         (["--support", "x.json"], "--support 'x.json' is not"),
-        (["--shots", "all", "--support", "noisy:0.2"], "--support has no effect with --shots all"),
+        (["--shots", "all", "--support", "noisy:0.2"], "--support noisy:0.2 changes a draw, and --shots all takes all"),
         (["--shots", "1,2"], "--shots '1,2' is not"),
     ],
 )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from bench.cli.app import app
 from bench.context import RunContext
-from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
+from bench.errors import StaleSpecError, UsageError
 from bench.experiment.runner import run_experiment
 from bench.sweep import expand, named_files
 from datasets_registry import DataError, DrawRule, EvalProtocol
@@ -74,8 +74,8 @@ def test_zero_shot_beside_a_list_is_the_run_it_always_is(data: Path, tmp_path: P
 
 def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path):
     ours, theirs = drawn(data, tmp_path / "o.json"), lines(tmp_path / "l.jsonl", data)
-    with pytest.raises(ImpossibleCombinationError, match="dtd: no support list"):
-        expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data, strict=True))
+    (lacking,) = expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data)).rejected
+    assert (lacking.what, lacking.reason.startswith("no support list")) == ("dtd", True)
     with pytest.raises(UsageError, match="name its dataset.*-d eurosat,dtd"):
         expand(changed(AXES, datasets=["eurosat", "dtd"], support=[theirs], data_root=data))
     with pytest.raises(UsageError, match="same list twice"):

@@ -1,15 +1,18 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_runner import make_difficulty, make_record
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
 
+from bench import plan
+from bench.api import drawn_support, sweep_request
 from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import RecipeChoice, RerunPolicy, expand, local_weights, plan_runs
+from bench.sweep import RecipeChoice, RerunPolicy, expand, expansion, local_weights, plan_runs
 from datasets_registry import DrawRule, EvalProtocol, UnknownNameError
 
 RESNET = "RN50.openai"
@@ -194,13 +197,11 @@ def test_visual_prompts_on_a_resnet_are_refused(grow):
         grow(methods=["vpt"], backbones=[RESNET])
 
 
-def test_more_shots_than_a_class_has_are_left_out_and_with_strict_refused(data: Path):
+def test_more_shots_than_a_class_has_are_left_out(data: Path):
     axes = changed(AXES, shots=[2, 5], data_root=data)
     expansion = expand(axes)
     assert {spec.shots for spec in expansion.specs} == {2}
     assert [(item.what, item.named) for item in expansion.rejected] == [("eurosat with 5 shots", True)]
-    with pytest.raises(ImpossibleCombinationError, match="run eurosat with 5 shots: "):
-        expand(changed(axes, strict=True))
 
 
 def test_one_method_that_cannot_run_does_not_stop_the_others(data: Path):
@@ -208,8 +209,6 @@ def test_one_method_that_cannot_run_does_not_stop_the_others(data: Path):
     expansion = expand(axes)
     assert {spec.method for spec in expansion.specs} == {"coop"}
     assert [(item.what, item.named) for item in expansion.rejected] == [(f"vpt on {RESNET}", True)]
-    with pytest.raises(ImpossibleCombinationError, match=f"Cannot run vpt on {RESNET}: it works inside"):
-        expand(changed(axes, strict=True))
 
 
 def test_a_sweep_of_millions_of_runs_is_refused_with_its_count_before_it_is_expanded(monkeypatch):
@@ -282,3 +281,25 @@ def test_epochs_set_by_hand_hold_for_every_number_of_shots() -> None:
         spec.recipe["epochs"] for spec in expand(changed(axes, overrides=["coop.recipe.epochs=7"])).specs if spec.recipe
     ]
     assert by_hand == [7, 7]
+
+
+SWEEP: dict[str, Any] = {"methods": "coop", "datasets": "spectrum_basic", "shots": 4, "seeds": 1}
+
+
+def test_the_draw_and_the_seed_change_runs_on_all_training_images(tmp_path: Path) -> None:
+    planned = [plan(**SWEEP | {"shots": "all", "draw": draw}, runs=tmp_path) for draw in ("coop", "nested")]
+    assert len({spec.task_fingerprint for one in planned for spec in one.specs}) == 2
+    drawn = [drawn_support("spectrum_basic", shots="all", seed=seed, draw="nested")[0] for seed in (1, 2)]
+    assert len({task.fingerprint for task in drawn}) == 2
+
+
+def test_a_large_plan_is_counted_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(expansion, "SECONDS_BETWEEN_LINES", 0.0)
+    expand(sweep_request(**SWEEP | {"seeds": expansion.LARGE_PLAN}), said.append)
+    assert said[0] == "planning up to 1,000 runs"
+    assert said[-1].endswith("999 of 1,000 draws")
+    said.clear()
+    monkeypatch.undo()
+    expand(sweep_request(**SWEEP), said.append)
+    assert said == []

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from one_case import for_each
 
-from datasets_registry import EvalProtocol, RegistrationError
+from datasets_registry import EvalProtocol
 from methods import METHODS, MethodConfig, Sizes
 from methods.linear_probe import GRID
 
@@ -55,19 +54,3 @@ def test_without_source_the_function_is_named() -> None:
     names: dict[str, Any] = {"MethodConfig": MethodConfig}
     exec("class Typed(MethodConfig):\n    def parameter_count(self, sizes):\n        return 1", names)
     assert formula_text(names["Typed"]) == "Typed.parameter_count"
-
-
-@pytest.mark.parametrize(
-    ("method", "declared"),
-    [("apex", {"betta": "scores"}), ("apex", {"beta": "weights"}), ("tip_adapter", {"alpha": "scores"})],
-)
-def test_a_wrong_setting_after_the_training_is_refused(method: str, declared: dict[str, Any]) -> None:
-    with pytest.raises(RegistrationError, match="after_training has '(betta|beta|alpha)'"):
-        replace(METHODS.get(method).info, after_training=declared)
-
-
-def test_settings_after_the_training_are_left_out_of_those_that_can_change_it() -> None:
-    info = METHODS.get("wise_ft_on:zs_lp").info
-    settings = {"trained_share": 0.5, "keep_underscores": True, "by_dataset": {"dtd": {"trained_share": 0.1}}}
-    assert info.training_settings(settings) == {"keep_underscores": True}
-    assert info.training_settings(settings, of_images=True) == settings

@@ -43,8 +43,6 @@ def blend(image_weight: float, **changes: Any) -> Blend:
         "adapted_image": unused,
         "plain_image": unused,
         "image_weight": image_weight,
-        "mean_distance": torch.zeros(2),
-        "nearest_distance": torch.zeros(2),
         "scale": 10.0,
     }
     return Blend(**(values | changes))
@@ -71,15 +69,3 @@ def test_the_blend_is_linear_in_both_features(weight: float, towers: dict[str, A
     """At an end, the tower without a share does not run."""
     batch = Batch(None, features=lambda: PLAIN, pixels=lambda: PLAIN, needs=frozenset())
     torch.testing.assert_close(blend(weight, **towers)(batch), logits_by_hand(image))
-
-
-@pytest.mark.parametrize(("weight", "image"), [(1.0, ADAPTED), (0.0, PLAIN)])
-def test_stored_features_without_a_share_do_not_count(weight: float, image: torch.Tensor):
-    torch.testing.assert_close(blend(weight).logits(ADAPTED, PLAIN), logits_by_hand(image))
-
-
-@pytest.mark.parametrize(("adapted", "plain", "image"), [(ADAPTED, None, 0.25 * ADAPTED), (None, PLAIN, 0.75 * PLAIN)])
-def test_one_branch_alone_keeps_its_share(
-    adapted: torch.Tensor | None, plain: torch.Tensor | None, image: torch.Tensor
-):
-    torch.testing.assert_close(blend(0.25).logits(adapted, plain), logits_by_hand(image))

@@ -11,7 +11,6 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
-from bench.experiment.features.hidden_states import HiddenStates
 from noise_images import SAMPLES, NoiseImages
 from numpy.typing import NDArray
 from parity_kit import tiny_backbone
@@ -38,8 +37,7 @@ ADDRESSES = [address(f"digest-{sample.key}", CENTER_VIEW.key) for sample in SAMP
 def inputs_in(folder: Path | None, limit: int = ROOMY, backbone: Backbone | None = None) -> Inputs:
     """As a new process has them."""
     tower = backbone or tiny_backbone()
-    hidden, store = (lambda first: HiddenStates(tower, first)), FeatureStore(tower, None)
-    return Inputs(tower, store, hidden, lambda memory: EvaluatedViews(memory, folder, limit))
+    return Inputs(tower, FeatureStore(tower, None), lambda memory: EvaluatedViews(memory, folder, limit))
 
 
 def evaluated(inputs: Inputs, images: NoiseImages, needs: Needs = Needs.PIXELS, size: int = 6) -> Tensor:
@@ -156,7 +154,7 @@ def test_no_bit_of_a_run_depends_on_what_is_stored(
     source = type(get_dataset("spectrum_basic").reader(None).images)
     load = source.load
     monkeypatch.setattr(source, "load", lambda images, key: decoded.append(key) or load(images, key))
-    roomy, tight = RunContext(cache_dir=tmp_path, hidden_limit=0), RunContext(pixel_limit=30 * ROW, hidden_limit=0)
+    roomy, tight = RunContext(cache_dir=tmp_path), RunContext(pixel_limit=30 * ROW)
     contexts = (RunContext(), roomy, roomy, tight.model_copy(update={"cache_dir": tmp_path / "tight"}))
     counts = []
     for context in contexts:

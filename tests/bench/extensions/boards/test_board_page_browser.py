@@ -9,7 +9,7 @@ from chromium import serious_findings
 from simulated_submissions import FACTS, Draft, simulated_run
 
 from bench.extensions.boards import build_board
-from bench.extensions.boards.verify import write_verified
+from bench.extensions.boards.repeated_runs import write_repeated
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,9 @@ def page(tmp_path_factory, only_tab):
     more = [*(simulated_run("clip_adapter", seed) for seed in (1, 2, 3)), simulated_run("zero_shot")]
     Draft(more, FACTS).write(place / "submissions" / "two")
     built = build_board(place / "submissions", place / "site", images=False)
-    for own in (report.own for report in built.reports):
-        outcomes = {run.run_id: "rounding" for run in own.runs}
-        write_verified(place / "verified" / "submissions", own, "secret", outcomes)
+    for report in built.reports:
+        outcomes = dict.fromkeys(report.methods, "rounding")
+        write_repeated(place / "verified" / "submissions", report.name, report.digest, "secret", outcomes)
     built = build_board(place / "submissions", place / "site", images=False)
     only_tab.reset()
     only_tab.size(1440, 900)

@@ -32,17 +32,14 @@ def surroundings_in(folder: Path) -> Surroundings:
         data_root=folder / "data",
         cache_dir=folder / "cache",
         cache_limit=2**30,
-        keep_branches=True,
-        curve=True,
-        hidden_limit=2**20,
         pixel_limit=2**20,
         eval_batch=7,
         checkpoints=folder / "runs" / "checkpoints",
         checkpoint_seconds=0.0,
     )
     # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
-    # threads in many processes are slow; a task names the runs alongside
-    same_as_default = {"keep_models", "weights", "files", "device", "threads", "alongside", "training"}
+    # threads in many processes are slow
+    same_as_default = {"keep_models", "weights", "files", "device", "threads"}
     unset = {name for name in RunContext.model_fields if getattr(context, name) == getattr(RunContext(), name)}
     assert unset == same_as_default, "set the new fields of RunContext here"
     return Surroundings(runs=folder / "runs", context=context)
@@ -56,11 +53,7 @@ def results(folder: Path) -> list[object]:
     shards = Shards(folder / "runs")
     found = [shards.read(task.spec.run_id) for task in tasks()]
     assert all(shard is not None for shard in found)
-    return [
-        (outcome((shard.record, list(shard.predictions))), [point.accuracy for point in shard.record.curve])
-        for shard in found
-        if shard is not None
-    ]
+    return [outcome((shard.record, list(shard.predictions))) for shard in found if shard is not None]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,212 @@
+"""Honest submissions are accepted, and what was checked and noticed is reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_runner import rescored
+from hostile_submissions import all_right
+from simulated_submissions import FACTS, Draft, Run, honest_runs, oracle_of, simulated_run
+
+import bench
+from bench.context import RunContext
+from bench.experiment.task import declared_task
+from bench.extensions.boards import check, submit_runs
+from bench.extensions.boards.check import Checks, SubmissionReport
+from bench.extensions.boards.data_checks import DataChecks, DataVerdict, Level, listed_splits
+from bench.results.shards import Shard, Shards
+from datasets_registry import DrawRule
+
+PUBLISHED = simulated_run()[0].spec
+Judge = Callable[..., SubmissionReport]
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    """Checks a submission of some runs after those that it was given before."""
+    checks = Checks(tmp_path / "runs", None)
+
+    def judge(*runs: Run, name: str = "lab") -> SubmissionReport:
+        return checks.add(Draft(list(runs)).write(tmp_path / "submissions" / name))
+
+    return judge
+
+
+def of_spec(run: Run, **changes: Any) -> Run:
+    """The run with a changed spec, and the id that follows."""
+    spec = run[0].spec.model_copy(update=changes)
+    return run[0].model_copy(update={"spec": spec, "run_id": spec.run_id}), run[1]
+
+
+def test_an_honest_submission_is_accepted_and_says_what_was_checked(judge: Judge) -> None:
+    report = judge(*honest_runs())
+    assert (report.accepted, report.refusals, report.notes) == (True, (), ())
+    assert report.checked == (
+        "scores follow from the predictions: 7 of 7 runs",
+        f"{Level.DATA}: 7 of 7 runs",
+        "published settings: 7 of 7 runs",
+    )
+    assert (report.facts, len(report.added)) == (FACTS, 7)
+
+
+def test_a_run_of_two_submissions_is_that_of_the_first(judge: Judge, tmp_path: Path) -> None:
+    judge(*honest_runs(), name="first")
+    second = judge(simulated_run(salt=1), simulated_run("tip_adapter", 2), simulated_run("clip_adapter"), name="second")
+    assert second.accepted
+    assert second.added == (simulated_run("clip_adapter")[0].run_id,)
+    assert Shards(tmp_path / "runs").record(simulated_run()[0].run_id) == simulated_run()[0]
+
+
+def test_an_oracle_beside_the_plain_run_is_accepted(judge: Judge) -> None:
+    plain, oracle = simulated_run(skill=1.0), oracle_of(skill=4.0)
+    report = judge(plain, oracle)
+    assert report.refusals == ()
+
+
+def test_settings_that_differ_are_named(judge: Judge) -> None:
+    run = simulated_run(config=simulated_run()[0].spec.config | {"n_ctx": 4})
+    report = judge(run)
+    assert report.accepted
+    assert "not the published settings: n_ctx=4 (coop)" in report.notes
+    assert "published settings: 0 of 1 run" in report.checked
+
+
+def test_a_support_list_that_the_board_lacks_is_reported(judge: Judge) -> None:
+    run = simulated_run(draw=DrawRule.FILE, support="a" * 32)
+    report = judge(run)
+    assert report.accepted
+    assert f"{Level.NOTHING}: 1 of 1 run" in report.checked
+    assert any("data of 1 run not checked: This run needs the support list" in note for note in report.notes)
+
+
+def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -> None:
+    """The data folder has a split file of EuroSAT and no image."""
+    names = ("Forest", "Highway", "River")
+    parts = {
+        part: [[f"{name}/{part}{i}.jpg", label, name] for label, name in enumerate(names) for i in range(4)]
+        for part in ("train", "val", "test")
+    }
+    (tmp_path / "split_zhou_EuroSAT.json").write_text(json.dumps(parts))
+    data, context = DataChecks(tmp_path), RunContext(data_root=tmp_path)
+    record, (item,) = simulated_run()
+    spec = record.spec.model_copy(update={"dataset": "eurosat"})
+    blank = declared_task(spec, context, listed_splits({}))
+    stated = {sample.key: f"{n:064x}" for n, sample in enumerate(blank.support.samples)}
+    task = declared_task(spec, context, listed_splits(stated))
+    (split,) = task.evals
+    labels = np.array([sample.label for sample in split.samples])
+    item = replace(item, images=tuple(sample.key for sample in split.samples), label=labels)
+
+    def verdict(digests: list[str]) -> DataVerdict:
+        made = record.provenance.model_copy(update={"support_digests": digests})
+        planned = spec.model_copy(update={"task_fingerprint": task.fingerprint})
+        scores = [record.scores[0].model_copy(update={"n_classes": len(names)})]
+        changed = record.model_copy(update={"spec": planned, "provenance": made, "scores": scores})
+        return data.check(Shard(changed, (item,)))
+
+    honest = list(stated.values())
+    assert verdict(honest) == DataVerdict(Level.LISTS)
+    (problem,) = verdict([*honest[1:], "0" * 64]).problems
+    assert "its support images are not those of draw coop, seed 1" in problem
+    (problem,) = verdict(honest[1:]).problems
+    assert "its support images are not those of draw coop, seed 1" in problem
+    item.label[0] = 2
+    assert "true labels of 1 of 12 images are not those of the dataset" in verdict(honest).problems[0]
+
+
+def test_the_unlabelled_images_of_a_run_are_those_of_its_pool() -> None:
+    spec = simulated_run("ss_text_u", unlabelled="train:9")[0].spec
+    task = declared_task(spec, RunContext())
+    assert task.pool is not None
+    record, predictions = simulated_run("ss_text_u", unlabelled="train:9", task_fingerprint=task.fingerprint)
+
+    def problems(digest: str) -> tuple[str, ...]:
+        made = record.provenance.model_copy(update={"unlabelled_digest": digest})
+        return (
+            DataChecks(None).check(Shard(record.model_copy(update={"provenance": made}), tuple(predictions))).problems
+        )
+
+    assert problems(task.pool.digest()) == ()
+    assert problems("0" * 32) == ("the digest of its unlabelled images is not that of the declared pool",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": PUBLISHED.recipe | {"lr": 9.0}}, "not the published settings: recipe.lr=9.0 (coop)"),
+        ({"recipe": {}}, "not the published settings: recipe without a name (coop)"),
+        ({"recipe": None}, "not the published settings: recipe=None (coop)"),
+        ({"recipe": {"name": "published"}}, "not the published settings: recipe.augment=None"),
+        ({"config": {}}, "n_ctx is not stated"),
+        ({"config": PUBLISHED.config | {"trick": 1}}, "trick=1, which is no setting of the method"),
+        ({"class_text": "names:0123"}, "class texts names:0123"),
+    ],
+)
+def test_published_settings_are_those_of_the_registry(judge: Judge, changes: dict[str, Any], said: str) -> None:
+    report = judge(of_spec(simulated_run(), **changes))
+    assert said in " | ".join(report.notes)
+    assert "published settings: 0 of 1 run" in report.checked
+
+
+def test_settings_of_an_unknown_method_are_not_called_published(judge: Judge) -> None:
+    report = judge(of_spec(simulated_run(), method="our_method"))
+    assert "published settings: 0 of 1 run" in report.checked
+    assert "not installed here, so that their runs cannot be recomputed: our_method" in report.notes
+
+
+def test_numbers_of_classes_are_those_of_the_data(judge: Judge) -> None:
+    record, (item,) = simulated_run()
+    more = record.scores[0].n_classes + 1
+    changed = record.model_copy(update={"scores": [rescored(item, more)]})
+    assert f"the data have {more - 1}" in judge((changed, [item])).refusals[0]
+
+
+def test_classes_and_images_are_bounded_by_the_catalogue_without_data(judge: Judge) -> None:
+    record, (item,) = of_spec(simulated_run(), dataset="eurosat")
+    changed = record.model_copy(update={"scores": [rescored(item, 1000)]})
+    assert "all: 1000 classes are stated, and eurosat has 10" in judge((changed, [item])).refusals[0]
+
+
+def test_true_labels_are_those_of_earlier_runs_of_the_task_without_data(judge: Judge) -> None:
+    mine, theirs = (of_spec(simulated_run(method), dataset="dtd") for method in ("coop", "clip_adapter"))
+    assert judge(mine, name="first").accepted
+    refused = judge(all_right(theirs), name="forged")
+    assert f"run {mine[0].run_id} on the same data" in refused.refusals[0]
+    assert judge(theirs, name="honest").accepted, "a refused submission says nothing about labels"
+
+
+def test_weights_are_those_of_earlier_runs_on_the_backbone(judge: Judge) -> None:
+    mine, theirs = (of_spec(simulated_run(method), backbone="ViT-B-16.openai") for method in ("coop", "clip_adapter"))
+    assert judge(mine, name="first").accepted
+    other = theirs[0].provenance.model_copy(update={"backbone_digest": "0" * 32})
+    refused = judge((theirs[0].model_copy(update={"provenance": other}), theirs[1]), name="other")
+    assert "its weights of ViT-B-16.openai in fp32 have the digest 000000000000" in refused.refusals[0]
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("MOST_ROWS", "the runs are of more than 2 rows of leaderboards"),
+        ("LONGEST_RECORD", "characters; at most 2 are allowed"),
+    ],
+)
+def test_what_a_page_shows_is_bounded(judge: Judge, monkeypatch: pytest.MonkeyPatch, limit: str, said: str) -> None:
+    monkeypatch.setattr(check, limit, 2)
+    assert said in " ".join(judge(*honest_runs(seeds=1)).refusals)
+
+
+@pytest.mark.slow  # `test_honest_submissions_have_no_remark` checks simulated runs
+def test_computed_runs_have_no_remark(tmp_path: Path) -> None:
+    datasets, methods = "spectrum_colours:test=5,spectrum_words:test=5", "zero_shot,coop,clip_adapter,tip_adapter"
+    options: dict[str, Any] = {"protocol": "few-shot", "shots": 2, "seeds": "1,2,3", "jobs": 0, "progress": "none"}
+    bench.run(methods=methods, datasets=datasets, runs=tmp_path / "runs", recipe="demo", **options)
+    done = submit_runs(tmp_path / "submissions" / "lab", who="A", contact="a@b.org", runs=tmp_path / "runs")
+    assert done.runs == 20
+    assert done.report.refusals == ()
+    assert done.report.notes == ("not the published settings: recipe demo (clip_adapter, coop)",)
