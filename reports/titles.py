@@ -62,15 +62,14 @@ class DifficultyAxis:
 
     name: str
     title: str
-    log: bool
 
 
 DIFFICULTY_AXES = (
-    DifficultyAxis(dataset_difficulty.RTD, "Transfer difficulty", log=True),
-    DifficultyAxis("zero_shot_error", "Zero-shot error", log=False),
-    DifficultyAxis("chance", "1 / number of classes", log=True),
+    DifficultyAxis(dataset_difficulty.RTD, "Transfer difficulty"),
+    DifficultyAxis("zero_shot_error", "Zero-shot error"),
+    DifficultyAxis("chance", "1 / number of classes"),
     *(
-        DifficultyAxis(name, DIFFICULTY_TITLES[name], log=False)
+        DifficultyAxis(name, DIFFICULTY_TITLES[name])
         for name in dataset_difficulty.AXES
         if name != dataset_difficulty.RTD
     ),
