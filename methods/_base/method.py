@@ -146,5 +146,4 @@ def cosine_logits(
     scale: float | Tensor,
 ) -> Float[Tensor, "batch n_cls"]:
     """CLIP's logits: `scale * cos(image, text)`; both sides are normalised here."""
-    assert image_features.dim() == text_features.dim() == 2, "TEMP"
     return scale * F.normalize(image_features, dim=-1) @ F.normalize(text_features, dim=-1).T

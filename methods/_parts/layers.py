@@ -69,7 +69,6 @@ class LinearAdapter(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1, dim))
 
     def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        assert x.dim() == 2, "TEMP"
         return x @ self.matrix + self.bias
 
 
@@ -88,7 +87,6 @@ class LowRankAdapter(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1, dim))
 
     def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        assert x.dim() == 2, "TEMP"
         return x @ self.down @ self.up + self.bias
 
 
@@ -107,7 +105,6 @@ class BottleneckAdapter(nn.Module):
         self.up = nn.Parameter(linear_uniform((dim, hidden), hidden, generator))
 
     def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        assert x.dim() == 2, "TEMP"
         adapted = torch.relu(torch.relu(x @ self.down.T) @ self.up.T)
         return self.ratio * adapted + (1 - self.ratio) * x
 

@@ -20,6 +20,11 @@ VALID = {
     "ledger": "", "trial": "", "protocol": "base-to-new",
 }  # fmt: skip
 """Values of parameters that a command needs beside the one under test."""
+BESIDE = {
+    "datasets add": ["--images", "pictures"], "datasets add backbone": ["--features", "features.npz"],
+    "papers reproduce": ["table-2"],
+}  # fmt: skip
+"""What is typed beside a parameter, or beside all of a command, so that it is read."""
 OF_COMMAND = {
     "datasets add name": "birds", "methods name": "coop", "datasets name": "spectrum_basic",
     "backbones name": "ViT-demo.drawn",
@@ -54,7 +59,8 @@ def typed(words: str, command: Any, tested: Any) -> list[str]:
             continue
         text = NOSUCH if one is tested else valid(words, one.name)
         found += [text] if one.param_type_name != "option" else [max(one.opts, key=len), text]
-    return [*found, *(["--dry-run"] if words == "run" else [])]
+    beside = BESIDE.get(f"{words} {tested.name}", [] if tested.name in ("images", "what") else BESIDE.get(words, []))
+    return [*found, *beside, *(["--dry-run"] if words == "run" else [])]
 
 
 def valid(words: str, name: str) -> str:
