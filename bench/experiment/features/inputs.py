@@ -132,9 +132,8 @@ class Inputs:
         """Tokens before a block, in passes of the size of frozen features, which decides their last bits."""
         size, share = images_per_pass(self.backbone), Fraction(first, self.backbone.vision_depth)
         blocks = partial(self.backbone.image_hidden, first=first)
-        return torch.cat(
-            [encode_padded(self.backbone, part, blocks, share, size) for part in torch.split(pixels, size)]
-        )
+        passes = [encode_padded(self.backbone, part, blocks, share, size) for part in torch.split(pixels, size)]
+        return torch.cat(passes)
 
     @cached_property
     def pooled_store(self) -> FeatureStore:

@@ -195,7 +195,7 @@ def test_a_regret_claim_needs_policies(tmp_path: Path):
     path = tmp_path / "c.toml"
     lines = ['id = "x"', 'sentence = "s"', 'source = ""', 'a = "coop"', 'b = "best average"', 'measure = "H"']
     path.write_text("\n".join(["[[claim]]", *lines, 'protocol = "few-shot"', 'contrast = "regret"']))
-    with pytest.raises(UsageError, match="policies: best average, average"):
+    with pytest.raises(UsageError, match="policies: best average, nearest difficulty"):
         load_claims(path)
 
 
