@@ -231,13 +231,13 @@ def run_official(
             "DATASET.NUM_SHOTS", str(SHOTS), "DATASET.SUBSAMPLE_CLASSES", part, "INPUT.SIZE", str(size), *opts,
         ]  # fmt: skip
 
-    found = recordings(one, places.python, job | {"argv": words(one.classes, output)}, folder, work / "train.npz")
+    recorded = recordings(one, places.python, job | {"argv": words(one.classes, output)}, folder, work / "train.npz")
     if "new" in lists:
         epochs = (int(file.name.rpartition("-")[2]) for file in output.rglob("model.pth.tar-*"))
         more = ("--eval-only", "--model-dir", str(output), "--load-epoch", str(max(epochs)))
         job["argv"] = words("new", work / "new", *more)
-        found["logits_new"] = recordings(one, places.python, job, folder, work / "new.npz")["logits"]
-    return found
+        recorded["logits_new"] = recordings(one, places.python, job, folder, work / "new.npz")["logits"]
+    return recorded
 
 
 def recordings(one: Comparison, python: str, job: Mapping[str, object], folder: Path, out: Path) -> dict[str, Any]:
@@ -256,9 +256,9 @@ def recordings(one: Comparison, python: str, job: Mapping[str, object], folder: 
         last = log.read_text(errors="replace").splitlines()[-20:]
         raise OfficialCodeError("\n".join([f"{one.repo} ended with {done.returncode}:", *last]))
     with np.load(out) as arrays:
-        found = dict(arrays)
+        recorded = dict(arrays)
     parts = {"base": "logits", "all": "logits", "new": "logits_new"}
-    return {parts.get(name.removeprefix("logits/"), name): value for name, value in found.items()}
+    return {parts.get(name.removeprefix("logits/"), name): value for name, value in recorded.items()}
 
 
 def add_vocabulary(repo: Path) -> None:
