@@ -73,7 +73,6 @@ WRONG = [
     "methods coop apex",
     "runs list --runs nowhere",
     "runs rebuild --runs pictures",
-    "runs verify ok --class-text ensemble:select7",
     "runs verify ok --support empty",
     "models --runs nowhere",
     "export --format latex send mlflow",
@@ -240,7 +239,6 @@ WRONG = [
     "datasets add x --features features.npz --backbone b",
     "datasets add x --features features.npz --backbone b --classes nowhere.txt",
     "doctor cache clear --keep 'a lot'",
-    "doctor cache clear ViT --keep 5G",
     "doctor cache list --cache file.txt",
     "methods nobody",
     "methods coop --backbone nowhere",
@@ -252,7 +250,6 @@ WRONG = [
     "datasets --json --json",
     "board submit lab --who Lab --contact lab@example.org --notes ''",
     "predict nothing ''",
-    "report --out pictures",
     "datasets draw spectrum_basic --shots 1 --out draw.csv",
 ]
 
