@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mistakes differential official lock release clean help
+.PHONY: demo test test-programs test-portable test-all check lint format-check imports typecheck doctest docs format perf gpu gpu-budgets reliability mistakes differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -67,9 +67,6 @@ format: $(VENV)/.dev ## apply the style
 
 perf: $(VENV)/.dev ## compare our implementation's time with a plain one's
 	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=.:tests/support $(BIN)/python tests/perf/run.py
-
-perf-board: $(VENV)/.dev ## time and memory of a board of 30 submissions with 5,010 runs
-	PYTHONPATH=.:tests/support $(BIN)/python tests/perf/large_board.py
 
 gpu: $(VENV)/.dev ## measure on a GPU for five minutes and write the table of docs/performance.md
 	PYTHONPATH=.:tests/perf $(BIN)/python tests/gpu/record.py

@@ -483,8 +483,7 @@ def published_page() -> str:
     return "\n".join(
         (
             f"{NOTE}# Published numbers\n",
-            "`etl-bench papers published` prints the numbers. "
-            "[Numbers without an address](../numbers-without-address.md) are not among them.\n",
+            "`etl-bench papers published` prints the numbers.\n",
             "## What methods use besides the labelled images\n",
             "Methods of this package are in [Methods](methods.md).\n",
             _table(("method", "title", "family", "uses", "published", "paper", "code", "read from"), methods),

@@ -18,13 +18,12 @@ import pytest
 import bench.papers
 from bench.papers import published_difficulty, published_frame, published_methods
 from bench.papers.printed_averages import AVERAGE, DATASETS, SHIFTED
-from bench.papers.published_numbers import ADDED_COLUMNS, KEYS, members, rows_of
+from bench.papers.published_numbers import ADDED_COLUMNS, members, rows_of
 from bench.results import known_methods
 from methods import Extra, Family, stored_facts
 
 ROOT = Path(__file__).parents[3]
 LEDGER = Path(bench.papers.__file__).parent
-WITHOUT_ADDRESS = ROOT / "docs" / "data" / "numbers-without-address.csv"
 SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
 SPLITS = {
     "base-to-new": ("base", "new", "H"),
@@ -204,15 +203,6 @@ def test_difficulty_is_chance_over_accuracy():
 
 def test_every_number_has_an_address(frame):
     assert [url for url in frame["url"].unique() if not ADDRESS.fullmatch(url)] == []
-
-
-def test_numbers_without_an_address_are_listed_and_not_in_the_ledger(frame):
-    kept = list(csv.DictReader(WITHOUT_ADDRESS.read_text(encoding="utf-8").splitlines()))
-    facts = ("reported_in", "source_table", *KEYS)
-    assert sum(bool(value) for row in kept for name, value in row.items() if name not in facts) == 1373
-    page = (ROOT / "docs" / "numbers-without-address.md").read_text(encoding="utf-8")
-    assert all(row["reported_in"].partition(" ")[0] in page for row in kept if "LoRA" not in row["reported_in"])
-    assert not {row["reported_in"] for row in kept} & set(frame["reported_in"])
 
 
 def test_every_method_says_what_it_uses_and_where_that_was_read(frame):

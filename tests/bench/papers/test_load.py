@@ -14,7 +14,6 @@ from bench.results.shards import Shards
 from methods import stored_facts
 
 ROOT = Path(__file__).parents[3]
-DATA = ROOT / "docs" / "data" / "numbers-without-address.csv"
 METHODS_HERE = tuple(stored_facts().methods)
 
 SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
