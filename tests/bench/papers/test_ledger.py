@@ -22,7 +22,6 @@ from bench.papers.published_numbers import ADDED_COLUMNS, members, rows_of
 from bench.results import known_methods
 from methods import Extra, Family, stored_facts
 
-ROOT = Path(__file__).parents[3]
 LEDGER = Path(bench.papers.__file__).parent
 SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
 SPLITS = {
