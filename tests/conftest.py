@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import shutil
 import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,9 @@ PORTABLE = (
 NEEDED = {"only_tab": "browser", "needs_compiler": "compiler"}
 """Fixtures that skip where a program is not installed, with the mark that their tests get."""
 
-PROGRAMS = {"no browser": ("Chromium", "chromium"), "needs a C++ compiler": ("a C++ compiler", "g++")}
+PROGRAMS = {
+    "no browser": ("Chromium", "chromium"), "needs a C++ compiler": ("a C++ compiler", "g++"), "no git": ("git", "git"),
+}  # fmt: skip
 """By words of the reason why a test is skipped: the program that it needs, and its package in Debian and Ubuntu."""
 
 
@@ -114,6 +117,13 @@ def tab(only_tab: Page) -> Page:
     """The tab, with scripts, on a bright screen, whatever the test before has left."""
     only_tab.reset()
     return only_tab
+
+
+@pytest.fixture(scope="session")
+def git_installed() -> None:
+    """A test that makes a checkout."""
+    if shutil.which("git") is None:
+        pytest.skip("no git")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,7 +162,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     absent = {words: sum(words in reason for reason in reasons) for words in PROGRAMS}
     absent = {words: tests for words, tests in absent.items() if tests}
     if absent:
-        counted = " and ".join(f"{tests} tests that need {PROGRAMS[words][0]}" for words, tests in absent.items())
+        counted = ", ".join(f"{tests} tests that need {PROGRAMS[words][0]}" for words, tests in absent.items())
         packages = " ".join(PROGRAMS[words][1] for words in absent)
         terminalreporter.write_line(f"Left out: {counted}. To run them too: sudo apt install {packages}")
 

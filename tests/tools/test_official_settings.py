@@ -105,6 +105,7 @@ def clone_with(folder: Path, files: dict[str, str]) -> str:
     return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()[:7]
 
 
+@pytest.mark.usefixtures("git_installed")
 def test_later_and_narrower_values_replace_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = clone_with(tmp_path, {"a.yaml": YAML, "a.sh": SCRIPT})
     sources = tmp_path / "sources"
@@ -131,6 +132,7 @@ def test_later_and_narrower_values_replace_earlier_ones(tmp_path: Path, monkeypa
     assert any("recipe.epochs: ours" in text and "theirs 5" in text for text in said)
 
 
+@pytest.mark.usefixtures("git_installed")
 @pytest.mark.parametrize("values", ["recipe.wrong = 'OPTIM.LR'", "settings.n_ctxs = 'OPTIM.LR'", "recipe.lr = 'X.Y'"])
 def test_a_wrong_name_or_place_is_an_error(values: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = clone_with(tmp_path, {"a.yaml": YAML})

@@ -9,7 +9,7 @@ from bench.results.environment import collect_provenance, package_versions, sour
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(git_installed, tmp_path: Path) -> Path:
     for command in (
         ["init", "-q"],
         ["-c", "user.name=n", "-c", "user.email=e@example.org", "commit", "-q", "--allow-empty", "-m", "one"],
