@@ -51,6 +51,11 @@ def test_alpha_and_the_searched_range_are_the_official_ones_of_the_dataset(name:
     assert found[-1] == f"alpha {last_alpha:.2f}, beta {last_beta:.2f}"
 
 
+def test_only_tip_adapter_f_learns_the_keys_of_its_cache() -> None:
+    assert not prepared("tip_adapter", None).cache.keys.requires_grad
+    assert prepared("tip_adapter_f", None).cache.keys.requires_grad
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_settings_that_are_given_hold_on_every_dataset(name: str) -> None:
     method = prepared(name, "eurosat", alpha=0.5, search_scale=(2, 3))

@@ -243,16 +243,19 @@ class _Watch:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.failed = False
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
+            self.failed = True
             Path(FAILED).write_text(report.nodeid)
 
     def pytest_runtest_logfinish(self) -> None:
         import pytest
 
         times = os.times()
-        if times.user + times.system + times.children_user + times.children_system > self.seconds:
+        seconds = times.user + times.system + times.children_user + times.children_system
+        if seconds > self.seconds and not self.failed:  # the exit code 0 would hide the failure
             pytest.exit("no more CPU seconds", returncode=0)
 
 
