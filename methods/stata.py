@@ -24,19 +24,14 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
-from methods.transclip import TEXTS_BY_DATASET, neighbour_graph
-
-TEMPERATURE = 50.0
-"""Divisor of the log density: official code."""
-SMALL = 1e-12
-"""Least total weight of a class, and least variance."""
+from methods.transclip import SMALL, TEMPERATURE, TEXTS_BY_DATASET, neighbour_graph, of_neighbours, spread
 
 
 class StatAConfig(TextConfig):
@@ -107,7 +102,7 @@ class _AnchoredTransduction(StreamClassifier):
         log_y = (self.scale * features @ text.T).log_softmax(dim=1)
         near, weights = neighbour_graph(features, c.neighbours)
         z = log_y.exp()
-        means, anchor_spread = text, (_spread(features, z, text).sum(dim=0) / len(features)).clamp_min(SMALL)
+        means, anchor_spread = text, (spread(features, z, text).sum(dim=0) / len(features)).clamp_min(SMALL)
         variances = anchor_spread.expand_as(text)
         for i in range(c.rounds + 1):
             fixed = c.text_weight * log_y + _log_density(features, means, variances) / TEMPERATURE
@@ -119,18 +114,10 @@ class _AnchoredTransduction(StreamClassifier):
             shown = F.one_hot(z.argmax(dim=1), len(text)).sum(dim=0).to(z)
             share = (shown / (shown + c.anchor))[:, None]
             means = F.normalize(share * F.normalize(z.T @ features, dim=-1) + (1 - share) * text, dim=-1)
-            own = _spread(features, z, means) / z.sum(dim=0)[:, None].clamp_min(SMALL)
+            own = spread(features, z, means) / z.sum(dim=0)[:, None].clamp_min(SMALL)
             variances = share * own + (1 - share) * (anchor_spread + (text - means).square())
             variances = variances.clamp_min(SMALL)
         return logits.log_softmax(dim=1)
-
-
-def _spread(
-    features: Float[Tensor, "n dim"], z: Float[Tensor, "n n_cls"], means: Float[Tensor, "n_cls dim"]
-) -> Float[Tensor, "n_cls dim"]:
-    """For each class, the sum over images of `z (f - mean)^2`."""
-    total: Tensor = z.T @ features.square() - 2 * means * (z.T @ features) + z.sum(dim=0)[:, None] * means.square()
-    return total
 
 
 def _log_density(
@@ -141,12 +128,3 @@ def _log_density(
     scaled = means * precision
     distances = features.square() @ precision.T - 2 * features @ scaled.T + (means * scaled).sum(dim=1)
     return -0.5 * (distances + variances.log().sum(dim=1))
-
-
-def of_neighbours(
-    z: Float[Tensor, "n n_cls"], near: Int[Tensor, "n k"], weights: Float[Tensor, "n k"]
-) -> Float[Tensor, "n n_cls"]:
-    """For each image, the weighted sum of z over its neighbours and over the images whose neighbour it is."""
-    chosen = (weights[:, :, None] * z[near]).sum(dim=1)
-    choosing = (weights[:, :, None] * z[:, None]).flatten(0, 1)
-    return chosen.index_add(0, near.flatten(), choosing)

@@ -1,19 +1,19 @@
 """TransCLIP (zero-shot): all test images are classified together, as a mixture of Gaussians tied to the class texts.
 
 Zanella, Gérin and Ben Ayed, "Boosting Vision-Language Models with Transduction", NeurIPS 2024. It is written from the
-paper's formulas alone, since the official code is under the AGPL. It was not compared with official numbers. With
-normalised features f_i, zero-shot probabilities y_i and assignments z_i, it lowers
+formulas, since the official code (MaxZanella/transduction-for-vlms `TransCLIP_solver`) is under the AGPL; its numbers
+are reproduced. With normalised features f_i, zero-shot probabilities y_i, and cosines w_ij of an image and its m
+nearest neighbours, at least 0:
 
-    - sum_i z_i' log p_i - sum_ij w_ij z_i' z_j + sum_i (z_i' log z_i - lambda z_i' log y_i)
+    z_i  = softmax(lambda log y_i + log N(f_i; mu_k, cov) / 50 + 1 / 2m sum_j (w_ij + w_ji) z_j)     a few times
+    mu_k = normalise(mean of f_i weighted by z_ik)
+    cov  = mean over images of sum_k z_ik (f_i - mu_k)^2             diagonal, the same for all classes
 
-where p_ik is the Gaussian density of f_i around mu_k with one diagonal covariance for all classes, and w_ij is the
-cosine of an image and its nearest neighbours, at least 0. Its block updates are
+The updates of z are repeated once more after the last round. The means start from the most confident zero-shot images,
+weighted by their probabilities, and the covariance at 1 / dim. The two factors, the norm of the means, the last update
+and the weights of the first means are the code's, from which the published numbers come.
 
-    z_i  = softmax(lambda log y_i + log p_i + sum_j w_ij z_j)        a few times
-    mu_k = mean of f_i weighted by z_ik
-    cov  = mean over images of sum_k z_ik (f_i - mu_k)^2
-
-The means start from the most confident zero-shot images, and the covariance at 1 / dim.
+The official solver also takes labelled images (lambda 0.5, and a weight chosen on validation images). Ours does not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -31,6 +31,10 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
 
+TEMPERATURE = 50.0
+"""Divisor of the log density: official code."""
+SMALL = 1e-12
+"""Least variance."""
 CHUNK = 1024
 """Number of images whose similarities to all others are computed at once."""
 TEXTS_BY_DATASET = {"dtd": {"templates": ("{} texture",)}}
@@ -42,7 +46,7 @@ class TransCLIPConfig(TextConfig):
 
     templates: tuple[Template, ...] = templates_setting("own", published="own, for DTD without the full stop")
     text_weight: float = Field(1.0, ge=0, description="lambda, weight of the texts; 1 without labelled images")
-    neighbours: int = Field(3, ge=0, description="nearest images that an assignment is tied to; 3")
+    neighbours: int = Field(3, ge=1, description="nearest images that an assignment is tied to; 3")
     confident: int = Field(8, ge=1, description="most confident images of a class, at which its mean begins; 8")
     rounds: int = Field(10, ge=1, description="updates of means and covariance; 10")
     inner_rounds: int = Field(5, ge=1, description="updates of the assignments in each round; 5")
@@ -58,6 +62,7 @@ class TransCLIP(Method[TransCLIPConfig]):
         title="TransCLIP",
         family=Family.TEST_TIME,
         summary="All test images together: Gaussian classes, neighbours that agree, and a pull towards the texts.",
+        version=2,
         paper="2406.01837",
         code="MaxZanella/transduction-for-vlms",
         citation="""@inproceedings{zanella2024boosting,
@@ -95,22 +100,21 @@ class _Transduction(StreamClassifier):
         c = self.config
         log_y = (self.scale * features @ self.text.T).log_softmax(dim=1)
         near, weights = neighbour_graph(features, c.neighbours)
-        confident = log_y.topk(min(c.confident, len(features)), dim=0).indices
-        means = features[confident].mean(dim=0)
+        confidence, confident = log_y.topk(min(c.confident, len(features)), dim=0)
+        means = F.normalize((confidence.softmax(dim=0)[:, :, None] * features[confident]).sum(dim=0), dim=-1)
         variance = torch.full_like(features[0], 1 / features.shape[1])
-        logits, z = log_y, log_y.exp()
-        for _ in range(c.rounds):
-            fixed = c.text_weight * log_y + _log_density(features, means, variance)
+        log_z = log_y
+        for i in range(c.rounds + 1):
+            fixed = c.text_weight * log_y + _log_density(features, means, variance) / TEMPERATURE
             for _ in range(c.inner_rounds):
-                logits = fixed + (weights[:, :, None] * z[near]).sum(dim=1)
-                z = logits.softmax(dim=1)
-            total = z.sum(dim=0)
-            # a class without images keeps its mean
-            means = torch.where(total[:, None] > 0, z.T @ features / total.clamp_min(1e-12)[:, None], means)
-            variance = (z.T @ features.square()).sum(dim=0) - 2 * ((z.T @ features) * means).sum(dim=0)
-            variance = (variance + (total[:, None] * means.square()).sum(dim=0)) / len(features)
-            variance = variance.clamp_min(1e-12)
-        return logits.log_softmax(dim=1)
+                log_z = (fixed + of_neighbours(log_z.exp(), near, weights) / (2 * c.neighbours)).log_softmax(dim=1)
+            if i == c.rounds:
+                break
+            # relative to their class the weights do not vanish, however unlikely it is for every image
+            means = F.normalize(log_z.softmax(dim=0).T @ features, dim=-1)
+            variance = spread(features, log_z.exp(), means).sum(dim=0) / len(features)
+            variance = variance.clamp_min(SMALL)
+        return log_z
 
 
 def _log_density(
@@ -135,3 +139,20 @@ def neighbour_graph(features: Float[Tensor, "n dim"], k: int) -> tuple[Tensor, T
         near.append(best.indices)
         cosines.append(best.values.clamp_min(0))
     return torch.cat(near), torch.cat(cosines)
+
+
+def of_neighbours(
+    z: Float[Tensor, "n n_cls"], near: Int[Tensor, "n k"], weights: Float[Tensor, "n k"]
+) -> Float[Tensor, "n n_cls"]:
+    """For each image, the weighted sum of z over its neighbours and over the images whose neighbour it is."""
+    chosen = (weights[:, :, None] * z[near]).sum(dim=1)
+    choosing = (weights[:, :, None] * z[:, None]).flatten(0, 1)
+    return chosen.index_add(0, near.flatten(), choosing)
+
+
+def spread(
+    features: Float[Tensor, "n dim"], z: Float[Tensor, "n n_cls"], means: Float[Tensor, "n_cls dim"]
+) -> Float[Tensor, "n_cls dim"]:
+    """For each class, the sum over images of `z (f - mean)^2`."""
+    total: Tensor = z.T @ features.square() - 2 * means * (z.T @ features) + z.sum(dim=0)[:, None] * means.square()
+    return total

@@ -1,4 +1,4 @@
-"""Methods of the test-time protocol: all but TransCLIP equal their official code; it equals a plain loop."""
+"""Methods of the test-time protocol equal their official code."""
 
 from __future__ import annotations
 
@@ -231,34 +231,28 @@ def test_an_order_of_the_stream_changes_tda_but_not_transduction() -> None:
         assert torch.allclose(shuffled, plain[order], atol=1e-2) is same, name
 
 
-def test_transclip_equals_a_plain_loop() -> None:
-    torch.manual_seed(0)
-    classes = class_set("base", TEMPLATE)
-    backbone = tiny_backbone()
-    features = batch_of(backbone, images("test"), None).features
-    found = classified(
-        "transclip", classes, stream_of(features, 6), rounds=3, inner_rounds=2, neighbours=2, confident=4
-    ).softmax(dim=1)
+def transclip_on(name: str, **settings: object) -> tuple[Case, Tensor]:
+    """A recorded case and our assignments with its settings."""
+    case = Case("transclip", name)
+    shared = {"templates": (case.config["template"],), "logit_scale": case.config["logit_scale"]}
+    stream = stream_of(case.tensors["features"], 7)
+    return case, classified("transclip", class_set("all"), stream, **shared | settings).exp()
 
-    f = F.normalize(features, dim=-1).double()
-    text = F.normalize(backbone.class_texts(classes, TEMPLATE), dim=-1).double()
-    n, n_classes = len(f), len(text)
-    log_y = (float(backbone.logit_scale) * f @ text.T).log_softmax(dim=1)
-    cosine = f @ f.T
-    near = [sorted((j for j in range(n) if j != i), key=lambda j: -cosine[i, j])[:2] for i in range(n)]
-    confident = [sorted(range(n), key=lambda i: -log_y[i, k])[:4] for k in range(n_classes)]
-    means = torch.stack([f[chosen].mean(dim=0) for chosen in confident])
-    covariance = torch.full((f.shape[1],), 1 / f.shape[1], dtype=torch.float64)
-    z = log_y.exp()
-    for _ in range(3):
-        log_p = torch.stack([-0.5 * ((f - mean) ** 2 / covariance).sum(dim=1) for mean in means], dim=1)
-        for _ in range(2):
-            neighbours = [sum(max(float(cosine[i, j]), 0) * z[j] for j in near[i]) for i in range(n)]
-            z = (log_y + log_p + torch.stack(neighbours)).softmax(dim=1)
-        means = torch.stack([(z[:, k, None] * f).sum(dim=0) / z[:, k].sum() for k in range(n_classes)])
-        spread = [(z[:, k, None] * (f - means[k]) ** 2).sum(dim=0) for k in range(n_classes)]
-        covariance = torch.stack(spread).sum(dim=0) / n
-    torch.testing.assert_close(found, z.float(), atol=2e-4, rtol=0)
+
+@pytest.mark.parametrize("name", case_names("transclip"))
+def test_transclip_finds_the_official_assignments(name: str) -> None:
+    case, found = transclip_on(name)
+    key = f"logits/{case.config['train_classes']}"
+    case.assert_logits(METHODS.get("transclip"), found, key, key)
+    case.assert_close(transclip_on(name, rounds=1)[1], "one_round", "one_round")
+
+
+@pytest.mark.parametrize(
+    "change", [{"text_weight": 0.5}, {"neighbours": 2}, {"confident": 2}, {"rounds": 2}, {"inner_rounds": 4}]
+)
+def test_the_settings_of_transclip_matter(change: dict[str, object]) -> None:
+    case, other = transclip_on("all_classes", **{"rounds": 1} | change)
+    assert float((case.tensors["one_round"] - other).abs().max()) > 1e-3
 
 
 def dmn_zs_on(name: str, **settings: object) -> tuple[Case, Tensor]:
