@@ -1,7 +1,8 @@
 """WiSE-FT around another method: `wise_ft_on:clip_lora`, `wise_ft_on:prolip`; `wise_ft_on` alone wraps CLIPFit.
 
-Wortsman et al., "Robust Fine-Tuning of Zero-Shot Models", CVPR 2022. The host is trained with its own settings. Then
-its parameters are interpolated with their initial values:
+Wortsman et al., "Robust Fine-Tuning of Zero-Shot Models", CVPR 2022. Official file: mlfoundations/wise-ft
+`src/wise_ft.py`. The host is trained with its own settings. Then its parameters are interpolated with their initial
+values:
 
     trained_share * trained + (1 - trained_share) * initial
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, generator, images, prepared, support_view, tiny_backbone
 from torch import Tensor
 
+from methods import METHODS
 from methods.apex import APEX, ORACLE_GRID, APEXConfig
+from methods.deep_text_prompts import DeepTextPrompts
 from methods.vpt_text_adapter import VPTTextAdapter, VPTTextAdapterConfig
 from methods.zero_shot import ZeroShot, ZeroShotConfig
 
@@ -92,6 +95,26 @@ def test_without_ensemble_and_learned_text_it_is_vpt_with_a_text_adapter() -> No
     whole = apex(ensemble="none", template="generic")
     parts.trainable.load_state_dict(whole.trainable.state_dict())
     torch.testing.assert_close(logits(whole), logits(parts))
+
+
+@pytest.mark.parametrize("name", ["text_adapter", "visual_adapter", "text_prompts_visual_adapter"])
+def test_an_adapter_without_visual_prompts_is_a_linear_map_of_one_side(name: str) -> None:
+    cls, backbone, new = METHODS.get(name), tiny_backbone(), class_set("new")
+    method = prepared(cls(backbone, cls.info.config(), generator()))
+    with torch.no_grad():
+        image = backbone.encode_image(images("test"))
+        text = backbone.encode_texts([f"a photo of a {word.replace('_', ' ')}." for word in new.names])
+        if "prompts" in name:
+            prompts = prepared(DeepTextPrompts(backbone, DeepTextPrompts.info.config(n_text=2), generator()))
+            prompts.trainable.text_context.load_state_dict(method.trainable.text_context.state_dict())
+            text = prompts.text_features(new)
+        adapter = method.trainable.text_adapter or method.trainable.visual_adapter
+        if name == "text_adapter":
+            text = text @ adapter.matrix + adapter.bias
+        else:
+            image = image @ adapter.matrix + adapter.bias
+        expected = backbone.logit_scale * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
+    torch.testing.assert_close(logits(method), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_training_never_runs_the_reference_tower_and_encodes_distances_once() -> None:

@@ -19,6 +19,7 @@ from parity_kit import (
     generator,
     images,
     replay,
+    resnet_backbone,
     support_view,
     tiny_backbone,
     wide_teacher,
@@ -33,7 +34,9 @@ from methods import Backbone, Teacher, get_method
 from methods.clip_svd import CLIPSVD, CLIPSVDConfig
 from methods.dekg import DeKg, DeKgConfig
 from methods.dekg_tcp import DeKgTCP, DeKgTCPConfig
+from methods.full_ft import FullFT
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
+from methods.last_block_ft import LastBlockFT
 from methods.lweib import Draw, LwEIB, LwEIBConfig
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
 from methods.nlprompt import NLPrompt, NLPromptConfig
@@ -256,6 +259,26 @@ def test_clip_svds_schedules_give_the_recorded_rates(name: str) -> None:
     span = Span(stage=0, first_epoch=0, epochs=settings.get("train_epochs", 1), first_step=0, steps=len(rates))
     assert [scheduled_rate(recipe, span, 0, step) for step in range(5)] == pytest.approx(rates, rel=1e-6)
     assert (rates[4] == pytest.approx(rates[0])) == wave
+
+
+@pytest.mark.parametrize("name", case_names("fine_tuning"))
+def test_full_and_last_block_fine_tuning(name: str) -> None:
+    case = Case("fine_tuning", name)
+    settings = case.config["SETTINGS"]
+    whole, resnet = settings["method"] == "FULLFT", settings["backbone"] == "RN50"
+    backbone = resnet_backbone() if resnet else tiny_backbone()
+    method_class: Any = FullFT if whole else LastBlockFT
+    method = method_class(backbone, method_class.info.config(logit_scale=100.0), generator())
+
+    def parameters(method: Any) -> dict[str, nn.Parameter]:
+        if whole and not resnet:
+            method.trainable.proj.requires_grad_(False)  # the official code trains the projection of a ResNet alone
+        prefix = "visual." if whole else f"visual.transformer.resblocks.{backbone.vision_depth - 1}."
+        trained = method.trainable if whole else method.trainable[0]
+        ours = {f"{prefix}{key}": value for key, value in trained.named_parameters() if value.requires_grad}
+        return {key: value for key, value in ours.items() if value.numel() <= 2500}  # of these there are numbers
+
+    replay(method, case, parameters, template=case.config["template"])
 
 
 @pytest.mark.parametrize("name", case_names("hicropl"))

@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 import torch
 from families_of_methods import some_fast
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import (
+    Case,
+    batch_of,
+    case_names,
+    check_logits,
+    class_set,
+    generator,
+    images,
+    support_view,
+    tiny_backbone,
+    tuned_image_tower,
+)
 from torch import Tensor
 
 from bench.experiment.training_loop import fit
@@ -36,6 +47,17 @@ def logits(method: Any) -> Tensor:
     test = batch_of(tiny_backbone(), images("test"), None, method.info.needs)
     with torch.no_grad():
         return method.classifier(class_set("base"))(test)
+
+
+@pytest.mark.parametrize("name", case_names("wise_ft"))
+def test_a_tuned_image_tower_is_averaged_as_by_the_official_code(name: str) -> None:
+    case, cls = Case("wise_ft", name), get_method("wise_ft_on:full_ft")
+    method: Any = cls(tiny_backbone(), cls.info.config(trained_share=case.config["alpha"]), generator())
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    tuned = tuned_image_tower(tiny_backbone().model.state_dict())
+    method.trainable.load_state_dict({key.removeprefix("visual."): value for key, value in tuned.items()})
+    method.finalise()
+    check_logits(method, case, "logits_after", class_set)
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -68,6 +68,21 @@ def deep_backbone() -> Backbone:
 
 
 @cache
+def resnet_backbone() -> Backbone:
+    """The tiny CLIP with a small ResNet in place of its image tower, whose weights are drawn."""
+    tiny = tiny_backbone()
+    tower = {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32}
+    model = loading.build_model(tiny.spec.config | {"vision_cfg": tower}, initialise=False)
+    shapes = {name: value.shape for name, value in model.visual.state_dict().items()}
+    state = {name: value for name, value in tiny.model.state_dict().items() if not name.startswith("visual.")}
+    for name, value in drawn_networks(shapes).items():
+        scaled = name.endswith("running_var") or (value.ndim == 1 and name.endswith(".weight"))
+        state[f"visual.{name}"] = value + 1 if scaled else value
+    loading.load_state(model, {name: state[name] for name in model.state_dict() if name in state}, "the small ResNet")
+    return Backbone(tiny.spec, model)
+
+
+@cache
 def facts() -> dict[str, Any]:
     return json.loads((FOLDER / "data.json").read_text())
 
@@ -189,6 +204,13 @@ def drawn_networks(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     numbers = torch.Generator().manual_seed(0)
     drawn = {name: 0.1 * torch.randn(shape, generator=numbers) for name, shape in sorted(shapes.items())}
     return {name: value + 1 if ".ln_" in name and name.endswith("weight") else value for name, value in drawn.items()}
+
+
+def tuned_image_tower(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of an image tower by their names in CLIP, each changed by drawn numbers, as a training might."""
+    tower = {name: value for name, value in state.items() if name.startswith("visual.")}
+    drawn = drawn_networks({name: value.shape for name, value in tower.items()})
+    return {name: value + 0.1 * drawn[name] for name, value in tower.items()}
 
 
 WIDE_TEACHER: dict[str, Any] = {

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from on_the_cpu import accuracy, follow
 from parity_kit import images
-from recording import STEPS, CaseSettings, Weights, batches, class_names, copies, gradients, logits, optimizer_facts
-from torch import Tensor
+from recording import STEPS, CaseSettings, Weights, batches, class_names, logits, recording_optimizer
+from torch import Tensor, nn
 from torch.nn import functional
 
 SOURCE = "HealthX-Lab/CLIP-SVD@022b1ed train.py (run_training, run_other_training), svf_utils"
@@ -70,7 +70,6 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     resolver = train.resolver
     follow(train, "resolver", lambda made, *_: decomposed.append(made))
     found: dict[str, Tensor] = {}
-    rates: list[float] = []
     losses: list[float] = []
     facts: dict[str, Any] = {}
 
@@ -79,23 +78,8 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
         text = functional.normalize(decomposed[0].encode_text(texts), dim=-1)
         return 100 * functional.normalize(decomposed[0].encode_image(pixels), dim=-1) @ text.T
 
-    class Recording(torch.optim.AdamW):
-        def __init__(self, *args: Any, **settings: Any) -> None:
-            super().__init__(*args, **settings)
-            facts["optimizer"] = optimizer_facts(self) | {"class": "AdamW"}
-            named = decomposed[0].named_parameters()
-            self.trained = {name: value for name, value in named if value.requires_grad}
-            for name, value in start.items():
-                self.trained[name].data.copy_(value)
-            found.update(copies("init", self.trained) | logits("logits_before", case, tested))
-
-        def step(self, closure: Any = None) -> None:
-            rates.append(self.param_groups[0]["lr"])
-            if len(rates) == 1:
-                found.update(gradients(self.trained))
-            super().step()
-            if len(rates) in (1, STEPS):
-                found.update(copies(f"after{len(rates)}", self.trained))
+    def trained() -> dict[str, nn.Parameter]:
+        return {name: value for name, value in decomposed[0].named_parameters() if value.requires_grad}
 
     def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
         loss = functional.cross_entropy(scores, labels)
@@ -108,11 +92,13 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     dataset = SimpleNamespace(template=TEMPLATE, classnames=class_names(case.train_classes))
     test = [(images("test"), torch.zeros(len(images("test")), dtype=torch.long))]
     plain, train.F = (torch.optim.AdamW, train.F, resolver), SimpleNamespace(cross_entropy=cross_entropy)
-    torch.optim.AdamW = Recording  # type: ignore[misc]
+    torch.optim.AdamW = recording_optimizer(  # type: ignore[misc]
+        torch.optim.AdamW, trained, lambda: logits("logits_before", case, tested), start, found, facts
+    )
     try:
         getattr(train, given["function"])(Namespace(**given), model, 100, dataset, Batches(case), test, test)
     finally:
         torch.optim.AdamW, train.F, train.resolver = plain  # type: ignore[misc]
     found |= logits("logits_after", case, tested)
     found |= {"batch_idx": batches(case), "loss": torch.tensor(losses, dtype=torch.float64)}
-    return found, {"lr_per_step": rates, "SETTINGS": given, "template": TEMPLATE, **facts}
+    return found, {"SETTINGS": given, "template": TEMPLATE, **facts}

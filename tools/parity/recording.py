@@ -133,6 +133,43 @@ def step_by_step(
     return found, config
 
 
+def recording_optimizer(
+    kind: type[torch.optim.Optimizer],
+    trained: Callable[[], Mapping[str, nn.Parameter]],
+    before: Callable[[], Mapping[str, Tensor]],
+    start: Mapping[str, Tensor],
+    found: dict[str, Tensor],
+    facts: dict[str, Any],
+) -> type[torch.optim.Optimizer]:
+    """An optimiser for a training that runs in one call; it writes the tensors of the steps and its own facts.
+
+    Args:
+        trained: the trained parameters by their official names, once the optimiser is made.
+        before: further tensors of the untrained model.
+    """
+    rates = facts["lr_per_step"] = []
+
+    class Recording(kind):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            facts["optimizer"] = optimizer_facts(self) | {"class": kind.__name__}
+            self.trained = trained()
+            with torch.no_grad():
+                for name, value in start.items():
+                    self.trained[name].copy_(value)
+            found.update(copies("init", self.trained) | before())
+
+        def step(self, closure: Any = None) -> None:
+            rates.append(self.param_groups[0]["lr"])
+            if len(rates) == 1:
+                found.update(gradients(self.trained))
+            super().step(closure)
+            if len(rates) in (1, STEPS):
+                found.update(copies(f"after{len(rates)}", self.trained))
+
+    return Recording
+
+
 def copies(prefix: str, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The values of trained parameters, under a prefix."""
     return {f"{prefix}/{name}": value.detach().clone() for name, value in trained.items()}
