@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.api.missing_inputs import Places
+from bench.api.missing_inputs import Places, add_missing_features
 from bench.api.options import DEFAULT_RUNS, SYNTHETIC_RUNS
 
 
@@ -84,6 +84,7 @@ def list_experiments(
     from bench.papers import SYNTHETIC_STATEMENT, PaperPart, finished_seeds, needs_of, read_paper
 
     found, places = read_paper(paper), Places(data_root)
+    add_missing_features(found, data_root)
     plans = PaperPart.of(found, list(found.experiments), on=on, **changes).outlines
     plans = {**plans, "all": [outline for outlines in plans.values() for outline in outlines]}
     titles = {name: experiment.title for name, experiment in found.experiments.items()} | {"all": "each run once"}
