@@ -23,11 +23,11 @@ A file of `sources/` describes one repository:
     lr = "OPTIM.LR"                         a key of `file`, or a table as in `values_in_files`
     epochs = { key = "OPTIM.MAX_EPOCH", means = 5, differs = "why ours is another" }
 
-`means` is the value in our terms where it is written otherwise there; `with = ["text"]` makes a list of the value, or
-adds to one; `null = true` means that it is what a setting of
-null stands for, such as the backbone's own factor on the cosine. `{ unstated = "what was searched" }` says that no
-source states it, `{ ours = "reason" }` that the official code has no such setting. `<dataset>` stands for the name of
-each of the eleven datasets in Dassl. A value that is compared with no setting of ours is an error.
+`means` is the value in our terms where it is written otherwise there; `null = true` means that it is what a setting of
+null stands for, such as the backbone's own factor on the cosine; `with = ["text"]` makes a list of the value, or adds
+to one. `{ unstated = "what was searched" }` says that no source states it, `{ ours = "reason" }` that the official code
+has no such setting. `<dataset>` stands for the name of each of the eleven datasets in Dassl. A value that is compared
+with no setting of ours is an error.
 """
 
 from __future__ import annotations
@@ -75,17 +75,12 @@ DASSL_KEYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "data.test_view": ("INPUT.SIZE", {"224": "centre crop"}),
 }
 """Keys of Dassl's settings files, each with our words for theirs: the first that occurs in the value as written."""
-DASSL_NAMES = dict(
-    zip(
-        ELEVEN_DATASETS,
-        (
-            "ImageNet", "Caltech101", "OxfordPets", "StanfordCars", "OxfordFlowers", "Food101", "FGVCAircraft",
-            "SUN397", "DescribableTextures", "EuroSAT", "UCF101",
-        ),
-        strict=True,
-    )
-)  # fmt: skip
-"""The names of the datasets in Dassl."""
+DASSL_NAMES = {
+    "imagenet": "ImageNet", "caltech101": "Caltech101", "oxford_pets": "OxfordPets", "stanford_cars": "StanfordCars",
+    "oxford_flowers": "OxfordFlowers", "food101": "Food101", "fgvc_aircraft": "FGVCAircraft", "sun397": "SUN397",
+    "dtd": "DescribableTextures", "eurosat": "EuroSAT", "ucf101": "UCF101",
+}  # fmt: skip
+"""The names of the eleven datasets in Dassl."""
 REASONS = {"data.precision": "the towers run in the precision of the run, fp32 by default (docs/decisions/0006)"}
 """Differences of all methods."""
 

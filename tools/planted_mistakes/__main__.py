@@ -183,7 +183,7 @@ def _try_share(jobs: list[tuple[str, Mistake, list[str]]], tree: Path, answers: 
 def failing_test(mistake: Mistake, tests: list[str], tree: Path) -> str:
     """The first test that fails with this mistake in the copy of the repository at `tree`; empty if all pass.
 
-    Where the tests do not end, it is named after that.
+    Where the tests cannot begin or do not end, it is named after that.
     """
     target, failed = tree / mistake.file, tree / FAILED
     source = target.read_bytes()
@@ -196,7 +196,7 @@ def failing_test(mistake: Mistake, tests: list[str], tree: Path) -> str:
             if not chunk or left <= 0:
                 break
             if exit_code(lambda chunk=chunk, left=left: _pytest(chunk, left), tree):
-                return failed.read_text() if failed.exists() else "the end of the tests"
+                return failed.read_text() if failed.exists() else "the whole of the tests"
         return ""
     finally:
         target.write_bytes(source)
