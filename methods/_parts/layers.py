@@ -52,7 +52,7 @@ def linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
 
 def kaiming_linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with weights from N(0, 2 / out) and zero biases (kaiming-normal by fan-out)."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inner, out)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inner, out)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         layer.weight.normal_(0, (2 / out) ** 0.5, generator=generator)
         layer.bias.zero_()
