@@ -23,19 +23,17 @@ def add_missing_features(paper: Paper, data_root: Path | None) -> None:
     if paper.file is not None:  # who writes a paper file has added the features that it names
         return
     new = {name: model for name, model in paper.imported_features().items() if name not in DATASETS.entries}
-    if not new:
-        return
     files = [f"{name}{suffix}" for name in new for suffix in (".npz", ".txt")]
-    absent = [name for name in files if data_root is None or not (data_root / name).is_file()]
-    if data_root is None or absent:
+    absent = [file for file in files if data_root is None or not (data_root / file).is_file()]
+    if absent:
         raise UsageError(
-            f"{paper.name} needs imported features, and {data_root or 'no folder was given, which'} lacks "
-            f"{', '.join(absent)}. They cannot be fetched: `{paper.header.address}` says what they are. Give their folder "
-            "with --data-root FOLDER."
+            f"{paper.name} needs files of features, which cannot be fetched. Missing "
+            f"{f'in {data_root}' if data_root else 'without --data-root'}: {', '.join(absent)}. "
+            f"`{paper.header.address}` says what they hold; give their folder as --data-root FOLDER."
         )
     for name, model in new.items():
-        file, classes = data_root / f"{name}.npz", data_root / f"{name}.txt"
-        register_dataset(add_features(name, file, backbone=model, classes=classes).info())
+        file = Path(data_root or "") / f"{name}.npz"
+        register_dataset(add_features(name, file, backbone=model, classes=file.with_suffix(".txt")).info())
 
 
 class Places:

@@ -70,7 +70,7 @@ def list_experiments(
 ) -> PaperListing:
     """The tables and figures of a paper: runs needed and done, GPU hours, and what is missing.
 
-    Reads no data and loads no weights.
+    Reads no data and loads no weights, but for imported features, which it adds.
 
     Args:
         paper: name of a shipped paper, or the path of a file.
@@ -79,7 +79,7 @@ def list_experiments(
         data_root: folder of the datasets.
         changes: `methods`, `datasets`, `seeds` or `backbones` in place of the paper's, as of `reproduce_paper`.
 
-    Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
+    Raises UnknownNameError for an unknown paper, and UsageError for missing features and, with the line, a wrong file.
     """
     from bench.papers import SYNTHETIC_STATEMENT, PaperPart, finished_seeds, needs_of, read_paper
 

@@ -80,7 +80,7 @@ def reproduce_paper(
 
     Raises:
         UnknownNameError: unknown paper, table or method, with near misses.
-        UsageError: a wrong paper file, with its line, or an option that a sweep does not take.
+        UsageError: a wrong paper file, with its line, missing features, or an option that a sweep does not take.
 
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
