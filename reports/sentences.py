@@ -6,7 +6,17 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis import H, HConvention, best_method, difficulty_trend, percent, seen_datasets
+from bench.analysis import (
+    H,
+    HConvention,
+    Verdict,
+    best_method,
+    difficulty_trend,
+    percent,
+    seen_datasets,
+    told_difference,
+    why_no_ranks,
+)
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
 from reports._format import counted, join, plural, points, shorten, unsigned
@@ -19,11 +29,24 @@ TITLE_LENGTH = 24
 
 
 def caveats(view: OverviewView, measure: str) -> Markup:
-    """What changes the reading of the headline: a comparison on shared runs, another leader without seen datasets."""
-    found = list(_compared_on(view))
+    """What changes the reading of the headline: shared runs, too few seeds, failed trainings, and seen datasets."""
+    told = view.answers[measure].verdict
+    found = [*_compared_on(view), *map(Markup.escape, filter(None, [why_no_ranks(told), _far_trainings(view, told)]))]
     if (without := view.without_seen.get(measure)) is not None and without.new_leader:
         found.append(Markup.escape(without_seen(view, without)))
     return Markup(" ").join(found)
+
+
+def _far_trainings(view: OverviewView, told: Verdict) -> str:
+    """Which trainings are far worse than the others of their method; empty if none is."""
+    far = told.far_trainings
+    named = [
+        f"{view.names[one.entry]} on {view.title(one.dataset)} (seed {one.seed}, {unsigned(one.below)} points)"
+        for one in far[:NAMED_IN_SENTENCE]
+    ]
+    more = [f"{len(far) - NAMED_IN_SENTENCE} more"] if far[NAMED_IN_SENTENCE:] else []
+    what = plural(len(far), "One training is", "Some trainings are")
+    return f"{what} far below the best of the same method, and count: {join([*named, *more])}." if far else ""
 
 
 def seen_mark(seen: SeenImages) -> str:
@@ -52,9 +75,10 @@ def without_seen(view: OverviewView, found: seen_datasets.WithoutSeen) -> str:
 
 
 def answer_lines(view: OverviewView) -> list[str]:
-    """Headline, basis, remarks and what is missing as plain lines, by the measure that orders the methods."""
+    """Headline, basis, power, remarks and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.table.measures[-1]
-    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), basis(view, measure))]
+    power = told_difference(view.answers[measure].verdict.detectable)
+    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), basis(view, measure), power)]
     lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
     return [_with_backticks(line) for line in lines if line]
 
@@ -116,8 +140,6 @@ def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
         lacks.append(("A comparison needs the missing runs", "", "with the same options as before"))
     if len(view.datasets) == 1:
         lacks.append(("What holds on other datasets needs more of them", "-d DATASET", ""))
-    if len(view.seeds) == 1 and view.seeds != (0,):
-        lacks.append(("Intervals over seeds need several", "--seeds 3", ""))
     text = Markup("{}: <code>etl-bench run{}</code>{}.")
     return [text.format(what, option and f" {option} ...", where and f" {where}") for what, option, where in lacks]
 

@@ -477,7 +477,7 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
         texts[form] = page.run("window.copied")
     titles = view.boards[0].catalogue.board_titles(board)
     verdicts = board_verdicts(board, scores_by_seed.seed_scores(board, runs))
-    assert texts["CSV"] == to_csv(board_rows(board), titles, verdicts[board.measures[-1]].ranks)
+    assert texts["CSV"] == to_csv(board_rows(board, verdicts[board.measures[-1]].ranks), titles)
     assert texts["LaTeX"] == to_latex(export_table(board, verdicts, titles))
     assert texts["Markdown"] == to_markdown(export_table(board, verdicts, titles))
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,8 +76,8 @@ def equivalence(
 class RankRange:
     """The possible ranks of a method among k methods.
 
-    `best` is 1 + the number of methods that are significantly better, `worst` is k - the number that are significantly
-    worse. Four methods without any significant difference all have the range 1-4.
+    `best` is at most 1 + the number of methods that are significantly better, `worst` at least k - the number that are
+    significantly worse. Four methods without any significant difference all have the range 1-4.
     """
 
     name: str
@@ -107,20 +108,19 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def rank_ranges(names: Sequence[str], better: Mapping[tuple[str, str], bool]) -> list[RankRange]:
-    """The range of ranks of each method, in the order of the names.
+    """The range of ranks of each method; `names` are in the order of the means, the highest first.
 
-    `better` is true for (a, b) if a is significantly better than b. Missing pairs count as not significant.
+    `better` is true for (a, b) if a is significantly better than b. Missing pairs count as not significant. Tests of
+    methods that vary more separate them less, so ranges are widened until no method with a higher mean has a worse
+    bound than one with a lower mean.
 
     Example:
         >>> [str(found) for found in rank_ranges(["a", "b", "c"], {("a", "b"): True, ("a", "c"): True})]
         ['1', '2–3', '2–3']
+        >>> [str(found) for found in rank_ranges(["a", "b", "c"], {("a", "b"): True})]  # c alone may still be the best
+        ['1–2', '1–3', '1–3']
     """
-    k = len(names)
-    return [
-        RankRange(
-            name,
-            1 + sum(better.get((other, name), False) for other in names),
-            k - sum(better.get((name, other), False) for other in names),
-        )
-        for name in names
-    ]
+    best = [1 + sum(better.get((other, name), False) for other in names) for name in names]
+    worst = [len(names) - sum(better.get((name, other), False) for other in names) for name in names]
+    widened = zip(list(accumulate(reversed(best), min))[::-1], accumulate(worst, max), strict=True)
+    return [RankRange(name, *ends) for name, ends in zip(names, widened, strict=True)]
