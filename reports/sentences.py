@@ -9,7 +9,6 @@ from markupsafe import Markup
 from bench.analysis import (
     H,
     HConvention,
-    Verdict,
     best_method,
     difficulty_trend,
     percent,
@@ -21,7 +20,7 @@ from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
 from reports._format import counted, join, plural, points, shorten, unsigned
 from reports.titles import PHRASES
-from reports.verdict_sentences import basis, headline, inline
+from reports.verdict_sentences import basis, far_trainings, headline, inline
 from reports.views import OverviewView, SiteView
 
 TITLE_LENGTH = 24
@@ -29,24 +28,13 @@ TITLE_LENGTH = 24
 
 
 def caveats(view: OverviewView, measure: str) -> Markup:
-    """What changes the reading of the headline: shared runs, too few seeds, failed trainings, and seen datasets."""
-    told = view.answers[measure].verdict
-    found = [*_compared_on(view), *map(Markup.escape, filter(None, [why_no_ranks(told), _far_trainings(view, told)]))]
+    """What changes the reading of the headline: shared runs, too few seeds, another leader without seen datasets."""
+    found = list(_compared_on(view))
+    if reason := why_no_ranks(view.answers[measure].verdict):
+        found.append(Markup.escape(reason))
     if (without := view.without_seen.get(measure)) is not None and without.new_leader:
         found.append(Markup.escape(without_seen(view, without)))
     return Markup(" ").join(found)
-
-
-def _far_trainings(view: OverviewView, told: Verdict) -> str:
-    """Which trainings are far worse than the others of their method; empty if none is."""
-    far = told.far_trainings
-    named = [
-        f"{view.names[one.entry]} on {view.title(one.dataset)} (seed {one.seed}, {unsigned(one.below)} points)"
-        for one in far[:NAMED_IN_SENTENCE]
-    ]
-    more = [f"{len(far) - NAMED_IN_SENTENCE} more"] if far[NAMED_IN_SENTENCE:] else []
-    what = plural(len(far), "One training is", "Some trainings are")
-    return f"{what} far below the best of the same method, and count: {join([*named, *more])}." if far else ""
 
 
 def seen_mark(seen: SeenImages) -> str:
@@ -75,10 +63,11 @@ def without_seen(view: OverviewView, found: seen_datasets.WithoutSeen) -> str:
 
 
 def answer_lines(view: OverviewView) -> list[str]:
-    """Headline, basis, power, remarks and what is missing as plain lines, by the measure that orders the methods."""
+    """The sentences of the first screen and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.table.measures[-1]
-    power = told_difference(view.answers[measure].verdict.detectable)
-    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), basis(view, measure), power)]
+    told = view.answers[measure].verdict
+    beside = [basis(view, measure), told_difference(told.detectable), far_trainings(view, told)]
+    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), *beside)]
     lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
     return [_with_backticks(line) for line in lines if line]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from markupsafe import Markup
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent, told_difference
-from reports._format import counted, interval, shorten, unsigned
+from reports._format import counted, interval, join, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView
 
@@ -154,12 +154,27 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
         lines.append(("", "elsewhere", few_datasets(told.n_datasets)))
     elif second and not told.n_seeds:
         lines.append(("", "elsewhere", second))
-    lines.append(("", "power", told_difference(told.detectable)))
+    lines += [("", "power", told_difference(told.detectable)), ("", "failed?", far_trainings(view, told))]
     return Markup("").join(
         Markup('<span><i class="key-{}"></i><b>{}</b> {}</span>').format(sign or "none", name, text)
         for sign, name, text in lines
         if text
     )
+
+
+MOST_FAR = 2
+"""Trainings far below the others that a sentence names."""
+
+
+def far_trainings(view: OverviewView, told: Verdict) -> str:
+    """Which trainings are far worse than the others of their method, as a sentence; empty if none is."""
+    far = told.far_trainings
+    if not far:
+        return ""
+    named = [f"{_short(view, one.entry)} on {view.title(one.dataset)} (seed {one.seed})" for one in far[:MOST_FAR]]
+    more = [f"{len(far) - MOST_FAR} more"] if far[MOST_FAR:] else []
+    below = f"{'up to ' if far[1:] else ''}{unsigned(far[0].below)} points"
+    return f"{join([*named, *more])}: {below} below the best training there, and part of the mean."
 
 
 def _means(view: OverviewView, found: best_method.Answer) -> str:

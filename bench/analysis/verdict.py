@@ -362,7 +362,7 @@ def why_no_ranks(verdict: Verdict) -> str:
     if verdict.has_ranks or not verdict.n_seeds or len(verdict.ranked) < 2:
         return ""
     few = "One seed says nothing" if verdict.n_seeds == 1 else "Two seeds say too little"
-    return f"{few} about how much trainings differ, so there are no ranks: use --seeds 3."
+    return f"{few} about how much seeds differ, so there are no ranks: use --seeds 3."
 
 
 def told_difference(found: Detectable | None) -> str:

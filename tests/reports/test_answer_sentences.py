@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame
 
-from bench.analysis import difficulty_trend
+from bench.analysis import difficulty_trend, told_difference
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
