@@ -66,7 +66,8 @@ def answer_lines(view: OverviewView) -> list[str]:
     """The sentences of the first screen and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.table.measures[-1]
     told = view.answers[measure].verdict
-    beside = [basis(view, measure), told_difference(told.detectable), far_trainings(view, told)]
+    power = f"Power: {words}." if (words := told_difference(told.detectable)) else ""
+    beside = [basis(view, measure), power, far_trainings(view, told)]
     first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), *beside)]
     lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
     return [_with_backticks(line) for line in lines if line]

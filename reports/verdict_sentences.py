@@ -94,11 +94,11 @@ def _matching(view: OverviewView, found: best_method.Answer) -> str:
     return _of_others(told, len(few), "", "may match it") if few else "No other method matches it."
 
 
-def _may_be_best(view: OverviewView, told: Verdict) -> str:
+def _may_be_best(view: OverviewView, told: Verdict, where: str = "on datasets like these") -> str:
     """How many of the other methods may be the best elsewhere; empty without others."""
     alike = " with equal inputs" if view.has_others else ""
     few = told.may_be_best_elsewhere
-    return _of_others(told, len(few), alike, "may be the best on datasets like these") if told.others else ""
+    return _of_others(told, len(few), alike, f"may be the best {where}") if told.others else ""
 
 
 def _of_others(told: Verdict, n: int, alike: str, may: str) -> str:
@@ -149,7 +149,8 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     if ends(elsewhere):
         clear = "" if elsewhere is not None and elsewhere.clear else ", so it may be a loss"
         mean = f"mean {gain_word(view, found)} over datasets like these: {ends(elsewhere)}{clear}"
-        lines.append(("line", "elsewhere", f"{mean} (95 %{allowing(told)}). {_may_be_best(view, told)}".rstrip()))
+        others = _may_be_best(view, told, "there")
+        lines.append(("line", "elsewhere", f"{mean} (95 %{allowing(told)}). {others}".rstrip()))
     elif _is_few(told):
         lines.append(("", "elsewhere", few_datasets(told.n_datasets)))
     elif second and not told.n_seeds:
@@ -195,7 +196,7 @@ def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
     if parts:
         parts[-1] += f" (95 %{allowing(told)})"
     if elsewhere and told.n_seeds:
-        parts.append(_may_be_best(view, told).rstrip("."))
+        parts.append(_may_be_best(view, told, "there").rstrip("."))
     if _is_few(told):
         parts.append(few_datasets(told.n_datasets))
     return list(filter(None, parts))

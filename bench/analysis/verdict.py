@@ -366,10 +366,10 @@ def why_no_ranks(verdict: Verdict) -> str:
 
 
 def told_difference(found: Detectable | None) -> str:
-    """Which true difference a test tells, and what would halve it, as a sentence; empty if it is not known."""
+    """Which true difference a test tells, and what would halve it, in a few words; empty if it is not known."""
     if found is None:
         return ""
     halves = [(found.seeds_for_half, "seeds"), (found.datasets_for_half, "datasets")]
     more = " or ".join(f"{n} {what}" for n, what in halves if n is not None)
-    first = f"A true difference of {100 * found.difference:.1f} points is told in {100 * POWER:.0f} % of repetitions"
-    return f"{first}; half of it with {more}." if more else f"{first}."
+    half = f"; half of it with {more}" if more else ""
+    return f"{100 * found.difference:.1f} points are told in {100 * POWER:.0f} % of repetitions{half}"

@@ -227,7 +227,8 @@ def _noise(found: Comparison) -> list[str]:
         return []
     parts = f"{100 * share:.0f} % of its variance from seeds, {100 * (1 - share):.0f} % from test images"
     error = f"noise: standard error of {measure_name(measure)} {100 * test.standard_error:.2f} points ({parts})"
-    return [error, *filter(None, [told_difference(detectable_difference(test))])]
+    power = told_difference(detectable_difference(test))
+    return [error, f"power: {power}"] if power else [error]
 
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:

@@ -244,8 +244,8 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
 def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     _, view = overview_of(runs)
     power = told_difference(view.answers["H"].verdict.detectable)
-    first = [headline(view, "H").replace("\n", " "), basis(view, "H"), power]
-    assert answer_lines(view) == [*filter(None, first), missing_runs(view).striptags()]
+    first = [headline(view, "H").replace("\n", " "), basis(view, "H"), *([f"Power: {power}."] if power else [])]
+    assert answer_lines(view) == [*first, missing_runs(view).striptags()]
     _, whole = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
     assert len(answer_lines(whole)) == 2 + bool(power)
     _, one = overview_of(FIXTURES["one method"](runs))
