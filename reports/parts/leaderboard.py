@@ -90,7 +90,7 @@ def _ranks_note(view: BoardView) -> Markup:
     entry, rank = ranges[0]
     return Markup(
         "Rank {}: the tests on these datasets cannot decide which of these ranks {} has. Rows are ordered by the mean, "
-        "and ranges are widened until no row has a better bound than one above it. "
+        "and no row has a better bound than one above it. "
     ).format(rank, view.entry_name(entry.key))
 
 

@@ -102,11 +102,12 @@ def check_ranks(told) -> None:
             for other in told.ranked
             if other != key
         )
-        assert int(told.ranks[key].split("–")[0]) <= 1 + better
+        assert int(told.ranks[key].split("–")[0]) >= 1 + better
     bounds = [[int(told.ranks[key].split("–")[end]) for key in told.ranked] for end in (0, -1)]
     assert bounds == [sorted(ends) for ends in bounds], "a higher mean has no worse bound"
-    if told.leader is not None and told.here and not told.may_match_here:
-        assert not [key for key in told.others if told.ranks[key].startswith("1–")]
+    if told.here:
+        open_ = {key for key in told.others if told.ranks[key].split("–")[0] == "1"}
+        assert open_ <= set(told.may_match_here)
 
 
 def check(site) -> int:

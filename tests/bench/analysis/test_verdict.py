@@ -236,4 +236,4 @@ def test_a_higher_mean_has_no_worse_bound_of_its_rank():
     rows = {name: np.array([mean]) for name, mean in zip(names, means, strict=True)}
     verdict = replace(verdict_on_rows("all", dict(zip(names, means, strict=True)), rows, None, tests), n_seeds=3)
     assert verdict.on_these("a", "b").clear
-    assert verdict.ranks == {"a": "1–2", "b": "1–3", "c": "1–4", "zero_shot": "3–4"}
+    assert verdict.ranks == {"a": "1–2", "b": "2–3", "c": "2–4", "zero_shot": "3–4"}
