@@ -215,7 +215,7 @@ def _equality(found: Comparison) -> list[str]:
 
 
 def _noise(found: Comparison) -> list[str]:
-    """The noise of the average difference, its sources, and which difference is told, by the last measure."""
+    """The noise of the average difference, its sources, and which difference is detected, by the last measure."""
     from bench.analysis import detectable_difference, measure_name, seed_share, told_difference
 
     if not found.averages:

@@ -9,7 +9,7 @@ from scipy.special import nctdtr, stdtr, stdtrit
 from bench.analysis.statistics.intervals import MeanTest
 
 POWER = 0.8
-"""The share of repetitions in which a detectable difference is told."""
+"""The share of repetitions in which a detectable difference is detected."""
 MOST = 1_000
 """More seeds or datasets are never planned."""
 
@@ -20,7 +20,7 @@ class Detectable:
 
     Args:
         difference: the smallest true mean, a fraction.
-        seeds_for_half: the seeds of each dataset with which half of it is told; None above `MOST`, since the noise of
+        seeds_for_half: the seeds of each dataset with which half of it is detected; None above `MOST`, since the noise of
             the test images is left.
         datasets_for_half: the same for datasets of the same kind, with as many seeds as now.
     """
@@ -67,7 +67,7 @@ def _fewest(power: Callable[[int], float]) -> int | None:
 
 
 def _power(test: MeanTest, effect: float, level: float, *, seeds: float = 1.0, datasets: float = 1.0) -> float:
-    """Probability that a mean of `effect` is told with so many times the seeds of each dataset and the datasets."""
+    """Probability that a mean of `effect` is detected with so many times the seeds of each dataset and the datasets."""
     error, df = test.standard_error or 0.0, test.df or 0.0
     images = min(test.image_error**2, error**2)
     between = error**2 - images
