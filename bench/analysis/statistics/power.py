@@ -20,8 +20,8 @@ class Detectable:
 
     Args:
         difference: the smallest true mean, a fraction.
-        seeds_for_half: the seeds of each dataset with which half of it is detected; None above `MOST`, since the noise of
-            the test images is left.
+        seeds_for_half: the seeds of each dataset with which half of it is detected; None above `MOST`, since the noise
+            of the test images is left.
         datasets_for_half: the same for datasets of the same kind, with as many seeds as now.
     """
 
