@@ -243,6 +243,31 @@ def test_two_sweeps_at_once_do_every_run_once(tmp_path: Path, behave):
     assert list((tmp_path / "runs" / "live").iterdir()) == []
 
 
+@pytest.fixture
+def two_mounts(tmp_path: Path):
+    """One folder at two places, as two machines see it."""
+    places = tmp_path / "first", tmp_path / "second"
+    for place in places:
+        place.mkdir()
+    mount = ["mount", "--bind", *map(str, places)]
+    may_mount = sys.platform == "linux" and shutil.which("mount")
+    if not may_mount or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a folder at a second place is not permitted here")
+    yield places
+    subprocess.run(["umount", "-l", str(places[1])], check=True)
+
+
+def test_two_sweeps_on_two_mounts_of_one_folder_do_every_run_once(two_mounts, tmp_path: Path, behave):
+    behave(journal=str(tmp_path / "journal"), sleep=0.02)
+    todo = tasks(24)
+    threads = [threading.Thread(target=launch, args=(around(place), 1, todo)) for place in two_mounts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted((tmp_path / "journal").read_text().split()) == sorted(task.key for task in todo)
+
+
 # --- causes of failures -----------------------------------------------------------------------------------------------
 
 
