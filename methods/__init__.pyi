@@ -87,6 +87,7 @@ from ._parts.feature_methods import logits_accuracy as logits_accuracy
 from ._parts.feature_methods import template_features as template_features
 from ._parts.layers import AdapterConfig as AdapterConfig
 from ._parts.layers import BottleneckAdapter as BottleneckAdapter
+from ._parts.layers import drawn_from as drawn_from
 from ._parts.prompts import Context as Context
 from ._parts.prompts import Coupling as Coupling
 from ._parts.prompts import TextContext as TextContext

@@ -53,6 +53,7 @@ RECIPE = Recipe(
 class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
     """Cross-entropy on `scale * cos(tuned image, tuned text)`, and the distance of the texts."""
 
+    wording = KGCOOP_WORDING
     info = MethodInfo(
         name="clip_fit",
         title="CLIPFit",
@@ -89,7 +90,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         self.trainable = BiasesAndNorms(self.backbone)
 
     def text_features(self, classes: ClassSet) -> Tensor:
-        prompts = frozen_prompts(self.backbone.class_tokens(classes, self.template(classes)))
+        prompts = frozen_prompts(self.backbone.class_tokens(classes, self.class_template(classes)))
         return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(self.backbone.text_blocks))
 
     def image_features(self, batch: Batch) -> Tensor:
@@ -97,11 +98,6 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         blocks = norms.views(self.backbone.image_blocks)
         return self.backbone.encode_image(batch.pixels, blocks=blocks, norms=(norms.outer[0], norms.outer[1]))
 
-    def template(self, classes: ClassSet) -> str:
-        """The dataset's template in CLIPFit's wording, for tuned and for frozen texts."""
-        return KGCOOP_WORDING.get(classes.template, classes.template)
-
     def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        return self.loss_near_texts(
-            batch, self.frozen_text(self.support_classes, self.template(self.support_classes)), self.config.weight
-        )
+        classes = self.support_classes
+        return self.loss_near_texts(batch, self.frozen_text(classes, self.class_template(classes)), self.config.weight)

@@ -79,6 +79,7 @@ RECIPE = Recipe(
 class CoPrompt(ComposedMethod[CoPromptConfig]):
     """Cross-entropy of coupled prompts with adapters, plus the distance to the frozen model on another view."""
 
+    wording = KGCOOP_WORDING
     info = MethodInfo(
         name="coprompt",
         title="CoPrompt",
@@ -118,8 +119,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        template = support.classes.template
-        self.sentences = self.backbone.class_sentences(support.classes, KGCOOP_WORDING.get(template, template))
+        self.sentences = self.backbone.class_sentences(support.classes, self.class_template(support.classes))
 
     def teacher(self) -> Float[Tensor, "n_cls dim"]:
         """The frozen feature of one sentence per class, at one drawn position (official lists have equal lengths)."""

@@ -45,6 +45,7 @@ class DeKgTCP(TCP):
 
     info = MethodInfo(
         name="dekg_tcp",
+        version=2,
         title="DeKg + TCP",
         family=Family.TEXT_PROMPT,
         summary="TCP with a penalty on the dependence between learned and hand-written class texts.",

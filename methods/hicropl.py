@@ -36,7 +36,7 @@ from methods import Batch, Needs, Optimizer, Recipe, Sizes, SupportView, TwoTowe
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo
 from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
-from methods._parts.layers import linear_layer, normal_parameter
+from methods._parts.layers import drawn_from, normal_parameter
 from methods._parts.prompts import TextContext, WordedContextConfig
 
 HEADS = 8
@@ -68,24 +68,12 @@ class HiCroPLConfig(WordedContextConfig):
         return self.n_ctx * prompted * (text + image) + (networks + maps if self.mapping == "learned" else 0)
 
 
-def attention_layer(width: int, generator: torch.Generator) -> nn.MultiheadAttention:
-    """Attention with torch's default initialisation, drawn from the given generator."""
-    layer = nn.MultiheadAttention(width, math.gcd(HEADS, width), device="meta").to_empty(device="cpu")
-    bound = (6 / (width + 3 * width)) ** 0.5  # xavier_uniform of the three projections in one matrix
-    with torch.no_grad():
-        layer.in_proj_weight.uniform_(-bound, bound, generator=generator)
-        layer.out_proj.weight.uniform_(-(width**-0.5), width**-0.5, generator=generator)
-        layer.in_proj_bias.zero_()
-        layer.out_proj.bias.zero_()
-    return layer
-
-
 class Pooling(nn.Module):
     """Pools the tokens of a block into one by attention (the paper's layer-specific knowledge proxy)."""
 
-    def __init__(self, width: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.attention = attention_layer(width, generator)
+        self.attention = nn.MultiheadAttention(width, math.gcd(HEADS, width))
         self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(self, proxy: Float[Tensor, "1 width"], tokens: Float[Tensor, "n width"]) -> Float[Tensor, "1 width"]:
@@ -99,14 +87,14 @@ class Pooling(nn.Module):
 class CrossMap(nn.Module):
     """Tokens of one tower attend to pooled tokens of the other (the paper's multi-scale knowledge mapper)."""
 
-    def __init__(self, width: int, other: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int, other: int) -> None:
         super().__init__()
-        self.attention = attention_layer(width, generator)
-        self.query = linear_layer(width, width, generator)
-        self.key, self.value = linear_layer(other, width, generator), linear_layer(other, width, generator)
+        self.attention = nn.MultiheadAttention(width, math.gcd(HEADS, width))
+        self.query = nn.Linear(width, width)
+        self.key, self.value = nn.Linear(other, width), nn.Linear(other, width)
         self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.inner = linear_layer(width, 4 * width, generator)
-        self.outer = linear_layer(4 * width, width, generator)
+        self.inner = nn.Linear(width, 4 * width)
+        self.outer = nn.Linear(4 * width, width)
 
     def forward(self, tokens: Float[Tensor, "n width"], pooled: Float[Tensor, "m other"]) -> Float[Tensor, "n width"]:
         """The mapped tokens."""
@@ -123,17 +111,16 @@ class PromptMapper(nn.Module):
     Args:
         early: number of blocks that map text to image; `late` is the number that map image to text.
         text: width of the text tower; `image` is the width of the image tower.
-        generator: draws the linear and attention layers as torch initialises them, and the proxies from N(0, 1).
     """
 
-    def __init__(self, early: int, late: int, text: int, image: int, generator: torch.Generator) -> None:
+    def __init__(self, early: int, late: int, text: int, image: int) -> None:
         super().__init__()
         self.early = early
-        self.to_image, self.to_text = CrossMap(image, text, generator), CrossMap(text, image, generator)
-        text_pooling, image_pooling = Pooling(text, generator), Pooling(image, generator)
+        self.to_image, self.to_text = CrossMap(image, text), CrossMap(text, image)
+        text_pooling, image_pooling = Pooling(text), Pooling(image)
         self.text_pooling = nn.ModuleList([copy.deepcopy(text_pooling) for _ in range(early)])
         self.image_pooling = nn.ModuleList([copy.deepcopy(image_pooling) for _ in range(late)])
-        text_proxy, image_proxy = (torch.randn(1, width, generator=generator) for width in (text, image))
+        text_proxy, image_proxy = (torch.empty(1, width).normal_() for width in (text, image))
         self.text_proxies = nn.ParameterList([text_proxy.clone() for _ in range(early)])
         self.image_proxies = nn.ParameterList([image_proxy.clone() for _ in range(late)])
 
@@ -191,6 +178,7 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
 
     info = MethodInfo(
         name="hicropl",
+        version=2,
         title="HiCroPL",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep prompts of both towers that are mapped into each other; features are added to the frozen ones.",
@@ -220,7 +208,8 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         c, b = self.config, self.backbone
         depth = min(c.depth, b.text_depth, b.vision_depth)
         early = min(c.text_to_image, depth - 1)
-        mapper = PromptMapper(early, depth - early, b.text_width, b.vision_width, self.generator).to(b.device)
+        with drawn_from(self.generator):
+            mapper = PromptMapper(early, depth - early, b.text_width, b.vision_width).to(b.device)
         self.learned = c.mapping == "learned"
         self.mapper = mapper.requires_grad_(self.learned)
         own = mapper if self.learned else None

@@ -51,6 +51,7 @@ RECIPE = Recipe(
 class KgCoOp(ContextMethod[KgCoOpConfig]):
     """CoOp's cross-entropy plus the distance between learned and frozen class texts."""
 
+    wording = KGCOOP_WORDING
     info = MethodInfo(
         name="kgcoop",
         title="KgCoOp",
@@ -79,7 +80,7 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
 
     def teacher(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """The frozen texts, unnormalised."""
-        return self.frozen_text(classes, KGCOOP_WORDING.get(classes.template, classes.template))
+        return self.frozen_text(classes, self.class_template(classes))
 
     def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         return self.loss_near_texts(batch, self.teacher(self.support_classes), self.config.weight)

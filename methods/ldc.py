@@ -46,7 +46,7 @@ from methods import (
 )
 from methods._base.recipe import Warmup
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, LogitScaleSetting, TextConfig, template_ensemble
-from methods._parts.layers import linear_uniform
+from methods._parts.layers import drawn_from
 
 STEP = 2
 """Blocks between two levels; official code."""
@@ -83,17 +83,10 @@ RECIPE = Recipe(
 )
 
 
-def layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer without bias, with torch's default initialisation, drawn from the given generator."""
-    made = nn.Linear(inner, out, bias=False, device="meta").to_empty(device="cpu")
-    made.weight.data = linear_uniform((out, inner), inner, generator)
-    return made
-
-
-def perceptron(inner: int, middle: int, out: int, generator: torch.Generator) -> nn.Sequential:
+def perceptron(inner: int, middle: int, out: int) -> nn.Sequential:
     """Linear, batch norm, ReLU, linear."""
     return nn.Sequential(
-        layer(inner, middle, generator), nn.BatchNorm1d(middle), nn.ReLU(), layer(middle, out, generator)
+        nn.Linear(inner, middle, bias=False), nn.BatchNorm1d(middle), nn.ReLU(), nn.Linear(middle, out, bias=False)
     )
 
 
@@ -105,18 +98,18 @@ def level_blocks(depth: int, levels: int) -> list[int]:
 class Deconfusion(nn.Module):
     """The adapters of the levels and the perceptrons M_0 to M_4."""
 
-    def __init__(self, c: LDCConfig, sizes: tuple[int, int], n_classes: int, generator: torch.Generator) -> None:
+    def __init__(self, c: LDCConfig, sizes: tuple[int, int], n_classes: int) -> None:
         super().__init__()
         width, dim = sizes
         self.shares = c.level_shares
         self.levels = nn.ModuleList(
-            nn.Sequential(layer(width, width, generator), nn.LayerNorm(width), nn.ReLU()) for _ in self.shares
+            nn.Sequential(nn.Linear(width, width, bias=False), nn.LayerNorm(width), nn.ReLU()) for _ in self.shares
         )
-        self.mlp = perceptron(dim, c.hidden, n_classes, generator)
-        self.from_logits = perceptron(n_classes, dim, dim, generator)
-        self.from_image = perceptron(dim, dim, dim, generator)
-        self.correction = perceptron(dim, dim, n_classes, generator)
-        self.gate = perceptron(dim, dim, 1, generator)
+        self.mlp = perceptron(dim, c.hidden, n_classes)
+        self.from_logits = perceptron(n_classes, dim, dim)
+        self.from_image = perceptron(dim, dim, dim)
+        self.correction = perceptron(dim, dim, n_classes)
+        self.gate = perceptron(dim, dim, 1)
 
     def fused(self, tokens: Float[Tensor, "4 batch tokens width"]) -> Float[Tensor, "batch width"]:
         """The adapted levels, weighted, before the projection."""
@@ -166,7 +159,8 @@ class LDC(TrainableMethod[LDCConfig]):
         self.scale = c.logit_scale or b.logit_scale
         self.blocks = level_blocks(b.vision_depth, len(c.level_shares))
         sizes = b.vision_width, b.embed_dim
-        self.trainable = Deconfusion(c, sizes, len(support.classes), self.generator).to(b.device)
+        with drawn_from(self.generator):
+            self.trainable = Deconfusion(c, sizes, len(support.classes)).to(b.device)
 
     def image_inputs(self, batch: Batch) -> tuple[Float[Tensor, "batch n_cls"], Float[Tensor, "batch dim"]]:
         """Zero-shot logits, and v."""

@@ -30,6 +30,7 @@ from methods._base.method_info import BackboneSizes, Family, MethodConfig, Metho
 from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import linear_layer, normal_parameter
 from methods._parts.two_tower_methods import TwoTowerMethod
+from methods._text.templates import COOP_WORDING
 
 
 class MMRLConfig(MethodConfig):
@@ -120,6 +121,7 @@ TRANSFER = RECIPE.model_copy(
 class MMRL(TwoTowerMethod[MMRLConfig]):
     """Cross-entropy of two image features with the same texts, plus the distance of features to the frozen ones."""
 
+    wording = COOP_WORDING
     one_pair = False
     info = MethodInfo(
         name="mmrl",
@@ -170,7 +172,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         return Representation(c.n_tokens, c.dim, blocks, self.backbone, self.generator)
 
     def text_features(self, classes: ClassSet) -> Tensor:
-        hidden = self.frozen_text_hidden(classes, classes.template, self.first_text)
+        hidden = self.frozen_text_hidden(classes, self.class_template(classes), self.first_text)
         return self.backbone.continue_text(hidden, tokens=self.trainable.text_tokens(), kept=self.kept)
 
     def both_image_features(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
@@ -191,7 +193,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         c, scale, classes = self.config, self.backbone.logit_scale, self.support_classes
-        text, frozen = self.text_features(classes), self.frozen_text(classes, classes.template)
+        text, frozen = self.text_features(classes), self.frozen_text(classes, self.class_template(classes))
         image, inserted = self.both_image_features(batch)
         by_class, by_inserted = (
             F.cross_entropy(cosine_logits(f, text, scale), batch.labels) for f in (image, inserted)

@@ -11,13 +11,13 @@ training stages, each with all epochs of the recipe:
     both together:                                logits, as at test
 
 The official code uses the first stage of seed 1 for all seeds; here every run trains its own. The official stopping
-rule applies to a whole batch, ours to each pair. For ImageNet the official code starts a four-vector prompt from the
-three words `this is a`, which overwrites the first token of each class name; here it starts from the words of the other
-general datasets.
+rule applies to a whole batch, ours to each pair. On ImageNet a prompt of four vectors starts from the three words `this
+is a` and the end of the text, so that it replaces the first token of each class name, as in the official code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import normal_parameter
 from methods._parts.prompts import context_from_words
 from methods._text.prompt_embeddings import overwrite_leading
-from methods._text.templates import GENERIC_TEMPLATE, PLOT_WORDINGS
+from methods._text.templates import GENERIC_TEMPLATE, PLOT_WORDINGS, worded
 
 
 def sinkhorn(kernel: Float[Tensor, "*pairs m n"], *, iterations: int, tolerance: float) -> Float[Tensor, "*pairs m n"]:
@@ -100,6 +100,11 @@ class PLOTPPConfig(MethodConfig):
         return self.n_text * self.n_ctx * sizes.text_width + self.n_image * self.n_visual * sizes.image_width
 
 
+def initial_words(classes: ClassSet) -> Sequence[str]:
+    """The words that the text prompts start from."""
+    return worded(PLOT_WORDINGS, classes) or PLOT_WORDINGS[GENERIC_TEMPLATE]
+
+
 class PromptSets(nn.Module):
     """The text prompts `(n_text, n_ctx, width)` and the visual prompts `(n_image, n_visual, width)`."""
 
@@ -125,6 +130,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
 
     info = MethodInfo(
         name="plot_pp",
+        version=2,
         title="PLOT++",
         family=Family.MULTIMODAL_PROMPT,
         summary="Several text prompts and visual prompts, their features matched by optimal transport.",
@@ -150,7 +156,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         super().prepare(support)
         c, b = self.config, self.backbone
         if c.worded_init:
-            words = PLOT_WORDINGS.get(support.classes.template, PLOT_WORDINGS[GENERIC_TEMPLATE])
+            words = initial_words(support.classes)
             self.wordings = list(words[: c.n_text])
             text = torch.stack([context_from_words(each, b, len(words[0].split())) for each in self.wordings])
         else:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from datasets_registry import BenchError, ClassSet, EvalProtocol
+from datasets_registry import BenchError, EvalProtocol
 from methods import Batch, Family, MethodInfo, Recipe, Sizes, SupportView, cosine_logits, register_method
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import normal_parameter
@@ -67,6 +67,7 @@ BY_DATASET = {
 class ProGrad(ContextMethod[ProGradConfig]):
     """CoOp with gradient surgery."""
 
+    wording = PROGRAD_WORDING
     info = MethodInfo(
         name="prograd",
         title="ProGrad",
@@ -103,7 +104,7 @@ class ProGrad(ContextMethod[ProGradConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, width = self.config, self.backbone.text_width
-        words = c.ctx_init.replace("_", " ") or self.teacher_template(support.classes).partition("{}")[0].strip()
+        words = c.ctx_init.replace("_", " ") or self.class_template(support.classes).partition("{}")[0].strip()
         if c.worded_init and words:
             n_words = word_count(words)
             front = c.n_ctx - n_words
@@ -118,13 +119,9 @@ class ProGrad(ContextMethod[ProGradConfig]):
             context = Context(normal_parameter(shape, self.generator))
         self.trainable = context.to(self.backbone.device)
 
-    def teacher_template(self, classes: ClassSet) -> str:
-        """The dataset's template in ProGrad's wording."""
-        return PROGRAD_WORDING.get(classes.template, classes.template)
-
     def backward(self, batch: Batch) -> Tensor:
         logits = self.train_classifier()(batch)
-        teacher = self.frozen_text(self.support_classes, self.teacher_template(self.support_classes))
+        teacher = self.frozen_text(self.support_classes, self.class_template(self.support_classes))
         zero_shot = cosine_logits(batch.features, teacher, self.backbone.logit_scale)
         loss = F.cross_entropy(logits, batch.labels)
         t = self.config.temperature

@@ -74,6 +74,7 @@ TRANSFER = {"text_depth": 3, "visual_depth": 3, "average_mean": 6.0, "average_st
 class PromptSRC(ComposedMethod[PromptSRCConfig]):
     """IVLP with self-regularisation."""
 
+    teacher_templates = GENERIC60
     info = MethodInfo(
         name="promptsrc",
         title="PromptSRC",
@@ -105,7 +106,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.teacher = torch.stack([self.frozen_text(support.classes, t) for t in GENERIC60]).mean(dim=0)
+        self.teacher = torch.stack([self.frozen_text(support.classes, t) for t in self.teacher_templates]).mean(dim=0)
         self._average: list[Tensor] = []
 
     def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:

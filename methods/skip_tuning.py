@@ -32,7 +32,7 @@ from methods._base.devices import on_device
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, TowerUse
 from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup, for_transfer
 from methods._parts.two_tower_methods import TwoTowerMethod
-from methods._text.templates import SKIP_TUNING_WORDING, SKIP_TUNING_WORDING_BY_DATASET
+from methods._text.templates import SKIP_TUNING_WORDING
 from methods._towers.blocks import TowerEnd, with_modules
 from methods._towers.image_tower import wrap_image_tower
 from methods._towers.text_hidden_states import TextHidden
@@ -97,6 +97,7 @@ TRANSFER = RECIPE.model_copy(
 class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
     """Cross-entropy on `scale * cos(tuned image, tuned text)` over some of the classes."""
 
+    wording = SKIP_TUNING_WORDING
     info = MethodInfo(
         name="skip_tuning",
         version=2,
@@ -167,7 +168,7 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
 
     def hidden_texts(self, classes: ClassSet) -> TextHidden:
         """Hidden states of the class texts before the first trained block."""
-        return self.frozen_text_hidden(classes, wording(classes), self.first_text)
+        return self.frozen_text_hidden(classes, self.class_template(classes), self.first_text)
 
     def text_features(self, classes: ClassSet) -> Tensor:
         return self.backbone.continue_text(self.hidden_texts(classes), tower=self.text_tower)
@@ -181,7 +182,7 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
         classes = self.support_classes
         if len(self.kept_ranks) == len(classes):
             return list(range(len(classes)))
-        similar = cosine_logits(images, self.frozen_text(classes, wording(classes)), 1.0).amax(dim=0)
+        similar = cosine_logits(images, self.frozen_text(classes, self.class_template(classes)), 1.0).amax(dim=0)
         similar[batch.labels] = torch.inf
         ranking = similar.argsort(descending=True).tolist()
         labels = len(set(batch.label_numbers))
@@ -194,12 +195,6 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
         texts = self.backbone.continue_text(hidden, tower=self.text_tower)
         labels = torch.searchsorted(on_device(torch.tensor(kept), images.device), batch.labels)
         return F.cross_entropy(cosine_logits(images, texts, self.backbone.logit_scale), labels), None
-
-
-def wording(classes: ClassSet) -> str:
-    """The template of the class texts: that of the dataset or, for others, that of its own template."""
-    usual = SKIP_TUNING_WORDING.get(classes.template, classes.template)
-    return SKIP_TUNING_WORDING_BY_DATASET.get(classes.dataset or "", usual)
 
 
 def drawn_ranks(n_classes: int, always: int, spread: float, generator: torch.Generator) -> frozenset[int]:

@@ -5,7 +5,7 @@ htyao89/Textual-based_Class-aware_prompt_tuning `trainers/tcp.py`, `trainers/cli
 normalised frozen text of class c, `W2 quickgelu(W1 t_c + b1) + b2` gives four tokens that replace the context before
 the ninth block. (The official code has a mixing weight, but always replaces in full.) Loss: cross-entropy plus
 `8 (1 - mean_c cos(w_c, t_c))`. New classes use their own t_c. The class name is followed by the words of the dataset's
-own template, as in the official code, except for Cars, where that code adds `, a type of car`.
+own template or, for Cars, by `, a type of car`, as in the official code.
 """
 
 import torch
@@ -20,7 +20,7 @@ from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import linear_layer
 from methods._parts.prompts import Context, WordedContextConfig, initial_context, word_count
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
-from methods._text.templates import TCP_WORDING
+from methods._text.templates import TCP_PROMPT_WORDING, TCP_WORDING, worded
 
 
 class TCPConfig(WordedContextConfig):
@@ -56,16 +56,23 @@ class ClassAwareContext(Context):
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The dataset's class texts with the context instead of the words before the name."""
-        template, front = classes.template, "a photo of a "
-        if not (template.startswith(front) and len(self.ctx) == 4):
-            template = " ".join(["X"] * len(self.ctx)) + " {}" + template.partition("{}")[2]
-        return overwrite_leading(backbone.class_tokens(classes, template), self.ctx)
+        return overwrite_leading(backbone.class_tokens(classes, prompt_template(classes, len(self.ctx))), self.ctx)
 
     def tokens(self, teacher: Tensor) -> Tensor:
         """Tokens of each class, `(n_cls, n_ctx, width)`."""
         hidden = self.down(F.normalize(teacher, dim=-1))
         made: Tensor = self.up(hidden * torch.sigmoid(1.702 * hidden))
         return made.reshape(len(teacher), *self.ctx.shape)
+
+
+def prompt_template(classes: ClassSet, n_ctx: int = 4) -> str:
+    """The template of the learned class texts: an X for each context vector, and the words after them."""
+    template, front = worded(TCP_PROMPT_WORDING, classes) or classes.template, "a photo of a "
+    if n_ctx == len(front.split()) and template.startswith(front):
+        rest = template.removeprefix(front)
+    else:
+        rest = "{}" + template.partition("{}")[2]
+    return " ".join([*["X"] * n_ctx, rest])
 
 
 RECIPE = Recipe(
@@ -85,8 +92,10 @@ RECIPE = Recipe(
 class TCP(TwoTowerMethod[TCPConfig]):
     """Cross-entropy with class-aware text tokens, plus the distance to the frozen texts."""
 
+    wording = TCP_WORDING
     info = MethodInfo(
         name="tcp",
+        version=2,
         title="TCP",
         family=Family.TEXT_PROMPT,
         summary="A context that is replaced inside the text tower by tokens made from each class's frozen text.",
@@ -115,7 +124,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
 
     def teacher(self, classes: ClassSet) -> Tensor:
         """The frozen texts, unnormalised."""
-        return self.frozen_text(classes, TCP_WORDING.get(classes.template, classes.template))
+        return self.frozen_text(classes, self.class_template(classes))
 
     def text_features(self, classes: ClassSet) -> Tensor:
         layer = min(self.config.layer, self.backbone.text_depth - 1)

@@ -13,7 +13,6 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
-from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
 from reports.charts.difficulty import difficulty_caption, difficulty_svg
 from reports.page_data import packed_text, page_data, pictures_data
@@ -117,7 +116,6 @@ def render_site(site: SiteView, out: Path, *, force: bool = False) -> Path:
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
         part_titles=PART_TITLES | {part.name: part.title for part in site.added},
-        demo_caveat=DEMO_CAVEAT,
     )
     return write_output(out, page.encode(), force=force)
 

@@ -6,12 +6,21 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis import H, HConvention, best_method, difficulty_trend, percent, seen_datasets
+from bench.analysis import (
+    H,
+    HConvention,
+    best_method,
+    difficulty_trend,
+    percent,
+    seen_datasets,
+    told_difference,
+    why_no_ranks,
+)
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
 from reports._format import counted, join, plural, points, shorten, unsigned
 from reports.titles import PHRASES
-from reports.verdict_sentences import basis, headline, inline
+from reports.verdict_sentences import basis, far_trainings, headline, inline
 from reports.views import OverviewView, SiteView
 
 TITLE_LENGTH = 24
@@ -19,8 +28,10 @@ TITLE_LENGTH = 24
 
 
 def caveats(view: OverviewView, measure: str) -> Markup:
-    """What changes the reading of the headline: a comparison on shared runs, another leader without seen datasets."""
+    """What changes the reading of the headline: shared runs, too few seeds, another leader without seen datasets."""
     found = list(_compared_on(view))
+    if reason := why_no_ranks(view.answers[measure].verdict):
+        found.append(Markup.escape(reason))
     if (without := view.without_seen.get(measure)) is not None and without.new_leader:
         found.append(Markup.escape(without_seen(view, without)))
     return Markup(" ").join(found)
@@ -52,9 +63,12 @@ def without_seen(view: OverviewView, found: seen_datasets.WithoutSeen) -> str:
 
 
 def answer_lines(view: OverviewView) -> list[str]:
-    """Headline, basis, remarks and what is missing as plain lines, by the measure that orders the methods."""
+    """The sentences of the first screen and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.table.measures[-1]
-    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), basis(view, measure))]
+    told = view.answers[measure].verdict
+    power = f"Power: {words}." if (words := told_difference(told.detectable)) else ""
+    beside = [basis(view, measure), power, far_trainings(view, told)]
+    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), *beside)]
     lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
     return [_with_backticks(line) for line in lines if line]
 
@@ -116,8 +130,6 @@ def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
         lacks.append(("A comparison needs the missing runs", "", "with the same options as before"))
     if len(view.datasets) == 1:
         lacks.append(("What holds on other datasets needs more of them", "-d DATASET", ""))
-    if len(view.seeds) == 1 and view.seeds != (0,):
-        lacks.append(("Intervals over seeds need several", "--seeds 3", ""))
     text = Markup("{}: <code>etl-bench run{}</code>{}.")
     return [text.format(what, option and f" {option} ...", where and f" {where}") for what, option, where in lacks]
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
-from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent
-from reports._format import counted, interval, shorten, unsigned
+from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent, told_difference
+from reports._format import counted, interval, join, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView
 
@@ -84,18 +84,30 @@ def _nothing_gains(view: OverviewView, found: best_method.Answer) -> str:
 
 
 def _matching(view: OverviewView, found: best_method.Answer) -> str:
-    """How many of the other methods may be as good as the leader; empty without others."""
+    """How many of the other methods may be as good as the leader; empty without others, or with too few seeds."""
     told = found.verdict
-    if not told.others:
+    if not told.n_seeds:
+        return _may_be_best(view, told)
+    if not told.others or not told.has_ranks:
         return ""
-    few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
+    few = told.may_match_here
+    return _of_others(told, len(few), "", "may match it") if few else "No other method matches it."
+
+
+def _may_be_best(view: OverviewView, told: Verdict, where: str = "on datasets like these") -> str:
+    """How many of the other methods may be the best elsewhere; empty without others."""
     alike = " with equal inputs" if view.has_others else ""
-    may = "may match it" if told.n_seeds else "may be as good on datasets of this kind"
-    if not few:
-        return "No other method matches it." if told.n_seeds else f"No other method{alike} {may}."
+    few = told.may_be_best_elsewhere
+    return _of_others(told, len(few), alike, f"may be the best {where}") if told.others else ""
+
+
+def _of_others(told: Verdict, n: int, alike: str, may: str) -> str:
+    """A sentence about n of the others."""
+    if not n:
+        return f"No other method{alike} {may}."
     if len(told.others) == 1:
         return f"The other method{alike} {may}."
-    return f"{len(few)} of the {counted(len(told.others), 'other')}{alike} {may}."
+    return f"{n} of the {counted(len(told.others), 'other')}{alike} {may}."
 
 
 def basis(view: OverviewView, measure: str) -> str:
@@ -137,12 +149,13 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     if ends(elsewhere):
         clear = "" if elsewhere is not None and elsewhere.clear else ", so it may be a loss"
         mean = f"mean {gain_word(view, found)} over datasets like these: {ends(elsewhere)}{clear}"
-        said = f"{mean} (95 %{allowing(told)}){_as_good(told)}"
-        lines.append(("line", "elsewhere", said))
+        others = _may_be_best(view, told, "there")
+        lines.append(("line", "elsewhere", f"{mean} (95 %{allowing(told)}). {others}".rstrip()))
     elif _is_few(told):
         lines.append(("", "elsewhere", few_datasets(told.n_datasets)))
     elif second and not told.n_seeds:
         lines.append(("", "elsewhere", second))
+    lines += [("", "power", told_difference(told.detectable)), ("", "failed?", far_trainings(view, told))]
     return Markup("").join(
         Markup('<span><i class="key-{}"></i><b>{}</b> {}</span>').format(sign or "none", name, text)
         for sign, name, text in lines
@@ -150,11 +163,19 @@ def known_lines(view: OverviewView, measure: str) -> Markup:
     )
 
 
-def _as_good(told: Verdict) -> str:
-    """How many printed methods may be as good; empty where seeds say it of these datasets."""
-    if told.n_seeds or not told.others:
+MOST_FAR = 2
+"""Trainings far below the others that a sentence names."""
+
+
+def far_trainings(view: OverviewView, told: Verdict) -> str:
+    """Which trainings are far worse than the others of their method, as a sentence; empty if none is."""
+    far = told.far_trainings
+    if not far:
         return ""
-    return f". {len(told.may_be_best_elsewhere)} of the {counted(len(told.others), 'other')} may be as good"
+    named = [f"{_short(view, one.entry)} on {view.title(one.dataset)} (seed {one.seed})" for one in far[:MOST_FAR]]
+    more = [f"{len(far) - MOST_FAR} more"] if far[MOST_FAR:] else []
+    below = f"{'up to ' if far[1:] else ''}{unsigned(far[0].below)} points"
+    return f"{join([*named, *more])}: {below} below the best training there, and part of the mean."
 
 
 def _means(view: OverviewView, found: best_method.Answer) -> str:
@@ -174,9 +195,11 @@ def _intervals(view: OverviewView, found: best_method.Answer) -> list[str]:
         parts.append(f"mean {what} on datasets like these {elsewhere}{clear}")
     if parts:
         parts[-1] += f" (95 %{allowing(told)})"
+    if elsewhere and told.n_seeds:
+        parts.append(_may_be_best(view, told, "there").rstrip("."))
     if _is_few(told):
         parts.append(few_datasets(told.n_datasets))
-    return parts
+    return list(filter(None, parts))
 
 
 def _compared(told: Verdict) -> tuple[str, str]:

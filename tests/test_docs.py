@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from places import ROOT, SHARED
 from safetensors.torch import save_file
 
+from bench.cli.app import app
 from datasets_registry import DATASETS, get_dataset
 from methods import load_backbone, parse_backbone
 from tools import generate_docs
@@ -178,3 +180,22 @@ def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Pat
     pictures = sorted(path.name for path in (folder / "new_images").iterdir())
     assert [Path(row["image"]).name for row in rows] == pictures
     assert all(0 < float(row["probability"]) <= 1 for row in rows)
+
+
+def test_each_claim_of_why_believe_this_has_a_command_that_exists() -> None:
+    """Targets of make, files and words of pytest, and commands whose arguments are understood."""
+    text = (ROOT / "docs/why-believe-this.md").read_text(encoding="utf-8").partition("## What never ran")[0]
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and "`" in line]
+    commands = [re.findall("`([^`]+)`", row[1])[0].split() for row in rows]
+    assert len(commands) >= 12
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for program, *words in commands:
+        if program == "make":
+            assert words[0] in targets
+        elif program == "python":
+            assert (ROOT / words[2]).exists()
+        else:
+            path = [word for word in words if word.islower() and not word.startswith("-")][:2]
+            command = typer.main.get_command(app)
+            for word in path:
+                command = command.commands[word]

@@ -39,7 +39,6 @@ from methods import (
     Needs,
     Selection,
     facts_file_text,
-    facts_of,
     formula_tests,
     get_method,
     list_methods,
@@ -214,26 +213,23 @@ The settings of each method as its official code states them, by protocol, datas
 tools.official_settings` reads them from the repositories at the stated commits, and a test compares each with what a
 run has. *Holds* is empty where a value holds for all published protocols, the eleven datasets and all shots. A row has
 the file and the line of its first source. `not stated`: no source states it. `none`: the official code has no such
-setting.
+setting. `words` are texts that no setting gives.
 The recipes are fields of [`Recipe`](api/methods.md); `data` is the same for all methods.
 """
 
 
 def settings_page() -> str:
     """The summary of official settings, and a table for each method."""
-    infos = [facts_of(get_method(info.name)) for info in shipped_methods()]
-    counted = {facts.name: counted_settings(facts) for facts in infos}
+    counted = {info.name: counted_settings(info.name) for info in shipped_methods()}
     rows = [(f"[`{name}`](#{name})", *_counts_of(found)) for name, found in counted.items()]
     rows.append(("all", *_counts_of(sum(counted.values(), CountedSettings()))))
     parts = [f"{NOTE}# Official settings\n{INTRO_SETTINGS}\n", _table(SETTINGS_HEAD, rows)]
-    for facts in infos:
+    for name in counted:
         table = [
             (f"`{one.setting}`", one.holds, _code(one.official), _code(one.ours), one.where, one.remark)
-            for one in compared_settings(facts)
+            for one in compared_settings(name)
         ]
-        parts.append(
-            f"\n## `{facts.name}`\n\n{_table(('setting', 'holds', 'official', 'ours', 'where', 'why'), table)}"
-        )
+        parts.append(f"\n## `{name}`\n\n{_table(('setting', 'holds', 'official', 'ours', 'where', 'why'), table)}")
     return "".join(parts)
 
 
@@ -244,8 +240,9 @@ def parity_page() -> str:
     _, end, after = rest.partition(SUMMARY_ENDS)
     found: dict[str, CountedSettings] = {}
     for info in shipped_methods():
-        for setting, counts in counted_by_setting(facts_of(get_method(info.name))).items():
-            kind = setting.replace("recipe.", "") if "." in setting else "settings of the method"
+        for setting, counts in counted_by_setting(info.name).items():
+            group, _, field = setting.rpartition(".")
+            kind = {"": "settings of the method", "words": "words", "recipe": field}.get(group, setting)
             found[kind] = found.get(kind, CountedSettings()) + counts
     rows = [(f"`{kind}`" if " " not in kind else kind, *_counts_of(counts)) for kind, counts in sorted(found.items())]
     rows.append(("all", *_counts_of(sum(found.values(), CountedSettings()))))
@@ -253,6 +250,8 @@ def parity_page() -> str:
 
 
 SUMMARY_BEGINS, SUMMARY_ENDS = (f"<!-- settings, written by `{COMMAND}` -->", "<!-- end of settings -->")
+LONGEST_VALUE = 300
+"""Characters of a value in a table; long lists of templates are cut."""
 SETTINGS_HEAD = ("method", "settings", "stated", "as ours", "ours differs, with a reason", "not stated", "only ours")
 
 
@@ -264,6 +263,7 @@ def _counts_of(found: CountedSettings) -> tuple[object, ...]:
 
 
 def _code(text: str) -> str:
+    text = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"
     return f"`{text}`" if text and "`" not in text else text
 
 

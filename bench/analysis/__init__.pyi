@@ -48,7 +48,7 @@ from .leaderboard_building import build_leaderboards as build_leaderboards
 from .leaderboard_building import compared_leaderboard as compared_leaderboard
 from .noise import EQUAL_MARGIN as EQUAL_MARGIN
 from .noise import equivalence_probability as equivalence_probability
-from .noise import noise_of as noise_of
+from .noise import seed_share as seed_share
 from .pareto import CostPoint as CostPoint
 from .pareto import cost_points as cost_points
 from .score_table import Candidate as Candidate
@@ -66,9 +66,11 @@ from .statistics.intervals import MeanTest as MeanTest
 from .statistics.intervals import between_images as between_images
 from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import separate_tests as separate_tests
+from .statistics.power import detectable_difference as detectable_difference
 from .verdict import FEWEST_ELSEWHERE as FEWEST_ELSEWHERE
 from .verdict import Certainty as Certainty
 from .verdict import Verdict as Verdict
 from .verdict import board_verdicts as board_verdicts
-from .verdict import resolution as resolution
+from .verdict import told_difference as told_difference
 from .verdict import verdict_notes as verdict_notes
+from .verdict import why_no_ranks as why_no_ranks

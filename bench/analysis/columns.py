@@ -25,7 +25,7 @@ class Kind(StrEnum):
     """What the value of a column is; each place has one writer per kind."""
 
     FACT = "fact"  # a plain value, or `ABSENT`
-    RANK = "rank"  # position by the mean, None if unranked, and range of ranks
+    RANK = "rank"  # range of ranks; None if unranked
     METHOD = "method"  # the key of the entry
     MAIN_SCORE = "main score"  # estimate or None; orders the rows
     SCORE = "score"  # estimate, None, or a text in place of it
@@ -76,13 +76,13 @@ def leaderboard_columns(
     return [column for column in columns if place in column.titles]
 
 
-def board_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """One row per entry with means, intervals, coverage and cost; accuracies are fractions.
+def board_rows(board: Leaderboard, ranks: Mapping[str, str] = NO_RANKS) -> list[dict[str, Any]]:
+    """One row per entry with range of ranks, means, intervals, coverage and cost; accuracies are fractions.
 
     `datasets`, `seeds` and `images` (test images) are the numbers that the means are over; `n` and `expected` count all
     runs. `intervals` says what the 95 % intervals cover.
     """
-    columns = leaderboard_columns(board, Place.DATA)
+    columns = leaderboard_columns(board, Place.DATA, ranks)
     return [
         {
             name: value
@@ -109,7 +109,7 @@ def _flat_score(name: str, found: Estimate | str | None) -> _Flat:
 _TIMES = {name: name for name in ("learning_seconds", "own_seconds", "shared_seconds", "eval_seconds", "device")}
 _FLAT: Mapping[Kind, Callable[[str, Any], _Flat]] = {
     Kind.FACT: lambda name, value: [(name, value)],
-    Kind.RANK: lambda name, value: [(name, value[0])],
+    Kind.RANK: lambda name, value: [(name, value)],
     Kind.METHOD: lambda name, value: [(name, value)],
     Kind.MAIN_SCORE: _flat_score,
     Kind.SCORE: _flat_score,
@@ -127,9 +127,9 @@ def _fact(name: str, value: Callable[[Entry], Any]) -> LeaderboardColumn:
 def _names(ranks: Mapping[str, str]) -> Iterator[LeaderboardColumn]:
     yield LeaderboardColumn(
         Kind.RANK,
-        lambda entry: (entry.rank, ranks.get(entry.key, "–")),
+        lambda entry: ranks.get(entry.key),
         {Place.DATA: "rank", Place.TERMINAL: "rank", Place.PAGE: "Rank"},
-        "Ranks that are consistent with the paired tests; none if runs are missing",
+        "Ranks that are consistent with the paired tests; none if runs are missing, or with fewer than three seeds",
     )
     titles = {Place.DATA: "entry", Place.TERMINAL: "method", Place.PAGE: "Method"}
     yield LeaderboardColumn(Kind.METHOD, lambda entry: entry.key, titles)

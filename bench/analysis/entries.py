@@ -39,7 +39,7 @@ def make_entry(
     source: str = "",
     learns_from_tests: bool = False,
 ) -> Entry:
-    """The entry of one method, config and recipe on a board, without gains and rank.
+    """The entry of one method, config and recipe on a board, without gains.
 
     Args:
         runs: the counted, failed and planned runs of the entry.

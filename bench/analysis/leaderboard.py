@@ -199,7 +199,6 @@ class Entry:
             open score begin with `open_` and are present if every run has it.
         n: number of scored cells out of `expected`, on the datasets and seeds that the board compares.
         coverage: number of scored cells out of `planned`, on all datasets and seeds.
-        rank: position by the mean among the rankable entries; None for other entries.
         oracle: whether anything was selected with test labels.
         optimism: by split, the accuracy gained by selection with test labels, mean over runs; empty for other entries,
             or if it was not recorded.
@@ -228,7 +227,6 @@ class Entry:
     uses: tuple[str, ...] | None
     coverage: int
     planned: int
-    rank: int | None = None
 
     @property
     def complete(self) -> bool:

@@ -222,7 +222,7 @@ def _plain(
         entries = [_with_gains(entry, baseline) for entry in entries]
     opened = (OPEN,) if any(entry.average(OPEN, convention) for entry in entries) else ()
     measures = (*splits, *opened, H) if "new" in splits else splits
-    ranked = _ranked(entries, measures[-1], convention)
+    ranked = _ordered(entries, measures[-1], convention)
     return Leaderboard(
         setting=setting,
         convention=convention,
@@ -295,12 +295,9 @@ def _with_gains(entry: Entry, baseline: Entry) -> Entry:
     return replace(entry, cells=cells)
 
 
-def _ranked(entries: Sequence[Entry], measure: str, convention: HConvention) -> tuple[Entry, ...]:
+def _ordered(entries: Sequence[Entry], measure: str, convention: HConvention) -> tuple[Entry, ...]:
     def order(entry: Entry) -> tuple[bool, bool, float, str]:
         average = entry.average(measure, convention)
         return (not entry.complete, entry.oracle, -average.mean if average else 1.0, entry.key)
 
-    ordered = sorted(entries, key=order)
-    return tuple(
-        replace(entry, rank=position if entry.rankable else None) for position, entry in enumerate(ordered, start=1)
-    )
+    return tuple(sorted(entries, key=order))

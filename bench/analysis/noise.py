@@ -1,9 +1,6 @@
-"""The noise of a mean difference: its sources, what more seeds would buy, and equality in practice. Pure."""
+"""The noise of a mean difference: how much is due to the seeds, and equality in practice. Pure."""
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
 
 from scipy.special import stdtr
 
@@ -13,40 +10,14 @@ EQUAL_MARGIN = 0.01
 """Largest difference of two accuracies that counts as equal in practice: one point, as in verdicts on papers."""
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Where the noise of a mean difference from the leader comes from, and what more data would buy.
+def seed_share(test: MeanTest) -> float | None:
+    """The share of a mean's variance that is due to the seeds (draw of training images and training), 0..1.
 
-    Args:
-        error: standard error of the difference on these datasets.
-        seeds: share of its variance that is due to the seeds (draw of training images and training), 0..1.
-        more_seeds: the standard error with one seed more.
-    """
-
-    error: float
-    seeds: float
-    more_seeds: float
-
-    @property
-    def images(self) -> float:
-        """Share of the variance that is due to the test images, which more seeds do not reduce."""
-        return 1 - self.seeds
-
-
-def noise_of(test: MeanTest) -> Noise | None:
-    """The noise of a tested mean difference. None without a standard error, or with one seed.
-
-    The variance between seeds shrinks as 1 / S, the one of the test images stays.
+    The rest is due to the test images, which more seeds do not reduce. None without a standard error, or with one seed.
     """
     if test.standard_error is None or test.smallest_group < 2:
         return None
-    total, images = test.standard_error**2, min(test.image_error**2, test.standard_error**2)
-    seeds, size = total - images, test.smallest_group
-    return Noise(
-        error=test.standard_error,
-        seeds=seeds / total,
-        more_seeds=math.sqrt(images + seeds * size / (size + 1)),
-    )
+    return 1 - min(test.image_error**2 / test.standard_error**2, 1.0)
 
 
 def equivalence_probability(test: MeanTest, margin: float = EQUAL_MARGIN) -> float | None:

@@ -17,7 +17,7 @@ from bench.analysis.score_texts import percent, reach_text
 from bench.analysis.scores_by_seed import Scores
 from bench.analysis.seen_datasets import published_overlap
 from bench.analysis.statistics.intervals import Estimate
-from bench.analysis.verdict import Verdict, board_on_dataset, board_verdict
+from bench.analysis.verdict import Verdict, board_on_dataset, board_verdict, why_no_ranks
 from bench.spec import DEMO_RECIPE
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
@@ -93,11 +93,12 @@ def export_table(
             return _cell(found, marks.get(head, {}).get(entry.key, Mark.NONE))
         return None if found is None else ExportCell(str(found), "", Mark.NONE)
 
-    rows = _rows(board, verdicts[board.measures[-1]].ranks, cell_of, list(columns), titles)
+    told = verdicts[board.measures[-1]]
+    rows = _rows(board, told.ranks, cell_of, list(columns), titles)
     title = f"{board.setting.title}, average of {counted(len(board.averaged), 'dataset')}"
     note = (
-        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest; underlined: may "
-        "match it on these datasets (paired over seeds and images, all pairs together). Incomplete rows are unranked"
+        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest{_ties(told)}. Incomplete rows "
+        "are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
     if board.common is not None:
@@ -138,8 +139,8 @@ def dataset_table(
     rows = _rows(board, verdict.ranks, cell_of, board.datasets, titles)
     columns = tuple(titles.get(name, name) for name in board.datasets)
     note = (
-        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest of the column; underlined: "
-        "may match it (paired over seeds and images, all pairs together). Numbers of fewer seeds have their coverage."
+        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest of the column"
+        f"{_ties(verdict)}. Numbers of fewer seeds have their coverage."
     )
     title = f"{board.setting.title}, {measure_name(measure)}, by dataset"
     return ExportTable(title, columns, rows, note + _provenance_notes(board))
@@ -194,13 +195,11 @@ def _overlap(dataset: str, backbone: str) -> str:
     return "" if found is None else "unknown share" if found.share is None else str(found.share)
 
 
-def to_csv(
-    rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] = NOTHING, ranks: Mapping[str, str] = NOTHING
-) -> str:
+def to_csv(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] = NOTHING) -> str:
     """CSV of `board_rows` or `rows_by_dataset` with six digits after the point, without run ids.
 
-    A column `title` follows `entry` if there are titles, by key. `ranks` are ranges of ranks, by key; they replace the
-    positions by the mean. Texts that a spreadsheet would run as formulas begin with an apostrophe.
+    A column `title` follows `entry` if there are titles, by key. Texts that a spreadsheet would run as formulas begin
+    with an apostrophe.
     """
     text = io.StringIO()
     # oracles have one more
@@ -210,8 +209,7 @@ def to_csv(
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        entry = row.get("entry", "")
-        values = {**row, "title": titles.get(entry, "")} | ({"rank": ranks.get(entry, "")} if ranks else {})
+        values = {**row, "title": titles.get(row.get("entry", ""), "")}
         writer.writerow({name: _csv_text(values[name]) for name in columns if name in values})
     return text.getvalue()
 
@@ -300,8 +298,15 @@ def _marks(verdict: Verdict) -> Mapping[str, Mark]:
     if verdict.leader is None:
         return {}
     top = percent(verdict.averages[verdict.leader])
-    marks = dict.fromkeys(verdict.open_here(verdict.leader), Mark.TIES)
+    marks = dict.fromkeys(verdict.open_here(verdict.leader) if verdict.has_ranks else (), Mark.TIES)
     return marks | {key: Mark.BEST for key, mean in verdict.averages.items() if percent(mean) == top}
+
+
+def _ties(verdict: Verdict) -> str:
+    """What an underlined number is, or why no number is underlined and no row ranked."""
+    if verdict.has_ranks:
+        return "; underlined: may match it here (paired over seeds and images, all pairs together)"
+    return f". {why_no_ranks(verdict)}".rstrip(". ")
 
 
 def _measures(columns: Mapping[str, LeaderboardColumn]) -> dict[str, str]:

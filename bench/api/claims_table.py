@@ -11,30 +11,23 @@ from typing import TYPE_CHECKING
 from bench._util.words import counted
 from bench.api.options import DEFAULT_RUNS
 from bench.api.result_table import ResultTable, TablePart
-from bench.spec import DEMO_RECIPE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Leaderboard
     from bench.papers import ClaimResult
 
 
-def claims_table(results: Sequence[ClaimResult], boards: Sequence[Leaderboard], runs: Path) -> ResultTable[ClaimResult]:
+def claims_table(results: Sequence[ClaimResult], runs: Path) -> ResultTable[ClaimResult]:
     """One row per claim and board: the verdict, and the claim with its effect in percentage points or what is missing.
 
-    `source` and the frame have the numbers: fractions with n, interval and p. A note says if a method of the boards had
-    a short training (recipe demo).
+    `source` and the frame have the numbers: fractions with n, interval and p.
     """
-    from bench.papers import DEMO_CAVEAT
-
-    title = "Claims, tested on these runs; effects in percentage points"
+    title = "Claims, each tested at 5 % on these runs; effects in percentage points"
     part = TablePart(title, [_row(found) for found in results], text=lambda: _commands(results, runs))
-    demo = any(entry.recipe_name == DEMO_RECIPE for board in boards for entry in board.entries)
     return ResultTable(
         results,
         [part],
-        notes=[DEMO_CAVEAT] if demo else [],
         json=lambda: [asdict(found) for found in results],
         frame=lambda: _frame(results),
     )

@@ -215,18 +215,20 @@ def _equality(found: Comparison) -> list[str]:
 
 
 def _noise(found: Comparison) -> list[str]:
-    """The noise of the average difference, its sources, and what one more seed would buy, by the last measure."""
-    from bench.analysis import measure_name, noise_of
+    """The noise of the average difference, its sources, and which difference is detected, by the last measure."""
+    from bench.analysis import detectable_difference, measure_name, seed_share, told_difference
 
     if not found.averages:
         return []
     measure = list(found.averages)[-1]
-    noise = noise_of(found.averages[measure])
-    if noise is None:
+    test = found.averages[measure]
+    share = seed_share(test)
+    if share is None or test.standard_error is None:
         return []
-    parts = f"{100 * noise.seeds:.0f} % of its variance from seeds, {100 * noise.images:.0f} % from test images"
-    more = f"one more seed gives {100 * noise.more_seeds:.2f}"
-    return [f"noise: standard error of {measure_name(measure)} {100 * noise.error:.2f} points ({parts}); {more}"]
+    parts = f"{100 * share:.0f} % of its variance from seeds, {100 * (1 - share):.0f} % from test images"
+    error = f"noise: standard error of {measure_name(measure)} {100 * test.standard_error:.2f} points ({parts})"
+    power = told_difference(detectable_difference(test))
+    return [error, f"power: {power}"] if power else [error]
 
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:

@@ -28,7 +28,7 @@ def _csv(chosen: Chosen) -> str:
     return "\n".join(
         table_exports.to_csv(table_exports.rows_by_dataset(board), titles(board))
         if chosen.by_dataset
-        else table_exports.to_csv(board_rows(board), titles(board), _ranks(board, chosen.frame))
+        else table_exports.to_csv(board_rows(board, _ranks(board, chosen.frame)), titles(board))
         for board in chosen.boards
     )
 

@@ -51,7 +51,12 @@ def leaderboard_table(
         [_part(board, overview, titles, found, costs=costs) for board, found in zip(boards, known, strict=True)],
         notes=[*unfinished, *_notes(boards)],
         json=lambda: [_plain(board, found) for board, found in zip(boards, known, strict=True)],
-        frame=lambda: setting_frame([(board_rows(board), board.setting.facts()) for board in boards]),
+        frame=lambda: setting_frame(
+            [
+                (board_rows(board, _ranks(board, found)), board.setting.facts())
+                for board, found in zip(boards, known, strict=True)
+            ]
+        ),
     )
 
 
@@ -66,7 +71,7 @@ def _part(
     from bench.analysis import Kind, Place, leaderboard_columns
 
     hidden = () if costs else (Kind.PARAMETERS, Kind.TIME)
-    ranks = verdicts[board.measures[-1]].ranks if verdicts else {}
+    ranks = _ranks(board, verdicts)
     columns = [c for c in leaderboard_columns(board, Place.TERMINAL, ranks) if c.kind not in hidden]
     heads = {column.titles[Place.TERMINAL]: column for column in columns}
     write = _writers(titles)
@@ -109,6 +114,11 @@ def _notes(boards: Sequence[Leaderboard]) -> list[str]:
     return notes
 
 
+def _ranks(board: Leaderboard, verdicts: Mapping[str, Verdict]) -> Mapping[str, str]:
+    """The ranges of ranks by the measure that orders the board."""
+    return verdicts[board.measures[-1]].ranks if verdicts else {}
+
+
 def _plain(board: Leaderboard, verdicts: Mapping[str, Verdict]) -> dict[str, object]:
     from bench.analysis import board_rows
 
@@ -119,8 +129,8 @@ def _plain(board: Leaderboard, verdicts: Mapping[str, Verdict]) -> dict[str, obj
         "averaged": list(board.averaged),
         "seeds": list(board.seeds),
         "complete": board.complete,
-        "rows": board_rows(board),
-        "ranks": dict(verdicts[board.measures[-1]].ranks) if verdicts else {},
+        "rows": board_rows(board, _ranks(board, verdicts)),
+        "ranks": dict(_ranks(board, verdicts)),
         "verdicts": {measure: found.facts() for measure, found in verdicts.items()},
         "missing": [vars(cell) for cell in board.missing],
         "set_aside": [vars(run) for run in board.excluded],
@@ -172,7 +182,7 @@ def _writers(titles: Callable[[Entry], str]) -> Mapping[Kind, Callable[[Entry, A
     from bench.analysis import Kind
 
     return {
-        Kind.RANK: lambda _, ranks: ranks[1],
+        Kind.RANK: lambda _, rank: rank or "–",
         Kind.METHOD: lambda entry, _: f"{titles(entry)}{STALE}" if entry.stale else titles(entry),
         Kind.MAIN_SCORE: lambda _, found: _percent(found),
         Kind.SCORE: lambda _, found: found if isinstance(found, str) else _percent(found),

@@ -4,7 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.papers import Paper
+
+
+def add_missing_features(paper: Paper, data_root: Path | None) -> None:
+    """Add the features of a shipped paper that are no datasets yet, from NAME.npz and NAME.txt below the data folder.
+
+    Raises UsageError, which says where they come from, if a file is missing.
+    """
+    from bench.api.datasets import add_features
+    from datasets_registry import DATASETS, register_dataset
+
+    if paper.file is not None:  # who writes a paper file has added the features that it names
+        return
+    new = {name: model for name, model in paper.imported_features().items() if name not in DATASETS.entries}
+    files = [f"{name}{suffix}" for name in new for suffix in (".npz", ".txt")]
+    absent = [file for file in files if data_root is None or not (data_root / file).is_file()]
+    if absent:
+        raise UsageError(
+            f"{paper.name} needs files of features, which cannot be fetched. Missing "
+            f"{f'in {data_root}' if data_root else 'without --data-root'}: {', '.join(absent)}. "
+            f"`{paper.header.address}` says what they hold; give their folder as --data-root FOLDER."
+        )
+    for name, model in new.items():
+        file = Path(data_root or "") / f"{name}.npz"
+        register_dataset(add_features(name, file, backbone=model, classes=file.with_suffix(".txt")).info())
 
 
 class Places:
@@ -60,7 +89,7 @@ class Places:
         from datasets_registry import get_dataset, is_dataset_present
 
         info = get_dataset(name)
-        return info.synthetic or is_dataset_present(info, self.data_root)
+        return info.synthetic or info.backbone is not None or is_dataset_present(info, self.data_root)
 
     @staticmethod
     def _has_weights(slug: str) -> bool:

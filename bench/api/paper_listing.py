@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.api.missing_inputs import Places
+from bench.api.missing_inputs import Places, add_missing_features
 from bench.api.options import DEFAULT_RUNS, SYNTHETIC_RUNS
 
 
@@ -70,7 +70,7 @@ def list_experiments(
 ) -> PaperListing:
     """The tables and figures of a paper: runs needed and done, GPU hours, and what is missing.
 
-    Reads no data and loads no weights.
+    Reads no data and loads no weights, but for imported features, which it adds.
 
     Args:
         paper: name of a shipped paper, or the path of a file.
@@ -79,11 +79,12 @@ def list_experiments(
         data_root: folder of the datasets.
         changes: `methods`, `datasets`, `seeds` or `backbones` in place of the paper's, as of `reproduce_paper`.
 
-    Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
+    Raises UnknownNameError for an unknown paper, and UsageError for missing features and, with the line, a wrong file.
     """
     from bench.papers import SYNTHETIC_STATEMENT, PaperPart, finished_seeds, needs_of, read_paper
 
     found, places = read_paper(paper), Places(data_root)
+    add_missing_features(found, data_root)
     plans = PaperPart.of(found, list(found.experiments), on=on, **changes).outlines
     plans = {**plans, "all": [outline for outlines in plans.values() for outline in outlines]}
     titles = {name: experiment.title for name, experiment in found.experiments.items()} | {"all": "each run once"}

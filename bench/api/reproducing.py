@@ -80,15 +80,16 @@ def reproduce_paper(
 
     Raises:
         UnknownNameError: unknown paper, table or method, with near misses.
-        UsageError: a wrong paper file, with its line, or an option that a sweep does not take.
+        UsageError: a wrong paper file, with its line, missing features, or an option that a sweep does not take.
 
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
-    from bench.api.missing_inputs import Places
+    from bench.api.missing_inputs import Places, add_missing_features
     from bench.papers import PaperPart, all_datasets, finished_seeds, needs_of, read_paper
     from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
 
     found = read_paper(paper)
+    add_missing_features(found, options.get("data_root"))
     log = open_log(parse_choice(LogStyle, progress, "--log")) if isinstance(progress, str) else progress
     folder = folder_of_runs(runs, on)
     chosen: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}

@@ -14,7 +14,7 @@ from bench.sweep import (
     SweepOutcome,
     SweepRequest,
     carry_out,
-    early_server,
+    early_process,
     make_plan,
     open_log,
     parse_choice,
@@ -139,10 +139,10 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
 
     The failed runs are reported by `report_failures`, so that a result can be printed before.
     """
-    with early_server(request) as server:
+    with early_process(request) as process:
         made = make_plan(request, log)
         report_plan(made, request, log)
-        return carry_out(made, request, log, server)
+        return carry_out(made, request, log, process)
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.sweep import duration
 
 if TYPE_CHECKING:
-    from bench.sweep import HeartbeatState, UnfinishedSweep
+    from bench.sweep import Living, UnfinishedSweep
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SweepStatus:
         on_disk: number of runs with a result.
         failures: run id, label and message of the failed ones, oldest first.
         age: seconds since the last result was stored; None without results.
-        sweeps: process, heartbeat and progress of each running sweep.
+        sweeps: process and progress of each running sweep.
         workers: the task of each worker.
         unfinished: sweeps whose runs are not all there.
     """
@@ -34,7 +34,7 @@ class SweepStatus:
     on_disk: int
     failures: Rows
     age: float | None
-    sweeps: list[HeartbeatState]
+    sweeps: list[Living]
     workers: list[dict[str, str]]
     unfinished: list[UnfinishedSweep]
 
@@ -62,7 +62,7 @@ class SweepStatus:
             {"file": str(item.file), "planned": item.planned, "missing": list(item.run_ids), "command": item.command}
             for item in self.unfinished
         ]
-        running = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in self.sweeps]
+        running = [{"process": asdict(item.process), "beat": item.beat, **item.facts} for item in self.sweeps]
         return {
             "runs": str(self.runs), "on_disk": self.on_disk, "failures": self.failures, "last_result_s": self.age,
             "sweeps": running, "workers": self.workers, "incomplete": incomplete,
@@ -72,16 +72,16 @@ class SweepStatus:
 def sweep_state(runs: Runs = "runs") -> SweepStatus:
     """The state of all sweeps in a folder. Dead sweeps and workers are left out.
 
-    Processes on other machines count as alive while their heartbeat changes. Raises UsageError if there is no folder.
+    Processes on other machines count as alive while their counter changes. Raises UsageError if there is no folder.
     """
     from bench.results import Shards
-    from bench.sweep import read_heartbeats, unfinished_sweeps, worker_rows
+    from bench.sweep import living, unfinished_sweeps, worker_rows
 
     folder = Path(runs)
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}; give that of the runs with --runs.")
     shards = Shards(folder)
-    sweeps = [item for item in read_heartbeats(folder) if item.kind == "sweep"]
+    sweeps = [item for item in living(folder) if item.kind == "sweep"]
     finished = {entry.run_id for entry in shards.scan()}
     last = shards.last_change(finished)
     failures: Rows = [

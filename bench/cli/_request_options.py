@@ -54,7 +54,7 @@ def joined(option: str, texts: Sequence[str]) -> str:
 
 EXECUTION = (
     "device", "jobs", "jobs_per_gpu", "launcher", "rerun", "runs", "data_root", "cache", "tracker", "retries",
-    "timeout", "memory", "runner",
+    "no_wait", "timeout", "memory", "runner",
 )  # fmt: skip
 """Fields of the request that say how and where runs are computed, and not which."""
 

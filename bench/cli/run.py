@@ -85,7 +85,7 @@ def run_command(
         if outcome.summary.interrupted:
             for sweep in unfinished_sweeps(request.runs):
                 remark(str(sweep))
-        elif outcome.summary.unwritten is None:
+        elif outcome.summary.unwritten is None and not outcome.summary.held:
             _answer(request.runs, outcome)
     report_failures(outcome, say)
     raise typer.Exit(outcome.exit_code)

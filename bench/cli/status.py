@@ -25,7 +25,7 @@ def status(
 ) -> None:
     """Show running sweeps, the task of each worker, and stored and failed runs. Only reads files, without a lock.
 
-    Dead sweeps and workers are not shown. Processes on other machines count as alive while their heartbeat changes.
+    Dead sweeps and workers are not shown. Processes on other machines count as alive while their counter changes.
     """
     while True:
         _show(as_json=as_json, **options)

@@ -8,7 +8,6 @@ from .catalogue import ExampleImage as ExampleImage
 from .catalogue import overlap_statements as overlap_statements
 from .catalogue import registered as registered
 from .catalogue import short_titles as short_titles
-from .claims import DEMO_CAVEAT as DEMO_CAVEAT
 from .claims import Claim as Claim
 from .claims import ClaimResult as ClaimResult
 from .claims import check_claims as check_claims

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bench._util.words import counted
 from bench.analysis import (
     FEWEST_FOR_THIRDS,
+    Entry,
     Grouping,
     Leaderboard,
     MeanTest,
@@ -28,7 +29,7 @@ from bench.analysis import (
     scores_by_seed,
 )
 from bench.errors import UsageError
-from bench.spec import shots_value
+from bench.spec import DEMO_RECIPE, shots_value
 
 FEWEST_TO_CHOOSE = 2
 
@@ -71,7 +72,8 @@ def regret_difference(known: method_choice.Known, a: method_choice.Policy, b: me
     return MeanTest.from_error(mean, n, n, error, n - 1) if error else MeanTest(mean, n, n)
 
 
-DEMO_CAVEAT = "Demo runs train too briefly to test a paper's claims."
+DEMO = "demo runs train too briefly to test a claim of a paper"
+"""Why runs with the demo's recipe have no verdict."""
 
 
 class ClaimVerdict(StrEnum):
@@ -81,7 +83,7 @@ class ClaimVerdict(StrEnum):
     NOT_SUPPORTED = "not supported here"
     INCONCLUSIVE = "inconclusive"
     NOT_TESTED = "not tested"
-    """The runs that are needed are missing, or the existing runs do not differ."""
+    """The runs that are needed are missing or were a demo, or the existing runs do not differ."""
 
 
 class Claim(BaseModel):
@@ -174,6 +176,8 @@ def check_claims(
 ) -> list[ClaimResult]:
     """Test every claim on every board with both of its methods and no changed support; otherwise it is not tested.
 
+    Each test is at 5 %. Runs with the demo's recipe give no verdict.
+
     `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
     """
@@ -184,27 +188,22 @@ def check_claims(
             results += _check_regret(claim, boards, difficulty)
             continue
         found = [
-            _check(
-                claim,
-                board,
-                a,
-                b,
-                difficulty.get(board.setting.backbone, {}),
-                groups,
-            )
+            _without_verdict(claim, board, DEMO)
+            if DEMO_RECIPE in (a.recipe_name, b.recipe_name)
+            else _check(claim, board, known[a.key], known[b.key], difficulty.get(board.setting.backbone, {}), groups)
             for board, known in zip(boards, scores, strict=True)
             if board.setting.protocol == claim.protocol
             and board.setting.plain
             and claim.shots in (None, board.setting.shots)
-            and (a := _scores_of(board, known, claim.a)) is not None
-            and (b := _scores_of(board, known, claim.b)) is not None
+            and (a := _entry_of(board, claim.a)) is not None
+            and (b := _entry_of(board, claim.b)) is not None
         ]
         if not found:
             what = f"{claim.a} and {claim.b}, with one setting each"
             reason = (
                 f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots, boards[0] if boards else None)}"
             )
-            found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
+            found = [_without_verdict(claim, None, reason)]
         results += found
     return results
 
@@ -217,13 +216,18 @@ def _command(claim: Claim, shots: int | None, board: Leaderboard | None) -> str:
     return f"`etl-bench run -m {methods} -d DATASETS -b {backbone} --protocol {claim.protocol}{end}`"
 
 
-def _scores_of(
-    board: Leaderboard, scores: Mapping[str, scores_by_seed.Scores], name: str
-) -> scores_by_seed.Scores | None:
-    keys = [entry.key for entry in board.entries if entry.key == name] or [
-        entry.key for entry in board.entries if entry.method == name and not entry.oracle
+def _entry_of(board: Leaderboard, name: str) -> Entry | None:
+    found = [entry for entry in board.entries if entry.key == name] or [
+        entry for entry in board.entries if entry.method == name and not entry.oracle
     ]
-    return scores[keys[0]] if len(keys) == 1 else None
+    return found[0] if len(found) == 1 else None
+
+
+def _without_verdict(
+    claim: Claim, board: Leaderboard | None, reason: str, datasets: tuple[str, ...] = ()
+) -> ClaimResult:
+    setting = None if board is None else board.setting
+    return ClaimResult(claim, setting, ClaimVerdict.NOT_TESTED, None, None, datasets, reason)
 
 
 def _check(
@@ -251,7 +255,7 @@ def _check(
             reason = f"needs difficulties of at least six datasets: {command} with more datasets"
         else:
             reason = f"needs common runs on the easy and the hard datasets: {command}"
-        return ClaimResult(claim, board.setting, ClaimVerdict.NOT_TESTED, None, None, datasets, reason)
+        return _without_verdict(claim, board, reason, datasets)
     test = difference_of_means(*tests) if of_groups else tests[0]
     reason = ""
     if any(found.groups < 2 for found in tests):
@@ -300,6 +304,9 @@ def _check_regret(
         known = known_of_board(board, claim.measure, difficulty.get(setting.backbone, {}))
         if (test := regret_difference(known, method_choice.Policy(claim.a), method_choice.Policy(claim.b))) is None:
             continue
+        if any(entry.recipe_name == DEMO_RECIPE for entry in board.entries if entry.rankable):
+            found.append(_without_verdict(claim, board, DEMO))
+            continue
         same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
         p = test.p_against(claim.above)
         found.append(ClaimResult(claim, setting, _verdict(test, claim.above), test, p, known.datasets, same))
@@ -309,7 +316,7 @@ def _check_regret(
         f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST_FOR_THIRDS} datasets "
         f"with measured difficulty: {_command(claim, claim.shots, boards[0] if boards else None)}"
     )
-    return [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
+    return [_without_verdict(claim, None, reason)]
 
 
 def _verdict(test: MeanTest, above: float) -> ClaimVerdict:

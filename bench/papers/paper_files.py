@@ -19,7 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from bench.bounds import LARGEST_RECORD, printable
 from bench.errors import UsageError
 from bench.sweep import SweepOutline, SweepRequest, outline_of
-from datasets_registry import BenchError, EvalProtocol, UnknownNameError, did_you_mean, foreign_files
+from datasets_registry import (
+    BenchError,
+    EvalProtocol,
+    UnknownNameError,
+    did_you_mean,
+    foreign_files,
+    has_imported_features,
+)
 
 _FOLDER = resources.files("bench.papers") / "experiments"
 _NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}|first-hour")
@@ -131,6 +138,15 @@ class Paper:
         for number, request in enumerate(self.requests(what, **options)):
             with self._line_named((what, "sweep", number)):
                 found.append(outline_of(request, unchecked=self.file is None))
+        return found
+
+    def imported_features(self) -> dict[str, str]:
+        """The datasets that exist only as imported features, each with the model that computed them."""
+        found: dict[str, str] = {}
+        for sweep in (sweep for experiment in self.experiments.values() for sweep in experiment.sweep):
+            options = joined_options(self.header.sweep, sweep, {})
+            for backbone in filter(has_imported_features, options.get("backbones", ())):
+                found |= dict.fromkeys(options["datasets"], backbone.partition(".")[2])
         return found
 
     def _line_named(self, path: tuple[str | int, ...]) -> _Located:

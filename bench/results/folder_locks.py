@@ -1,6 +1,7 @@
 """Locks on folders."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +24,9 @@ def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator
     """
     lock = FileLock(folder.parent / f".{folder.name}.lock", timeout=timeout)
     try:
-        lock.acquire(poll_interval=0.005)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a file system without locks gets a file in their place
+            lock.acquire(poll_interval=0.005)
     except (OSError, NotImplementedError) as error:
         _LOG.debug("No lock for %s: %s", folder, error)
     try:

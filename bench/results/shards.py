@@ -351,7 +351,7 @@ RACE = "race"
 """Folder with the runs of `recommend` in a runs folder. They are evaluated on training images and have no board."""
 _NAMED = 3
 """Largest number of folders that a message lists."""
-_OURS = {"checkpoints", "difficulty", "leases", "live", "logs", "models", RACE, "shards", "slurm", "sweeps"}
+_OURS = {"checkpoints", "claims", "difficulty", "leases", "live", "logs", "models", RACE, "shards", "slurm", "sweeps"}
 """Folders in a runs folder, also before its first run."""
 
 

@@ -1,7 +1,6 @@
 """From a request to finished runs: expand it into specs, subtract what is on disk, and launch the rest.
 
-`launch/` runs tasks in this process, in worker processes, or on Ray. `coordination/` lets several processes
-share a runs folder: heartbeats show which are alive, leases which tasks they work on.
+`launch/` runs tasks in this process, in worker processes, or on Ray: every worker takes the next task that nobody has.
 """
 
 import lazy_loader

@@ -6,8 +6,6 @@ from .backbone_table import backbone_groups as backbone_groups
 from .compatibility import backbone_conflict as backbone_conflict
 from .compatibility import dataset_conflict as dataset_conflict
 from .compatibility import protocol_conflicts as protocol_conflicts
-from .coordination.heartbeat import HeartbeatState as HeartbeatState
-from .coordination.heartbeat import read_heartbeats as read_heartbeats
 from .dataset_names import backbone_advice as backbone_advice
 from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
@@ -24,8 +22,10 @@ from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files
 from .inputs import repetition_context as repetition_context
+from .launch.claims import Living as Living
+from .launch.claims import living as living
 from .launch.tasks import Outcome as Outcome
-from .launchers import early_server as early_server
+from .launchers import early_process as early_process
 from .machine import cache_folder as cache_folder
 from .machine import cores as cores
 from .machine import exported_threads as exported_threads

@@ -14,14 +14,12 @@ from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
 from bench.sweep.compatibility import grouped
-from bench.sweep.coordination.heartbeat import Heartbeat
-from bench.sweep.coordination.leases import Leases
-from bench.sweep.coordination.leftovers import remove_leftovers
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
-from bench.sweep.launch.fork_server import ForkServer
-from bench.sweep.launch.supervisor import Supervisor
+from bench.sweep.launch.claims import Claims, remove_leftovers
+from bench.sweep.launch.pool import launch
+from bench.sweep.launch.pool_process import PoolProcess
 from bench.sweep.launch.tasks import (
     DifficultyTask,
     FinishedTask,
@@ -35,7 +33,7 @@ from bench.sweep.launch.tasks import (
 from bench.sweep.launchers import (
     feature_cache,
     local_workers,
-    make_transport,
+    pool_of,
     threads_per_run,
     workers_share_gpus,
 )
@@ -113,12 +111,12 @@ def carry_out(
     made: Plan,
     request: SweepRequest,
     log: SweepLog,
-    server: ForkServer | None = None,
+    process: PoolProcess | None = None,
 ) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
-        server: local workers are forked from it, if given.
+        process: local workers are forked in it, if given.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
@@ -129,10 +127,14 @@ def carry_out(
             "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
             "programs use the cores; import bench first, or set OMP_WAIT_POLICY=PASSIVE."
         )
-    if server is not None and tasks:
-        import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    summary = _launch(tasks, made, request, log, server) if tasks else LaunchSummary((), interrupted=False)
-    if tasks and summary.unwritten is None:
+    if process is not None and tasks:
+        import_module("bench.results")  # for the results; workers begin only after the imports of their process
+    summary = _launch(tasks, made, request, log, process) if tasks else LaunchSummary((), interrupted=False)
+    if summary.held:
+        log.notice(
+            f"{counted(summary.held, 'run')} left to other sweeps; the last one loads all runs into the database"
+        )
+    elif tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
@@ -177,53 +179,44 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 
 
 def _launch(
-    tasks: list[Task],
-    made: Plan,
-    request: SweepRequest,
-    log: SweepLog,
-    server: ForkServer | None,
+    tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, process: PoolProcess | None
 ) -> LaunchSummary:
     tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
     with ExitStack() as stack:
-        heartbeat = _started_heartbeat(request.runs, tally, stack)
+        try:
+            claims = stack.enter_context(Claims(request.runs, "sweep", tally.facts()))
+            remove_leftovers(request.runs)
+        except OSError as error:
+            reason = f"cannot be written: {error.strerror or error}. Give another one with --runs."
+            raise RunsFolderError(f"The runs folder {request.runs} {reason}") from error
         keep_sweep_file(request, made.specs)
-        stack.enter_context(log.during(tally, request.runs, heartbeat.name))
+        stack.enter_context(log.during(tally, request.runs, claims.name))
         tracker = Tracker(request.tracker, request.runs, log.notice)
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
             tally.count(item, again=again)
-            heartbeat.update(**tally.facts())
+            claims.update(**tally.facts())
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
                 tracker.log(item.task.spec.run_id)
 
-        surroundings = Surroundings(
+        around = Surroundings(
             runs=request.runs,
             context=context_of(request, len(tasks)),
             runner=request.runner,
             limits=Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30)),
-            sweep=heartbeat.name,
+            sweep=claims.name,
         )
-        supervisor = Supervisor(
-            make_transport(request, surroundings, len(tasks), server),
-            Leases(request.runs, heartbeat),
-            retries=request.retries,
+        summary = launch(
+            pool_of(request, around, len(tasks), process),
+            heads_apart(tasks) if workers_share_gpus(request, len(tasks)) else tasks,
             on_finished=on_finished,
             on_notice=log.notice,
+            raise_second=request.inline,
         )
-        return supervisor.run(heads_apart(tasks) if workers_share_gpus(request, len(tasks)) else tasks)
-
-
-def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
-    """This sweep's heartbeat, which ends with the stack; raises RunsFolderError if the folder cannot be written."""
-    try:
-        heartbeat = stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
-        remove_leftovers(Leases(runs, heartbeat))
-        return heartbeat
-    except OSError as error:
-        raise RunsFolderError(
-            f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
-        ) from error
+        if summary.interrupted:  # so that other machines need not wait until killed workers count as dead
+            remove_leftovers(request.runs)
+        return summary
 
 
 def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:

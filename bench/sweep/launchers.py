@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import LaunchError
+from bench.sweep.launch.pool_process import CAN_FORK, PoolProcess
 from bench.sweep.launch.tasks import DEFAULT_RUNNER
 from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.options import LauncherName
@@ -17,9 +19,7 @@ from bench.sweep.request import SweepRequest
 from datasets_registry import has_imported_features
 
 if TYPE_CHECKING:
-    from bench.sweep.launch.fork_server import ForkServer
-    from bench.sweep.launch.tasks import Surroundings
-    from bench.sweep.launch.transport import Transport
+    from bench.sweep.launch.tasks import Surroundings, Task
 
 CORES_PER_GPU = 8
 """Cores on a cluster for each GPU, which decode its images: one core decodes about 300 photographs a second."""
@@ -62,44 +62,44 @@ def feature_cache(request: SweepRequest) -> Path:
     return cache_folder(request.cache)
 
 
-def make_transport(
-    request: SweepRequest, surroundings: Surroundings, tasks: int, server: ForkServer | None = None
-) -> Transport:
-    """The transport for `tasks` tasks; local workers are forked from `server`, if it is given.
+def pool_of(request: SweepRequest, around: Surroundings, tasks: int, process: PoolProcess | None) -> Callable[..., int]:
+    """What runs tasks for `bench.sweep.launch.pool.launch`; local workers are forked in `process`, if it is given.
 
-    Raises LaunchError if a package is missing here, UsageError for an unsupported setting.
+    Raises LaunchError if a package is missing here.
     """
-    if request.launcher is LauncherName.RAY:
-        return _ray(request, surroundings)
-    jobs = local_workers(request, tasks)
-    from bench.sweep.launch.inline import InlineTransport
-    from bench.sweep.launch.processes import ProcessTransport
+    from bench.sweep.launch.pool import Pool, worker_environment
 
-    if not jobs:
-        return InlineTransport(surroundings)
-    tokens = [gpu.token for gpu in request.devices.gpus]
-    return ProcessTransport(surroundings, jobs, worker_imports(request), server, tokens)
+    fields: dict[str, Any] = {"around": around, "retries": request.retries, "wait": not request.no_wait}
+    if request.launcher is LauncherName.RAY:
+        return _ray(request, fields)
+    fields |= {"jobs": local_workers(request, tasks), "gpus": [gpu.token for gpu in request.devices.gpus]}
+    if not (fields["jobs"] and CAN_FORK):
+        return lambda tasks, **calls: Pool(**fields, **calls).run(tasks)
+    environment, modules = worker_environment(around.context.threads, around.context.device), worker_imports(request)
+    if process is not None and process.made_for == (environment, tuple(modules)):
+        return partial(process.run, **fields)
+
+    def run(tasks: Sequence[Task], **calls: Any) -> int:
+        with PoolProcess(environment, modules) as started:
+            return started.run(tasks, **calls, **fields)
+
+    return run
 
 
 @contextmanager
-def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
-    """The server that forks the workers; it imports while the sweep is planned. None if no workers are forked here.
+def early_process(request: SweepRequest) -> Iterator[PoolProcess | None]:
+    """The process that forks the workers; it imports while the sweep is planned. None if no workers are forked here.
 
-    It uses a second core. Its environment is that of a sweep with more tasks than workers; for another one, the
-    transport starts its own.
+    It uses a second core. Its environment is that of a sweep with more tasks than workers; others start their own.
     """
-    from bench.sweep.launch.fork_server import CAN_FORK, ForkServer
-    from bench.sweep.launch.processes import worker_environment
+    from bench.sweep.launch.pool import worker_environment
 
     if not (CAN_FORK and request.here and local_workers(request, _MANY) and cores() > 1):
         yield None
         return
     variables = worker_environment(threads_per_run(request, _MANY), request.devices.kind)
-    server = ForkServer(variables, worker_imports(request))
-    try:
-        yield server
-    finally:
-        server.close()
+    with PoolProcess(variables, worker_imports(request)) as process:
+        yield process
 
 
 def worker_imports(request: SweepRequest) -> list[str]:
@@ -108,16 +108,13 @@ def worker_imports(request: SweepRequest) -> list[str]:
     return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
 
 
-def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
+def _ray(request: SweepRequest, fields: dict[str, Any]) -> Callable[..., int]:
     if find_spec("ray") is None:
         raise LaunchError("--launcher ray needs ray, which is not installed; run `pip install 'clip-etl-bench[ray]'`.")
-    from bench.sweep.launch.ray import RayTransport
+    from bench.sweep.launch.ray import RayPool
     from bench.sweep.launch.ray_cluster import AUTO, RunResources
 
     gpus = 1 / (request.jobs_per_gpu or 1) if request.devices.kind == "cuda" else 0.0
-    return RayTransport(
-        surroundings,
-        os.environ.get("RAY_ADDRESS") or AUTO,
-        RunResources(threads_per_run(request, 1), gpus),
-        request.jobs,
-    )
+    address, resources = os.environ.get("RAY_ADDRESS") or AUTO, RunResources(threads_per_run(request, 1), gpus)
+    fields |= {"jobs": request.jobs or 0, "address": address, "resources": resources}
+    return lambda tasks, **calls: RayPool(**fields, **calls).run(tasks)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench._util.terminal import terminal_width, wrapped
-from bench.sweep.coordination.heartbeat import HeartbeatState, read_heartbeats
+from bench.sweep.launch.claims import Living, living
 from bench.sweep.launch.tasks import FinishedTask, Outcome, RunTask
 
 if TYPE_CHECKING:
@@ -97,28 +97,26 @@ def duration(seconds: float) -> str:
 
 def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
     """One row per worker of one sweep or of all: host and process, task, and elapsed time."""
-    found = [
-        item for item in read_heartbeats(runs) if item.kind == "worker" and sweep in (None, item.facts.get("sweep"))
-    ]
-    found.sort(key=lambda item: (item.process.host, item.process.pid, item.name))
+    workers = [item for item in living(runs) if item.kind == "worker" and sweep in (None, item.facts.get("sweep"))]
+    workers.sort(key=lambda item: (item.process.host, item.process.pid, item.name))
     return [
         {"worker": f"{item.process.host}:{item.process.pid}", "doing": doing(item), "for": _elapsed(item)}
-        for item in found
+        for item in workers
     ]
 
 
-def doing(item: HeartbeatState) -> str:
+def doing(item: Living) -> str:
     """The current task, with the attempt number after the first, and whether a signal has stopped the worker."""
     attempt = item.facts.get("attempt") or 1
     task = str(item.facts.get("task") or "-")
     text = f"{task}, attempt {attempt}" if attempt > 1 else task
-    return f"{text}, stopped (`kill -CONT {item.process.pid}` resumes it)" if item.process.stopped() else text
+    return f"{text}, stopped (`kill -CONT {item.process.pid}` resumes it)" if item.process.stopped else text
 
 
-def _elapsed(item: HeartbeatState) -> str:
+def _elapsed(item: Living) -> str:
     """Elapsed time of the task; empty for other machines, whose monotonic clocks cannot be compared."""
     since = item.facts.get("since")
-    if since is None or item.facts.get("task") is None or item.process.alive() is None:
+    if since is None or item.facts.get("task") is None or item.process.alive is None:
         return ""
     return duration(max(time.monotonic() - since, 0.0))
 
@@ -145,7 +143,7 @@ class SweepLog:
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
-        """A context manager around the sweep with this heartbeat name in this runs folder."""
+        """A context manager around the sweep of this name in this runs folder."""
         yield
 
 

@@ -166,6 +166,11 @@ class SweepRequest(BaseModel):
         description="How often a failed run is repeated at the end of the sweep. A run that ran out of memory is "
         "always repeated: alone on its device and, if necessary, in smaller parts.",
     )
+    no_wait: Annotated[bool, Option(Panel.HOW)] = Field(
+        False,
+        description="End when nothing is left that no other sweep has, instead of waiting for the other sweeps; for "
+        "job arrays.",
+    )
     timeout: Annotated[float | None, Option(Panel.HOW)] = Field(
         None, ge=0.1, description="Time limit of a run in seconds; a longer run is stopped and marked as failed."
     )

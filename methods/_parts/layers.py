@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import MethodConfig, Sizes
@@ -20,19 +21,38 @@ def normal_parameter(shape: Sequence[int], generator: torch.Generator, std: floa
     return nn.Parameter(torch.randn(tuple(shape), generator=generator) * std)
 
 
+class drawn_from(TorchDispatchMode):  # type: ignore[no-untyped-call]  # noqa: N801 a context manager
+    """Inside, layers of `torch.nn` draw their initial values from `generator` instead of torch's global one.
+
+    This holds for `torch.nn.init` and for fills of a tensor in place. The values are those that torch draws after the
+    same seed. Functions that make a random tensor, such as `torch.randn`, take `generator=` themselves.
+
+    Example:
+        >>> with drawn_from(torch.Generator().manual_seed(1)):
+        ...     layer = nn.Linear(4, 2)
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.generator = generator
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Torch's function, with the generator if it takes one and got none."""
+        kwargs = dict(kwargs or {})
+        if kwargs.get("generator") is None and any(taken.name == "generator" for taken in func._schema.arguments):
+            kwargs["generator"] = self.generator
+        return func(*args, **kwargs)
+
+
 def linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with torch's default initialisation, drawn from the given generator."""
-    layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
-    bound = inner**-0.5
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.uniform_(-bound, bound, generator=generator)
-    return layer
+    with drawn_from(generator):
+        return nn.Linear(inner, out)
 
 
 def kaiming_linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with weights from N(0, 2 / out) and zero biases (kaiming-normal by fan-out)."""
-    layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inner, out)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         layer.weight.normal_(0, (2 / out) ** 0.5, generator=generator)
         layer.bias.zero_()

@@ -1,6 +1,7 @@
 """Base classes of methods whose logits are the scaled cosine of one image feature and one text feature per class."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from methods._parts.citations import PROLIP_PAPER
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.prompts import Context, Coupling, TextContext, VisualPrompts
 from methods._text.prompt_embeddings import frozen_prompts
+from methods._text.templates import worded
 from methods._towers.text_hidden_states import TextHidden
 
 
@@ -28,9 +30,17 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
 
     Attributes:
         one_pair: whether the logits depend on this pair alone. If False, wrappers must not use the pair.
+        wording: templates of frozen class texts in place of a dataset's own template, by that template or by the
+            dataset's name; None for a method that has no such texts.
     """
 
     one_pair: ClassVar[bool] = True
+    wording: ClassVar[Mapping[str, str] | None] = None
+
+    @classmethod
+    def class_template(cls, classes: ClassSet) -> str:
+        """The template of the frozen class texts."""
+        return worded(cls.wording or {}, classes) or classes.template
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

@@ -1,4 +1,14 @@
-"""Templates and template lists of published methods, in the order of their sources."""
+"""Templates and template lists of published methods, in the order of their sources.
+
+A wording has a method's words by the dataset's own template or, for datasets that share it with others, by their names.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from datasets_registry import ClassSet
+
+WordsT = TypeVar("WordsT")
 
 GENERIC_TEMPLATE = "a photo of a {}."
 
@@ -106,6 +116,9 @@ They are the first sixty of CLIP's, with the plain template moved to the front.
 TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80, "generic60": GENERIC60}
 """The template lists, by their names in settings."""
 
+COOP_WORDING: Mapping[str, str] = {}
+"""CoOp's class texts are the datasets' own."""
+
 KGCOOP_WORDING = {"{} texture.": "a photo of a {}, a type of texture."}
 """KgCoOp's, CLIPFit's and CoPrompt's class texts that differ from CoOp's for a dataset."""
 
@@ -123,6 +136,8 @@ TCP_WORDING = KGCOOP_WORDING | {
     "a photo of {}, a type of food.": "a photo of a {}, a type of food.",
 }
 """TCP's frozen class texts that differ from CoOp's for a dataset."""
+TCP_PROMPT_WORDING = {"stanford_cars": "a photo of a {}, a type of car"}
+"""TCP's learned class texts that differ from CoOp's for a dataset."""
 
 SKIP_TUNING_WORDING = {
     "a photo of a {}, a type of pet.": "a bad photo of a {}, a type of pet.",
@@ -131,20 +146,18 @@ SKIP_TUNING_WORDING = {
     "a photo of {}, a type of food.": "a photo of the nice {}.",
     "a photo of a person doing {}.": "a photo of a {}, a type of sport.",
     "{} texture.": "itap of a {}.",
-}
-"""Skip Tuning's class texts that differ from CoOp's for a dataset."""
-SKIP_TUNING_WORDING_BY_DATASET = {
     "caltech101": "itap of a {}.",
     "stanford_cars": "a photo of the {}, a type of car.",
     "imagenet_sketch": "a sketch of a {}.",
     "imagenet_a": "a bad photo of a {}.",
     "imagenet_r": "a rendition of a {}.",
 }
-"""Skip Tuning's other class texts, for datasets that share CoOp's `a photo of a {}.` with datasets that keep it."""
+"""Skip Tuning's class texts that differ from CoOp's for a dataset."""
 
 _PLOT_GENERIC = ("a photo of a", "this is a photo", "this is picture of", "one picture of a")
 PLOT_WORDINGS = {
     "a photo of a {}.": _PLOT_GENERIC,
+    "imagenet": ("a photo of a", "this is a photo", "this is a", "one picture of a"),
     "{} texture.": (
         "a photo of a texture",
         "this is a photo texture",
@@ -188,4 +201,9 @@ PLOT_WORDINGS = {
         "one picture of a person doing",
     ),
 }
-"""The words that PLOT++'s four text prompts start from, by a dataset's own class text."""
+"""The words that PLOT++'s four text prompts start from."""
+
+
+def worded(wording: Mapping[str, WordsT], classes: ClassSet) -> WordsT | None:
+    """The words for these classes; None if the wording has none."""
+    return wording.get(classes.dataset or "", wording.get(classes.template))

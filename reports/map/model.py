@@ -72,7 +72,7 @@ class MapRow:
 
     Args:
         number: of the method in the page's data.
-        rank: the range of ranks; an en dash without one.
+        rank: the range of ranks; an en dash without one, and empty for published numbers.
         inputs: letters of `LETTERS`.
         apart: whether it is not ranked, since it is a published method with other inputs.
         complete: whether it has every dataset and seed.
@@ -127,7 +127,6 @@ class GainMap:
         others: published methods with other inputs; incomplete: methods with missing runs. Neither is ranked.
         ends: of the axis of the strips, in points; `ticks` are on it.
         chosen: number of the method that the band shows.
-        rank_of: `here` or `elsewhere`, where the ranks hold.
         n_first, n_others: rows that are shown at first.
     """
 
@@ -141,7 +140,6 @@ class GainMap:
     ends: tuple[float, float]
     ticks: tuple[float, ...]
     chosen: int | None
-    rank_of: str
     known: bool
     n_first: int = FIRST_ROWS
     n_others: int = FIRST_OTHERS
@@ -165,7 +163,7 @@ class GainMap:
     @property
     def has_ranks(self) -> bool:
         """Whether anything is known about the order."""
-        return any(row.rank != "–" for row in self.ranked)
+        return any(row.rank not in ("", "–") for row in self.ranked)
 
     @property
     def title(self) -> str:
@@ -214,7 +212,6 @@ def gain_map(view: OverviewView, measure: str) -> GainMap:
         ends=ends,
         ticks=tuple(linear_ticks(*ends, 3)),
         chosen=leader if leader is not None else next((row.number for row in rows), None),
-        rank_of="elsewhere" if view.board is None else "here",
         known=any(answer.difficulty.get(difficulty.RTD, {}).values()),
         n_first=FIRST_PUBLISHED if others else FIRST_ROWS,
         inputs={letter: word for word, letter in LETTERS.items() if any(letter in row.inputs for row in rows)},
@@ -264,7 +261,7 @@ class _Rows:
             key=key,
             name=name.removesuffix(f" [{', '.join(uses)}]") if apart else name,
             family=view.families[key],
-            rank=(told.ranks_elsewhere if view.board is None else told.ranks).get(key, "–"),
+            rank="" if view.board is None else told.ranks.get(key, "–"),
             score="–" if average is None else percent(average),
             gain="" if gain is None else points(gain),
             strip=self._strip(key, gain, average if comparable or baseline is None else None),

@@ -21,7 +21,6 @@ from bench.analysis import (
     Verdict,
     leaderboard_columns,
     percent,
-    resolution,
     seen_datasets,
     verdict_notes,
 )
@@ -63,11 +62,6 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
         "<em>Behind best</em> is paired over datasets and seeds. Below it is its 95 % interval over seeds and test "
         "images; the intervals of all methods hold together. Bold: clear on these datasets."
     )
-    if view.verdict.elsewhere:
-        text += Markup(
-            " <em>Rank elsewhere</em> is the range of ranks that the differences leave on datasets like these."
-        )
-    text += f" {resolution(view.verdict)}".rstrip()
     easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
     if answer.gains and easy and hard:
         text += f" Gains are over zero-shot, in points. Easy datasets (by transfer difficulty): {easy}."
@@ -95,8 +89,8 @@ def _ranks_note(view: BoardView) -> Markup:
         return Markup("")
     entry, rank = ranges[0]
     return Markup(
-        "Rank {}: the tests on these datasets cannot decide which of these ranks {} has. Rows are ordered by the mean; "
-        "a method whose results vary more can have a wider range than the method above it. "
+        "Rank {}: the tests on these datasets cannot decide which of these ranks {} has. Rows are ordered by the mean, "
+        "and no row has a better bound than one above it. "
     ).format(rank, view.entry_name(entry.key))
 
 
@@ -203,9 +197,6 @@ def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]
         "and test images; bold: clear here"
     )
     yield Column("Behind best", "tenths", hint), partial(_behind, view.verdict)
-    if view.verdict.elsewhere:
-        hint = "Ranks on datasets like these; the tooltip has the 95 % interval of the mean difference from the best"
-        yield Column("Rank elsewhere", "word", hint), partial(_elsewhere, view.verdict)
 
 
 _CALIBRATION = {
@@ -288,12 +279,6 @@ def _behind(verdict: Verdict, entry: Entry) -> TableCell:
     return cell(whole(test.mean), ends(test) or None, _interval_text(test), "shown" if test.clear else "faint")
 
 
-def _elsewhere(verdict: Verdict, entry: Entry) -> TableCell:
-    test = verdict.on_others(entry.key, verdict.leader or "")
-    known = f"mean difference {points_text(test.mean)}, 95 % interval {ends(test)}" if test and ends(test) else ""
-    return cell(None, verdict.ranks_elsewhere.get(entry.key, "–"), known, "faint")
-
-
 def _size(cost: EntryCost | None) -> TableCell:
     if cost is None:
         return None
@@ -317,7 +302,7 @@ def _time(cost: EntryCost | None) -> TableCell:
 
 
 _CELLS: Mapping[Kind, Callable[[Any], TableCell]] = {
-    Kind.RANK: lambda ranks: cell(*ranks),
+    Kind.RANK: lambda rank: cell(rank and int(rank.partition("–")[0]), rank or "–"),
     Kind.RUNS: lambda runs: _coverage(*runs),
     Kind.PARAMETERS: _size,
     Kind.TIME: _time,

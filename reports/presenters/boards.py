@@ -96,7 +96,7 @@ def _exports(board: Leaderboard, verdicts: Mapping[str, Verdict], titles: Mappin
     """The table as `etl-bench export` writes it."""
     table = table_exports.export_table(board, verdicts, titles)
     return {
-        "CSV": table_exports.to_csv(board_rows(board), titles, verdicts[board.measures[-1]].ranks),
+        "CSV": table_exports.to_csv(board_rows(board, verdicts[board.measures[-1]].ranks), titles),
         "LaTeX": table_exports.to_latex(table),
         "Markdown": table_exports.to_markdown(table),
     }

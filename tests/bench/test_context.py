@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.context import RunContext
-from bench.sweep.launch.inline import InlineTransport
-from bench.sweep.launch.processes import ProcessTransport
 from bench.sweep.launch.tasks import RunTask, Surroundings
 
 BOOLEANS = [name for name, field in RunContext.model_fields.items() if field.annotation is bool]
@@ -65,11 +63,11 @@ def every_field_changed(folder: Path) -> RunContext:
 
 
 def by_inline(around: Surroundings, task: RunTask) -> None:
-    launching.launch(InlineTransport(around), [task])
+    launching.launch(around, 0, [task])
 
 
 def by_processes(around: Surroundings, task: RunTask) -> None:
-    launching.launch(ProcessTransport(around, 1), [task], on_notice=print)
+    launching.launch(around, 1, [task], on_notice=print)
 
 
 @pytest.mark.parametrize("launch", [by_inline, by_processes])

@@ -79,7 +79,7 @@ def test_prograd(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "aligned_gradient", recorded)
     method = ProGrad(tiny_backbone(), config, generator())
     template = COOP_TEMPLATES[case.config["dataset_name_in_cfg"]]
-    assert method.teacher_template(class_set("base", template)) == case.config["teacher_template"]
+    assert method.class_template(class_set("base", template)) == case.config["teacher_template"]
     if official["CSC"]:
         case.config["eval_classes"] = ["base"]
     replay(method, case, context, template=template)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,6 +158,17 @@ def test_text_prompts_start_at_the_words() -> None:
     texts = [class_set("base").texts(words + " {}.") for words in PLOT_WORDINGS["a photo of a {}."]]
     expected = torch.stack([tiny_backbone().encode_texts(each) for each in texts])
     torch.testing.assert_close(method.text_sets(class_set("base")), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_on_imagenet_a_prompt_starts_at_three_words_and_the_end_of_the_text() -> None:
+    """Line 78 of `plot-pp/trainers/plotpp.py`, CHENGY12/PLOT@728539f; the first token of a name is replaced."""
+    words = ("a photo of a", "this is a photo", "this is a", "one picture of a")
+    classes = replace(class_set("base"), dataset="imagenet")
+    method = PLOTPP(tiny_backbone(), PLOTPPConfig(), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), classes))
+    embedded = tiny_backbone().model.token_embedding(tokenize(list(words)))
+    assert torch.equal(method.trainable.text, embedded[:, 1:5])
+    torch.testing.assert_close(method.text_sets(classes), text_sets(method, words, "base"), atol=1e-5, rtol=1e-5)
 
 
 def test_a_random_start_may_have_any_number_of_prompts() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet
 from methods import frozen_prompts, tokenize
-from methods.skip_tuning import SkipTuning, SkipTuningConfig, drawn_ranks, one_class_batches, wording
+from methods.skip_tuning import SkipTuning, SkipTuningConfig, drawn_ranks, one_class_batches
 
 
 def tuned(skipped: int = 1, which: str = "base", **settings: Any) -> SkipTuning:
@@ -61,12 +61,16 @@ def test_features_are_those_of_a_model_with_the_trained_weights() -> None:
         ("stanford_cars", "a photo of a {}.", "a photo of the {}, a type of car."),
         ("sun397", "a photo of a {}.", "a photo of a {}."),
         ("imagenet_sketch", "a photo of a {}.", "a sketch of a {}."),
+        ("imagenet_a", "a photo of a {}.", "a bad photo of a {}."),
+        ("imagenet_r", "a photo of a {}.", "a rendition of a {}."),
+        ("imagenet_v2", "a photo of a {}.", "a photo of a {}."),
         ("dtd", "{} texture.", "itap of a {}."),
         (None, "{} texture.", "itap of a {}."),
     ],
 )
 def test_class_texts_are_the_official_ones(dataset: str | None, template: str, official: str) -> None:
-    assert wording(ClassSet(class_set("base").names, template, dataset=dataset)) == official
+    """Those of ImageNet's variants are in `trainers/baselines/ft_clip.py` line 11 of Koorye/SkipTuning@8c4636e."""
+    assert SkipTuning.class_template(ClassSet(class_set("base").names, template, dataset=dataset)) == official
 
 
 def test_the_loss_compares_with_the_most_similar_classes() -> None:

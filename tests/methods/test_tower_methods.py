@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,6 +58,20 @@ def test_tcp_replaces_the_context_by_tokens_of_the_class(template: str, student:
             torch.testing.assert_close(
                 method.loss(batch), F.cross_entropy(logits, batch.labels) + kept, atol=2e-5, rtol=1e-5
             )
+
+
+@pytest.mark.parametrize("name", ["tcp", "dekg_tcp"])
+def test_tcp_adds_the_kind_of_object_to_the_texts_of_cars(name: str) -> None:
+    """`StanfordCars` of `CUSTOM_TEMPLATES`, `trainers/tcp.py` line 66 of its repository at bd97bec."""
+    method: Any = get_method(name)
+    context = prepared(method(tiny_backbone(), method.info.config(layer=1), generator())).trainable
+    plain, cars = class_set("base"), replace(class_set("base"), dataset="stanford_cars")
+    found = [
+        tiny_backbone().encode_prompts(context.prompts(classes, tiny_backbone()))
+        for classes in (cars, class_set("base", "a photo of a {}, a type of car"), plain)
+    ]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("name", ["dekg", "dekg_tcp"])

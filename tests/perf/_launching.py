@@ -9,9 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from _table import Goal, Row
 
@@ -42,24 +40,13 @@ def _timed(name: str, runs: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         surroundings = Surroundings(runs=Path(folder), context=RunContext(), runner="fake_runner")
-        transport = _transport(name)(surroundings)
+        fields = {} if name == "local" else {"method": "ray", "address": "local"}
         start = time.perf_counter()
-        summary = launch(transport, [RunTask(make_spec(seed=seed)) for seed in range(runs)])
+        summary = launch(surroundings, 1, [RunTask(make_spec(seed=seed)) for seed in range(runs)], **fields)
         seconds = time.perf_counter() - start
     if len(summary.finished) != runs or summary.failures:
         raise RuntimeError(f"{len(summary.finished)} of {runs} runs finished, {len(summary.failures)} failed")
     return seconds
-
-
-def _transport(name: str) -> Callable[..., Any]:
-    if name == "local":
-        from bench.sweep.launch.processes import ProcessTransport
-
-        return lambda surroundings: ProcessTransport(surroundings, 1)
-    from bench.sweep.launch.ray import RayTransport
-    from bench.sweep.launch.ray_cluster import RunResources
-
-    return lambda surroundings: RayTransport(surroundings, address="local", resources=RunResources(1, 0), jobs=1)
 
 
 def ingest_row(runs: int = INGESTED) -> Row:

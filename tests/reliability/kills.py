@@ -29,16 +29,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from fake_runner import make_spec  # noqa: E402
+from launching import launch  # noqa: E402
 
 from bench.context import RunContext  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.database import Store  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.spec import ExperimentSpec  # noqa: E402
-from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats, remove_dead_heartbeats  # noqa: E402
-from bench.sweep.coordination.leases import Leases  # noqa: E402
-from bench.sweep.launch.processes import ProcessTransport  # noqa: E402
-from bench.sweep.launch.supervisor import Supervisor  # noqa: E402
+from bench.sweep.launch.claims import living, remove_leftovers  # noqa: E402
 from bench.sweep.launch.tasks import RunTask, Surroundings  # noqa: E402
 
 METHODS = ("coop", "apex", "vpt")
@@ -66,12 +64,10 @@ def specs(n: int) -> list[ExperimentSpec]:
 def sweep(runs: Path, n: int, jobs: int) -> None:
     """What `etl-bench run` does after planning: compute every missing run, with retries."""
     shards = Shards(runs)
-    remove_dead_heartbeats(runs)
+    remove_leftovers(runs)
     seen = {spec.run_id: shards.stamp(spec.run_id) for spec in specs(n)}
     tasks = [RunTask(s, seen[s.run_id]) for s in specs(n) if shards.status(s.run_id) is not RunStatus.OK]
-    with Heartbeat(runs, "sweep") as heartbeat:
-        around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", sweep=heartbeat.name)
-        Supervisor(ProcessTransport(around, jobs), Leases(runs, heartbeat), retries=3).run(tasks)
+    launch(Surroundings(runs=runs, context=RunContext(), runner="fake_runner"), jobs, tasks, retries=3)
 
 
 def load(runs: Path) -> None:
@@ -188,7 +184,7 @@ def _kill_one(kind: str, runs: Path, victims: list[Process], chance: random.Rand
     """One SIGKILL; 0 if there was nobody of that kind."""
     sweeps = [victim for victim in victims if victim.role == "sweep" and victim.pid is not None]
     if kind == "worker":
-        workers = [item.process.pid for item in read_heartbeats(runs) if item.kind == "worker"]
+        workers = [item.process.pid for item in living(runs) if item.kind == "worker"]
         if not workers:
             return 0
         try:
@@ -197,10 +193,10 @@ def _kill_one(kind: str, runs: Path, victims: list[Process], chance: random.Rand
             return 0
         return 1
     chosen = [victims[-1]] if kind == "loader" else sweeps
-    living = [victim for victim in chosen if victim.pid is not None]
-    if not living:
+    running = [victim for victim in chosen if victim.pid is not None]
+    if not running:
         return 0
-    chance.choice(living).kill(whole=kind == "sweep and workers")
+    chance.choice(running).kill(whole=kind == "sweep and workers")
     return 1
 
 

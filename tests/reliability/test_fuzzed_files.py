@@ -30,7 +30,7 @@ from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import encode_document
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats
+from bench.sweep.launch.claims import Claims, living
 from bench.sweep.sweep_files import read_sweep_file
 from datasets_registry import BenchError, feature_bundle, read_coop_split
 from datasets_registry._custom.dataset import read_custom_dataset
@@ -64,7 +64,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The files of a runs folder with two runs, a difficulty, a heartbeat, an imported run and a database."""
+    """The files of a runs folder with two runs, a difficulty, a living process, an imported run and a database."""
     folder = tmp_path_factory.mktemp("valid")
     theirs, ours = Shards(folder / "theirs"), Shards(folder / "ours")
     theirs.write(*answered(1))
@@ -73,7 +73,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     ours.write(*answered(2))
     ours.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     fresh_store(ours.runs)
-    with Heartbeat(ours.runs, "sweep"):
+    with Claims(ours.runs, "sweep"):
         return {name: content for name, content in tree(ours.runs).items() if not name.endswith(".lock")}
 
 
@@ -85,7 +85,7 @@ def read_runs(folder: Path) -> None:
             with contextlib.suppress(BenchError):
                 read(entry.run_id)
     shards.difficulties.all()
-    read_heartbeats(folder)
+    living(folder)
 
 
 @few

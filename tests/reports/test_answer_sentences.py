@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from report_sample import FIXTURES, catalogue, difficulty_frame, provenance_frame, runs_frame
 
-from bench.analysis import difficulty_trend
+from bench.analysis import difficulty_trend, told_difference
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
@@ -198,7 +198,7 @@ SMALL = {  # what a page with little on it says, and the command that adds what 
     ),
     "one method": (FIXTURES["one method"], ["A comparison needs a second method: etl-bench run -m vpt,zero_shot ..."]),
     "one dataset": (FIXTURES["one dataset"], ["needs more of them: etl-bench run -d DATASET ..."]),
-    "one seed": (FIXTURES["one seed"], ["Intervals over seeds need several: etl-bench run --seeds 3 ..."]),
+    "one seed": (FIXTURES["one seed"], ["there are no ranks: use --seeds 3."]),
     "no zero-shot": (FIXTURES["no zero-shot"], ["Gains need zero-shot CLIP: etl-bench run -m zero_shot ..."]),
     "nothing shared": (
         FIXTURES["nothing shared"],
@@ -243,10 +243,11 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
 
 def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     _, view = overview_of(runs)
-    first = [headline(view, "H").replace("\n", " "), basis(view, "H")]
+    power = told_difference(view.answers["H"].verdict.detectable)
+    first = [headline(view, "H").replace("\n", " "), basis(view, "H"), *([f"Power: {power}."] if power else [])]
     assert answer_lines(view) == [*first, missing_runs(view).striptags()]
     _, whole = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
-    assert len(answer_lines(whole)) == 2
+    assert len(answer_lines(whole)) == 2 + bool(power)
     _, one = overview_of(FIXTURES["one method"](runs))
     assert "method: `etl-bench run -m vpt,zero_shot ...`." in " ".join(answer_lines(one))
 

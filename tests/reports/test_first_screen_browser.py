@@ -81,7 +81,7 @@ def test_the_first_screen_holds_the_headline_the_map_and_the_cards(first, view):
     for box in map(first.box, ("#headline", "#known", "#map table", "#cards")):
         assert 0 < box.top < box.bottom < 900
         assert box.right - box.left > 200
-    assert first.box("#map .band").top < first.box("#map tbody tr").top <= 330
+    assert first.box("#map .band").top < first.box("#map tbody tr").top <= 350
     overview = view.overviews[0]
     text = shown(first, "#headline")
     assert text == headline(overview, "H").split("\n")[0]
@@ -152,7 +152,7 @@ def test_without_script_the_map_has_the_same_numbers(first, tab, url):
     tab.open(url)
     plain = tab.run(CELLS)
     assert tab.texts(".wide-map .heads :is(.sort, .sr)") == [
-        "Rank here",
+        "Rank",
         "Method",
         "H, %",
         "Gain",
@@ -477,7 +477,7 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
         texts[form] = page.run("window.copied")
     titles = view.boards[0].catalogue.board_titles(board)
     verdicts = board_verdicts(board, scores_by_seed.seed_scores(board, runs))
-    assert texts["CSV"] == to_csv(board_rows(board), titles, verdicts[board.measures[-1]].ranks)
+    assert texts["CSV"] == to_csv(board_rows(board, verdicts[board.measures[-1]].ranks), titles)
     assert texts["LaTeX"] == to_latex(export_table(board, verdicts, titles))
     assert texts["Markdown"] == to_markdown(export_table(board, verdicts, titles))
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))

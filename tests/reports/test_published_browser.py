@@ -84,7 +84,7 @@ def test_the_page_is_short_and_the_first_screen_holds_rows_and_cards(shown):
     assert shown.run("document.documentElement.scrollHeight") <= 6000
     assert sum(box.bottom <= 900 for box in shown.boxes(ROWS)) >= 12
     assert all(box.bottom <= 900 for box in shown.boxes(".card-answer > b"))
-    assert shown.box(ROWS).top <= 330
+    assert shown.box(ROWS).top <= 350
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -256,5 +256,4 @@ def test_an_oracle_says_what_test_labels_added(tmp_path):
     assert "test labels; +1.25 base, +1.25 new" in text
     assert "neither ranked nor compared" in everything_of(text)
     entry = next(entry for entry in view.boards[0].board.entries if entry.method == "tip_adapter")
-    assert entry.rank is None
     assert entry.key not in view.boards[0].verdict.ranks

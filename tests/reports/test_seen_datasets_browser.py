@@ -49,7 +49,7 @@ def test_the_sentence_and_the_table_are_those_of_one_comparison(view, tmp_path):
     expected = [f"{100 * by_key[key].average_without:.1f} %" for key in ("apex", "coop")]
     assert text.endswith(f"{expected[0]}, CoOp {expected[1]}.")
     assert text in caveats(overview, "H").striptags().replace("\xa0", " ")
-    assert SENTENCE in answer_lines(overview)[2]
+    assert SENTENCE in answer_lines(overview)[3]
     page = render_site(view, tmp_path / "a.html").read_text("utf-8")
     (table,) = (part[1] for part in evidence_of(page, board.anchor)["folds"][f"{board.anchor}-seen"])
     keys = [entry.key for entry in board.board.entries]

@@ -1,32 +1,55 @@
-"""A sweep in one call: a transport with its supervisor."""
+"""A sweep in one call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from bench.sweep.coordination.heartbeat import Heartbeat
-from bench.sweep.coordination.leases import Leases
-from bench.sweep.launch.supervisor import Supervisor
-from bench.sweep.launch.tasks import FinishedTask, LaunchSummary, Task
-from bench.sweep.launch.transport import Transport
+from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.pool import Pool, worker_environment
+from bench.sweep.launch.pool import launch as launch_tasks
+from bench.sweep.launch.pool_process import CAN_FORK, PoolProcess
+from bench.sweep.launch.tasks import FinishedTask, LaunchSummary, Surroundings, Task
 
 
 def launch(
-    transport: Transport,
+    around: Surroundings,
+    jobs: int,
     tasks: Sequence[Task],
     *,
+    method: str = "fork",
     on_finished: Callable[[FinishedTask], None] = lambda _item: None,
     on_notice: Callable[[str], None] = lambda _text: None,
-    retries: int = 0,
+    **fields: object,
 ) -> LaunchSummary:
-    """Run tasks as `etl-bench run` does."""
-    runs = transport.surroundings.runs
-    with Heartbeat(runs, "sweep") as heartbeat:
-        supervisor = Supervisor(
-            transport,
-            Leases(runs, heartbeat),
-            retries=retries,
+    """Run tasks as `etl-bench run` does, on workers that are forked where this system can, spawned, or Ray's."""
+    fields |= {"around": around, "jobs": jobs}
+
+    def here(tasks: Sequence[Task], **calls: object) -> int:
+        return Pool(**fields, **calls).run(tasks)
+
+    def in_a_process(tasks: Sequence[Task], **calls: object) -> int:
+        with pool_process(around) as process:
+            return process.run(tasks, **calls, **fields)
+
+    def on_ray(tasks: Sequence[Task], **calls: object) -> int:
+        from bench.sweep.launch.ray import RayPool
+
+        return RayPool(**fields, **calls).run(tasks)
+
+    run = in_a_process if jobs and method == "fork" and CAN_FORK else here
+    with Claims(around.runs, "sweep"):
+        return launch_tasks(
+            on_ray if method == "ray" else run,
+            tasks,
             on_finished=lambda item, _again: on_finished(item),
             on_notice=on_notice,
+            raise_second=not jobs and method != "ray",
         )
-        return supervisor.run(tasks)
+
+
+@contextmanager
+def pool_process(around: Surroundings) -> Iterator[PoolProcess]:
+    context = around.context
+    with PoolProcess(worker_environment(context.threads, context.device), [around.runner]) as process:
+        yield process

@@ -1,4 +1,4 @@
-"""Traces that processes leave in a runs folder: the heartbeat and the leases of a process that is dead or elsewhere."""
+"""Traces that processes leave in a runs folder: the file and the claims of a process that is dead or elsewhere."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench.sweep.coordination.process_identity import ProcessIdentity
+from bench.sweep.launch.claims import Process
 
-OTHER_MACHINE = replace(ProcessIdentity.current(), boot="another machine")
+OTHER_MACHINE = replace(Process.current(), boot="another machine")
 
 
-def dead_process() -> ProcessIdentity:
+def dead_process() -> Process:
     """A process of this machine that has ended."""
     program = """
 import json
-from bench.sweep.coordination.process_identity import ProcessIdentity
-print(json.dumps(ProcessIdentity.current().dump()))
+from bench.sweep.launch.claims import Process
+from dataclasses import asdict
+print(json.dumps(asdict(Process.current())))
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment).stdout
-    return ProcessIdentity.load(json.loads(said))
+    return Process(**json.loads(said))
 
 
-def write_heartbeat(runs: Path, name: str, process: ProcessIdentity, beat: int = 1) -> None:
+def write_living(runs: Path, name: str, process: Process, beat: int = 1) -> None:
     (runs / "live").mkdir(parents=True, exist_ok=True)
-    said = {"kind": "worker", "process": process.dump(), "beat": beat, "facts": {}}
+    said = {"kind": "worker", "process": asdict(process), "beat": beat, "facts": {}}
     (runs / "live" / f"{name}.json").write_text(json.dumps(said))
 
 
-def write_lease(runs: Path, key: str, holder: str, process: ProcessIdentity) -> None:
-    (runs / "leases").mkdir(parents=True, exist_ok=True)
-    (runs / "leases" / f"{key}.json").write_text(json.dumps({"holder": holder, "process": process.dump()}))
+def write_claim(runs: Path, key: str, holder: str, process: Process) -> None:
+    (runs / "claims").mkdir(parents=True, exist_ok=True)
+    (runs / "claims" / f"{key}.json").write_text(json.dumps({"holder": holder, "process": asdict(process)}))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from bench.analysis.leaderboard import BASELINE, Cell, Entry, HConvention, Leaderboard, Setting
 from bench.analysis.scores_by_seed import Scores, SeedScore
+from bench.analysis.statistics.intervals import Estimate
 
 MEASURE = "all"
 """The only measure of a simulated board."""
@@ -114,3 +116,49 @@ class SimulatedBoard:
 
 def _run(run_id: str, dataset: str, right: NDArray[np.bool_], groups: Mapping[str, NDArray[np.int32]]) -> SeedScore:
     return SeedScore(run_id, {MEASURE: float(right.mean())}, True, {MEASURE: (dataset, right)}, groups)
+
+
+def drawn_leaderboard(
+    simulated: SimulatedBoard, generator: np.random.Generator, *, failing: float = 0.0
+) -> tuple[Leaderboard, dict[str, Scores]]:
+    """The leaderboard and the scores of one repetition.
+
+    The first method is zero-shot, which runs once and is not trained. `failing` is the share of trainings that lose 15
+    to 30 points.
+    """
+    scores: dict[str, Scores] = {}
+    for name, of_method in simulated.scores(generator).items():
+        key = name if scores else BASELINE
+        scores[key] = {
+            dataset: {
+                seed: (run if generator.random() >= failing else _failed(run, generator)) if key == name
+                else replace(runs[1], seeded=False)
+                for seed, run in runs.items()
+            }
+            for dataset, runs in of_method.items()
+        }  # fmt: skip
+    entries = sorted(
+        (_entry(key, of_entry) for key, of_entry in scores.items()), key=lambda e: -e.averages[MEASURE].mean
+    )
+    setting, seeds = Setting("B", "few-shot", 16, "coop", "fp32"), tuple(range(1, simulated.seeds + 1))
+    parts = setting, HConvention.MEAN_OF_H, (MEASURE,), simulated.datasets, seeds, tuple(entries), BASELINE, (), ()
+    return Leaderboard(*parts), scores
+
+
+def _failed(run: SeedScore, generator: np.random.Generator) -> SeedScore:
+    (dataset, right), loss = (run.correct or {})[MEASURE], generator.uniform(0.15, 0.3)
+    kept = right & (generator.random(len(right)) >= loss / right.mean())
+    return replace(run, values={MEASURE: float(kept.mean())}, correct={MEASURE: (dataset, kept)})
+
+
+def _entry(key: str, scores: Scores) -> Entry:
+    cells = {}
+    for dataset, runs in scores.items():
+        mean, images = float(np.mean([run[MEASURE] for run in runs.values()])), len((runs[1].correct or {})[MEASURE][1])
+        cells[dataset] = Cell(dataset, {MEASURE: Estimate(mean, len(runs), images=images)}, 1, 1, ())
+    average = Estimate(float(np.mean([cell.scores[MEASURE].mean for cell in cells.values()])), 1)
+    return Entry(
+        key=key, method=key, label="", config={}, recipe=None, recipe_name=None, cells=cells,
+        averages={MEASURE: average}, n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
+        stale="", imported="", uses=None, coverage=1, planned=1,
+    )  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from typing import Any
 
 import pytest
 from one_case import for_each
 
-from bench.results import known_methods
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol, get_dataset
-from methods import Preprocessing, Recipe, list_methods
+from methods import Preprocessing, Recipe, get_method, list_methods
 from tools.official_settings.compared import (
     ABSENT,
     DATA_SETTINGS,
@@ -32,7 +32,7 @@ METHODS = [info.name for info in list_methods() if ":" not in info.name and info
 
 @cache
 def counted(method: str) -> CountedSettings:
-    return counted_settings(known_methods().get(method))
+    return counted_settings(method)
 
 
 def test_every_method_with_official_code_has_official_settings() -> None:
@@ -42,16 +42,25 @@ def test_every_method_with_official_code_has_official_settings() -> None:
 
 @for_each("method", METHODS)
 def test_each_setting_is_the_official_one_on_each_dataset(method: str) -> None:
-    facts, official, wrong = known_methods().get(method), official_settings(method), []
-    for protocol, dataset, shots in published_cases(facts):
+    official, wrong = official_settings(method), []
+    for protocol, dataset, shots in published_cases(get_method(method).info):
         stated = settings_in_case(official, protocol, dataset, shots)
-        for setting, ours in our_settings(facts, protocol, get_dataset(dataset), shots).items():
+        for setting, ours in our_settings(method, protocol, get_dataset(dataset), shots).items():
             one = stated.get(setting)
             if one is None:
                 wrong.append(f"{protocol} {dataset} {shots} {setting}: no source, ours {ours!r}")
             elif not one.explains(ours):
-                wrong.append(f"{protocol} {dataset} {shots} {setting}: ours {ours!r}, {one}")
+                ours, theirs = without_equal_texts(ours, one.value)
+                wrong.append(f"{protocol} {dataset} {shots} {setting}: ours {ours!r}, theirs {theirs!r} ({one.where})")
     assert not wrong, "\n".join(wrong[:20])
+
+
+def without_equal_texts(ours: Any, theirs: Any) -> tuple[Any, Any]:
+    """Two values, and of two lists of the same length only what differs."""
+    if not (isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs)):
+        return ours, theirs
+    pairs = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
+    return [one for one, _ in pairs], [other for _, other in pairs]
 
 
 def test_nine_of_ten_settings_are_stated_by_a_source() -> None:
@@ -71,21 +80,21 @@ def test_a_value_has_one_source_and_a_line(method: str) -> None:
         repository, _, rest = one.where.partition("@")
         assert repository.count("/") == 1
         assert rest.rpartition(":")[2].isdigit(), one.where
-    for protocol, dataset, shots in published_cases(known_methods().get(method)):
+    for protocol, dataset, shots in published_cases(get_method(method).info):
         here = Counter(one.setting for one in official if one.holds(protocol, dataset, shots))
         assert not here or max(here.values()) == 1, here.most_common(1)
 
 
 @pytest.mark.parametrize("method", ["coop", "mmrl", "tip_adapter_f"])
 def test_a_spec_has_the_settings_that_were_compared(method: str) -> None:
-    dataset, facts = "spectrum_basic", known_methods().get(method)
+    dataset = "spectrum_basic"
     request = SweepRequest(
         methods=[method], datasets=[dataset], shots=[4], seeds=[1], protocol="few-shot", recipe="published"
     )
     (spec,) = expand(request).specs
     recipe = Recipe.model_validate(spec.recipe).for_dataset(dataset).model_dump(mode="json")
     config = spec.config | spec.config.get("by_dataset", {}).get(dataset, {})
-    ours = our_settings(facts, EvalProtocol.FEW_SHOT, get_dataset(dataset), 4)
+    ours = our_settings(method, EvalProtocol.FEW_SHOT, get_dataset(dataset), 4)
     for name, value in ours.items():
         part, _, field = name.rpartition(".")
         if part == "recipe":
@@ -103,7 +112,7 @@ def test_what_every_run_has_are_the_defaults_of_a_run() -> None:
 
 
 def test_a_difference_is_shown_with_its_reason() -> None:
-    rows = compared_settings(known_methods().get("coop"))
+    rows = compared_settings("coop")
     epochs = {row.holds: row for row in rows if row.setting == "recipe.epochs"}
     hundred = epochs["few-shot (all but imagenet at 2, 4 shots)"]
     assert hundred.official == hundred.ours == "100"

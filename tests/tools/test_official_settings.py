@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.results import known_methods
+from methods import get_method
 from tools.official_settings import __main__ as command
 from tools.official_settings.compared import published_cases
 from tools.official_settings.values_in_files import NotStatedError, value_in
@@ -22,7 +22,7 @@ parser.add_argument("--all", action="store_true")
 def build(depth=9, *, width=3):
     alpha = 0.5
     run(beta=2.0)
-    table = {"food101": 8}
+    table = {"food101": 8, "DescribableTextures": "a  {} texture. ", "EuroSAT": ["a {}", "{}"]}
     alpha = 0.7
 """
 SCRIPT = "#!/bin/bash\nSHOTS=16\n# EPOCHS=3\npython train.py --lr 0.1 \\\n  OPTIM.MAX_EPOCH 5 --wd=1e-4\n"
@@ -44,6 +44,11 @@ lr = { file = "a.sh", argument = "--lr", differs = "a reason" }
 [values.settings]
 n_ctx = { unstated = "the code" }
 class_position = { ours = "there is one position" }
+[[values]]
+methods = ["clap"]
+datasets = ["dtd", "eurosat"]
+[values.settings]
+templates = { file = "a.py", name = "<dataset>", with = ["a {} again"] }
 """
 
 
@@ -107,7 +112,7 @@ def clone_with(folder: Path, files: dict[str, str]) -> str:
 
 @pytest.mark.usefixtures("git_installed")
 def test_later_and_narrower_values_replace_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = clone_with(tmp_path, {"a.yaml": YAML, "a.sh": SCRIPT})
+    commit = clone_with(tmp_path, {"a.yaml": YAML, "a.sh": SCRIPT, "a.py": PYTHON})
     sources = tmp_path / "sources"
     sources.mkdir()
     (sources / "code.toml").write_text(
@@ -116,8 +121,8 @@ def test_later_and_narrower_values_replace_earlier_ones(tmp_path: Path, monkeypa
     )
     monkeypatch.setattr(command, "SOURCES", sources)
     found = command.read(tmp_path, [])
-    assert list(found) == ["coop"]
-    assert set(found["coop"]) == {(str(p), d, s) for p, d, s in published_cases(known_methods().get("coop"))}
+    assert list(found) == ["clap", "coop"]
+    assert set(found["coop"]) == {(str(p), d, s) for p, d, s in published_cases(get_method("coop").info)}
     stored = command.as_json("coop", found["coop"])
     rates = [row for row in stored if row[0] == "recipe.lr"]
     ((_, protocols, datasets, shots, value, stated, where, differs, ours),) = [row for row in rates if row[4] == 0.1]
@@ -127,14 +132,28 @@ def test_later_and_narrower_values_replace_earlier_ones(tmp_path: Path, monkeypa
     case = [["few-shot"], ("dtd",), (16,)]
     assert ["n_ctx", *case, None, "not stated", "", "the code", 16] in stored
     assert ["class_position", *case, None, "none", "", "there is one position", "end"] in stored
+    texts = {case[1]: values["templates"].value for case, values in found["clap"].items() if values}
+    assert texts == {"dtd": ["a {} texture.", "a {} again"], "eurosat": ["a {}", "{}", "a {} again"]}
     said = command.problems("coop", found["coop"])
     assert any("recipe.batch_size: no source" in text for text in said)
     assert any("recipe.epochs: ours" in text and "theirs 5" in text for text in said)
 
 
 @pytest.mark.usefixtures("git_installed")
-@pytest.mark.parametrize("values", ["recipe.wrong = 'OPTIM.LR'", "settings.n_ctxs = 'OPTIM.LR'", "recipe.lr = 'X.Y'"])
-def test_a_wrong_name_or_place_is_an_error(values: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "values",
+    [
+        "recipe.wrong = 'OPTIM.LR'",
+        "settings.n_ctxs = 'OPTIM.LR'",
+        "recipe.lr = 'X.Y'",
+        "recipe.steps = 'OPTIM.LR'",  # a field of recipes that has no effect in this method's
+        "protocols = ['test-time']\nrecipe.lr = 'OPTIM.LR'",  # in which the method has no published settings
+        "words.frozen = 'OPTIM.NAME'",
+    ],
+)
+def test_a_value_that_is_compared_with_nothing_is_an_error(
+    values: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = clone_with(tmp_path, {"a.yaml": YAML})
     sources = tmp_path / "sources"
     sources.mkdir()

@@ -105,5 +105,5 @@ def test_a_mistake_is_noticed_by_a_failing_test(
     (tmp_path / "f.py").write_bytes(source)
     monkeypatch.setattr(planted, "exit_code", lambda job, tree: b"2" not in (tree / "f.py").read_bytes())
     (mistake,) = [one for one in mistakes_in_code("f.py", source) if one.old == old]
-    assert bool(planted.failing_test(mistake, ["a test"], tmp_path, None)) is noticed
+    assert bool(planted.failing_test(mistake, ["a test"], tmp_path)) is noticed
     assert (tmp_path / "f.py").read_bytes() == source

@@ -19,13 +19,15 @@ A file of `sources/` describes one repository:
     shots = [1]                             left out: any number
     file = "configs/vit_b16.yaml"           for values that name none
     dassl = "configs/vit_b16.yaml"          reads all usual keys that this file of Dassl's settings has
-    [values.recipe]                         fields of the recipe; [values.data]; [values.settings]
+    [values.recipe]                         fields of the recipe; [values.data]; [values.words]; [values.settings]
     lr = "OPTIM.LR"                         a key of `file`, or a table as in `values_in_files`
     epochs = { key = "OPTIM.MAX_EPOCH", means = 5, differs = "why ours is another" }
 
 `means` is the value in our terms where it is written otherwise there; `null = true` means that it is what a setting of
-null stands for, such as the backbone's own factor on the cosine. `{ unstated = "what was searched" }` says that no
-source states it, `{ ours = "reason" }` that the official code has no such setting.
+null stands for, such as the backbone's own factor on the cosine; `with = ["text"]` makes a list of the value, or adds
+to one. `{ unstated = "what was searched" }` says that no source states it, `{ ours = "reason" }` that the official code
+has no such setting. `<dataset>` stands for the name of each of the eleven datasets in Dassl. A value that is compared
+with no setting of ours is an error.
 """
 
 from __future__ import annotations
@@ -42,12 +44,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.results import known_methods
 from datasets_registry import EvalProtocol, get_dataset
-from methods import Recipe
+from methods import get_method
 from tools.official_settings.compared import (
     ABSENT,
-    DATA_SETTINGS,
     ELEVEN_DATASETS,
     NOT_STATED,
     SETTINGS_FILE,
@@ -75,6 +75,12 @@ DASSL_KEYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "data.test_view": ("INPUT.SIZE", {"224": "centre crop"}),
 }
 """Keys of Dassl's settings files, each with our words for theirs: the first that occurs in the value as written."""
+DASSL_NAMES = {
+    "imagenet": "ImageNet", "caltech101": "Caltech101", "oxford_pets": "OxfordPets", "stanford_cars": "StanfordCars",
+    "oxford_flowers": "OxfordFlowers", "food101": "Food101", "fgvc_aircraft": "FGVCAircraft", "sun397": "SUN397",
+    "dtd": "DescribableTextures", "eurosat": "EuroSAT", "ucf101": "UCF101",
+}  # fmt: skip
+"""The names of the eleven datasets in Dassl."""
 REASONS = {"data.precision": "the towers run in the precision of the run, fp32 by default (docs/decisions/0006)"}
 """Differences of all methods."""
 
@@ -123,13 +129,18 @@ class Source:
         text = _text(self.clones / repository, commit, path)
         found = value_in(text, given | {"file": path})
         value = None if given.get("null") else given.get("means", found.value)
-        value = value.lower() if isinstance(value, str) and "means" not in given and value.isupper() else value
-        return Stated(value, found.text, f"{repository}@{commit} {path}:{found.line}", given.get("differs", ""))
+        if isinstance(value, str) and "means" not in given and value.isupper() and " " not in value:
+            value = value.lower()
+        value, stated = _spaced(value), found.text
+        if "with" in given:
+            value = [*([value] if isinstance(value, str) else value), *given["with"]]
+            stated += f" with {given['with']}" if given["with"] else ""
+        return Stated(value, stated, f"{repository}@{commit} {path}:{found.line}", given.get("differs", ""))
 
     def values(self, block: Mapping[str, Any]) -> dict[str, Stated]:
-        """All values of one `[[values]]`, by setting."""
-        found = self._usual_keys(str(block["dassl"])) if "dassl" in block else {}
-        for part, prefix in (("recipe", "recipe."), ("data", "data."), ("settings", "")):
+        """The values that one `[[values]]` names, by setting."""
+        found = {}
+        for part, prefix in (("recipe", "recipe."), ("data", "data."), ("words", "words."), ("settings", "")):
             for name, entry in block.get(part, {}).items():
                 try:
                     found[prefix + name] = self.stated(entry, str(block.get("file", "")))
@@ -137,7 +148,8 @@ class Source:
                     raise NotStatedError(f"{prefix}{name}: {error}") from error
         return found
 
-    def _usual_keys(self, file: str) -> dict[str, Stated]:
+    def usual_keys(self, file: str) -> dict[str, Stated]:
+        """The values of all usual keys that a file of Dassl's settings has."""
         repository, commit, path = self.place(file)
         text, found = _text(self.clones / repository, commit, path), {}
         for setting, (key, words) in DASSL_KEYS.items():
@@ -149,6 +161,13 @@ class Source:
             value = False if setting == "recipe.augment" and value is not True else value
             found[setting] = Stated(value, one.text, f"{repository}@{commit} {path}:{one.line}")
         return found
+
+
+def _spaced(value: Any) -> Any:
+    """A value whose texts have one space between words, as a tokenizer reads them."""
+    if isinstance(value, list | tuple):
+        return [_spaced(one) for one in value]
+    return " ".join(value.split()) if isinstance(value, str) else value
 
 
 @cache
@@ -167,7 +186,19 @@ def _blocks(path: Path, clones: Path) -> Iterator[tuple[Source, Mapping[str, Any
         yield from _blocks(path.with_name(f"{other}.toml"), clones)
     source = Source(content, clones)
     for block in content["values"]:
-        yield source, block
+        for each in _for_each_dataset(block):
+            yield source, each
+
+
+def _for_each_dataset(block: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A block with `<dataset>`, for each dataset; any other one as it is."""
+    text = json.dumps(block)
+    if "<dataset>" not in text:
+        yield block
+        return
+    for dataset, name in DASSL_NAMES.items():
+        if dataset in block.get("datasets", ELEVEN_DATASETS) and dataset not in block.get("except", ()):
+            yield json.loads(text.replace("<dataset>", name)) | {"datasets": [dataset]}
 
 
 def _holds(block: Mapping[str, Any], method: str, protocol: str, dataset: str, shots: int) -> bool:
@@ -186,30 +217,34 @@ def read(clones: Path, chosen: list[str]) -> dict[str, dict[tuple[str, str, int]
     for path in sorted(SOURCES.glob("*.toml")):
         if chosen and path.stem not in chosen:
             continue
-        blocks = [(block, source, source.values(block)) for source, block in _blocks(path, clones)]
-        own = tomllib.loads(path.read_text(encoding="utf-8"))["values"]
-        for method in sorted({name for block in own for name in block.get("methods", ())}):
+        blocks = [
+            (source, block, source.usual_keys(str(block["dassl"])) if "dassl" in block else {}, source.values(block))
+            for source, block in _blocks(path, clones)
+        ]
+        compared = set()
+        own = tomllib.loads(path.read_text(encoding="utf-8"))
+        methods = sorted({name for block in own["values"] for name in block.get("methods", ())})
+        for method in methods:
             if method in found:
                 raise NotStatedError(f"{method} has two files")
             by_case = found[method] = {}
-            for protocol, dataset, shots in published_cases(known_methods().get(method)):
+            for protocol, dataset, shots in published_cases(get_method(method).info):
+                ours = our_settings(method, protocol, get_dataset(dataset), shots)
                 here: dict[str, Stated] = {}
-                for block, _, values in blocks:
+                for _, block, usual, named in blocks:
                     if _holds(block, method, str(protocol), dataset, shots):
-                        here |= values
-                by_case[str(protocol), dataset, shots] = _with_effect(method, protocol, dataset, shots, here)
+                        here |= usual | named
+                compared |= {id(here[setting]) for setting in ours if setting in here}
+                by_case[str(protocol), dataset, shots] = _with_reasons(here, ours)
+        for source, block, _, named in blocks:
+            left = [setting for setting, one in named.items() if id(one) not in compared]
+            if left and methods and source.content == own:  # not what another file includes
+                raise NotStatedError(f"{path.name}: no setting of ours is compared with {left[0]!r} of {block}")
     return found
 
 
-def _with_effect(
-    method: str, protocol: EvalProtocol, dataset: str, shots: int, found: Mapping[str, Stated]
-) -> dict[str, Stated]:
-    """The settings that our spec has in that case, with the reasons of `REASONS`; raises NotStatedError for others."""
-    facts = known_methods().get(method)
-    known = {f"recipe.{name}" for name in Recipe.model_fields} | {f"data.{name}" for name in DATA_SETTINGS}
-    if wrong := next((name for name in found if name not in known and name not in facts.settings), None):
-        raise NotStatedError(f"{method} has no setting {wrong!r}")
-    ours = our_settings(facts, protocol, get_dataset(dataset), shots)
+def _with_reasons(found: Mapping[str, Stated], ours: Mapping[str, Any]) -> dict[str, Stated]:
+    """The values of settings of ours, with the reasons of `REASONS`."""
     return {
         setting: replace(one, differs=REASONS[setting])
         if setting in REASONS and one.where and not one.differs and not equal_values(one.value, ours[setting])
@@ -221,12 +256,11 @@ def _with_effect(
 
 def as_json(method: str, by_case: Mapping[tuple[str, str, int], Mapping[str, Stated]]) -> list[list[Any]]:
     """The content of the file for one method: equal values of several cases stand once."""
-    facts = known_methods().get(method)
     places: dict[tuple[str, str], dict[str, set[tuple[str, int]]]] = defaultdict(lambda: defaultdict(set))
     everywhere: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for (protocol, dataset, shots), values in by_case.items():
         everywhere[protocol].add((dataset, shots))
-        ours = our_settings(facts, EvalProtocol(protocol), get_dataset(dataset), shots)
+        ours = our_settings(method, EvalProtocol(protocol), get_dataset(dataset), shots)
         for setting, one in values.items():
             places[setting, json.dumps(one.row(ours[setting]))][protocol].add((dataset, shots))
     rows: list[list[Any]] = []
@@ -255,9 +289,9 @@ def _groups(
 
 def problems(method: str, by_case: Mapping[tuple[str, str, int], Mapping[str, Stated]]) -> list[str]:
     """Differences without a reason, reasons without a difference, and settings without a source."""
-    facts, found = known_methods().get(method), defaultdict(list)
-    for protocol, dataset, shots in published_cases(facts):
-        ours = our_settings(facts, protocol, get_dataset(dataset), shots)
+    found = defaultdict(list)
+    for protocol, dataset, shots in published_cases(get_method(method).info):
+        ours = our_settings(method, protocol, get_dataset(dataset), shots)
         theirs = by_case[str(protocol), dataset, shots]
         for setting, value in ours.items():
             one = theirs.get(setting)

@@ -14,9 +14,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from datasets_registry import DatasetInfo, EvalProtocol, get_dataset
-from methods import MethodTraits
-from methods._base.recipe import own_values
+from pydantic_core import to_jsonable_python
+
+from datasets_registry import ClassSet, DatasetInfo, EvalProtocol, get_dataset
+from methods import Method, MethodInfo, get_method
+from methods._parts.two_tower_methods import TwoTowerMethod
+from methods._text.templates import TEMPLATE_LISTS
+from methods.lweib import WORDS, LwEIB
+from methods.plot_pp import PLOTPP, initial_words
+from methods.promptsrc import PromptSRC
+from methods.tcp import TCP, prompt_template
+from methods.zero_shot import ZeroShot
 
 SETTINGS_FILE = Path(__file__).with_name("official_settings.json")
 ELEVEN_DATASETS = (
@@ -38,7 +46,7 @@ class OfficialSetting:
     """One value that official code states, or a setting whose value it does not state.
 
     Args:
-        setting: `recipe.FIELD`, `data.NAME`, or a setting of the method.
+        setting: `recipe.FIELD`, `data.NAME`, `words.NAME`, or a setting of the method.
         protocols: where it holds.
         datasets: where it holds; empty: on all.
         shots: where it holds; empty: with all.
@@ -101,39 +109,59 @@ def settings_in_case(
     return {one.setting: one for one in settings if one.holds(protocol, dataset, shots)}
 
 
-def published_cases(facts: MethodTraits) -> Iterator[tuple[EvalProtocol, str, int]]:
+def published_cases(info: MethodInfo) -> Iterator[tuple[EvalProtocol, str, int]]:
     """The protocols, datasets and shots for which a method has published settings."""
-    for protocol in _protocols_of(facts):
+    for protocol in _protocols_of(info):
         for dataset in ELEVEN_DATASETS[:1] if protocol.transfers else ELEVEN_DATASETS:
-            for shots in SHOTS if protocol is EvalProtocol.FEW_SHOT else (0,) if facts.reads_test_stream else (16,):
+            for shots in SHOTS if protocol is EvalProtocol.FEW_SHOT else (0,) if info.reads_test_stream else (16,):
                 yield protocol, dataset, shots
 
 
-def _protocols_of(facts: MethodTraits) -> list[EvalProtocol]:
+def _protocols_of(info: MethodInfo) -> list[EvalProtocol]:
     """The protocols for which a method has published settings; for one without training or others, the usual one."""
-    found = [protocol for protocol in EvalProtocol if protocol in (facts.recipes or facts.config_by_protocol)]
-    return found or [EvalProtocol.TEST_TIME if facts.reads_test_stream else EvalProtocol.FEW_SHOT]
+    found = [protocol for protocol in EvalProtocol if protocol in (info.recipes or info.config_by_protocol)]
+    return found or [EvalProtocol.TEST_TIME if info.reads_test_stream else EvalProtocol.FEW_SHOT]
 
 
-def our_settings(facts: MethodTraits, protocol: EvalProtocol, dataset: DatasetInfo, shots: int) -> dict[str, Any]:
-    """Our settings in one case, by setting, as JSON values.
+def our_settings(name: str, protocol: EvalProtocol, dataset: DatasetInfo, shots: int) -> dict[str, Any]:
+    """The settings of a method in one case, by setting, as JSON values, read from its class.
 
     Fields of the recipe without effect there, such as the rate of a warm-up that does not exist, are left out.
     """
-    found = {f"data.{name}": value for name, value in DATA_SETTINGS.items()}
-    settings = dict(facts.settled(protocol).values)
-    settings |= own_values(settings.pop("by_dataset", {}), dataset.name, shots)
+    method = get_method(name)
+    config = method.info.default_config(protocol).for_dataset(dataset.name, shots)
+    settings = {key: to_jsonable_python(value) for key, value in config if key != "by_dataset"}
     settings |= {"template": "own"} if settings.get("template", "own") is None else {}
-    found |= {name: _with_own_template(value, dataset.template) for name, value in settings.items()}
-    if (recipe := facts.recipe_for(protocol)) is None:
+    found = {f"data.{key}": value for key, value in DATA_SETTINGS.items()}
+    found |= {f"words.{key}": to_jsonable_python(value) for key, value in _words(method, dataset).items()}
+    found |= {key: _written_out(value, dataset.template) for key, value in settings.items()}
+    if (recipe := method.info.recipe_for(protocol)) is None:
         return found
     values = recipe.for_shots(shots).for_dataset(dataset.name).model_dump(mode="json")
-    return found | {f"recipe.{name}": values[name] for name in _fields_with_effect(values)}
+    return found | {f"recipe.{key}": values[key] for key in _fields_with_effect(values)}
 
 
-def _with_own_template(value: Any, template: str) -> Any:
+def _words(method: type[Method[Any]], dataset: DatasetInfo) -> dict[str, Any]:
+    """Texts that no setting gives: frozen and learned class texts, words that prompts start from, and named lists."""
+    classes, found = ClassSet((), dataset.template, dataset=dataset.name), {}
+    if issubclass(method, TwoTowerMethod) and method.wording is not None:
+        found["frozen"] = method.class_template(classes)
+    if issubclass(method, PromptSRC):
+        found["frozen"] = method.teacher_templates
+    if issubclass(method, TCP):
+        found["learned"] = prompt_template(classes)
+    if issubclass(method, PLOTPP):
+        found["start"] = initial_words(classes)
+    if issubclass(method, LwEIB):
+        found["start"] = WORDS
+    return found | (dict(TEMPLATE_LISTS) if method is ZeroShot else {})
+
+
+def _written_out(value: Any, template: str) -> Any:
+    """A setting with the words of its templates in place of their names."""
     if isinstance(value, list):
-        return [_with_own_template(one, template) for one in value]
+        named = [TEMPLATE_LISTS.get(one, (one,)) if isinstance(one, str) else (one,) for one in value]
+        return [_written_out(one, template) for several in named for one in several]
     return template if value == "own" else value
 
 
@@ -161,7 +189,7 @@ class ComparedSetting:
     """One official value beside ours.
 
     Args:
-        setting: `recipe.FIELD`, `data.NAME`, or a setting of the method.
+        setting: `recipe.FIELD`, `data.NAME`, `words.NAME`, or a setting of the method.
         holds: protocols, datasets and shots where it holds; empty: everywhere.
         official: the value as it is written there, or `NOT_STATED` or `ABSENT`.
         ours: our value there.
@@ -177,14 +205,17 @@ class ComparedSetting:
     remark: str
 
 
-def compared_settings(facts: MethodTraits) -> list[ComparedSetting]:
+def compared_settings(method: str) -> list[ComparedSetting]:
     """Every official setting of a method beside ours, in the order of our settings; empty if none were read.
 
     Equal values are one row, with the first place of each.
     """
-    ours = {case: our_settings(facts, case[0], get_dataset(case[1]), case[2]) for case in published_cases(facts)}
+    ours = {
+        case: our_settings(method, case[0], get_dataset(case[1]), case[2])
+        for case in published_cases(get_method(method).info)
+    }
     same: dict[tuple[str, str, str], list[OfficialSetting]] = defaultdict(list)
-    for one in official_settings(facts.name):
+    for one in official_settings(method):
         same[one.setting, json.dumps([one.value, one.ours]), one.reason].append(one)
     order = list(dict.fromkeys(name for values in ours.values() for name in values))
     return sorted((_compared(rows, ours) for rows in same.values()), key=lambda one: order.index(one.setting))
@@ -267,17 +298,17 @@ class CountedSettings:
         return CountedSettings(*(one + another for one, another in pairs))
 
 
-def counted_settings(facts: MethodTraits) -> CountedSettings:
+def counted_settings(method: str) -> CountedSettings:
     """How many of a method's settings a source states, and how many are ours."""
-    return sum(counted_by_setting(facts).values(), CountedSettings())
+    return sum(counted_by_setting(method).values(), CountedSettings())
 
 
-def counted_by_setting(facts: MethodTraits) -> dict[str, CountedSettings]:
+def counted_by_setting(method: str) -> dict[str, CountedSettings]:
     """The same for each setting."""
-    official = official_settings(facts.name)
+    official = official_settings(method)
     counts: dict[str, CountedSettings] = defaultdict(CountedSettings)
-    for protocol, dataset, shots in published_cases(facts):
-        ours = our_settings(facts, protocol, get_dataset(dataset), shots)
+    for protocol, dataset, shots in published_cases(get_method(method).info):
+        ours = our_settings(method, protocol, get_dataset(dataset), shots)
         entries = settings_in_case(official, protocol, dataset, shots)
         for setting, value in ours.items():
             counts[setting] += _counted(entries.get(setting), value)

@@ -170,10 +170,9 @@ def _try_share(jobs: list[tuple[str, Mistake, list[str]]], tree: Path, answers: 
     for kind, mistake, tests in jobs:
         if kind == "settings":
             tests = settings.TESTS
-        before = settings.write_facts if kind == "settings" else None
         outcome = "no verdict" if tests else "not reached"
         for _ in range(MOST_FAILING if tests else 0):
-            failed = failing_test(mistake, tests, tree, before)
+            failed = failing_test(mistake, tests, tree)
             if not failed or failed not in tests or exit_code(lambda failed=failed: _pytest([failed]), tree) == 0:
                 outcome = "noticed" if failed else "survived"
                 break
@@ -181,25 +180,23 @@ def _try_share(jobs: list[tuple[str, Mistake, list[str]]], tree: Path, answers: 
         answers.put((mistake, outcome))
 
 
-def failing_test(mistake: Mistake, tests: list[str], tree: Path, before: Callable[[], None] | None) -> str:
+def failing_test(mistake: Mistake, tests: list[str], tree: Path) -> str:
     """The first test that fails with this mistake in the copy of the repository at `tree`; empty if all pass.
 
-    Where the methods can no longer be imported, or the tests do not end, it is named after that.
+    Where the tests cannot begin or do not end, it is named after that.
     """
     target, failed = tree / mistake.file, tree / FAILED
     source = target.read_bytes()
     target.write_bytes(mistake.applied(source))
     failed.unlink(missing_ok=True)
     try:
-        if before and exit_code(before, tree):
-            return "writing the facts of the methods"
         started = _cpu_seconds_of_children()
         for chunk in (tests[:NEAREST], tests[NEAREST:]):  # few files are collected where the nearest tests notice
             left = CPU_SECONDS - (_cpu_seconds_of_children() - started)
             if not chunk or left <= 0:
                 break
             if exit_code(lambda chunk=chunk, left=left: _pytest(chunk, left), tree):
-                return failed.read_text() if failed.exists() else "the end of the tests"
+                return failed.read_text() if failed.exists() else "the whole of the tests"
         return ""
     finally:
         target.write_bytes(source)

@@ -1,7 +1,6 @@
 """Mistakes in published settings: one value of a recipe, a protocol, a dataset or a default is changed at a time.
 
-The facts of the methods are written again in the copy, as after any change of a method, and the tests that compare our
-settings with the official ones must notice.
+The tests that compare our settings with the official ones must notice.
 """
 
 from __future__ import annotations
@@ -38,13 +37,6 @@ def changes(source: bytes) -> Iterator[tuple[ast.expr, str]]:
         new = repr(choices[(choices.index(value.value) + 1) % len(choices)])
         found.setdefault((value.lineno, value.col_offset, new), (value, new))
     yield from (found[key] for key in sorted(found))
-
-
-def write_facts() -> None:
-    """Write the facts of all methods of the copy in whose folder this process runs."""
-    from tools.generate_docs import method_facts  # the copy's; the process that was forked has loaded no method
-
-    Path("methods/_assets/method_facts.json").write_text(method_facts(), encoding="utf-8")
 
 
 def _settings(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

@@ -1,72 +1,84 @@
-"""The smallest difference that a test of means would find, and the seeds that would halve it."""
+"""The smallest difference that a test of means tells, and the seeds or the datasets that halve it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy.special import nctdtr, stdtrit
+from scipy.special import nctdtr, stdtr, stdtrit
 
 from bench.analysis.statistics.intervals import MeanTest
 
-MOST_SEEDS = 1_000
-"""More seeds are never planned: the noise of the test images is left."""
+POWER = 0.8
+"""The share of repetitions in which a detectable difference is detected."""
+MOST = 1_000
+"""More seeds or datasets are never planned."""
 
 
 @dataclass(frozen=True)
 class Detectable:
-    """What a two-sided test of a mean finds with a given power, such as 80 %.
+    """What a test of a mean tells in `POWER` of repetitions.
 
     Args:
         difference: the smallest true mean, a fraction.
-        seeds_for_half: the seeds of each dataset with which half of it would be found; None above `MOST_SEEDS`.
+        seeds_for_half: the seeds of each dataset with which half of it is detected; None above `MOST`, since the noise
+            of the test images is left.
+        datasets_for_half: the same for datasets of the same kind, with as many seeds as now.
     """
 
     difference: float
     seeds_for_half: int | None
+    datasets_for_half: int | None
 
 
-def detectable_difference(test: MeanTest, *, power: float = 0.8, level: float = 0.05) -> Detectable | None:
-    """The smallest mean that the grouped t test finds, and the seeds for half of it. None if the spread is unknown.
+def detectable_difference(test: MeanTest) -> Detectable | None:
+    """The smallest true mean that the interval of a test tells from 0. None if the spread is unknown.
 
-    The standard error and the degrees of freedom of `test` are treated as known.
+    The interval may be wider than that of one test; what it allows for is kept with other seeds and datasets. The
+    standard error and the degrees of freedom of `test` are treated as known.
 
     Example:
-        >>> found = detectable_difference(MeanTest(mean=0.0, n=34, groups=1, standard_error=34**-0.5, df=33))
+        >>> found = detectable_difference(MeanTest.from_error(0.0, n=34, groups=1, error=34**-0.5, df=33))
         >>> round(found.difference, 3), found.seeds_for_half  # Cohen's tables: 34 pairs for 0.5, 128 for 0.25
         (0.495, 131)
     """
     from scipy.optimize import brentq  # slow to import, and few commands need it
 
     error, df = test.standard_error, test.df
-    if error is None or df is None:
+    if error is None or df is None or test.low is None or test.high is None:
         return None
-    low, high = 0.0, error
-    while _power(test, error, df, high, 1.0, level) < power:
-        low, high = high, 2 * high
-    found = float(brentq(lambda effect: _power(test, error, df, effect, 1.0, level) - power, low, high))
+    level = 2 * float(stdtr(df, -max(test.high - test.mean, test.mean - test.low) / error))
+    most = error
+    while _power(test, most, level) < POWER:
+        most *= 2
+    found = float(brentq(lambda effect: _power(test, effect, level) - POWER, 0.0, most))
+    seeds = _fewest(lambda n: _power(test, found / 2, level, seeds=n * test.groups / test.n))
+    return Detectable(found, seeds, _fewest(lambda n: _power(test, found / 2, level, datasets=n / test.groups)))
 
-    def finds_half(seeds: int) -> bool:
-        return _power(test, error, df, found / 2, seeds * test.groups / test.n, level) >= power
 
-    few, many = 1, MOST_SEEDS
-    if not finds_half(many):
-        return Detectable(found, None)
+def _fewest(power: Callable[[int], float]) -> int | None:
+    """The fewest repetitions with enough power; None above `MOST`."""
+    few, many = 1, MOST
+    if power(many) < POWER:
+        return None
     while many - few > 1:
         middle = (few + many) // 2
-        few, many = (few, middle) if finds_half(middle) else (middle, many)
-    return Detectable(found, many)
+        few, many = (few, middle) if power(middle) >= POWER else (middle, many)
+    return many
 
 
-def _power(test: MeanTest, error: float, df: float, effect: float, factor: float, level: float) -> float:
-    """Probability that the test finds a mean of `effect`, if every group had `factor` times as many seeds."""
-    images = test.image_error**2
-    seeds = max(0.0, error**2 - images)
-    variance = images + seeds / factor
-    if seeds:
+def _power(test: MeanTest, effect: float, level: float, *, seeds: float = 1.0, datasets: float = 1.0) -> float:
+    """Probability that a mean of `effect` is detected with so many times the seeds of each dataset and the datasets."""
+    error, df = test.standard_error or 0.0, test.df or 0.0
+    images = min(test.image_error**2, error**2)
+    between = error**2 - images
+    variance = images + between / seeds
+    if between and seeds != 1.0:
         per_group = test.n / test.groups
-        df_seeds = df * (seeds / error**2) ** 2  # the images' degrees of freedom are treated as infinite
-        df = df_seeds * max(per_group * factor - 1, 1e-9) / max(per_group - 1, 1e-9) * (variance * factor / seeds) ** 2
+        df_seeds = df * (between / error**2) ** 2  # the images' degrees of freedom are treated as infinite
+        df = df_seeds * max(per_group * seeds - 1, 1e-9) / max(per_group - 1, 1e-9) * (variance * seeds / between) ** 2
+    df *= datasets
     critical = float(stdtrit(df, 1 - level / 2))
-    shift = abs(effect) / math.sqrt(variance)
+    shift = effect / math.sqrt(variance / datasets)
     if shift > critical + 8:  # beyond the range in which nctdtr is accurate
         return 1.0
     return 1 - float(nctdtr(df, shift, critical))

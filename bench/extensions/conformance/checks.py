@@ -174,7 +174,8 @@ def it_runs(subject: Subject) -> None:
 
 
 @check(
-    "Give every random operation `generator=self.generator`, and build layers on the meta device before filling them. "
+    "Give every random operation `generator=self.generator`, and make layers of torch.nn inside "
+    "`with methods.drawn_from(self.generator):`. "
     "For numpy, draw a seed: `np.random.default_rng(int(torch.randint(2**31, (), generator=self.generator)))`. Draw "
     "nothing while classifying: no dropout, no random views. Iterate over nothing unordered.",
     essential=True,

@@ -1,1 +1,1 @@
-"""Runs the tasks of a sweep: one supervisor, with transports for this process, local processes and Ray."""
+"""Runs the tasks of a sweep: the loop of every worker, a pool of local workers around it, and Ray."""

@@ -1,22 +1,24 @@
-"""Runs tasks on a Ray cluster. Ray returns the results, so driver and nodes need no shared folder.
+"""Runs tasks on a Ray cluster: claim a task here, compute it on a node, store its result here.
 
-The driver takes the leases and writes the shards. A run whose node is lost starts again on another node. A run that is
-killed on a healthy node or runs out of memory is repeated by a new worker, as on one machine.
+Driver and nodes need no shared folder. A run whose node is lost starts again on another node. A run that is killed on a
+healthy node or runs out of memory is repeated by a new worker, as on one machine.
 """
 
-import itertools
 import sys
 import time
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError, WorkerMemoryError
+from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.pool import LOOK_SECONDS, Pool
 from bench.sweep.launch.ray_cluster import (
     AUTO,
     ClusterHead,
@@ -32,189 +34,183 @@ from bench.sweep.launch.ray_cluster import (
     was_killed,
 )
 from bench.sweep.launch.ray_worker import RayWorker
-from bench.sweep.launch.task_executor import TaskExecutor, store_result
-from bench.sweep.launch.tasks import Surroundings, Task, dump_task
-from bench.sweep.launch.transport import Done, Event, Exited, Notice, Ready, Transport
+from bench.sweep.launch.task_executor import store_result
+from bench.sweep.launch.tasks import RunTask, Task
+from bench.sweep.launch.worker import OpenTasks
 from datasets_registry import BenchError
 
 CENSUS_SECONDS = 5.0
 """Seconds between two counts of the cluster's nodes."""
+NODE_LOSSES = 3
+"""How often a run may lose its node before it counts as failed."""
+_FAILED_STARTS = 3
 
 
 @dataclass
-class _Worker:
-    """An actor and its pending call. The executor holds its lease and is entered when the actor reports its node."""
+class _Call:
+    """A task that an actor computes; `node` is a reference to the id of its node."""
 
     actor: Any
-    call: Any
-    executor: TaskExecutor
-    node: str | None = None
-    task: Task | None = None
+    node: Any
+    task: Task
+    since: float
 
 
-class RayTransport(Transport):
-    """Actors, spread over the nodes of a cluster.
+@dataclass
+class RayPool(Pool):
+    """A pool whose workers are actors, spread over the nodes of a cluster.
+
+    The folders of data and cache are paths on the nodes, where `~` is the home folder. Weights and named files are
+    sent. `jobs` workers are requested even if the cluster must grow for them; 0 takes as many as fit.
 
     Args:
-        surroundings: runs folder of this machine; context and runner of every worker. The folders of data and cache are
-            paths on the nodes, where `~` is the home folder. Weights and named files are sent.
         address: see `connected`.
-        jobs: number of workers, even if the cluster must grow for them; None for as many as fit.
+        resources: of one run.
     """
 
-    start_attempts = 3
-
-    def __init__(
-        self,
-        surroundings: Surroundings,
-        address: str = AUTO,
-        resources: RunResources | None = None,
-        jobs: int | None = None,
-    ) -> None:
-        self.surroundings = surroundings
-        self.address = address
-        self.resources = resources or RunResources()
-        self.jobs = jobs
-        self._numbers = itertools.count(1)
-        self._workers: dict[int, _Worker] = {}
-        self._events: list[Event] = []
-        self._begin = time.monotonic()
-        self._next_census = 0.0
-        self._room = self._most_on_a_node = 0
-        self._reported_waiting = False
-        self._head_lost = False
-
-    def __enter__(self) -> Self:
-        """Connect; raises LaunchError if the cluster cannot be reached or has no node for a single run."""
-        with ExitStack() as stack:
-            stack.enter_context(redirect_stdout(sys.stderr))  # Ray prints remarks; standard output is for results
-            stack.enter_context(connected(self.address))
-            if self.jobs is None and not capacity(self.resources)[0]:
-                raise LaunchError(no_capacity(self.resources))
-            self._head = ClusterHead(self.address)
-            self._actor, self._arguments = self._prepare_actor()
-            self._connection = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number in list(self._workers):
-            self.remove(number)
-        self._connection.close()
-
-    def _prepare_actor(self) -> tuple[Any, tuple[Any, ...]]:
-        """The actor class with the resources of one actor, and the arguments of each."""
-        context = self.surroundings.context
-        without_files = context.model_copy(update={"files": {}, "weights": {}})
-        cpus, gpus = self.resources.cpus, self.resources.gpus
-        arguments = (
-            str(Path.cwd()),
-            self.surroundings.model_copy(update={"context": without_files}).model_dump_json(),
-            send_files(context.files),
-            send_files(context.weights),
-        )
-        return ray.remote(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")(RayWorker), arguments
-
-    def capacity(self) -> int:
-        now = time.monotonic()
-        if now >= self._next_census:
-            self._next_census = now + CENSUS_SECONDS
-            with self._with_head():
-                self._head.check()
-                self._room, self._most_on_a_node = capacity(self.resources)
-            if not self._room and not self._reported_waiting and now - self._begin > CENSUS_SECONDS:
-                self._reported_waiting = True
-                self._events.append(Notice(f"Waiting for a node. {no_capacity(self.resources)} Ctrl-C gives up."))
-        return self._room if self.jobs is None else self.jobs
+    address: str = AUTO
+    resources: RunResources = field(default_factory=RunResources)
+    _losses: Counter[str] = field(default_factory=Counter)
+    _next_census: float = 0.0
+    _room: int = 0
+    _most_on_a_node: int = 0
+    _failed_starts: int = 0
+    _said_waiting: bool = False
 
     @property
-    def shares_memory(self) -> bool:  # type: ignore[override]
+    def shares_memory(self) -> bool:
+        """Whether a node has room for several runs."""
         return self._most_on_a_node > 1 and self.jobs != 1
 
-    def start(self) -> int:
-        number = next(self._numbers)
-        with self._with_head():
-            actor = self._actor.remote(*self._arguments)
-            call = actor.ready.remote()
-        executor = TaskExecutor(self.surroundings, own_process=False)
-        self._workers[number] = _Worker(actor, call, executor)
-        return number
+    def run(self, tasks: Sequence[Task]) -> int:
+        """As `Pool.run`; raises LaunchError if the cluster cannot be reached or has no node for a single run."""
+        with redirect_stdout(sys.stderr), connected(self.address):  # Ray prints remarks; that stream is for results
+            if not self.jobs and not capacity(self.resources)[0]:
+                raise LaunchError(no_capacity(self.resources))
+            self._head, self._begin = ClusterHead(self.address), time.monotonic()
+            context = self.around.context
+            without_files = context.model_copy(update={"files": {}, "weights": {}})
+            surroundings = self.around.model_copy(update={"context": without_files}).model_dump_json()
+            self._arguments = str(Path.cwd()), surroundings, send_files(context.files), send_files(context.weights)
+            cpus, gpus = self.resources.cpus, self.resources.gpus
+            options = {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": "SPREAD"}
+            self._actor_class = ray.remote(**options)(RayWorker)
+            return super().run(tasks)
 
-    def submit(self, worker: int, task: Task) -> None:
-        target = self._workers[worker]
-        if (other := target.executor.claim(task)) is not None:
-            self._events.append(Done(worker, other))
-        else:
-            target.task = task
-            with self._with_head():
-                target.call = target.actor.execute.remote(dump_task(task))
+    def _round(self, tasks: Sequence[Task], jobs: int) -> None:  # noqa: ARG002
+        if not tasks or self._stopping:
+            return
+        most = 1 if all(isinstance(task, RunTask) and task.alone for task in tasks) else self.jobs
+        facts = {"sweep": self.around.sweep, "task": None}
+        with Claims(self.around.runs, "worker", facts) as claims:
+            waiting = OpenTasks(tasks, claims, self.shards)
+            again: deque[Task] = deque()  # claimed tasks that lost their node
+            calls: dict[Any, _Call] = {}
+            idle: list[tuple[Any, Any]] = []
+            nothing_left = said_stopping = False
+            try:
+                with self._with_head():
+                    while calls or not (nothing_left or self._stopping):
+                        self._count_nodes()
+                        while len(calls) < (most or self._room) and not self._stopping:
+                            task = again.popleft() if again else waiting.take(self._settled)
+                            nothing_left = task is None
+                            if task is None:
+                                break
+                            actor, node = idle.pop() if idle else self._new_actor()
+                            calls[actor.execute.remote(task)] = _Call(actor, node, task, time.monotonic())
+                        self._show(claims, calls)
+                        if self._stopping and not said_stopping:
+                            said_stopping = True
+                            self._say_that_it_stops(len(calls))
+                        if self.interrupts() > 1:
+                            return
+                        if not calls:
+                            time.sleep(LOOK_SECONDS)
+                            continue
+                        for call in ray.wait(list(calls), timeout=LOOK_SECONDS)[0]:
+                            ended = calls.pop(call)
+                            if self._finish(call, ended, again):
+                                idle.append((ended.actor, ended.node))
+                            if ended.task not in again:
+                                claims.free(ended.task.key)
+                            nothing_left &= not again
+            finally:
+                if not self._head.lost:
+                    for actor in [*(actor for actor, _ in idle), *(call.actor for call in calls.values())]:
+                        ray.kill(actor)
+            waiting.leave()
 
-    def poll(self, seconds: float) -> list[Event]:
-        with self._with_head():
-            return self._poll(seconds)
+    def _new_actor(self) -> tuple[Any, Any]:
+        actor = self._actor_class.remote(*self._arguments)
+        return actor, actor.node.remote()
 
-    def _poll(self, seconds: float) -> list[Event]:
-        events, self._events = self._events, []
-        calls = {worker.call: number for number, worker in self._workers.items() if worker.call is not None}
-        if calls:
-            finished, _ = ray.wait(list(calls), timeout=0 if events else seconds)
-            events += [self._event(calls[call]) for call in finished]
-        return events
-
-    def _event(self, number: int) -> Event:
-        worker = self._workers[number]
-        call, worker.call = worker.call, None
+    def _finish(self, call: Any, ended: _Call, again: deque[Task]) -> bool:
+        """Store the result of a call, or why there is none; returns whether its actor can go on."""
         try:
-            value = ray.get(call)
+            result = ray.get(call)
         except RayError as error:
             self._next_census = 0.0
             self._head.check()
-            return self._exited(number, worker, error)
-        if isinstance(value, str):
-            worker.node = value
-            worker.executor.__enter__()
-            return Ready(number)
-        done = store_result(value, self.surroundings)
-        self._release(worker)
-        if done.memory:
-            self._events.append(Exited(number))  # frees the memory that is still in use
-        return Done(number, done, last=done.memory)
+            self._lose(ended, error, again)
+            return False
+        self._failed_starts = 0
+        done = store_result(result, self.around)
+        self._told(done)
+        if done.memory:  # frees the memory that is still in use
+            ray.kill(ended.actor)
+        return not done.memory
 
-    def _exited(self, number: int, worker: _Worker, error: RayError) -> Exited:
-        summary = short_error(error)
-        if worker.node is None:
-            return Exited(number, f"A Ray worker could not start: {summary}", started=False)
-        if node_is_gone(worker.node, error):
-            return Exited(number, "A Ray node went away", node_lost=True)
-        log = "`ray logs` on the cluster shows its output."
-        if ran_out_of_memory(error):
-            failure: BenchError = WorkerMemoryError(
+    def _lose(self, ended: _Call, error: RayError, again: deque[Task]) -> None:
+        """An actor ended without a result."""
+        task, summary = ended.task, short_error(error)
+        node = ray.get(ended.node) if ray.wait([ended.node], timeout=0)[0] and not _failed(ended.node) else None
+        if node_is_gone(node, error):
+            self._losses[task.key] += 1
+            if self._losses[task.key] <= NODE_LOSSES:
+                self.on_notice(f"A Ray node went away during {task.label}. The run starts again on another node.")
+                again.append(task)
+                return
+            failure: BenchError = WorkerDiedError(f"its node was lost {self._losses[task.key]} times during this run.")
+        elif node is None:
+            self._failed_starts += 1
+            problem = f"A Ray worker could not start: {summary}"
+            self.on_notice(problem)
+            if self._failed_starts >= _FAILED_STARTS:
+                raise LaunchError(problem)
+            again.append(task)
+            return
+        elif ran_out_of_memory(error):
+            failure = WorkerMemoryError(
                 "Ray ended the worker during this run because its node ran out of memory. Let fewer runs share a node "
                 "by fewer --jobs."
             )
-        elif was_killed(error):
-            failure = WorkerKilledError(
-                f"worker died ({summary}) during this run. The usual reason is a lack of memory; if so, let fewer runs "
-                f"share a node by fewer --jobs. {log}"
-            )
         else:
-            failure = WorkerDiedError(f"worker died ({summary}) during this run. {log}")
-        return Exited(number, f"A Ray worker ended ({summary})", error=failure, log=log)
+            log = "`ray logs` on the cluster shows its output."
+            died = f"worker died ({summary}) during this run."
+            failure = WorkerDiedError(f"{died} {log}")
+            if was_killed(error):
+                advice = "The usual reason is a lack of memory; if so, let fewer runs share a node by fewer --jobs."
+                failure = WorkerKilledError(f"{died} {advice} {log}")
+        self.on_notice(f"A Ray worker ended ({summary}) during {task.label}.")
+        self._record_failure(task, failure, time.monotonic() - ended.since)
 
-    def dismiss(self, worker: int) -> None:
-        self._workers[worker].call = None
-        self._events.append(Exited(worker))
+    def _count_nodes(self) -> None:
+        now = time.monotonic()
+        if now < self._next_census:
+            return
+        self._next_census = now + CENSUS_SECONDS
+        self._head.check()
+        self._room, self._most_on_a_node = capacity(self.resources)
+        if not self._room and not self._said_waiting and now - self._begin > CENSUS_SECONDS:
+            self._said_waiting = True
+            self.on_notice(f"Waiting for a node. {no_capacity(self.resources)} Ctrl-C gives up.")
 
-    def kill(self, workers: Sequence[int]) -> None:
-        for number in workers:
-            ray.kill(self._workers[number].actor)
-
-    def remove(self, worker: int) -> None:
-        gone = self._workers.pop(worker)
-        self._release(gone)
-        if gone.node is not None:
-            gone.executor.__exit__(None, None, None)
-        if not self._head_lost:
-            ray.kill(gone.actor)
+    def _show(self, claims: Claims, calls: dict[Any, _Call]) -> None:
+        labels = [call.task.label for call in calls.values()]
+        text = None if not labels else labels[0] if len(labels) == 1 else f"{len(labels)} runs on the cluster"
+        if claims.facts["task"] != text:
+            claims.update(task=text, since=time.monotonic())
 
     @contextmanager
     def _with_head(self) -> Iterator[None]:
@@ -222,13 +218,13 @@ class RayTransport(Transport):
         try:
             yield
         except ConnectionError as error:  # of a client; elsewhere Ray waits
-            self._head_lost = True
+            self._head.lost = True
             raise HeadLostError(self._head.address, str(error)) from error
-        except HeadLostError:
-            self._head_lost = True
-            raise
 
-    def _release(self, worker: _Worker) -> None:
-        if worker.task is not None:
-            worker.executor.release(worker.task)
-            worker.task = None
+
+def _failed(reference: Any) -> bool:
+    try:
+        ray.get(reference)
+    except RayError:
+        return True
+    return False

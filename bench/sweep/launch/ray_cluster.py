@@ -83,6 +83,7 @@ class ClusterHead:
     def __init__(self, address: str) -> None:
         found = address if address.startswith("ray://") else ray.get_runtime_context().gcs_address
         self.address = found.removeprefix("ray://")
+        self.lost = False
 
     def check(self) -> None:
         """Raise HeadLostError if the head has not responded for `HEAD_SECONDS`."""
@@ -93,6 +94,7 @@ class ClusterHead:
                 socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
             except OSError as error:
                 if time.monotonic() > deadline:
+                    self.lost = True
                     raise HeadLostError(self.address, str(error.strerror or error)) from error
                 time.sleep(0.5)
             else:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.sweep.launch.task_executor import ComputedResult
+    from bench.sweep.launch.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,19 @@ class RayWorker:
         set_device_variables(around.context)
         self.runner = load_runner(around.runner)
 
-    def ready(self) -> str:
-        """The id of this worker's node; returns once the worker can take a task."""
+    def node(self) -> str:
+        """The id of this worker's node."""
         import ray
 
         return str(ray.get_runtime_context().get_node_id())
 
-    def execute(self, task: dict[str, object]) -> ComputedResult:
-        """Run one dumped task. Output of a method goes to the worker's log."""
+    def execute(self, task: Task) -> ComputedResult:
+        """Run one task. Output of a method goes to the worker's log."""
         from bench.sweep.launch.task_executor import execute
-        from bench.sweep.launch.tasks import parse_task
         from bench.sweep.launch.worker_limits import deadline
 
         with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
-            return execute(parse_task(task), self.runner, self.context)
+            return execute(task, self.runner, self.context)
 
 
 def _unpack(place: Path, sent: SentFile) -> Path:

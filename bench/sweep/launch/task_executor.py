@@ -1,13 +1,11 @@
 """Runs a task in two steps, possibly on two machines: a runner computes its result, and the shard is written."""
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol, Self, cast
+from typing import Protocol, cast
 
-from bench._util.memory import keep_freed_memory
 from bench._util.memory import out_of_memory as says_out_of_memory
 from bench.context import RunContext
 from bench.errors import LaunchError, RunExitError, TrainingMemoryError, WorkerKilledError, WorkerMemoryError
@@ -15,11 +13,8 @@ from bench.experiment import model_path, write_model
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.results import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep.coordination.heartbeat import Heartbeat, has_heartbeats
-from bench.sweep.coordination.leases import Leases
+from bench.sweep.launch.claims import was_used
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
-from bench.sweep.launch.worker_limits import deadline, set_device_variables
-from bench.sweep.launch.worker_logs import capture_output
 from datasets_registry import BenchError
 
 
@@ -151,7 +146,7 @@ def _keep_model(result: ComputedResult, shards: Shards) -> str:
 
 def store_result(result: ComputedResult, surroundings: Surroundings) -> FinishedTask:
     """Write a result. If it does not fit into a shard, the run fails. A runs folder that is gone is not made again."""
-    if (gone := _if_gone(result.task, surroundings, result.seconds)) is not None:
+    if (gone := if_gone(result.task, surroundings, result.seconds)) is not None:
         return gone
     shards = Shards(surroundings.runs)
     try:
@@ -167,9 +162,9 @@ def store_result(result: ComputedResult, surroundings: Surroundings) -> Finished
         return write_failure(result.task, surroundings, error, seconds=result.seconds)
 
 
-def _if_gone(task: Task, surroundings: Surroundings, seconds: float = 0.0) -> FinishedTask | None:
-    """What to report of a task if the runs folder, in which this process has a heartbeat, is gone; else None."""
-    if has_heartbeats(surroundings.runs):
+def if_gone(task: Task, surroundings: Surroundings, seconds: float = 0.0) -> FinishedTask | None:
+    """What to report of a task if the runs folder, in which this process has a file, is gone; else None."""
+    if was_used(surroundings.runs):
         return None
     reason = f"the runs folder {surroundings.runs} is gone; it was removed, renamed or unmounted during the sweep"
     return FinishedTask(task, Outcome.GONE, seconds, reason)
@@ -193,81 +188,6 @@ LOGS = "logs"
 """Folder, below the runs folder, for the output of runs and workers."""
 CHECKPOINTS = "checkpoints"
 """Folder, below the runs folder, for checkpoints."""
-
-
-class TaskExecutor:
-    """A context manager. If another process computes the results, only `claim` and `release` are used.
-
-    With `own_process`, this process exists only for these tasks: it ends when a run exceeds its time limit, and the
-    output of each run goes to a file.
-    """
-
-    def __init__(self, surroundings: Surroundings, *, own_process: bool) -> None:
-        self.surroundings = surroundings
-        set_device_variables(surroundings.context)
-        self.runner = load_runner(surroundings.runner)
-        self.own_process = own_process
-        if own_process:
-            keep_freed_memory()
-        self.heartbeat = Heartbeat(surroundings.runs, "worker", {"sweep": surroundings.sweep, "task": None})
-        self.leases = Leases(surroundings.runs, self.heartbeat)
-        self.shards = Shards(surroundings.runs)
-
-    def __enter__(self) -> Self:
-        """Start the heartbeat; raises OSError if the runs folder cannot be written."""
-        self.heartbeat.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.heartbeat.__exit__(*error)
-
-    def run(self, task: Task) -> FinishedTask:
-        """Run a task and write its shard, unless another process has finished it or holds its lease."""
-        if (other := self.claim(task)) is not None:
-            return other
-        try:
-            return self._run(task)
-        finally:
-            self.release(task)
-
-    def claim(self, task: Task) -> FinishedTask | None:
-        """Take the lease of a task. Returns None on success, otherwise the result to report."""
-        if (gone := _if_gone(task, self.surroundings)) is not None:
-            return gone
-        try:
-            if not self.leases.acquire(task.key):
-                return FinishedTask(task, Outcome.HELD_BY_OTHER, 0.0, here=False)
-        except OSError as error:
-            return write_failure(task, self.surroundings, error)
-        if (done := existing_result(task, self.shards)) is not None:
-            self.leases.release(task.key)
-            return done
-        run = task.spec.run_id if isinstance(task, RunTask) else None
-        self.heartbeat.update(task=task.label, run_id=run, attempt=task.attempt, since=time.monotonic())
-        return None
-
-    def release(self, task: Task) -> None:
-        """Release the lease, whether the task is finished or not."""
-        self.heartbeat.update(task=None, run_id=None, attempt=None, since=time.monotonic())
-        self.leases.release(task.key)
-
-    def _run(self, task: Task) -> FinishedTask:
-        runs = self.surroundings.runs
-        context = self.surroundings.context.model_copy(update={"checkpoints": runs / CHECKPOINTS})
-        with ExitStack() as stack:
-            log = None
-            if self.own_process:
-                try:
-                    path = runs / LOGS / f"{task.key}.log"
-                    log = stack.enter_context(capture_output(path, append=task.attempt > 1))
-                except OSError as error:
-                    return write_failure(task, self.surroundings, error)
-            with deadline(self.surroundings.limits, end_process=log):
-                result = execute(task, self.runner, context)
-        done = store_result(result, self.surroundings)
-        if done.outcome is Outcome.OK or (done.outcome is Outcome.FAILED and not done.memory):
-            (runs / CHECKPOINTS / f"{task.key}.safetensors").unlink(missing_ok=True)
-        return done
 
 
 def existing_result(task: Task, shards: Shards) -> FinishedTask | None:

@@ -1,18 +1,18 @@
 """Tasks, their outcomes, and the surroundings that a worker needs to run them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from bench.context import RunContext
 from bench.results import slug
 from bench.spec import ExperimentSpec
 
 DEFAULT_RUNNER = "bench.experiment.runner"
+Group = tuple[str, str, int | str]
+"""Backbone, dataset, and seed or kind: tasks that share features, support set and views."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,10 @@ class RunTask:
     eval_batch: int | None = None
     alone: bool = False
     head: bool = False
-    kind: Literal["run"] = "run"
 
     @property
     def key(self) -> str:
-        """Name of its lease and its log."""
+        """Name of its claim and its log."""
         return self.spec.run_id
 
     @property
@@ -54,7 +53,7 @@ class RunTask:
         return self.spec.backbone, self.spec.dataset
 
     @property
-    def group(self) -> tuple[str, str, int | str]:
+    def group(self) -> Group:
         """Tasks of one group are best run one after the other: they share features, support set and views."""
         return *self.pair, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
 
@@ -67,11 +66,10 @@ class DifficultyTask:
     dataset: str
     known_stamp: str | None = None
     attempt: int = 1
-    kind: Literal["difficulty"] = "difficulty"
 
     @property
     def key(self) -> str:
-        """Name of its lease and its log."""
+        """Name of its claim and its log."""
         return f"difficulty.{slug(self.backbone)}.{slug(self.dataset)}"
 
     @property
@@ -85,7 +83,7 @@ class DifficultyTask:
         return self.backbone, self.dataset
 
     @property
-    def group(self) -> tuple[str, str, int | str]:
+    def group(self) -> Group:
         """A separate group: every run of the same backbone and dataset uses its test features."""
         return *self.pair, -1
 
@@ -98,12 +96,10 @@ class Outcome(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
-    HELD_BY_OTHER = "held by other"
-    """Another process holds its lease. The supervisor checks it again later."""
     UNWRITTEN = "unwritten"
-    """The result could not be written. No further task is assigned, since its result would be lost too."""
+    """The result could not be written. No further task is taken, since its result would be lost too."""
     GONE = "gone"
-    """The runs folder was removed during the sweep. No further task is assigned."""
+    """The runs folder was removed during the sweep. No further task is taken."""
 
     @property
     def ends_sweep(self) -> bool:
@@ -133,20 +129,17 @@ class FinishedTask:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if name != "task"}
 
-    @classmethod
-    def load(cls, task: Task, value: Mapping[str, Any]) -> Self:
-        """The inverse of `dump`; other keys are ignored."""
-        names = {field.name for field in fields(cls)} - {"task"}
-        given = {name: item for name, item in value.items() if name in names}
-        return cls(task, **given | {"outcome": Outcome(given["outcome"])})
-
 
 @dataclass(frozen=True)
 class LaunchSummary:
-    """The outcome of a sweep. Tasks that are missing from `finished` were never completed."""
+    """The outcome of a sweep. Tasks that are missing from `finished` were never completed.
+
+    `held` is the number of tasks that other sweeps are working on.
+    """
 
     finished: tuple[FinishedTask, ...]
     interrupted: bool
+    held: int = 0
 
     @property
     def runs(self) -> list[FinishedTask]:
@@ -179,10 +172,9 @@ class Limits:
 
 
 class Surroundings(BaseModel):
-    """Everything that a worker needs besides its tasks, sent as JSON.
+    """Everything that a worker needs besides its tasks.
 
-    `sweep` is the name of the sweep's heartbeat. `variables` are set in the worker's environment before it uses its
-    device, such as the one that selects a single GPU.
+    `sweep` is the name of the sweep's file among the living processes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -192,17 +184,3 @@ class Surroundings(BaseModel):
     runner: str = DEFAULT_RUNNER
     limits: Limits = Limits()
     sweep: str = ""
-    variables: dict[str, str] = {}
-
-
-_TASK: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="kind")])
-
-
-def dump_task(task: Task) -> dict[str, object]:
-    """A task as JSON values."""
-    return cast(dict[str, object], _TASK.dump_python(task, mode="json"))
-
-
-def parse_task(value: Mapping[str, object]) -> Task:
-    """The inverse of `dump_task`."""
-    return _TASK.validate_python(value)

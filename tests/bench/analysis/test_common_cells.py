@@ -42,7 +42,7 @@ def test_one_entry_with_more_runs_leaves_no_other_without_a_rank(name: str) -> N
     board = compared_leaderboard(runs, B2N)
     assert board.common is not None
     assert (board.datasets, board.seeds) == (DATASETS, (1, 2, 3))
-    ranked = {entry.key for entry in board.entries if entry.rank is not None}
+    ranked = {entry.key for entry in board.entries if entry.rankable}
     assert ranked >= {"zero_shot", *METHODS}
     assert ("tip" in ranked) == ({*DATASETS} <= _datasets(NEWCOMERS[name]))
     assert board.missing, "gaps stay visible"
@@ -70,7 +70,7 @@ def test_an_entry_that_lacks_a_run_changes_nothing_for_the_others() -> None:
     runs = board_of(zero_shot(), lacking, *(runs_of(method) for method in METHODS[1:]))
     board = compared_leaderboard(runs, B2N)
     assert board.common is None
-    assert [entry.key for entry in board.entries if entry.rank is None] == ["coop"]
+    assert [entry.key for entry in board.entries if not entry.rankable] == ["coop"]
 
 
 def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> None:

@@ -117,7 +117,7 @@ def test_permuting_rows_changes_nothing():
 def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
     board = build_leaderboard(frame(*grid("coop"), *grid("apex")[:-1]), B2N)
     apex = board.entry("apex")
-    assert (apex.n, apex.expected, apex.complete, apex.rank) == (5, 6, False, None)
+    assert (apex.n, apex.expected, apex.complete, apex.rankable) == (5, 6, False, False)
     assert [(cell.dataset, cell.seed, cell.error) for cell in apex.missing] == [("eurosat", 3, None)]
     assert apex.average(H, board.convention).half_width is None
     assert not board.complete
@@ -234,7 +234,7 @@ def test_few_shot_boards_are_ordered_by_accuracy():
         setting,
     )
     assert board.measures == ("all",)
-    assert [(entry.key, entry.rank) for entry in board.entries] == [("b", 1), ("a", 2)]
+    assert [entry.key for entry in board.entries] == ["b", "a"]
 
 
 def test_boards_of_two_precisions_do_not_mix():
@@ -315,10 +315,10 @@ class TestOracles:
 
     def test_an_oracle_has_no_rank(self):
         board = self.board()
-        assert [(entry.key, entry.rank) for entry in board.entries] == [
-            ("coop", 1),
-            ("tip_adapter_f [selection=oracle]", None),
-            ("vpt", None),
+        assert [(entry.key, entry.rankable) for entry in board.entries] == [
+            ("coop", True),
+            ("tip_adapter_f [selection=oracle]", False),
+            ("vpt", False),
         ]
         oracle = board.entry("tip_adapter_f [selection=oracle]")
         assert oracle.oracle

@@ -41,6 +41,11 @@ def table_of(runs: pd.DataFrame, convention: HConvention = HConvention.MEAN_OF_H
     return board, board_table(board, scores_by_seed.seed_scores(board, runs), measured)
 
 
+def places(board) -> dict[str, int]:
+    """The place of each complete entry by its mean."""
+    return {entry.key: place for place, entry in enumerate((e for e in board.entries if e.rankable), start=1)}
+
+
 @pytest.mark.parametrize("convention", list(HConvention))
 def test_averages_are_those_of_boards_with_and_without_the_runs(runs: pd.DataFrame, convention: HConvention) -> None:
     board, table = table_of(runs, convention)
@@ -53,8 +58,8 @@ def test_averages_are_those_of_boards_with_and_without_the_runs(runs: pd.DataFra
         for one in found.methods:
             assert one.average == pytest.approx(board.entry(one.key).average(measure, convention).mean)
             assert one.average_without == pytest.approx(other.entry(one.key).average(measure, convention).mean)
-    assert {one.key: one.rank for one in found.methods} == {e.key: e.rank for e in board.entries if e.rankable}
-    assert {one.key: one.rank_without for one in found.methods} == {e.key: e.rank for e in other.entries if e.rankable}
+    assert {one.key: one.rank for one in found.methods} == places(board)
+    assert {one.key: one.rank_without for one in found.methods} == places(other)
 
 
 def test_another_leader_is_noticed_and_equal_methods_share_a_rank(runs: pd.DataFrame) -> None:

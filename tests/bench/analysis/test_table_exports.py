@@ -162,7 +162,7 @@ def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
     board, runs = world
     ranks = board_verdicts(board, seed_scores(board, runs))["H"].ranks
     titles = {entry.key: entry.key.upper() for entry in board.entries}
-    rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board), titles, ranks))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board, ranks), titles))))
     assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board_rows(board)]
     assert [row["title"] for row in rows] == [row["entry"].upper() for row in rows]
     assert {row["entry"]: row["rank"] for row in rows if row["rank"]} == ranks

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from report_sample import runs_frame
 from scipy import stats
+from simulated_boards import SimulatedBoard, drawn_leaderboard
 from worlds import make_world
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty, board_verdicts
@@ -15,7 +17,7 @@ from bench.analysis.leaderboard_building import board_settings, build_leaderboar
 from bench.analysis.paired_average import board_average
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.verdict import board_on_dataset, board_verdict, verdict_notes, verdict_on_rows
+from bench.analysis.verdict import board_on_dataset, board_verdict, verdict_notes, verdict_on_rows, why_no_ranks
 from bench.results.database import fresh_store
 
 
@@ -76,7 +78,6 @@ def test_one_definition_of_others_and_of_the_reference(tmp_path):
     assert verdict.judgement_here.known is Certainty.CLEAR
     assert verdict.judgement_elsewhere == (Certainty.UNKNOWN, f"fewer than {FEWEST_ELSEWHERE} datasets")
     assert set(verdict.clear_gains) == {"coop", "apex", "maple"}
-    assert verdict.ranks_elsewhere == {}
 
 
 def test_without_zero_shot_the_reference_is_the_next_best(tmp_path):
@@ -98,7 +99,8 @@ def test_one_seed_is_said_with_the_verdict(tmp_path):
     board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5}, "a", seeds=(1,))
     verdict = board_verdicts(board, seed_scores(board, runs))["H"]
     assert (verdict.one_training, verdict.judgement_here.known) == (True, Certainty.CLEAR)
-    assert any("this one training" in note for note in verdict_notes(board, verdict))
+    assert verdict.ranks == {}
+    assert why_no_ranks(verdict) in verdict_notes(board, verdict)
 
 
 def test_variants_of_a_method_are_counted(tmp_path):
@@ -198,3 +200,40 @@ def test_a_leader_by_another_average_is_not_called_clearly_better():
     verdict = verdict_on_rows("H", {"coop": 0.7, "zero_shot": 0.6}, rows, "zero_shot")
     assert (verdict.leader, verdict.on_others("coop", "zero_shot").clear) == ("coop", True)
     assert verdict.judgement_elsewhere.known is Certainty.OPEN
+
+
+def drawn_verdict(draw, *simulated):
+    return board_verdict(*drawn_leaderboard(SimulatedBoard(*simulated), draw), "all")
+
+
+def test_two_seeds_that_differ_much_rarely_show_a_gain_that_is_none_and_never_ranks():
+    draw, false, repetitions = np.random.default_rng(3), 0, 80
+    for _ in range(repetitions):
+        verdict = drawn_verdict(draw, np.full((13, 1), 0.6), [250], 2, 0.06)
+        false += bool(verdict.clear_gains)
+        assert verdict.ranks == {}
+    assert false <= stats.binom.ppf(0.99, repetitions, 0.04)
+
+
+def test_a_true_gain_of_the_stated_difference_is_told_on_four_boards_in_five():
+    draw, equal = np.random.default_rng(4), np.array([[0.45, 0.55, 0.65, 0.75]] * 5)
+    noise = [250] * 4, 3, 0.03
+    stated = np.mean([drawn_verdict(draw, equal, *noise).detectable.difference for _ in range(60)])
+    better = equal + np.array([0.0, stated, 0.0, 0.0, 0.0])[:, None]
+    assert np.mean(["m1" in drawn_verdict(draw, better, *noise).clear_gains for _ in range(150)]) == pytest.approx(
+        0.8, abs=0.1
+    )
+
+
+def test_a_higher_mean_has_no_worse_bound_of_its_rank():
+    """The third method varies so much that it is separated from none; the second is separated from the first."""
+    names, errors = ["a", "b", "c", "zero_shot"], [0.002, 0.002, 0.05, 0.002]
+    means = [0.70, 0.68, 0.67, 0.60]
+    tests = {
+        (names[i], names[j]): MeanTest.from_error(means[i] - means[j], 9, 3, float(np.hypot(errors[i], errors[j])), 50)
+        for i, j in combinations(range(4), 2)
+    }
+    rows = {name: np.array([mean]) for name, mean in zip(names, means, strict=True)}
+    verdict = replace(verdict_on_rows("all", dict(zip(names, means, strict=True)), rows, None, tests), n_seeds=3)
+    assert verdict.on_these("a", "b").clear
+    assert verdict.ranks == {"a": "1–2", "b": "2–3", "c": "2–4", "zero_shot": "3–4"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import re
@@ -73,7 +75,15 @@ def test_the_leaderboard_is_that_of_the_command(results: Results, folder: Path, 
     assert code == 0
     (board,) = json.loads(out)
     assert [board] == json.loads(as_json(leaderboard(folder).to_json()))
-    assert list(board["ranks"].values()) == [row["rank"] for row in table.rows], "terminal and JSON agree"
+    exported = list(csv.DictReader(io.StringIO(results.export("csv"))))
+    ranks = (
+        [row["rank"] for row in board["rows"]],
+        [row["rank"] for row in table.rows],
+        [row["rank"] for row in exported],
+    )
+    assert ranks == ([None] * 2, ["–"] * 2, [""] * 2), "two seeds give no ranks in JSON, terminal and files"
+    assert "no ranks" in board["verdicts"]["all"]["why_no_ranks"]
+    assert board["verdicts"]["all"]["why_no_ranks"] in str(table)
     assert list(table.to_frame()["method"]) == [entry.method for entry in table.source[0].entries]
 
 

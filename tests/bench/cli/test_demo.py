@@ -7,7 +7,7 @@ import pytest
 from bench.analysis.easy_and_hard import FEWEST_FOR_THIRDS
 from bench.api import demonstration
 from bench.cli import demo
-from bench.papers import load_claims, registered
+from bench.papers import registered
 from datasets_registry import DATASETS
 from methods import METHODS
 
@@ -40,14 +40,6 @@ def test_few_shot_comes_first_and_is_the_larger_half():
     assert len(few_shot.methods) > len(base_to_new.methods)  # the page opens with the larger half
 
 
-def test_the_demo_decides_the_claims_about_the_ensemble():
-    _, request = demonstration.demo_requests(quick=False)
-    claims = [claim for claim in load_claims() if claim.protocol == request.protocol]
-    decided = {claim.id for claim in claims if {claim.a, claim.b} <= set(request.methods)}
-    ensemble = {"observation-4-easy", "observation-4-hard", "headline-coop"}
-    assert decided == {"observation-3-base", *ensemble}
-
-
 def test_a_second_demo_runs_nothing_and_the_page_begins_with_a_short_sentence(etl, tmp_path: Path):
     code, _, err = etl("demo", "--quick", *FAKE)
     assert code == 0
@@ -78,8 +70,7 @@ def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(
         assert lines[0].startswith(f"ViT-demo.drawn, {protocol}, 6 shots, 3 datasets")
         titles = [registered().method(name).title for name in methods]
         assert sorted(re.split("  +", line.strip())[1] for line in lines[3 : 3 + len(titles)]) == sorted(titles)
-        basis, remark = lines[-2:]
-        assert basis.startswith("Mean ")
+        basis, remark = next(line for line in lines if line.startswith("Mean ")), lines[-1]
         assert f"3 datasets cannot tell about others · 1 seed, {3 * len(methods)} runs" in basis
         assert remark.startswith("Demo: short trainings")
     assert closing.splitlines() == [

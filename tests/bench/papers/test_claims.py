@@ -2,7 +2,6 @@ import json
 import re
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,7 +185,7 @@ def test_a_claim_that_is_not_tested_has_no_effect_in_its_row(tmp_path: Path):
     make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
     boards = [build_leaderboard(runs, board_settings(runs)[0])]
-    (row,) = claims_table(check_claims([claim()], boards, runs, {}), boards, Path("runs")).rows
+    (row,) = claims_table(check_claims([claim()], boards, runs, {}), Path("runs")).rows
     assert row["verdict"] == "not tested"
     assert "effect" not in row["claim"]
 
@@ -243,9 +242,21 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
     assert {row["verdict"] for row in answer} <= {"supported", "not supported here", "inconclusive", "not tested"}
 
 
-@pytest.mark.parametrize(("recipe", "notes"), [("demo", 1), (None, 0)])
-def test_short_trainings_are_no_evidence_against_a_paper(recipe, notes):
-    board = SimpleNamespace(entries=[SimpleNamespace(recipe_name=recipe)])
-    found = claims_table([], [board], Path("runs")).notes
-    assert len(found) == notes
-    assert all("train too briefly" in note for note in found)
+def test_runs_of_the_demo_give_no_verdict_on_a_claim(tmp_path: Path):
+    """The same runs support the claim with another recipe."""
+    rates = {m: {d: {"base": r, "new": r} for d in DATASETS} for m, r in {"apex": 0.9, "vpt": 0.5}.items()}
+    zero_shot = {"zero_shot": {d: {"base": 0.4, "new": 0.4} for d in DATASETS}}
+    verdicts = {}
+    for name in ("demo", "published"):
+        make_world(tmp_path / name, zero_shot, images=100)
+        make_world(tmp_path / name, rates, images=100, recipe={"name": name, "lr": 0.002})
+        runs = fresh_store(tmp_path / name).runs_frame(outcomes=True)
+        boards = [build_leaderboard(runs, board_settings(runs)[0])]
+        wanted = [claim(), claim(contrast="difference-of-groups"), regret()]
+        verdicts[name] = check_claims(wanted, boards, runs, DIFFICULTY)
+    assert {found.verdict for found in verdicts["demo"]} == {ClaimVerdict.NOT_TESTED}
+    assert {found.test for found in verdicts["demo"]} == {None}
+    assert all(found.setting is not None and "demo" in found.reason for found in verdicts["demo"])
+    assert verdicts["published"][0].verdict is ClaimVerdict.SUPPORTED
+    rows = claims_table(verdicts["demo"], Path("runs")).rows
+    assert all("demo runs train too briefly" in row["claim"] for row in rows)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -42,6 +44,9 @@ ADDRESS = re.compile(
     r"|[\w.-]+/[\w.-]+@[0-9a-f]{7,40}[:/]\S+"
 )
 """Addresses under which a number stays: of a paper, of an issue, or of a file at a commit."""
+Cell = Mapping[str, Any]
+Cells = Mapping[str, Cell]
+"""The cells of one row of a table, by dataset."""
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,64 @@ def test_h_that_does_not_fit_base_and_new_is_an_erratum(frame: pd.DataFrame) -> 
     noted = set(accuracies[accuracies["note"] != ""][place].itertuples(index=False, name=None))
     assert len(off) > 20
     assert [key for key in off.index if key not in noted] == []
+
+
+def test_a_copied_row_that_differs_in_one_digit_is_an_erratum(frame: pd.DataFrame) -> None:
+    """Two tables print the same row of a method but for one digit of one cell: one of the two cells is a misprint."""
+    accuracies = frame[frame["metric"] == "accuracy"].assign(shots=frame["shots"].fillna(-1))
+    place = ["method", "variant", "protocol", "backbone", "shots", "split"]
+    misprints, unmarked = [], []
+    for key, rows in accuracies.groupby(place, dropna=False):
+        tables = [
+            {row["dataset"]: row for row in rows_of(table)}
+            for _, table in rows.groupby(["reported_in", "source_table", "label"], dropna=False)
+        ]
+        for cells, others in combinations(tables, 2):
+            for pair in pairs_with_another_digit(cells, others):
+                noted = any(row["note"] for row in pair)
+                (misprints if noted else unmarked).append(
+                    (*key, *(f"{row['dataset']} {row['printed']}" for row in pair))
+                )
+    assert unmarked == []
+    assert len(misprints) > 20
+
+
+SHARED_CELLS = 4
+"""Fewest datasets of two rows that are taken for copies of one another; two trainings agree on fewer by chance."""
+
+
+def pairs_with_another_digit(cells: Cells, others: Cells) -> list[tuple[Cell, Cell]]:
+    """The cells of two rows that differ, if the rows are equal but for one digit of one cell; none otherwise."""
+    shared = [(cells[name], others[name]) for name in cells if name in others]
+    different = [pair for pair in shared if not same_number(*(str(row["printed"]) for row in pair))]
+    if len(shared) < SHARED_CELLS or len(different) != 1:
+        return []
+    first, second = (str(row["printed"]) for row in different[0])
+    digits = sum(a != b for a, b in zip(first, second, strict=False))
+    return different if len(first) == len(second) and digits == 1 else []
+
+
+def same_number(first: str, second: str) -> bool:
+    """Whether two printed numbers are equal, as far as the shorter one is printed."""
+    if len(first) == len(second):
+        return first == second
+    digits = min(len(text.partition(".")[2]) for text in (first, second))
+    return abs(float(first) - float(second)) < 0.51 * 0.1**digits
+
+
+def test_a_row_that_differs_in_one_digit_is_found() -> None:
+    def row(*numbers: str) -> Cells:
+        return {f"dataset {place}": {"printed": number} for place, number in enumerate(numbers)}
+
+    copied = row("94.43", "90.14", "65.32", "45.37", "68.21")
+    misprint = row("94.43", "90.14", "65.32", "46.37", "68.21")
+    ((cell, other),) = pairs_with_another_digit(copied, misprint)
+    assert (cell["printed"], other["printed"]) == ("45.37", "46.37")
+    assert pairs_with_another_digit(copied, copied) == []
+    assert pairs_with_another_digit(copied, row("94.4", "90.1", "65.3", "45.4", "68.2")) == [], "rounded"
+    assert pairs_with_another_digit(copied, row("94.43", "90.14", "65.32", "46.38", "68.21")) == [], "two digits"
+    assert pairs_with_another_digit(copied, row("94.43", "91.14", "65.32", "46.37", "68.21")) == [], "two cells"
+    assert pairs_with_another_digit(row("94.43", "90.14"), row("94.43", "90.24")) == [], "too few to be a copy"
 
 
 def test_every_cell_is_present_with_its_source(frame):

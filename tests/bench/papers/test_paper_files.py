@@ -35,7 +35,8 @@ set = { "coop.n_ctx" = [2, 4] }
 """
 
 
-@pytest.mark.parametrize("name", shipped_papers())
+# the board on imported features is planned in tests/bench/api/test_features_board.py
+@pytest.mark.parametrize("name", sorted({*shipped_papers()} - {"features-board"}))
 def test_a_shipped_paper_can_be_planned_and_compared(name: str) -> None:
     paper = read_paper(name)
     assert {*paper.header.gpu_hours, "all"} == {*paper.experiments, "all"}

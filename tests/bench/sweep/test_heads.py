@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 from fake_runner import make_spec
 
-from bench.context import RunContext
-from bench.sweep.launch.affinity_queue import AffinityQueue
-from bench.sweep.launch.processes import ProcessTransport
-from bench.sweep.launch.tasks import DifficultyTask, RunTask, Surroundings, Task, dump_task, parse_task
+from bench.results.shards import Shards
+from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.tasks import DifficultyTask, RunTask, Task
+from bench.sweep.launch.worker import OpenTasks, gpu_slot
 from bench.sweep.launchers import workers_share_gpus
 from bench.sweep.machine import Gpu
 from bench.sweep.planning import heads_apart
@@ -35,44 +35,47 @@ def test_heads_are_the_methods_that_run_no_tower_in_training() -> None:
     marked = heads_apart(tasks())
     assert heads_of(marked) == {"linear_probe", "clip_adapter"}
     assert [replace(task, head=False) if isinstance(task, RunTask) else task for task in marked] == tasks()
-    assert all(parse_task(dump_task(task)) == task for task in marked)
 
 
-def test_a_worker_that_prefers_heads_takes_them_while_the_other_runs_towers() -> None:
-    queue = AffinityQueue(heads_apart(tasks()))
+@pytest.fixture
+def claims(tmp_path: Path) -> Iterator[list[Claims]]:
+    """Four workers of one folder."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(Claims(tmp_path, "worker")) for _ in range(4)]
+
+
+def test_a_worker_that_prefers_heads_takes_them_while_the_other_runs_towers(
+    claims: list[Claims], tmp_path: Path
+) -> None:
+    workers = {
+        heads: OpenTasks(heads_apart(tasks()), claims[heads], Shards(tmp_path), heads=heads) for heads in (False, True)
+    }
     taken: dict[bool, list[Task]] = {False: [], True: []}
     for _ in range(4):
-        for heads in (False, True):
-            task = queue.take(int(heads), heads)
+        for heads, worker in workers.items():
+            task = worker.take(set())
             assert task is not None
             taken[heads].append(task)
     assert heads_of(taken[False]) == set()
     assert len([task for task in taken[True] if isinstance(task, RunTask) and task.head]) == 4
 
 
-def test_whoever_has_finished_helps_with_the_rest() -> None:
-    queue = AffinityQueue(heads_apart(tasks()))
-    alone = [queue.take(1, True) for _ in range(len(tasks()))]
+def test_whoever_has_finished_helps_with_the_rest(claims: list[Claims], tmp_path: Path) -> None:
+    worker = OpenTasks(heads_apart(tasks()), claims[0], Shards(tmp_path), heads=True)
+    alone = [worker.take(set()) for _ in range(len(tasks()))]
     assert None not in alone
     assert all(isinstance(task, RunTask) and task.head for task in alone[:4])
-    assert queue.take(1, True) is None
+    assert worker.take(set()) is None
 
 
-def test_without_a_preference_the_order_is_that_of_unmarked_tasks() -> None:
-    marked, plain = AffinityQueue(tasks()), AffinityQueue(tasks())
-    assert [marked.take(0, None) for _ in range(9)] == [plain.take(0) for _ in range(9)]
-
-
-@pytest.mark.parametrize(("gpus", "jobs", "expected"), [(2, 4, [False, False, True, True]), (2, 2, [None, None])])
-def test_the_first_worker_of_each_gpu_runs_towers(
-    gpus: int, jobs: int, expected: list[bool | None], tmp_path: Path
-) -> None:
-    around = Surroundings(runs=tmp_path, context=RunContext(device="cuda"), runner="fake_runner")
-    transport = ProcessTransport(around, jobs, gpus=[str(number) for number in range(gpus)])
-    for number in range(jobs):
-        transport._workers[number] = cast(Any, SimpleNamespace(gpu=transport._least_used_gpu()))
-    assert [transport.prefers_heads(number) for number in range(jobs)] == expected
-    transport._workers.clear()
+def test_each_worker_claims_a_place_on_the_gpu_with_the_fewest(claims: list[Claims]) -> None:
+    """Workers of other sweeps in the folder count as well."""
+    assert [gpu_slot(["3", "GPU-x"], worker) for worker in claims] == [(0, "3"), (0, "GPU-x"), (1, "3"), (1, "GPU-x")]
+    with Claims(claims[0].runs, "worker") as fifth:
+        assert gpu_slot(["3", "GPU-x"], fifth) == (2, "3")
+    claims[1].free(next(key for key in claims[1]._held))
+    with Claims(claims[0].runs, "worker") as sixth:
+        assert gpu_slot(["3", "GPU-x"], sixth) == (0, "GPU-x")
 
 
 def test_only_workers_that_share_a_gpu_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:

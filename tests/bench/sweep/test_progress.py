@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from fake_runner import make_spec
-from left_behind import OTHER_MACHINE, dead_process, write_heartbeat
+from left_behind import OTHER_MACHINE, dead_process, write_living
 from rich.console import Console
 
 from bench.cli.status import status
 from bench.sweep import progress
-from bench.sweep.coordination.heartbeat import Heartbeat
+from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, PlainLog, Tally, duration, view, worker_rows
 
@@ -113,7 +113,7 @@ def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
 def test_the_live_view_has_counts_and_a_line_for_each_worker(tmp_path: Path):
     tally = Tally(10)
     tally.count(OK, again=False)
-    with Heartbeat(tmp_path, "worker", {"sweep": "s", "task": None}) as idle, Heartbeat(tmp_path, "worker") as busy:
+    with Claims(tmp_path, "worker", {"sweep": "s", "task": None}) as idle, Claims(tmp_path, "worker") as busy:
         busy.update(sweep="s", task="coop on [red]eurosat", attempt=2, since=time.monotonic() - 65)
         rows = worker_rows(tmp_path, "s")
         assert worker_rows(tmp_path, "other") == []
@@ -144,9 +144,9 @@ def test_the_live_log_draws_itself_and_failures_scroll_by(tmp_path: Path):
 
 
 def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: Path, capsys):
-    write_heartbeat(tmp_path, "dead", dead_process())
-    write_heartbeat(tmp_path, "far", OTHER_MACHINE)
-    with Heartbeat(tmp_path, "sweep", Tally(7).facts()):
+    write_living(tmp_path, "dead", dead_process())
+    write_living(tmp_path, "far", OTHER_MACHINE)
+    with Claims(tmp_path, "sweep", Tally(7).facts()):
         status(runs=tmp_path, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert [sweep["total"] for sweep in told["sweeps"]] == [7]

@@ -97,7 +97,7 @@ def test_scores_that_are_not_numbers_are_missing_and_named(write, runs):
     odd.loc[one, "accuracy"] = np.nan
     site, page = write(odd)
     entry = next(entry for entry in site.boards[0].board.entries if entry.key == "coop")
-    assert (entry.n, entry.expected, entry.rank) == (32, 33, None)
+    assert (entry.n, entry.expected, entry.rankable) == (32, 33, False)
     assert "new is not a number" in page
     assert "not a number" in write(runs.assign(accuracy=np.nan))[1]
 

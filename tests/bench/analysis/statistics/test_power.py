@@ -1,4 +1,4 @@
-"""What a test finds, and the seeds for half of it: against SciPy's noncentral t, printed tables and simulations."""
+"""What a test tells, and what tells half of it: against SciPy's noncentral t, printed tables and simulations."""
 
 import math
 from dataclasses import replace
@@ -18,7 +18,7 @@ def plain_power(effect: float, std: float, n: int) -> float:
 
 @pytest.mark.parametrize("n", [3, 4, 10, 34])
 def test_of_one_dataset_it_is_that_of_the_noncentral_t(n: int) -> None:
-    found = detectable_difference(MeanTest(0.0, n=n, groups=1, standard_error=0.02 / math.sqrt(n), df=n - 1))
+    found = detectable_difference(MeanTest.from_error(0.0, n, 1, 0.02 / math.sqrt(n), n - 1))
     assert found is not None
     assert plain_power(found.difference, 0.02, n) == pytest.approx(0.8, abs=1e-6)
     assert found.seeds_for_half is not None
@@ -28,12 +28,12 @@ def test_of_one_dataset_it_is_that_of_the_noncentral_t(n: int) -> None:
 
 def test_cohens_table() -> None:
     """A paired effect of half a standard deviation takes 34 pairs."""
-    found = detectable_difference(MeanTest(0.0, n=34, groups=1, standard_error=34**-0.5, df=33))
+    found = detectable_difference(MeanTest.from_error(0.0, 34, 1, 34**-0.5, 33))
     assert found is not None
     assert found.difference == pytest.approx(0.5, abs=0.01)
 
 
-def test_in_simulations_it_is_found_four_times_in_five_and_half_of_it_with_those_seeds() -> None:
+def test_in_simulations_it_is_told_four_times_in_five_and_half_of_it_with_those_seeds_or_datasets() -> None:
     """Six datasets whose spread between seeds is known."""
     draw, groups, seeds, spread = np.random.default_rng(4), 6, 3, 0.02
     offsets = np.linspace(-1, 1, seeds)
@@ -41,13 +41,16 @@ def test_in_simulations_it_is_found_four_times_in_five_and_half_of_it_with_those
     found = detectable_difference(plan)
     assert found is not None
     assert found.seeds_for_half is not None
-    for effect, n in ((found.difference, seeds), (found.difference / 2, found.seeds_for_half)):
-        tests = [grouped_t(draw.normal(effect, spread, (groups, n)).tolist()) for _ in range(2000)]
+    assert found.datasets_for_half is not None
+    designs = (1, seeds, groups), (2, found.seeds_for_half, groups), (2, seeds, found.datasets_for_half)
+    for parts, n_seeds, n_datasets in designs:
+        tables = draw.normal(found.difference / parts, spread, (1500, n_datasets, n_seeds))
+        tests = [grouped_t(table.tolist()) for table in tables]
         assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(0.8, abs=0.06)
 
 
 def test_more_seeds_do_not_reduce_the_noise_of_the_images() -> None:
-    seeds_alone = MeanTest(0.0, n=15, groups=5, standard_error=0.01, df=10)
+    seeds_alone = MeanTest.from_error(0.0, 15, 5, 0.01, 10)
     found, mostly_images = (
         detectable_difference(test) for test in (seeds_alone, replace(seeds_alone, image_error=0.0099))
     )
@@ -56,6 +59,19 @@ def test_more_seeds_do_not_reduce_the_noise_of_the_images() -> None:
     assert found.seeds_for_half is not None
     assert 3 < found.seeds_for_half < 20
     assert mostly_images.seeds_for_half is None
+    assert mostly_images.datasets_for_half is not None
+    assert 15 < mostly_images.datasets_for_half <= 20, "four times as many, less what the degrees of freedom give"
+
+
+def test_a_wider_interval_tells_larger_differences() -> None:
+    test = MeanTest.from_error(0.0, 15, 5, 0.01, 10)
+    wider = replace(test, low=2 * test.low, high=2 * test.high)
+    plain, allowing = detectable_difference(test), detectable_difference(wider)
+    assert plain is not None
+    assert allowing is not None
+    limit, df = 2 * reference.t.ppf(0.975, 10), 10
+    assert float(reference.nct.sf(limit, df, allowing.difference / 0.01)) == pytest.approx(0.8, abs=1e-6)
+    assert allowing.difference > 1.4 * plain.difference
 
 
 def test_without_a_spread_nothing_is_known() -> None:

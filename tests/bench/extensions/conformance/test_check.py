@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 
 from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, check_method, run_check, run_checks
 from datasets_registry import UnknownNameError
-from methods import METHODS
+from methods import METHODS, drawn_from
 
 TaskRes: Any = METHODS.get("task_res")
 RANDOM = "random_numbers_come_from_its_generator"
@@ -126,6 +127,19 @@ def test_a_draw_without_the_generator_is_the_only_finding(mistake: Any, message:
     assert [each.outcome for each in before] == [CheckOutcome.PASSED]
     assert (result.check.name, result.outcome) == (RANDOM, CheckOutcome.FAILED)
     assert result.message.startswith(message)
+
+
+@pytest.mark.parametrize(("drawn", "outcome"), [(True, CheckOutcome.PASSED), (False, CheckOutcome.FAILED)])
+def test_layers_of_torch_are_right_if_they_draw_from_the_generator(drawn: bool, outcome: CheckOutcome) -> None:
+    class Layered(TaskRes):
+        info = replace(TaskRes.info, name="layered")
+
+        def prepare(self, support: Any) -> None:
+            super().prepare(support)
+            with drawn_from(self.generator) if drawn else nullcontext():
+                self.frozen_layer = torch.nn.Linear(3, 2)
+
+    assert run_check(CHECKS[RANDOM], Subject(Layered)).outcome is outcome
 
 
 def test_a_draw_while_classifying_is_named_with_the_authors_line() -> None:

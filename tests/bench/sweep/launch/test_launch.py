@@ -19,10 +19,7 @@ from bench.errors import LaunchError
 from bench.record import RunStatus
 from bench.results.database import Store
 from bench.results.shards import Shards
-from bench.sweep.launch.affinity_queue import AffinityQueue
-from bench.sweep.launch.fork_server import CAN_FORK
-from bench.sweep.launch.inline import InlineTransport
-from bench.sweep.launch.processes import ProcessTransport
+from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.task_executor import load_runner
 from bench.sweep.launch.tasks import (
     DifficultyTask,
@@ -31,9 +28,8 @@ from bench.sweep.launch.tasks import (
     RunTask,
     Surroundings,
     Task,
-    dump_task,
-    parse_task,
 )
+from bench.sweep.launch.worker import OpenTasks
 
 BACKBONE = "ViT-demo.drawn"
 
@@ -42,20 +38,18 @@ def tasks(seeds: int = 4, **changes) -> list[Task]:
     return [RunTask(make_spec(seed=seed, **changes)) for seed in range(1, seeds + 1)]
 
 
-@pytest.fixture(params=[True, False], ids=["forked", "spawned"])
-def _fork(request, monkeypatch) -> None:
-    """Both ways to start a worker; on Linux workers are forked."""
-    monkeypatch.setattr("bench.sweep.launch.processes.CAN_FORK", request.param and CAN_FORK)
+METHODS = pytest.mark.parametrize("method", ["fork", "spawn"])
+"""Both ways to start a worker; on Linux workers are forked."""
 
 
-@pytest.fixture(params=["inline", "forked", "spawned"])
-def launch(request, surroundings: Surroundings, monkeypatch):
+@pytest.fixture(params=["inline", "fork", "spawn"])
+def launch(request, surroundings: Surroundings):
     """Both launchers, by one call."""
-    monkeypatch.setattr("bench.sweep.launch.processes.CAN_FORK", request.param == "forked" and CAN_FORK)
 
     def launch(todo: list[Task], seen: list | None = None) -> LaunchSummary:
-        transport = InlineTransport(surroundings) if request.param == "inline" else ProcessTransport(surroundings, 2)
-        return launching.launch(transport, todo, on_finished=(seen if seen is not None else []).append)
+        jobs = 0 if request.param == "inline" else 2
+        reported = seen if seen is not None else []
+        return launching.launch(surroundings, jobs, todo, method=request.param, on_finished=reported.append)
 
     return launch
 
@@ -95,12 +89,7 @@ def test_no_tasks_are_no_work(launch):
     assert launch([]) == LaunchSummary((), interrupted=False)
 
 
-def test_tasks_survive_json():
-    for task in (*tasks(1), DifficultyTask(BACKBONE, "dial:shift=0.5")):
-        assert parse_task(json.loads(json.dumps(dump_task(task)))) == task
-
-
-@pytest.mark.usefixtures("_fork")
+@METHODS
 @pytest.mark.parametrize(
     ("die", "reason"),
     [
@@ -108,11 +97,11 @@ def test_tasks_survive_json():
         ({"leave": ["seed 2"]}, "ended with exit code 7"),
     ],
 )
-def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behave, die, reason: str):
+def test_a_worker_that_dies_costs_only_its_run(method: str, surroundings: Surroundings, behave, die, reason: str):
     behave(**die)
     notices: list[str] = []
     todo = tasks(6)
-    summary = launching.launch(ProcessTransport(surroundings, 1), todo, on_notice=notices.append)
+    summary = launching.launch(surroundings, 1, todo, method=method, on_notice=notices.append)
     assert [item.outcome for item in summary.finished].count(Outcome.OK) == 5
     assert statuses(surroundings.runs, todo).count(RunStatus.FAILED) == 1
     (failure,) = summary.failures
@@ -122,11 +111,11 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
     assert (failure.killed, failure.memory) == ("die" in die, False)
 
 
-@pytest.mark.usefixtures("_fork")
-def test_a_worker_that_cannot_start_ends_the_sweep_with_the_end_of_its_log(surroundings: Surroundings):
+@METHODS
+def test_a_runner_that_cannot_be_imported_ends_the_sweep(method: str, surroundings: Surroundings):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(LaunchError, match="'no_such_runner' cannot be imported"):
-        launching.launch(ProcessTransport(broken, 2), tasks())
+        launching.launch(broken, 2, tasks(), method=method)
 
 
 def test_a_runner_must_have_every_function():
@@ -136,19 +125,21 @@ def test_a_runner_must_have_every_function():
         load_runner("no_such_runner")
 
 
-@pytest.mark.usefixtures("_fork")
-def test_workers_get_their_number_of_threads(surroundings: Surroundings, tmp_path: Path, behave, monkeypatch):
+@METHODS
+def test_workers_get_their_number_of_threads(
+    method: str, surroundings: Surroundings, tmp_path: Path, behave, monkeypatch
+):
     behave(environment=str(tmp_path / "environment"))
     monkeypatch.setenv("MKL_NUM_THREADS", "2")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     around = surroundings.model_copy(update={"context": RunContext(threads=3)})
-    launching.launch(ProcessTransport(around, 1), tasks(1))
+    launching.launch(around, 1, tasks(1), method=method)
     found = json.loads((tmp_path / "environment").read_text())
     wanted = {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "3"}
     assert {name: found[name] for name in wanted} == wanted
 
 
-# --- affinity queue ---------------------------------------------------------------------------------------------------
+# --- the order of tasks ----------------------------------------------------------------------------------------------
 
 
 def grid(datasets: int, seeds: int, methods: int = 2) -> list[Task]:
@@ -160,72 +151,90 @@ def grid(datasets: int, seeds: int, methods: int = 2) -> list[Task]:
     ]
 
 
-def test_a_worker_stays_with_its_features():
-    waiting = AffinityQueue(grid(2, 2))
-    groups = [task.group for _ in range(8) if (task := waiting.take(0)) is not None]
+@pytest.fixture
+def worker(tmp_path: Path):
+    """Make a worker of one sweep in this folder: a function that gives its next task, or None."""
+    holders = []
+
+    def worker(todo: list[Task], first: int = 0, heads: bool | None = None):
+        claims = Claims(tmp_path, "worker")
+        holders.append(claims)
+        claims.__enter__()
+        waiting = OpenTasks(todo, claims, Shards(tmp_path), first, heads)
+        settled: set[str] = set()
+
+        def take() -> Task | None:
+            task = waiting.take(settled)
+            if task is not None:
+                settled.add(task.key)
+                done.add(task.key)
+            return task
+
+        return take
+
+    done: set[str] = set()
+    worker.done = done  # all keys that somebody took
+    yield worker
+    for claims in holders:
+        claims.__exit__()
+
+
+def test_a_worker_stays_with_its_features(worker):
+    take = worker(grid(2, 2))
+    groups = [task.group for _ in range(8) if (task := take()) is not None]
     assert [group[1:] for group in groups] == [("d0", 0)] * 2 + [("d0", 1)] * 2 + [("d1", 0)] * 2 + [("d1", 1)] * 2
-    assert waiting.take(0) is None
+    assert take() is None
 
 
-def test_workers_begin_on_different_datasets():
-    waiting = AffinityQueue(grid(2, 2))
-    first, second = waiting.take(0), waiting.take(1)
+def test_each_worker_begins_at_its_own_place_of_the_plan(worker):
+    first, second = (worker(grid(2, 2), place)() for place in (0, 2))
     assert first is not None
     assert second is not None
     assert first.pair != second.pair
 
 
-def test_a_group_that_another_sweep_has_begun_comes_last_and_from_its_end() -> None:
-    waiting = AffinityQueue(grid(2, 2))
-    first = waiting.take(0)
-    assert first is not None
-    waiting.leave_to_others(0)
-    groups = [task.group for _ in range(6) if (task := waiting.take(0)) is not None]
-    assert first.group not in groups
-    assert groups[0][1] != first.group[1], "another sweep is there"
-    last = waiting.take(0)
-    assert last is not None
-    assert last.group == first.group
+def test_a_group_that_another_worker_has_begun_comes_last_and_from_its_end(worker):
+    todo = grid(2, 2)
+    other, take = worker(todo), worker(todo)
+    begun = other()
+    assert begun is not None
+    groups = [task.group for _ in range(6) if (task := take()) is not None]
+    assert begun.group not in groups
+    help_task = take()
+    assert help_task is not None
+    assert help_task.group == begun.group
+    assert help_task.key != begun.key
+    assert take() is None
 
 
-def test_a_worker_continues_its_group_if_another_sweep_takes_one_task_of_it() -> None:
-    waiting = AffinityQueue(grid(1, 2, methods=4))
-    first, second = waiting.take(0), waiting.take(0)
-    waiting.leave_to_others(0)
-    third = waiting.take(0)
-    assert first is not None
-    assert second is not None
-    assert third is not None
-    assert first.group == second.group == third.group
+def test_no_worker_idles_while_a_group_has_tasks(worker):
+    todo = grid(1, 1, methods=5)
+    takes = [worker(todo) for _ in range(3)]
+    taken = [takes[i]() for i in (0, 1, 2, 0, 1)]
+    assert None not in taken
+    assert len({task.key for task in taken if task is not None}) == 5
 
 
-def test_no_worker_idles_while_a_group_has_tasks():
-    waiting = AffinityQueue(grid(1, 1, methods=5))
-    assert [waiting.take(worker) is not None for worker in (0, 1, 2, 0, 1)] == [True] * 5
-    assert len(waiting) == 0
-
-
-def test_a_difficulty_comes_first_in_its_place():
+def test_a_difficulty_comes_first_in_its_place(worker):
     todo = [*grid(2, 1), DifficultyTask(BACKBONE, "d1"), DifficultyTask(BACKBONE, "d9")]
-    waiting = AffinityQueue(todo)
-    order = [task.label for _ in range(6) if (task := waiting.take(0)) is not None]
+    take = worker(todo)
+    order = [task.label for _ in range(6) if (task := take()) is not None]
     assert order.index(f"difficulty of d1 for {BACKBONE}") == 2
     assert order[-1] == f"difficulty of d9 for {BACKBONE}"
 
 
-def test_all_tasks_are_handed_out_exactly_once():
+def test_all_tasks_are_taken_exactly_once(worker):
     todo = [*grid(3, 2, methods=3), *(DifficultyTask(BACKBONE, f"d{d}") for d in range(3))]
-    waiting = AffinityQueue(todo)
-    taken = []
-    worker = 0
-    while (task := waiting.take(worker)) is not None:
+    takes = [worker(todo, place) for place in range(4)]
+    taken, turn = [], 0
+    while (task := takes[turn % 4]()) is not None:
         taken.append(task)
-        worker = (worker * 7 + 3) % 4
+        turn = turn * 7 + 3
     assert sorted(task.label for task in taken) == sorted(task.label for task in todo)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
-def test_a_worker_finishes_a_backbone_before_it_begins_the_next(workers: int):
+def test_a_worker_finishes_a_backbone_before_it_begins_the_next(workers: int, worker):
     """So that it loads each backbone once, in whatever order the tasks were planned."""
     backbones = ("b0", "b1", "b2", "b3")
     todo = [
@@ -234,14 +243,14 @@ def test_a_worker_finishes_a_backbone_before_it_begins_the_next(workers: int):
         for seed in range(2)
         for backbone in backbones
     ]
-    waiting = AffinityQueue(todo)
-    seen: dict[int, list[str]] = {worker: [] for worker in range(workers)}
+    takes = [worker(todo, 24 // 4 * place) for place in range(workers)]
+    seen: list[list[str]] = [[] for _ in range(workers)]
     turn = 0
-    while (task := waiting.take(turn % workers)) is not None:
+    while (task := takes[turn % workers]()) is not None:
         seen[turn % workers].append(task.pair[0])
         turn += 1
     assert turn == len(todo)
-    for taken in seen.values():
+    for taken in seen:
         assert len([one for one, _ in itertools.groupby(taken)]) == len(set(taken))
 
 
@@ -252,8 +261,6 @@ import json, sys
 from pathlib import Path
 from bench.context import RunContext
 from bench.sweep.launch.tasks import DifficultyTask, RunTask, Surroundings
-from bench.sweep.launch.inline import InlineTransport
-from bench.sweep.launch.processes import ProcessTransport
 from bench.results.shards import Shards
 from fake_runner import make_spec
 from launching import launch
@@ -263,8 +270,7 @@ shards = Shards(runs)
 tasks = [RunTask(spec) for spec in specs if shards.status(spec.run_id) is None]
 around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
 say = lambda text: print(text, flush=True)
-transport = ProcessTransport(around, jobs) if jobs else InlineTransport(around)
-summary = launch(transport, tasks, on_finished=lambda item: say("finished"), on_notice=say)
+summary = launch(around, jobs, tasks, on_finished=lambda item: say("finished"), on_notice=say)
 damaged = len(list(runs.rglob("*.damaged-*")))
 print("damaged", damaged, "interrupted", summary.interrupted, "failed", len(summary.failures))
 """
@@ -365,8 +371,7 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path):
 def test_a_launch_outside_the_main_thread_works(surroundings: Surroundings):
     """Signal handlers cannot be set there, and need not."""
     done: list[LaunchSummary] = []
-    transport = ProcessTransport(surroundings, 1)
-    thread = threading.Thread(target=lambda: done.append(launching.launch(transport, tasks(2))))
+    thread = threading.Thread(target=lambda: done.append(launching.launch(surroundings, 1, tasks(2))))
     thread.start()
     thread.join()
     assert len(done[0].finished) == 2

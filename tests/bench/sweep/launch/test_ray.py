@@ -32,7 +32,6 @@ from bench.errors import BenchError
 from bench.sweep.launch.tasks import RunTask, Surroundings
 from bench.sweep.launch import ray_cluster
 from bench.sweep.launch.ray_cluster import RunResources
-from bench.sweep.launch.ray import RayTransport
 from fake_runner import make_spec
 from launching import launch
 options = json.loads(sys.argv[1])
@@ -46,9 +45,10 @@ tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range
 say = lambda text: print(text, flush=True)
 behaviour, connect = {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}, ray_cluster._init
 ray_cluster._init = lambda address, env: connect(address, env | {"env_vars": env["env_vars"] | behaviour})
-transport = RayTransport(around, options["address"], RunResources(*options.get("share", [1, 0])), options.get("jobs"))
+fields = {"address": options["address"], "resources": RunResources(*options.get("share", [1, 0]))}
 try:
-    summary = launch(transport, tasks, on_finished=lambda item: say("finished"), on_notice=say)
+    calls = {"on_finished": lambda item: say("finished"), "on_notice": say}
+    summary = launch(around, options.get("jobs", 0), tasks, method="ray", **fields, **calls)
 except BenchError as error:
     sys.exit(f"refused: {error}")
 say(json.dumps({"failures": [item.message for item in summary.failures], "interrupted": summary.interrupted}))

@@ -1,4 +1,4 @@
-"""Every transport computes what this process computes, with every option of the context set."""
+"""Every launcher computes what this process computes, with every option of the context set."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,7 @@ from tiny_runs import forget_loaded, outcome, spec_of
 
 from bench.context import RunContext
 from bench.results.shards import Shards
-from bench.sweep.launch.fork_server import CAN_FORK
-from bench.sweep.launch.inline import InlineTransport
-from bench.sweep.launch.processes import ProcessTransport
-from bench.sweep.launch.tasks import RunTask, Surroundings, dump_task
+from bench.sweep.launch.tasks import RunTask, Surroundings
 
 METHODS = ("vpt", "coop")
 
@@ -59,14 +56,13 @@ def results(folder: Path) -> list[object]:
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     folder = tmp_path_factory.mktemp("inline")
-    launching.launch(InlineTransport(surroundings_in(folder)), tasks())
+    launching.launch(surroundings_in(folder), 0, tasks())
     return results(folder)
 
 
-@pytest.mark.parametrize("fork", [True, False])
-def test_local_processes(fork: bool, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.sweep.launch.processes.CAN_FORK", fork and CAN_FORK)
-    launching.launch(ProcessTransport(surroundings_in(tmp_path), 2), tasks())
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_local_processes(method: str, expected: list[object], tmp_path: Path) -> None:
+    launching.launch(surroundings_in(tmp_path), 2, tasks(), method=method)
     assert results(tmp_path) == expected
 
 
@@ -77,6 +73,6 @@ def test_ray_workers(expected: list[object], tmp_path: Path) -> None:
     around = surroundings_in(tmp_path)
     worker = RayWorker(str(tmp_path), around.model_dump_json(), {}, {})
     for task in tasks():
-        found = worker.execute(dump_task(task))
+        found = worker.execute(task)
         Shards(around.runs).write(found.record, found.predictions)
     assert results(tmp_path) == expected

@@ -1,0 +1,260 @@
+"""What a pool tries again, when it stops, and how it waits for other sweeps, with rounds that follow a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from fake_runner import make_difficulty, make_record, make_spec
+from left_behind import dead_process, write_claim
+
+from bench.context import RunContext
+from bench.record import RunError
+from bench.results.shards import Shards
+from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.pool import Pool, launch
+from bench.sweep.launch.task_executor import existing_result
+from bench.sweep.launch.tasks import (
+    DifficultyTask,
+    FinishedTask,
+    LaunchSummary,
+    Limits,
+    Outcome,
+    RunTask,
+    Surroundings,
+    Task,
+)
+
+HELD = "held by another sweep"
+
+
+@dataclass
+class ScriptedPool(Pool):
+    """Each task has a list of outcomes, by key; the last one is repeated."""
+
+    script: Mapping[str, list[Outcome | str]] = field(default_factory=dict)
+    failed: Mapping[str, bool] = field(default_factory=dict)
+    rounds: list[tuple[list[Task], int]] = field(default_factory=list)
+    after_each: Callable[[], None] = lambda: None
+
+    def _round(self, tasks: Sequence[Task], jobs: int) -> None:
+        if not tasks or self._stopping:
+            return
+        self.rounds.append((list(tasks), jobs))
+        for task in tasks:
+            outcomes = self.script.get(task.key, [Outcome.OK])
+            outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+            if isinstance(outcome, Outcome) and not self._stopping:
+                if isinstance(task, RunTask) and outcome in (Outcome.OK, Outcome.FAILED):
+                    write(self.around.runs, task, failed=outcome is Outcome.FAILED)
+                why = self.failed if outcome is Outcome.FAILED else {}
+                self._told(FinishedTask(task, outcome, 1.0, **why))
+                self.after_each()
+
+    @property
+    def tasks(self) -> list[list[Task]]:
+        """The tasks of each round."""
+        return [tasks for tasks, _ in self.rounds]
+
+
+def write(runs: Path, task: RunTask, *, failed: bool = False) -> None:
+    error = RunError(kind="E", message="m", traceback="t")
+    changes = {"status": "failed", "scores": [], "error": error} if failed else {}
+    Shards(runs).write(make_record(task.spec, **changes))
+
+
+def tasks(n: int) -> list[RunTask]:
+    return [RunTask(make_spec(seed=seed)) for seed in range(n)]
+
+
+@dataclass
+class Sweep:
+    """The outcome of a scripted sweep."""
+
+    pool: ScriptedPool
+    summary: LaunchSummary
+    told: list[tuple[str, Outcome, bool]]
+    notices: list[str]
+
+
+def sweep(
+    runs: Path, todo: Sequence[Task], script: Mapping[str, list[Outcome | str]] | None = None, **fields: object
+) -> Sweep:
+    around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", limits=fields.pop("limits", Limits()))
+    pools, told, notices = [], [], []
+
+    def run(tasks: Sequence[Task], **calls: object) -> int:
+        pools.append(ScriptedPool(around, **{"jobs": 1, "script": script or {}} | fields, **calls))
+        return pools[0].run(tasks)
+
+    with Claims(runs, "sweep"):
+        summary = launch(
+            run,
+            todo,
+            on_finished=lambda item, again: told.append((item.task.key, item.outcome, again)),
+            on_notice=notices.append,
+        )
+    return Sweep(pools[0], summary, told, notices)
+
+
+def test_without_failures_there_is_one_round(tmp_path: Path):
+    made = sweep(tmp_path, tasks(3))
+    assert len(made.summary.finished) == 3
+    assert [again for _, _, again in made.told] == [False] * 3
+    assert len(made.pool.rounds) == 1
+
+
+def test_no_tasks_are_no_round(tmp_path: Path):
+    made = sweep(tmp_path, [])
+    assert made.summary == LaunchSummary((), interrupted=False)
+    assert made.pool.rounds == []
+
+
+def test_what_failed_is_tried_again_as_often_as_said(tmp_path: Path):
+    todo = tasks(2)
+    made = sweep(tmp_path, todo, {todo[0].key: [Outcome.FAILED]}, retries=2)
+    assert [len(tasks) for tasks in made.pool.tasks] == [2, 1, 1]
+    assert [task.attempt for (task,) in made.pool.tasks[1:]] == [2, 3]
+    assert [again for key, _, again in made.told if key == todo[0].key] == [True, True, False]
+    assert len(made.summary.failures) == 1
+    assert len(made.summary.finished) == 2, "each task once"
+
+
+def test_a_second_attempt_that_succeeds_is_no_failure(tmp_path: Path):
+    todo = [*tasks(1), DifficultyTask("b", "d")]
+    made = sweep(tmp_path, todo, {task.key: [Outcome.FAILED, Outcome.OK] for task in todo}, retries=1)
+    assert made.summary.failures == []
+    assert [task.attempt for task in made.pool.tasks[1]] == [2, 2]
+
+
+def test_the_shard_of_an_own_failure_is_not_taken_for_the_answer_of_another_sweep(tmp_path: Path):
+    todo = tasks(1)
+    made = sweep(tmp_path, todo, {todo[0].key: [Outcome.FAILED, Outcome.OK]}, retries=1)
+    again = made.pool.tasks[1][0]
+    assert again.known_stamp is not None
+    write(tmp_path, todo[0], failed=True)
+    assert existing_result(again, Shards(tmp_path)) is not None, "but a later one is"
+
+
+@pytest.mark.parametrize(
+    ("failed", "jobs", "retries", "rounds"),
+    [
+        ({"memory": True}, 1, 1, [(False, None), (False, 8), (False, 8)]),
+        ({"memory": True}, 2, 0, [(False, None), (True, 8)]),
+        ({"memory": True, "in_training": True}, 2, 0, [(False, None), (True, None)]),
+        ({"memory": True, "in_training": True}, 1, 0, [(False, None)]),
+        ({"killed": True}, 2, 0, [(False, None), (True, None)]),
+        ({"killed": True}, 1, 0, [(False, None), (False, None)]),
+    ],
+)
+def test_a_lack_of_memory_is_tried_alone_and_with_smaller_batches_which_does_not_count(
+    failed: dict[str, bool], jobs: int, retries: int, rounds: list[tuple[bool, int | None]], tmp_path: Path
+):
+    todo = tasks(2)
+    script = {task.key: [Outcome.FAILED] for task in todo}
+    made = sweep(tmp_path, todo, script, failed=failed, jobs=jobs, retries=retries)
+    for i in range(2):
+        assert [(tasks[i].alone, tasks[i].eval_batch) for tasks in made.pool.tasks] == rounds
+    assert [at_once for tasks, at_once in made.pool.rounds if tasks[0].alone] == [1] * sum(a for a, _ in rounds)
+    assert len(made.summary.failures) == 2
+
+
+def test_runs_that_are_to_be_alone_have_a_round_with_one_worker(tmp_path: Path):
+    todo = tasks(3)
+    made = sweep(tmp_path, [*todo[:2], replace(todo[2], alone=True)], jobs=3)
+    assert [(len(tasks), jobs) for tasks, jobs in made.pool.rounds] == [(2, 3), (1, 1)]
+
+
+def test_an_answer_that_cannot_be_written_ends_the_sweep(tmp_path: Path):
+    todo = tasks(2)
+    script = {todo[0].key: [Outcome.UNWRITTEN], todo[1].key: [Outcome.FAILED]}
+    made = sweep(tmp_path, todo, script, retries=5)
+    assert made.summary.unwritten is not None
+    assert len(made.pool.rounds) == 1
+
+
+def test_ctrl_c_starts_no_further_round(tmp_path: Path):
+    import signal
+
+    todo = tasks(2)
+    made = sweep(
+        tmp_path,
+        todo,
+        {todo[0].key: [Outcome.FAILED]},
+        retries=5,
+        after_each=lambda: signal.raise_signal(signal.SIGINT),
+    )
+    assert made.summary.interrupted
+    assert len(made.pool.rounds) == 1
+    assert len(made.told) == 1
+
+
+def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("bench.sweep.launch.pool.CAN_LIMIT_MEMORY", False)
+    made = sweep(tmp_path, tasks(1), limits=Limits(memory_bytes=1))
+    assert made.notices == ["--memory has no effect on this system: only Linux can limit the memory of a process."]
+
+
+# --- other sweeps -----------------------------------------------------------------------------------------------------
+
+
+def test_what_another_sweep_is_at_is_waited_for_and_counts_once(tmp_path: Path, monkeypatch):
+    todo = tasks(2)
+    with Claims(tmp_path, "worker") as other:
+        assert other.take(todo[0].key)
+        looked: list[float] = []
+
+        def look(seconds: float) -> None:
+            looked.append(seconds)
+            if len(looked) == 3:
+                write(tmp_path, todo[0])
+                other.free(todo[0].key)
+
+        monkeypatch.setattr("bench.sweep.launch.pool.time.sleep", look)
+        made = sweep(tmp_path, todo, {todo[0].key: [HELD]})
+    assert len(looked) == 3
+    assert len(made.pool.rounds) == 1
+    assert [(item.outcome, item.here) for item in made.summary.finished] == [(Outcome.OK, True), (Outcome.OK, False)]
+    assert [notice.partition(" that ")[0] for notice in made.notices] == ["Waiting for 1 run"]
+
+
+def test_a_sweep_that_does_not_wait_says_how_many_runs_others_have(tmp_path: Path):
+    todo = tasks(3)
+    with Claims(tmp_path, "worker") as other:
+        assert other.take(todo[0].key)
+        assert other.take(todo[1].key)
+        made = sweep(tmp_path, todo, {todo[0].key: [HELD], todo[1].key: [HELD]}, wait=False)
+    assert made.summary.held == 2
+    assert len(made.summary.finished) == 1
+    assert made.notices == []
+
+
+def test_a_failure_of_another_sweep_is_a_failure_and_not_tried_again(tmp_path: Path):
+    todo = tasks(1)
+    write(tmp_path, todo[0], failed=True)
+    made = sweep(tmp_path, todo, {todo[0].key: [HELD]}, retries=3)
+    assert ["another sweep" in item.message for item in made.summary.failures] == [True]
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("left", ["let go", "died"])
+def test_what_another_sweep_gave_up_is_done_here(left: str, wait: bool, tmp_path: Path):
+    todo = tasks(1)
+    if left == "died":
+        write_claim(tmp_path, todo[0].key, "dead", dead_process())
+    made = sweep(tmp_path, todo, {todo[0].key: [HELD, Outcome.OK]}, wait=wait)
+    assert len(made.pool.rounds) == 2
+    assert [item.outcome for item in made.summary.finished] == [Outcome.OK]
+
+
+def test_a_difficulty_measured_by_another_sweep_is_seen(tmp_path: Path):
+    shards = Shards(tmp_path)
+    task = DifficultyTask("b", "d")
+    assert existing_result(task, shards) is None
+    shards.difficulties.write("b", "d", make_difficulty("b", "d"))
+    done = existing_result(task, shards)
+    assert done is not None
+    assert not done.here
+    assert existing_result(DifficultyTask("b", "d", known_stamp=shards.difficulties.stamp("b", "d")), shards) is None
