@@ -19,7 +19,7 @@ from bench.errors import LaunchError
 from bench.record import RunStatus
 from bench.results.database import Store
 from bench.results.shards import Shards
-from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.claims import Claims, remove_leftovers
 from bench.sweep.launch.task_executor import load_runner
 from bench.sweep.launch.tasks import (
     DifficultyTask,
@@ -346,6 +346,18 @@ def test_ctrl_c_twice_stops_at_once_and_records_nothing(tmp_path: Path):
     output, _ = process.communicate(timeout=PATIENCE)
     assert "interrupted True failed 0" in output
     assert Shards(tmp_path).scan() == []
+
+
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_a_request_to_terminate_stops_at_once_and_frees_what_was_claimed(jobs: int, tmp_path: Path):
+    process = start_sweep(tmp_path, jobs=jobs, seeds=200, sleep=0.05)
+    wait_for(process, "finished")
+    process.terminate()
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert "interrupted True failed 0" in output
+    assert 1 <= len(Shards(tmp_path).scan()) < 200
+    remove_leftovers(tmp_path)  # as the command does then
+    assert [*(tmp_path / "claims").glob("*.json"), *(tmp_path / "live").glob("*.json")] == []
 
 
 def test_ctrl_c_without_workers(tmp_path: Path):
