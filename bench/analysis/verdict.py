@@ -372,4 +372,4 @@ def told_difference(found: Detectable | None) -> str:
     halves = [(found.seeds_for_half, "seeds"), (found.datasets_for_half, "datasets")]
     more = " or ".join(f"{n} {what}" for n, what in halves if n is not None)
     half = f"; half of it with {more}" if more else ""
-    return f"{100 * found.difference:.1f} points are told in {100 * POWER:.0f} % of repetitions{half}"
+    return f"{100 * found.difference:.1f} points are detected in {100 * POWER:.0f} % of repetitions{half}"

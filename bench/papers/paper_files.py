@@ -142,12 +142,12 @@ class Paper:
 
     def imported_features(self) -> dict[str, str]:
         """The datasets that exist only as imported features, each with the model that computed them."""
-        found: dict[str, str] = {}
+        models: dict[str, str] = {}
         for sweep in (sweep for experiment in self.experiments.values() for sweep in experiment.sweep):
             options = joined_options(self.header.sweep, sweep, {})
             for backbone in filter(has_imported_features, options.get("backbones", ())):
-                found |= dict.fromkeys(options["datasets"], backbone.partition(".")[2])
-        return found
+                models |= dict.fromkeys(options["datasets"], backbone.partition(".")[2])
+        return models
 
     def _line_named(self, path: tuple[str | int, ...]) -> _Located:
         return _Located(self, path)

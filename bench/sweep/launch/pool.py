@@ -204,7 +204,7 @@ class Pool:
     def _hear(self, worker: _Worker, said: Begun | FinishedTask | bool | None) -> None:
         worker.started = True
         if isinstance(said, Begun):
-            worker.task, worker.since, worker.kills_before = said.task, time.monotonic(), kills_for_memory()
+            worker.task, worker.since, worker.kills_before = said.task, said.since, kills_for_memory()
         elif isinstance(said, FinishedTask):
             worker.task = None
             self._told(said)

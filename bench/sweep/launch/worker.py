@@ -129,9 +129,10 @@ def _claim_of(group: Group) -> str:
 
 @dataclass(frozen=True)
 class Begun:
-    """A worker begins a task."""
+    """A worker begins a task; `since` is its monotonic clock, which the processes of a machine share."""
 
     task: Task
+    since: float
 
 
 def work(
@@ -164,7 +165,7 @@ def work(
         try:
             if (task := waiting.take(settled)) is None:
                 return True
-            tell(Begun(task))
+            tell(Begun(task, time.monotonic()))
             run_id = task.spec.run_id if isinstance(task, RunTask) else None
             claims.update(task=task.label, run_id=run_id, attempt=task.attempt, since=time.monotonic())
             with ExitStack() as stack:
