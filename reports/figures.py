@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import pandas as pd
 
-from bench.analysis import Leaderboard, Setting, board_verdicts, cost_points, scores_by_seed
+from bench.analysis import Leaderboard, board_verdicts, cost_points
 from bench.errors import UsageError
 from bench.papers import Catalogue
 from reports._format import counted, join
@@ -33,7 +32,7 @@ class FigureRequest:
     Args:
         boards: of one setting or, for `shots`, of settings that differ in the shots only, by increasing shots. Their
             entries are in the order of the figure.
-        runs: the store's `runs_frame(outcomes=True)`.
+        runs: the store's `runs_frame()`.
         difficulty: the store's `difficulty_frame()`.
         catalogue: titles of methods and datasets.
         chosen: whether the user chose the methods; the first two are then A and B.
@@ -59,27 +58,16 @@ class FigureRequest:
     @property
     def overview(self) -> OverviewView:
         """The first screen of that board."""
-        scores = self._scores(self.board)
-        return board_overview(self.board, self.runs, self.difficulty, self.catalogue, scores=scores)
-
-    def _scores(self, board: Leaderboard) -> Mapping[str, scores_by_seed.Scores]:
-        if board.setting not in self._known:
-            self._known[board.setting] = scores_by_seed.seed_scores(board, self.runs)
-        return self._known[board.setting]
-
-    @cached_property
-    def _known(self) -> dict[Setting, Mapping[str, scores_by_seed.Scores]]:
-        return {}
+        return board_overview(self.board, self.runs, self.difficulty, self.catalogue)
 
     def view(self, board: Leaderboard) -> BoardView:
         """A board with its costs."""
-        scores = self._scores(board)
         return BoardView(
             anchor="",
             board=board,
             catalogue=self.catalogue,
             datasets=tuple(self.catalogue.dataset(name) for name in board.datasets),
-            verdicts=board_verdicts(board, scores),
+            verdicts=board_verdicts(board),
             exports={},
             costs=cost_points(board),
         )
@@ -124,7 +112,7 @@ def _shots(request: FigureRequest) -> Figure:
     views = [request.view(board) for board in request.boards]
     svg = shots_svg(views, overview, measure, fixed_pair(*request.pair(overview)))
     counts = join([str(board.setting.shots) for board in request.boards])
-    means = [entry.average(measure, request.board.convention) for entry in request.board.entries]
+    means = [request.board.average(entry.key, measure) for entry in request.board.entries]
     lacks = [] if any(mean is not None and mean.low is not None for mean in means) else ["no intervals"]
     lacks = [*_without_shots(request), *lacks]
     if len({frozenset(board.averaged) for board in request.boards}) > 1:

@@ -163,7 +163,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
         method["complete"] = int(ranked.complete or (view.board is None and bool(view.uses.get(ranked.key))))
     if isinstance(board, BoardView):
         found |= {
-            "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
+            "runs": [[view.table.array.runs(key, name) for name in names] for key in keys],
             "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.table.measures},
         }
     found["difficulty"] = _difficulty(board, names)
@@ -291,8 +291,7 @@ def entry_settings(entry: Entry) -> dict[str, Any]:
 
 def _reach(board: BoardView, key: str, measure: str, names: Sequence[str]) -> list[int | list[int] | None]:
     """Distances to the ends of the interval of an entry's score on each dataset, in 0.01 %."""
-    cells = board.board.entry(key).cells
-    known = [cells[name].scores.get(measure) if name in cells else None for name in names]
+    known = [board.board.score(key, name, measure) for name in names]
     return [None if score is None else whole_sides(score) for score in known]
 
 

@@ -12,15 +12,13 @@ from bench.analysis import (
     best_method,
     difficulty_trend,
     percent,
-    seen_datasets,
     told_difference,
     why_no_ranks,
 )
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
-from reports._format import counted, join, plural, points, shorten, unsigned
-from reports.titles import PHRASES
-from reports.verdict_sentences import basis, far_trainings, headline, inline
+from reports._format import counted, join, plural, points, unsigned
+from reports.verdict_sentences import basis, far_trainings, headline
 from reports.views import OverviewView, SiteView
 
 TITLE_LENGTH = 24
@@ -28,38 +26,16 @@ TITLE_LENGTH = 24
 
 
 def caveats(view: OverviewView, measure: str) -> Markup:
-    """What changes the reading of the headline: shared runs, too few seeds, another leader without seen datasets."""
+    """What changes the reading of the headline: shared runs, and too few seeds."""
     found = list(_compared_on(view))
     if reason := why_no_ranks(view.answers[measure].verdict):
         found.append(Markup.escape(reason))
-    if (without := view.without_seen.get(measure)) is not None and without.new_leader:
-        found.append(Markup.escape(without_seen(view, without)))
     return Markup(" ").join(found)
 
 
 def seen_mark(seen: SeenImages) -> str:
     """How much of a dataset the backbone has seen: 21.5 % seen, or seen if the share is not published."""
     return "seen" if seen.share is None else f"{percent(seen.share, 1)} % seen"
-
-
-def without_seen(view: OverviewView, found: seen_datasets.WithoutSeen) -> str:
-    """How the order of methods changes without the datasets that the backbone has seen; empty if it does not."""
-    if not found.moved:
-        return ""
-    names = join([shorten(view.title(name), TITLE_LENGTH) for name in found.left_out[:NAMED_IN_SENTENCE]])
-    more = f" and {len(found.left_out) - NAMED_IN_SENTENCE} more" if len(found.left_out) > NAMED_IN_SENTENCE else ""
-    where = f"Without {names}{more}, which the backbone has partly seen in pretraining,"
-    if found.new_leader:
-        first = next(method for method in found.methods if method.rank_without == 1)
-        before = next(method for method in found.methods if method.rank == 1)
-        values = [f"{unsigned(method.average_without)} %" for method in (first, before)]
-        return (
-            f"{where} {inline(view, first.key)} has the highest mean {PHRASES[found.measure]}: {values[0]}, "
-            f"{inline(view, before.key)} {values[1]}."
-        )
-    n, total = len(found.moved), counted(len(found.methods), "method")
-    changed = plural(n, "has another rank", "have other ranks")
-    return f"{where} the same method is first, and {n} of {total} {changed}."
 
 
 def answer_lines(view: OverviewView) -> list[str]:
@@ -115,7 +91,7 @@ def _to_add(view: OverviewView, found: best_method.Answer) -> list[Markup]:
     """What a small set of runs lacks, and the command that adds it; nothing for published numbers."""
     if not view.seeds:
         return []
-    if not view.table.scores:
+    if view.table.empty:
         return [Markup("The same <code>etl-bench run</code> command repeats runs that failed or are missing.")]
     if view.backbone == OTHER_MODELS:
         return [Markup(_NOT_CLIPS)]

@@ -18,7 +18,7 @@ def headline(view: OverviewView, measure: str) -> str:
     found = view.answers[measure]
     told = found.verdict
     if told.leader is None:
-        if not view.table.scores:
+        if view.table.empty:
             return "No run has a score yet."
         return f"No method has a score for every dataset{' and seed' if view.seeds else ''}, so none leads yet."
     if found.lead is None:

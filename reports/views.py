@@ -14,9 +14,7 @@ from bench.analysis import (
     ScoreTable,
     Verdict,
     best_method,
-    changed_predictions,
     error_analysis,
-    seen_datasets,
 )
 from bench.papers import (
     Catalogue,
@@ -166,8 +164,6 @@ class OverviewView:
         axes: the possible x axes of the chart; the first is shown.
         convention: how H is averaged over datasets; None without H.
         demo: None if a method was trained as published.
-        without_seen: the order of methods without the datasets that the backbone has seen, by measure; empty if it is
-            known of none.
         uses: what a method sees besides the labelled images, by key; the name of a published one has it in brackets.
         other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
             common runs; None for a setting that is shown once.
@@ -190,7 +186,6 @@ class OverviewView:
     other_scope: str | None = None
     whole: bool = False
     own: bool = False
-    without_seen: Mapping[str, seen_datasets.WithoutSeen] = field(default_factory=dict)
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -243,7 +238,7 @@ class ClassListView:
     n_images: int
     n_runs: int
     images: tuple[error_analysis.HardImage, ...]
-    moved: tuple[changed_predictions.MovedImage, ...]
+    moved: tuple[error_analysis.MovedImage, ...]
     pictures: tuple[str | None, ...]
 
     def name(self, label: int) -> str:
@@ -263,7 +258,7 @@ class ErrorAnalysisView:
 
     lists: tuple[ClassListView, ...] = ()
     cells: Mapping[str, Mapping[tuple[str, str], error_analysis.EntryErrors]] = field(default_factory=dict)
-    changes: Mapping[str, Mapping[tuple[str, str], changed_predictions.Changes]] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[tuple[str, str], error_analysis.Changes]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
 
 

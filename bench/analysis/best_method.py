@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.difficulty_trend import Trend, carried_trend, scaled
 from bench.analysis.easy_and_hard import gain_by_chance, page_groups
-from bench.analysis.leaderboard import classes_of
+from bench.analysis.measures import classes_of
 from bench.analysis.method_choice import Known, Policy
 from bench.analysis.score_table import ScoreTable
 from bench.analysis.verdict import Verdict, verdict_on_rows

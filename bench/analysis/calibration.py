@@ -13,8 +13,8 @@ import pandas as pd
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.metrics.scores import metrics_of_runs
-from bench.analysis.statistics.intervals import Covers, Estimate, MeanTest, mean_test_of_parts, student_t
-from bench.analysis.statistics.seed_variance import variances_of_mean
+from bench.analysis.statistics.crossed import crossed, mean_tests
+from bench.analysis.statistics.intervals import Covers, Estimate, MeanTest, student_t
 
 MEASURES = {"ece": (0.0, 1.0), "nll": (0.0, math.inf)}
 """The measures, with their smallest and largest value."""
@@ -55,10 +55,9 @@ def board_calibration(board: Leaderboard, known: CalibrationByRun) -> dict[tuple
     for split in board.splits:
         for entry in board.entries:
             runs = {
-                dataset: [known[run, stored] for run in cell.run_ids if (run, stored) in known]
-                for dataset, cell in entry.cells.items()
-                if dataset != board.setting.source
-                for stored in [board.stored_split(split, dataset)]
+                dataset: [known[run, stored] for run in board.array.ids(entry.key, dataset) if (run, stored) in known]
+                for dataset in board.averaged
+                for stored in [board.array.stored.get((dataset, split), split)]
             }
             if any(runs.values()):
                 found[entry.key, split] = {
@@ -79,7 +78,7 @@ def _average(measure: str, entry: Entry, runs: Sequence[Sequence[Mapping[str, fl
     if not entry.complete or not all(variance in run for of_dataset in runs for run in of_dataset):
         return found
     noise = [float(np.mean([run[variance] for run in of_dataset])) for of_dataset in runs]
-    images = [(of_images, int(of_dataset[0]["n"]) - 1) for of_images, of_dataset in zip(noise, runs, strict=True)]
+    images = [(of_images, int(of_dataset[0]["n"])) for of_images, of_dataset in zip(noise, runs, strict=True)]
     test = _test(values, images)
     if test.low is None or test.high is None:
         return found
@@ -88,16 +87,13 @@ def _average(measure: str, entry: Entry, runs: Sequence[Sequence[Mapping[str, fl
 
 
 def _test(values: Sequence[Sequence[float]], images: Sequence[tuple[float, int]]) -> MeanTest:
-    """The mean over datasets of values by seed, whose variances due to the images of one run are known.
+    """The mean over datasets of values by seed, given the variance due to the images of one run, and their number.
 
     The variance between seeds contains the residual of seeds and images, and so does that of one run. Their sum is
     somewhat too large, by up to a fifth of the width where seeds agree on most images.
     """
-    sizes = [len(of_dataset) for of_dataset in values]
-    seeds = [
-        float(np.var(of_dataset, ddof=1)) / len(of_dataset) if len(of_dataset) > 1 else 0.0 for of_dataset in values
+    noise = [
+        crossed([of_seeds], [], [0])._replace(images=np.array([[variance]]), units=np.array([n]))
+        for of_seeds, (variance, n) in zip(values, images, strict=True)
     ]
-    df = [size - 1 for size in sizes]
-    found = variances_of_mean(seeds, df, [0.0] * len(df), [variance * (n + 1) for variance, n in images]).tolist()
-    parts = [(variance, freedom) for variance, freedom in zip(found, df, strict=True) if freedom]
-    return mean_test_of_parts(float(np.mean([np.mean(of_dataset) for of_dataset in values])), sizes, parts, images)
+    return mean_tests(noise)[0]

@@ -7,7 +7,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from bench.analysis.leaderboard import ALL, OPEN, OPEN_SCORES, Entry, H, HConvention, Leaderboard
+from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.analysis.measures import ALL, HARMONIC, OPEN, H, HConvention
 from bench.analysis.statistics.intervals import Estimate
 from datasets_registry import EvalProtocol
 
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     RUNS = "runs"  # scored and planned
     PARAMETERS = "parameters"  # cost or None
     TIME = "time"  # cost or None
+    SHARED = "shared features"  # cost or None
 
 
 ABSENT = object()
@@ -106,7 +108,7 @@ def _flat_score(name: str, found: Estimate | str | None) -> _Flat:
     return _attributes(found, {name: "mean", f"{name}_low": "low", f"{name}_high": "high"})
 
 
-_TIMES = {name: name for name in ("learning_seconds", "own_seconds", "shared_seconds", "eval_seconds", "device")}
+_TIMES = {name: name for name in ("own_seconds", "eval_seconds", "device")}
 _FLAT: Mapping[Kind, Callable[[str, Any], _Flat]] = {
     Kind.FACT: lambda name, value: [(name, value)],
     Kind.RANK: lambda name, value: [(name, value)],
@@ -116,6 +118,7 @@ _FLAT: Mapping[Kind, Callable[[str, Any], _Flat]] = {
     Kind.RUNS: lambda _, runs: [("n", runs[0]), ("expected", runs[1]), ("complete", runs[0] == runs[1])],
     Kind.PARAMETERS: lambda name, cost: _attributes(cost, {name: "parameters_high"}),
     Kind.TIME: lambda _, cost: _attributes(cost, _TIMES),
+    Kind.SHARED: lambda name, cost: _attributes(cost, {name: "shared_seconds"}),
 }
 """The values of a column by name, for each kind that files have."""
 
@@ -154,16 +157,16 @@ def _scores(board: Leaderboard) -> Iterator[LeaderboardColumn]:
         hint = {OPEN: _OPEN_HINT, H: H_TITLES[board.convention]}.get(measure, "")
         yield LeaderboardColumn(kind, partial(_score, board, measure), titles, hint, _SPARE.get(measure, 0))
     if OPEN in measures:
-        yield from (_fact(name.replace("-", "_"), partial(_mean, name)) for name in OPEN_SCORES)
+        yield from (_fact(name.replace("-", "_"), partial(_mean, board, name)) for name in HARMONIC[OPEN])
 
 
 def _score(board: Leaderboard, measure: str, entry: Entry) -> Estimate | str | None:
-    found = entry.average(measure, board.convention)
+    found = board.average(entry.key, measure)
     return NOT_COMPUTED if found is None and measure == OPEN and entry.n else found
 
 
-def _mean(name: str, entry: Entry) -> float | None:
-    return entry.averages[name].mean if name in entry.averages else None
+def _mean(board: Leaderboard, split: str, entry: Entry) -> float | None:
+    return board.array.mean_over_datasets(entry.key, split, board.convention)
 
 
 def _targets(board: Leaderboard) -> Iterator[LeaderboardColumn]:
@@ -173,33 +176,41 @@ def _targets(board: Leaderboard) -> Iterator[LeaderboardColumn]:
         return
     for dataset in (source, *board.averaged):
         title = f"{dataset} (source)" if dataset == source else dataset
-        yield LeaderboardColumn(Kind.SCORE, partial(_on, dataset), {Place.TERMINAL: title})
-    yield _fact("by_dataset", lambda entry: {name: cell.scores[ALL].mean for name, cell in entry.cells.items()})
+        yield LeaderboardColumn(Kind.SCORE, partial(_on, board, dataset), {Place.TERMINAL: title})
+    yield _fact("by_dataset", partial(_by_dataset, board))
 
 
-def _on(dataset: str, entry: Entry) -> Estimate | None:
-    return entry.cells[dataset].scores[ALL] if dataset in entry.cells else None
+def _on(board: Leaderboard, dataset: str, entry: Entry) -> Estimate | None:
+    return board.score(entry.key, dataset, ALL)
+
+
+def _by_dataset(board: Leaderboard, entry: Entry) -> dict[str, float]:
+    means = {name: board.array.mean(entry.key, name, ALL) for name in board.datasets}
+    return {name: mean for name, mean in means.items() if mean is not None}
 
 
 def _costs(board: Leaderboard) -> Iterator[LeaderboardColumn]:
     titles = {Place.DATA: "n", Place.TERMINAL: "runs", Place.PAGE: "Runs"}
     hint = "Scored dataset × seed cells"
-    yield LeaderboardColumn(Kind.RUNS, lambda entry: (entry.coverage, entry.planned), titles, hint, 2)
+    yield LeaderboardColumn(Kind.RUNS, lambda entry: (entry.coverage, entry.planned), titles, hint, 3)
     titles = {Place.DATA: "trainable_parameters", Place.TERMINAL: "parameters", Place.PAGE: "Parameters"}
-    yield LeaderboardColumn(Kind.PARAMETERS, lambda entry: entry.cost, titles, "Trainable parameters", 1)
+    yield LeaderboardColumn(Kind.PARAMETERS, lambda entry: entry.cost, titles, "Trainable parameters", 2)
     titles = {Place.DATA: "", Place.TERMINAL: "training", Place.PAGE: "Training"}
-    hint = "Mean time of one run: preparation and training, with the shared features that it needs"
+    hint = "Mean time of one run: preparation and training, without shared features"
     if board.setting.protocol == EvalProtocol.TEST_TIME:
         titles = {Place.DATA: "", Place.TERMINAL: "test time", Place.PAGE: "Test"}
-        hint = "Mean time of one run: preparation, and evaluation, in which the methods learn, with shared features"
-    yield LeaderboardColumn(Kind.TIME, lambda entry: entry.cost, titles, hint, 3)
+        hint = "Mean time of one run: preparation, and evaluation, in which the methods learn, without shared features"
+    yield LeaderboardColumn(Kind.TIME, lambda entry: entry.cost, titles, hint, 4)
+    titles = {Place.DATA: "shared_seconds", Place.TERMINAL: "shared features", Place.PAGE: "Shared features"}
+    hint = "Time for the features of the frozen backbone, which all runs on a dataset share; computed once"
+    yield LeaderboardColumn(Kind.SHARED, lambda entry: entry.cost, titles, hint, 1)
 
 
 def _facts(board: Leaderboard) -> Iterator[LeaderboardColumn]:
     """What the means are over, and what is to be known about the runs."""
 
     def of_average(name: str, entry: Entry) -> Any:
-        return getattr(entry.average(board.measures[-1], board.convention), name, None)
+        return getattr(board.average(entry.key, board.measures[-1]), name, None)
 
     yield _fact("datasets", lambda _: len(board.averaged))
     yield _fact("seeds", lambda _: len(board.seeds))

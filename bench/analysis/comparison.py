@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.all_pairs import board_averages
-from bench.analysis.board_intervals import dataset_estimates
-from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
-from bench.analysis.paired_average import Matched, board_average, dataset_means, group_of_runs, matched_runs
-from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
+from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.analysis.measures import OPEN, splits_of
+from bench.analysis.noise import Pair, dataset_scores, differences, differences_on_datasets
+from bench.analysis.score_array import Matched, ScoreArray
+from bench.analysis.statistics.crossed import ADDED_TO_DIFFERENCES
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
-from bench.analysis.statistics.intervals import ADDED_TO_DIFFERENCES, Estimate, Group, MeanTest, separate_tests
+from bench.analysis.statistics.intervals import Estimate, MeanTest
 from bench.analysis.verdict import FEWEST_ELSEWHERE, board_verdict, found_test, over_datasets, simultaneous_tests
 from bench.errors import UsageError
 
@@ -44,6 +44,7 @@ class SeedPair:
 
     Args:
         only_a: images that only A classifies correctly; `only_b` likewise.
+        same_answers: whether both predict the same class for each image.
     """
 
     seed: int
@@ -51,6 +52,7 @@ class SeedPair:
     run_b: str
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
+    same_answers: bool
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,6 @@ class PairedCell:
             one seed, it is about these images, with this one training.
         seeds: the pairs of runs; empty without common seeds, where the difference is not paired.
         images: number of test images.
-        same_answers: whether A and B predict the same class for each image with each seed.
     """
 
     dataset: str
@@ -77,7 +78,11 @@ class PairedCell:
     p: float | None
     seeds: tuple[SeedPair, ...]
     images: int
-    same_answers: bool
+
+    @property
+    def same_answers(self) -> bool:
+        """Whether A and B predict the same class for each image with each seed."""
+        return bool(self.seeds) and all(seed.same_answers for seed in self.seeds)
 
     @property
     def verdict(self) -> ComparisonVerdict:
@@ -137,201 +142,156 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
     raise UsageError(f"Method {name!r} has {len(found)} entries here; give one of them in quotes: {several}.")
 
 
-def compare_entries(
-    board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str, *, alone: bool = False
-) -> Comparison:
+def compare_entries(board: Leaderboard, outcomes: pd.DataFrame, a: str, b: str, *, alone: bool = False) -> Comparison:
     """Compare two entries of a board on the same images with the same seeds.
 
     With `alone`, the intervals of averages are of this pair alone; otherwise they allow for all ranked methods of the
     board, or for all methods if one of the pair is unranked.
-    `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes`
-    includes their runs. Raises UsageError if an entry is not on the board, or both are the same.
+    `a` and `b` are entry keys, or methods with one entry; `outcomes` is the store's `outcomes_frame()` of their runs.
+    Raises UsageError if an entry is not on the board, or both are the same.
     """
     first, second = find_entry(board, a), find_entry(board, b)
     if first.key == second.key:
         raise UsageError(f"{a!r} and {b!r} are the same entry, {first.key!r}; name two different ones.")
-    scores = seed_scores(board, runs)
+    pair, array = (first.key, second.key), board.array
     by_run = {
         (str(run_id), str(split)): {name: part[name].to_numpy() for name in ("image", "label", "predicted")}
         for (run_id, split), part in outcomes.groupby(["run_id", "split"], observed=True)
     }
-    found: list[_Tested] = []
-    skipped: list[tuple[str, str]] = []
+    runs: dict[_Place, Matched] = {}
+    skipped = []
     for dataset in board.datasets:
-        of_a, of_b = (scores[entry.key].get(dataset, {}) for entry in (first, second))
-        if matched_runs(of_a, of_b, board.splits[0]) is None:
+        if array.matched(*pair, dataset, board.splits[0]) is None:
             skipped.append((dataset, "no common seed"))
             continue
         for split in (*board.splits, *((OPEN,) if OPEN in board.measures else ())):
-            if (matched := matched_runs(of_a, of_b, split)) is None:
-                continue
-            stored = HARMONIC.get(split) or (board.stored_split(split, dataset),)
-            if (cell := _tested(dataset, split, matched, by_run, stored)) is None:
-                skipped.append((dataset, f"{split}: the runs were not scored on the same images"))
-            else:
-                found.append(cell)
-    pair = first.key, second.key
+            if (matched := array.matched(*pair, dataset, split)) is not None:
+                runs[dataset, split] = matched
+    seeds = {place: _seed_pairs(array, pair, *place, matched, by_run) for place, matched in runs.items()}
+    skipped += [
+        (d, f"{split}: the runs were not scored on the same images") for (d, split), of in seeds.items() if of is None
+    ]
+    cells = _cells(array, pair, runs, {place: of for place, of in seeds.items() if of is not None})
     ranked = first.rankable and second.rankable
-    averages, wider = (_alone if alone else _from_verdict if ranked else _beside_all)(board, scores, *pair)
-    seeded = [tested.runs.one_training for tested in found if tested.runs.seeded]
-    once = bool(seeded) and all(seeded)
-    return Comparison(*pair, _cells(found), averages, wider, tuple(skipped), alone, once)
+    averages, wider = (_alone if alone else _from_verdict if ranked else _beside_all)(board, *pair)
+    seeded = [runs[cell.dataset, cell.split].one_training for cell in cells if runs[cell.dataset, cell.split].seeded]
+    return Comparison(*pair, cells, averages, wider, tuple(skipped), alone, bool(seeded) and all(seeded))
 
 
+_Place = tuple[str, str]
+"""A dataset and a split."""
 _Tests = dict[str, MeanTest]
 
 
-def _from_verdict(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+def _from_verdict(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The differences here and elsewhere by measure, of the board's verdicts."""
-    found = {measure: board_verdict(board, scores, measure) for measure in board.measures}
+    found = {measure: board_verdict(board, measure) for measure in board.measures}
     here = {measure: test for measure, one in found.items() if (test := one.on_these(a, b)) is not None}
     elsewhere = {measure: test for measure, one in found.items() if (test := one.on_others(a, b)) is not None}
     return here, elsewhere
 
 
-def _alone(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+def _alone(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The differences here and elsewhere by measure, each with its own interval."""
-    found = {measure: board_average(board, scores, a, b, measure) for measure in board.measures}
+    found = {measure: differences(board.array, [(a, b)], measure).get((a, b)) for measure in board.measures}
     here = {measure: test for measure, test in found.items() if test is not None}
-    return here, _over_datasets(board, scores, (a, b), here, 1)
+    return here, _over_datasets(board, (a, b), here, 1)
 
 
-def _beside_all(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str) -> tuple[_Tests, _Tests]:
+def _beside_all(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The same for a pair with an unranked method, held together with all pairs of the board on the runs they share."""
     keys = [entry.key for entry in board.entries]
     here = {}
     for measure in board.measures:
-        tests = board_averages(board, scores, combinations(keys, 2), measure)
+        tests = differences(board.array, combinations(keys, 2), measure)
         if (test := found_test(simultaneous_tests(tests, board.baseline), a, b)) is not None:
             here[measure] = test
-    return here, _over_datasets(board, scores, (a, b), here, len(keys) - 1)
+    return here, _over_datasets(board, (a, b), here, len(keys) - 1)
 
 
-def _over_datasets(
-    board: Leaderboard, scores: Mapping[str, Scores], pair: tuple[str, str], measures: Collection[str], n: int
-) -> _Tests:
+def _over_datasets(board: Leaderboard, pair: Pair, measures: Collection[str], n: int) -> _Tests:
     """The differences elsewhere by measure; `n` as of `over_datasets`."""
-    means = {measure: dataset_means(board, scores, *pair, measure) for measure in measures}
-    return {m: over_datasets(gaps[None], n)[0] for m, gaps in means.items() if len(gaps) >= FEWEST_ELSEWHERE}
+    found = {}
+    for measure in measures:
+        tests = [differences(board.array, [pair], measure, [name]).get(pair) for name in board.averaged]
+        gaps = [test.mean for test in tests if test is not None]
+        if len(gaps) >= FEWEST_ELSEWHERE:
+            found[measure] = over_datasets(np.array([gaps]), n)[0]
+    return found
 
 
 _Outcomes = Mapping[str, NDArray[Any]]
 """Image names, labels and predictions of a run on one split."""
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The runs of one seed, the images sorted by name, and whether both predict the same class for each of them."""
-
-    seed: SeedPair
-    images: NDArray[Any]
-    same_answers: bool
-
-
-@dataclass(frozen=True)
-class _Tested:
-    """The runs of one cell, their difference, their pairs (none if they are unpaired), and the number of images."""
-
-    dataset: str
-    split: str
-    runs: Matched
-    group: Group
-    pairs: Sequence[_Pair]
-    images: int
-
-
-def _tested(
+def _seed_pairs(
+    array: ScoreArray,
+    pair: Pair,
     dataset: str,
     split: str,
     runs: Matched,
     by_run: Mapping[tuple[str, str], _Outcomes],
-    stored: Sequence[str],
-) -> _Tested | None:
-    """The runs of a cell; None if they were not scored on the same images."""
-    outcomes_a, outcomes_b = ([_joined(by_run, run.run_id, stored) for run in side] for side in (runs.a, runs.b))
-    group, first = group_of_runs(runs, split, ADDED_TO_DIFFERENCES), outcomes_a[0]
-    if first is None or not group.images:
+) -> list[SeedPair] | None:
+    """The pairs of runs of one cell, none if they are unpaired; None if they were not scored on the same images."""
+    if not runs.images:
         return None
-    names = [(a.run_id, b.run_id) for a, b in zip(runs.a, runs.b, strict=False)]
-    found = [_pair(*one) for one in zip(runs.seeds, names, outcomes_a, outcomes_b, strict=False)]
-    pairs = [pair for pair in found if pair is not None]
-    if len(pairs) < len(found) or any(not np.array_equal(pair.images, pairs[0].images) for pair in pairs):
-        return None
-    return _Tested(dataset, split, runs, group, pairs, len(first["image"]))
+    stored = [array.stored.get((dataset, one), one) for one in splits_of(split)]
+    found = []
+    for place in runs.a if runs.paired else ():
+        run_a, run_b = (array.run_id(key, dataset, place) for key in pair)
+        a, b = (_joined(by_run, run_id, stored) for run_id in (run_a, run_b))
+        if a is None or b is None:
+            return None
+        if not np.array_equal(a["image"], b["image"]):
+            a, b = _by_image(a), _by_image(b)
+        if any(not np.array_equal(a[name], b[name]) for name in ("image", "label")):
+            return None
+        right_a, right_b = (columns["label"] == columns["predicted"] for columns in (a, b))
+        only_a, only_b = tuple(a["image"][right_a & ~right_b]), tuple(a["image"][right_b & ~right_a])
+        same = np.array_equal(a["predicted"], b["predicted"])
+        found.append(SeedPair(array.seeds[place], run_a, run_b, only_a, only_b, same))
+    return found
 
 
 def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Sequence[str]) -> _Outcomes | None:
     """The outcomes of a run on some splits, one after another; None if it lacks one."""
     parts = [by_run.get((run_id, split)) for split in splits]
-    if len(parts) == 1:
-        return parts[0]
     known = [part for part in parts if part is not None]
-    return {name: np.concatenate([part[name] for part in known]) for name in known[0]} if None not in parts else None
-
-
-def _pair(seed: int, run_ids: tuple[str, str], a: _Outcomes | None, b: _Outcomes | None) -> _Pair | None:
-    """Outcomes of both runs on the same images; None if images or labels differ."""
-    if a is None or b is None:
+    if len(known) < len(parts):
         return None
-    if not np.array_equal(a["image"], b["image"]):
-        a, b = _by_image(a), _by_image(b)
-    if any(not np.array_equal(a[name], b[name]) for name in ("image", "label")):
-        return None
-    a_correct, b_correct = (columns["label"] == columns["predicted"] for columns in (a, b))
-    images = a["image"]
-    only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
-    same = np.array_equal(a["predicted"], b["predicted"])
-    return _Pair(SeedPair(seed, *run_ids, only_a, only_b), images[_order(images)], same)
+    return {name: np.concatenate([part[name] for part in known]) for name in known[0]}
 
 
 def _by_image(columns: _Outcomes) -> _Outcomes:
-    order = _order(columns["image"])
+    order = np.argsort(columns["image"].astype(str), kind="stable")
     return {name: values[order] for name, values in columns.items()}
 
 
-def _order(images: NDArray[Any]) -> NDArray[np.intp]:
-    return np.argsort(images.astype(str), kind="stable")
-
-
-def _cells(found: Sequence[_Tested]) -> tuple[PairedCell, ...]:
+def _cells(
+    array: ScoreArray,
+    pair: Pair,
+    runs: Mapping[tuple[str, str], Matched],
+    seeds: Mapping[tuple[str, str], Sequence[SeedPair]],
+) -> tuple[PairedCell, ...]:
     """The cells in the given order; the datasets of a split are tested together."""
-    cells: dict[tuple[str, str], PairedCell] = {}
-    for split in dict.fromkeys(tested.split for tested in found):
-        of_split = [tested for tested in found if tested.split == split]
-        cells |= {(tested.dataset, split): cell for tested, cell in zip(of_split, _of_split(of_split), strict=True)}
-    return tuple(cells[tested.dataset, tested.split] for tested in found)
-
-
-def _of_split(found: Sequence[_Tested]) -> list[PairedCell]:
-    tests = separate_tests([tested.group for tested in found])
-    corrected = _corrected(tests)
-    scores_a, scores_b = (_scores(found, side) for side in ("a", "b"))
-    return [
-        PairedCell(
-            tested.dataset,
-            tested.split,
-            scores_a[tested.dataset],
-            scores_b[tested.dataset],
-            difference=test.within(),
-            p=p,
-            seeds=tuple(pair.seed for pair in tested.pairs),
-            images=tested.images,
-            same_answers=bool(tested.pairs) and all(pair.same_answers for pair in tested.pairs),
-        )
-        for tested, test, p in zip(found, tests, corrected, strict=True)
-    ]
-
-
-def _corrected(tests: Sequence[MeanTest | None]) -> list[float | None]:
-    """The p values of the given tests after Holm's correction."""
-    known = [None if test is None else test.p for test in tests]
-    adjusted = iter(holm([p for p in known if p is not None]).tolist())
-    return [None if p is None else next(adjusted) for p in known]
-
-
-def _scores(found: Sequence[_Tested], side: str) -> dict[str, Estimate]:
-    """The score of `a` or `b` over the compared seeds on each dataset, without an interval if it is unknown."""
-    split = found[0].split
-    runs: dict[str, Sequence[SeedScore]] = {tested.dataset: getattr(tested.runs, side) for tested in found}
-    means = {dataset: Estimate(float(np.mean([run[split] for run in of])), len(of)) for dataset, of in runs.items()}
-    return means | dataset_estimates(runs, split)
+    cells: dict[_Place, PairedCell] = {}
+    for split in dict.fromkeys(split for _, split in seeds):
+        names = [name for name, of in seeds if of == split]
+        tests = differences_on_datasets(array, *pair, split, names, added=ADDED_TO_DIFFERENCES)
+        adjusted = iter(holm([test.p for test in tests.values() if test.p is not None]).tolist())
+        scores = [
+            dataset_scores(array, key, split, {name: getattr(runs[name, split], side) for name in names})
+            for side, key in zip("ab", pair, strict=True)
+        ]
+        for name, test in tests.items():
+            cells[name, split] = PairedCell(
+                name,
+                split,
+                scores[0][name],
+                scores[1][name],
+                difference=test.within(),
+                p=None if test.p is None else next(adjusted),
+                seeds=tuple(seeds[name, split]),
+                images=array.n_images(pair[0], name, split),
+            )
+    return tuple(cells[place] for place in seeds)

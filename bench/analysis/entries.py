@@ -1,4 +1,4 @@
-"""Builds one entry from its runs: its name, cells, averages over datasets, missing cells and cost. Pure."""
+"""Builds one entry from its runs: its name, missing cells and cost. Pure."""
 
 import hashlib
 import json
@@ -8,21 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench._util.words import counted
-from bench.analysis.leaderboard import (
-    HARMONIC,
-    MIXED,
-    OPEN,
-    OPEN_SCORES,
-    Cell,
-    Entry,
-    EntryCost,
-    H,
-    MissingCell,
-    averages_over_datasets,
-)
-from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis.leaderboard import MIXED, Entry, EntryCost, MissingCell
 from bench.analysis.setting_runs import COSTS, EPOCH, LATER_COSTS, RECIPE, Run
-from bench.analysis.statistics.intervals import Estimate, student_t
 from bench.spec import AXES, DEMO_RECIPE, PUBLISHED_RECIPES, external_parts
 
 _NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
@@ -32,42 +19,32 @@ def make_entry(
     identity: tuple[str, str, str],
     key: str,
     runs: Sequence[Run],
+    used: Sequence[Run],
     datasets: Sequence[str],
     seeds: Sequence[int],
     splits: Sequence[str],
     *,
-    source: str = "",
     learns_from_tests: bool = False,
 ) -> Entry:
-    """The entry of one method, config and recipe on a board, without gains.
+    """The entry of one method, config and recipe on a board.
 
     Args:
-        runs: the counted, failed and planned runs of the entry.
+        runs: the counted, failed and planned runs of the entry; `used` are those with scores.
         seeds: seeds of the board; runs that do not depend on the seed are expected once.
-        splits: splits that a run must have scored to fill its cell.
-        source: training dataset, if others are evaluated; averages leave it out.
+        splits: splits of the board.
         learns_from_tests: whether methods learn while they classify, so that evaluation counts as learning time.
     """
     method, config, recipe = identity
-    wanted = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
+    scored = {(run.dataset, run.seed) for run in used}
     failed = {(run.dataset, run.seed): (run.error, run.run_id) for run in runs if run.error is not None}
-    scored = {
-        (run.dataset, run.seed): run
-        for run in runs
-        if run.error is None and all(split in run.scores for split in splits)
-    }
-    cells = {}
-    for dataset in datasets:
-        if here := [run for (name, _), run in sorted(scored.items()) if name == dataset]:
-            run_ids = tuple(run.run_id for run in here)
-            cells[dataset] = Cell(dataset, _scores(here, splits), len(here), len(wanted), run_ids)
+    wanted = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
     missing = [
         MissingCell(key, dataset, seed, *failed.get((dataset, seed), ()))
         for dataset in datasets
         for seed in wanted
         if (dataset, seed) not in scored
     ]
-    used = [run for _, run in sorted(scored.items())]
+    used = sorted(used, key=lambda run: (run.dataset, run.seed))
     return Entry(
         key=key,
         method=method,
@@ -75,10 +52,6 @@ def make_entry(
         config=json.loads(config),
         recipe=json.loads(recipe),
         recipe_name=next((run.recipe_name for run in runs), None),
-        cells=cells,
-        averages=_averages(
-            {d: cell for d, cell in cells.items() if d != source}, scored, splits, complete=not missing, seeds=wanted
-        ),
         n=len(used),
         expected=len(datasets) * len(wanted),
         coverage=len(used),
@@ -92,56 +65,6 @@ def make_entry(
         uses=max(used, key=lambda run: run.age).uses if used else None,
         imported="" if external_parts(method) else _imported({run.run_id: run.imported for run in used}),
     )
-
-
-def _scores(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, Estimate]:
-    scores = {split: student_t([run.scores[split] for run in runs]).within() for split in splits}
-    if "new" in splits:
-        scores[H] = _harmonic(H, runs)
-    if has_open(runs):
-        scores[OPEN] = _harmonic(OPEN, runs)
-        scores |= {name: student_t([run.open_scores[name] for run in runs]).within() for name in OPEN_SCORES}
-    return scores
-
-
-def _harmonic(measure: str, runs: Sequence[Run]) -> Estimate:
-    one, other = HARMONIC[measure]
-    return student_t([harmonic_mean(run.scores[one], run.scores[other]) for run in runs]).within()
-
-
-def has_open(runs: Sequence[Run]) -> bool:
-    """Whether every one of some runs has an open score; False for no runs."""
-    return bool(runs) and all(run.open_scores for run in runs)
-
-
-def _averages(
-    cells: Mapping[str, Cell],
-    scored: Mapping[tuple[str, int], Run],
-    splits: Sequence[str],
-    *,
-    complete: bool,
-    seeds: Sequence[int],
-) -> dict[str, Estimate]:
-    if not cells:
-        return {}
-    datasets = list(cells)
-    by_dataset = {name: [run for (dataset, _), run in sorted(scored.items()) if dataset == name] for name in datasets}
-    if has_open([run for runs in by_dataset.values() for run in runs]):
-        splits = [*splits, *OPEN_SCORES]
-
-    def value(run: Run, split: str) -> float:
-        return run.open_scores[split] if split in OPEN_SCORES else run.scores[split]
-
-    centre = averages_over_datasets(
-        {split: [[value(run, split) for run in by_dataset[name]] for name in datasets] for split in splits}
-    )
-    if not complete:  # averages over different datasets are not repetitions
-        return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
-    per_seed = [
-        averages_over_datasets({split: [[value(scored[name, seed], split)] for name in datasets] for split in splits})
-        for seed in seeds
-    ]
-    return {name: student_t([seed[name] for seed in per_seed], mean=value).within() for name, value in centre.items()}
 
 
 def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:

@@ -1,14 +1,16 @@
-"""Leaderboards as values: the measures, the entries with their cells, and the entries of one setting. Pure."""
+"""Leaderboards as values: the entries of one setting, and the array of their scores. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from bench._util.sums import total
-from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis.measures import HARMONIC, HConvention
+from bench.analysis.noise import average_score, dataset_scores
+from bench.analysis.score_array import ScoreArray
 from bench.analysis.statistics.intervals import Estimate
-from bench.spec import LEARNED, NOTHING_LEARNED, OPEN_BASE, OPEN_NEW, learned_texts, shots_text, shots_value
+from bench.spec import LEARNED, NOTHING_LEARNED, learned_texts, shots_text, shots_value
 from datasets_registry import EvalProtocol
 
 
@@ -42,8 +44,8 @@ MIXED = "mixed"
 class EntryCost:
     """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory.
 
-    `shared_*` are the shared features that the runs need, see `bench.record.Cost`; None if some run's are unknown. All
-    other parts are what the runs need themselves.
+    `shared_*` are the features of the frozen backbone that the runs need, computed once for each dataset and backbone,
+    see `bench.record.Cost`; None if some run's are unknown. All other parts are what the runs need themselves.
     `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
     above the level at the start of a run; None if some run lacks them. `device` is the class of device of all runs,
     such as `cpu` or the name of a GPU; empty if unknown. Runs on several are `MIXED`, without seconds and memory.
@@ -72,131 +74,37 @@ class EntryCost:
     learns_from_tests: bool = False
 
     @property
-    def learning_seconds(self) -> float | None:
-        """Seconds of preparation and training; with evaluation where methods learn from test images."""
-        return total(self.own_seconds, self.shared_seconds)
-
-    @property
     def own_seconds(self) -> float | None:
-        """The part of `learning_seconds` that the runs need themselves; None on several classes of devices."""
+        """Seconds of preparation and training, with evaluation where methods learn from test images.
+
+        None on several classes of devices.
+        """
         return total(self.prepare_seconds, self.train_seconds, *([self.eval_seconds] * self.learns_from_tests))
 
     @property
     def shared_seconds(self) -> float | None:
-        """The part of `learning_seconds` for shared features."""
+        """The seconds of shared features for the same phases."""
         shared_eval = [self.shared_eval_seconds] * self.learns_from_tests
         return total(self.shared_prepare_seconds, self.shared_train_seconds, *shared_eval)
 
     @property
-    def passes(self) -> float | None:
-        """Images and texts through the towers, own and shared."""
-        return total(self.own_passes, self.shared_passes)
-
-    @property
     def own_passes(self) -> float:
-        """The part of `passes` that the runs need themselves."""
+        """Images and texts through the towers."""
         return self.image_passes + self.prompted_image_passes + self.text_passes
 
     @property
     def shared_passes(self) -> float | None:
-        """The part of `passes` for shared features."""
+        """Images and texts through the towers for shared features."""
         return total(self.shared_image_passes, self.shared_text_passes)
-
-
-BASELINE = "zero_shot"
-H = "H"
-OPEN = "open"
-HARMONIC = {H: ("base", "new"), OPEN: (OPEN_BASE, OPEN_NEW)}
-"""Measures that are the harmonic mean of the accuracies on two splits, and these splits."""
-
-
-def splits_of(measure: str) -> tuple[str, ...]:
-    """The splits whose accuracies a measure combines: two for a harmonic mean, otherwise the measure itself."""
-    return HARMONIC.get(measure, (measure,))
-
-
-def classes_of(measure: str) -> str:
-    """The class split whose difficulty belongs to a measure: base, new or all."""
-    return measure if measure in ("base", "new") else "all"
-
-
-OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "open_base_ece", "open_new_ece")
-"""Numbers of the open score other than `open`."""
-TRANSFER_PROTOCOLS = ("cross-dataset", "domain-generalization")
-"""Protocols that train on a source dataset; their targets are the other datasets of the board."""
-ALL = "all"
-
-
-class HConvention(StrEnum):
-    """How H and `open` are averaged over datasets.
-
-    `mean_of_h`: mean over datasets of H, which is averaged over the runs of a dataset. Paired differences, intervals
-    and tests use this H, so it is the default. `h_of_means`: H of the average base and the average new accuracy, as in
-    most papers (CoOp, CoCoOp, MaPLe ...: 69.34, 74.22 -> 71.70). Numbers of different conventions are not comparable.
-    """
-
-    H_OF_MEANS = "h_of_means"
-    MEAN_OF_H = "mean_of_h"
-
-
-def averages_over_datasets(by_split: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, float]:
-    """The mean of each split and, if both splits of a harmonic mean are given, this mean by both conventions.
-
-    Keys are described in `convention_key`. Each split has the accuracies of every dataset, one per seed, in the same
-    order of datasets and seeds.
-
-    Example:
-        >>> found = averages_over_datasets({"base": [[0.5], [1.0]], "new": [[0.5], [0.5]]})
-        >>> found["h_of_means"], round(found["mean_of_h"], 4)  # H(0.75, 0.5); the mean of 1/2 and 2/3
-        (0.6, 0.5833)
-    """
-    found = {split: _mean([_mean(seeds) for seeds in values]) for split, values in by_split.items()}
-    for measure, (one, other) in HARMONIC.items():
-        if one in by_split and other in by_split:
-            pairs = zip(by_split[one], by_split[other], strict=True)
-            of_datasets = [_mean([harmonic_mean(b, n) for b, n in zip(base, new, strict=True)]) for base, new in pairs]
-            found[convention_key(measure, HConvention.H_OF_MEANS)] = harmonic_mean(found[one], found[other])
-            found[convention_key(measure, HConvention.MEAN_OF_H)] = _mean(of_datasets)
-    return found
-
-
-def convention_key(measure: str, convention: HConvention) -> str:
-    """Name of an average by that convention, such as `mean_of_h` for H and `open_mean_of_h` for the open score."""
-    return convention.value if measure == H else f"{measure}_{convention.value}"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One entry on one dataset.
-
-    Args:
-        scores: by measure; empty without runs. H and `open` are means over seeds of the value of every run, and the
-            open score is present if every run has it. `with_intervals` adds the intervals over seeds and images.
-        n: number of scored seeds, of `expected` seeds.
-        gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
-    """
-
-    dataset: str
-    scores: Mapping[str, Estimate]
-    n: int
-    expected: int
-    run_ids: tuple[str, ...]
-    gains: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A method with one exact config and recipe.
+    """A method with one exact config and recipe; its scores are in the `ScoreArray` of the board.
 
     Args:
         key: unique on the board, such as `coop` or `coop [n_ctx=4]`.
         label: settings that distinguish this entry from the method's other entries; empty if there is only one.
-        averages: averages over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). Those of the
-            open score begin with `open_` and are present if every run has it.
         n: number of scored cells out of `expected`, on the datasets and seeds that the board compares.
         coverage: number of scored cells out of `planned`, on all datasets and seeds.
         oracle: whether anything was selected with test labels.
@@ -213,8 +121,6 @@ class Entry:
     config: Mapping[str, Any]
     recipe: Mapping[str, Any] | None
     recipe_name: str | None
-    cells: Mapping[str, Cell]
-    averages: Mapping[str, Estimate]
     n: int
     expected: int
     missing: tuple[MissingCell, ...]
@@ -237,10 +143,6 @@ class Entry:
     def rankable(self) -> bool:
         """Whether the entry is complete and nothing in it was selected with test labels."""
         return self.complete and not self.oracle
-
-    def average(self, measure: str, convention: HConvention) -> Estimate | None:
-        """The average of a measure over datasets, for H and `open` by that convention."""
-        return self.averages.get(convention_key(measure, convention) if measure in HARMONIC else measure)
 
 
 @dataclass(frozen=True, order=True)
@@ -305,37 +207,46 @@ class CommonCells:
     without: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Leaderboard:
     """All entries of one setting, ordered by their mean: rankable entries first, then oracles, then incomplete ones.
 
     Differences within the intervals are not significant; see `bench.analysis.verdict`.
 
     Args:
+        array: the scores of the entries, in their order; its datasets are all of any entry, targets first and the
+            source last if there is one, which averages leave out.
         measures: `("base", "new", "H")` or `("all",)`, with `open` before H if an entry has it; entries are ordered by
             the last.
-        datasets: all datasets of any entry; targets first and the source last if there is one.
         baseline: key of the zero-shot entry for gains, or None.
         missing: missing and failed cells of all entries, including datasets and seeds that are not compared.
-        common: None if all datasets and seeds are compared; otherwise `datasets`, `seeds` and `entries` have only these
-            cells.
+        common: None if all datasets and seeds are compared; otherwise the array and `entries` have only these cells.
     """
 
     setting: Setting
     convention: HConvention
     measures: tuple[str, ...]
-    datasets: tuple[str, ...]
-    seeds: tuple[int, ...]
     entries: tuple[Entry, ...]
+    array: ScoreArray
     baseline: str | None
     excluded: tuple[ExcludedRun, ...]
     missing: tuple[MissingCell, ...]
     common: CommonCells | None = None
 
     @property
+    def datasets(self) -> tuple[str, ...]:
+        """All datasets of any entry."""
+        return self.array.datasets
+
+    @property
     def averaged(self) -> tuple[str, ...]:
         """The datasets in averages: all but the source."""
-        return tuple(dataset for dataset in self.datasets if dataset != self.setting.source)
+        return self.array.averaged
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that are compared."""
+        return self.array.seeds
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -347,10 +258,6 @@ class Leaderboard:
         """Number of runs that count on the board."""
         return len({run_id for entry in self.entries for run_id in entry.run_ids})
 
-    def stored_split(self, split: str, dataset: str) -> str:
-        """Name of the split in a run's scores: runs with targets score each target under its dataset name."""
-        return dataset if self.setting.source and dataset != self.setting.source else split
-
     @property
     def complete(self) -> bool:
         """Whether every entry has all planned runs."""
@@ -359,3 +266,42 @@ class Leaderboard:
     def entry(self, key: str) -> Entry:
         """The entry with that key."""
         return next(entry for entry in self.entries if entry.key == key)
+
+    def average(self, key: str, measure: str, convention: HConvention | None = None) -> Estimate | None:
+        """The mean of an entry over datasets with its interval; H and `open` by a convention, by default the board's.
+
+        None without runs, or if a run lacks the measure.
+        """
+        asked = (key, measure, convention or self.convention)
+        if asked not in self._averages:
+            self._averages[asked] = average_score(self.array, *asked)
+        return self._averages[asked]
+
+    @cached_property
+    def _averages(self) -> dict[tuple[str, str, HConvention], Estimate | None]:
+        return {}
+
+    def score(self, key: str, dataset: str, measure: str) -> Estimate | None:
+        """The score of an entry on a dataset with its interval; None without runs, or if a run lacks the measure."""
+        if (key, measure) not in self._scores:
+            self._scores[key, measure] = dataset_scores(self.array, key, measure)
+        return self._scores[key, measure].get(dataset)
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str], dict[str, Estimate]]:
+        return {}
+
+    def scored(self, key: str, dataset: str) -> tuple[int, int]:
+        """How many runs of an entry on a dataset are scored, and how many are expected."""
+        array = self.array
+        return len(array.places(key, dataset)), len(array.seeds) if array.seeded[array.rows[key]] else 1
+
+    def on_dataset(self, dataset: str) -> "Leaderboard":
+        """The board of one dataset, whose averages are the scores on it."""
+        array = self.array.on([dataset])
+        entries = []
+        for entry in self.entries:
+            if entry.key in array.rows:
+                n, expected = self.scored(entry.key, dataset)
+                entries.append(replace(entry, n=n, expected=expected))
+        return replace(self, setting=replace(self.setting, source=""), entries=tuple(entries), array=array)

@@ -5,23 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
-from bench.analysis.board_intervals import with_intervals
 from bench.analysis.entries import entry_keys, make_entry
-from bench.analysis.leaderboard import (
-    BASELINE,
-    OPEN,
+from bench.analysis.leaderboard import CommonCells, Leaderboard, Setting
+from bench.analysis.measures import ALL, BASELINE, HARMONIC, OPEN, H, HConvention
+from bench.analysis.score_array import ReadOutcomes, ScoreArray
+from bench.analysis.setting_runs import (
     TRANSFER_PROTOCOLS,
-    CommonCells,
-    Entry,
-    H,
-    HConvention,
-    Leaderboard,
-    Setting,
+    Run,
+    RunTable,
+    belongs,
+    learned_images,
+    planned_run,
+    select_runs,
 )
-from bench.analysis.scores_by_seed import seed_scores
-from bench.analysis.setting_runs import Run, RunTable, belongs, learned_images, planned_run, select_runs
 from bench.spec import LEARNED, ExperimentSpec
 from datasets_registry import EvalProtocol
 
@@ -148,7 +147,7 @@ def build_leaderboard(
     planned: Sequence[ExperimentSpec] = (),
     common: CommonCells | None = None,
 ) -> Leaderboard:
-    """The leaderboard of one setting, with the intervals of `with_intervals` if `runs` has outcomes.
+    """The leaderboard of one setting; its intervals are over test images as well if `runs` has outcomes.
 
     Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed with
     another task (test list or fingerprint) than the newest run are excluded and listed. A zero-shot run does not depend
@@ -159,26 +158,7 @@ def build_leaderboard(
         planned: expected runs without a result; those of other settings are ignored.
         common: compare only on these datasets and seeds.
     """
-    table = _table(runs)
-    return _with_intervals(_plain(table, setting, convention, planned, common), table)
-
-
-def _table(runs: pd.DataFrame | RunTable) -> RunTable:
-    return runs if isinstance(runs, RunTable) else RunTable(runs)
-
-
-def _with_intervals(board: Leaderboard, table: RunTable) -> Leaderboard:
-    return with_intervals(board, seed_scores(board, table.frame)) if "correct" in table.frame else board
-
-
-def _plain(
-    table: RunTable,
-    setting: Setting,
-    convention: HConvention,
-    planned: Sequence[ExperimentSpec],
-    common: CommonCells | None = None,
-) -> Leaderboard:
-    """`build_leaderboard` without the noise of test images."""
+    table = runs if isinstance(runs, RunTable) else RunTable(runs)
     splits = ("base", "new") if setting.protocol == "base-to-new" else ("all",)
     collected = table.of(setting)
     here = {run.run_id for run in collected}
@@ -189,51 +169,93 @@ def _plain(
     seeds = tuple(sorted({run.seed for run in grid}))
     collected = [run for run in collected if run.dataset in datasets]
     to_come = [run for run in to_come if run.dataset in datasets]
-    labels = entry_keys([*collected, *to_come])
-    counted, excluded = select_runs(collected, setting, labels)
+    keys = entry_keys([*collected, *to_come])
+    counted, excluded = select_runs(collected, setting, keys)
     counted += to_come
     if common is not None:
         datasets, seeds = common.datasets, common.seeds
         counted = [run for run in counted if run.dataset in datasets and (not run.seeded or run.seed in seeds)]
 
-    by_identity: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    by_key: dict[str, list[Run]] = {keys[identity]: [] for identity in sorted(keys)}
     for run in counted:
-        by_identity[run.identity].append(run)
-    entries = []
-    for identity in sorted(labels):
-        entries.append(
-            make_entry(
-                identity,
-                labels[identity],
-                by_identity[identity],
-                datasets,
-                seeds,
-                splits,
-                source=setting.source,
-                learns_from_tests=setting.protocol == EvalProtocol.TEST_TIME,
-            )
+        by_key[keys[run.identity]].append(run)
+    used = {key: [r for r in runs if r.error is None and set(splits) <= r.rows.keys()] for key, runs in by_key.items()}
+    entries = {
+        keys[identity]: make_entry(
+            identity,
+            keys[identity],
+            by_key[keys[identity]],
+            used[keys[identity]],
+            datasets,
+            seeds,
+            splits,
+            learns_from_tests=setting.protocol == EvalProtocol.TEST_TIME,
         )
+        for identity in sorted(keys)
+    }
+    depend = {key: any(run.seeded for run in runs) or not runs for key, runs in by_key.items()}
+    array = _array(table, setting, used, depend, datasets, seeds, splits)
+    opened = [key for key in entries if array.mean_over_datasets(key, OPEN, convention) is not None]
+    measures = (*splits, *((OPEN,) if opened else ()), H) if "new" in splits else splits
+
+    def order(key: str) -> tuple[bool, bool, float, str]:
+        mean = array.mean_over_datasets(key, measures[-1], convention)
+        return not entries[key].complete, entries[key].oracle, 1.0 if mean is None else -mean, key
+
+    ranked = tuple(entries[key] for key in sorted(entries, key=order))
     baseline = min(
-        (entry for entry in entries if entry.method == BASELINE),
-        key=lambda e: ("class_text" in e.config, -e.n, e.key),
+        (entry for entry in ranked if entry.method == BASELINE),
+        key=lambda entry: ("class_text" in entry.config, -entry.n, entry.key),
         default=None,
     )
-    if baseline is not None:
-        entries = [_with_gains(entry, baseline) for entry in entries]
-    opened = (OPEN,) if any(entry.average(OPEN, convention) for entry in entries) else ()
-    measures = (*splits, *opened, H) if "new" in splits else splits
-    ranked = _ordered(entries, measures[-1], convention)
     return Leaderboard(
         setting=setting,
         convention=convention,
         measures=measures,
-        datasets=datasets,
-        seeds=seeds,
         entries=ranked,
+        array=array.ordered([entry.key for entry in ranked]),
         baseline=baseline.key if baseline else None,
         excluded=tuple(excluded),
         missing=tuple(cell for entry in ranked for cell in entry.missing),
         common=common,
+    )
+
+
+def _array(
+    table: RunTable,
+    setting: Setting,
+    used: Mapping[str, Sequence[Run]],
+    seeded: Mapping[str, bool],
+    datasets: tuple[str, ...],
+    seeds: tuple[int, ...],
+    splits: Sequence[str],
+) -> ScoreArray:
+    """The scores of the runs that are used, by the key of their entry."""
+    shape = (len(used), len(datasets), len(seeds))
+    values = {split: np.full(shape, np.nan) for split in (*splits, *HARMONIC[OPEN])}
+    run_ids = np.full(shape, None, dtype=object)
+    for row, (key, runs) in enumerate(used.items()):
+        for run in runs:
+            place = (
+                row,
+                datasets.index(run.dataset),
+                seeds.index(run.seed) if seeded[key] and run.seeded else slice(None),
+            )
+            run_ids[place] = run.run_id
+            for split, of_split in values.items():
+                if split in run.rows:
+                    of_split[place] = table.accuracy[run.rows[split]]
+    targets = [name for name in datasets if setting.source and name != setting.source]
+    return ScoreArray(
+        keys=tuple(used),
+        datasets=datasets,
+        seeds=seeds,
+        values={split: found for split, found in values.items() if split in splits or np.isfinite(found).any()},
+        averaged=tuple(name for name in datasets if name != setting.source),
+        seeded=tuple(seeded.values()),
+        run_ids=run_ids,
+        stored={(name, ALL): name for name in targets},
+        read=table.read,
     )
 
 
@@ -248,12 +270,12 @@ def compared_leaderboard(
 
     Coverage and missing runs of the entries always cover all datasets and seeds.
     """
-    table = _table(runs)
-    whole = _plain(table, setting, convention, planned)
+    table = runs if isinstance(runs, RunTable) else RunTable(runs)
+    whole = build_leaderboard(table, setting, convention=convention, planned=planned)
     common = common_cells(whole)
     if common is None:
-        return _with_intervals(whole, table)
-    part = _with_intervals(_plain(table, setting, convention, planned, common), table)
+        return whole
+    part = build_leaderboard(table, setting, convention=convention, planned=planned, common=common)
     full = {entry.key: entry for entry in whole.entries}
     entries = [replace(e, coverage=full[e.key].coverage, planned=full[e.key].planned) for e in part.entries]
     return replace(part, entries=tuple(entries), missing=whole.missing)
@@ -261,6 +283,7 @@ def compared_leaderboard(
 
 def build_leaderboards(
     runs: pd.DataFrame,
+    read: ReadOutcomes | None = None,
     *,
     protocol: str | None = None,
     shots: Sequence[int] | None = None,
@@ -271,9 +294,9 @@ def build_leaderboards(
 ) -> list[Leaderboard]:
     """The leaderboards of all settings, or of those with this protocol, these shots and this backbone.
 
-    With `compared`, `compared_leaderboard` builds them.
+    With `compared`, `compared_leaderboard` builds them. `read` as of `RunTable`.
     """
-    make, table = compared_leaderboard if compared else build_leaderboard, RunTable(runs)
+    make, table = compared_leaderboard if compared else build_leaderboard, RunTable(runs, read)
     return [
         make(table, setting, convention=convention, planned=planned)
         for setting in board_settings(runs)
@@ -281,23 +304,3 @@ def build_leaderboards(
         and (shots is None or setting.shots in shots)
         and backbone in (None, setting.backbone)
     ]
-
-
-def _with_gains(entry: Entry, baseline: Entry) -> Entry:
-    if entry.key == baseline.key:
-        return entry
-    cells = {}
-    for dataset, cell in entry.cells.items():
-        base = baseline.cells.get(dataset)
-        known = base.scores if base else {}
-        gains = {name: score.mean - known[name].mean for name, score in cell.scores.items() if name in known}
-        cells[dataset] = replace(cell, gains=gains)
-    return replace(entry, cells=cells)
-
-
-def _ordered(entries: Sequence[Entry], measure: str, convention: HConvention) -> tuple[Entry, ...]:
-    def order(entry: Entry) -> tuple[bool, bool, float, str]:
-        average = entry.average(measure, convention)
-        return (not entry.complete, entry.oracle, -average.mean if average else 1.0, entry.key)
-
-    return tuple(sorted(entries, key=order))

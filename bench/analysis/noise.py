@@ -1,32 +1,228 @@
-"""The noise of a mean difference: how much is due to the seeds, and equality in practice. Pure."""
+"""Scores with their intervals and tested differences of the entries of a `ScoreArray`. Pure.
+
+All noise is `statistics.crossed`; this file says which runs it is computed from.
+"""
 
 from __future__ import annotations
 
-from scipy.special import stdtr
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from bench.analysis.statistics.intervals import MeanTest
+import numpy as np
+from numpy.typing import NDArray
 
-EQUAL_MARGIN = 0.01
-"""Largest difference of two accuracies that counts as equal in practice: one point, as in verdicts on papers."""
+from bench.analysis.measures import GAP, HARMONIC, HConvention, splits_of
+from bench.analysis.score_array import Matched, ScoreArray
+from bench.analysis.statistics.crossed import (
+    Noise,
+    Products,
+    crossed,
+    interval_of_mean,
+    intervals_of_datasets,
+    mean_tests,
+    products,
+    separate_tests,
+    unpaired,
+)
+from bench.analysis.statistics.intervals import Estimate, MeanTest, student_t
+
+Pair = tuple[str, str]
+Weights = Mapping[str, float]
+"""Derivatives of a measure by the accuracies on its splits."""
 
 
-def seed_share(test: MeanTest) -> float | None:
-    """The share of a mean's variance that is due to the seeds (draw of training images and training), 0..1.
+def average_score(
+    array: ScoreArray, key: str, measure: str, convention: HConvention = HConvention.MEAN_OF_H
+) -> Estimate | None:
+    """The mean over the averaged datasets on which an entry has runs, with its interval over seeds and test images.
 
-    The rest is due to the test images, which more seeds do not reduce. None without a standard error, or with one seed.
+    Without predictions the interval is over the seeds, of an entry with all runs. None without runs of the measure.
     """
-    if test.standard_error is None or test.smallest_group < 2:
+    mean = array.mean_over_datasets(key, measure, convention)
+    if mean is None:
         return None
-    return 1 - min(test.image_error**2 / test.standard_error**2, 1.0)
+    datasets = [name for name in array.averaged if array.has(key, name)]
+    weights: Weights | None = None
+    if measure in HARMONIC and convention is HConvention.H_OF_MEANS:
+        means = [array.mean_over_datasets(key, split, convention) or 0.0 for split in HARMONIC[measure]]
+        slopes = _weights(measure, np.array(means)[:, None])[:, 0].tolist()
+        weights = dict(zip(HARMONIC[measure], slopes, strict=True))
+    runs = {name: array.places(key, name) for name in datasets}
+    noise = [_noise_of_score(array, key, name, measure, places, weights) for name, places in runs.items()]
+    tables = [_values(array, key, name, measure, places, weights) for name, places in runs.items()]
+    sizes = {len(table) for table in tables}
+    known = [one for one in noise if one is not None]
+    if len(known) == len(noise):
+        std = student_t(np.mean(tables, axis=0).tolist()).std if len(sizes) == 1 else None
+        return interval_of_mean(known, mean, std)
+    seeds = len(array.seeds) if array.seeded[array.rows[key]] else 1
+    if len(datasets) < len(array.averaged) or sizes != {seeds}:  # averages of other datasets are not repetitions
+        return Estimate(mean, max(sizes))
+    found = [array.mean_over_datasets(key, measure, convention, seed=place) for place in runs[datasets[0]]]
+    return student_t([value for value in found if value is not None], mean=mean).within()
 
 
-def equivalence_probability(test: MeanTest, margin: float = EQUAL_MARGIN) -> float | None:
-    """The probability that two means differ by less than the margin; None without a standard error.
+def dataset_scores(
+    array: ScoreArray, key: str, measure: str, places: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, Estimate]:
+    """The score of an entry on each dataset with its interval; without datasets whose runs lack the measure.
 
-    This is the posterior with a flat prior, Student's t around the difference with the test's degrees of freedom (as
-    Benavoli et al., JMLR 2017, for cross-validation). Unlike a p value it can speak for equality.
+    Without predictions the interval is over the seeds. `places` are the runs that count on each dataset; None for all.
     """
-    if test.standard_error is None or test.df is None:
+    given = {name: array.places(key, name) for name in array.datasets} if places is None else places
+    chosen = {name: of if array.seeded[array.rows[key]] else of[:1] for name, of in given.items()}
+    runs = {name: of for name, of in chosen.items() if of and not np.isnan(array.at(key, name, measure, of)).any()}
+    found = {name: student_t(array.at(key, name, measure, of).tolist()).within() for name, of in runs.items()}
+    of_datasets = {name: _noise_of_score(array, key, name, measure, of) for name, of in runs.items()}
+    noise = {name: one for name, one in of_datasets.items() if one is not None}
+    if noise:
+        means, stds = zip(*((found[name].mean, found[name].std) for name in noise), strict=True)
+        found |= dict(zip(noise, intervals_of_datasets(list(noise.values()), means, stds), strict=True))
+    return found
+
+
+def differences(
+    array: ScoreArray, pairs: Iterable[Pair], measure: str, datasets: Collection[str] | None = None
+) -> dict[Pair, MeanTest]:
+    """The mean differences A - B over datasets, with the noise of seeds and images; without pairs that share no run.
+
+    Datasets default to the averaged ones. A pair leaves out those without `ScoreArray.matched`. There is no test if
+    predictions are missing, or if only some datasets have a single seed. With a single seed on each, the test is about
+    test images like these and this one training. An array without outcomes is tested with the noise of the seeds alone.
+    """
+    names = array.averaged if datasets is None else [name for name in array.datasets if name in datasets]
+    alike: dict[Any, list[Pair]] = defaultdict(list)  # pairs whose runs have the same seeds and images
+    for a, b in pairs:
+        alike[array.runs_of(a, measure), array.runs_of(b, measure)].append((a, b))
+    found: dict[Pair, MeanTest] = {}
+    for of_pairs in alike.values():
+        matched = {name: array.matched(*of_pairs[0], name, measure) for name in names}
+        runs = {name: of_dataset for name, of_dataset in matched.items() if of_dataset is not None}
+        if runs:
+            noise = [_noise(array, of_pairs, name, measure, of_dataset) for name, of_dataset in runs.items()]
+            once = {of_dataset.one_training for of_dataset in runs.values() if of_dataset.seeded}
+            known = array.read is None or (all(len(one.units) for one in noise) and len(once) < 2)
+            tests = mean_tests(noise)
+            found |= dict(zip(of_pairs, tests if known else map(untested, tests), strict=True))
+    return found
+
+
+def differences_on_datasets(
+    array: ScoreArray, a: str, b: str, measure: str, datasets: Iterable[str], *, added: float
+) -> dict[str, MeanTest]:
+    """The difference A - B on each of some datasets where they have the same images; `added` as of `crossed`."""
+    runs = {name: array.matched(a, b, name, measure) for name in datasets}
+    noise = {
+        name: _noise(array, [(a, b)], name, measure, matched, added)
+        for name, matched in runs.items()
+        if matched is not None and matched.images
+    }
+    return dict(zip(noise, separate_tests(list(noise.values())), strict=True)) if noise else {}
+
+
+def untested(found: MeanTest) -> MeanTest:
+    """The mean without its test."""
+    return MeanTest(found.mean, found.n, found.groups, smallest_group=found.smallest_group, paired=found.paired)
+
+
+def why_untested(test: MeanTest) -> str:
+    """Why a mean has no interval, in a few words."""
+    if test.mean == 0:
+        return "no difference"
+    return "needs two seeds" if test.smallest_group < 2 and test.n > test.groups else "needs predictions"
+
+
+def _noise(
+    array: ScoreArray, pairs: Sequence[Pair], dataset: str, measure: str, runs: Matched, added: float = 0.0
+) -> Noise:
+    """The differences of pairs with the same `matched` runs on a dataset."""
+    first = _shared(array, dataset, measure, runs.a, runs.images)
+    if runs.paired:
+        a, b = ([first.members[pair[side]] for pair in pairs] for side in (0, 1))
+        return crossed(first.values, first.sets, a, b, added=added)
+    second = _shared(array, dataset, measure, runs.b, runs.images)
+    a, b = [first.members[one] for one, _ in pairs], [second.members[other] for _, other in pairs]
+    sides = ((pairs[0][0], first, runs.a), (pairs[0][1], second, runs.b))
+    of_means = []
+    for number, split in enumerate(splits_of(measure) if runs.images else ()):
+        shares = [array.right(k, dataset, split, places).mean(0) for _, of, places in sides for k in of.members]
+        groups = array.groups(pairs[0][0], dataset, split, runs.a[0])
+        weights = np.concatenate([of.sets[number][1] for _, of, _ in sides])
+        of_means.append((products(np.array(shares)[:, None], groups), weights))
+    means = np.concatenate([of.values.mean(axis=1, keepdims=True) for _, of, _ in sides])
+    noise = crossed(means, of_means, a, [len(first.members) + member for member in b], added=added)
+    return unpaired(crossed(first.values, first.sets, a), crossed(second.values, second.sets, b), noise)
+
+
+class _Shared(NamedTuple):
+    """Entries whose runs at some seeds have the same test images: their places, and the arguments of `crossed`."""
+
+    members: Mapping[str, int]
+    values: NDArray[np.float64]
+    sets: Sequence[tuple[Products, NDArray[np.float64]]]
+
+
+def _shared(array: ScoreArray, dataset: str, measure: str, places: tuple[int, ...], images: tuple[str, ...]) -> _Shared:
+    """The entries with these images, which all pairs and scores of them share; all entries if they are not known."""
+    asked = (dataset, measure, places, images)
+    if asked not in array.known:
+        of_splits = dict(zip(splits_of(measure), images, strict=False))
+        keys = [
+            key for key in array.keys
+            if all(array.images(key, dataset, split, places) == of_split for split, of_split in of_splits.items())
+        ]  # fmt: skip
+        values = np.array([array.at(key, dataset, measure, places) for key in keys])
+        means = [[array.at(key, dataset, split, places).mean() for key in keys] for split in of_splits]
+        weights = _weights(measure, np.array(means))
+        sets = [
+            (array.products(keys, dataset, split, places), of_split)
+            for split, of_split in zip(of_splits, weights, strict=True)
+        ]
+        array.known[asked] = _Shared({key: member for member, key in enumerate(keys)}, values, sets)
+    found: _Shared = array.known[asked]
+    return found
+
+
+def _noise_of_score(
+    array: ScoreArray, key: str, dataset: str, measure: str, places: tuple[int, ...], weights: Weights | None = None
+) -> Noise | None:
+    """A score on a dataset; None without predictions of the same two or more images."""
+    images = tuple(array.images(key, dataset, split, places) for split in splits_of(measure))
+    if not all(images):
         return None
-    above, below = (float(stdtr(test.df, (end - test.mean) / test.standard_error)) for end in (margin, -margin))
-    return above - below
+    shared = _shared(array, dataset, measure, places, images)
+    member = shared.members[key]
+    if weights is not None:
+        values = _values(array, key, dataset, measure, places, weights)
+        chosen = zip(shared.sets, weights.values(), strict=True)
+        sets = [(of_split, np.full(len(shared.members), weight)) for (of_split, _), weight in chosen]
+        return crossed(np.broadcast_to(values, shared.values.shape), sets, [member])
+    asked = ("scores", dataset, measure, places, images)
+    if asked not in array.known:
+        array.known[asked] = crossed(shared.values, shared.sets, range(len(shared.members)))
+    of_all: Noise = array.known[asked]
+    return of_all.of(member)
+
+
+def _values(
+    array: ScoreArray, key: str, dataset: str, measure: str, places: Sequence[int], weights: Weights | None
+) -> NDArray[np.float64]:
+    """The values of a measure by seed; with weights the weighted sums of its splits."""
+    if weights is None:
+        return array.at(key, dataset, measure, places)
+    total: NDArray[np.float64] = np.sum(
+        [weight * array.at(key, dataset, split, places) for split, weight in weights.items()], axis=0
+    )
+    return total
+
+
+def _weights(measure: str, means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The derivative of a measure by the accuracy on each split, `(splits, entries)` like the accuracies."""
+    if measure == GAP and len(means):
+        return np.array([[1.0], [-1.0]]) * np.ones_like(means)
+    if measure not in HARMONIC or not len(means):
+        return np.ones_like(means)
+    squares = means.sum(axis=0) ** 2
+    found: NDArray[np.float64] = np.divide(2 * means[::-1] ** 2, squares, out=np.zeros_like(means), where=squares > 0)
+    return found

@@ -33,7 +33,7 @@ class CostPoint:
     """The measure that orders the board for one entry, and its costs.
 
     Args:
-        costs: mean per run with shared features, by axis: `train_seconds` or `test_seconds`, `memory`, `parameters`,
+        costs: mean per run without shared features, by axis: `train_seconds` or `test_seconds`, `memory`, `parameters`,
             `passes`. An axis whose value is unknown is left out.
         front: whether the entry is on the Pareto front of an axis; empty for incomplete entries and oracles.
     """
@@ -50,7 +50,7 @@ def cost_points(board: Leaderboard) -> tuple[CostPoint, ...]:
     Time and memory are left out where the entries were computed on different classes of devices.
     """
     one_device = len({entry.cost.device for entry in board.entries if entry.cost}) == 1
-    averages = {entry.key: entry.average(board.measures[-1], board.convention) for entry in board.entries if entry.cost}
+    averages = {entry.key: board.average(entry.key, board.measures[-1]) for entry in board.entries if entry.cost}
     values = {key: value for key, value in averages.items() if value is not None}
     costs = {entry.key: _costs(entry, one_device) for entry in board.entries if entry.key in values}
     rankable = [entry.key for entry in board.entries if entry.rankable and entry.key in values]
@@ -66,6 +66,6 @@ def _costs(entry: Entry, one_device: bool) -> dict[str, float]:
     cost = entry.cost
     assert cost is not None
     time = "test_seconds" if cost.learns_from_tests else "train_seconds"
-    of_the_device = {time: cost.learning_seconds, "memory": cost.added_memory_bytes} if one_device else {}
-    known: dict[str, float | None] = {"parameters": cost.parameters_high, "passes": cost.passes, **of_the_device}
+    of_the_device = {time: cost.own_seconds, "memory": cost.added_memory_bytes} if one_device else {}
+    known: dict[str, float | None] = {"parameters": cost.parameters_high, "passes": cost.own_passes, **of_the_device}
     return {name: float(value) for name, value in known.items() if value is not None}

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.dataset_difficulty import RTD, ZERO_SHOT_ACCURACY, Measured, axis_values
-from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard, classes_of
+from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.analysis.measures import classes_of
 from bench.analysis.method_choice import positions
-from bench.analysis.metrics.scores import harmonic_mean
-from bench.analysis.scores_by_seed import Scores
+from bench.analysis.score_array import ScoreArray
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Candidate:
         complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
         trained: whether an optimiser took steps; None if unknown, like the next two.
         parameters: number of trained parameters.
-        seconds: time of one run, see `EntryCost.learning_seconds`.
+        seconds: time of one run, see `EntryCost.own_seconds`.
     """
 
     key: str
@@ -33,31 +33,36 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Accuracies of the methods of one setting, from runs or from published tables.
+    """The methods of one setting with their accuracies and the difficulty of the datasets.
 
     Args:
         measures: as of `Leaderboard.measures`; the last one orders the methods.
         methods: best first by the last measure; incomplete methods last.
-        datasets: those that averages include.
-        scores: by (method, dataset) and class split, one accuracy per seed, None for a missing seed; a single value if
-            it does not depend on the seed.
+        array: the accuracies of the methods, from runs or from published tables.
         averages: by measure and method, as on the leaderboard.
         difficulty: by measure, axis (see `axis_values`) and dataset.
         zero_shot: zero-shot accuracy by dataset and class split, where it was measured.
-        runs: by (method, dataset), one run id per seed like the scores; empty for published numbers.
         images: test images of zero-shot by dataset, over all class splits; empty if they are unknown.
     """
 
     measures: tuple[str, ...]
     methods: tuple[Candidate, ...]
-    datasets: tuple[str, ...]
+    array: ScoreArray
     baseline: str | None
-    scores: Mapping[tuple[str, str], Mapping[str, tuple[float | None, ...]]]
     averages: Mapping[str, Mapping[str, float]]
     difficulty: Mapping[str, Mapping[str, Mapping[str, float]]]
     zero_shot: Mapping[str, Mapping[str, float]]
-    runs: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that averages include."""
+        return self.array.averaged
+
+    @property
+    def empty(self) -> bool:
+        """Whether no method has a score."""
+        return not any(self.array.has(method.key, name) for method in self.methods for name in self.datasets)
 
     def method(self, key: str) -> Candidate:
         """The method with that key."""
@@ -65,15 +70,7 @@ class ScoreTable:
 
     def mean(self, method: str, dataset: str, measure: str) -> float | None:
         """Mean over seeds, a fraction; a harmonic mean is computed for each seed first. None without scores."""
-        cell = self.scores.get((method, dataset), {})
-        if measure not in HARMONIC:
-            values = [value for value in cell.get(measure, ()) if value is not None]
-        elif all(split in cell for split in HARMONIC[measure]):  # a paper may give one of the two alone
-            pairs = zip(*(cell[split] for split in HARMONIC[measure]), strict=True)
-            values = [harmonic_mean(one, other) for one, other in pairs if one is not None and other is not None]
-        else:
-            values = []
-        return float(np.mean(values)) if values else None
+        return self.array.mean(method, dataset, measure)
 
     def complete_rows(self, measure: str) -> dict[str, NDArray[np.float64]]:
         """The means on all datasets, `(datasets,)`, of every complete method that has them, by its key."""
@@ -92,34 +89,24 @@ class ScoreTable:
         return {name: place for name, place in zip(self.datasets, found, strict=True) if place is not None}
 
 
-def board_table(board: Leaderboard, scores: Mapping[str, Scores], measured: Mapping[str, Measured]) -> ScoreTable:
-    """The accuracies of a leaderboard; `scores` are its `seed_scores`."""
-    by_seed: dict[tuple[str, str], dict[str, tuple[float | None, ...]]] = {}
-    run_ids: dict[tuple[str, str], tuple[str | None, ...]] = {}
-    opened = {entry.key for entry in board.entries if entry.average(OPEN, board.convention)}
-    for key, of_entry in scores.items():
-        for dataset in board.averaged:
-            if found := of_entry.get(dataset):
-                seeds = board.seeds if any(score.seeded for score in found.values()) else [min(found)]
-                by_seed[key, dataset] = {
-                    split: tuple(found[seed].values[split] if seed in found else None for seed in seeds)
-                    for split in (*board.splits, *(HARMONIC[OPEN] if key in opened else ()))
-                }
-                run_ids[key, dataset] = tuple(found[seed].run_id if seed in found else None for seed in seeds)
-    datasets = [name for name in board.datasets if name in board.averaged]
+def board_table(board: Leaderboard, measured: Mapping[str, Measured]) -> ScoreTable:
+    """The methods of a leaderboard, with the `measured_datasets`."""
+    means = {
+        measure: {
+            entry.key: mean
+            for entry in board.entries
+            if (mean := board.array.mean_over_datasets(entry.key, measure, board.convention)) is not None
+        }
+        for measure in board.measures
+    }
     return ScoreTable(
         measures=board.measures,
         methods=tuple(_candidate(entry) for entry in board.entries),
-        datasets=tuple(datasets),
+        array=board.array,
         baseline=board.baseline,
-        scores=by_seed,
-        averages={
-            measure: {e.key: mean.mean for e in board.entries if (mean := e.average(measure, board.convention))}
-            for measure in board.measures
-        },
-        difficulty={measure: axis_values(measured, classes_of(measure), datasets) for measure in board.measures},
-        zero_shot={name: measured[name].by_split(ZERO_SHOT_ACCURACY) for name in datasets},
-        runs=run_ids,
+        averages=means,
+        difficulty={measure: axis_values(measured, classes_of(measure), board.averaged) for measure in board.measures},
+        zero_shot={name: measured[name].by_split(ZERO_SHOT_ACCURACY) for name in board.averaged},
         images=_images(board),
     )
 
@@ -128,8 +115,10 @@ def _images(board: Leaderboard) -> dict[str, int]:
     """The test images of zero-shot on each dataset, over the class splits."""
     if board.baseline is None:
         return {}
-    cells = board.entry(board.baseline).cells
-    counts = {name: [cell.scores[s].images for s in board.splits if s in cell.scores] for name, cell in cells.items()}
+    counts = {}
+    for name in board.averaged:
+        scores = [board.score(board.baseline, name, split) for split in board.splits]
+        counts[name] = [None if score is None else score.images for score in scores]
     return {name: sum(filter(None, of_splits)) for name, of_splits in counts.items() if None not in of_splits}
 
 
@@ -137,4 +126,4 @@ def _candidate(entry: Entry) -> Candidate:
     cost = entry.cost
     if cost is None:
         return Candidate(entry.key, entry.rankable)
-    return Candidate(entry.key, entry.rankable, cost.steps > 0, cost.parameters_high, cost.learning_seconds)
+    return Candidate(entry.key, entry.rankable, cost.steps > 0, cost.parameters_high, cost.own_seconds)

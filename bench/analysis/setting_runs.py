@@ -3,23 +3,19 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER_PROTOCOLS, ExcludedRun, Setting
-from bench.spec import (
-    ALL_SHOTS,
-    AXES,
-    CUSTOM_RECIPE,
-    LEARNED,
-    OPEN_BASE,
-    OPEN_NEW,
-    ExperimentSpec,
-    learned_values,
-)
+from bench.analysis.leaderboard import ExcludedRun, Setting
+from bench.analysis.measures import ALL, BASELINE
+from bench.analysis.score_array import Outcomes, ReadOutcomes
+from bench.spec import ALL_SHOTS, AXES, CUSTOM_RECIPE, LEARNED, ExperimentSpec, learned_values
 from datasets_registry import EvalProtocol, SupportKind, canonical_json
 
 COSTS = (
@@ -44,8 +40,18 @@ SHARED_COSTS = (
 LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_bytes", *SHARED_COSTS)
 """Cost columns that some runs lack: those of earlier releases, and where a cost is unknown."""
 EPOCH, RECIPE = "epoch", "recipe"
+TRANSFER_PROTOCOLS = ("cross-dataset", "domain-generalization")
+"""Protocols that train on a source dataset; their targets are the other datasets of the board."""
 # options of a run that distinguish entries, like settings of the method: name in entry keys -> column of the frame
 _MORE_SETTINGS = {axis.setting: axis.name for axis in AXES if axis.setting}
+
+_COLUMNS = (
+    "run_id", "method", "protocol", "config", "recipe", "recipe_name", "dataset", "task_fingerprint", "support_digest",
+    "draw", "shots", "seed", "status", "error_message", "split", "accuracy", "n", "n_classes", "optimism",
+    "selected_on_test", "held_out_shot", "targets", "stale", "changed_settings", "imported", "device", "uses",
+    "created_at", *COSTS, *LATER_COSTS, *(name for name in _MORE_SETTINGS.values() if name != "held_out_shot"),
+)  # fmt: skip
+"""The columns of the frame that a board reads."""
 
 LearnedImages = tuple[int, str, tuple[str, ...]]
 """Shots, kind of draw, and the values of `LEARNED`: what distinguishes what runs learn from."""
@@ -59,11 +65,10 @@ class Run:
         config: canonical JSON; class texts other than the template and the epoch selection are added as settings.
         recipe: canonical JSON; `null` without a recipe.
         error: why the run has no scores, or None.
-        scores: accuracy by split, a fraction.
+        rows: by split, the place of its score among the rows of the frame.
         sizes: numbers of test images and classes by split.
         optimism: by split, the accuracy gained by selection with test labels; NaN if it was not recorded. Empty for
             runs that are not oracles.
-        open_scores: the numbers of the open score (`OPEN_SCORES`); empty if it was not computed.
         held_out: whether one shot of each class was held out for selection.
         targets: target datasets of a transfer run.
         stale: how the method's code changed since the run; empty if it did not, or if the frame has no such column.
@@ -85,12 +90,11 @@ class Run:
     shots: int
     seed: int
     error: str | None
-    scores: Mapping[str, float]
+    rows: Mapping[str, int]
     sizes: Mapping[str, tuple[int, int]]
     cost: Mapping[str, float]
     created_at: Any
     optimism: Mapping[str, float] = field(default_factory=dict)
-    open_scores: Mapping[str, float] = field(default_factory=dict)
     held_out: bool = False
     targets: tuple[str, ...] = ()
     stale: str = ""
@@ -123,10 +127,14 @@ def depends_on_seed(method: str, protocol: str, shots: int) -> bool:
 
 
 class RunTable:
-    """The runs of the store's frame, each of which is read once for all settings."""
+    """The runs of the store's frame, each of which is read once for all settings.
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    `read` reads their outcomes. Default: those of the frame, if it has them.
+    """
+
+    def __init__(self, frame: pd.DataFrame, read: ReadOutcomes | None = None) -> None:
         self.frame = frame
+        self.read = self._outcomes_of if read is None and "correct" in frame else read
         self._read: dict[tuple[str, str, str], list[tuple[LearnedImages, Run]]] = {}
 
     def of(self, setting: Setting) -> list[Run]:
@@ -141,13 +149,28 @@ class RunTable:
         of_source = [run for run in found if run.dataset == setting.source]
         return [part for run in of_source for part in _by_target(run)]
 
+    @cached_property
+    def accuracy(self) -> NDArray[np.float64]:
+        """The accuracy of each row of the frame; NaN for a failed run."""
+        return self.frame["accuracy"].to_numpy(dtype=float, na_value=math.nan)
+
+    def _outcomes_of(self, run_ids: Collection[str]) -> dict[tuple[str, str], Outcomes]:
+        """The outcomes of some runs in the frame."""
+        rows = self.frame[self.frame["run_id"].isin(run_ids) & self.frame["correct"].notna()]
+        columns = (rows[name].tolist() for name in ("run_id", "split", "images", "correct"))
+        groups = rows["groups"].tolist() if "groups" in rows else [None] * len(rows)
+        return {
+            (run_id, split): Outcomes(images, len(right), np.packbits(right), numbers)
+            for run_id, split, images, right, numbers in zip(*columns, groups, strict=True)
+        }
+
     def _runs(self, backbone: str, protocol: str, precision: str) -> list[tuple[LearnedImages, Run]]:
         """Runs ordered by id, and what each learned from."""
         frame = self.frame
         of = (frame["backbone"] == backbone) & (frame["protocol"] == protocol) & (frame["precision"] == precision)
         chosen = frame[of]
-        columns = {str(name): _objects(chosen[name]) for name in chosen}
-        images = learned_images(chosen)
+        columns = {name: _objects(chosen[name]) for name in _COLUMNS if name in chosen}
+        images, columns["row"] = learned_images(chosen), np.flatnonzero(of).tolist()
         places: dict[str, list[int]] = defaultdict(list)
         for place, run_id in enumerate(columns["run_id"]):
             places[run_id].append(place)
@@ -182,7 +205,7 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
         shots=spec.shots,
         seed=spec.seed,
         error=None,
-        scores={},
+        rows={},
         sizes={},
         cost={},
         created_at=None,
@@ -210,12 +233,12 @@ def _images_of(setting: Setting) -> LearnedImages:
 
 def _by_target(run: Run) -> list[Run]:
     """One run for each target dataset of a transfer run."""
-    splits = run.scores or {ALL, *run.targets}
+    splits = run.rows or {ALL, *run.targets}
     return [
         replace(
             run,
             dataset=run.dataset if split == ALL else split,
-            scores={ALL: run.scores[split]} if split in run.scores else {},
+            rows={ALL: run.rows[split]} if split in run.rows else {},
             sizes={ALL: run.sizes[split]} if split in run.sizes else {},
             optimism={ALL: run.optimism[split]} if split in run.optimism else {},
         )
@@ -224,6 +247,7 @@ def _by_target(run: Run) -> list[Run]:
 
 
 def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
+    """A run from its rows, which have their place in the frame as `row`."""
     first = rows[0]
     changed = frozenset(filter(None, (first.get("changed_settings") or "").split(",")))
     failed = first["status"] != "ok"
@@ -244,7 +268,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         shots=int(first["shots"]),
         seed=int(first["seed"]),
         error=error,
-        scores={row["split"]: float(row["accuracy"]) for row in scored},
+        rows={row["split"]: row["row"] for row in scored},
         sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
         cost={name: float(first[name]) for name in (*COSTS, *LATER_COSTS) if first.get(name) is not None},
         created_at=first["created_at"],
@@ -253,7 +277,6 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
             for row in scored
             if row.get("selected_on_test") is not None
         },
-        open_scores=_open_scores(scored),
         held_out=bool(first.get("held_out_shot")),
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
         stale=first.get("stale") or "",
@@ -263,20 +286,6 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         uses=tuple(json.loads(first["uses"])) if first.get("uses") is not None else None,
         seeded=depends_on_seed(first["method"], first["protocol"], int(first["shots"])),
     )
-
-
-def _open_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The numbers of the open score by name; empty if it was not computed."""
-    by_split = {row["split"]: row for row in scored}
-    if OPEN_BASE not in by_split or OPEN_NEW not in by_split:
-        return {}
-    base, new = by_split[OPEN_BASE], by_split[OPEN_NEW]
-    return {
-        OPEN_BASE: float(base["accuracy"]),
-        OPEN_NEW: float(new["accuracy"]),
-        "open_base_ece": float(base["ece"]),
-        "open_new_ece": float(new["ece"]),
-    }
 
 
 def _config(row: Mapping[str, Any]) -> str:

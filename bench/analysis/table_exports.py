@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 from types import MappingProxyType
 from typing import Any
 
 from bench._util.words import counted
 from bench.analysis.columns import NOT_COMPUTED, LeaderboardColumn, Place, leaderboard_columns, measure_name
-from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
+from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.analysis.measures import HARMONIC, OPEN, H, HConvention
 from bench.analysis.score_texts import percent, reach_text
-from bench.analysis.scores_by_seed import Scores
 from bench.analysis.seen_datasets import published_overlap
 from bench.analysis.statistics.intervals import Estimate
-from bench.analysis.verdict import Verdict, board_on_dataset, board_verdict, why_no_ranks
+from bench.analysis.verdict import Verdict, board_verdict, why_no_ranks
 from bench.spec import DEMO_RECIPE
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
@@ -111,7 +112,6 @@ def export_table(
 
 def dataset_table(
     board: Leaderboard,
-    scores: Mapping[str, Scores],
     verdict: Verdict,
     titles: Mapping[str, str] = NOTHING,
 ) -> ExportTable:
@@ -120,21 +120,20 @@ def dataset_table(
     A number whose seeds are incomplete has its coverage `n/N` and no mark.
 
     Args:
-        scores: `seed_scores` of the board.
         verdict: that of the averages, which has the ranks.
         titles: of entries and of datasets, by key and name.
     """
     measure = verdict.measure
-    marks = {name: _marks(board_verdict(board_on_dataset(board, name), scores, measure)) for name in board.datasets}
+    marks = {name: _marks(board_verdict(board.on_dataset(name), measure)) for name in board.datasets}
 
     def cell_of(entry: Entry, dataset: str) -> ExportCell | None:
-        cell = entry.cells.get(dataset)
-        if cell is None:
+        if not board.array.has(entry.key, dataset):
             return None
-        if measure not in cell.scores:
+        score, (n, expected) = board.score(entry.key, dataset, measure), board.scored(entry.key, dataset)
+        if score is None:
             return ExportCell(NOT_COMPUTED, "", Mark.NONE)
-        found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
-        return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
+        found = _cell(score, marks[dataset].get(entry.key, Mark.NONE))
+        return found if n == expected else replace(found, coverage=f"{n}/{expected}")
 
     rows = _rows(board, verdict.ranks, cell_of, board.datasets, titles)
     columns = tuple(titles.get(name, name) for name in board.datasets)
@@ -163,31 +162,38 @@ def rows_by_dataset(board: Leaderboard) -> list[dict[str, Any]]:
     share` if some are and the share is not published, empty if nothing is published about the dataset.
     """
     overlap = {name: _overlap(name, board.setting.backbone) for name in board.datasets}
-    return [
-        {
-            "entry": entry.key,
-            "method": entry.method,
-            "label": entry.label,
-            "dataset": dataset,
-            "measure": measure,
-            "mean": estimate.mean,
-            "low": estimate.low,
-            "high": estimate.high,
-            "intervals": str(estimate.covers) if estimate.covers else None,
-            "seeds_std": estimate.std,
-            "images": estimate.images,
-            "gain": cell.gains.get(measure),
-            "n": cell.n,
-            "expected": cell.expected,
-            "complete": cell.n == cell.expected,
-            "pretraining_overlap": overlap[dataset],
-            "imported": entry.imported,
-            "run_ids": list(cell.run_ids),
-        }
-        for entry in board.entries
-        for dataset, cell in entry.cells.items()
-        for measure, estimate in cell.scores.items()
-    ]
+    measures = [name for name in (*board.splits, H, OPEN, *HARMONIC[OPEN]) if name in board.array.values]
+    rows = []
+    for entry, dataset in product(board.entries, board.datasets):
+        n, expected = board.scored(entry.key, dataset)
+        for measure in measures:
+            score = board.score(entry.key, dataset, measure)
+            if score is None:
+                continue
+            zero = None if board.baseline in (None, entry.key) else board.array.mean(board.baseline, dataset, measure)
+            rows.append(
+                {
+                    "entry": entry.key,
+                    "method": entry.method,
+                    "label": entry.label,
+                    "dataset": dataset,
+                    "measure": measure,
+                    "mean": score.mean,
+                    "low": score.low,
+                    "high": score.high,
+                    "intervals": str(score.covers) if score.covers else None,
+                    "seeds_std": score.std,
+                    "images": score.images,
+                    "gain": None if zero is None else score.mean - zero,
+                    "n": n,
+                    "expected": expected,
+                    "complete": n == expected,
+                    "pretraining_overlap": overlap[dataset],
+                    "imported": entry.imported,
+                    "run_ids": list(board.array.ids(entry.key, dataset)),
+                }
+            )
+    return rows
 
 
 def _overlap(dataset: str, backbone: str) -> str:
@@ -255,7 +261,7 @@ def to_latex(table: ExportTable) -> str:
 
 def _covered(board: Leaderboard) -> str:
     """What the intervals of the averages cover, the most frequent first."""
-    known = [entry.average(board.measures[-1], board.convention) for entry in board.entries]
+    known = [board.average(entry.key, board.measures[-1]) for entry in board.entries]
     found = Counter(str(estimate.covers) for estimate in known if estimate is not None and estimate.covers)
     return "; with one seed, over ".join(covers for covers, _ in found.most_common()) or "nothing: there is one seed"
 

@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.all_pairs import board_averages
 from bench.analysis.far_trainings import FarTraining, far_trainings
-from bench.analysis.leaderboard import HConvention, Leaderboard, convention_key
-from bench.analysis.scores_by_seed import Scores
+from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.noise import differences
 from bench.analysis.statistics.hypothesis_tests import LEVEL, rank_ranges
 from bench.analysis.statistics.intervals import ROUNDING, MeanTest
 from bench.analysis.statistics.power import POWER, Detectable, detectable_difference
-from bench.analysis.statistics.simultaneous import Pair, SimultaneousTests, dunnett_limit, dunnett_p, lead_by_chance
+from bench.analysis.statistics.simultaneous import Pair, dunnett_limit, dunnett_p, family_tests, lead_by_chance
 
 FEWEST_ELSEWHERE = 6
 """Fewest datasets from which something is said about others; with fewer, one large loss is easily missed."""
@@ -61,7 +60,7 @@ class Verdict:
         baseline: key of zero-shot, if it is among them.
         averages: by key, fractions.
         here: the first method of a pair minus the second on these datasets. The intervals of all pairs with zero-shot
-            hold together with 95 % probability, and so do those of all other pairs.
+            hold together with 95 % probability, and those of all other pairs with 97.5 %.
         elsewhere: the same over datasets of this kind, corrected for the choice of the first method as the best of all
             (Dunnett, 2.5 % at each end). The intervals of one method hold together, and not those of all.
         n_seeds: 0 for published numbers.
@@ -220,28 +219,26 @@ def _facts(judged: Judgement, test: MeanTest | None) -> dict[str, Any]:
     return {"known": str(judged.known), "why": judged.why, **numbers}
 
 
-def board_verdicts(board: Leaderboard, scores: Mapping[str, Scores]) -> dict[str, Verdict]:
-    """The verdict by measure on the complete entries of a board; `scores` are its `seed_scores`."""
-    return {measure: board_verdict(board, scores, measure) for measure in board.measures}
+def board_verdicts(board: Leaderboard) -> dict[str, Verdict]:
+    """The verdict by measure on the complete entries of a board."""
+    return {measure: board_verdict(board, measure) for measure in board.measures}
 
 
-def board_verdict(board: Leaderboard, scores: Mapping[str, Scores], measure: str) -> Verdict:
-    """The verdict by one measure; `scores` are the `seed_scores` of the board."""
-    entries = {entry.key: entry for entry in board.entries if entry.rankable and entry.cells}
-    means = {key: entry.average(measure, board.convention) for key, entry in entries.items()}
-    averages = {key: found.mean for key, found in means.items() if found is not None}
+def board_verdict(board: Leaderboard, measure: str) -> Verdict:
+    """The verdict by one measure."""
+    array, of_method = board.array, {entry.key: entry.method for entry in board.entries if entry.rankable}
+    means = {key: array.mean_over_datasets(key, measure, board.convention) for key in of_method}
+    averages = {key: mean for key, mean in means.items() if mean is not None}
     ranked = sorted(averages, key=lambda key: -averages[key])
-    rows = {key: np.array([entries[key].cells[name].scores[measure].mean for name in board.averaged]) for key in ranked}
-    tests = board_averages(board, scores, combinations(ranked, 2), measure)
-    methods = [entries[key].method for key in ranked]
-    trained = any(score.seeded for key in ranked for found in scores[key].values() for score in found.values())
-    found = verdict_on_rows(measure, averages, rows, board.baseline, tests)
+    rows = {key: np.array([array.mean(key, name, measure) for name in array.averaged]) for key in ranked}
+    tests = differences(array, combinations(ranked, 2), measure)
+    methods = [of_method[key] for key in ranked]
     return replace(
-        found,
+        verdict_on_rows(measure, averages, rows, board.baseline, tests),
         n_seeds=len(board.seeds),
-        trained=trained,
+        trained=any(array.seeded[array.rows[key]] for key in ranked),
         variants=methods.count(methods[0]) if methods else 1,
-        far_trainings=far_trainings([entries[key] for key in ranked], scores, board.averaged, measure),
+        far_trainings=far_trainings(array, ranked, measure),
     )
 
 
@@ -281,14 +278,11 @@ def verdict_on_rows(
 def simultaneous_tests(tests: Mapping[Pair, MeanTest], baseline: str | None) -> dict[Pair, MeanTest]:
     """The tests with simultaneous intervals: those with zero-shot together, and all others together."""
     tests = {pair: _limited(test) for pair, test in tests.items()}
-    tested = [pair for pair, test in tests.items() if test.standard_error is not None]
-    gains = tuple(pair for pair in tested if baseline in pair)
-    others = tuple(pair for pair in tested if baseline not in pair)
-    return {
-        **tests,
-        **SimultaneousTests(tests, gains).intervals,
-        **SimultaneousTests(tests, others, LEVEL / 2).intervals,  # at 5 %, some pair of 12 seems different in 7 to 10 %
-    }
+    tested = {pair: test for pair, test in tests.items() if test.standard_error is not None}
+    gains = {pair: test for pair, test in tested.items() if baseline in pair}
+    others = {pair: test for pair, test in tested.items() if baseline not in pair}
+    # at 5 %, some other pair of 12 methods seems different in 7 to 10 % of boards
+    return {**tests, **family_tests(gains, LEVEL, baseline), **family_tests(others, LEVEL / 2)}
 
 
 def _limited(test: MeanTest) -> MeanTest:
@@ -322,23 +316,6 @@ def over_datasets(gaps: NDArray[np.float64], n: int) -> list[MeanTest]:
         else MeanTest(mean, size, size)
         for mean, error, of_pair in zip(means.tolist(), errors.tolist(), p.tolist(), strict=True)
     ]
-
-
-def board_on_dataset(board: Leaderboard, dataset: str) -> Leaderboard:
-    """The board of one dataset, whose averages are the scores on it."""
-    entries = []
-    for entry in board.entries:
-        cell = entry.cells.get(dataset)
-        if cell is None:
-            continue
-        averages = {
-            key: found
-            for measure, found in cell.scores.items()
-            for key in (measure, *(convention_key(measure, how) for how in HConvention))
-        }
-        entries.append(replace(entry, cells={dataset: cell}, averages=averages, n=cell.n, expected=cell.expected))
-    setting = replace(board.setting, source="")
-    return replace(board, setting=setting, datasets=(dataset,), entries=tuple(entries))
 
 
 def verdict_notes(board: Leaderboard, verdict: Verdict) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
             [_row(cell, catalogue) for cell in found.cells],
             SPARE,
             partial(_known, board, found),
-            detail_notes=[_ALONE, *_noise(found)],
+            detail_notes=[_ALONE, *_power(found)],
         )
         for board, found in pairs
     ]
@@ -94,7 +94,7 @@ def _known(board: Leaderboard, found: Comparison) -> str:
         grid = f"{counted(len(board.averaged), 'dataset')} and {counted(len(board.seeds), 'seed')}"
         lines.append(f"Compared on the {grid} of the leaderboard.")
     if found.averages:
-        lines += [*_equality(found), _here(board, found), _elsewhere(found)]
+        lines += [_here(board, found), _elsewhere(found)]
     return "\n".join(lines)
 
 
@@ -186,14 +186,13 @@ def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
 
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    from bench.analysis import measure_name, paired_average, score_texts
+    from bench.analysis import measure_name, score_texts, why_untested
 
     test, wider = found.averages[measure], found.other_datasets.get(measure)
     return {
         "average": measure_name(measure),
         "A − B": score_texts.points(test.mean),
-        "95 %": score_texts.points_interval(test.low, test.high)
-        or ("" if test.mean == 0 else paired_average.why_untested(test)),
+        "95 %": score_texts.points_interval(test.low, test.high) or ("" if test.mean == 0 else why_untested(test)),
         "verdict": _better(str(found.verdict(measure))),
         **({} if wider is None else {"95 % elsewhere": score_texts.points_interval(wider.low, wider.high)}),
         "datasets": f"{test.groups} of {len(board.averaged)}",
@@ -201,34 +200,12 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
     }
 
 
-def _equality(found: Comparison) -> list[str]:
-    """How likely it is that A and B are equal in practice, by the last measure."""
-    from bench.analysis import EQUAL_MARGIN, equivalence_probability, measure_name
+def _power(found: Comparison) -> list[str]:
+    """Which difference of the last measure is detected."""
+    from bench.analysis import detectable_difference, told_difference
 
-    if not found.averages:
-        return []
-    measure = list(found.averages)[-1]
-    if (equal := equivalence_probability(found.averages[measure])) is None:
-        return []
-    chance = f"{100 * equal:.0f} % probability that the true values of {measure_name(measure)}"
-    return [f"{chance} are within {100 * EQUAL_MARGIN:.0f} point of each other, by the runs of this pair alone."]
-
-
-def _noise(found: Comparison) -> list[str]:
-    """The noise of the average difference, its sources, and which difference is detected, by the last measure."""
-    from bench.analysis import detectable_difference, measure_name, seed_share, told_difference
-
-    if not found.averages:
-        return []
-    measure = list(found.averages)[-1]
-    test = found.averages[measure]
-    share = seed_share(test)
-    if share is None or test.standard_error is None:
-        return []
-    parts = f"{100 * share:.0f} % of its variance from seeds, {100 * (1 - share):.0f} % from test images"
-    error = f"noise: standard error of {measure_name(measure)} {100 * test.standard_error:.2f} points ({parts})"
-    power = told_difference(detectable_difference(test))
-    return [error, f"power: {power}"] if power else [error]
+    power = told_difference(detectable_difference(list(found.averages.values())[-1])) if found.averages else ""
+    return [f"power: {power}"] if power else []
 
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:

@@ -79,11 +79,12 @@ def export_leaderboards(
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     store, wanted = fresh_store(Path(runs)), split_list(methods)
-    frame = store.runs_frame(outcomes=True, installed=True)
+    frame = store.runs_frame(installed=True)
     frame = _of_methods(frame if run_ids is None else frame[frame["run_id"].isin(run_ids)], wanted, figure)
     planned = missing_specs(unfinished_sweeps(Path(runs), of=run_ids))
     boards = build_leaderboards(
         frame,
+        store.outcomes,
         protocol=protocol,
         shots=shot_counts(shots),
         convention=how,
@@ -95,7 +96,7 @@ def export_leaderboards(
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if figure is not None and out is not None:
         return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force)
-    text = chosen.text(Chosen(boards, frame, by_dataset, not no_intervals))
+    text = chosen.text(Chosen(boards, by_dataset, not no_intervals))
     if out is None:
         return text
     write_output(out, text.encode(), force=force)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
-from bench.analysis import Leaderboard, board_rows, board_verdicts, scores_by_seed, table_exports
+from bench.analysis import Leaderboard, board_rows, board_verdict, board_verdicts, table_exports
 from bench.errors import UsageError
 from bench.papers import registered
 from datasets_registry import did_you_mean
@@ -15,10 +13,9 @@ from datasets_registry import did_you_mean
 
 @dataclass(frozen=True)
 class Chosen:
-    """Leaderboards, the frame of their runs, and how to write them; see `export_leaderboards`."""
+    """Leaderboards, and how to write them; see `export_leaderboards`."""
 
     boards: Sequence[Leaderboard]
-    frame: pd.DataFrame
     by_dataset: bool
     intervals: bool = True
 
@@ -28,21 +25,16 @@ def _csv(chosen: Chosen) -> str:
     return "\n".join(
         table_exports.to_csv(table_exports.rows_by_dataset(board), titles(board))
         if chosen.by_dataset
-        else table_exports.to_csv(board_rows(board, _ranks(board, chosen.frame)), titles(board))
+        else table_exports.to_csv(board_rows(board, board_verdict(board, board.measures[-1]).ranks), titles(board))
         for board in chosen.boards
     )
 
 
-def _ranks(board: Leaderboard, frame: pd.DataFrame) -> Mapping[str, str]:
-    return board_verdicts(board, scores_by_seed.seed_scores(board, frame))[board.measures[-1]].ranks
-
-
 def _tables(chosen: Chosen) -> Iterator[table_exports.ExportTable]:
     for board in chosen.boards:
-        scores = scores_by_seed.seed_scores(board, chosen.frame)
-        titles, verdicts = registered().board_titles(board), board_verdicts(board, scores)
+        titles, verdicts = registered().board_titles(board), board_verdicts(board)
         if chosen.by_dataset:
-            made = [table_exports.dataset_table(board, scores, found, titles) for found in verdicts.values()]
+            made = [table_exports.dataset_table(board, found, titles) for found in verdicts.values()]
         else:
             made = [table_exports.export_table(board, verdicts, titles)]
         yield from made if chosen.intervals else map(table_exports.without_intervals, made)

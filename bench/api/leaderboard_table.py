@@ -70,7 +70,7 @@ def _part(
 ) -> TablePart:
     from bench.analysis import Kind, Place, leaderboard_columns
 
-    hidden = () if costs else (Kind.PARAMETERS, Kind.TIME)
+    hidden = () if costs else (Kind.PARAMETERS, Kind.TIME, Kind.SHARED)
     ranks = _ranks(board, verdicts)
     columns = [c for c in leaderboard_columns(board, Place.TERMINAL, ranks) if c.kind not in hidden]
     heads = {column.titles[Place.TERMINAL]: column for column in columns}
@@ -188,17 +188,19 @@ def _writers(titles: Callable[[Entry], str]) -> Mapping[Kind, Callable[[Entry, A
         Kind.SCORE: lambda _, found: found if isinstance(found, str) else _percent(found),
         Kind.RUNS: lambda _, runs: f"{runs[0]}/{runs[1]}{'' if runs[0] == runs[1] else ' *'}",
         Kind.PARAMETERS: lambda _, cost: cost.parameters_high if cost else "–",
-        Kind.TIME: lambda _, cost: _seconds(cost),
+        Kind.TIME: lambda _, cost: _seconds(cost, "own_seconds"),
+        Kind.SHARED: lambda _, cost: _seconds(cost, "shared_seconds"),
         Kind.FACT: lambda _, value: value,
     }
 
 
-def _seconds(cost: EntryCost | None) -> str:
+def _seconds(cost: EntryCost | None, part: str) -> str:
+    """The own or the shared seconds of a run."""
     if cost is None:
         return "–"
     from bench.analysis import score_texts
 
-    found = cost.learning_seconds
+    found: float | None = getattr(cost, part)
     if found is None:
         return cost.device if cost.own_seconds is None else "unknown"
     return score_texts.seconds(found)

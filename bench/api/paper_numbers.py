@@ -95,7 +95,7 @@ def reproduction(
     if frame.empty:
         raise UsageError(no_runs(Path(runs)))
     rows = compare_with_published(
-        build_leaderboards(frame), frame, published, defaults=published_settings(frame), margin=margin / 100
+        build_leaderboards(frame), published, defaults=published_settings(frame), margin=margin / 100
     )
     rows += compare_difficulty(store.difficulty_frame(), published, margin / 100)
     return list(rows), {str(verdict): count for verdict, count in count_verdicts(rows).items()}

@@ -22,8 +22,7 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Comparison, Leaderboard, Setting, Verdict
-    from bench.analysis.scores_by_seed import Scores
+    from bench.analysis import Comparison, Leaderboard, Verdict
     from bench.papers import ClaimResult
     from bench.results import Store
     from bench.sweep import UnfinishedSweep
@@ -38,8 +37,6 @@ SHORT_DIFFICULTY = ("dataset", "split", "measure", "value", "n_classes", "n_imag
 """Columns of `Results.difficulty`."""
 SHORT_PREDICTIONS = ("split", "image", "label", "predicted", "rank", "probability")
 """Columns of `Results.predictions`."""
-MOST_KEPT = 50_000_000
-"""Most test images, counted once a run, whose outcomes are kept between the rows and the answer of a board."""
 
 
 class Results:
@@ -144,7 +141,7 @@ class Results:
 
         catalogue = registered()
         boards = self._boards(protocol, shots, backbone, convention)
-        verdicts = {board.setting: board_verdicts(board, self._scores_of(board)) for board in boards}
+        verdicts = {board.setting: board_verdicts(board) for board in boards}
         return leaderboard_table(
             boards,
             lambda board: self._overview(board, verdicts[board.setting]),
@@ -161,8 +158,8 @@ class Results:
         backbone: str | None,
         convention: str = "mean_of_h",
     ) -> list[Leaderboard]:
-        """The boards of `leaderboard`, with intervals."""
-        from bench.analysis import HConvention, board_settings, build_leaderboards, with_intervals
+        """The boards of `leaderboard`."""
+        from bench.analysis import HConvention, board_settings, build_leaderboards
         from bench.results import no_runs
         from bench.sweep import missing_specs
 
@@ -170,7 +167,8 @@ class Results:
         protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
         how = parse_choice(HConvention, convention, "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
-        boards = build_leaderboards(self._frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
+        planned = missing_specs(self.unfinished)
+        boards = build_leaderboards(self._frame, self._store.outcomes, **chosen, planned=planned, compared=True)
         if not boards:
             if self._frame.empty:
                 raise UsageError(no_runs(self.folder))
@@ -180,7 +178,7 @@ class Results:
             asked = {"--protocol": protocol, "--shots": shots, "--backbone": backbone}
             given = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
             raise UsageError(f"No runs of {given or 'any setting'} in {self.folder}. It holds: {', '.join(found)}.")
-        return [with_intervals(board, self._scores_of(board)) for board in boards]
+        return boards
 
     @cached_property
     def unfinished(self) -> list[UnfinishedSweep]:
@@ -211,7 +209,8 @@ class Results:
 
         boards = self._boards(protocol, shots, backbone)
         if any(board.common is not None for board in boards):  # a pair may share more datasets and seeds than all do
-            boards = build_leaderboards(self._frame, protocol=protocol, shots=shot_counts(shots), backbone=backbone)
+            chosen: dict[str, Any] = {"protocol": protocol, "shots": shot_counts(shots), "backbone": backbone}
+            boards = build_leaderboards(self._frame, self._store.outcomes, **chosen)
         by_title = _keys_by_title(boards)
         a, b = (by_title.get(name.casefold(), name) for name in (a, b))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
@@ -223,7 +222,7 @@ class Results:
             raise UsageError(
                 f"No leaderboard in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
             )
-        pairs, runs = [], self._store.runs_frame(outcomes=True)
+        pairs = []
         ranked = {board.setting: board for board in self._boards(protocol, shots, backbone)}
         for board in both:
             first, second = (find_entry(board, name) for name in (a, b))
@@ -232,7 +231,7 @@ class Results:
             if {first.key, second.key} <= {entry.key for entry in leaderboard.entries if entry.rankable}:
                 board = leaderboard  # the same cells as in its verdict
             outcomes = self._store.outcomes_frame(wanted)
-            pairs.append((board, compare_entries(board, runs, outcomes, first.key, second.key, alone=planned)))
+            pairs.append((board, compare_entries(board, outcomes, first.key, second.key, alone=planned)))
         return comparison_table(pairs)
 
     def claims(
@@ -254,11 +253,11 @@ class Results:
 
         groups = chosen_groups(tuple(easy), tuple(hard))
         asked = load_claims(None if file is None else Path(file).expanduser())
-        if self._outcomes.empty:
+        if self._frame.empty:
             raise UsageError(no_runs(self.folder))
         difficulty = difficulty_by_backbone(self._difficulty)
-        boards = build_leaderboards(self._outcomes)
-        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups), self.folder)
+        boards = build_leaderboards(self._frame, self._store.outcomes)
+        return claims_table(check_claims(asked, boards, difficulty, groups), self.folder)
 
     def difficulty(self, *, all_columns: bool = False) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure.
@@ -302,38 +301,11 @@ class Results:
         from bench.papers import registered
         from reports.presenters.overview import board_overview
 
-        catalogue = registered()
-        scores = self._scores_of(board)
-        return board_overview(board, self._frame, self._difficulty, catalogue, scores=scores, verdicts=verdicts)
-
-    def _scores_of(self, board: Leaderboard) -> Mapping[str, Scores]:
-        """The scores of a board by seed, with the outcome of every test image."""
-        from bench.analysis import scores_by_seed
-
-        ids = tuple(run_id for entry in board.entries for run_id in entry.run_ids)
-        known = (board.setting, board.seeds, ids)
-        if known not in self._kept:
-            runs = self._store.with_outcomes(self._frame[self._frame["run_id"].isin(set(ids))])
-            found = scores_by_seed.seed_scores(board, runs)
-            if runs["n"].sum() > MOST_KEPT:
-                return found
-            self._kept[known] = found
-        return self._kept[known]
-
-    @cached_property
-    def _kept(self) -> dict[tuple[Setting, tuple[int, ...], tuple[str, ...]], Mapping[str, Scores]]:
-        """Scores of boards by setting, seeds and runs: intervals, verdicts and the answer of a board need them."""
-        return {}
+        return board_overview(board, self._frame, self._difficulty, registered(), verdicts=verdicts)
 
     @cached_property
     def _difficulty(self) -> pd.DataFrame:
         return self._store.difficulty_frame()
-
-    @cached_property
-    def _outcomes(self) -> pd.DataFrame:
-        """The runs with the outcome of every test image."""
-        frame = self._store.runs_frame(outcomes=True)
-        return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
 
     @cached_property
     def _store(self) -> Store:

@@ -20,13 +20,17 @@ from bench.analysis import (
     Entry,
     Grouping,
     Leaderboard,
+    Matched,
     MeanTest,
+    Pair,
+    ScoreArray,
     Setting,
     difference_of_means,
+    differences,
     difficulty_groups,
     method_choice,
-    paired_average,
-    scores_by_seed,
+    splits_of,
+    untested,
 )
 from bench.errors import UsageError
 from bench.spec import DEMO_RECIPE, shots_value
@@ -41,14 +45,13 @@ def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, fl
     """
     datasets = tuple(name for name in board.averaged if difficulty.get(name) is not None)
     entries = [entry for entry in board.entries if entry.rankable]
-    values = [[entry.cells[name].scores[measure].mean for name in datasets] for entry in entries]
-    zero = board.entry(board.baseline).cells if board.baseline is not None else {}
+    values = [[board.array.mean(entry.key, name, measure) for name in datasets] for entry in entries]
     return method_choice.Known(
         tuple(entry.key for entry in entries),
         datasets,
         np.array(values, dtype=float).reshape(len(entries), len(datasets)),
         tuple(difficulty[name] for name in datasets),
-        tuple(zero[name].scores[measure].mean if name in zero else None for name in datasets),
+        tuple(None if board.baseline is None else board.array.mean(board.baseline, name, measure) for name in datasets),
     )
 
 
@@ -170,7 +173,6 @@ def difficulty_by_backbone(difficulty: pd.DataFrame) -> dict[str, dict[str, floa
 def check_claims(
     claims: Iterable[Claim],
     boards: Sequence[Leaderboard],
-    runs: pd.DataFrame,
     difficulty: Mapping[str, Mapping[str, float]],
     groups: Grouping = difficulty_groups,
 ) -> list[ClaimResult]:
@@ -178,10 +180,9 @@ def check_claims(
 
     Each test is at 5 %. Runs with the demo's recipe give no verdict.
 
-    `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
+    `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
     """
-    scores = [scores_by_seed.seed_scores(board, runs) for board in boards]
     results: list[ClaimResult] = []
     for claim in claims:
         if claim.contrast == "regret":
@@ -190,8 +191,8 @@ def check_claims(
         found = [
             _without_verdict(claim, board, DEMO)
             if DEMO_RECIPE in (a.recipe_name, b.recipe_name)
-            else _check(claim, board, known[a.key], known[b.key], difficulty.get(board.setting.backbone, {}), groups)
-            for board, known in zip(boards, scores, strict=True)
+            else _check(claim, board, (a.key, b.key), difficulty.get(board.setting.backbone, {}), groups)
+            for board in boards
             if board.setting.protocol == claim.protocol
             and board.setting.plain
             and claim.shots in (None, board.setting.shots)
@@ -233,18 +234,21 @@ def _without_verdict(
 def _check(
     claim: Claim,
     board: Leaderboard,
-    a: scores_by_seed.Scores,
-    b: scores_by_seed.Scores,
+    pair: Pair,
     difficulty: Mapping[str, float],
     groups: Grouping,
 ) -> ClaimResult:
-    both = sorted(name for name in set(a) & set(b) if not claim.only or name in claim.only)
-    shared = [dataset for dataset in both if paired_average.common_seeds(a[dataset], b[dataset])]
+    array = board.array
+    matched = {name: array.matched(*pair, name, claim.measure) for name in sorted(array.datasets)}
+    runs = {name: found for name, found in matched.items() if found and (not claim.only or name in claim.only)}
+    shared = list(runs)
     easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
     needed = [hard, easy] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
     datasets = tuple(sorted(dataset for group in needed for dataset in group))
-    tests = [found for group in needed if (found := paired_average.paired_test(a, b, claim.measure, group)) is not None]
+    of_groups_tests = [differences(array, [pair], claim.measure, group).get(pair) for group in needed]
+    tests = [test for test in of_groups_tests if test is not None]
+    needed_runs = {name: runs[name] for name in datasets}
     command = _command(claim, board.setting.shots, board)
     if len(tests) < len(needed):
         if claim.only and not shared:
@@ -260,10 +264,10 @@ def _check(
     reason = ""
     if any(found.groups < 2 for found in tests):
         few = "datasets of each group" if of_groups else "datasets"
-        test, reason = paired_average.untested(test), f"needs at least two {few}: {command} with more datasets"
-    elif _trained_once(a, b, datasets):
-        test, reason = paired_average.untested(test), f"needs at least two seeds: {command} with more seeds"
-    elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(a, b, claim.measure, datasets):
+        test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
+    elif any(found.one_training for found in needed_runs.values()):
+        test, reason = untested(test), f"needs at least two seeds: {command} with more seeds"
+    elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(array, pair, claim, needed_runs):
         reason = (
             f"in all {counted(test.n, 'run')}, {claim.a} and {claim.b} are right on the same images; the effect is 0 "
             "without any spread, which gives no interval"
@@ -274,22 +278,16 @@ def _check(
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, datasets, reason)
 
 
-def _trained_once(a: scores_by_seed.Scores, b: scores_by_seed.Scores, datasets: Sequence[str]) -> bool:
-    """Whether A or B depends on the seed and has a single run on some dataset, which is no evidence about a method."""
-    return any(
-        len(of_dataset) < 2 and any(score.seeded for score in (*a[name].values(), *b[name].values()))
-        for name in datasets
-        for of_dataset in (a[name], b[name])
-    )
-
-
-def _same_outcomes(a: scores_by_seed.Scores, b: scores_by_seed.Scores, measure: str, datasets: Sequence[str]) -> bool:
-    """Whether A and B classify the same images correctly in every common run."""
-    runs = (
-        [(a[name][seed], b[name][seed]) for seed in paired_average.common_seeds(a[name], b[name])] for name in datasets
-    )
-    tables = [paired_average.image_tables(pairs, measure) for pairs in runs]
-    return all(tables) and not any(table.any() for of_dataset in tables for _, table in of_dataset)
+def _same_outcomes(array: ScoreArray, pair: Pair, claim: Claim, runs: Mapping[str, Matched]) -> bool:
+    """Whether both methods classify the same images correctly in every common run; `runs` by dataset."""
+    for name, matched in runs.items():
+        if not matched.paired or not matched.images:
+            return False
+        for split in splits_of(claim.measure):
+            a, b = (array.right(key, name, split, matched.a) for key in pair)
+            if not np.array_equal(a, b):
+                return False
+    return True
 
 
 def _check_regret(

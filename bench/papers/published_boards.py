@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis import (
@@ -11,6 +12,7 @@ from bench.analysis import (
     TRANSFER_PROTOCOLS,
     Candidate,
     H,
+    ScoreArray,
     ScoreTable,
     dataset_difficulty,
     metrics,
@@ -105,13 +107,20 @@ class PublishedBoard:
         return ScoreTable(
             measures=self.measures,
             methods=tuple(Candidate(row.key, row.complete and row.plain and shown in row.averages) for row in rows),
-            datasets=self.datasets,
+            array=ScoreArray(
+                keys=tuple(row.key for row in rows),
+                datasets=self.datasets,
+                seeds=(1,),
+                values={
+                    split: np.array(
+                        [[[row.values.get(name, {}).get(split, np.nan)] for name in self.datasets] for row in rows]
+                    ).reshape(len(rows), len(self.datasets), 1)
+                    for split in splits
+                },
+                averaged=self.datasets,
+                seeded=(False,) * len(rows),
+            ),
             baseline=self.baseline,
-            scores={
-                (row.key, dataset): {split: (cell[split],) for split in splits if split in cell}
-                for row in rows
-                for dataset, cell in row.values.items()
-            },
             averages={
                 measure: {row.key: row.averages[measure] for row in rows if measure in row.averages}
                 for measure in self.measures

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, Leaderboard, build_leaderboards, reach_text
+from bench.analysis import OPEN, Estimate, HConvention, Leaderboard, build_leaderboards, reach_text
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
 from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
@@ -146,12 +146,12 @@ def own_rows(
         measures = [measure for measure in board.measures if measure != OPEN]
         for entry in sorted(board.entries, key=lambda entry: first(entry.run_ids)):
             ranked = not entry.oracle and _ORACLE not in entry.config.values()
-            averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
-            source = board.setting.source
-            ordered = sorted(entry.cells.items(), key=lambda item: (item[0] != source, first(item[1].run_ids)))
-            of_dataset: dict[str, Mapping[str, Estimate | None]] = {name: cell.scores for name, cell in ordered}
+            source, array = board.setting.source, board.array
+            datasets = [name for name in board.datasets if array.has(entry.key, name)]
+            datasets.sort(key=lambda name: (name != source, first(array.ids(entry.key, name))))
+            of_dataset = {name: {split: board.score(entry.key, name, split) for split in measures} for name in datasets}
             if len(of_dataset) > 1:
-                of_dataset[AVERAGE] = averages
+                of_dataset[AVERAGE] = {m: board.average(entry.key, m, HConvention.MEAN_OF_H) for m in measures}
             for name, scores in of_dataset.items():
                 cells = {
                     split: _own(estimate, printed.get((entry.key, name, split)), ranked=ranked)
@@ -166,7 +166,7 @@ def _compared(boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.D
     """Our accuracies beside the printed ones of the same recipe and settings."""
     if not boards:
         return []
-    rows = compare_with_published(boards, runs, published, defaults=published_settings(runs))
+    rows = compare_with_published(boards, published, defaults=published_settings(runs))
     return [row for row in rows if row.verdict != ReproductionVerdict.PROTOCOL_DIFFERS]
 
 

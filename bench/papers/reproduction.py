@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis import OPEN, Entry, H, HConvention, Leaderboard, equivalence, metrics, scores_by_seed
+from bench.analysis import HARMONIC, OPEN, Entry, H, HConvention, Leaderboard, metrics
 from bench.papers.conditions import RunConditions, differences
+from bench.papers.equivalence import equivalence
 from bench.papers.printed_averages import AVERAGE, GROUPS
 from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of, system_of
 from bench.results import published_values
@@ -102,7 +103,6 @@ class ReproductionVerdict(StrEnum):
 
 def compare_with_published(
     boards: Iterable[Leaderboard],
-    runs: pd.DataFrame,
     published: pd.DataFrame,
     *,
     defaults: PublishedSettings | None = None,
@@ -127,7 +127,6 @@ def compare_with_published(
     known = _printed(published[published["method"].map(system_of).isin(methods)])
     rows = []
     for board in boards:
-        scores = scores_by_seed.seed_scores(board, runs)
         for entry in board.entries:
             chosen: dict[tuple[str, str], _Number] = {}
             for (dataset, split), numbers in _cells(known, board, entry):
@@ -141,7 +140,7 @@ def compare_with_published(
                 number, differs = _first(numbers, reasons, run, only_met=mean)
                 if number is not None:
                     chosen[dataset, split] = number
-                    ours = _our_values(entry, scores[entry.key], number, split)
+                    ours = _our_values(board, entry.key, number, split)
                     rows.append(_row(board, entry, numbers, number, differs, ours, margin))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
@@ -206,13 +205,12 @@ def _difficulty_row(number: "_Number", measure: str, ours: float, n_classes: int
 
 def reproduce(
     boards: Sequence[Leaderboard],
-    runs: pd.DataFrame,
     published: pd.DataFrame,
     defaults: PublishedSettings | None = None,
     difficulty: pd.DataFrame | None = None,
 ) -> Reproduction:
     """`compare_with_published` and `compare_difficulty`, with the entries that have no published number."""
-    rows = compare_with_published(boards, runs, published, defaults=defaults)
+    rows = compare_with_published(boards, published, defaults=defaults)
     ours = {entry.key: entry.method for board in boards for entry in board.entries}
     without = sorted(ours.keys() - {row.entry for row in rows})
     if difficulty is not None:
@@ -341,19 +339,21 @@ def _cells(
     """The dataset, or average, and the split of each cell of an entry with its printed numbers, averages last."""
     setting = board.setting
     shots = 0 if entry.method == "zero_shot" else setting.shots
-    for dataset in (*entry.cells, *_MEANS):
+    scored = {name for name in board.datasets if board.array.has(entry.key, name)}
+    for dataset in (*(name for name in board.datasets if name in scored), *_MEANS):
         for split in (measure for measure in board.measures if measure != OPEN):
             key = (system_of(entry.method), str(setting.protocol), setting.backbone, shots, dataset, split)
-            numbers = [number for number in known.get(key, ()) if set(members(number.row)) <= set(entry.cells)]
+            numbers = [number for number in known.get(key, ()) if set(members(number.row)) <= scored]
             if numbers:
                 yield (dataset, split), numbers
 
 
-def _our_values(entry: Entry, scores: scores_by_seed.Scores, number: _Number, split: str) -> _Ours:
-    datasets = members(number.row)
-    cells = [entry.cells[dataset] for dataset in datasets]
-    seeds = sorted(set.intersection(*(set(scores[dataset]) for dataset in datasets)))
-    if all(cell.n == 1 for cell in cells):
+def _our_values(board: Leaderboard, key: str, number: _Number, split: str) -> _Ours:
+    array, datasets = board.array, members(number.row)
+    splits = HARMONIC.get(split, (split,))
+    known = {one: [array.by_seed(key, dataset, one) for dataset in datasets] for one in splits}
+    seeds = sorted(set.intersection(*(set(of_dataset) for of_dataset in known[splits[0]])))
+    if all(len(array.places(key, dataset)) == 1 for dataset in datasets):
         seeds = seeds[:1]
     of_means = number.row["convention"] != HConvention.MEAN_OF_H
 
@@ -366,10 +366,10 @@ def _our_values(entry: Entry, scores: scores_by_seed.Scores, number: _Number, sp
             return fmean([metrics.harmonic_mean(value["base"], value["new"]) for value in values])
         return fmean([value[split] for value in values])
 
-    by_seed = [over_datasets([scores[dataset][seed].values for dataset in datasets]) for seed in seeds]
-    splits = ("base", "new") if split == H else (split,)
-    centre = over_datasets([{one: cell.scores[one].mean for one in splits} for cell in cells])
-    run_ids = tuple(dict.fromkeys(run_id for cell in cells for run_id in cell.run_ids))
+    places = range(len(datasets))
+    by_seed = [over_datasets([{one: known[one][place][seed] for one in splits} for place in places]) for seed in seeds]
+    centre = over_datasets([{one: array.mean(key, dataset, one) or 0.0 for one in splits} for dataset in datasets])
+    run_ids = tuple(dict.fromkeys(run_id for dataset in datasets for run_id in array.ids(key, dataset)))
     return _Ours(centre, tuple(by_seed), run_ids)
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bench._util.prefetch import prefetch
+from bench.analysis import Outcomes
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.results.database_file import DAMAGED, connect, open_database, transaction
 from bench.results.database_tables import (
@@ -182,33 +183,33 @@ class Store:
 
     def with_outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Rows of `runs_frame` with the outcome of every test image: the columns `images`, `correct` and `groups`."""
+        known = self.outcomes(frame["run_id"].tolist())
+        rows = [known.get(place) for place in zip(frame["run_id"].tolist(), frame["split"].tolist(), strict=True)]
+        columns = {
+            "images": [None if row is None else row.images for row in rows],
+            "correct": [None if row is None else row.right for row in rows],
+            "groups": [None if row is None else row.groups for row in rows],
+        }
+        return frame.assign(
+            **{name: pd.Series(values, index=frame.index, dtype=object) for name, values in columns.items()}
+        )
+
+    def outcomes(self, run_ids: Collection[str]) -> dict[tuple[str, str], Outcomes]:
+        """What runs answer on their test images, by run and split; without splits that have no predictions."""
         found = self._frame(
             "SELECT run_id, split, images, correct, n, groups FROM scores WHERE run_id IN (SELECT unnest($ids)) "
             "AND images IS NOT NULL",
-            {"ids": list(dict.fromkeys(frame["run_id"])) or [""]},
+            {"ids": list(dict.fromkeys(run_ids)) or [""]},
         )
         groups = {}
         if found["groups"].notna().any():
             stored = self._frame("SELECT digest, numbers FROM image_groups")
             pairs = zip(stored["digest"].tolist(), stored["numbers"].tolist(), strict=True)
             groups = {digest: _apart(np.frombuffer(numbers, np.int32)) for digest, numbers in pairs}
-        known = {
-            (run_id, split): (
-                images,
-                np.unpackbits(np.frombuffer(bits, np.uint8), count=n).astype(bool),
-                groups.get(digest),
-            )
+        return {
+            (run_id, split): Outcomes(images, n, np.frombuffer(bits, np.uint8), groups.get(digest))
             for run_id, split, images, bits, n, digest in zip(*(found[name].tolist() for name in found), strict=True)
         }
-        places = zip(frame["run_id"].tolist(), frame["split"].tolist(), strict=True)
-        rows = [known.get(place, (None, None, None)) for place in places]
-        columns = dict(zip(("images", "correct", "groups"), zip(*rows, strict=True), strict=True)) if rows else {}
-        return frame.assign(
-            **{
-                name: pd.Series(list(columns.get(name, ())), index=frame.index, dtype=object)
-                for name in ("images", "correct", "groups")
-            }
-        )
 
     def provenance_frame(self) -> pd.DataFrame:
         """One row per run: `run_id` and its provenance as JSON, without the digests of the support images."""

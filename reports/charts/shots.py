@@ -101,11 +101,11 @@ def _series(boards: Sequence[BoardView], score: Callable[[BoardView, Entry], Est
 
 
 def _mean(measure: str, board: BoardView, entry: Entry) -> Estimate | None:
-    return entry.average(measure, board.board.convention) if entry.complete else None
+    return board.board.average(entry.key, measure) if entry.complete else None
 
 
-def _score(measure: str, dataset: str, _board: BoardView, entry: Entry) -> Estimate | None:
-    return entry.cells[dataset].scores.get(measure) if dataset in entry.cells else None
+def _score(measure: str, dataset: str, board: BoardView, entry: Entry) -> Estimate | None:
+    return board.board.score(entry.key, dataset, measure) if dataset in board.board.datasets else None
 
 
 def _panel(

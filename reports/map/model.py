@@ -284,7 +284,7 @@ class _Rows:
             return Strip(100 * gain, _moved(told.on_these(*pair), gain), _moved(told.on_others(*pair), gain))
         if average is None or view.table.baseline is not None or view.board is None:
             return None
-        mean = view.board.entry(key).average(self.measure, view.board.convention)
+        mean = view.board.average(key, self.measure)
         if mean is None or mean.low is None or mean.high is None:
             return Strip(100 * average, None, None)
         return Strip(100 * average, (100 * mean.low, 100 * mean.high), None)
@@ -308,11 +308,8 @@ class _Rows:
         return MapCell(points(gain), tone_of(gain), place, tip, gap)
 
     def _score_text(self, key: str, dataset: str, score: float) -> str:
-        view, runs = self.view, [run for run in self.view.table.runs.get((key, dataset), ()) if run]
-        found = None
-        if view.board is not None:
-            cell = view.board.entry(key).cells.get(dataset)
-            found = None if cell is None else cell.scores.get(self.measure)
+        view, runs = self.view, self.view.table.array.ids(key, dataset)
+        found = None if view.board is None else view.board.score(key, dataset, self.measure)
         text = f"{percent(score)} %"
         if found is not None and found.low is not None and found.high is not None:
             text += f" (95 % interval {percent(found.low)} to {percent(found.high)})"
@@ -327,8 +324,7 @@ def _moved(test: MeanTest | None, gain: float) -> tuple[float, float] | None:
 
 
 def _has_gap(view: OverviewView, key: str, dataset: str) -> bool:
-    found = view.table.scores.get((key, dataset), {})
-    return not found or any(None in values for values in found.values())
+    return not view.table.array.whole(key, dataset)
 
 
 def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts, measure: str) -> MapColumn:

@@ -91,7 +91,7 @@ def _shots_table(overview: OverviewView, boards: Sequence[BoardView], measure: s
     columns = [Column("Method", "method")]
     columns += [Column(counted(board.board.setting.shots, "shot"), "pm", "", "score") for board in boards]
     averages = [
-        {entry.key: entry.average(measure, board.board.convention) for entry in board.board.entries} for board in boards
+        {entry.key: board.board.average(entry.key, measure) for entry in board.board.entries} for board in boards
     ]
     rows: list[list[TableCell]] = [
         [number, *(_average_cell(found.get(key)) for found in averages)] for number, key in enumerate(overview.names)

@@ -1,7 +1,5 @@
 """The cost of each method."""
 
-from functools import partial
-
 from bench.analysis import EntryCost
 from reports._format import count, or_unknown, seconds
 from reports.charts.cost import COST_AXES, cost_axes, cost_svg, cost_text, front_text
@@ -18,15 +16,18 @@ _COST_CAPTION = (
 )
 
 
+_SHARED = "Time for the features of the frozen backbone that a run needs, computed once for each dataset and backbone"
+
+
 def cost_parts(view: BoardView) -> list[Part]:
     """The parts of the section."""
     if not view.costs:
         return [paragraph("These runs recorded no cost.", "missing")]
     tuning = (
-        "Tuning: models fitted + candidates evaluated. Times are wall-clock seconds. Times and passes include the "
-        "shared features that a run needs, at what computing them once took, whichever run did; tooltips show both "
-        "parts. Memory is the peak of a run minus the memory in use at its start, such as weights and shared features. "
-        "Compare times and memory only between runs on the same machine. Memory is empty if the system does not "
+        "Tuning: models fitted + candidates evaluated. Times are wall-clock seconds. Times and passes are those of the "
+        "method itself. Shared features, which the frozen backbone computes once for each dataset, have a column of "
+        "their own. Memory is the peak of a run minus the memory in use at its start, such as weights. Compare "
+        "times and memory only between runs on the same machine. Memory is empty if the system does not "
         "measure it."
     )
     drawings = [(COST_AXES[axis], cost_svg(view, axis)) for axis in cost_axes(view)]
@@ -50,31 +51,29 @@ def _cost_table(view: BoardView) -> Table:
         columns.append(Column(title.partition(":")[0], "word"))
         columns.append(Column("Front", "word", f"Whether it is on the Pareto front of accuracy and {title.lower()}"))
     tuning = "Models fitted + candidates evaluated for selection in one run; the tooltip shows the time"
-    columns.append(Column("Tuning", "word", tuning))
+    columns += [Column("Shared features", "word", _SHARED), Column("Tuning", "word", tuning)]
     rows: list[list[TableCell]] = []
     for point in view.costs:
         row: list[TableCell] = [numbers[point.entry], percent_cell(point.value.mean)]
         for axis in axes:
             front = point.front.get(axis)
             known = axis in point.costs
-            parts = _parts(costs[point.entry], axis)
-            row.append(cell(_short(point.costs[axis]), cost_text(axis, point.costs[axis]), parts) if known else None)
+            row.append(cell(_short(point.costs[axis]), cost_text(axis, point.costs[axis])) if known else None)
             text = None if front is None else "yes" if front else "no"
             row.append(cell(None if front is None else int(front), text, front_text(front), "" if front else "faint"))
-        row.append(_tuning(costs[point.entry]))
+        row += [_shared(costs[point.entry]), _tuning(costs[point.entry])]
         rows.append(row)
     caption = "Mean cost of one run, and whether the method is on the Pareto front."
     return Table(f"{view.anchor}-costs-table", columns, rows, caption=caption)
 
 
-def _parts(cost: EntryCost | None, axis: str) -> str:
-    """The own and the shared part of a time or a number of passes; empty for other axes."""
-    if cost is None or axis not in ("train_seconds", "test_seconds", "passes"):
-        return ""
-    shared = cost.shared_passes if axis == "passes" else cost.shared_seconds
-    own = cost.own_passes if axis == "passes" else cost.own_seconds
-    own_text, shared_text = (or_unknown(part, partial(cost_text, axis)) for part in (own, shared))
-    return f"the method itself {own_text}, shared features {shared_text}"
+def _shared(cost: EntryCost | None) -> TableCell:
+    """The time of the shared features, and their passes as a tooltip."""
+    if cost is None:
+        return None
+    passes = f"{or_unknown(cost.shared_passes, count)} images and texts"
+    spent = cost.shared_seconds
+    return cell(None if spent is None else _short(spent), or_unknown(spent, seconds), passes)
 
 
 def _tuning(cost: EntryCost | None) -> TableCell:

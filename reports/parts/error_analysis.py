@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.analysis import changed_predictions, error_analysis
+from bench.analysis import error_analysis
 from bench.papers import Catalogue
 from reports.views import BoardView, ErrorAnalysisView
 
@@ -43,7 +43,7 @@ def _cell(entry: str, list_key: str, cell: error_analysis.EntryErrors, seeds: Ma
     return about | {"pairs": _pairs(cell.pairs), "runs": [_run(run, seeds[run.run_id]) for run in cell.runs]}
 
 
-def _changes(found: changed_predictions.Changes | None) -> dict[str, Any]:
+def _changes(found: error_analysis.Changes | None) -> dict[str, Any]:
     if found is None:
         return {}
     gains = [[gain.label, gain.n, gain.before, gain.after] for gain in found.gains]

@@ -15,6 +15,7 @@ from bench.analysis import (
     H,
     HConvention,
     Kind,
+    Leaderboard,
     LeaderboardColumn,
     MeanTest,
     Place,
@@ -31,7 +32,7 @@ from reports._format import counted, or_unknown, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.part import Part, fold, heading, paragraph, table
-from reports.sentences import seen_mark, without_seen
+from reports.sentences import seen_mark
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
 from reports.verdict_sentences import ends
@@ -102,41 +103,10 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     scores = [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
     over = f"means over {counted(len(view.averaged), what)}, distances and costs"
     parts.append(fold(f"{view.anchor}-board", "Every score", over, scores))
-    parts += _seen_parts(view, overview)
     if view.board.setting.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
         parts.append(table(_targets_table(view)))
     return parts
-
-
-MOST_MOVED = 20
-"""Methods in the table of ranks without seen datasets."""
-
-
-def _seen_parts(view: BoardView, overview: OverviewView) -> list[Part]:
-    """The ranks that differ without the datasets that the backbone has seen; empty if the order is the same."""
-    found = overview.without_seen.get(view.board.measures[-1])
-    if found is None or not found.moved:
-        return []
-    left_out = [dataset for dataset in view.datasets if dataset.name in found.left_out and dataset.seen is not None]
-    titles = ", ".join(f"{dataset.title} ({seen_mark(dataset.seen)})" for dataset in left_out if dataset.seen)
-    columns = [
-        Column("Method", "method"),
-        Column("Rank", "number", "By the mean over all datasets"),
-        Column("Rank without", "number", f"By the mean over {counted(found.kept, 'dataset')}"),
-        Column(MEASURE_TITLES[found.measure], "percent", "Over all datasets", "score"),
-        Column("Without", "percent", f"Over {counted(found.kept, 'dataset')}", "score"),
-    ]
-    numbers = view.numbers
-    rows: list[list[TableCell]] = [
-        [numbers[one.key], one.rank, one.rank_without, whole(one.average), whole(one.average_without)]
-        for one in found.moved[:MOST_MOVED]
-    ]
-    more = len(found.moved) - MOST_MOVED
-    caption = f"Methods whose rank by the mean differs without {titles}{f'; {more} more' if more > 0 else ''}."
-    anchor = f"{view.anchor}-seen"
-    shown = Table(f"{anchor}-table", columns, rows, caption=str(Markup.escape(caption)))
-    return [paragraph(without_seen(overview, found)), fold(anchor, "Without seen datasets", titles, [table(shown)])]
 
 
 _PageColumn = tuple[Column, Callable[[Entry], TableCell]]
@@ -250,7 +220,7 @@ def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bo
 
 
 def _average(view: BoardView, entry: Entry, measure: str) -> Estimate | None:
-    return entry.average(measure, view.board.convention)
+    return view.board.average(entry.key, measure)
 
 
 def _score(view: BoardView, entry: Entry, measure: str, tip: str = "", *, key: bool = False) -> TableCell:
@@ -264,7 +234,7 @@ def _coverage(n: int, expected: int) -> TableCell:
 def _other_h(view: BoardView, entry: Entry) -> str:
     """H by the convention that is not shown."""
     other = _other_convention(view)
-    value = entry.average(H, other)
+    value = view.board.average(entry.key, H, other)
     return "" if value is None else f"{H_TITLES[other]}: {percent(value.mean)}"
 
 
@@ -294,11 +264,18 @@ def _time(cost: EntryCost | None) -> TableCell:
         return cell(None, MIXED, "computed on different devices, so times are not averaged")
     spent = (
         f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} in "
-        f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}; shared features "
-        f"{or_unknown(cost.shared_seconds, seconds)}{f'; on {cost.device}' if cost.device else ''}"
+        f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
+        f"{f'; on {cost.device}' if cost.device else ''}"
     )
-    total = cost.learning_seconds
-    return cell(total if total is None else float(f"{total:.4g}"), or_unknown(total, seconds), spent)
+    return _seconds_cell(cost.own_seconds, spent)
+
+
+def _shared_time(cost: EntryCost | None) -> TableCell:
+    return None if cost is None or cost.own_seconds is None else _seconds_cell(cost.shared_seconds, "")
+
+
+def _seconds_cell(spent: float | None, tip: str) -> TableCell:
+    return cell(spent if spent is None else float(f"{spent:.4g}"), or_unknown(spent, seconds), tip)
 
 
 _CELLS: Mapping[Kind, Callable[[Any], TableCell]] = {
@@ -306,6 +283,7 @@ _CELLS: Mapping[Kind, Callable[[Any], TableCell]] = {
     Kind.RUNS: lambda runs: _coverage(*runs),
     Kind.PARAMETERS: _size,
     Kind.TIME: _time,
+    Kind.SHARED: _shared_time,
 }
 
 
@@ -330,7 +308,7 @@ def _targets_table(view: BoardView) -> Table:
     columns.append(Column("Average", "pm", "Over the targets", "score"))
     rows: list[list[TableCell]] = []
     for number, entry in enumerate(view.board.entries):
-        scores = [_target_score(entry, dataset.name, shown) for dataset in order]
+        scores = [_target_score(view.board, entry, dataset.name, shown) for dataset in order]
         rows.append([number, *scores, _score(view, entry, shown, key=True)])
     source_title = view.dataset_title(view.board.setting.source)
     caption = Markup.escape(
@@ -340,11 +318,10 @@ def _targets_table(view: BoardView) -> Table:
     return Table(f"{view.anchor}-targets-table", columns, rows, caption=str(caption))
 
 
-def _target_score(entry: Entry, dataset: str, measure: str) -> TableCell:
-    found = entry.cells.get(dataset)
-    if found is None:
+def _target_score(board: Leaderboard, entry: Entry, dataset: str, measure: str) -> TableCell:
+    if not board.array.has(entry.key, dataset):
         return score_cell(None, complete=not any(missing.dataset == dataset for missing in entry.missing))
-    return score_cell(found.scores.get(measure), complete=found.n == found.expected)
+    return score_cell(board.score(entry.key, dataset, measure), complete=board.array.whole(entry.key, dataset))
 
 
 def badges(entry: Entry, view: BoardView) -> list[list[str]]:

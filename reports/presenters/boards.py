@@ -16,7 +16,6 @@ from bench.analysis import (
     calibration,
     cost_points,
     dataset_difficulty,
-    scores_by_seed,
     seen_datasets,
     table_exports,
 )
@@ -36,16 +35,15 @@ def board_view(
     content: PageContent,
     *,
     anchor: str,
-    scores: Mapping[str, scores_by_seed.Scores],
     known: calibration.CalibrationByRun,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    `scores` are the `seed_scores` of the board, and `known` is the calibration of all runs.
+    `known` is the calibration of all runs.
     """
     setting = board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
-    verdicts = board_verdicts(board, scores)
+    verdicts = board_verdicts(board)
     return BoardView(
         anchor=anchor,
         board=board,
@@ -73,7 +71,9 @@ def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
         published = published_values(entry.method, board.setting.protocol)
         if published is None:
             continue
-        dataset = board.setting.source or next(iter(entry.cells), "")
+        dataset = board.setting.source or next(
+            (name for name in board.datasets if board.array.has(entry.key, name)), ""
+        )
         recipe = changed_recipe(entry.method, board.setting.protocol, board.setting.shots, dataset, entry.recipe)
         config = [f"config.{name}" for name, value in entry.config.items() if published.get(name) != value]
         found[entry.key] = frozenset([*config, *recipe])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.analysis import ALL, Leaderboard, calibration, changed_predictions, error_analysis
+from bench.analysis import Leaderboard, calibration, error_analysis
 from reports.presenters.content import Pictures
 from reports.views import ClassListView, ErrorAnalysisView
 
@@ -64,7 +64,7 @@ def error_analysis_view(
     lists: list[ClassListView] = []
     calibrated: dict[tuple[str, str], Mapping[str, float]] = {}
     cells: dict[str, dict[tuple[str, str], error_analysis.EntryErrors]] = {anchor: {} for anchor in boards}
-    changed: dict[str, dict[tuple[str, str], changed_predictions.Changes]] = {anchor: {} for anchor in boards}
+    changed: dict[str, dict[tuple[str, str], error_analysis.Changes]] = {anchor: {} for anchor in boards}
     for batch in _batches(_evaluations(boards)):
         run_ids = _run_ids(chain.from_iterable(batch.values()))
         frame = stored.outcomes_frame(run_ids)
@@ -79,7 +79,7 @@ def error_analysis_view(
         for class_list, items in hard.items():
             part, images = parts[class_list], [item.image for item in items]
             reference = next((one.zero_shot for one in batch[class_list] if one.zero_shot is not None), "")
-            moved = changed_predictions.moved_images(part, reference, limit=MOVED)
+            moved = error_analysis.moved_images(part, reference, limit=MOVED)
             calibrated |= calibration.calibration_by_run(part)
             lists.append(_list_view(class_list, part, items, moved, pictures))
             by_run = _columns_by_run(part)
@@ -92,7 +92,7 @@ def error_analysis_view(
                     cells[evaluation.anchor][place] = error_analysis.entry_errors(columns, best)
                     if (against := by_run.get(evaluation.zero_shot or "")) is None or evaluation.zero_shot in found:
                         continue
-                    known = changed_predictions.changes(against, found, moved)
+                    known = error_analysis.changes(against, found, moved)
                     if known is not None:
                         changed[evaluation.anchor][place] = known
     return ErrorAnalysisView(tuple(lists), cells, changed, seeds), calibrated
@@ -126,14 +126,13 @@ def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Ev
     for anchor, board in boards.items():
         setting = board.setting
         for dataset in board.datasets:
-            reference = board.entry(board.baseline).cells.get(dataset) if board.baseline is not None else None
-            zero_shot = reference.run_ids[0] if reference is not None and reference.run_ids else None
+            reference = () if board.baseline is None else board.array.ids(board.baseline, dataset)
+            zero_shot = reference[0] if reference else None
             for split in board.splits:
-                target = split == ALL and setting.source and dataset != setting.source
-                stored = dataset if target else split
+                stored = board.array.stored.get((dataset, split), split)
                 for entry in board.entries:
-                    if dataset in entry.cells:
-                        evaluation = _Evaluation(anchor, entry.key, entry.cells[dataset].run_ids, stored, zero_shot)
+                    if run_ids := board.array.ids(entry.key, dataset):
+                        evaluation = _Evaluation(anchor, entry.key, run_ids, stored, zero_shot)
                         found[_ClassList(setting.backbone, dataset, split)].append(evaluation)
     return dict(_split_by_storage(found))
 
@@ -148,7 +147,7 @@ def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator
             yield replace(class_list, split=split), [item for item in evaluations if item.stored == name]
 
 
-def _columns_by_run(part: pd.DataFrame) -> dict[str, changed_predictions.Columns]:
+def _columns_by_run(part: pd.DataFrame) -> dict[str, error_analysis.Columns]:
     """Images, labels and predictions of each run."""
     codes, known = pd.factorize(part["image"])  # each image becomes an object once
     images, label, predicted = (
@@ -164,7 +163,7 @@ def _list_view(
     class_list: _ClassList,
     frame: pd.DataFrame,
     hard: Sequence[error_analysis.HardImage],
-    moved: Sequence[changed_predictions.MovedImage],
+    moved: Sequence[error_analysis.MovedImage],
     pictures: Pictures,
 ) -> ClassListView:
     runs = frame["run_id"].nunique()

@@ -15,8 +15,6 @@ from bench.analysis import (
     board_table,
     board_verdicts,
     dataset_difficulty,
-    scores_by_seed,
-    seen_datasets,
 )
 from bench.papers import UNKNOWN_INPUTS, Catalogue, PublishedRow, short_titles
 from bench.spec import DEMO_RECIPE, OPEN_BASE, OPEN_NEW, shots_text
@@ -50,27 +48,17 @@ def board_overview(
     catalogue: Catalogue,
     *,
     anchor: str = "answer",
-    scores: Mapping[str, scores_by_seed.Scores] | None = None,
     verdicts: Mapping[str, Verdict] | None = None,
 ) -> OverviewView:
     """The first screen of a leaderboard made from `runs`.
 
     Args:
-        runs, difficulty: the store's `runs_frame()` and `difficulty_frame()`; without `scores`, with outcomes.
-        scores, verdicts: the `seed_scores` and the `board_verdicts` of the board and its runs, if known.
+        runs, difficulty: the store's `runs_frame()` and `difficulty_frame()`.
+        verdicts: the `board_verdicts` of the board, if known.
     """
-    scores = scores_by_seed.seed_scores(board, runs) if scores is None else scores
-    verdicts = board_verdicts(board, scores) if verdicts is None else verdicts
+    verdicts = board_verdicts(board) if verdicts is None else verdicts
     measured = dataset_difficulty.measured_datasets(difficulty, board.setting.backbone)
-    table = board_table(board, scores, measured)
-    seen = [
-        name
-        for name in table.datasets
-        if seen_datasets.is_seen(seen_datasets.published_overlap(name, board.setting.backbone))
-    ]
-    without = {
-        measure: seen_datasets.without_datasets(table, measure, seen, board.convention) for measure in board.measures
-    }
+    table = board_table(board, measured)
     shown = short_titles([catalogue.dataset(name).title for name in board.datasets])
     titles = dict(zip(board.datasets, shown, strict=True))
     return OverviewView(
@@ -91,7 +79,6 @@ def board_overview(
         axes=_axes(table),
         convention=board.convention if H in board.measures else None,
         demo=demo_settings(board, runs),
-        without_seen={measure: found for measure, found in without.items() if found is not None},
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -18,7 +17,6 @@ from bench.analysis import (
     build_leaderboard,
     calibration,
     compared_leaderboard,
-    scores_by_seed,
 )
 from bench.papers import (
     Catalogue,
@@ -65,15 +63,10 @@ def site_view(content: PageContent) -> SiteView:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         errors, calibrated = error_analysis_view(boards.shown, seeds, content.stored, content.pictures)
     once = runs.drop_duplicates("run_id")
-    scores = {anchor: scores_by_seed.seed_scores(board, runs) for anchor, board in boards.shown.items()}
-    views = [
-        board_view(board, content, anchor=anchor, scores=scores[anchor], known=calibrated)
-        for anchor, board in boards.shown.items()
-    ]
+    views = [board_view(board, content, anchor=anchor, known=calibrated) for anchor, board in boards.shown.items()]
     claims = check_claims(
         content.claims,
         boards.whole,
-        runs,
         difficulty_by_backbone(difficulty),
     )
     published = content.published
@@ -86,12 +79,10 @@ def site_view(content: PageContent) -> SiteView:
         n_runs=len(once),
         n_failed=int((once["status"] != "ok").sum()),
         boards=tuple(views),
-        overviews=tuple(_overview(view, content, boards, scores[view.anchor]) for view in views),
+        overviews=tuple(_overview(view, content, boards) for view in views),
         facts=() if content.made is None else provenance(content.made[content.made["run_id"].isin(once["run_id"])]),
         claims=tuple(claims),
-        reproduction=None
-        if published is None
-        else reproduce(boards.whole, runs, published, content.defaults, difficulty),
+        reproduction=None if published is None else reproduce(boards.whole, published, content.defaults, difficulty),
         error_analysis=errors,
         unfinished=tuple(content.unfinished),
     )
@@ -103,7 +94,8 @@ def page_boards(content: PageContent) -> PageBoards:
     Each is shown twice where methods are compared on the runs that they share.
     """
     found = PageBoards({}, [], {}, set())
-    runs, of_our_code = RunTable(content.runs), RunTable(_without_code_of_others(content.runs))
+    read = None if content.stored is None else content.stored.outcomes
+    runs, of_our_code = RunTable(content.runs, read), RunTable(_without_code_of_others(content.runs), read)
     for setting in board_settings(content.runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
         first = _add_board(found, content, runs, setting, what)[0]
@@ -139,9 +131,7 @@ def _add_board(
     return anchors
 
 
-def _overview(
-    view: BoardView, content: PageContent, boards: PageBoards, scores: Mapping[str, scores_by_seed.Scores]
-) -> OverviewView:
+def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> OverviewView:
     other_scope, whole = boards.scopes.get(view.anchor, (None, False))
     found = board_overview(
         view.board,
@@ -149,7 +139,6 @@ def _overview(
         content.difficulty,
         content.catalogue,
         anchor=view.anchor,
-        scores=scores,
         verdicts=view.verdicts,
     )
     return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)

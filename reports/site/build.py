@@ -48,7 +48,7 @@ def write_page(request: PageRequest) -> SiteView:
     Raises UsageError if there is nothing to show; an existing page stays.
     """
     store = fresh_store(request.runs)
-    runs = store.runs_frame(outcomes=True, installed=True)
+    runs = store.runs_frame(installed=True)
     pictures = DatasetPictures(request.data_root, pictures=request.images)
     content = PageContent(
         runs,

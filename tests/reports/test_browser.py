@@ -59,7 +59,7 @@ def test_the_leaderboard_has_the_numbers_of_the_board_in_every_setting(page, vie
     for protocol, board in zip(("Base-to-new", "Few-shot", "Base-to-new"), (*view.boards, view.boards[0]), strict=True):
         choose(page, "#chooser select", protocol)
         open_leaderboard(page)
-        means = [entry.average(board.board.measures[-1], board.board.convention).mean for entry in board.board.entries]
+        means = [board.board.average(entry.key, board.board.measures[-1]).mean for entry in board.board.entries]
         wanted = [
             [board.entry_name(e.key), f"{100 * mean:.2f}"] for e, mean in zip(board.board.entries, means, strict=True)
         ]
@@ -182,18 +182,17 @@ def test_methods_and_datasets_have_pages(page, view):
     )
     for title, base, gain, *_ in rows:
         dataset = next(d.name for d in board.datasets if d.title == title)
-        cell = apex.cells[dataset]
-        score = cell.scores["base"]
+        score, zero = (board.board.score(key, dataset, "base") for key in (apex.key, board.board.baseline))
         sides = dict.fromkeys(score.sides or ())
         parts = [float(part) for part in re.findall(r"\d+\.\d\d", base)]
         assert parts == pytest.approx([100 * score.mean, *(100 * side for side in sides)], abs=0.02)
-        assert float(gain.replace("−", "-")) == pytest.approx(100 * cell.gains["base"], abs=0.02)
+        assert float(gain.replace("−", "-")) == pytest.approx(100 * (score.mean - zero.mean), abs=0.02)
     page.run("[...document.querySelectorAll('#page a')].find((a) => a.innerText === 'DTD').click()")
     page.wait("document.querySelector('#page h2').innerText === 'DTD'")
     assert page.run("document.querySelectorAll('#page-table tbody tr').length") == len(board.board.entries)
     assert "Photographs of textures." in page.run("document.getElementById('page').innerText")
     shown_runs = page.run("document.querySelector('#page-table').innerText")
-    assert all(run_id[:6] in shown_runs for run_id in apex.cells["dtd"].run_ids)
+    assert all(run_id[:6] in shown_runs for run_id in board.board.array.ids(apex.key, "dtd"))
     page.run("document.querySelector('#page a.back').click()")
     page.wait("document.getElementById('page').hidden && document.getElementById('front').offsetHeight > 0")
     assert page.run("document.querySelector('#map table').getBoundingClientRect().height") > 200

@@ -53,7 +53,7 @@ def test_accuracy_by_shots_is_that_of_the_leaderboards(page, view):
         assert view.catalogue.method(entry.method).title in name[0]
         for shots, (text,) in zip((1, 4, 16), cells, strict=True):
             board = board_of(view, shots).board
-            value = board.entry(entry.key).average("H", board.convention)
+            value = board.average(entry.key, "H")
             mean, *sides = (float(number) for number in re.findall(r"\d+\.\d\d", text))
             assert mean == pytest.approx(100 * value.mean, abs=0.0051)
             assert sides == pytest.approx([100 * side for side in dict.fromkeys(value.sides or ())], abs=0.0051)
@@ -72,7 +72,7 @@ def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
     assert all(": APEX " in tip for tip in page.run(tips)), "zero-shot is a line"
     bars = "[...document.querySelectorAll('figure[data-kind=shots] .a .pair > path:first-child')]"
     assert page.run(f"{bars}.every((bar) => bar.getAttribute('d').includes('V'))")
-    value = board_of(view, 16).board.entry("apex").cells["dtd"].scores["H"]
+    value = board_of(view, 16).board.score("apex", "dtd", "H")
     assert f"DTD, 16 shots: APEX {score_text(value, 1)} %" in page.run(tips)
     set_select(
         page, "choose-a", page.run("[...document.getElementById('choose-a').options].find(o => o.text === 'VPT').value")

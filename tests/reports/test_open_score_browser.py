@@ -53,9 +53,9 @@ def test_it_is_a_score_of_the_first_screen_and_of_the_map(page, view):
         if entry.key == WITHOUT:
             assert {mean[0], *(text for text, *_ in cells)} <= {"", "–"}
             continue
-        assert float(mean[0]) == pytest.approx(100 * entry.average("open", board.board.convention).mean, abs=0.06)
+        assert float(mean[0]) == pytest.approx(100 * board.board.average(entry.key, "open").mean, abs=0.06)
         for name, (text, *_) in zip(names, cells, strict=True):
-            found, zero = (one.cells[name].scores["open"].mean for one in (entry, baseline))
+            found, zero = (board.board.array.mean(one.key, name, "open") for one in (entry, baseline))
             expected = 100 * zero if entry is baseline else 100 * (found - zero)
             gain = float(text.replace("−", "-").removesuffix("\u00a0%"))
             assert gain == pytest.approx(expected, abs=0.51 if entry is baseline else 0.08)
@@ -69,7 +69,7 @@ def test_it_is_a_column_of_the_leaderboard(page, view):
     shown = {row[1][0]: row[place][0] for row in page.run(CELLS.format("table.board tbody tr"))}
     assert {name: text for name, text in shown.items() if text in ("", "–")}.keys() == {"VPT"}
     apex = board.board.entries[0]
-    mean = apex.average("open", board.board.convention).mean
+    mean = board.board.average(apex.key, "open").mean
     assert shown[LONG_TITLE].startswith(f"{100 * mean:.2f}")
 
 

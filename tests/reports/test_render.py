@@ -90,7 +90,7 @@ def test_the_data_has_the_runs_of_every_accuracy(view, page):
         for m, method in enumerate(overview.table.methods):
             assert data["methods"][m]["key"] == method.key
             for d, dataset in enumerate(overview.table.datasets):
-                assert data["runs"][m][d] == list(overview.table.runs.get((method.key, dataset), ()))
+                assert data["runs"][m][d] == overview.table.array.runs(method.key, dataset)
     runs = {run for data in block["settings"].values() for row in data["runs"] for ids in row for run in ids if run}
     assert runs == {run for board in view.boards for entry in board.board.entries for run in entry.run_ids}
 
@@ -101,7 +101,7 @@ def test_every_number_of_a_table_is_in_the_data(view, page):
     for board in view.boards:
         tables = dict(tables_in(evidence_of(page, board.anchor)["folds"]))
         rows = tables[f"{board.anchor}-table"]["rows"]
-        averages = [entry.average(board.board.measures[-1], board.board.convention) for entry in board.board.entries]
+        averages = [board.board.average(entry.key, board.board.measures[-1]) for entry in board.board.entries]
         assert [row[1] for row in rows] == list(range(len(board.board.entries)))
         assert [row[2][0] for row in rows] == [f"{100 * value.mean:.2f}" for value in averages]
     other = next(board for board in view.boards if board.anchor != block["first"])

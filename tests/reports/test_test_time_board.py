@@ -35,8 +35,8 @@ def test_the_board_says_what_methods_learn_from_and_counts_evaluation(site, tmp_
     assert "training images" not in facts
     fold = next(part[1] for part in parts if part[0] == "fold")
     table = next(part[1] for part in evidence_of(page, setting["anchor"])["folds"][fold] if part[0] == "table")
-    assert table["columns"][-1][0] == "Test"
-    assert {row[-1][0] for row in table["rows"]} == {"31 s"}
+    assert [column[0] for column in table["columns"][-2:]] == ["Test", "Shared features"]
+    assert {row[-2][0] for row in table["rows"]} == {"31 s"}
 
 
 def test_the_setting_is_called_test_time_adaptation(site):

@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
-from bench.analysis import Entry, HConvention, Leaderboard, Setting, metrics
-from bench.analysis.leaderboard import Cell
-from bench.analysis.statistics import student_t
+from bench.analysis import Entry, HConvention, Leaderboard, ScoreArray, Setting
 from bench.papers.published_numbers import named_recipes, place_of, rows_of
 from bench.results import known_methods, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
@@ -42,30 +41,23 @@ class PrintedRuns:
 
     def board(self, shift: float = 0.0, name: object = "") -> tuple[Leaderboard, pd.DataFrame]:
         """Its leaderboard, and the frame of its runs; `shift` is added to every accuracy, `name` begins their ids."""
-        rows, cells = [], {}
+        rows = []
         splits = ("base", "new") if self.protocol == "base-to-new" else ("all",)
         source = "imagenet" if self.protocol in ("cross-dataset", "domain-generalization") else ""
         seeds = SEEDS[:1] if self.method == "zero_shot" else SEEDS
-        for dataset, values in self.values.items():
-            ids = []
-            for seed, noise in zip(seeds, NOISE if len(seeds) > 1 else (0.0,), strict=True):
-                run_id = f"{name}-{dataset}-{seed}"
-                ids.append(run_id)
+        datasets = tuple(self.values)
+        shape = 1, len(datasets), len(seeds)
+        scores, run_ids = {split: np.zeros(shape) for split in splits}, np.full(shape, None, dtype=object)
+        for column, (dataset, values) in enumerate(self.values.items()):
+            for place, noise in enumerate(NOISE if len(seeds) > 1 else (0.0,)):
+                seed = seeds[place]
+                run_id = run_ids[0, column, place] = f"{name}-{dataset}-{seed}"
                 for split in splits:
+                    scores[split][0, column, place] = values[split] + shift + noise
                     stored = split if not source or dataset == source else dataset
                     rows.append(
                         (run_id, stored, values[split] + shift + noise, self.method, self.protocol, self.shots, seed)
                     )
-            moved = {
-                split: [values[split] + shift + noise for noise in (NOISE if len(seeds) > 1 else (0.0,))]
-                for split in splits
-            }
-            scores = {split: student_t(found) for split, found in moved.items()}
-            if "new" in splits:
-                scores["H"] = student_t(
-                    [metrics.harmonic_mean(b, n) for b, n in zip(moved["base"], moved["new"], strict=True)]
-                )
-            cells[dataset] = Cell(dataset, scores, len(ids), len(ids), tuple(ids))
         named = named_recipes().get(self.recipe, {})
         published = known_methods().get(self.method).recipe_for(EvalProtocol(self.protocol)) if named else None
         recipe = {} if published is None else settled_recipe(published, self.shots, get_dataset("dtd"))
@@ -75,13 +67,15 @@ class PrintedRuns:
             key=self.method, method=self.method, label="", config=config,
             recipe=None if self.method == "zero_shot" else recipe | {"name": self.recipe, **named},
             recipe_name=None if self.method == "zero_shot" else ("custom" if named else "published"),
-            cells=cells, averages={}, n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
+            n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
             stale="", imported="", uses=None, coverage=1, planned=1,
         )  # fmt: skip
+        averaged = tuple(dataset for dataset in datasets if dataset != source)
+        array = ScoreArray((self.method,), datasets, seeds, scores, averaged, (len(seeds) > 1,), run_ids)
         board = Leaderboard(
             setting=Setting(self.backbone, self.protocol, self.shots, "coop", "fp32", source),
             convention=HConvention.MEAN_OF_H, measures=(*splits, "H") if "new" in splits else splits,
-            datasets=tuple(cells), seeds=seeds, entries=(entry,), baseline=None, excluded=(), missing=(), common=None,
+            entries=(entry,), array=array, baseline=None, excluded=(), missing=(), common=None,
         )  # fmt: skip
         columns = ["run_id", "split", "accuracy", "method", "protocol", "shots", "seed"]
         return board, pd.DataFrame(rows, columns=columns)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from bench.analysis.leaderboard import BASELINE, Cell, Entry, HConvention, Leaderboard, Setting
-from bench.analysis.scores_by_seed import Scores, SeedScore
-from bench.analysis.statistics.intervals import Estimate
+from bench.analysis.leaderboard import Entry, Leaderboard, Setting
+from bench.analysis.measures import BASELINE, HConvention
+from bench.analysis.score_array import Outcomes, ScoreArray
 
 MEASURE = "all"
 """The only measure of a simulated board."""
@@ -20,7 +20,7 @@ MEASURE = "all"
 
 @dataclass(frozen=True)
 class SimulatedBoard:
-    """Methods on datasets, of which `scores` draws the runs. The true accuracies are the expected ones.
+    """Methods on datasets, of which `array` draws the runs. The true accuracies are the expected ones.
 
     Args:
         accuracies: `(methods, datasets)`, fractions.
@@ -59,24 +59,9 @@ class SimulatedBoard:
         """The names of the datasets."""
         return tuple(f"d{i}" for i in range(len(self.images)))
 
-    @property
-    def board(self) -> SimpleNamespace:
-        """What `board_averages` and `board_average` read of a board."""
-        return SimpleNamespace(averaged=self.datasets)
-
-    def scores(self, generator: np.random.Generator) -> dict[str, Scores]:
+    def array(self, generator: np.random.Generator) -> ScoreArray:
         """The runs of one repetition: other seeds and other images. The measure is `MEASURE`."""
-        found: dict[str, dict[str, dict[int, SeedScore]]] = {name: {} for name in self.methods}
-        for place, dataset in enumerate(self.datasets):
-            right = self.right(place, generator)
-            numbers = np.arange(self.images[place], dtype=np.int32) // self.groups
-            groups = {MEASURE: numbers} if self.groups > 1 else {}
-            for name, of_method in zip(self.methods, right, strict=True):
-                found[name][dataset] = {
-                    seed: _run(f"{name}-{dataset}-{seed}", dataset, run, groups)
-                    for seed, run in enumerate(of_method, start=1)
-                }
-        return dict(found)
+        return array_of({name: self.right(place, generator) for place, name in enumerate(self.datasets)}, self)
 
     def right(self, place: int, generator: np.random.Generator) -> NDArray[np.bool_]:
         """Whether each image of a dataset is classified correctly, `(methods, seeds, images)`."""
@@ -114,51 +99,60 @@ class SimulatedBoard:
         return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
-def _run(run_id: str, dataset: str, right: NDArray[np.bool_], groups: Mapping[str, NDArray[np.int32]]) -> SeedScore:
-    return SeedScore(run_id, {MEASURE: float(right.mean())}, True, {MEASURE: (dataset, right)}, groups)
+def array_of(
+    right: Mapping[str, NDArray[np.bool_]], simulated: SimulatedBoard, untrained: Collection[str] = ()
+) -> ScoreArray:
+    """The array of outcomes by dataset, `(methods, seeds, images)`; the first seed of untrained methods counts."""
+    keys, seeds = simulated.methods, tuple(range(1, simulated.seeds + 1))
+    shape = len(keys), len(right), len(seeds)
+    values, run_ids = np.full(shape, np.nan), np.full(shape, None, dtype=object)
+    outcomes: dict[tuple[str, str], Outcomes] = {}
+    for column, (dataset, tables) in enumerate(right.items()):
+        numbers = np.arange(tables.shape[2], dtype=np.int32) // simulated.groups if simulated.groups > 1 else None
+        for (row, key), (place, seed) in product(enumerate(keys), enumerate(seeds)):
+            answers = tables[row, 0 if key in untrained else place]
+            run_id = f"{key}-{dataset}-{1 if key in untrained else seed}"
+            values[row, column, place], run_ids[row, column, place] = answers.mean(), run_id
+            outcomes[run_id, MEASURE] = Outcomes(dataset, len(answers), np.packbits(answers), numbers)
+    trained = tuple(key not in untrained for key in keys)
+    return ScoreArray(
+        keys, tuple(right), seeds, {MEASURE: values}, tuple(right), trained, run_ids, read=lambda _: outcomes
+    )
 
 
 def drawn_leaderboard(
     simulated: SimulatedBoard, generator: np.random.Generator, *, failing: float = 0.0
-) -> tuple[Leaderboard, dict[str, Scores]]:
-    """The leaderboard and the scores of one repetition.
+) -> Leaderboard:
+    """The leaderboard of one repetition.
 
     The first method is zero-shot, which runs once and is not trained. `failing` is the share of trainings that lose 15
     to 30 points.
     """
-    scores: dict[str, Scores] = {}
-    for name, of_method in simulated.scores(generator).items():
-        key = name if scores else BASELINE
-        scores[key] = {
-            dataset: {
-                seed: (run if generator.random() >= failing else _failed(run, generator)) if key == name
-                else replace(runs[1], seeded=False)
-                for seed, run in runs.items()
-            }
-            for dataset, runs in of_method.items()
-        }  # fmt: skip
-    entries = sorted(
-        (_entry(key, of_entry) for key, of_entry in scores.items()), key=lambda e: -e.averages[MEASURE].mean
-    )
-    setting, seeds = Setting("B", "few-shot", 16, "coop", "fp32"), tuple(range(1, simulated.seeds + 1))
-    parts = setting, HConvention.MEAN_OF_H, (MEASURE,), simulated.datasets, seeds, tuple(entries), BASELINE, (), ()
-    return Leaderboard(*parts), scores
+    right = {}
+    for place, dataset in enumerate(simulated.datasets):
+        tables = simulated.right(place, generator)
+        for row, seed in product(range(1, len(tables)), range(simulated.seeds)):
+            if generator.random() < failing:
+                tables[row, seed] = _failed(tables[row, seed], generator)
+        right[dataset] = tables
+    named = array_of(right, simulated, simulated.methods[:1])
+    keys = (BASELINE, *simulated.methods[1:])
+    array = replace(named, keys=keys)
+    means = {key: array.mean_over_datasets(key, MEASURE, HConvention.MEAN_OF_H) or 0.0 for key in keys}
+    ordered = sorted(keys, key=lambda key: -means[key])
+    entries = tuple(_entry(key) for key in ordered)
+    setting = Setting("B", "few-shot", 16, "coop", "fp32")
+    return Leaderboard(setting, HConvention.MEAN_OF_H, (MEASURE,), entries, array.ordered(ordered), BASELINE, (), ())
 
 
-def _failed(run: SeedScore, generator: np.random.Generator) -> SeedScore:
-    (dataset, right), loss = (run.correct or {})[MEASURE], generator.uniform(0.15, 0.3)
-    kept = right & (generator.random(len(right)) >= loss / right.mean())
-    return replace(run, values={MEASURE: float(kept.mean())}, correct={MEASURE: (dataset, kept)})
+def _failed(right: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.bool_]:
+    loss = generator.uniform(0.15, 0.3)
+    kept: NDArray[np.bool_] = right & (generator.random(len(right)) >= loss / right.mean())
+    return kept
 
 
-def _entry(key: str, scores: Scores) -> Entry:
-    cells = {}
-    for dataset, runs in scores.items():
-        mean, images = float(np.mean([run[MEASURE] for run in runs.values()])), len((runs[1].correct or {})[MEASURE][1])
-        cells[dataset] = Cell(dataset, {MEASURE: Estimate(mean, len(runs), images=images)}, 1, 1, ())
-    average = Estimate(float(np.mean([cell.scores[MEASURE].mean for cell in cells.values()])), 1)
+def _entry(key: str) -> Entry:
     return Entry(
-        key=key, method=key, label="", config={}, recipe=None, recipe_name=None, cells=cells,
-        averages={MEASURE: average}, n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
-        stale="", imported="", uses=None, coverage=1, planned=1,
+        key=key, method=key, label="", config={}, recipe=None, recipe_name=None, n=1, expected=1, missing=(), cost=None,
+        run_ids=(), oracle=False, optimism={}, stale="", imported="", uses=None, coverage=1, planned=1,
     )  # fmt: skip

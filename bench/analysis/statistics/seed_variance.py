@@ -23,7 +23,7 @@ def shrunk_variances(seeds: ArrayLike, df: ArrayLike, residual: ArrayLike, image
 
     Args:
         seeds: `(datasets, ...)`, variance of the mean between seeds, s^2 / S.
-        df: `(datasets,)`, S - 1. A dataset with 0 is neither shrunk nor a prior for others.
+        df: `(datasets,)` or as `seeds`, S - 1. A dataset with 0 is neither shrunk nor a prior for others.
         residual: `(datasets, ...)`, the share in `seeds` of the residual of seeds and images.
         images: `(datasets, ...)`, variance of one image (or group) around the mean over seeds.
 
@@ -36,7 +36,8 @@ def shrunk_variances(seeds: ArrayLike, df: ArrayLike, residual: ArrayLike, image
         ([2.67, 2.67, 2.67], [4.0, 4.0, 4.0])
     """
     own, rest, scale = (np.asarray(part, dtype=float) for part in (seeds, residual, images))
-    freedom = np.broadcast_to(np.reshape(np.asarray(df, dtype=float), (-1, *[1] * (own.ndim - 1))), own.shape)
+    given = np.asarray(df, dtype=float)
+    freedom = np.broadcast_to(given.reshape(given.shape + (1,) * (own.ndim - given.ndim)), own.shape)
     known = freedom > 0
     of_others = _of_others(np.where(known, scale, 0.0))
     usable = known & (of_others > 0)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis import Group, MeanTest, between_images, separate_tests
+from bench.analysis import MeanTest, Noise, crossed, products, separate_tests
 
 
 def fold_tests(
@@ -41,27 +41,30 @@ def fold_tests(
         return []
     noise = [_noise(table, folds, groups, added) for table in tables]
     return [
-        replace(test, image_error=math.sqrt(group.images[0][0]))
-        for test, group in zip(separate_tests(noise, level=level), noise, strict=True)
+        replace(test, image_error=math.sqrt(one.images[0, 0]))
+        for test, one in zip(separate_tests(noise, level=level), noise, strict=True)
     ]
 
 
 def _noise(
     table: NDArray[np.float64], folds: NDArray[np.int64], groups: NDArray[np.int64] | None, added: float
-) -> Group:
+) -> Noise:
     """The mean of a table; its variance between folds contains the noise of their images, which is the residual."""
     trained = ~np.isnan(table).any(1)
     table, folds = _by_group(table[trained], folds[trained], groups)
-    images = between_images(table.mean(0)[None], added)
     between, within, trainings = 0.0, 0.0, 0
     for values, fold_of in zip(table, folds, strict=True):
         parts = [values[fold_of == fold] for fold in np.unique(fold_of)]
         trainings += len(parts)
         between += float(np.var([part.mean() for part in parts], ddof=1))
         within += float(np.mean([part.var(ddof=1) / len(part) if len(part) > 1 else 0.0 for part in parts]))
-    between, within = (variance / len(table) / trainings for variance in (between, within))
-    freedom = trainings - len(table)
-    return Group(float(table.mean()), trainings, between, freedom, within, [(images.variance, images.df)])
+    of_images = products(table.mean(0)[None, None]), np.ones(1)
+    return crossed([[float(table.mean())]], [of_images], [0], added=added)._replace(
+        size=trainings,
+        seeds=np.array([between / len(table) / trainings]),
+        df=np.array([float(trainings - len(table))]),
+        residual=np.array([within / len(table) / trainings]),
+    )
 
 
 def _by_group(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from small_noise import array_of
 
 from bench.analysis.best_method import answer_for
 from bench.analysis.dataset_difficulty import RTD
+from bench.analysis.score_array import ScoreArray
 from bench.analysis.score_table import Candidate, ScoreTable
 
 DATASETS = tuple("abcdef")
@@ -28,13 +31,8 @@ def table_of(rows=ROWS, *, incomplete=(), baseline="zero_shot", difficulty=range
     return ScoreTable(
         measures=("all",),
         methods=tuple(candidates[key] for key in rows),
-        datasets=DATASETS,
+        array=array_of(rows, DATASETS),
         baseline=baseline if baseline in rows else None,
-        scores={
-            (key, name): {"all": (value,)}
-            for key, row in rows.items()
-            for name, value in zip(DATASETS, row, strict=True)
-        },
         averages={"all": {key: sum(row) / len(row) for key, row in rows.items()}},
         difficulty={"all": known},
         zero_shot={},
@@ -105,9 +103,9 @@ def test_without_difficulties_there_are_no_groups():
 
 
 def test_a_harmonic_mean_is_that_of_each_seed_and_needs_both_splits():
-    table = replace(
-        table_of(), scores={("a", "x"): {"base": (0.5, 1.0), "new": (0.5, None)}, ("b", "x"): {"base": (0.5,)}}
-    )
-    assert table.mean("a", "x", "H") == pytest.approx(0.5)
+    values = {"base": [[[0.5, 1.0]], [[0.5, 0.5]]], "new": [[[0.5, 0.5]], [[0.5, np.nan]]]}
+    given = {split: np.array(table) for split, table in values.items()}
+    table = replace(table_of(), array=ScoreArray(("a", "b"), ("x",), (1, 2), given, ("x",), (True, True)))
+    assert table.mean("a", "x", "H") == pytest.approx((0.5 + 2 / 3) / 2)
     assert table.mean("a", "x", "base") == pytest.approx(0.75)
-    assert (table.mean("b", "x", "H"), table.mean("c", "x", "H")) == (None, None)
+    assert (table.mean("b", "x", "H"), table.mean("b", "x", "base")) == (None, 0.5)

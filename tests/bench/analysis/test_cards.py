@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from one_case import for_each
+from small_noise import array_of
 
 from bench.analysis.best_method import WORTHWHILE, answer_for
 from bench.analysis.dataset_difficulty import RTD
@@ -20,9 +21,8 @@ def answer_of(gains, places, zero=0.5, seconds=None):
     table = ScoreTable(
         measures=("all",),
         methods=tuple(Candidate(key, True, key != "zero_shot", 1, seconds) for key in order),
-        datasets=tuple(names),
+        array=array_of({key: rows[key] for key in order}, names),
         baseline="zero_shot",
-        scores={(k, n): {"all": (float(v),)} for k, row in rows.items() for n, v in zip(names, row, strict=True)},
         averages={"all": averages},
         difficulty={"all": {RTD: dict(zip(names, np.exp(places).tolist(), strict=True))}},
         zero_shot={name: {"all": 0.5} for name in names},

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis import changed_predictions
-from bench.analysis.changed_predictions import GAINS
+from bench.analysis import error_analysis
+from bench.analysis.error_analysis import GAINS
 
 
 def outcomes(predictions: dict[str, list[int]], labels: list[int]) -> pd.DataFrame:
@@ -28,23 +28,24 @@ PREDICTIONS = {"zero": [1, 0, 1, 0, 2, 0], "a": [0, 0, 0, 1, 2, 0], "b": [0, 1, 
 
 
 def test_images_that_most_runs_fix_come_first_then_those_that_most_break():
-    found = changed_predictions.moved_images(outcomes(PREDICTIONS, LABELS), "zero", limit=4)
+    found = error_analysis.moved_images(outcomes(PREDICTIONS, LABELS), "zero", limit=4)
     assert [(item.image, item.before, item.right, item.runs) for item in found] == [
         ("i0", 1, 2, 2),
         ("i3", 0, 2, 2),
         ("i2", 1, 0, 2),
         ("i1", 0, 1, 2),
     ]
-    assert [
-        item.image for item in changed_predictions.moved_images(outcomes(PREDICTIONS, LABELS), "zero", limit=2)
-    ] == ["i0", "i2"]
+    assert [item.image for item in error_analysis.moved_images(outcomes(PREDICTIONS, LABELS), "zero", limit=2)] == [
+        "i0",
+        "i2",
+    ]
 
 
 def test_without_zero_shot_or_other_runs_nothing_moved():
     frame = outcomes(PREDICTIONS, LABELS)
-    assert changed_predictions.moved_images(frame, "gone", limit=4) == ()
-    assert changed_predictions.moved_images(frame[frame["run_id"] == "zero"], "zero", limit=4) == ()
-    assert changed_predictions.moved_images(frame.iloc[:0], "zero", limit=4) == ()
+    assert error_analysis.moved_images(frame, "gone", limit=4) == ()
+    assert error_analysis.moved_images(frame[frame["run_id"] == "zero"], "zero", limit=4) == ()
+    assert error_analysis.moved_images(frame.iloc[:0], "zero", limit=4) == ()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -53,10 +54,10 @@ def test_counts_and_gains_are_those_of_plain_loops(seed: int):
     labels = noise.integers(0, 40, 300).tolist()
     guesses = {run: [g if noise.random() < 0.6 else int(noise.integers(0, 40)) for g in labels] for run in "zab"}
     frame = outcomes(guesses, labels)
-    moved = changed_predictions.moved_images(frame, "z", limit=6)
+    moved = error_analysis.moved_images(frame, "z", limit=6)
     assert len({item.label for item in moved if item.before != item.label}) == sum(i.before != i.label for i in moved)
     shuffled = {run: columns(frame.sample(frac=1, random_state=seed), run) for run in "ab"}
-    found = changed_predictions.changes(columns(frame, "z"), shuffled, moved)
+    found = error_analysis.changes(columns(frame, "z"), shuffled, moved)
     assert found is not None
     gains: dict[int, float] = {}
     for run, fixed, broken, guessed in zip("ab", found.fixed, found.broken, found.guesses, strict=True):
@@ -78,9 +79,6 @@ def test_counts_and_gains_are_those_of_plain_loops(seed: int):
 def test_runs_on_other_images_are_not_compared():
     frame = outcomes(PREDICTIONS, LABELS)
     images, labels, predicted = columns(frame, "a")
-    assert (
-        changed_predictions.changes(columns(frame, "zero"), {"a": (images[:-1], labels[:-1], predicted[:-1])}, ())
-        is None
-    )
+    assert error_analysis.changes(columns(frame, "zero"), {"a": (images[:-1], labels[:-1], predicted[:-1])}, ()) is None
     renamed = np.array([f"other {image}" for image in images], dtype=object)
-    assert changed_predictions.changes(columns(frame, "zero"), {"a": (renamed, labels, predicted)}, ()) is None
+    assert error_analysis.changes(columns(frame, "zero"), {"a": (renamed, labels, predicted)}, ()) is None

@@ -37,7 +37,7 @@ def headings(folder: Path, page: Path) -> dict[Place, list[str]]:
 def test_all_places_have_one_order(folder: Path, tmp_path: Path):
     found = headings(folder, tmp_path / "page.html")
     shared = {
-        Place.DATA: ["rank", "entry", "H", "base", "new", "n", "trainable_parameters", "learning_seconds"],
+        Place.DATA: ["rank", "entry", "H", "base", "new", "n", "trainable_parameters", "own_seconds", "shared_seconds"],
         Place.TERMINAL: ["rank", "method", "H", "base", "new", "runs", "parameters", "training"],
         Place.TABLE: ["method", "H", "base", "new"],
         Place.PAGE: ["Rank", "Method", "H", "Base", "New", "Runs", "Parameters", "Training"],

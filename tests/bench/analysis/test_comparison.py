@@ -8,9 +8,9 @@ from worlds import make_world
 
 from bench.analysis import board_verdicts
 from bench.analysis.comparison import Comparison, ComparisonVerdict, compare_entries, find_entry
-from bench.analysis.leaderboard import H, Leaderboard
+from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.measures import H
 from bench.analysis.statistics.hypothesis_tests import holm
 from bench.api.comparison_table import comparison_table
 from bench.api.text_table import rows_text
@@ -32,9 +32,9 @@ def board_of(store: Store) -> Leaderboard:
 
 
 def compared(store: Store, a: str, b: str, *, alone: bool = False) -> Comparison:
-    frame, board = store.runs_frame(outcomes=True), board_of(store)
+    board = board_of(store)
     wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-    return compare_entries(board, frame, store.outcomes_frame(wanted), a, b, alone=alone)
+    return compare_entries(board, store.outcomes_frame(wanted), a, b, alone=alone)
 
 
 @pytest.fixture
@@ -71,16 +71,16 @@ def test_the_same_answers_are_named_and_are_no_evidence_of_equality(tmp_path: Pa
     make_world(tmp_path, world(zero_shot=0.7, coop=0.8), images=28)
     store = fresh_store(tmp_path)
     outcomes = store.outcomes_frame()
-    board, frame = board_of(store), store.runs_frame(outcomes=True)
+    board = board_of(store)
     for column in ("label", "predicted"):
         outcomes[column] = 1
-    for cell in compare_entries(board, frame, outcomes, "coop", "zero_shot").cells:
+    for cell in compare_entries(board, outcomes, "coop", "zero_shot").cells:
         assert (cell.same_answers, cell.flipped, cell.images) == (True, (0, 0), 28)
         assert cell.difference.high - cell.difference.mean > 0.05
     other = set(find_entry(board, "coop").run_ids)
     outcomes["label"] = 2  # both are always wrong, in different ways
     outcomes.loc[outcomes["run_id"].isin(other), "predicted"] = 3
-    assert not any(c.same_answers for c in compare_entries(board, frame, outcomes, "coop", "zero_shot").cells)
+    assert not any(c.same_answers for c in compare_entries(board, outcomes, "coop", "zero_shot").cells)
 
 
 def test_flips_come_from_the_stored_predictions(store: Store):
@@ -106,8 +106,7 @@ def test_equal_methods_are_inconclusive(store: Store):
 
 
 def ranks_of(store: Store) -> dict[str, str]:
-    board = board_of(store)
-    return board_verdicts(board, seed_scores(board, store.runs_frame(outcomes=True)))["H"].ranks
+    return board_verdicts(board_of(store))["H"].ranks
 
 
 def test_ranks_are_ranges(store: Store):
@@ -126,11 +125,11 @@ def test_one_run_each_is_a_verdict_on_these_images_with_this_one_training(tmp_pa
     assert ranks_of(store) == {}
 
 
-def test_seed_scores_repeat_zero_shot_and_compute_h_per_seed(store: Store):
-    scores = seed_scores(board_of(store), store.runs_frame(outcomes=True))
-    assert set(scores["zero_shot"]["a"]) == {1, 2, 3}
-    one = scores["coop"]["a"][2]
-    assert one[H] == pytest.approx(2 * one["base"] * one["new"] / (one["base"] + one["new"]))
+def test_zero_shot_counts_for_every_seed_and_h_is_computed_by_seed(store: Store):
+    array = board_of(store).array
+    assert set(array.by_seed("zero_shot", "a", "base")) == {1, 2, 3}
+    h, base, new = (array.by_seed("coop", "a", measure)[2] for measure in (H, "base", "new"))
+    assert h == pytest.approx(2 * base * new / (base + new))
 
 
 def test_a_dataset_that_one_entry_lacks_is_named(tmp_path: Path):
@@ -172,11 +171,11 @@ def test_runs_on_different_images_are_not_paired(tmp_path: Path):
     """Boards already exclude lists of different lengths; here the predictions differ."""
     make_world(tmp_path, world(coop=0.6, apex=0.7))
     store = fresh_store(tmp_path)
-    frame, board = store.runs_frame(outcomes=True), board_of(store)
+    board = board_of(store)
     outcomes = store.outcomes_frame()
     apex = set(find_entry(board, "apex").run_ids)
     outcomes.loc[outcomes["run_id"].isin(apex) & (outcomes["position"] == 0), "image"] = "another.png"
-    found = compare_entries(board, frame, outcomes, "apex", "coop")
+    found = compare_entries(board, outcomes, "apex", "coop")
     assert not found.cells
     assert found.skipped[0] == ("a", "base: the runs were not scored on the same images")
 
@@ -184,14 +183,12 @@ def test_runs_on_different_images_are_not_paired(tmp_path: Path):
 def test_images_in_another_order_are_paired_by_name(store: Store):
     frame, board = store.runs_frame(outcomes=True), board_of(store)
     outcomes = store.outcomes_frame()
-    wanted = compare_entries(board, frame, outcomes, "apex", "coop")
+    wanted = compare_entries(board, outcomes, "apex", "coop")
     one_method = set(find_entry(board, "coop").run_ids)
     one_seed = set(frame.loc[frame["seed"] == 2, "run_id"])
     for some in (one_method, one_seed):
         turned = outcomes[outcomes["run_id"].isin(some)].iloc[::-1]
-        found = compare_entries(
-            board, frame, pd.concat([outcomes[~outcomes["run_id"].isin(some)], turned]), "apex", "coop"
-        )
+        found = compare_entries(board, pd.concat([outcomes[~outcomes["run_id"].isin(some)], turned]), "apex", "coop")
         assert [cell.flipped for cell in found.cells] == [cell.flipped for cell in wanted.cells]
         assert [cell.difference for cell in found.cells] == [cell.difference for cell in wanted.cells]
 
@@ -224,9 +221,8 @@ def test_compare_prints_what_it_found(etl, store: Store):
     assert "dataset " not in out.splitlines()[1], "--verbose adds the datasets"
     _, whole, verbose = etl("compare", "apex", "coop", "--runs", str(store.runs), "--verbose")
     assert len(whole.splitlines()) >= len([line for line in out.splitlines() if "only " not in line]) + 8
-    assert "0 % probability that the true values of H" in out
-    assert "noise: " not in err
-    assert "noise: standard error of H " in verbose
+    assert "power: " not in err
+    assert "power: " in verbose
     assert "right: a base seed 1 a/base/" in out
     _, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--json")
     (answer,) = json.loads(out)

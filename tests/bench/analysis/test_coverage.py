@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from simulated_boards import MEASURE, SimulatedBoard
 
-from bench.analysis.board_intervals import dataset_estimates
-from bench.analysis.paired_average import image_tables
-from bench.analysis.statistics import group_tests, wilson
+from bench.analysis.noise import dataset_scores, differences_on_datasets
+from bench.analysis.statistics import ADDED_TO_DIFFERENCES, wilson
 
 UNLIKE = (0.3, 0.85, 0.93, 0.6, 0.75, 0.5)
 EVEN = (0.75,) * 6
@@ -43,8 +42,9 @@ def score_figures(world: SimulatedBoard, rounds: int) -> tuple[float, float]:
     draw = np.random.default_rng(1)
     covered, widths, errors = [], [], []
     for _ in range(rounds):
-        for truths, by_dataset in zip(world.truth, world.scores(draw).values(), strict=True):
-            found = dataset_estimates({d: list(runs.values()) for d, runs in by_dataset.items()}, MEASURE)
+        array = world.array(draw)
+        for truths, key in zip(world.truth, array.keys, strict=True):
+            found = dataset_scores(array, key, MEASURE)
             ends = np.array([(one.low, one.high, one.mean) for one in found.values()])
             covered.append((ends[:, 0] - 1e-12 <= truths) & (truths <= ends[:, 1] + 1e-12))
             widths.append(ends[:, 1] - ends[:, 0])
@@ -62,10 +62,9 @@ def difference_figures(world: SimulatedBoard, rounds: int) -> tuple[float, float
     truths = world.truth[0] - world.truth[1]
     covered, widths, errors = [], [], []
     for _ in range(rounds):
-        a, b = world.scores(draw).values()
-        pairs = [list(zip(a[d].values(), b[d].values(), strict=True)) for d in world.datasets]
-        gaps = [[one[MEASURE] - other[MEASURE] for one, other in of_dataset] for of_dataset in pairs]
-        tests = group_tests(gaps, [[table for _, table in image_tables(of_dataset, MEASURE)] for of_dataset in pairs])
+        array = world.array(draw)
+        by_dataset = differences_on_datasets(array, *array.keys, MEASURE, array.datasets, added=ADDED_TO_DIFFERENCES)
+        tests = list(by_dataset.values())
         covered.append([test.low <= truth <= test.high for test, truth in zip(tests, truths, strict=True)])
         widths.append([test.high - test.low for test in tests])
         errors.append([test.mean for test in tests] - truths)

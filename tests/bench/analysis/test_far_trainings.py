@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from simulated_boards import MEASURE, SimulatedBoard, drawn_leaderboard
 
-from bench.analysis.leaderboard import BASELINE
+from bench.analysis.measures import BASELINE
 from bench.analysis.verdict import board_verdict
 
 EQUAL = np.array([[0.45, 0.55, 0.65, 0.75]] * 4)
@@ -15,8 +15,8 @@ EQUAL = np.array([[0.45, 0.55, 0.65, 0.75]] * 4)
 
 
 def named(draw, simulated, failing=0.0):
-    board, scores = drawn_leaderboard(simulated, draw, failing=failing)
-    return scores, board_verdict(board, scores, MEASURE).far_trainings
+    board = drawn_leaderboard(simulated, draw, failing=failing)
+    return board.array, board_verdict(board, MEASURE).far_trainings
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,13 @@ def test_ordinary_noise_names_a_training_on_at_most_one_board_in_a_hundred(seeds
 def test_half_of_the_trainings_that_fail_badly_are_named_with_how_far_they_fell():
     draw, failed, found = np.random.default_rng(1), 0, 0
     for _ in range(40):
-        scores, far = named(draw, SimulatedBoard(EQUAL, [400] * 4), failing=0.125)
+        array, far = named(draw, SimulatedBoard(EQUAL, [400] * 4), failing=0.125)
         below = {
-            (key, name, seed): max(other[MEASURE] for other in runs.values()) - run[MEASURE]
-            for key, of_entry in scores.items() if key != BASELINE
-            for name, runs in of_entry.items()
-            for seed, run in runs.items()
+            (key, name, seed): max(runs.values()) - value
+            for key in array.keys if key != BASELINE
+            for name in array.datasets
+            for runs in [array.by_seed(key, name, MEASURE)]
+            for seed, value in runs.items()
         }  # fmt: skip
         assert {(one.entry, one.dataset, one.seed): one.below for one in far}.items() <= below.items()
         assert [one.below for one in far] == sorted((one.below for one in far), reverse=True)

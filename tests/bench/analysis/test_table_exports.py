@@ -12,9 +12,8 @@ from page_data import block_of
 from worlds import make_world
 
 from bench.analysis import board_rows, board_verdicts
-from bench.analysis.leaderboard import HConvention
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.measures import HConvention
 from bench.analysis.table_exports import (
     NOTHING,
     Mark,
@@ -45,23 +44,21 @@ def world(folder: Path):
 
 
 def exported(board, runs, titles=NOTHING):
-    return export_table(board, board_verdicts(board, seed_scores(board, runs)), titles)
+    return export_table(board, board_verdicts(board), titles)
 
 
 def by_dataset(board, runs, measure, titles=NOTHING):
-    return dataset_table(
-        board, seed_scores(board, runs), board_verdicts(board, seed_scores(board, runs))[measure], titles
-    )
+    return dataset_table(board, board_verdicts(board)[measure], titles)
 
 
 def test_numbers_are_those_of_the_page(world):
     board, runs = world
     table = exported(board, runs)
-    ranges = board_verdicts(board, seed_scores(board, runs))["H"].ranks
+    ranges = board_verdicts(board)["H"].ranks
     for entry, (name, rank, cells, coverage) in zip(board.entries, table.rows, strict=True):
         assert (name, rank, coverage) == (entry.key, ranges[entry.key], f"{entry.n}/{entry.expected}")
         for measure, cell in zip(("H", "base", "new"), cells, strict=True):
-            estimate = entry.average(measure, board.convention)
+            estimate = board.average(entry.key, measure)
             assert cell.mean == percent(estimate.mean)
             assert cell.reach == reach_text(estimate) != ""
 
@@ -135,14 +132,14 @@ def test_the_table_of_one_measure_by_dataset(world):
     rows = rows_by_dataset(board)
     assert len(rows) == 5 * 3 * 3
     one = next(row for row in rows if (row["entry"], row["dataset"], row["measure"]) == ("coop", "b", "H"))
-    cell = board.entry("coop").cells["b"]
-    assert (one["mean"], one["n"], one["run_ids"]) == (cell.scores["H"].mean, 3, list(cell.run_ids))
+    ids = list(board.array.ids("coop", "b"))
+    assert (one["mean"], one["n"], one["run_ids"]) == (board.score("coop", "b", "H").mean, 3, ids)
     assert float(next(csv.DictReader(io.StringIO(to_csv(rows))))["mean"]) == round(rows[0]["mean"], 6)
     table = by_dataset(board, runs, "base")
     assert table.columns == board.datasets
     for entry, (name, _, cells, _) in zip(board.entries, table.rows, strict=True):
         assert name == entry.key
-        assert [c.mean for c in cells] == [percent(entry.cells[d].scores["base"].mean) for d in board.datasets]
+        assert [c.mean for c in cells] == [percent(board.score(entry.key, d, "base").mean) for d in board.datasets]
     for column in range(3):
         assert [cells[column].mark for _, _, cells, _ in table.rows].count(Mark.BEST) == 1
 
@@ -159,8 +156,8 @@ def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(w
 
 
 def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
-    board, runs = world
-    ranks = board_verdicts(board, seed_scores(board, runs))["H"].ranks
+    board, _ = world
+    ranks = board_verdicts(board)["H"].ranks
     titles = {entry.key: entry.key.upper() for entry in board.entries}
     rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board, ranks), titles))))
     assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board_rows(board)]

@@ -12,12 +12,10 @@ from scipy import stats
 from simulated_boards import SimulatedBoard, drawn_leaderboard
 from worlds import make_world
 
-from bench.analysis import FEWEST_ELSEWHERE, Certainty, board_verdicts
+from bench.analysis import FEWEST_ELSEWHERE, Certainty, board_verdicts, differences
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.paired_average import board_average
-from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.verdict import board_on_dataset, board_verdict, verdict_notes, verdict_on_rows, why_no_ranks
+from bench.analysis.verdict import board_verdict, verdict_notes, verdict_on_rows, why_no_ranks
 from bench.results.database import fresh_store
 
 
@@ -28,33 +26,35 @@ def board_of(frame, index=0):
 def world(folder, rates, datasets="abc", **options):
     methods = {method: {d: {"base": rate, "new": rate} for d in datasets} for method, rate in rates.items()}
     make_world(folder, methods, **options)
-    runs = fresh_store(folder).runs_frame(outcomes=True)
-    return board_of(runs), runs
+    return board_of(fresh_store(folder).runs_frame(outcomes=True))
 
 
 @pytest.fixture(scope="module")
 def sample():
-    frame = runs_frame(protocols=("base-to-new",))
-    return board_of(frame), frame
+    return board_of(runs_frame(protocols=("base-to-new",)))
 
 
 def test_every_pair_has_the_mean_of_the_paired_test_and_no_shorter_interval(sample):
-    board, frame = sample
-    scores, verdict = seed_scores(board, frame), board_verdicts(board, seed_scores(board, frame))["H"]
+    board = sample
+    verdict = board_verdicts(board)["H"]
     assert len(verdict.here) == len(list(combinations(verdict.ranked, 2)))
     for a, b in combinations(verdict.ranked, 2):
-        plain, found, turned = board_average(board, scores, a, b, "H"), verdict.on_these(a, b), verdict.on_these(b, a)
+        plain, found, turned = (
+            differences(board.array, [(a, b)], "H")[a, b],
+            verdict.on_these(a, b),
+            verdict.on_these(b, a),
+        )
         assert found.mean == pytest.approx(plain.mean)
         assert found.low <= plain.low + 1e-9
         assert (turned.mean, turned.low, turned.high) == (-found.mean, -found.high, -found.low)
 
 
 def test_each_measure_has_ranks_of_its_own(sample):
-    board, frame = sample
-    found = board_verdicts(board, seed_scores(board, frame))
+    board = sample
+    found = board_verdicts(board)
     assert {measure: verdict.measure for measure, verdict in found.items()} == {m: m for m in board.measures}
     for measure, verdict in found.items():
-        averages = {e.key: e.average(measure, board.convention).mean for e in board.entries if e.rankable}
+        averages = {e.key: board.average(e.key, measure).mean for e in board.entries if e.rankable}
         assert list(verdict.ranked) == sorted(averages, key=lambda key: -averages[key])
         for place, key in enumerate(verdict.ranked, 1):
             best, _, worst = verdict.ranks[key].partition("–")
@@ -63,15 +63,15 @@ def test_each_measure_has_ranks_of_its_own(sample):
 
 
 def test_incomplete_entries_are_not_ranked(sample):
-    board, frame = sample
-    verdict = board_verdicts(board, seed_scores(board, frame))["H"]
+    board = sample
+    verdict = board_verdicts(board)["H"]
     assert set(verdict.ranks).isdisjoint({"maple", "cocoop"})
     assert any("2 of 8" in note for note in verdict_notes(board, verdict))
 
 
 def test_one_definition_of_others_and_of_the_reference(tmp_path):
-    board, runs = world(tmp_path, {"zero_shot": 0.5, "coop": 0.9, "apex": 0.9, "maple": 0.6})
-    verdict = board_verdicts(board, seed_scores(board, runs))["H"]
+    board = world(tmp_path, {"zero_shot": 0.5, "coop": 0.9, "apex": 0.9, "maple": 0.6})
+    verdict = board_verdicts(board)["H"]
     assert verdict.reference == "zero_shot"
     assert set(verdict.others) == {"coop", "apex", "maple"} - {verdict.leader}
     assert verdict.may_match_here == verdict.others[:1]
@@ -81,23 +81,28 @@ def test_one_definition_of_others_and_of_the_reference(tmp_path):
 
 
 def test_without_zero_shot_the_reference_is_the_next_best(tmp_path):
-    board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5})
-    verdict = board_verdicts(board, seed_scores(board, runs))["H"]
+    board = world(tmp_path, {"coop": 0.9, "apex": 0.5})
+    verdict = board_verdicts(board)["H"]
     assert (verdict.leader, verdict.reference, verdict.by_chance) == ("coop", "apex", None)
 
 
 def test_the_same_answers_are_no_difference_and_no_verdict(tmp_path):
-    board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5})
-    scores = seed_scores(board, runs)
-    verdict = board_verdict(board, scores | {"apex": scores["coop"]}, "base")
+    board = world(tmp_path, {"coop": 0.9, "apex": 0.5})
+    rows = [board.array.rows["coop"]] * 2  # apex has the runs of coop
+    array = replace(
+        board.array,
+        values={split: board.array.values[split][rows] for split in ("base", "new")},
+        run_ids=board.array.run_ids[rows],
+    )
+    verdict = board_verdict(replace(board, array=array), "base")
     test = verdict.on_these("coop", "apex")
     assert not test.clear
     assert (verdict.judgement_here.known is Certainty.SAME) == (test.low is None)
 
 
 def test_one_seed_is_said_with_the_verdict(tmp_path):
-    board, runs = world(tmp_path, {"coop": 0.9, "apex": 0.5}, "a", seeds=(1,))
-    verdict = board_verdicts(board, seed_scores(board, runs))["H"]
+    board = world(tmp_path, {"coop": 0.9, "apex": 0.5}, "a", seeds=(1,))
+    verdict = board_verdicts(board)["H"]
     assert (verdict.one_training, verdict.judgement_here.known) == (True, Certainty.CLEAR)
     assert verdict.ranks == {}
     assert why_no_ranks(verdict) in verdict_notes(board, verdict)
@@ -107,14 +112,13 @@ def test_variants_of_a_method_are_counted(tmp_path):
     make_world(tmp_path, {"coop": {"a": {"all": 0.7}}}, protocol="few-shot", config={"n_ctx": 4})
     make_world(tmp_path, {"coop": {"a": {"all": 0.8}}}, protocol="few-shot", config={"n_ctx": 16})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    assert board_verdicts(board_of(runs), seed_scores(board_of(runs), runs))["all"].variants == 2
+    assert board_verdicts(board_of(runs))["all"].variants == 2
 
 
 def test_the_board_of_a_dataset_has_the_verdict_on_it(sample):
-    board, frame = sample
-    scores = seed_scores(board, frame)
-    verdict = board_verdict(board_on_dataset(board, "dtd"), scores, "H")
-    best = max(verdict.ranked, key=lambda key: board.entry(key).cells["dtd"].scores["H"].mean)
+    board = sample
+    verdict = board_verdict(board.on_dataset("dtd"), "H")
+    best = max(verdict.ranked, key=lambda key: board.array.mean(key, "dtd", "H"))
     assert (verdict.leader, verdict.n_datasets) == (best, 1)
 
 
@@ -203,7 +207,7 @@ def test_a_leader_by_another_average_is_not_called_clearly_better():
 
 
 def drawn_verdict(draw, *simulated):
-    return board_verdict(*drawn_leaderboard(SimulatedBoard(*simulated), draw), "all")
+    return board_verdict(drawn_leaderboard(SimulatedBoard(*simulated), draw), "all")
 
 
 def test_two_seeds_that_differ_much_rarely_show_a_gain_that_is_none_and_never_ranks():

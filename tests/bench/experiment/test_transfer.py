@@ -152,9 +152,9 @@ class TestBoard:
         assert (board.setting.source, board.setting.draw) == ("imagenet", "coop")
         assert (board.datasets, board.averaged) == (("dtd", "eurosat", "imagenet"), ("dtd", "eurosat"))
         (entry,) = board.entries
-        assert entry.average("all", board.convention).mean == pytest.approx(0.5)
+        assert board.average(entry.key, "all").mean == pytest.approx(0.5)
         assert (entry.n, entry.expected, len(entry.run_ids)) == (3, 3, 1)
-        assert entry.cells["imagenet"].scores["all"].mean == 0.9
+        assert board.array.mean(entry.key, "imagenet", "all") == 0.9
 
     def test_a_failed_run_is_missing_on_every_target(self, tmp_path: Path):
         ok = [make_score(name, 0.5) for name in ("all", "dtd", "eurosat")]

@@ -42,7 +42,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def world(folder: Path):
     runs = fresh_store(folder).runs_frame(outcomes=True)
-    return [build_leaderboard(runs, setting) for setting in board_settings(runs)], runs
+    return [build_leaderboard(runs, setting) for setting in board_settings(runs)]
 
 
 @pytest.mark.parametrize(
@@ -60,30 +60,30 @@ def world(folder: Path):
     ],
 )
 def test_verdicts_follow_the_truth(world, changes, verdict):
-    (found,) = check_claims([claim(**changes)], *world, DIFFICULTY)
+    (found,) = check_claims([claim(**changes)], world, DIFFICULTY)
     assert found.verdict is verdict
     assert found.test.low < found.test.mean < found.test.high
     assert found.reason == ""
 
 
 def test_groups_are_thirds_by_difficulty(world):
-    (easy,) = check_claims([claim(datasets="easy")], *world, DIFFICULTY)
-    (hard,) = check_claims([claim(datasets="hard")], *world, DIFFICULTY)
+    (easy,) = check_claims([claim(datasets="easy")], world, DIFFICULTY)
+    (hard,) = check_claims([claim(datasets="hard")], world, DIFFICULTY)
     assert (easy.datasets, hard.datasets) == (("d0", "d1", "d2"), ("d6", "d7", "d8"))
 
 
 def test_the_reason_names_what_is_missing(world):
-    (no_board,) = check_claims([claim(b="maple")], *world, DIFFICULTY)
+    (no_board,) = check_claims([claim(b="maple")], world, DIFFICULTY)
     assert no_board.reason.startswith("needs base-to-new runs of")
     assert "run -m apex,maple -d DATASETS -b ViT-demo.drawn --protocol base-to-new" in no_board.reason
-    (no_groups,) = check_claims([claim(datasets="easy")], *world, {})
+    (no_groups,) = check_claims([claim(datasets="easy")], world, {})
     assert "least six datasets" in no_groups.reason
     assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.NOT_TESTED}
 
 
 def test_a_named_group_without_runs_is_not_tested(world):
     groups = chosen_groups(["d0"], ["elsewhere"])
-    (found,) = check_claims([claim(contrast="difference-of-groups")], *world, DIFFICULTY, groups)
+    (found,) = check_claims([claim(contrast="difference-of-groups")], world, DIFFICULTY, groups)
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert re.search("-m apex,vpt -d .* -b .* --protocol base-to-new --shots 16`", found.reason)
 
@@ -96,16 +96,16 @@ def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets
     rates = {"apex": 0.9, "vpt": 0.5}
     make_world(tmp_path, {m: {d: {"base": r, "new": r} for d in datasets} for m, r in rates.items()}, seeds=seeds)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    (found,) = check_claims([claim()], [build_leaderboard(runs, board_settings(runs)[0])], runs, {})
+    (found,) = check_claims([claim()], [build_leaderboard(runs, board_settings(runs)[0])], {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith(reason)
     assert re.search("-m apex,vpt -d .* -b .* --protocol base-to-new --shots 16`", found.reason)
 
 
 def test_only_named_datasets_count(world):
-    (found,) = check_claims([claim(only=["d0", "d1", "elsewhere"])], *world, DIFFICULTY)
+    (found,) = check_claims([claim(only=["d0", "d1", "elsewhere"])], world, DIFFICULTY)
     assert found.datasets == ("d0", "d1")
-    (nowhere,) = check_claims([claim(only=["elsewhere"])], *world, DIFFICULTY)
+    (nowhere,) = check_claims([claim(only=["elsewhere"])], world, DIFFICULTY)
     assert nowhere.verdict is ClaimVerdict.NOT_TESTED
     assert nowhere.reason.startswith("needs runs of both")
 
@@ -124,15 +124,15 @@ def choice_world(folder: Path, *, crossing: float) -> list:
     }
     make_world(folder, rates, images=2000, seed_spread=0.0)
     runs = fresh_store(folder).runs_frame(outcomes=True)
-    return [[build_leaderboard(runs, setting) for setting in board_settings(runs)], runs]
+    return [build_leaderboard(runs, setting) for setting in board_settings(runs)]
 
 
 def test_difficulty_helps_to_choose_where_methods_cross_along_it(tmp_path: Path):
     world = choice_world(tmp_path, crossing=0.1)
-    (found,) = check_claims([regret()], *world, DIFFICULTY)
+    (found,) = check_claims([regret()], world, DIFFICULTY)
     assert found.verdict is ClaimVerdict.SUPPORTED
     assert found.test.mean == pytest.approx(0.1 * 5 / 9, abs=0.06)
-    (reverse,) = check_claims([regret(a="best average", b="nearest difficulty")], *world, DIFFICULTY)
+    (reverse,) = check_claims([regret(a="best average", b="nearest difficulty")], world, DIFFICULTY)
     assert reverse.verdict is ClaimVerdict.NOT_SUPPORTED
     assert found.datasets == tuple(DATASETS)
 
@@ -141,14 +141,14 @@ def test_difficulty_does_not_help_where_one_method_is_always_best(tmp_path: Path
     rates = {m: {d: {"base": r, "new": r} for d in DATASETS} for m, r in {"zero_shot": 0.5, "coop": 0.8}.items()}
     make_world(tmp_path, rates, images=200)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    (found,) = check_claims([regret()], [build_leaderboard(runs, board_settings(runs)[0])], runs, DIFFICULTY)
+    (found,) = check_claims([regret()], [build_leaderboard(runs, board_settings(runs)[0])], DIFFICULTY)
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.test.mean == 0
     assert "policies choose the same" in found.reason
 
 
 def test_a_regret_without_difficulties_says_what_it_needs(world):
-    (found,) = check_claims([regret()], *world, {})
+    (found,) = check_claims([regret()], world, {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith("needs complete base-to-new runs")
 
@@ -185,7 +185,7 @@ def test_a_claim_that_is_not_tested_has_no_effect_in_its_row(tmp_path: Path):
     make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
     boards = [build_leaderboard(runs, board_settings(runs)[0])]
-    (row,) = claims_table(check_claims([claim()], boards, runs, {}), Path("runs")).rows
+    (row,) = claims_table(check_claims([claim()], boards, {}), Path("runs")).rows
     assert row["verdict"] == "not tested"
     assert "effect" not in row["claim"]
 
@@ -253,7 +253,7 @@ def test_runs_of_the_demo_give_no_verdict_on_a_claim(tmp_path: Path):
         runs = fresh_store(tmp_path / name).runs_frame(outcomes=True)
         boards = [build_leaderboard(runs, board_settings(runs)[0])]
         wanted = [claim(), claim(contrast="difference-of-groups"), regret()]
-        verdicts[name] = check_claims(wanted, boards, runs, DIFFICULTY)
+        verdicts[name] = check_claims(wanted, boards, DIFFICULTY)
     assert {found.verdict for found in verdicts["demo"]} == {ClaimVerdict.NOT_TESTED}
     assert {found.test for found in verdicts["demo"]} == {None}
     assert all(found.setting is not None and "demo" in found.reason for found in verdicts["demo"])

@@ -35,9 +35,8 @@ def compared(runs: Sequence[PrintedRuns], numbers: pd.DataFrame) -> tuple[list[R
     by_backbone = dict(list(numbers.groupby("backbone")))
     for run in runs:
         built = [run.board(shift, moved) for moved, shift in enumerate((0.0, SHIFT))]
-        frame = pd.concat([frame for _, frame in built])
         here = by_backbone[run.backbone]
-        for row in compare_with_published([board for board, _ in built], frame, here, defaults=defaults):
+        for row in compare_with_published([board for board, _ in built], here, defaults=defaults):
             if run.prints(row.dataset, row.split):
                 found[row.run_ids[0].startswith("1")].append(row)
     return found

@@ -32,7 +32,7 @@ def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[R
     make_world(folder, rates or {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", **options)
     runs = fresh_store(folder).runs_frame()
     boards = [build_leaderboard(runs, setting) for setting in board_settings(runs)]
-    return compare_with_published(boards, runs, published, defaults=defaults)
+    return compare_with_published(boards, published, defaults=defaults)
 
 
 def with_scores(folder: Path, values: list[float], published: float, **options) -> ReproductionRow:
@@ -43,7 +43,7 @@ def with_scores(folder: Path, values: list[float], published: float, **options) 
     runs.loc[runs["split"] == "base", "accuracy"] = values
     runs = runs.assign(**options)
     boards = [build_leaderboard(runs, setting) for setting in board_settings(runs)]
-    (row,) = compare_with_published(boards, runs, table(printed(value=published)))
+    (row,) = compare_with_published(boards, table(printed(value=published)))
     return row
 
 
@@ -73,14 +73,14 @@ def test_h_is_that_of_the_seed_means(tmp_path: Path):
     runs.loc[runs["split"] == "base", "accuracy"] = [0.9, 0.5]
     runs.loc[runs["split"] == "new", "accuracy"] = [0.5, 0.9]
     (row,) = compare_with_published(
-        [build_leaderboard(runs, board_settings(runs)[0])], runs, table(printed(split="H", value=0.7))
+        [build_leaderboard(runs, board_settings(runs)[0])], table(printed(split="H", value=0.7))
     )
     assert row.difference == pytest.approx(0.0), "H of means"
 
 
 def test_verdicts_on_worlds_of_known_truth():
     """A number at the truth is almost never 'not reproduced'; one at the margin is almost never 'reproduced'."""
-    from bench.analysis.statistics.hypothesis_tests import equivalence
+    from bench.papers.equivalence import equivalence
 
     draw = np.random.default_rng(0)
     seeds = draw.normal(0.8, 0.004, (2000, 3))

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from click.testing import Result
 from open_runs import open_run
+from small_noise import dataset_tests
 from typer.testing import CliRunner
 
-from bench.analysis import board_rows
+from bench.analysis import board_rows, differences
 from bench.analysis.comparison import compare_entries
-from bench.analysis.leaderboard import OPEN, HConvention
 from bench.analysis.leaderboard_building import build_leaderboards
-from bench.analysis.paired_average import board_average, image_tables
-from bench.analysis.scores_by_seed import seed_scores
-from bench.analysis.statistics import group_tests
+from bench.analysis.measures import OPEN, HConvention
 from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.analysis.verdict import board_verdicts
 from bench.api.results import load_results
@@ -65,25 +63,22 @@ def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convent
     expected = np.mean([open_h(r) for rows in mine for r in rows])
     if convention is HConvention.H_OF_MEANS:
         expected = 2 * base * new / (base + new)
-    entry = board.entry("coop")
-    assert entry.average(OPEN, convention).mean == pytest.approx(expected)
-    assert entry.cells["spectrum_b"].scores[OPEN].mean == pytest.approx(np.mean([open_h(r) for r in mine[1]]))
+    assert board.average("coop", OPEN).mean == pytest.approx(expected)
+    assert board.array.mean("coop", "spectrum_b", OPEN) == pytest.approx(np.mean([open_h(r) for r in mine[1]]))
     row = next(row for row in board_rows(board) if row["method"] == "coop")
     assert row["open"] == pytest.approx(expected)
     assert row["open_low"] < row["open"] < row["open_high"]
     assert (row["open_base"], row["open_new"]) == (pytest.approx(base), pytest.approx(new))
-    assert row["open_new_ece"] == pytest.approx(np.mean([r.open.new.ece for rows in mine for r in rows]))
 
 
 def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(runs: Path) -> None:
     (board,) = build_leaderboards(fresh_store(runs).runs_frame())
     assert board.measures == ("base", "new", "open", "H")
     assert board.splits == ("base", "new")
-    part, old = board.entry("part"), board.entry("old")
-    assert part.complete
-    assert part.average(OPEN, board.convention) is None
-    assert [OPEN in part.cells[dataset].scores for dataset in DATASETS] == [False, True, True]
-    assert not any(OPEN in cell.scores for cell in old.cells.values())
+    assert board.entry("part").complete
+    assert board.average("part", OPEN) is None
+    known = [[board.score(key, dataset, OPEN) is not None for dataset in DATASETS] for key in ("part", "old")]
+    assert known == [[False, True, True], [False] * 3]
     row = next(row for row in board_rows(board) if row["method"] == "old")
     assert row["open"] is row["open_base"] is None
 
@@ -108,15 +103,15 @@ def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path) -> No
 def test_exports_hold_it(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
-    verdicts = board_verdicts(board, seed_scores(board, frame))
+    verdicts = board_verdicts(board)
     table = export_table(board, verdicts)
     place = table.columns.index("open")
     cells = {name: cells[place].mean for name, _, cells, _ in table.rows}
     assert cells["old"] == cells["part"] == "not computed"
-    assert cells["coop"] == f"{100 * board.entry('coop').average(OPEN, board.convention).mean:.2f}"
-    by_dataset = dataset_table(board, seed_scores(board, frame), verdicts["open"])
+    assert cells["coop"] == f"{100 * board.average('coop', OPEN).mean:.2f}"
+    by_dataset = dataset_table(board, verdicts["open"])
     assert {name: row[1].mean for name, _, row, _ in by_dataset.rows}["old"] == "not computed"
-    assert "open_new_ece" in to_csv(board_rows(board)).splitlines()[0]
+    assert ",open_base,open_new," in to_csv(board_rows(board)).splitlines()[0]
     for text in (to_markdown(table), to_latex(table), to_markdown(by_dataset), to_latex(by_dataset)):
         assert "not computed" in text
 
@@ -125,18 +120,14 @@ def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
     store = fresh_store(runs)
     frame = store.runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
-    found = compare_entries(board, frame, store.outcomes_frame(), "coop", "vpt")
-    scores = seed_scores(board, frame)
-    differences = [
-        scores["coop"][dataset][seed][OPEN] - scores["vpt"][dataset][seed][OPEN]
-        for dataset in DATASETS
-        for seed in SEEDS
-    ]
-    assert found.averages["open"].mean == pytest.approx(np.mean(differences))
+    found = compare_entries(board, store.outcomes_frame(), "coop", "vpt")
+    coop, vpt = ([board.array.by_seed(m, dataset, OPEN) for dataset in DATASETS] for m in ("coop", "vpt"))
+    gaps = [a[seed] - b[seed] for a, b in zip(coop, vpt, strict=True) for seed in SEEDS]
+    assert found.averages["open"].mean == pytest.approx(np.mean(gaps))
     assert found.averages["open"].p is not None
-    assert "open" not in compare_entries(board, frame, store.outcomes_frame(), "coop", "old").averages
-    assert board_average(board, scores, "coop", "part", "open").groups == 3
-    assert board_average(board, scores, "coop", "part", "open").n == 8
+    assert "open" not in compare_entries(board, store.outcomes_frame(), "coop", "old").averages
+    (part,) = differences(board.array, [("coop", "part")], OPEN).values()
+    assert (part.groups, part.n) == (3, 8)
     assert load_results(runs).compare("coop", "vpt").to_json()[0]["averages"]["open"]["p"] is not None
 
 
@@ -145,20 +136,30 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
     store = fresh_store(runs)
     frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
     (board,) = build_leaderboards(frame)
-    found = compare_entries(board, frame, outcomes, "coop", "vpt")
+    found = compare_entries(board, outcomes, "coop", "vpt")
     cells = {cell.dataset: cell for cell in found.cells if cell.split == OPEN}
     assert list(cells) == list(DATASETS)
-    by_seed = [[seed_scores(board, frame)[m][dataset] for m in ("coop", "vpt")] for dataset in DATASETS]
-    pairs = [[(a[seed], b[seed]) for seed in SEEDS] for a, b in by_seed]
-    gaps = [[a[OPEN] - b[OPEN] for a, b in of_dataset] for of_dataset in pairs]
-    tables = [[table for _, table in image_tables(of_dataset, OPEN)] for of_dataset in pairs]
-    tests = dict(zip(DATASETS, group_tests(gaps, tables), strict=True))
+    gaps, tables = [], []
+    for dataset in DATASETS:
+        a, b = (board.array.by_seed(m, dataset, OPEN) for m in ("coop", "vpt"))
+        gaps.append([a[seed] - b[seed] for seed in SEEDS])
+        tables.append([])
+        for place, split in enumerate(("open-base", "open-new")):
+            right = [board.array.right(m, dataset, split, (0, 1, 2)).astype(float) for m in ("coop", "vpt")]
+            means = [
+                [board.array.at(m, dataset, s, (0, 1, 2)).mean() for s in ("open-base", "open-new")]
+                for m in ("coop", "vpt")
+            ]
+            weights = [2 * other[1 - place] ** 2 / sum(other) ** 2 for other in means]
+            tables[-1].append(weights[0] * right[0] - weights[1] * right[1])
+    tests = dict(zip(DATASETS, dataset_tests(gaps, tables), strict=True))
     for dataset, cell in cells.items():
         by_method = {m: [records[m, dataset, seed] for seed in SEEDS] for m in ("coop", "vpt")}
         means = [np.mean([open_h(record) for record in by_method[m]]) for m in ("coop", "vpt")]
         assert (cell.score_a.mean, cell.score_b.mean) == pytest.approx(means)
         assert cell.difference.mean == pytest.approx(means[0] - means[1])
-        assert cell.difference == tests[dataset]
+        test = tests[dataset]
+        assert (cell.difference.low, cell.difference.high) == pytest.approx((test.low, test.high))
         opened = outcomes[outcomes["split"].isin(["open-base", "open-new"])]
         right = opened.assign(right=opened["label"] == opened["predicted"]).set_index(["run_id", "image"])["right"]
         flipped = [
@@ -173,12 +174,12 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
 def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> None:
     store = fresh_store(runs)
     frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
-    (board,) = build_leaderboards(frame)
     changed = set(frame.loc[(frame["seed"] == SEEDS[0]) & (frame["dataset"] == DATASETS[0]), "run_id"])
     frame.loc[frame["run_id"].isin(changed) & (frame["split"] == "open-base"), "images"] = "other images"
+    (board,) = build_leaderboards(frame)
     rows = outcomes["run_id"].isin(changed) & (outcomes["split"] == "open-base")
     outcomes["image"] = outcomes["image"].astype(str).where(~rows, "other/" + outcomes["image"].astype(str))
-    found = compare_entries(board, frame, outcomes, "coop", "vpt")
+    found = compare_entries(board, outcomes, "coop", "vpt")
     assert (DATASETS[0], "open: the runs were not scored on the same images") in found.skipped
     assert [cell.dataset for cell in found.cells if cell.split == OPEN] == list(DATASETS[1:])
 
@@ -188,6 +189,6 @@ def test_compare_leaves_it_out_where_a_run_lacks_it(runs: Path) -> None:
     frame = store.runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
     for other, seeds in (("old", []), ("part", [2, 3, 3])):
-        found = compare_entries(board, frame, store.outcomes_frame(), "coop", other)
+        found = compare_entries(board, store.outcomes_frame(), "coop", other)
         assert [len(cell.seeds) for cell in found.cells if cell.split == OPEN] == seeds
         assert not found.skipped

@@ -23,10 +23,10 @@ def view():
 
 
 def score(view, method, dataset, measure):
-    cell = view.table.scores[method, dataset]
+    base, new = (view.table.array.of_seeds(method, dataset, split) for split in ("base", "new"))
     if measure != "H":
-        return mean(cell[measure])
-    return mean(2 * base * new / (base + new) for base, new in zip(cell["base"], cell["new"], strict=True))
+        return mean({"base": base, "new": new}[measure])
+    return mean(2 * b * n / (b + n) for b, n in zip(base, new, strict=True))
 
 
 @pytest.mark.parametrize("measure", ["base", "new", "H"])

@@ -53,7 +53,7 @@ def page(site, tmp_path_factory):
 def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
     assert [result.verdict for result in site.claims] == ["supported", "not supported here", "not tested"]
     boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
-    wanted = check_claims(CLAIMS, boards, frame, difficulty_by_backbone(difficulty_frame()))[0]
+    wanted = check_claims(CLAIMS, boards, difficulty_by_backbone(difficulty_frame()))[0]
     found = site.claims[0].test
     assert found == wanted.test
     assert (found.n, found.groups) == (33, 11)
@@ -64,7 +64,7 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
 
 def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
     boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
-    rows = compare_with_published(boards, frame, published_frame())
+    rows = compare_with_published(boards, published_frame())
     shown = [row for row in site.reproduction.rows if row.measure == "accuracy"]
     assert [(row.published, row.difference) for row in shown] == [(r.published, r.difference) for r in rows]
     gaps = [abs(row.difference) for row in shown]

@@ -55,8 +55,8 @@ def test_every_cell_of_the_board_has_its_errors_and_they_add_up_to_the_score(sit
         for entry in board.board.entries:
             cell = cells[entry.key, listed.key]
             right = np.mean([run.right for run in cell.runs]) / listed.n_images
-            assert right == pytest.approx(entry.cells[listed.dataset].scores[listed.split].mean)
-            assert {run.run_id for run in cell.runs} == set(entry.cells[listed.dataset].run_ids)
+            assert right == pytest.approx(board.board.array.mean(entry.key, listed.dataset, listed.split))
+            assert {run.run_id for run in cell.runs} == set(board.board.array.ids(entry.key, listed.dataset))
             for run in cell.runs:
                 assert sum(run.right_by_class) == run.right, "all four classes"
                 assert len(run.pairs) <= RUN_PAIRS
@@ -107,7 +107,7 @@ def test_targets_of_a_transfer_run_are_class_lists_of_their_own(tmp_path):
     (board,) = site.boards
     for cell, listed in zip(site.error_analysis.cells[board.anchor].values(), site.error_analysis.lists, strict=True):
         right = np.mean([run.right for run in cell.runs]) / listed.n_images
-        assert right == pytest.approx(board.board.entry("coop").cells[listed.dataset].scores["all"].mean)
+        assert right == pytest.approx(board.board.array.mean("coop", listed.dataset, "all"))
 
 
 def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_path):
@@ -134,7 +134,7 @@ def test_cost_points_agree_with_the_board_and_the_best_is_on_the_front(site):
     (board,) = site.boards
     for point in board.costs:
         entry = next(entry for entry in board.board.entries if entry.key == point.entry)
-        assert point.value == entry.average("H", board.board.convention)
+        assert point.value == board.board.average(entry.key, "H")
         assert point.costs["parameters"] == entry.cost.parameters_high
         assert set(point.front) == set(point.costs)
     best = max(board.costs, key=lambda point: point.value.mean)

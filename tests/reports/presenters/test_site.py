@@ -7,7 +7,7 @@ import pytest
 from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
 from worlds import make_world
 
-from bench.analysis.leaderboard import HConvention
+from bench.analysis.measures import HConvention
 from bench.api import export_leaderboards
 from bench.papers.catalogue import Catalogue, DatasetFacts, registered
 from bench.results.database import fresh_store
@@ -68,13 +68,10 @@ def test_a_board_of_nothing_but_code_of_others_is_shown_once():
 
 def test_the_published_zero_shot_line(board):
     """CoCoOp's table: 69.34, 74.22, H 71.70; the mean of the per-dataset H is another number."""
-    zero = board.board.entry("zero_shot")
-    h, other_h = (zero.average("H", convention) for convention in (HConvention.MEAN_OF_H, HConvention.H_OF_MEANS))
-    assert [round(100 * value.mean, 2) for value in (zero.averages["base"], zero.averages["new"], h)] == [
-        69.34,
-        74.22,
-        71.59,
-    ]
+    conventions = HConvention.MEAN_OF_H, HConvention.H_OF_MEANS
+    h, other_h = (board.board.average("zero_shot", "H", convention) for convention in conventions)
+    base, new = (board.board.average("zero_shot", measure) for measure in ("base", "new"))
+    assert [round(100 * value.mean, 2) for value in (base, new, h)] == [69.34, 74.22, 71.59]
     assert (round(100 * other_h.mean, 2), h.half_width) == (71.70, None)
     assert board.board.convention is HConvention.MEAN_OF_H
     per_dataset = [2 * base * new / (base + new) for _, _, _, base, new in DATASETS.values()]
@@ -100,9 +97,10 @@ def test_the_other_convention_can_be_shown():
 
 def test_every_number_knows_its_runs(board):
     for entry in board.board.entries:
-        for cell in entry.cells.values():
-            assert len(cell.run_ids) == cell.n, (entry.key, cell.dataset)
-            assert bool(cell.scores) == (cell.n > 0)
+        for dataset in board.board.datasets:
+            n, _ = board.board.scored(entry.key, dataset)
+            assert len(board.board.array.ids(entry.key, dataset)) == n, (entry.key, dataset)
+            assert (board.board.score(entry.key, dataset, "H") is not None) == (n > 0)
     known = set(runs_frame()["run_id"])
     assert {run_id for entry in board.board.entries for run_id in entry.run_ids} <= known
 
@@ -117,8 +115,7 @@ def test_gaps_are_carried_over(site, board):
 
 
 def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
-    cell = board.board.entry("coop").cells["eurosat"]
-    assert cell.gains["new"] == pytest.approx(cell.scores["new"].mean - 0.6405)
+    assert board.board.array.mean("zero_shot", "eurosat", "new") == pytest.approx(0.6405)
     answers = next(view for view in site.overviews if view.anchor == board.anchor).answers
     axis = "relative_transfer_difficulty"
     assert answers["new"].difficulty[axis]["eurosat"] == pytest.approx(1 / 5 / 0.6405)

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats as reference
+from small_noise import mean_test
 
-from bench.analysis.statistics.intervals import MeanTest, grouped_t
+from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.statistics.power import detectable_difference
 
 
@@ -37,7 +38,7 @@ def test_in_simulations_it_is_told_four_times_in_five_and_half_of_it_with_those_
     """Six datasets whose spread between seeds is known."""
     draw, groups, seeds, spread = np.random.default_rng(4), 6, 3, 0.02
     offsets = np.linspace(-1, 1, seeds)
-    plan = grouped_t([(spread * offsets / offsets.std(ddof=1)).tolist()] * groups)
+    plan = mean_test([(spread * offsets / offsets.std(ddof=1)).tolist()] * groups)
     found = detectable_difference(plan)
     assert found is not None
     assert found.seeds_for_half is not None
@@ -45,7 +46,7 @@ def test_in_simulations_it_is_told_four_times_in_five_and_half_of_it_with_those_
     designs = (1, seeds, groups), (2, found.seeds_for_half, groups), (2, seeds, found.datasets_for_half)
     for parts, n_seeds, n_datasets in designs:
         tables = draw.normal(found.difference / parts, spread, (1500, n_datasets, n_seeds))
-        tests = [grouped_t(table.tolist()) for table in tables]
+        tests = [mean_test(table.tolist()) for table in tables]
         assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(0.8, abs=0.06)
 
 
@@ -75,4 +76,4 @@ def test_a_wider_interval_tells_larger_differences() -> None:
 
 
 def test_without_a_spread_nothing_is_known() -> None:
-    assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) is None
+    assert detectable_difference(mean_test([[0.1, 0.1], [0.2, 0.2]])) is None

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from scipy.special import expit, roots_hermite
 from scipy.stats import binomtest
+from small_noise import estimate_of, noise_of
 
-from bench.analysis.statistics import Covers, image_noise, in_groups, score_estimate, wilson
+from bench.analysis.statistics import Covers, wilson
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 28), (27, 28), (28, 28), (9, 10), (640, 1950)])
 def test_one_seed_has_the_interval_of_scipy(right: int, n: int):
     expected = binomtest(right, n).proportion_ci(method="wilson")
     outcomes = np.arange(n) < right
-    found = score_estimate([[right / n]], [[(1.0, image_noise(outcomes))]])
+    found = estimate_of(noise_of([outcomes]))
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert (found.covers, found.images, found.n, found.std) == (Covers.IMAGES, n, 1, None)
 
@@ -25,41 +26,38 @@ def test_one_seed_has_the_interval_of_scipy(right: int, n: int):
 @pytest.mark.parametrize("groups", [None, np.arange(50) // 5])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_without_errors_the_interval_is_that_of_one_seed_and_stays_in_its_limits(right, groups, seeds):
-    found = score_estimate([[float(right)] * seeds], [[(1.0, image_noise(np.full((seeds, 50), right), groups))]])
+    found = estimate_of(noise_of([np.full((seeds, 50), right)], groups=groups))
     units = 50 if groups is None else 10
     low, high = wilson(right, units)
     assert 0 <= found.low <= found.high <= 1
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.02)
 
 
-def test_groups_keep_the_row_means_and_have_the_variance_of_a_ratio_estimator():
+def test_groups_have_the_variance_of_a_ratio_estimator():
     generator = np.random.default_rng(0)
     groups = generator.integers(0, 12, size=200)
     table = (generator.random((1, 200)) < 0.7).astype(float)
-    values = in_groups(table, groups)
-    assert values.mean() == pytest.approx(table.mean())
     numbers = np.unique(groups)
     mean, sizes = table.mean(), np.array([np.sum(groups == g) for g in numbers])
     right = np.array([table[0][groups == g].sum() for g in numbers])
     n = len(numbers)
     cochran = n / (n - 1) * np.sum((right - mean * sizes) ** 2) / 200**2
-    assert values.var(ddof=1) / n == pytest.approx(cochran)
-    found = score_estimate([[mean]], [[(1.0, image_noise(table, groups))]])
-    assert found.covers is Covers.GROUPS
+    found = noise_of([table], groups=groups)
+    assert found.mean[0] == pytest.approx(mean)
+    assert found.images[0, 0] == pytest.approx(cochran)
+    assert estimate_of(found).covers is Covers.GROUPS
 
 
 def test_groups_of_one_image_change_almost_nothing():
     outcomes = np.random.default_rng(1).random((3, 400)) < 0.8
-    values = [outcomes.mean(1)]
-    plain = score_estimate(values, [[(1.0, image_noise(outcomes))]])
-    grouped = score_estimate(values, [[(1.0, image_noise(outcomes, np.arange(400)))]])
+    plain, grouped = (estimate_of(noise_of([outcomes], groups=groups)) for groups in (None, np.arange(400)))
     assert (grouped.low, grouped.high) == pytest.approx((plain.low, plain.high))
 
 
 def test_an_average_over_datasets_has_the_variance_of_their_mean():
     generator = np.random.default_rng(2)
     tables = [generator.random((1, n)) < rate for n, rate in ((2000, 0.5), (500, 0.9), (1000, 0.7))]
-    found = score_estimate([[table.mean()] for table in tables], [[(1.0, image_noise(table))] for table in tables])
+    found = estimate_of(*(noise_of([table]) for table in tables))
     error = math.sqrt(sum(table.var(ddof=1) / table.size for table in tables)) / 3
     assert found.mean == pytest.approx(np.mean([table.mean() for table in tables]))
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.02)
@@ -111,9 +109,7 @@ def _coverage(accuracy: float, seeds: int, images: int, groups: int | None, roun
     generator = np.random.default_rng([seeds, images, groups or 0, int(1000 * accuracy)])
     covered, plain, widths, errors = [], [], [], []
     for outcomes, numbers, truth in _simulated(accuracy, seeds, images, groups, rounds, generator):
-        values = [outcomes.mean(1)]
-        found = score_estimate(values, [[(1.0, image_noise(outcomes, numbers))]])
-        alone = score_estimate(values, [[(1.0, image_noise(outcomes))]])
+        found, alone = (estimate_of(noise_of([outcomes], groups=groups)) for groups in (numbers, None))
         covered.append(found.low <= truth <= found.high)
         plain.append(alone.low <= truth <= alone.high)
         widths.append(found.high - found.low)
@@ -150,15 +146,14 @@ def test_the_interval_of_an_average_of_harmonic_means_covers_it(seeds, rates):
     generator = np.random.default_rng([seeds, int(100 * rates[0])])
     draws = [[list(_simulated(rate, seeds, 300, None, rounds, generator)) for rate in rates] for _ in range(2)]
     for k in range(rounds):
-        values, noise, truths = [], [], []
+        noise, truths = [], []
         for base, new in ((parts[0][k], parts[1][k]) for parts in draws):
             by_seed = [_harmonic(b, n) for b, n in zip(base[0].mean(1), new[0].mean(1), strict=True)]
             total = (base[0].mean() + new[0].mean()) ** 2
             weights = 2 * new[0].mean() ** 2 / total, 2 * base[0].mean() ** 2 / total
-            values.append(by_seed)
-            noise.append([(w, image_noise(part[0])) for w, part in zip(weights, (base, new), strict=True)])
+            noise.append(noise_of([base[0], new[0]], weights=weights, values=by_seed))
             truths.append(_harmonic(base[2], new[2]))
-        found = score_estimate(values, noise)
+        found = estimate_of(*noise)
         covered.append(found.low <= np.mean(truths) <= found.high)
     assert np.mean(covered) >= 0.93 - 2.5 * math.sqrt(0.95 * 0.05 / rounds)
 

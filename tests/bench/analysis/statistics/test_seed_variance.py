@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from small_noise import dataset_tests, estimate_of, estimates_of, mean_test, noise_of
 
-from bench.analysis.statistics import group_tests, grouped_t, image_noise, score_estimate, score_estimates
 from bench.analysis.statistics.seed_variance import PRIOR_DF, shrunk_variances
 
 
@@ -62,7 +62,7 @@ def test_many_pairs_at_once_are_the_pairs_one_by_one():
 
 def test_no_spread_anywhere_gives_no_verdict_on_an_average():
     tables = [np.zeros((3, 20))] * 4
-    assert grouped_t([[0.0] * 3] * 4, [[table] for table in tables]).p is None
+    assert mean_test([[0.0] * 3] * 4, [[table] for table in tables]).p is None
 
 
 def test_a_prior_without_spread_gives_no_verdict_on_a_dataset():
@@ -70,7 +70,7 @@ def test_a_prior_without_spread_gives_no_verdict_on_a_dataset():
     table = np.zeros((3, 20))
     table[:, 0] = 1.0
     groups, tables = [[0.05] * 3, *[[0.0] * 3] * 5], [[table], *[[np.zeros((3, 20))]] * 5]
-    found = group_tests(groups, tables)
+    found = dataset_tests(groups, tables)
     assert found[0].p > 0.05
     assert found[0].low < 0 < found[0].high
     assert [test.p for test in found[1:]] == [1.0] * 5
@@ -80,14 +80,13 @@ def test_a_prior_without_spread_gives_no_verdict_on_a_dataset():
 def test_each_dataset_is_tested_like_the_mean_of_one():
     draw = np.random.default_rng(2)
     table = draw.integers(-1, 2, (3, 40)).astype(float)
-    (found,) = group_tests([table.mean(1)], [[table]], added=0.0)
-    assert found == grouped_t([table.mean(1)], [[table]])
+    (found,) = dataset_tests([table.mean(1)], [[table]], added=0.0)
+    assert found == mean_test([table.mean(1)], [[table]])
 
 
 def test_a_score_on_one_dataset_is_the_average_over_it():
     right = np.random.default_rng(3).random((3, 90)) < 0.8
-    values, noise = [right.mean(1).tolist()], [[(1.0, image_noise(right))]]
-    assert score_estimates(values, noise) == [score_estimate(values, noise)]
+    assert estimates_of(noise_of([right])) == [estimate_of(noise_of([right]))]
 
 
 def test_two_seeds_of_a_score_borrow_from_other_datasets():
@@ -99,8 +98,8 @@ def test_two_seeds_of_a_score_borrow_from_other_datasets():
         return np.array([difficulty < first, difficulty < second])
 
     tables = [runs(0.7, 0.7), runs(0.6, 0.75), *[runs(0.7, 0.73) for _ in range(4)]]
-    values, noise = [t.mean(1).tolist() for t in tables], [[(1.0, image_noise(t))] for t in tables]
-    alone = [score_estimates([v], [n])[0].half_width for v, n in zip(values, noise, strict=True)]
-    found = [one.half_width for one in score_estimates(values, noise)]
+    noise = [noise_of([table]) for table in tables]
+    alone = [estimates_of(one)[0].half_width for one in noise]
+    found = [one.half_width for one in estimates_of(*noise)]
     assert found[0] > alone[0]
     assert found[1] < alone[1]

@@ -9,14 +9,7 @@ import pytest
 from scipy import stats
 
 from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.statistics.simultaneous import (
-    SimultaneousTests,
-    dunnett_limit,
-    dunnett_p,
-    lead_by_chance,
-    normal_scale,
-    t_scale,
-)
+from bench.analysis.statistics.simultaneous import dunnett_limit, dunnett_p, family_tests, lead_by_chance
 
 
 @pytest.mark.parametrize(("k", "df"), [(1, 10), (2, 5), (5, 20), (30, 10)])
@@ -37,13 +30,6 @@ def test_limits_are_scipys():
     assert dunnett_p(t, 4, 5 * 7) == pytest.approx(wanted, abs=0.005)
 
 
-def test_the_normal_scale_is_that_of_equal_probability():
-    for df in (3, 8, 40):
-        for t in (0.5, 2.0, 4.0):
-            assert float(normal_scale(t, df)) == pytest.approx(-stats.norm.ppf(stats.t.sf(t, df)), rel=0.02)
-            assert float(t_scale(normal_scale(t, df), df)) == pytest.approx(t)
-
-
 def differences(means: np.ndarray, errors: np.ndarray, df: float) -> dict[tuple[str, str], MeanTest]:
     """Differences of independent means with their errors."""
     names = [f"m{number:02}" for number in range(len(means))]
@@ -53,33 +39,40 @@ def differences(means: np.ndarray, errors: np.ndarray, df: float) -> dict[tuple[
     }
 
 
-def test_one_pair_keeps_its_own_interval():
+@pytest.mark.parametrize("control", [None, "m00"])
+def test_one_pair_keeps_its_own_interval(control):
     tests = differences(np.array([0.1, 0.0]), np.array([0.02, 0.03]), 7.0)
-    assert SimultaneousTests(tests, tuple(tests)).intervals == tests
+    assert family_tests(tests, 0.025, control) == tests
 
 
-def test_all_pairs_of_equal_errors_have_tukeys_limit():
-    tests = differences(np.zeros(6), np.full(6, 0.02), 1e6)
-    found = next(iter(SimultaneousTests(tests, tuple(tests)).intervals.values()))
-    wanted = stats.studentized_range.ppf(0.95, 6, 1e6) / np.sqrt(2) * found.standard_error
-    assert found.high - found.mean == pytest.approx(wanted, rel=0.03)
+def test_many_pairs_have_bonferronis_limit_with_their_own_degrees_of_freedom():
+    tests = differences(np.array([0.1, 0.05, 0.0]), np.array([0.02, 0.03, 0.04]), 7.0)
+    tests["m00", "m01"] = MeanTest.from_error(0.05, 9, 3, 0.03, 2.5)
+    for pair, found in family_tests(tests, 0.05).items():
+        before = tests[pair]
+        limit = stats.t.ppf(1 - 0.05 / 2 / 3, before.df)
+        assert found.high - found.mean == pytest.approx(limit * before.standard_error)
+        assert found.p == pytest.approx(min(1.0, 3 * before.p))
 
 
-def unlike_distances() -> dict[tuple[str, str], MeanTest]:
-    """Errors estimated from three seeds, of which one method has large ones: no points have these distances."""
-    errors = {"a b": 0.0023, "a c": 0.0085, "b c": 0.0116, "a d": 0.122, "b d": 0.109, "c d": 0.092}
-    df = {"a b": 2.3, "a c": 15.8, "b c": 4.0, "a d": 3.5, "b d": 3.7, "c d": 4.1}
-    return {
-        (pair[0], pair[2]): MeanTest.from_error(0.0, 9, 3, error, df[pair], level=0.95)
-        for pair, error in errors.items()
-    }
+@pytest.mark.parametrize(("k", "df", "dunnetts"), [(30, 50.0, True), (30, 3.0, False)])
+def test_pairs_with_one_control_have_dunnetts_limit_where_it_is_lower(k, df, dunnetts):
+    tests = {(f"m{i:02}", "zero"): MeanTest.from_error(0.01 * i, 9, 3, 0.02, 50.0) for i in range(k)}
+    tests["m00", "zero"] = MeanTest.from_error(0.0, 9, 3, 0.02, df)
+    found = family_tests(tests, 0.05, "zero")["m20", "zero"]
+    bonferroni, dunnett = stats.t.ppf(1 - 0.025 / k, 50.0), dunnett_limit(k, df)
+    assert (dunnett < bonferroni) == dunnetts
+    assert (found.high - found.mean) / 0.02 == pytest.approx(min(dunnett, bonferroni))
 
 
-def test_intervals_are_not_longer_than_bonferronis_where_errors_are_no_distances():
-    tests = unlike_distances()
-    for pair, found in SimultaneousTests(tests, tuple(tests)).intervals.items():
-        limit = stats.t.ppf(1 - 0.025 / len(tests), tests[pair].df)
-        assert found.high <= 1.1 * limit * tests[pair].standard_error, pair
+@pytest.mark.parametrize("level", [0.05, 0.025])
+@pytest.mark.parametrize("control", [None, "zero"])
+def test_an_interval_contains_zero_exactly_if_p_is_above_five_per_cent(level, control):
+    means = np.linspace(0, 0.2, 60)
+    tests = {(f"m{i:02}", "zero"): MeanTest.from_error(mean, 9, 3, 0.02, 20.0) for i, mean in enumerate(means)}
+    found = family_tests(tests, level, control).values()
+    assert 0 < sum(test.clear for test in found) < 60
+    assert all(test.clear == (test.p <= 0.05) for test in found)
 
 
 def test_the_lead_by_chance_follows_the_errors_where_they_are_no_distances():
@@ -90,7 +83,7 @@ def test_the_lead_by_chance_follows_the_errors_where_they_are_no_distances():
 
 @pytest.mark.parametrize("k", [3, 12])
 @pytest.mark.parametrize("spread", [1.0, 8.0])
-def test_some_interval_misses_in_five_per_cent_of_families(k, spread):
+def test_some_interval_misses_in_at_most_five_per_cent_of_families(k, spread):
     """Methods without a difference, errors that differ by a factor and are estimated with eight degrees of freedom."""
     draw = np.random.default_rng(k)
     true = np.geomspace(0.01, 0.01 * spread, k)
@@ -99,7 +92,7 @@ def test_some_interval_misses_in_five_per_cent_of_families(k, spread):
         means = true * draw.normal(size=k)
         errors = true * np.sqrt(draw.chisquare(8, size=k) / 8)
         tests = differences(means, errors, 12.0)
-        missed += any(test.clear for test in SimultaneousTests(tests, tuple(tests)).intervals.values())
+        missed += any(test.clear for test in family_tests(tests, 0.05).values())
     assert missed <= stats.binom.ppf(0.999, repetitions, 0.05)
 
 
@@ -107,10 +100,3 @@ def test_the_lead_by_chance_is_the_expected_maximum():
     """The mean of the maximum of five independent normal values, minus a control that varies too (Tippett 1925)."""
     tests = differences(np.zeros(6), np.full(6, 0.02), 30.0)
     assert lead_by_chance(tests, "m00") == pytest.approx(0.02 * 1.163, rel=0.05)
-
-
-def test_methods_that_never_differ_stay_together():
-    tests = differences(np.array([0.2, 0.1, 0.0]), np.array([0.02, 0.02, 0.02]), 9.0)
-    tests["m00", "m01"] = MeanTest(0.0, 9, 3)
-    members = tuple(pair for pair, test in tests.items() if test.standard_error is not None)
-    assert set(SimultaneousTests(tests, members).intervals) == set(members)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from bench.analysis.statistics.hypothesis_tests import Equivalence, equivalence
+from bench.papers.equivalence import Equivalence, equivalence
 
 
 def test_equivalence_is_two_one_sided_t_tests():
@@ -54,3 +54,11 @@ def test_bounds_of_equal_and_different():
     assert [found(low, low + 1, 0.5).different for low in (1.0, 1.01, -2.0, -2.01, 0.0)] == [
         False, True, False, True, False,
     ]  # fmt: skip
+
+
+def test_equivalence_is_claimed_at_the_margin_in_at_most_5_percent_and_inside_it_often():
+    draw = np.random.default_rng(8)
+    edge = [equivalence(list(row), margin=0.01) for row in draw.normal(0.01, 0.003, (2000, 3))]
+    inside = [equivalence(list(row), margin=0.01) for row in draw.normal(0.0, 0.002, (500, 3))]
+    assert np.mean([test.equal() for test in edge]) <= 0.06
+    assert np.mean([test.equal() for test in inside]) >= 0.8

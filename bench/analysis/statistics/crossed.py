@@ -1,0 +1,372 @@
+"""The noise of scores and of their differences on test images: seeds and images vary, and both are crossed.
+
+`crossed` has the noise of any contrasts on one dataset: scores, and differences of runs with the same seeds.
+`unpaired` is the same for runs with other seeds. The functions below them turn it into tests and intervals, of the mean
+over datasets or of each dataset.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr, stdtrit
+
+from bench.analysis.statistics.intervals import ROUNDING, Covers, Estimate, MeanTest, wilson
+from bench.analysis.statistics.seed_variance import shrunk_variances, variances_of_mean
+
+Floats = NDArray[np.float64]
+
+ADDED_TO_DIFFERENCES = 1.0
+"""Sum of squares of half an image that only A and half of one that only B classifies correctly (Agresti, Min 2005)."""
+
+
+class Products(NamedTuple):
+    """Sums of products of the outcomes of some members, such as methods, on the same test images with the same seeds.
+
+    Args:
+        between: `(members, members)`, of the deviations of images (or groups) from the mean, each a mean over seeds.
+        rest: `(members, members)`, of the residuals of seeds and images.
+        units: number of images or groups.
+        n_images: number of images.
+    """
+
+    between: Floats
+    rest: Floats
+    units: int
+    n_images: int
+
+
+class Noise(NamedTuple):
+    """The means of some contrasts on one dataset, and their noise; arrays are `(contrasts,)`.
+
+    Args:
+        size: number of seeds.
+        seeds: variance of the mean between seeds, s^2 / S; 0 for one seed.
+        df: degrees of freedom of `seeds`, S - 1.
+        residual: the share in `seeds` of the residual of seeds and images.
+        images: `(sets, contrasts)`, the variance of the mean between the images (or groups) of each test set.
+        units: `(sets,)`, the number of images (or groups) of each test set.
+        weight: `(sets, contrasts)`, of the first member.
+        n_images: number of test images.
+        grouped: whether whole groups of images vary.
+        paired: whether both runs of a difference have the same seeds.
+    """
+
+    mean: Floats
+    size: int
+    seeds: Floats
+    df: Floats
+    residual: Floats
+    images: Floats
+    units: NDArray[np.int64]
+    weight: Floats
+    n_images: int = 0
+    grouped: bool = False
+    paired: bool = True
+
+    def of(self, contrast: int) -> Noise:
+        """The noise of one contrast."""
+        one = slice(contrast, contrast + 1)
+        return self._replace(
+            mean=self.mean[one],
+            seeds=self.seeds[one],
+            df=self.df[one],
+            residual=self.residual[one],
+            images=self.images[:, one],
+            weight=self.weight[:, one],
+        )
+
+    @property
+    def of_one_image(self) -> Floats:
+        """The variance of one image around the mean over seeds."""
+        found: Floats = self.images.T @ self.units
+        return found
+
+
+def crossed(
+    values: ArrayLike,
+    sets: Sequence[tuple[Products, Floats]],
+    a: ArrayLike,
+    b: ArrayLike | None = None,
+    *,
+    added: float = 0.0,
+) -> Noise:
+    """The noise of contrasts of members, such as methods, which have the same seeds and the same test images.
+
+    The image part is var_i(mean over seeds) / N. The seed part is s^2 / S; the residual of a two-way analysis of
+    variance in it is MS_residual / (S N). Products of members give the variance of each difference, so no image is
+    looked at twice.
+
+    Args:
+        values: `(members, seeds)`, the measure of each run.
+        sets: for each set of test images of the measure the products of the members and, `(members,)`, the derivatives
+            of the measure by the accuracy on these images. None if the images are not known.
+        a: `(contrasts,)`, the member of a score, or the first one of a difference.
+        b: `(contrasts,)`, the second member of a difference; None for scores.
+        added: sum of squares to add to the deviations of the images of each set, which would be 0 if two methods agree
+            on the few images there are.
+
+    Example:
+        >>> right = np.array([[[1, 1, 1, 0]], [[1, 1, 0, 0]]])  # two members, one seed, four images
+        >>> found = crossed([[0.75], [0.5]], [(products(right), np.ones(2))], [0], [1])
+        >>> found.mean.tolist(), found.images.tolist()  # one of four images differs: 0.25 / 4
+        ([0.25], [[0.0625]])
+    """
+    table, first = np.asarray(values, dtype=float), np.asarray(a, dtype=int)
+    second = None if b is None else np.asarray(b, dtype=int)
+
+    def of_contrasts(squares: Floats, weight: Floats) -> Floats:
+        weighted = squares * np.outer(weight, weight)
+        diagonal: Floats = weighted.diagonal()
+        if second is None:
+            return np.array(diagonal[first])
+        found: Floats = np.maximum(diagonal[first] + diagonal[second] - 2 * weighted[first, second], 0.0)
+        return found
+
+    # sorted: sums must not depend on the order of seeds
+    by_seed = np.sort(table[first] if second is None else table[first] - table[second], axis=1)
+    n_seeds, n = by_seed.shape[1], len(first)
+    shifted = by_seed - by_seed[:, :1]  # exact zeros for equal values
+    seeds = shifted.var(axis=1, ddof=1) / n_seeds if n_seeds > 1 else np.zeros(n)
+    images, units, residual = [], [], np.zeros(n)
+    for one, weight in sets:
+        images.append((of_contrasts(one.between, weight) + added) / (one.units - 1) / one.units)
+        units.append(one.units)
+        if n_seeds > 1:
+            freedom = (n_seeds - 1) * (one.units - 1)
+            residual += of_contrasts(one.rest, weight) / freedom / (n_seeds * one.units)
+    return Noise(
+        by_seed.mean(axis=1),
+        n_seeds,
+        seeds,
+        np.full(n, n_seeds - 1.0),
+        residual,
+        np.array(images).reshape(len(units), n),
+        np.array(units, dtype=np.int64),
+        np.array([weight[first] for _, weight in sets]).reshape(len(units), n),
+        n_images=sum(one.n_images for one, _ in sets),
+        grouped=any(one.units < one.n_images for one, _ in sets),
+    )
+
+
+def products(right: NDArray[np.generic], groups: NDArray[np.integer] | None = None) -> Products:
+    """The products of outcomes, `(members, seeds, images)`: whether each image is classified correctly.
+
+    They are exact for single images, so two members with the same answers have no spread.
+
+    Groups of images have the values `m + G / N * sum over its images of (y - m)`, where `m` is the mean, `G` the number
+    of groups and `N` that of images: the linearised ratio estimator of a mean of clusters (Cochran, Sampling
+    Techniques, section 9A). `groups` has the number of each image's group, `(images,)`.
+
+    Raises ValueError for fewer than two images or groups.
+    """
+    table = right.astype(np.float64)
+    members, n_seeds, n_images = table.shape
+    sizes = np.ones(n_images)
+    if groups is not None:
+        numbers = np.unique(groups, return_inverse=True)[1]
+        sizes = np.bincount(numbers).astype(float)
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
+        table = np.add.reduceat(table[:, :, np.argsort(numbers, kind="stable")], starts, axis=2)
+    units = len(sizes)
+    if units < 2:
+        raise ValueError(f"{units} test images or groups have no spread; give at least two.")
+    of_units, of_seeds = table.sum(axis=1), table.sum(axis=2)
+    total = of_units.sum(axis=1)
+    deviations = n_images * of_units - total[:, None] * sizes
+    flat, n = table.reshape(members, -1), n_seeds * units
+    rest = n * (flat @ flat.T) - units * (of_units @ of_units.T) - n_seeds * (of_seeds @ of_seeds.T)
+    rest += np.outer(total, total)
+    scale = (units / n_images) ** 2
+    between = (deviations @ deviations.T) * (scale / (n_seeds * n_images) ** 2)
+    return Products(between, rest * (scale / n), units, n_images)
+
+
+def unpaired(a: Noise, b: Noise, of_means: Noise) -> Noise:
+    """The difference of scores whose runs have other seeds: the noise of both seeds adds up, with Welch's degrees.
+
+    `a` and `b` are the scores, and `of_means` is the difference of their means over seeds on each image.
+
+    Example:
+        >>> a, b = (crossed([values], [], [0]) for values in ([0.8, 0.9], [0.4, 0.6, 0.5]))
+        >>> found = unpaired(a, b, crossed([a.mean, b.mean], [], [0], [1]))
+        >>> found.mean.round(3).tolist(), found.seeds.round(6).tolist(), found.df.round(3).tolist()  # 0.0025 + 0.01 / 3
+        ([0.35], [0.005833], [2.882])
+    """
+    seeds = a.seeds + b.seeds
+    squares = sum(_ratio(part.seeds**2, part.df) for part in (a, b))
+    df = np.where(seeds > 0, _ratio(seeds**2, squares), a.df + b.df)
+    return of_means._replace(
+        size=min(a.size, b.size), seeds=seeds, df=df, residual=a.residual + b.residual, paired=False
+    )
+
+
+def _ratio(above: ArrayLike, below: ArrayLike) -> Floats:
+    """The ratio; 0 where the divisor is 0."""
+    top, bottom = np.broadcast_arrays(np.asarray(above, dtype=float), np.asarray(below, dtype=float))
+    found: Floats = np.divide(top, bottom, out=np.zeros(top.shape), where=bottom > 0)
+    return found
+
+
+def mean_tests(datasets: Sequence[Noise], *, level: float = 0.95) -> list[MeanTest]:
+    """The mean of each contrast over the datasets, tested against zero with the noise *within* the datasets alone.
+
+    Datasets are fixed and not a sample, so how a difference varies between them is not noise. With G datasets, S seeds
+    and variances s_g^2 between seeds, the squared standard error without test images is sum_g s_g^2 / S / G^2. With
+    images it is their variance, plus that of the seeds beyond the residual, if that is above zero. Degrees of freedom
+    are Satterthwaite's. The s_g^2 are `variances_of_mean`. In simulations, 95 % intervals cover the mean 93-97 % of the
+    time from two seeds and two datasets on, with and without an effect of the seed.
+
+    Example:
+        >>> noise = [crossed([[0.01, 0.03]], [], [0]), crossed([[0.02, 0.04]], [], [0])]  # s_g^2 = 0.0002 in both
+        >>> (found,) = mean_tests(noise)
+        >>> round(found.mean, 3), round(found.standard_error, 6), round(found.df, 6)  # sqrt(2 * 0.0002 / 2) / 2
+        (0.025, 0.007071, 2.0)
+    """
+    return _tests(datasets, variances_of_mean(*_of_seeds(datasets)), _df(datasets), level)
+
+
+def separate_tests(datasets: Sequence[Noise], *, level: float = 0.95) -> list[MeanTest]:
+    """The test on each dataset of the first contrast, with the variance between seeds shrunk by `shrunk_variances`.
+
+    In simulations with two or more datasets, 95 % intervals of a difference on one dataset cover it 92-98 % of the time
+    with two seeds and 94-98 % with more; more often if both methods err on hardly any image.
+    """
+    seeds, added = shrunk_variances(*_of_seeds(datasets))
+    df = _df(datasets)
+    df = np.where(df > 0, df + added, 0.0)
+    return [_tests([one], seeds[[i]], df[[i]], level)[0] for i, one in enumerate(datasets)]
+
+
+def _df(datasets: Sequence[Noise]) -> Floats:
+    return np.array([one.df for one in datasets])
+
+
+def _of_seeds(datasets: Sequence[Noise]) -> tuple[Floats, Floats, Floats, Floats]:
+    """The arguments of `shrunk_variances`."""
+    seeds, residual = (np.array([getattr(one, name) for one in datasets]) for name in ("seeds", "residual"))
+    return seeds, _df(datasets), residual, np.array([one.of_one_image for one in datasets])
+
+
+def standard_errors(datasets: Sequence[Noise], seeds: Floats, df: Floats, residual: Floats) -> tuple[Floats, Floats]:
+    """Standard error and degrees of freedom of each contrast's mean over datasets; both 0 where nothing varied.
+
+    `seeds` and `df` are `(datasets, contrasts)`, and `residual` is `(contrasts,)`, the sum of its shares in `seeds`.
+    """
+    images = np.concatenate([one.images for one in datasets])
+    images_df = np.concatenate([one.units for one in datasets])[:, None] - 1
+    beyond = seeds.sum(axis=0) - residual
+    variance = images.sum(axis=0) + np.maximum(beyond, 0.0)
+    squares = (images**2 / images_df).sum(axis=0) + np.where(beyond > 0, _ratio(seeds**2, df).sum(axis=0), 0.0)
+    error = np.sqrt(variance) / len(datasets)
+    known = error > ROUNDING
+    return np.where(known, error, 0.0), np.where(known, _ratio(variance**2, squares), 0.0)
+
+
+def _tests(datasets: Sequence[Noise], seeds: Floats, df: Floats, level: float) -> list[MeanTest]:
+    """The tests of the means over datasets, with the given variances between seeds."""
+    n_datasets, sizes = len(datasets), [one.size for one in datasets]
+    residual = np.sum([one.residual for one in datasets], axis=0)
+    images = np.sum([one.images.sum(axis=0) for one in datasets], axis=0)
+    means = np.sum([one.mean for one in datasets], axis=0) / n_datasets
+    errors, freedom = standard_errors(datasets, seeds, df, residual)
+    if min(sizes) < 2 and not any(len(one.units) for one in datasets):
+        errors = np.zeros_like(errors)
+    image_errors = np.sqrt(np.maximum(images - residual, 0.0)) / n_datasets
+    smallest, paired = min(sizes), all(one.paired for one in datasets)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = stdtrit(freedom, (1 + level) / 2) * errors
+        p = 2 * stdtr(freedom, -np.abs(means) / errors)
+    rows = zip(*(part.tolist() for part in (means, errors, freedom, reach, p, image_errors)), strict=True)
+    return [
+        MeanTest(mean, sum(sizes), n_datasets, error, of_df, mean - far, mean + far, of_p, of_images, smallest, paired)
+        if error
+        else MeanTest(mean, sum(sizes), n_datasets, smallest_group=smallest, paired=paired)
+        for mean, error, of_df, far, of_p, of_images in rows
+    ]
+
+
+def interval_of_mean(
+    datasets: Sequence[Noise], mean: float, std: float | None = None, *, level: float = 0.95
+) -> Estimate:
+    """The mean score over some datasets, the first contrast of each, with its interval over seeds and test images.
+
+    With one seed and one set of single images, this is Wilson's interval of a proportion. Otherwise the variance of the
+    score is that of `mean_tests`. It is compared with the variance that as many independent images would have.
+    This design effect gives an effective number of images for Wilson's interval, with Student's t by Satterthwaite's
+    degrees of freedom (as for proportions of complex surveys: Korn and Graubard, Survey Methodology 1998; Franco et
+    al., Journal of Survey Statistics and Methodology 2019). The design effect is estimated with half an image (or
+    group) more that is always right and half of one that is always wrong, since it is unknown without errors.
+
+    Args:
+        mean: the score, 0..1.
+        std: standard deviation between seeds, which is shown beside it.
+
+    Example:
+        >>> right = np.array([[[1] * 9 + [0]]])
+        >>> found = interval_of_mean([crossed([[0.9]], [(products(right), np.ones(1))], [0])], 0.9)
+        >>> round(found.low, 4), str(found.covers)
+        (0.5958, 'test images')
+    """
+    return _estimate(datasets, variances_of_mean(*_of_seeds(datasets)), _df(datasets), mean, std, level)
+
+
+def intervals_of_datasets(
+    datasets: Sequence[Noise], means: Sequence[float], stds: Sequence[float | None], *, level: float = 0.95
+) -> list[Estimate]:
+    """The score on each dataset with its interval; the variance between seeds is shrunk by `shrunk_variances`.
+
+    The datasets are those of one method and measure, with `means` and `stds` as for `interval_of_mean`.
+    """
+    seeds, added = shrunk_variances(*_of_seeds(datasets))
+    df = _df(datasets) + added
+    return [_estimate([one], seeds[[i]], df[[i]], means[i], stds[i], level) for i, one in enumerate(datasets)]
+
+
+def _estimate(
+    datasets: Sequence[Noise], seeds: Floats, df: Floats, mean: float, std: float | None, level: float
+) -> Estimate:
+    sizes = [one.size for one in datasets]
+    several, grouped = min(sizes) > 1, any(one.grouped for one in datasets)
+    units, n_images = np.concatenate([one.units for one in datasets]), sum(one.n_images for one in datasets)
+    if len(units) == 1 and max(sizes) == 1 and not grouped:
+        low, high = wilson(mean, n_images, level=level)
+    else:
+        residual = np.sum([one.residual for one in datasets], axis=0) if several else np.zeros(1)
+        error, freedom = (
+            float(part[0]) for part in standard_errors(datasets, seeds if several else 0.0 * seeds, df, residual)
+        )
+        effective = _effective(mean, _equal_count(datasets), error)
+        low, high = wilson(mean, effective, df=freedom or math.inf, level=level)
+    covers = _COVERS[several, grouped]
+    return Estimate(mean, max(sizes), std if several else None, min(low, mean), max(high, mean), covers, n_images)
+
+
+_COVERS = {
+    (False, False): Covers.IMAGES,
+    (False, True): Covers.GROUPS,
+    (True, False): Covers.SEEDS_AND_IMAGES,
+    (True, True): Covers.SEEDS_AND_GROUPS,
+}
+"""What an interval covers, by whether it has several seeds, and groups."""
+
+
+def _equal_count(datasets: Sequence[Noise]) -> float:
+    """The size of one set of images (or groups) whose proportion varies like the weighted mean of all sets."""
+    weights = np.concatenate([one.weight[:, 0] for one in datasets])
+    units = np.concatenate([one.units for one in datasets])
+    squares = float((weights**2 / units).sum())
+    return float(weights.sum()) ** 2 / squares if squares else float(units.min())
+
+
+def _effective(mean: float, count: float, error: float) -> float:
+    """The number of independent images (or groups) whose proportion has that standard error; `count` as it is."""
+    more = count + 1
+    shifted = (mean * count + 0.5) / more
+    binomial = shifted * (1 - shifted)
+    variance = ((error * count) ** 2 + 0.5 * ((1 - shifted) ** 2 + shifted**2)) / more**2
+    return count * binomial / (more * variance)
