@@ -1,8 +1,17 @@
 """Analysis of runs: pure functions of frames and arrays, and the types that they return.
 
-`Leaderboard`, `Entry`, `Cell` and `Verdict` are the central types; the report shows them as they are.
-Parameters named `runs`, `outcomes` and `difficulty` are the frames of `bench.results.Store` with that name
-(`runs_frame()`, ...). A `board` must be made from the same `runs`. `statistics` and `metrics` are functions of arrays.
+A `Leaderboard` has the `Entry` of each method and their accuracies as one `ScoreArray`. Parameters named `outcomes` and
+`difficulty` are the frames of `bench.results.Store` with that name. `statistics` and `metrics` are functions of arrays.
+
+The headline's interval, from runs to the sentence:
+
+1. `leaderboard_building.build_leaderboard` puts the accuracies of the runs into the array.
+2. `verdict.board_verdict` takes the complete entries and asks for all differences by one measure.
+3. `noise.differences` finds the runs that two entries share, by seed and test images.
+4. `statistics.crossed.crossed` has the variance of each difference on a dataset, from seeds and from images, and
+   `mean_tests` the standard error and the degrees of freedom of the mean over datasets.
+5. `statistics.simultaneous.family_tests` widens the intervals, since several methods are compared.
+6. The `Verdict` has the leader, its reference and the interval of their difference, `Verdict.on_these`.
 
 Example:
     >>> from bench.analysis.pareto import pareto_front

@@ -49,7 +49,7 @@ _COLUMNS = (
     "run_id", "method", "protocol", "config", "recipe", "recipe_name", "dataset", "task_fingerprint", "support_digest",
     "draw", "shots", "seed", "status", "error_message", "split", "accuracy", "n", "n_classes", "optimism",
     "selected_on_test", "held_out_shot", "targets", "stale", "changed_settings", "imported", "device", "uses",
-    "created_at", *COSTS, *LATER_COSTS, *(name for name in _MORE_SETTINGS.values() if name != "held_out_shot"),
+    "created_at", *COSTS, *LATER_COSTS, *_MORE_SETTINGS.values(),
 )  # fmt: skip
 """The columns of the frame that a board reads."""
 
