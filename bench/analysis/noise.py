@@ -52,15 +52,15 @@ def average_score(
     noise = [_noise_of_score(array, key, name, measure, places, weights) for name, places in runs.items()]
     tables = [_values(array, key, name, measure, places, weights) for name, places in runs.items()]
     sizes = {len(table) for table in tables}
-    known = [one for one in noise if one is not None]
-    if len(known) == len(noise):
+    with_images = [of_dataset for of_dataset in noise if of_dataset is not None]
+    if len(with_images) == len(noise):
         std = student_t(np.mean(tables, axis=0).tolist()).std if len(sizes) == 1 else None
-        return interval_of_mean(known, mean, std)
+        return interval_of_mean(with_images, mean, std)
     seeds = len(array.seeds) if array.seeded[array.rows[key]] else 1
     if len(datasets) < len(array.averaged) or sizes != {seeds}:  # averages of other datasets are not repetitions
         return Estimate(mean, max(sizes))
-    found = [array.mean_over_datasets(key, measure, convention, seed=place) for place in runs[datasets[0]]]
-    return student_t([value for value in found if value is not None], mean=mean).within()
+    of_seeds = [array.mean_over_datasets(key, measure, convention, seed=place) for place in runs[datasets[0]]]
+    return student_t([value for value in of_seeds if value is not None], mean=mean).within()
 
 
 def dataset_scores(
@@ -70,16 +70,21 @@ def dataset_scores(
 
     Without predictions the interval is over the seeds. `places` are the runs that count on each dataset; None for all.
     """
-    given = {name: array.places(key, name) for name in array.datasets} if places is None else places
-    chosen = {name: of if array.seeded[array.rows[key]] else of[:1] for name, of in given.items()}
-    runs = {name: of for name, of in chosen.items() if of and not np.isnan(array.at(key, name, measure, of)).any()}
-    found = {name: student_t(array.at(key, name, measure, of).tolist()).within() for name, of in runs.items()}
-    of_datasets = {name: _noise_of_score(array, key, name, measure, of) for name, of in runs.items()}
-    noise = {name: one for name, one in of_datasets.items() if one is not None}
+    scores: dict[str, Estimate] = {}
+    noise: dict[str, Noise] = {}
+    for name in array.datasets if places is None else places:
+        runs = array.places(key, name) if places is None else places[name]
+        counted = runs if array.seeded[array.rows[key]] else runs[:1]
+        values = array.at(key, name, measure, counted)
+        if not len(values) or np.isnan(values).any():
+            continue
+        scores[name] = student_t(values.tolist()).within()
+        if (of_dataset := _noise_of_score(array, key, name, measure, counted)) is not None:
+            noise[name] = of_dataset
     if noise:
-        means, stds = zip(*((found[name].mean, found[name].std) for name in noise), strict=True)
-        found |= dict(zip(noise, intervals_of_datasets(list(noise.values()), means, stds), strict=True))
-    return found
+        means, stds = zip(*((scores[name].mean, scores[name].std) for name in noise), strict=True)
+        scores |= dict(zip(noise, intervals_of_datasets(list(noise.values()), means, stds), strict=True))
+    return scores
 
 
 def differences(
@@ -95,17 +100,18 @@ def differences(
     alike: dict[Any, list[Pair]] = defaultdict(list)  # pairs whose runs have the same seeds and images
     for a, b in pairs:
         alike[array.runs_of(a, measure), array.runs_of(b, measure)].append((a, b))
-    found: dict[Pair, MeanTest] = {}
-    for of_pairs in alike.values():
-        matched = {name: array.matched(*of_pairs[0], name, measure) for name in names}
+    tests: dict[Pair, MeanTest] = {}
+    for group in alike.values():
+        matched = {name: array.matched(*group[0], name, measure) for name in names}
         runs = {name: of_dataset for name, of_dataset in matched.items() if of_dataset is not None}
         if runs:
-            noise = [_noise(array, of_pairs, name, measure, of_dataset) for name, of_dataset in runs.items()]
-            once = {of_dataset.one_training for of_dataset in runs.values() if of_dataset.seeded}
-            known = array.read is None or (all(len(one.units) for one in noise) and len(once) < 2)
-            tests = mean_tests(noise)
-            found |= dict(zip(of_pairs, tests if known else map(untested, tests), strict=True))
-    return found
+            noise = [_noise(array, group, name, measure, of_dataset) for name, of_dataset in runs.items()]
+            one_training = {of_dataset.one_training for of_dataset in runs.values() if of_dataset.seeded}
+            with_images = all(len(of_dataset.units) for of_dataset in noise)
+            testable = array.read is None or (with_images and len(one_training) < 2)
+            of_group = mean_tests(noise)
+            tests |= dict(zip(group, of_group if testable else map(untested, of_group), strict=True))
+    return tests
 
 
 def differences_on_datasets(
@@ -121,9 +127,9 @@ def differences_on_datasets(
     return dict(zip(noise, separate_tests(list(noise.values())), strict=True)) if noise else {}
 
 
-def untested(found: MeanTest) -> MeanTest:
+def untested(test: MeanTest) -> MeanTest:
     """The mean without its test."""
-    return MeanTest(found.mean, found.n, found.groups, smallest_group=found.smallest_group, paired=found.paired)
+    return MeanTest(test.mean, test.n, test.groups, smallest_group=test.smallest_group, paired=test.paired)
 
 
 def why_untested(test: MeanTest) -> str:
@@ -142,17 +148,17 @@ def _noise(
         a, b = ([first.members[pair[side]] for pair in pairs] for side in (0, 1))
         return crossed(first.values, first.sets, a, b, added=added)
     second = _shared(array, dataset, measure, runs.b, runs.images)
-    a, b = [first.members[one] for one, _ in pairs], [second.members[other] for _, other in pairs]
-    sides = ((pairs[0][0], first, runs.a), (pairs[0][1], second, runs.b))
-    of_means = []
+    a, b = [first.members[key] for key, _ in pairs], [second.members[key] for _, key in pairs]
+    sides = ((first, runs.a), (second, runs.b))
+    sets = []  # of the means over seeds
     for number, split in enumerate(splits_of(measure) if runs.images else ()):
-        shares = [array.right(k, dataset, split, places).mean(0) for _, of, places in sides for k in of.members]
+        shares = [array.right(key, dataset, split, places).mean(0) for side, places in sides for key in side.members]
         groups = array.groups(pairs[0][0], dataset, split, runs.a[0])
-        weights = np.concatenate([of.sets[number][1] for _, of, _ in sides])
-        of_means.append((products(np.array(shares)[:, None], groups), weights))
-    means = np.concatenate([of.values.mean(axis=1, keepdims=True) for _, of, _ in sides])
-    noise = crossed(means, of_means, a, [len(first.members) + member for member in b], added=added)
-    return unpaired(crossed(first.values, first.sets, a), crossed(second.values, second.sets, b), noise)
+        weights = np.concatenate([side.sets[number][1] for side, _ in sides])
+        sets.append((products(np.array(shares)[:, None], groups), weights))
+    means = np.concatenate([side.values.mean(axis=1, keepdims=True) for side, _ in sides])
+    of_means = crossed(means, sets, a, [len(first.members) + member for member in b], added=added)
+    return unpaired(crossed(first.values, first.sets, a), crossed(second.values, second.sets, b), of_means)
 
 
 class _Shared(NamedTuple):
@@ -165,23 +171,20 @@ class _Shared(NamedTuple):
 
 def _shared(array: ScoreArray, dataset: str, measure: str, places: tuple[int, ...], images: tuple[str, ...]) -> _Shared:
     """The entries with these images, which all pairs and scores of them share; all entries if they are not known."""
-    asked = (dataset, measure, places, images)
-    if asked not in array.known:
-        of_splits = dict(zip(splits_of(measure), images, strict=False))
+    question = (dataset, measure, places, images)
+    if question not in array.computed:
+        digests = dict(zip(splits_of(measure), images, strict=False))
         keys = [
             key for key in array.keys
-            if all(array.images(key, dataset, split, places) == of_split for split, of_split in of_splits.items())
+            if all(array.images(key, dataset, split, places) == digest for split, digest in digests.items())
         ]  # fmt: skip
         values = np.array([array.at(key, dataset, measure, places) for key in keys])
-        means = [[array.at(key, dataset, split, places).mean() for key in keys] for split in of_splits]
-        weights = _weights(measure, np.array(means))
-        sets = [
-            (array.products(keys, dataset, split, places), of_split)
-            for split, of_split in zip(of_splits, weights, strict=True)
-        ]
-        array.known[asked] = _Shared({key: member for member, key in enumerate(keys)}, values, sets)
-    found: _Shared = array.known[asked]
-    return found
+        means = [[array.at(key, dataset, split, places).mean() for key in keys] for split in digests]
+        weights = zip(digests, _weights(measure, np.array(means)), strict=True)
+        sets = [(array.products(keys, dataset, split, places), weight) for split, weight in weights]
+        array.computed[question] = _Shared({key: member for member, key in enumerate(keys)}, values, sets)
+    shared: _Shared = array.computed[question]
+    return shared
 
 
 def _noise_of_score(
@@ -195,14 +198,14 @@ def _noise_of_score(
     member = shared.members[key]
     if weights is not None:
         values = _values(array, key, dataset, measure, places, weights)
-        chosen = zip(shared.sets, weights.values(), strict=True)
-        sets = [(of_split, np.full(len(shared.members), weight)) for (of_split, _), weight in chosen]
+        of_splits = zip(shared.sets, weights.values(), strict=True)
+        sets = [(of_split, np.full(len(shared.members), weight)) for (of_split, _), weight in of_splits]
         return crossed(np.broadcast_to(values, shared.values.shape), sets, [member])
-    asked = ("scores", dataset, measure, places, images)
-    if asked not in array.known:
-        array.known[asked] = crossed(shared.values, shared.sets, range(len(shared.members)))
-    of_all: Noise = array.known[asked]
-    return of_all.of(member)
+    question = ("scores", dataset, measure, places, images)
+    if question not in array.computed:
+        array.computed[question] = crossed(shared.values, shared.sets, range(len(shared.members)))
+    of_entries: Noise = array.computed[question]
+    return of_entries.of(member)
 
 
 def _values(
@@ -224,5 +227,5 @@ def _weights(measure: str, means: NDArray[np.float64]) -> NDArray[np.float64]:
     if measure not in HARMONIC or not len(means):
         return np.ones_like(means)
     squares = means.sum(axis=0) ** 2
-    found: NDArray[np.float64] = np.divide(2 * means[::-1] ** 2, squares, out=np.zeros_like(means), where=squares > 0)
-    return found
+    slopes: NDArray[np.float64] = np.divide(2 * means[::-1] ** 2, squares, out=np.zeros_like(means), where=squares > 0)
+    return slopes

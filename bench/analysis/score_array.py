@@ -107,8 +107,8 @@ class ScoreArray:
         """The run of an entry at each seed, None for a missing one; a single one if it does not depend on the seed."""
         if self.run_ids is None or not self.has(key, dataset):
             return []
-        found: list[str | None] = self.run_ids[self.rows[key], self.columns[dataset]].tolist()
-        return found if self.seeded[self.rows[key]] else found[:1]
+        run_ids: list[str | None] = self.run_ids[self.rows[key], self.columns[dataset]].tolist()
+        return run_ids if self.seeded[self.rows[key]] else run_ids[:1]
 
     def whole(self, key: str, dataset: str) -> bool:
         """Whether an entry has all of its runs on a dataset."""
@@ -129,25 +129,25 @@ class ScoreArray:
 
         One place is enough for an entry that does not depend on the seed.
         """
-        if ("places", measure) not in self.known:
+        if ("places", measure) not in self.computed:
             splits = self.values if measure is None else splits_of(measure)
             filled = [~np.isnan(self.values[split]) for split in splits if split in self.values]
             join = np.logical_or if measure is None else np.logical_and
             shape = len(self.keys), len(self.datasets), len(self.seeds)
             runs = (join.reduce(filled) if filled else np.zeros(shape, dtype=bool)).tolist()
-            self.known["places", measure] = [
+            self.computed["places", measure] = [
                 [tuple(place for place, there in enumerate(cell) if there)[: None if trained else 1] for cell in row]
                 for row, trained in zip(runs, self.seeded, strict=True)
             ]
-        found: tuple[int, ...] = self.known["places", measure][self.rows[key]][self.columns[dataset]]
-        return found
+        places: tuple[int, ...] = self.computed["places", measure][self.rows[key]][self.columns[dataset]]
+        return places
 
     def at(self, key: str, dataset: str, measure: str, places: Sequence[int]) -> NDArray[np.float64]:
         """The values of a measure at some seeds, `(places,)`."""
         if measure == GAP:
             return self.at(key, dataset, "base", places) - self.at(key, dataset, "new", places)
-        found: NDArray[np.float64] = self.values[measure][self.rows[key], self.columns[dataset]][list(places)]
-        return found
+        cell: NDArray[np.float64] = self.values[measure][self.rows[key], self.columns[dataset]]
+        return cell[list(places)]
 
     def of_seeds(self, key: str, dataset: str, measure: str) -> list[float]:
         """The values of an entry's runs on a dataset, one if they do not depend on the seed.
@@ -157,8 +157,8 @@ class ScoreArray:
         places = self.places(key, dataset)
         if not places or places != self.places(key, dataset, measure):
             return []
-        found: list[float] = self.at(key, dataset, measure, places).tolist()
-        return found
+        values: list[float] = self.at(key, dataset, measure, places).tolist()
+        return values
 
     def by_seed(self, key: str, dataset: str, measure: str) -> dict[int, float]:
         """The values of an entry on a dataset by seed; a run that does not depend on the seed counts for every seed."""
@@ -171,8 +171,8 @@ class ScoreArray:
 
     def mean(self, key: str, dataset: str, measure: str) -> float | None:
         """The mean over seeds of an entry on a dataset; None without runs, or if one lacks the measure."""
-        # sorted: the sum must not depend on the order of seeds
-        return float(np.sort(found).mean()) if (found := self.of_seeds(key, dataset, measure)) else None
+        values = self.of_seeds(key, dataset, measure)
+        return float(np.sort(values).mean()) if values else None  # sorted: sums must not depend on the order of seeds
 
     def mean_over_datasets(
         self,
@@ -192,17 +192,17 @@ class ScoreArray:
         None without runs, or if a run lacks the measure.
         """
         if measure in HARMONIC and convention is HConvention.H_OF_MEANS:
-            one, other = (
+            base, new = (
                 self.mean_over_datasets(key, split, convention, seed=seed, only=only) for split in HARMONIC[measure]
             )
-            return None if one is None or other is None else harmonic_mean(one, other)
+            return None if base is None or new is None else harmonic_mean(base, new)
         datasets = [name for name in self.averaged if self.has(key, name) and (only is None or name in only)]
-        runs = [self.of_seeds(key, name, measure) for name in datasets]
-        if not runs or not all(runs):
+        tables = [self.of_seeds(key, name, measure) for name in datasets]
+        if not tables or not all(tables):
             return None
         if seed is not None:
             return _mean([float(self.at(key, name, measure, [seed])[0]) for name in datasets])
-        return _mean([_mean(of_dataset) for of_dataset in runs])
+        return _mean([_mean(values) for values in tables])
 
     def on(self, datasets: Collection[str]) -> ScoreArray:
         """The array of some datasets, all of which averages include, and of the entries that have runs on them."""
@@ -251,39 +251,38 @@ class ScoreArray:
 
     def runs_of(self, key: str, measure: str) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]:
         """By dataset the seeds at which an entry has a measure, and the digests of the images; none if they differ."""
-        asked = ("runs", key, measure)
-        if asked not in self.known:
-            found = []
+        question = ("runs", key, measure)
+        if question not in self.computed:
+            runs = []
             for dataset in self.datasets:
                 places = self.places(key, dataset, measure)
                 images = tuple(self.images(key, dataset, split, places) for split in splits_of(measure))
                 trained = self.seeded[self.rows[key]] or not places
-                found.append((places if trained else tuple(range(len(self.seeds))), images if all(images) else ()))
-            self.known[asked] = tuple(found)
-        known: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...] = self.known[asked]
-        return known
+                runs.append((places if trained else tuple(range(len(self.seeds))), images if all(images) else ()))
+            self.computed[question] = tuple(runs)
+        of_datasets: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...] = self.computed[question]
+        return of_datasets
 
     @cached_property
-    def known(self) -> dict[Any, Any]:
-        """What was computed from this array."""
+    def computed(self) -> dict[Any, Any]:
+        """What was computed from this array, by the question."""
         return {}
 
     def images(self, key: str, dataset: str, split: str, places: tuple[int, ...]) -> str:
         """The digest of the test images of some runs; empty if one has no predictions, or fewer than two images."""
-        asked = ("images", key, dataset, split, places)
-        if asked not in self.known:
-            found = [self.outcomes(key, dataset, split, place) for place in places]
-            digests = {"" if one is None or one.n < 2 else one.images for one in found}
-            self.known[asked] = digests.pop() if len(digests) == 1 else ""
-        known: str = self.known[asked]
-        return known
+        question = ("images", key, dataset, split, places)
+        if question not in self.computed:
+            runs = [self.outcomes(key, dataset, split, place) for place in places]
+            digests = {"" if run is None or run.n < 2 else run.images for run in runs}
+            self.computed[question] = digests.pop() if len(digests) == 1 else ""
+        digest: str = self.computed[question]
+        return digest
 
     def n_images(self, key: str, dataset: str, measure: str) -> int:
         """The number of test images of an entry on a dataset, over the splits of a measure; 0 without predictions."""
-        found = [
-            self.outcomes(key, dataset, s, place) for s in splits_of(measure) for place in self.places(key, dataset)[:1]
-        ]
-        return sum(0 if one is None else one.n for one in found)
+        first = self.places(key, dataset)[:1]
+        outcomes = [self.outcomes(key, dataset, split, place) for split in splits_of(measure) for place in first]
+        return sum(0 if of_split is None else of_split.n for of_split in outcomes)
 
     def run_id(self, key: str, dataset: str, place: int) -> str:
         """The id of the run at a seed; empty without one."""
@@ -301,25 +300,25 @@ class ScoreArray:
 
     def right(self, key: str, dataset: str, split: str, places: Sequence[int]) -> NDArray[np.bool_]:
         """Whether runs classify each image correctly, `(places, images)`; all must have predictions."""
-        found = [self.outcomes(key, dataset, split, place) for place in places]
-        return np.array([one.right for one in found if one is not None])
+        outcomes = [self.outcomes(key, dataset, split, place) for place in places]
+        return np.array([run.right for run in outcomes if run is not None])
 
     def groups(self, key: str, dataset: str, split: str, place: int) -> NDArray[np.int32] | None:
         """The number of each image's group; None without groups, or with one, which has no spread between groups."""
-        found = self.outcomes(key, dataset, split, place)
-        if found is None or found.groups is None or found.groups.min() == found.groups.max():
-            return None
-        return found.groups
+        run = self.outcomes(key, dataset, split, place)
+        several = run is not None and run.groups is not None and run.groups.min() < run.groups.max()
+        return run.groups if run is not None and several else None
 
     def products(self, keys: Sequence[str], dataset: str, split: str, places: Sequence[int]) -> Products:
         """The products of entries whose runs have the same images."""
-        asked = ("products", tuple(keys), dataset, split, tuple(places))
-        if asked not in self.known:
+        question = ("products", tuple(keys), dataset, split, tuple(places))
+        if question not in self.computed:
             table = np.array([self.right(key, dataset, split, places) for key in keys])
             of_keys = (self.groups(key, dataset, split, places[0]) for key in keys)
-            self.known[asked] = products(table, next((numbers for numbers in of_keys if numbers is not None), None))
-        found: Products = self.known[asked]
-        return found
+            groups = next((numbers for numbers in of_keys if numbers is not None), None)
+            self.computed[question] = products(table, groups)
+        of_entries: Products = self.computed[question]
+        return of_entries
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -70,21 +70,21 @@ class Noise(NamedTuple):
 
     def of(self, contrast: int) -> Noise:
         """The noise of one contrast."""
-        one = slice(contrast, contrast + 1)
+        at = slice(contrast, contrast + 1)
         return self._replace(
-            mean=self.mean[one],
-            seeds=self.seeds[one],
-            df=self.df[one],
-            residual=self.residual[one],
-            images=self.images[:, one],
-            weight=self.weight[:, one],
+            mean=self.mean[at],
+            seeds=self.seeds[at],
+            df=self.df[at],
+            residual=self.residual[at],
+            images=self.images[:, at],
+            weight=self.weight[:, at],
         )
 
     @property
     def of_one_image(self) -> Floats:
         """The variance of one image around the mean over seeds."""
-        found: Floats = self.images.T @ self.units
-        return found
+        variance: Floats = self.images.T @ self.units
+        return variance
 
 
 def crossed(
@@ -124,8 +124,8 @@ def crossed(
         diagonal: Floats = weighted.diagonal()
         if second is None:
             return np.array(diagonal[first])
-        found: Floats = np.maximum(diagonal[first] + diagonal[second] - 2 * weighted[first, second], 0.0)
-        return found
+        of_pairs: Floats = np.maximum(diagonal[first] + diagonal[second] - 2 * weighted[first, second], 0.0)
+        return of_pairs
 
     # sorted: sums must not depend on the order of seeds
     by_seed = np.sort(table[first] if second is None else table[first] - table[second], axis=1)
@@ -133,12 +133,12 @@ def crossed(
     shifted = by_seed - by_seed[:, :1]  # exact zeros for equal values
     seeds = shifted.var(axis=1, ddof=1) / n_seeds if n_seeds > 1 else np.zeros(n)
     images, units, residual = [], [], np.zeros(n)
-    for one, weight in sets:
-        images.append((of_contrasts(one.between, weight) + added) / (one.units - 1) / one.units)
-        units.append(one.units)
+    for of_set, weight in sets:
+        images.append((of_contrasts(of_set.between, weight) + added) / (of_set.units - 1) / of_set.units)
+        units.append(of_set.units)
         if n_seeds > 1:
-            freedom = (n_seeds - 1) * (one.units - 1)
-            residual += of_contrasts(one.rest, weight) / freedom / (n_seeds * one.units)
+            freedom = (n_seeds - 1) * (of_set.units - 1)
+            residual += of_contrasts(of_set.rest, weight) / freedom / (n_seeds * of_set.units)
     return Noise(
         by_seed.mean(axis=1),
         n_seeds,
@@ -148,8 +148,8 @@ def crossed(
         np.array(images).reshape(len(units), n),
         np.array(units, dtype=np.int64),
         np.array([weight[first] for _, weight in sets]).reshape(len(units), n),
-        n_images=sum(one.n_images for one, _ in sets),
-        grouped=any(one.units < one.n_images for one, _ in sets),
+        n_images=sum(of_set.n_images for of_set, _ in sets),
+        grouped=any(of_set.units < of_set.n_images for of_set, _ in sets),
     )
 
 
@@ -208,8 +208,8 @@ def unpaired(a: Noise, b: Noise, of_means: Noise) -> Noise:
 def _ratio(above: ArrayLike, below: ArrayLike) -> Floats:
     """The ratio; 0 where the divisor is 0."""
     top, bottom = np.broadcast_arrays(np.asarray(above, dtype=float), np.asarray(below, dtype=float))
-    found: Floats = np.divide(top, bottom, out=np.zeros(top.shape), where=bottom > 0)
-    return found
+    ratio: Floats = np.divide(top, bottom, out=np.zeros(top.shape), where=bottom > 0)
+    return ratio
 
 
 def mean_tests(datasets: Sequence[Noise], *, level: float = 0.95) -> list[MeanTest]:
@@ -239,17 +239,17 @@ def separate_tests(datasets: Sequence[Noise], *, level: float = 0.95) -> list[Me
     seeds, added = shrunk_variances(*_of_seeds(datasets))
     df = _df(datasets)
     df = np.where(df > 0, df + added, 0.0)
-    return [_tests([one], seeds[[i]], df[[i]], level)[0] for i, one in enumerate(datasets)]
+    return [_tests([noise], seeds[[i]], df[[i]], level)[0] for i, noise in enumerate(datasets)]
 
 
 def _df(datasets: Sequence[Noise]) -> Floats:
-    return np.array([one.df for one in datasets])
+    return np.array([noise.df for noise in datasets])
 
 
 def _of_seeds(datasets: Sequence[Noise]) -> tuple[Floats, Floats, Floats, Floats]:
     """The arguments of `shrunk_variances`."""
-    seeds, residual = (np.array([getattr(one, name) for one in datasets]) for name in ("seeds", "residual"))
-    return seeds, _df(datasets), residual, np.array([one.of_one_image for one in datasets])
+    seeds, residual = (np.array([getattr(noise, name) for noise in datasets]) for name in ("seeds", "residual"))
+    return seeds, _df(datasets), residual, np.array([noise.of_one_image for noise in datasets])
 
 
 def standard_errors(datasets: Sequence[Noise], seeds: Floats, df: Floats, residual: Floats) -> tuple[Floats, Floats]:
@@ -257,27 +257,27 @@ def standard_errors(datasets: Sequence[Noise], seeds: Floats, df: Floats, residu
 
     `seeds` and `df` are `(datasets, contrasts)`, and `residual` is `(contrasts,)`, the sum of its shares in `seeds`.
     """
-    images = np.concatenate([one.images for one in datasets])
-    images_df = np.concatenate([one.units for one in datasets])[:, None] - 1
+    images = np.concatenate([noise.images for noise in datasets])
+    images_df = np.concatenate([noise.units for noise in datasets])[:, None] - 1
     beyond = seeds.sum(axis=0) - residual
     variance = images.sum(axis=0) + np.maximum(beyond, 0.0)
     squares = (images**2 / images_df).sum(axis=0) + np.where(beyond > 0, _ratio(seeds**2, df).sum(axis=0), 0.0)
     error = np.sqrt(variance) / len(datasets)
-    known = error > ROUNDING
-    return np.where(known, error, 0.0), np.where(known, _ratio(variance**2, squares), 0.0)
+    varied = error > ROUNDING
+    return np.where(varied, error, 0.0), np.where(varied, _ratio(variance**2, squares), 0.0)
 
 
 def _tests(datasets: Sequence[Noise], seeds: Floats, df: Floats, level: float) -> list[MeanTest]:
     """The tests of the means over datasets, with the given variances between seeds."""
-    n_datasets, sizes = len(datasets), [one.size for one in datasets]
-    residual = np.sum([one.residual for one in datasets], axis=0)
-    images = np.sum([one.images.sum(axis=0) for one in datasets], axis=0)
-    means = np.sum([one.mean for one in datasets], axis=0) / n_datasets
+    n_datasets, sizes = len(datasets), [noise.size for noise in datasets]
+    residual = np.sum([noise.residual for noise in datasets], axis=0)
+    images = np.sum([noise.images.sum(axis=0) for noise in datasets], axis=0)
+    means = np.sum([noise.mean for noise in datasets], axis=0) / n_datasets
     errors, freedom = standard_errors(datasets, seeds, df, residual)
-    if min(sizes) < 2 and not any(len(one.units) for one in datasets):
+    if min(sizes) < 2 and not any(len(noise.units) for noise in datasets):
         errors = np.zeros_like(errors)
     image_errors = np.sqrt(np.maximum(images - residual, 0.0)) / n_datasets
-    smallest, paired = min(sizes), all(one.paired for one in datasets)
+    smallest, paired = min(sizes), all(noise.paired for noise in datasets)
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = stdtrit(freedom, (1 + level) / 2) * errors
         p = 2 * stdtr(freedom, -np.abs(means) / errors)
@@ -324,19 +324,19 @@ def intervals_of_datasets(
     """
     seeds, added = shrunk_variances(*_of_seeds(datasets))
     df = _df(datasets) + added
-    return [_estimate([one], seeds[[i]], df[[i]], means[i], stds[i], level) for i, one in enumerate(datasets)]
+    return [_estimate([noise], seeds[[i]], df[[i]], means[i], stds[i], level) for i, noise in enumerate(datasets)]
 
 
 def _estimate(
     datasets: Sequence[Noise], seeds: Floats, df: Floats, mean: float, std: float | None, level: float
 ) -> Estimate:
-    sizes = [one.size for one in datasets]
-    several, grouped = min(sizes) > 1, any(one.grouped for one in datasets)
-    units, n_images = np.concatenate([one.units for one in datasets]), sum(one.n_images for one in datasets)
+    sizes = [noise.size for noise in datasets]
+    several, grouped = min(sizes) > 1, any(noise.grouped for noise in datasets)
+    units, n_images = np.concatenate([noise.units for noise in datasets]), sum(noise.n_images for noise in datasets)
     if len(units) == 1 and max(sizes) == 1 and not grouped:
         low, high = wilson(mean, n_images, level=level)
     else:
-        residual = np.sum([one.residual for one in datasets], axis=0) if several else np.zeros(1)
+        residual = np.sum([noise.residual for noise in datasets], axis=0) if several else np.zeros(1)
         error, freedom = (
             float(part[0]) for part in standard_errors(datasets, seeds if several else 0.0 * seeds, df, residual)
         )
@@ -357,8 +357,8 @@ _COVERS = {
 
 def _equal_count(datasets: Sequence[Noise]) -> float:
     """The size of one set of images (or groups) whose proportion varies like the weighted mean of all sets."""
-    weights = np.concatenate([one.weight[:, 0] for one in datasets])
-    units = np.concatenate([one.units for one in datasets])
+    weights = np.concatenate([noise.weight[:, 0] for noise in datasets])
+    units = np.concatenate([noise.units for noise in datasets])
     squares = float((weights**2 / units).sum())
     return float(weights.sum()) ** 2 / squares if squares else float(units.min())
 

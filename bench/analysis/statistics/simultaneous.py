@@ -77,7 +77,7 @@ def family_tests(tests: Mapping[Pair, MeanTest], level: float, control: str | No
     if len(tests) == 1:
         return {pair: test.within() for pair, test in tests.items()}
     n, smallest = len(tests), min((test.df or 0.0 for test in tests.values()), default=0.0)
-    found = {}
+    widened = {}
     for pair, test in tests.items():
         assert test.standard_error is not None
         assert test.df is not None
@@ -87,8 +87,8 @@ def family_tests(tests: Mapping[Pair, MeanTest], level: float, control: str | No
             p = min(p, 2 * float(dunnett_p(abs(test.mean) / test.standard_error, n, smallest)))
         reach = limit * test.standard_error
         p = min(p * LEVEL / level, 1.0)  # up to 5 % for an interval that does not contain 0
-        found[pair] = replace(test, low=test.mean - reach, high=test.mean + reach, p=p).within()
-    return found
+        widened[pair] = replace(test, low=test.mean - reach, high=test.mean + reach, p=p).within()
+    return widened
 
 
 def _errors(tests: Mapping[Pair, MeanTest], keys: Sequence[str]) -> NDArray[np.float64]:
