@@ -1,5 +1,6 @@
 """Difficulty of datasets for one backbone: the newest measurements, covariates of trends, and axes of a chart. Pure."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,10 +43,11 @@ def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[st
     rows = difficulty[difficulty["backbone"] == backbone]
     if "created_at" in rows:
         rows = rows.sort_values("created_at", kind="stable")
-    for row in rows.dropna(subset=["value"]).to_dict("records"):
-        measured = found[str(row["dataset"])]
-        measured.values[str(row["measure"]), str(row["split"])] = float(row["value"])
-        measured.n_classes[str(row["split"])] = int(row["n_classes"])
+    columns = (rows[name].tolist() for name in ("dataset", "measure", "split", "value", "n_classes"))
+    for dataset, measure, split, value, n_classes in zip(*columns, strict=True):
+        if value is not None and not math.isnan(value):
+            found[dataset].values[measure, split] = float(value)
+            found[dataset].n_classes[split] = int(n_classes)
     return found
 
 

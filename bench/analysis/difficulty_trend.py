@@ -27,7 +27,6 @@ class Trend:
         slope: change per unit of the covariate, or of its natural logarithm for those in `LOGARITHMIC`.
         low: lower end of the 95 % interval of the slope, None with fewer than three datasets; `high` likewise.
         n: number of datasets.
-        error: root mean squared leave-one-dataset-out error, None with fewer than three datasets.
         r2: 1 - squared error / squared error of predicting the mean of the other datasets. At 0 or below, the line
             predicts no better than that mean.
         carrier: the dataset that carries the trend: without it, the slope is not significant. None if there is none, or
@@ -39,7 +38,6 @@ class Trend:
     high: float | None
     intercept: float
     n: int
-    error: float | None
     r2: float | None
     carrier: str | None = None
 
@@ -57,7 +55,7 @@ class Trend:
 
 
 def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
-    """Least squares of y on x with a Student-t interval and the leave-one-dataset-out error.
+    """Least squares of y on x with a Student-t interval, and how well it predicts datasets that are left out.
 
     Raises ValueError if there are fewer than two pairs, or all x are equal.
 
@@ -75,7 +73,7 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     slope = float(centred @ b) / squares
     intercept = float(b.mean()) - slope * float(a.mean())
     if n < 3:
-        return Trend(slope, None, None, intercept, n, None, None)
+        return Trend(slope, None, None, intercept, n, None)
     residual = b - intercept - slope * a
     reach = float(stdtrit(n - 2, 0.975)) * math.sqrt(float(residual @ residual) / (n - 2) / squares)
     leverage = 1 / n + centred**2 / squares
@@ -83,9 +81,8 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     out = residual[unseen] / (1 - leverage[unseen])
     plain = ((b - b.mean()) * n / (n - 1))[unseen]
     total = float(plain @ plain)
-    error = math.sqrt(float(out @ out) / len(out)) if len(out) else None
     r2 = 1 - float(out @ out) / total if total > 0 else None
-    return Trend(slope, slope - reach, slope + reach, intercept, n, error, r2)
+    return Trend(slope, slope - reach, slope + reach, intercept, n, r2)
 
 
 def carried_trend(datasets: Sequence[str], x: ArrayLike, y: ArrayLike) -> Trend:

@@ -296,11 +296,8 @@ def build_leaderboards(
 
     With `compared`, `compared_leaderboard` builds them. `read` as of `RunTable`.
     """
+    for column, value in (("protocol", protocol), ("backbone", backbone)):
+        runs = runs if value is None else runs[runs[column] == value]
     make, table = compared_leaderboard if compared else build_leaderboard, RunTable(runs, read)
-    return [
-        make(table, setting, convention=convention, planned=planned)
-        for setting in board_settings(runs)
-        if protocol in (None, setting.protocol)
-        and (shots is None or setting.shots in shots)
-        and backbone in (None, setting.backbone)
-    ]
+    settings = [setting for setting in board_settings(runs) if shots is None or setting.shots in shots]
+    return [make(table, setting, convention=convention, planned=planned) for setting in settings]

@@ -129,12 +129,14 @@ def depends_on_seed(method: str, protocol: str, shots: int) -> bool:
 class RunTable:
     """The runs of the store's frame, each of which is read once for all settings.
 
-    `read` reads their outcomes. Default: those of the frame, if it has them.
+    `read` reads their outcomes, of all runs at once when they are first asked for. Default: those of the frame, if it
+    has them.
     """
 
     def __init__(self, frame: pd.DataFrame, read: ReadOutcomes | None = None) -> None:
         self.frame = frame
-        self.read = self._outcomes_of if read is None and "correct" in frame else read
+        self._read_outcomes = self._in_frame if read is None and "correct" in frame else read
+        self.read: ReadOutcomes | None = None if self._read_outcomes is None else lambda _: self._outcomes
         self._read: dict[tuple[str, str, str], list[tuple[LearnedImages, Run]]] = {}
 
     def of(self, setting: Setting) -> list[Run]:
@@ -154,9 +156,13 @@ class RunTable:
         """The accuracy of each row of the frame; NaN for a failed run."""
         return self.frame["accuracy"].to_numpy(dtype=float, na_value=math.nan)
 
-    def _outcomes_of(self, run_ids: Collection[str]) -> dict[tuple[str, str], Outcomes]:
-        """The outcomes of some runs in the frame."""
-        rows = self.frame[self.frame["run_id"].isin(run_ids) & self.frame["correct"].notna()]
+    @cached_property
+    def _outcomes(self) -> Mapping[tuple[str, str], Outcomes]:
+        return {} if self._read_outcomes is None else self._read_outcomes(self.frame["run_id"].tolist())
+
+    def _in_frame(self, _: Collection[str]) -> dict[tuple[str, str], Outcomes]:
+        """The outcomes that the frame has."""
+        rows = self.frame[self.frame["correct"].notna()]
         columns = (rows[name].tolist() for name in ("run_id", "split", "images", "correct"))
         groups = rows["groups"].tolist() if "groups" in rows else [None] * len(rows)
         return {

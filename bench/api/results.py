@@ -205,12 +205,9 @@ class Results:
             The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
             two classifies correctly. UsageError if no setting has both.
         """
-        from bench.analysis import build_leaderboards, compare_entries, find_entry
+        from bench.analysis import RunTable, build_leaderboard, compare_entries, find_entry
 
         boards = self._boards(protocol, shots, backbone)
-        if any(board.common is not None for board in boards):  # a pair may share more datasets and seeds than all do
-            chosen: dict[str, Any] = {"protocol": protocol, "shots": shot_counts(shots), "backbone": backbone}
-            boards = build_leaderboards(self._frame, self._store.outcomes, **chosen)
         by_title = _keys_by_title(boards)
         a, b = (by_title.get(name.casefold(), name) for name in (a, b))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
@@ -223,15 +220,14 @@ class Results:
                 f"No leaderboard in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
             )
         pairs = []
-        ranked = {board.setting: board for board in self._boards(protocol, shots, backbone)}
         for board in both:
-            first, second = (find_entry(board, name) for name in (a, b))
-            wanted = [*first.run_ids, *second.run_ids]
-            leaderboard = ranked[board.setting]
-            if {first.key, second.key} <= {entry.key for entry in leaderboard.entries if entry.rankable}:
-                board = leaderboard  # the same cells as in its verdict
-            outcomes = self._store.outcomes_frame(wanted)
-            pairs.append((board, compare_entries(board, outcomes, first.key, second.key, alone=planned)))
+            entries = [find_entry(board, name) for name in (a, b)]
+            if board.common is not None and not all(entry.rankable for entry in entries):
+                # a pair may share more datasets and seeds than all methods do
+                board = build_leaderboard(RunTable(self._frame, self._store.outcomes), board.setting)
+                entries = [board.entry(entry.key) for entry in entries]
+            outcomes = self._store.outcomes_frame([run_id for entry in entries for run_id in entry.run_ids])
+            pairs.append((board, compare_entries(board, outcomes, *(entry.key for entry in entries), alone=planned)))
         return comparison_table(pairs)
 
     def claims(

@@ -12,6 +12,7 @@ POWER = 0.8
 """The share of repetitions in which a detectable difference is detected."""
 MOST = 1_000
 """More seeds or datasets are never planned."""
+_HALVINGS = 40
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,18 @@ def detectable_difference(test: MeanTest) -> Detectable | None:
         >>> round(found.difference, 3), found.seeds_for_half  # Cohen's tables: 34 pairs for 0.5, 128 for 0.25
         (0.495, 131)
     """
-    from scipy.optimize import brentq  # slow to import, and few commands need it
-
     error, df = test.standard_error, test.df
     if error is None or df is None or test.low is None or test.high is None:
         return None
     level = 2 * float(stdtr(df, -max(test.high - test.mean, test.mean - test.low) / error))
-    most = error
-    while _power(test, most, level) < POWER:
-        most *= 2
-    found = float(brentq(lambda effect: _power(test, effect, level) - POWER, 0.0, most))
-    seeds = _fewest(lambda n: _power(test, found / 2, level, seeds=n * test.groups / test.n))
-    return Detectable(found, seeds, _fewest(lambda n: _power(test, found / 2, level, datasets=n / test.groups)))
+    low, effect = 0.0, error
+    while _power(test, effect, level) < POWER:
+        low, effect = effect, 2 * effect
+    for _ in range(_HALVINGS):
+        middle = (low + effect) / 2
+        low, effect = (low, middle) if _power(test, middle, level) >= POWER else (middle, effect)
+    seeds = _fewest(lambda n: _power(test, effect / 2, level, seeds=n * test.groups / test.n))
+    return Detectable(effect, seeds, _fewest(lambda n: _power(test, effect / 2, level, datasets=n / test.groups)))
 
 
 def _fewest(power: Callable[[int], float]) -> int | None:

@@ -100,7 +100,8 @@ def test_every_number_knows_its_runs(board):
         for dataset in board.board.datasets:
             n, _ = board.board.scored(entry.key, dataset)
             assert len(board.board.array.ids(entry.key, dataset)) == n, (entry.key, dataset)
-            assert (board.board.score(entry.key, dataset, "H") is not None) == (n > 0)
+            for measure in board.board.measures:
+                assert (board.board.score(entry.key, dataset, measure) is not None) == (n > 0), (entry.key, dataset)
     known = set(runs_frame()["run_id"])
     assert {run_id for entry in board.board.entries for run_id in entry.run_ids} <= known
 
@@ -116,6 +117,10 @@ def test_gaps_are_carried_over(site, board):
 
 def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
     assert board.board.array.mean("zero_shot", "eurosat", "new") == pytest.approx(0.6405)
+    frame = runs_frame()
+    runs = frame[(frame["method"] == "coop") & (frame["dataset"] == "eurosat") & (frame["split"] == "new")]
+    gain = board.board.array.mean("coop", "eurosat", "new") - board.board.array.mean("zero_shot", "eurosat", "new")
+    assert gain == pytest.approx(runs["accuracy"].mean() - 0.6405)
     answers = next(view for view in site.overviews if view.anchor == board.anchor).answers
     axis = "relative_transfer_difficulty"
     assert answers["new"].difficulty[axis]["eurosat"] == pytest.approx(1 / 5 / 0.6405)
