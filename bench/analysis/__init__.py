@@ -5,12 +5,15 @@ A `Leaderboard` has the `Entry` of each method and their accuracies as one `Scor
 
 The headline's interval, from runs to the sentence:
 
-1. `leaderboard_building.build_leaderboard` puts the accuracies of the runs into the array.
+1. `leaderboard_building.build_leaderboard` puts the accuracies of the runs into the array. If runs are missing,
+   `compared_leaderboard` chooses the datasets and seeds on which methods are compared.
 2. `verdict.board_verdict` takes the complete entries and asks for all differences by one measure.
 3. `noise.differences` finds the runs that two entries share, by seed and test images.
 4. `statistics.crossed.crossed` has the variance of each difference on a dataset, from seeds and from images, and
-   `mean_tests` the standard error and the degrees of freedom of the mean over datasets.
-5. `statistics.simultaneous.family_tests` widens the intervals, since several methods are compared.
+   `mean_tests` the standard error and the degrees of freedom of the mean over datasets. With one seed, only test images
+   vary.
+5. `verdict.simultaneous_tests` limits the degrees of freedom if there are two seeds, and widens the intervals with
+   `statistics.simultaneous.family_tests`: those of pairs with zero-shot hold together, and those of all other pairs.
 6. The `Verdict` has the leader, its reference and the interval of their difference, `Verdict.on_these`.
 
 Example:

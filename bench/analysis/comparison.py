@@ -174,7 +174,7 @@ def compare_entries(board: Leaderboard, outcomes: pd.DataFrame, a: str, b: str, 
     cells = _cells(array, pair, runs, {place: of for place, of in seeds.items() if of is not None})
     ranked = first.rankable and second.rankable
     averages, wider = (_alone if alone else _from_verdict if ranked else _beside_all)(board, *pair)
-    seeded = [runs[cell.dataset, cell.split].one_training for cell in cells if runs[cell.dataset, cell.split].seeded]
+    seeded = [runs[cell.dataset, cell.split].one_seed for cell in cells if runs[cell.dataset, cell.split].seeded]
     return Comparison(*pair, cells, averages, wider, tuple(skipped), alone, bool(seeded) and all(seeded))
 
 

@@ -1,12 +1,13 @@
 """Lists the settings that have a leaderboard, builds one of them, and finds the cells to compare on. Pure."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.analysis.entries import entry_keys, make_entry
 from bench.analysis.leaderboard import CommonCells, Leaderboard, Setting
@@ -24,25 +25,22 @@ from bench.analysis.setting_runs import (
 from bench.spec import LEARNED, ExperimentSpec
 from datasets_registry import EvalProtocol
 
-Gaps = Mapping[str, Mapping[str, set[int]]]
-"""The seeds that each entry lacks on each dataset."""
 _ALL_SUBSETS = 8
 """Largest number of seeds for which every subset is tried; beyond it, only the seeds that most entries have."""
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """Datasets, seeds, and the entries that have all of these cells."""
+class _Grid(NamedTuple):
+    """Datasets and seeds, as places in the array, and whether each entry has all of these cells."""
 
-    datasets: tuple[str, ...]
+    datasets: tuple[int, ...]
     seeds: tuple[int, ...]
-    keys: frozenset[str]
+    entries: NDArray[np.bool_]
 
     @property
     def size(self) -> tuple[int, int, int]:
         """Number of paired runs in the grid; among equals, more entries and then more datasets are better."""
-        pairs = len(self.keys) * (len(self.keys) - 1) // 2
-        return pairs * len(self.datasets) * len(self.seeds), len(self.keys), len(self.datasets)
+        n = int(self.entries.sum())
+        return n * (n - 1) // 2 * len(self.datasets) * len(self.seeds), n, len(self.datasets)
 
 
 def common_cells(board: Leaderboard) -> CommonCells | None:
@@ -53,60 +51,50 @@ def common_cells(board: Leaderboard) -> CommonCells | None:
     among those that at least half of the entries have; if there is none, among those that most entries have. Oracles
     and entries without a score do not count.
     """
-    entries = [entry for entry in board.entries if entry.n and not entry.oracle]
-    half = max(2, (len(entries) + 1) // 2)
-    if sum(entry.complete for entry in entries) >= half:
+    counted = np.array([bool(entry.n) and not entry.oracle for entry in board.entries])
+    half = max(2, (int(counted.sum()) + 1) // 2)
+    if sum(entry.complete for entry, counts in zip(board.entries, counted, strict=True) if counts) >= half:
         return None
-    gaps = _gaps(board)
-    compared = {entry.key: gaps[entry.key] for entry in entries}
+    there = ~np.isnan(board.array.values[board.splits[0]])
     for fewest in range(half, 1, -1):
-        grids = list(_grids(board, compared, fewest))
+        grids = list(_grids(board, there[counted], fewest))
         if grids:
             best = max(grids, key=lambda grid: grid.size)  # the first of equals
-            seeds = set(best.seeds)
-            inside = {key for key, lacks in gaps.items() if not any(lacks[name] & seeds for name in best.datasets)}
-            kept = tuple(entry.key for entry in board.entries if entry.key in inside)
-            left = tuple(entry.key for entry in board.entries if entry.key not in inside)
-            return CommonCells(tuple(d for d in board.datasets if d in best.datasets), best.seeds, kept, left)
+            inside = np.asarray(there[:, best.datasets][:, :, best.seeds].all(axis=(1, 2)))
+            keys = list(zip(board.array.keys, inside.tolist(), strict=True))
+            return CommonCells(
+                datasets=tuple(board.datasets[column] for column in sorted(best.datasets)),
+                seeds=tuple(board.seeds[place] for place in best.seeds),
+                entries=tuple(key for key, has_all in keys if has_all),
+                without=tuple(key for key, has_all in keys if not has_all),
+            )
     return None
 
 
-def _grids(board: Leaderboard, gaps: Gaps, fewest: int) -> Iterator[_Grid]:
-    """For each choice of seeds, grids of the datasets that most entries have; at least `fewest` have all of a grid."""
-    for seeds in _subsets(board, gaps):
-        has = {d: frozenset(key for key, lacks in gaps.items() if not lacks[d] & set(seeds)) for d in board.datasets}
-        source = board.setting.source
-        order = sorted(board.datasets, key=lambda name: (name != source, -len(has[name])))
-        datasets: tuple[str, ...] = ()
-        keys = frozenset(gaps)
-        for name in order:
-            if len(keys & has[name]) < fewest:
-                if name == source:
-                    break  # every run of a transfer protocol needs its source
-                continue
-            datasets, keys = (*datasets, name), keys & has[name]
-            if set(datasets) & set(board.averaged):
-                yield _Grid(datasets, seeds, keys)
+def _grids(board: Leaderboard, there: NDArray[np.bool_], fewest: int) -> Iterator[_Grid]:
+    """For each choice of seeds, grids of the datasets that most entries have; at least `fewest` have all of a grid.
 
-
-def _gaps(board: Leaderboard) -> Gaps:
-    """The gaps of all entries; an entry that lacks its only run, which needs no seed, lacks all seeds."""
-    gaps: dict[str, dict[str, set[int]]] = {entry.key: defaultdict(set) for entry in board.entries}
-    for cell in board.missing:
-        gaps[cell.entry][cell.dataset] |= {cell.seed} if cell.seed in board.seeds else set(board.seeds)
-    return gaps
-
-
-def _subsets(board: Leaderboard, gaps: Gaps) -> Iterator[tuple[int, ...]]:
-    def lacking(seed: int) -> int:
-        return sum(seed in seeds for lacks in gaps.values() for seeds in lacks.values())
-
-    order = sorted(board.seeds, key=lambda seed: (lacking(seed), seed))
-    for size in range(1, len(order) + 1):
-        if len(order) <= _ALL_SUBSETS:
-            yield from combinations(board.seeds, size)
-        else:
-            yield tuple(sorted(order[:size]))
+    `there` is `(entries, datasets, seeds)`, whether a run is there.
+    """
+    every = range(len(board.seeds))
+    by_runs = sorted(every, key=lambda place: -int(there[:, :, place].sum()))
+    if len(every) <= _ALL_SUBSETS:
+        subsets = [subset for size in every for subset in combinations(every, size + 1)]
+    else:
+        subsets = [tuple(sorted(by_runs[: size + 1])) for size in every]
+    source = [name == board.setting.source for name in board.datasets]
+    for seeds in subsets:
+        has = np.asarray(there[:, :, seeds].all(axis=2))
+        entries = np.ones(len(there), dtype=bool)
+        datasets: tuple[int, ...] = ()
+        for column in sorted(range(len(source)), key=lambda at: (not source[at], -int(has[:, at].sum()))):
+            with_dataset = np.logical_and(entries, has[:, column])
+            if with_dataset.sum() >= fewest:
+                datasets, entries = (*datasets, column), with_dataset
+                if not all(source[at] for at in datasets):
+                    yield _Grid(datasets, seeds, entries)
+            elif source[column]:
+                break  # every run of a transfer protocol needs its source
 
 
 _SETTING_COLUMNS = (

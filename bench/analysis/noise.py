@@ -55,7 +55,7 @@ def average_score(
     with_images = [of_dataset for of_dataset in noise if of_dataset is not None]
     if len(with_images) == len(noise):
         std = student_t(np.mean(tables, axis=0).tolist()).std if len(sizes) == 1 else None
-        return interval_of_mean(with_images, mean, std)
+        return interval_of_mean(with_images, mean, std, shared_training=array.shared_training)
     seeds = len(array.seeds) if array.seeded[array.rows[key]] else 1
     if len(datasets) < len(array.averaged) or sizes != {seeds}:  # averages of other datasets are not repetitions
         return Estimate(mean, max(sizes))
@@ -92,9 +92,10 @@ def differences(
 ) -> dict[Pair, MeanTest]:
     """The mean differences A - B over datasets, with the noise of seeds and images; without pairs that share no run.
 
-    Datasets default to the averaged ones. A pair leaves out those without `ScoreArray.matched`. There is no test if
-    predictions are missing, or if only some datasets have a single seed. With a single seed on each, the test is about
-    test images like these and this one training. An array without outcomes is tested with the noise of the seeds alone.
+    Datasets default to the averaged ones. A pair leaves out those without `ScoreArray.matched`. If the array reads
+    outcomes, a pair without predictions is not tested; otherwise all are tested with the noise of the seeds alone.
+    There is no test if only some datasets have a single seed. With a single seed on each, it is about test images like
+    these and this one training.
     """
     names = array.averaged if datasets is None else [name for name in array.datasets if name in datasets]
     alike: dict[Any, list[Pair]] = defaultdict(list)  # pairs whose runs have the same seeds and images
@@ -106,10 +107,10 @@ def differences(
         runs = {name: of_dataset for name, of_dataset in matched.items() if of_dataset is not None}
         if runs:
             noise = [_noise(array, group, name, measure, of_dataset) for name, of_dataset in runs.items()]
-            one_training = {of_dataset.one_training for of_dataset in runs.values() if of_dataset.seeded}
+            single = {of_dataset.one_seed for of_dataset in runs.values() if of_dataset.seeded}
             with_images = all(len(of_dataset.units) for of_dataset in noise)
-            testable = array.read is None or (with_images and len(one_training) < 2)
-            of_group = mean_tests(noise)
+            testable = array.read is None or (with_images and len(single) < 2)
+            of_group = mean_tests(noise, shared_training=array.shared_training)
             tests |= dict(zip(group, of_group if testable else map(untested, of_group), strict=True))
     return tests
 

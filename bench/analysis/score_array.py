@@ -41,7 +41,7 @@ ReadOutcomes = Callable[[Collection[str]], Mapping[tuple[str, str], Outcomes]]
 
 
 class Matched(NamedTuple):
-    """The runs of two entries that are compared on a dataset, as places among the seeds of the array.
+    """The runs of two entries that are compared on a dataset. Seeds are given by their place in `ScoreArray.seeds`.
 
     Args:
         images: digests of the test images of each split of the measure; empty if a run has no predictions, or others.
@@ -56,7 +56,7 @@ class Matched(NamedTuple):
     seeded: bool
 
     @property
-    def one_training(self) -> bool:
+    def one_seed(self) -> bool:
         """Whether an entry that depends on the seed was trained once, so that the noise of the seeds is unknown."""
         return self.seeded and min(len(self.a), len(self.b)) < 2
 
@@ -92,6 +92,11 @@ class ScoreArray:
             for measure, splits in both.items()
         }
         object.__setattr__(self, "values", {**self.values, **means})
+
+    @property
+    def shared_training(self) -> bool:
+        """Whether each run is tested on all datasets, as in transfer protocols."""
+        return bool(self.stored)
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -237,7 +242,8 @@ class ScoreArray:
         """The runs of two entries on a dataset that are compared by a measure.
 
         These are the runs of their common seeds; only one if neither depends on the seed, since repetitions add no
-        evidence. With fewer than two, they are all runs, unpaired, if both have two or more. None if there is neither.
+        evidence. With fewer than two, they are all runs, unpaired, if both have two or more. None if they share no seed
+        and one has fewer than two.
         """
         column = self.columns[dataset]
         (first, images_a), (second, images_b) = (self.runs_of(key, measure)[column] for key in (a, b))

@@ -25,7 +25,7 @@ FEWEST_ELSEWHERE = 6
 FEWEST_TO_RANK = 3
 """Fewest seeds from which trained methods are ranked; two equal ones of 12 often seem different with two seeds."""
 MOST_DF_OF_TWO = 2
-"""Most degrees of freedom per dataset of a difference with two seeds.
+"""Most degrees of freedom of a difference with two seeds, for each dataset with trainings of its own.
 
 Their number follows the estimated variances, and two values often are far too close by chance. In simulations of 1 to
 30 equal methods on 1 to 4 datasets, whose trainings differ by 3 to 6 points, some gain was clear in up to 34 % of
@@ -53,14 +53,15 @@ class Judgement(NamedTuple):
 class Verdict:
     """Everything that is said about the order of the methods by one measure.
 
-    *Here* means these datasets: seeds and test images vary. *Elsewhere* means datasets of this kind: the datasets vary.
+    *Here* means these datasets: seeds and test images vary, and with one seed test images alone. *Elsewhere* means
+    datasets of this kind: the datasets vary.
 
     Args:
         ranked: keys of the complete methods, best first; the first one is the leader.
         baseline: key of zero-shot, if it is among them.
         averages: by key, fractions.
         here: the first method of a pair minus the second on these datasets. The intervals of all pairs with zero-shot
-            hold together with 95 % probability, and those of all other pairs with 97.5 %.
+            hold together with 95 % probability, and those of all other pairs with 97.5 %. A single pair has its own.
         elsewhere: the same over datasets of this kind, corrected for the choice of the first method as the best of all
             (Dunnett, 2.5 % at each end). The intervals of one method hold together, and not those of all.
         n_seeds: 0 for published numbers.
@@ -287,7 +288,7 @@ def simultaneous_tests(tests: Mapping[Pair, MeanTest], baseline: str | None) -> 
 
 def _limited(test: MeanTest) -> MeanTest:
     """The test with at most `MOST_DF_OF_TWO` degrees of freedom for each dataset if the seeds are two."""
-    most = MOST_DF_OF_TWO * test.groups
+    most = MOST_DF_OF_TWO * (1 if test.shared_training else test.groups)
     if test.smallest_group != 2 or test.standard_error is None or test.df is None or test.df <= most:
         return test
     wider = MeanTest.from_error(test.mean, test.n, test.groups, test.standard_error, most)

@@ -265,7 +265,7 @@ def _check(
     if any(found.groups < 2 for found in tests):
         few = "datasets of each group" if of_groups else "datasets"
         test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
-    elif any(found.one_training for found in needed_runs.values()):
+    elif any(found.one_seed for found in needed_runs.values()):
         test, reason = untested(test), f"needs at least two seeds: {command} with more seeds"
     elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(array, pair, claim, needed_runs):
         reason = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -44,11 +45,12 @@ class Noise(NamedTuple):
     """The means of some contrasts on one dataset, and their noise; arrays are `(contrasts,)`.
 
     Args:
+        by_seed: `(contrasts, seeds)`, the values whose mean it is.
         size: number of seeds.
         seeds: variance of the mean between seeds, s^2 / S; 0 for one seed.
         df: degrees of freedom of `seeds`, S - 1.
-        residual: the share in `seeds` of the residual of seeds and images.
-        images: `(sets, contrasts)`, the variance of the mean between the images (or groups) of each test set.
+        residual: the part of `seeds` that is the residual of seeds and images, MS_residual / (S N).
+        images: `(sets, contrasts)`, the variance of the mean due to the images (or groups) of each test set.
         units: `(sets,)`, the number of images (or groups) of each test set.
         weight: `(sets, contrasts)`, of the first member.
         n_images: number of test images.
@@ -57,6 +59,7 @@ class Noise(NamedTuple):
     """
 
     mean: Floats
+    by_seed: Floats
     size: int
     seeds: Floats
     df: Floats
@@ -73,6 +76,7 @@ class Noise(NamedTuple):
         at = slice(contrast, contrast + 1)
         return self._replace(
             mean=self.mean[at],
+            by_seed=self.by_seed[at],
             seeds=self.seeds[at],
             df=self.df[at],
             residual=self.residual[at],
@@ -82,7 +86,7 @@ class Noise(NamedTuple):
 
     @property
     def of_one_image(self) -> Floats:
-        """The variance of one image around the mean over seeds."""
+        """The variance between images of their means over seeds."""
         variance: Floats = self.images.T @ self.units
         return variance
 
@@ -127,10 +131,10 @@ def crossed(
         of_pairs: Floats = np.maximum(diagonal[first] + diagonal[second] - 2 * weighted[first, second], 0.0)
         return of_pairs
 
-    # sorted: sums must not depend on the order of seeds
-    by_seed = np.sort(table[first] if second is None else table[first] - table[second], axis=1)
+    by_seed = table[first] if second is None else table[first] - table[second]
     n_seeds, n = by_seed.shape[1], len(first)
-    shifted = by_seed - by_seed[:, :1]  # exact zeros for equal values
+    ordered = np.sort(by_seed, axis=1)  # sums must not depend on the order of seeds
+    shifted = ordered - ordered[:, :1]  # exact zeros for equal values
     seeds = shifted.var(axis=1, ddof=1) / n_seeds if n_seeds > 1 else np.zeros(n)
     images, units, residual = [], [], np.zeros(n)
     for of_set, weight in sets:
@@ -140,7 +144,8 @@ def crossed(
             freedom = (n_seeds - 1) * (of_set.units - 1)
             residual += of_contrasts(of_set.rest, weight) / freedom / (n_seeds * of_set.units)
     return Noise(
-        by_seed.mean(axis=1),
+        ordered.mean(axis=1),
+        by_seed,
         n_seeds,
         seeds,
         np.full(n, n_seeds - 1.0),
@@ -212,14 +217,17 @@ def _ratio(above: ArrayLike, below: ArrayLike) -> Floats:
     return ratio
 
 
-def mean_tests(datasets: Sequence[Noise], *, level: float = 0.95) -> list[MeanTest]:
+def mean_tests(datasets: Sequence[Noise], *, shared_training: bool = False, level: float = 0.95) -> list[MeanTest]:
     """The mean of each contrast over the datasets, tested against zero with the noise *within* the datasets alone.
 
-    Datasets are fixed and not a sample, so how a difference varies between them is not noise. With G datasets, S seeds
-    and variances s_g^2 between seeds, the squared standard error without test images is sum_g s_g^2 / S / G^2. With
-    images it is their variance, plus that of the seeds beyond the residual, if that is above zero. Degrees of freedom
-    are Satterthwaite's. The s_g^2 are `variances_of_mean`. In simulations, 95 % intervals cover the mean 93-97 % of the
-    time from two seeds and two datasets on, with and without an effect of the seed.
+    Datasets are fixed and not a sample, so how a difference varies between them is not noise. With G datasets the
+    squared standard error is (sum of images + max(sum of (seeds - residual), 0)) / G^2, since the images contain the
+    residual already. Where that maximum is 0, the seeds have no degrees of freedom either. Degrees of freedom are
+    Satterthwaite's. The variances of seeds are `variances_of_mean`. In simulations, 95 % intervals cover the mean
+    93-97 % of the time from two seeds and two datasets on, with and without an effect of the seed.
+
+    With `shared_training`, each run is tested on all datasets, as in transfer protocols. The effect of its seed is then
+    common to them, and the variance between seeds is that of the mean over datasets, with S - 1 degrees of freedom.
 
     Example:
         >>> noise = [crossed([[0.01, 0.03]], [], [0]), crossed([[0.02, 0.04]], [], [0])]  # s_g^2 = 0.0002 in both
@@ -227,7 +235,21 @@ def mean_tests(datasets: Sequence[Noise], *, level: float = 0.95) -> list[MeanTe
         >>> round(found.mean, 3), round(found.standard_error, 6), round(found.df, 6)  # sqrt(2 * 0.0002 / 2) / 2
         (0.025, 0.007071, 2.0)
     """
-    return _tests(datasets, variances_of_mean(*_of_seeds(datasets)), _df(datasets), level)
+    tests = _tests(datasets, *_seeds_of_mean(datasets, shared_training=shared_training), level)
+    return [replace(test, shared_training=True) for test in tests] if shared_training else tests
+
+
+def _seeds_of_mean(datasets: Sequence[Noise], *, shared_training: bool) -> tuple[Floats, Floats]:
+    """The variances between seeds for a mean over datasets, which add up, and their degrees of freedom."""
+    if not shared_training:
+        return variances_of_mean(*_of_seeds(datasets)), _df(datasets)
+    size = datasets[0].size
+    if all(noise.paired and noise.size == size for noise in datasets):
+        of_mean = np.sum([noise.by_seed for noise in datasets], axis=0)
+        seeds = of_mean.var(axis=1, ddof=1) / size if size > 1 else np.zeros(len(of_mean))
+        return seeds[None], np.full((1, len(of_mean)), size - 1.0)
+    # other seeds on some datasets: at most as much as if all effects were the same
+    return np.sum([np.sqrt(noise.seeds) for noise in datasets], axis=0)[None] ** 2, _df(datasets).min(axis=0)[None]
 
 
 def separate_tests(datasets: Sequence[Noise], *, level: float = 0.95) -> list[MeanTest]:
@@ -291,7 +313,12 @@ def _tests(datasets: Sequence[Noise], seeds: Floats, df: Floats, level: float) -
 
 
 def interval_of_mean(
-    datasets: Sequence[Noise], mean: float, std: float | None = None, *, level: float = 0.95
+    datasets: Sequence[Noise],
+    mean: float,
+    std: float | None = None,
+    *,
+    shared_training: bool = False,
+    level: float = 0.95,
 ) -> Estimate:
     """The mean score over some datasets, the first contrast of each, with its interval over seeds and test images.
 
@@ -305,6 +332,7 @@ def interval_of_mean(
     Args:
         mean: the score, 0..1.
         std: standard deviation between seeds, which is shown beside it.
+        shared_training: as for `mean_tests`.
 
     Example:
         >>> right = np.array([[[1] * 9 + [0]]])
@@ -312,7 +340,7 @@ def interval_of_mean(
         >>> round(found.low, 4), str(found.covers)
         (0.5958, 'test images')
     """
-    return _estimate(datasets, variances_of_mean(*_of_seeds(datasets)), _df(datasets), mean, std, level)
+    return _estimate(datasets, *_seeds_of_mean(datasets, shared_training=shared_training), mean, std, level)
 
 
 def intervals_of_datasets(

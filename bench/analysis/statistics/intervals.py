@@ -77,6 +77,7 @@ class MeanTest:
 
     Args:
         mean: mean of the group means.
+        n: number of values, such as seeds, over all groups.
         groups: number of groups, such as datasets.
         standard_error: standard error of the mean, above 0; None if it is unknown, because some group has a single
             value and no images, or because nothing varied.
@@ -85,6 +86,7 @@ class MeanTest:
         image_error: the part of the standard error that more seeds would not reduce; 0 without images.
         smallest_group: number of values of the smallest group.
         paired: whether the seeds of two methods are paired in every group; else the noise of both adds up.
+        shared_training: whether each run is tested on all groups, so that its seed has one effect on all.
     """
 
     mean: float
@@ -98,6 +100,7 @@ class MeanTest:
     image_error: float = 0.0
     smallest_group: int = 1
     paired: bool = True
+    shared_training: bool = False
 
     @classmethod
     def from_error(

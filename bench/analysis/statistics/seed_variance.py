@@ -17,15 +17,16 @@ def shrunk_variances(seeds: ArrayLike, df: ArrayLike, residual: ArrayLike, image
     """Variances between seeds, shrunk towards what the other datasets let expect; and the degrees of freedom added.
 
     Two or three seeds estimate their variance badly. Seeds vary more where images do, so the expectation of a dataset
-    is the ratio of both variances on its other datasets, times its own variance between images, plus the residual. It
-    counts like up to four more seeds, not more than the others have, and less the more it is exceeded beyond fourfold
-    (a moderated variance: Smyth, 2004). There is no prior, and the variance stays, with one dataset and without images.
+    is the ratio of both variances on its other datasets, times its own variance between images, divided by S, plus the
+    residual (a moderated variance: Smyth, 2004). It has four degrees of freedom, or as many as the other datasets
+    together if these are fewer. If the own variance is more than four times the expected one, they fall in proportion.
+    There is no prior, and the variance stays, with one dataset and without images.
 
     Args:
         seeds: `(datasets, ...)`, variance of the mean between seeds, s^2 / S.
         df: `(datasets,)` or as `seeds`, S - 1. A dataset with 0 is neither shrunk nor a prior for others.
-        residual: `(datasets, ...)`, the share in `seeds` of the residual of seeds and images.
-        images: `(datasets, ...)`, variance of one image (or group) around the mean over seeds.
+        residual: `(datasets, ...)`, the part of `seeds` that is the residual of seeds and images.
+        images: `(datasets, ...)`, variance between images (or groups) of their means over seeds.
 
     Returns:
         Variances of the mean between seeds, and the degrees of freedom to add to `df`, both `(datasets, ...)`.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
 from scipy import stats
-from simulated_boards import MEASURE, SimulatedBoard
+from simulated_boards import MEASURE, SimulatedBoard, array_of
 
 from bench.analysis.measures import HARMONIC, HConvention
 from bench.analysis.noise import average_score, dataset_scores, differences, differences_on_datasets
@@ -368,3 +368,44 @@ def test_the_noise_of_images_is_that_of_a_bootstrap(measure):
         means = [np.take_along_axis(right[key], picked, axis=2).mean(2) for key in "ab"]
         resampled.append(np.mean([measured(means[0][i]) - measured(means[1][i]) for i in range(2)]))
     assert found.standard_error == pytest.approx(np.std(resampled), rel=0.08)
+
+
+def transfer_array(draw: np.random.Generator, seeds: int) -> ScoreArray:
+    """Two equal methods whose trainings each move the accuracy on all four targets alike, by 3 points."""
+    right = {name: np.zeros((2, seeds, 400), dtype=bool) for name in "abcd"}
+    for method, seed in product(range(2), range(seeds)):
+        effect = 0.03 * draw.normal()
+        for name, accuracy in zip("abcd", (0.5, 0.6, 0.7, 0.8), strict=True):
+            right[name][method, seed] = draw.random(400) < accuracy + effect
+    simulated = SimulatedBoard(np.tile([0.5, 0.6, 0.7, 0.8], (2, 1)), (400,) * 4, seeds)
+    return replace(array_of(right, simulated), stored={("a", MEASURE): MEASURE})
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_trainings_that_are_tested_on_all_datasets_are_covered(seeds):
+    """As in transfer protocols; as trainings of their own on each dataset they were covered 70 % of the time."""
+    draw, covered = np.random.default_rng(seeds), []
+    for _ in range(200):
+        array = transfer_array(draw, seeds)
+        test, score = differences(array, [("m0", "m1")], MEASURE)["m0", "m1"], average_score(array, "m0", MEASURE)
+        covered.append((test.low <= 0 <= test.high, score.low <= 0.65 <= score.high))
+    assert np.mean(covered, axis=0).min() >= 0.93 - 2.5 * np.sqrt(0.93 * 0.07 / 200)
+
+
+def test_the_noise_of_shared_trainings_is_that_of_the_mean_over_datasets():
+    array = transfer_array(np.random.default_rng(0), 3)
+    test = differences(replace(array, read=None), [("m0", "m1")], MEASURE)["m0", "m1"]
+    gaps = array.values[MEASURE][0].mean(0) - array.values[MEASURE][1].mean(0)
+    assert (test.standard_error, test.df) == pytest.approx((gaps.std(ddof=1) / np.sqrt(3), 2))
+    assert (test.groups, test.n) == (4, 12)
+
+
+def test_shared_trainings_with_other_seeds_on_some_datasets_have_no_less_noise():
+    array = transfer_array(np.random.default_rng(1), 4)
+    values = array.values[MEASURE].copy()
+    values[0, 0, 3] = np.nan
+    holes = replace(array, values={MEASURE: values}, read=None)
+    whole = replace(array, read=None)
+    found, plain = (differences(one, [("m0", "m1")], MEASURE)["m0", "m1"] for one in (holes, whole))
+    assert found.standard_error >= 0.9 * plain.standard_error
+    assert found.df == 2
