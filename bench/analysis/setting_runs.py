@@ -181,8 +181,8 @@ class RunTable:
         for place, run_id in enumerate(columns["run_id"]):
             places[run_id].append(place)
         return [
-            (images[at[0]], _run(run_id, [{name: column[i] for name, column in columns.items()} for i in at]))
-            for run_id, at in sorted(places.items())
+            (images[at[0]], _run({name: column[at[0]] for name, column in columns.items()}, columns, at))
+            for _, at in sorted(places.items())
         ]
 
 
@@ -252,18 +252,19 @@ def _by_target(run: Run) -> list[Run]:
     ]
 
 
-def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
-    """A run from its rows, which have their place in the frame as `row`."""
-    first = rows[0]
+def _run(first: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], at: Sequence[int]) -> Run:
+    """A run from its first row and the places of all its rows in the columns, one for each split."""
     changed = frozenset(filter(None, (first.get("changed_settings") or "").split(",")))
     failed = first["status"] != "ok"
-    scored = [] if failed else [row for row in rows if row["split"] is not None]
+    scored = {} if failed else {columns["split"][i]: i for i in at if columns["split"][i] is not None}
     error = ("no message" if first["error_message"] is None else first["error_message"]) if failed else None
-    broken = [row["split"] for row in scored if row["accuracy"] is None]
+    broken = [split for split, i in scored.items() if columns["accuracy"][i] is None]
     if broken:  # the remaining splits must not count as the whole run
-        error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", []
+        error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", {}
+    n, n_classes, row = columns["n"], columns["n_classes"], columns["row"]
+    optimism, chosen = columns.get("optimism", ()), columns.get("selected_on_test", ())
     return Run(
-        run_id=run_id,
+        run_id=first["run_id"],
         method=first["method"],
         config=_config(first),
         recipe="null" if first["recipe"] is None else first["recipe"],
@@ -274,14 +275,14 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         shots=int(first["shots"]),
         seed=int(first["seed"]),
         error=error,
-        rows={row["split"]: row["row"] for row in scored},
-        sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
+        rows={split: row[i] for split, i in scored.items()},
+        sizes={split: (int(n[i]), int(n_classes[i])) for split, i in scored.items()},
         cost={name: float(first[name]) for name in (*COSTS, *LATER_COSTS) if first.get(name) is not None},
         created_at=first["created_at"],
         optimism={
-            row["split"]: math.nan if row.get("optimism") is None else float(row["optimism"])
-            for row in scored
-            if row.get("selected_on_test") is not None
+            split: math.nan if not optimism or optimism[i] is None else float(optimism[i])
+            for split, i in scored.items()
+            if chosen and chosen[i] is not None
         },
         held_out=bool(first.get("held_out_shot")),
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),

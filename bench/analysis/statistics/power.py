@@ -23,7 +23,8 @@ class Detectable:
         difference: the smallest true mean, a fraction.
         seeds_for_half: the seeds of each dataset with which half of it is detected; None above `MOST`, since the noise
             of the test images is left.
-        datasets_for_half: the same for datasets of the same kind, with as many seeds as now.
+        datasets_for_half: the same for datasets of the same kind, with as many seeds as now; None where each run is
+            tested on all datasets, since more of them do not reduce the noise of its seed.
     """
 
     difference: float
@@ -53,7 +54,8 @@ def detectable_difference(test: MeanTest) -> Detectable | None:
         middle = (low + effect) / 2
         low, effect = (low, middle) if _power(test, middle, level) >= POWER else (middle, effect)
     seeds = _fewest(lambda n: _power(test, effect / 2, level, seeds=n * test.groups / test.n))
-    return Detectable(effect, seeds, _fewest(lambda n: _power(test, effect / 2, level, datasets=n / test.groups)))
+    datasets = _fewest(lambda n: _power(test, effect / 2, level, datasets=n / test.groups))
+    return Detectable(effect, seeds, None if test.shared_training else datasets)
 
 
 def _fewest(power: Callable[[int], float]) -> int | None:

@@ -15,7 +15,7 @@ from worlds import make_world
 from bench.analysis import FEWEST_ELSEWHERE, Certainty, board_verdicts, differences
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.verdict import board_verdict, verdict_notes, verdict_on_rows, why_no_ranks
+from bench.analysis.verdict import board_verdict, simultaneous_tests, verdict_notes, verdict_on_rows, why_no_ranks
 from bench.results.database import fresh_store
 
 
@@ -241,3 +241,21 @@ def test_a_higher_mean_has_no_worse_bound_of_its_rank():
     verdict = replace(verdict_on_rows("all", dict(zip(names, means, strict=True)), rows, None, tests), n_seeds=3)
     assert verdict.on_these("a", "b").clear
     assert verdict.ranks == {"a": "1–2", "b": "2–3", "c": "2–4", "zero_shot": "3–4"}
+
+
+@pytest.mark.parametrize(("shared", "most"), [(False, 8), (True, 2)])
+def test_two_seeds_have_few_degrees_of_freedom(shared, most):
+    """Two for each dataset, or two in all where each training is tested on all datasets."""
+    test = replace(MeanTest.from_error(0.02, 8, 4, 0.01, 50.0), smallest_group=2, shared_training=shared)
+    found = simultaneous_tests({("coop", "zero_shot"): test}, "zero_shot")["coop", "zero_shot"]
+    assert found.df == most
+    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, most) * 0.01)
+
+
+def test_gains_hold_together_at_five_per_cent_and_other_pairs_at_two_and_a_half():
+    names = ["a", "b", "c", "zero_shot"]
+    tests = {pair: MeanTest.from_error(0.0, 9, 3, 0.01, 1e6) for pair in combinations(names, 2)}
+    found = simultaneous_tests(tests, "zero_shot")
+    gain, other = found["a", "zero_shot"], found["a", "b"]
+    assert other.high / 0.01 == pytest.approx(stats.norm.ppf(1 - 0.025 / 2 / 3), rel=1e-4)
+    assert gain.high / 0.01 == pytest.approx(2.35, abs=0.02), "Dunnett's table: three differences, two-sided 5 %"

@@ -77,3 +77,10 @@ def test_a_wider_interval_tells_larger_differences() -> None:
 
 def test_without_a_spread_nothing_is_known() -> None:
     assert detectable_difference(mean_test([[0.1, 0.1], [0.2, 0.2]])) is None
+
+
+def test_more_datasets_are_not_promised_where_each_run_is_tested_on_all():
+    test = MeanTest.from_error(0.0, n=12, groups=4, error=0.01, df=8)
+    alone, shared = detectable_difference(test), detectable_difference(replace(test, shared_training=True))
+    assert (shared.difference, shared.datasets_for_half) == (alone.difference, None)
+    assert alone.datasets_for_half is not None
