@@ -101,3 +101,11 @@ def test_many_seeds_take_no_time() -> None:
     assert found is not None
     shape = (found.datasets, len(found.seeds), len(found.entries))
     assert shape == (DATASETS, 10, 4), "6 x 10 pairs are more than 3 x 17"
+
+
+def test_two_entries_that_share_a_grid_are_compared_where_no_third_does() -> None:
+    alone = [runs_of(method, (dataset,)) for method, dataset in (("maple", "food101"), ("vpt", "sun397"))]
+    found = common_cells(build_leaderboard(board_of(runs_of("coop"), runs_of("kgcoop", DATASETS[:2]), *alone), B2N))
+    assert found is not None
+    assert (found.datasets, found.seeds) == (DATASETS[:2], (1, 2, 3))
+    assert (set(found.entries), set(found.without)) == ({"coop", "kgcoop"}, {"maple", "vpt"})
