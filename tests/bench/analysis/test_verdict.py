@@ -243,13 +243,25 @@ def test_a_higher_mean_has_no_worse_bound_of_its_rank():
     assert verdict.ranks == {"a": "1–2", "b": "2–3", "c": "2–4", "zero_shot": "3–4"}
 
 
-@pytest.mark.parametrize(("shared", "most"), [(False, 8), (True, 2)])
-def test_two_seeds_have_few_degrees_of_freedom(shared, most):
-    """Two for each dataset, or two in all where each training is tested on all datasets."""
-    test = replace(MeanTest.from_error(0.02, 8, 4, 0.01, 50.0), smallest_group=2, shared_training=shared)
-    found = simultaneous_tests({("coop", "zero_shot"): test}, "zero_shot")["coop", "zero_shot"]
-    assert found.df == most
-    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, most) * 0.01)
+@pytest.mark.parametrize(
+    ("seeds", "shared", "gain", "other"), [(1, False, 50, 50), (2, False, 8, 8), (2, True, 2, 2), (3, False, 50, 16)]
+)
+def test_few_seeds_have_few_degrees_of_freedom(seeds, shared, gain, other):
+    """Two for each dataset and seed beyond the first, or in all where each training is tested on all datasets."""
+    plain = MeanTest.from_error(0.02, 4 * seeds, 4, 0.01, 50.0)
+    test = replace(plain, smallest_group=seeds, shared_training=shared)
+    found = simultaneous_tests({("coop", "zero_shot"): test, ("coop", "vpt"): test}, "zero_shot")
+    for pair, df in ((("coop", "zero_shot"), gain), (("coop", "vpt"), other)):
+        assert found[pair].df == df
+        assert found[pair].high - found[pair].mean == pytest.approx(stats.t.ppf(0.975, df) * 0.01)
+
+
+def test_many_equal_methods_on_one_dataset_are_rarely_ranked():
+    """Without a limit of the degrees of freedom some pair of twelve is separated on every fifth board."""
+    draw, repetitions = np.random.default_rng(6), 100
+    boards = (drawn_verdict(draw, np.full((13, 1), 0.6), [400], 3, 0.03) for _ in range(repetitions))
+    apart = sum(any(test.clear for pair, test in board.here.items() if "zero_shot" not in pair) for board in boards)
+    assert apart <= stats.binom.ppf(0.99, repetitions, 0.03)
 
 
 def test_gains_hold_together_at_five_per_cent_and_other_pairs_at_two_and_a_half():
