@@ -78,8 +78,8 @@ def test_all_doors_use_the_images(tmp_path: Path):
     pair = view.boards[0].verdict.on_these("apex", "coop")
     wanted = differences(board.array, [("apex", "coop")], H)["apex", "coop"]
     without = differences(replace(board.array, read=None), [("apex", "coop")], H)["apex", "coop"]
-    assert (pair.low, pair.high) == (wanted.low, wanted.high)
-    assert wanted.low != without.low
+    assert (pair.mean, pair.standard_error) == (wanted.mean, wanted.standard_error)
+    assert wanted.standard_error != without.standard_error
 
 
 def test_compare_says_which_datasets_are_unpaired(tmp_path: Path):
