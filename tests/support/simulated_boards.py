@@ -125,8 +125,8 @@ def drawn_leaderboard(
 ) -> Leaderboard:
     """The leaderboard of one repetition.
 
-    The first method is zero-shot, which runs once and is not trained, so no seed moves it. `failing` is the share of trainings that lose 15
-    to 30 points.
+    The first method is zero-shot, which runs once and is not trained, so no seed moves it. `failing` is the share of
+    trainings that lose 15 to 30 points.
     """
     spread = np.broadcast_to(simulated.seed_spread, simulated.truth.shape).copy()
     spread[0] = 0.0  # otherwise its only run is as far from the truth as one training
