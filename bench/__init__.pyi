@@ -10,7 +10,6 @@ from .api.paper_listing import list_papers as list_papers
 from .api.paper_numbers import published_numbers as published_numbers
 from .api.reporting import build_report as build_report
 from .api.reproducing import reproduce_paper as reproduce_paper
-from .api.result_table import ResultTable as ResultTable
 from .api.results import Results as Results
 from .api.results import claims as claims
 from .api.results import compare as compare
@@ -36,6 +35,8 @@ from .errors import UsageError as UsageError
 from .record import RunRecord as RunRecord
 from .spec import ExperimentSpec as ExperimentSpec
 from .sweep.request import SweepRequest as SweepRequest
+from .table import Table as Table
+from .table import Tables as Tables
 from .tuned_models.tuned_model import ImagePredictions as ImagePredictions
 from .tuned_models.tuned_model import TunedModel as TunedModel
 from .tuned_models.tuned_model import load_model as load_model

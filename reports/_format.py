@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
-from bench.analysis import score_texts
+from bench import score_texts
 
 points, unsigned, interval = score_texts.points, score_texts.unsigned, score_texts.points_interval
 signed, signed_points, seconds = score_texts.signed, score_texts.signed_points, score_texts.seconds

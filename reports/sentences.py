@@ -11,10 +11,10 @@ from bench.analysis import (
     HConvention,
     best_method,
     difficulty_trend,
-    percent,
     told_difference,
     why_no_ranks,
 )
+from bench.score_texts import percent
 from bench.spec import ALL_SHOTS, OTHER_MODELS
 from datasets_registry import SeenImages
 from reports._format import counted, join, plural, points, unsigned

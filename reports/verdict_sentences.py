@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
-from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, percent, told_difference
+from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method, told_difference
+from bench.score_texts import percent
 from reports._format import counted, interval, join, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView

@@ -11,8 +11,8 @@ from typing import TextIO
 
 DEFAULT_WIDTH = 80
 _QUOTED = re.compile(r"`[^`\n]+`")
-_BLANK = "\u2060"
-"""Stands for the blanks of a command while lines are broken; it occurs in no text."""
+_BLANK = "\ue000"
+"""Stands for the blanks of a command while lines are broken; it occurs in no text, and takes one cell."""
 
 
 def terminal_width(stream: TextIO) -> int | None:

@@ -22,6 +22,13 @@ from bench.analysis.statistics.intervals import Estimate, MeanTest
 from bench.analysis.verdict import FEWEST_ELSEWHERE, board_verdict, found_test, over_datasets, simultaneous_tests
 from bench.errors import UsageError
 
+_Place = tuple[str, str]
+"""A dataset and a split."""
+_Tests = dict[str, MeanTest]
+"""Tests by measure."""
+_Outcomes = Mapping[str, NDArray[Any]]
+"""Image names, labels and predictions of a run on one split."""
+
 
 class ComparisonVerdict(StrEnum):
     """Which of two entries is better."""
@@ -178,50 +185,42 @@ def compare_entries(board: Leaderboard, outcomes: pd.DataFrame, a: str, b: str, 
     return Comparison(*pair, cells, averages, wider, tuple(skipped), alone, bool(seeded) and all(seeded))
 
 
-_Place = tuple[str, str]
-"""A dataset and a split."""
-_Tests = dict[str, MeanTest]
-
-
 def _from_verdict(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The differences here and elsewhere by measure, of the board's verdicts."""
-    found = {measure: board_verdict(board, measure) for measure in board.measures}
-    here = {measure: test for measure, one in found.items() if (test := one.on_these(a, b)) is not None}
-    elsewhere = {measure: test for measure, one in found.items() if (test := one.on_others(a, b)) is not None}
-    return here, elsewhere
+    verdicts = {measure: board_verdict(board, measure) for measure in board.measures}
+    here = {measure: verdict.on_these(a, b) for measure, verdict in verdicts.items()}
+    return _tested(here), _tested({measure: verdict.on_others(a, b) for measure, verdict in verdicts.items()})
 
 
 def _alone(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The differences here and elsewhere by measure, each with its own interval."""
-    found = {measure: differences(board.array, [(a, b)], measure).get((a, b)) for measure in board.measures}
-    here = {measure: test for measure, test in found.items() if test is not None}
+    here = _tested({measure: differences(board.array, [(a, b)], measure).get((a, b)) for measure in board.measures})
     return here, _over_datasets(board, (a, b), here, 1)
 
 
 def _beside_all(board: Leaderboard, a: str, b: str) -> tuple[_Tests, _Tests]:
     """The same for a pair with an unranked method, held together with all pairs of the board on the runs they share."""
     keys = [entry.key for entry in board.entries]
-    here = {}
-    for measure in board.measures:
-        tests = differences(board.array, combinations(keys, 2), measure)
-        if (test := found_test(simultaneous_tests(tests, board.baseline), a, b)) is not None:
-            here[measure] = test
+    tests = {measure: differences(board.array, combinations(keys, 2), measure) for measure in board.measures}
+    widened = {measure: simultaneous_tests(of_pairs, board.baseline) for measure, of_pairs in tests.items()}
+    here = _tested({measure: found_test(of_pairs, a, b) for measure, of_pairs in widened.items()})
     return here, _over_datasets(board, (a, b), here, len(keys) - 1)
+
+
+def _tested(tests: Mapping[str, MeanTest | None]) -> _Tests:
+    """Without the measures that have no test."""
+    return {measure: test for measure, test in tests.items() if test is not None}
 
 
 def _over_datasets(board: Leaderboard, pair: Pair, measures: Collection[str], n: int) -> _Tests:
     """The differences elsewhere by measure; `n` as of `over_datasets`."""
-    found = {}
+    elsewhere = {}
     for measure in measures:
         tests = [differences(board.array, [pair], measure, [name]).get(pair) for name in board.averaged]
         gaps = [test.mean for test in tests if test is not None]
         if len(gaps) >= FEWEST_ELSEWHERE:
-            found[measure] = over_datasets(np.array([gaps]), n)[0]
-    return found
-
-
-_Outcomes = Mapping[str, NDArray[Any]]
-"""Image names, labels and predictions of a run on one split."""
+            elsewhere[measure] = over_datasets(np.array([gaps]), n)[0]
+    return elsewhere
 
 
 def _seed_pairs(
@@ -235,8 +234,8 @@ def _seed_pairs(
     """The pairs of runs of one cell, none if they are unpaired; None if they were not scored on the same images."""
     if not runs.images:
         return None
-    stored = [array.stored.get((dataset, one), one) for one in splits_of(split)]
-    found = []
+    stored = [array.stored.get((dataset, name), name) for name in splits_of(split)]
+    pairs = []
     for place in runs.a if runs.paired else ():
         run_a, run_b = (array.run_id(key, dataset, place) for key in pair)
         a, b = (_joined(by_run, run_id, stored) for run_id in (run_a, run_b))
@@ -249,8 +248,8 @@ def _seed_pairs(
         right_a, right_b = (columns["label"] == columns["predicted"] for columns in (a, b))
         only_a, only_b = tuple(a["image"][right_a & ~right_b]), tuple(a["image"][right_b & ~right_a])
         same = np.array_equal(a["predicted"], b["predicted"])
-        found.append(SeedPair(array.seeds[place], run_a, run_b, only_a, only_b, same))
-    return found
+        pairs.append(SeedPair(array.seeds[place], run_a, run_b, only_a, only_b, same))
+    return pairs
 
 
 def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Sequence[str]) -> _Outcomes | None:
@@ -270,8 +269,8 @@ def _by_image(columns: _Outcomes) -> _Outcomes:
 def _cells(
     array: ScoreArray,
     pair: Pair,
-    runs: Mapping[tuple[str, str], Matched],
-    seeds: Mapping[tuple[str, str], Sequence[SeedPair]],
+    runs: Mapping[_Place, Matched],
+    seeds: Mapping[_Place, Sequence[SeedPair]],
 ) -> tuple[PairedCell, ...]:
     """The cells in the given order; the datasets of a split are tested together."""
     cells: dict[_Place, PairedCell] = {}

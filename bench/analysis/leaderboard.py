@@ -293,8 +293,7 @@ class Leaderboard:
 
     def scored(self, key: str, dataset: str) -> tuple[int, int]:
         """How many runs of an entry on a dataset are scored, and how many are expected."""
-        array = self.array
-        return len(array.places(key, dataset)), len(array.seeds) if array.seeded[array.rows[key]] else 1
+        return len(self.array.places(key, dataset)), self.array.expected(key)
 
     def on_dataset(self, dataset: str) -> "Leaderboard":
         """The board of one dataset, whose averages are the scores on it."""

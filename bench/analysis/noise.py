@@ -56,8 +56,9 @@ def average_score(
     if len(with_images) == len(noise):
         std = student_t(np.mean(tables, axis=0).tolist()).std if len(sizes) == 1 else None
         return interval_of_mean(with_images, mean, std, shared_training=array.shared_training)
-    seeds = len(array.seeds) if array.seeded[array.rows[key]] else 1
-    if len(datasets) < len(array.averaged) or sizes != {seeds}:  # averages of other datasets are not repetitions
+    if len(datasets) < len(array.averaged) or sizes != {
+        array.expected(key)
+    }:  # averages of other datasets are not repetitions
         return Estimate(mean, max(sizes))
     of_seeds = [array.mean_over_datasets(key, measure, convention, seed=place) for place in runs[datasets[0]]]
     return student_t([value for value in of_seeds if value is not None], mean=mean).within()
@@ -74,7 +75,7 @@ def dataset_scores(
     noise: dict[str, Noise] = {}
     for name in array.datasets if places is None else places:
         runs = array.places(key, name) if places is None else places[name]
-        counted = runs if array.seeded[array.rows[key]] else runs[:1]
+        counted = runs[: array.expected(key)]
         values = array.at(key, name, measure, counted)
         if not len(values) or np.isnan(values).any():
             continue

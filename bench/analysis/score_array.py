@@ -113,11 +113,15 @@ class ScoreArray:
         if self.run_ids is None or not self.has(key, dataset):
             return []
         run_ids: list[str | None] = self.run_ids[self.rows[key], self.columns[dataset]].tolist()
-        return run_ids if self.seeded[self.rows[key]] else run_ids[:1]
+        return run_ids[: self.expected(key)]
 
     def whole(self, key: str, dataset: str) -> bool:
         """Whether an entry has all of its runs on a dataset."""
-        return len(self.places(key, dataset)) == (len(self.seeds) if self.seeded[self.rows[key]] else 1)
+        return len(self.places(key, dataset)) == self.expected(key)
+
+    def expected(self, key: str) -> int:
+        """How many runs an entry has on each dataset when none is missing."""
+        return len(self.seeds) if self.seeded[self.rows[key]] else 1
 
     def ids(self, key: str, dataset: str) -> tuple[str, ...]:
         """The ids of an entry's runs on a dataset, in the order of their seeds."""

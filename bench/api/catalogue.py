@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bench.api.options import Arg, Opt
 from bench.sweep import DEMO_BACKBONE
+from bench.table import Table
 
 if TYPE_CHECKING:
     from methods import MethodFacts
 
 
-def method_rows() -> list[dict[str, object]]:
+def methods_table() -> Table:
     """One row per method."""
     from bench.results import known_methods
 
-    return [_summary(info) for info in known_methods().infos()]
+    return Table([_summary(info) for info in known_methods().infos()])
 
 
 def method_facts(

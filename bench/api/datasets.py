@@ -13,6 +13,7 @@ from bench.api.options import AllowFewer, Arg, DataRoot, Draw, Force, NamedDatas
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_shots, split_list
+from bench.table import Table
 from datasets_registry import (
     DATASETS,
     DrawRule,
@@ -45,9 +46,11 @@ Name = Annotated[str, Arg("The dataset.")]
 # The catalogue
 
 
-def dataset_rows(data_root: DataRoot = None) -> list[dict[str, object]]:
+def datasets_table(data_root: DataRoot = None) -> Table:
     """One row per dataset. `get` is `built in`, `fetch`, `by hand`, `your own`, or `on disk` (in `data_root`)."""
-    return [_summary(info) | _place(info, data_root) for info in list_datasets()]
+    rows = [_summary(info) | _place(info, data_root) for info in list_datasets()]
+    next_step = "Next: `etl-bench datasets NAME`, or `etl-bench datasets fetch NAME --data-root FOLDER`"
+    return Table(rows, ["name", "domain", "classes", "test_images", "get", "licence"], below=lambda: next_step)
 
 
 def dataset_facts(name: Name, data_root: DataRoot = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import bench
 from bench.api.options import Arg
 from bench.errors import UsageError
+from bench.table import Table
 from datasets_registry import did_you_mean
 
 _OF_THE_SITE = ("index", "changelog", "contributing")  # pages that the documentation site puts together
@@ -24,9 +25,9 @@ def documentation_pages() -> dict[str, Path]:
     return {name: page for name, page in found.items() if name not in _OF_THE_SITE}
 
 
-def page_titles() -> list[dict[str, object]]:
+def pages_table() -> Table:
     """The topics of the documentation, each with the first heading of its page."""
-    return [{"topic": name, "title": _title(page)} for name, page in documentation_pages().items()]
+    return Table([{"topic": name, "title": _title(page)} for name, page in documentation_pages().items()])
 
 
 def page_text(topic: Annotated[str, Arg("A topic, such as `datasets`. Default: list all topics.")]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from bench.api.options import Convention, Force, NewRuns, Opt, Protocol, Shots, shot_counts
 from bench.errors import UsageError
 from bench.sweep import parse_choice, split_list
+from bench.table import Table, Tables
 from datasets_registry import EvalProtocol, did_you_mean
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from bench.analysis import Leaderboard
     from bench.results import Store
+
+
+FORMATS = {"csv": (".csv",), "markdown": (".md", ".markdown"), "latex": (".tex",)}
+"""The suffixes of the files of each format; each may also be a text file."""
 
 
 def export_leaderboards(
@@ -63,19 +68,20 @@ def export_leaderboards(
     Raises UsageError for options that do not fit, and if no run fits.
     """
     from bench.analysis import HConvention, build_leaderboards
-    from bench.api.leaderboard_formats import Chosen, format_named, format_of
     from bench.results import check_output_file, fresh_store, write_output
     from bench.sweep import missing_specs, unfinished_sweeps
 
-    chosen, out = format_named(form), None if out is None or str(out) == "-" else Path(out)
+    _check_format(form)
+    out = None if out is None or str(out) == "-" else Path(out)
     if figure is not None:
         _check_figure(figure, out, force=force)
     elif out is not None:
-        if (other := format_of(out.suffix)) and out.suffix.lower() not in chosen.suffixes:
+        other = next((name for name, suffixes in FORMATS.items() if out.suffix.lower() in suffixes), form)
+        if out.suffix.lower() not in (*FORMATS[form], ".txt") and other != form:
             raise UsageError(
                 f"--out {out} is a file of --format {other}, not of {form}; give --format {other} as well."
             )
-        check_output_file(out, "--out", force=force, suffixes=chosen.suffixes)
+        check_output_file(out, "--out", force=force, suffixes=(*FORMATS[form], ".txt"))
     how = parse_choice(HConvention, convention, "--h")
     protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     store, wanted = fresh_store(Path(runs)), split_list(methods)
@@ -96,11 +102,39 @@ def export_leaderboards(
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if figure is not None and out is not None:
         return _write_figure(figure, out, boards, frame, store, chosen=bool(wanted), force=force)
-    text = chosen.text(Chosen(boards, by_dataset, not no_intervals))
+    text = _text(form, boards, by_dataset=by_dataset, intervals=not no_intervals)
     if out is None:
         return text
     write_output(out, text.encode(), force=force)
     return ""
+
+
+def _text(form: str, boards: Sequence[Leaderboard], *, by_dataset: bool, intervals: bool) -> str:
+    """The boards in a format; one table for each board, or for each of its measures by dataset."""
+    from bench.analysis import board_verdicts, dataset_table, leaderboard_table, rows_by_dataset
+    from bench.papers import registered
+
+    tables = []
+    for board in boards:
+        titles, verdicts = registered().board_titles(board), board_verdicts(board)
+        if not by_dataset:
+            tables.append(leaderboard_table(board, verdicts, titles, intervals=intervals))
+        elif form == "csv":
+            tables.append(Table(rows_by_dataset(board, titles)))
+        else:
+            tables += [dataset_table(board, verdict, titles, intervals=intervals) for verdict in verdicts.values()]
+    chosen = Tables(tables)
+    return chosen.csv() if form == "csv" else chosen.latex() if form == "latex" else chosen.markdown()
+
+
+def _check_format(form: str) -> None:
+    """Raise UsageError unless there is such a format."""
+    if form not in FORMATS:
+        from reports import FIGURES
+
+        is_figure = f' It is a figure: --figure {form}, in Python figure="{form}".' if form in FIGURES else ""
+        hint = is_figure or did_you_mean(form, list(FORMATS), most=1)
+        raise UsageError(f"--format {form!r} is unknown.{hint} Allowed: {', '.join(FORMATS)}.")
 
 
 def _of_methods(frame: pd.DataFrame, wanted: Sequence[str], kind: str | None) -> pd.DataFrame:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from bench._util.words import counted
 from bench.api.options import Arg, Cache, NewDataRoot, NewRuns, Opt
 from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.sweep import cache_folder, cores
+from bench.table import Column, Table
 
 
-@dataclass(frozen=True)
-class HealthFinding:
+class HealthFinding(NamedTuple):
     """One thing that was checked, whether it is fine, and its value or problem."""
 
     what: str
@@ -24,9 +23,13 @@ class HealthFinding:
     detail: str
 
 
-def check_machine(data_root: NewDataRoot = None, runs: NewRuns = "runs", cache: Cache = None) -> list[HealthFinding]:
-    """Check Python, packages, device, methods, datasets, folders and database. Imports torch."""
-    return [*_software(), *_catalogues(), *_folders(data_root, Path(runs), cache_folder(cache)), _database(Path(runs))]
+def check_machine(data_root: NewDataRoot = None, runs: NewRuns = "runs", cache: Cache = None) -> Table:
+    """Check Python, packages, device, methods, datasets, folders and database. Imports torch.
+
+    One row per thing that was checked: `what`, whether it is `fine`, and its value or problem as `detail`.
+    """
+    folders = _folders(data_root, Path(runs), cache_folder(cache))
+    return Table([finding._asdict() for finding in (*_software(), *_catalogues(), *folders, _database(Path(runs)))])
 
 
 def _software() -> Iterator[HealthFinding]:
@@ -88,36 +91,20 @@ def _database(runs: Path) -> HealthFinding:
     return HealthFinding("database", True, f"{frame['n'].item()} of {count} runs loaded")
 
 
-@dataclass(frozen=True)
-class CacheContent:
-    """The cache: its folder, one row per backbone and kind of features and one for page parts, and its size."""
-
-    folder: Path
-    rows: list[dict[str, object]]
-    bytes: int
-
-
-def cache_content(cache: Cache = None) -> CacheContent:
+def cache_table(cache: Cache = None) -> Table:
     """The cached features by backbone, and the cached page parts; `None` is the user's cache folder."""
     from bench.experiment import cache_info
     from bench.results import TEXTS_FOLDER, TextCache
 
     folder = cache_folder(cache)
-    kept, pages = cache_info(folder), TextCache(folder).sizes()
-    rows = [_cached(c.slug, c.kind, c.precision, c.device, c.name, c.blocks, c.bytes) for c in kept]
-    size = sum(pages.values())
-    if pages:
-        rows.append(_cached("", "pages", "", "", TEXTS_FOLDER, len(pages), size))
-    return CacheContent(folder, rows, sum(c.bytes for c in kept) + size)
-
-
-def _cached(
-    backbone: str, kind: str, precision: str, device: str, folder: str, shards: int, size: int
-) -> dict[str, object]:
-    return {
-        "backbone": backbone, "of": kind, "precision": precision, "device": device, "folder": folder,
-        "shards": shards, "MiB": round(size / 2**20, 1),
-    }  # fmt: skip
+    names = ("backbone", "of", "precision", "device", "folder", "shards", "bytes")
+    parts = [(c.slug, c.kind, c.precision, c.device, c.name, c.blocks, c.bytes) for c in cache_info(folder)]
+    if pages := TextCache(folder).sizes():
+        parts.append(("", "pages", "", "", TEXTS_FOLDER, len(pages), sum(pages.values())))
+    rows = [dict(zip(names, part, strict=True)) for part in parts]
+    size = Column("MiB", lambda row: round(row["bytes"] / 2**20, 1))
+    whole = sum(part[-1] for part in parts)
+    return Table(rows, [*names[:-1], size], notes=[f"{folder}: {whole / 2**20:.1f} MiB"])
 
 
 def repair_cache(cache: Cache = None) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.api.missing_inputs import Places, add_missing_features
 from bench.api.options import DEFAULT_RUNS, SYNTHETIC_RUNS
+from bench.table import Table
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,26 @@ class PaperListing:
     total: ListedExperiment
     notes: tuple[str, ...]
 
+    def table(self) -> Table:
+        """One row per experiment, and one for all together."""
+        rows = [vars(one) for one in (*self.experiments, self.total)]
+        hours = ["gpu_hours"] if any(row["gpu_hours"] for row in rows) else []
+        left = next((one.name for one in self.experiments if one.done < one.runs), "")
+        next_step = f"To run one, repeat the command with its name after the paper, such as {left}." if left else ""
+        below = "\n".join(filter(None, [*self.notes, next_step]))
+        columns = ["name", "title", "runs", "done", *hours]
+        title = f"{self.title} ({self.address})"
+        return Table(rows, columns, title, facts=lambda: self, below=lambda: below)
 
-def list_papers() -> list[dict[str, object]]:
+
+def list_papers() -> Table:
     """The shipped papers: name, title, address, and number of tables and figures."""
     from bench.papers import read_paper, shipped_papers
 
-    return [
-        {
-            "paper": paper.name,
-            "title": paper.header.title,
-            "address": paper.header.address,
-            "tables and figures": len(paper.experiments),
-        }
-        for paper in map(read_paper, shipped_papers())
-    ]
+    papers = [read_paper(paper) for paper in shipped_papers()]
+    names = ("paper", "title", "address", "tables and figures")
+    values = [(paper.name, paper.header.title, paper.header.address, len(paper.experiments)) for paper in papers]
+    return Table([dict(zip(names, of_paper, strict=True)) for of_paper in values])
 
 
 def folder_of_runs(runs: str | Path | None, on: str | None) -> Path:

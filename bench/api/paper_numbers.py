@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from bench._util.words import counted
 from bench.api.options import Opt, Runs
 from bench.errors import UsageError
+from bench.score_texts import decimal, points, points_interval, signed
 from bench.sweep import parse_numbers, split_list
+from bench.table import Column, Row, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-    from bench.papers import ReproductionRow
 
 LISTED_COLUMNS = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
 """Columns of the published numbers whose values can be listed."""
@@ -46,17 +46,33 @@ def published_numbers(
     )
 
 
-def published_uses() -> dict[str, str]:
-    """What each method of the ledger sees besides the labelled images, as text."""
-    from bench.papers import published_frame, registered
+def published_table(numbers: DataFrame) -> Table:
+    """Numbers of `published_numbers` with the source of each, and what its method sees besides the labelled images."""
+    from bench.papers import registered
 
     catalogue = registered()
 
-    def text(method: str) -> str:
-        uses = catalogue.method(method).uses
-        return "unknown" if uses is None else ", ".join(uses) or "labelled images only"
+    def uses(row: Row) -> str:
+        extras = catalogue.method(row["method"]).uses
+        return "unknown" if extras is None else ", ".join(extras) or "labelled images only"
 
-    return {method: text(method) for method in published_frame()["method"].unique()}
+    def split(row: Row) -> str:
+        return row["split"] if row["metric"] == "accuracy" else str(row["metric"]).replace("_", " ")
+
+    known = numbers.astype(object).where(numbers.notna(), None)
+    rows = [{str(name): value for name, value in row.items()} for row in known.to_dict("records")]
+    columns: list[Column | str] = [
+        Column("method", lambda row: f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]),
+        "dataset",
+        Column("split", split),
+        "printed",
+        Column("source", lambda row: f"{row['reported_in']}, {row['source_table']}"),
+        Column("uses", uses),
+        *("protocol", "backbone", "shots", "standing", "recipe", "url", "note"),
+    ]
+    note = f"{len(numbers)} published numbers; numbers copied from another paper are not independent"
+    spare = ("uses", "note", "url", "recipe", "standing", "shots", "backbone", "protocol", "source")
+    return Table(rows, columns, notes=[note], spare=spare)
 
 
 def listed_values(
@@ -64,25 +80,25 @@ def listed_values(
         str,
         Opt("List the values of one column: method, dataset, protocol, backbone, split or reported_in.", "--list"),
     ],
-) -> list[dict[str, object]]:
+) -> Table:
     """The values of a column of the published numbers (`LISTED_COLUMNS`) with the number of numbers that have each."""
     from bench.papers import published_frame
 
     if column not in LISTED_COLUMNS:
         raise UsageError(f"--list {column!r} is unknown. Allowed: {', '.join(LISTED_COLUMNS)}.")
     counts = published_frame()[column].value_counts().sort_index()
-    return [{column: name, "numbers": int(n)} for name, n in counts.items()]
+    return Table([{column: name, "numbers": int(n)} for name, n in counts.items()])
 
 
-def reproduction(
+def ledger_table(
     published: DataFrame,
     *,
     margin: Annotated[float, Opt("Percentage points that count as equal.")] = 1.0,
     runs: Runs = "runs",
-) -> tuple[list[ReproductionRow], dict[str, int]]:
+) -> Table:
     """Our runs beside numbers of `published_numbers` of equal training and settings, largest gaps first.
 
-    Returns one row for each cell of our runs, whose accuracies are fractions 0..1, and the number of rows by verdict.
+    One row for each cell of our runs, whose accuracies are fractions 0..1.
     """
     from bench.analysis import build_leaderboards
     from bench.papers import compare_difficulty, compare_with_published, count_verdicts, published_settings
@@ -98,53 +114,49 @@ def reproduction(
         build_leaderboards(frame), published, defaults=published_settings(frame), margin=margin / 100
     )
     rows += compare_difficulty(store.difficulty_frame(), published, margin / 100)
-    return list(rows), {str(verdict): count for verdict, count in count_verdicts(rows).items()}
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(rows).items())
+    none = (
+        "no run matches a published number in method, protocol, backbone, shots and dataset; `etl-bench papers "
+        "reproduce PAPER TABLE` makes the runs of a paper's table"
+    )
+    return Table([vars(row) for row in rows], _LEDGER, notes=[verdicts if rows else none], source=tuple(rows))
 
 
-def ledger_table(rows: Sequence[ReproductionRow]) -> list[dict[str, object]]:
-    """The rows of `reproduction` as texts: accuracies in per cent, other measures as they are."""
-    from bench.analysis import score_texts
-
-    return [
-        {
-            "entry": row.entry,
-            "setting": f"{row.backbone}, {row.protocol}, {counted(row.shots, 'shot')}",
-            "dataset": row.dataset,
-            "split": _split(row),
-            "published": _value(row.published, row),
-            "elsewhere": _range(row),
-            "ours": _value(row.ours, row),
-            "gap": _gap(row),
-            "95 %": score_texts.points_interval(row.low, row.high),
-            "seeds": row.n,
-            "verdict": str(row.verdict),
-            "standing": row.standing,
-            "sources": f"{len(row.sources)}: {row.sources[0]}",
-            "note": row.note,
-        }
-        for row in rows
-    ]
+def _value(value: float, row: Row) -> str:
+    """Accuracies in per cent, other measures as they are."""
+    return decimal(100 * value, 2) if row["measure"] == "accuracy" else decimal(value, 4)
 
 
-def _value(value: float, row: ReproductionRow) -> str:
-    from bench.analysis import score_texts
-
-    return score_texts.decimal(100 * value, 2) if row.measure == "accuracy" else score_texts.decimal(value, 4)
-
-
-def _gap(row: ReproductionRow) -> str:
-    from bench.analysis import score_texts
-
-    return score_texts.points(row.difference) if row.measure == "accuracy" else score_texts.signed(row.difference, 4)
-
-
-def _range(row: ReproductionRow) -> str:
-    ends = [_value(value, row) for value in sorted(row.printed_elsewhere)]
+def _elsewhere(row: Row) -> str:
+    ends = [_value(value, row) for value in sorted(row["printed_elsewhere"])]
     return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else ""
 
 
-def _split(row: ReproductionRow) -> str:
+def _gap(row: Row) -> str:
+    gap = row["ours"] - row["published"]
+    return points(gap) if row["measure"] == "accuracy" else signed(gap, 4)
+
+
+def _split(row: Row) -> str:
     """The split, with the convention of an average H, or the measure of difficulty."""
-    if row.measure != "accuracy":
-        return row.measure.replace("_", " ")
-    return f"{row.split} ({row.convention.replace('_', ' ')})" if row.convention else row.split
+    if row["measure"] != "accuracy":
+        return str(row["measure"]).replace("_", " ")
+    return f"{row['split']} ({row['convention'].replace('_', ' ')})" if row["convention"] else str(row["split"])
+
+
+_LEDGER = (
+    "entry",
+    Column("setting", lambda row: f"{row['backbone']}, {row['protocol']}, {counted(row['shots'], 'shot')}"),
+    "dataset",
+    Column("split", _split),
+    Column("published", lambda row: _value(row["published"], row)),
+    Column("elsewhere", _elsewhere),
+    Column("ours", lambda row: _value(row["ours"], row)),
+    Column("gap", _gap),
+    Column("95 %", lambda row: points_interval(row["low"], row["high"])),
+    Column("seeds", lambda row: row["n"]),
+    Column("verdict", lambda row: str(row["verdict"])),
+    "standing",
+    Column("sources", lambda row: f"{len(row['sources'])}: {row['sources'][0]}"),
+    "note",
+)

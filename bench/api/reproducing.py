@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from bench._util.words import counted
 from bench.api.options import Arg, Opt
 from bench.api.paper_listing import folder_of_runs
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
+from bench.table import Column, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,11 +49,13 @@ class ReproducedExperiment:
         """Whether its sweep was stopped."""
         return self.exit_code == 130
 
-    def texts(self) -> list[dict[str, object]]:
-        """The lines of the table as texts, laid out as in papers."""
+    def table(self) -> Table:
+        """The lines as texts, laid out as in papers."""
         from bench.papers import table_texts
 
-        return list(table_texts(self.rows))
+        lines = list(table_texts(self.rows))
+        columns = [Column(name, itemgetter(name)) for name in (lines[0] if lines else ())]
+        return Table(lines, columns, labels=("dataset", "stands for", "method"))
 
 
 def reproduce_paper(

@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench._util.words import counted
-from bench.api.claims_table import claims_table
-from bench.api.comparison_table import comparison_table
-from bench.api.leaderboard_table import leaderboard_table
+from bench.api.claims import claims_table
+from bench.api.comparisons import comparison_tables
+from bench.api.leaderboards import leaderboard_tables
 from bench.api.options import DEFAULT_RUNS, Arg, Convention, Opt, Protocol, Runs, Shots, shot_counts
 from bench.api.reporting import build_report
-from bench.api.result_table import ResultTable
 from bench.errors import UsageError
 from bench.sweep import parse_choice
+from bench.table import Table, Tables
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Comparison, Leaderboard, Verdict
-    from bench.papers import ClaimResult
+    from bench.analysis import Leaderboard, Verdict
     from bench.results import Store
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
@@ -123,7 +122,7 @@ class Results:
         backbone: str | None = None,
         convention: Convention = "mean_of_h",
         costs: bool = True,
-    ) -> ResultTable[Leaderboard]:
+    ) -> Tables:
         """One ranking per backbone, protocol and shots: averages over datasets with their 95 % intervals.
 
         Args:
@@ -140,16 +139,9 @@ class Results:
         from bench.papers import registered
 
         catalogue = registered()
-        boards = self._boards(protocol, shots, backbone, convention)
-        verdicts = {board.setting: board_verdicts(board) for board in boards}
-        return leaderboard_table(
-            boards,
-            lambda board: self._overview(board, verdicts[board.setting]),
-            [str(sweep) for sweep in self.unfinished],
-            titles=lambda entry: catalogue.entry_title(entry.method, entry.label),
-            verdicts=lambda board: verdicts[board.setting],
-            costs=costs,
-        )
+        boards = [(board, board_verdicts(board)) for board in self._boards(protocol, shots, backbone, convention)]
+        tables = leaderboard_tables(boards, self._overview, catalogue.board_titles, costs=costs)
+        return Tables(tables, [str(sweep) for sweep in self.unfinished])
 
     def _boards(
         self,
@@ -198,7 +190,7 @@ class Results:
         planned: Annotated[
             bool, Opt("The pair was chosen before the results: do not allow for other methods.")
         ] = False,
-    ) -> ResultTable[tuple[Leaderboard, Comparison]]:
+    ) -> Tables:
         """Compare two methods on the same images with the same seeds.
 
         Returns:
@@ -228,7 +220,7 @@ class Results:
                 entries = [board.entry(entry.key) for entry in entries]
             outcomes = self._store.outcomes_frame([run_id for entry in entries for run_id in entry.run_ids])
             pairs.append((board, compare_entries(board, outcomes, *(entry.key for entry in entries), alone=planned)))
-        return comparison_table(pairs)
+        return comparison_tables(pairs)
 
     def claims(
         self,
@@ -236,7 +228,7 @@ class Results:
         *,
         easy: Sequence[str] = (),
         hard: Sequence[str] = (),
-    ) -> ResultTable[ClaimResult]:
+    ) -> Table:
         """Test statements about methods on these runs: supported, not supported here, inconclusive or not tested.
 
         Each is tested at 5 %. Runs with the demo's recipe train too briefly and give no verdict. The shipped claims are
@@ -338,19 +330,17 @@ def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
     return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
 
 
-def leaderboard(runs: str | Path = DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:
+def leaderboard(runs: str | Path = DEFAULT_RUNS, **options: Any) -> Tables:
     """The leaderboard of a runs folder; options as of `Results.leaderboard`."""
     return load_results(runs).leaderboard(**options)
 
 
-def compare(
-    a: str, b: str, runs: str | Path = DEFAULT_RUNS, **options: Any
-) -> ResultTable[tuple[Leaderboard, Comparison]]:
+def compare(a: str, b: str, runs: str | Path = DEFAULT_RUNS, **options: Any) -> Tables:
     """Two methods of a runs folder on the same images; options as of `Results.compare`."""
     return load_results(runs).compare(a, b, **options)
 
 
-def claims(runs: str | Path = DEFAULT_RUNS, **options: Any) -> ResultTable[ClaimResult]:
+def claims(runs: str | Path = DEFAULT_RUNS, **options: Any) -> Table:
     """Statements about methods, tested on a runs folder; options as of `Results.claims`."""
     return load_results(runs).claims(**options)
 

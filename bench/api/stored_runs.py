@@ -12,6 +12,7 @@ from bench._util.words import counted
 from bench.api.options import DATA_ROOT, Arg, DataRoot, Force, NewRuns, Opt, Runs, Where
 from bench.errors import ShardError, UsageError
 from bench.sweep import DEMO_BACKBONE, split_list
+from bench.table import Column, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,7 +199,7 @@ def query_runs(
     return fresh_store(Path(runs)).query(query, {"published": published_frame()})
 
 
-def run_rows(runs: Runs = "runs", *, where: Where = None) -> list[dict[str, object]]:
+def runs_table(runs: Runs = "runs", *, where: Where = None) -> Table:
     """One row per run that satisfies an SQL condition, the oldest first: what it is, its status and when it was made.
 
     Raises QueryError for a wrong condition, and UsageError if there is no such folder.
@@ -207,8 +208,12 @@ def run_rows(runs: Runs = "runs", *, where: Where = None) -> list[dict[str, obje
 
     check_is_there(Path(runs))
     query = f"SELECT {', '.join(_LISTED)} FROM runs WHERE {where or 'true'} ORDER BY created_at, run_id"
-    found = fresh_store(Path(runs)).query(query)
-    return [dict(zip(_LISTED, row, strict=True)) for row in found.astype(object).to_numpy()]
+    rows = [
+        dict(zip(_LISTED, row, strict=True)) for row in fresh_store(Path(runs)).query(query).astype(object).to_numpy()
+    ]
+    made = Column("created at", lambda row: f"{row['created_at']:%Y-%m-%d %H:%M}")
+    spare = ("created at", "backbone", "protocol", "shots")
+    return Table(rows, [*_LISTED[:-1], made], spare=spare, notes=() if rows else ["no runs"])
 
 
 def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
@@ -277,10 +282,10 @@ def import_runs(
     return done
 
 
-def score_rows(records: Sequence[RunRecord]) -> list[dict[str, object]]:
+def scores_table(records: Sequence[RunRecord]) -> Table:
     """One row for each score of some runs, with its interval."""
     shown = ("split", "accuracy", "low", "high", "n")
-    return [
+    rows = [
         {
             "run_id": record.run_id,
             "method": record.spec.method,
@@ -292,6 +297,7 @@ def score_rows(records: Sequence[RunRecord]) -> list[dict[str, object]]:
         for record in records
         for score in record.all_scores
     ]
+    return Table(rows)
 
 
 def _read(shards: Shards, prefix: str) -> Shard:

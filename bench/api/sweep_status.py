@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from bench._util.words import counted
 from bench.api.options import Runs
-from bench.api.result_table import Rows
 from bench.errors import UsageError
 from bench.sweep import duration
+from bench.table import Table, Tables
 
 if TYPE_CHECKING:
     from bench.sweep import Living, UnfinishedSweep
@@ -32,7 +32,7 @@ class SweepStatus:
 
     runs: Path
     on_disk: int
-    failures: Rows
+    failures: list[dict[str, object]]
     age: float | None
     sweeps: list[Living]
     workers: list[dict[str, str]]
@@ -46,15 +46,16 @@ class SweepStatus:
             parts += [f"{len(self.failures)} of them failed", f"the last one stored {duration(self.age)} ago"]
         return f"{', '.join(parts)}; {counted(len(self.sweeps), 'running sweep')}"
 
-    @property
-    def rows(self) -> list[dict[str, object]]:
-        """One row per running sweep, as they are printed."""
-        rows = []
-        for item in self.sweeps:
-            seconds = item.facts.get("seconds_left")
-            left = None if seconds is None else duration(seconds)
-            rows.append({"sweep": f"{item.process.host}:{item.process.pid}", **item.facts, "to_go": left})
-        return rows
+    def tables(self, most_failures: int) -> Tables:
+        """Running sweeps, tasks of the workers, and the newest failures; those that are empty are left out."""
+        sweeps = [
+            {"sweep": f"{item.process.host}:{item.process.pid}", **item.facts}
+            | {"to_go": None if (left := item.facts.get("seconds_left")) is None else duration(left)}
+            for item in self.sweeps
+        ]
+        columns = ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"]
+        tables = [Table(sweeps, columns), Table(self.workers), Table(self.failures[-most_failures:])]
+        return Tables(table for table in tables if table.rows)
 
     def to_json(self) -> dict[str, object]:
         """Plain values of everything."""
@@ -84,7 +85,7 @@ def sweep_state(runs: Runs = "runs") -> SweepStatus:
     sweeps = [item for item in living(folder) if item.kind == "sweep"]
     finished = {entry.run_id for entry in shards.scan()}
     last = shards.last_change(finished)
-    failures: Rows = [
+    failures: list[dict[str, object]] = [
         {"run": record.run_id, "what": record.spec.label(), "message": record.error.message.partition("\n")[0]}
         for record in shards.failures(finished)
         if record.error is not None

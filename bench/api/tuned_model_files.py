@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from bench.api.options import MODEL, Arg, Cache, Device, Force, Opt, Runs, Weigh
 from bench.api.stored_runs import check_is_there
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores
+from bench.table import Table
 from datasets_registry import LARGEST_CLASS_LIST, foreign_files
 
 if TYPE_CHECKING:
@@ -19,22 +20,13 @@ if TYPE_CHECKING:
     from bench.tuned_models import PredictionSummary, Row
 
 
-@dataclass(frozen=True)
-class StoredModels:
-    """The tuned models of a runs folder.
-
-    Args:
-        folder: where they are.
-        rows: one per readable model.
-        problems: why a file is not readable, one text each.
-    """
-
-    folder: Path
-    rows: list[dict[str, object]]
-    problems: list[str]
+_COLUMNS = (
+    "model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "low", "high", "images", "size",
+    "path",
+)  # fmt: skip
 
 
-def stored_models(runs: Runs = "runs") -> StoredModels:
+def models_table(runs: Runs = "runs") -> Table:
     """The tuned models of a runs folder, with the accuracy of each run on its test images (0..1).
 
     Raises UsageError if there is no such folder.
@@ -43,11 +35,16 @@ def stored_models(runs: Runs = "runs") -> StoredModels:
 
     check_is_there(Path(runs))
     folder = Path(runs) / MODELS
-    found = list_models(folder)
-    models = [(model, model.info) for model in found if model.info is not None]
+    files = list_models(folder)
+    models = [(model, model.info) for model in files if model.info is not None]
     changes = changed_images([info for _, info in models])
     rows = [_row(model, info, change) for (model, info), change in zip(models, changes, strict=True)]
-    return StoredModels(folder, rows, [str(model.problem) for model in found if model.info is None])
+    notes = [f"note: {row['model']}: {row['changed_images']}" for row in rows if row["changed_images"]]
+    notes += [f"left out: {model.problem}" for model in files if model.info is None]
+    if not files:
+        notes.append(f"{folder} has no models; `etl-bench run ... --keep-models best` stores them.")
+    spare = ("size", "seed", "classes", "shots", "low", "high", "backbone")
+    return Table(rows, _COLUMNS, spare=spare, notes=notes)
 
 
 def _row(model: ListedModel, info: ModelInfo, changed_images: str) -> dict[str, object]:

@@ -6,6 +6,7 @@ from ._options_of import options_of as options_of
 from ._print import print_json as print_json
 from ._print import print_line as print_line
 from ._print import print_rows as print_rows
+from ._print import print_table as print_table
 from ._print import print_text as print_text
 from ._print import remark as remark
 from .app import main as main

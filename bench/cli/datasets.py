@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench._util.words import counted
-from bench.api import check_datasets, dataset_facts, dataset_rows, datasets_to_fetch, drawn_support
+from bench.api import check_datasets, dataset_facts, datasets_table, datasets_to_fetch, drawn_support
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_facts, print_json, print_line, print_rows, remark
+from bench.cli._print import print_facts, print_json, print_line, print_table, remark
 from bench.cli.datasets_add import add
 from bench.errors import UsageError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bench.api import DatasetToFetch
     from datasets_registry import CheckResult, SourceFile
 
-_LISTED = ("name", "domain", "classes", "test_images", "get", "licence")
 SECONDS_BETWEEN_LINES = 10.0
 _LINES = ("known_problems", "overlap_with_pretraining_data")
 
@@ -35,16 +34,14 @@ datasets_app = Commands(
 
 
 @datasets_app.command(LIST)
-@options_of(dataset_rows)
+@options_of(datasets_table)
 def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the datasets.
 
     The column `get` is `built in`, `fetch` (`datasets fetch` downloads it), `by hand` (`datasets fetch` says how),
     `your own`, or `on disk` (found in --data-root).
     """
-    print_rows(dataset_rows(**options), _LISTED, as_json=as_json)
-    if not as_json:
-        remark("Next: `etl-bench datasets NAME`, or `etl-bench datasets fetch NAME --data-root FOLDER`")
+    print_table(datasets_table(**options), as_json=as_json)
 
 
 @datasets_app.command(SHOW)

@@ -11,9 +11,8 @@ from typing import Any
 import typer
 
 from bench.api import run_demo
-from bench.cli._answer import print_answer
 from bench.cli._options_of import options_of
-from bench.cli._print import print_line, remark
+from bench.cli._print import print_line, print_table, remark
 
 
 @options_of(run_demo)
@@ -30,7 +29,7 @@ def demo(runs: Path, **options: Any) -> None:
         for note in done.report.notes:
             remark(note)
         for results in done.results:
-            print_answer(results)
+            print_table(results.leaderboard())
             print_line("")
         print_line(f"Report: {done.report.page}\nNext:")
         for command in next_commands(runs):

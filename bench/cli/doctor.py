@@ -4,12 +4,12 @@ from typing import Any
 
 import typer
 
-from bench.api import cache_content, check_machine, clear_caches, page_text, page_titles, repair_cache
+from bench.api import cache_table, check_machine, clear_caches, page_text, pages_table, repair_cache
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_markdown, print_rows, remark
+from bench.cli._print import print_markdown, print_table, remark
 
 doctor_app = Commands(invoke_without_command=True)
 cache_app = Commands(
@@ -31,20 +31,15 @@ def doctor(context: typer.Context, as_json: opt.AsJson = False, **options: Any) 
     if context.invoked_subcommand is not None:
         return
     findings = check_machine(**options)
-    print_rows([vars(item) for item in findings], as_json=as_json)
-    raise typer.Exit(0 if all(item.fine for item in findings) else 1)
-
-
-_COLUMNS = ("backbone", "of", "precision", "device", "folder", "shards", "MiB")
+    print_table(findings, as_json=as_json)
+    raise typer.Exit(0 if all(row["fine"] for row in findings.rows) else 1)
 
 
 @cache_app.command(LIST)
-@options_of(cache_content)
+@options_of(cache_table)
 def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the cached features by backbone, and the cached page parts."""
-    found = cache_content(**options)
-    remark(f"{found.folder}: {found.bytes / 2**20:.1f} MiB")
-    print_rows(found.rows, _COLUMNS, as_json=as_json)
+    print_table(cache_table(**options), as_json=as_json)
 
 
 @cache_app.command("verify")
@@ -71,6 +66,6 @@ def clear(**options: Any) -> None:
 def docs(topic: str | None = None, as_json: opt.AsJson = False) -> None:
     """Print a page of the documentation, or list the pages."""
     if topic is None:
-        print_rows(page_titles(), as_json=as_json)
+        print_table(pages_table(), as_json=as_json)
     else:
         print_markdown(page_text(topic))

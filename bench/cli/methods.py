@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from bench.api import method_facts, method_rows
+from bench.api import method_facts, methods_table
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_facts, print_rows
+from bench.cli._print import print_facts, print_table
 
 methods_app = Commands(
     cls=ListsByDefault,
@@ -18,7 +18,7 @@ methods_app = Commands(
 @methods_app.command(LIST)
 def _list_command(as_json: opt.AsJson = False) -> None:
     """List the methods by name: what each learns, whether it is trained, and whether it classifies new classes."""
-    print_rows(method_rows(), as_json=as_json)
+    print_table(methods_table(), as_json=as_json)
 
 
 @methods_app.command(SHOW)

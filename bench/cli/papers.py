@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,21 +14,14 @@ from bench.api import (
     listed_values,
     load_results,
     published_numbers,
-    published_uses,
-    reproduction,
+    published_table,
 )
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_rows, print_table, records, remark
+from bench.cli._print import print_table
 from bench.cli.papers_reproduce import reproduce_command
-
-if TYPE_CHECKING:
-    from bench.papers import ReproductionRow
-
-_SPARE = ["uses", "note", "url", "recipe", "standing", "shots", "backbone", "protocol", "source"]
-"""Columns of published numbers that a narrow terminal leaves out first; the numbers stay."""
 
 papers_app = Commands(
     cls=ListsByDefault,
@@ -40,14 +32,14 @@ papers_app = Commands(
 @papers_app.command(LIST)
 def _list_command(as_json: opt.AsJson = False) -> None:
     """List the papers whose tables and figures `papers reproduce` knows."""
-    print_rows(list_papers(), as_json=as_json)
+    print_table(list_papers(), as_json=as_json)
 
 
 papers_app.command("reproduce")(reproduce_command)
 
 
 @papers_app.command("published")
-@options_of(published_numbers, listed_values, reproduction)
+@options_of(published_numbers, listed_values, ledger_table)
 def published(
     column: str | None = None,
     *,
@@ -70,26 +62,11 @@ def published(
     Example: etl-bench papers published --ledger
     """
     if column is not None:
-        print_rows(listed_values(column), as_json=as_json)
+        print_table(listed_values(column), as_json=as_json)
         return
     chosen = published_numbers(**options)
-    if ledger:
-        _print_ledger(*reproduction(chosen, margin=margin, runs=runs), as_json=as_json)
-        return
-    rows = records(chosen)
-    if as_json:
-        print_json(rows)
-        return
-    uses = published_uses()
-    for row in rows:
-        row["source"] = f"{row['reported_in']}, {row['source_table']}"
-        row["uses"] = uses[str(row["method"])]
-        row["method"] = f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]
-        if row["metric"] != "accuracy":
-            row["split"] = str(row["metric"]).replace("_", " ")
-    columns = ["method", "dataset", "split", "printed", "source", "uses", "protocol", "backbone", "shots", "standing"]
-    print_rows(rows, [*columns, "recipe", "url", "note"], spare=_SPARE)
-    remark(f"{len(rows)} published numbers; numbers copied from another paper are not independent")
+    table = ledger_table(chosen, margin=margin, runs=runs) if ledger else published_table(chosen)
+    print_table(table, as_json=as_json)
 
 
 @papers_app.command("claims")
@@ -103,17 +80,3 @@ def _claims(runs: Path, as_json: opt.AsJson = False, **options: Any) -> None:
     demo's recipe train too briefly and give no verdict.
     """
     print_table(load_results(runs).claims(**options), as_json=as_json)
-
-
-def _print_ledger(rows: Sequence[ReproductionRow], counts: Mapping[str, int], *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-        return
-    if rows:
-        print_rows(ledger_table(rows))
-        remark(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
-    else:
-        remark(
-            "no run matches a published number in method, protocol, backbone, shots and dataset; `etl-bench papers "
-            "reproduce PAPER TABLE` makes the runs of a paper's table"
-        )

@@ -9,11 +9,11 @@ import typer
 from bench.api import list_experiments, reproduce_paper
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_line, print_rows, print_text, print_wide, remark
+from bench.cli._print import print_json, print_line, print_table, remark
 from bench.cli._request_options import takes_execution
 
 if TYPE_CHECKING:
-    from bench.api import PaperListing, ReproducedExperiment
+    from bench.api import ReproducedExperiment
 
 _MEASURES = {
     "all": "accuracies in %",
@@ -54,7 +54,7 @@ def reproduce_command(
     if what is None:
         changes = {name: options[name] for name in ("methods", "datasets", "seeds") if name in options}
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
-        _print_listing(listing, as_json=as_json)
+        print_table(listing.table(), as_json=as_json)
         return
     found = reproduce_paper(paper, what, on=on, runs=runs, **options, **settings)
     if as_json:
@@ -67,25 +67,10 @@ def reproduce_command(
     raise typer.Exit(max(one.exit_code for one in found))
 
 
-def _print_listing(listing: PaperListing, *, as_json: bool) -> None:
-    if as_json:
-        print_json(listing)
-        return
-    print_text(f"{listing.title} ({listing.address})")
-    rows = [vars(one) for one in (*listing.experiments, listing.total)]
-    columns = ["name", "title", "runs", "done", *(["gpu_hours"] if any(row["gpu_hours"] for row in rows) else [])]
-    print_rows(rows, columns)
-    for note in listing.notes:
-        remark(note)
-    if listing.total.done < listing.total.runs:
-        first = next(one.name for one in listing.experiments if one.done < one.runs)
-        remark(f"To run one, repeat the command with its name after the paper, such as {first}.")
-
-
 def _print_reproduced(one: ReproducedExperiment) -> None:
     print_line(f"\n{one.name}: {one.title}")
     if one.rows:
-        print_wide(one.texts(), ("dataset", "stands for", "method"))
+        print_table(one.table())
         remark(_legend(one))
     if one.verdicts:
         print_line(", ".join(f"{count} {verdict}" for verdict, count in one.verdicts.items()))
@@ -108,7 +93,7 @@ def _legend(one: ReproducedExperiment) -> str:
         )
     both = ", among ours and among the printed numbers" if ours and printed else ""
     best = f" * is the highest on a dataset without oracles{both}."
-    marked = any("*" in str(text) for line in one.texts() for text in line.values())
+    marked = any("*" in str(text) for row in one.table().rows for text in row.values())
     splits = {split for row in one.rows for split in row.cells}
     only = (
         f"All are {_MEASURES.get(name, name.replace('_', ' '))}. " if len(splits) == 1 and (name := min(splits)) else ""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli._print import print_json, print_line, print_rows, print_text, remark
+from bench.cli._print import print_json, print_line, print_table, print_text, remark
 from bench.cli._request_options import takes_request
+from bench.table import Table
 
 if TYPE_CHECKING:
     from bench.api import SweepOutcome
@@ -75,7 +76,7 @@ def run_command(
         made = plan_request(request, say)
         labels = made.labels
         rows = [{"run_id": spec.run_id, "run": labels[spec.run_id], "backbone": spec.backbone} for spec in made.pending]
-        print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
+        print_table(Table(rows), as_json=as_json)
         raise typer.Exit(made.exit_code)
     outcome = run_request(request, say)
     if as_json:
@@ -94,12 +95,12 @@ def run_command(
 def _answer(runs: Path, outcome: "SweepOutcome") -> None:
     """Print the board and the answer of the planned runs, or a note if another process has locked the database."""
     from bench.api import sweep_result
-    from bench.cli._answer import print_answer
     from bench.errors import StoreLockedError
 
     results = sweep_result(outcome, runs)
     try:
-        print_answer(results)
+        if len(results):
+            print_table(results.leaderboard())
     except StoreLockedError as error:
         remark(f"note: {error} `etl-bench leaderboard` shows the results.")
         return

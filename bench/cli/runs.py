@@ -14,7 +14,7 @@ from bench.api import (
     import_runs,
     query_runs,
     rebuild_database,
-    run_rows,
+    runs_table,
     stored_run,
     verify_runs,
 )
@@ -22,12 +22,10 @@ from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._options_of import options_of
-from bench.cli._print import print_facts, print_json, print_line, print_rows, records, remark
+from bench.cli._print import print_facts, print_json, print_line, print_rows, print_table, records, remark
 
 MOST_COLUMNS = 12
 """Columns of the widest table of a query; a terminal has no room for more."""
-_SPARE = ("created_at", "backbone", "protocol", "shots")
-"""Columns that a narrow terminal leaves out, the first one first."""
 ROUNDING = 4
 """Exit code if runs differ only by rounding, on another kind of device."""
 
@@ -38,19 +36,13 @@ runs_app = Commands(
 
 
 @runs_app.command(LIST)
-@options_of(run_rows)
+@options_of(runs_table)
 def _list_command(as_json: opt.AsJson = False, **options: Any) -> None:
     """List the runs of a folder, the oldest first.
 
     Example: etl-bench runs list --where "status = 'failed'"
     """
-    found = run_rows(**options)
-    if as_json:
-        print_json(found)
-        return
-    print_rows([row | {"created_at": f"{row['created_at']:%Y-%m-%d %H:%M}"} for row in found], spare=_SPARE)
-    if not found:
-        remark("no runs")
+    print_table(runs_table(**options), as_json=as_json)
 
 
 @runs_app.command(SHOW)

@@ -9,7 +9,7 @@ from bench._util.words import counted
 from bench.api import sweep_state
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
-from bench.cli._print import print_json, print_line, print_rows
+from bench.cli._print import print_json, print_line, print_table
 
 MOST_FAILURES = 10
 """Failed runs that are listed, the newest ones."""
@@ -35,18 +35,13 @@ def status(
 
 
 def _show(*, as_json: bool, **options: Any) -> None:
-    found = sweep_state(**options)
+    state = sweep_state(**options)
     if as_json:
-        print_json(found.to_json())
+        print_json(state.to_json())
         return
-    print_line(found.summary)
-    if found.sweeps:
-        print_rows(found.rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"])
-    if found.workers:
-        print_rows(found.workers)
-    if found.failures:
-        print_rows(found.failures[-MOST_FAILURES:])
-        if (more := len(found.failures) - MOST_FAILURES) > 0:
-            print_line(f"and {counted(more, 'older failure')}; `etl-bench runs show RUN` has the traceback of each")
-    for sweep in found.unfinished:
+    print_line(state.summary)
+    print_table(state.tables(MOST_FAILURES))
+    if (older := len(state.failures) - MOST_FAILURES) > 0:
+        print_line(f"and {counted(older, 'older failure')}; `etl-bench runs show RUN` has the traceback of each")
+    for sweep in state.unfinished:
         print_line(str(sweep))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, HConvention, Leaderboard, build_leaderboards, reach_text
+from bench.analysis import OPEN, Estimate, HConvention, Leaderboard, build_leaderboards
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
 from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
@@ -20,6 +20,7 @@ from bench.papers.reproduction import (
     compare_with_published,
     published_settings,
 )
+from bench.score_texts import reach_text
 from datasets_registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ def _cell(printed: str, row: ReproductionRow | None, *, ranked: bool) -> TableCe
 
 def _own(estimate: Estimate, row: ReproductionRow | None, *, ranked: bool) -> TableCell:
     printed, verdict = ("", "") if row is None else (f"{100 * row.published:.2f}", str(row.verdict))
-    return TableCell(printed, 100 * estimate.mean, reach_text(estimate), verdict, ranked=ranked)
+    reach = reach_text(estimate.mean, estimate.low, estimate.high)
+    return TableCell(printed, 100 * estimate.mean, reach, verdict, ranked=ranked)
 
 
 def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from bench.analysis import CostPoint, score_text
+from bench.analysis import CostPoint
+from bench.score_texts import score_text
 from reports._format import count, seconds, size
 from reports.charts.drawing import CHANGING, DASHED, INK, PLOT, Pair, frame, group, mark, name, path, steps, svg
 from reports.charts.names import place_names
@@ -70,6 +71,6 @@ def cost_svg(view: BoardView, axis: str, pair: Pair = CHANGING) -> Markup:
 def _entry(title: str, point: CostPoint, axis: str, place: tuple[float, float]) -> Markup:
     """The mark of an entry, with its numbers and its place on the front."""
     front = point.front.get(axis)
-    score, cost = score_text(point.value), cost_text(axis, point.costs[axis])
+    score, cost = score_text(point.value.mean, point.value.low, point.value.high), cost_text(axis, point.costs[axis])
     tip = f"{title}: {score} % with {cost}. Pareto: {front_text(front)}."
     return mark(*place, tip, hollow=front is None)

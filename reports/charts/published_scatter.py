@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bench.analysis import percent
 from bench.papers import Catalogue, ReproductionRow, ReproductionVerdict
+from bench.score_texts import percent
 from reports._format import counted
 from reports.charts.plot import linear_axis
 from reports.titles import PHRASES

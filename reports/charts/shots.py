@@ -7,7 +7,8 @@ from functools import partial
 
 from markupsafe import Markup
 
-from bench.analysis import Entry, Estimate, score_text
+from bench.analysis import Entry, Estimate
+from bench.score_texts import score_text
 from reports._format import counted, shorten
 from reports.charts.drawing import (
     BOLD,
@@ -163,7 +164,8 @@ def _line(panel: _Panel, one: _Series, pair: Pair) -> Markup:
         if value is not None:
             x, y = panel.place(count, 100 * value.mean)
             outline += f"{'L' if joined else 'M'}{x:g},{y:g}"
-            tip = f"{panel.title}, {counted(count, 'shot')}: {one.name} {score_text(value, 1)} %"
+            score = score_text(value.mean, value.low, value.high, 1)
+            tip = f"{panel.title}, {counted(count, 'shot')}: {one.name} {score} %"
             drawn = mark(x, y, tip, small=True)
             if joined or after is not None:
                 marks += drawn

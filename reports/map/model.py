@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.analysis import Candidate, MeanTest, best_method, classes_of, percent, seen_datasets
+from bench.analysis import Candidate, MeanTest, best_method, classes_of, seen_datasets
 from bench.analysis import dataset_difficulty as difficulty
 from bench.papers import DatasetFacts
+from bench.score_texts import percent
 from reports._format import counted, points, seconds, unsigned
 from reports.charts.plot import linear_ticks
 from reports.map.classes import tone_of

@@ -2,29 +2,26 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from markupsafe import Markup
 
 from bench.analysis import (
     H_TITLES,
     MIXED,
+    OPEN,
     Entry,
     EntryCost,
     Estimate,
     H,
     HConvention,
-    Kind,
     Leaderboard,
-    LeaderboardColumn,
     MeanTest,
-    Place,
     Verdict,
-    leaderboard_columns,
-    percent,
+    measure_name,
     seen_datasets,
     verdict_notes,
 )
+from bench.score_texts import percent
 from bench.spec import OTHER_MODELS
 from datasets_registry import EvalProtocol
 from reports._format import count as short_count
@@ -114,14 +111,7 @@ _PageColumn = tuple[Column, Callable[[Entry], TableCell]]
 
 def ranking_table(view: BoardView, overview: OverviewView) -> Table:
     """Rank, score, gains on easy and hard datasets, distance from the best, calibration and cost of every method."""
-    columns: list[_PageColumn] = []
-    for one in leaderboard_columns(view.board, Place.PAGE, view.verdict.ranks):
-        heading = Column(one.titles[Place.PAGE], _DRAWN.get(one.kind, "word"), one.hint, _CLASSES.get(one.kind, ""))
-        columns.append((heading, partial(_shared_cell, view, one)))
-        if one.kind is Kind.MAIN_SCORE:
-            columns += _distances(view, overview)
-        if one.kind is Kind.RUNS:
-            columns += _calibration(view)
+    columns = [*_names(view), *_scores(view, overview), *_calibration(view), *_costs(view)]
     return Table(
         id=f"{view.anchor}-table",
         columns=[heading for heading, _ in columns],
@@ -134,21 +124,45 @@ def ranking_table(view: BoardView, overview: OverviewView) -> Table:
     )
 
 
-_DRAWN = {Kind.METHOD: "method", Kind.MAIN_SCORE: "pm", Kind.SCORE: "pm", Kind.RUNS: "of"}
-"""The kind of the page's column by the kind of the leaderboard's; the others are words."""
-_CLASSES = {Kind.RANK: "rank", Kind.MAIN_SCORE: "score", Kind.SCORE: "score"}
+def _names(view: BoardView) -> Iterator[_PageColumn]:
+    hint = "Ranks that are consistent with the paired tests; none if runs are missing, or with fewer than three seeds"
+    yield Column("Rank", "word", hint, "rank"), lambda entry: _rank(view.verdict.ranks.get(entry.key))
+    yield Column("Method", "method"), lambda entry: view.numbers[entry.key]
 
 
-def _shared_cell(view: BoardView, column: LeaderboardColumn, entry: Entry) -> TableCell:
-    """The cell of a column that other places have as well."""
-    value = column.value(entry)
-    if column.kind in (Kind.MAIN_SCORE, Kind.SCORE):
-        key = column.kind is Kind.MAIN_SCORE
-        tip = _other_h(view, entry) if key and H in view.board.measures else ""
-        return score_cell(None if isinstance(value, str) else value, complete=entry.complete, tip=tip, key=key)
-    if column.kind is Kind.METHOD:
-        return view.numbers[value]
-    return _CELLS[column.kind](value) if column.kind in _CELLS else value
+def _rank(rank: str | None) -> TableCell:
+    return cell(rank and int(rank.partition("–")[0]), rank or "–")
+
+
+_OPEN_HINT = "H of base and new test images, each classified among all names, base and new. Empty: not computed"
+
+
+def _scores(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
+    """The measure that orders the rows with its distances, the other measures, and the number of runs."""
+    board = view.board
+    for measure in (board.measures[-1], *(name for name in board.measures[:-1])):
+        key = measure == board.measures[-1]
+        hint = {OPEN: _OPEN_HINT, H: H_TITLES[board.convention]}.get(measure, "")
+        yield Column(measure_name(measure).title(), "pm", hint, "score"), partial(_page_score, view, measure, key=key)
+        if key:
+            yield from _distances(view, overview)
+    yield Column("Runs", "of", "Scored dataset × seed cells"), lambda entry: _coverage(entry.coverage, entry.planned)
+
+
+def _page_score(view: BoardView, measure: str, entry: Entry, *, key: bool) -> TableCell:
+    tip = _other_h(view, entry) if key and H in view.board.measures else ""
+    return _score(view, entry, measure, tip, key=key)
+
+
+def _costs(view: BoardView) -> Iterator[_PageColumn]:
+    yield Column("Parameters", "word", "Trainable parameters"), lambda entry: _size(entry.cost)
+    title, hint = "Training", "Mean time of one run: preparation and training, without shared features"
+    if view.board.setting.protocol == EvalProtocol.TEST_TIME:
+        title = "Test"
+        hint = "Mean time of one run: preparation, and evaluation, in which the methods learn, without shared features"
+    yield Column(title, "word", hint), lambda entry: _time(entry.cost)
+    hint = "Time for the features of the frozen backbone, which all runs on a dataset share; computed once"
+    yield Column("Shared features", "word", hint), lambda entry: _shared_time(entry.cost)
 
 
 def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
@@ -276,15 +290,6 @@ def _shared_time(cost: EntryCost | None) -> TableCell:
 
 def _seconds_cell(spent: float | None, tip: str) -> TableCell:
     return cell(spent if spent is None else float(f"{spent:.4g}"), or_unknown(spent, seconds), tip)
-
-
-_CELLS: Mapping[Kind, Callable[[Any], TableCell]] = {
-    Kind.RANK: lambda rank: cell(rank and int(rank.partition("–")[0]), rank or "–"),
-    Kind.RUNS: lambda runs: _coverage(*runs),
-    Kind.PARAMETERS: _size,
-    Kind.TIME: _time,
-    Kind.SHARED: _shared_time,
-}
 
 
 def _caption(view: BoardView) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bench.analysis import percent
 from bench.papers import (
     MARGIN,
     Catalogue,
@@ -14,6 +13,7 @@ from bench.papers import (
     ReproductionRow,
     count_verdicts,
 )
+from bench.score_texts import percent
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.charts.published_scatter import published_scatter

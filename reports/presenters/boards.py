@@ -11,13 +11,12 @@ import pandas as pd
 from bench.analysis import (
     Leaderboard,
     Verdict,
-    board_rows,
     board_verdicts,
     calibration,
     cost_points,
     dataset_difficulty,
+    leaderboard_table,
     seen_datasets,
-    table_exports,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
 from bench.results import changed_recipe, published_values
@@ -94,12 +93,8 @@ def measured_facts(
 
 def _exports(board: Leaderboard, verdicts: Mapping[str, Verdict], titles: Mapping[str, str]) -> dict[str, str]:
     """The table as `etl-bench export` writes it."""
-    table = table_exports.export_table(board, verdicts, titles)
-    return {
-        "CSV": table_exports.to_csv(board_rows(board, verdicts[board.measures[-1]].ranks), titles),
-        "LaTeX": table_exports.to_latex(table),
-        "Markdown": table_exports.to_markdown(table),
-    }
+    table = leaderboard_table(board, verdicts, titles)
+    return {"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()}
 
 
 def minute(moment: Any) -> str:

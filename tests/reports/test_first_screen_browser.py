@@ -20,9 +20,8 @@ from chromium import serious_findings
 from markupsafe import Markup
 
 import reports
-from bench.analysis import board_rows, board_verdicts
+from bench.analysis import board_verdicts, leaderboard_table
 from bench.analysis.leaderboard_building import build_leaderboards
-from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.papers.catalogue import Catalogue, DatasetFacts
 from reports import render_site
 from reports.map.model import gain_map
@@ -477,9 +476,8 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
         texts[form] = page.run("window.copied")
     titles = view.boards[0].catalogue.board_titles(board)
     verdicts = board_verdicts(board)
-    assert texts["CSV"] == to_csv(board_rows(board, verdicts[board.measures[-1]].ranks), titles)
-    assert texts["LaTeX"] == to_latex(export_table(board, verdicts, titles))
-    assert texts["Markdown"] == to_markdown(export_table(board, verdicts, titles))
+    table = leaderboard_table(board, verdicts, titles)
+    assert texts == {"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()}
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))
     cells = page.texts("#leaderboard table.board tbody td.key .mean")
     assert [100 * float(row["H"]) for row in rows] == pytest.approx([float(text) for text in cells], abs=0.0051)

@@ -1,7 +1,7 @@
 import pytest
 
 from bench.analysis.statistics.intervals import Estimate
-from bench.analysis.table_exports import percent
+from bench.score_texts import percent
 from reports import _format
 from reports.charts.plot import interval_bars
 

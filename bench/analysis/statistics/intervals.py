@@ -10,6 +10,8 @@ from enum import StrEnum
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
+from bench import score_texts
+
 ROUNDING = 1e-12
 """A standard error of fractions up to this size is that of rounding, and not a spread."""
 
@@ -56,13 +58,8 @@ class Estimate:
 
     @property
     def sides(self) -> tuple[float, float] | None:
-        """Distances of the mean to both ends; the larger for both if they differ by up to a tenth within 0..1."""
-        if self.low is None or self.high is None or self.half_width is None:
-            return None
-        below, above = self.mean - self.low, self.high - self.mean
-        half = self.half_width
-        alike = min(below, above) >= 0.9 * half and (self.mean - half >= 0 or self.low < 0)
-        return (half, half) if alike and (self.mean + half <= 1 or self.high > 1) else (below, above)
+        """Distances of the mean to both ends, as they are printed; None without an interval."""
+        return score_texts.sides(self.mean, self.low, self.high)
 
     def within(self, least: float = 0.0, most: float = 1.0) -> Estimate:
         """The same estimate with an interval that does not leave the range of the score."""

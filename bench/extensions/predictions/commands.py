@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from bench._util.words import counted
-from bench.api import score_rows
-from bench.cli import AsJson, options_of, print_line, print_rows, remark
+from bench.api import scores_table
+from bench.cli import AsJson, options_of, print_line, print_table, remark
 from bench.extensions.predictions.predictions_import import import_predictions
 
 
@@ -24,6 +24,6 @@ def import_command(runs: Path, as_json: AsJson = False, **options: Any) -> None:
         remark(note)
     for run_id in done.kept:
         remark(f"run {run_id} exists here with other predictions; those were kept")
-    print_rows(score_rows(done.added), as_json=as_json)
+    print_table(scores_table(done.added), as_json=as_json)
     if not as_json:
         print_line(f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known; in {runs}")

@@ -9,14 +9,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench._util.html_tables import html_table
+from bench import score_texts
 from bench._util.words import counted
-from bench.analysis import BASELINE, MeanTest, score_texts
+from bench.analysis import BASELINE, MeanTest
 from bench.extensions.recommendation.folds import FoldPlan
 from bench.extensions.recommendation.race import ERROR_RATE, RaceResult
 from bench.extensions.recommendation.request import FinalTraining, RecommendRequest
 from bench.spec import ALL_SHOTS, shots_value
 from bench.sweep import SweepRequest
+from bench.table import Table
 from datasets_registry import has_imported_features, some
 
 
@@ -114,7 +115,7 @@ class Recommendation:
 
     def _repr_html_(self) -> str:
         paragraphs = [f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in str(self).split("\n\n")]
-        return "".join([paragraphs[0], html_table("Methods of the race", self.rows()), *paragraphs[1:]])
+        return "".join([paragraphs[0], Table(self.rows(), title="Methods of the race").html(), *paragraphs[1:]])
 
     def lines(self) -> list[str]:
         """The answer as text: the method first, then how the race went and what to do next."""

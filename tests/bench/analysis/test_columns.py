@@ -1,4 +1,4 @@
-"""One list of columns: every place shows them in the same order, and a new one is one statement."""
+"""Every place shows the columns of a leaderboard in the same order."""
 
 from pathlib import Path
 
@@ -7,8 +7,6 @@ from page_data import evidence_of
 from worlds import make_world
 
 from bench import export_leaderboards, load_results
-from bench.analysis import Place, columns
-from bench.analysis.columns import Kind, LeaderboardColumn
 from reports.site.build import PageRequest, write_page
 
 
@@ -20,42 +18,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def headings(folder: Path, page: Path) -> dict[Place, list[str]]:
-    """The headings of the leaderboard in each place."""
-    view = write_page(PageRequest(runs=folder, out=page))
-    (shown,) = view.boards
+def test_all_places_have_one_order(folder: Path, tmp_path: Path):
+    page = tmp_path / "page.html"
+    (shown,) = write_page(PageRequest(runs=folder, out=page)).boards
     folds = evidence_of(page.read_text(), shown.anchor)["folds"]
     (board,) = (part[1] for part in folds[f"{shown.anchor}-board"] if part[0] == "table")
-    return {
-        Place.DATA: export_leaderboards(runs=folder).splitlines()[0].split(","),
-        Place.TERMINAL: list(load_results(folder).leaderboard().rows[0]),
-        Place.TABLE: export_leaderboards("markdown", runs=folder).splitlines()[2].strip("| ").split(" | "),
-        Place.PAGE: [title for title, *_ in board["columns"]],
-    }
-
-
-def test_all_places_have_one_order(folder: Path, tmp_path: Path):
-    found = headings(folder, tmp_path / "page.html")
-    shared = {
-        Place.DATA: ["rank", "entry", "H", "base", "new", "n", "trainable_parameters", "own_seconds", "shared_seconds"],
-        Place.TERMINAL: ["rank", "method", "H", "base", "new", "runs", "parameters", "training"],
-        Place.TABLE: ["method", "H", "base", "new"],
-        Place.PAGE: ["Rank", "Method", "H", "Base", "New", "Runs", "Parameters", "Training"],
-    }
-    for place, titles in shared.items():
-        assert [title for title in found[place] if title in titles] == titles
-
-
-def test_a_new_column_is_one_statement(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    known = columns._costs
-
-    def with_one_more(board):
-        yield from known(board)
-        yield LeaderboardColumn(Kind.FACT, lambda entry: 3, dict.fromkeys(Place, "Three"))
-
-    monkeypatch.setattr(columns, "_costs", with_one_more)
-    for place, titles in headings(folder, tmp_path / "page.html").items():
-        assert "Three" in titles, place
-    assert [row["Three"] for row in load_results(folder).leaderboard().rows] == [3, 3, 3]
-    assert all(row["Three"] == 3 for row in columns.board_rows(load_results(folder).leaderboard().source[0]))
-    assert "| 3 |" in export_leaderboards("markdown", runs=folder)
+    costs = ["parameters", "training", "shared features"]
+    values = ["entry", "rank", "H", "base", "new", "n", "trainable_parameters", "own_seconds", "shared_seconds"]
+    (table,) = load_results(folder).leaderboard()
+    markdown = export_leaderboards("markdown", runs=folder).splitlines()[2].strip("| ").split(" | ")
+    csv = export_leaderboards(runs=folder).splitlines()[0].split(",")
+    assert list(table.texts()[0]) == ["rank", "method", "H", "base", "new", "open", "runs", *costs]
+    assert markdown == ["rank", "method", "H", "base", "new", "runs"]
+    assert [name for name in csv if name in values] == values
+    assert [name for name in table.to_frame() if name in values] == values
+    drawn = [title.lower() for title, *_ in board["columns"]]
+    assert [title for title in drawn if title in ("rank", "method", "h", "base", "new", "runs", *costs)] == [
+        "rank", "method", "h", "base", "new", "runs", *costs
+    ]  # fmt: skip

@@ -12,8 +12,7 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.measures import H
 from bench.analysis.statistics.hypothesis_tests import holm
-from bench.api.comparison_table import comparison_table
-from bench.api.text_table import rows_text
+from bench.api.comparisons import comparison_tables
 from bench.errors import UsageError
 from bench.results.database import Store, fresh_store
 
@@ -219,10 +218,10 @@ def test_compare_prints_what_it_found(etl, store: Store):
     assert out.splitlines()[1].startswith("average  ")
     assert "By dataset and split: " in out
     assert "dataset " not in out.splitlines()[1], "--verbose adds the datasets"
-    _, whole, verbose = etl("compare", "apex", "coop", "--runs", str(store.runs), "--verbose")
+    _, whole, _verbose = etl("compare", "apex", "coop", "--runs", str(store.runs), "--verbose")
     assert len(whole.splitlines()) >= len([line for line in out.splitlines() if "only " not in line]) + 8
-    assert "power: " not in err
-    assert "power: " in verbose
+    assert "power: " not in out + err
+    assert "power: " in whole
     assert "right: a base seed 1 a/base/" in out
     _, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--json")
     (answer,) = json.loads(out)
@@ -231,8 +230,8 @@ def test_compare_prints_what_it_found(etl, store: Store):
 
 
 def test_what_only_a_and_only_b_have_right_stand_together_at_every_width(store: Store):
-    (part,) = comparison_table([(board_of(store), compared(store, "apex", "coop"))]).parts
-    heads = [rows_text(part.details, None, width, part.spare)[0].splitlines()[0] for width in range(60, 200)]
+    (table,) = comparison_tables([(board_of(store), compared(store, "apex", "coop"))])
+    heads = [table.details.text(width).splitlines()[0] for width in range(60, 200)]
     assert {("only A" in head, "only B" in head) for head in heads} == {(True, True), (False, False)}
 
 

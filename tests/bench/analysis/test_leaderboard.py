@@ -8,9 +8,9 @@ from bench.analysis import board_rows
 from bench.analysis.entries import LONGEST_LABEL
 from bench.analysis.leaderboard import Setting
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
+from bench.analysis.leaderboard_table import rows_by_dataset
 from bench.analysis.measures import H, HConvention
 from bench.analysis.metrics.scores import harmonic_mean
-from bench.analysis.table_exports import rows_by_dataset
 
 
 def test_costs_of_different_devices_are_not_averaged():

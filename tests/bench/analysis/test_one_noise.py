@@ -12,7 +12,7 @@ from bench.analysis.comparison import ComparisonVerdict, compare_entries
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.statistics.intervals import student_t
 from bench.analysis.verdict import over_datasets
-from bench.api.comparison_table import comparison_table
+from bench.api.comparisons import comparison_tables
 from bench.results.database import fresh_store
 
 H = "H"
@@ -37,10 +37,10 @@ def test_one_dataset_or_one_seed_is_said_with_the_verdict(tmp_path: Path):
         assert verdict.one_training == (name == "seed")
         assert verdict.judgement_elsewhere == (Certainty.UNKNOWN, "fewer than 6 datasets")
         outcomes = fresh_store(tmp_path / name).outcomes_frame()
-        table = comparison_table([(board, compare_entries(board, outcomes, "apex", "coop"))])
-        average = table.parts[0].rows[-1]
+        table = comparison_tables([(board, compare_entries(board, outcomes, "apex", "coop"))])
+        average = table[0].texts()[-1]
         assert average["verdict"] == "A better"
-        assert ("with this one training" in table.parts[0].text()) == (name == "seed")
+        assert ("with this one training" in table[0].below()) == (name == "seed")
 
 
 def test_one_dataset_is_still_compared_on_itself(tmp_path: Path):
@@ -64,7 +64,7 @@ def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Pat
     assert here.low > 0 > wider.low, "better here only"
     found = compare_entries(board, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
     assert found.verdict("base") is ComparisonVerdict.A
-    row = next(row for row in comparison_table([(board, found)]).parts[0].rows if row["average"] == "base")
+    row = next(row for row in comparison_tables([(board, found)])[0].texts() if row["average"] == "base")
     assert row["95 % elsewhere"].startswith("−")
 
 
@@ -92,6 +92,6 @@ def test_compare_says_which_datasets_are_unpaired(tmp_path: Path):
     assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.A}
     assert not found.averages["base"].paired
     assert found.skipped == ()
-    table = comparison_table([(board, found)])
+    table = comparison_tables([(board, found)])
     assert table.notes[0].startswith("unpaired: a: A and B have other seeds there")
-    assert [row["seeds"] for row in table.parts[0].details] == ["unpaired", "unpaired", 3, 3]
+    assert [row["seeds"] for row in table[0].details.texts()] == ["unpaired", "unpaired", "3", "3"]

@@ -10,7 +10,8 @@ from bench.analysis import (
     build_leaderboard,
     seen_datasets,
 )
-from bench.analysis.table_exports import rows_by_dataset, to_csv
+from bench.analysis.leaderboard_table import rows_by_dataset
+from bench.table import to_csv
 
 
 @pytest.mark.parametrize(

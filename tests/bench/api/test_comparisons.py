@@ -39,12 +39,12 @@ def numbers(test: dict[str, Any]) -> list[Any]:
 def test_a_pair_has_the_difference_datasets_and_trainings_of_the_leaderboard(tmp_path: Path, seed: int) -> None:
     results = load_results(board_with_missing_runs(tmp_path, seed))
     (board,) = results.leaderboard().source
-    (plain,) = results.leaderboard().to_json()
+    (plain,) = results.leaderboard().values()
     verdict = plain["verdicts"]["all"]
     leader, reference = verdict["leader"], verdict["reference"]
     if reference is None:
         pytest.skip("one method alone has runs of all")
-    (compared,) = results.compare(leader, reference).to_json()
+    (compared,) = results.compare(leader, reference).values()
     average = compared["averages"]["all"]
     assert numbers(average) == [verdict["here"][name] for name in ("mean", "low", "high")]
     assert average["groups"] == verdict["datasets"] == compared["expected_datasets"] == len(board.averaged)
@@ -57,6 +57,6 @@ def test_a_method_that_the_leaderboard_does_not_rank_is_compared_on_its_own_cell
     make_world(tmp_path, rates, protocol="few-shot", images=60)  # type: ignore[arg-type]
     lone = {"tip_adapter": {name: {"all": 0.7} for name in DATASETS[:3]}}
     make_world(tmp_path, lone, protocol="few-shot", images=60)  # type: ignore[arg-type]
-    (compared,) = load_results(tmp_path).compare("tip_adapter", "coop").to_json()
+    (compared,) = load_results(tmp_path).compare("tip_adapter", "coop").values()
     assert compared["averages"]["all"]["groups"] == 3
     assert "on these 3 datasets" in str(load_results(tmp_path).compare("tip_adapter", "coop"))

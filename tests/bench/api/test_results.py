@@ -27,12 +27,13 @@ from bench import (
     load_results,
     plan,
     run,
+    score_texts,
 )
-from bench.analysis import board_rows, score_texts
-from bench.api.result_table import WIDTH, ResultTable, TablePart
+from bench.analysis import board_rows
 from bench.api.results import SHORT_COLUMNS
 from bench.errors import UnknownRunError
 from bench.results import Shards
+from bench.table import WIDTH, Table
 
 
 def as_json(value: object) -> str:
@@ -74,11 +75,11 @@ def test_the_leaderboard_is_that_of_the_command(results: Results, folder: Path, 
     code, out, _ = etl("leaderboard", "--runs", str(folder), "--json")
     assert code == 0
     (board,) = json.loads(out)
-    assert [board] == json.loads(as_json(leaderboard(folder).to_json()))
+    assert [board] == json.loads(leaderboard(folder).json())
     exported = list(csv.DictReader(io.StringIO(results.export("csv"))))
     ranks = (
         [row["rank"] for row in board["rows"]],
-        [row["rank"] for row in table.rows],
+        [row["rank"] for row in table[0].texts()],
         [row["rank"] for row in exported],
     )
     assert ranks == ([None] * 2, ["–"] * 2, [""] * 2), "two seeds give no ranks in JSON, terminal and files"
@@ -91,24 +92,24 @@ def test_a_leaderboard_can_leave_out_costs(results: Results):
     columns = [list(results.leaderboard(costs=costs).to_frame()) for costs in (True, False)]
     assert columns[0] == columns[1], "always in the frame"
     shown = results.leaderboard(costs=False)
-    assert list(shown.rows[0]) == ["rank", "method", "accuracy", "runs"]
+    assert list(shown[0].texts()[0]) == ["rank", "method", "accuracy", "runs"]
     assert "training" in str(results.leaderboard())
     assert "training" not in str(shown) + shown._repr_html_()
 
 
 def test_a_comparison_is_paired(results: Results, folder: Path):
     table = results.compare("clip_adapter", "zero_shot")
-    assert len(table.source) == len(table.parts) == 1
-    (average,), (cell,) = table.parts[0].rows, table.parts[0].details
+    (part,) = table
+    (average,), (cell,) = part.texts(), part.details.texts()
     assert (average["average"], cell["dataset"]) == ("accuracy", "Spectrum Basic")
-    assert "corrected for all datasets" in table.parts[0].detail_notes[0]
+    assert "corrected for all datasets" in part.details.text()
     assert re.match(r"\d+\.\d\d ", str(cell["A"]))
     assert str(cell["A − B"]) == score_texts.points(table.to_frame()["difference"][1])
     assert list(table.to_frame()["dataset"])[1:] == ["spectrum_basic"]
     assert "CLIP-Adapter (recipe=custom) (A) minus Zero-shot" in str(table)
     titled = results.compare("CLIP-Adapter (recipe=custom)", "zero-shot clip")
-    assert titled.to_json() == table.to_json(), "named by title"
-    assert compare("clip_adapter", "zero_shot", folder, shots=2).to_json() == table.to_json()
+    assert titled.json() == table.json(), "named by title"
+    assert compare("clip_adapter", "zero_shot", folder, shots=2).json() == table.json()
     with pytest.raises(UsageError, match="both 'coop' and 'zero_shot'"):
         results.compare("coop", "zero_shot")
 
@@ -120,7 +121,7 @@ def test_printed_tables_are_narrow_and_apart(results: Results):
     heads = [line.split()[0] for line, below in pairwise(lines) if set(below) == {"─"}]
     assert heads == ["average", "dataset"]
     assert "–" not in str(table).replace(table.title, ""), "no cell without a value"
-    assert [row in table.parts[0].details for row in table.rows] == [False, True]
+    assert [row in table[0].details.rows for row in table.rows] == [False, True]
     assert "only_a" in table.to_frame()
     shown = table._repr_html_()
     assert (shown.count("<table>"), "<td>–</td>" in shown) == (2, False)
@@ -129,7 +130,7 @@ def test_printed_tables_are_narrow_and_apart(results: Results):
 
 def test_columns_that_a_printed_table_lacks_are_named_and_in_the_frame():
     row = {f"column {i}": "x" * 12 for i in range(12)}
-    table = ResultTable([], [TablePart("Title", [row], spare=["column 3"])], json=dict)
+    table = Table([row], title="Title", spare=["column 3"])
     left_out = str(table).splitlines()[-1]
     assert max(map(len, str(table).splitlines())) <= WIDTH
     assert "column 3" in left_out

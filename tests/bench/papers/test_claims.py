@@ -10,7 +10,7 @@ from worlds import make_world
 from bench.analysis.easy_and_hard import chosen_groups
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.method_choice import Known, Policy
-from bench.api.claims_table import claims_table
+from bench.api.claims import claims_table
 from bench.errors import UsageError
 from bench.papers.claims import Claim, ClaimVerdict, check_claims, load_claims, regret_difference
 from bench.results import known_methods
@@ -185,7 +185,7 @@ def test_a_claim_that_is_not_tested_has_no_effect_in_its_row(tmp_path: Path):
     make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
     boards = [build_leaderboard(runs, board_settings(runs)[0])]
-    (row,) = claims_table(check_claims([claim()], boards, {}), Path("runs")).rows
+    (row,) = claims_table(check_claims([claim()], boards, {}), Path("runs")).texts()
     assert row["verdict"] == "not tested"
     assert "effect" not in row["claim"]
 
@@ -258,5 +258,5 @@ def test_runs_of_the_demo_give_no_verdict_on_a_claim(tmp_path: Path):
     assert {found.test for found in verdicts["demo"]} == {None}
     assert all(found.setting is not None and "demo" in found.reason for found in verdicts["demo"])
     assert verdicts["published"][0].verdict is ClaimVerdict.SUPPORTED
-    rows = claims_table(verdicts["demo"], Path("runs")).rows
+    rows = claims_table(verdicts["demo"], Path("runs")).texts()
     assert all("demo runs train too briefly" in row["claim"] for row in rows)

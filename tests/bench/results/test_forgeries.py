@@ -14,9 +14,8 @@ from bundle_files import ids, rewritten
 from fake_runner import answered, make_record, make_spec, rescored
 from places import FIXTURES
 
-from bench import run
+from bench import load_results, run
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.api.leaderboard_table import leaderboard_table
 from bench.errors import BundleError
 from bench.experiment.bundle_import import import_results
 from bench.record import Predictions, RunRecord
@@ -325,6 +324,6 @@ def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> Non
     assert runs["imported"].all()
     board = build_leaderboard(runs, board_settings(runs)[0])
     assert board.entries[0].imported == "1 of 1 run"
-    assert "imported, not verified: coop" in " ".join(leaderboard_table((board,)).notes)
+    assert "imported, not verified: coop" in " ".join(load_results(tmp_path / "ours").leaderboard().notes)
     Shards(tmp_path / "ours").note_verified(done.added[0])
     assert not fresh_store(tmp_path / "ours").runs_frame()["imported"].any()

@@ -13,11 +13,10 @@ from open_runs import open_run
 from small_noise import dataset_tests
 from typer.testing import CliRunner
 
-from bench.analysis import board_rows, differences
+from bench.analysis import board_rows, dataset_table, differences, leaderboard_table
 from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.measures import OPEN, HConvention
-from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.analysis.verdict import board_verdicts
 from bench.api.results import load_results
 from bench.cli.app import app
@@ -105,15 +104,14 @@ def test_exports_hold_it(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
     verdicts = board_verdicts(board)
-    table = export_table(board, verdicts)
-    place = table.columns.index("open")
-    cells = {name: cells[place].mean for name, _, cells, _ in table.rows}
+    table = leaderboard_table(board, verdicts)
+    cells = {row["method"]: row["open"] for row in table.texts()}
     assert cells["old"] == cells["part"] == "not computed"
-    assert cells["coop"] == f"{100 * board.average('coop', OPEN).mean:.2f}"
+    assert cells["coop"].startswith(f"{100 * board.average('coop', OPEN).mean:.2f}")
     by_dataset = dataset_table(board, verdicts["open"])
-    assert {name: row[1].mean for name, _, row, _ in by_dataset.rows}["old"] == "not computed"
-    assert ",open_base,open_new," in to_csv(board_rows(board)).splitlines()[0]
-    for text in (to_markdown(table), to_latex(table), to_markdown(by_dataset), to_latex(by_dataset)):
+    assert "not computed" in next(row for row in by_dataset.texts() if row["method"] == "old").values()
+    assert ",open_base,open_new," in table.csv().splitlines()[0]
+    for text in (table.markdown(), table.latex(), by_dataset.markdown(), by_dataset.latex()):
         assert "not computed" in text
 
 
@@ -129,7 +127,7 @@ def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
     assert "open" not in compare_entries(board, store.outcomes_frame(), "coop", "old").averages
     (part,) = differences(board.array, [("coop", "part")], OPEN).values()
     assert (part.groups, part.n) == (3, 8)
-    assert load_results(runs).compare("coop", "vpt").to_json()[0]["averages"]["open"]["p"] is not None
+    assert load_results(runs).compare("coop", "vpt").values()[0]["averages"]["open"]["p"] is not None
 
 
 def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str, int], RunRecord]) -> None:
@@ -167,7 +165,7 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
             for a, b in zip(by_method["coop"], by_method["vpt"], strict=True)
         ]
         assert cell.flipped[0] == sum(int(side.sum()) for side in flipped)
-    rows = load_results(runs).compare("coop", "vpt").to_json()[0]["cells"]
+    rows = load_results(runs).compare("coop", "vpt").values()[0]["cells"]
     assert [row["split"] for row in rows[:3]] == ["base", "new", "open"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from worlds import make_world
 
 from bench import UsageError, claims, load_results
-from bench.api.result_table import WIDTH
+from bench.table import WIDTH
 
 DATASETS = [f"d{i}" for i in range(4)]
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table_has_a_row_for_each_claim(folder: Path, etl):
     table = claims(folder)
-    rows = {row["claim"].partition(":")[0]: row for row in table.rows}
+    rows = {row["claim"].partition(":")[0]: row for row in table.texts()}
     assert rows["headline-coop"]["verdict"] == "supported"
     assert re.search(r"\n.*95 % \+[\d.]+ to \+[\d.]+, ", rows["headline-coop"]["claim"])
     assert rows["headline"]["verdict"] == "not tested"

@@ -13,20 +13,11 @@ from worlds import make_world
 
 from bench.analysis import board_rows, board_verdicts
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
+from bench.analysis.leaderboard_table import NO_TITLES, dataset_table, leaderboard_table, rows_by_dataset
 from bench.analysis.measures import HConvention
-from bench.analysis.table_exports import (
-    NOTHING,
-    Mark,
-    dataset_table,
-    export_table,
-    percent,
-    reach_text,
-    rows_by_dataset,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
 from bench.results.database import fresh_store
+from bench.score_texts import percent, reach_text
+from bench.table import Mark, Score, Table, to_csv
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +34,40 @@ def world(folder: Path):
     return build_leaderboard(runs, board_settings(runs)[0]), runs
 
 
-def exported(board, runs, titles=NOTHING):
-    return export_table(board, board_verdicts(board), titles)
+def exported(board, runs, titles=NO_TITLES) -> Table:
+    return leaderboard_table(board, board_verdicts(board), titles)
 
 
-def by_dataset(board, runs, measure, titles=NOTHING):
+def by_dataset(board, runs, measure, titles=NO_TITLES) -> Table:
     return dataset_table(board, board_verdicts(board)[measure], titles)
 
 
-def test_numbers_are_those_of_the_page(world):
+def cells_of(table: Table) -> dict[str, dict[str, Score]]:
+    """The scores by entry and title of the column."""
+    shown = {row["entry"]: {column.title: column.value(row) for column in table.columns} for row in table.rows}
+    return {entry: {t: v for t, v in cells.items() if isinstance(v, Score)} for entry, cells in shown.items()}
+
+
+def names_of(table: Table) -> list[str]:
+    return [row["method"] for row in table.texts()]
+
+
+def test_numbers_are_those_of_the_board(world):
     board, runs = world
     table = exported(board, runs)
     ranges = board_verdicts(board)["H"].ranks
-    for entry, (name, rank, cells, coverage) in zip(board.entries, table.rows, strict=True):
-        assert (name, rank, coverage) == (entry.key, ranges[entry.key], f"{entry.n}/{entry.expected}")
-        for measure, cell in zip(("H", "base", "new"), cells, strict=True):
-            estimate = board.average(entry.key, measure)
-            assert cell.mean == percent(estimate.mean)
-            assert cell.reach == reach_text(estimate) != ""
+    for entry, texts in zip(board.entries, table.texts(), strict=True):
+        assert (texts["method"], texts["rank"]) == (entry.key, ranges[entry.key])
+        assert texts["runs"] == f"{entry.n}/{entry.expected}"
+        for measure in ("H", "base", "new"):
+            estimate, score = board.average(entry.key, measure), cells_of(table)[entry.key][measure]
+            assert score.mean == percent(estimate.mean)
+            assert score.reach == reach_text(estimate.mean, estimate.low, estimate.high) != ""
 
 
 def test_the_best_and_its_ties_are_marked(world):
     board, runs = world
-    marks = {name: cells[0].mark for name, _, cells, _ in exported(board, runs).rows}
+    marks = {entry: cells["H"].mark for entry, cells in cells_of(exported(board, runs)).items()}
     assert marks[board.entries[0].key] is Mark.BEST
     assert {marks[name] for name in ("coop", "maple", "apex")} == {Mark.BEST, Mark.TIES}
     assert marks["clip_adapter"] is marks["zero_shot"] is Mark.NONE
@@ -77,9 +79,24 @@ def test_an_incomplete_entry_is_never_marked(folder: Path):
     runs.loc[best, "accuracy"] = 0.999  # by far the best average, but a seed is missing
     runs = runs[~(best & (runs["seed"] == 1))]
     board = build_leaderboard(runs, board_settings(runs)[0])
-    marks = {name: {cell.mark for cell in cells} for name, _, cells, _ in exported(board, runs).rows}
+    cells = cells_of(exported(board, runs))
+    marks = {entry: {score.mark for score in scores.values()} for entry, scores in cells.items()}
     assert marks["apex"] == {Mark.NONE}
     assert Mark.BEST in marks["coop"] | marks["maple"]
+
+
+def test_a_table_without_intervals_has_the_same_means(world):
+    board, _ = world
+    verdicts = board_verdicts(board)
+    tables = [
+        (leaderboard_table(board, verdicts, intervals=shown), dataset_table(board, verdicts["H"], intervals=shown))
+        for shown in (True, False)
+    ]
+    for whole, bare in zip(*tables, strict=True):
+        for entry, scores in cells_of(whole).items():
+            assert {title: replace(score, reach="") for title, score in scores.items()} == cells_of(bare)[entry]
+        assert "95 %" in whole.markdown()
+        assert not any(sign in bare.markdown() for sign in ("±", "95 %", "−"))
 
 
 def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world, tmp_path: Path, etl):
@@ -95,16 +112,16 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
     on_page = [[[rows[name][m][1]] for name in maps] for m in range(len(setting["methods"]))]
     ranks = [rows["H"][m][0] for m in range(len(setting["methods"]))]
     table = exported(board, runs)
-    for text, start in ((to_markdown(table), "| "), (to_latex(table), "")):
+    for text, start in ((table.markdown(), "| "), (table.latex(), "")):
         lines = [line for line in text.splitlines() if line.count("|" if start else "&") > 4][1 if not start else 2 :]
         cells = [re.split(r"\||&", line.strip("| \\")) for line in lines]
         assert [[re.findall(r"\d+\.\d\d", cell)[:1] for cell in row[2:5]] for row in cells] == on_page
         assert [row[0].strip().replace("--", "–") for row in cells] == ranks
-    assert f"**{table.rows[0][2][-1].mean}**" in to_markdown(table)
-    assert f"\\textbf{{{table.rows[0][2][-1].mean}}}" in to_latex(table)
-    assert "H" in table.columns
-    assert "H: harmonic mean of base" in table.note
-    of_means = exported(replace(board, convention=HConvention.H_OF_MEANS), runs).note
+    best = cells_of(table)[board.entries[0].key]["new"].mean
+    assert f"**{best}**" in table.markdown()
+    assert f"\\textbf{{{best}}}" in table.latex()
+    assert "H: harmonic mean of base" in table.caption
+    of_means = exported(replace(board, convention=HConvention.H_OF_MEANS), runs).caption
     assert "average new accuracy." in of_means
 
 
@@ -112,7 +129,7 @@ def test_a_table_of_demo_trainings_says_so(world):
     board, runs = world
     demo = replace(board, entries=tuple(replace(entry, recipe_name="demo") for entry in board.entries))
     for table in (exported, partial(by_dataset, measure="H")):
-        for form in (to_markdown, to_latex):
+        for form in (Table.markdown, Table.latex):
             assert "recipe demo" in form(table(demo, runs))
             assert "recipe demo" not in form(table(board, runs))
 
@@ -123,7 +140,7 @@ def test_every_column_of_latex_has_a_name_and_the_caption_names_the_accuracy(tmp
     board = build_leaderboard(runs, board_settings(runs)[0])
     table = by_dataset(board, runs, "all")
     assert table.title.endswith(", accuracy, by dataset")
-    (head,) = (line for line in to_latex(table).splitlines() if "Method" in line)
+    (head,) = (line for line in table.latex().splitlines() if "Method" in line)
     assert all(name.strip() for name in head.split("&"))
 
 
@@ -136,12 +153,13 @@ def test_the_table_of_one_measure_by_dataset(world):
     assert (one["mean"], one["n"], one["run_ids"]) == (board.score("coop", "b", "H").mean, 3, ids)
     assert float(next(csv.DictReader(io.StringIO(to_csv(rows))))["mean"]) == round(rows[0]["mean"], 6)
     table = by_dataset(board, runs, "base")
-    assert table.columns == board.datasets
-    for entry, (name, _, cells, _) in zip(board.entries, table.rows, strict=True):
-        assert name == entry.key
-        assert [c.mean for c in cells] == [percent(board.score(entry.key, d, "base").mean) for d in board.datasets]
-    for column in range(3):
-        assert [cells[column].mark for _, _, cells, _ in table.rows].count(Mark.BEST) == 1
+    assert names_of(table) == [entry.key for entry in board.entries]
+    cells = cells_of(table)
+    for entry in board.entries:
+        means = {d: percent(board.score(entry.key, d, "base").mean) for d in board.datasets}
+        assert {dataset: score.mean for dataset, score in cells[entry.key].items()} == means
+    for dataset in board.datasets:
+        assert [scores[dataset].mark for scores in cells.values()].count(Mark.BEST) == 1
 
 
 def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(world):
@@ -150,30 +168,35 @@ def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(w
     lost.loc[(lost["method"] == "apex") & (lost["dataset"] == "a"), "accuracy"] = 0.99
     board = build_leaderboard(lost, board_settings(lost)[0])
     table = by_dataset(board, lost, "base")
-    cell = next(cells[0] for name, _, cells, _ in table.rows if name == "apex")
-    assert (cell.mean, cell.coverage, cell.mark) == ("99.00", "2/3", Mark.NONE)
-    assert "99.00 " in to_markdown(table)
+    score = cells_of(table)["apex"]["a"]
+    assert (score.mean, score.coverage, score.mark) == ("99.00", "2/3", Mark.NONE)
+    assert "99.00 " in table.markdown()
+
+
+def test_frames_begin_with_what_tells_rows_apart(world):
+    board, runs = world
+    assert list(exported(board, runs).to_frame())[:5] == ["entry", "title", "method", "label", "rank"]
 
 
 def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
     board, _ = world
     ranks = board_verdicts(board)["H"].ranks
     titles = {entry.key: entry.key.upper() for entry in board.entries}
-    rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board, ranks), titles))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board, ranks, titles)))))
     assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board_rows(board)]
     assert [row["title"] for row in rows] == [row["entry"].upper() for row in rows]
     assert {row["entry"]: row["rank"] for row in rows if row["rank"]} == ranks
-    assert list(rows[0])[1:3] == ["entry", "title"]
+    assert list(rows[0])[:2] == ["entry", "title"]
     assert "run_ids" not in rows[0]
 
 
 def test_titles_take_the_place_of_keys_and_names(world):
     board, runs = world
     titles = {entry.key: f"Method {i}" for i, entry in enumerate(board.entries)} | {board.datasets[0]: "Textures"}
-    assert [row[0] for row in exported(board, runs, titles).rows] == list(titles.values())[:-1]
+    assert names_of(exported(board, runs, titles)) == list(titles.values())[:-1]
     table = by_dataset(board, runs, board.measures[0], titles)
-    assert table.columns[0] == "Textures"
-    assert "Method 0" in to_latex(table)
+    assert "Textures" in table.texts()[0]
+    assert "Method 0" in table.latex()
 
 
 def test_odd_names_are_escaped(tmp_path: Path):
@@ -181,16 +204,16 @@ def test_odd_names_are_escaped(tmp_path: Path):
     make_world(tmp_path, {"a_b": {"d": {"base": 0.5, "new": 0.5}}}, config={"x": "y"})
     runs = fresh_store(tmp_path).runs_frame().replace({"method": {"a_b": "a_b|c"}})
     table = exported(build_leaderboard(runs, board_settings(runs)[0]), runs)
-    row = next(line for line in to_latex(table).splitlines() if "50" in line and "textbackslash" in line)
+    row = next(line for line in table.latex().splitlines() if "50" in line and "textbackslash" in line)
     assert r"a\_b|c [x=50\%\&\#\{\}\textasciicircum{}\textasciitilde{}\textbackslash{}\$]" in row
-    assert r"a\_b\|c" in to_markdown(table)
+    assert r"a\_b\|c" in table.markdown()
 
 
 def test_latex_is_well_formed(world):
     """Braces and environments are closed, and each row of a table has a cell for each column."""
     board, runs = world
     for table in (exported(board, runs), by_dataset(board, runs, "H")):
-        body = to_latex(table)
+        body = table.latex()
         plain = re.sub(r"\\[\\{}&%#$]", "", body)
         assert plain.count("{") == plain.count("}")
         assert re.findall(r"\\begin\{(\w+)", body) == re.findall(r"\\end\{(\w+)", body)[::-1]
@@ -209,7 +232,7 @@ def extra_columns(row: str) -> int:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_latex_compiles(world, tmp_path: Path):
     board, runs = world
-    body = to_latex(exported(board, runs)) + to_latex(by_dataset(board, runs, "H"))
+    body = exported(board, runs).latex() + by_dataset(board, runs, "H").latex()
     source = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + body + "\\end{document}"
     (tmp_path / "t.tex").write_text(source)
     subprocess.run(["pdflatex", "-interaction=batchmode", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True)
@@ -271,10 +294,10 @@ def test_imported_runs_are_marked_in_every_format(world):
     board = build_leaderboard(foreign, board_settings(foreign)[0])
     tables = [exported(board, foreign), *(by_dataset(board, foreign, name) for name in board.measures)]
     for table in tables:
-        assert [row[0] for row in table.rows if row[0].endswith("‡")] == ["coop ‡"]
-        for text in (to_markdown(table), to_latex(table)):
+        assert [name for name in names_of(table) if name.endswith("‡")] == ["coop ‡"]
+        for text in (table.markdown(), table.latex()):
             assert "‡ Imported, not verified: coop: " in text or r"\ddag{} Imported, not verified: coop: " in text
     for rows in (board_rows(board), rows_by_dataset(board)):
         marked = [row for row in csv.DictReader(io.StringIO(to_csv(rows))) if row["imported"]]
         assert {row["entry"] for row in marked} == {"coop"}
-    assert "‡" not in to_markdown(exported(*world))
+    assert "‡" not in exported(*world).markdown()

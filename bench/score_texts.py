@@ -2,30 +2,42 @@
 
 import math
 
-from bench.analysis.statistics.intervals import Estimate
-
 
 def percent(fraction: float, digits: int = 2) -> str:
     """A fraction in percent, without the sign: 0.717 -> 71.70."""
     return f"{100 * fraction:.{digits}f}"
 
 
-def reach_text(estimate: Estimate, digits: int = 2) -> str:
+def sides(mean: float, low: float | None, high: float | None) -> tuple[float, float] | None:
+    """Distances of a score to both ends of its interval; None without one.
+
+    The larger one stands for both if they differ by up to a tenth, and the interval then stays within 0..1.
+    """
+    if low is None or high is None:
+        return None
+    below, above = mean - low, high - mean
+    half = max(below, above)
+    alike = min(below, above) >= 0.9 * half and (mean - half >= 0 or low < 0)
+    return (half, half) if alike and (mean + half <= 1 or high > 1) else (below, above)
+
+
+def reach_text(mean: float, low: float | None, high: float | None, digits: int = 2) -> str:
     """The distances of a score to the ends of its interval: `± 1.20`, or `−2.10/+0.40`; empty without an interval.
 
     Example:
-        >>> reach_text(Estimate(0.717, 3, low=0.705, high=0.729)), reach_text(Estimate(0.99, 1, low=0.94, high=0.998))
-        ('± 1.20', '−5.00/+0.80')
+        >>> reach_text(0.717, 0.705, 0.729), reach_text(0.99, 0.94, 0.998), reach_text(0.5, None, None)
+        ('± 1.20', '−5.00/+0.80', '')
     """
-    if estimate.sides is None:
+    ends = sides(mean, low, high)
+    if ends is None:
         return ""
-    below, above = (percent(side, digits) for side in estimate.sides)
+    below, above = (percent(side, digits) for side in ends)
     return f"± {above}" if below == above else f"−{below}/+{above}"
 
 
-def score_text(estimate: Estimate, digits: int = 2) -> str:
+def score_text(mean: float, low: float | None, high: float | None, digits: int = 2) -> str:
     """A score with its interval, `71.70 ± 1.20`; the score alone if the interval is unknown."""
-    return " ".join(filter(None, [percent(estimate.mean, digits), reach_text(estimate, digits)]))
+    return " ".join(filter(None, [percent(mean, digits), reach_text(mean, low, high, digits)]))
 
 
 def decimal(number: float, digits: int) -> str:

@@ -1,11 +1,15 @@
 """Tables as text: in a pipe every column, in a terminal what fits without broken words."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from operator import itemgetter
 
 import pytest
 
-from bench.api.text_table import facts_text, table_text, wide_text
 from bench.cli import print_text
+from bench.table import Column, Mark, Score, Table, Tables, facts_text, grid_text
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
 CELLS = [
@@ -13,6 +17,18 @@ CELLS = [
     ["1–10", "CLIP-Adapter", "65.18 ± 1.78", "66.62 ± 2.41", "9/33 *", "8"],
 ]
 WIDTHS = (30, 40, 60, 80, 100)
+
+
+def table_text(head, cells, width=None, spare=()) -> tuple[str, list[str]]:
+    """The grid, and the columns that were left out."""
+    columns = {title: [row[k] for row in cells] for k, title in enumerate(head)}
+    grid, *notes = grid_text(columns, width, spare)
+    left_out = " ".join(notes[0].split()).partition(": ")[2].split(", ") if notes else []
+    return grid, left_out
+
+
+def wide_text(rows, labels, width) -> str:
+    return Table(rows, [Column(name, itemgetter(name)) for name in rows[0]], labels=labels).text(width)
 
 
 @pytest.fixture
@@ -111,9 +127,9 @@ def test_an_empty_table_is_its_head(width: int | None):
 
 
 def test_facts_begin_in_one_column_and_are_wrapped_there():
-    text = facts_text([("name", "coop"), ("summary", "one two three four five six seven eight")], 30)
+    text = facts_text({"name": "coop", "summary": "one two three four five six seven eight"}, 30)
     assert text.splitlines() == ["name     coop", "summary  one two three four", "         five six seven eight"]
-    assert facts_text([]) == ""
+    assert facts_text({}) == ""
 
 
 def test_sentences_are_broken_between_words(wrapped):
@@ -143,3 +159,56 @@ def test_no_column_is_left_out_beside_wide_labels(width: int):
         assert all("method" in line for line in text.splitlines() if "data_" in line)
         for cell in numbers.values():
             assert all(line in text for line in cell.split("\n"))
+
+
+SCORES = Table(
+    [
+        {"entry": "a_b", "H": 0.717, "low": 0.705, "high": 0.729, "made": date(2026, 1, 2), "ids": ["1", "2"]},
+        {"entry": "=c|", "H": float("nan"), "low": None, "high": None, "made": None, "ids": []},
+    ],
+    [
+        "entry",
+        Column("made on", lambda row: row["made"], in_papers=False),
+        Column("H", lambda row: Score("71.70", "± 1.20", Mark.BEST, "2/3") if row["low"] else None),
+    ],
+    title="Two rows",
+    caption="Bold: the best.",
+)
+
+
+def test_every_format_has_the_same_rows():
+    assert SCORES.texts() == [
+        {"entry": "a_b", "made on": "2026-01-02", "H": "71.70 ± 1.20 (2/3)"},
+        {"entry": "=c|", "made on": "–", "H": "–"},
+    ]
+    assert [line.split()[0] for line in SCORES.text(None).splitlines()] == ["Two", "entry", "─" * 37, "a_b", "=c|"]
+    assert "| a\\_b | **71.70** ± 1.20 (2/3) |" in SCORES.markdown()
+    assert r"a\_b & \textbf{71.70} {\scriptsize $\pm$ 1.20} (2/3) \\" in SCORES.latex()
+    assert SCORES.csv() == "entry,H,low,high,made\na_b,0.717,0.705,0.729,2026-01-02\n'=c|,nan,,,\n"
+    assert json.loads(SCORES.json())[1] == {
+        "entry": "=c|", "H": None, "low": None, "high": None, "made": None, "ids": []
+    }  # fmt: skip
+    assert "<td>a_b</td><td>2026-01-02</td>" in SCORES.html()
+    assert SCORES.to_frame()["H"][0] == 0.717
+
+
+def test_tables_of_several_settings_are_one_frame_that_begins_with_what_differs():
+    tables = Tables(
+        [replace(SCORES, setting={"backbone": "x", "shots": n}, notes=[f"note {n}"]) for n in (4, 16)], ["first"]
+    )
+    frame = tables.to_frame()
+    assert (frame.columns[0], frame.columns[-1]) == ("shots", "backbone")
+    assert list(frame["shots"]) == [4, 4, 16, 16]
+    assert tables.notes == ("first", "note 4", "note 16")
+    assert len(json.loads(tables.json())) == len(tables) == 2
+    assert str(tables).count("Two rows") == tables.html().count("<caption>Two rows</caption>") == 2
+
+
+def test_details_follow_the_rows_on_request():
+    table = replace(SCORES, details=Table([{"dataset": "d"}]), below=lambda: "It is so.", facts=lambda: {"a": 1})
+    assert table.text().splitlines()[-4:-1] == ["dataset", "───────", "d"]
+    assert "dataset  " not in table.text(details=False)
+    assert "--verbose" in table.text(details=False)
+    assert table.text().endswith("It is so.")
+    assert json.loads(table.json()) == {"a": 1}
+    assert list(table.to_frame()["dataset"])[2] == "d"
