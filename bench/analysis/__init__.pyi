@@ -8,6 +8,13 @@ from . import error_analysis as error_analysis
 from . import method_choice as method_choice
 from . import metrics as metrics
 from . import seen_datasets as seen_datasets
+from .board_tables import H_TITLES as H_TITLES
+from .board_tables import board_rows as board_rows
+from .board_tables import board_title as board_title
+from .board_tables import dataset_table as dataset_table
+from .board_tables import leaderboard_table as leaderboard_table
+from .board_tables import measure_name as measure_name
+from .board_tables import rows_by_dataset as rows_by_dataset
 from .comparison import Comparison as Comparison
 from .comparison import PairedCell as PairedCell
 from .comparison import compare_entries as compare_entries
@@ -25,13 +32,6 @@ from .leaderboard_building import board_settings as board_settings
 from .leaderboard_building import build_leaderboard as build_leaderboard
 from .leaderboard_building import build_leaderboards as build_leaderboards
 from .leaderboard_building import compared_leaderboard as compared_leaderboard
-from .leaderboard_table import H_TITLES as H_TITLES
-from .leaderboard_table import board_rows as board_rows
-from .leaderboard_table import board_title as board_title
-from .leaderboard_table import dataset_table as dataset_table
-from .leaderboard_table import leaderboard_table as leaderboard_table
-from .leaderboard_table import measure_name as measure_name
-from .leaderboard_table import rows_by_dataset as rows_by_dataset
 from .measures import ALL as ALL
 from .measures import BASELINE as BASELINE
 from .measures import GAP as GAP

@@ -5,10 +5,10 @@ import pytest
 from leaderboard_rows import B2N, frame, run
 
 from bench.analysis import board_rows
+from bench.analysis.board_tables import rows_by_dataset
 from bench.analysis.entries import LONGEST_LABEL
 from bench.analysis.leaderboard import Setting
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.leaderboard_table import rows_by_dataset
 from bench.analysis.measures import H, HConvention
 from bench.analysis.metrics.scores import harmonic_mean
 

@@ -10,7 +10,7 @@ from bench.analysis import (
     build_leaderboard,
     seen_datasets,
 )
-from bench.analysis.leaderboard_table import rows_by_dataset
+from bench.analysis.board_tables import rows_by_dataset
 from bench.table import to_csv
 
 

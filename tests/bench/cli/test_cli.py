@@ -13,10 +13,11 @@ from small_datasets import write_dataset
 
 import bench
 from bench.analysis import wilson
-from bench.api import stored_run, text_table
+from bench.api import stored_run
 from bench.cli.app import main
 from bench.results.database import Store
 from bench.results.shards import Shards
+from bench.table import as_text
 from datasets_registry import DATASETS, CoopReader, get_dataset
 
 HEAVY = ("torch", "pandas", "duckdb", "methods", "datasets_registry.eurosat", "numpy", "reports")
@@ -384,7 +385,7 @@ def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):
     ],
 )  # fmt: skip
 def test_values_in_cells(value: object, wanted: str):
-    assert text_table.as_text(value) == wanted
+    assert as_text(value) == wanted
 
 
 def test_the_list_of_methods_says_that_zero_shot_uses_no_labelled_images(etl):

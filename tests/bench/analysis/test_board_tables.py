@@ -12,8 +12,8 @@ from page_data import block_of
 from worlds import make_world
 
 from bench.analysis import board_rows, board_verdicts
+from bench.analysis.board_tables import NO_TITLES, dataset_table, leaderboard_table, rows_by_dataset
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
-from bench.analysis.leaderboard_table import NO_TITLES, dataset_table, leaderboard_table, rows_by_dataset
 from bench.analysis.measures import HConvention
 from bench.results.database import fresh_store
 from bench.score_texts import percent, reach_text
