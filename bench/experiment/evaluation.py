@@ -117,7 +117,7 @@ def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
     """The stored columns per image: enough for any later accuracy, likelihood, calibration or paired test.
 
     Equal logits are ranked by class index, so the rank of the true class is 0 exactly if the prediction is right.
-    Raises MetricInputError for logits that are not finite.
+    Raises NonFiniteLossError for logits that are not finite.
     """
     metrics.require_finite(logits.numpy())
     labels = torch.from_numpy(_labels(split))
@@ -200,7 +200,7 @@ def evaluate_open(
 def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenScore, list[Predictions]]:
     """The open score of logits `(n_base + n_new, n_cls)`, of base images and then new images, among all names.
 
-    Raises MetricInputError for logits that are not finite.
+    Raises NonFiniteLossError for logits that are not finite.
     """
     return _open_scores(_among_all(base, new), SplitLogits(logits))
 

@@ -29,7 +29,7 @@ def external_record(
     Args:
         scores: `(n, n_classes)` by split, in the order of the split's images; `open` may be absent.
 
-    Raises MetricInputError for scores that are not finite.
+    Raises NonFiniteLossError for scores that are not finite.
     """
     items, found = [], []
     for split in task.evals:
