@@ -13,8 +13,9 @@ from bench.bounds import printable
 from bench.errors import BundleError
 from bench.experiment import KnownLabels
 from bench.extensions.boards.data_checks import DataChecks, Level
+from bench.extensions.boards.errors import SubmissionError
 from bench.extensions.boards.repeated_runs import REPRODUCED, read_repeated
-from bench.extensions.boards.submission import SubmissionError, SubmissionFacts, open_submission
+from bench.extensions.boards.submission import SubmissionFacts, open_submission
 from bench.record import RunRecord, RunStatus
 from bench.results import Bundle, Shard, Shards, changed_recipe, import_bundle, known_methods, open_bundle
 from bench.spec import AXES, LEARNED, PUBLISHED_RECIPES, Part, external_parts

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options
-from bench.extensions.boards.submission import SubmissionError
+from bench.extensions.boards.errors import SubmissionError
 from bench.sweep import DEMO_BACKBONE, split_list
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bench.bounds import RunId
-from bench.extensions.boards.submission import SubmissionError
+from bench.extensions.boards.errors import SubmissionError
 from bench.results import write_atomically
 from datasets_registry import foreign_files
 

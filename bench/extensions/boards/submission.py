@@ -13,13 +13,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bench.bounds import Moment, plain_text
-from bench.errors import BenchError
+from bench.extensions.boards.errors import SubmissionError
 from bench.results import Exported, Shards, export_bundle, write_atomically
 from datasets_registry import foreign_files
-
-
-class SubmissionError(BenchError, ValueError):
-    """A submission to a board cannot be prepared, opened or verified."""
 
 
 def _zoned(value: datetime) -> datetime:

@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.extensions.boards.check import Checks, SubmissionReport
+from bench.extensions.boards.errors import SubmissionError
 from bench.extensions.boards.repeated_runs import REPRODUCED, read_repeated, repeated_folder, write_repeated
-from bench.extensions.boards.submission import BUNDLE, SubmissionError, submission_folders
+from bench.extensions.boards.submission import BUNDLE, submission_folders
 from bench.results import RepetitionVerdict, check_verifiable, judge_repetition, open_bundle
 from bench.sweep import repetition_context
 from datasets_registry import BenchError

@@ -20,10 +20,11 @@ from bench.context import RunContext
 from bench.experiment.runner import run_experiment
 from bench.extensions.boards import verify_board
 from bench.extensions.boards.check import SubmissionReport
+from bench.extensions.boards.errors import SubmissionError
 from bench.extensions.boards.page import UNMARKED
 from bench.extensions.boards.publishing import BuiltBoard, build_board
 from bench.extensions.boards.repeated_runs import read_repeated, repeated_folder, repeated_text, write_repeated
-from bench.extensions.boards.submission import SubmissionError, open_submission
+from bench.extensions.boards.submission import open_submission
 from bench.extensions.boards.verify import draw_runs
 
 SECOND = FACTS.model_copy(update={"who": "Second & co"})

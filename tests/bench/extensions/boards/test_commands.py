@@ -20,7 +20,7 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
-from bench.extensions.boards.submission import SubmissionError
+from bench.extensions.boards.errors import SubmissionError
 from bench.record import ExternalCode
 from bench.results.shards import Shards
 
