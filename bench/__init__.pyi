@@ -24,13 +24,10 @@ from .api.stored_runs import verify_runs as verify_runs
 from .context import RunContext as RunContext
 from .errors import CacheError as CacheError
 from .errors import ImpossibleCombinationError as ImpossibleCombinationError
-from .errors import LaunchError as LaunchError
-from .errors import OverrideError as OverrideError
 from .errors import RunsFolderError as RunsFolderError
 from .errors import ShardError as ShardError
 from .errors import StaleSpecError as StaleSpecError
 from .errors import StoreError as StoreError
-from .errors import UnknownRunError as UnknownRunError
 from .errors import UsageError as UsageError
 from .record import RunRecord as RunRecord
 from .spec import ExperimentSpec as ExperimentSpec

@@ -4,11 +4,7 @@ from datasets_registry import BenchError as BenchError
 
 
 class UsageError(BenchError, ValueError):
-    """A command-line option or an argument of a library call is invalid."""
-
-
-class OverrideError(BenchError, ValueError):
-    """A `--set` names an unknown setting, or gives it an invalid value."""
+    """A command-line option, a setting or an argument of a library call is invalid, or names what does not exist."""
 
 
 class ImpossibleCombinationError(BenchError, ValueError):
@@ -23,43 +19,24 @@ class RunsFolderError(BenchError, OSError):
     """The runs folder cannot be written."""
 
 
-class UnknownRunError(BenchError, KeyError):
-    """No run, or more than one run, has an id with the given beginning."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class VerificationError(BenchError, ValueError):
-    """A run cannot be compared with a repetition: it failed, or the specs differ."""
-
-
 class BundleError(BenchError, ValueError):
     """A bundle of results cannot be written, is not a bundle, was altered, or contradicts itself."""
 
 
 class StoreError(BenchError, RuntimeError):
-    """The results database cannot be used."""
+    """The results database cannot be used, or rejects a query."""
 
 
 class StoreLockedError(StoreError):
     """Another process holds the results database."""
 
 
-class QueryError(StoreError):
-    """A query is not a single reading SQL statement, or DuckDB rejects it."""
-
-
-class LaunchError(BenchError, RuntimeError):
-    """Workers cannot be started, or the runner cannot be imported."""
-
-
-class NoWorkerError(LaunchError):
+class NoWorkerError(BenchError):
     """Every worker ended before it was ready, which is no wrong usage."""
 
 
 class WorkerDiedError(BenchError, RuntimeError):
-    """A worker process ended during a run."""
+    """A worker process ended during a run, or the run tried to end it."""
 
 
 class WorkerKilledError(WorkerDiedError):
@@ -74,16 +51,12 @@ class RunTimeoutError(BenchError, TimeoutError):
     """A run exceeded its time limit."""
 
 
-class RunExitError(BenchError, RuntimeError):
-    """A run tried to end its own process."""
-
-
 class TrainingMemoryError(BenchError, MemoryError):
     """Memory ran out while a run prepared or trained, so that smaller evaluation batches do not help."""
 
 
 class NonFiniteLossError(BenchError, ArithmeticError):
-    """The training loss became NaN or infinite."""
+    """The training loss or the logits became NaN or infinite."""
 
 
 class CacheError(BenchError, OSError):

@@ -59,7 +59,7 @@ class RegistrationError(BenchError, ValueError):
 
 
 class DataError(BenchError, ValueError):
-    """A dataset on disk that is missing, incomplete, unreadable or different from its split file."""
+    """Data on disk that are missing, incomplete, unreadable, or contradict the dataset or its split file."""
 
 
 class MissingDataError(DataError):

@@ -8,13 +8,10 @@ from ._backbones.backbone_names import local_source as local_source
 from ._backbones.backbone_names import parse_backbone as parse_backbone
 from ._backbones.backbone_spec import BackboneSpec as BackboneSpec
 from ._backbones.backbone_spec import Precision as Precision
-from ._backbones.backbone_spec import WeightsError as WeightsError
-from ._backbones.imported_features import NoTowerError as NoTowerError
 from ._backbones.loading import load_backbone as load_backbone
 from ._backbones.model_folders import LARGEST_SIDE as LARGEST_SIDE
 from ._backbones.model_folders import LARGEST_WIDTH as LARGEST_WIDTH
-from ._backbones.model_folders import ModelFolderError as ModelFolderError
-from ._backbones.model_folders import TokenizerError as TokenizerError
+from ._backbones.model_folders import WeightsError as WeightsError
 from ._backbones.preprocessing import CLIP_MEAN as CLIP_MEAN
 from ._backbones.preprocessing import CLIP_STD as CLIP_STD
 from ._backbones.preprocessing import OPENAI_PREPROCESSING as OPENAI_PREPROCESSING
@@ -96,7 +93,6 @@ from ._parts.two_tower_methods import ComposedMethod as ComposedMethod
 from ._parts.two_tower_methods import Parts as Parts
 from ._parts.two_tower_methods import TwoTowerMethod as TwoTowerMethod
 from ._text.class_text import ClassText as ClassText
-from ._text.class_text import ClassTextError as ClassTextError
 from ._text.class_text import known_variants as known_variants
 from ._text.class_text import parse_class_text as parse_class_text
 from ._text.prompt_embeddings import TextPrompts as TextPrompts

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pydantic import Field
-from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -45,6 +44,8 @@ def logistic_regression(
     features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int, *, c: float, max_iter: int
 ) -> LinearClassifier:
     """Multinomial logistic regression with an L2 penalty on the weights, started at zero, in double precision."""
+    from scipy.optimize import minimize  # slow to import, and every use of any method imports this file
+
     x, n, dim = in_double(features), len(labels), features.shape[1]
     one_hot = F.one_hot(labels.to(x.device), n_classes).double()
     penalty = 1 / (c * n)

@@ -89,7 +89,7 @@ class Results:
         """One row per test image of the run whose id begins with `run`, in the order of the test lists.
 
         `rank` is that of the true class, and `probability` that of the predicted one. `all_columns` gives the stored
-        logits instead of the probability. Raises UnknownRunError without one such run.
+        logits instead of the probability. Raises UsageError without one such run.
         """
         import numpy as np
 
@@ -109,7 +109,7 @@ class Results:
         return export_leaderboards(form, out, runs=self.folder, run_ids=self.run_ids, **options) or str(out)
 
     def _found(self, prefix: str) -> str:
-        """The id of the run that begins so; raises UnknownRunError without one among these."""
+        """The id of the run that begins so; raises UsageError without one among these."""
         from bench.results import only_run
 
         return only_run(sorted(set(self._frame["run_id"])), prefix, self.folder)
@@ -258,7 +258,7 @@ class Results:
         """The result of one read-only SQL statement on all runs of the folder.
 
         The tables are runs, scores, predictions, difficulty, and published for numbers from papers. Raises
-        QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
+        StoreError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         from bench.papers import published_frame
 

@@ -59,7 +59,7 @@ class StoredRun:
 
 
 def stored_run(run: Run, runs: Runs = "runs") -> StoredRun:
-    """The run whose id begins with `run`; raises UnknownRunError, or ShardError if it is damaged."""
+    """The run whose id begins with `run`; raises UsageError, or ShardError if it is damaged."""
     from bench.analysis import metrics
     from bench.results import Shards
 
@@ -130,7 +130,7 @@ def verify_runs(
     """Repeat stored runs from the images, without the cache, and compare them bit for bit, one after the other.
 
     Local weights, support lists, class texts of a file and the teacher are those with which the runs were made. Raises
-    UsageError, UnknownRunError, ShardError or VerificationError before anything is repeated.
+    UsageError or ShardError before anything is repeated.
     """
     from bench.experiment import read_teacher
     from bench.results import Shards, check_verifiable
@@ -189,7 +189,7 @@ def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | No
 def query_runs(
     query: Annotated[str, Arg("One read-only statement, for example: select * from runs limit 5")], runs: Runs = "runs"
 ) -> pd.DataFrame:
-    """The answer to one read-only SQL statement on the results database; raises QueryError for any other.
+    """The answer to one read-only SQL statement on the results database; raises StoreError for any other.
 
     The tables are runs, scores, predictions, difficulty, and published for numbers from papers.
     """
@@ -202,7 +202,7 @@ def query_runs(
 def runs_table(runs: Runs = "runs", *, where: Where = None) -> Table:
     """One row per run that satisfies an SQL condition, the oldest first: what it is, its status and when it was made.
 
-    Raises QueryError for a wrong condition, and UsageError if there is no such folder.
+    Raises StoreError for a wrong condition, and UsageError if there is no such folder.
     """
     from bench.results import fresh_store
 

@@ -5,8 +5,8 @@ from .bundle_import import KnownLabels as KnownLabels
 from .bundle_import import import_results as import_results
 from .checkpoints import Checkpoint as Checkpoint
 from .checkpoints import TrainingState as TrainingState
-from .external_runs import OPEN as OPEN
-from .external_runs import external_record as external_record
+from .evaluation import OPEN as OPEN
+from .evaluation import external_record as external_record
 from .features.budget import make_room as make_room
 from .features.budget import remove as remove
 from .features.cache_folder import BackboneCache as BackboneCache

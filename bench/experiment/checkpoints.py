@@ -1,15 +1,15 @@
-"""Checkpoints: interrupted training resumes from the last checkpoint and ends bit-identically.
+"""Copies of a training: checkpoints, from which interrupted training resumes, and candidates of epoch selection.
 
-A file has tensors (safetensors, so nothing is unpickled) and, in its header, the run, code and weights that they belong
-to. A checkpoint that is damaged or belongs to other code or weights is ignored. A failure to write one does not stop
-training.
+Training that resumes ends bit-identically. A checkpoint file has tensors (safetensors, so nothing is unpickled) and, in
+its header, the run, code and weights that they belong to. A checkpoint that is damaged or belongs to other code or
+weights is ignored. A failure to write one does not stop training.
 """
 
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,75 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from bench.experiment.epoch_candidates import EpochCandidates
-from bench.experiment.features.shared_cost import Account
+from bench.experiment.cost import CostMeter
 from bench.results import write_atomically
-from methods import Passes, TrainableMethod
+from methods import Batch, Classifier, Snapshots, TrainableMethod, logits_accuracy
 
 _LOG = logging.getLogger("bench.experiment.checkpoints")
+
+
+CANDIDATES = 10
+"""Largest number of candidate epochs, which limits memory and the cost of selection."""
+
+
+def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
+    """At most `CANDIDATES` epochs (from 1), evenly spaced over the `epochs` after the first `first`, with the last.
+
+    Example:
+        >>> spaced_epochs(2, 3), spaced_epochs(0, 50)
+        ((3, 4, 5), (5, 10, 15, 20, 25, 30, 35, 40, 45, 50))
+    """
+    n = min(epochs, CANDIDATES)
+    return tuple(first + (i + 1) * epochs // n for i in range(n))
+
+
+class EpochCandidates:
+    """The candidate epochs of a prepared method: copies of its `trainable` at the ends of epochs of its last stage."""
+
+    def __init__(self, method: TrainableMethod[Any]) -> None:
+        self.method = method
+        self.copies = Snapshots(method.trainable)
+        self._epochs: tuple[int, ...] = ()
+
+    def plan(self, first: int, epochs: int) -> None:
+        """Called before training: the last stage has `epochs` epochs after the first `first`."""
+        self._epochs = spaced_epochs(first, epochs)
+
+    def end_of_epoch(self, epoch: int) -> None:
+        """Called after each epoch (from 1)."""
+        if epoch in self._epochs:
+            self.copies.take()
+
+    def classifiers(self, make: Callable[[], Classifier]) -> Iterator[tuple[str, Classifier]]:
+        """Name and classifier of each candidate, the latest epoch first; valid until the next is requested."""
+        for index in self._restored_in_turn():
+            yield f"epoch {self._epochs[index]}", make()
+
+    @torch.no_grad()
+    def keep_best(self, batches: Callable[[], Iterable[Batch]], labels: Sequence[int]) -> int:
+        """Restore the epoch with the highest accuracy on these images, on ties the latest.
+
+        `labels` are class indices within the support classes, in the order of `batches`. Returns the epoch, from 1.
+        """
+        truth = torch.tensor(labels, dtype=torch.long)
+        scores = {}
+        for index in self._restored_in_turn():
+            classify = self.method.classifier(self.method.support_classes)
+            scores[index] = logits_accuracy(torch.cat([classify(b).float().cpu() for b in batches()]), truth)
+            self.method.tuning.evaluations += 1
+        best = max(scores, key=scores.__getitem__)  # on ties the first, which is the latest epoch
+        self._restore(best)
+        return self._epochs[best]
+
+    def _restored_in_turn(self) -> Iterator[int]:
+        """Restore one candidate after another, the latest first; yields its index."""
+        for index in reversed(range(len(self._epochs))):
+            self._restore(index)
+            yield index
+
+    def _restore(self, index: int) -> None:
+        self.copies.restore(index)
+        self.method.finalise()
 
 
 @dataclass(frozen=True)
@@ -54,7 +117,7 @@ class TrainingState:
         found |= {f"gradient.{name}": p.grad for name, p in self._unoptimised() if p.grad is not None}
         found |= {f"method.{name}": value for name, value in self.method.training_state().items()}
         if self.candidates:
-            found |= {f"copy.{name}": value for name, value in self.candidates.dump().items()}
+            found |= {f"copy.{name}": value for name, value in self.candidates.copies.dump().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in values.items() if v is not None}
         found |= {"generator.order": self.generator.get_state(), "generator.method": self.method.generator.get_state()}
@@ -68,7 +131,7 @@ class TrainingState:
             parameter.grad = gradients[name].to(parameter.device) if name in gradients else None
         self.method.restore_training_state(_part("method.", tensors))
         if self.candidates:
-            self.candidates.load(_part("copy.", tensors))
+            self.candidates.copies.load(_part("copy.", tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _part("optimizer.", tensors).items():
             index, _, key = name.partition(".")
@@ -90,22 +153,20 @@ class Checkpoint:
     Args:
         identity: run, code and weights that the state belongs to; a file with another identity is ignored.
         seconds: training time between two writes; 0 writes after every epoch.
-        meter: returns the cost of the run so far (seconds, passes), to be added up over the parts of interrupted
-            training.
-        account: the shared features that the run was charged for, which later parts do not pay again.
+        meter: that of the run. Its costs are added up over the parts of interrupted training, and later parts do not
+            pay again for the shared features that earlier ones were charged for.
     """
 
     path: Path
     identity: Mapping[str, str]
     seconds: float
-    meter: Callable[[], tuple[float, ...]] = tuple
+    meter: CostMeter | None = None
     clock: Callable[[], float] = time.monotonic
-    account: Account = field(default_factory=lambda: Account(Passes()))
     earlier: tuple[float, ...] = field(default=(), init=False)
-    """The cost of the earlier parts, in the order of `meter`."""
+    """The cost of the earlier parts, in the order of `CostMeter.reading`."""
 
     def __post_init__(self) -> None:
-        self._start = self.meter()
+        self._start = self.meter.reading() if self.meter else ()
         self._last = self.clock()
 
     def load(self, state_after: Callable[[int], TrainingState]) -> Progress | None:
@@ -118,7 +179,8 @@ class Checkpoint:
             return None
         header, tensors = found
         state_after(header["epochs"]).restore(tensors)
-        self.account.load(_part("charged.", tensors))
+        if self.meter:
+            self.meter.load_charged(_part("charged.", tensors))
         self.earlier = tuple(header["spent"])
         return Progress(header["epochs"], header["steps"], header["loss"])
 
@@ -149,8 +211,14 @@ class Checkpoint:
         """Write the state if `seconds` have passed since the last write."""
         if not self.due:
             return
-        header, tensors = self._content(state, progress)
-        header |= {"identity": dict(self.identity), "digest": _digest(tensors)}
+        charged = self.meter.dump_charged() if self.meter else {}
+        tensors = state.tensors() | {f"charged.{kind}": keys for kind, keys in charged.items()}
+        header = {
+            **asdict(progress),
+            "spent": self.spent(),
+            "identity": dict(self.identity),
+            "digest": _digest(tensors),
+        }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, safetensors.torch.save(tensors, {"state": json.dumps(header)}))
@@ -158,13 +226,10 @@ class Checkpoint:
             _LOG.warning("The checkpoint cannot be written: %s. Training continues without it.", error)
         self._last = self.clock()
 
-    def _content(self, state: TrainingState, progress: Progress) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        tensors = state.tensors() | {f"charged.{kind}": keys for kind, keys in self.account.dump().items()}
-        return {**asdict(progress), "spent": self.spent()}, tensors
-
     def spent(self) -> tuple[float, ...]:
-        """The total cost of all parts of this training, in the order of `meter`."""
-        since = [now - start for now, start in zip(self.meter(), self._start, strict=True)]
+        """The total cost of all parts of this training, in the order of `CostMeter.reading`."""
+        reading = self.meter.reading() if self.meter else ()
+        since = [now - start for now, start in zip(reading, self._start, strict=True)]
         return tuple(a + b for a, b in zip(self.earlier or [0.0] * len(since), since, strict=True))
 
 

@@ -1,35 +1,57 @@
-"""Measures the cost of one run, its own and that of shared features: seconds by phase, tower passes, peak memory."""
+"""Measures the cost of one run, its own and that of shared features: seconds by phase, tower passes, peak memory.
+
+Every run that needs shared features is charged for them, whichever run computed them. Their cost is measured once, when
+they are computed, and is kept with them. The time and the passes of computing or reading them are therefore left out of
+what the run in progress needs itself.
+"""
+
+from __future__ import annotations
 
 import ctypes
 import gc
 import math
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from bench.experiment.accelerator import synchronize
-from bench.experiment.checkpoints import Progress
-from bench.experiment.features.shared_cost import Account, own_clock
 from bench.record import Cost
-from methods import Backbone, Method
+from methods import Backbone, Method, Passes
 
+if TYPE_CHECKING:
+    from bench.experiment.checkpoints import Progress
+
+UNKNOWN = math.nan
+"""The cost of features that were imported, or stored without it."""
+_KEY_BYTES = 16
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class CostMeter:
     """Measures one run, starting at the creation of the meter, in a process that may do many runs.
 
-    `account` has what the run uses of the shared features; everything else is what it needs itself.
+    Each shared feature is charged once, in the phase that first reads it; everything else is what the run needs itself.
+
+    Attributes:
+        nanoseconds: of computing the shared features, by phase. `UNKNOWN` if that of any is unknown, like the next.
+        images, texts: passes of the shared features through the frozen towers.
     """
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
-        self.account = Account(backbone.passes)
+        self.nanoseconds: defaultdict[str, float] = defaultdict(int)
+        self.images: Fraction | float = Fraction(0)
+        self.texts: Fraction | float = Fraction(0)
+        self._charged: defaultdict[str, set[bytes]] = defaultdict(set)
         self._seconds = dict.fromkeys(("prepare", "train", "select", "eval"), 0.0)
         self._counted: tuple[Fraction, ...] = (Fraction(0),) * 3
         self._began: tuple[Fraction, ...] = self._counted
@@ -38,30 +60,62 @@ class CostMeter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time one phase (`prepare`, `train`, `select` or `eval`) with the device's work, and count its passes."""
+        """Time one phase (`prepare`, `train`, `select` or `eval`) with the device's work, and count its passes.
+
+        The shared features that are read inside the block are charged to it.
+        """
         start = own_clock()
         self._began, self._counting = self._all_passes(), True
-        with self.account.open(name):
+        token = _OPEN.set((self, name))
+        try:
             yield
+        finally:
+            _OPEN.reset(token)
         self._counted, self._counting = self._passes(), False
         synchronize(self._backbone.device)
         self._seconds[name] = own_clock() - start
 
+    @property
+    def passes(self) -> Passes:
+        """The counts of the backbone's passes."""
+        return self._backbone.passes
+
+    def charge(
+        self, phase: str, kind: str, costs: Mapping[bytes, float], images: Fraction | float, texts: Fraction | float
+    ) -> None:
+        """See the function `charge`."""
+        fresh = costs.keys() - self._charged[kind]
+        self._charged[kind] |= fresh
+        if fresh:
+            self.nanoseconds[phase] += sum(costs[key] for key in fresh)
+            self.images += images * len(fresh)
+            self.texts += texts * len(fresh)
+
+    def dump_charged(self) -> dict[str, Tensor]:
+        """The features that were charged, as tensors by kind, for a checkpoint."""
+        kept = {kind: bytearray(b"".join(charged)) for kind, charged in self._charged.items() if charged}
+        return {kind: torch.frombuffer(keys, dtype=torch.uint8) for kind, keys in kept.items()}
+
+    def load_charged(self, tensors: Mapping[str, Tensor]) -> None:
+        """Charge the features of an earlier part of the run no more; the inverse of `dump_charged`."""
+        for kind, tensor in tensors.items():
+            keys = tensor.numpy().tobytes()
+            self._charged[kind] |= {keys[i : i + _KEY_BYTES] for i in range(0, len(keys), _KEY_BYTES)}
+
     def reading(self) -> tuple[float, ...]:
         """The cost so far: own seconds; own image, prompted image and text passes; shared nanoseconds and passes."""
-        account = self.account
-        shared = account.nanoseconds["train"], float(account.images), float(account.texts)
+        shared = self.nanoseconds["train"], float(self.images), float(self.texts)
         return own_clock(), *map(float, self._passes()), *shared
 
     def cost(self, method: Method[Any], trained: Progress | None, earlier: Sequence[float] = ()) -> Cost:
         """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
         peak = peak_memory(self._backbone.device)
-        account, shared_before = self.account, earlier[4:] or (0, 0.0, 0.0)
+        shared_before = earlier[4:] or (0, 0.0, 0.0)
         before_seconds, *before_passes = earlier[:4] or (0.0, 0, 0, 0)
         image, prompted_image, text = (
             float(before + now) for before, now in zip(before_passes, self._passes(), strict=True)
         )
-        learned = shared_before[0] + account.nanoseconds["train"] + account.nanoseconds["select"]
+        learned = shared_before[0] + self.nanoseconds["train"] + self.nanoseconds["select"]
         before = self._memory_before
         return Cost(
             trainable_parameters=method.learned_parameters(),
@@ -77,11 +131,11 @@ class CostMeter:
             fits=method.tuning.fits + (trained is not None),
             candidate_evaluations=method.tuning.evaluations,
             tuning_seconds=method.tuning.seconds + self._seconds["select"],
-            shared_prepare_seconds=_seconds(account.nanoseconds["prepare"]),
-            shared_train_seconds=_seconds(learned),
-            shared_eval_seconds=_seconds(account.nanoseconds["eval"]),
-            shared_image_passes=_known(float(shared_before[1] + account.images)),
-            shared_text_passes=_known(float(shared_before[2] + account.texts)),
+            shared_prepare_seconds=_known(self.nanoseconds["prepare"] / 1e9),
+            shared_train_seconds=_known(learned / 1e9),
+            shared_eval_seconds=_known(self.nanoseconds["eval"] / 1e9),
+            shared_image_passes=_known(float(shared_before[1] + self.images)),
+            shared_text_passes=_known(float(shared_before[2] + self.texts)),
         )
 
     def _passes(self) -> tuple[Fraction, ...]:
@@ -96,12 +150,47 @@ class CostMeter:
         return passes.image, passes.prompted_image, passes.text
 
 
-def _seconds(nanoseconds: float) -> float | None:
-    return _known(nanoseconds / 1e9)
-
-
 def _known(amount: float) -> float | None:
     return None if math.isnan(amount) else amount
+
+
+_OPEN: ContextVar[tuple[CostMeter, str] | None] = ContextVar("open", default=None)
+"""The run in progress and its phase."""
+_apart = 0.0
+"""Seconds that this process has spent on shared features."""
+
+
+def charge(
+    kind: str, costs: Mapping[bytes, float], *, images: Fraction | float = 0, texts: Fraction | float = 0
+) -> None:
+    """Charge the run in progress, if there is one, for features that it has not used before.
+
+    Args:
+        kind: of the features; `costs` are nanoseconds by the feature's key, 16 bytes that are unique within the kind.
+        images, texts: passes through the frozen tower that each feature needs.
+    """
+    if (current := _OPEN.get()) is not None:
+        meter, phase = current
+        meter.charge(phase, kind, costs, images, texts)
+
+
+@contextmanager
+def set_apart() -> Iterator[None]:
+    """Leave the time and the passes of the block out of what the run in progress needs itself."""
+    global _apart
+    start, current = time.perf_counter(), _OPEN.get()
+    passes = Passes() if current is None else current[0].passes
+    image, text = passes.image, passes.text
+    try:
+        yield
+    finally:
+        passes.image, passes.text = image, text
+        _apart += time.perf_counter() - start
+
+
+def own_clock() -> float:
+    """A monotonic clock in seconds, which stands still inside `set_apart`."""
+    return time.perf_counter() - _apart
 
 
 def memory_at_start(device: torch.device) -> int | None:
@@ -129,15 +218,6 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     with suppress(OSError):
         return _status("VmHWM")
-    return _process_peak()
-
-
-def _status(name: str) -> int:
-    """A size in bytes from proc(5)."""
-    return next(int(line.split()[1]) for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:")) * 1024
-
-
-def _process_peak() -> int:
     if sys.platform == "win32":
         import psutil
 
@@ -146,3 +226,8 @@ def _process_peak() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _status(name: str) -> int:
+    """A size in bytes from proc(5)."""
+    return next(int(line.split()[1]) for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:")) * 1024

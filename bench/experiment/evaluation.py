@@ -1,22 +1,24 @@
 """Predictions and scores of a classifier on evaluation splits. Test labels are read only here."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.analysis import metrics
 from bench.experiment.accelerator import copied_back
-from bench.experiment.epoch_candidates import EpochCandidates
-from bench.experiment.features.shared_cost import own_clock
-from bench.record import TOP, OpenScore, Predictions, Score
+from bench.experiment.checkpoints import EpochCandidates
+from bench.experiment.cost import own_clock
+from bench.record import SCORES_VERSION, TOP, OpenScore, Predictions, Provenance, RunRecord, RunStatus, Score
 from bench.results import split_scores
-from bench.spec import OPEN_BASE, OPEN_NEW
-from datasets_registry import EvalSplit, few_shot_draws
+from bench.spec import OPEN_BASE, OPEN_NEW, ExperimentSpec
+from datasets_registry import EvalProtocol, EvalSplit, FewShotTask, few_shot_draws
 from methods import (
     Batch,
     Classifier,
@@ -44,12 +46,7 @@ def evaluate_split(
         order: positions of the images in `batches`, `(n,)`; None for the order of the split.
     """
     found = split_logits(method, split, batches, epochs=epochs)
-    choice = None
-    if found.choice is not None and found.honest is not None:
-        choice = OracleChoice.of(found.choice, found.logits, found.honest, _labels(split))
-    logits = found.logits if order is None else found.logits[order.argsort()]
-    item = predictions(split, logits)
-    return score(split, item, choice), item
+    return scored(split, found if order is None else found.rows(order.argsort()))
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,11 @@ class SplitLogits:
     logits: Tensor
     choice: str | None = None
     honest: Tensor | None = None
+
+    def rows(self, positions: Tensor | slice) -> Self:
+        """The logits of the images at these positions."""
+        honest = None if self.honest is None else self.honest[positions]
+        return replace(self, logits=self.logits[positions], honest=honest)
 
 
 @torch.no_grad()
@@ -88,36 +90,31 @@ def split_logits(
     return SplitLogits(found)
 
 
-@dataclass(frozen=True)
-class OracleChoice:
-    """The choice of an oracle on one split, and its accuracy minus that of the same run without test labels."""
+def scored(split: EvalSplit, found: SplitLogits) -> tuple[Score, Predictions]:
+    """All metrics of a split, from its stored columns, and these columns.
 
-    name: str
-    optimism: float
-
-    @classmethod
-    def of(cls, name: str, logits: Tensor, honest: Tensor, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Self:
-        """The choice of that name, from its logits and from those of the same run without test labels."""
-        return cls(name, metrics.accuracy(logits.numpy(), labels) - metrics.accuracy(honest.numpy(), labels))
-
-
-def score(split: EvalSplit, item: Predictions, choice: OracleChoice | None = None) -> Score:
-    """All metrics of a split, from its stored columns."""
-    return Score(
+    Raises NonFiniteLossError for logits that are not finite.
+    """
+    item, optimism = predictions(split, found.logits), None
+    if found.honest is not None:
+        labels = _labels(split)
+        optimism = metrics.accuracy(found.logits.numpy(), labels) - metrics.accuracy(found.honest.numpy(), labels)
+    score = Score(
         split=split.name,
         **split_scores(item, len(split.classes)),
         n=len(split),
         n_classes=len(split.classes),
-        selected_on_test=choice.name if choice else None,
-        optimism=choice.optimism if choice else None,
+        selected_on_test=found.choice,
+        optimism=optimism,
     )
+    return score, item
 
 
 def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
     """The stored columns per image: enough for any later accuracy, likelihood, calibration or paired test.
 
     Equal logits are ranked by class index, so the rank of the true class is 0 exactly if the prediction is right.
-    Raises MetricInputError for logits that are not finite.
+    Raises NonFiniteLossError for logits that are not finite.
     """
     metrics.require_finite(logits.numpy())
     labels = torch.from_numpy(_labels(split))
@@ -169,7 +166,7 @@ def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
     return torch.cat(list(copied_back(returned(classifier, each).float() for each in logits)))
 
 
-def _labels(split: EvalSplit) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _labels(split: EvalSplit) -> NDArray[np.int64]:
     return np.array([sample.label for sample in split.samples], dtype=np.int64)
 
 
@@ -197,35 +194,54 @@ def evaluate_open(
     return _open_scores(parts, split_logits(method, together, both, epochs=epochs))
 
 
-def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenScore, list[Predictions]]:
-    """The open score of logits `(n_base + n_new, n_cls)`, of base images and then new images, among all names.
-
-    Raises MetricInputError for logits that are not finite.
-    """
-    return _open_scores(_among_all(base, new), SplitLogits(logits))
-
-
 def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
     named = zip(few_shot_draws.among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
     return [replace(part, name=name) for part, name in named]
 
 
-def _open_scores(parts: Sequence[EvalSplit], chosen: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
-    sizes = [len(part) for part in parts]
-    honest = chosen.honest.split_with_sizes(sizes) if chosen.honest is not None else (None, None)
-    found = [
-        _part(part, logits, plain, chosen.choice)
-        for part, logits, plain in zip(parts, chosen.logits.split_with_sizes(sizes), honest, strict=True)
-    ]
-    (base_score, base_item), (new_score, new_item) = found
+def _open_scores(parts: Sequence[EvalSplit], found: SplitLogits) -> tuple[OpenScore, list[Predictions]]:
+    """The scores of logits `(n_base + n_new, n_cls)`, of base images and then new images, among all names."""
+    base, new = parts
+    base_score, base_item = scored(base, found.rows(slice(len(base))))
+    new_score, new_item = scored(new, found.rows(slice(len(base), None)))
     return OpenScore(base=base_score, new=new_score), [base_item, new_item]
 
 
-def _part(part: EvalSplit, logits: Tensor, honest: Tensor | None, name: str | None) -> tuple[Score, Predictions]:
-    labels = np.array([sample.label for sample in part.samples])
-    choice = None if name is None or honest is None else OracleChoice.of(name, logits, honest, labels)
-    item = predictions(part, logits)
-    return score(part, item, choice), item
+OPEN = "open"
+"""Name of the scores of base images and then new images among all names."""
+
+
+def external_record(
+    spec: ExperimentSpec,
+    task: FewShotTask,
+    scores: Mapping[str, NDArray[np.float64]],
+    provenance: Provenance,
+) -> tuple[RunRecord, list[Predictions]]:
+    """The record and the predictions of a run from scores that other code computed, in the order of the task's splits.
+
+    Args:
+        scores: `(n, n_classes)` by split, in the order of the split's images; `open` may be absent.
+
+    Raises NonFiniteLossError for scores that are not finite.
+    """
+    found = {name: SplitLogits(torch.from_numpy(np.ascontiguousarray(values))) for name, values in scores.items()}
+    splits = [scored(split, found[split.name]) for split in task.evals]
+    opened: OpenScore | None = None
+    open_items: list[Predictions] = []
+    if spec.protocol is EvalProtocol.BASE_TO_NEW and OPEN in scores:
+        opened, open_items = _open_scores(_among_all(*task.evals), found[OPEN])
+    record = RunRecord(
+        run_id=spec.run_id,
+        spec=spec,
+        status=RunStatus.OK,
+        scores=[score for score, _ in splits],
+        open=opened,
+        final_loss=None,
+        provenance=provenance,
+        created_at=datetime.now(UTC),
+        scores_version=SCORES_VERSION,
+    )
+    return record, [*(item for _, item in splits), *open_items]
 
 
 Place = tuple[str, int, int]

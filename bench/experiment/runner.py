@@ -1,4 +1,4 @@
-"""One run from its spec to its record: prepared, trained alone or together with others, evaluated."""
+"""One run from its spec to its record. `Run` has the four steps in their order: draw, train, evaluate, record."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from bench._util.memory import out_of_memory
 from bench.context import RunContext
@@ -27,9 +26,8 @@ from bench.experiment.accelerator import (
     gpu_facts,
     memory_advice,
 )
-from bench.experiment.checkpoints import Checkpoint, Progress
+from bench.experiment.checkpoints import Checkpoint, EpochCandidates, Progress
 from bench.experiment.cost import CostMeter
-from bench.experiment.epoch_candidates import EpochCandidates
 from bench.experiment.evaluation import KeptFeatures, evaluate_open, evaluate_split
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
@@ -38,23 +36,13 @@ from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.task import load_task, splits_of_run
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
-from bench.record import (
-    SCORES_VERSION,
-    OpenScore,
-    Predictions,
-    Provenance,
-    RunError,
-    RunRecord,
-    RunStatus,
-    Score,
-)
+from bench.record import SCORES_VERSION, OpenScore, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.results import check_stored_facts, collect_provenance, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     BenchError,
     EvalProtocol,
     EvalSplit,
-    FewShotTask,
     Sample,
     SupportSet,
     UnlabelledImages,
@@ -66,32 +54,6 @@ __all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experimen
 
 _LOG = logging.getLogger("bench.experiment.runner")
 ResultT = TypeVar("ResultT")
-
-
-def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
-    """The record of a run that raised an error: the error's kind, message and traceback."""
-    trace = "".join(traceback.format_exception(error))
-    return RunRecord(
-        run_id=spec.run_id,
-        spec=spec,
-        status=RunStatus.FAILED,
-        provenance=collect_provenance(
-            method=spec.method, backbone_digest="", support_digests=[], device=context.device, threads=context.threads
-        ),
-        error=RunError(kind=type(error).__name__, message=_message(spec, error), traceback=trace),
-        created_at=datetime.now(UTC),
-    )
-
-
-def _message(spec: ExperimentSpec, error: BaseException) -> str:
-    """The message of an error; one of a mistake in the method's code also has the innermost line of its files."""
-    text = str(error) or type(error).__name__
-    if isinstance(error, BenchError):
-        return text
-    modules = {base.__module__ for base in get_method(spec.method).__mro__}
-    files = {getattr(sys.modules.get(one), "__file__", None) for one in modules if not one.startswith("methods._")}
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-    return f"{text} ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else text
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -106,15 +68,14 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         BenchError: if data or weights cannot be used, or training diverges.
     """
     with _prepared_device(spec, context):
-        return _Evaluation(train(PreparedRun(spec, context))).record()
+        return Run(spec, context).finish()
 
 
 def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
     """`run_experiment`, and the content of the run's model file or the reason why the method cannot be stored."""
     with _prepared_device(spec, context):
-        evaluation = _Evaluation(train(PreparedRun(spec, context)))
-        record, predictions = evaluation.record()
-        run = evaluation.run
+        run = Run(spec, context)
+        record, predictions = run.finish()
         try:
             model = kept_model(record, run.method, run.task, run.inputs, context, image_list=run.image_list)
             return record, predictions, model
@@ -131,25 +92,39 @@ def _prepared_device(spec: ExperimentSpec, context: RunContext) -> Iterator[None
         yield
 
 
-class PreparedRun:
-    """A run before its training: its data, and its method after `prepare`.
+class Run:
+    """A run in progress, which begins with its data and its method after `prepare`; `finish` does the rest.
 
     Attributes:
         images: those of the training batches.
+        image_list: digest of the list of own images that the task is from; None for published datasets.
+        progress: that of the training; None for a method without gradient steps.
+        checkpoint: that of the training, if there is one.
+        candidates: epochs to select from, if the run selects one.
+        eval_batch: number of test images per batch, halved as memory needs.
     """
 
     def __init__(self, spec: ExperimentSpec, context: RunContext) -> None:
         self.spec, self.context = spec, context
         self.inputs = inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
         self.task = load_task(spec, context)
-        self.image_list = splits_of_run(spec.dataset, context).image_list  # of the splits that the task is from
+        self.image_list = splits_of_run(spec.dataset, context).image_list
         self.meter = CostMeter(inputs.backbone)
         check_stored_facts(spec.method)
         method_class = get_method(spec.method)
         config = method_class.info.config.model_validate(spec.config).for_dataset(spec.dataset, spec.shots)
         self.method: Method[Any] = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
-        self.images = shown_in_training(self.task) if self.method.info.trains_on_pool else self.task.support
-        view = self.support_view(self.task.support, self.task.pool)
+        self.images = support = self.task.support
+        if self.method.info.trains_on_pool:
+            assert self.task.pool is not None  # plans refuse such a method without one
+            keys = (*self.task.pool.keys, *(sample.key for sample in support.samples))
+            self.images = SupportSet(support.images, tuple(Sample(key, -1) for key in keys), support.classes)
+        self.progress: Progress | None = None
+        self.checkpoint: Checkpoint | None = None
+        self.candidates: EpochCandidates | None = None
+        self.eval_batch = context.eval_batch
+        self._kept: KeptFeatures | None = None
+        view = self.support_view(support, self.task.pool)
         if spec.teacher is not None:
             teacher = load_teacher(spec, context, self.task, inputs)
             view = replace(view, teacher=lambda: teacher)
@@ -162,103 +137,119 @@ class PreparedRun:
         spec = self.spec
         return self.inputs.support_view(part, shots=spec.shots - spec.held_out_shot, seed=spec.seed, pool=pool)
 
-
-def shown_in_training(task: FewShotTask) -> SupportSet:
-    """The images of the pool and of the support set, all with the label -1, for a method that trains on the pool."""
-    assert task.pool is not None  # plans refuse a method that trains on the pool without one
-    keys = (*task.pool.keys, *(sample.key for sample in task.support.samples))
-    return SupportSet(task.support.images, tuple(Sample(key, -1) for key in keys), task.support.classes)
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """A run after its training.
-
-    Args:
-        progress: None for a method without gradient steps.
-        earlier: cost of the earlier parts of an interrupted training, see `Checkpoint`.
-        candidates: epochs to select from, if the run selects one.
-    """
-
-    run: PreparedRun
-    progress: Progress | None = None
-    earlier: tuple[float, ...] = ()
-    candidates: EpochCandidates | None = None
-
-
-def train(run: PreparedRun) -> TrainedRun:
-    """Train a prepared run, if its method takes gradient steps."""
-    spec, method = run.spec, run.method
-    if not isinstance(method, TrainableMethod):
-        return TrainedRun(run)
-    recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
-    checkpoint = _checkpoint(run, method)
-    epochs = training_epochs(method, recipe, len(run.images), spec.shots)
-    images = TrainingImages(run.inputs, run.images, method.info.needs, recipe, spec.seed, epochs)
-    candidates = EpochCandidates(method) if spec.epoch_selection else None
-    with run.meter.phase("train"), memory_advice(spec, "training"):
-        progress = fit(
-            method,
-            recipe,
-            n=len(run.images),
-            shots=spec.shots,
-            batches_of=images.epoch,
-            generator=_generator(spec.seed, "shuffle"),
-            checkpoint=checkpoint,
-            candidates=candidates,
-        )
-    return TrainedRun(run, progress, checkpoint.earlier if checkpoint else (), candidates)
-
-
-class _Evaluation:
-    """The evaluation of a trained run. `eval_batch` is the number of test images per batch, halved as memory needs."""
-
-    def __init__(self, trained: TrainedRun) -> None:
-        run = trained.run
-        self.trained, self.spec, self.context, self.task = trained, run.spec, run.context, run.task
-        self.run, self.method, self.inputs = run, run.method, run.inputs
-        self.eval_batch = run.context.eval_batch
-        self._oracle = trained.candidates if run.spec.epoch_selection == "oracle" else None
-        self._kept: KeptFeatures | None = None
-
-    def record(self) -> tuple[RunRecord, list[Predictions]]:
-        """Select settings and epoch, evaluate, and create the record."""
-        spec, task, trained, meter = self.spec, self.task, self.trained, self.run.meter
-        selected_epoch = self._select()
-        # what the open score reads of the first pass; an oracle is charged for each pass
-        chosen = self._oracle is not None or "oracle" in dict(self.method.config).values()
-        self._kept = KeptFeatures() if self._has_open_score and not chosen else None
-        with meter.phase("eval"):
-            scored = self._in_halved_batches(lambda: [self._scored(split) for split in task.evals])
-
+    def finish(self) -> tuple[RunRecord, list[Predictions]]:
+        """The steps after the drawing of the data; returns what `run_experiment` does."""
+        if isinstance(self.method, TrainableMethod):
+            self.train(self.method)
+        selected_epoch = self.select()
+        scored = self.evaluate()
         # before the open score, which does not count as cost
         eval_batch = self.eval_batch
-        cost = meter.cost(self.method, trained.progress, trained.earlier)
-        opened, open_predictions = self._open_score()
+        cost = self.meter.cost(self.method, self.progress, self.checkpoint.earlier if self.checkpoint else ())
+        opened, open_predictions = self.evaluate_open()
+        spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
         record = RunRecord(
             run_id=spec.run_id,
             spec=spec,
             status=RunStatus.OK,
             scores=[score for score, _ in scored],
             open=opened,
-            final_loss=trained.progress.loss if trained.progress and trained.progress.steps else None,
+            final_loss=self.progress.loss if self.progress and self.progress.steps else None,
             selected_epoch=selected_epoch,
             cost=cost,
-            provenance=self._provenance(eval_batch),
+            provenance=collect_provenance(
+                method=spec.method,
+                backbone_digest=backbone.digest,
+                support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
+                true_labels=task.relabelled,
+                unlabelled=task.pool,
+                device=str(backbone.device),
+                threads=context.threads,
+                dataset_check=last_fingerprint(spec.dataset, context.data_root),
+                eval_batch=eval_batch,
+                gpu=gpu_facts(backbone.device),
+            ),
             created_at=datetime.now(UTC),
             scores_version=SCORES_VERSION,
         )
         return record, [*(predictions for _, predictions in scored), *open_predictions]
 
-    def _select(self) -> int | None:
+    def train(self, method: TrainableMethod[Any]) -> None:
+        """Train the prepared method, from its checkpoint if there is one."""
+        spec, context = self.spec, self.context
+        recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
+        if context.checkpoints is not None:
+            self.checkpoint = Checkpoint(
+                context.checkpoints / f"{spec.run_id}.safetensors",
+                identity={
+                    "run_id": spec.run_id,
+                    "method": source_digest(type(method)),
+                    "version": str(method.info.version),
+                    "backbone": method.backbone.digest,
+                    "torch": torch.__version__,
+                    "device": method.backbone.device.type,
+                },
+                seconds=context.checkpoint_seconds,
+                meter=self.meter,
+            )
+        epochs = training_epochs(method, recipe, len(self.images), spec.shots)
+        images = TrainingImages(self.inputs, self.images, method.info.needs, recipe, spec.seed, epochs)
+        self.candidates = EpochCandidates(method) if spec.epoch_selection else None
+        with self.meter.phase("train"), memory_advice(spec, "training"):
+            self.progress = fit(
+                method,
+                recipe,
+                n=len(self.images),
+                shots=spec.shots,
+                batches_of=images.epoch,
+                generator=_generator(spec.seed, "shuffle"),
+                checkpoint=self.checkpoint,
+                candidates=self.candidates,
+            )
+
+    def select(self) -> int | None:
         """Select settings and epoch on the validation images; returns the epoch, None if it was not selected there."""
-        validation, candidates = self.task.validation, self.trained.candidates
-        with self.run.meter.phase("select"):
+        validation = self.task.validation
+        with self.meter.phase("select"):
             if self.method.info.needs_validation and len(validation):
-                self.method.calibrate(self.run.support_view(validation))
-            if candidates and self.spec.epoch_selection == "validation":
-                return candidates.keep_best(partial(self._batches, validation), validation.labels)
+                self.method.calibrate(self.support_view(validation))
+            if self.candidates and self.spec.epoch_selection == "validation":
+                return self.candidates.keep_best(partial(self._batches, validation), validation.labels)
         return None
+
+    def evaluate(self) -> list[tuple[Score, Predictions]]:
+        """Score the evaluation splits."""
+        # what the open score reads of this pass; an oracle is charged for each pass
+        chosen = self._oracle is not None or "oracle" in dict(self.method.config).values()
+        self._kept = KeptFeatures() if self._has_open_score and not chosen else None
+        with self.meter.phase("eval"):
+            return self._in_halved_batches(lambda: [self._scored(split) for split in self.task.evals])
+
+    def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
+        """Evaluate one split, in the order of the test stream if the method learns from it."""
+        order, shown = None, split
+        if self.method.info.reads_test_stream:
+            order = torch.randperm(len(split), generator=_generator(self.spec.seed, "stream"))
+            shown = replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
+        return evaluate_split(self.method, split, partial(self._test_batches, shown), epochs=self._oracle, order=order)
+
+    def evaluate_open(self) -> tuple[OpenScore | None, list[Predictions]]:
+        """The open score of a base-to-new run with its predictions; None for other protocols and in a race."""
+        if not self._has_open_score:
+            return None, []
+        base, new = self.task.evals
+        return self._in_halved_batches(
+            lambda: evaluate_open(self.method, base, new, self._test_batches, epochs=self._oracle)
+        )
+
+    @property
+    def _has_open_score(self) -> bool:
+        return self.spec.protocol is EvalProtocol.BASE_TO_NEW and self.spec.fold is None
+
+    @property
+    def _oracle(self) -> EpochCandidates | None:
+        """The epochs that are selected with test labels."""
+        return self.candidates if self.spec.epoch_selection == "oracle" else None
 
     def _batches(self, part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
         """The images of a part in order, without labels."""
@@ -272,40 +263,6 @@ class _Evaluation:
             return self._batches(part)
         return self._kept.numbered(
             part.name, self.eval_batch, len(part), lambda reads: self._batches(part, ahead=reads)
-        )
-
-    def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
-        """Evaluate one split, in the order of the test stream if the method learns from it."""
-        order = stream_order(len(split), self.spec.seed) if self.method.info.reads_test_stream else None
-        shown = split if order is None else replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
-        return evaluate_split(self.method, split, partial(self._test_batches, shown), epochs=self._oracle, order=order)
-
-    def _provenance(self, eval_batch: int) -> Provenance:
-        spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
-        return collect_provenance(
-            method=spec.method,
-            backbone_digest=backbone.digest,
-            support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
-            true_labels=task.relabelled,
-            unlabelled=task.pool,
-            device=str(backbone.device),
-            threads=context.threads,
-            dataset_check=last_fingerprint(spec.dataset, context.data_root),
-            eval_batch=eval_batch,
-            gpu=gpu_facts(backbone.device),
-        )
-
-    @property
-    def _has_open_score(self) -> bool:
-        return self.spec.protocol is EvalProtocol.BASE_TO_NEW and self.spec.fold is None
-
-    def _open_score(self) -> tuple[OpenScore | None, list[Predictions]]:
-        """The open score of a base-to-new run with its predictions; None for other protocols and in a race."""
-        if not self._has_open_score:
-            return None, []
-        base, new = self.task.evals
-        return self._in_halved_batches(
-            lambda: evaluate_open(self.method, base, new, self._test_batches, epochs=self._oracle)
         )
 
     def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
@@ -328,28 +285,31 @@ class _Evaluation:
             _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 
 
-def stream_order(n: int, seed: int) -> Tensor:
-    """The order of the test stream for a method that learns from test images: positions `(n,)`, drawn by the seed."""
-    return torch.randperm(n, generator=_generator(seed, "stream"))
-
-
 def _generator(seed: int, purpose: str) -> torch.Generator:
     """A CPU generator for one purpose of a run's seed; each purpose has its own, so that they are independent."""
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _checkpoint(run: PreparedRun, method: TrainableMethod[Any]) -> Checkpoint | None:
-    spec, context = run.spec, run.context
-    if context.checkpoints is None:
-        return None
-    identity = {
-        "run_id": spec.run_id,
-        "method": source_digest(type(method)),
-        "version": str(method.info.version),
-        "backbone": method.backbone.digest,
-        "torch": torch.__version__,
-        "device": method.backbone.device.type,
-    }
-    path = context.checkpoints / f"{spec.run_id}.safetensors"
-    return Checkpoint(path, identity, context.checkpoint_seconds, meter=run.meter.reading, account=run.meter.account)
+def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
+    """The record of a run that raised an error: the error's kind, message and traceback.
+
+    The message of a mistake in the method's code also has the innermost line of its files.
+    """
+    message = str(error) or type(error).__name__
+    if not isinstance(error, BenchError):
+        modules = {base.__module__ for base in get_method(spec.method).__mro__}
+        files = {getattr(sys.modules.get(one), "__file__", None) for one in modules if not one.startswith("methods._")}
+        if lines := [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]:
+            message += f" ({Path(lines[-1].filename).name}:{lines[-1].lineno})"
+    trace = "".join(traceback.format_exception(error))
+    return RunRecord(
+        run_id=spec.run_id,
+        spec=spec,
+        status=RunStatus.FAILED,
+        provenance=collect_provenance(
+            method=spec.method, backbone_digest="", support_digests=[], device=context.device, threads=context.threads
+        ),
+        error=RunError(kind=type(error).__name__, message=message, traceback=trace),
+        created_at=datetime.now(UTC),
+    )

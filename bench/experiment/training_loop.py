@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from bench._util.prefetch import prefetch
 from bench.errors import NonFiniteLossError
-from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
-from bench.experiment.epoch_candidates import EpochCandidates
+from bench.experiment.checkpoints import Checkpoint, EpochCandidates, Progress, TrainingState
 from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod, Warmup
 
 

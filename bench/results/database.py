@@ -22,7 +22,7 @@ import pandas as pd
 
 from bench._util.prefetch import prefetch
 from bench.analysis import Outcomes
-from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
+from bench.errors import ShardError, StoreError, StoreLockedError
 from bench.results.database_file import DAMAGED, connect, open_database, transaction
 from bench.results.database_tables import (
     PREDICTION_COLUMNS,
@@ -252,7 +252,7 @@ class Store:
         """The result of one read-only SQL statement, which has no access to anything outside the database.
 
         `tables` are frames that the statement may read by these names besides the tables of the database.
-        Raises QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
+        Raises StoreError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         with self._reading() as connection:
             for name, frame in tables.items():
@@ -260,9 +260,9 @@ class Store:
             try:
                 statements = connection.extract_statements(sql)
                 if len(statements) != 1:
-                    raise QueryError(f"{len(statements)} SQL statements were given; give exactly one.")
+                    raise StoreError(f"{len(statements)} SQL statements were given; give exactly one.")
                 if statements[0].type not in _READ_STATEMENTS:
-                    raise QueryError(
+                    raise StoreError(
                         f"{statements[0].type.name} is not a reading statement, and this command only reads; "
                         "use SELECT, WITH, DESCRIBE, SHOW or SUMMARIZE. Runs are changed by running them again."
                     )
@@ -270,7 +270,7 @@ class Store:
             except duckdb.Error as error:
                 if DAMAGED.search(str(error)):
                     raise
-                raise QueryError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
+                raise StoreError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
 
     # --- internal -----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bench._util.words import counted
-from bench.errors import RunsFolderError, ShardError, UnknownRunError
+from bench.errors import RunsFolderError, ShardError, UsageError
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.checksummed_json import (
     SHARD_VERSION,
@@ -178,7 +178,7 @@ class Shards:
         return sorted(entries)
 
     def find(self, prefix: str) -> str:
-        """The run id that begins with `prefix`; raises UnknownRunError if there is none or there are several."""
+        """The run id that begins with `prefix`; raises UsageError if there is none or there are several."""
         return only_run([entry.run_id for entry in self.scan()], prefix, self.runs)
 
     def _folder(self, run_id: str) -> Path:
@@ -393,7 +393,7 @@ def _has_runs(folder: Path) -> bool:
 
 
 def only_run(known: Sequence[str], prefix: str, runs: Path) -> str:
-    """The one of these run ids that begins with `prefix`; raises UnknownRunError if there is none or there are several.
+    """The one of these run ids that begins with `prefix`; raises UsageError if there is none or there are several.
 
     `runs` is their folder, for the message.
     """
@@ -401,9 +401,9 @@ def only_run(known: Sequence[str], prefix: str, runs: Path) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UnknownRunError(
+        raise UsageError(
             f"No run in {runs} begins with {prefix!r}; it contains {counted(len(known), 'run')}. "
             "`etl-bench runs sql 'select run_id, method, dataset, seed from runs'` lists them."
         )
     listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
-    raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")
+    raise UsageError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from bench.errors import VerificationError
+from bench.errors import UsageError
 from bench.record import Predictions, Provenance, RunRecord, RunStatus
 from bench.results.predictions import pack_predictions
 from bench.results.recomputed_scores import contradiction
@@ -57,23 +57,23 @@ class RepetitionVerdict:
 
 
 def check_verifiable(stored: RunRecord) -> None:
-    """Raise VerificationError for a failed run, which has no predictions to compare, and for a run of other code."""
+    """Raise UsageError for a failed run, which has no predictions to compare, and for a run of other code."""
     if stored.status is RunStatus.FAILED:
-        raise VerificationError(
+        raise UsageError(
             f"Run {stored.run_id} failed, so it has no predictions to compare; run its command again instead."
         )
     if external := stored.provenance.external:
-        raise VerificationError(
+        raise UsageError(
             f"Run {stored.run_id} has predictions of {external.title}, whose code is not part of this harness, so it "
             "cannot be repeated. Its scores were computed from its predictions."
         )
 
 
 def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]) -> RepetitionVerdict:
-    """Compare a stored run with a repetition; raises VerificationError if specs differ, or the stored run failed."""
+    """Compare a stored run with a repetition; raises UsageError if specs differ, or the stored run failed."""
     check_verifiable(stored.record)
     if stored.record.run_id != record.run_id:
-        raise VerificationError(
+        raise UsageError(
             f"Runs {stored.record.run_id} and {record.run_id} have different specs; give two records of one run."
         )
     images = sum(len(item.images) for item in stored.predictions)

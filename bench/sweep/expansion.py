@@ -52,8 +52,8 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
 
     Raises:
         UnknownNameError: an unregistered name.
-        OverrideError: a setting that does not exist or a value it does not take.
-        UsageError: an empty or repeated axis, or too many runs.
+        UsageError: a setting that does not exist or a value it does not take, an empty or repeated axis, or too many
+            runs.
         WeightsError: a file of weights that is not there.
         ImpossibleCombinationError: nothing can run, or something needed cannot.
     """

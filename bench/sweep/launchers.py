@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import LaunchError
+from bench.errors import BenchError
 from bench.sweep.launch.pool_process import CAN_FORK, PoolProcess
 from bench.sweep.launch.tasks import DEFAULT_RUNNER
 from bench.sweep.machine import cache_folder, cores, exported_threads
@@ -65,7 +65,7 @@ def feature_cache(request: SweepRequest) -> Path:
 def pool_of(request: SweepRequest, around: Surroundings, tasks: int, process: PoolProcess | None) -> Callable[..., int]:
     """What runs tasks for `bench.sweep.launch.pool.launch`; local workers are forked in `process`, if it is given.
 
-    Raises LaunchError if a package is missing here.
+    Raises BenchError if a package is missing here.
     """
     from bench.sweep.launch.pool import Pool, worker_environment
 
@@ -110,7 +110,7 @@ def worker_imports(request: SweepRequest) -> list[str]:
 
 def _ray(request: SweepRequest, fields: dict[str, Any]) -> Callable[..., int]:
     if find_spec("ray") is None:
-        raise LaunchError("--launcher ray needs ray, which is not installed; run `pip install 'clip-etl-bench[ray]'`.")
+        raise BenchError("--launcher ray needs ray, which is not installed; run `pip install 'clip-etl-bench[ray]'`.")
     from bench.sweep.launch.ray import RayPool
     from bench.sweep.launch.ray_cluster import AUTO, RunResources
 

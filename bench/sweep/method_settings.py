@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.errors import OverrideError, UsageError
+from bench.errors import UsageError
 from bench.results import known_methods
 from bench.spec import CUSTOM_RECIPE
 from bench.sweep.axes import selected_methods
@@ -59,25 +59,25 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
 
     Commas separate values.
 
-    Raises OverrideError for a malformed text, a key that is given twice, or an empty or repeated value in a list.
+    Raises UsageError for a malformed text, a key that is given twice, or an empty or repeated value in a list.
     """
     found: dict[tuple[str, bool, str], Override] = {}
     for text in texts:
         target, equals, raw = text.partition("=")
         target = target.strip()
         if (spaceless := "".join(target.split())) != target:
-            raise OverrideError(f"--set {text!r} has spaces in its name; write --set '{spaceless}={raw.strip()}'.")
+            raise UsageError(f"--set {text!r} has spaces in its name; write --set '{spaceless}={raw.strip()}'.")
         parts = target.split(".")
         recipe = len(parts) == 3 and parts[1] == "recipe"
         if not equals or not (len(parts) == 2 or recipe) or not all(parts):
-            raise OverrideError(
+            raise UsageError(
                 f"--set {text!r} is not of the form method.key=value or method.recipe.key=value; "
                 "for example coop.n_ctx=4, coop.n_ctx=4,8,16, 'vpt*.depth=12', '*.recipe.epochs=20'."
             )
         values = _values(raw, text)
         item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=values, text=text)
         if (item.pattern, recipe, item.key) in found:
-            raise OverrideError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
+            raise UsageError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
         found[item.pattern, recipe, item.key] = item
     return list(found.values())
 
@@ -101,9 +101,9 @@ def _values(raw: str, text: str) -> tuple[object, ...]:
             break
         at = end + 1
     if len(found) > 1 and "" in found:
-        raise OverrideError(f"--set {text!r} has an empty value in its list; remove the comma.")
+        raise UsageError(f"--set {text!r} has an empty value in its list; remove the comma.")
     if len({json.dumps(value, sort_keys=True) for value in found}) < len(found):
-        raise OverrideError(f"--set {text!r} gives the same value twice; give each once.")
+        raise UsageError(f"--set {text!r} gives the same value twice; give each once.")
     return tuple(found)
 
 
@@ -118,13 +118,13 @@ def check_overrides(
     `protocols` lists the protocols for which each method has a recipe.
 
     Raises:
-        OverrideError: no selected method matches, or a recipe setting is given for methods without a recipe here.
+        UsageError: no selected method matches, or a recipe setting is given for methods without a recipe here.
         UnknownNameError: the matching methods have no such key. The message lists near misses.
     """
     for item in overrides:
         meant = [method for method in fields if item.concerns(method)]
         if not meant:
-            raise OverrideError(
+            raise UsageError(
                 f"--set {item.text!r} matches no selected method; selected: {', '.join(sorted(fields)) or 'none'}."
             )
         known = recipe_fields if item.recipe else fields
@@ -133,9 +133,9 @@ def check_overrides(
             continue
         if item.recipe and not any(method in recipe_fields for method in meant):
             why = "; ".join(_without_recipe(method, protocols.get(method, ())) for method in meant)
-            raise OverrideError(f"--set {item.text!r} sets a recipe, but {why}.")
+            raise UsageError(f"--set {item.text!r} sets a recipe, but {why}.")
         if item.key == "recipe":
-            raise OverrideError(
+            raise UsageError(
                 f"--set {item.text!r}: --recipe published or --recipe demo chooses a recipe; change one of its values "
                 f"with --set {item.pattern}.recipe.KEY=VALUE, such as {item.pattern}.recipe.epochs=20."
             )
@@ -171,7 +171,7 @@ def _changed_recipe(
 ) -> Recipe:
     """The recipe with these changes, validated again; its name becomes `custom` if a value differs.
 
-    Raises OverrideError, which names the override, for a value that the setting does not accept.
+    Raises UsageError, which names the override, for a value that the setting does not accept.
     """
     from methods import without_fields
 
@@ -187,11 +187,11 @@ def _changed_recipe(
 
 @contextmanager
 def _problems_named(method: str, overrides: Collection[Override]) -> Iterator[None]:
-    """Raises OverrideError, which names the overrides, for invalid values."""
+    """Raises UsageError, which names the overrides, for invalid values."""
     try:
         yield
     except ValidationError as error:
-        raise OverrideError(
+        raise UsageError(
             f"{'; '.join(_problem(method, detail, overrides) for detail in error.errors(include_url=False))}. "
             f"`etl-bench methods {method}` lists the settings."
         ) from error
@@ -279,7 +279,7 @@ class MethodVariants:
         return _is_zero_shot(self.facts)
 
     def selected(self, request: SweepRequest, *, unchecked: bool = False) -> Iterator[SelectedMethod]:
-        """Every variant with its settings; raises OverrideError for an invalid value unless values are `unchecked`.
+        """Every variant with its settings; raises UsageError for an invalid value unless values are `unchecked`.
 
         Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
         A method that checks values is imported.
@@ -332,7 +332,7 @@ class MethodVariants:
 
 
 def requested_methods(request: SweepRequest) -> list[MethodVariants]:
-    """The requested methods with their overrides; raises OverrideError for a setting that does not exist."""
+    """The requested methods with their overrides; raises UsageError for a setting that does not exist."""
     from methods import Selection
 
     if request.selection is not None and request.selection not in (*Selection, HOSO):

@@ -188,7 +188,6 @@ class TaskFactory:
         *,
         named: bool,
     ) -> FewShotTask | None:
-        from methods import ClassTextError
 
         others = [(get_dataset(name), found) for name in targets if (found := self.read[name]) is not None]
         try:
@@ -213,7 +212,7 @@ class TaskFactory:
             )
         except ShotsError as error:
             self.rejections.add(f"{info.name} with {choice.text}", str(error), named=named)
-        except (DataError, ClassTextError) as error:
+        except DataError as error:
             self.rejections.add(info.name, str(error), named=named)
         return None
 

@@ -18,7 +18,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
     Raises ImpossibleCombinationError if no run is left, and the error of a teacher's backbone that cannot be
     fetched.
     """
-    from methods import ModelFolderError, TokenizerError, WeightsError, fetch_tokenizer, fetch_weights
+    from methods import WeightsError, fetch_tokenizer, fetch_weights
 
     if not request.here:
         return made
@@ -29,7 +29,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
             try:
                 fetch_tokenizer(backbone)
                 fetch_weights(backbone)
-            except (WeightsError, ModelFolderError, TokenizerError) as error:
+            except WeightsError as error:
                 missing.add(backbone.slug)
                 rejections.add(_runs(made, backbone.slug), " ".join(str(error).split()), named=True)
     if any(spec.teacher for spec in made.pending):

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from datasets_registry import UnknownNameError, feature_bundle
-from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, IMPORTED, OWN_CONFIGS, BackboneSpec, WeightsError
+from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, IMPORTED, OWN_CONFIGS, BackboneSpec
 from methods._backbones.model_folders import (
     FOLDER_ARCH,
     HUB_ARCH,
     MISSING_PACKAGE,
+    WeightsError,
     file_sha,
     folder_digest,
     has_transformers,
@@ -44,9 +45,8 @@ def parse_backbone(text: str) -> BackboneSpec:
 
     Raises:
         UnknownNameError: for an architecture or tag that open_clip does not know; near misses are listed.
-        WeightsError: for a weights file that does not exist, or options given twice.
-        ModelFolderError: for a folder or a repository without a model of open_clip, or if the hub cannot be reached.
-        PreprocessingError: for preprocessing that is malformed or unknown.
+        WeightsError: for a weights file that does not exist, options given twice, a folder or a repository without a
+            model of open_clip, a hub that cannot be reached, or preprocessing that is malformed or unknown.
     """
     if (folder := folder_of(text)) is not None:
         return _in_folder(folder)

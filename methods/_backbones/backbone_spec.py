@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from datasets_registry import BenchError, UnknownNameError
+from datasets_registry import UnknownNameError
 from methods._backbones.model_folders import (
     FOLDER_ARCH,
     HUB_ARCH,
     MISSING_PACKAGE,
-    ModelFolderError,
     TokenizerSource,
+    WeightsError,
     folder_config,
     has_transformers,
     hub_config,
@@ -111,10 +111,6 @@ IMPORTED = "features"
 """Architecture of backbones that exist only as imported features: `features.<name>`."""
 
 
-class WeightsError(BenchError, ValueError):
-    """Weights that are missing, have the wrong shape, or were trained with an unknown activation."""
-
-
 @dataclass(frozen=True)
 class BackboneSpec:
     """A backbone: an architecture and the source of its weights.
@@ -163,7 +159,7 @@ class BackboneSpec:
     def described(self) -> dict[str, Any] | None:
         """The content of `open_clip_config.json`, for a model of the hub or in a folder; None for any other.
 
-        Raises ModelFolderError if the file is not available or is not such a configuration.
+        Raises WeightsError if the file is not available or is not such a configuration.
         """
         if self.arch == HUB_ARCH:
             return hub_config(self.repository)
@@ -183,9 +179,9 @@ class BackboneSpec:
 
     @property
     def folder(self) -> Path:
-        """The folder of a `local-dir` model; raises ModelFolderError for any other backbone."""
+        """The folder of a `local-dir` model; raises WeightsError for any other backbone."""
         if self.path is None:
-            raise ModelFolderError(f"{self.slug} has no folder; give local-dir:FOLDER.")
+            raise WeightsError(f"{self.slug} has no folder; give local-dir:FOLDER.")
         return self.path.parent
 
     def _quick_gelu(self, config: dict[str, Any]) -> bool:
@@ -215,7 +211,7 @@ class BackboneSpec:
     def preprocessing(self) -> Preprocessing:
         """The preprocessing that the weights were trained with; OpenAI's for random weights and those of this package.
 
-        Raises PreprocessingError if it is unknown.
+        Raises WeightsError if it is unknown.
         """
         if self.given_preprocessing is not None:
             return self.given_preprocessing

@@ -17,10 +17,6 @@ from methods._base.method_info import BackboneSizes
 from methods._text.templates import GENERIC_TEMPLATE
 
 
-class NoTowerError(BenchError, RuntimeError):
-    """A method used a tower of a backbone that has none."""
-
-
 class ImportedBackbone(Backbone):
     """Text features by dataset and class name, from all bundles of one model.
 
@@ -74,14 +70,14 @@ class ImportedBackbone(Backbone):
         """Unnormalised text features from the bundle of `classes.dataset`, in the order of the classes.
 
         Raises:
-            NoTowerError: for sentences, or for a template that is neither the dataset's nor the generic one.
+            BenchError: for sentences, or for a template that is neither the dataset's nor the generic one.
             UnknownNameError: for a dataset or class without text features.
             BenchError: if the classes name no dataset, and no dataset has all of them or several have different
                 features.
         """
         if classes.sentences is not None or template not in (classes.template, GENERIC_TEMPLATE):
             asked = "sentences" if classes.sentences is not None else f"template {template!r}"
-            raise NoTowerError(
+            raise BenchError(
                 f"{self.slug} has one imported text feature per class and cannot encode the {asked}; "
                 "leave templates and class texts at their defaults."
             )
@@ -119,12 +115,12 @@ class ImportedBackbone(Backbone):
         )
 
     def encode_image(self, *_: object, **__: object) -> NoReturn:
-        """Raises NoTowerError."""
-        raise NoTowerError(f"{self.slug} has imported features and no image tower; use a method on features.")
+        """Raises BenchError."""
+        raise BenchError(f"{self.slug} has imported features and no image tower; use a method on features.")
 
     def encode_prompts(self, *_: object, **__: object) -> NoReturn:
-        """Raises NoTowerError."""
-        raise NoTowerError(f"{self.slug} has imported features and no text tower; use one with plain class texts.")
+        """Raises BenchError."""
+        raise BenchError(f"{self.slug} has imported features and no text tower; use one with plain class texts.")
 
     tokenized = encode_prompts
 

@@ -25,8 +25,9 @@ from torch.overrides import TorchFunctionMode
 from datasets_registry import BenchError
 from methods._backbones.backbone import Backbone
 from methods._backbones.backbone_names import find_imported
-from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_CONFIG, DEMO_TAG, BackboneSpec, Precision, WeightsError
+from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_CONFIG, DEMO_TAG, BackboneSpec, Precision
 from methods._backbones.imported_features import ImportedBackbone
+from methods._backbones.model_folders import WeightsError
 from methods._backbones.open_clip_library import open_clip
 from methods._backbones.weights_files import UNEXPECTED_BIAS, fetch_weights
 

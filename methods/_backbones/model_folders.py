@@ -24,8 +24,8 @@ LARGEST_NUMBER, MOST_LAYERS = 4_000_000, 1000
 MISSING_PACKAGE = "the package transformers (pip install 'clip-etl-bench[transformers]')"
 
 
-class TokenizerError(BenchError, RuntimeError):
-    """A tokenizer whose files are not available."""
+class WeightsError(BenchError, ValueError):
+    """Weights, a tokenizer or a configuration that is missing or wrong, or an activation or preprocessing not known."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,8 @@ _TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-class ModelFolderError(BenchError, ValueError):
-    """A folder or repository without a model of open_clip, or a hub that cannot be reached."""
-
-
 def hub_tag(name: str) -> str:
-    """The tag of a repository, usable in file names, with `--` for the slash; raises ModelFolderError if malformed.
+    """The tag of a repository, usable in file names, with `--` for the slash; raises WeightsError if malformed.
 
     Example:
         >>> hub_tag("timm/ViT-B-16-SigLIP2"), hub_repository("timm--ViT-B-16-SigLIP2")
@@ -69,9 +65,7 @@ def hub_tag(name: str) -> str:
     """
     repository = name if "/" in name else hub_repository(name)
     if not _REPOSITORY.fullmatch(repository):
-        raise ModelFolderError(
-            f"{HUB_ARCH}:{name} is not a repository of the Hugging Face hub; write {HUB_ARCH}:ORG/NAME."
-        )
+        raise WeightsError(f"{HUB_ARCH}:{name} is not a repository of the Hugging Face hub; write {HUB_ARCH}:ORG/NAME.")
     return repository.replace("/", "--")
 
 
@@ -81,12 +75,12 @@ def hub_repository(tag: str) -> str:
 
 
 def hub_config(repository: str) -> dict[str, Any]:
-    """The configuration of a repository: the cached copy, or fetched once; raises ModelFolderError."""
+    """The configuration of a repository: the cached copy, or fetched once; raises WeightsError."""
     return _read_config(hub_file(repository, CONFIG_FILE))
 
 
 def hub_file(repository: str, name: str, revision: str = "") -> Path:
-    """A file of a repository: the cached copy, or fetched; raises ModelFolderError if it is not available."""
+    """A file of a repository: the cached copy, or fetched; raises WeightsError if it is not available."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     cached = try_to_load_from_cache(repository, name, revision=revision or None)
@@ -96,34 +90,34 @@ def hub_file(repository: str, name: str, revision: str = "") -> Path:
         return Path(hf_hub_download(repository, name, revision=revision or None))
     except Exception as error:  # the errors of requests, of the hub and of the file system share no base class
         first = " ".join(str(error).split())[:200]
-        raise ModelFolderError(
+        raise WeightsError(
             f"{HUB_ARCH}:{repository}: {name} is not in the hub's cache, and could not be fetched "
             f"({type(error).__name__}: {first}). Connect once, or copy the repository and give {FOLDER_ARCH}:FOLDER."
         ) from error
 
 
 def hub_weights(repository: str) -> Path:
-    """The weights file of a repository: the first of open_clip's two names that it has; raises ModelFolderError."""
+    """The weights file of a repository: the first of open_clip's two names that it has; raises WeightsError."""
     try:
         return hub_file(repository, HUB_WEIGHTS[0])
-    except ModelFolderError:
+    except WeightsError:
         return hub_file(repository, HUB_WEIGHTS[1])
 
 
 def folder_config(folder: Path) -> dict[str, Any]:
-    """The configuration in a folder; raises ModelFolderError."""
+    """The configuration in a folder; raises WeightsError."""
     return _read_config(folder / CONFIG_FILE)
 
 
 def weights_in_folder(folder: Path) -> Path:
-    """The weights file that open_clip chooses in a folder; raises ModelFolderError if there is no model."""
+    """The weights file that open_clip chooses in a folder; raises WeightsError if there is no model."""
     if not (folder / CONFIG_FILE).is_file():
         what = "has no file" if folder.is_dir() else "is not a folder with a file"
-        raise ModelFolderError(
+        raise WeightsError(
             f"{FOLDER_ARCH}:{folder} {what} {CONFIG_FILE}; give the folder that open_clip's push_to_hf_hub wrote."
         )
     if (chosen := open_clip_names()._find_checkpoint_in_dir(folder)) is None:
-        raise ModelFolderError(f"{FOLDER_ARCH}:{folder} has no weights; copy {HUB_WEIGHTS[0]} into it.")
+        raise WeightsError(f"{FOLDER_ARCH}:{folder} has no weights; copy {HUB_WEIGHTS[0]} into it.")
     return Path(chosen)
 
 
@@ -137,12 +131,12 @@ def folder_digest(weights: Path) -> str:
 
 
 def file_sha(path: Path) -> "hashlib._Hash":
-    """The SHA-256 of a regular file's content, read in parts; raises ModelFolderError for another file."""
+    """The SHA-256 of a regular file's content, read in parts; raises WeightsError for another file."""
     try:
         with foreign_files.regular_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256")
     except OSError as error:
-        raise ModelFolderError(f"The weights {path} cannot be read: {error.strerror or error}.") from error
+        raise WeightsError(f"The weights {path} cannot be read: {error.strerror or error}.") from error
 
 
 def _read_config(file: Path) -> dict[str, Any]:
@@ -151,13 +145,11 @@ def _read_config(file: Path) -> dict[str, Any]:
         parts = found["model_cfg"]["embed_dim"], found["model_cfg"]["vision_cfg"], found["model_cfg"]["text_cfg"]
         valid = isinstance(parts[0], int) and all(isinstance(part, dict) for part in parts[1:])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFolderError(
-            f"{file} is not a configuration of open_clip ({type(error).__name__}: {error})."
-        ) from error
+        raise WeightsError(f"{file} is not a configuration of open_clip ({type(error).__name__}: {error}).") from error
     if not valid:
-        raise ModelFolderError(f"{file} is not a configuration of open_clip: model_cfg has a part of the wrong type.")
+        raise WeightsError(f"{file} is not a configuration of open_clip: model_cfg has a part of the wrong type.")
     if wrong := _impossible(found["model_cfg"], "model_cfg"):
-        raise ModelFolderError(f"{file} is not a configuration of a model that exists: {wrong}.")
+        raise WeightsError(f"{file} is not a configuration of a model that exists: {wrong}.")
     return dict(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,15 @@ from typing import Any
 
 def open_clip() -> ModuleType:
     """The library, imported on first use: the import is slow, and planning a sweep rarely needs it."""
-    return importlib.import_module("open_clip")
+    if "open_clip" in sys.modules:
+        return sys.modules["open_clip"]
+    collecting = gc.isenabled()
+    gc.disable()  # the import makes a million objects that stay, and each collection would visit them all
+    try:
+        return importlib.import_module("open_clip")
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def open_clip_names() -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from datasets_registry import BenchError, UnknownNameError
+from datasets_registry import UnknownNameError
+from methods._backbones.model_folders import WeightsError
 from methods._backbones.open_clip_library import open_clip_names
 from methods._backbones.published_weights import published_tags
 
@@ -16,10 +17,6 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 Interpolation = Literal["bicubic", "bilinear"]
 ResizeMode = Literal["shortest", "longest", "squash"]
-
-
-class PreprocessingError(BenchError, ValueError):
-    """Preprocessing that is malformed, or is unknown and must be given."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def preprocessing_of_tag(arch: str, tag: str) -> Preprocessing:
 
 
 def preprocessing_of_config(described: Mapping[str, Any], *, where: str) -> Preprocessing:
-    """The preprocessing that an `open_clip_config.json` gives; raises PreprocessingError for a value not allowed."""
+    """The preprocessing that an `open_clip_config.json` gives; raises WeightsError for a value not allowed."""
     return _preprocessing(described.get("preprocess_cfg") or {}, where)
 
 
@@ -78,7 +75,7 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
         where: the backbone as the user wrote it, for error messages.
 
     Raises:
-        PreprocessingError: for a value that is not allowed, or that is not given although the tags differ.
+        WeightsError: for a value that is not allowed, or that is not given although the tags differ.
         UnknownNameError: for an unknown tag.
     """
     given = _checked({name: _value(name, text) for name, text in options.items() if name != "preprocess"}, where)
@@ -93,7 +90,7 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
     if len(found) > 1:
         differ = [name for name in FIELDS if len({getattr(one, name) for one in found}) > 1]
         shown = {tag: ",".join(f"{name}={_text(getattr(one, name))}" for name in differ) for one, tag in found.items()}
-        raise PreprocessingError(
+        raise WeightsError(
             f"It is unknown how the images of {where} were preprocessed, because the pretrained weights of {arch} "
             f"differ ({'; '.join(f'{tag}: {values}' for tag, values in shown.items())}). Write {where},preprocess=TAG "
             f"with the tag of the same preprocessing, or give the values, such as {where},{next(iter(shown.values()))}."
@@ -113,11 +110,11 @@ def _value(name: str, text: str) -> object:
 
 
 def _checked(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """The values; raises PreprocessingError if one is not allowed."""
+    """The values; raises WeightsError if one is not allowed."""
     for name, value in values.items():
         allowed, good = _RULES[name]
         if not good(value):
-            raise PreprocessingError(f"{where}: {name}={_text(value)} is not allowed; give {allowed}.")
+            raise WeightsError(f"{where}: {name}={_text(value)} is not allowed; give {allowed}.")
     return values
 
 

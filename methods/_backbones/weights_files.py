@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from datasets_registry import archives
-from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
-from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, hub_file, hub_weights
+from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec
+from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, WeightsError, hub_file, hub_weights
 from methods._backbones.open_clip_library import open_clip, open_clip_names
 from methods._backbones.published_weights import PublishedWeights
 
@@ -49,7 +49,7 @@ _ARCHIVES = Path("~/.cache/clip").expanduser()
 def fetch_weights(spec: BackboneSpec) -> Path | None:
     """The file of a backbone's pretrained weights, fetched if it is not on disk; None for weights of other kinds.
 
-    Raises WeightsError or ModelFolderError if it cannot be fetched.
+    Raises WeightsError if it cannot be fetched.
     """
     if spec.imported or spec.path is not None or spec.arch in OWN_CONFIGS or spec.tag == "random":
         return None
@@ -110,7 +110,7 @@ def _in_cache(repository: str, names: Sequence[str], revision: str = "") -> bool
 
 
 def fetch_tokenizer(spec: BackboneSpec) -> None:
-    """Make sure that the text tower's tokenizer is on disk; raises TokenizerError if it is not available."""
+    """Make sure that the text tower's tokenizer is on disk; raises WeightsError if it is not available."""
     if spec.text_tower_error is None and spec.tokenizer is not None:
         from methods._text.tokenizers import hub_tokenizer
 

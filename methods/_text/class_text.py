@@ -12,7 +12,7 @@ from pathlib import Path
 
 from datasets_registry import (
     LARGEST_CLASS_LIST,
-    BenchError,
+    DataError,
     DatasetInfo,
     Sentences,
     UnknownNameError,
@@ -23,10 +23,6 @@ from methods._text.templates import TEMPLATE_LISTS
 
 KINDS = ("template", "variant", "ensemble", "descriptions")
 _MISSING_SHOWN = 3
-
-
-class ClassTextError(BenchError, ValueError):
-    """A source of class texts that is malformed or does not cover the classes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class ClassText:
         return f"{self.kind}:{self.value}"
 
     def __call__(self, info: DatasetInfo, names: Sequence[str]) -> Sentences:
-        """The sentences of each class; raises ClassTextError for a class without a description."""
+        """The sentences of each class; raises DataError for a class without a description."""
         if self.kind == "descriptions":
             return self._descriptions(info, names)
         if self.kind == "ensemble":
@@ -69,7 +65,7 @@ class ClassText:
         found = [self.described.get(_comparable_name(name)) for name in names]
         absent = [name for name, sentences in zip(names, found, strict=True) if not sentences]
         if absent:
-            raise ClassTextError(
+            raise DataError(
                 f"Descriptions {self.source} have no sentence for {len(absent)} of the {len(names)} classes of "
                 f"{info.name!r}, for example {', '.join(map(repr, absent[:_MISSING_SHOWN]))}. Add them; a key is the "
                 f"class name, in any case, with spaces or underscores."
@@ -85,19 +81,19 @@ def parse_class_text(text: str | None) -> ClassText | None:
     `descriptions:FILE` a JSON object of class names and lists of sentences.
 
     Raises:
-        ClassTextError: for anything else, or a file without such an object.
+        DataError: for anything else, or a file without such an object.
         UnknownNameError: for a list of templates that does not exist.
     """
     if text is None or text == "template":
         return None
     kind, _, value = text.partition(":")
     if kind not in KINDS or not value:
-        raise ClassTextError(
+        raise DataError(
             f"Class text {text!r} is unknown. Allowed: template, template:TEXT with {{}}, variant:NAME, "
             f"ensemble:{'|'.join(TEMPLATE_LISTS)}, descriptions:FILE.json."
         )
     if kind == "template" and "{}" not in value:
-        raise ClassTextError(f"Class text {text!r} has no '{{}}' for the class name; add one.")
+        raise DataError(f"Class text {text!r} has no '{{}}' for the class name; add one.")
     if kind == "ensemble" and value not in TEMPLATE_LISTS:
         raise UnknownNameError("template list", value, TEMPLATE_LISTS)
     if kind == "descriptions":
@@ -110,21 +106,19 @@ def _read_descriptions(path: Path) -> ClassText:
         content = foreign_files.read_bytes(path, LARGEST_CLASS_LIST)
         described = foreign_files.parse_json(content)
     except (OSError, ValueError) as error:
-        raise ClassTextError(
+        raise DataError(
             f"Descriptions {path} cannot be read as JSON ({error}). Give one object of class names and lists of "
             f"sentences."
         ) from error
     if not isinstance(described, dict) or not described:
-        raise ClassTextError(f"Descriptions {path} must be one object of class names and lists of sentences.")
+        raise DataError(f"Descriptions {path} must be one object of class names and lists of sentences.")
     sentences: dict[str, tuple[str, ...]] = {}
     for name, value in described.items():
         listed = [value] if isinstance(value, str) else value
         if not isinstance(listed, list) or not all(isinstance(one, str) and one.strip() for one in listed):
-            raise ClassTextError(
-                f"Descriptions {path}: class {name!r} must have a list of sentences; correct that entry."
-            )
+            raise DataError(f"Descriptions {path}: class {name!r} must have a list of sentences; correct that entry.")
         if _comparable_name(name) in sentences:
-            raise ClassTextError(f"Descriptions {path} contain class {name!r} twice; keep one entry.")
+            raise DataError(f"Descriptions {path} contain class {name!r} twice; keep one entry.")
         sentences[_comparable_name(name)] = tuple(listed)
     return ClassText("descriptions", hashlib.sha256(content).hexdigest()[:32], path, sentences)
 

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from datasets_registry import BenchError
-from methods._backbones.model_folders import TokenizerError, TokenizerSource
+from methods._backbones.model_folders import TokenizerSource, WeightsError
 from methods._backbones.open_clip_library import open_clip
 
 
@@ -134,7 +134,7 @@ class HubTokenizer:
 
 @lru_cache(maxsize=4)
 def hub_tokenizer(source: TokenizerSource) -> HubTokenizer:
-    """The tokenizer of that source; raises TokenizerError if its files are not available."""
+    """The tokenizer of that source; raises WeightsError if its files are not available."""
     advice = (
         "Connect once to fetch it, or use local-dir:FOLDER with the tokenizer's files beside open_clip_config.json."
     )
@@ -143,6 +143,6 @@ def hub_tokenizer(source: TokenizerSource) -> HubTokenizer:
         return HubTokenizer(open_clip().tokenizer.HFTokenizer(source.name, **options))
     except Exception as error:  # transformers, tokenizers and the hub client share no base class
         first = " ".join(str(error).split())[:200]
-        raise TokenizerError(
+        raise WeightsError(
             f"The tokenizer {source.name} is not available ({type(error).__name__}: {first}). {advice}"
         ) from error

@@ -91,7 +91,7 @@ def timed(one: Comparison) -> Iterator[list[tuple[float, float]]]:
     and trains in one.
     """
     intervals: list[tuple[float, float]] = []
-    method_class, train = get_method(one.method), runner.train
+    method_class, train = get_method(one.method), runner.Run.train
     prepare = method_class.prepare
 
     def timed_prepare(method: Any, *args: Any) -> None:
@@ -114,7 +114,7 @@ def timed(one: Comparison) -> Iterator[list[tuple[float, float]]]:
         intervals.append(between(start, now()))
         return trained
 
-    with patch.object(method_class, "prepare", timed_prepare), patch.object(runner, "train", timed_training):
+    with patch.object(method_class, "prepare", timed_prepare), patch.object(runner.Run, "train", timed_training):
         yield intervals
 
 

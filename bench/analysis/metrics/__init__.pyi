@@ -2,7 +2,6 @@
 
 from .difficulty import difficulty_measures as difficulty_measures
 from .scores import ECE_BINS as ECE_BINS
-from .scores import MetricInputError as MetricInputError
 from .scores import accuracy as accuracy
 from .scores import brier as brier
 from .scores import calibration_error as calibration_error

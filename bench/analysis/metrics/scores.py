@@ -7,17 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from datasets_registry import BenchError
+from bench.errors import NonFiniteLossError, UsageError
 
 ECE_BINS = 15
 """Number of bins of the calibration error, as in Guo et al., ICML 2017."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class MetricInputError(BenchError, ValueError):
-    """No metric can be computed from these logits and labels."""
 
 
 def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -98,7 +94,7 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     depend on the order of the images.
 
     `confidence`, `(n,)`, is the probability of the predicted class. There are 15 bins as in Guo et al. 2017, whose bins
-    have equal width instead of equal size. Raises MetricInputError if there is no prediction.
+    have equal width instead of equal size. Raises UsageError if there is no prediction.
 
     Example:
         >>> round(calibration_error([0.5, 0.6, 0.7, 0.8], [0, 0, 1, 1], bins=2), 4)  # gaps 0.55 and 0.25
@@ -106,7 +102,7 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     """
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not sure.size:
-        raise MetricInputError("No prediction was given, and calibration needs at least one.")
+        raise UsageError("No prediction was given, and calibration needs at least one.")
     return float(_calibration_errors(_sorted(sure[None], right[None]), bins)[0])
 
 
@@ -115,7 +111,7 @@ def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
 
     The columns, `(n,)` each, are `label`, `predicted`, `true_logit`, `top_logit` (the highest), `log_sum_exp` and
     `sum_p2` (the sum of squared probabilities). The variances are called `nll_variance` and likewise, of all metrics
-    but the accuracies, and NaN for one image. Raises MetricInputError if there is no prediction.
+    but the accuracies, and NaN for one image. Raises UsageError if there is no prediction.
     """
     rows = {name: np.asarray(column)[None] for name, column in columns.items() if name != "label"}
     found = metrics_of_runs(np.asarray(columns["label"]), rows)
@@ -129,7 +125,7 @@ def metrics_of_runs(label: ArrayLike, columns: Mapping[str, ArrayLike]) -> dict[
         np.asarray(columns[name], dtype=np.float64) for name in ("true_logit", "top_logit", "log_sum_exp", "sum_p2")
     )
     if not truth.size:
-        raise MetricInputError("No prediction was given, and a metric needs at least one.")
+        raise UsageError("No prediction was given, and a metric needs at least one.")
     correct = truth == predicted
     confidence = np.minimum(np.exp(top_logit - log_sum_exp), 1.0)
     _, group, size = np.unique(truth, return_inverse=True, return_counts=True)
@@ -220,12 +216,12 @@ def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
     scores = np.asarray(logits, dtype=np.float64)
     truth = np.asarray(labels)
     if scores.ndim != 2 or truth.shape != scores.shape[:1] or not scores.size:
-        raise MetricInputError(
+        raise UsageError(
             f"Logits of shape {scores.shape} and labels of shape {truth.shape} do not fit; "
             f"give (n, n_cls) and (n,) with n and n_cls at least 1."
         )
     if not np.issubdtype(truth.dtype, np.integer) or truth.min() < 0 or truth.max() >= scores.shape[1]:
-        raise MetricInputError(
+        raise UsageError(
             f"Labels must be integers in 0..{scores.shape[1] - 1}, but are {truth.dtype} "
             f"from {truth.min()} to {truth.max()}; renumber them for this class list."
         )
@@ -234,10 +230,10 @@ def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
 
 
 def require_finite(logits: ArrayLike) -> None:
-    """Raise MetricInputError for logits that are not finite."""
+    """Raise NonFiniteLossError for logits that are not finite."""
     scores = np.asarray(logits)
     if bad := int(np.sum(~np.isfinite(scores))):
-        raise MetricInputError(
+        raise NonFiniteLossError(
             f"{bad} of {scores.size} logits are not finite: training diverged. Lower the learning rate or use fp32."
         )
 

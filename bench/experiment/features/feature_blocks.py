@@ -19,8 +19,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from bench.errors import CacheError
+from bench.experiment.cost import UNKNOWN
 from bench.experiment.features.budget import NAME_FILE, Budget, Share
-from bench.experiment.features.shared_cost import UNKNOWN
 from bench.results import locked, write_atomically
 
 _LOG = logging.getLogger("bench.experiment.features")

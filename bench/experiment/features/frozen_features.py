@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bench._util.prefetch import prefetch
 from bench.experiment.accelerator import copied_back, synchronize
+from bench.experiment.cost import charge, set_apart
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import (
     BlockFolder,
@@ -27,7 +28,6 @@ from bench.experiment.features.feature_blocks import (
     read_block,
     write_block,
 )
-from bench.experiment.features.shared_cost import charge, set_apart
 from methods import Backbone, image_hidden_states
 
 ENCODE_BATCH = 32

@@ -1,6 +1,5 @@
 """Public names of `bench.extensions.boards`; `__init__.py` loads each on first use."""
 
-from .errors import BoardError as BoardError
 from .errors import SubmissionError as SubmissionError
 from .publishing import build_board as build_board
 from .publishing import check_submissions as check_submissions

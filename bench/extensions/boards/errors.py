@@ -1,11 +1,7 @@
-"""Errors of boards and submissions."""
+"""The error of boards and submissions, in a file of its own since the command line loads it at every start."""
 
 from bench.errors import BenchError
 
 
 class SubmissionError(BenchError, ValueError):
-    """A submission to a board cannot be prepared or opened."""
-
-
-class BoardError(BenchError, ValueError):
-    """A board cannot be verified."""
+    """A submission to a board cannot be prepared, opened or verified."""

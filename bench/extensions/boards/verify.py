@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.extensions.boards.check import Checks, SubmissionReport
-from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.errors import SubmissionError
 from bench.extensions.boards.repeated_runs import REPRODUCED, read_repeated, repeated_folder, write_repeated
 from bench.extensions.boards.submission import BUNDLE, submission_folders
 from bench.results import RepetitionVerdict, check_verifiable, judge_repetition, open_bundle
@@ -53,8 +53,8 @@ def repeat_drawn_runs(
         count: runs of each submission.
         weights: local weight files by backbone slug.
 
-    Raises BoardError for a name that is not an accepted submission, and for a file of that name that is not a list of
-    recomputed runs.
+    Raises SubmissionError for a name that is not an accepted submission, and for a file of that name that is not a list
+    of recomputed runs.
     """
     folder = repeated_folder(submissions)
     with TemporaryDirectory() as runs:
@@ -62,7 +62,9 @@ def repeat_drawn_runs(
         reports = [checks.add(item) for item in submission_folders(submissions)]
     accepted = {report.name: report for report in reports if report.accepted}
     if unknown := [name for name in names if name not in accepted]:
-        raise BoardError(f"{unknown[0]!r} is not an accepted submission. Accepted: {', '.join(accepted) or 'none'}.")
+        raise SubmissionError(
+            f"{unknown[0]!r} is not an accepted submission. Accepted: {', '.join(accepted) or 'none'}."
+        )
     waiting = [name for name, report in accepted.items() if report.facts and report.facts.verify]
     for name in names or [name for name in waiting if not accepted[name].repeated]:
         report = accepted[name]
@@ -96,7 +98,7 @@ def draw_runs(report: SubmissionReport, secret: str, count: int | None = None) -
     `count` is their number; the default is two of a hundred runs and at least three.
     """
     if not secret:
-        raise BoardError("The runs to recompute need a text that submitters do not know; give it with --secret.")
+        raise SubmissionError("The runs to recompute need a text that submitters do not know; give it with --secret.")
 
     def order(run_id: str) -> str:
         return hashlib.sha256(f"{report.digest} {secret} {run_id}".encode()).hexdigest()

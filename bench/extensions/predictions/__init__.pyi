@@ -1,5 +1,4 @@
 """Public names of `bench.extensions.predictions`; `__init__.py` loads each on first use."""
 
-from .errors import PredictionsError as PredictionsError
 from .predictions_import import ImportedPredictions as ImportedPredictions
 from .predictions_import import import_predictions as import_predictions

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 import bench
 from bench._util.words import counted
 from bench.experiment import OPEN, external_record
-from bench.extensions.predictions.errors import PredictionsError
 from bench.extensions.predictions.prediction_files import Head, PredictionFile, SupportImage
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import simplified
 from bench.spec import ALL_SHOTS, EXTERNAL, OTHER_MODELS, ExperimentSpec, shots_text
 from datasets_registry import (
     BenchError,
+    DataError,
     DatasetInfo,
     DrawRule,
     EvalProtocol,
@@ -77,11 +77,11 @@ class DeclaredRun:
             return trained[0]
         named = ", ".join(file.source.name for file in self.files)
         if not trained:
-            raise PredictionsError(
+            raise DataError(
                 f"{named}: none of these is from the process that trained, so it is unknown which images the "
                 "method saw. Give that file as well."
             )
-        raise PredictionsError(
+        raise DataError(
             f"{named}: {len(trained)} of these are from a training with method {trained[0].head.method}, seed "
             f"{trained[0].head.seed} and {trained[0].head.shots} shots. One run has one training; give different "
             "`settings` in the heads of different variants."
@@ -96,7 +96,7 @@ class DeclaredRun:
         if self._dataset is None or file.head.dataset != self.trained.head.dataset:
             return dataset_called(file.head.dataset, file.source)
         named = get_dataset(self._dataset)
-        with suppress(PredictionsError):  # a name that is not known here contradicts nothing
+        with suppress(DataError):  # a name that is not known here contradicts nothing
             if (stated := dataset_called(file.head.dataset, file.source)).name != named.name:
                 self.notes.append(f"{file.source.name}: its head says {stated.name}, and -d says {named.name}.")
         return named
@@ -108,14 +108,12 @@ class DeclaredRun:
         parts = Counter(file.head.classes for file in self.files if file not in others)
         named = ", ".join(file.source.name for file in self.files)
         if twice := [part for part, count in parts.items() if count > 1]:
-            raise PredictionsError(f"{named}: {parts[twice[0]]} files have the {twice[0]} classes; give one of them.")
+            raise DataError(f"{named}: {parts[twice[0]]} files have the {twice[0]} classes; give one of them.")
         if self.head.classes == "new":
-            raise PredictionsError(
-                f"{self.trained.source}: a training on the new classes is no protocol of the harness."
-            )
+            raise DataError(f"{self.trained.source}: a training on the new classes is no protocol of the harness.")
         if self.head.classes == "base":
             if "new" not in parts:
-                raise PredictionsError(
+                raise DataError(
                     f"{self.trained.source} has the base classes only. Give the file of the new classes as well."
                 )
             return EvalProtocol.BASE_TO_NEW
@@ -130,7 +128,7 @@ class DeclaredRun:
         return sorted(found, key=lambda pair: pair[0].name)
 
     def made(self) -> tuple[RunRecord, list[Predictions]]:
-        """The record and its predictions; raises PredictionsError for a statement that is wrong."""
+        """The record and its predictions; raises DataError for a statement that is wrong."""
         task, support = self._task()
         scores = {split.name: self._checked(self._file(split), [split]) for split in task.evals}
         opened = next((file for file in self.files if file.head.classes == "all"), None)
@@ -150,7 +148,7 @@ class DeclaredRun:
             "targets": [(info, info.reader(self._data_root)) for info, _ in self.targets],
         }
         if not head.train and head.shots:
-            raise PredictionsError(f"{source} states {counted(head.shots, 'shot')} and lists no training images.")
+            raise DataError(f"{source} states {counted(head.shots, 'shot')} and lists no training images.")
         if not head.train:
             task = build_task(TaskRequest(self.info, splits, shots=0, draw=how, **shared))
             return task, None
@@ -180,14 +178,14 @@ class DeclaredRun:
         try:
             return build_task(request), listed.digest
         except BenchError as error:
-            raise PredictionsError(f"{source}: its training images do not fit {self.info.name}: {error}") from error
+            raise DataError(f"{source}: its training images do not fit {self.info.name}: {error}") from error
 
     def _known(self, keys: _Keys, path: str) -> str:
         if (key := keys.key(path)) is not None:
             return key
         test = _Keys(sample.key for sample in self.info.reader(self._data_root).test)
         what = "is a test image" if test.key(path) else "is neither a training nor a validation image"
-        raise PredictionsError(f"{self.trained.source}: the training image {path!r} {what} of {self.info.name}.")
+        raise DataError(f"{self.trained.source}: the training image {path!r} {what} of {self.info.name}.")
 
     def _file(self, split: EvalSplit) -> PredictionFile:
         for info, file in self.targets:
@@ -202,7 +200,7 @@ class DeclaredRun:
         classes, head, source = parts[0].classes, file.head, file.source
         shown = [name.replace("_", " ") for name in head.class_names]
         if shown != list(classes.prompt_names):
-            raise PredictionsError(f"{source}: {_other_names(shown, classes.prompt_names)}")
+            raise DataError(f"{source}: {_other_names(shown, classes.prompt_names)}")
         samples = [sample for part in parts for sample in part.samples]
         keys = _Keys(sample.key for sample in samples)
         place: dict[str, int] = {}
@@ -224,12 +222,12 @@ class DeclaredRun:
             (f"{len(missing)} of {where} are missing", missing),
         ):
             if some:
-                raise PredictionsError(f"{source}: {problem}, first {some[0]!r}.")
+                raise DataError(f"{source}: {problem}, first {some[0]!r}.")
         order = np.array([place[sample.key] for sample in samples])
         labels = np.array([sample.label for sample in samples])
         if wrong := np.flatnonzero(file.labels[order] != labels).tolist():
             first = samples[wrong[0]]
-            raise PredictionsError(
+            raise DataError(
                 f"{source}: the labels of {len(wrong)} of {len(samples)} test images are not those of the dataset, "
                 f"first {first.key!r} with {file.labels[order][wrong[0]]} instead of {first.label}."
             )
@@ -245,7 +243,7 @@ class DeclaredRun:
     def _check_digest_list(self, images: Images, keys: Sequence[str], stated: Sequence[str], source: Path) -> None:
         wrong = [key for key, digest in zip(keys, stated, strict=True) if not _is_image(images, key, digest)]
         if wrong:
-            raise PredictionsError(
+            raise DataError(
                 f"{source}: {counted(len(wrong), 'image file')} of {len(keys)} have other bytes than those on disk, "
                 f"first {wrong[0]!r}."
             )
@@ -257,9 +255,7 @@ class DeclaredRun:
         stated = {key: value for key, value in stated.items() if value}
         clashing = head.settings.keys() & stated.keys()
         if clashing:
-            raise PredictionsError(
-                f"{self.trained.source}: a setting must not be called {', '.join(sorted(clashing))}."
-            )
+            raise DataError(f"{self.trained.source}: a setting must not be called {', '.join(sorted(clashing))}.")
         return ExperimentSpec(
             method=f"{EXTERNAL}{name}",
             config=stated | head.settings,
@@ -283,7 +279,7 @@ class DeclaredRun:
 
         if self.head.model:
             if self._backbone:
-                raise PredictionsError(
+                raise DataError(
                     f"{self.trained.source} is of the model {self.head.model!r}, which is not a CLIP; leave out "
                     f"-b {self._backbone}, or name a `backbone` in its head."
                 )
@@ -293,7 +289,7 @@ class DeclaredRun:
         try:
             return parse_backbone(text).slug
         except BenchError as error:
-            raise PredictionsError(
+            raise DataError(
                 f"{self.trained.source} names the backbone {self.head.backbone!r}, which is not known here ({error}) "
                 "Give its name with -b."
             ) from error
@@ -302,7 +298,7 @@ class DeclaredRun:
         head, source = self.head, self.trained.source.name
         known = OPENAI_SHA256.get(self.backbone.removesuffix(".openai")) if self.backbone.endswith(".openai") else None
         if head.backbone_sha256 is not None and known is not None and head.backbone_sha256 != known:
-            raise PredictionsError(
+            raise DataError(
                 f"{self.trained.source}: its weights are not OpenAI's {self.backbone.removesuffix('.openai')}: their "
                 f"SHA-256 begins with {head.backbone_sha256[:12]}, not {known[:12]}. Name them with -b."
             )
@@ -404,13 +400,11 @@ def _other_names(found: Sequence[str], ours: Sequence[str]) -> str:
 
 
 def dataset_called(name: str, source: Path) -> DatasetInfo:
-    """The dataset of that name, title, or name in CoOp's code; raises PredictionsError with near misses."""
+    """The dataset of that name, title, or name in CoOp's code; raises DataError with near misses."""
     by_name: Mapping[str, DatasetInfo] = {
         simplified(text): info for info in list_datasets() for text in (info.coop_name, info.title, info.name)
     }
     if (found := by_name.get(simplified(name))) is not None:
         return found
     hint = did_you_mean(name.casefold(), sorted({info.name for info in by_name.values()}), most=1)
-    raise PredictionsError(
-        f"{source} is of the dataset {name!r}, which is not in the registry.{hint} Give its name with -d."
-    )
+    raise DataError(f"{source} is of the dataset {name!r}, which is not in the registry.{hint} Give its name with -d.")

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from bench.bounds import MOST_CLASSES, MOST_IMAGES, ClassName, Count, LargeCount, Line, Positive, Settings
-from bench.extensions.predictions.errors import PredictionsError
-from datasets_registry import GIB, foreign_files, read_npz
+from datasets_registry import GIB, DataError, foreign_files, read_npz
 from methods import Extra
 
 FORMAT = "clip-etl-bench predictions 1"
@@ -90,19 +89,19 @@ class PredictionFile:
 
 
 def read_predictions(path: Path) -> PredictionFile:
-    """Read a file. Raises PredictionsError, naming the file and the place, for anything else."""
+    """Read a file. Raises DataError, naming the file and the place, for anything else."""
     try:
         predictions = _read_arrays(path)
     except OSError as error:
-        raise PredictionsError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))[:100] or "a field"
         what = first["msg"].removeprefix("Value error, ")[:200].rstrip(".")
-        raise PredictionsError(f"{path}: {place} in its head: {what}. {_HELP}") from error
+        raise DataError(f"{path}: {place} in its head: {what}. {_HELP}") from error
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error) as error:
         reason = str(error)[:200].rstrip(".")  # zipfile repeats bytes of the file
-        raise PredictionsError(f"{path} is not a file of predictions: {reason}. {_HELP}") from error
+        raise DataError(f"{path} is not a file of predictions: {reason}. {_HELP}") from error
     _check(predictions)
     return predictions
 
@@ -131,25 +130,23 @@ def _read_arrays(path: Path) -> PredictionFile:
 
 
 def _check(predictions: PredictionFile) -> None:
-    """Raise PredictionsError for columns that do not fit each other or the class names."""
+    """Raise DataError for columns that do not fit each other or the class names."""
     n, classes, path = len(predictions.keys), len(predictions.head.class_names), predictions.source
     lengths = {"labels": len(predictions.labels), "scores": len(predictions.scores)}
     lengths["sha256"] = n if predictions.sha256 is None else len(predictions.sha256)
     if wrong := {name: length for name, length in lengths.items() if length != n}:
-        raise PredictionsError(f"{path} has {n} keys and {wrong} entries; each image needs one of each.")
+        raise DataError(f"{path} has {n} keys and {wrong} entries; each image needs one of each.")
     if not n:
-        raise PredictionsError(f"{path} has a head and no image.")
+        raise DataError(f"{path} has a head and no image.")
     if n > MOST_IMAGES:
-        raise PredictionsError(f"{path} has more than {MOST_IMAGES} images.")
+        raise DataError(f"{path} has more than {MOST_IMAGES} images.")
     if predictions.labels.min() < 0 or predictions.labels.max() >= classes:
-        raise PredictionsError(
-            f"{path} has labels outside 0..{classes - 1}, the positions of its {classes} class names."
-        )
+        raise DataError(f"{path} has labels outside 0..{classes - 1}, the positions of its {classes} class names.")
     if predictions.scores.shape[1] != classes:
-        raise PredictionsError(f"{path} has {predictions.scores.shape[1]} scores per image and {classes} class names.")
+        raise DataError(f"{path} has {predictions.scores.shape[1]} scores per image and {classes} class names.")
     bad = np.flatnonzero(~(np.abs(predictions.scores) <= LARGEST_SCORE).all(axis=1))
     if len(bad):
-        raise PredictionsError(
+        raise DataError(
             f"{path}: the scores of {len(bad)} of {n} images are not finite or beyond {LARGEST_SCORE:.0e}, first "
             f"of {predictions.keys[bad[0]]!r:.100}; the model produced NaN, infinity or huge numbers."
         )

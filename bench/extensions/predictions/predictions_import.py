@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options as opt
-from bench.extensions.predictions.errors import PredictionsError
+from datasets_registry import DataError
 
 if TYPE_CHECKING:
     from bench.extensions.predictions.prediction_files import PredictionFile
@@ -55,7 +55,7 @@ def import_predictions(
     Args:
         files: see `etl-bench doctor docs predictions`.
 
-    Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
+    Raises DataError for a file that contradicts the dataset, or if the dataset is not on disk.
     """
     from bench.extensions.predictions.prediction_files import read_predictions
     from bench.results import Shards, fresh_store
@@ -69,7 +69,7 @@ def import_predictions(
     made = [run.made() for run in built]
     ids = Counter(record.run_id for record, _ in made)
     if repeated := [run_id for run_id, count in ids.items() if count > 1]:
-        raise PredictionsError(f"Several of these files describe the same run ({repeated[0]}); give each once.")
+        raise DataError(f"Several of these files describe the same run ({repeated[0]}); give each once.")
     origin = hashlib.sha256("\n".join(sorted(file.digest for file in read)).encode()).hexdigest()
     added, unchanged, kept = [], [], []
     for record, items in made:

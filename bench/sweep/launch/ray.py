@@ -16,16 +16,16 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError, WorkerMemoryError
+from bench.errors import WorkerDiedError, WorkerKilledError, WorkerMemoryError
 from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.pool import LOOK_SECONDS, Pool
 from bench.sweep.launch.ray_cluster import (
     AUTO,
     ClusterHead,
-    HeadLostError,
     RunResources,
     capacity,
     connected,
+    head_lost,
     no_capacity,
     node_is_gone,
     ran_out_of_memory,
@@ -83,10 +83,10 @@ class RayPool(Pool):
         return self._most_on_a_node > 1 and self.jobs != 1
 
     def run(self, tasks: Sequence[Task]) -> int:
-        """As `Pool.run`; raises LaunchError if the cluster cannot be reached or has no node for a single run."""
+        """As `Pool.run`; raises BenchError if the cluster cannot be reached or has no node for a single run."""
         with redirect_stdout(sys.stderr), connected(self.address):  # Ray prints remarks; that stream is for results
             if not self.jobs and not capacity(self.resources)[0]:
-                raise LaunchError(no_capacity(self.resources))
+                raise BenchError(no_capacity(self.resources))
             self._head, self._begin = ClusterHead(self.address), time.monotonic()
             context = self.around.context
             without_files = context.model_copy(update={"files": {}, "weights": {}})
@@ -177,7 +177,7 @@ class RayPool(Pool):
             problem = f"A Ray worker could not start: {summary}"
             self.on_notice(problem)
             if self._failed_starts >= _FAILED_STARTS:
-                raise LaunchError(problem)
+                raise BenchError(problem)
             again.append(task)
             return
         elif ran_out_of_memory(error):
@@ -214,12 +214,12 @@ class RayPool(Pool):
 
     @contextmanager
     def _with_head(self) -> Iterator[None]:
-        """For calls of Ray that need the head; raises HeadLostError if the head is gone."""
+        """For calls of Ray that need the head; raises BenchError if the head is gone."""
         try:
             yield
         except ConnectionError as error:  # of a client; elsewhere Ray waits
             self._head.lost = True
-            raise HeadLostError(self._head.address, str(error)) from error
+            raise head_lost(self._head.address, str(error)) from error
 
 
 def _failed(reference: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 import ray
 
 import bench
-from bench.errors import LaunchError, UsageError
+from bench.errors import BenchError, UsageError
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
 from datasets_registry import CUSTOM_FOLDERS_VARIABLE
@@ -57,7 +57,7 @@ def connected(address: str) -> Iterator[None]:
             `ray://HOST:PORT` (from outside) or `HOST:PORT` (from a machine of the cluster).
 
     Raises:
-        LaunchError: the address does not respond, or its cluster is not compatible.
+        BenchError: the address does not respond, or its cluster is not compatible.
         UsageError: Ray does not accept the address.
     """
     if ray.is_initialized():
@@ -86,7 +86,7 @@ class ClusterHead:
         self.lost = False
 
     def check(self) -> None:
-        """Raise HeadLostError if the head has not responded for `HEAD_SECONDS`."""
+        """Raise BenchError if the head has not responded for `HEAD_SECONDS`."""
         host, _, port = self.address.rpartition(":")
         deadline = time.monotonic() + HEAD_SECONDS
         while True:
@@ -95,20 +95,18 @@ class ClusterHead:
             except OSError as error:
                 if time.monotonic() > deadline:
                     self.lost = True
-                    raise HeadLostError(self.address, str(error.strerror or error)) from error
+                    raise head_lost(self.address, str(error.strerror or error)) from error
                 time.sleep(0.5)
             else:
                 return
 
 
-class HeadLostError(LaunchError):
-    """The head of the Ray cluster is gone."""
-
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(
-            f"The head of the Ray cluster at {address} no longer answers ({' '.join(reason.split())}). "
-            "Finished runs are on disk; start the cluster again and repeat the command, which resumes."
-        )
+def head_lost(address: str, reason: str) -> BenchError:
+    """The error that the head of the Ray cluster is gone."""
+    return BenchError(
+        f"The head of the Ray cluster at {address} no longer answers ({' '.join(reason.split())}). "
+        "Finished runs are on disk; start the cluster again and repeat the command, which resumes."
+    )
 
 
 def capacity(share: RunResources) -> tuple[int, int]:
@@ -157,7 +155,7 @@ def no_capacity(share: RunResources) -> str:
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     """Put files of this machine into Ray's object store.
 
-    The options after a weights file, such as `,quickgelu`, are sent as `suffix`. Raises LaunchError if one cannot be
+    The options after a weights file, such as `,quickgelu`, are sent as `suffix`. Raises BenchError if one cannot be
     read, or is another folder.
     """
     found = {}
@@ -165,13 +163,13 @@ def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
         file, suffix = split_weights_options(str(given))
         path = Path(file)
         if path.is_dir():
-            raise LaunchError(
+            raise BenchError(
                 f"{path} is a folder, and only files are sent to Ray nodes; give a model as hf-hub:ORG/NAME."
             )
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise LaunchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
+            raise BenchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
         name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
         found[key] = SentFile(name, ray.put(content), suffix)
     return found
@@ -188,7 +186,7 @@ def _probe(address: str) -> None:
     try:
         socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise LaunchError(
+        raise BenchError(
             f"RAY_ADDRESS={address!r}: nothing answers there ({error}). `ray status` on the cluster's head shows "
             "whether it runs; ray:// takes the port of its client server, usually 10001."
         ) from error
@@ -204,13 +202,13 @@ def _init(address: str, runtime_env: dict[str, Any]) -> None:
         ray.init(address=address, **options)
     except ConnectionError as error:
         if address != AUTO:
-            raise LaunchError(f"RAY_ADDRESS={address!r}: {short_error(error)}") from error
-        raise LaunchError(
+            raise BenchError(f"RAY_ADDRESS={address!r}: {short_error(error)}") from error
+        raise BenchError(
             "No Ray cluster runs on this machine. Start one with `ray start --head`, or set RAY_ADDRESS to "
             "ray://HOST:PORT of another, or to local for a new one here."
         ) from error
     except (RuntimeError, ValueError, TypeError, ray.exceptions.RayError) as error:
-        raise LaunchError(f"The Ray cluster at {address!r} cannot be used: {short_error(error)}") from error
+        raise BenchError(f"The Ray cluster at {address!r} cannot be used: {short_error(error)}") from error
 
 
 def _stage(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from bench._util.memory import out_of_memory as says_out_of_memory
 from bench.context import RunContext
-from bench.errors import LaunchError, RunExitError, TrainingMemoryError, WorkerKilledError, WorkerMemoryError
+from bench.errors import TrainingMemoryError, WorkerDiedError, WorkerKilledError, WorkerMemoryError
 from bench.experiment import model_path, write_model
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.results import Shards
@@ -37,14 +37,14 @@ class TaskRunner(Protocol):
 
 
 def load_runner(name: str) -> TaskRunner:
-    """The runner module of that name; raises LaunchError if it cannot be imported or lacks a function."""
+    """The runner module of that name; raises BenchError if it cannot be imported or lacks a function."""
     try:
         module: ModuleType = import_module(name)
     except ImportError as error:
-        raise LaunchError(f"The runner {name!r} cannot be imported: {error}.") from error
+        raise BenchError(f"The runner {name!r} cannot be imported: {error}.") from error
     missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
     if missing:
-        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see `TaskRunner` in {__name__}.")
+        raise BenchError(f"The runner {name!r} lacks {', '.join(missing)}; see `TaskRunner` in {__name__}.")
     return cast(TaskRunner, module)
 
 
@@ -83,7 +83,7 @@ def execute(task: Task, runner: TaskRunner, context: RunContext) -> ComputedResu
         record, predictions = runner.run_experiment(task.spec, chosen)
         return ComputedResult(task, _since(start), record, tuple(predictions))
     except SystemExit as left:
-        error = RunExitError(
+        error = WorkerDiedError(
             f"the run called sys.exit({left.code!r}), which would end its process; it must raise an error."
         )
         return failed_result(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))

@@ -8,7 +8,8 @@ from fake_runner import make_predictions, make_record, make_spec
 
 from bench.analysis.calibration import MEASURES, calibration_by_run
 from bench.analysis.metrics import scores
-from bench.analysis.metrics.scores import MetricInputError, calibration_error, metrics_of_runs, run_metrics
+from bench.analysis.metrics.scores import calibration_error, metrics_of_runs, run_metrics
+from bench.errors import UsageError
 from bench.record import Predictions, Score
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
@@ -48,7 +49,7 @@ def test_metrics_of_selected_runs(tmp_path: Path):
 
 
 def test_an_empty_split_is_refused():
-    with pytest.raises(MetricInputError, match="at least one"):
+    with pytest.raises(UsageError, match="at least one"):
         run_metrics({name: [] for name in ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")})
 
 

@@ -31,7 +31,6 @@ from bench import (
 )
 from bench.analysis import board_rows
 from bench.api.results import SHORT_COLUMNS
-from bench.errors import UnknownRunError
 from bench.results import Shards
 from bench.table import WIDTH, Table
 
@@ -171,7 +170,7 @@ def test_predictions_are_those_of_one_run(results: Results, folder: Path):
     others = Results(folder, frozenset({run_id}))
     assert others.predictions("").equals(found), "the only run"
     (other, *_) = set(runs.index) - {run_id}
-    with pytest.raises(UnknownRunError, match=other):
+    with pytest.raises(UsageError, match=other):
         others.predictions(other)
 
 

@@ -6,7 +6,7 @@ import pytest
 from one_case import for_each
 
 from bench.context import RunContext
-from bench.errors import LaunchError, UsageError
+from bench.errors import BenchError, UsageError
 from bench.results.shards import Shards
 from bench.sweep import SweepRequest, expand
 from bench.sweep.launch.claims import Claims
@@ -35,7 +35,7 @@ def test_what_does_not_go_together_is_refused(given: dict, message: str):
 
 def test_a_missing_package_is_reported_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr("bench.sweep.launchers.find_spec", lambda name: None)
-    with pytest.raises(LaunchError, match=r"run `pip install 'clip-etl-bench\[ray\]'`"):
+    with pytest.raises(BenchError, match=r"run `pip install 'clip-etl-bench\[ray\]'`"):
         pool_of(request_for("ray"), Surroundings(runs=Path("runs"), context=RunContext()), 1, None)
 
 

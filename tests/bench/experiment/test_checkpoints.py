@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,11 +132,12 @@ def test_a_training_really_goes_on_where_it_was(tmp_path: Path):
 
 def test_what_the_parts_of_a_training_have_cost_is_added_up(tmp_path: Path):
     spent = [0.0]
+    meter: Any = SimpleNamespace(reading=lambda: (spent[0],), dump_charged=dict, load_charged=lambda _: None)
     state = TrainingState(
         method := prepared("coop"), make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator()
     )
     for part in (1, 2):
-        checkpoint = Checkpoint(tmp_path / "r.safetensors", {}, 0, meter=lambda: (spent[0],))
+        checkpoint = Checkpoint(tmp_path / "r.safetensors", {}, 0, meter=meter)
         assert (checkpoint.load(lambda _: state) is None) == (part == 1)
         spent[0] += 5
         checkpoint.save_if_due(state, Progress(part, part, 0.0))

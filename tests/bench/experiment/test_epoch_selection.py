@@ -15,7 +15,7 @@ from tiny_runs import constant_rate_spec
 from bench.cli.app import main
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.epoch_candidates import CANDIDATES, EpochCandidates, spaced_epochs
+from bench.experiment.checkpoints import CANDIDATES, EpochCandidates, spaced_epochs
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.record import Predictions, RunRecord

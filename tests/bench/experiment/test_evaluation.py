@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
-from bench.experiment.evaluation import evaluate_split, predictions, score
+from bench.experiment.evaluation import SplitLogits, evaluate_split, predictions, scored
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.recomputed_scores import METRICS, split_scores
 from datasets_registry import ClassSet, EvalSplit, Sample
@@ -44,12 +44,11 @@ def test_ranks_and_top_classes_by_hand() -> None:
 
 def test_scores_can_be_recomputed_from_predictions() -> None:
     labels = [0, 1, 0, 2]
-    kept = predictions(split(labels), LOGITS)
-    scored = score(split(labels), kept)
-    assert scored.accuracy == np.mean(kept.rank == 0) == 0.25
-    assert scored.nll == pytest.approx(np.mean(kept.log_sum_exp - kept.true_logit), abs=1e-6)
+    score, kept = scored(split(labels), SplitLogits(LOGITS))
+    assert score.accuracy == np.mean(kept.rank == 0) == 0.25
+    assert score.nll == pytest.approx(np.mean(kept.log_sum_exp - kept.true_logit), abs=1e-6)
     p_true = np.exp(kept.true_logit - kept.log_sum_exp)
-    assert scored.brier == pytest.approx(np.mean(kept.sum_p2 - 2 * p_true + 1), abs=1e-6)
+    assert score.brier == pytest.approx(np.mean(kept.sum_p2 - 2 * p_true + 1), abs=1e-6)
 
 
 @given(st.integers(0, 10_000), st.integers(5, 300), st.integers(2, 12))
@@ -62,8 +61,7 @@ def test_scores_of_random_test_sets_follow_from_what_is_stored(seed: int, n: int
     part = EvalSplit(
         "all", NoImages(), samples, ClassSet(tuple(f"class {i}" for i in range(n_cls)), "a photo of a {}.")
     )
-    item = predictions(part, torch.from_numpy(near.astype(np.float32)))
-    stated = score(part, item)
+    stated, item = scored(part, SplitLogits(torch.from_numpy(near.astype(np.float32))))
     (stored,) = unpack_predictions(pack_predictions([item]))
     assert {name: getattr(stated, name) for name in METRICS} == split_scores(stored, n_cls)
 
@@ -81,10 +79,10 @@ def batches():
 def test_a_method_is_scored_in_the_order_of_the_split() -> None:
     method = ZeroShot(tiny_backbone(), ZeroShotConfig(), torch.Generator())
     method.prepare(support_view(tiny_backbone(), class_set("new")))
-    scored, kept = evaluate_split(method, split([0] * 20), batches)
-    assert scored.selected_on_test is None
-    assert scored.accuracy == np.mean(kept.predicted == 0)
-    assert scored.n == len(kept.images) == 20
+    score, kept = evaluate_split(method, split([0] * 20), batches)
+    assert score.selected_on_test is None
+    assert score.accuracy == np.mean(kept.predicted == 0)
+    assert score.n == len(kept.images) == 20
 
 
 def test_an_oracle_picks_the_best_on_test_and_says_so() -> None:

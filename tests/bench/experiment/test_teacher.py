@@ -16,7 +16,7 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import ModelFileError, read_model, write_model
-from bench.experiment.runner import PreparedRun, run_and_keep, run_experiment
+from bench.experiment.runner import Run, run_and_keep, run_experiment
 from bench.experiment.task import load_task
 from bench.experiment.teacher import load_teacher, read_teacher, trained_classes
 from bench.spec import ExperimentSpec
@@ -58,7 +58,7 @@ def test_the_teacher_compares_the_classes_whose_images_are_shown(pool: str, both
 
 def test_training_shows_the_images_of_pool_and_support_without_labels(tmp_path: Path) -> None:
     spec, context = planned(teacher_file(tmp_path))
-    run = PreparedRun(spec, context)
+    run = Run(spec, context)
     assert run.task.pool is not None
     assert [sample.key for sample in run.images.samples] == [
         *run.task.pool.keys, *(sample.key for sample in run.task.support.samples),
@@ -74,14 +74,14 @@ def test_other_labels_and_another_order_of_classes_change_nothing_in_training(
     """The student of a run whose support labels are reversed is the same, bit for bit."""
     spec, context = planned(teacher_file(tmp_path))
     trained = outcome(run_experiment(spec, context))
-    given = PreparedRun.support_view
+    given = Run.support_view
 
-    def reversed_labels(self: PreparedRun, *args: Any) -> Any:
+    def reversed_labels(self: Run, *args: Any) -> Any:
         view = given(self, *args)
         object.__setattr__(view, "labels", view.labels.flip(0))
         return view
 
-    monkeypatch.setattr(PreparedRun, "support_view", reversed_labels)
+    monkeypatch.setattr(Run, "support_view", reversed_labels)
     assert outcome(run_experiment(spec, context)) == trained
 
 

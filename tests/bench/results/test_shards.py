@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 
-from bench.errors import RunsFolderError, ShardError, UnknownRunError
+from bench.errors import RunsFolderError, ShardError, UsageError
 from bench.record import RunError, RunStatus
 from bench.results.files import slug
 from bench.results.predictions import pack_predictions, unpack_predictions
@@ -158,9 +158,9 @@ def test_a_run_is_found_by_the_beginning_of_its_id(shards: Shards):
     for spec in specs:
         shards.write(make_record(spec))
     assert shards.find(specs[0].run_id[:12].upper()) == specs[0].run_id
-    with pytest.raises(UnknownRunError, match="'xyz'; it contains 40 runs"):
+    with pytest.raises(UsageError, match="'xyz'; it contains 40 runs"):
         shards.find("xyz")
-    with pytest.raises(UnknownRunError, match="40 runs begin with ''"):
+    with pytest.raises(UsageError, match="40 runs begin with ''"):
         shards.find("")
 
 

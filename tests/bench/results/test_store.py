@@ -10,7 +10,7 @@ from fake_runner import make_difficulty, make_predictions, make_record, make_sco
 from patience import PATIENCE
 
 import bench
-from bench.errors import QueryError, StoreError, StoreLockedError
+from bench.errors import StoreError, StoreLockedError
 from bench.record import RunError, RunStatus
 from bench.results import database as _database
 from bench.results.database import IngestResult, Store, fetch_frame
@@ -215,27 +215,27 @@ def test_a_frame_fetched_in_parts_equals_the_whole():
 )
 def test_a_statement_that_writes_is_rejected(store: Store, shards: Shards, sql: str):
     store.ingest(shards)
-    with pytest.raises(QueryError, match="not a reading statement"):
+    with pytest.raises(StoreError, match="not a reading statement"):
         store.query(sql)
 
 
 def test_a_query_has_no_access_outside_the_database(store: Store, shards: Shards, tmp_path: Path):
     store.ingest(shards)
     (tmp_path / "secret.csv").write_text("a\n1\n")
-    with pytest.raises(QueryError, match="disabled by configuration"):
+    with pytest.raises(StoreError, match="disabled by configuration"):
         store.query(f"select * from read_csv('{tmp_path / 'secret.csv'}')")
 
 
 @pytest.mark.parametrize(("sql", "count"), [("", 0), ("select 1; select 2", 2)])
 def test_a_query_is_one_statement(store: Store, shards: Shards, sql: str, count: int):
     store.ingest(shards)
-    with pytest.raises(QueryError, match=f"{count} SQL statements were given"):
+    with pytest.raises(StoreError, match=f"{count} SQL statements were given"):
         store.query(sql)
 
 
 def test_a_misspelt_column_is_duckdbs_message_in_one_line(store: Store, shards: Shards):
     store.ingest(shards)
-    with pytest.raises(QueryError, match="DuckDB refuses the query") as caught:
+    with pytest.raises(StoreError, match="DuckDB refuses the query") as caught:
         store.query("select acuracy from scores")
     assert "\n" not in str(caught.value)
 
@@ -308,7 +308,7 @@ def test_a_query_reads_given_frames_as_tables(store: Store, shards: Shards):
     marks = pd.DataFrame({"seed": [1, 2], "mark": ["a", "b"]})
     found = store.query("select mark from runs join marks using (seed) order by seed", tables={"marks": marks})
     assert found["mark"].tolist() == ["a", "b"]
-    with pytest.raises(QueryError, match="marks"):
+    with pytest.raises(StoreError, match="marks"):
         store.query("select * from marks")
 
 

@@ -13,7 +13,7 @@ from fake_runner import answered, make_predictions, make_record, make_spec, resc
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
-from bench.errors import VerificationError
+from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
 from bench.record import GpuFacts, Predictions, RunError, RunStatus
 from bench.results.shards import Shard, Shards
@@ -103,9 +103,9 @@ def test_an_edited_score_is_not_identical():
 def test_what_has_nothing_to_compare_is_refused():
     error = RunError(kind="E", message="m", traceback="t")
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[], cost=None, error=error)
-    with pytest.raises(VerificationError, match="it has no predictions"):
+    with pytest.raises(UsageError, match="it has no predictions"):
         judge_repetition(Shard(failed, ()), failed, [])
-    with pytest.raises(VerificationError, match="have different specs"):
+    with pytest.raises(UsageError, match="have different specs"):
         judge_repetition(stored(), make_record(make_spec(seed=2)), stored().predictions)
 
 

@@ -8,7 +8,7 @@ from sweep_requests import changed, sweep_over
 
 from bench import plan
 from bench.api import drawn_support, sweep_request
-from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
+from bench.errors import ImpossibleCombinationError, UsageError
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
@@ -117,14 +117,14 @@ def test_the_demo_recipe_is_named_so(grow):
         ("coop.lr=1", UnknownNameError, r"Unknown setting 'lr' of coop.*coop\.recipe\.lr"),
         ("coop.epoch=1", UnknownNameError, r"coop\.recipe\.epochs"),
         ("coop.recipe.n_ctx=4", UnknownNameError, r"coop\.n_ctx"),
-        ("coop.n_ctx=many", OverrideError, r"--set 'coop.n_ctx=many': Input should be a valid integer.*etl-bench meth"),
-        ("coop.recipe.epochs=0", OverrideError, r"--set 'coop.recipe.epochs=0': Input should be greater than or equal"),
-        ("coop.recipe.crop_scale=[1, 2]", OverrideError, r"--set .*crop_scale .* is not a range"),
-        ("coop.class_specific=true", OverrideError, r"--set 'coop.class_specific=true': .* drop ctx_init"),
-        ("vpt.depth=1", OverrideError, "'vpt.depth=1' matches no selected method"),
-        ("coop.n_ctx", OverrideError, "method.key=value or method.recipe.key=value"),
-        ("n_ctx=4", OverrideError, "is not of the form method.key=value"),
-        ("coop.a.b.c=4", OverrideError, "is not of the form method.key=value"),
+        ("coop.n_ctx=many", UsageError, r"--set 'coop.n_ctx=many': Input should be a valid integer.*etl-bench meth"),
+        ("coop.recipe.epochs=0", UsageError, r"--set 'coop.recipe.epochs=0': Input should be greater than or equal"),
+        ("coop.recipe.crop_scale=[1, 2]", UsageError, r"--set .*crop_scale .* is not a range"),
+        ("coop.class_specific=true", UsageError, r"--set 'coop.class_specific=true': .* drop ctx_init"),
+        ("vpt.depth=1", UsageError, "'vpt.depth=1' matches no selected method"),
+        ("coop.n_ctx", UsageError, "method.key=value or method.recipe.key=value"),
+        ("n_ctx=4", UsageError, "is not of the form method.key=value"),
+        ("coop.a.b.c=4", UsageError, "is not of the form method.key=value"),
     ],
 )
 def test_a_wrong_override_says_what_is_wrong(grow, text: str, kind: type[Exception], message: str):
@@ -133,17 +133,17 @@ def test_a_wrong_override_says_what_is_wrong(grow, text: str, kind: type[Excepti
 
 
 def test_the_same_key_set_twice_is_refused(grow):
-    with pytest.raises(OverrideError, match="coop.n_ctx is given twice"):
+    with pytest.raises(UsageError, match="coop.n_ctx is given twice"):
         grow(overrides=["coop.n_ctx=4", "coop.n_ctx=16"])
 
 
 def test_a_recipe_setting_of_a_training_free_method_is_refused(grow):
-    with pytest.raises(OverrideError, match="zero_shot is training-free"):
+    with pytest.raises(UsageError, match="zero_shot is training-free"):
         grow(methods=["zero_shot"], overrides=["zero_shot.recipe.epochs=1"])
 
 
 def test_a_recipe_setting_says_with_which_protocol_the_method_has_a_recipe(grow):
-    with pytest.raises(OverrideError, match=r"only with --protocol few-shot\.$"):
+    with pytest.raises(UsageError, match=r"only with --protocol few-shot\.$"):
         grow(methods=["task_res"], overrides=["task_res.recipe.epochs=1"])
 
 

@@ -7,7 +7,7 @@ import pytest
 from one_case import for_each
 from sweep_requests import changed, sweep_over
 
-from bench.errors import OverrideError, UsageError
+from bench.errors import UsageError
 from bench.sweep import SweepRequest, expand, read_sweep_file, sweep_toml
 from bench.sweep.method_settings import parse_overrides
 from bench.sweep.options import override_texts
@@ -73,7 +73,7 @@ def test_commas_separate_values_and_json_keeps_them(text: str, found: list[objec
     ],
 )
 def test_a_wrong_value_in_a_list_names_the_setting_and_the_value(text: str, message: str):
-    with pytest.raises(OverrideError, match=message):
+    with pytest.raises(UsageError, match=message):
         grow(overrides=[text])
 
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from datasets_registry import ClassSet, UnknownNameError, get_dataset
+from datasets_registry import ClassSet, DataError, UnknownNameError, get_dataset
 from methods import (
     METHODS,
-    ClassTextError,
     known_variants,
     load_backbone,
     parse_backbone,
@@ -77,7 +76,7 @@ def test_descriptions_are_found_in_any_case_and_named_by_content(tmp_path: Path)
     ],
 )
 def test_an_unknown_source_is_refused(text: str, message: str):
-    with pytest.raises(ClassTextError, match=message):
+    with pytest.raises(DataError, match=message):
         parse_class_text(text)
 
 
@@ -96,7 +95,7 @@ def test_an_unknown_list_gets_near_misses():
     ],
 )
 def test_descriptions_that_are_none_are_refused(tmp_path: Path, content: object, message: str):
-    with pytest.raises(ClassTextError, match=message):
+    with pytest.raises(DataError, match=message):
         sentences(described(tmp_path / "d.json", content))
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bench.analysis.metrics import difficulty
 from bench.analysis.metrics.difficulty import difficulty_measures, pairwise_cosines, prototype_cosines, text_distances
-from bench.analysis.metrics.scores import MetricInputError, ece
+from bench.analysis.metrics.scores import ece
+from bench.errors import UsageError
 
 
 def random_case(seed: int, n: int = 30, n_cls: int = 4, dim: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -177,5 +178,5 @@ class TestUndefined:
         assert values["separability_prototype"] is None
 
     def test_labels_outside_the_class_list_are_errors(self):
-        with pytest.raises(MetricInputError, match=r"0\.\.1, but are int64 from 0"):
+        with pytest.raises(UsageError, match=r"0\.\.1, but are int64 from 0"):
             difficulty_measures(np.ones((2, 2)), [0, 2], np.eye(2), logit_scale=100)

@@ -9,11 +9,11 @@ from scipy import special
 
 from bench.analysis.metrics import scores as metrics
 from bench.analysis.metrics.scores import (
-    MetricInputError,
     calibration_error,
     harmonic_mean,
     run_metrics,
 )
+from bench.errors import BenchError, UsageError
 
 # Four images, three classes. Predictions: 0, 1, 1, 0; truth: 0, 1, 2, 1.
 LOGITS = np.log([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
@@ -158,11 +158,11 @@ class TestRefusals:
         ],
     )
     def test_invalid_logits_and_labels(self, call, logits, labels, message):
-        with pytest.raises(MetricInputError, match=message):
+        with pytest.raises(BenchError, match=message):
             call(logits, labels)
 
     def test_calibration_of_nothing(self):
-        with pytest.raises(MetricInputError, match="No prediction was given"):
+        with pytest.raises(UsageError, match="No prediction was given"):
             calibration_error([], [])
 
 

@@ -14,13 +14,12 @@ from tiny_runs import BACKBONE, DATASET, forget_loaded
 
 from bench.context import RunContext
 from bench.experiment import runner
+from bench.experiment.cost import CostMeter, own_clock, set_apart
 from bench.experiment.features.feature_blocks import pack_block, read_block
 from bench.experiment.features.frozen_features import FeatureStore
-from bench.experiment.features.shared_cost import Account, own_clock, set_apart
 from bench.record import Cost
 from bench.sweep import expand
 from datasets_registry import EvalProtocol
-from methods import Passes
 
 TRAINED = ("tip_adapter_f", "mma")
 METHODS = ("tip_adapter", *TRAINED)
@@ -56,7 +55,8 @@ def test_no_cost_depends_on_the_order_of_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("again", [True, False])
 def test_a_run_pays_for_the_images_that_it_uses_and_for_each_once(again: bool, tmp_path: Path) -> None:
-    backbone, account = tiny_backbone(), Account(Passes())
+    backbone = tiny_backbone()
+    meter = CostMeter(backbone)
     store = FeatureStore(backbone, tmp_path)
     store.fill(ADDRESSES, CountingPixels())
     if again:
@@ -65,40 +65,41 @@ def test_a_run_pays_for_the_images_that_it_uses_and_for_each_once(again: bool, t
     block = read_block(path)
     assert block is not None
     for phase, addresses in (("prepare", ADDRESSES[:5]), ("eval", ADDRESSES[3:7])):
-        with account.open(phase):
+        with meter.phase(phase):
             store.get(addresses, CountingPixels())
-    assert dict(account.nanoseconds) == {"prepare": 5 * block.nanoseconds, "eval": 2 * block.nanoseconds}
-    assert (account.images, account.texts) == (7, 0)
+    assert dict(meter.nanoseconds) == {"prepare": 5 * block.nanoseconds, "eval": 2 * block.nanoseconds}
+    assert (meter.images, meter.texts) == (7, 0)
 
 
 def test_features_that_were_stored_without_a_cost_have_an_unknown_one(tmp_path: Path) -> None:
-    store, account = FeatureStore(tiny_backbone(), tmp_path), Account(Passes())
+    store, meter = FeatureStore(tiny_backbone(), tmp_path), CostMeter(tiny_backbone())
     rows = store.get(ADDRESSES, CountingPixels())
     (path,) = (tmp_path / "features").rglob("*.safetensors")
     path.write_bytes(pack_block(ADDRESSES, rows))
-    with account.open("train"):
+    with meter.phase("train"):
         FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES[:4], CountingPixels())
-    assert str(account.nanoseconds["train"]) == "nan"
-    assert account.images == 4
+    assert str(meter.nanoseconds["train"]) == "nan"
+    assert meter.images == 4
 
 
 def test_work_on_shared_features_is_not_the_runs_own() -> None:
-    account = Account(Passes())
-    with account.open("train"):
+    meter = CostMeter(tiny_backbone())
+    before_run = meter.passes.image
+    with meter.phase("train"):
         before = own_clock()
         with set_apart():
-            account.passes.image += 5
-        assert account.passes.image == 0
+            meter.passes.image += 5
+        assert meter.passes.image == before_run
         assert own_clock() >= before
     with set_apart():
-        account.passes.image += 5
-    assert account.passes.image == 5, "outside a run"
+        meter.passes.image += 5
+    assert meter.passes.image == before_run + 5, "outside a run"
 
 
 def test_a_later_part_of_a_run_does_not_pay_again() -> None:
-    first, second = Account(Passes()), Account(Passes())
-    for account, keys in ((first, "ab"), (second, "abc")):
-        if account is second:
-            second.load(first.dump())
-        account.charge("train", "image", {key.encode() * 16: 3 for key in keys}, images=1, texts=0)
+    first, second = CostMeter(tiny_backbone()), CostMeter(tiny_backbone())
+    for meter, keys in ((first, "ab"), (second, "abc")):
+        if meter is second:
+            second.load_charged(first.dump_charged())
+        meter.charge("train", "image", {key.encode() * 16: 3 for key in keys}, images=1, texts=0)
     assert (first.nanoseconds["train"], second.nanoseconds["train"]) == (6, 3)

@@ -20,7 +20,7 @@ from bench.context import RunContext
 from bench.experiment.runner import run_experiment
 from bench.extensions.boards import verify_board
 from bench.extensions.boards.check import SubmissionReport
-from bench.extensions.boards.errors import BoardError
+from bench.extensions.boards.errors import SubmissionError
 from bench.extensions.boards.page import UNMARKED
 from bench.extensions.boards.publishing import BuiltBoard, build_board
 from bench.extensions.boards.repeated_runs import read_repeated, repeated_folder, repeated_text, write_repeated
@@ -110,7 +110,7 @@ def test_results_of_other_content_do_not_count(tmp_path: Path) -> None:
         {},
     )
     (tmp_path / "first.json").write_text("{")
-    with pytest.raises(BoardError, match=r"first.json is not a list of recomputed runs; delete it"):
+    with pytest.raises(SubmissionError, match=r"first.json is not a list of recomputed runs; delete it"):
         read_repeated(tmp_path, "first", "d")
     os.truncate(tmp_path / "first.json", 2**40)
     assert "not a list of recomputed runs" in limited(lambda: read_repeated(tmp_path, "first", "d"))
@@ -131,7 +131,7 @@ def test_drawn_runs_depend_on_content_and_secret() -> None:
     by_secret = {tuple(draw_runs(report, f"secret {i}")) for i in range(20)}
     by_content = {tuple(draw_runs(replace(report, digest=f"{i}"), "one")) for i in range(20)}
     assert min(len(by_secret), len(by_content)) > 10
-    with pytest.raises(BoardError, match="submitters do not know"):
+    with pytest.raises(SubmissionError, match="submitters do not know"):
         draw_runs(report, "")
 
 

@@ -20,7 +20,7 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
-from bench.extensions.boards.errors import BoardError, SubmissionError
+from bench.extensions.boards.errors import SubmissionError
 from bench.record import ExternalCode
 from bench.results.shards import Shards
 
@@ -202,7 +202,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     run(*command, "--submission", "real", "--runs", 1)
     kept = json.loads((place / "verified" / "submissions" / "real.json").read_text())["outcomes"]
     assert list(kept.values()) == ["identical", "identical"], "the results of other runs stay"
-    with pytest.raises(BoardError, match="accepted submission. Accepted: real"):
+    with pytest.raises(SubmissionError, match="accepted submission. Accepted: real"):
         run(*command, "--submission", "other")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from outside_predictions import Outside
 
-from bench.extensions.predictions import PredictionsError
 from bench.extensions.predictions.prediction_files import read_predictions
+from datasets_registry import DataError
 
 DIGEST = "ab" * 32
 
@@ -29,7 +29,7 @@ def good() -> Outside:
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(PredictionsError) as raised:
+    with pytest.raises(DataError) as raised:
         read_predictions(path)
     message = str(raised.value)
     assert message.startswith(str(path))
@@ -179,7 +179,7 @@ def outcome(path: Path) -> str:
     """Why a file is refused; empty if it is read."""
     try:
         read_predictions(path)
-    except PredictionsError as error:
+    except DataError as error:
         return str(error)
     return ""
 

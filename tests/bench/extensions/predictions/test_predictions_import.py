@@ -16,11 +16,11 @@ from sweep_requests import sweep_over
 from bench.analysis import board_settings
 from bench.context import RunContext
 from bench.experiment.runner import run_experiment
-from bench.extensions.predictions import ImportedPredictions, PredictionsError, import_predictions
+from bench.extensions.predictions import ImportedPredictions, import_predictions
 from bench.results import Shards, fresh_store
 from bench.spec import OTHER_MODELS
 from bench.sweep import expand
-from datasets_registry import DrawRule, EvalProtocol, FewShotTask, get_dataset
+from datasets_registry import DataError, DrawRule, EvalProtocol, FewShotTask, get_dataset
 
 Import = Callable[..., ImportedPredictions]
 BACKBONE = "ViT-tiny.random"
@@ -55,7 +55,7 @@ def imported(tmp_path: Path, data: Path) -> Import:
 
 
 def refused(imported: Import, *contents: Outside, **options: object) -> str:
-    with pytest.raises(PredictionsError) as raised:
+    with pytest.raises(DataError) as raised:
         imported(*contents, **options)
     assert "\n" not in str(raised.value)
     return str(raised.value)
@@ -397,7 +397,7 @@ def test_images_that_changed_on_disk_are_noticed(honest: Outside, tmp_path: Path
     image = root / "eurosat" / "2750" / honest.keys[1]
     image.write_bytes((root / "eurosat" / "2750" / honest.keys[0]).read_bytes())
     path = honest.npz(tmp_path / "p.npz")
-    with pytest.raises(PredictionsError, match=f"on disk, first '{honest.keys[1]}'"):
+    with pytest.raises(DataError, match=f"on disk, first '{honest.keys[1]}'"):
         import_predictions([path], tmp_path / "runs", data_root=root)
 
 

@@ -83,7 +83,7 @@ def test_a_run_that_calls_sys_exit_has_failed(jobs: int, tmp_path: Path, behave)
     todo = tasks()
     summary = launch(surroundings, jobs, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
-    assert error_of(tmp_path, todo[1]).startswith("RunExitError: the run called")
+    assert error_of(tmp_path, todo[1]).startswith("WorkerDiedError: the run called")
 
 
 def test_a_run_that_prints_a_million_lines_keeps_a_head_and_a_tail(tmp_path: Path, behave):

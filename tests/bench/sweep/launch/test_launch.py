@@ -15,7 +15,7 @@ from fake_runner import make_spec
 from patience import PATIENCE, wait_until
 
 from bench.context import RunContext
-from bench.errors import LaunchError
+from bench.errors import BenchError
 from bench.record import RunStatus
 from bench.results.database import Store
 from bench.results.shards import Shards
@@ -114,14 +114,14 @@ def test_a_worker_that_dies_costs_only_its_run(method: str, surroundings: Surrou
 @METHODS
 def test_a_runner_that_cannot_be_imported_ends_the_sweep(method: str, surroundings: Surroundings):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
-    with pytest.raises(LaunchError, match="'no_such_runner' cannot be imported"):
+    with pytest.raises(BenchError, match="'no_such_runner' cannot be imported"):
         launching.launch(broken, 2, tasks(), method=method)
 
 
 def test_a_runner_must_have_every_function():
-    with pytest.raises(LaunchError, match="'json' lacks run_experiment, failed_record"):
+    with pytest.raises(BenchError, match="'json' lacks run_experiment, failed_record"):
         load_runner("json")
-    with pytest.raises(LaunchError, match="'no_such_runner' cannot be imported"):
+    with pytest.raises(BenchError, match="'no_such_runner' cannot be imported"):
         load_runner("no_such_runner")
 
 

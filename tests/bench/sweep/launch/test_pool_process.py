@@ -13,7 +13,7 @@ import pytest
 from fake_runner import make_spec
 
 from bench.context import RunContext
-from bench.errors import LaunchError, NoWorkerError
+from bench.errors import BenchError, NoWorkerError
 from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep.launch import pool_process
@@ -167,7 +167,7 @@ def test_a_module_that_cannot_be_imported_is_reported_by_the_runs_that_need_it(s
 
 def test_a_crash_during_the_imports_is_shown(surroundings: Surroundings, module):
     text = "import os, sys\nprint('a library that crashes', file=sys.stderr, flush=True)\nos.abort()\n"
-    with pytest.raises(LaunchError, match=r"died with signal 6.*a library that crashes"):
+    with pytest.raises(BenchError, match=r"died with signal 6.*a library that crashes"):
         run_in(surroundings, [module("crashing_library", text)], tasks(2))
 
 

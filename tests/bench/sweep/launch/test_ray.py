@@ -15,7 +15,7 @@ from fake_runner import make_spec  # noqa: E402
 from patience import PATIENCE  # noqa: E402
 from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
 
-from bench.errors import LaunchError, UsageError  # noqa: E402
+from bench.errors import BenchError, UsageError  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.sweep.launch import ray_cluster as cluster  # noqa: E402
@@ -208,7 +208,7 @@ def test_how_many_runs_fit_into_a_node():
 
 
 def test_an_address_that_does_not_respond_is_refused():
-    with pytest.raises(LaunchError, match="Connection refused.*usually 10001"):
+    with pytest.raises(BenchError, match="Connection refused.*usually 10001"):
         cluster._probe(f"ray://127.0.0.1:{free_port()}")
 
 
