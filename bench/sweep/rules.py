@@ -16,7 +16,7 @@ from bench.results import known_methods
 from bench.spec import ALL_SHOTS
 from bench.sweep.grid import Candidate, Grid, published
 from bench.sweep.request import SweepRequest
-from datasets_registry import DrawRule, EvalProtocol, PoolKind
+from datasets_registry import DrawRule, EvalProtocol, PoolKind, get_dataset
 from methods import BackboneSpec, MethodTraits, Needs, Precision
 
 LARGEST_NUMBER = 2**63 - 1
@@ -269,6 +269,12 @@ FEATURE_RULES: tuple[Rule, ...] = (
         "images without a tower",
         lambda of: of.dataset.backbone is None and of.backbone.imported,
         "{of.backbone.slug} has features of imported datasets only; use a backbone with towers.",
+    ),
+    Rule(
+        "targets with other features",
+        lambda of: [name for name in of.targets if get_dataset(name).backbone != of.dataset.backbone],
+        "its target {found[0]} must hold images, or features of the same backbone, as it does; give others with "
+        "--targets.",
     ),
     Rule(
         "class texts of imported features",
