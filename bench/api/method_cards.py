@@ -11,7 +11,14 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import ImpossibleCombinationError
-from bench.sweep import DEMO_BACKBONE, backbone_conflict, offered_selections, protocol_conflicts
+from bench.sweep import (
+    DEMO_BACKBONE,
+    PROTOCOL_RULES,
+    backbone_conflict,
+    first_reason,
+    offered_selections,
+    published,
+)
 from datasets_registry import ClassSet, EvalProtocol, PoolKind, PoolRule
 from methods import (
     BackboneSpec,
@@ -173,7 +180,7 @@ def accepted_protocols(info: MethodFacts) -> list[EvalProtocol]:
     return [
         protocol
         for protocol in EvalProtocol
-        if not any(protocol_conflicts(info, info.settled(protocol), info.recipe_for(protocol), protocol, pool))
+        if first_reason(published(info, protocol, pool=pool), PROTOCOL_RULES) is None
     ]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.papers import Paper, PaperPart, TableRow
-    from bench.sweep import SweepLog, SweepOutline, SweepRequest
+    from bench.sweep import Plan, SweepLog, SweepRequest
 
 ALL_EXPERIMENTS = "all"
 
@@ -109,7 +109,7 @@ def reproduce_paper(
     done = []
     finished = finished_seeds(folder)
 
-    def count(plans: Iterable[Sequence[SweepOutline]]) -> tuple[int, str]:
+    def count(plans: Iterable[Sequence[Plan]]) -> tuple[int, str]:
         """The runs that are left for some experiments, and a line about them."""
         needs = needs_of([outline for outlines in plans for outline in outlines], finished)
         return needs.runs - needs.done, f"{counted(needs.runs, 'run')}, {needs.done} done"

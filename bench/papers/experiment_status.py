@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.spec import AXES, ExperimentSpec
-from bench.sweep import SweepOutline
+from bench.sweep import Plan
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def finished_seeds(runs: Path) -> Mapping[str, set[int]]:
     return seeds
 
 
-def needs_of(outlines: Iterable[SweepOutline], finished: Mapping[str, set[int]]) -> ExperimentNeeds:
+def needs_of(outlines: Iterable[Plan], finished: Mapping[str, set[int]]) -> ExperimentNeeds:
     """What these sweeps need, beside the `finished_seeds`."""
     planned: dict[str, tuple[ExperimentSpec, set[int]]] = {}
     for outline in outlines:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bench.bounds import LARGEST_RECORD, printable
 from bench.errors import UsageError
-from bench.sweep import SweepOutline, SweepRequest, outline_of
+from bench.sweep import Plan, SweepRequest, outline_of
 from datasets_registry import (
     BenchError,
     EvalProtocol,
@@ -129,7 +129,7 @@ class Paper:
                 found.append(SweepRequest.build(**joined_options(self.header.sweep, sweep, options)))
         return found
 
-    def outlines(self, what: str, **options: Any) -> list[SweepOutline]:
+    def outlines(self, what: str, **options: Any) -> list[Plan]:
         """The sweeps of a table or figure, as if all data were there.
 
         Raises UsageError, which names the line, for an unknown name or value. The values of a shipped file are valid.

@@ -11,7 +11,7 @@ from bench.errors import UsageError
 from bench.papers.paper_files import Paper
 from bench.papers.synthetic import stand_ins, synthetic_form
 from bench.results import known_methods
-from bench.sweep import SweepOutline, SweepRequest, outline_of, split_list, without_patterns
+from bench.sweep import Plan, SweepRequest, outline_of, split_list, without_patterns
 from datasets_registry import get_dataset
 
 SYNTHETIC = "synthetic"
@@ -29,7 +29,7 @@ class PaperPart:
 
     methods: Sequence[str]
     datasets: Sequence[str]
-    outlines: Mapping[str, Sequence[SweepOutline]]
+    outlines: Mapping[str, Sequence[Plan]]
     datasets_of: Mapping[str, Mapping[str, str]]
 
     @classmethod
@@ -84,16 +84,16 @@ def all_datasets(request: SweepRequest) -> list[str]:
     return [*request.datasets, *request.targets]
 
 
-def _named(outlines: Sequence[SweepOutline]) -> list[SweepOutline]:
+def _named(outlines: Sequence[Plan]) -> list[Plan]:
     """The outlines with requests that have names in place of patterns."""
     return [replace(one, request=without_patterns(one.request)) for one in outlines]
 
 
-def _synthetic(outlines: Sequence[SweepOutline], options: Mapping[str, Any]) -> list[SweepOutline]:
+def _synthetic(outlines: Sequence[Plan], options: Mapping[str, Any]) -> list[Plan]:
     return [outline_of(synthetic_form(one.request, **options), unchecked=True) for one in outlines]
 
 
-def _datasets_of(outlines: Sequence[SweepOutline], on: str | None) -> dict[str, str]:
+def _datasets_of(outlines: Sequence[Plan], on: str | None) -> dict[str, str]:
     """The datasets as they are run, with their names in the paper."""
     named = list(dict.fromkeys(name for one in outlines for name in all_datasets(one.request)))
     return stand_ins(named) if on else dict(zip(named, named, strict=True))
@@ -113,7 +113,7 @@ def _refuse_others(problem: str, wanted: Sequence[str], known: Sequence[str]) ->
             raise UsageError(f"{problem} {name!r}. Allowed: {', '.join(dict.fromkeys(known))}.")
 
 
-def _narrowed(outlines: Sequence[SweepOutline], methods: Sequence[str], datasets: Sequence[str]) -> list[SweepOutline]:
+def _narrowed(outlines: Sequence[Plan], methods: Sequence[str], datasets: Sequence[str]) -> list[Plan]:
     """The outlines with only these methods and datasets, all if there are none; those that have none are left out."""
     found = []
     for request in (one.request for one in outlines):

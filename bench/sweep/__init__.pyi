@@ -1,11 +1,7 @@
 """Public names of `bench.sweep`; `__init__.py` loads each on first use."""
 
-from .axes import without_patterns as without_patterns
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
-from .compatibility import backbone_conflict as backbone_conflict
-from .compatibility import dataset_conflict as dataset_conflict
-from .compatibility import protocol_conflicts as protocol_conflicts
 from .dataset_names import backbone_advice as backbone_advice
 from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
@@ -15,9 +11,9 @@ from .driver import context_of as context_of
 from .driver import make_plan as make_plan
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
-from .expansion import SweepOutline as SweepOutline
-from .expansion import expand as expand
-from .expansion import outline_of as outline_of
+from .grid import offered_selections as offered_selections
+from .grid import published as published
+from .grid import without_patterns as without_patterns
 from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files
@@ -29,16 +25,17 @@ from .launchers import early_process as early_process
 from .machine import cache_folder as cache_folder
 from .machine import cores as cores
 from .machine import exported_threads as exported_threads
-from .method_settings import offered_selections as offered_selections
 from .options import RecipeChoice as RecipeChoice
 from .options import RerunPolicy as RerunPolicy
 from .options import parse_choice as parse_choice
 from .options import parse_numbers as parse_numbers
 from .options import parse_shots as parse_shots
 from .options import split_list as split_list
-from .planning import Plan as Plan
-from .planning import plan_runs as plan_runs
-from .planning import shared_features as shared_features
+from .plan import Plan as Plan
+from .plan import expand as expand
+from .plan import outline_of as outline_of
+from .plan import plan_runs as plan_runs
+from .plan import shared_features as shared_features
 from .progress import LogStyle as LogStyle
 from .progress import OneCount as OneCount
 from .progress import SweepLog as SweepLog
@@ -50,6 +47,9 @@ from .request import HOSO as HOSO
 from .request import SweepRequest as SweepRequest
 from .request import option_name as option_name
 from .request import option_of as option_of
+from .rules import PROTOCOL_RULES as PROTOCOL_RULES
+from .rules import backbone_conflict as backbone_conflict
+from .rules import first_reason as first_reason
 from .sweep_files import UnfinishedSweep as UnfinishedSweep
 from .sweep_files import missing_specs as missing_specs
 from .sweep_files import read_sweep_file as read_sweep_file

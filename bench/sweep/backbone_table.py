@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.results import known_methods
-from bench.sweep.compatibility import backbone_conflict, settings_conflict
+from bench.sweep.grid import published
+from bench.sweep.rules import SETTING_RULES, backbone_conflict, first_reason
 from methods import BackboneSpec, MethodTraits, family_of, known_architectures, parse_backbone
 
 
@@ -68,7 +69,8 @@ def backbone_card(text: str) -> dict[str, Any]:
     conditions = {
         info.name: reason
         for info in infos
-        if info.name in runs and (reason := settings_conflict(info, info.settled(info.usual_protocol), spec))
+        if info.name in runs
+        and (reason := first_reason(published(info, info.usual_protocol, backbone=spec), SETTING_RULES))
     }
     return facts | {"methods": runs, "only_with_settings": conditions, "left_out": refused}
 

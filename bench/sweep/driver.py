@@ -13,8 +13,6 @@ from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
-from bench.sweep.compatibility import grouped
-from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.claims import Claims, remove_leftovers
@@ -39,18 +37,14 @@ from bench.sweep.launchers import (
 )
 from bench.sweep.machine import cache_limit, pixel_limit
 from bench.sweep.options import RerunPolicy
-from bench.sweep.planning import (
-    Plan,
-    heads_apart,
-    plan_runs,
-    shared_features,
-)
+from bench.sweep.plan import Plan, expand, heads_apart, plan_runs, shared_features
 from bench.sweep.progress import SweepLog, Tally
+from bench.sweep.read_tasks import short_draw
 from bench.sweep.request import SweepRequest
+from bench.sweep.rules import grouped
 from bench.sweep.sweep_files import keep_sweep_file
-from bench.sweep.task_factory import short_draw
 from bench.sweep.tracker import Tracker, check_tracker
-from bench.sweep.weights import report_rejections, without_missing_weights
+from bench.sweep.weights import report_left_out, without_missing_weights
 
 
 @dataclass(frozen=True)
@@ -87,17 +81,17 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
-    expansion = expand(request, log.notice)
+    planned = expand(request, log.notice)
     shards = Shards(request.runs)
     if request.keep_models:
-        check_keepable(expansion.specs)
-    lacking = lacking_models(expansion.specs, request.runs, request.keep_models)
-    made = plan_runs(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
-    report_rejections(made.rejected, log)
+        check_keepable(planned.specs)
+    lacking = lacking_models(planned.specs, request.runs, request.keep_models)
+    made = plan_runs(planned, shards, request.rerun, Staleness(request.data_root, digest), lacking)
+    report_left_out(made.rejected, log)
     if made.unkept and request.keep_models:
         runs = counted(len(made.unkept), "finished run")
         log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
-    for (name, shots), sizes in expansion.short.items():
+    for (name, shots), sizes in planned.short.items():
         log.notice(short_draw(name, shots, sizes))
     if made.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)

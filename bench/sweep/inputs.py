@@ -13,12 +13,10 @@ from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment import ModelFileError, TeacherFile, read_splits, read_teacher
 from bench.results import known_methods
-from bench.sweep.axes import selected_datasets
-from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.devices import resolve_device
 from bench.sweep.machine import find_gpus
 from bench.sweep.request import SweepRequest
-from datasets_registry import SupportList, get_dataset, read_support_list
+from datasets_registry import SupportList, read_support_list
 
 if TYPE_CHECKING:
     from bench.results import Shard
@@ -30,21 +28,8 @@ def support_lists(request: SweepRequest) -> list[SupportList]:
 
     A list replaces the draw and decides the shots. One that names its dataset and seed is run for these; any other
     needs a single dataset and is run with each seed of the request.
-
-    UsageError: a list without a dataset in a sweep over several, or the same list twice.
     """
-    lists = [read_support_list(path) for path in request.supports]
-    if len({item.digest for item in lists}) != len(lists):
-        raise UsageError(
-            f"--support {', '.join(map(str, request.supports))} gives the same list twice; give each once."
-        )
-    open_lists = [item for item in lists if item.dataset is None]
-    if open_lists and len(selected_datasets(request)) != 1:
-        raise UsageError(
-            f"Support list {open_lists[0].source} does not name its dataset, but -d {','.join(request.datasets)} "
-            f"selects several; run it with one dataset."
-        )
-    return lists
+    return [read_support_list(path) for path in request.supports]
 
 
 def named_files(request: SweepRequest) -> dict[str, Path]:
@@ -78,22 +63,14 @@ def teacher_backbone(request: SweepRequest) -> list[str]:
 
 
 def class_text_of(request: SweepRequest) -> ClassText | None:
-    """The class texts of a sweep, None for the datasets' own; raises UsageError for a variant that no dataset has."""
-    from methods import known_variants, parse_class_text
+    """The class texts of a sweep, None for the datasets' own; raises UsageError for a text with two places."""
+    from methods import parse_class_text
 
     text = parse_class_text(request.class_text)
     if text is not None and text.kind == "template" and text.value.count("{}") != 1:
         raise UsageError(
             f"--class-text {request.class_text!r} has '{{}}' more than once; the class name has one place."
         )
-    if text is not None and text.kind == "variant":
-        names = [*selected_datasets(request), *select_names(request.targets, match_datasets)]
-        known = known_variants([get_dataset(name) for name in names])
-        if text.value not in known:
-            raise UsageError(
-                f"--class-text {text.identity}: none of the selected datasets has a template variant of that name. "
-                f"They have: {', '.join(known) or 'none'}."
-            )
     return text
 
 

@@ -29,7 +29,16 @@ from bench.sweep.options import (
     parse_shots,
     split_list,
 )
-from datasets_registry import DataError, DrawRule, EvalProtocol, PoolRule, SupportRule, is_support_rule
+from datasets_registry import (
+    DataError,
+    DrawRule,
+    EvalProtocol,
+    PoolRule,
+    SupportKind,
+    SupportRule,
+    did_you_mean,
+    is_support_rule,
+)
 
 DEMO_BACKBONE = "ViT-demo.drawn"
 _NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
@@ -229,8 +238,20 @@ class SweepRequest(BaseModel):
 
     @property
     def support_rules(self) -> list[SupportRule]:
-        """The rules of `--support` that change the draw."""
-        return [SupportRule.parse(text) for text in self.support if is_support_rule(text)]
+        """The rules of `--support` that change the draw. Raises UsageError for one that does not exist."""
+        for text in self.support:
+            kind = text.partition(":")[0]
+            if ":" in text and kind.isalpha() and len(kind) > 1 and not (is_support_rule(text) or Path(text).exists()):
+                hint = did_you_mean(kind, ["imbalanced", "noisy"], most=1)
+                raise UsageError(
+                    f"--support {text!r} is unknown.{hint} Write imbalanced:FACTOR, noisy:RATE or a file's path."
+                )
+        if SupportKind.ALL in self.support:
+            raise UsageError("--support all is written --shots all.")
+        try:
+            return [SupportRule.parse(text) for text in self.support if is_support_rule(text)]
+        except DataError as error:
+            raise UsageError(str(error)) from None
 
     @property
     def pool(self) -> PoolRule | None:
@@ -331,13 +352,18 @@ class SweepRequest(BaseModel):
             raise UsageError(f"--runner {value!r} is no Python module that can be imported here.")
         return value
 
-    @field_validator("precision", "draw")
+    @field_validator("precision", "draw", "selection")
     @classmethod
-    def _known(cls, value: str, info: Any) -> str:
-        from methods import Precision
+    def _known(cls, value: str | None, info: Any) -> str | None:
+        from methods import Precision, Selection
 
+        if value is None:
+            return None
         if info.field_name == "precision":
             parse_choice(Precision, value, "--precision")
+        elif info.field_name == "selection":
+            if value not in (allowed := (*Selection, HOSO)):
+                raise UsageError(f"--selection {value!r} is unknown. Allowed: {', '.join(allowed)}.")
         elif not value.startswith("file:"):
             parse_choice(DrawRule, value, "--draw")
         return value

@@ -15,7 +15,7 @@ from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import Shards, known_methods, write_atomically
 from bench.spec import ExperimentSpec
-from bench.sweep.expansion import expand
+from bench.sweep.plan import expand
 from bench.sweep.request import SweepRequest, option_name
 from datasets_registry import DATASETS, BenchError, did_you_mean, foreign_files
 

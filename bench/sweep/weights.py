@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench._util.words import counted
-from bench.sweep.compatibility import Rejection, Rejections, by_reason
 from bench.sweep.inputs import backbones_of, teacher_backbone
-from bench.sweep.planning import Plan
+from bench.sweep.plan import Plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import SweepRequest
+from bench.sweep.rules import LeftOut, by_reason, check_left_out
 
 
 def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
@@ -23,15 +23,16 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
     if not request.here:
         return made
     wanted = {spec.backbone for spec in made.pending} | {backbone for backbone, _ in made.difficulties}
-    missing, rejections = set(), Rejections()
+    missing = dict[str, LeftOut]()
     for backbone in backbones_of(request.backbones):
         if backbone.slug in wanted:
             try:
                 fetch_tokenizer(backbone)
                 fetch_weights(backbone)
             except WeightsError as error:
-                missing.add(backbone.slug)
-                rejections.add(_runs(made, backbone.slug), " ".join(str(error).split()), named=True)
+                runs = counted(sum(spec.backbone == backbone.slug for spec in made.pending), "run")
+                reason = " ".join(str(error).split())
+                missing[backbone.slug] = LeftOut(f"{backbone.slug} ({runs})", reason, named=True)
     if any(spec.teacher for spec in made.pending):
         for backbone in backbones_of(teacher_backbone(request)):
             fetch_tokenizer(backbone)
@@ -40,26 +41,22 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
         return made
     pending = tuple(spec for spec in made.pending if spec.backbone not in missing)
     left = {spec.run_id for spec in (*made.done, *pending)}
-    rejections.check(nothing_left=not left)
-    report_rejections(rejections.all(), log)
+    left_out = tuple(missing.values())
+    check_left_out(left_out, nothing_left=not left)
+    report_left_out(left_out, log)
     return replace(
         made,
         specs=tuple(spec for spec in made.specs if spec.run_id in left),
         pending=pending,
         retried=made.retried & left,
-        rejected=(*made.rejected, *rejections.all()),
+        rejected=(*made.rejected, *left_out),
         difficulties=tuple(place for place in made.difficulties if place[0] not in missing),
     )
 
 
-def report_rejections(rejected: Sequence[Rejection], log: SweepLog) -> None:
-    """Report the rejections, one line per reason, and their effect on the exit code."""
-    for line in by_reason(rejected):
+def report_left_out(items: Sequence[LeftOut], log: SweepLog) -> None:
+    """Report what is left out, one line per reason, and its effect on the exit code."""
+    for line in by_reason(items):
         log.notice(f"left out: {line}")
-    if any(rejection.named for rejection in rejected):
+    if any(item.named for item in items):
         log.notice("the rest runs, and the exit code is 3")
-
-
-def _runs(made: Plan, backbone: str) -> str:
-    """A backbone and its number of pending runs."""
-    return f"{backbone} ({counted(sum(spec.backbone == backbone for spec in made.pending), 'run')})"

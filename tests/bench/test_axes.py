@@ -80,7 +80,12 @@ EDITS = {
     "sweep/request.py": [
         ("    recipe: Annotated", "    lens: Annotated[str | None, Option()] = None\n    recipe: Annotated")
     ],
-    "sweep/expansion.py": [("            **task,\n", "            lens=self.request.lens,\n            **task,\n")],
+    "sweep/grid.py": [
+        (
+            "            precision=self.request.precision,\n",
+            "            precision=self.request.precision, lens=self.request.lens,\n",
+        )
+    ],
 }
 """What a bare axis takes: a field with its entry in the table, a column, an option, and its way into the spec."""
 SCRIPT = """

@@ -12,7 +12,7 @@ from small_families import small_backbone
 from torch import Tensor
 
 from bench.extensions.conformance.subject import tiny_teacher
-from bench.sweep.compatibility import backbone_conflict
+from bench.sweep.rules import backbone_conflict
 from datasets_registry import ClassSet
 from methods import Batch, MethodInfo, SupportView, TowerUse, TrainableMethod, get_method, list_methods
 

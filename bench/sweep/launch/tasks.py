@@ -26,7 +26,7 @@ class RunTask:
         eval_batch: test images per batch; None for the context's value.
         alone: whether no other run of the sweep may run at the same time.
         head: whether it trains on stored features only and is assigned separately from runs through a tower, see
-            `bench.sweep.planning`.
+            `bench.sweep.plan`.
     """
 
     spec: ExperimentSpec

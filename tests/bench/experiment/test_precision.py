@@ -13,7 +13,7 @@ from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.features.inputs import load_inputs
 from bench.sweep import expand
-from bench.sweep.compatibility import backbone_conflict
+from bench.sweep.rules import backbone_conflict
 from methods import METHODS, parse_backbone
 
 

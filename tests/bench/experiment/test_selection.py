@@ -11,7 +11,7 @@ from sweep_requests import sweep_over
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
-from bench.sweep.task_factory import TaskFactory
+from bench.sweep.read_tasks import TaskReader
 from datasets_registry import EvalProtocol, get_dataset
 from methods import METHODS, Selection, selection_rules
 
@@ -91,7 +91,7 @@ def test_an_average_over_epochs_has_no_epoch_to_choose(method: str, way: str) ->
 def test_a_task_without_validation_images_has_nothing_to_choose_with(monkeypatch: pytest.MonkeyPatch) -> None:
     info = get_dataset("spectrum_basic")
     splits = replace(info.reader(None), val=())
-    monkeypatch.setattr(TaskFactory, "_splits", lambda *_, **__: splits)
+    monkeypatch.setattr(TaskReader, "_splits", lambda *_, **__: splits)
     with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there"):
         specs("coop", "validation")
     assert specs("coop", "oracle")

@@ -15,9 +15,10 @@ from bench.record import RunRecord, RunStatus
 from bench.results.known_facts import known_methods
 from bench.results.shards import Shards
 from bench.results.staleness import Staleness, code_reasons
-from bench.sweep import RerunPolicy, plan_runs
-from bench.sweep.expansion import Expansion
+from bench.sweep import Plan, RerunPolicy, SweepRequest, plan_runs
 from reports.site.build import PageRequest, write_page
+
+REQUEST = SweepRequest.build(methods="coop", datasets="spectrum_basic")
 
 
 def record(**provenance):
@@ -74,7 +75,7 @@ def test_a_plan_counts_what_is_stale_and_runs_it_only_if_told(tmp_path: Path):
         made = record(**change)
         shards.write(made.model_copy(update={"spec": spec, "run_id": spec.run_id}))
     shards.write(make_record(failed, status=RunStatus.FAILED, scores=[]))
-    expansion = Expansion((fresh, old, failed), ())
+    expansion = Plan(REQUEST, (fresh, old, failed))
     made = plan_runs(expansion, shards)
     assert made.pending == (failed,)
     assert made.stale_reasons == {"coop has version 1 now and had version 2": 1}
@@ -89,7 +90,7 @@ def test_a_difficulty_of_other_weights_is_measured_again_where_weights_are_check
     place = (spec.backbone, spec.dataset)
     shards.difficulties.write(*place, make_difficulty(*place))
     for digest, wanted in ((None, ()), (lambda slug: "b", ()), (lambda slug: "other", (place,))):
-        made = plan_runs(Expansion((spec,), ()), shards, RerunPolicy.STALE, Staleness(None, digest))
+        made = plan_runs(Plan(REQUEST, (spec,)), shards, RerunPolicy.STALE, Staleness(None, digest))
         assert made.difficulties == wanted
 
 

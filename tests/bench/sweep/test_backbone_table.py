@@ -11,7 +11,7 @@ from one_case import for_each
 from small_families import model_folder
 
 from bench.sweep.backbone_table import backbone_card, backbone_groups
-from bench.sweep.compatibility import backbone_conflict
+from bench.sweep.rules import backbone_conflict
 from datasets_registry import UnknownNameError
 from methods import BackboneSpec, list_methods, parse_backbone
 

@@ -16,7 +16,7 @@ from bench.sweep.launch.tasks import DifficultyTask, RunTask, Task
 from bench.sweep.launch.worker import OpenTasks, gpu_slot
 from bench.sweep.launchers import workers_share_gpus
 from bench.sweep.machine import Gpu
-from bench.sweep.planning import heads_apart
+from bench.sweep.plan import heads_apart
 from bench.sweep.request import SweepRequest
 
 METHODS = ("coop", "linear_probe", "vpt", "clip_adapter")

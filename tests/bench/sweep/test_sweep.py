@@ -12,7 +12,8 @@ from bench.errors import ImpossibleCombinationError, UsageError
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import RecipeChoice, RerunPolicy, expand, expansion, local_weights, plan_runs
+from bench.sweep import RecipeChoice, RerunPolicy, expand, local_weights, plan_runs, read_tasks
+from bench.sweep.plan import LARGE_PLAN
 from datasets_registry import DrawRule, EvalProtocol, UnknownNameError
 
 RESNET = "RN50.openai"
@@ -212,7 +213,7 @@ def test_one_method_that_cannot_run_does_not_stop_the_others(data: Path):
 
 
 def test_a_sweep_of_millions_of_runs_is_refused_with_its_count_before_it_is_expanded(monkeypatch):
-    monkeypatch.setattr("bench.sweep.expansion.TaskFactory", None)  # makes the tasks of the runs
+    monkeypatch.setattr("bench.sweep.plan.TaskReader", None)  # makes the tasks of the runs
     request = sweep_over(
         ["coop", "vpt", "zero_shot"], ["spectrum_basic", "spectrum_blur"], ["ViT-tiny.random"], shots=[1, 2, 4],
         seeds=list(range(100_000)), support=["noisy:0.1", "noisy:0.2"],
@@ -295,8 +296,8 @@ def test_the_draw_and_the_seed_change_runs_on_all_training_images(tmp_path: Path
 
 def test_a_large_plan_is_counted_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(expansion, "SECONDS_BETWEEN_LINES", 0.0)
-    expand(sweep_request(**SWEEP | {"seeds": expansion.LARGE_PLAN}), said.append)
+    monkeypatch.setattr(read_tasks, "SECONDS_BETWEEN_LINES", 0.0)
+    expand(sweep_request(**SWEEP | {"seeds": LARGE_PLAN}), said.append)
     assert said[0] == "planning up to 1,000 runs"
     assert said[-1].endswith("999 of 1,000 draws")
     said.clear()

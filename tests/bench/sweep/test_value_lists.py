@@ -9,8 +9,8 @@ from sweep_requests import changed, sweep_over
 
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, expand, read_sweep_file, sweep_toml
-from bench.sweep.method_settings import parse_overrides
 from bench.sweep.options import override_texts
+from bench.sweep.overrides import parse_overrides
 
 AXES = sweep_over(["coop"], ["spectrum_basic"], ["ViT-tiny.random"], shots=[2], seeds=[1])
 

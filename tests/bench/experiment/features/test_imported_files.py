@@ -18,7 +18,8 @@ from bench.experiment.features.imported_files import class_names, read_arrays, t
 from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.sweep import expand
-from bench.sweep.compatibility import backbone_conflict, dataset_conflict
+from bench.sweep.grid import published
+from bench.sweep.rules import FEATURE_RULES, backbone_conflict, first_reason
 from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, feature_bundle, get_dataset
 from datasets_registry._catalogue import load_feature_bundles
 from methods import METHODS, BackboneSpec, get_method, load_backbone, parse_backbone
@@ -159,7 +160,8 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
 def test_a_bundle_lives_on_its_backbone_only(imported: feature_bundle.FeatureBundle) -> None:
     with pytest.raises(ImpossibleCombinationError, match="features.toy-clip; use -b features.toy-clip"):
         expand(sweep_over(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
-    assert dataset_conflict(get_dataset("spectrum_basic"), BackboneSpec("features", "toy-clip")) is not None
+    place = {"dataset": get_dataset("spectrum_basic"), "backbone": BackboneSpec("features", "toy-clip")}
+    assert first_reason(published(METHODS.get("zero_shot").info, EvalProtocol.FEW_SHOT, **place), FEATURE_RULES)
     with pytest.raises(UnknownNameError, match="Did you mean 'toy-clip'"):
         parse_backbone("features.toy-clop")
 

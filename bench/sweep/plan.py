@@ -1,33 +1,43 @@
-"""The plan of a sweep: the requested runs minus the runs on disk, grouped and ordered by shared work."""
+"""The plan of a sweep: the runs that its rules and data allow, minus those on disk, ordered by shared work."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from bench.errors import ShardError
-from bench.experiment import BackboneCache, cache_info
+from bench.experiment import BackboneCache, cache_info, read_splits
 from bench.record import RunRecord, RunStatus
 from bench.results import Shards, Staleness, known_methods
 from bench.spec import ExperimentSpec
-from bench.sweep.compatibility import Rejection
-from bench.sweep.expansion import Expansion
+from bench.sweep.grid import Candidate, Grid, grid
 from bench.sweep.launch.tasks import RunTask, Task
 from bench.sweep.options import RerunPolicy
+from bench.sweep.read_tasks import TaskReader
+from bench.sweep.request import SweepRequest
+from bench.sweep.rules import GRID_RULES, REQUEST_RULES, LeftOut, check, check_left_out, refusals
 from datasets_registry import canonical_json
 
 LEFT_OUT = 3
 """Exit code of a sweep that did everything but what cannot run."""
+LARGE_PLAN = 1000
+"""Runs from which on a plan says how many it may have before it makes them."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep will do.
+    """The runs of a sweep, and what it will do.
 
     Args:
+        specs: all runs, also those that are done.
+        rejected: what is left out.
+        without_difficulty: backbones that cannot encode class names, by which a difficulty is measured.
+        short: for a dataset and a number of shots, the training images of each class with fewer, all of which are
+            drawn.
+        pending: the runs to do.
         retried: ids of pending runs that failed before.
         stale: reasons by run id, for runs whose code, weights or data changed. The policy decides whether they run
             again.
@@ -36,13 +46,16 @@ class Plan:
         unkept: ids of finished runs that run again, because they lack something that is to be kept.
     """
 
+    request: SweepRequest
     specs: tuple[ExperimentSpec, ...]
-    pending: tuple[ExperimentSpec, ...]
-    retried: frozenset[str]
-    stale: Mapping[str, tuple[str, ...]]
-    seen: Mapping[str, str | None]
-    rejected: tuple[Rejection, ...]
-    difficulties: tuple[tuple[str, str], ...]
+    rejected: tuple[LeftOut, ...] = ()
+    without_difficulty: frozenset[str] = frozenset()
+    short: Mapping[tuple[str, int], Mapping[str, int]] = field(default_factory=dict)
+    pending: tuple[ExperimentSpec, ...] = ()
+    retried: frozenset[str] = frozenset()
+    stale: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seen: Mapping[str, str | None] = field(default_factory=dict)
+    difficulties: tuple[tuple[str, str], ...] = ()
     unkept: frozenset[str] = frozenset()
 
     @property
@@ -86,8 +99,103 @@ def _varied(specs: Sequence[ExperimentSpec]) -> dict[str, str]:
     return {run_id: ", ".join(f"{key}={own.get(key)}" for key in differing) for run_id, own in values.items()}
 
 
+def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -> Plan:
+    """All distinct runs of a sweep, in the order of its axes, before any is looked up. Loads no weights.
+
+    `say` receives the progress of a large plan.
+
+    Raises:
+        UnknownNameError: an unregistered name.
+        UsageError: a setting that does not exist or a value it does not take.
+        UsageError: axes that do not go together, or too many runs.
+        WeightsError: a file of weights that is not there.
+        ImpossibleCombinationError: nothing can run, or something needed cannot.
+    """
+    read_splits.cache_clear()  # own images may have changed since the last plan
+    axes = _checked_grid(request)
+    if axes.most >= LARGE_PLAN:
+        say(f"planning up to {axes.most:,} runs")
+    reader, specs = TaskReader(axes, say), dict[str, ExperimentSpec]()
+    refused = [item for method in axes.methods for item in refusals(method)]  # what concerns whole methods comes first
+    for candidate in axes:
+        refused += (why_not := refusals(candidate))
+        if not why_not:
+            for spec in _specs(candidate, axes, reader):
+                specs.setdefault(spec.run_id, spec)
+    left_out = _distinct([*refused, *reader.left_out])
+    check_left_out(left_out, nothing_left=not specs)
+    used = {spec.backbone for spec in specs.values()}
+    mute = {item.slug: why for item in axes.backbones if item.slug in used and (why := item.text_tower_error)}
+    unmeasured = [LeftOut(f"difficulties for {slug}", f"{why}.", named=False) for slug, why in mute.items()]
+    runs = tuple(specs.values())
+    return Plan(request, runs, (*left_out, *unmeasured), frozenset(mute), reader.short, runs)
+
+
+def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> Plan:
+    """A sweep as if all of its data were there: the runs of its first seed, with empty fingerprints of their tasks.
+
+    Reads no data, so the runs of a sweep can be counted, estimated and looked up before anything is fetched. A dataset
+    with fewer images than shots, support lists and folds are not known here. All names are known, and values are valid
+    unless they are `unchecked`.
+
+    Raises as `expand` does for unknown names and wrong values.
+    """
+    known = {"seeds": sweep.seeds[:1], "folds": [], "support": list(map(str, sweep.support_rules))}
+    axes = _checked_grid(sweep.model_copy(update=known | {"draw": str(sweep.draw_rule)}), unchecked=unchecked)
+    specs: dict[str, ExperimentSpec] = {}
+    for candidate in axes:
+        for choice in [] if refusals(candidate) else axes.choices(candidate):
+            spec = axes.spec(candidate, choice, None, candidate.targets)
+            specs.setdefault(spec.run_id, spec)
+    return Plan(sweep, tuple(specs.values()))
+
+
+def _checked_grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
+    check(request, REQUEST_RULES)
+    axes = grid(request, unchecked=unchecked)
+    check(axes, GRID_RULES)
+    return axes
+
+
+def _specs(candidate: Candidate, axes: Grid, reader: TaskReader) -> Iterator[ExperimentSpec]:
+    """The specs of a candidate that its data allow; the reader leaves out the others."""
+    assert candidate.dataset is not None
+    place, named = f"{candidate.label} on {candidate.dataset.name}", candidate.named
+    targets = reader.targets(candidate)
+    for choice, task in reader.tasks(candidate):
+        if candidate.chooses_by_validation and not len(task.validation):
+            reader.left_out.append(LeftOut(place, _without_validation(candidate), named))
+            return
+        if candidate.facts.needs_teacher and candidate.teacher is not None:
+            names = task.support.classes.names
+            if (why := candidate.teacher.task_conflict(names, task.shots, choice.recorded)) is not None:
+                reader.left_out.append(LeftOut(f"{place} with {choice.text}", why, named))
+                continue
+        yield axes.spec(candidate, choice, task, targets)
+
+
+def _without_validation(candidate: Candidate) -> str:
+    from methods import Selection, selection_rules
+
+    rules = selection_rules(candidate.facts)
+    others = [str(way) for way in rules if way not in (Selection.VALIDATION, Selection.ORACLE)]
+    what = "an epoch" if candidate.epoch_selection else "its settings"
+    remedy = f"use --selection {' or '.join(others)}, or " if others else "use "
+    return (
+        f"there are no validation images of the training classes to choose {what}; {remedy}a support list that "
+        f"names some."
+    )
+
+
+def _distinct(items: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    found: dict[tuple[str, str], LeftOut] = {}
+    for item in items:
+        found.setdefault((item.what, item.reason), item)
+    return tuple(found.values())
+
+
 def plan_runs(
-    expansion: Expansion,
+    planned: Plan,
     shards: Shards,
     policy: RerunPolicy = RerunPolicy.FAILED,
     staleness: Staleness | None = None,
@@ -101,15 +209,15 @@ def plan_runs(
     """
     staleness = staleness or Staleness(None)
     # stamps before records: a shard written in between is noticed
-    runs = {spec.run_id: spec for spec in expansion.specs}
+    runs = {spec.run_id: spec for spec in planned.specs}
     seen = {run_id: shards.stamp(run_id) for run_id in runs}
     records: dict[str, RunRecord | None] = {}
-    unreadable: list[Rejection] = []
+    unreadable: list[LeftOut] = []
     for run_id, spec in runs.items():
         try:
             records[run_id] = None if seen[run_id] is None else shards.record(run_id)
         except ShardError as error:
-            unreadable.append(Rejection(spec.label(), str(error), named=False))
+            unreadable.append(LeftOut(spec.label(), str(error), named=False))
     specs = tuple(runs[run_id] for run_id in records)
     stale = {
         run_id: reasons
@@ -122,17 +230,18 @@ def plan_runs(
     places = dict.fromkeys(
         (spec.backbone, dataset)
         for spec in specs
-        if spec.backbone not in expansion.without_difficulty
+        if spec.backbone not in planned.without_difficulty
         for dataset in (spec.dataset, *spec.targets)
     )
     again = policy is RerunPolicy.ALL
-    return Plan(
+    return replace(
+        planned,
         specs=specs,
         pending=tuple(runs[run_id] for run_id in pending),
         retried=frozenset(run_id for run_id in pending if _failed(records[run_id])),
         stale=stale,
         seen=seen,
-        rejected=(*expansion.rejected, *unreadable),
+        rejected=(*planned.rejected, *unreadable),
         difficulties=tuple(place for place in places if _to_measure(*place, shards, staleness, again=again)),
         unkept=frozenset(unkept),
     )

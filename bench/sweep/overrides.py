@@ -1,34 +1,24 @@
-"""The methods of a sweep with their settings: published or demo, changed by `--set method.key=value`.
-
-Several values of a setting give one variant of the method each, and several such settings their product.
-"""
+"""Changes of settings by `--set`: `method.key=value` of a method's config, `method.recipe.key=value` of its recipe."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import UsageError
-from bench.results import known_methods
 from bench.spec import CUSTOM_RECIPE
-from bench.sweep.axes import selected_methods
-from bench.sweep.options import RecipeChoice
-from bench.sweep.request import HOSO, SweepRequest
-from bench.sweep.task_factory import SupportChoice
 from datasets_registry import UnknownNameError
 
 if TYPE_CHECKING:
-    from methods import CheckedSettings, MethodFacts, MethodTraits, Recipe, SelectionRule
+    from methods import Recipe
 
 
 @dataclass(frozen=True)
@@ -166,7 +156,7 @@ def overrides_of(
     return {item.key: item for item in exact_last if item.key in keys or not item.broad}
 
 
-def _changed_recipe(
+def changed_recipe(
     method: str, recipe: Recipe, changes: Mapping[str, object], overrides: Sequence[Override] = ()
 ) -> Recipe:
     """The recipe with these changes, validated again; its name becomes `custom` if a value differs.
@@ -180,13 +170,13 @@ def _changed_recipe(
         values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
     if "by_dataset" not in changes:  # an override applies to every dataset
         values["by_dataset"] = without_fields(recipe.by_dataset, changes)
-    with _problems_named(method, overrides):
+    with problems_named(method, overrides):
         found = type(recipe).model_validate(values)
     return recipe if found == recipe else found.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})
 
 
 @contextmanager
-def _problems_named(method: str, overrides: Collection[Override]) -> Iterator[None]:
+def problems_named(method: str, overrides: Collection[Override]) -> Iterator[None]:
     """Raises UsageError, which names the overrides, for invalid values."""
     try:
         yield
@@ -207,176 +197,3 @@ def _problem(method: str, detail: ErrorDetails, overrides: Collection[Override])
         return f"{where}: {problem}"
     one_list = "; write [A, B] for one value that is a list" if detail["type"] in ("tuple_type", "list_type") else ""
     return f"{where}: {key}={detail['input']!r}: {problem}{one_list}"
-
-
-def _is_zero_shot(facts: MethodTraits) -> bool:
-    from methods import Family
-
-    return facts.family is Family.ZERO_SHOT
-
-
-@dataclass(frozen=True)
-class SelectedMethod:
-    """A selected method with its settings for this sweep.
-
-    Args:
-        recipe: None for training-free methods.
-        varied: its values of the settings with several values, such as `n_ctx=4`; empty if there are none.
-        named: whether it was requested by name rather than by a pattern.
-        unselectable: why it does not support the requested selection; None if it does.
-        epoch_selection: images that choose the epoch, `validation` or `oracle`; None if the last epoch is used.
-    """
-
-    facts: MethodFacts
-    settings: CheckedSettings
-    recipe: Recipe | None
-    named: bool
-    unselectable: str | None = None
-    epoch_selection: Literal["validation", "oracle"] | None = None
-    varied: str = ""
-
-    @property
-    def label(self) -> str:
-        """Its name, with its values of the settings that have several, as on a leaderboard."""
-        return f"{self.facts.name} [{self.varied}]" if self.varied else self.facts.name
-
-    @property
-    def zero_shot(self) -> bool:
-        """Whether the method depends on neither shots nor seed."""
-        return _is_zero_shot(self.facts)
-
-    def trains_on(self, choice: SupportChoice, seeds: Sequence[int]) -> bool:
-        """Whether there is a run of this method for that support set in a sweep of these seeds."""
-        if self.zero_shot:
-            return choice.empty and choice.seed == 0
-        if self.facts.reads_test_stream:
-            return choice.empty and choice.seed in seeds
-        return not choice.empty and self.facts.needs_pool == (choice.pool is not None)
-
-    @property
-    def chooses_by_validation(self) -> bool:
-        """Whether the validation images choose an epoch or a setting."""
-        return self.facts.selects_on_validation(self.settings.values) or self.epoch_selection == "validation"
-
-
-@dataclass(frozen=True)
-class MethodVariants:
-    """A requested method with the overrides of its settings and of its recipe, which have one or more values each."""
-
-    facts: MethodFacts
-    recipe: Recipe | None
-    named: bool
-    overrides: tuple[Override, ...]
-
-    @property
-    def number(self) -> int:
-        """How many variants there are."""
-        return math.prod(len(item.values) for item in self.overrides)
-
-    @property
-    def zero_shot(self) -> bool:
-        """Whether the method depends on neither shots nor seed."""
-        return _is_zero_shot(self.facts)
-
-    def selected(self, request: SweepRequest, *, unchecked: bool = False) -> Iterator[SelectedMethod]:
-        """Every variant with its settings; raises UsageError for an invalid value unless values are `unchecked`.
-
-        Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
-        A method that checks values is imported.
-        """
-        asked, rules, rule = request.selection, None, None
-        if asked is not None and not self.zero_shot:
-            rules = offered_selections(self.facts)
-            rule = rules.get(asked)
-        for values in itertools.product(*(item.values for item in self.overrides)):
-            yield self._variant(values, request, rules, rule, unchecked=unchecked)
-
-    def _variant(
-        self,
-        values: Sequence[object],
-        request: SweepRequest,
-        rules: Mapping[str, SelectionRule] | None,
-        rule: SelectionRule | None,
-        *,
-        unchecked: bool,
-    ) -> SelectedMethod:
-        name, asked, given = self.facts.name, request.selection, list(zip(self.overrides, values, strict=True))
-        changes = {item.key: value for item, value in given if not item.recipe}
-        with _problems_named(name, [item for item in self.overrides if not item.recipe]):
-            settled = self.facts.settled if changes and not unchecked else self.facts.unchecked
-            settings = settled(request.protocol, {**(rule.settings if rule else {}), **changes})
-        recipe, recipe_changes = self.recipe, {item.key: value for item, value in given if item.recipe}
-        if recipe is not None:
-            recipe = _changed_recipe(name, recipe, recipe_changes, [item for item in self.overrides if item.recipe])
-        by_epoch = rule is not None and rule.by_epoch
-        unselectable = None
-        if rules is not None and rule is None:
-            offered = ", ".join(rules)
-            unselectable = (
-                f"it does not support --selection {asked}, only: {offered}; use one of these or leave the option out."
-            )
-        elif by_epoch and (barred := settings.epoch_selection_error):
-            unselectable = f"it cannot select an epoch by {asked}: {barred}"
-        varied = [
-            f"{'recipe.' if item.recipe else ''}{item.key}={value}" for item, value in given if len(item.values) > 1
-        ]
-        return SelectedMethod(
-            facts=self.facts,
-            settings=settings,
-            recipe=recipe,
-            named=self.named,
-            unselectable=unselectable,
-            epoch_selection=("oracle" if asked == "oracle" else "validation") if by_epoch else None,
-            varied=", ".join(varied),
-        )
-
-
-def requested_methods(request: SweepRequest) -> list[MethodVariants]:
-    """The requested methods with their overrides; raises UsageError for a setting that does not exist."""
-    from methods import Selection
-
-    if request.selection is not None and request.selection not in (*Selection, HOSO):
-        allowed = ", ".join((*Selection, HOSO))
-        raise UsageError(f"--selection {request.selection!r} is unknown. Allowed: {allowed}.")
-    known = known_methods()
-    overrides = parse_overrides(request.overrides)
-    names = selected_methods(request.methods)
-    found = {name: known.get(name) for name in names}
-    recipes = {name: _recipe(facts, request) for name, facts in found.items()}
-    fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
-    check_overrides(
-        overrides,
-        {name: list(facts.settings) for name, facts in found.items()},
-        fields,
-        {name: list(facts.recipes) for name, facts in found.items()},
-    )
-    return [
-        MethodVariants(
-            facts,
-            recipes[name],
-            names[name],
-            (
-                *overrides_of(name, facts.settings, overrides, recipe=False).values(),
-                *(overrides_of(name, fields[name], overrides, recipe=True).values() if name in fields else ()),
-            ),
-        )
-        for name, facts in found.items()
-    ]
-
-
-def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:
-    """The selection rules that a method supports, by the values of `--selection`.
-
-    A method that can select with validation images can do so with one held out of the support set (`hoso`).
-    """
-    from methods import Selection, selection_rules
-
-    found = {str(selection): rule for selection, rule in selection_rules(info).items()}
-    return found | ({HOSO: found[Selection.VALIDATION]} if Selection.VALIDATION in found else {})
-
-
-def _recipe(facts: MethodFacts, request: SweepRequest) -> Recipe | None:
-    from methods import demo_recipe
-
-    published = facts.recipe_for(request.protocol)
-    return demo_recipe(published) if published and request.recipe is RecipeChoice.DEMO else published
