@@ -4,8 +4,8 @@
 spread. `sources.csv` lists where a line was printed, `errata.csv` printed numbers that contradict their own table,
 `methods.csv` the titles and other facts of methods that this project lacks, and `conditions.csv` how numbers were
 trained, with the recipes of `recipes.toml`. A file in `added/` is the table of one paper with its source in the same
-rows; `check_table()` checks it before it is added. Baselines that later papers repeat are kept once per source: rows
-that copy one another are not independent.
+rows; `tests/bench/papers/test_ledger.py` checks it before it is added. Baselines that later papers repeat are kept once
+per source: rows that copy one another are not independent.
 
 `published_frame()` has all numbers, `select()` filters it, `published_difficulty()` has the difficulty of each dataset,
 and `published_methods()` the methods. `compare_with_published()` judges runs by the numbers that they meet.

@@ -6,6 +6,7 @@ from .catalogue import DatasetFacts as DatasetFacts
 from .catalogue import DifficultyMeasure as DifficultyMeasure
 from .catalogue import ExampleImage as ExampleImage
 from .catalogue import overlap_statements as overlap_statements
+from .catalogue import published_methods as published_methods
 from .catalogue import registered as registered
 from .catalogue import short_titles as short_titles
 from .claims import Claim as Claim
@@ -29,7 +30,6 @@ from .published_boards import numbered_rows as numbered_rows
 from .published_boards import published_sources as published_sources
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
-from .published_numbers import published_methods as published_methods
 from .published_numbers import select as select
 from .reproduced_table import TableRow as TableRow
 from .reproduced_table import own_rows as own_rows

@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
 
 from bench.analysis import Entry, Leaderboard
-from bench.papers.published_numbers import published_methods
+from bench.papers.published_numbers import table
 from bench.results import known_methods, with_title
 from bench.spec import external_parts
 from datasets_registry import SeenImages
@@ -53,7 +52,16 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class MethodSheet:
-    """What a page says about a method."""
+    """What a page says about a method.
+
+    Args:
+        family: what it learns, as `Family` of the registry.
+        uses: what it sees besides the labelled images; None if that is not known.
+        year: of its paper; None if unknown, like the empty texts below.
+        paper: an arXiv id, `openreview:ID`, `doi:ID` or an address.
+        code: owner and name of its repository.
+        source: where this was read, of a method that this project lacks.
+    """
 
     name: str
     title: str
@@ -61,11 +69,11 @@ class MethodSheet:
     summary: str = ""
     citation: str = ""
     uses: tuple[str, ...] | None = ()
-    """What it sees besides the labelled images; None if that is not known."""
     year: int | None = None
     venue: str = ""
     paper: str = ""
     code: str = ""
+    source: str = ""
 
 
 UNKNOWN_INPUTS = "unknown inputs"
@@ -192,23 +200,52 @@ def registered() -> Catalogue:
 
     return Catalogue(
         methods={facts.name: _sheet(facts) for facts in known_methods().infos()},
-        datasets={info.name: _copied(DatasetFacts, info) for info in list_datasets()},
-        published={one.name: _copied(MethodSheet, one) for one in published_methods().values()},
+        datasets={
+            info.name: DatasetFacts(
+                name=info.name,
+                title=info.title,
+                summary=info.summary,
+                domain=info.domain,
+                licence=info.licence,
+                homepage=info.homepage,
+            )
+            for info in list_datasets()
+        },
+        published=published_methods(),
     )
 
 
 def _sheet(facts: MethodFacts) -> MethodSheet:
-    sheet = _copied(MethodSheet, facts, uses=tuple(map(str, facts.extras)))
-    return replace(sheet, family=str(facts.family), citation=facts.citation.strip())
+    return MethodSheet(
+        name=facts.name,
+        title=facts.title,
+        family=str(facts.family),
+        summary=facts.summary,
+        citation=facts.citation.strip(),
+        uses=tuple(map(str, facts.extras)),
+        year=facts.year,
+        venue=facts.venue,
+        paper=facts.paper,
+        code=facts.code,
+    )
 
 
-_T = TypeVar("_T", MethodSheet, DatasetFacts)
-
-
-def _copied(kind: type[_T], source: object, **others: Any) -> _T:
-    """An object of this kind with the fields that the source has under the same names, and others."""
-    names = [one.name for one in fields(kind) if hasattr(source, one.name)]
-    return kind(**{name: getattr(source, name) for name in names} | others)
+def published_methods() -> dict[str, MethodSheet]:
+    """The methods of the published numbers that this project lacks, by name."""
+    return {
+        row["method"]: MethodSheet(
+            name=row["method"],
+            title=row["title"],
+            family=row["family"],
+            uses=None if row["uses"] == "unknown" else () if row["uses"] == "none" else tuple(row["uses"].split(";")),
+            year=int(row["year"]) if row["year"] else None,
+            venue=row["venue"],
+            paper=row["paper"],
+            code=row["code"],
+            source=row["source"],
+        )
+        for row in table("methods.csv")
+    }
 
 
 def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:

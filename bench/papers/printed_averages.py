@@ -16,6 +16,8 @@ GROUPS = {
     "challenge": ("eurosat", "dtd", "fgvc_aircraft"),
 }
 """Groups of datasets whose averages APEX prints."""
+MEANS = (AVERAGE, *GROUPS)
+"""What stands in place of a dataset for a printed mean."""
 PRINTED_ROUNDING = 0.011
 """Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
 _PROTOCOL_DATASETS = {"cross-dataset": DATASETS[1:], "domain-generalization": SHIFTED}
@@ -38,7 +40,10 @@ def averaged(line: Mapping[str, str], dataset: str) -> tuple[str, ...]:
         return GROUPS[dataset]
     if dataset != AVERAGE:
         return (dataset,)
-    usual = usual_datasets(line["protocol"], line["backbone"])
+    usual = _PROTOCOL_DATASETS.get(line["protocol"], DATASETS)
+    if line["backbone"] == _BIOMEDICAL:
+        without = ("busi",) if line["protocol"] == "base-to-new" else ()
+        usual = tuple(name for name in COLLECTIONS["biomed"] if name not in without)
     cells = {name: float(value) for name in (*DATASETS, *SHIFTED) if (value := number_of(line.get(name, "")))}
     printed = number_of(line[AVERAGE])
     if len(cells) < 2 or printed is None or set(cells) == set(usual):
@@ -47,38 +52,25 @@ def averaged(line: Mapping[str, str], dataset: str) -> tuple[str, ...]:
     return tuple(cells) if line["split"] == "H" or abs(mean - printed) <= 5 * PRINTED_ROUNDING else usual
 
 
-def usual_datasets(protocol: str, backbone: str) -> tuple[str, ...]:
-    """The datasets that papers average in a protocol."""
-    if backbone == _BIOMEDICAL:
-        return tuple(name for name in COLLECTIONS["biomed"] if protocol != "base-to-new" or name != "busi")
-    return _PROTOCOL_DATASETS.get(protocol, DATASETS)
-
-
 def convention(rows: Mapping[str, Mapping[str, str]], over: Sequence[str]) -> HConvention | None:
     """The convention of the average H of a method: the one that its printed base, new and H give.
 
     None if neither fits to rounding, or nothing is printed that it can be recomputed from.
 
     Args:
-        rows: by split, the row of the table.
+        rows: by split, the row of the table; there is one for H.
         over: the datasets of the average.
     """
-    found = recomputed(rows, over)
-    printed = number_of(rows["H"].get(AVERAGE, "")) if "H" in rows else None
-    if printed is None or not found:
+    printed = {split: number_of(line.get(AVERAGE, "")) for split, line in rows.items()}
+    base, new, h = (printed.get(split) for split in ("base", "new", "H"))
+    if h is None:
         return None
-    nearest = min(found, key=lambda one: abs(found[one] - printed))
-    return nearest if abs(found[nearest] - printed) <= PRINTED_ROUNDING else None
-
-
-def recomputed(rows: Mapping[str, Mapping[str, str]], over: Sequence[str]) -> dict[HConvention, float]:
-    """The average H by each convention, from the printed averages and from the printed H of each dataset in `over`."""
-    found = {}
-    base, new = (number_of(rows[split].get(AVERAGE, "")) if split in rows else None for split in ("base", "new"))
+    recomputed = {}
     if base is not None and new is not None:
-        found[HConvention.H_OF_MEANS] = metrics.harmonic_mean(base, new)
-    cells = [number_of(rows["H"].get(name, "")) for name in over] if "H" in rows else []
+        recomputed[HConvention.H_OF_MEANS] = metrics.harmonic_mean(base, new)
+    cells = [number_of(rows["H"].get(name, "")) for name in over]
     known = [value for value in cells if value is not None]
     if known and len(known) == len(cells):
-        found[HConvention.MEAN_OF_H] = fmean(known)
-    return found
+        recomputed[HConvention.MEAN_OF_H] = fmean(known)
+    gaps = {one: abs(value - h) for one, value in recomputed.items() if abs(value - h) <= PRINTED_ROUNDING}
+    return min(gaps, key=lambda one: gaps[one], default=None)

@@ -6,15 +6,14 @@ import csv
 import io
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
-from bench.papers.printed_averages import AVERAGE, GROUPS, averaged, convention
+from bench.papers.printed_averages import AVERAGE, MEANS, averaged, convention
 from bench.results import known_methods
 from bench.spec import external_parts
 from datasets_registry import BenchError, did_you_mean, some
@@ -43,6 +42,8 @@ class Standing(StrEnum):
 KEYS = ("method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
 """Columns of a table that say what a row is of; the others are datasets."""
 _IDENTIFIER = re.compile(r"\d{4}\.\d{4,5}|(?<=openreview )\w+|(?<=doi:)\S+")
+ACCURACY = "accuracy"
+"""The metric of most numbers; the others are settings and `DIFFICULTIES`."""
 ZERO_SHOT = "zero_shot"
 PUBLISHED = "published"
 """Name of the recipe of a method's paper or official code."""
@@ -78,7 +79,7 @@ def published_frame() -> pd.DataFrame:
     """
     import pandas as pd
 
-    frame = pd.DataFrame(_rows(_added()), columns=list(PUBLISHED_COLUMNS))
+    frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
     return frame.astype(
         {"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64", "likely": "float64"}
     )
@@ -119,58 +120,13 @@ def published_difficulty() -> pd.DataFrame:
         "ViT-L-14.openai": "zs_l14_openclip",
     }
     rows = []
-    for row in _table("difficulty.csv"):
+    for row in table("difficulty.csv"):
         for backbone, column in columns.items():
             if row[column]:
                 zero_shot, n_classes = float(row[column]) / 100, int(row["num_classes"])
                 rows.append((row["dataset"], backbone, n_classes, zero_shot, 1 / n_classes / zero_shot))
     names = ["dataset", "backbone", "n_classes", "zero_shot_accuracy", "relative_transfer_difficulty"]
     return pd.DataFrame(rows, columns=names)
-
-
-@dataclass(frozen=True)
-class PublishedMethod:
-    """A method that this project lacks.
-
-    Args:
-        family: what it learns, as `Family` of the registry.
-        uses: what it sees besides the labelled images (`Extra`); None if its source does not say.
-        year: of its paper; None if unknown, like the empty texts below.
-        paper: an arXiv id, `openreview:ID`, `doi:ID` or an address.
-        code: owner and name of its repository.
-        source: what `uses` was read from.
-    """
-
-    name: str
-    title: str
-    family: str
-    uses: tuple[str, ...] | None
-    year: int | None
-    venue: str
-    paper: str
-    code: str
-    source: str
-
-
-@cache
-def published_methods() -> Mapping[str, PublishedMethod]:
-    """The methods of the ledger that this project lacks, by id."""
-    return {row["method"]: _published_method(row) for row in _table("methods.csv")}
-
-
-def _published_method(row: Mapping[str, str]) -> PublishedMethod:
-    uses = () if row["uses"] == "none" else tuple(row["uses"].split(";"))
-    return PublishedMethod(
-        name=row["method"],
-        title=row["title"],
-        family=row["family"],
-        uses=None if row["uses"] == "unknown" else uses,
-        year=int(row["year"]) if row["year"] else None,
-        venue=row["venue"],
-        paper=row["paper"],
-        code=row["code"],
-        source=row["source"],
-    )
 
 
 def select(
@@ -217,120 +173,125 @@ def select(
     return kept
 
 
-def value_columns(line: Mapping[str, str]) -> list[str]:
-    """The datasets of a row of a table, also `average`."""
-    return [name for name in line if name not in ("source", *ADDED_COLUMNS)]
-
-
-def csv_rows(text: str) -> list[dict[str, str]]:
-    """The rows of a CSV text by column."""
-    return list(csv.DictReader(io.StringIO(text, newline="")))
-
-
-def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
-    sources = {row["source"]: row for row in _table("sources.csv")}
-    for line in _table("tables.csv"):
-        source = sources[line["source"]]
-        place = {"reported_in": source["reported_in"], "source_table": source["table"], "url": source["url"]}
-        yield place | {name: value for name, value in line.items() if name != "source"}
-    for text in added:
-        yield from csv_rows(text)
-
-
 @cache
-def _added() -> tuple[str, ...]:
-    """The texts of the files in `added/`, sorted by name."""
-    folder = resources.files("bench.papers") / "added"
-    if not folder.is_dir():
-        return ()
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".csv")), key=lambda item: item.name)
-    return tuple(item.read_text(encoding="utf-8") for item in files)
-
-
-@cache
-def _rows(added: tuple[str, ...]) -> tuple[dict[str, object], ...]:
-    return tuple(_read_rows(added))
-
-
-def _read_rows(added: tuple[str, ...]) -> Iterator[dict[str, object]]:
-    errata, lines = _table("errata.csv"), list(_lines(added))
+def _rows() -> tuple[dict[str, object], ...]:
+    """The rows of `published_frame`."""
+    lines = _lines()
     splits: dict[tuple[str, ...], dict[str, Mapping[str, str]]] = {}
     for line in lines:
-        splits.setdefault(method_of(line), {})[line["split"]] = line
+        splits.setdefault(_method_of(line), {})[line["split"]] = line
+    rows = []
     for line in lines:
-        of_line = [item for item in errata if _concerns(item, line)]
-        accuracy = line["metric"] == "accuracy"
-        conditions = _conditions(line)
-        for dataset in value_columns(line):
-            cell = line[dataset]
-            if not cell:
+        errata = [erratum for erratum in table("errata.csv") if _is_about(erratum, line)]
+        errata = [erratum for erratum in errata if erratum["split"] in ("", line["split"])]
+        accuracy, conditions = line["metric"] == ACCURACY, _conditions(line)
+        for dataset, cell in line.items():
+            if dataset in ADDED_COLUMNS or not cell:
                 continue
             printed, _, spread = cell.partition("±")
-            average = dataset == AVERAGE or dataset in GROUPS
-            over = averaged(line, dataset) if average else ()
-            of_h = convention(splits[method_of(line)], over) if dataset == AVERAGE and line["split"] == "H" else None
-            known = [item for item in of_line if _applies(item, dataset, printed)]
-            likely = next((float(item["likely"]) for item in known if item["likely"]), None)
-            yield line | {
-                "shots": int(line["shots"]) if line["shots"] else None,
-                "dataset": dataset,
-                "value": float(printed) / 100 if accuracy else float(printed),
-                "likely": likely / 100 if likely is not None and accuracy else likely,
-                "printed": printed,
-                "spread": float(spread) / 100 if spread else None,
-                "note": " ".join(_note(item) for item in known),
-                "over": ",".join(over),
-                "convention": of_h.value if of_h else "",
-                **conditions,
-            }
+            over = averaged(line, dataset) if dataset in MEANS else ()
+            of_h = convention(splits[_method_of(line)], over) if (dataset, line["split"]) == (AVERAGE, "H") else None
+            about_cell = [
+                erratum
+                for erratum in errata
+                if erratum["dataset"] in ("", dataset)
+                and (not erratum["printed"] or float(erratum["printed"]) == float(printed))
+            ]
+            likely = next((float(erratum["likely"]) for erratum in about_cell if erratum["likely"]), None)
+            notes = (
+                f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
+                for erratum in about_cell
+            )
+            rows.append(
+                line
+                | {
+                    "shots": int(line["shots"]) if line["shots"] else None,
+                    "dataset": dataset,
+                    "value": float(printed) / 100 if accuracy else float(printed),
+                    "likely": likely / 100 if likely is not None and accuracy else likely,
+                    "printed": printed,
+                    "spread": float(spread) / 100 if spread else None,
+                    "note": " ".join(notes),
+                    "over": ",".join(over),
+                    "convention": of_h.value if of_h else "",
+                    **conditions,
+                }
+            )
+    return tuple(rows)
 
 
-def method_of(line: Mapping[str, str]) -> tuple[str, ...]:
+def _lines() -> list[dict[str, str]]:
+    """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
+    sources = {row["source"]: row for row in table("sources.csv")}
+    lines = []
+    for line in table("tables.csv"):
+        source = sources[line["source"]]
+        place = {"reported_in": source["reported_in"], "source_table": source["table"], "url": source["url"]}
+        lines.append(place | {name: value for name, value in line.items() if name != "source"})
+    added = resources.files("bench.papers") / "added"
+    names = sorted(item.name for item in added.iterdir() if item.name.endswith(".csv")) if added.is_dir() else []
+    return lines + [dict(line) for name in names for line in table(f"added/{name}")]
+
+
+def _method_of(line: Mapping[str, str]) -> tuple[str, ...]:
     """What the rows of one method in one table share, for all splits."""
     return tuple(line[name] for name in ("reported_in", "source_table", *KEYS) if name != "split")
 
 
-@dataclass(frozen=True)
-class CellPlace:
-    """The cell of a run that a number belongs to.
+def _is_about(rule: Mapping[str, str], line: Mapping[str, str]) -> bool:
+    """Whether an erratum or a condition is about a row. No method stands for all, and table numbers match whole."""
+    return (
+        rule["reported_in"] in line["reported_in"]
+        and f"{rule['table']} " in f"{line['source_table']} "
+        and rule["method"] in ("", line["method"])
+    )
 
-    Args:
-        method: as `system_of` names it.
-        protocols: of the runs that it can be compared with.
-        split: base, new, H or all.
-        accuracy: whether it is an accuracy, and not a measure of difficulty.
+
+def _conditions(line: Mapping[str, str]) -> dict[str, object]:
+    """Standing, recipe, settings, draw and seeds of a row; see `published_frame`."""
+    found = {"standing": Standing.UNKNOWN.value, "recipe": "", "settings": "", "draw": "", "seeds": ""}
+    for rule in table("conditions.csv"):
+        if _is_about(rule, line) and (rule["method"] == "" or rule["variant"] == line["variant"]):
+            found |= {key: rule[key] for key in found if rule[key]}
+    # the method's own paper or official code has the identifier of its paper
+    if line["paper"] and line["paper"].removeprefix("openreview:") in _IDENTIFIER.findall(line["reported_in"]):
+        found |= {"standing": Standing.OWN.value, "recipe": found["recipe"] or PUBLISHED}
+        found["settings"] = found["settings"] or ("" if line["variant"] else "{}")
+    if line["method"] == ZERO_SHOT:
+        found |= {"standing": Standing.UNKNOWN.value, "recipe": ""}
+    return found | {"seeds": int(found["seeds"]) if found["seeds"] else None}
+
+
+@cache
+def table(name: str) -> tuple[Mapping[str, str], ...]:
+    """The rows of a CSV file of this package, by column."""
+    return tuple(csv.DictReader(io.StringIO(_text(name), newline="")))
+
+
+def _text(name: str) -> str:
+    return (resources.files("bench.papers") / name).read_text(encoding="utf-8")
+
+
+Cell = tuple[str, str, str, int, str, str]
+"""What runs have an accuracy for: method (as `system_of` names it), protocol, backbone, shots, dataset and split."""
+
+
+def cells_of(number: Mapping[str, Any]) -> list[Cell]:
+    """The cells of runs that a printed accuracy can be compared with, at most one in each protocol.
+
+    None for other numbers, such as a number of epochs, and for accuracies without known shots.
     """
-
-    method: str
-    backbone: str
-    protocols: tuple[str, ...]
-    shots: int
-    dataset: str
-    split: str
-    accuracy: bool
-
-
-def place_of(number: Mapping[str, Any]) -> CellPlace | None:
-    """The cell of a number; None for one that no run has, such as a number of epochs, or without known shots."""
-    accuracy = number["metric"] == "accuracy"
-    if (not accuracy and number["metric"] not in DIFFICULTIES) or _missing(number["shots"]):
-        return None
+    if number["metric"] != ACCURACY or str(number["shots"]) in ("<NA>", "nan", "None", ""):
+        return []
     protocol, split = str(number["protocol"]), str(number["split"])
     # zero-shot accuracy over all classes is the same in every protocol that evaluates all classes
-    scored = "few-shot" if protocol == "zero-shot" else protocol
-    on_all = split == "target" or (split == "all" and protocol != "cross-dataset")
-    method = system_of(str(number["method"]))
-    return CellPlace(
-        method=method,
-        backbone=str(number["backbone"]),
-        # papers print accuracies of test-time adaptation under any protocol that evaluates all classes
-        protocols=(scored, "test-time") if on_all and scored != "test-time" else (scored,),
-        shots=0 if method == ZERO_SHOT else int(number["shots"]),
-        dataset=str(number["dataset"]),
-        split="all" if split == "target" else split,
-        accuracy=accuracy,
-    )
+    protocols = ["few-shot" if protocol == "zero-shot" else protocol]
+    # papers print accuracies of test-time adaptation under any protocol that evaluates all classes
+    if split == "target" or (split == "all" and protocol != "cross-dataset"):
+        protocols.append("test-time")
+    method, backbone, dataset = system_of(str(number["method"])), str(number["backbone"]), str(number["dataset"])
+    shots, measure = 0 if method == ZERO_SHOT else int(number["shots"]), "all" if split == "target" else split
+    return [(method, one, backbone, shots, dataset, measure) for one in dict.fromkeys(protocols)]
 
 
 @cache
@@ -362,62 +323,3 @@ DIFFICULTIES = {
     "intra_over_inter_ratio": "separability_pairwise",
 }
 """Printed measures of difficulty, and the harness's measure of the same name. Papers give no exact definition."""
-
-
-def _missing(shots: object) -> bool:
-    """Whether the source does not state a number of shots."""
-    return str(shots) in ("<NA>", "nan", "None", "")
-
-
-def _conditions(line: Mapping[str, str]) -> dict[str, object]:
-    """Standing, recipe, settings, draw and seeds of a row; see `published_frame`."""
-    found = {"standing": Standing.UNKNOWN.value, "recipe": "", "settings": "", "draw": "", "seeds": ""}
-    for rule in _table("conditions.csv"):
-        if (
-            rule["reported_in"] in line["reported_in"]
-            and f"{rule['table']} " in f"{line['source_table']} "
-            and rule["method"] in ("", line["method"])
-            and (rule["method"] == "" or rule["variant"] == line["variant"])
-        ):
-            found |= {key: rule[key] for key in found if rule[key]}
-    if _is_own(line):
-        found |= {"standing": Standing.OWN.value, "recipe": found["recipe"] or PUBLISHED}
-        found["settings"] = found["settings"] or ("" if line["variant"] else "{}")
-    if line["method"] == ZERO_SHOT:
-        found |= {"standing": Standing.UNKNOWN.value, "recipe": ""}
-    return found | {"seeds": int(found["seeds"]) if found["seeds"] else None}
-
-
-def _is_own(line: Mapping[str, str]) -> bool:
-    """Whether a row was printed by the method's own paper or official code: they have the same identifier."""
-    return bool(line["paper"]) and line["paper"].removeprefix("openreview:") in _IDENTIFIER.findall(line["reported_in"])
-
-
-def _concerns(erratum: Mapping[str, str], line: Mapping[str, str]) -> bool:
-    """Whether an erratum is about cells of a row. Empty fields match everything, table numbers match whole."""
-    return (
-        erratum["reported_in"] in line["reported_in"]
-        and f"{erratum['table']} " in f"{line['source_table']} "
-        and erratum["method"] in ("", line["method"])
-        and erratum["split"] in ("", line["split"])
-    )
-
-
-def _applies(erratum: Mapping[str, str], dataset: str, printed: str) -> bool:
-    """Whether an erratum about a row applies to one of its cells."""
-    same = not erratum["printed"] or float(erratum["printed"]) == float(printed)
-    return same and erratum["dataset"] in ("", dataset)
-
-
-def _note(erratum: Mapping[str, str]) -> str:
-    return f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
-
-
-@cache
-def _table(name: str) -> tuple[Mapping[str, str], ...]:
-    return tuple(csv_rows(_text(name)))
-
-
-@cache
-def _text(name: str) -> str:
-    return (resources.files("bench.papers") / name).read_text(encoding="utf-8")

@@ -6,19 +6,29 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis import HARMONIC, OPEN, Entry, H, HConvention, Leaderboard, metrics
-from bench.papers.conditions import RunConditions, differences
+from bench.papers.conditions import differences, recipes_of
 from bench.papers.equivalence import equivalence
-from bench.papers.printed_averages import AVERAGE, GROUPS
-from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of, system_of
+from bench.papers.printed_averages import MEANS
+from bench.papers.published_numbers import (
+    ACCURACY,
+    DIFFICULTIES,
+    PUBLISHED,
+    ZERO_SHOT,
+    Cell,
+    Standing,
+    cells_of,
+    members,
+    rows_of,
+    system_of,
+)
 from bench.results import published_values
-
-ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,24 +134,18 @@ def compare_with_published(
     """
     boards = list(boards)
     methods = {system_of(entry.method) for board in boards for entry in board.entries}
-    known = _printed(published[published["method"].map(system_of).isin(methods)])
-    rows = []
-    for board in boards:
-        for entry in board.entries:
-            chosen: dict[tuple[str, str], _Number] = {}
-            for (dataset, split), numbers in _cells(known, board, entry):
-                run = _conditions(board, entry, members(numbers[0].row)[0], defaults)
-                reasons = [differences(number.row, run) for number in numbers]
-                if mean := dataset in _MEANS:
-                    reasons = [
-                        differs or ([] if _is_of(number, split, chosen) else ["It is of other numbers."])
-                        for number, differs in zip(numbers, reasons, strict=True)
-                    ]
-                number, differs = _first(numbers, reasons, run, only_met=mean)
-                if number is not None:
-                    chosen[dataset, split] = number
-                    ours = _our_values(board, entry.key, number, split)
-                    rows.append(_row(board, entry, numbers, number, differs, ours, margin))
+    by_cell: dict[Cell, list[_Number]] = defaultdict(list)
+    for row in rows_of(published[published["method"].map(system_of).isin(methods)]):
+        if row["variant"] and not (row["settings"] or row["recipe"]):
+            continue
+        for cell in cells_of(row):
+            by_cell[cell].append(_Number(row))
+    rows = [
+        row
+        for board in boards
+        for entry in board.entries
+        for row in _entry_rows(by_cell, board, entry, defaults, margin)
+    ]
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
 
@@ -165,42 +169,38 @@ def compare_difficulty(
         if split == "all" and value == value
     }
     rows = []
-    for number in rows_of(published[published["metric"].isin(list(DIFFICULTIES))]):
-        measure = DIFFICULTIES[number["metric"]]
-        found = ours.get((number["backbone"], number["dataset"], measure))
-        if found is not None:
-            rows.append(_difficulty_row(_Number(number), measure, *found, margin))
+    for row in rows_of(published[published["metric"].isin(list(DIFFICULTIES))]):
+        measure, number = DIFFICULTIES[row["metric"]], _Number(row)
+        if (row["backbone"], row["dataset"], measure) not in ours:
+            continue
+        measured, n_classes = ours[row["backbone"], row["dataset"], measure]
+        digits, _, exponent = str(row["printed"]).lower().partition("e")
+        half = 0.5 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
+        low, high, compared = number.value - half, number.value + half, measured
+        if measure == "relative_transfer_difficulty":
+            low, high = 1 / (n_classes * high), 1 / (n_classes * low)
+            compared = 1 / (n_classes * measured) if measured > 0 else math.inf
+        equal = low - margin <= compared <= high + margin
+        rows.append(
+            ReproductionRow(
+                entry=ZERO_SHOT,
+                method=ZERO_SHOT,
+                backbone=row["backbone"],
+                protocol=row["protocol"],
+                shots=0,
+                dataset=row["dataset"],
+                split="all",
+                published=number.value,
+                ours=measured,
+                difference=measured - number.value,
+                verdict=ReproductionVerdict.REPRODUCED if equal else ReproductionVerdict.NOT_REPRODUCED,
+                sources=(number.source,),
+                note=number.note,
+                standing=Standing.OWN,
+                measure=measure,
+            )
+        )
     return sorted(rows, key=lambda row: (row.measure, -abs(row.difference), row.dataset))
-
-
-def _difficulty_row(number: "_Number", measure: str, ours: float, n_classes: int, margin: float) -> ReproductionRow:
-    row = number.row
-    digits, _, exponent = str(row["printed"]).lower().partition("e")
-    half = 0.5 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
-    low, high = number.value - half, number.value + half
-    if measure == "relative_transfer_difficulty":
-        low, high = 1 / (n_classes * high), 1 / (n_classes * low)
-        mine = 1 / (n_classes * ours) if ours > 0 else math.inf
-    else:
-        mine = ours
-    equal = low - margin <= mine <= high + margin
-    return ReproductionRow(
-        entry="zero_shot",
-        method="zero_shot",
-        backbone=row["backbone"],
-        protocol=row["protocol"],
-        shots=0,
-        dataset=row["dataset"],
-        split="all",
-        published=number.value,
-        ours=ours,
-        difference=ours - number.value,
-        verdict=ReproductionVerdict.REPRODUCED if equal else ReproductionVerdict.NOT_REPRODUCED,
-        sources=(number.source,),
-        note=number.note,
-        standing=Standing.OWN,
-        measure=measure,
-    )
 
 
 def reproduce(
@@ -231,10 +231,6 @@ def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[ReproductionVerdict,
     return {verdict: counts[verdict] for verdict in ReproductionVerdict}
 
 
-_Key = tuple[str, str, str, int, str, str]
-"""Method, protocol, backbone, shots, dataset and split."""
-
-
 @dataclass(frozen=True, eq=False)
 class _Number:
     """A published number: a row of `published_frame()`."""
@@ -263,133 +259,100 @@ class _Number:
         return bool(pd.notna(self.row["likely"]))
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that differ from the published ones, as far as its source says."""
+        return dict(json.loads(self.row["settings"] or "{}"))
+
+    @property
     def plain(self) -> bool:
         """Whether it is of the method with published settings, not of an ablation."""
-        return not self.row["variant"] or json.loads(self.row["settings"] or "null") == {}
+        return not self.row["variant"] or (bool(self.row["settings"]) and not self.settings)
+
+    @property
+    def of_means(self) -> bool:
+        """Whether, as an average of H, it is the H of the average base and new."""
+        return bool(self.row["split"] == H and self.row["convention"] != HConvention.MEAN_OF_H)
 
 
-def _printed(published: pd.DataFrame) -> Mapping[_Key, list[_Number]]:
-    """The accuracies by the cells of runs that they can be compared with, in the order of the ledger."""
-    found: dict[_Key, list[_Number]] = defaultdict(list)
-    for row in rows_of(published):
-        place = place_of(row)
-        if place is None or not place.accuracy or (row["variant"] and not (row["settings"] or row["recipe"])):
+def _entry_rows(
+    by_cell: Mapping[Cell, Sequence[_Number]],
+    board: Leaderboard,
+    entry: Entry,
+    defaults: PublishedSettings | None,
+    margin: float,
+) -> Iterator[ReproductionRow]:
+    """A row for each cell of an entry with a number that it can be compared with: datasets, then averages over them."""
+    setting = board.setting
+    published = (defaults or {}).get((entry.method, setting.protocol))
+    shots = 0 if entry.method == ZERO_SHOT else setting.shots
+    scored = [name for name in board.datasets if board.array.has(entry.key, name)]
+    chosen: dict[tuple[str, str], _Number] = {}
+    for dataset, split in product((*scored, *MEANS), (measure for measure in board.measures if measure != OPEN)):
+        cell = system_of(entry.method), str(setting.protocol), setting.backbone, shots, dataset, split
+        numbers = [number for number in by_cell.get(cell, ()) if set(members(number.row)) <= set(scored)]
+        if not numbers:
             continue
-        for protocol in place.protocols:
-            found[place.method, protocol, place.backbone, place.shots, place.dataset, place.split].append(_Number(row))
-    return found
+        recipes = recipes_of(setting, entry, members(numbers[0].row)[0])
+        reasons = {number: differences(number.row, setting, entry, recipes, published) for number in numbers}
+        met = [number for number in numbers if not reasons[number]]
+        if dataset in MEANS:
+            candidates = [number for number in met if _is_of(number, split, chosen)]
+        else:
+            candidates = met or [number for number in numbers if number.plain]
+        if candidates:
+            number = chosen[dataset, split] = _first(candidates, recipes)
+            yield _row(board, entry, numbers, number, reasons[number], margin)
 
 
-_STANDINGS = tuple(Standing)
-
-
-_MEANS = (AVERAGE, *GROUPS)
 _SAME_TABLE = 0.002
 """Largest difference between a printed average and the mean of the numbers that it is said to average."""
 
 
 def _is_of(average: _Number, split: str, chosen: Mapping[tuple[str, str], _Number]) -> bool:
     """Whether a printed average is of the numbers that our datasets are compared with, and not of another training."""
-    of_means = split == H and average.row["convention"] != HConvention.MEAN_OF_H
     means = []
-    for part in ("base", "new") if of_means else (split,):
-        found = [chosen.get((dataset, part)) for dataset in members(average.row)]
-        known = [number.value for number in found if number is not None]
-        if len(known) < len(found):
+    for part in HARMONIC[H] if average.of_means else (split,):
+        numbers = [chosen.get((dataset, part)) for dataset in members(average.row)]
+        known = [number.value for number in numbers if number is not None]
+        if len(known) < len(numbers):
             return not known
         means.append(fmean(known))
-    expected = metrics.harmonic_mean(*means) if of_means else means[0]
+    expected = metrics.harmonic_mean(*means) if average.of_means else means[0]
     return abs(expected - average.value) <= _SAME_TABLE
 
 
-def _first(
-    numbers: Sequence[_Number], reasons: Sequence[list[str]], run: RunConditions, *, only_met: bool = False
-) -> tuple[_Number | None, list[str]]:
-    """The number that a run is compared with, and why it cannot agree with it.
-
-    None if all are of other settings, or with `only_met` of another recipe, too.
-    """
-    met = [number for number, differs in zip(numbers, reasons, strict=True) if not differs]
-    candidates = met or [number for number in numbers if number.plain and not only_met]
-    if not candidates:
-        return None, []
-    tables = Counter(number.value for number in candidates)
+def _first(candidates: Sequence[_Number], recipes: frozenset[str]) -> _Number:
+    """The number of the recipe of our runs, of first standing, that most tables print."""
+    tables, standings = Counter(number.value for number in candidates), tuple(Standing)
 
     def order(number: _Number) -> tuple[object, ...]:
-        standing = _STANDINGS.index(number.row["standing"])
-        same_recipe = PUBLISHED in run.recipes or number.row["recipe"] in run.recipes
+        standing = standings.index(number.row["standing"])
+        same_recipe = PUBLISHED in recipes or number.row["recipe"] in recipes
         return not same_recipe, standing, number.mistake, bool(number.row["variant"]), -tables[number.value]
 
-    chosen = min(candidates, key=order)
-    return chosen, reasons[numbers.index(chosen)]
+    return min(candidates, key=order)
 
 
-@dataclass(frozen=True)
-class _Ours:
-    """Our accuracy in a cell: the mean over seeds, the value of each seed, and the runs."""
-
-    mean: float
-    by_seed: tuple[float, ...]
-    run_ids: tuple[str, ...]
-
-
-def _cells(
-    known: Mapping[_Key, Sequence[_Number]], board: Leaderboard, entry: Entry
-) -> Iterator[tuple[tuple[str, str], list[_Number]]]:
-    """The dataset, or average, and the split of each cell of an entry with its printed numbers, averages last."""
-    setting = board.setting
-    shots = 0 if entry.method == "zero_shot" else setting.shots
-    scored = {name for name in board.datasets if board.array.has(entry.key, name)}
-    for dataset in (*(name for name in board.datasets if name in scored), *_MEANS):
-        for split in (measure for measure in board.measures if measure != OPEN):
-            key = (system_of(entry.method), str(setting.protocol), setting.backbone, shots, dataset, split)
-            numbers = [number for number in known.get(key, ()) if set(members(number.row)) <= scored]
-            if numbers:
-                yield (dataset, split), numbers
-
-
-def _our_values(board: Leaderboard, key: str, number: _Number, split: str) -> _Ours:
+def _our_values(board: Leaderboard, key: str, number: _Number, split: str) -> tuple[float, list[float]]:
+    """Our accuracy in the cell of a number: the mean over seeds, and the value of each seed."""
     array, datasets = board.array, members(number.row)
     splits = HARMONIC.get(split, (split,))
     known = {one: [array.by_seed(key, dataset, one) for dataset in datasets] for one in splits}
     seeds = sorted(set.intersection(*(set(of_dataset) for of_dataset in known[splits[0]])))
     if all(len(array.places(key, dataset)) == 1 for dataset in datasets):
         seeds = seeds[:1]
-    of_means = number.row["convention"] != HConvention.MEAN_OF_H
 
     def over_datasets(values: Sequence[Mapping[str, float]]) -> float:
-        if split == H and of_means:  # papers report the H of the means over seeds
-            return metrics.harmonic_mean(
-                fmean([value["base"] for value in values]), fmean([value["new"] for value in values])
-            )
+        if number.of_means:  # papers report the H of the means over seeds
+            return metrics.harmonic_mean(*(fmean([value[one] for value in values]) for one in splits))
         if split == H:
-            return fmean([metrics.harmonic_mean(value["base"], value["new"]) for value in values])
+            return fmean([metrics.harmonic_mean(*(value[one] for one in splits)) for value in values])
         return fmean([value[split] for value in values])
 
     places = range(len(datasets))
     by_seed = [over_datasets([{one: known[one][place][seed] for one in splits} for place in places]) for seed in seeds]
-    centre = over_datasets([{one: array.mean(key, dataset, one) or 0.0 for one in splits} for dataset in datasets])
-    run_ids = tuple(dict.fromkeys(run_id for dataset in datasets for run_id in array.ids(key, dataset)))
-    return _Ours(centre, tuple(by_seed), run_ids)
-
-
-def _conditions(board: Leaderboard, entry: Entry, dataset: str, defaults: PublishedSettings | None) -> RunConditions:
-    setting = board.setting
-    return RunConditions(
-        method=entry.method,
-        backbone=setting.backbone,
-        protocol=str(setting.protocol),
-        shots=setting.shots,
-        dataset=dataset,
-        config=entry.config,
-        recipe=entry.recipe,
-        recipe_name=entry.recipe_name,
-        draw=setting.draw,
-        learned=setting.learned,
-        published=(defaults or {}).get((entry.method, setting.protocol)),
-        trained_on=setting.source,
-        label=entry.label,
-    )
+    means = [{one: array.mean(key, dataset, one) or 0.0 for one in splits} for dataset in datasets]
+    return over_datasets(means), by_seed
 
 
 def _row(
@@ -398,15 +361,18 @@ def _row(
     numbers: Sequence[_Number],
     chosen: _Number,
     reasons: Sequence[str],
-    ours: _Ours,
     margin: float,
 ) -> ReproductionRow:
-    test = equivalence(ours.by_seed, margin=margin, reference=chosen.value)
-    difference = ours.mean - chosen.value
+    """Our accuracy beside the chosen one of the numbers of a cell; `reasons` say why the two need not agree."""
+    dataset = str(chosen.row["dataset"])
+    split = "all" if chosen.row["split"] == "target" else str(chosen.row["split"])
+    ours, by_seed = _our_values(board, entry.key, chosen, split)
+    test = equivalence(by_seed, margin=margin, reference=chosen.value)
+    difference = ours - chosen.value
     verdict = ReproductionVerdict.UNDER_POWERED
     if reasons:
         verdict = ReproductionVerdict.PROTOCOL_DIFFERS
-    elif entry.method == "zero_shot":
+    elif entry.method == ZERO_SHOT:
         verdict = ReproductionVerdict.REPRODUCED if abs(difference) <= margin else ReproductionVerdict.NOT_REPRODUCED
     elif test is not None:
         if test.equal():
@@ -414,29 +380,29 @@ def _row(
         elif test.different:
             verdict = ReproductionVerdict.NOT_REPRODUCED
     same = [chosen, *(number for number in numbers if number is not chosen and number.value == chosen.value)]
-    settings = json.loads(chosen.row["settings"] or "{}")
-    alike = [number for number in numbers if number.plain or json.loads(number.row["settings"] or "{}") == settings]
+    alike = [number for number in numbers if number.plain or number.settings == chosen.settings]
     others = [number for number in alike if number.value != chosen.value]
     mistakes = dict.fromkeys(f"{number.source}: {number.note}" for number in others if number.mistake)
+    run_ids = [run_id for name in members(chosen.row) for run_id in board.array.ids(entry.key, name)]
     return ReproductionRow(
         entry=entry.key,
         method=entry.method,
         backbone=board.setting.backbone,
         protocol=board.setting.protocol,
         shots=board.setting.shots,
-        dataset=str(chosen.row["dataset"]),
-        split="all" if chosen.row["split"] == "target" else str(chosen.row["split"]),
+        dataset=dataset,
+        split=split,
         published=chosen.value,
-        ours=ours.mean,
+        ours=ours,
         difference=difference,
         low=test.low if test else None,
         high=test.high if test else None,
         p=test.p if test else None,
-        n=len(ours.by_seed),
+        n=len(by_seed),
         verdict=verdict,
         sources=tuple(dict.fromkeys(number.source for number in same)),
         note=" ".join([*dict.fromkeys(filter(None, (number.note for number in same))), *mistakes, *reasons]),
-        run_ids=ours.run_ids,
+        run_ids=tuple(dict.fromkeys(run_ids)),
         standing=str(chosen.row["standing"]),
         recipe=str(chosen.row["recipe"]),
         printed_elsewhere=tuple(sorted({number.value for number in others})),

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import Entry, HConvention, Leaderboard, ScoreArray, Setting
-from bench.papers.published_numbers import named_recipes, place_of, rows_of
+from bench.papers.published_numbers import cells_of, named_recipes, rows_of
 from bench.results import known_methods, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
 
 SEEDS = (1, 2, 3)
 NOISE = (-0.0005, 0.0, 0.0005)
 """Of the seeds; it has mean 0."""
+
+
+def trained_entry(
+    method: str,
+    config: Mapping[str, object] = MappingProxyType({}),
+    recipe: Mapping[str, object] | None = None,
+    recipe_name: str | None = None,
+) -> Entry:
+    """An entry of a method with one run."""
+    return Entry(
+        key=method, method=method, label="", config=config, recipe=recipe, recipe_name=recipe_name, n=1, expected=1,
+        missing=(), cost=None, run_ids=(), oracle=False, optimism={}, stale="", imported="", uses=None, coverage=1,
+        planned=1,
+    )  # fmt: skip
 
 
 @dataclass
@@ -63,13 +78,12 @@ class PrintedRuns:
         recipe = {} if published is None else settled_recipe(published, self.shots, get_dataset("dtd"))
         stated = json.loads(self.settings or "{}")
         config = {key: value[0] if isinstance(value, list) else value for key, value in stated.items()}
-        entry = Entry(
-            key=self.method, method=self.method, label="", config=config,
-            recipe=None if self.method == "zero_shot" else recipe | {"name": self.recipe, **named},
-            recipe_name=None if self.method == "zero_shot" else ("custom" if named else "published"),
-            n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
-            stale="", imported="", uses=None, coverage=1, planned=1,
-        )  # fmt: skip
+        entry = trained_entry(
+            self.method,
+            config,
+            None if self.method == "zero_shot" else recipe | {"name": self.recipe, **named},
+            None if self.method == "zero_shot" else ("custom" if named else "published"),
+        )
         averaged = tuple(dataset for dataset in datasets if dataset != source)
         array = ScoreArray((self.method,), datasets, seeds, scores, averaged, (len(seeds) > 1,), run_ids)
         board = Leaderboard(
@@ -92,14 +106,12 @@ def printed_runs(
         lambda: defaultdict(list)
     )
     for row in rows_of(numbers):
-        place = place_of(row)
-        if place is None or not place.accuracy or row["over"] or place.split == "H":
+        cells = cells_of(row)
+        if not cells or row["over"] or row["split"] == "H":
             continue
-        key = (
-            place.method, place.backbone, place.protocols[0], place.shots, row["recipe"] or "published",
-            row["settings"] or "{}",
-        )  # fmt: skip
-        found[key][place.dataset, place.split].append(row)
+        method, protocol, backbone, shots, dataset, split = cells[0]
+        key = method, backbone, protocol, shots, row["recipe"] or "published", row["settings"] or "{}"
+        found[key][dataset, split].append(row)
     runs = []
     for key, cells in found.items():
         run = PrintedRuns(*key)

@@ -1,10 +1,13 @@
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import pytest
+from printed_runs import trained_entry
 
-from bench.papers.conditions import RunConditions, differences
+from bench.analysis import Setting
+from bench.papers.conditions import differences, recipes_of
 from bench.papers.published_numbers import named_recipes, published_frame, rows_of
 from bench.papers.reproduction import ReproductionVerdict, compare_difficulty
 from bench.results import known_methods, published_values, settled_recipe
@@ -29,36 +32,53 @@ def number(apex: pd.DataFrame, table: str, method: str, dataset: str = "eurosat"
     return rows[0]
 
 
-def run(**changes: object) -> RunConditions:
+@dataclass(frozen=True)
+class Run:
     """Zero-shot CLIP with published settings on ImageNet, or a run with other conditions."""
-    values = {"method": "zero_shot", "backbone": "ViT-B-16.openai", "protocol": "few-shot", "shots": 0}
-    published = published_values(str(changes.get("method", "zero_shot")), str(changes.get("protocol", "few-shot")))
-    return RunConditions(**values | {"dataset": "imagenet", "published": published} | changes)
+
+    method: str = "zero_shot"
+    backbone: str = "ViT-B-16.openai"
+    protocol: str = "few-shot"
+    shots: int = 0
+    dataset: str = "imagenet"
+    config: Mapping[str, object] = field(default_factory=dict)
+    recipe: Mapping[str, object] | None = None
+    recipe_name: str | None = None
+
+    @property
+    def recipes(self) -> frozenset[str]:
+        setting = Setting(self.backbone, self.protocol, self.shots, "coop", "fp32")
+        return recipes_of(setting, trained_entry(self.method, self.config, self.recipe, self.recipe_name), self.dataset)
+
+    def differences(self, number: Mapping[str, object]) -> list[str]:
+        setting = Setting(self.backbone, self.protocol, self.shots, "coop", "fp32")
+        entry = trained_entry(self.method, self.config, self.recipe, self.recipe_name)
+        return differences(number, setting, entry, self.recipes, published_values(self.method, self.protocol))
 
 
 def test_a_number_meets_runs_of_its_recipe_and_settings_only(apex: pd.DataFrame) -> None:
     facts = known_methods().get("maple")
     recipe = settled_recipe(facts.recipe_for(EvalProtocol.BASE_TO_NEW), 16, get_dataset("eurosat"))
     maple = {"method": "maple", "protocol": "base-to-new", "shots": 16, "dataset": "eurosat"}
-    plain = run(**maple, recipe=recipe, recipe_name="published")
+    plain = Run(**maple, recipe=recipe, recipe_name="published")
     changed = recipe | dict(named_recipes()["apex"]) | {"name": "custom"}
     assert changed["lr"] == 0.25
-    runs = [run(**maple, recipe=changed, recipe_name="custom"), plain]
+    runs = [Run(**maple, recipe=changed, recipe_name="custom"), plain]
     numbers = number(apex, "Table 2", "maple"), number(apex, "Table 9", "maple")
-    assert [[not differences(one, each) for each in runs] for one in numbers] == [[True, False], [False, True]]
+    assert [[not each.differences(one) for each in runs] for one in numbers] == [[True, False], [False, True]]
     beta = [number(apex, "Table 12", "apex", settings=f'{{"beta":{value}}}') for value in ("2.0", "4.0")]
-    default = run(method="apex", protocol="base-to-new")
-    assert [bool(differences(one, default)) for one in beta] == [True, False]
-    assert not differences(beta[0], replace(default, config={"beta": 2}))
+    default = Run(method="apex", protocol="base-to-new")
+    assert [bool(default.differences(one)) for one in beta] == [True, False]
+    assert not replace(default, config={"beta": 2}).differences(beta[0])
 
 
 def test_an_ensemble_of_texts_is_a_condition_of_zero_shot_also_as_class_text() -> None:
     frame = published_frame().query("method == 'zero_shot' and dataset == 'imagenet' and protocol == 'zero-shot'")
     frame = frame[frame["backbone"] == "ViT-B-16.openai"]
     numbers = [rows_of(frame[frame["variant"] == name])[0] for name in ("", "text ensemble", "80 ImageNet texts")]
-    by_list = [run(config={"ensemble": name, "own_template": False}) for name in ("select7", "imagenet80")]
-    runs = [run(), *by_list, run(config={"class_text": "ensemble:imagenet80"})]
-    assert [[not differences(one, each) for each in runs] for one in numbers] == [
+    by_list = [Run(config={"ensemble": name, "own_template": False}) for name in ("select7", "imagenet80")]
+    runs = [Run(), *by_list, Run(config={"class_text": "ensemble:imagenet80"})]
+    assert [[not each.differences(one) for each in runs] for one in numbers] == [
         [True, False, False, False],
         [False, True, True, True],
         [False, False, True, True],
@@ -69,8 +89,8 @@ def test_a_published_recipe_can_be_the_one_of_another_paper_on_its_backbone() ->
     """CoOp's own recipe has 100 epochs for four shots, as BiomedCoOp's has for any number."""
     recipe = settled_recipe(known_methods().get("coop").recipe_for(EvalProtocol.FEW_SHOT), 4, get_dataset("btmri"))
     coop = {"method": "coop", "shots": 4, "dataset": "btmri", "recipe": recipe, "recipe_name": "published"}
-    assert run(**coop, backbone="BiomedCLIP.pmc15m").recipes == {"published", "biomedcoop-coop"}
-    assert run(**coop).recipes == {"published"}
+    assert Run(**coop, backbone="BiomedCLIP.pmc15m").recipes == {"published", "biomedcoop-coop"}
+    assert Run(**coop).recipes == {"published"}
 
 
 def measured(values: dict[str, float]) -> pd.DataFrame:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from printed_runs import trained_entry
 
+from bench.analysis import Setting
 from bench.errors import UsageError
 from bench.papers import printed_numbers, published_frame, read_paper, shipped_papers
-from bench.papers.conditions import RunConditions, differences
+from bench.papers.conditions import differences, recipes_of
 from bench.papers.paper_files import parse_paper
-from bench.papers.published_numbers import members, place_of, system_of
+from bench.papers.published_numbers import DIFFICULTIES, cells_of, members, system_of
 from bench.papers.synthetic import synthetic_form
 from bench.results import published_values
 from bench.spec import LEARNED, ExperimentSpec
@@ -55,39 +58,37 @@ def test_apex_has_every_table_and_figure_with_numbers() -> None:
     assert list(read_paper("apex").experiments) == [*tables, *figures]
 
 
-def conditions(spec: ExperimentSpec) -> RunConditions:
-    """The conditions of a planned run."""
-    protocol = str(spec.protocol)
-    return RunConditions(
-        spec.method, spec.backbone, protocol, spec.shots, spec.dataset, spec.config, spec.recipe,
-        None if spec.recipe is None else str(spec.recipe["name"]), str(spec.draw),
-        tuple(str(getattr(spec, axis.name) or "") for axis in LEARNED), published_values(spec.method, protocol),
-    )  # fmt: skip
+def is_met(number: dict[str, Any], spec: ExperimentSpec) -> bool:
+    """Whether a planned run has the training and the settings of a number of its cell."""
+    learned = tuple(str(getattr(spec, axis.name) or "") for axis in LEARNED)
+    setting = Setting(spec.backbone, str(spec.protocol), spec.shots, str(spec.draw), "fp32", learned=learned)
+    recipe_name = None if spec.recipe is None else str(spec.recipe["name"])
+    entry = trained_entry(spec.method, spec.config, spec.recipe, recipe_name)
+    published = published_values(spec.method, setting.protocol)
+    return not differences(number, setting, entry, recipes_of(setting, entry, spec.dataset), published)
 
 
 def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
     """What is left are numbers of epochs, and the weights that an oracle chose."""
     paper, frame = read_paper("apex"), published_frame()
-    planned: dict[tuple[object, ...], list[RunConditions]] = {}
+    planned: dict[tuple[object, ...], list[ExperimentSpec]] = {}
     for what in paper.experiments:
         for request in paper.requests(what):
             for spec in outline_of(request).specs:
                 for dataset in (spec.dataset, *spec.targets):
                     shots = 0 if spec.method == "zero_shot" else spec.shots
-                    key = system_of(spec.method), spec.backbone, str(spec.protocol), shots, dataset
-                    planned.setdefault(key, []).append(conditions(spec))
+                    key = system_of(spec.method), str(spec.protocol), spec.backbone, shots, dataset
+                    planned.setdefault(key, []).append(spec)
     unmet = []
     numbers = frame[frame["reported_in"] == paper.header.reported_in].to_dict("records")
     for number in numbers:
-        place = place_of(number)
-        met = place is not None and all(
-            not place.accuracy  # a difficulty is measured by any zero-shot run
-            or any(
-                not differences(number, run)
-                for protocol in place.protocols
-                for run in planned.get((place.method, place.backbone, protocol, place.shots, dataset), ())
+        cells = cells_of(number)
+        met = number["metric"] in DIFFICULTIES or (  # a difficulty is measured by any zero-shot run
+            bool(cells)
+            and all(
+                any(is_met(number, spec) for *task, _, _ in cells for spec in planned.get((*task, dataset), ()))
+                for dataset in members(number)
             )
-            for dataset in members(number)
         )
         if not met:
             unmet.append(number["metric"])
