@@ -21,7 +21,6 @@ from PIL import Image
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment import declared_task
-from bench.record import RunRecord
 from bench.results import Shard, TrueLabels
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, CoopReader, DataError, DatasetSplits, FewShotTask, canonical_json, get_dataset
@@ -98,21 +97,17 @@ def _beyond_catalogue(shard: Shard) -> Iterator[str]:
             yield f"{score.split}: {score.n} test images are stated, and {info.name} has {info.expected['test']}"
 
 
-def _class_counts(record: RunRecord, task: FewShotTask) -> Iterator[str]:
-    numbers = {split.name: len(split.classes) for split in task.evals}
-    for score in record.all_scores:
-        among = numbers.get(score.split, sum(numbers.values()))  # the splits of the open score are among all names
-        if score.n_classes != among:
-            yield f"{score.split}: {score.n_classes} classes are stated, and the data have {among}"
-
-
 def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
     record, problems = shard.record, []
     truths = {split.name: TrueLabels.of(split, "the dataset") for split in task.evals}
     for item in shard.predictions:
         problem = truths[item.split].disagreement(item) if item.split in truths else None
         problems += [problem] if problem else []
-    problems += _class_counts(record, task)
+    numbers = {split.name: len(split.classes) for split in task.evals}
+    for score in record.all_scores:
+        among = numbers.get(score.split, sum(numbers.values()))  # the splits of the open score are among all names
+        if score.n_classes != among:
+            problems.append(f"{score.split}: {score.n_classes} classes are stated, and the data have {among}")
     if task.fingerprint != record.spec.task_fingerprint:
         problems.append(
             f"its support images are not those of draw {record.spec.draw}, seed {record.spec.seed} (task "

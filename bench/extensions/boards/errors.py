@@ -1,11 +1,7 @@
-"""Errors of boards and submissions."""
+"""The error of boards and submissions."""
 
 from bench.errors import BenchError
 
 
-class SubmissionError(BenchError, ValueError):
-    """A submission to a board cannot be prepared or opened."""
-
-
 class BoardError(BenchError, ValueError):
-    """A board cannot be verified."""
+    """A board cannot be built or verified, or a submission to it cannot be prepared or opened."""
