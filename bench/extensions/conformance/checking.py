@@ -1,36 +1,17 @@
-"""The functions behind `methods check` and `methods new`. They load torch when a method is checked."""
+"""The functions behind `methods check`. They load torch when a method is checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options
 from bench.errors import UsageError
-from bench.sweep import parse_choice
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bench.extensions.conformance.new_method import Scaffold
-
-
-def new_method(
-    name: Annotated[str, options.Arg("Name of the method: lower-case letters, digits and underscores.")],
-    family: Annotated[
-        str, options.Opt("What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
-    ] = "feature adapter",
-    folder: Path | None = None,
-) -> Scaffold:
-    """Start a method: in a checkout its file and test, elsewhere a separate package.
-
-    Raises UsageError for an unknown family, and RegistrationError for a malformed or taken name.
-    """
-    from bench.extensions.conformance.new_method import scaffold
-    from methods import Family
-
-    return scaffold(name, parse_choice(Family, family, "--family"), folder or Path.cwd())
 
 
 def check_method(name: str) -> pd.DataFrame:
@@ -64,12 +45,8 @@ def method_checks(
         way = f"write `etl-bench methods check {stem}`" if registered else "`etl-bench methods new NAME` starts one"
         raise UsageError(f"{name!r} is a file, and a check needs the name of a registered method; {way}.")
     known_methods().get(name)
+    from bench.extensions.conformance.checks import run_checks
+    from bench.extensions.conformance.subject import Subject
+    from methods import get_method
 
-    def rows() -> Iterator[dict[str, object]]:
-        from bench.extensions.conformance.checks import run_checks
-        from bench.extensions.conformance.subject import Subject
-        from methods import get_method
-
-        yield from (result.row() for result in run_checks(Subject(get_method(name))))
-
-    return rows()
+    return map(asdict, run_checks(Subject(get_method(name))))

@@ -6,21 +6,22 @@ from typing import Any
 import typer
 
 from bench.cli import AsJson, options_of, print_json, print_line
-from bench.extensions.conformance.checking import method_checks, new_method
+from bench.extensions.conformance.checking import method_checks
+from bench.extensions.conformance.new_method import scaffold
 
 
-@options_of(new_method)
+@options_of(scaffold)
 def new_command(name: str, **options: Any) -> None:
     """Start a method: in a checkout its file and test, elsewhere a separate package.
 
     The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check NAME` names those
     that are left in its facts.
     """
-    written = new_method(name, **options)
-    for path in written.files:
+    files, package = scaffold(name, **options)
+    for path in files:
         print_line(str(path.relative_to(Path.cwd())))
-    if written.install is not None:
-        print_line(f"next: pip install --editable {written.install.relative_to(Path.cwd())}")
+    if package is not None:
+        print_line(f"next: pip install --editable {package.relative_to(Path.cwd())}")
     print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {name}`")
 
 
@@ -36,17 +37,13 @@ def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
     for row in method_checks(name, **options):
         rows.append(row)
         if not as_json:
-            print_line(_line(row))
+            aside = f" [{row['message']}]" if row["message"] else ""
+            text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
+            todo = f"\n      to do: {row['remedy']}" if row["remedy"] else ""
+            print_line(f"{row['outcome']}  {row['check']}: {text}{todo}")
     failed = [row for row in rows if row["outcome"] == "FAIL"]
     if as_json:
         print_json({"method": name, "passed": not failed, "checks": rows})
     else:
         print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or did not apply, {len(failed)} failed")
     raise typer.Exit(1 if failed else 0)
-
-
-def _line(row: dict[str, object]) -> str:
-    aside = f" [{row['message']}]" if row["message"] else ""
-    text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
-    line = f"{row['outcome']}  {row['check']}: {text}"
-    return f"{line}\n      to do: {row['remedy']}" if row["remedy"] else line

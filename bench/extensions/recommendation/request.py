@@ -59,13 +59,6 @@ class RecommendRequest:
         """The runs folder; the race is in a folder inside."""
         return self.sweep.runs
 
-    @property
-    def race_runs(self) -> Path:
-        """The folder of the race's runs."""
-        from bench.results import RACE
-
-        return self.runs / RACE
-
     @classmethod
     def build(
         cls,

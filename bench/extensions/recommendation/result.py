@@ -84,7 +84,7 @@ class Recommendation:
             "final": self.request.final.value,
             "final_images": self.final_images,
             "training_images": self.plan.training_images,
-            "labelled_images": self.plan.images,
+            "labelled_images": len(self.plan.images),
             "images_scored": race.images,
             "margin": self.request.margin,
             "standings": [
@@ -118,8 +118,16 @@ class Recommendation:
 
     def lines(self) -> list[str]:
         """The answer as text: the method first, then how the race went and what to do next."""
+        used, every = self.final_images, self.plan.training_images
+        heading = []
+        if used < every and self.pick != BASELINE:
+            heading.append(f"{used} of {every} labelled images are used; --final all trains on all.")
+        if self.keeps_model:
+            heading.append("Commands that train it, keep the model, and predict:")
+        else:
+            heading.append("Command that trains it (no model is kept, since imported features have no image tower):")
         steps = [f"  {command}" for command in self.commands]
-        return [*self._answer(), "", *self._course(), "", *self._heading(), *steps]
+        return [*self._answer(), "", *self._course(), "", *heading, *steps]
 
     def rows(self) -> list[dict[str, object]]:
         """A table of the methods that were compared on the same images, with differences in points."""
@@ -149,7 +157,8 @@ class Recommendation:
             f"images{ends}; chance is {_percent(1 / self.plan.classes)} %."
         )
         if self.pick != race.leader:
-            yield f"It is the cheapest method that is at most {self._margin} below {race.leader}, the best one."
+            margin = f"{100 * self.request.margin:g} points"
+            yield f"It is the cheapest method that is at most {margin} below {race.leader}, the best one."
         if len(race.standings) == 1:
             yield "It was compared with no other method."
         elif race.leader == BASELINE:
@@ -182,19 +191,6 @@ class Recommendation:
                 f"Intervals allow for all {len(race.standings)} methods and for repeated comparisons: the chance that "
                 f"the best method left the race is at most {100 * ERROR_RATE:.0f} %."
             )
-
-    def _heading(self) -> Iterator[str]:
-        used, every = self.final_images, self.plan.training_images
-        if used < every and self.pick != BASELINE:
-            yield f"{used} of {every} labelled images are used; --final all trains on all."
-        if self.keeps_model:
-            yield "Commands that train it, keep the model, and predict:"
-        else:
-            yield "Command that trains it (no model is kept, since imported features have no image tower):"
-
-    @property
-    def _margin(self) -> str:
-        return f"{100 * self.request.margin:g} points"
 
 
 def _percent(fraction: float | None) -> str:

@@ -125,7 +125,7 @@ def place_of(function: Any) -> str:
 def test_a_draw_without_the_generator_is_the_only_finding(mistake: Any, message: str) -> None:
     *before, result = run_checks(careless(in_loss=mistake, in_classifier=one))
     assert [each.outcome for each in before] == [CheckOutcome.PASSED]
-    assert (result.check.name, result.outcome) == (RANDOM, CheckOutcome.FAILED)
+    assert (result.check, result.outcome) == (RANDOM, CheckOutcome.FAILED)
     assert result.message.startswith(message)
 
 
