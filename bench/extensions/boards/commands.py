@@ -113,7 +113,20 @@ def _check(as_json: AsJson = False, **options: Any) -> None:
     """
     found = check_submissions(**options)
     if as_json:
-        print_json([plain(report) for report in found])
+        print_json(
+            [
+                {
+                    "name": report.name,
+                    "accepted": report.accepted,
+                    "digest": report.digest,
+                    "runs": len(report.methods),
+                    "refusals": report.refusals,
+                    "checked": report.checked,
+                    "notes": report.notes,
+                }
+                for report in found
+            ]
+        )
     else:
         for report in found:
             _print_report(report)
@@ -131,16 +144,3 @@ def _print_report(report: SubmissionReport) -> None:
         print_line(f"  checked: {text}")
     for text in report.notes:
         print_line(f"  note: {text}")
-
-
-def plain(report: SubmissionReport) -> dict[str, object]:
-    """A report as JSON values, without the facts of single runs."""
-    return {
-        "name": report.name,
-        "accepted": report.accepted,
-        "digest": report.digest,
-        "runs": len(report.methods),
-        "refusals": list(report.refusals),
-        "checked": list(report.checked),
-        "notes": list(report.notes),
-    }

@@ -69,7 +69,12 @@ class DataChecks:
         except BenchError as error:
             missing = str(error)
         try:
-            return _compare(shard, _listed_task(shard, self._context), Level.LISTS)
+            task = declared_task(spec, self._context, listed_splits({}))
+            keys, stated = [sample.key for sample in task.support.samples], shard.record.provenance.support_digests
+            if len(keys) == len(stated):  # the contents of support images are those that the run states
+                digests = dict(zip(keys, stated, strict=True))
+                task = declared_task(spec, self._context, listed_splits(digests))
+            return _compare(shard, task, Level.LISTS)
         except BenchError:
             return DataVerdict(Level.NOTHING, tuple(_beyond_catalogue(shard)), missing.partition(". ")[0])
 
@@ -120,16 +125,6 @@ def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
         if task.pool is not None and task.pool.digest() != record.provenance.unlabelled_digest:
             problems.append("the digest of its unlabelled images is not that of the declared pool")
     return DataVerdict(level, tuple(problems))
-
-
-def _listed_task(shard: Shard, context: RunContext) -> FewShotTask:
-    """The task by split files alone, with the contents of support images that the run states; may raise DataError."""
-    spec, stated = shard.record.spec, shard.record.provenance.support_digests
-    blank = declared_task(spec, context, listed_splits({}))
-    keys = [sample.key for sample in blank.support.samples]
-    if len(keys) != len(stated):
-        return blank
-    return declared_task(spec, context, listed_splits(dict(zip(keys, stated, strict=True))))
 
 
 @dataclass(frozen=True)
