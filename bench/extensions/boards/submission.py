@@ -58,17 +58,6 @@ class SubmissionFacts(BaseModel):
         description="the time of preparation with its zone, such as 2026-11-26T12:00:00Z"
     )
 
-    def to_toml(self) -> str:
-        """The facts as TOML, one line each."""
-        lines = []
-        for name, value in self:
-            if isinstance(value, datetime):
-                text = value.isoformat(timespec="seconds").replace("+00:00", "Z")
-            else:
-                text = json.dumps(value, ensure_ascii=False)
-            lines.append(f"{name} = {text}\n")
-        return "".join(lines)
-
 
 def read_facts(values: Mapping[str, object], place: str) -> SubmissionFacts:
     """Facts from options or a file, which `place` names; raises BoardError for the first that is wrong."""
@@ -207,5 +196,10 @@ def check_new(folder: Path, *, force: bool = False) -> None:
 def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts) -> Exported:
     """Write the files of a submission; see `check_new` for what is there. BundleError if a run is damaged."""
     done = export_bundle(shards, run_ids, folder / BUNDLE, force=True, listed=False)
-    write_atomically(folder / FACTS, f"{_WRITTEN}\n{facts.to_toml()}".encode())
+    lines = [_WRITTEN]
+    for name, value in facts:
+        is_time = isinstance(value, datetime)
+        text = f"{value:%Y-%m-%dT%H:%M:%SZ}" if is_time else json.dumps(value, ensure_ascii=False)
+        lines.append(f"{name} = {text}")
+    write_atomically(folder / FACTS, ("\n".join(lines) + "\n").encode())
     return done

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,75 +21,14 @@ from bench.errors import RunTimeoutError
 from bench.extensions.recommendation.comparison import fold_tests
 from bench.extensions.recommendation.folds import FOLDS, FoldPlan
 from bench.extensions.recommendation.request import RecommendRequest
+from bench.extensions.recommendation.result import ERROR_RATE, Recommendation, Standing, verdict_of
 from bench.record import RunStatus
 from bench.results import RACE, Shards
 from bench.sweep import SweepLog, SweepRequest, carry_out, make_plan
 from datasets_registry import EvalProtocol, held_out
 
-ERROR_RATE = 0.05
-"""Largest probability with which a race drops the best method."""
 Tables = Mapping[str, NDArray[np.float64]]
 """By method, whether each image is classified correctly, `(repeats, images)`; a row is NaN after a method left."""
-
-
-class RaceVerdict(StrEnum):
-    """What a race says of a method beside the leader."""
-
-    LEADER = "highest"
-    WORSE = "worse"
-    EQUAL = "equal within the margin"
-    OPEN = "not shown to be worse"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A method at the end of a race.
-
-    Args:
-        below_leader: the leader's accuracy minus its own, on the same images and in the repetitions that both were
-            trained in, with an interval that allows for all methods and repetitions; None for the leader.
-        seconds: median of a training with the shared features that it needs; None if it is unknown.
-    """
-
-    method: str
-    below_leader: MeanTest | None
-    verdict: RaceVerdict
-    trainings: int
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class RaceResult:
-    """How a race ended.
-
-    Args:
-        pick: the cheapest method that was not dropped and whose observed loss against the leader is within the margin.
-        accuracy: of the pick on held-out images, with a 95 % interval that allows for the choice among the methods.
-        standings: all compared methods, the leader first. All are compared on the same `images` images.
-        untried: methods for which there was no time, with the reason; nothing is known against them.
-        failed: methods of which a training failed, with the error.
-        why: why the race ended, in words.
-        seconds: wall clock of the race.
-    """
-
-    pick: str
-    accuracy: MeanTest
-    standings: tuple[Standing, ...]
-    images: int
-    untried: Mapping[str, str]
-    failed: Mapping[str, str]
-    why: str
-    seconds: float
-
-    @property
-    def leader(self) -> str:
-        """The method with the highest accuracy."""
-        return self.standings[0].method
-
-    @property
-    def trainings(self) -> int:
-        """Number of trainings of the compared methods."""
-        return sum(standing.trainings for standing in self.standings)
 
 
 class Race:
@@ -132,7 +70,7 @@ class Race:
         """Remaining seconds of the budget."""
         return self.request.budget - (self._clock() - self._begin)
 
-    def run(self) -> RaceResult | None:
+    def run(self) -> Recommendation | None:
         """Carry out the race; None if the budget does not cover two folds of any method."""
         complete, why = 0, "all planned repetitions are done"
         for fold in self.plan.folds:
@@ -262,7 +200,7 @@ class Race:
         self.left = [name for name in self.left if name != method]
         self.say(f"{method} is out, {reason}; {counted(len(self.left), 'method')} left")
 
-    def _result(self, complete: int, why: str) -> RaceResult:
+    def _result(self, complete: int, why: str) -> Recommendation:
         margin = self.request.margin
         compared = [name for name in self.correct if name not in self.untried and name not in self.failed]
         leader, tests = self._against_leader(complete, compared)
@@ -279,8 +217,18 @@ class Race:
             median = None if None in seconds else float(np.median(np.array(seconds, dtype=float)))
             shown = None if test is None else test.within()
             standings.append(Standing(name, shown, verdict_of(test, margin), len(seconds), median))
-        clock = self._clock() - self._begin
-        return RaceResult(pick, accuracy, tuple(standings), int(scored.sum()), self.untried, self.failed, why, clock)
+        return Recommendation(
+            self.request,
+            self.plan,
+            pick,
+            accuracy,
+            tuple(standings),
+            int(scored.sum()),
+            self.untried,
+            self.failed,
+            why,
+            self._clock() - self._begin,
+        )
 
 
 def _decided(test: MeanTest, margin: float, error: float | None) -> bool:
@@ -289,20 +237,6 @@ def _decided(test: MeanTest, margin: float, error: float | None) -> bool:
         return False
     reach = (test.high - test.mean) * error / test.standard_error
     return test.mean - reach >= margin or test.mean + reach <= margin
-
-
-def verdict_of(test: MeanTest | None, margin: float) -> RaceVerdict:
-    """What the interval of a method's distance to the leader says.
-
-    Example:
-        >>> str(verdict_of(MeanTest(0.02, 3, 1, low=-0.01, high=0.05), margin=0.005))
-        'not shown to be worse'
-    """
-    if test is None:
-        return RaceVerdict.LEADER
-    if test.low is not None and test.low > 0:
-        return RaceVerdict.WORSE
-    return RaceVerdict.EQUAL if test.high is not None and test.high <= margin else RaceVerdict.OPEN
 
 
 def _length(method: str) -> tuple[int, float, str]:

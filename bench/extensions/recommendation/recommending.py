@@ -27,7 +27,7 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
         options: those of `RecommendRequest.build`, such as `backbone`, `shots`, `budget` or `methods`.
 
     Returns:
-        The recommendation: `pick` and `race`. Print it, show it in a notebook, or use `to_json()`.
+        The recommendation. Print it, show it in a notebook, or use `to_json()`.
 
     Raises:
         UsageError: a wrong value, a dataset with too few classes or without a test part, or too small a budget.
@@ -36,7 +36,6 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
     """
     from bench.extensions.recommendation.folds import plan_folds
     from bench.extensions.recommendation.race import Race, race_request
-    from bench.extensions.recommendation.result import Recommendation
     from bench.sweep import expand
     from datasets_registry import get_dataset
 
@@ -59,13 +58,13 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
         f"Race of {counted(len(candidates), 'method')} on {len(plan.images)} labelled training images of "
         f"{request.dataset}, at most {request.budget / 60:g} min; the test part is not used"
     )
-    result = Race(request, plan, say).run()
-    if result is None:
+    answer = Race(request, plan, say).run()
+    if answer is None:
         raise UsageError(
             f"No method was scored within the budget of {request.budget:g} s. Repeat the command with a larger "
             "--budget; finished trainings are kept."
         )
-    return Recommendation(request, plan, result)
+    return answer
 
 
 def train_recommended(answer: Recommendation) -> Path | None:

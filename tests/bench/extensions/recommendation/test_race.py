@@ -11,9 +11,9 @@ import pytest
 from simulated_races import SimulatedRace
 
 from bench.extensions.recommendation.folds import FOLDS, plan_folds
-from bench.extensions.recommendation.race import Race, RaceVerdict
+from bench.extensions.recommendation.race import Race
 from bench.extensions.recommendation.request import RecommendRequest
-from bench.extensions.recommendation.result import Recommendation
+from bench.extensions.recommendation.result import RaceVerdict
 from datasets_registry import get_dataset
 
 
@@ -44,27 +44,22 @@ def test_the_best_of_equal_methods_stays_and_its_interval_covers_its_accuracy(im
     assert covered >= 0.93 * races
 
 
-def recommendation(race: SimulatedRace) -> Recommendation:
-    result = race.run()
-    assert result is not None
-    return Recommendation(race.request, race.plan, result)
-
-
 @pytest.mark.parametrize("trainings", [16, 27, 37, 60])
 def test_the_answer_contradicts_itself_nowhere_wherever_the_budget_ends(trainings: int) -> None:
     """Six methods are 35 points behind. All are compared on the same images, and one accuracy is printed."""
     for seed in range(3):
         race = SimulatedRace(np.random.default_rng(seed), [0.9, 0.89, *[0.55] * 6], images=64, trainings=trainings)
-        answer = recommendation(race)
-        assert answer.race.images == (64 if trainings >= 32 else 16 * (trainings // 8))
+        answer = race.run()
+        assert answer is not None
+        assert answer.images == (64 if trainings >= 32 else 16 * (trainings // 8))
         assert ("used up" in str(answer)) == (race.affordable == 0)
         assert len(re.findall(r"\d+\.\d %", str(answer))) == 2, "the accuracy and chance"
-        for standing in answer.race.standings[1:]:
+        for standing in answer.standings[1:]:
             test, worse = standing.below_leader, standing.method not in ("m00", "m01")
             assert -1 <= test.low <= test.high <= 1
             assert (standing.verdict is RaceVerdict.WORSE) == (test.low > 0)
             assert not (worse and standing.verdict is RaceVerdict.EQUAL)
-        assert answer.race.standings[0].verdict is RaceVerdict.LEADER
+        assert answer.standings[0].verdict is RaceVerdict.LEADER
 
 
 def test_the_budget_ends_the_race(tmp_path: Path) -> None:

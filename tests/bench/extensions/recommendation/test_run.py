@@ -74,7 +74,7 @@ def test_the_recommended_method_may_be_trained_on_all_labelled_images(answered) 
     values = found.to_json()
     assert (values["final"], values["final_images"], values["training_images"]) == ("all", 576, 576)
     assert found.training_request.shots == [ALL_SHOTS]
-    assert found.race.standings == plain.race.standings
+    assert found.standings == plain.standings
 
 
 def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
@@ -112,7 +112,7 @@ def test_a_repeated_race_trains_nothing_and_decides_the_same(answered) -> None:
     stamps = {entry.run_id: entry.stamp for entry in Shards(runs / "race").scan()}
     again = recommended(runs)
     assert {entry.run_id: entry.stamp for entry in Shards(runs / "race").scan()} == stamps
-    assert again.race.standings == first.race.standings
+    assert again.standings == first.standings
 
 
 def test_races_are_on_no_leaderboard(answered) -> None:
