@@ -1,9 +1,8 @@
-"""The functions behind `methods check`. They load torch when a method is checked."""
+"""The function behind `methods check`. It loads torch when a method is checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,31 +10,20 @@ from bench.api import options
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from bench.extensions.conformance.checks import Result
 
 
-def check_method(name: str) -> pd.DataFrame:
+def check_method(
+    name: Annotated[str, options.Arg("A registered method, of this package or of another one.")],
+) -> Iterator[Result]:
     """Test what every method has to guarantee, on a tiny backbone; `etl-bench methods check NAME`.
 
-    Args:
-        name: a registered method. In a notebook, importing the module that defines it registers it.
+    In a notebook, importing the module that defines a method registers it.
 
     Returns:
-        One row per check: `check`, `outcome`, `promise`, `message`, and `remedy` where it failed.
+        The result of each check, one after the other; `pandas.DataFrame` makes a table of them.
 
-    Raises UnknownNameError if there is no such method.
-    """
-    import pandas as pd
-
-    return pd.DataFrame(list(method_checks(name)))
-
-
-def method_checks(
-    name: Annotated[str, options.Arg("A registered method, of this package or of another one.")],
-) -> Iterator[dict[str, object]]:
-    """The rows of `check_method`, one after the other.
-
-    Raises UnknownNameError, or UsageError for a file, before torch is imported.
+    Raises UnknownNameError if there is no such method, or UsageError for a file, before torch is imported.
     """
     from bench.results import known_methods
 
@@ -49,4 +37,4 @@ def method_checks(
     from bench.extensions.conformance.subject import Subject
     from methods import get_method
 
-    return map(asdict, run_checks(Subject(get_method(name))))
+    return run_checks(Subject(get_method(name)))

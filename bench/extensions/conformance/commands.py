@@ -1,13 +1,19 @@
 """The commands `methods check` and `methods new`."""
 
+from __future__ import annotations
+
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bench.cli import AsJson, options_of, print_json, print_line
-from bench.extensions.conformance.checking import method_checks
+from bench.extensions.conformance.checking import check_method
 from bench.extensions.conformance.new_method import scaffold
+
+if TYPE_CHECKING:
+    from bench.extensions.conformance.checks import Result
 
 
 @options_of(scaffold)
@@ -25,7 +31,7 @@ def new_command(name: str, **options: Any) -> None:
     print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {name}`")
 
 
-@options_of(method_checks)
+@options_of(check_method)
 def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
     """Check a method: twelve properties on a tiny backbone, without a download.
 
@@ -33,17 +39,17 @@ def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
 
     Example: etl-bench methods check coop
     """
-    rows: list[dict[str, object]] = []
-    for row in method_checks(name, **options):
-        rows.append(row)
+    results: list[Result] = []
+    for result in check_method(name, **options):
+        results.append(result)
         if not as_json:
-            aside = f" [{row['message']}]" if row["message"] else ""
-            text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
-            todo = f"\n      to do: {row['remedy']}" if row["remedy"] else ""
-            print_line(f"{row['outcome']}  {row['check']}: {text}{todo}")
-    failed = [row for row in rows if row["outcome"] == "FAIL"]
+            aside = f" [{result.message}]" if result.message else ""
+            text = result.message if result.outcome == "FAIL" else f"{result.promise}{aside}"
+            todo = f"\n      to do: {result.remedy}" if result.remedy else ""
+            print_line(f"{result.outcome}  {result.check}: {text}{todo}")
+    n_failed, n = sum(result.outcome == "FAIL" for result in results), len(results)
     if as_json:
-        print_json({"method": name, "passed": not failed, "checks": rows})
+        print_json({"method": name, "passed": not n_failed, "checks": list(map(asdict, results))})
     else:
-        print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or did not apply, {len(failed)} failed")
-    raise typer.Exit(1 if failed else 0)
+        print_line(f"{name}: {n - n_failed} of {n} passed or did not apply, {n_failed} failed")
+    raise typer.Exit(1 if n_failed else 0)

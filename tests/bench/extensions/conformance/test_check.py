@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -47,7 +48,7 @@ def test_a_healthy_method_passes_every_check(etl: Any) -> None:
 
 
 def test_from_python_every_check_is_a_row() -> None:
-    found = check_method("zero_shot")
+    found = pd.DataFrame(check_method("zero_shot"))
     assert list(found["check"]) == list(CHECKS)
     assert set(found["outcome"]) == {"pass", "skip"}
     assert list(found.columns) == ["check", "outcome", "promise", "message", "remedy"]
