@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from bench.analysis import OPEN, Estimate, HConvention, Leaderboard, build_leaderboards
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
-from bench.papers.published_numbers import DIFFICULTIES, published_frame, rows_of
+from bench.papers.published_numbers import ACCURACY, DIFFICULTIES, published_frame, rows_of
 from bench.papers.reproduction import (
-    ACCURACY,
     ReproductionRow,
     ReproductionVerdict,
     compare_difficulty,

@@ -80,7 +80,7 @@ def test_a_planted_device_error_is_found_with_its_line(
     planted: str, folder: Path, monkeypatch: pytest.MonkeyPatch, pretended_device: DeviceProcess
 ) -> None:
     family, before, after, line, words = PLANTED[planted]
-    path = scaffold("with_an_error", family, folder).files[0]
+    path = scaffold("with_an_error", family, folder)[0][0]
     text = path.read_text()
     assert text.count(before) == 1
     path.write_text(text.replace(before, after))
@@ -95,7 +95,7 @@ def test_a_planted_device_error_is_found_with_its_line(
 def test_the_same_method_without_an_error_passes(
     family: Family, folder: Path, monkeypatch: pytest.MonkeyPatch, pretended_device: DeviceProcess
 ) -> None:
-    path = scaffold("without_errors", family, folder).files[0]
+    path = scaffold("without_errors", family, folder)[0][0]
     subject = Subject(loaded(path, monkeypatch))
     outcome = pretended_device.trial(subject.method, subject.config)
     assert (outcome.error, outcome.difference <= ROUNDING) == ("", True)

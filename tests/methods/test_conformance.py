@@ -46,7 +46,7 @@ def checked() -> Iterator[object]:
 def test_every_method_passes_every_check(name: str, checks: set[str]) -> None:
     results = [run_check(check, subject_of(name)) for key, check in CHECKS.items() if key in checks]
     failed = [result for result in results if result.outcome is CheckOutcome.FAILED]
-    assert not failed, "\n".join(f"{one.check.name}: {one.message}. {one.check.remedy}" for one in failed)
+    assert not failed, "\n".join(f"{one.check}: {one.message}. {one.remedy}" for one in failed)
 
 
 @for_each("name", list(METHODS))

@@ -30,7 +30,7 @@ def test_every_check_of_behaviour_has_a_seeded_bug() -> None:
 def test_an_error_of_a_method_is_reported_with_its_place_and_stops_after_an_essential_check() -> None:
     broken = next(method for method in MUTANTS if method.__name__ == "ReadsMoreThanItDeclares")
     *_, last = run_checks(Subject(broken))
-    assert last.check.name == "it_runs"
+    assert last.check == "it_runs"
     assert last.message.startswith("UndeclaredNeedError: Batch.features was read")
 
 

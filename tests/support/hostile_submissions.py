@@ -15,7 +15,7 @@ from bundle_files import rewritten
 from fake_runner import rescored
 from simulated_submissions import DATASET, Draft, Run, oracle_of, simulated_run, task_of, with_predictions
 
-from bench.record import RunError, RunStatus
+from bench.record import ExternalCode, GpuFacts, RunError, RunStatus
 from bench.results.checksummed_json import encode_document
 
 COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
@@ -184,6 +184,8 @@ def difficulty(content: dict[str, bytes]) -> None:
     content["difficulty/ViT-demo.drawn/spectrum_basic.json"] = b'{"record": []}'
 
 
+THEIR_CODE = ExternalCode(title="Theirs", weights_proved=False, images_proved=False)
+GPU = GpuFacts(name="NVIDIA H100", tf32=False, deterministic=True)
 FUTURE = (datetime.now(UTC) + timedelta(days=400)).strftime("%Y-%m-%dT%H:%M:%SZ")
 HOSTILE: dict[str, Hostile] = {
     # the folder
@@ -247,9 +249,53 @@ HOSTILE: dict[str, Hostile] = {
     "other weights than the included ones": runs(
         lambda: [stating(simulated_run(), backbone_digest="0" * 32)], "the digest 000000000000, and the known"
     ),
+    "other weights than the included ones in another precision": runs(
+        lambda: [stating(simulated_run(precision="bf16"), backbone_digest="0" * 32)], "the digest 000000000000, and the"
+    ),
+    "two weights of one backbone": runs(
+        lambda: [
+            stating(simulated_run(seed=seed, backbone="ViT-B-16.openai"), backbone_digest=f"{seed}" * 32)
+            for seed in (1, 2)
+        ],
+        "its weights of ViT-B-16.openai have the digest",
+    ),
+    "other weights behind code of others": runs(
+        lambda: [stating(simulated_run(), backbone_digest="0" * 32, external=THEIR_CODE)], "the digest 000000000000"
+    ),
     "half precision on a CPU": runs(lambda: [simulated_run(precision="fp16")], "which its device cpu did not compute"),
     "TF32 on a CPU": runs(lambda: [simulated_run(precision="tf32")], "which its device cpu did not compute in"),
-    "a run after its submission": record(lambda r: r.update(created_at="2026-02-01T00:00:00Z"), "after that of the"),
+    "TF32 of a GPU on a CPU": runs(
+        lambda: [stating(simulated_run(precision="tf32"), gpu=GPU.model_copy(update={"tf32": True}))],
+        "which its device cpu did not compute in",
+    ),
+    "TF32 on a GPU that did not use it": runs(
+        lambda: [stating(simulated_run(precision="tf32"), device="cuda:0", gpu=GPU)], "its device cuda:0 did not"
+    ),
+    "bfloat16 on a Mac": runs(
+        lambda: [stating(simulated_run(precision="bf16"), device="mps")], "which its device mps did not compute in"
+    ),
+    "a precision that there is not": runs(lambda: [simulated_run(precision="fp8")], "states the precision fp8"),
+    "learned texts in half precision": runs(
+        lambda: [stating(simulated_run("coop", precision="fp16"), device="cuda:0", gpu=GPU)],
+        "fp16, in which coop cannot learn through a tower",
+    ),
+    "learned images in half precision": runs(
+        lambda: [stating(simulated_run("vpt", precision="fp16"), device="cuda:0", gpu=GPU)],
+        "fp16, in which vpt cannot learn through a tower",
+    ),
+    "imported features in another precision": runs(
+        lambda: [stating(simulated_run("gda", precision="bf16", backbone="features.toy"), device="cpu")],
+        "the precision bf16, and imported features are fixed",
+    ),
+    "a run after its submission": record(lambda r: r.update(created_at="2026-11-30T00:00:00Z"), "after that of the"),
+    "a run before there was any code": record(
+        lambda r: r.update(created_at="2026-11-20T00:00:00Z"), "it began before there was any code"
+    ),
+    "a run that took a year": record(lambda r: r["cost"].update(train_seconds=3e7), "it began before there was any"),
+    "a run that took as long as a number can be": record(
+        lambda r: r["cost"].update(train_seconds=1e18), "it began before there was any code"
+    ),
+    "a run that ended before it began": record(lambda r: r["cost"].update(train_seconds=-1), "cost.train_seconds"),
     "a failed run": runs(lambda: [failed_run()], "it failed"),
     "held-out training images": runs(lambda: [simulated_run(fold="1/4")], "held-out training images"),
 }

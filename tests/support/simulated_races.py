@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from bench.extensions.recommendation.folds import FOLDS, FoldPlan, Outcomes
+from bench.extensions.recommendation.folds import FOLDS, FoldPlan
 from bench.extensions.recommendation.race import Race
 from bench.extensions.recommendation.request import RecommendRequest
 from datasets_registry import held_out
@@ -41,24 +41,19 @@ class SimulatedRace(Race):
         self.ability = dict(zip(names, ndtri(np.asarray(accuracies)) * spread, strict=True))
         ease = rng.normal(size=images) * SHARED
         self.ease = {name: ease + rng.normal(size=images) * OWN for name in names}
-        self.fold_of = [rng.permutation(np.arange(images) % FOLDS) + 1 for _ in range(repeats)]
+        self.divisions = [rng.permutation(np.arange(images) % FOLDS) + 1 for _ in range(repeats)]
         folds = tuple(held_out.Fold(k, FOLDS, r, 48) for r in range(1, repeats + 1) for k in range(1, FOLDS + 1))
         request = RecommendRequest.build("spectrum_basic", margin=margin, seeds=repeats)
         sweep = request.sweep.model_copy(update={"methods": names})
         request = RecommendRequest(sweep, 1e9, margin / 100, tuple(range(1, repeats + 1)))
         keys = tuple(map(str, range(images)))
-        super().__init__(
-            request,
-            FoldPlan(folds, 8, images, 12, min(96, images), images),
-            Outcomes(keys, request.repeats),
-            lambda _: None,
-        )
+        super().__init__(request, FoldPlan(folds, 8, keys, None, 12, min(96, images), images), lambda _: None)
 
     def _first_fold(self, fold: held_out.Fold) -> None:
         self._train(self.left, fold, 0.0)
 
     def _train(self, methods: Sequence[str], fold: held_out.Fold, limit: float) -> list[str]:
-        held = np.flatnonzero(self.fold_of[fold.repeat - 1] == fold.index)
+        held = np.flatnonzero(self.divisions[fold.repeat - 1] == fold.index)
         for name in methods:
             if not self.affordable:
                 return [name]
@@ -66,5 +61,5 @@ class SimulatedRace(Race):
             effect = self.rng.normal() * self.training
             noise = self.rng.normal(size=len(held)) * NOISE
             right = self.ability[name] + self.ease[name][held] + effect + noise > 0
-            self.outcomes.score(name, fold, [str(i) for i in held], right, 1.0)
+            self.score(name, fold, [str(i) for i in held], right, 1.0)
         return []

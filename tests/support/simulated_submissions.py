@@ -23,8 +23,10 @@ from datasets_registry import DrawRule, EvalProtocol, FewShotTask, get_dataset
 
 DATASET = "spectrum_basic:test=5"
 FACTS = SubmissionFacts(
-    who="A lab", contact="lab@example.org", licence="MIT", submitted=datetime(2026, 1, 2, tzinfo=UTC)
+    who="A lab", contact="lab@example.org", licence="MIT", submitted=datetime(2026, 11, 26, tzinfo=UTC)
 )
+COMPUTED = datetime(2026, 11, 25, tzinfo=UTC)
+"""When the runs were computed: after the first code of the project, and before they were submitted."""
 Run = tuple[RunRecord, list[Predictions]]
 
 
@@ -69,13 +71,13 @@ def simulated_run(
     predictions = [_predictions(split, rng, skill) for split in task.evals]
     digests = [task.support.images.digest(sample.key) for sample in task.support.samples]
     known = {
-        "backbone_digest": KNOWN_WEIGHTS["ViT-demo.drawn", "fp32"],
+        "backbone_digest": KNOWN_WEIGHTS["ViT-demo.drawn"],
         "method_digest": info.source_digest or None,
         "method_version": info.version,
     }
     provenance = PROVENANCE.model_copy(update={"support_digests": digests} | known)
     scores = [rescored(item, len(split.classes)) for item, split in zip(predictions, task.evals, strict=True)]
-    return make_record(spec, scores=scores, provenance=provenance), predictions
+    return make_record(spec, scores=scores, provenance=provenance, created_at=COMPUTED), predictions
 
 
 def _predictions(split: Any, rng: np.random.Generator, skill: float) -> Predictions:

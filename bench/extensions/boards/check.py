@@ -5,22 +5,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench._util.words import counted
 from bench.bounds import printable
 from bench.errors import BundleError
 from bench.experiment import KnownLabels
 from bench.extensions.boards.data_checks import DataChecks, Level
-from bench.extensions.boards.errors import SubmissionError
+from bench.extensions.boards.errors import BoardError
 from bench.extensions.boards.repeated_runs import REPRODUCED, read_repeated
 from bench.extensions.boards.submission import SubmissionFacts, open_submission
 from bench.record import RunRecord, RunStatus
 from bench.results import Bundle, Shard, Shards, changed_recipe, import_bundle, known_methods, open_bundle
-from bench.spec import AXES, LEARNED, PUBLISHED_RECIPES, Part, external_parts
-from datasets_registry import UnknownNameError, canonical_json, some
-from methods import MethodFacts, Selection, selection_rules
+from bench.spec import AXES, EXTERNAL, LEARNED, PUBLISHED_RECIPES, Part, external_parts
+from datasets_registry import UnknownNameError, canonical_json, has_imported_features, some
+from methods import MethodFacts, Needs, Precision, Selection, selection_rules
 
 MOST_RUNS = 20_000
 """Most runs of one submission."""
@@ -34,26 +34,32 @@ MOST_TABLES = 200
 """Most leaderboards: backbone, protocol, shots, draw, support, unlabelled images, teacher and precision."""
 LONGEST_RECORD = 40_000
 """Most characters of the settings and the other texts of a run."""
-KNOWN_WEIGHTS = {("ViT-demo.drawn", "fp32"): "d21dff4958a03cb9ea0454c40663921e"}
-"""Digests of weights by backbone and precision: those of the included backbone."""
+KNOWN_WEIGHTS = {"ViT-demo.drawn": "d21dff4958a03cb9ea0454c40663921e"}
+"""Digests of weights by backbone: those of the included one."""
+FIRST_CODE = datetime(2026, 11, 24, tzinfo=UTC)
+"""When the first version of this project was written; no run of it is older."""
+_COMPUTES = {"cpu": ("fp32", "bf16"), "mps": ("fp32",), "cuda": tuple(Precision)}
+"""Precisions that a run can have, by the kind of its device."""
 _CLOCK = timedelta(days=1)
 """How far clocks may differ."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class SubmissionReport:
-    """The result of the checks of one submission.
+    """The result of the checks of one submission, filled run by run.
 
     Args:
         name: of the submission.
         digest: names its content; empty if it could not be opened, and then `facts` is None.
-        refusals: why it cannot be accepted, one sentence each.
-        notes: what a reader should know, one sentence each.
-        checked: what was checked, on how many runs.
+        refusals: why it cannot be accepted, one sentence each. A refused submission has no other results.
         methods: the method of each of its runs, by run id.
         added: ids of the runs that no earlier submission of the board has.
         data: number of runs by how far their data were compared.
+        unchecked: number of runs by the reason why their data were not compared.
         published: number of runs with published settings.
+        changed: settings that are not the published ones, by method.
+        not_installed: methods whose settings are unknown here.
+        tables: the leaderboards that its runs are on, and `rows` their rows there.
         repeated: outcome of each run that was repeated here.
     """
 
@@ -61,18 +67,48 @@ class SubmissionReport:
     digest: str = ""
     facts: SubmissionFacts | None = None
     refusals: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    checked: tuple[str, ...] = ()
-    methods: Mapping[str, str] = field(default_factory=dict)
+    methods: dict[str, str] = field(default_factory=dict)
     added: tuple[str, ...] = ()
-    data: Mapping[Level, int] = field(default_factory=dict)
+    data: Counter[Level] = field(default_factory=Counter)
+    unchecked: Counter[str] = field(default_factory=Counter)
     published: int = 0
+    changed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    not_installed: set[str] = field(default_factory=set)
+    tables: set[tuple[object, ...]] = field(default_factory=set)
+    rows: set[tuple[object, ...]] = field(default_factory=set)
     repeated: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def accepted(self) -> bool:
         """Whether a board can take it."""
         return not self.refusals
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know, one sentence each."""
+        notes = []
+        if self.not_installed:
+            methods = ", ".join(sorted(self.not_installed))
+            notes.append(f"not installed here, so that their runs cannot be recomputed: {methods}")
+        for reason, number in self.unchecked.most_common(3):
+            notes.append(f"data of {counted(number, 'run')} not checked: {reason}")
+        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for method, values in sorted(self.changed.items()):
+            alike[tuple(sorted(values))].append(method)
+        for changed, methods_with in alike.items():
+            if changed:
+                notes.append(f"not the published settings: {', '.join(changed[:6])} ({some(methods_with, 5)})")
+        return [harmless(note) for note in notes]
+
+    @property
+    def checked(self) -> list[str]:
+        """What was checked, on how many runs; nothing of a refused submission."""
+        if not self.methods:
+            return []
+        of_all = f"of {counted(len(self.methods), 'run')}"
+        levels = [f"{level}: {self.data[level]} {of_all}" for level in Level if self.data[level]]
+        scores = f"scores follow from the predictions: {len(self.methods)} {of_all}"
+        return [scores, *levels, f"published settings: {self.published} {of_all}"]
 
 
 def harmless(text: str) -> str:
@@ -99,41 +135,85 @@ class Checks:
         """Check one submission, and take its runs if it is accepted. A refusal is a result and not an error."""
         try:
             submission = open_submission(folder)
-        except SubmissionError as error:
+        except BoardError as error:
             return SubmissionReport(harmless(folder.name)[:80], refusals=(harmless(str(error)),))
         name, digest, facts = submission.name, submission.digest, submission.facts
         outcomes = read_repeated(self._repeated, name, digest) if self._repeated is not None else {}
-        runs = _Runs(self._data, self._labels.copy(), dict(self._weights), facts.submitted)
-        added: tuple[str, ...] = ()
+        report = SubmissionReport(name, digest, facts, repeated=outcomes)
+        before = self._labels.copy(), dict(self._weights)
         try:
             with open_bundle(submission.bundle) as bundle:
-                refusals = [*_early(facts, bundle), *_invalid(outcomes)]
+                refusals = list(_early(facts, bundle, outcomes))
             if not refusals:
-                added = import_bundle(self._shards, submission.bundle, runs.problems).added
-                refusals = [] if added else ["all of its runs are on the board already, so it adds nothing"]
+                problems = partial(self._problems, report, facts)
+                report.added = import_bundle(self._shards, submission.bundle, problems).added
+                refusals = [] if report.added else ["all of its runs are on the board already, so it adds nothing"]
         except BundleError as error:
             refusals = [str(error)]
         if refusals:
+            self._labels, self._weights = before  # what it says counts for nothing
             return SubmissionReport(name, digest, facts, tuple(map(harmless, refusals)))
-        self._labels, self._weights = runs.labels, runs.weights
-        for run_id in added:
+        for run_id in report.added:
             if outcomes.get(run_id) in REPRODUCED:
                 self._shards.note_verified(run_id)
-        return SubmissionReport(
-            name,
-            digest,
-            facts,
-            notes=tuple(map(harmless, runs.notes())),
-            checked=tuple(runs.checked()),
-            methods=runs.methods,
-            added=added,
-            data=dict(runs.levels),
-            published=runs.published,
-            repeated=outcomes,
-        )
+        return report
+
+    def _problems(self, report: SubmissionReport, facts: SubmissionFacts, shard: Shard) -> Iterator[str]:
+        """What is wrong with a run whose scores follow from its predictions; the report counts it."""
+        record, spec = shard.record, shard.record.spec
+        yield from _limits(report, record)
+        if record.status is RunStatus.FAILED:
+            yield "it failed, and a board takes completed runs"
+            return
+        if spec.fold is not None:
+            yield "it scores held-out training images and not the test images"
+        yield from self._impossible(record, facts.submitted)
+        data = self._data.check(shard)
+        yield from data.problems
+        yield from self._labels.disagreements(shard)
+        if (oracle := _wrong_oracle(record)) is not None:
+            yield oracle
+        self._labels.add(shard)
+        report.methods[record.run_id] = spec.method
+        report.data[data.level] += 1
+        if data.reason:
+            report.unchecked[data.reason] += 1
+        differences = _differences(record)
+        if differences is None:
+            report.not_installed.add(spec.method)
+        else:
+            report.changed[spec.method].update(differences)
+            report.published += not differences
+
+    def _impossible(self, record: RunRecord, submitted: datetime) -> Iterator[str]:
+        """Times, weights and arithmetic that no run can have."""
+        spec, made, cost = record.spec, record.provenance, record.cost
+        if record.created_at > submitted + _CLOCK:
+            yield f"it states the time {record.created_at:%Y-%m-%d %H:%M} UTC, after that of the submission"
+        seconds = 0.0 if cost is None else cost.prepare_seconds + cost.train_seconds + cost.eval_seconds
+        if seconds > (record.created_at - FIRST_CODE + _CLOCK).total_seconds():
+            ended = f"{record.created_at:%Y-%m-%d %H:%M} UTC after {seconds:.0f} s"
+            yield f"it ended at {ended}, so it began before there was any code of this project"
+        is_external = made.external is not None and spec.method.startswith(EXTERNAL)
+        if made.backbone_digest or not is_external:
+            weights = self._weights.setdefault(spec.backbone, made.backbone_digest)
+            if made.backbone_digest != weights:
+                digests = f"{made.backbone_digest[:12]}, and the known ones have {weights[:12]}"
+                yield f"its weights of {spec.backbone} have the digest {digests}"
+        if is_external:  # its code states no arithmetic
+            return
+        tf32 = made.gpu is not None and made.gpu.tf32
+        possible = _COMPUTES.get(made.device.partition(":")[0], ())
+        if spec.precision not in possible or tf32 is not (spec.precision == "tf32"):
+            yield f"it states the precision {spec.precision}, which its device {made.device} did not compute in"
+        facts = _facts(spec.method)
+        if spec.precision == "fp16" and facts and (facts.learns_text or facts.needs & {Needs.PIXELS, Needs.HIDDEN}):
+            yield f"it states the precision fp16, in which {spec.method} cannot learn through a tower"
+        if spec.precision != "fp32" and has_imported_features(spec.backbone):
+            yield f"it states the precision {spec.precision}, and imported features are fixed"
 
 
-def _early(facts: SubmissionFacts, bundle: Bundle) -> Iterator[str]:
+def _early(facts: SubmissionFacts, bundle: Bundle, outcomes: Mapping[str, str]) -> Iterator[str]:
     """What refuses a submission before its runs are read."""
     if facts.submitted > datetime.now(UTC) + _CLOCK:
         yield f"it states a time of submission in the future, {facts.submitted:%Y-%m-%d %H:%M} UTC"
@@ -146,110 +226,27 @@ def _early(facts: SubmissionFacts, bundle: Bundle) -> Iterator[str]:
         yield f"{name} in the bundle has {size} bytes; at most {LARGEST_RUN} are allowed"
     if (total := sum(bundle.sizes.values())) > LARGEST_TOTAL:
         yield f"the bundle unpacks to {total} bytes; at most {LARGEST_TOTAL} are allowed"
-
-
-def _invalid(outcomes: Mapping[str, str]) -> Iterator[str]:
     if wrong := sorted(run_id for run_id, outcome in outcomes.items() if outcome == "invalid"):
         yield f"the repetition of run {wrong[0]} shows that it cannot come from its data"
 
 
-@dataclass
-class _Runs:
-    """The runs of one submission, as they are checked."""
-
-    data: DataChecks
-    labels: KnownLabels
-    weights: dict[tuple[str, str], str]
-    submitted: datetime
-    methods: dict[str, str] = field(default_factory=dict)
-    levels: Counter[Level] = field(default_factory=Counter)
-    published: int = 0
-    differences: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    unchecked: Counter[str] = field(default_factory=Counter)
-    unknown: set[str] = field(default_factory=set)
-    tables: set[tuple[object, ...]] = field(default_factory=set)
-    rows: set[tuple[object, ...]] = field(default_factory=set)
-
-    def problems(self, shard: Shard) -> Iterator[str]:
-        """What is wrong with a run whose scores follow from its predictions."""
-        record, spec = shard.record, shard.record.spec
-        yield from self._limits(record)
-        if record.status is RunStatus.FAILED:
-            yield "it failed, and a board takes completed runs"
-            return
-        if spec.fold is not None:
-            yield "it scores held-out training images and not the test images"
-        yield from self._impossible(record)
-        data = self.data.check(shard)
-        yield from data.problems
-        yield from self.labels.disagreements(shard)
-        if (oracle := _wrong_oracle(record)) is not None:
-            yield oracle
-        self.labels.add(shard)
-        self.methods[record.run_id] = spec.method
-        self.levels[data.level] += 1
-        if data.reason:
-            self.unchecked[data.reason] += 1
-        differences = _differences(record)
-        if differences is None:
-            self.unknown.add(spec.method)
-        else:
-            self.differences[spec.method].update(differences)
-            self.published += not differences
-
-    def _limits(self, record: RunRecord) -> Iterator[str]:
-        """Too much for a page."""
-        spec = record.spec
-        made = record.provenance.model_dump(mode="json", exclude={"support_digests", "true_labels"})
-        size = len(canonical_json([spec.model_dump(mode="json"), made]))
-        size += sum(len(str(score.selected_on_test)) for score in record.scores)
-        if size > LONGEST_RECORD:
-            yield f"its settings and texts have {size} characters; at most {LONGEST_RECORD} are allowed"
-        rows = [getattr(spec, axis.name) for axis in AXES if axis.part is Part.ROW]
-        settings = hashlib.sha256(canonical_json([spec.config, spec.recipe, *rows]).encode("utf-8", "backslashreplace"))
-        learned = spec.shots, spec.draw, *(getattr(spec, axis.name) for axis in LEARNED)
-        table = spec.backbone, spec.protocol, spec.precision, *learned
-        self.tables.add(table)
-        self.rows.add((*table, spec.method, settings.hexdigest()))
-        for counts, most, what in ((self.rows, MOST_ROWS, "rows of"), (self.tables, MOST_TABLES, "different")):
-            if len(counts) > most:
-                yield f"the runs are of more than {most} {what} leaderboards; make several submissions"
-
-    def _impossible(self, record: RunRecord) -> Iterator[str]:
-        """Weights, arithmetic and times that no run can have."""
-        spec, made = record.spec, record.provenance
-        if record.created_at > self.submitted + _CLOCK:
-            yield f"it states the time {record.created_at:%Y-%m-%d %H:%M} UTC, after that of the submission"
-        if made.external is not None:  # predictions of other code, which states neither
-            return
-        weights = self.weights.setdefault((spec.backbone, spec.precision), made.backbone_digest)
-        if made.backbone_digest != weights:
-            digests = f"{made.backbone_digest[:12]}, and the known ones have {weights[:12]}"
-            yield f"its weights of {spec.backbone} in {spec.precision} have the digest {digests}"
-        kind = made.device.partition(":")[0]
-        tf32 = made.gpu is not None and made.gpu.tf32
-        if tf32 is not (spec.precision == "tf32") or (kind != "cuda" and spec.precision == "fp16"):
-            yield f"it states the precision {spec.precision}, which its device {made.device} did not compute in"
-
-    def notes(self) -> Iterator[str]:
-        if self.unknown:
-            yield f"not installed here, so that their runs cannot be recomputed: {', '.join(sorted(self.unknown))}"
-        for reason, number in self.unchecked.most_common(3):
-            yield f"data of {counted(number, 'run')} not checked: {reason}"
-        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for method, values in sorted(self.differences.items()):
-            alike[tuple(sorted(values))].append(method)
-        for changed, methods in alike.items():
-            if changed:
-                yield f"not the published settings: {', '.join(changed[:6])} ({some(methods, 5)})"
-
-    def checked(self) -> Iterator[str]:
-        of_all = f"of {counted(len(self.methods), 'run')}"
-        yield f"scores follow from the predictions: {len(self.methods)} {of_all}"
-        for level in Level:
-            if self.levels[level]:
-                yield f"{level}: {self.levels[level]} {of_all}"
-        yield f"published settings: {self.published} {of_all}"
+def _limits(report: SubmissionReport, record: RunRecord) -> Iterator[str]:
+    """Too much for a page."""
+    spec = record.spec
+    made = record.provenance.model_dump(mode="json", exclude={"support_digests", "true_labels"})
+    size = len(canonical_json([spec.model_dump(mode="json"), made]))
+    size += sum(len(str(score.selected_on_test)) for score in record.scores)
+    if size > LONGEST_RECORD:
+        yield f"its settings and texts have {size} characters; at most {LONGEST_RECORD} are allowed"
+    rows = [getattr(spec, axis.name) for axis in AXES if axis.part is Part.ROW]
+    settings = hashlib.sha256(canonical_json([spec.config, spec.recipe, *rows]).encode("utf-8", "backslashreplace"))
+    learned = spec.shots, spec.draw, *(getattr(spec, axis.name) for axis in LEARNED)
+    table = spec.backbone, spec.protocol, spec.precision, *learned
+    report.tables.add(table)
+    report.rows.add((*table, spec.method, settings.hexdigest()))
+    for counts, most, what in ((report.rows, MOST_ROWS, "rows of"), (report.tables, MOST_TABLES, "different")):
+        if len(counts) > most:
+            yield f"the runs are of more than {most} {what} leaderboards; make several submissions"
 
 
 def _facts(method: str) -> MethodFacts | None:
@@ -260,7 +257,7 @@ def _facts(method: str) -> MethodFacts | None:
         return None
 
 
-def _differences(record: RunRecord) -> tuple[str, ...] | None:
+def _differences(record: RunRecord) -> list[str] | None:
     """Settings that are not the published ones, as `name=value`; None if the method is not installed.
 
     The configuration and the recipe are compared by value with those that the method has for the run's protocol, shots
@@ -270,21 +267,28 @@ def _differences(record: RunRecord) -> tuple[str, ...] | None:
     facts = _facts(spec.method)
     if facts is None or external_parts(spec.method):
         return None
-    found = list(_changes(spec.config, facts.settled(spec.protocol).values))
+    published, differences = facts.settled(spec.protocol).values, []
+    for key in sorted(spec.config.keys() | published.keys()):
+        if key not in spec.config:
+            differences.append(f"{key} is not stated")
+        elif key not in published:
+            differences.append(f"{key}={_brief(spec.config[key])}, which is no setting of the method")
+        elif spec.config[key] != published[key]:
+            differences.append(f"{key}={_brief(spec.config[key])}")
     recipe = spec.recipe or {}
     name = recipe.get("name")
     if spec.recipe is not None and name not in PUBLISHED_RECIPES:
-        found.append(f"recipe {_brief(name) if name else 'without a name'}")
+        differences.append(f"recipe {_brief(name) if name else 'without a name'}")
     else:
         changed = changed_recipe(spec.method, spec.protocol, spec.shots, spec.dataset, spec.recipe)
-        found += [f"{key}={_brief(recipe.get(key.removeprefix('recipe.')))}" for key in changed]
+        differences += [f"{key}={_brief(recipe.get(key.removeprefix('recipe.')))}" for key in changed]
     if spec.class_text is not None:
-        found.append(f"class texts {_brief(spec.class_text)}")
+        differences.append(f"class texts {_brief(spec.class_text)}")
     if spec.epoch_selection is not None:
-        found.append(f"epoch selection {spec.epoch_selection}")
+        differences.append(f"epoch selection {spec.epoch_selection}")
     if spec.held_out_shot:
-        found.append("selection hoso")
-    return tuple(found)
+        differences.append("selection hoso")
+    return differences
 
 
 def _wrong_oracle(record: RunRecord) -> str | None:
@@ -301,17 +305,6 @@ def _wrong_oracle(record: RunRecord) -> str | None:
     if facts is not None and stated and not chosen and spec.epoch_selection != "oracle":
         return "its scores state a selection on test labels, but its settings select nothing on them"
     return None
-
-
-def _changes(config: Mapping[str, Any], published: Mapping[str, Any]) -> Iterator[str]:
-    """The settings that only one of both has, or that have other values."""
-    for key in sorted(config.keys() | published.keys()):
-        if key not in config:
-            yield f"{key} is not stated"
-        elif key not in published:
-            yield f"{key}={_brief(config[key])}, which is no setting of the method"
-        elif config[key] != published[key]:
-            yield f"{key}={_brief(config[key])}"
 
 
 def _brief(value: object) -> str:

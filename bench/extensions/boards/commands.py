@@ -9,12 +9,9 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import AsJson, Commands, options_of, print_json, print_line, remark
-from bench.extensions.boards.publishing import (
-    build_board,
-    check_submissions,
-    submit_runs,
-    verify_board,
-)
+from bench.extensions.boards.publishing import build_board, check_submissions, submit_runs
+from bench.extensions.boards.verify import verify_board
+from datasets_registry import BenchError
 
 if TYPE_CHECKING:
     from bench.extensions.boards.check import SubmissionReport
@@ -42,15 +39,15 @@ def build(
 
     Example: etl-bench board build submissions -o site
     """
-    done = build_board(submissions, out, data_root=data_root, images=images, force=force)
-    accepted = sum(report.accepted for report in done.reports)
-    runs = sum(len(report.added) for report in done.reports)
-    print_line(f"{accepted} of {counted(len(done.reports), 'submission')} accepted; {counted(runs, 'run')}")
-    for report in done.reports:
+    page, reports = build_board(submissions, out, data_root=data_root, images=images, force=force)
+    accepted = sum(report.accepted for report in reports)
+    runs = sum(len(report.added) for report in reports)
+    print_line(f"{accepted} of {counted(len(reports), 'submission')} accepted; {counted(runs, 'run')}")
+    for report in reports:
         for text in report.refusals:
             remark(f"refused: {report.name}: {text}")
-    print_line(str(done.page))
-    raise typer.Exit(1 if strict and accepted < len(done.reports) else 0)
+    print_line(str(page))
+    raise typer.Exit(1 if strict and accepted < len(reports) else 0)
 
 
 @board_app.command("verify")
@@ -64,17 +61,19 @@ def _verify(**options: Any) -> None:
 
     Example: etl-bench board verify submissions --secret "$(git rev-parse HEAD)"
     """
+    from bench.extensions.boards.repeated_runs import REPRODUCED
+
     repeated = wrong = missing = 0
-    for done in verify_board(**options):
-        if done.verdict is None:
+    for name, run_id, verdict in verify_board(**options):
+        if isinstance(verdict, BenchError):
             missing += 1
-            remark(f"{done.submission}: run {done.run_id} not repeated: {done.problem}")
+            remark(f"{name}: run {run_id} not repeated: {verdict}")
             continue
         repeated += 1
-        wrong += not done.reproduced
-        print_line(f"{done.submission}: run {done.run_id} {done.verdict.outcome}")
-        for fault in done.verdict.faults:
-            remark(f"{done.submission}: run {done.run_id}: {fault}")
+        wrong += verdict.outcome not in REPRODUCED
+        print_line(f"{name}: run {run_id} {verdict.outcome}")
+        for fault in verdict.faults:
+            remark(f"{name}: run {run_id}: {fault}")
     if repeated:
         remark(
             f"{repeated - wrong} of {counted(repeated, 'run')} reproduced. `etl-bench board build` shows the results."
@@ -94,10 +93,10 @@ def _submit(folder: Path, **options: Any) -> None:
 
     Example: etl-bench board submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """
-    done = submit_runs(folder, **options)
-    print_line(f"{counted(done.runs, 'run')}, {done.bytes / 2**20:.1f} MiB in {folder}")
-    _print_report(done.report)
-    raise typer.Exit(0 if done.report.accepted else 1)
+    bundle, report = submit_runs(folder, **options)
+    print_line(f"{counted(bundle.runs, 'run')}, {bundle.bytes / 2**20:.1f} MiB in {folder}")
+    _print_report(report)
+    raise typer.Exit(0 if report.accepted else 1)
 
 
 @board_app.command("check")
@@ -114,7 +113,20 @@ def _check(as_json: AsJson = False, **options: Any) -> None:
     """
     found = check_submissions(**options)
     if as_json:
-        print_json([plain(report) for report in found])
+        print_json(
+            [
+                {
+                    "name": report.name,
+                    "accepted": report.accepted,
+                    "digest": report.digest,
+                    "runs": len(report.methods),
+                    "refusals": report.refusals,
+                    "checked": report.checked,
+                    "notes": report.notes,
+                }
+                for report in found
+            ]
+        )
     else:
         for report in found:
             _print_report(report)
@@ -132,16 +144,3 @@ def _print_report(report: SubmissionReport) -> None:
         print_line(f"  checked: {text}")
     for text in report.notes:
         print_line(f"  note: {text}")
-
-
-def plain(report: SubmissionReport) -> dict[str, object]:
-    """A report as JSON values, without the facts of single runs."""
-    return {
-        "name": report.name,
-        "accepted": report.accepted,
-        "digest": report.digest,
-        "runs": len(report.methods),
-        "refusals": list(report.refusals),
-        "checked": list(report.checked),
-        "notes": list(report.notes),
-    }

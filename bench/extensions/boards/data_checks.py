@@ -21,7 +21,6 @@ from PIL import Image
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment import declared_task
-from bench.record import RunRecord
 from bench.results import Shard, TrueLabels
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, CoopReader, DataError, DatasetSplits, FewShotTask, canonical_json, get_dataset
@@ -70,7 +69,12 @@ class DataChecks:
         except BenchError as error:
             missing = str(error)
         try:
-            return _compare(shard, _listed_task(shard, self._context), Level.LISTS)
+            task = declared_task(spec, self._context, listed_splits({}))
+            keys, stated = [sample.key for sample in task.support.samples], shard.record.provenance.support_digests
+            if len(keys) == len(stated):  # the contents of support images are those that the run states
+                digests = dict(zip(keys, stated, strict=True))
+                task = declared_task(spec, self._context, listed_splits(digests))
+            return _compare(shard, task, Level.LISTS)
         except BenchError:
             return DataVerdict(Level.NOTHING, tuple(_beyond_catalogue(shard)), missing.partition(". ")[0])
 
@@ -98,21 +102,17 @@ def _beyond_catalogue(shard: Shard) -> Iterator[str]:
             yield f"{score.split}: {score.n} test images are stated, and {info.name} has {info.expected['test']}"
 
 
-def _class_counts(record: RunRecord, task: FewShotTask) -> Iterator[str]:
-    numbers = {split.name: len(split.classes) for split in task.evals}
-    for score in record.all_scores:
-        among = numbers.get(score.split, sum(numbers.values()))  # the splits of the open score are among all names
-        if score.n_classes != among:
-            yield f"{score.split}: {score.n_classes} classes are stated, and the data have {among}"
-
-
 def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
     record, problems = shard.record, []
     truths = {split.name: TrueLabels.of(split, "the dataset") for split in task.evals}
     for item in shard.predictions:
         problem = truths[item.split].disagreement(item) if item.split in truths else None
         problems += [problem] if problem else []
-    problems += _class_counts(record, task)
+    numbers = {split.name: len(split.classes) for split in task.evals}
+    for score in record.all_scores:
+        among = numbers.get(score.split, sum(numbers.values()))  # the splits of the open score are among all names
+        if score.n_classes != among:
+            problems.append(f"{score.split}: {score.n_classes} classes are stated, and the data have {among}")
     if task.fingerprint != record.spec.task_fingerprint:
         problems.append(
             f"its support images are not those of draw {record.spec.draw}, seed {record.spec.seed} (task "
@@ -125,16 +125,6 @@ def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
         if task.pool is not None and task.pool.digest() != record.provenance.unlabelled_digest:
             problems.append("the digest of its unlabelled images is not that of the declared pool")
     return DataVerdict(level, tuple(problems))
-
-
-def _listed_task(shard: Shard, context: RunContext) -> FewShotTask:
-    """The task by split files alone, with the contents of support images that the run states; may raise DataError."""
-    spec, stated = shard.record.spec, shard.record.provenance.support_digests
-    blank = declared_task(spec, context, listed_splits({}))
-    keys = [sample.key for sample in blank.support.samples]
-    if len(keys) != len(stated):
-        return blank
-    return declared_task(spec, context, listed_splits(dict(zip(keys, stated, strict=True))))
 
 
 @dataclass(frozen=True)

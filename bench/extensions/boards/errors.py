@@ -1,7 +1,7 @@
-"""The error of boards and submissions, in a file of its own since the command line loads it at every start."""
+"""The error of boards and submissions."""
 
 from bench.errors import BenchError
 
 
-class SubmissionError(BenchError, ValueError):
-    """A submission to a board cannot be prepared, opened or verified."""
+class BoardError(BenchError, ValueError):
+    """A board cannot be built or verified, or a submission to it cannot be prepared or opened."""

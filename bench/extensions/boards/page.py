@@ -83,8 +83,8 @@ def _marked(view: SiteView, reports: Sequence[SubmissionReport]) -> SiteView:
         view,
         boards=boards,
         overviews=tuple(replace(overview, board=by_anchor[overview.anchor]) for overview in view.overviews),
-        added=(submissions_part(reports),) if reports else (),
-        public=bool(reports),
+        added=(submissions_part(reports),),
+        public=True,
         newest_run=None,
     )
 
@@ -112,7 +112,12 @@ def submissions_part(reports: Sequence[SubmissionReport]) -> AddedPart:
         "are genuine. The column Repeated here counts the runs that the board drew at random and repeated."
     )
     parts = [paragraph(note), _submissions(accepted)]
-    if noted := [[report.name, text] for report in accepted for text in (*report.notes, *_remarks(report))]:
+    noted: list[list[str]] = []
+    for report in accepted:
+        noted += [[report.name, text] for text in report.notes]
+        if report.facts and report.facts.notes:
+            noted.append([report.name, brief(f"note of the submitters: {report.facts.notes}")])
+    if noted:
         parts.append(_texts("submissions-notes", "Note", noted))
     if refused := [[report.name, text] for report in reports for text in report.refusals]:
         parts += [paragraph("Refused submissions:"), _texts("submissions-refused", "Reason", refused)]
@@ -130,17 +135,19 @@ def _submissions(accepted: Sequence[SubmissionReport]) -> Part:
         Column("Code", "text", "", "why"),
         Column("Submitted", "text", "UTC, as the submitters state it; it decides nothing"),
     ]
+    words = {Level.DATA: "images equal", Level.LISTS: "lists equal", Level.NOTHING: "not compared"}
     rows = []
     for report in accepted:
         facts, n_runs = report.facts, len(report.methods)
         assert facts is not None, "an accepted submission could be opened"
+        compared = [f"{words[level]}: {n}" for level, n in report.data.items()]
         rows.append(
             [
                 report.name,
                 facts.who,
                 brief(", ".join(sorted(set(report.methods.values())))),
                 cell([len(report.added), n_runs]),
-                _data(report.data),
+                compared[0].partition(":")[0] if len(compared) == 1 else ", ".join(compared),
                 "published" if report.published == n_runs else f"{report.published} of {n_runs} published",
                 repeated_text(list(report.repeated.values()), n_runs) or "none",
                 facts.licence,
@@ -149,18 +156,6 @@ def _submissions(accepted: Sequence[SubmissionReport]) -> Part:
             ]
         )
     return table(Table("submissions-table", columns, rows, first=FIRST_ROWS))
-
-
-def _data(levels: Mapping[Level, int]) -> str:
-    """How far the data of its runs were compared."""
-    words = {Level.DATA: "images equal", Level.LISTS: "lists equal", Level.NOTHING: "not compared"}
-    texts = [f"{words[level]}: {n}" for level, n in levels.items() if n]
-    return texts[0].partition(":")[0] if len(texts) == 1 else ", ".join(texts)
-
-
-def _remarks(report: SubmissionReport) -> tuple[str, ...]:
-    facts = report.facts
-    return (brief(f"note of the submitters: {facts.notes}"),) if facts and facts.notes else ()
 
 
 def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Part:

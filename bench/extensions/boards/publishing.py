@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options
-from bench.extensions.boards.errors import SubmissionError
-from bench.sweep import DEMO_BACKBONE, split_list
+from bench.extensions.boards.errors import BoardError
 
 if TYPE_CHECKING:
     from bench.extensions.boards.check import SubmissionReport
-    from bench.extensions.boards.verify import Repeated
+    from bench.results import Exported
 
 SUBMISSIONS = options.Arg("Folder with one subfolder per submission.", metavar="SUBMISSIONS")
-
-
-@dataclass(frozen=True)
-class BuiltBoard:
-    """Result of a build: the page, and the reports on all submissions in their order."""
-
-    page: Path
-    reports: tuple[SubmissionReport, ...]
 
 
 def build_board(
@@ -38,12 +27,13 @@ def build_board(
     data_root: options.DataRoot = None,
     images: Annotated[bool, options.Opt("Show a few images of each available dataset.", "--images/--no-images")] = True,
     force: options.Force = False,
-) -> BuiltBoard:
+) -> tuple[Path, list[SubmissionReport]]:
     """Check the submissions, collect the runs of accepted submissions, and write the page.
 
     A refused submission is left out and named on the page with the reasons.
 
-    Raises UsageError for a site in use that etl-bench did not make.
+    Returns the page, and the reports on all submissions in their order. Raises UsageError for a site in use that
+    etl-bench did not make, and BoardError for a folder without submissions.
     """
     from bench.extensions.boards.check import Checks
     from bench.extensions.boards.page import readme_title, write_board_page
@@ -61,39 +51,7 @@ def build_board(
         reports = [checks.add(item) for item in submission_folders(folder)]
         request = PageRequest(runs, page, data_root=data_root, images=images, force=force)
         write_board_page(reports, readme_title(folder), request)
-    return BuiltBoard(page, tuple(reports))
-
-
-def verify_board(
-    submissions: Annotated[Path, SUBMISSIONS],
-    secret: Annotated[str, options.Opt("Text that submitters could not know, such as the hash of the merge commit.")],
-    *,
-    names: Annotated[
-        Sequence[str], options.Opt("Verify this one, even if it did not request it. Repeatable.", "--submission")
-    ] = (),
-    count: Annotated[
-        int | None, options.Opt("Runs per submission. Default: 2 %, at least three.", "--runs", min=1)
-    ] = None,
-    data_root: options.DataRoot = None,
-    backbones: Annotated[Sequence[str], options.Opt(field="backbones")] = (DEMO_BACKBONE,),
-) -> Iterator[Repeated]:
-    """Repeat some runs of the submissions that ask for it, one after the other; see `etl-bench board verify`."""
-    from bench.extensions.boards.verify import repeat_drawn_runs
-    from bench.sweep import local_weights
-
-    weights = local_weights(split_list(backbones))
-    return repeat_drawn_runs(
-        submissions, secret, data_root=data_root, names=split_list(names), count=count, weights=weights
-    )
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """A written submission: its number of runs, its size, and the report of the board's checks on it."""
-
-    runs: int
-    bytes: int
-    report: SubmissionReport
+    return page, reports
 
 
 def submit_runs(
@@ -109,11 +67,11 @@ def submit_runs(
     where: options.Where = None,
     data_root: options.DataRoot = None,
     force: options.Force = False,
-) -> Submitted:
+) -> tuple[Exported, SubmissionReport]:
     """Write a submission of the completed runs that satisfy an SQL condition, and check it as a board does.
 
-    Raises SubmissionError for files in the folder that `submit_runs` did not write, unless `force` and they are those
-    of a submission.
+    Returns what its bundle holds, and the report of the board's checks on it. Raises BoardError for files in the folder
+    that `submit_runs` did not write, unless `force` and they are those of a submission.
     """
     from bench.api import chosen_runs
     from bench.extensions.boards.submission import check_new, prepare_submission, read_facts
@@ -125,7 +83,7 @@ def submit_runs(
     check_new(folder, force=force)
     done = prepare_submission(folder, Shards(Path(runs)), chosen, facts)
     (report,) = check_submissions(folder, data_root=data_root)
-    return Submitted(done.runs, done.bytes, report)
+    return done, report
 
 
 def check_submissions(
@@ -138,7 +96,7 @@ def check_submissions(
     from bench.extensions.boards.submission import is_submission, submission_folders
 
     if not folder.is_dir():
-        raise SubmissionError(f"There is no folder {folder}; give a submission, or the folder of all submissions.")
+        raise BoardError(f"There is no folder {folder}; give a submission, or the folder of all submissions.")
     with TemporaryDirectory() as runs:
         checks = Checks(Path(runs), data_root)
         return [checks.add(item) for item in ([folder] if is_submission(folder) else submission_folders(folder))]

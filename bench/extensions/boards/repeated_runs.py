@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bench.bounds import RunId
-from bench.extensions.boards.errors import SubmissionError
+from bench.extensions.boards.errors import BoardError
 from bench.results import write_atomically
 from datasets_registry import foreign_files
 
@@ -44,7 +44,7 @@ def repeated_folder(submissions: Path) -> Path:
 def read_repeated(folder: Path, name: str, digest: str) -> dict[str, str]:
     """The outcomes of a submission by run id; empty without a file, or if the submission has changed since.
 
-    Raises SubmissionError for a file that is damaged.
+    Raises BoardError for a file that is damaged.
     """
     path = folder / f"{name}.json"
     if not path.is_file():
@@ -52,7 +52,7 @@ def read_repeated(folder: Path, name: str, digest: str) -> dict[str, str]:
     try:
         stored = RepeatedRuns.model_validate(foreign_files.read_json(path, _LARGEST))
     except (OSError, ValueError) as error:
-        raise SubmissionError(
+        raise BoardError(
             f"{path} is not a list of recomputed runs; delete it and verify the submission again."
         ) from error
     return stored.outcomes if stored.digest == digest else {}

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bench.bounds import Moment, plain_text
-from bench.extensions.boards.errors import SubmissionError
+from bench.extensions.boards.errors import BoardError
 from bench.results import Exported, Shards, export_bundle, write_atomically
 from datasets_registry import foreign_files
 
@@ -58,20 +58,9 @@ class SubmissionFacts(BaseModel):
         description="the time of preparation with its zone, such as 2026-11-26T12:00:00Z"
     )
 
-    def to_toml(self) -> str:
-        """The facts as TOML, one line each."""
-        lines = []
-        for name, value in self:
-            if isinstance(value, datetime):
-                text = value.isoformat(timespec="seconds").replace("+00:00", "Z")
-            else:
-                text = json.dumps(value, ensure_ascii=False)
-            lines.append(f"{name} = {text}\n")
-        return "".join(lines)
-
 
 def read_facts(values: Mapping[str, object], place: str) -> SubmissionFacts:
-    """Facts from options or a file, which `place` names; raises SubmissionError for the first that is wrong."""
+    """Facts from options or a file, which `place` names; raises BoardError for the first that is wrong."""
     try:
         return SubmissionFacts.model_validate(values)
     except ValidationError as error:
@@ -79,14 +68,12 @@ def read_facts(values: Mapping[str, object], place: str) -> SubmissionFacts:
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
             allowed = ", ".join(SubmissionFacts.model_fields)
-            raise SubmissionError(f"{place}: unknown key {key!r}; allowed: {allowed}.") from error
+            raise BoardError(f"{place}: unknown key {key!r}; allowed: {allowed}.") from error
         if first["type"] == "missing":
-            raise SubmissionError(f"{place}: {key!r} is missing.") from error
+            raise BoardError(f"{place}: {key!r} is missing.") from error
         wanted = SubmissionFacts.model_fields[key].description
         why = "" if first["type"] == "string_pattern_mismatch" else f"{first['msg'].removeprefix('Value error, ')}; "
-        raise SubmissionError(
-            f"{place}: {key} {first['input']!r:.80} is not accepted: {why}it must be {wanted}."
-        ) from error
+        raise BoardError(f"{place}: {key} {first['input']!r:.80} is not accepted: {why}it must be {wanted}.") from error
 
 
 FACTS, BUNDLE = "submission.toml", "runs.zip"
@@ -116,7 +103,7 @@ class Submission:
 def open_submission(folder: Path) -> Submission:
     """Read the folder of a submission.
 
-    Raises SubmissionError if its name is not allowed, a file is missing, too large, a link or not one of the two, or
+    Raises BoardError if its name is not allowed, a file is missing, too large, a link or not one of the two, or
     if `submission.toml` is wrong.
     """
     name = _name(folder)
@@ -128,7 +115,7 @@ def open_submission(folder: Path) -> Submission:
     try:
         values = foreign_files.parse_toml(foreign_files.read_text(folder / FACTS, _LARGEST[FACTS]))
     except ValueError as error:
-        raise SubmissionError(f"{FACTS} is not TOML ({error}).") from error
+        raise BoardError(f"{FACTS} is not TOML ({error}).") from error
     return Submission(name, folder / BUNDLE, digest.hexdigest(), read_facts(values, FACTS))
 
 
@@ -136,26 +123,22 @@ def submission_folders(folder: Path) -> list[Path]:
     """The folders of all submissions in a folder, sorted by name.
 
     Hidden files and files such as a README are not submissions. A link is listed, so that its check refuses it. Raises
-    SubmissionError if the folder does not exist or is a submission itself.
+    BoardError if the folder does not exist, is a submission itself, or has no submission.
     """
     if not folder.is_dir():
-        raise SubmissionError(f"There is no folder {folder}; give the folder with one subfolder per submission.")
+        raise BoardError(f"There is no folder {folder}; give the folder with one subfolder per submission.")
     if is_submission(folder):
-        raise SubmissionError(f"{folder} is one submission; give the folder that contains it.")
+        raise BoardError(f"{folder} is one submission; give the folder that contains it.")
     found = sorted(
         item for item in folder.iterdir() if not item.name.startswith(".") and (item.is_dir() or item.is_symlink())
     )
-    if found and not any(map(is_submission, found)):
-        for item in filter(Path.is_dir, found):
-            if item.name == "submissions" or any(map(is_submission, item.iterdir())):
-                raise SubmissionError(
-                    f"{folder} has no submissions of its own; give {item}, the folder that holds them."
-                )
-        raise SubmissionError(
-            f"{folder} has no submissions: {found[0].name} has none of {', '.join(_LARGEST)}. `etl-bench board submit` "
-            "makes one."
-        )
-    return found
+    if any(map(is_submission, found)):
+        return found
+    for item in filter(Path.is_dir, found):
+        if item.name == "submissions" or any(map(is_submission, item.iterdir())):
+            raise BoardError(f"{folder} has no submissions of its own; give {item}, the folder that holds them.")
+    reason = f"{found[0].name} has none of {', '.join(_LARGEST)}" if found else "it has no subfolder"
+    raise BoardError(f"{folder} has no submissions: {reason}. `etl-bench board submit` makes one.")
 
 
 def is_submission(folder: Path) -> bool:
@@ -164,10 +147,10 @@ def is_submission(folder: Path) -> bool:
 
 
 def _name(folder: Path) -> str:
-    """The name of a submission, that of its folder; raises SubmissionError if it is not allowed."""
+    """The name of a submission, that of its folder; raises BoardError if it is not allowed."""
     name = folder.name or folder.resolve().name
     if not _NAME.fullmatch(name):
-        raise SubmissionError(
+        raise BoardError(
             f"The folder name {name!r:.80} is not allowed; use lower-case letters, digits and hyphens, at most 63."
         )
     return name
@@ -175,36 +158,36 @@ def _name(folder: Path) -> str:
 
 def _check_files(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
-        raise SubmissionError(f"{folder} is not a folder, or is a link; give the folder of a submission.")
+        raise BoardError(f"{folder} is not a folder, or is a link; give the folder of a submission.")
     found = {item.name: item for item in folder.iterdir()}
     if missing := sorted(set(_LARGEST) - set(found)):
-        raise SubmissionError(f"{folder} lacks {', '.join(missing)}; `etl-bench board submit` writes both files.")
+        raise BoardError(f"{folder} lacks {', '.join(missing)}; `etl-bench board submit` writes both files.")
     if others := sorted(set(found) - set(_LARGEST)):
-        raise SubmissionError(
+        raise BoardError(
             f"{folder} holds {', '.join(f'{name!r:.60}' for name in others[:3])}; a submission has the files "
             f"{', '.join(sorted(_LARGEST))} and no others."
         )
     for name, most in _LARGEST.items():
         state = found[name].lstat()
         if not stat.S_ISREG(state.st_mode):
-            raise SubmissionError(f"{name} is a link or not a file; a submission holds plain files.")
+            raise BoardError(f"{name} is a link or not a file; a submission holds plain files.")
         if state.st_size > most:
-            raise SubmissionError(f"{name} has {state.st_size} bytes; at most {most} are allowed.")
+            raise BoardError(f"{name} has {state.st_size} bytes; at most {most} are allowed.")
 
 
 def check_new(folder: Path, *, force: bool = False) -> None:
-    """Raise SubmissionError unless a submission may be written to the folder.
+    """Raise BoardError unless a submission may be written to the folder.
 
     It may hold a submission that `board submit` wrote, or with `force` any submission, and no other files.
     """
     _name(folder)
     inside = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
     if others := [name for name in inside if name not in _LARGEST]:
-        raise SubmissionError(f"{folder} holds {others[0]!r}; give a new folder, or one with a submission only.")
+        raise BoardError(f"{folder} holds {others[0]!r}; give a new folder, or one with a submission only.")
     file = folder / FACTS
     written = file.is_file() and file.read_text(encoding="utf-8", errors="replace").startswith(_WRITTEN)
     if inside and not written and not force:
-        raise SubmissionError(
+        raise BoardError(
             f"{folder} holds {inside[0]!r}, and `etl-bench board submit` did not write it; give a new folder, or "
             "replace it with --force."
         )
@@ -213,5 +196,10 @@ def check_new(folder: Path, *, force: bool = False) -> None:
 def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts) -> Exported:
     """Write the files of a submission; see `check_new` for what is there. BundleError if a run is damaged."""
     done = export_bundle(shards, run_ids, folder / BUNDLE, force=True, listed=False)
-    write_atomically(folder / FACTS, f"{_WRITTEN}\n{facts.to_toml()}".encode())
+    lines = [_WRITTEN]
+    for name, value in facts:
+        is_time = isinstance(value, datetime)
+        text = f"{value:%Y-%m-%dT%H:%M:%SZ}" if is_time else json.dumps(value, ensure_ascii=False)
+        lines.append(f"{name} = {text}")
+    write_atomically(folder / FACTS, ("\n".join(lines) + "\n").encode())
     return done

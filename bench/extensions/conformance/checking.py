@@ -1,4 +1,4 @@
-"""The functions behind `methods check` and `methods new`. They load torch when a method is checked."""
+"""The function behind `methods check`. It loads torch when a method is checked."""
 
 from __future__ import annotations
 
@@ -8,53 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 from bench.api import options
 from bench.errors import UsageError
-from bench.sweep import parse_choice
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from bench.extensions.conformance.new_method import Scaffold
+    from bench.extensions.conformance.checks import Result
 
 
-def new_method(
-    name: Annotated[str, options.Arg("Name of the method: lower-case letters, digits and underscores.")],
-    family: Annotated[
-        str, options.Opt("What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
-    ] = "feature adapter",
-    folder: Path | None = None,
-) -> Scaffold:
-    """Start a method: in a checkout its file and test, elsewhere a separate package.
-
-    Raises UsageError for an unknown family, and RegistrationError for a malformed or taken name.
-    """
-    from bench.extensions.conformance.new_method import scaffold
-    from methods import Family
-
-    return scaffold(name, parse_choice(Family, family, "--family"), folder or Path.cwd())
-
-
-def check_method(name: str) -> pd.DataFrame:
+def check_method(
+    name: Annotated[str, options.Arg("A registered method, of this package or of another one.")],
+) -> Iterator[Result]:
     """Test what every method has to guarantee, on a tiny backbone; `etl-bench methods check NAME`.
 
-    Args:
-        name: a registered method. In a notebook, importing the module that defines it registers it.
+    In a notebook, importing the module that defines a method registers it.
 
     Returns:
-        One row per check: `check`, `outcome`, `promise`, `message`, and `remedy` where it failed.
+        The result of each check, one after the other; `pandas.DataFrame` makes a table of them.
 
-    Raises UnknownNameError if there is no such method.
-    """
-    import pandas as pd
-
-    return pd.DataFrame(list(method_checks(name)))
-
-
-def method_checks(
-    name: Annotated[str, options.Arg("A registered method, of this package or of another one.")],
-) -> Iterator[dict[str, object]]:
-    """The rows of `check_method`, one after the other.
-
-    Raises UnknownNameError, or UsageError for a file, before torch is imported.
+    Raises UnknownNameError if there is no such method, or UsageError for a file, before torch is imported.
     """
     from bench.results import known_methods
 
@@ -64,12 +33,8 @@ def method_checks(
         way = f"write `etl-bench methods check {stem}`" if registered else "`etl-bench methods new NAME` starts one"
         raise UsageError(f"{name!r} is a file, and a check needs the name of a registered method; {way}.")
     known_methods().get(name)
+    from bench.extensions.conformance.checks import run_checks
+    from bench.extensions.conformance.subject import Subject
+    from methods import get_method
 
-    def rows() -> Iterator[dict[str, object]]:
-        from bench.extensions.conformance.checks import run_checks
-        from bench.extensions.conformance.subject import Subject
-        from methods import get_method
-
-        yield from (result.row() for result in run_checks(Subject(get_method(name))))
-
-    return rows()
+    return run_checks(Subject(get_method(name)))

@@ -86,21 +86,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """Result of one check of one method; `message` is the reason of a failure or skip."""
+    """Result of one check of one method.
 
-    check: Check
+    Args:
+        check: its name; `promise` is that of the check.
+        message: the reason of a failure or skip.
+        remedy: what to do after a failure; empty otherwise.
+    """
+
+    check: str
     outcome: CheckOutcome
+    promise: str
     message: str = ""
-
-    def row(self) -> dict[str, object]:
-        """The result as one row of a table; `remedy` is only given for a failure."""
-        return {
-            "check": self.check.name,
-            "outcome": str(self.outcome),
-            "promise": self.check.promise,
-            "message": self.message,
-            "remedy": self.check.remedy if self.outcome is CheckOutcome.FAILED else "",
-        }
+    remedy: str = ""
 
 
 CHECKS: dict[str, Check] = {}
@@ -124,13 +122,14 @@ def run_check(check: Check, subject: Subject) -> Result:
     try:
         skipped = check.test(subject)
     except CheckFailedError as failure:
-        return Result(check, CheckOutcome.FAILED, str(failure))
+        return Result(check.name, CheckOutcome.FAILED, check.promise, str(failure), check.remedy)
     except Exception as error:  # a method may raise anything, and the other checks must still run
         # errors of methods name their place themselves
         frames = [] if isinstance(error, MethodError) else traceback.extract_tb(error.__traceback__)
         place = author_place(((frame.filename, frame.lineno or 0) for frame in frames), subject.file)
-        return Result(check, CheckOutcome.FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}{place}")
-    return Result(check, CheckOutcome.SKIPPED, skipped) if skipped else Result(check, CheckOutcome.PASSED)
+        message = f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+        return Result(check.name, CheckOutcome.FAILED, check.promise, message, check.remedy)
+    return Result(check.name, CheckOutcome.SKIPPED if skipped else CheckOutcome.PASSED, check.promise, skipped or "")
 
 
 def run_checks(subject: Subject) -> Iterator[Result]:
@@ -461,10 +460,10 @@ def training_learns(subject: Subject) -> str | None:
     """Training lowers the loss on a separable task, in each stage, and changes the logits of evaluation."""
     if not subject.is_trained:
         return "it takes no gradient steps"
-    for first, *later in subject.overfitted().losses:
+    after, losses = subject.overfitted()
+    for first, *later in losses:
         ensure(min(later) < first, f"from {first:.4g} it never fell; after {len(later)} steps it was {later[-1]:.4g}")
-    after, before = subject.overfitted().method, subject.prepared()
-    same = torch.equal(subject.evaluation_logits(after), subject.evaluation_logits(before))
+    same = torch.equal(subject.evaluation_logits(after), subject.evaluation_logits(subject.prepared()))
     ensure(not same, "training changed `trainable`, but the logits are the same as before")
     return None
 
@@ -491,7 +490,7 @@ def images_belong_to_their_labels(subject: Subject) -> str | None:
     orders = list(itertools.permutations(range(len(TASK.classes))))
     fits = []
     for task in (TASK, SHIFTED_TASK):
-        method = subject.overfitted(task).method if subject.is_trained else subject.trained(task)
+        method = subject.overfitted(task)[0] if subject.is_trained else subject.trained(task)
         logits = subject.evaluation_logits(method)
         fits.append(torch.stack([F.cross_entropy(logits[:, list(order)], TASK.labels) for order in orders]))
     # regularisation has the same effect with labels shifted by one class, so the difference is due to the labels

@@ -1,30 +1,37 @@
 """The commands `methods check` and `methods new`."""
 
+from __future__ import annotations
+
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bench.cli import AsJson, options_of, print_json, print_line
-from bench.extensions.conformance.checking import method_checks, new_method
+from bench.extensions.conformance.checking import check_method
+from bench.extensions.conformance.new_method import scaffold
+
+if TYPE_CHECKING:
+    from bench.extensions.conformance.checks import Result
 
 
-@options_of(new_method)
+@options_of(scaffold)
 def new_command(name: str, **options: Any) -> None:
     """Start a method: in a checkout its file and test, elsewhere a separate package.
 
     The generated method works as it is. The places to edit are marked EDIT; `etl-bench methods check NAME` names those
     that are left in its facts.
     """
-    written = new_method(name, **options)
-    for path in written.files:
+    files, package = scaffold(name, **options)
+    for path in files:
         print_line(str(path.relative_to(Path.cwd())))
-    if written.install is not None:
-        print_line(f"next: pip install --editable {written.install.relative_to(Path.cwd())}")
+    if package is not None:
+        print_line(f"next: pip install --editable {package.relative_to(Path.cwd())}")
     print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {name}`")
 
 
-@options_of(method_checks)
+@options_of(check_method)
 def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
     """Check a method: twelve properties on a tiny backbone, without a download.
 
@@ -32,21 +39,17 @@ def check_command(name: str, as_json: AsJson = False, **options: Any) -> None:
 
     Example: etl-bench methods check coop
     """
-    rows: list[dict[str, object]] = []
-    for row in method_checks(name, **options):
-        rows.append(row)
+    results: list[Result] = []
+    for result in check_method(name, **options):
+        results.append(result)
         if not as_json:
-            print_line(_line(row))
-    failed = [row for row in rows if row["outcome"] == "FAIL"]
+            aside = f" [{result.message}]" if result.message else ""
+            text = result.message if result.outcome == "FAIL" else f"{result.promise}{aside}"
+            todo = f"\n      to do: {result.remedy}" if result.remedy else ""
+            print_line(f"{result.outcome}  {result.check}: {text}{todo}")
+    n_failed, n = sum(result.outcome == "FAIL" for result in results), len(results)
     if as_json:
-        print_json({"method": name, "passed": not failed, "checks": rows})
+        print_json({"method": name, "passed": not n_failed, "checks": list(map(asdict, results))})
     else:
-        print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or did not apply, {len(failed)} failed")
-    raise typer.Exit(1 if failed else 0)
-
-
-def _line(row: dict[str, object]) -> str:
-    aside = f" [{row['message']}]" if row["message"] else ""
-    text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
-    line = f"{row['outcome']}  {row['check']}: {text}"
-    return f"{line}\n      to do: {row['remedy']}" if row["remedy"] else line
+        print_line(f"{name}: {n - n_failed} of {n} passed or did not apply, {n_failed} failed")
+    raise typer.Exit(1 if n_failed else 0)

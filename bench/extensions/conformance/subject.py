@@ -181,14 +181,6 @@ class _RecordingBatch(Batch):
         return super().labels
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A trained instance, and for each stage the loss before each of its steps."""
-
-    method: TrainableMethod[Any]
-    losses: list[list[float]]
-
-
 class Subject:
     """One method with one configuration, built as often as the checks need it.
 
@@ -217,7 +209,7 @@ class Subject:
         self.hidden_blocks_read: set[int] = set()
         self.labels_read: str | None = None
         self._watching = False
-        self._overfitted: dict[ToyTask, Fitted] = {}
+        self._overfitted: dict[ToyTask, tuple[TrainableMethod[Any], list[list[float]]]] = {}
         self.handed_out: list[tuple[str, Tensor, Tensor]] = []
 
     @cached_property
@@ -291,8 +283,11 @@ class Subject:
             self._watching = False
         return method
 
-    def overfitted(self, task: ToyTask = TASK) -> Fitted:
-        """One instance per task, trained on full batches at a low rate, at which a loss of the right sign must fall."""
+    def overfitted(self, task: ToyTask = TASK) -> tuple[TrainableMethod[Any], list[list[float]]]:
+        """One instance per task, trained on full batches at a low rate, at which a loss of the right sign must fall.
+
+        Returns the instance, and for each stage the loss before each of its steps.
+        """
         if task not in self._overfitted:
             method = self.prepared(task)
             assert isinstance(method, TrainableMethod)  # only used for trained methods
@@ -303,7 +298,7 @@ class Subject:
             ]
             method.on_epoch_end(0, 1)
             method.finalise()
-            self._overfitted[task] = Fitted(method, losses)
+            self._overfitted[task] = method, losses
         return self._overfitted[task]
 
     def stages(self, method: TrainableMethod[Any], recipe: Recipe | None = None) -> Iterator[torch.optim.Optimizer]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import bench
 from bench._util.words import counted
 from bench.experiment import OPEN, external_record
-from bench.extensions.predictions.prediction_files import Head, PredictionFile, SupportImage
+from bench.extensions.predictions.prediction_files import PredictionFile
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import simplified
 from bench.spec import ALL_SHOTS, EXTERNAL, OTHER_MODELS, ExperimentSpec, shots_text
@@ -67,25 +67,20 @@ class DeclaredRun:
         self.files, self._backbone, self._data_root = files, backbone, data_root
         self.notes: list[str] = []
         self._dataset = dataset
-        self.trained = self._trained_file()
-        self.head = self.trained.head
-
-    def _trained_file(self) -> PredictionFile:
-        """The file of the process that trained."""
-        trained = [file for file in self.files if file.head.trained]
-        if len(trained) == 1:
-            return trained[0]
-        named = ", ".join(file.source.name for file in self.files)
+        self._names = ", ".join(file.source.name for file in files)
+        trained = [file for file in files if file.head.trained]
         if not trained:
             raise DataError(
-                f"{named}: none of these is from the process that trained, so it is unknown which images the "
+                f"{self._names}: none of these is from the process that trained, so it is unknown which images the "
                 "method saw. Give that file as well."
             )
-        raise DataError(
-            f"{named}: {len(trained)} of these are from a training with method {trained[0].head.method}, seed "
-            f"{trained[0].head.seed} and {trained[0].head.shots} shots. One run has one training; give different "
-            "`settings` in the heads of different variants."
-        )
+        self.trained, self.head = trained[0], trained[0].head
+        if len(trained) > 1:
+            raise DataError(
+                f"{self._names}: {len(trained)} of these are from a training with method {self.head.method}, seed "
+                f"{self.head.seed} and {self.head.shots} shots. One run has one training; give different `settings` in "
+                "the heads of different variants."
+            )
 
     @cached_property
     def info(self) -> DatasetInfo:
@@ -106,9 +101,9 @@ class DeclaredRun:
         """The protocol that the class sets of the files belong to."""
         others = [file for file in self.files if file.head.dataset != self.head.dataset]
         parts = Counter(file.head.classes for file in self.files if file not in others)
-        named = ", ".join(file.source.name for file in self.files)
         if twice := [part for part, count in parts.items() if count > 1]:
-            raise DataError(f"{named}: {parts[twice[0]]} files have the {twice[0]} classes; give one of them.")
+            problem = f"{parts[twice[0]]} files have the {twice[0]} classes; give one of them."
+            raise DataError(f"{self._names}: {problem}")
         if self.head.classes == "new":
             raise DataError(f"{self.trained.source}: a training on the new classes is no protocol of the harness.")
         if self.head.classes == "base":
@@ -130,7 +125,10 @@ class DeclaredRun:
     def made(self) -> tuple[RunRecord, list[Predictions]]:
         """The record and its predictions; raises DataError for a statement that is wrong."""
         task, support = self._task()
-        scores = {split.name: self._checked(self._file(split), [split]) for split in task.evals}
+        files = {info.name: file for info, file in self.targets}
+        if self.protocol is EvalProtocol.BASE_TO_NEW:
+            files = {file.head.classes: file for file in self.files}
+        scores = {split.name: self._checked(files.get(split.name, self.trained), [split]) for split in task.evals}
         opened = next((file for file in self.files if file.head.classes == "all"), None)
         if self.protocol is EvalProtocol.BASE_TO_NEW and opened is not None:
             scores[OPEN] = self._checked(opened, few_shot_draws.among_all_names(*task.evals))
@@ -155,7 +153,8 @@ class DeclaredRun:
         keys = _Keys(sample.key for sample in (*splits.train, *splits.val))
         mine = [(self._known(keys, item[0]), item[1]) for item in head.train]
         val = [(self._known(keys, item[0]), item[1]) for item in head.val]
-        self._check_digests(splits.images, [*head.train, *head.val], [key for key, _ in (*mine, *val)])
+        items = zip([*mine, *val], [*head.train, *head.val], strict=True)
+        self._check_digests(splits.images, [(key, item[2]) for (key, _), item in items if len(item) == 3], source)
         if head.shots:
             every = SupportRule(SupportKind.ALL) if head.shots < 0 else None
             shots = max(head.shots, 0)
@@ -173,7 +172,10 @@ class DeclaredRun:
             f"{source.name}: its training images are not our draw of {what} with seed {head.seed}, "
             "so the run is stored with its own list of images and is not paired with runs on our draw."
         )
-        listed = _support_list(source, self.info.name, head, mine, val)
+        digest = hashlib.sha256(repr((mine, val)).encode()).hexdigest()[:32]
+        most = max(Counter(label for _, label in mine).values())
+        images = (tuple(ListedImage(key, label) for key, label in part) for part in (mine, val))
+        listed = SupportList(source, digest, self.info.name, most, head.seed, *images)
         request = TaskRequest(self.info, splits, shots=listed.shots, draw=DrawRule.FILE, support_list=listed, **shared)
         try:
             return build_task(request), listed.digest
@@ -186,14 +188,6 @@ class DeclaredRun:
         test = _Keys(sample.key for sample in self.info.reader(self._data_root).test)
         what = "is a test image" if test.key(path) else "is neither a training nor a validation image"
         raise DataError(f"{self.trained.source}: the training image {path!r} {what} of {self.info.name}.")
-
-    def _file(self, split: EvalSplit) -> PredictionFile:
-        for info, file in self.targets:
-            if split.name == info.name:
-                return file
-        if self.protocol is EvalProtocol.BASE_TO_NEW:
-            return next(file for file in self.files if file.head.classes == split.name)
-        return self.trained
 
     def _checked(self, file: PredictionFile, parts: Sequence[EvalSplit]) -> NDArray[np.float64]:
         """The scores of a file in the order of the images of one split, or of several splits of the same classes."""
@@ -232,19 +226,21 @@ class DeclaredRun:
                 f"first {first.key!r} with {file.labels[order][wrong[0]]} instead of {first.label}."
             )
         if file.sha256 is not None:
-            self._check_digest_list(parts[0].images, [s.key for s in samples], [file.sha256[i] for i in order], source)
+            stated = [(sample.key, file.sha256[place[sample.key]]) for sample in samples]
+            self._check_digests(parts[0].images, stated, source)
         scores: NDArray[np.float64] = file.scores[order]
         return scores
 
-    def _check_digests(self, images: Images, items: Sequence[SupportImage], keys: Sequence[str]) -> None:
-        stated = [(key, item[2]) for key, item in zip(keys, items, strict=True) if len(item) == 3]
-        self._check_digest_list(images, [key for key, _ in stated], [one for _, one in stated], self.trained.source)
-
-    def _check_digest_list(self, images: Images, keys: Sequence[str], stated: Sequence[str], source: Path) -> None:
-        wrong = [key for key, digest in zip(keys, stated, strict=True) if not _is_image(images, key, digest)]
+    def _check_digests(self, images: Images, stated: Sequence[tuple[str, str]], source: Path) -> None:
+        """Compare the digests that a file states with those of the images, by key; raises DataError."""
+        wrong = []
+        for key, digest in stated:
+            if digest != images.digest(key):
+                content = image_sources.image_as_file(images, key)
+                wrong += [key] if digest != hashlib.sha256(content).hexdigest() else []
         if wrong:
             raise DataError(
-                f"{source}: {counted(len(wrong), 'image file')} of {len(keys)} have other bytes than those on disk, "
+                f"{source}: {counted(len(wrong), 'image file')} of {len(stated)} have other bytes than those on disk, "
                 f"first {wrong[0]!r}."
             )
 
@@ -370,21 +366,6 @@ class _Keys:
 
 def _end(key: str) -> str:
     return "/".join(key.split("/")[-2:])
-
-
-def _is_image(images: Images, key: str, digest: str) -> bool:
-    return (
-        images.digest(key) == digest or hashlib.sha256(image_sources.image_as_file(images, key)).hexdigest() == digest
-    )
-
-
-def _support_list(
-    source: Path, dataset: str, head: Head, train: Sequence[tuple[str, int]], val: Sequence[tuple[str, int]]
-) -> SupportList:
-    digest = hashlib.sha256(repr((train, val)).encode()).hexdigest()[:32]
-    shots = max(Counter(label for _, label in train).values())
-    parts = (tuple(ListedImage(key, label) for key, label in part) for part in (train, val))
-    return SupportList(source, digest, dataset, shots, head.seed, *parts)
 
 
 def _other_names(found: Sequence[str], ours: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ def import_predictions(
     # imports torch, which the checks above do not need
     from bench.extensions.predictions.declared_run import DeclaredRun
 
-    built = [DeclaredRun(tuple(group), dataset, backbone, data_root) for group in _runs(read)]
+    built = [DeclaredRun(group, dataset, backbone, data_root) for group in _runs(read)]
     made = [run.made() for run in built]
     ids = Counter(record.run_id for record, _ in made)
     if repeated := [run_id for run_id, count in ids.items() if count > 1]:
@@ -86,7 +86,7 @@ def import_predictions(
     return ImportedPredictions(tuple(added), tuple(unchanged), tuple(kept), tuple(notes))
 
 
-def _runs(files: Iterable[PredictionFile]) -> list[list[PredictionFile]]:
+def _runs(files: Iterable[PredictionFile]) -> Iterator[list[PredictionFile]]:
     """The files of each run. All classes without a training belong to the training on base classes, if there is one."""
     groups: dict[tuple[object, ...], list[PredictionFile]] = {}
     for file in files:
@@ -94,24 +94,20 @@ def _runs(files: Iterable[PredictionFile]) -> list[list[PredictionFile]]:
         settings = tuple(sorted((key, repr(value)) for key, value in head.settings.items()))
         key = head.method, head.seed, head.shots, head.commit, head.backbone or head.model, settings
         groups.setdefault(key, []).append(file)
-    return [run for group in groups.values() for run in _parted(group)]
-
-
-def _parted(group: Sequence[PredictionFile]) -> Iterator[list[PredictionFile]]:
-    """The files of one method, seed and number of shots, by run."""
-    with_base = {file.head.dataset for file in group if file.head.classes == "base"}
-    by_dataset: dict[str, list[PredictionFile]] = {}
-    halves: dict[str, list[PredictionFile]] = {}
-    for file in group:
-        head = file.head
-        of_halves = head.classes != "all" or (head.dataset in with_base and not head.trained)
-        (halves if of_halves else by_dataset).setdefault(head.dataset, []).append(file)
-    yield from halves.values()
-    whole = [file for files in by_dataset.values() for file in files]
-    if whole and not all(file.head.trained for file in whole):
-        yield whole  # a training and its targets
-    else:
-        yield from by_dataset.values()
+    for group in groups.values():
+        with_base = {file.head.dataset for file in group if file.head.classes == "base"}
+        by_dataset: dict[str, list[PredictionFile]] = {}
+        halves: dict[str, list[PredictionFile]] = {}
+        for file in group:
+            head = file.head
+            of_halves = head.classes != "all" or (head.dataset in with_base and not head.trained)
+            (halves if of_halves else by_dataset).setdefault(head.dataset, []).append(file)
+        yield from halves.values()
+        whole = [file for of_dataset in by_dataset.values() for file in of_dataset]
+        if whole and not all(file.head.trained for file in whole):
+            yield whole  # a training and its targets
+        else:
+            yield from by_dataset.values()
 
 
 def _same(a: Sequence[Predictions], b: Sequence[Predictions]) -> bool:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,77 +19,16 @@ from bench._util.words import counted
 from bench.analysis import BASELINE, MeanTest
 from bench.errors import RunTimeoutError
 from bench.extensions.recommendation.comparison import fold_tests
-from bench.extensions.recommendation.folds import FOLDS, FoldPlan, Outcomes
+from bench.extensions.recommendation.folds import FOLDS, FoldPlan
 from bench.extensions.recommendation.request import RecommendRequest
+from bench.extensions.recommendation.result import ERROR_RATE, Recommendation, Standing, verdict_of
 from bench.record import RunStatus
 from bench.results import RACE, Shards
 from bench.sweep import SweepLog, SweepRequest, carry_out, make_plan
 from datasets_registry import EvalProtocol, held_out
 
-ERROR_RATE = 0.05
-"""Largest probability with which a race drops the best method."""
 Tables = Mapping[str, NDArray[np.float64]]
 """By method, whether each image is classified correctly, `(repeats, images)`; a row is NaN after a method left."""
-
-
-class RaceVerdict(StrEnum):
-    """What a race says of a method beside the leader."""
-
-    LEADER = "highest"
-    WORSE = "worse"
-    EQUAL = "equal within the margin"
-    OPEN = "not shown to be worse"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A method at the end of a race.
-
-    Args:
-        below_leader: the leader's accuracy minus its own, on the same images and in the repetitions that both were
-            trained in, with an interval that allows for all methods and repetitions; None for the leader.
-        seconds: median of a training with the shared features that it needs; None if it is unknown.
-    """
-
-    method: str
-    below_leader: MeanTest | None
-    verdict: RaceVerdict
-    trainings: int
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class RaceResult:
-    """How a race ended.
-
-    Args:
-        pick: the cheapest method that was not dropped and whose observed loss against the leader is within the margin.
-        accuracy: of the pick on held-out images, with a 95 % interval that allows for the choice among the methods.
-        standings: all compared methods, the leader first. All are compared on the same `images` images.
-        untried: methods for which there was no time, with the reason; nothing is known against them.
-        failed: methods of which a training failed, with the error.
-        why: why the race ended, in words.
-        seconds: wall clock of the race.
-    """
-
-    pick: str
-    accuracy: MeanTest
-    standings: tuple[Standing, ...]
-    images: int
-    untried: Mapping[str, str]
-    failed: Mapping[str, str]
-    why: str
-    seconds: float
-
-    @property
-    def leader(self) -> str:
-        """The method with the highest accuracy."""
-        return self.standings[0].method
-
-    @property
-    def trainings(self) -> int:
-        """Number of trainings of the compared methods."""
-        return sum(standing.trainings for standing in self.standings)
 
 
 class Race:
@@ -98,30 +36,41 @@ class Race:
 
     Args:
         say: receives one line for every decision.
+
+    Attributes:
+        correct: by method, whether each image is classified correctly, `(repeats, images)`; NaN where it was not
+            scored.
+        fold_of: the fold in which each image is held out, `(repeats, images)`; 0 where no training has scored it.
+        own_seconds: by method, of preparation and training, one value per training.
+        seconds: the same with the shared features that the training needs; None where that is unknown.
     """
 
     def __init__(
         self,
         request: RecommendRequest,
         plan: FoldPlan,
-        outcomes: Outcomes,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.request, self.plan, self.outcomes, self.say, self._clock = request, plan, outcomes, say, clock
+        self.request, self.plan, self.say, self._clock = request, plan, say, clock
         self._begin = clock()
         self.left = list(request.sweep.methods)
         self.untried: dict[str, str] = {}
         self.failed: dict[str, str] = {}
         self._level = ERROR_RATE / (len(plan.folds) // FOLDS) / max(len(self.left) - 1, 1)
         """Probability with which one end of an interval errs."""
+        self.correct: dict[str, NDArray[np.float64]] = {}
+        self.fold_of = np.zeros((len(request.repeats), len(plan.images)), dtype=np.int64)
+        self.own_seconds: dict[str, list[float]] = {}
+        self.seconds: dict[str, list[float | None]] = {}
+        self._column = {key: place for place, key in enumerate(plan.images)}
 
     @property
     def remaining(self) -> float:
         """Remaining seconds of the budget."""
         return self.request.budget - (self._clock() - self._begin)
 
-    def run(self) -> RaceResult | None:
+    def run(self) -> Recommendation | None:
         """Carry out the race; None if the budget does not cover two folds of any method."""
         complete, why = 0, "all planned repetitions are done"
         for fold in self.plan.folds:
@@ -139,7 +88,7 @@ class Race:
         if not complete:
             self._first_fold(fold)
             return bool(self.left)
-        needed = sum(map(self.outcomes.cost, self.left)) * (1 if complete % FOLDS else FOLDS)
+        needed = sum(map(self._cost, self.left)) * (1 if complete % FOLDS else FOLDS)
         return needed <= self.remaining and not self._train(self.left, fold, self.remaining) and bool(self.left)
 
     def _first_fold(self, fold: held_out.Fold) -> None:
@@ -155,10 +104,10 @@ class Race:
             elif self._train([name], fold, remaining if name == BASELINE else remaining / FOLDS):
                 self._leave_untried(name, "a training takes longer than a quarter of the time that was left")
         spare = self.remaining
-        for name in sorted(self.left, key=self.outcomes.cost):
-            spare -= (FOLDS - 1) * self.outcomes.cost(name)
+        for name in sorted(self.left, key=self._cost):
+            spare -= (FOLDS - 1) * self._cost(name)
             if spare < 0:
-                self._leave_untried(name, f"{FOLDS} trainings take {FOLDS * self.outcomes.cost(name):.0f} s")
+                self._leave_untried(name, f"{FOLDS} trainings take {FOLDS * self._cost(name):.0f} s")
 
     def _train(self, methods: Sequence[str], fold: held_out.Fold, limit: float) -> list[str]:
         """Train methods on a fold; finished trainings are not repeated. Returns those that exceeded the time limit."""
@@ -167,7 +116,7 @@ class Race:
         made = replace(make_plan(request, SweepLog()), difficulties=())  # a difficulty is measured on test images
         if carry_out(made, request, SweepLog()).summary.interrupted:
             raise KeyboardInterrupt
-        shards, too_slow = Shards(self.request.race_runs), []
+        shards, too_slow = Shards(request.runs), []
         for spec in made.specs:
             shard = shards.read(spec.run_id)
             error = None if shard is None else shard.record.error
@@ -180,7 +129,7 @@ class Race:
                 continue
             cost = shard.record.cost
             (predictions,) = shard.predictions
-            self.outcomes.score(
+            self.score(
                 spec.method,
                 fold,
                 predictions.images,
@@ -189,6 +138,26 @@ class Race:
                 0.0 if cost is None else cost.learning_seconds,
             )
         return too_slow
+
+    def score(
+        self,
+        method: str,
+        fold: held_out.Fold,
+        images: Sequence[str],
+        correct: NDArray[np.bool_],
+        own_seconds: float,
+        seconds: float | None = None,
+    ) -> None:
+        """Add one training: whether it classifies each image of the held-out fold correctly, and its seconds."""
+        row, columns = self.request.repeats.index(fold.repeat), [self._column[key] for key in images]
+        self.correct.setdefault(method, np.full(self.fold_of.shape, np.nan))[row, columns] = correct
+        self.fold_of[row, columns] = fold.index
+        self.own_seconds.setdefault(method, []).append(own_seconds)
+        self.seconds.setdefault(method, []).append(seconds)
+
+    def _cost(self, method: str) -> float:
+        """Median of the own seconds of a training."""
+        return float(np.median(self.own_seconds[method]))
 
     def _look(self, complete: int) -> str | None:
         """Drop the methods that are shown to be worse by more than the margin; why the race ends, if it does."""
@@ -207,16 +176,16 @@ class Race:
 
     def _tables(self, complete: int, methods: Sequence[str]) -> tuple[Tables, NDArray[np.int64], NDArray[np.bool_]]:
         """Tables of the whole repetitions, or of the complete folds of the first one; folds; which images they have."""
-        rows, scored = max(1, complete // FOLDS), self.outcomes.fold_of[0] > 0
+        rows, scored = max(1, complete // FOLDS), self.fold_of[0] > 0
         if complete < FOLDS:
-            scored = scored & (self.outcomes.fold_of[0] <= complete)
-        tables = {name: self.outcomes.correct[name][:rows, scored] for name in methods}
-        return tables, self.outcomes.fold_of[:rows, scored], scored
+            scored = scored & (self.fold_of[0] <= complete)
+        tables = {name: self.correct[name][:rows, scored] for name in methods}
+        return tables, self.fold_of[:rows, scored], scored
 
     def _against_leader(self, complete: int, methods: Sequence[str]) -> tuple[str, dict[str, MeanTest]]:
         """The best of the methods that are left, and its accuracy minus that of each method, nearest first."""
         tables, folds, scored = self._tables(complete, methods)
-        groups = None if self.outcomes.groups is None else self.outcomes.groups[scored]
+        groups = None if self.plan.groups is None else self.plan.groups[scored]
         leader = max(self.left, key=lambda name: float(tables[name].mean()))
         differences = {name: tables[leader] - table for name, table in tables.items() if name != leader}
         tests = fold_tests(list(differences.values()), folds, groups, level=1 - 2 * self._level)
@@ -231,25 +200,35 @@ class Race:
         self.left = [name for name in self.left if name != method]
         self.say(f"{method} is out, {reason}; {counted(len(self.left), 'method')} left")
 
-    def _result(self, complete: int, why: str) -> RaceResult:
-        outcomes, margin = self.outcomes, self.request.margin
-        compared = [name for name in outcomes.correct if name not in self.untried and name not in self.failed]
+    def _result(self, complete: int, why: str) -> Recommendation:
+        margin = self.request.margin
+        compared = [name for name in self.correct if name not in self.untried and name not in self.failed]
         leader, tests = self._against_leader(complete, compared)
         close = [name for name in self.left if name == leader or tests[name].mean <= margin]
-        pick = min(close, key=outcomes.cost)
+        pick = min(close, key=self._cost)
         tables, folds, scored = self._tables(complete, self.left)
-        groups = None if outcomes.groups is None else outcomes.groups[scored]
+        groups = None if self.plan.groups is None else self.plan.groups[scored]
         level = 1 - ERROR_RATE / len(compared)
         accuracies = fold_tests(list(tables.values()), folds, groups, added=2.0, level=level)
         accuracy = dict(zip(tables, accuracies, strict=True))[pick].within(0.0, 1.0)
         standings = []
         for name, test in [(leader, None), *tests.items()]:
-            seconds = outcomes.seconds[name]
+            seconds = self.seconds[name]
             median = None if None in seconds else float(np.median(np.array(seconds, dtype=float)))
             shown = None if test is None else test.within()
             standings.append(Standing(name, shown, verdict_of(test, margin), len(seconds), median))
-        clock = self._clock() - self._begin
-        return RaceResult(pick, accuracy, tuple(standings), int(scored.sum()), self.untried, self.failed, why, clock)
+        return Recommendation(
+            self.request,
+            self.plan,
+            pick,
+            accuracy,
+            tuple(standings),
+            int(scored.sum()),
+            self.untried,
+            self.failed,
+            why,
+            self._clock() - self._begin,
+        )
 
 
 def _decided(test: MeanTest, margin: float, error: float | None) -> bool:
@@ -258,20 +237,6 @@ def _decided(test: MeanTest, margin: float, error: float | None) -> bool:
         return False
     reach = (test.high - test.mean) * error / test.standard_error
     return test.mean - reach >= margin or test.mean + reach <= margin
-
-
-def verdict_of(test: MeanTest | None, margin: float) -> RaceVerdict:
-    """What the interval of a method's distance to the leader says.
-
-    Example:
-        >>> str(verdict_of(MeanTest(0.02, 3, 1, low=-0.01, high=0.05), margin=0.005))
-        'not shown to be worse'
-    """
-    if test is None:
-        return RaceVerdict.LEADER
-    if test.low is not None and test.low > 0:
-        return RaceVerdict.WORSE
-    return RaceVerdict.EQUAL if test.high is not None and test.high <= margin else RaceVerdict.OPEN
 
 
 def _length(method: str) -> tuple[int, float, str]:

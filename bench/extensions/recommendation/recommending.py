@@ -27,21 +27,26 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
         options: those of `RecommendRequest.build`, such as `backbone`, `shots`, `budget` or `methods`.
 
     Returns:
-        The recommendation: `pick` and `race`. Print it, show it in a notebook, or use `to_json()`.
+        The recommendation. Print it, show it in a notebook, or use `to_json()`.
 
     Raises:
         UsageError: a wrong value, a dataset with too few classes or without a test part, or too small a budget.
         ShotsError: a class has fewer training images than shots.
         ImpossibleCombinationError: no candidate can run on this backbone.
     """
-    from bench.extensions.recommendation.folds import Outcomes, groups_of, plan_folds
+    from bench.extensions.recommendation.folds import plan_folds
     from bench.extensions.recommendation.race import Race, race_request
-    from bench.extensions.recommendation.result import Recommendation
     from bench.sweep import expand
-    from datasets_registry import get_dataset, held_out
+    from datasets_registry import get_dataset
 
     request = RecommendRequest.build(dataset, **options)
-    say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
+
+    def say(line: str) -> None:
+        if callable(progress):
+            progress(line)
+        elif progress:
+            sys.stderr.write(line + "\n")
+
     splits = get_dataset(request.dataset).reader(request.sweep.data_root)
     plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
     possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[0], plan.shots))
@@ -49,19 +54,17 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
         say(f"left out: {item.what}: {item.reason}")
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
     request = replace(request, sweep=request.sweep.model_copy(update={"methods": candidates}))
-    images = held_out.labelled_images(splits, plan.folds[0].most, dataset=request.dataset)
-    outcomes = Outcomes(tuple(image.key for image in images), request.repeats, groups_of(images))
     say(
-        f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images of {request.dataset}, "
-        f"at most {request.budget / 60:g} min; the test part is not used"
+        f"Race of {counted(len(candidates), 'method')} on {len(plan.images)} labelled training images of "
+        f"{request.dataset}, at most {request.budget / 60:g} min; the test part is not used"
     )
-    result = Race(request, plan, outcomes, say).run()
-    if result is None:
+    answer = Race(request, plan, say).run()
+    if answer is None:
         raise UsageError(
             f"No method was scored within the budget of {request.budget:g} s. Repeat the command with a larger "
             "--budget; finished trainings are kept."
         )
-    return Recommendation(request, plan, result)
+    return answer
 
 
 def train_recommended(answer: Recommendation) -> Path | None:
@@ -83,11 +86,3 @@ def train_recommended(answer: Recommendation) -> Path | None:
         raise KeyboardInterrupt
     planned = {model_path(request.runs, spec.run_id) for spec in made.specs}
     return next((model.path for model in list_models(request.runs / MODELS) if model.path in planned), None)
-
-
-def _print(line: str) -> None:
-    sys.stderr.write(line + "\n")
-
-
-def _ignore(line: str) -> None:
-    pass

@@ -59,13 +59,6 @@ class RecommendRequest:
         """The runs folder; the race is in a folder inside."""
         return self.sweep.runs
 
-    @property
-    def race_runs(self) -> Path:
-        """The folder of the race's runs."""
-        from bench.results import RACE
-
-        return self.runs / RACE
-
     @classmethod
     def build(
         cls,
@@ -109,6 +102,8 @@ class RecommendRequest:
             recipe: default: the published one; for the demo backbone `demo`.
             options: further options of `etl-bench run`.
         """
+        from bench.analysis import BASELINE
+
         recipe = recipe or ("demo" if backbone in (None, DEMO_BACKBONE) else None)
         if len(split_list([dataset])) != 1:
             raise UsageError(f"{dataset!r} names several datasets; `recommend` takes one.")
@@ -121,8 +116,10 @@ class RecommendRequest:
         if min(repeats) < 1:
             raise UsageError(f"--seeds {seeds}: the repetitions are numbered from 1.")
         images = parse_choice(FinalTraining, final, "--final")
+        named = split_list([methods] if isinstance(methods, str) else methods)
         sweep = SweepRequest.build(
-            methods=candidates(methods),
+            # zero-shot tells whether adapting pays
+            methods=list(dict.fromkeys([*(named or feature_methods()), BASELINE])),
             datasets=[dataset],
             backbones=[backbone or DEMO_BACKBONE],
             protocol=EvalProtocol.FEW_SHOT,
@@ -154,14 +151,6 @@ def parse_budget(budget: str | float) -> float:
     if time is None or float(time[1]) == 0:
         raise UsageError(f"--budget {budget!r} is not a time; write minutes as 20min or 20, or 90s, or 2h.")
     return float(time[1]) * _SECONDS[time[2]]
-
-
-def candidates(methods: Sequence[str] | str) -> list[str]:
-    """The named methods, or all that work on stored features, and zero-shot, which tells whether adapting pays."""
-    from bench.analysis import BASELINE
-
-    named = split_list([methods] if isinstance(methods, str) else methods)
-    return list(dict.fromkeys([*(named or feature_methods()), BASELINE]))
 
 
 def feature_methods() -> list[str]:

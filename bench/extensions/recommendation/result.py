@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,76 @@ from bench import score_texts
 from bench._util.words import counted
 from bench.analysis import BASELINE, MeanTest
 from bench.extensions.recommendation.folds import FoldPlan
-from bench.extensions.recommendation.race import ERROR_RATE, RaceResult
 from bench.extensions.recommendation.request import FinalTraining, RecommendRequest
 from bench.spec import ALL_SHOTS, shots_value
 from bench.sweep import SweepRequest
 from bench.table import Table
 from datasets_registry import has_imported_features, some
 
+ERROR_RATE = 0.05
+"""Largest probability with which a race drops the best method."""
+
+
+class RaceVerdict(StrEnum):
+    """What a race says of a method beside the leader."""
+
+    LEADER = "highest"
+    WORSE = "worse"
+    EQUAL = "equal within the margin"
+    OPEN = "not shown to be worse"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A method at the end of a race.
+
+    Args:
+        below_leader: the leader's accuracy minus its own, on the same images and in the repetitions that both were
+            trained in, with an interval that allows for all methods and repetitions; None for the leader.
+        seconds: median of a training with the shared features that it needs; None if it is unknown.
+    """
+
+    method: str
+    below_leader: MeanTest | None
+    verdict: RaceVerdict
+    trainings: int
+    seconds: float | None
+
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The recommended method, its accuracy on held-out images, and the race that it is based on."""
+    """The recommended method, its accuracy on held-out images, and the race that it is based on.
+
+    Args:
+        pick: the cheapest method that was not dropped and whose observed loss against the leader is within the margin.
+        accuracy: of the pick on held-out images, with a 95 % interval that allows for the choice among the methods.
+        standings: all compared methods, the leader first. All are compared on the same `images` images.
+        untried: methods for which there was no time, with the reason; nothing is known against them.
+        failed: methods of which a training failed, with the error.
+        why: why the race ended, in words.
+        seconds: wall clock of the race.
+    """
 
     request: RecommendRequest
     plan: FoldPlan
-    race: RaceResult
+    pick: str
+    accuracy: MeanTest
+    standings: tuple[Standing, ...]
+    images: int
+    untried: Mapping[str, str]
+    failed: Mapping[str, str]
+    why: str
+    seconds: float
 
     @property
-    def pick(self) -> str:
-        """The recommended method."""
-        return self.race.pick
+    def leader(self) -> str:
+        """The method with the highest accuracy."""
+        return self.standings[0].method
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings of the compared methods."""
+        return sum(standing.trainings for standing in self.standings)
 
     @property
     def training_request(self) -> SweepRequest:
@@ -73,10 +124,9 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """All numbers as plain values; accuracies and differences are fractions."""
-        race = self.race
         return {
             "pick": self.pick,
-            "accuracy": _interval(race.accuracy),
+            "accuracy": _interval(self.accuracy),
             "chance": 1 / self.plan.classes,
             "dataset": self.request.dataset,
             "backbone": self.request.sweep.backbones[0],
@@ -85,8 +135,8 @@ class Recommendation:
             "final": self.request.final.value,
             "final_images": self.final_images,
             "training_images": self.plan.training_images,
-            "labelled_images": self.plan.images,
-            "images_scored": race.images,
+            "labelled_images": len(self.plan.images),
+            "images_scored": self.images,
             "margin": self.request.margin,
             "standings": [
                 {
@@ -96,15 +146,15 @@ class Recommendation:
                     "trainings": standing.trainings,
                     "seconds": standing.seconds,
                 }
-                for standing in race.standings
+                for standing in self.standings
             ],
-            "untried": dict(race.untried),
-            "failed": dict(race.failed),
+            "untried": dict(self.untried),
+            "failed": dict(self.failed),
             "race": {
-                "ended": race.why,
-                "seconds": race.seconds,
+                "ended": self.why,
+                "seconds": self.seconds,
                 "budget_seconds": self.request.budget,
-                "trainings": race.trainings,
+                "trainings": self.trainings,
                 "error_rate": ERROR_RATE,
             },
             "commands": self.commands,
@@ -119,8 +169,16 @@ class Recommendation:
 
     def lines(self) -> list[str]:
         """The answer as text: the method first, then how the race went and what to do next."""
+        used, every = self.final_images, self.plan.training_images
+        heading = []
+        if used < every and self.pick != BASELINE:
+            heading.append(f"{used} of {every} labelled images are used; --final all trains on all.")
+        if self.keeps_model:
+            heading.append("Commands that train it, keep the model, and predict:")
+        else:
+            heading.append("Command that trains it (no model is kept, since imported features have no image tower):")
         steps = [f"  {command}" for command in self.commands]
-        return [*self._answer(), "", *self._course(), "", *self._heading(), *steps]
+        return [*self._answer(), "", *self._course(), "", *heading, *steps]
 
     def rows(self) -> list[dict[str, object]]:
         """A table of the methods that were compared on the same images, with differences in points."""
@@ -133,69 +191,71 @@ class Recommendation:
                 "trainings": standing.trainings,
                 "training": "unknown" if standing.seconds is None else score_texts.seconds(standing.seconds),
             }
-            for standing in self.race.standings
+            for standing in self.standings
             for test in [standing.below_leader]
         ]
 
     def _answer(self) -> Iterator[str]:
-        race, accuracy = self.race, self.race.accuracy
-        choice = f", which allows for the choice among {n} methods" if (n := len(race.standings)) > 1 else ""
+        accuracy = self.accuracy
+        choice = f", which allows for the choice among {n} methods" if (n := len(self.standings)) > 1 else ""
         ends = (
             ""
             if accuracy.low is None
             else f" (95 % interval {_percent(accuracy.low)} to {_percent(accuracy.high)}{choice})"
         )
         yield (
-            f"Take {self.pick}: it is right on {_percent(accuracy.mean)} % of {race.images} held-out labelled "
+            f"Take {self.pick}: it is right on {_percent(accuracy.mean)} % of {self.images} held-out labelled "
             f"images{ends}; chance is {_percent(1 / self.plan.classes)} %."
         )
-        if self.pick != race.leader:
-            yield f"It is the cheapest method that is at most {self._margin} below {race.leader}, the best one."
-        if len(race.standings) == 1:
+        if self.pick != self.leader:
+            margin = f"{100 * self.request.margin:g} points"
+            yield f"It is the cheapest method that is at most {margin} below {self.leader}, the best one."
+        if len(self.standings) == 1:
             yield "It was compared with no other method."
-        elif race.leader == BASELINE:
+        elif self.leader == BASELINE:
             yield "It is not shown that adapting pays: no method had a higher accuracy than zero-shot CLIP."
-        for standing in race.standings:
+        for standing in self.standings:
             if standing.method == BASELINE and (test := standing.below_leader) is not None:
                 shown = (
                     "Adapting pays" if test.low is not None and test.low > 0 else "It is not shown that adapting pays"
                 )
                 points = f"{100 * test.mean:.1f} points ({score_texts.points_interval(test.low, test.high)})"
-                yield f"{shown}: zero-shot CLIP is {points} below {race.leader}."
-        if race.untried:
+                yield f"{shown}: zero-shot CLIP is {points} below {self.leader}."
+        if self.untried:
             yield (
-                f"Not tried for lack of time: {some(list(race.untried))}. Repeat the command with a larger --budget; "
+                f"Not tried for lack of time: {some(list(self.untried))}. Repeat the command with a larger --budget; "
                 "finished trainings are kept."
             )
 
     def _course(self) -> Iterator[str]:
-        race, plan = self.race, self.plan
+        plan = self.plan
         yield (
-            f"The race made {counted(race.trainings, 'training')} with {counted(plan.shots, 'image')} of each class "
-            f"in {race.seconds:.0f} s. It ended because {race.why}."
+            f"The race made {counted(self.trainings, 'training')} with {counted(plan.shots, 'image')} of each class "
+            f"in {self.seconds:.0f} s. It ended because {self.why}."
         )
         if plan.shots < self.request.shots:
             yield f"Trainings have {plan.shots} instead of {self.request.shots} images, since the others are held out."
-        for method, error in race.failed.items():
+        for method, error in self.failed.items():
             yield f"{method} failed: {error}"
-        if len(race.standings) > 1:
+        if len(self.standings) > 1:
             yield (
-                f"Intervals allow for all {len(race.standings)} methods and for repeated comparisons: the chance that "
+                f"Intervals allow for all {len(self.standings)} methods and for repeated comparisons: the chance that "
                 f"the best method left the race is at most {100 * ERROR_RATE:.0f} %."
             )
 
-    def _heading(self) -> Iterator[str]:
-        used, every = self.final_images, self.plan.training_images
-        if used < every and self.pick != BASELINE:
-            yield f"{used} of {every} labelled images are used; --final all trains on all."
-        if self.keeps_model:
-            yield "Commands that train it, keep the model, and predict:"
-        else:
-            yield "Command that trains it (no model is kept, since imported features have no image tower):"
 
-    @property
-    def _margin(self) -> str:
-        return f"{100 * self.request.margin:g} points"
+def verdict_of(test: MeanTest | None, margin: float) -> RaceVerdict:
+    """What the interval of a method's distance to the leader says.
+
+    Example:
+        >>> str(verdict_of(MeanTest(0.02, 3, 1, low=-0.01, high=0.05), margin=0.005))
+        'not shown to be worse'
+    """
+    if test is None:
+        return RaceVerdict.LEADER
+    if test.low is not None and test.low > 0:
+        return RaceVerdict.WORSE
+    return RaceVerdict.EQUAL if test.high is not None and test.high <= margin else RaceVerdict.OPEN
 
 
 def _percent(fraction: float | None) -> str:

@@ -64,11 +64,11 @@ def check_runs(folder: Path, count: int) -> None:
         assert ours.record == theirs.record
         assert pack_predictions(ours.predictions) == pack_predictions(theirs.predictions)
 
-    submitted = submit_runs(folder / "submissions" / "lab", who="A lab", contact="lab@example.org", runs=other)
-    assert (submitted.runs, submitted.report.refusals) == (len(ids), ())
+    bundle, report = submit_runs(folder / "submissions" / "lab", who="A lab", contact="lab@example.org", runs=other)
+    assert (bundle.runs, report.refusals) == (len(ids), ())
     assert [report.accepted for report in check_submissions(folder / "submissions")] == [True]
-    board = build_board(folder / "submissions", folder / "site", images=False)
-    assert sorted(board.reports[0].added) == ids
+    _, (built,) = build_board(folder / "submissions", folder / "site", images=False)
+    assert sorted(built.added) == ids
 
     verified = [run.verdict for run in bench.verify_runs(ids, runs=other)]
     assert [run.run_id for run in verified] == ids

@@ -20,14 +20,14 @@ def page(tmp_path_factory, only_tab):
     Draft(runs, FACTS.model_copy(update={"notes": "With thanks."})).write(place / "submissions" / "one")
     more = [*(simulated_run("clip_adapter", seed) for seed in (1, 2, 3)), simulated_run("zero_shot")]
     Draft(more, FACTS).write(place / "submissions" / "two")
-    built = build_board(place / "submissions", place / "site", images=False)
-    for report in built.reports:
+    _, reports = build_board(place / "submissions", place / "site", images=False)
+    for report in reports:
         outcomes = dict.fromkeys(report.methods, "rounding")
         write_repeated(place / "verified" / "submissions", report.name, report.digest, "secret", outcomes)
-    built = build_board(place / "submissions", place / "site", images=False)
+    path, _ = build_board(place / "submissions", place / "site", images=False)
     only_tab.reset()
     only_tab.size(1440, 900)
-    only_tab.open(built.page.as_uri())
+    only_tab.open(path.as_uri())
     return only_tab
 
 

@@ -20,7 +20,7 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
-from bench.extensions.boards.errors import SubmissionError
+from bench.extensions.boards.errors import BoardError
 from bench.record import ExternalCode
 from bench.results.shards import Shards
 
@@ -84,7 +84,7 @@ def test_wrong_facts_are_refused_before_anything_is_written(
     runs: Path, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     who = {"--who": "us", "--contact": "us@x.org"} | {arguments[0]: arguments[1]}
-    with pytest.raises(SubmissionError) as refused:
+    with pytest.raises(BoardError) as refused:
         run("board", "submit", tmp_path / "lab", *(text for pair in who.items() for text in pair), "--runs", runs)
     assert said in str(refused.value)
     assert not (tmp_path / "lab").exists()
@@ -107,14 +107,14 @@ def test_submitting_again_replaces_the_submission(runs: Path, tmp_path: Path) ->
 def test_a_folder_with_other_files_is_not_overwritten(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "thesis.tex").write_text("years of work")
-    with pytest.raises(SubmissionError, match="holds 'thesis.tex'; give a new"):
+    with pytest.raises(BoardError, match="holds 'thesis.tex'; give a new"):
         run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs)
     (tmp_path / "lab" / "thesis.tex").rename(tmp_path / "lab" / "submission.toml")
-    with pytest.raises(SubmissionError, match="did not write it"):
+    with pytest.raises(BoardError, match="did not write it"):
         run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs)
     (tmp_path / "lab" / "submission.toml").write_bytes(b"\xff")
     assert run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs, "--force")[0] == 0
-    with pytest.raises(SubmissionError, match="'My Lab' is not allowed"):
+    with pytest.raises(BoardError, match="'My Lab' is not allowed"):
         run("board", "submit", tmp_path / "My Lab", *WHO, "--runs", runs)
 
 
@@ -128,7 +128,7 @@ def test_check_of_a_folder_checks_each_submission(tmp_path: Path) -> None:
 
 
 def test_check_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(SubmissionError, match="There is no folder"):
+    with pytest.raises(BoardError, match="There is no folder"):
         run("board", "check", tmp_path / "nothing")
 
 
@@ -164,16 +164,29 @@ def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> 
     (tmp_path / "submissions").mkdir()
     with pytest.raises(UsageError, match="use: it contains 'index.html'"):
         run("board", "build", tmp_path / "submissions", "-o", tmp_path / "site")
-    with pytest.raises(SubmissionError, match="There is no folder"):
+    with pytest.raises(BoardError, match="There is no folder"):
         run("board", "build", tmp_path / "nothing", "-o", tmp_path / "other")
     Draft([simulated_run()]).write(tmp_path / "submissions" / "first")
     for command in (["build", "-o", tmp_path / "other"], ["verify", "--secret", "x"]):
-        with pytest.raises(SubmissionError, match="first is one submission"):
+        with pytest.raises(BoardError, match="first is one submission"):
             run("board", *command, tmp_path / "submissions" / "first")
     (tmp_path / "empty" / "submissions").mkdir(parents=True)
     for board in (tmp_path, tmp_path / "empty"):
-        with pytest.raises(SubmissionError, match=f"give {board / 'submissions'}, "):
+        with pytest.raises(BoardError, match=f"give {board / 'submissions'}, "):
             run("board", "build", board, "-o", tmp_path / "other")
+
+
+def test_a_folder_without_submissions_is_no_board(tmp_path: Path) -> None:
+    """A new folder, one of pictures, and one of folders of pictures."""
+    for folder, picture in (("new", None), ("pictures", "cat.jpg"), ("classes", "cats/cat.jpg")):
+        (tmp_path / folder).mkdir()
+        if picture is not None:
+            (tmp_path / folder / picture).parent.mkdir(exist_ok=True)
+            (tmp_path / folder / picture).write_bytes(b"")
+        for command in (["build", "-o", tmp_path / "site"], ["check"], ["verify", "--secret", "x"]):
+            with pytest.raises(BoardError, match=f"{folder} has no submissions: .*board submit` makes one"):
+                run("board", *command, tmp_path / folder)
+        assert not (tmp_path / "site").exists()
 
 
 def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) -> None:
@@ -202,7 +215,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     run(*command, "--submission", "real", "--runs", 1)
     kept = json.loads((place / "verified" / "submissions" / "real.json").read_text())["outcomes"]
     assert list(kept.values()) == ["identical", "identical"], "the results of other runs stay"
-    with pytest.raises(SubmissionError, match="accepted submission. Accepted: real"):
+    with pytest.raises(BoardError, match="accepted submission. Accepted: real"):
         run(*command, "--submission", "other")
 
 

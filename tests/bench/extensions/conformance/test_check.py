@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -47,7 +48,7 @@ def test_a_healthy_method_passes_every_check(etl: Any) -> None:
 
 
 def test_from_python_every_check_is_a_row() -> None:
-    found = check_method("zero_shot")
+    found = pd.DataFrame(check_method("zero_shot"))
     assert list(found["check"]) == list(CHECKS)
     assert set(found["outcome"]) == {"pass", "skip"}
     assert list(found.columns) == ["check", "outcome", "promise", "message", "remedy"]
@@ -125,7 +126,7 @@ def place_of(function: Any) -> str:
 def test_a_draw_without_the_generator_is_the_only_finding(mistake: Any, message: str) -> None:
     *before, result = run_checks(careless(in_loss=mistake, in_classifier=one))
     assert [each.outcome for each in before] == [CheckOutcome.PASSED]
-    assert (result.check.name, result.outcome) == (RANDOM, CheckOutcome.FAILED)
+    assert (result.check, result.outcome) == (RANDOM, CheckOutcome.FAILED)
     assert result.message.startswith(message)
 
 

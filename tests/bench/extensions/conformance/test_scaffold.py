@@ -41,39 +41,41 @@ def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_begun_method_passes_every_check_but_its_placeholders(
     checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = scaffold("my_method", family, checkout)
-    assert written.install is None
-    files = [str(path.relative_to(checkout)) for path in written.files]
-    assert files == ["methods/my_method.py", "tests/methods/test_my_method.py"]
-    method = loaded(written.files[0], monkeypatch)
+    files, package = scaffold("my_method", family, checkout)
+    assert package is None
+    assert [str(path.relative_to(checkout)) for path in files] == [
+        "methods/my_method.py",
+        "tests/methods/test_my_method.py",
+    ]
+    method = loaded(files[0], monkeypatch)
     assert (method.info.name, method.info.family) == ("my_method", family)
-    failed = {r.check.name: r.message for r in run_checks(Subject(method)) if r.outcome is CheckOutcome.FAILED}
+    failed = {r.check: r.message for r in run_checks(Subject(method)) if r.outcome is CheckOutcome.FAILED}
     assert set(failed) == {"facts_are_complete"}
     left = "EDIT is left in its module's docstring, the summary, the citation, the setting scale"
     assert left in failed["facts_are_complete"]
     assert ("source of the recipe" in failed["facts_are_complete"]) == bool(method.info.recipes)
-    assert "EDIT" in written.files[0].read_text()
-    assert "\n\n\n\n" not in written.files[0].read_text(), "it is formatted"
+    assert "EDIT" in files[0].read_text()
+    assert "\n\n\n\n" not in files[0].read_text(), "it is formatted"
 
 
 @pytest.mark.parametrize("family", [Family.FEATURE_ADAPTER, Family.CLASSIFIER])
 def test_its_test_passes_as_it_is(checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = scaffold("my_method", family, checkout)
-    loaded(written.files[0], monkeypatch)
-    text = written.files[1].read_text().replace("from methods.my_method import", "from my_method import")
+    files, _ = scaffold("my_method", family, checkout)
+    loaded(files[0], monkeypatch)
+    text = files[1].read_text().replace("from methods.my_method import", "from my_method import")
     names: dict[str, Any] = {"__name__": "test_my_method"}
-    exec(compile(text, str(written.files[1]), "exec"), names)
+    exec(compile(text, str(files[1]), "exec"), names)
     names["test_the_parameter_count_is_the_published_one"]()
     names["test_it_passes_the_checks_of_every_method"]("it_runs")
 
 
 def test_elsewhere_it_is_a_package_with_an_entry_point(tmp_path: Path) -> None:
-    written = scaffold("my_method", Family.TEXT_PROMPT, tmp_path)
-    assert written.install == tmp_path / "etl-bench-my-method"
-    project = tomllib.loads((written.install / "pyproject.toml").read_text())
+    _, package = scaffold("my_method", Family.TEXT_PROMPT, tmp_path)
+    assert package == tmp_path / "etl-bench-my-method"
+    project = tomllib.loads((package / "pyproject.toml").read_text())
     points = project["project"]["entry-points"]["clip_etl_bench.methods"]
     assert points == {"my_method": "etl_bench_my_method.my_method"}
-    assert (written.install / "etl_bench_my_method" / "my_method.py").is_file()
+    assert (package / "etl_bench_my_method" / "my_method.py").is_file()
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["etl_bench_my_method"]
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from simulated_races import SimulatedRace
 
-from bench.extensions.recommendation.folds import FOLDS, Outcomes, plan_folds
-from bench.extensions.recommendation.race import Race, RaceVerdict
+from bench.extensions.recommendation.folds import FOLDS, plan_folds
+from bench.extensions.recommendation.race import Race
 from bench.extensions.recommendation.request import RecommendRequest
-from bench.extensions.recommendation.result import Recommendation
+from bench.extensions.recommendation.result import RaceVerdict
 from datasets_registry import get_dataset
 
 
@@ -44,27 +44,22 @@ def test_the_best_of_equal_methods_stays_and_its_interval_covers_its_accuracy(im
     assert covered >= 0.93 * races
 
 
-def recommendation(race: SimulatedRace) -> Recommendation:
-    result = race.run()
-    assert result is not None
-    return Recommendation(race.request, race.plan, result)
-
-
 @pytest.mark.parametrize("trainings", [16, 27, 37, 60])
 def test_the_answer_contradicts_itself_nowhere_wherever_the_budget_ends(trainings: int) -> None:
     """Six methods are 35 points behind. All are compared on the same images, and one accuracy is printed."""
     for seed in range(3):
         race = SimulatedRace(np.random.default_rng(seed), [0.9, 0.89, *[0.55] * 6], images=64, trainings=trainings)
-        answer = recommendation(race)
-        assert answer.race.images == (64 if trainings >= 32 else 16 * (trainings // 8))
+        answer = race.run()
+        assert answer is not None
+        assert answer.images == (64 if trainings >= 32 else 16 * (trainings // 8))
         assert ("used up" in str(answer)) == (race.affordable == 0)
         assert len(re.findall(r"\d+\.\d %", str(answer))) == 2, "the accuracy and chance"
-        for standing in answer.race.standings[1:]:
+        for standing in answer.standings[1:]:
             test, worse = standing.below_leader, standing.method not in ("m00", "m01")
             assert -1 <= test.low <= test.high <= 1
             assert (standing.verdict is RaceVerdict.WORSE) == (test.low > 0)
             assert not (worse and standing.verdict is RaceVerdict.EQUAL)
-        assert answer.race.standings[0].verdict is RaceVerdict.LEADER
+        assert answer.standings[0].verdict is RaceVerdict.LEADER
 
 
 def test_the_budget_ends_the_race(tmp_path: Path) -> None:
@@ -72,6 +67,7 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     methods = ["gda", "zero_shot", "clap"]
     request = RecommendRequest.build("spectrum_basic:test=5", methods=methods, runs=tmp_path, budget="60s")
     plan = plan_folds(get_dataset(request.dataset).reader(None), request.dataset, 8, request.repeats)
+    plan = replace(plan, images=tuple(map(str, range(20))))
     now, seconds = [0.0], {"gda": 6.0, "zero_shot": 1.0, "clap": 13.0}
 
     class Timed(Race):
@@ -81,18 +77,17 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
                 if seconds[name] > limit:
                     return [name]
                 images = [str(i) for i in range(20) if i % FOLDS == fold.index - 1]
-                self.outcomes.score(name, fold, images, np.arange(5) < 4 - (name != "gda"), seconds[name], None)
+                self.score(name, fold, images, np.arange(5) < 4 - (name != "gda"), seconds[name], None)
             return []
 
     said: list[str] = []
-    outcomes = [Outcomes(tuple(map(str, range(20))), request.repeats) for _ in range(3)]
-    found = Timed(request, plan, outcomes[0], said.append, lambda: now[0]).run()
+    found = Timed(request, plan, said.append, lambda: now[0]).run()
     assert found.untried == {"clap": "4 trainings take 52 s"}
     assert "clap is out, not tried: 4 trainings take 52 s; 2 methods left" in said
     assert (found.trainings, found.images, found.why) == (8, 20, "the budget is used up")
     now[0] = 0.0
-    found = Timed(replace(request, budget=20.0), plan, outcomes[1], said.append, lambda: now[0]).run()
+    found = Timed(replace(request, budget=20.0), plan, said.append, lambda: now[0]).run()
     assert set(found.untried.values()) == {"a training takes longer than a quarter of the time that was left"}
     now[0] = 0.0
-    assert Timed(replace(request, budget=0.5), plan, outcomes[2], said.append, lambda: now[0]).run() is None
+    assert Timed(replace(request, budget=0.5), plan, said.append, lambda: now[0]).run() is None
     assert [line for line in said if "the budget was used up before" in line]
