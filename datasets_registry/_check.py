@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_cache_path
 
@@ -33,13 +33,6 @@ FINGERPRINT_VERSION = 1
 _FINDING_KEYS = ("code", "level", "text", "fix")
 
 
-class FindingLevel(StrEnum):
-    """`problem`: runs would fail or give wrong results. `note`: runs work, but the user should know."""
-
-    PROBLEM = "problem"
-    NOTE = "note"
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding, in one sentence.
@@ -47,12 +40,13 @@ class Finding:
     Args:
         code: its name in `etl-bench doctor docs datasets`.
         fix: the command that fixes it; empty if there is nothing to fix.
+        level: `problem`: runs would fail or give wrong results. `note`: runs work, but the user should know.
     """
 
     code: str
     text: str
     fix: str = ""
-    level: FindingLevel = FindingLevel.PROBLEM
+    level: Literal["problem", "note"] = "problem"
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ class CheckResult:
 
     @property
     def problems(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.level is FindingLevel.PROBLEM]
+        return [finding for finding in self.findings if finding.level == "problem"]
 
     def facts(self) -> dict[str, object]:
         """The result as plain values for JSON."""
@@ -116,7 +110,7 @@ def check_dataset(
     """
     if info.synthetic:
         text = "This dataset is synthetic, so there is nothing on disk to check."
-        return CheckResult(info.name, (Finding("drawn", text, level=FindingLevel.NOTE),))
+        return CheckResult(info.name, (Finding("drawn", text, level="note"),))
     source = dataset_sources().get(info.name)
     if source is not None and data_root is None:
         raise DataError(
@@ -137,7 +131,7 @@ def check_dataset(
     if source and data_root and (origin := origin_of_images(source, data_root)):
         digests |= {"images_from": origin}
         text = f"The images are from a mirror ({origin['url']}): {origin['origin']}, not checked by their publisher."
-        findings.append(Finding("images-from-mirror", text, level=FindingLevel.NOTE))
+        findings.append(Finding("images-from-mirror", text, level="note"))
     file = None
     if write_fingerprint and data_root is not None:
         file, write_findings = _write(info.name, digests, data_root)
@@ -191,7 +185,7 @@ def _split_findings(
             f"The split file lists {sum(splits.counts.values())} images of the {sum(info.expected.values())} of the "
             f"full dataset, so its results are not comparable with published ones.",
             f"for the full dataset: {_fetch_command(info.name, data_root=data_root)}",
-            FindingLevel.NOTE,
+            "note",
         )
     elif published is not None and digest != published:
         yield Finding(
@@ -212,30 +206,27 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "
                 f"{_as_text(expected)} of {info.num_classes}.",
                 _fetch_command(info.name, "--again", data_root=data_root),
-                FindingLevel.PROBLEM if full else FindingLevel.NOTE,
+                "problem" if full else "note",
             )
     elif len(splits.class_names) != info.num_classes and not info.expected:
         text = f"Found {len(splits.class_names)} classes; the dataset's file says num_classes={info.num_classes}."
         fewer = len(splits.class_names) < info.num_classes
-        yield Finding(
-            "subset" if fewer else "wrong-count", text, level=FindingLevel.NOTE if fewer else FindingLevel.PROBLEM
-        )
+        yield Finding("subset" if fewer else "wrong-count", text, level="note" if fewer else "problem")
     if splits.left_out:
         text = f"Not used: {describe_left_out(splits.left_out)}. {left_out_advice(splits.left_out)}"
-        yield Finding("left-out", text, level=FindingLevel.NOTE)
+        yield Finding("left-out", text, level="note")
     for code, text in group_notes(splits):
-        yield Finding(code, text, level=FindingLevel.NOTE)
+        yield Finding(code, text, level="note")
     sizes = Counter(sample.label for sample in splits.train)
     smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
     if splits.train and (size := sizes[smallest]) < MOST_SHOTS:
         most = f"--shots can be at most {size}" if size else "few-shot runs refuse it"
         text = f"Class {splits.class_names[smallest]!r} has {size or 'no'} training images, so {most}."
-        yield Finding("small-class", text, level=FindingLevel.NOTE)
+        yield Finding("small-class", text, level="note")
     if repeated := [name for name, n in Counter(splits.class_names).items() if n > 1]:
         text = f"{len(repeated)} class names occur twice ({some(repeated)}). "
-        yield Finding(
-            "repeated-names", f"{text}Their texts are equal, so the first label wins.", level=FindingLevel.NOTE
-        )
+        text += "Their texts are equal, so the first label wins."
+        yield Finding("repeated-names", text, level="note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +292,7 @@ def _image_findings(
             f"Images that occur more than once with the same bytes: {len(copies)}, of them {len(across_parts)} in two "
             f"parts of the split and {len(across_classes)} in two classes. For example {first[0].sample.key} and "
             f"{first[1].sample.key}.",
-            level=FindingLevel.NOTE,
+            level="note",
         )
 
 
@@ -365,7 +356,7 @@ def _write(name: str, found: Mapping[str, object], data_root: Path) -> tuple[Pat
         partial.replace(file)
     except OSError as error:
         text = f"The fingerprint could not be written to {file} ({error})."
-        return None, [Finding("read-only", text, level=FindingLevel.NOTE)]
+        return None, [Finding("read-only", text, level="note")]
     return file, []
 
 

@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
@@ -11,29 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from datasets_registry._types import DatasetInfo
 
 
-class StatedOverlap(BaseModel):
-    """What a source states about one dataset.
+class SeenImages(BaseModel):
+    """Test images that are known to be in the pretraining data of a backbone, or known not to be.
 
     Attributes:
         share: of the test images that overlap, 0..1; None if images overlap and the share is not published.
+        statement: what the source states; with the source where `seen_images` returns it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str
     share: float | None = Field(None, ge=0, le=1)
-
-
-@dataclass(frozen=True)
-class SeenImages:
-    """Test images that are known to be in the pretraining data of a backbone, or known not to be.
-
-    Args:
-        share: of the test images, 0..1; None if images overlap and the share is not published.
-        statement: what the source states, with the source.
-    """
-
-    share: float | None
     statement: str
 
 
@@ -54,11 +41,11 @@ class OverlapStudy(BaseModel):
     text: str
     source: str
     url: str = Field(pattern="^https://")
-    datasets: Mapping[str, StatedOverlap] = {}
+    datasets: Mapping[str, SeenImages] = {}
 
     def statement(self, dataset: str) -> str:
         """The statement about a dataset, with its source."""
-        text = self.datasets[dataset].text if dataset in self.datasets else self.text
+        text = self.datasets[dataset].statement if dataset in self.datasets else self.text
         return f"{self.pretraining}: {text} ({self.source})"
 
 
@@ -108,5 +95,5 @@ def seen_images(info: DatasetInfo, backbone: str) -> SeenImages | None:
     tag = backbone.partition(".")[2]
     for study in overlap_studies():
         if tag.startswith(study.tags) and info.name in study.datasets and not info.own_images:
-            return SeenImages(study.datasets[info.name].share, study.statement(info.name))
+            return study.datasets[info.name].model_copy(update={"statement": study.statement(info.name)})
     return None

@@ -123,26 +123,8 @@ class ClassSet:
         return [(template or self.template).replace("{}", name) for name in names]
 
 
-class SplitLists:
-    """Common properties of types with the three lists of a split."""
-
-    train: tuple[Sample, ...]
-    val: tuple[Sample, ...]
-    test: tuple[Sample, ...]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of images by part."""
-        return {part: len(getattr(self, part)) for part in PARTS}
-
-    @property
-    def keys(self) -> list[str]:
-        """Keys of all images: train, val, test."""
-        return [sample.key for sample in (*self.train, *self.val, *self.test)]
-
-
 @dataclass(frozen=True)
-class DatasetSplits(SplitLists):
+class DatasetSplits:
     """The images of a dataset, as its reader finds or generates them.
 
     Labels run from 0 without gaps, and the order of the lists matters.
@@ -161,6 +143,16 @@ class DatasetSplits(SplitLists):
     layout: str = ""
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     image_list: str | None = field(default=None, compare=False)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of images by part."""
+        return {part: len(getattr(self, part)) for part in PARTS}
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of all images: train, val, test."""
+        return [sample.key for sample in (*self.train, *self.val, *self.test)]
 
 
 Reader = Callable[[Path | None], DatasetSplits]

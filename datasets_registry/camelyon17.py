@@ -5,7 +5,6 @@ Bandi et al., "From Detection of Individual Metastases to Classification of Lymp
 hospital 2 is test. Names and template are those of CLIP for PatchCamelyon, the same task.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -19,28 +18,24 @@ from datasets_registry._readers.dataset_files import (
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://worksheets.codalab.org/rest/bundles/0xe45e15f39fb54e9d9e919556af67aabe/contents/blob/"
+_FOLDERS = ImageFolders("camelyon17", {"camelyon17_v1.0/patches": "WILDS"})
 _COLUMNS = ("patient", "node", "x_coord", "y_coord")
 _NUMBERS = ("tumor", "center", "split")
 _VAL_CENTER, _TEST_CENTER, _TRAIN_SPLIT = 1, 2, 0
 
 
-@dataclass(frozen=True)
-class _Camelyon17Reader:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `metadata.csv` and `patches/patient_<patient>_node_<node>/*.png`."""
-
-    image_folders: ImageFolders
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
-        parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        for row in read_csv_rows(images.parent / "metadata.csv", "camelyon17", _COLUMNS, numbers=_NUMBERS):
-            if (part := _part(row)) is not None:
-                stem = f"patient_{row['patient']}_node_{row['node']}"
-                key = f"{stem}/patch_{stem}_x_{row['x_coord']}_y_{row['y_coord']}.png"
-                parts[part].append(Sample(key, int(row["tumor"]), f"patient_{row['patient']}"))
-        train, val, test = (tuple(parts[part]) for part in PARTS)
-        source = listed_images("camelyon17", images, (*train, *val, *test), _URL)
-        return DatasetSplits(source, packaged_names("camelyon17"), train, val, test, layout)
+    _, images, layout = require_images(_FOLDERS, data_root, f" Get the archive from {_URL}.")
+    parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
+    for row in read_csv_rows(images.parent / "metadata.csv", "camelyon17", _COLUMNS, numbers=_NUMBERS):
+        if (part := _part(row)) is not None:
+            stem = f"patient_{row['patient']}_node_{row['node']}"
+            key = f"{stem}/patch_{stem}_x_{row['x_coord']}_y_{row['y_coord']}.png"
+            parts[part].append(Sample(key, int(row["tumor"]), f"patient_{row['patient']}"))
+    train, val, test = (tuple(parts[part]) for part in PARTS)
+    source = listed_images("camelyon17", images, (*train, *val, *test), _URL)
+    return DatasetSplits(source, packaged_names("camelyon17"), train, val, test, layout)
 
 
 def _part(row: dict[str, str]) -> str | None:
@@ -79,6 +74,6 @@ register_dataset(
   pages = {550--560},
   year = {2018}
 }""",
-        reader=_Camelyon17Reader(ImageFolders("camelyon17", {"camelyon17_v1.0/patches": "WILDS"})),
+        reader=_read,
     )
 )

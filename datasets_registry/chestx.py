@@ -6,7 +6,6 @@ from them. Here, test images are those of the NIH's `test_list.txt`, which share
 of the other patients are val.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -23,27 +22,23 @@ from datasets_registry._readers.register_datasets import PLAIN_TEMPLATE, SIZES_U
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://www.kaggle.com/nih-chest-xrays/data"
+_FOLDERS = ImageFolders("chestx", {"chestx/images": "one folder", "chestX/images": "BSCD-FSL"})
 _IMAGE, _FINDINGS, _PATIENT = "Image Index", "Finding Labels", "Patient ID"
 _VAL_PATIENTS = 1000
 
 
-@dataclass(frozen=True)
-class _ChestXReader:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `images/*.png` with `Data_Entry_2017.csv` and `test_list.txt`."""
-
-    image_folders: ImageFolders
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        _, folder, layout = require_images(self.image_folders, data_root, f" Get the images from {_URL}.")
-        names = packaged_names("chestx")
-        tested = set(read_lines(folder.parent / "test_list.txt", "chestx"))
-        rows = read_csv_rows(folder.parent / "Data_Entry_2017.csv", "chestx", (_IMAGE, _FINDINGS, _PATIENT))
-        samples = [Sample(r[_IMAGE], names.index(r[_FINDINGS]), r[_PATIENT]) for r in rows if r[_FINDINGS] in names]
-        images = listed_images("chestx", folder, samples, _URL)
-        training = [sample for sample in samples if sample.key not in tested]
-        train, val = hold_out_groups(training, "chestx", _VAL_PATIENTS)
-        test = tuple(sample for sample in samples if sample.key in tested)
-        return DatasetSplits(images, names, train, val, test, layout)
+    _, folder, layout = require_images(_FOLDERS, data_root, f" Get the images from {_URL}.")
+    names = packaged_names("chestx")
+    tested = set(read_lines(folder.parent / "test_list.txt", "chestx"))
+    rows = read_csv_rows(folder.parent / "Data_Entry_2017.csv", "chestx", (_IMAGE, _FINDINGS, _PATIENT))
+    samples = [Sample(r[_IMAGE], names.index(r[_FINDINGS]), r[_PATIENT]) for r in rows if r[_FINDINGS] in names]
+    images = listed_images("chestx", folder, samples, _URL)
+    training = [sample for sample in samples if sample.key not in tested]
+    train, val = hold_out_groups(training, "chestx", _VAL_PATIENTS)
+    test = tuple(sample for sample in samples if sample.key in tested)
+    return DatasetSplits(images, names, train, val, test, layout)
 
 
 register_dataset(
@@ -70,6 +65,6 @@ register_dataset(
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2017}
 }""",
-        reader=_ChestXReader(ImageFolders("chestx", {"chestx/images": "one folder", "chestX/images": "BSCD-FSL"})),
+        reader=_read,
     )
 )

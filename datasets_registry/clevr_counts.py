@@ -5,7 +5,6 @@ with the counting task of VTAB (Zhai et al. 2019). CLEVR's test scenes are not p
 images, as in VTAB, and 100 training images of each count are val. The template is CLIP's.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -17,22 +16,18 @@ from datasets_registry._readers.foreign_files import read_json
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip"
+_FOLDERS = ImageFolders("clevr_counts", {"clevr/CLEVR_v1.0/images": "torchvision", "CLEVR_v1.0/images": "the archive"})
 _FEWEST = 3
 
 
-@dataclass(frozen=True)
-class _ClevrReader:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `images/{train,val}/*.png` and `scenes/CLEVR_{train,val}_scenes.json`."""
-
-    image_folders: ImageFolders
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        _, images, layout = require_images(self.image_folders, data_root, f" Get {_URL} and unpack it there.")
-        folder, names = images.parent, packaged_names("clevr_counts")
-        training, test = (_samples(folder / "scenes" / f"CLEVR_{part}_scenes.json", part) for part in ("train", "val"))
-        source = listed_images("clevr_counts", images, (*training, *test), _URL)
-        train, val = hold_out_validation(training, "clevr_counts", groups=100)
-        return DatasetSplits(source, names, train, val, test, layout)
+    _, images, layout = require_images(_FOLDERS, data_root, f" Get {_URL} and unpack it there.")
+    folder, names = images.parent, packaged_names("clevr_counts")
+    training, test = (_samples(folder / "scenes" / f"CLEVR_{part}_scenes.json", part) for part in ("train", "val"))
+    source = listed_images("clevr_counts", images, (*training, *test), _URL)
+    train, val = hold_out_validation(training, "clevr_counts", groups=100)
+    return DatasetSplits(source, names, train, val, test, layout)
 
 
 def _samples(path: Path, part: str) -> tuple[Sample, ...]:
@@ -69,8 +64,6 @@ register_dataset(
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2017}
 }""",
-        reader=_ClevrReader(
-            ImageFolders("clevr_counts", {"clevr/CLEVR_v1.0/images": "torchvision", "CLEVR_v1.0/images": "the archive"})
-        ),
+        reader=_read,
     )
 )

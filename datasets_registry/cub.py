@@ -5,7 +5,6 @@ Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", 2011. Train and test are 
 without their numbers. The template is CLIP's for Birdsnap.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -15,31 +14,26 @@ from datasets_registry._readers.dataset_files import ImageFolders, listed_images
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://data.caltech.edu/records/65de6-vp158"
+_FOLDERS = ImageFolders("cub", {"CUB_200_2011/images": "the archive as it unpacks"})
 
 
-@dataclass(frozen=True)
-class _CubReader:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `images/` with `classes.txt`, `images.txt`, `image_class_labels.txt` and `train_test_split.txt`."""
-
-    image_folders: ImageFolders
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
-        folder = images.parent
-        classes, paths, labels, is_train = (
-            _numbered(folder / f"{name}.txt")
-            for name in ("classes", "images", "image_class_labels", "train_test_split")
-        )
-        if not set(paths) == set(labels) == set(is_train) or not set(labels.values()) <= set(classes):
-            raise DataError(f"The text files in {folder} do not list the same images. Unpack CUB_200_2011.tgz again.")
-        names = tuple(name.partition(".")[2].replace("_", " ") for name in classes.values())
-        position = {number: label for label, number in enumerate(classes)}
-        samples = {number: Sample(path, position[labels[number]]) for number, path in paths.items()}
-        source = listed_images("cub", images, samples.values(), "CUB_200_2011.tgz")
-        training = [sample for number, sample in samples.items() if is_train[number] == "1"]
-        train, val = hold_out_validation(training, "cub", groups=6)
-        test = tuple(sample for number, sample in samples.items() if is_train[number] == "0")
-        return DatasetSplits(source, names, train, val, test, layout)
+    _, images, layout = require_images(_FOLDERS, data_root, f" Get the archive from {_URL}.")
+    folder = images.parent
+    classes, paths, labels, is_train = (
+        _numbered(folder / f"{name}.txt") for name in ("classes", "images", "image_class_labels", "train_test_split")
+    )
+    if not set(paths) == set(labels) == set(is_train) or not set(labels.values()) <= set(classes):
+        raise DataError(f"The text files in {folder} do not list the same images. Unpack CUB_200_2011.tgz again.")
+    names = tuple(name.partition(".")[2].replace("_", " ") for name in classes.values())
+    position = {number: label for label, number in enumerate(classes)}
+    samples = {number: Sample(path, position[labels[number]]) for number, path in paths.items()}
+    source = listed_images("cub", images, samples.values(), "CUB_200_2011.tgz")
+    training = [sample for number, sample in samples.items() if is_train[number] == "1"]
+    train, val = hold_out_validation(training, "cub", groups=6)
+    test = tuple(sample for number, sample in samples.items() if is_train[number] == "0")
+    return DatasetSplits(source, names, train, val, test, layout)
 
 
 def _numbered(path: Path) -> dict[str, str]:
@@ -70,6 +64,6 @@ register_dataset(
   number = {CNS-TR-2011-001},
   year = {2011}
 }""",
-        reader=_CubReader(ImageFolders("cub", {"CUB_200_2011/images": "the archive as it unpacks"})),
+        reader=_read,
     )
 )

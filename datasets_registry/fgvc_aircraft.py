@@ -5,7 +5,6 @@ text lists in file order, so its draw is reproduced from them. A label is the li
 and a line of a list is `<seven digits> <variant>`. Two names have a slash (F-16A/B and F/A-18).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -14,30 +13,31 @@ from datasets_registry._readers.dataset_files import ImageFolders, packaged_name
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
+_FOLDERS = ImageFolders(
+    "fgvc_aircraft",
+    {
+        "fgvc_aircraft/images": "CoOp",
+        "fgvc-aircraft-2013b/data/images": "torchvision",
+        "fgvc_aircraft/fgvc-aircraft-2013b/data/images": "the archive as it unpacks",
+    },
+)
 
 
-@dataclass(frozen=True)
-class _OfficialLists:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `variants.txt` and `images_variant_{train,val,test}.txt` beside the image folder."""
-
-    image_folders: ImageFolders
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        root, image_folder, _ = require_images(
-            self.image_folders, data_root, f" Get the archive from {_URL} and unpack it there."
+    root, image_folder, _ = require_images(_FOLDERS, data_root, f" Get the archive from {_URL} and unpack it there.")
+    folder = image_folder.parent
+    names = tuple(read_lines(folder / "variants.txt", "fgvc_aircraft"))
+    label_of = {name: label for label, name in enumerate(names)}
+    train, val, test = (_samples(folder / f"images_variant_{part}.txt", label_of) for part in PARTS)
+    found = _FOLDERS.find_images(root, [sample.key for sample in (*train, *val, *test)])
+    if found is None:
+        raise DataError(
+            f"Images of 'fgvc_aircraft' that the lists in {folder} name are not below {image_folder}. "
+            f"Unpack the archive from {_URL} again."
         )
-        folder = image_folder.parent
-        names = tuple(read_lines(folder / "variants.txt", "fgvc_aircraft"))
-        label_of = {name: label for label, name in enumerate(names)}
-        train, val, test = (_samples(folder / f"images_variant_{part}.txt", label_of) for part in PARTS)
-        found = self.image_folders.find_images(root, [sample.key for sample in (*train, *val, *test)])
-        if found is None:
-            raise DataError(
-                f"Images of 'fgvc_aircraft' that the lists in {folder} name are not below {image_folder}. "
-                f"Unpack the archive from {_URL} again."
-            )
-        images, layout = found
-        return DatasetSplits(images, names, train, val, test, layout)
+    images, layout = found
+    return DatasetSplits(images, names, train, val, test, layout)
 
 
 def _samples(path: Path, label_of: dict[str, int]) -> tuple[Sample, ...]:
@@ -77,15 +77,6 @@ register_dataset(
   institution = {arXiv 1306.5151},
   year = {2013}
 }""",
-        reader=_OfficialLists(
-            ImageFolders(
-                "fgvc_aircraft",
-                {
-                    "fgvc_aircraft/images": "CoOp",
-                    "fgvc-aircraft-2013b/data/images": "torchvision",
-                    "fgvc_aircraft/fgvc-aircraft-2013b/data/images": "the archive as it unpacks",
-                },
-            )
-        ),
+        reader=_read,
     )
 )

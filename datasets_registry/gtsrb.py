@@ -6,7 +6,6 @@ use. They are frames of tracks, 30 of each sign. The first number of a file name
 class is val. Names and template are CLIP's.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -23,32 +22,28 @@ from datasets_registry._readers.dataset_files import (
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/published-archive.html"
+_FOLDERS = ImageFolders("gtsrb", {"gtsrb/GTSRB": "torchvision"})
+_N_CLASSES = 43
 _LABELS = "GT-final_test.csv"
 
 
-@dataclass(frozen=True)
-class _GtsrbReader:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `Training/00000/*.ppm` and `Final_Test/Images/*.ppm`, whose labels are in `GT-final_test.csv`."""
-
-    image_folders: ImageFolders
-    n_classes: int
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        root, folder, layout = require_images(self.image_folders, data_root, f" Get the three archives from {_URL}.")
-        places = (folder.parent, folder, folder / "Final_Test" / "Images", root)
-        table = next((place / _LABELS for place in places if (place / _LABELS).is_file()), folder.parent / _LABELS)
-        rows = read_csv_rows(table, "gtsrb", ("Filename",), numbers=("ClassId",), delimiter=";")
-        test = tuple(Sample(f"Final_Test/Images/{row['Filename']}", int(row["ClassId"])) for row in rows)
-        training = []
-        for label in range(self.n_classes):
-            name = f"Training/{label:05}"
-            if not (folder / name).is_dir():
-                raise DataError(f"No folder {folder / name} of dataset 'gtsrb'. Unpack GTSRB-Training_fixed.zip again.")
-            found = image_names(folder / name)[0]
-            training += [Sample(f"{name}/{image}", label, f"{name}/{image}".rpartition("_")[0]) for image in found]
-        images = listed_images("gtsrb", folder, test, "GTSRB_Final_Test_Images.zip")
-        train, val = hold_out_validation(training, "gtsrb", groups=1)
-        return DatasetSplits(images, packaged_names("gtsrb"), train, val, test, layout)
+    root, folder, layout = require_images(_FOLDERS, data_root, f" Get the three archives from {_URL}.")
+    places = (folder.parent, folder, folder / "Final_Test" / "Images", root)
+    table = next((place / _LABELS for place in places if (place / _LABELS).is_file()), folder.parent / _LABELS)
+    rows = read_csv_rows(table, "gtsrb", ("Filename",), numbers=("ClassId",), delimiter=";")
+    test = tuple(Sample(f"Final_Test/Images/{row['Filename']}", int(row["ClassId"])) for row in rows)
+    training = []
+    for label in range(_N_CLASSES):
+        name = f"Training/{label:05}"
+        if not (folder / name).is_dir():
+            raise DataError(f"No folder {folder / name} of dataset 'gtsrb'. Unpack GTSRB-Training_fixed.zip again.")
+        found = image_names(folder / name)[0]
+        training += [Sample(f"{name}/{image}", label, f"{name}/{image}".rpartition("_")[0]) for image in found]
+    images = listed_images("gtsrb", folder, test, "GTSRB_Final_Test_Images.zip")
+    train, val = hold_out_validation(training, "gtsrb", groups=1)
+    return DatasetSplits(images, packaged_names("gtsrb"), train, val, test, layout)
 
 
 register_dataset(
@@ -57,7 +52,7 @@ register_dataset(
         title="GTSRB",
         summary="43 traffic signs on small crops of video frames, many of them dark or blurred.",
         domain="traffic signs",
-        num_classes=43,
+        num_classes=_N_CLASSES,
         class_names=packaged_names("gtsrb"),
         template='a zoomed in photo of a "{}" traffic sign.',
         template_variants={"plain": "a photo of a {}."},
@@ -77,6 +72,6 @@ register_dataset(
   pages = {323--332},
   year = {2012}
 }""",
-        reader=_GtsrbReader(ImageFolders("gtsrb", {"gtsrb/GTSRB": "torchvision"}), 43),
+        reader=_read,
     )
 )

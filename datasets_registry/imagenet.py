@@ -6,10 +6,63 @@ the training list is the sorted folder listing and the draw `coop` is called `co
 protocols`).
 """
 
+from pathlib import Path
+
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.class_folders import ImageNetReader
-from datasets_registry._readers.dataset_files import ImageFolders
-from datasets_registry._types import DatasetInfo
+from datasets_registry._errors import DataError
+from datasets_registry._readers.class_folders import names_of_wordnet_ids, read_classnames, samples_of_folders
+from datasets_registry._readers.dataset_files import (
+    ImageFolders,
+    class_folders,
+    group_by_suffix,
+    image_names,
+    require_images,
+)
+from datasets_registry._readers.image_sources import ImageFiles
+from datasets_registry._types import DatasetInfo, DatasetSplits
+
+_FOLDERS = ImageFolders(
+    "imagenet",
+    {
+        "imagenet/images": "CoOp",
+        "imagenet": "torchvision",
+        "ILSVRC/Data/CLS-LOC": "Kaggle",
+        "imagenet/ILSVRC/Data/CLS-LOC": "Kaggle",
+    },
+)
+
+
+def _read(data_root: Path | None) -> DatasetSplits:
+    """Reads the training folders and, as test images, the validation folders.
+
+    Val is empty, because CoOp tests on the official validation images. Raises DataError if a folder or `classnames.txt`
+    is missing or malformed.
+    """
+    root, folder, layout = require_images(_FOLDERS, data_root)
+    names = read_classnames(_FOLDERS, root)
+    for part in ("train", "val"):
+        if not (folder / part).is_dir():
+            raise DataError(
+                f"No folder {folder / part} for dataset 'imagenet'. Both train/ and val/ must exist, each with one "
+                f"folder per class (n01440764, ...)."
+            )
+    wnids, tested = class_folders(folder / "train"), class_folders(folder / "val")
+    if not tested and image_names(folder / "val")[0]:
+        raise DataError(
+            f"{folder / 'val'} contains images, but no class folders. Sort them into one folder per class first, "
+            f"as the validation preparation script of the PyTorch examples does."
+        )
+    if different := sorted(set(wnids) ^ set(tested)):
+        raise DataError(
+            f"The class folders of train/ and val/ in {folder} differ: {', '.join(different[:3])} "
+            f"({len(different)} in all) are in only one of them. Unpack the archives again."
+        )
+    class_names = names_of_wordnet_ids(wnids, names, folder / "train")
+    train, train_others = samples_of_folders(folder, "train", wnids)
+    test, test_others = samples_of_folders(folder, "val", wnids)
+    left_out = group_by_suffix(train_others + test_others)
+    return DatasetSplits(ImageFiles(folder), class_names, train, (), test, layout, left_out)
+
 
 register_dataset(
     DatasetInfo(
@@ -34,16 +87,6 @@ register_dataset(
   year = {2015}
 }""",
         sorted_listing=True,
-        reader=ImageNetReader(
-            ImageFolders(
-                "imagenet",
-                {
-                    "imagenet/images": "CoOp",
-                    "imagenet": "torchvision",
-                    "ILSVRC/Data/CLS-LOC": "Kaggle",
-                    "imagenet/ILSVRC/Data/CLS-LOC": "Kaggle",
-                },
-            )
-        ),
+        reader=_read,
     )
 )

@@ -6,7 +6,6 @@ Beery et al., "The iWildCam 2020 Competition Dataset", arXiv 2004.10340, with th
 FLYP (Goyal et al., CVPR 2023), in lower case as its code writes them.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -21,36 +20,30 @@ from datasets_registry._readers.dataset_files import (
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://worksheets.codalab.org/rest/bundles/0x6313da2b204647e79a14b468131fcd64/contents/blob/"
+_FOLDERS = ImageFolders("iwildcam", {"iwildcam_v2.0/train": "WILDS"})
+_N_CLASSES = 182
 _NO_CLASS = 99999
 """Label in `categories.csv` of a category without images."""
 
 
-@dataclass(frozen=True)
-class _IWildCamReader:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `metadata.csv`, `categories.csv` and `train/*.jpg`, where the images of all parts are."""
-
-    image_folders: ImageFolders
-    n_classes: int
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
-        categories = images.parent / "categories.csv"
-        labels = {int(row["y"]) for row in read_csv_rows(categories, "iwildcam", ("name",), numbers=("y",))} - {
-            _NO_CLASS
-        }
-        if labels != set(range(self.n_classes)):
-            raise DataError(
-                f"{categories} has {len(labels)} classes, but iWildCam of WILDS 2.0 has {self.n_classes}. "
-                f"Get version 2.0 from {_URL}."
-            )
-        parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        for row in read_csv_rows(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
-            if row["split"] in parts:
-                place = row.get("location_remapped") or None
-                parts[row["split"]].append(Sample(row["filename"], int(row["y"]), place))
-        train, val, test = (tuple(parts[part]) for part in PARTS)
-        source = listed_images("iwildcam", images, (*train, *val, *test), _URL)
-        return DatasetSplits(source, packaged_names("iwildcam"), train, val, test, layout)
+    _, images, layout = require_images(_FOLDERS, data_root, f" Get the archive from {_URL}.")
+    categories = images.parent / "categories.csv"
+    labels = {int(row["y"]) for row in read_csv_rows(categories, "iwildcam", ("name",), numbers=("y",))} - {_NO_CLASS}
+    if labels != set(range(_N_CLASSES)):
+        raise DataError(
+            f"{categories} has {len(labels)} classes, but iWildCam of WILDS 2.0 has {_N_CLASSES}. "
+            f"Get version 2.0 from {_URL}."
+        )
+    parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
+    for row in read_csv_rows(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
+        if row["split"] in parts:
+            place = row.get("location_remapped") or None
+            parts[row["split"]].append(Sample(row["filename"], int(row["y"]), place))
+    train, val, test = (tuple(parts[part]) for part in PARTS)
+    source = listed_images("iwildcam", images, (*train, *val, *test), _URL)
+    return DatasetSplits(source, packaged_names("iwildcam"), train, val, test, layout)
 
 
 register_dataset(
@@ -59,7 +52,7 @@ register_dataset(
         title="iWildCam-WILDS",
         summary="182 kinds of animals, or none, on images of camera traps, tested at places that are not in training.",
         domain="camera traps (shift)",
-        num_classes=182,
+        num_classes=_N_CLASSES,
         template="a photo of {}.",
         template_variants={"plain": "a photo of a {}.", "flyp": "{} in the wild."},
         expected={"train": 129809, "val": 14961, "test": 42791},
@@ -78,6 +71,6 @@ register_dataset(
   journal = {arXiv preprint arXiv:2004.10340},
   year = {2020}
 }""",
-        reader=_IWildCamReader(ImageFolders("iwildcam", {"iwildcam_v2.0/train": "WILDS"}), 182),
+        reader=_read,
     )
 )

@@ -4,7 +4,6 @@ Veeling et al., "Rotation Equivariant CNNs for Digital Pathology", MICCAI 2018, 
 whether the central 32x32 pixels hold tumour. Names and template are CLIP's.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
@@ -14,24 +13,20 @@ from datasets_registry._readers.image_sources import Hdf5Images, array_length, r
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://zenodo.org/record/2546921"
+_FOLDERS = ImageFolders("pcam", {"pcam": "the published HDF5 files"})
 _PARTS = {"train": "train", "val": "valid", "test": "test"}
 _SLIDE, _TUMOUR = "wsi", "center_tumor_patch"
 """Columns of `..._meta.csv`: the whole-slide image of a patch, and its label."""
 
 
-@dataclass(frozen=True)
-class _PcamReader:
+def _read(data_root: Path | None) -> DatasetSplits:
     """Reads `camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5`, and slides from `..._meta.csv` if it exists."""
-
-    image_folders: ImageFolders
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        _, folder, layout = require_images(self.image_folders, data_root, f" Get the files from {_URL}.")
-        images = {part: _file(folder, published, "x") for part, published in _PARTS.items()}
-        train, val, test = (
-            _samples(part, images[part], _file(folder, published, "y")) for part, published in _PARTS.items()
-        )
-        return DatasetSplits(Hdf5Images(images, "x"), packaged_names("pcam"), train, val, test, layout)
+    _, folder, layout = require_images(_FOLDERS, data_root, f" Get the files from {_URL}.")
+    images = {part: _file(folder, published, "x") for part, published in _PARTS.items()}
+    train, val, test = (
+        _samples(part, images[part], _file(folder, published, "y")) for part, published in _PARTS.items()
+    )
+    return DatasetSplits(Hdf5Images(images, "x"), packaged_names("pcam"), train, val, test, layout)
 
 
 def _file(folder: Path, part: str, content: str) -> Path:
@@ -91,6 +86,6 @@ register_dataset(
   booktitle = {Medical Image Computing and Computer Assisted Intervention (MICCAI)},
   year = {2018}
 }""",
-        reader=_PcamReader(ImageFolders("pcam", {"pcam": "the published HDF5 files"})),
+        reader=_read,
     )
 )

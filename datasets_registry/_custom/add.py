@@ -15,7 +15,6 @@ from datasets_registry._custom.dataset import (
     CustomDataset,
     CustomReader,
     SplitRule,
-    StorageKind,
     read_custom_dataset,
     read_description,
     to_toml,
@@ -105,12 +104,12 @@ class AddedDataset:
         images = [self.inspection.facts[key] for key in self.label_of]
         sizes = sorted((image.size for image in images), key=lambda size: size[0] * size[1])
         three = {"smallest": sizes[0], "median": sizes[(len(sizes) - 1) // 2], "largest": sizes[-1]}
-        table = self.config.kind is StorageKind.TABLE
+        table = self.config.kind == "table"
         delimiter = delimiter_name(self.config.place(self.file.parent)) if table else None
         return {
             "name": self.info.name,
             "file": str(self.file),
-            "kind": str(self.config.kind),
+            "kind": self.config.kind,
             **({} if delimiter is None else {"delimiter": delimiter}),
             "split": str(self.config.split),
             "template": self.info.template,
@@ -194,7 +193,7 @@ class AddedDataset:
                 f"note: column {column!r} gives {len(self.groups)} groups; images of a group are not independent"
                 f"{split}."
             )
-        elif self.config.kind is StorageKind.TABLE and (likely := likely_groups(self.config.place(self.file.parent))):
+        elif self.config.kind == "table" and (likely := likely_groups(self.config.place(self.file.parent))):
             yield (
                 f"note: if images with the same {likely!r} belong together, repeat with --column "
                 f"{shlex.quote(f'group={likely}')}, so that they stay in one part and intervals are over groups."

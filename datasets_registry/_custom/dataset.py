@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -33,12 +33,8 @@ _LABELS_OF_A_LINE = 200
 """Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 
 
-class StorageKind(StrEnum):
-    """How the images of a dataset are stored."""
-
-    FOLDER = "folder"
-    TABLE = "table"
-    HUGGING_FACE = "huggingface"
+StorageKind = Literal["folder", "table", "huggingface"]
+"""How the images of a dataset are stored."""
 
 
 class SplitRule(StrEnum):
@@ -73,7 +69,7 @@ class CustomDataset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: Annotated[str, Field(min_length=1)]
-    kind: StorageKind = StorageKind.FOLDER
+    kind: StorageKind = "folder"
     split: SplitRule = SplitRule.HASH
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     names: dict[str, str] = {}
@@ -145,9 +141,9 @@ class CustomDataset(BaseModel):
     def listing(self, base: Path, *, skip_missing: bool = False) -> Listing:
         """All images on disk except those in `skip`; raises DataError, see the functions of the three kinds."""
         place, skip = self.place(base), frozenset(self.skip)
-        if self.kind is StorageKind.FOLDER:
+        if self.kind == "folder":
             return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
-        if self.kind is StorageKind.TABLE:
+        if self.kind == "table":
             root = base / Path(self.root).expanduser() if self.root is not None else place.parent
             columns = guess_columns(place, self.columns.named()).model_copy(update={"group": self.columns.group})
             return list_table(place, columns, root=root, skip=skip, skip_missing=skip_missing).without(skip)

@@ -120,15 +120,15 @@ def _draft(request: AddRequest, former: CustomDataset | None) -> CustomDataset:
     """The description without what needs the listing: the former one with the places and columns of the request."""
     place, columns, root = request.images, request.columns, request.root
     kind = _kind(place)
-    if kind is StorageKind.FOLDER and (columns.named() or root is not None):
+    if kind == "folder" and (columns.named() or root is not None):
         raise DataError(f"{place} is not a table, so --column and --root have no effect. Leave them out.")
     if former is not None:
         columns = former.columns.model_copy(update=columns.named())
-    if kind is StorageKind.TABLE:
+    if kind == "table":
         columns = guess_columns(place, columns.named())
         root = root or (common_folder(place, columns) if former is None else Path(former.root or place.parent))
     split = request.split or (former.split if former is not None else SplitRule.HASH)
-    if kind is StorageKind.FOLDER and request.split is not SplitRule.GIVEN and is_split_into_parts(place):
+    if kind == "folder" and request.split is not SplitRule.GIVEN and is_split_into_parts(place):
         if request.split is not None:
             raise DataError(
                 f"{place} contains the parts of a split, which --split {request.split} would take for classes. Leave "
@@ -172,14 +172,14 @@ def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
 def _kind(place: Path) -> StorageKind:
     if place.is_file():
         if place.suffix.lower() in TABLE_SUFFIXES:
-            return StorageKind.TABLE
+            return "table"
         raise DataError(
             f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(TABLE_SUFFIXES)}."
         )
     if not place.is_dir():
         raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
     saved = any((place / name).is_file() for name in MARKER_FILES)
-    return StorageKind.HUGGING_FACE if saved else StorageKind.FOLDER
+    return "huggingface" if saved else "folder"
 
 
 def chosen_names(labels: Sequence[str], given: Mapping[str, str], former: Mapping[str, str]) -> dict[str, str]:

@@ -44,34 +44,10 @@ class BundleFacts(BaseModel):
     sha256: str
 
 
-class FeatureRows:
-    """An `Images` source with features instead of pixels. A key is `part/row`."""
-
-    def __init__(self, name: str, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-        self.name = name
-        self._arrays = arrays
-
-    def load(self, key: str) -> Image.Image:
-        """Always raises DataError, because there are no pixels."""
-        raise DataError(
-            f"Dataset {self.name!r} has imported features, not images ({key}); use a method that needs only features."
-        )
-
-    def digest(self, key: str) -> str:
-        """Hex SHA-256 of the feature vector."""
-        return hashlib.sha256(self._row(key).tobytes()).hexdigest()
-
-    def rows(self, keys: Sequence[str], view: str) -> NDArray[np.float32]:  # noqa: ARG002
-        """Features of the keys, shape `(n, dim)`; `view` is the key of a view, and all views have the same features."""
-        return np.stack([self._row(key) for key in keys])
-
-    def _row(self, key: str) -> NDArray[np.float32]:
-        split, _, row = key.partition("/")
-        return np.asarray(self._arrays[split][int(row)])
-
-
 class FeatureBundle:
     """One imported bundle on disk; arrays are read on first use.
+
+    It is an `Images` source with features instead of pixels. A key is `part/row`.
 
     Raises DataError if `bundle.json` is unreadable or of a newer version.
     """
@@ -112,12 +88,30 @@ class FeatureBundle:
         """Text features, shape `(n_cls, dim)`."""
         return self.arrays["text_features"]
 
+    def load(self, key: str) -> Image.Image:
+        """Always raises DataError, because there are no pixels."""
+        raise DataError(
+            f"Dataset {self.facts.name!r} has imported features, not images ({key}); use a method that needs only "
+            "features."
+        )
+
+    def digest(self, key: str) -> str:
+        """Hex SHA-256 of the feature vector."""
+        return hashlib.sha256(self._row(key).tobytes()).hexdigest()
+
+    def rows(self, keys: Sequence[str], view: str) -> NDArray[np.float32]:  # noqa: ARG002
+        """Features of the keys, shape `(n, dim)`; `view` is the key of a view, and all views have the same features."""
+        return np.stack([self._row(key) for key in keys])
+
+    def _row(self, key: str) -> NDArray[np.float32]:
+        split, _, row = key.partition("/")
+        return np.asarray(self.arrays[f"{split}_features"][int(row)])
+
     def splits(self) -> DatasetSplits:
         """The splits, as from any reader."""
         arrays = self.arrays
-        images = FeatureRows(self.facts.name, {s: arrays[f"{s}_features"] for s in PARTS})
         train, val, test = (tuple(_samples(s, arrays[f"{s}_labels"], arrays.get(f"{s}_groups"))) for s in PARTS)
-        return DatasetSplits(images, self.facts.class_names, train, val, test)
+        return DatasetSplits(self, self.facts.class_names, train, val, test)
 
     def info(self) -> DatasetInfo:
         """The catalogue entry."""

@@ -72,7 +72,7 @@ def accept_images(
     split = read_coop_split(split_path)
     keys = split.keys
     for other in unpacked.rglob(split_path.name):
-        if read_coop_split(other) != split:
+        if read_coop_split(other, split.images) != split:
             raise DataError(f"{file.name} contains another {split_path.name} than the published one")
     found = find_by_name(unpacked, keys, info.reader.folder_aliases)
     if found is None:

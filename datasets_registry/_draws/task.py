@@ -1,7 +1,7 @@
 """Builds a few-shot task from a dataset's splits, with a fingerprint of its contents."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -92,22 +92,6 @@ class TaskRequest:
         return class_halves(n_classes)[0] if self.protocol is EvalProtocol.BASE_TO_NEW else range(n_classes)
 
 
-@dataclass(frozen=True)
-class _Support:
-    """The training and validation images of a task; labels are positions in `classes`.
-
-    Args:
-        shots: images per class, as the task records them.
-        true_labels: the dataset's label of each training image, before any label is changed.
-    """
-
-    classes: ClassSet
-    shots: int
-    train: tuple[Sample, ...]
-    val: tuple[Sample, ...]
-    true_labels: Mapping[str, int]
-
-
 def build_task(request: TaskRequest, shared: few_shot_draws.SharedParts | None = None) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
 
@@ -137,11 +121,40 @@ def build_task(request: TaskRequest, shared: few_shot_draws.SharedParts | None =
         (24, [('base', 12, 360), ('new', 12, 360)])
     """
     _check_request(request)
-    request = _hold_out_fold(request)
-    support = _training_classes(request, _draw(request))
-    support = _apply_rule(request, support)
-    support = _hold_out_shot(request, support)
-    return _assemble(request, support, shared or few_shot_draws.SharedParts())
+    info, images = request.info, request.splits.images
+    if request.fold is not None:
+        request = replace(request, splits=hold_out_fold(request.splits, request.fold, dataset=info.name))
+    draw, labels = _draw(request), request.training_labels
+    train, val = select_classes(draw.train, labels), select_classes(draw.val, labels)
+    shots = max(1, round(len(train) / len(labels))) if request.takes_all_images else request.shots
+    # the dataset's labels, before any is changed; a label is a position in `classes`
+    true_labels = {sample.key: sample.label for sample in train} | _true_labels(request)
+    classes = _class_set((info, request.splits), labels, request.texts)
+    if request.rule is not None:
+        train = apply_support_rule(
+            request.rule, train, shots=shots, seed=request.seed, dataset=info.name, class_names=classes.names
+        )
+    if request.held_out_shot:
+        train, val = hold_one_image_out(train, classes.names)
+    shared = shared or few_shot_draws.SharedParts()
+    evals, _ = _evaluation(request, shared)
+    support, validation = SupportSet(images, train, classes), SupportSet(images, val, classes)
+    pool = _pool(request, labelled=(*train, *val))
+    return FewShotTask(
+        dataset=info.name,
+        protocol=request.protocol,
+        shots=shots,
+        seed=request.seed,
+        draw=request.draw,
+        support=support,
+        validation=validation,
+        evals=evals,
+        fingerprint=_task_fingerprint(request, support, validation, shared, pool),
+        short=_short_classes(request),
+        rule=None if request.rule is None else str(request.rule),
+        relabelled={item.key: true_labels[item.key] for item in train if item.label != true_labels[item.key]},
+        pool=pool,
+    )
 
 
 def _check_request(request: TaskRequest) -> None:
@@ -172,13 +185,6 @@ def _check_request(request: TaskRequest) -> None:
             )
 
 
-def _hold_out_fold(request: TaskRequest) -> TaskRequest:
-    """The request on the splits in which the fold is the test part."""
-    if request.fold is None:
-        return request
-    return replace(request, splits=hold_out_fold(request.splits, request.fold, dataset=request.info.name))
-
-
 def _draw(request: TaskRequest) -> FewShotDraw:
     """The training and validation images of all classes."""
     info, splits, shots, fewer = request.info, request.splits, request.shots, request.allow_fewer
@@ -190,16 +196,6 @@ def _draw(request: TaskRequest) -> FewShotDraw:
     draw: Callable[..., FewShotDraw] = partial(draw_nested, dataset=info.name) if nested else draw_coop
     names = splits.class_names
     return draw(splits.train, splits.val, shots=shots, seed=request.seed, class_names=names, allow_fewer=fewer)
-
-
-def _training_classes(request: TaskRequest, draw: FewShotDraw) -> _Support:
-    """The images of the training classes, with their labels before any change."""
-    labels = request.training_labels
-    train, val = select_classes(draw.train, labels), select_classes(draw.val, labels)
-    shots = max(1, round(len(train) / len(labels))) if request.takes_all_images else request.shots
-    true = {sample.key: sample.label for sample in train} | _true_labels(request)
-    classes = _class_set((request.info, request.splits), labels, request.texts)
-    return _Support(classes, shots, train, val, true)
 
 
 def _true_labels(request: TaskRequest) -> dict[str, int]:
@@ -217,23 +213,6 @@ def _true_labels(request: TaskRequest) -> dict[str, int]:
             )
     position = {label: i for i, label in enumerate(labels)}
     return {key: position[item.true_label] for key, item in wrong.items() if item.true_label in position}
-
-
-def _apply_rule(request: TaskRequest, support: _Support) -> _Support:
-    if request.rule is None:
-        return support
-    train = apply_support_rule(
-        request.rule, support.train, shots=support.shots, seed=request.seed, dataset=request.info.name,
-        class_names=support.classes.names,
-    )  # fmt: skip
-    return replace(support, train=train)
-
-
-def _hold_out_shot(request: TaskRequest, support: _Support) -> _Support:
-    if not request.held_out_shot:
-        return support
-    train, val = hold_one_image_out(support.train, support.classes.names)
-    return replace(support, train=train, val=val)
 
 
 def _evaluation(request: TaskRequest, shared: few_shot_draws.SharedParts) -> tuple[tuple[EvalSplit, ...], str]:
@@ -255,38 +234,16 @@ def _evaluation_splits(request: TaskRequest) -> tuple[EvalSplit, ...]:
     return tuple(_eval_split(name, each, range(len(each[1].class_names)), request.texts) for name, each in named)
 
 
-def _pool(request: TaskRequest, support: _Support) -> UnlabelledImages | None:
-    """The unlabelled images of the request; None without a pool."""
+def _pool(request: TaskRequest, *, labelled: Sequence[Sample]) -> UnlabelledImages | None:
+    """The unlabelled images of the request, without the `labelled` ones of the task; None without a pool."""
     if request.pool is None:
         return None
     splits, every = request.splits, range(len(request.splits.class_names))
     labels = every if request.pool.kind is PoolKind.TRAIN_AND_NEW else request.training_labels
     return draw_pool(
         request.pool, splits.images, [sample for sample in splits.train if sample.label in labels], splits.test,
-        drawn=(*support.train, *support.val), seed=request.seed, dataset=request.info.name,
+        drawn=labelled, seed=request.seed, dataset=request.info.name,
     )  # fmt: skip
-
-
-def _assemble(request: TaskRequest, support: _Support, shared: few_shot_draws.SharedParts) -> FewShotTask:
-    evals, _ = _evaluation(request, shared)
-    training = SupportSet(request.splits.images, support.train, support.classes)
-    validation = SupportSet(request.splits.images, support.val, support.classes)
-    true, pool = support.true_labels, _pool(request, support)
-    return FewShotTask(
-        dataset=request.info.name,
-        protocol=request.protocol,
-        shots=support.shots,
-        seed=request.seed,
-        draw=request.draw,
-        support=training,
-        validation=validation,
-        evals=evals,
-        fingerprint=_task_fingerprint(request, training, validation, shared, pool),
-        short=_short_classes(request),
-        rule=None if request.rule is None else str(request.rule),
-        relabelled={item.key: true[item.key] for item in support.train if item.label != true[item.key]},
-        pool=pool,
-    )
 
 
 def _short_classes(request: TaskRequest) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Datasets with one folder of images per class: with parts by folders, published lists or a hash, and ImageNet.
+"""Datasets with one folder of images per class: with parts by folders, published lists or a hash, and test-only ones.
 
 ImageNet and its variants have `classnames.txt` and no split file. CoOp sorts the class folders but lists the files of a
 folder in file-system order, so its few-shot images differ between machines. Here file names are sorted, and the draw
@@ -66,7 +66,7 @@ class ClassFolderReader:
         )
         if self.part_folders:
             found = {
-                part: _samples(folder, name, self._sorted_folders(folder / name))
+                part: samples_of_folders(folder, name, self._sorted_folders(folder / name))
                 for part, name in self.part_folders.items()
             }
             train, test = found["train"][0], found["test"][0]
@@ -76,7 +76,7 @@ class ClassFolderReader:
                 train, val = hold_out_validation(train, self._dataset, self.held_out)
             others = [path for _, left_out in found.values() for path in left_out]
         else:
-            samples, others = _samples(folder, "", self._named_folders(folder))
+            samples, others = samples_of_folders(folder, "", self._named_folders(folder))
             train, val, test = (
                 self._by_lists(root, folder, samples) if self.lists else split_by_hash(samples, self._dataset)
             )
@@ -137,43 +137,6 @@ class ClassFolderReader:
 
 
 @dataclass(frozen=True)
-class ImageNetReader:
-    """Reads the training folders and, as test images, the validation folders."""
-
-    image_folders: ImageFolders
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        """The splits on disk; val is empty, because CoOp tests on the official validation images.
-
-        Raises DataError if a folder or `classnames.txt` is missing or malformed.
-        """
-        root, folder, layout = require_images(self.image_folders, data_root)
-        names = read_classnames(self.image_folders, root)
-        for part in ("train", "val"):
-            if not (folder / part).is_dir():
-                raise DataError(
-                    f"No folder {folder / part} for dataset {self.image_folders.dataset!r}. Both train/ and val/ must "
-                    f"exist, each with one folder per class (n01440764, ...)."
-                )
-        wnids, tested = class_folders(folder / "train"), class_folders(folder / "val")
-        if not tested and image_names(folder / "val")[0]:
-            raise DataError(
-                f"{folder / 'val'} contains images, but no class folders. Sort them into one folder per class first, "
-                f"as the validation preparation script of the PyTorch examples does."
-            )
-        if different := sorted(set(wnids) ^ set(tested)):
-            raise DataError(
-                f"The class folders of train/ and val/ in {folder} differ: {', '.join(different[:3])} "
-                f"({len(different)} in all) are in only one of them. Unpack the archives again."
-            )
-        class_names = _names_of(wnids, names, folder / "train")
-        train, train_others = _samples(folder, "train", wnids)
-        test, test_others = _samples(folder, "val", wnids)
-        left_out = group_by_suffix(train_others + test_others)
-        return DatasetSplits(ImageFiles(folder), class_names, train, (), test, layout, left_out)
-
-
-@dataclass(frozen=True)
 class VariantReader:
     """Reads a test-only variant: one folder per class and no training images.
 
@@ -194,8 +157,8 @@ class VariantReader:
             in_order = list(names.values())
             class_names = tuple(in_order[int(name)] for name in folders)
         else:
-            class_names = _names_of(folders, names, folder)
-        test, others = _samples(folder, "", folders)
+            class_names = names_of_wordnet_ids(folders, names, folder)
+        test, others = samples_of_folders(folder, "", folders)
         return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, group_by_suffix(others))
 
 
@@ -222,7 +185,8 @@ def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
     return names
 
 
-def _names_of(wnids: Sequence[str], names: dict[str, str], folder: Path) -> tuple[str, ...]:
+def names_of_wordnet_ids(wnids: Sequence[str], names: dict[str, str], folder: Path) -> tuple[str, ...]:
+    """The names of these class folders. Raises DataError, naming `folder`, if there are none or one has no name."""
     if not wnids:
         raise DataError(f"{folder} contains no class folder; it must contain one per class (n01440764, ...).")
     if unknown := [wnid for wnid in wnids if wnid not in names]:
@@ -241,7 +205,7 @@ def _by_number(folders: Sequence[str], folder: Path, n_classes: int) -> list[str
     return sorted(folders, key=int)
 
 
-def _samples(folder: Path, part: str, classes: Sequence[str]) -> tuple[tuple[Sample, ...], list[str]]:
+def samples_of_folders(folder: Path, part: str, classes: Sequence[str]) -> tuple[tuple[Sample, ...], list[str]]:
     """The images of the class folders, and the paths of other files in them."""
     stem = f"{part}/" if part else ""
     samples: list[Sample] = []

@@ -11,17 +11,7 @@ from datasets_registry._errors import DataError, MissingDataError
 from datasets_registry._readers.dataset_files import ImageFolders, require_root
 from datasets_registry._readers.foreign_files import read_json
 from datasets_registry._readers.image_sources import ImageFiles
-from datasets_registry._types import PARTS, DatasetSplits, Sample, SplitLists
-
-
-@dataclass(frozen=True)
-class CoopSplit(SplitLists):
-    """The content of a split file: class names in label order, and three lists in file order."""
-
-    class_names: tuple[str, ...]
-    train: tuple[Sample, ...]
-    val: tuple[Sample, ...]
-    test: tuple[Sample, ...]
+from datasets_registry._types import PARTS, DatasetSplits, Images, Sample
 
 
 @dataclass(frozen=True)
@@ -73,9 +63,9 @@ class CoopReader:
         if (found := self.image_folders.find_images(root, split.keys)) is None:
             raise self._missing_images(root, path, split.keys)
         images, layout_name = found
-        return DatasetSplits(images, split.class_names, split.train, split.val, split.test, layout_name)
+        return replace(split, images=images, layout=layout_name)
 
-    def lists(self, data_root: Path | None) -> CoopSplit:
+    def lists(self, data_root: Path | None) -> DatasetSplits:
         """The lists of the split file, which may be on disk without the images.
 
         The file is searched in the dataset's folders and in the data folder itself. Raises DataError if it is not
@@ -87,13 +77,13 @@ class CoopReader:
                 return self._read(folder / self.split_file)
         raise DataError(f"No split file {self.split_file} of {self.dataset!r} in {root}. Get it from {self.split_url}.")
 
-    def _read(self, path: Path) -> CoopSplit:
+    def _read(self, path: Path) -> DatasetSplits:
         """The split file, with the group of each image."""
         split = read_coop_split(path)
         if self.group_pattern is None:
             return split
         train, val, test = (tuple(map(self.with_group, samples)) for samples in (split.train, split.val, split.test))
-        return CoopSplit(split.class_names, train, val, test)
+        return replace(split, train=train, val=val, test=test)
 
     def with_group(self, sample: Sample) -> Sample:
         """The sample with the group that its path names, if any."""
@@ -134,8 +124,10 @@ class CoopReader:
         )
 
 
-def read_coop_split(path: Path) -> CoopSplit:
-    """Read and check one split file: three lists of `[image path, label, class name]`.
+def read_coop_split(path: Path, images: Images | None = None) -> DatasetSplits:
+    """Read and check one split file: three lists of `[image path, label, class name]`, which keep their order.
+
+    The paths are keys of `images`, by default of the files beside the split file, which need not exist.
 
     Raises DataError, naming the file and the offending entry, if a list is missing, an entry has another shape, a path
     leaves the image folder, a path occurs twice, a label has two names, or labels do not run from 0 without gaps.
@@ -169,7 +161,9 @@ def read_coop_split(path: Path) -> CoopSplit:
         raise _malformed(path, "it lists no image")
     if (missing := next((n for n, label in enumerate(sorted(names)) if n != label), None)) is not None:
         raise _malformed(path, f"labels must run from 0 to {max(names)} without gaps, but {missing} is missing")
-    return CoopSplit(tuple(names[label] for label in range(len(names))), **parts)
+    class_names = tuple(names[label] for label in range(len(names)))
+    train, val, test = (parts[part] for part in PARTS)
+    return DatasetSplits(images or ImageFiles(path.parent), class_names, train, val, test)
 
 
 def _entry(path: Path, where: str, entry: Any) -> tuple[str, int, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,14 +139,9 @@ class EncodedImages(_Decoded):
         return self._digests[key]
 
 
-@runtime_checkable
-class _Ruled(Protocol):
-    def decoding_rules(self, key: str) -> list[str]: ...
-
-
 def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
     """The rules that change the pixels of images, by key; empty for a source that does not read encoded images."""
-    if not isinstance(images, _Ruled):
+    if not isinstance(images, ImageFiles | EncodedImages):
         return {}
     return {key: rules for key in keys if (rules := images.decoding_rules(key))}
 

@@ -12,7 +12,9 @@ def test_every_study_names_registered_datasets_on_disk_and_its_source() -> None:
     for study in overlap_studies():
         assert study.datasets.keys() <= on_disk
         assert study.source
-        assert all(text.endswith(".") for text in (study.text, *(one.text for one in study.datasets.values())))
+        assert all(
+            text.endswith(".") for text in (study.text, *(overlap.statement for overlap in study.datasets.values()))
+        )
 
 
 def test_tags_of_studies_exist_and_do_not_overlap() -> None:

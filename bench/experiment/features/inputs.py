@@ -99,7 +99,7 @@ class Inputs:
 
         Without `kept` they are freed from memory afterwards: ImageNet's test images have three million views in TPT.
         """
-        if isinstance(images, feature_bundle.FeatureRows):
+        if isinstance(images, feature_bundle.FeatureBundle):
             imported = dict.fromkeys((address(s.key, "") for s in samples), UNKNOWN)
             charge("imported", imported, images=UNKNOWN, texts=UNKNOWN)
             keys = [sample.key for sample in samples]

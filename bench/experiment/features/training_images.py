@@ -129,7 +129,7 @@ class EpochImages:
 
     def _features_in(self, epoch: int) -> Tensor:
         training = self._training
-        if isinstance(training.images, feature_bundle.FeatureRows):  # they are read from a file, and not computed
+        if isinstance(training.images, feature_bundle.FeatureBundle):  # they are read from a file, and not computed
             return training.inputs.features(training.images, training.samples, training.view(epoch))
         return training.rows(training.inputs.feature_store, epoch)
 

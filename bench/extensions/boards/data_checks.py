@@ -12,7 +12,7 @@ A dataset that the board does not know is a problem, since its runs could not be
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -150,7 +150,6 @@ def listed_splits(digests: dict[str, str]) -> Callable[[str, RunContext], Datase
         reader = get_dataset(dataset).reader
         if not isinstance(reader, CoopReader):
             raise DataError(f"Dataset {dataset!r} has no split file.")
-        lists = reader.lists(context.data_root)
-        return DatasetSplits(images, lists.class_names, lists.train, lists.val, lists.test, "split file only")
+        return replace(reader.lists(context.data_root), images=images, layout="split file only")
 
     return read
