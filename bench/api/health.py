@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from bench._util.words import counted
 from bench.api.options import Arg, Cache, NewDataRoot, NewRuns, Opt
@@ -14,13 +14,8 @@ from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.sweep import cache_folder, cores
 from bench.table import Column, Table
 
-
-class HealthFinding(NamedTuple):
-    """One thing that was checked, whether it is fine, and its value or problem."""
-
-    what: str
-    fine: bool
-    detail: str
+Finding = tuple[str, bool, str]
+"""What was checked, whether it is fine, and its value or problem."""
 
 
 def check_machine(data_root: NewDataRoot = None, runs: NewRuns = "runs", cache: Cache = None) -> Table:
@@ -29,42 +24,43 @@ def check_machine(data_root: NewDataRoot = None, runs: NewRuns = "runs", cache: 
     One row per thing that was checked: `what`, whether it is `fine`, and its value or problem as `detail`.
     """
     folders = _folders(data_root, Path(runs), cache_folder(cache))
-    return Table([finding._asdict() for finding in (*_software(), *_catalogues(), *folders, _database(Path(runs)))])
+    findings = [*_software(), *_catalogues(), *folders, _database(Path(runs))]
+    return Table([dict(zip(("what", "fine", "detail"), one, strict=True)) for one in findings])
 
 
-def _software() -> Iterator[HealthFinding]:
+def _software() -> Iterator[Finding]:
     import torch
 
     from bench.results import PACKAGES, package_versions
 
-    yield HealthFinding("python", True, f"{platform.python_version()} on {platform.platform()}")
+    yield ("python", True, f"{platform.python_version()} on {platform.platform()}")
     versions = package_versions()
     for name in PACKAGES:
-        yield HealthFinding(name, name in versions, versions.get(name, f"not installed; pip install {name}"))
+        yield (name, name in versions, versions.get(name, f"not installed; pip install {name}"))
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device; runs use the CPU"
-    yield HealthFinding("device", True, device)
-    yield HealthFinding("cores", True, str(cores()))
+    yield ("device", True, device)
+    yield ("cores", True, str(cores()))
 
 
-def _catalogues() -> Iterator[HealthFinding]:
+def _catalogues() -> Iterator[Finding]:
     from bench.results import known_methods
     from datasets_registry import DATASETS
 
     for what, registry in (("methods", known_methods()), ("datasets", DATASETS)):
         count = len(registry)
         reasons = [f"{name}: {reason}" for name, reason in sorted(registry.unavailable.items())]
-        yield HealthFinding(what, not reasons, " ".join(reasons) or str(count))
+        yield (what, not reasons, " ".join(reasons) or str(count))
 
 
-def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[HealthFinding]:
+def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[Finding]:
     if data_root is None:
         text = "none given; synthetic datasets need none (--data-root or ETL_BENCH_DATA)"
-        yield HealthFinding("data root", True, text)
+        yield ("data root", True, text)
     else:
         there = data_root.is_dir()
-        yield HealthFinding("data root", there, str(data_root) if there else f"{data_root} is not a folder")
+        yield ("data root", there, str(data_root) if there else f"{data_root} is not a folder")
     for what, folder in (("runs", runs), ("cache", cache)):
-        yield HealthFinding(what, *_writable(folder))
+        yield (what, *_writable(folder))
 
 
 def _writable(folder: Path) -> tuple[bool, str]:
@@ -74,21 +70,21 @@ def _writable(folder: Path) -> tuple[bool, str]:
     return True, f"{folder}{'' if existing == folder else ' (will be created)'}"
 
 
-def _database(runs: Path) -> HealthFinding:
+def _database(runs: Path) -> Finding:
     from bench.results import Shards, Store
 
     try:
         count = len(Shards(runs).scan())
     except RunsFolderError as error:
-        return HealthFinding("database", False, str(error))
+        return ("database", False, str(error))
     store = Store(runs, lock_timeout=0)
     if not store.path.is_file():
-        return HealthFinding("database", True, f"none yet; {counted(count, 'run')} on disk")
+        return ("database", True, f"none yet; {counted(count, 'run')} on disk")
     try:
         frame = store.query("select count(*) as n from runs")
     except StoreError as error:
-        return HealthFinding("database", False, str(error))
-    return HealthFinding("database", True, f"{frame['n'].item()} of {count} runs loaded")
+        return ("database", False, str(error))
+    return ("database", True, f"{frame['n'].item()} of {count} runs loaded")
 
 
 def cache_table(cache: Cache = None) -> Table:

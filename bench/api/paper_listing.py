@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.api.missing_inputs import Places, add_missing_features
 from bench.api.options import DEFAULT_RUNS, SYNTHETIC_RUNS
 from bench.table import Table
-
-
-@dataclass(frozen=True)
-class ListedExperiment:
-    """A table or figure of a paper, and what it needs.
-
-    Args:
-        runs, done: runs, and those of them that are finished.
-        gpu_hours: of all its runs as in the paper, as the paper's file states them; None if it does not.
-        missing: datasets and weights that are not on this machine.
-    """
-
-    name: str
-    title: str
-    runs: int
-    done: int
-    gpu_hours: float | None
-    missing: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PaperListing:
-    """The experiments of a paper.
-
-    Args:
-        total: of all experiments together, each run counted once.
-        notes: what the hours are, and commands that fetch what is missing.
-    """
-
-    title: str
-    address: str
-    experiments: tuple[ListedExperiment, ...]
-    total: ListedExperiment
-    notes: tuple[str, ...]
-
-    def table(self) -> Table:
-        """One row per experiment, and one for all together."""
-        rows = [vars(one) for one in (*self.experiments, self.total)]
-        hours = ["gpu_hours"] if any(row["gpu_hours"] for row in rows) else []
-        left = next((one.name for one in self.experiments if one.done < one.runs), "")
-        next_step = f"To run one, repeat the command with its name after the paper, such as {left}." if left else ""
-        below = "\n".join(filter(None, [*self.notes, next_step]))
-        columns = ["name", "title", "runs", "done", *hours]
-        title = f"{self.title} ({self.address})"
-        return Table(rows, columns, title, facts=lambda: self, below=lambda: below)
 
 
 def list_papers() -> Table:
@@ -74,8 +28,11 @@ def folder_of_runs(runs: str | Path | None, on: str | None) -> Path:
 
 def list_experiments(
     paper: str, *, on: str | None = None, runs: str | Path | None = None, data_root: Path | None = None, **changes: Any
-) -> PaperListing:
-    """The tables and figures of a paper: runs needed and done, GPU hours, and what is missing.
+) -> Table:
+    """The tables and figures of a paper, and in the last row all of them, each run counted once.
+
+    A row has the runs that are needed, those of them that are `done`, the `gpu_hours` of all its runs as the paper's
+    file states them, and the datasets and weights that are `missing` on this machine.
 
     Reads no data and loads no weights, but for imported features, which it adds.
 
@@ -96,13 +53,24 @@ def list_experiments(
     plans = {**plans, "all": [outline for outlines in plans.values() for outline in outlines]}
     titles = {name: experiment.title for name, experiment in found.experiments.items()} | {"all": "each run once"}
     finished, hours = finished_seeds(folder_of_runs(runs, on)), {} if on else found.header.gpu_hours
-    listed = []
+    rows: list[dict[str, Any]] = []
     for name, title in titles.items():
         needs = needs_of(plans[name], finished)
         missing = places.missing(needs.datasets, needs.backbones)
-        listed.append(ListedExperiment(name, title, needs.runs, needs.done, hours.get(name), missing))
-    *experiments, total = listed
-    notes = ["GPU hours are estimated for all runs as in the paper, on one such as an RTX 3090."] if hours else []
-    notes += ["What is missing here comes from:", *places.commands(total.missing)] if total.missing else []
-    notes += [SYNTHETIC_STATEMENT] if on else []
-    return PaperListing(found.header.title, found.header.address, tuple(experiments), total, tuple(notes))
+        rows.append({"name": name, "title": title, "runs": needs.runs, "done": needs.done})
+        rows[-1] |= {"gpu_hours": hours.get(name), "missing": missing}
+    *experiments, total = rows
+    below = ["GPU hours are estimated for all runs as in the paper, on one such as an RTX 3090."] if hours else []
+    below += ["What is missing here comes from:", *places.commands(total["missing"])] if total["missing"] else []
+    below += [SYNTHETIC_STATEMENT] if on else []
+    facts: dict[str, Any] = {"title": found.header.title, "address": found.header.address}
+    facts |= {"experiments": experiments, "total": total, "notes": below}
+    if left := next((row["name"] for row in experiments if row["done"] < row["runs"]), ""):
+        below = [*below, f"To run one, repeat the command with its name after the paper, such as {left}."]
+    return Table(
+        rows,
+        ["name", "title", "runs", "done", *(["gpu_hours"] if any(row["gpu_hours"] for row in rows) else [])],
+        f"{found.header.title} ({found.header.address})",
+        facts=lambda: facts,
+        below=lambda: "\n".join(below),
+    )

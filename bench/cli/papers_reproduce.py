@@ -54,7 +54,7 @@ def reproduce_command(
     if what is None:
         changes = {name: options[name] for name in ("methods", "datasets", "seeds") if name in options}
         listing = list_experiments(paper, on=on, runs=runs, data_root=settings.get("data_root"), **changes)
-        print_table(listing.table(), as_json=as_json)
+        print_table(listing, as_json=as_json)
         return
     found = reproduce_paper(paper, what, on=on, runs=runs, **options, **settings)
     if as_json:

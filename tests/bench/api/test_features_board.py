@@ -105,9 +105,9 @@ def test_what_is_missing_is_said_once_with_where_it_comes_from(files: Path, home
         assert "--data-root" in text
     with pytest.raises(UsageError, match="breeds_23.npz"):
         list_experiments(PAPER, data_root=home)
-    (listed,) = list_experiments(PAPER, data_root=files, runs=home / "runs").experiments
-    assert (listed.done, listed.missing) == (0, ())
-    assert listed.runs == 3 * (1 + 13 * 3), "each method but zero-shot on each dataset with each seed"
+    listed, _ = list_experiments(PAPER, data_root=files, runs=home / "runs").rows
+    assert (listed["done"], listed["missing"]) == (0, ())
+    assert listed["runs"] == 3 * (1 + 13 * 3), "each method but zero-shot on each dataset with each seed"
     assert len(planned_methods(files)) >= 10
 
 

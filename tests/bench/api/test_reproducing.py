@@ -38,12 +38,12 @@ def reproduced(what: str, runs: Path, **options: object) -> ReproducedExperiment
 
 def test_a_listing_counts_runs_and_names_what_is_missing(tmp_path: Path) -> None:
     listing = list_experiments("apex", runs=tmp_path)
-    table = {one.name: one for one in listing.experiments}
-    assert (table["table-2"].runs, table["table-2"].done) == (11 + 6 * 220, 0)
-    assert (table["table-13"].gpu_hours, listing.total.gpu_hours) == (28, 1122)
-    assert {"eurosat", "ViT-B-16.openai"} <= set(table["table-2"].missing)
-    assert sum(one.runs for one in listing.experiments) > listing.total.runs > table["table-2"].runs
-    notes = "\n".join(listing.notes)
+    table = {row["name"]: row for row in listing.rows}
+    assert (table["table-2"]["runs"], table["table-2"]["done"]) == (11 + 6 * 220, 0)
+    assert (table["table-13"]["gpu_hours"], table["all"]["gpu_hours"]) == (28, 1122)
+    assert {"eurosat", "ViT-B-16.openai"} <= set(table["table-2"]["missing"])
+    assert sum(row["runs"] for row in listing.rows) > 2 * table["all"]["runs"] > 2 * table["table-2"]["runs"]
+    notes = "\n".join(listing.values()["notes"])
     assert "datasets fetch all-of coop imagenet_shifts --data-root FOLDER`" in notes
     assert "datasets fetch stanford_cars --unverified-mirrors --data-root FOLDER`" in notes
     assert "datasets check imagenet --data-root FOLDER`" in notes
@@ -53,12 +53,12 @@ def test_a_listing_counts_runs_and_names_what_is_missing(tmp_path: Path) -> None
 
 def test_the_listing_counts_what_a_synthetic_table_has_done(tmp_path: Path) -> None:
     changes = {"datasets": ["eurosat"], "methods": ["zero_shot", "apex"]}
-    before = {one.name: one for one in list_experiments("apex", on="synthetic", runs=tmp_path, **changes).experiments}
-    assert (before["table-2"].runs, before["table-2"].done) == (3, 0)
+    before = {row["name"]: row for row in list_experiments("apex", on="synthetic", runs=tmp_path, **changes).rows}
+    assert (before["table-2"]["runs"], before["table-2"]["done"]) == (3, 0)
     reproduced("table-2", tmp_path, **changes)
-    after = {one.name: one for one in list_experiments("apex", on="synthetic", runs=tmp_path, **changes).experiments}
-    assert (after["table-2"].runs, after["table-2"].done) == (3, 3)
-    assert after["table-8"].done == 2, "shares published runs"
+    after = {row["name"]: row for row in list_experiments("apex", on="synthetic", runs=tmp_path, **changes).rows}
+    assert (after["table-2"]["runs"], after["table-2"]["done"]) == (3, 3)
+    assert after["table-8"]["done"] == 2, "shares published runs"
 
 
 def test_a_synthetic_table_is_marked_compared_with_nothing_and_resumed(tmp_path: Path) -> None:
@@ -178,13 +178,13 @@ def test_a_stand_in_may_be_named_and_says_what_it_stands_for(tmp_path: Path) -> 
     by_stand_in = reproduced("table-2", tmp_path, datasets="spectrum_angles", methods="zero_shot")
     assert by_paper.rows == by_stand_in.rows
     assert [row.stands_for for row in by_paper.rows] == ["eurosat"]
-    assert by_paper.texts()[0]["stands for"] == "eurosat"
+    assert by_paper.table().rows[0]["stands for"] == "eurosat"
 
 
 def test_a_table_of_one_measure_has_a_column_for_each_dataset_in_the_order_of_the_paper(tmp_path: Path) -> None:
     part = {"datasets": "dtd,eurosat", "methods": "tip_adapter", "seeds": "1,"}
     (found,) = reproduce_paper("tip-adapter", "few-shot", runs=tmp_path, **FAST, **part)
-    named, *lines = found.texts()
+    named, *lines = found.table().rows
     assert list(named.values()) == ["(stands for)", "dtd", "eurosat", None]
     assert [line["method"] for line in lines] == [f"tip_adapter\n{shots}" for shots in ("1 shot", "2 shots", "4 shots")]
 
@@ -217,8 +217,8 @@ def test_the_legend_names_the_one_measure_and_the_star_only_if_they_are_there(tm
 
 
 def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None:
-    _, _, err = etl("papers", "reproduce", "tip-adapter", "--runs", str(tmp_path))
-    assert "few-shot" in err.splitlines()[-1]
+    _, out, _ = etl("papers", "reproduce", "tip-adapter", "--runs", str(tmp_path))
+    assert "few-shot" in out.splitlines()[-1]
 
 
 def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset() -> None:

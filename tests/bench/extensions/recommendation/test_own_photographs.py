@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from bench import add_dataset, plan, run
-from bench.api import predict_images, stored_models
+from bench.api import models_table, predict_images
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import UsageError
@@ -79,7 +79,7 @@ def kept(methods: str) -> dict[str, Path]:
     )  # fmt: skip
     planned = {spec.run_id for spec in plan(methods, "my_birds", backbone=BACKBONE, shots=2, seeds=2).specs}
     assert done is not None
-    rows = [row for row in stored_models().rows if row["model"] in planned]
+    rows = [row for row in models_table().rows if row["model"] in planned]
     return {str(row["method"]): Path(str(row["path"])) for row in rows}
 
 
@@ -114,7 +114,7 @@ def test_the_story_of_an_owner_of_photographs(photographs: Path, tmp_path: Path)
     assert not measured & {record.data_fingerprint for record in difficulties.all()}
     assert find_model("my_birds") == current
     assert model.exists()
-    assert [bool(row["changed_images"]) for row in stored_models().rows if row["model"] == model.stem] == [True]
+    assert [bool(row["changed_images"]) for row in models_table().rows if row["model"] == model.stem] == [True]
     assert not predict_images("my_birds", [str(new)], out, cache=Path("cache")).changed_images
     assert runs.items() <= {entry.run_id: entry.stamp for entry in Shards(Path("runs")).scan()}.items()
 
