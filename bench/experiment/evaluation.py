@@ -281,7 +281,3 @@ class KeptFeatures:
         if found.nbytes + sum(one.nbytes for some in self._kept.values() for one in some.values()) <= LARGEST:
             self._kept.setdefault(place, {})[name] = found
         return found
-
-    def clear(self) -> None:
-        """Forget all features."""
-        self._kept.clear()

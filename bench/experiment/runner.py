@@ -7,7 +7,6 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,7 +32,7 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.task import load_task, splits_of_run
+from bench.experiment.task import load_task, read_splits
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import SCORES_VERSION, OpenScore, Predictions, RunError, RunRecord, RunStatus, Score
@@ -67,13 +66,13 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         StaleSpecError: if the data on disk have changed since the spec was planned.
         BenchError: if data or weights cannot be used, or training diverges.
     """
-    with _prepared_device(spec, context):
+    with device_arithmetic(context.device, Precision(spec.precision)):
         return Run(spec, context).finish()
 
 
 def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
     """`run_experiment`, and the content of the run's model file or the reason why the method cannot be stored."""
-    with _prepared_device(spec, context):
+    with device_arithmetic(context.device, Precision(spec.precision)):
         run = Run(spec, context)
         record, predictions = run.finish()
         try:
@@ -81,15 +80,6 @@ def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, 
             return record, predictions, model
         except BenchError as error:
             return record, predictions, error
-
-
-@contextmanager
-def _prepared_device(spec: ExperimentSpec, context: RunContext) -> Iterator[None]:
-    """Inside this block, the device has the threads, the free memory and the arithmetic of a run."""
-    with device_arithmetic(context.device, Precision(spec.precision)):
-        torch.set_num_threads(context.threads)
-        await_free_memory(context.device)
-        yield
 
 
 class Run:
@@ -106,9 +96,11 @@ class Run:
 
     def __init__(self, spec: ExperimentSpec, context: RunContext) -> None:
         self.spec, self.context = spec, context
+        torch.set_num_threads(context.threads)
+        await_free_memory(context.device)
         self.inputs = inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
         self.task = load_task(spec, context)
-        self.image_list = splits_of_run(spec.dataset, context).image_list
+        self.image_list = read_splits(spec.dataset, context.data_root).image_list
         self.meter = CostMeter(inputs.backbone)
         check_stored_facts(spec.method)
         method_class = get_method(spec.method)
@@ -279,8 +271,7 @@ class Run:
                     raise
             self.eval_batch = max(1, self.eval_batch // 2)
             self.method.tuning = copy(tuning)
-            if self._kept is not None:
-                self._kept.clear()
+            self._kept = KeptFeatures() if self._kept else None
             free_cached_memory(self.inputs.backbone.device)
             _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 

@@ -158,10 +158,6 @@ class _Stages:
             self._current = (span, TrainingState(self.method, optimizer, self._generator, self._candidates))
         return self._current
 
-    def after(self, epochs: int) -> TrainingState:
-        """The training state after that number of epochs."""
-        return self.at(epochs - 1)[1]
-
 
 def fit(
     method: TrainableMethod[Any],
@@ -188,13 +184,14 @@ def fit(
     stages = _Stages(method, recipes, stage_spans(recipes, method.stages(), n, shots), generator, candidates)
     if candidates:
         candidates.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
-    before = checkpoint.load(stages.after) if checkpoint else None
+    before = checkpoint.load(lambda epochs: stages.at(epochs - 1)[1]) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)
         own = recipes[span.stage]
         usual = list(epoch_batches(n, own.batch_size, generator, drop_last=own.drop_last))
-        left = min(span.first_step + span.steps - steps, len(usual)) if _counts_steps(own) else None
+        in_steps = own.steps or own.steps_per_shot or own.schedule in (Schedule.COSINE, Schedule.WAVE)
+        left = min(span.first_step + span.steps - steps, len(usual)) if in_steps else None
         for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), left)), method.info.needs):
             set_rates(state.optimizer, own, span, epoch, steps)
             try:
@@ -216,11 +213,6 @@ def fit(
             checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
     method.finalise()
     return Progress(stages.epochs, steps, loss)
-
-
-def _counts_steps(recipe: Recipe) -> bool:
-    """Whether the length or the schedule is in steps."""
-    return bool(recipe.steps or recipe.steps_per_shot) or recipe.schedule in (Schedule.COSINE, Schedule.WAVE)
 
 
 def _batches(
