@@ -167,7 +167,7 @@ def kept_model(
     info = ModelInfo(
         run_id=record.run_id,
         spec=record.spec,
-        classes=ClassList.of(task.support.classes),
+        classes=ClassList(**vars(task.support.classes)),
         open_vocabulary=method.info.is_open(method.config),
         backbone_digest=backbone.digest,
         backbone_file=f"{slug.partition('.')[0]}={context.weights[slug]}" if slug in context.weights else None,

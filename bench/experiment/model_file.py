@@ -42,11 +42,6 @@ class ClassList(Frozen):
             raise ValueError(f"{len(self.sentences)} lists of sentences for {len(self.names)} classes")
         return self
 
-    @classmethod
-    def of(cls, classes: ClassSet) -> Self:
-        """The same classes, as they are stored."""
-        return cls(names=classes.names, template=classes.template, sentences=classes.sentences, dataset=classes.dataset)
-
     @property
     def class_set(self) -> ClassSet:
         """The classes as an argument of methods."""
@@ -108,16 +103,12 @@ class ModelInfo(Frozen):
     provenance: Provenance
     created_at: Moment
 
-    @property
-    def group(self) -> str:
-        """A name shared by runs that differ only in their seed; `--keep-models best` keeps one model per group."""
-        return model_group(self.spec, self.image_list)
-
 
 def model_group(spec: ExperimentSpec, image_list: str | None) -> str:
     """A name shared by the runs that differ from this one only in their seed, and so in the draw of training images.
 
-    `image_list` is that of the model, or of today, so that models of former images are another group.
+    `image_list` is that of the model, or of today, so that models of former images are another group. `--keep-models
+    best` keeps one model per group.
     """
     return f"{spec.model_copy(update={'seed': 0, 'task_fingerprint': ''}).run_id} {image_list or ''}"
 

@@ -21,7 +21,6 @@ from bench.context import RunContext
 from bench.experiment.accelerator import (
     await_free_memory,
     device_arithmetic,
-    free_cached_memory,
     gpu_facts,
     memory_advice,
 )
@@ -272,7 +271,8 @@ class Run:
             self.eval_batch = max(1, self.eval_batch // 2)
             self.method.tuning = copy(tuning)
             self._kept = KeptFeatures() if self._kept else None
-            free_cached_memory(self.inputs.backbone.device)
+            if self.inputs.backbone.device.type == "cuda":
+                torch.cuda.empty_cache()
             _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 
 

@@ -45,6 +45,9 @@ class TrainingImages:
 
     Args:
         epochs: number of epochs of the training.
+
+    Attributes:
+        view: gives the view of an epoch.
     """
 
     def __init__(
@@ -53,8 +56,8 @@ class TrainingImages:
         self.inputs, self.needs, self.repeated = inputs, needs, recipe.repeats_views
         self.images, self.samples = support.images, support.samples
         self.labels = on_device(torch.tensor([s.label for s in self.samples]), inputs.backbone.device)
-        self._recipe, self._seed, self._epochs = recipe, seed, epochs
-        self._digests: dict[str, str] = {}
+        self.view: Callable[[int], View] = partial(views_for_epoch, recipe, seed)
+        self._epochs, self._digest = epochs, cache(self.images.digest)
         self._rows: dict[tuple[FeatureStore, str], Tensor] = {}
 
     def epoch(self, number: int) -> Callable[[Tensor], Batch]:
@@ -89,16 +92,6 @@ class TrainingImages:
             return self.inputs.features(self.images, self.samples, self.view(epoch))
         return self.rows(self.inputs.feature_store, epoch)
 
-    def view(self, epoch: int) -> View:
-        """The view of an epoch."""
-        return views_for_epoch(self._recipe, self._seed, epoch)
-
-    def digest(self, key: str) -> str:
-        """An image's digest, read once."""
-        if key not in self._digests:
-            self._digests[key] = self.images.digest(key)
-        return self._digests[key]
-
     def rows(self, store: FeatureStore, epoch: int) -> Tensor:
         """Rows of a store for the view of an epoch, `(n, dim)`.
 
@@ -110,7 +103,7 @@ class TrainingImages:
             return self._rows[place]
         together = [self.view(e) for e in epochs_together(epoch, self._epochs, len(self.samples))]
         views = [self.view(epoch)]
-        found = self.inputs.stored(store, self.images, self.samples, views, together=together, digest=self.digest)[0]
+        found = self.inputs.stored(store, self.images, self.samples, views, together=together, digest=self._digest)[0]
         if self.repeated and sum(rows.nbytes for rows in self._rows.values()) + found.nbytes <= REPEATED_BYTES:
             self._rows[place] = found
         return found
