@@ -6,8 +6,6 @@ import hashlib
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +14,6 @@ from typing import Any, TypeVar
 
 import torch
 
-from bench._util.memory import out_of_memory
 from bench.context import RunContext
 from bench.experiment.accelerator import (
     await_free_memory,
@@ -26,7 +23,7 @@ from bench.experiment.accelerator import (
 )
 from bench.experiment.checkpoints import Checkpoint, EpochCandidates, Progress
 from bench.experiment.cost import CostMeter
-from bench.experiment.evaluation import KeptFeatures, evaluate_open, evaluate_split
+from bench.experiment.evaluation import EvaluatedImages, evaluate_open, evaluate_split
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
@@ -46,7 +43,7 @@ from datasets_registry import (
     UnlabelledImages,
     last_fingerprint,
 )
-from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
+from methods import Method, Precision, Recipe, SupportView, TrainableMethod, get_method
 
 __all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
 
@@ -90,7 +87,7 @@ class Run:
         progress: that of the training; None for a method without gradient steps.
         checkpoint: that of the training, if there is one.
         candidates: epochs to select from, if the run selects one.
-        eval_batch: number of test images per batch, halved as memory needs.
+        evaluated: the images of the evaluation in batches.
     """
 
     def __init__(self, spec: ExperimentSpec, context: RunContext) -> None:
@@ -113,8 +110,7 @@ class Run:
         self.progress: Progress | None = None
         self.checkpoint: Checkpoint | None = None
         self.candidates: EpochCandidates | None = None
-        self.eval_batch = context.eval_batch
-        self._kept: KeptFeatures | None = None
+        self.evaluated = EvaluatedImages(inputs, self.method, context.eval_batch, spec.seed)
         view = self.support_view(support, self.task.pool)
         if spec.teacher is not None:
             teacher = load_teacher(spec, context, self.task, inputs)
@@ -135,7 +131,7 @@ class Run:
         selected_epoch = self.select()
         scored = self.evaluate()
         # before the open score, which does not count as cost
-        eval_batch = self.eval_batch
+        eval_batch = self.evaluated.size
         cost = self.meter.cost(self.method, self.progress, self.checkpoint.earlier if self.checkpoint else ())
         opened, open_predictions = self.evaluate_open()
         spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
@@ -205,16 +201,16 @@ class Run:
             if self.method.info.needs_validation and len(validation):
                 self.method.calibrate(self.support_view(validation))
             if self.candidates and self.spec.epoch_selection == "validation":
-                return self.candidates.keep_best(partial(self._batches, validation), validation.labels)
+                return self.candidates.keep_best(partial(self.evaluated.batches, validation), validation.labels)
         return None
 
     def evaluate(self) -> list[tuple[Score, Predictions]]:
         """Score the evaluation splits."""
         # what the open score reads of this pass; an oracle is charged for each pass
         chosen = self._oracle is not None or "oracle" in dict(self.method.config).values()
-        self._kept = KeptFeatures() if self._has_open_score and not chosen else None
+        self.evaluated.keeps = self._has_open_score and not chosen
         with self.meter.phase("eval"):
-            return self._in_halved_batches(lambda: [self._scored(split) for split in self.task.evals])
+            return self.evaluated.halved(lambda: [self._scored(split) for split in self.task.evals])
 
     def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
@@ -222,15 +218,16 @@ class Run:
         if self.method.info.reads_test_stream:
             order = torch.randperm(len(split), generator=_generator(self.spec.seed, "stream"))
             shown = replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
-        return evaluate_split(self.method, split, partial(self._test_batches, shown), epochs=self._oracle, order=order)
+        batches = partial(self.evaluated.of_split, shown)
+        return evaluate_split(self.method, split, batches, epochs=self._oracle, order=order)
 
     def evaluate_open(self) -> tuple[OpenScore | None, list[Predictions]]:
         """The open score of a base-to-new run with its predictions; None for other protocols and in a race."""
         if not self._has_open_score:
             return None, []
         base, new = self.task.evals
-        return self._in_halved_batches(
-            lambda: evaluate_open(self.method, base, new, self._test_batches, epochs=self._oracle)
+        return self.evaluated.halved(
+            lambda: evaluate_open(self.method, base, new, self.evaluated.of_split, epochs=self._oracle)
         )
 
     @property
@@ -241,39 +238,6 @@ class Run:
     def _oracle(self) -> EpochCandidates | None:
         """The epochs that are selected with test labels."""
         return self.candidates if self.spec.epoch_selection == "oracle" else None
-
-    def _batches(self, part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
-        """The images of a part in order, without labels."""
-        return self.inputs.evaluation_batches(
-            part.images, part.samples, self.method.info.needs, self.eval_batch, seed=self.spec.seed, ahead=ahead
-        )
-
-    def _test_batches(self, part: EvalSplit) -> Iterator[Batch]:
-        """The images of a split; what the method computes of them may be kept."""
-        if self._kept is None:
-            return self._batches(part)
-        return self._kept.numbered(
-            part.name, self.eval_batch, len(part), lambda reads: self._batches(part, ahead=reads)
-        )
-
-    def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
-        """The result of `scored`, repeated with half the test images per batch whenever memory runs out.
-
-        All splits are scored again, so that they share the recorded batch size.
-        """
-        tuning = copy(self.method.tuning)
-        while True:
-            try:
-                return scored()
-            except Exception as error:
-                if not out_of_memory(error) or self.eval_batch == 1:
-                    raise
-            self.eval_batch = max(1, self.eval_batch // 2)
-            self.method.tuning = copy(tuning)
-            self._kept = KeptFeatures() if self._kept else None
-            if self.inputs.backbone.device.type == "cuda":
-                torch.cuda.empty_cache()
-            _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 
 
 def _generator(seed: int, purpose: str) -> torch.Generator:
