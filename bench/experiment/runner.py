@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import sys
 import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -46,9 +45,6 @@ from datasets_registry import (
 from methods import Method, Precision, Recipe, SupportView, TrainableMethod, get_method
 
 __all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
-
-_LOG = logging.getLogger("bench.experiment.runner")
-ResultT = TypeVar("ResultT")
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -125,41 +121,11 @@ class Run:
         return self.inputs.support_view(part, shots=spec.shots - spec.held_out_shot, seed=spec.seed, pool=pool)
 
     def finish(self) -> tuple[RunRecord, list[Predictions]]:
-        """The steps after the drawing of the data; returns what `run_experiment` does."""
+        """Train, evaluate and record; returns what `run_experiment` does."""
         if isinstance(self.method, TrainableMethod):
             self.train(self.method)
         selected_epoch = self.select()
-        scored = self.evaluate()
-        # before the open score, which does not count as cost
-        eval_batch = self.evaluated.size
-        cost = self.meter.cost(self.method, self.progress, self.checkpoint.earlier if self.checkpoint else ())
-        opened, open_predictions = self.evaluate_open()
-        spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
-        record = RunRecord(
-            run_id=spec.run_id,
-            spec=spec,
-            status=RunStatus.OK,
-            scores=[score for score, _ in scored],
-            open=opened,
-            final_loss=self.progress.loss if self.progress and self.progress.steps else None,
-            selected_epoch=selected_epoch,
-            cost=cost,
-            provenance=collect_provenance(
-                method=spec.method,
-                backbone_digest=backbone.digest,
-                support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
-                true_labels=task.relabelled,
-                unlabelled=task.pool,
-                device=str(backbone.device),
-                threads=context.threads,
-                dataset_check=last_fingerprint(spec.dataset, context.data_root),
-                eval_batch=eval_batch,
-                gpu=gpu_facts(backbone.device),
-            ),
-            created_at=datetime.now(UTC),
-            scores_version=SCORES_VERSION,
-        )
-        return record, [*(predictions for _, predictions in scored), *open_predictions]
+        return self.record(selected_epoch, self.evaluate())
 
     def train(self, method: TrainableMethod[Any]) -> None:
         """Train the prepared method, from its checkpoint if there is one."""
@@ -229,6 +195,41 @@ class Run:
         return self.evaluated.halved(
             lambda: evaluate_open(self.method, base, new, self.evaluated.of_split, epochs=self._oracle)
         )
+
+    def record(
+        self, selected_epoch: int | None, scored: list[tuple[Score, Predictions]]
+    ) -> tuple[RunRecord, list[Predictions]]:
+        """The record of the evaluated run, with its open score, and the predictions of both."""
+        # before the open score, which does not count as cost
+        eval_batch = self.evaluated.size
+        cost = self.meter.cost(self.method, self.progress, self.checkpoint.earlier if self.checkpoint else ())
+        opened, open_predictions = self.evaluate_open()
+        spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
+        record = RunRecord(
+            run_id=spec.run_id,
+            spec=spec,
+            status=RunStatus.OK,
+            scores=[score for score, _ in scored],
+            open=opened,
+            final_loss=self.progress.loss if self.progress and self.progress.steps else None,
+            selected_epoch=selected_epoch,
+            cost=cost,
+            provenance=collect_provenance(
+                method=spec.method,
+                backbone_digest=backbone.digest,
+                support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
+                true_labels=task.relabelled,
+                unlabelled=task.pool,
+                device=str(backbone.device),
+                threads=context.threads,
+                dataset_check=last_fingerprint(spec.dataset, context.data_root),
+                eval_batch=eval_batch,
+                gpu=gpu_facts(backbone.device),
+            ),
+            created_at=datetime.now(UTC),
+            scores_version=SCORES_VERSION,
+        )
+        return record, [*(predictions for _, predictions in scored), *open_predictions]
 
     @property
     def _has_open_score(self) -> bool:
