@@ -12,7 +12,6 @@ from threading import Lock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench.errors import CacheError
 from bench.experiment.features.cache_folder import Budget
@@ -46,8 +45,15 @@ class RenderedViews:
     def get_all(self, images: Images, key: str, views: Sequence[View]) -> list[NDArray[np.uint8]]:
         """One image under several views, each `(size, size, 3)`; it is loaded at most once."""
         digest = images.digest(key)
-        loaded = cache(partial(images.load, key))
-        return [self._get(digest, loaded, view) for view in views]
+        loaded, shown = cache(partial(images.load, key)), []
+        for view in views:
+            name = address(digest, view.key)
+            if (rendered := self.held(name)) is None:
+                image = loaded()
+                rendered = render(image, view_params(digest, view, image.size), self.size, self.preprocessing)
+                self.remember(name, rendered)
+            shown.append(rendered)
+        return shown
 
     def held(self, name: bytes) -> NDArray[np.uint8] | None:
         """The view of that `address`, if it is in memory."""
@@ -66,15 +72,6 @@ class RenderedViews:
             while self._bytes > self._limit and len(self._views) > 1:
                 _, dropped = self._views.popitem(last=False)
                 self._bytes -= dropped.nbytes
-
-    def _get(self, digest: str, loaded: Callable[[], Image.Image], view: View) -> NDArray[np.uint8]:
-        name = address(digest, view.key)
-        if (held := self.held(name)) is not None:
-            return held
-        image = loaded()
-        rendered = render(image, view_params(digest, view, image.size), self.size, self.preprocessing)
-        self.remember(name, rendered)
-        return rendered
 
 
 Render = Callable[[Sequence[int]], list[NDArray[np.uint8]]]
