@@ -106,12 +106,6 @@ def gpu_facts(device: torch.device) -> GpuFacts | None:
     )
 
 
-def free_cached_memory(device: torch.device) -> None:
-    """Return memory that torch caches to the GPU."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-
-
 def await_free_memory(device: str) -> None:
     """Before a run starts, wait until the GPU has as much free memory as the previous run of this process needed.
 

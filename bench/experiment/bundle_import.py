@@ -22,7 +22,9 @@ def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = Non
     than the data below `data_root` (default: as for runs).
     """
     read_splits.cache_clear()  # own images may have changed since they were read
-    known, data = _known(shards), _OnDisk(data_root)
+    known, data = KnownLabels(), _OnDisk(data_root)
+    for _, stored in shards.read_many(entry.run_id for entry in shards.scan()):
+        known.add(stored)
 
     def problems(shard: Shard) -> list[str]:
         found = [*known.disagreements(shard), *data.disagreements(shard)]
@@ -64,13 +66,6 @@ class KnownLabels:
 def _keys(record: RunRecord, item: Predictions) -> tuple[tuple[object, ...], ...]:
     dataset = item.split if item.split in record.spec.targets else record.spec.dataset
     return (record.spec.task_fingerprint, item.split), (dataset, record.spec.protocol, item.split, hash(item.images))
-
-
-def _known(shards: Shards) -> KnownLabels:
-    known = KnownLabels()
-    for _, shard in shards.read_many(entry.run_id for entry in shards.scan()):
-        known.add(shard)
-    return known
 
 
 class _OnDisk:

@@ -202,14 +202,9 @@ class Checkpoint:
             return None
         return header, tensors
 
-    @property
-    def due(self) -> bool:
-        """Whether `seconds` have passed since the last write."""
-        return self.clock() - self._last >= self.seconds
-
     def save_if_due(self, state: TrainingState, progress: Progress) -> None:
         """Write the state if `seconds` have passed since the last write."""
-        if not self.due:
+        if self.clock() - self._last < self.seconds:
             return
         charged = self.meter.dump_charged() if self.meter else {}
         tensors = state.tensors() | {f"charged.{kind}": keys for kind, keys in charged.items()}

@@ -44,6 +44,7 @@ class CostMeter:
     Attributes:
         nanoseconds: of computing the shared features, by phase. `UNKNOWN` if that of any is unknown, like the next.
         images, texts: passes of the shared features through the frozen towers.
+        charged: the keys of the features that were charged, by kind.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -51,11 +52,10 @@ class CostMeter:
         self.nanoseconds: defaultdict[str, float] = defaultdict(int)
         self.images: Fraction | float = Fraction(0)
         self.texts: Fraction | float = Fraction(0)
-        self._charged: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.charged: defaultdict[str, set[bytes]] = defaultdict(set)
         self._seconds = dict.fromkeys(("prepare", "train", "select", "eval"), 0.0)
         self._counted: tuple[Fraction, ...] = (Fraction(0),) * 3
-        self._began: tuple[Fraction, ...] = self._counted
-        self._counting = False
+        self._began: tuple[Fraction, ...] | None = None  # at the start of the phase in progress
         self._memory_before = memory_at_start(backbone.device)
 
     @contextmanager
@@ -65,13 +65,13 @@ class CostMeter:
         The shared features that are read inside the block are charged to it.
         """
         start = own_clock()
-        self._began, self._counting = self._all_passes(), True
+        self._began = self._all_passes()
         token = _OPEN.set((self, name))
         try:
             yield
         finally:
             _OPEN.reset(token)
-        self._counted, self._counting = self._passes(), False
+        self._counted, self._began = self._passes(), None
         synchronize(self._backbone.device)
         self._seconds[name] = own_clock() - start
 
@@ -80,27 +80,16 @@ class CostMeter:
         """The counts of the backbone's passes."""
         return self._backbone.passes
 
-    def charge(
-        self, phase: str, kind: str, costs: Mapping[bytes, float], images: Fraction | float, texts: Fraction | float
-    ) -> None:
-        """See the function `charge`."""
-        fresh = costs.keys() - self._charged[kind]
-        self._charged[kind] |= fresh
-        if fresh:
-            self.nanoseconds[phase] += sum(costs[key] for key in fresh)
-            self.images += images * len(fresh)
-            self.texts += texts * len(fresh)
-
     def dump_charged(self) -> dict[str, Tensor]:
         """The features that were charged, as tensors by kind, for a checkpoint."""
-        kept = {kind: bytearray(b"".join(charged)) for kind, charged in self._charged.items() if charged}
+        kept = {kind: bytearray(b"".join(charged)) for kind, charged in self.charged.items() if charged}
         return {kind: torch.frombuffer(keys, dtype=torch.uint8) for kind, keys in kept.items()}
 
     def load_charged(self, tensors: Mapping[str, Tensor]) -> None:
         """Charge the features of an earlier part of the run no more; the inverse of `dump_charged`."""
         for kind, tensor in tensors.items():
             keys = tensor.numpy().tobytes()
-            self._charged[kind] |= {keys[i : i + _KEY_BYTES] for i in range(0, len(keys), _KEY_BYTES)}
+            self.charged[kind] |= {keys[i : i + _KEY_BYTES] for i in range(0, len(keys), _KEY_BYTES)}
 
     def reading(self) -> tuple[float, ...]:
         """The cost so far: own seconds; own image, prompted image and text passes; shared nanoseconds and passes."""
@@ -140,7 +129,7 @@ class CostMeter:
 
     def _passes(self) -> tuple[Fraction, ...]:
         """The passes of this run so far."""
-        if not self._counting:
+        if self._began is None:
             return self._counted
         now = self._all_passes()
         return tuple(done + b - a for done, a, b in zip(self._counted, self._began, now, strict=True))
@@ -171,7 +160,12 @@ def charge(
     """
     if (current := _OPEN.get()) is not None:
         meter, phase = current
-        meter.charge(phase, kind, costs, images, texts)
+        fresh = costs.keys() - meter.charged[kind]
+        meter.charged[kind] |= fresh
+        if fresh:
+            meter.nanoseconds[phase] += sum(costs[key] for key in fresh)
+            meter.images += images * len(fresh)
+            meter.texts += texts * len(fresh)
 
 
 @contextmanager

@@ -1,24 +1,28 @@
 """Predictions and scores of a classifier on evaluation splits. Test labels are read only here."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench._util.memory import out_of_memory
 from bench.analysis import metrics
 from bench.experiment.accelerator import copied_back
 from bench.experiment.checkpoints import EpochCandidates
 from bench.experiment.cost import own_clock
+from bench.experiment.features.inputs import Inputs
 from bench.record import SCORES_VERSION, TOP, OpenScore, Predictions, Provenance, RunRecord, RunStatus, Score
 from bench.results import split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW, ExperimentSpec
-from datasets_registry import EvalProtocol, EvalSplit, FewShotTask, few_shot_draws
+from datasets_registry import EvalProtocol, EvalSplit, FewShotTask, SupportSet, few_shot_draws
 from methods import (
     Batch,
     Classifier,
@@ -28,6 +32,9 @@ from methods import (
     checked_logits,
     returned,
 )
+
+_LOG = logging.getLogger("bench.experiment.evaluation")
+ResultT = TypeVar("ResultT")
 
 
 def evaluate_split(
@@ -250,29 +257,38 @@ LARGEST = 2**30
 """Largest number of bytes of features that are kept; further batches are computed again."""
 
 
-class KeptFeatures:
-    """What a method computes of each test batch by `Batch.once`, kept between passes over the same images.
+class EvaluatedImages:
+    """The images that a method is evaluated on, in batches whose size is halved when memory runs out.
 
-    The method must not change between the passes.
+    With `keeps`, what the method computes of each batch by `Batch.once` is kept between passes over the same images; it
+    must not change between them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Inputs, method: Method[Any], size: int, seed: int) -> None:
+        self.size = size
+        self.keeps = False
+        self._inputs, self._method, self._seed = inputs, method, seed
         self._kept: dict[Place, dict[str, Tensor]] = {}
 
-    def numbered(self, split: str, size: int, images: int, make: Callable[[bool], Iterable[Batch]]) -> Iterator[Batch]:
-        """The batches of a split in order, `size` of its `images` each; their features are kept or, if kept, reused.
+    def batches(self, part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
+        """The images of a part in order, without labels."""
+        needs = self._method.info.needs
+        return self._inputs.evaluation_batches(
+            part.images, part.samples, needs, self.size, seed=self._seed, ahead=ahead
+        )
 
-        `make` returns the batches, given whether pixels are read: whether some features are not kept.
-        """
-        for number, batch in enumerate(make(not self.holds(split, size, images))):
-            batch.keep = partial(self.features, (split, size, number))
+    def of_split(self, split: EvalSplit) -> Iterator[Batch]:
+        """The images of a split in order; with `keeps`, their features are kept or, if kept, reused."""
+        for number, batch in enumerate(self.batches(split, ahead=not self.holds(split))):
+            if self.keeps:
+                batch.keep = partial(self._features, (split.name, self.size, number))
             yield batch
 
-    def holds(self, split: str, size: int, images: int) -> bool:
-        """Whether the features of all images of a split are kept, in batches of this size."""
-        return all((split, size, number) in self._kept for number in range(-(-images // size)))
+    def holds(self, split: EvalSplit) -> bool:
+        """Whether the features of all images of a split are kept, so that no pixels are read."""
+        return all((split.name, self.size, number) in self._kept for number in range(-(-len(split) // self.size)))
 
-    def features(self, place: Place, name: str, compute: Callable[[], Tensor]) -> Tensor:
+    def _features(self, place: Place, name: str, compute: Callable[[], Tensor]) -> Tensor:
         """The features of that name of a batch."""
         known = self._kept.get(place, {})
         if name in known:
@@ -282,6 +298,21 @@ class KeptFeatures:
             self._kept.setdefault(place, {})[name] = found
         return found
 
-    def clear(self) -> None:
-        """Forget all features."""
-        self._kept.clear()
+    def halved(self, scored: Callable[[], ResultT]) -> ResultT:
+        """The result of `scored`, repeated with half the images per batch whenever memory runs out.
+
+        All splits are scored again, so that they share the recorded batch size.
+        """
+        tuning = copy(self._method.tuning)
+        while True:
+            try:
+                return scored()
+            except Exception as error:
+                if not out_of_memory(error) or self.size == 1:
+                    raise
+            self.size = max(1, self.size // 2)
+            self._method.tuning = copy(tuning)
+            self._kept.clear()
+            if self._inputs.backbone.device.type == "cuda":
+                torch.cuda.empty_cache()
+            _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.size)

@@ -36,11 +36,6 @@ STATE = "state."
 """Prefix of the names of the method's own tensors in a file."""
 
 
-def kept_state(method: Method[Any]) -> dict[str, Tensor]:
-    """The tensors of a trained method, on the CPU, by their names in a model file."""
-    return {f"{STATE}{name}": value.detach().cpu().clone() for name, value in method.tuned_state().items()}
-
-
 def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Backbone) -> Method[Any]:
     """The method of a stored model, ready to classify. Nothing is trained, and no image is read.
 
@@ -149,31 +144,33 @@ def kept_model(
 
     Raises BenchError if the method cannot be stored, or if the stored model gives other logits.
     """
-    classes, backbone = task.support.classes, inputs.backbone
+    backbone, validation, slug = inputs.backbone, task.validation, record.spec.backbone
     if any(score.selected_on_test for score in record.scores):
         raise BenchError(
             f"{record.spec.label()} chooses with the labels of each test set, so it has no single model to keep; use "
             "another --selection."
         )
-    tensors = kept_state(method)
-    validation, labels = _logits(method, task.validation, inputs, context), torch.tensor(task.validation.labels)
-    novelty, means = _novelty(method, task, inputs, validation)
-    tensors |= {} if means is None else {MEANS: means}
-    calibration, measured = Calibration(), {}
-    if validation is not None:
-        temperature = metrics.fit_temperature(validation, labels)
+    tensors = {f"{STATE}{name}": value.detach().cpu().clone() for name, value in method.tuned_state().items()}
+    logits, calibration, measured = None, Calibration(), {}
+    if len(validation):
+        classify = method.classifier(validation.classes)
+        batches = _batches(method, validation, inputs, context.eval_batch)
+        logits, labels = torch.cat([classify(batch) for batch in batches]).cpu(), torch.tensor(validation.labels)
+        temperature = metrics.fit_temperature(logits, labels)
         calibration = Calibration(temperature=temperature, source="validation", n=len(labels))
         measured = {
-            "validation_accuracy": metrics.accuracy(validation, labels),
-            "validation_nll": metrics.nll(validation, labels),
+            "validation_accuracy": metrics.accuracy(logits, labels),
+            "validation_nll": metrics.nll(logits, labels),
         }
+    novelty, means = _novelty(method, task, inputs, logits)
+    tensors |= {} if means is None else {MEANS: means}
     info = ModelInfo(
         run_id=record.run_id,
         spec=record.spec,
-        classes=ClassList.of(classes),
+        classes=ClassList(**vars(task.support.classes)),
         open_vocabulary=method.info.is_open(method.config),
         backbone_digest=backbone.digest,
-        backbone_file=_weights(record.spec.backbone, context),
+        backbone_file=f"{slug.partition('.')[0]}={context.weights[slug]}" if slug in context.weights else None,
         image_size=backbone.image_size,
         embed_dim=backbone.embed_dim,
         preprocessing=backbone.preprocessing,
@@ -207,34 +204,17 @@ def pixel_batch(backbone: Backbone, pixels: Tensor, needs: frozenset[Needs]) -> 
     )
 
 
-def reads_frozen_features(method: Method[Any]) -> bool:
-    """Whether classification computes the frozen tower's feature of each image anyway."""
-    return Needs.FEATURES in method.info.needs and not method.info.needs & {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED}
-
-
-def _weights(slug: str, context: RunContext) -> str | None:
-    """The local weights of a backbone, in the format of `-b`."""
-    return f"{slug.partition('.')[0]}={context.weights[slug]}" if slug in context.weights else None
-
-
 def _batches(method: Method[Any], part: SupportSet, inputs: Inputs, size: int) -> Iterator[Batch]:
     return inputs.evaluation_batches(part.images, part.samples, method.info.needs, size)
-
-
-def _logits(method: Method[Any], part: SupportSet, inputs: Inputs, context: RunContext) -> Tensor | None:
-    """Logits of the validation images; None if there are none."""
-    if not len(part):
-        return None
-    classify = method.classifier(part.classes)
-    return torch.cat([classify(batch) for batch in _batches(method, part, inputs, context.eval_batch)]).cpu()
 
 
 def _novelty(
     method: Method[Any], task: FewShotTask, inputs: Inputs, logits: Tensor | None
 ) -> tuple[Novelty | None, Tensor | None]:
-    """The novelty score and its threshold, and the class means that it needs."""
-    support, validation = task.support, task.validation
-    if not reads_frozen_features(method) or not len(support):
+    """The novelty score and its threshold, and the class means that it needs; from the logits of validation images."""
+    support, validation, needs = task.support, task.validation, method.info.needs
+    # class means need the frozen tower's feature of each image, which some methods do not compute anyway
+    if Needs.FEATURES not in needs or needs & {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED} or not len(support):
         scores = None if logits is None else -logits.amax(dim=1)
         return (None if scores is None else fit_novelty("max_logit", "validation", scores)), None
     features = inputs.features(support.images, support.samples, CENTER_VIEW).cpu()

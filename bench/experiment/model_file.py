@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -40,11 +41,6 @@ class ClassList(Frozen):
         if self.sentences is not None and len(self.sentences) != len(self.names):
             raise ValueError(f"{len(self.sentences)} lists of sentences for {len(self.names)} classes")
         return self
-
-    @classmethod
-    def of(cls, classes: ClassSet) -> Self:
-        """The same classes, as they are stored."""
-        return cls(names=classes.names, template=classes.template, sentences=classes.sentences, dataset=classes.dataset)
 
     @property
     def class_set(self) -> ClassSet:
@@ -107,16 +103,12 @@ class ModelInfo(Frozen):
     provenance: Provenance
     created_at: Moment
 
-    @property
-    def group(self) -> str:
-        """A name shared by runs that differ only in their seed; `--keep-models best` keeps one model per group."""
-        return model_group(self.spec, self.image_list)
-
 
 def model_group(spec: ExperimentSpec, image_list: str | None) -> str:
     """A name shared by the runs that differ from this one only in their seed, and so in the draw of training images.
 
-    `image_list` is that of the model, or of today, so that models of former images are another group.
+    `image_list` is that of the model, or of today, so that models of former images are another group. `--keep-models
+    best` keeps one model per group.
     """
     return f"{spec.model_copy(update={'seed': 0, 'task_fingerprint': ''}).run_id} {image_list or ''}"
 
@@ -126,18 +118,14 @@ def changed_images(models: Sequence[ModelInfo]) -> list[str]:
 
     The images of a dataset are listed once. Those that are not on this machine are not compared.
     """
-    today = {name: _list_of_today(name) for name in {info.spec.dataset for info in models if info.image_list}}
-    return [_changed_images(info, today.get(info.spec.dataset)) for info in models]
+    today: dict[str, str | None] = {}
+    for name in {info.spec.dataset for info in models if info.image_list}:
+        with suppress(BenchError):
+            today[name] = own_images.image_list(get_dataset(name))
+    return [_change(info, today.get(info.spec.dataset)) for info in models]
 
 
-def _list_of_today(dataset: str) -> str | None:
-    try:
-        return own_images.image_list(get_dataset(dataset))
-    except BenchError:
-        return None
-
-
-def _changed_images(info: ModelInfo, now: str | None) -> str:
+def _change(info: ModelInfo, now: str | None) -> str:
     if None in (now, info.image_list) or now == info.image_list:
         return ""
     name, trained = info.spec.dataset, info.classes.names
@@ -154,12 +142,13 @@ SHOWN_CLASSES = 20
 
 def model_card(info: ModelInfo, path: Path) -> str:
     """Describes the model, its scores, its training and its use."""
-    spec = info.spec
+    spec, names = info.spec, info.classes.names
+    more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
     return "\n".join(
         [
             f"# {spec.method} on {spec.dataset}",
             "",
-            f"A tuned CLIP classifier for {len(info.classes.names)} classes: {_classes(info)}.",
+            f"A tuned CLIP classifier for {len(names)} classes: {', '.join(names[:SHOWN_CLASSES])}{more}.",
             "",
             "| | |",
             "|---|---|",
@@ -186,14 +175,8 @@ def model_card(info: ModelInfo, path: Path) -> str:
     )
 
 
-def _classes(info: ModelInfo) -> str:
-    names = info.classes.names
-    more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
-    return ", ".join(names[:SHOWN_CLASSES]) + more
-
-
 def _facts(info: ModelInfo) -> dict[str, str]:
-    spec, made, calibration = info.spec, info.provenance, info.calibration
+    spec, made, calibration, novelty = info.spec, info.provenance, info.calibration, info.novelty
     settings = ", ".join(f"{key}={value}" for key, value in spec.config.items()) or "none"
     recipe = ", ".join(f"{key}={value}" for key, value in (spec.recipe or {}).items()) or "no training"
     return {
@@ -204,8 +187,13 @@ def _facts(info: ModelInfo) -> dict[str, str]:
         "settings": settings,
         "recipe": recipe,
         "other classes": "can be added at prediction" if info.open_vocabulary else "need new training",
-        "temperature": _temperature(info),
-        "unlike anything seen": _novelty(info),
+        "temperature": "1, uncalibrated: there were no validation images"
+        if calibration.source == "uncalibrated"
+        else f"{calibration.temperature:.4g}, fitted to {calibration.n} validation images",
+        "unlike anything seen": "no score: there were no images to set a threshold"
+        if novelty is None
+        else f"{novelty.kind} above {novelty.threshold:.4g}, set by {novelty.n} {novelty.source} images for at most "
+        f"{100 * novelty.false_alarm_rate:.3g} % false alarms",
         "validation": "no validation images"
         if info.validation_accuracy is None
         else f"accuracy {100 * info.validation_accuracy:.2f} % on {calibration.n} images",
@@ -214,29 +202,13 @@ def _facts(info: ModelInfo) -> dict[str, str]:
     }
 
 
-def _temperature(info: ModelInfo) -> str:
-    c = info.calibration
-    if c.source == "uncalibrated":
-        return "1, uncalibrated: there were no validation images"
-    return f"{c.temperature:.4g}, fitted to {c.n} validation images"
-
-
-def _novelty(info: ModelInfo) -> str:
-    n = info.novelty
-    if n is None:
-        return "no score: there were no images to set a threshold"
-    return (
-        f"{n.kind} above {n.threshold:.4g}, set by {n.n} {n.source} images for at most "
-        f"{100 * n.false_alarm_rate:.3g} % false alarms"
-    )
-
-
 SUFFIX = ".safetensors"
 MODELS = "models"
 """Folder of stored models below the runs folder."""
 MEANS = "novelty.means"
 """Tensor of the mean feature of each class, `(n_cls, dim)`, which the novelty score needs."""
-_KEY, _SUM = "etl-bench model", "sha256"
+_KEY, CHECKSUM = "etl-bench model", "sha256"
+"""In the header of a file: its description, and the checksum of its content."""
 
 
 class ModelFileError(BenchError, ValueError):
@@ -254,7 +226,7 @@ def model_bytes(info: ModelInfo, tensors: Mapping[str, "Tensor"]) -> bytes:
 
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     text = info.model_dump_json()
-    return safetensors.torch.save(plain, {_KEY: text, _SUM: _checksum(text, plain)})
+    return safetensors.torch.save(plain, {_KEY: text, CHECKSUM: _checksum(text, plain)})
 
 
 def write_model(path: Path, content: bytes) -> None:
@@ -266,14 +238,7 @@ def write_model(path: Path, content: bytes) -> None:
 
 def read_model_info(path: Path) -> ModelInfo:
     """The description of a model, without its tensors and without torch. Raises ModelFileError."""
-    _, info = _header(path, "np")
-    return info
-
-
-def read_model_checksum(path: Path) -> tuple[ModelInfo, str]:
-    """The description of a model, and the checksum of its content that it states. Raises ModelFileError."""
-    header, info = _header(path, "np")
-    return info, header[_SUM]
+    return read_header(path)[1]
 
 
 def read_model(path: Path) -> tuple[ModelInfo, dict[str, "Tensor"]]:
@@ -281,13 +246,13 @@ def read_model(path: Path) -> tuple[ModelInfo, dict[str, "Tensor"]]:
 
     Raises ModelFileError.
     """
-    header, info = _header(path, "pt")
+    header, info = read_header(path)
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
     except (SafetensorError, OSError) as error:
         raise _damaged(path, str(error)) from None
-    if header[_SUM] != _checksum(header[_KEY], tensors):
+    if header[CHECKSUM] != _checksum(header[_KEY], tensors):
         raise _damaged(path, "its content does not match its checksum")
     if problem := unusable_tensors(info, tensors):
         raise ModelFileError(f"The model file {path} cannot be used: {problem}. Give another model.")
@@ -320,27 +285,30 @@ class ListedModel:
 
 def list_models(folder: Path) -> list[ListedModel]:
     """All model files of a folder, by name."""
-    found = []
+    listed = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
+        info, problem = None, ""
         try:
-            found.append(ListedModel(path, path.stat().st_size, read_model_info(path)))
+            info = read_model_info(path)
         except ModelFileError as error:
-            found.append(ListedModel(path, path.stat().st_size, None, str(error)))
-    return found
+            problem = str(error)
+        listed.append(ListedModel(path, path.stat().st_size, info, problem))
+    return listed
 
 
-def _header(path: Path, framework: str) -> tuple[dict[str, str], ModelInfo]:
+def read_header(path: Path) -> tuple[dict[str, str], ModelInfo]:
+    """The texts in the header of a model, and its description. Raises ModelFileError."""
     if not path.is_file():
         raise ModelFileError(f"There is no model file {path}. `etl-bench models` lists the models of a runs folder.")
     try:
         foreign_files.check_size(path, LARGEST_MODEL)
-        with safe_open(path, framework) as file:
+        with safe_open(path, "np") as file:
             header, names = dict(file.metadata() or {}), file.keys()
         if len(names) > MOST_TENSORS or sum(map(len, header.values())) > LARGEST_RECORD:
             raise OSError(f"it has {len(names)} tensors or a description larger than any model needs")
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, str(error)) from None
-    if _KEY not in header or _SUM not in header:
+    if _KEY not in header or CHECKSUM not in header:
         raise ModelFileError(f"{path} is not a tuned model of etl-bench, but another safetensors file.")
     try:
         version = int(foreign_files.parse_json(header[_KEY].encode())["format_version"])

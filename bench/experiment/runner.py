@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
-from bench._util.memory import out_of_memory
 from bench.context import RunContext
 from bench.experiment.accelerator import (
     await_free_memory,
     device_arithmetic,
-    free_cached_memory,
     gpu_facts,
     memory_advice,
 )
 from bench.experiment.checkpoints import Checkpoint, EpochCandidates, Progress
 from bench.experiment.cost import CostMeter
-from bench.experiment.evaluation import KeptFeatures, evaluate_open, evaluate_split
+from bench.experiment.evaluation import EvaluatedImages, evaluate_open, evaluate_split
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.task import load_task, splits_of_run
+from bench.experiment.task import load_task, read_splits
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import SCORES_VERSION, OpenScore, Predictions, RunError, RunRecord, RunStatus, Score
@@ -48,12 +42,9 @@ from datasets_registry import (
     UnlabelledImages,
     last_fingerprint,
 )
-from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
+from methods import Method, Precision, Recipe, SupportView, TrainableMethod, get_method
 
 __all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
-
-_LOG = logging.getLogger("bench.experiment.runner")
-ResultT = TypeVar("ResultT")
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -67,13 +58,13 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         StaleSpecError: if the data on disk have changed since the spec was planned.
         BenchError: if data or weights cannot be used, or training diverges.
     """
-    with _prepared_device(spec, context):
+    with device_arithmetic(context.device, Precision(spec.precision)):
         return Run(spec, context).finish()
 
 
 def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
     """`run_experiment`, and the content of the run's model file or the reason why the method cannot be stored."""
-    with _prepared_device(spec, context):
+    with device_arithmetic(context.device, Precision(spec.precision)):
         run = Run(spec, context)
         record, predictions = run.finish()
         try:
@@ -81,15 +72,6 @@ def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, 
             return record, predictions, model
         except BenchError as error:
             return record, predictions, error
-
-
-@contextmanager
-def _prepared_device(spec: ExperimentSpec, context: RunContext) -> Iterator[None]:
-    """Inside this block, the device has the threads, the free memory and the arithmetic of a run."""
-    with device_arithmetic(context.device, Precision(spec.precision)):
-        torch.set_num_threads(context.threads)
-        await_free_memory(context.device)
-        yield
 
 
 class Run:
@@ -101,14 +83,16 @@ class Run:
         progress: that of the training; None for a method without gradient steps.
         checkpoint: that of the training, if there is one.
         candidates: epochs to select from, if the run selects one.
-        eval_batch: number of test images per batch, halved as memory needs.
+        evaluated: the images of the evaluation in batches.
     """
 
     def __init__(self, spec: ExperimentSpec, context: RunContext) -> None:
         self.spec, self.context = spec, context
+        torch.set_num_threads(context.threads)
+        await_free_memory(context.device)
         self.inputs = inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
         self.task = load_task(spec, context)
-        self.image_list = splits_of_run(spec.dataset, context).image_list
+        self.image_list = read_splits(spec.dataset, context.data_root).image_list
         self.meter = CostMeter(inputs.backbone)
         check_stored_facts(spec.method)
         method_class = get_method(spec.method)
@@ -122,8 +106,7 @@ class Run:
         self.progress: Progress | None = None
         self.checkpoint: Checkpoint | None = None
         self.candidates: EpochCandidates | None = None
-        self.eval_batch = context.eval_batch
-        self._kept: KeptFeatures | None = None
+        self.evaluated = EvaluatedImages(inputs, self.method, context.eval_batch, spec.seed)
         view = self.support_view(support, self.task.pool)
         if spec.teacher is not None:
             teacher = load_teacher(spec, context, self.task, inputs)
@@ -138,41 +121,11 @@ class Run:
         return self.inputs.support_view(part, shots=spec.shots - spec.held_out_shot, seed=spec.seed, pool=pool)
 
     def finish(self) -> tuple[RunRecord, list[Predictions]]:
-        """The steps after the drawing of the data; returns what `run_experiment` does."""
+        """Train, evaluate and record; returns what `run_experiment` does."""
         if isinstance(self.method, TrainableMethod):
             self.train(self.method)
         selected_epoch = self.select()
-        scored = self.evaluate()
-        # before the open score, which does not count as cost
-        eval_batch = self.eval_batch
-        cost = self.meter.cost(self.method, self.progress, self.checkpoint.earlier if self.checkpoint else ())
-        opened, open_predictions = self.evaluate_open()
-        spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
-        record = RunRecord(
-            run_id=spec.run_id,
-            spec=spec,
-            status=RunStatus.OK,
-            scores=[score for score, _ in scored],
-            open=opened,
-            final_loss=self.progress.loss if self.progress and self.progress.steps else None,
-            selected_epoch=selected_epoch,
-            cost=cost,
-            provenance=collect_provenance(
-                method=spec.method,
-                backbone_digest=backbone.digest,
-                support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
-                true_labels=task.relabelled,
-                unlabelled=task.pool,
-                device=str(backbone.device),
-                threads=context.threads,
-                dataset_check=last_fingerprint(spec.dataset, context.data_root),
-                eval_batch=eval_batch,
-                gpu=gpu_facts(backbone.device),
-            ),
-            created_at=datetime.now(UTC),
-            scores_version=SCORES_VERSION,
-        )
-        return record, [*(predictions for _, predictions in scored), *open_predictions]
+        return self.record(selected_epoch, self.evaluate())
 
     def train(self, method: TrainableMethod[Any]) -> None:
         """Train the prepared method, from its checkpoint if there is one."""
@@ -214,16 +167,16 @@ class Run:
             if self.method.info.needs_validation and len(validation):
                 self.method.calibrate(self.support_view(validation))
             if self.candidates and self.spec.epoch_selection == "validation":
-                return self.candidates.keep_best(partial(self._batches, validation), validation.labels)
+                return self.candidates.keep_best(partial(self.evaluated.batches, validation), validation.labels)
         return None
 
     def evaluate(self) -> list[tuple[Score, Predictions]]:
         """Score the evaluation splits."""
         # what the open score reads of this pass; an oracle is charged for each pass
         chosen = self._oracle is not None or "oracle" in dict(self.method.config).values()
-        self._kept = KeptFeatures() if self._has_open_score and not chosen else None
+        self.evaluated.keeps = self._has_open_score and not chosen
         with self.meter.phase("eval"):
-            return self._in_halved_batches(lambda: [self._scored(split) for split in self.task.evals])
+            return self.evaluated.halved(lambda: [self._scored(split) for split in self.task.evals])
 
     def _scored(self, split: EvalSplit) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
@@ -231,16 +184,52 @@ class Run:
         if self.method.info.reads_test_stream:
             order = torch.randperm(len(split), generator=_generator(self.spec.seed, "stream"))
             shown = replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
-        return evaluate_split(self.method, split, partial(self._test_batches, shown), epochs=self._oracle, order=order)
+        batches = partial(self.evaluated.of_split, shown)
+        return evaluate_split(self.method, split, batches, epochs=self._oracle, order=order)
 
     def evaluate_open(self) -> tuple[OpenScore | None, list[Predictions]]:
         """The open score of a base-to-new run with its predictions; None for other protocols and in a race."""
         if not self._has_open_score:
             return None, []
         base, new = self.task.evals
-        return self._in_halved_batches(
-            lambda: evaluate_open(self.method, base, new, self._test_batches, epochs=self._oracle)
+        return self.evaluated.halved(
+            lambda: evaluate_open(self.method, base, new, self.evaluated.of_split, epochs=self._oracle)
         )
+
+    def record(
+        self, selected_epoch: int | None, scored: list[tuple[Score, Predictions]]
+    ) -> tuple[RunRecord, list[Predictions]]:
+        """The record of the evaluated run, with its open score, and the predictions of both."""
+        # before the open score, which does not count as cost
+        eval_batch = self.evaluated.size
+        cost = self.meter.cost(self.method, self.progress, self.checkpoint.earlier if self.checkpoint else ())
+        opened, open_predictions = self.evaluate_open()
+        spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
+        record = RunRecord(
+            run_id=spec.run_id,
+            spec=spec,
+            status=RunStatus.OK,
+            scores=[score for score, _ in scored],
+            open=opened,
+            final_loss=self.progress.loss if self.progress and self.progress.steps else None,
+            selected_epoch=selected_epoch,
+            cost=cost,
+            provenance=collect_provenance(
+                method=spec.method,
+                backbone_digest=backbone.digest,
+                support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
+                true_labels=task.relabelled,
+                unlabelled=task.pool,
+                device=str(backbone.device),
+                threads=context.threads,
+                dataset_check=last_fingerprint(spec.dataset, context.data_root),
+                eval_batch=eval_batch,
+                gpu=gpu_facts(backbone.device),
+            ),
+            created_at=datetime.now(UTC),
+            scores_version=SCORES_VERSION,
+        )
+        return record, [*(predictions for _, predictions in scored), *open_predictions]
 
     @property
     def _has_open_score(self) -> bool:
@@ -250,39 +239,6 @@ class Run:
     def _oracle(self) -> EpochCandidates | None:
         """The epochs that are selected with test labels."""
         return self.candidates if self.spec.epoch_selection == "oracle" else None
-
-    def _batches(self, part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
-        """The images of a part in order, without labels."""
-        return self.inputs.evaluation_batches(
-            part.images, part.samples, self.method.info.needs, self.eval_batch, seed=self.spec.seed, ahead=ahead
-        )
-
-    def _test_batches(self, part: EvalSplit) -> Iterator[Batch]:
-        """The images of a split; what the method computes of them may be kept."""
-        if self._kept is None:
-            return self._batches(part)
-        return self._kept.numbered(
-            part.name, self.eval_batch, len(part), lambda reads: self._batches(part, ahead=reads)
-        )
-
-    def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
-        """The result of `scored`, repeated with half the test images per batch whenever memory runs out.
-
-        All splits are scored again, so that they share the recorded batch size.
-        """
-        tuning = copy(self.method.tuning)
-        while True:
-            try:
-                return scored()
-            except Exception as error:
-                if not out_of_memory(error) or self.eval_batch == 1:
-                    raise
-            self.eval_batch = max(1, self.eval_batch // 2)
-            self.method.tuning = copy(tuning)
-            if self._kept is not None:
-                self._kept.clear()
-            free_cached_memory(self.inputs.backbone.device)
-            _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 
 
 def _generator(seed: int, purpose: str) -> torch.Generator:

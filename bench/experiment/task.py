@@ -30,11 +30,6 @@ def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
     return get_dataset(dataset).reader(data_root)
 
 
-def splits_of_run(dataset: str, context: RunContext) -> DatasetSplits:
-    """The splits of a dataset for a run: those on disk."""
-    return read_splits(dataset, context.data_root)
-
-
 def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
     """Build the task of a spec.
 
@@ -52,24 +47,24 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
 
 
 def declared_task(
-    spec: ExperimentSpec, context: RunContext, splits: Callable[[str, RunContext], DatasetSplits] = splits_of_run
+    spec: ExperimentSpec, context: RunContext, splits: Callable[[str, Path | None], DatasetSplits] = read_splits
 ) -> FewShotTask:
     """The task of a spec's draw rule, shots and seed on these data, regardless of the planned fingerprint.
 
     Args:
-        splits: reads the splits of a dataset by its name.
+        splits: reads the splits of a dataset by its name and the folder of the data.
 
     Raises StaleSpecError if a file that the spec needs is not available, and DataError if a dataset cannot be read.
     """
     return build_task(
         TaskRequest(
             get_dataset(spec.dataset),
-            splits(spec.dataset, context),
+            splits(spec.dataset, context.data_root),
             protocol=spec.protocol,
             shots=spec.shots,
             seed=spec.seed,
             draw=spec.draw,
-            targets=[(get_dataset(name), splits(name, context)) for name in spec.targets],
+            targets=[(get_dataset(name), splits(name, context.data_root)) for name in spec.targets],
             support_list=_support_list(spec, context),
             texts=_class_text(spec, context),
             allow_fewer=spec.allow_fewer,
@@ -89,12 +84,12 @@ def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSp
     task = build_task(
         TaskRequest(
             get_dataset(spec.dataset),
-            splits_of_run(spec.dataset, context),
+            read_splits(spec.dataset, context.data_root),
             protocol=spec.protocol,
             shots=0,
             seed=0,
             draw=DrawRule.NESTED,
-            targets=[(get_dataset(name), splits_of_run(name, context)) for name in spec.targets],
+            targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
             fold=_fold(spec),
         )
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.context import RunContext
 from bench.errors import StaleSpecError
-from bench.experiment.model_file import ModelFileError, ModelInfo, read_model, read_model_checksum
+from bench.experiment.model_file import CHECKSUM, ModelFileError, ModelInfo, read_header, read_model
 from bench.spec import ExperimentSpec, shots_text, teacher_parts
 from datasets_registry import DrawRule, EvalProtocol, FewShotTask, PoolKind, PoolRule, few_shot_draws
 
@@ -88,8 +88,8 @@ def _labels(shots: int, support: str | None) -> str:
 
 def read_teacher(path: Path) -> TeacherFile:
     """The file of a teacher; raises ModelFileError if it does not exist or is no kept model."""
-    info, checksum = read_model_checksum(path)
-    return TeacherFile(path, checksum[:32], info)
+    header, info = read_header(path)
+    return TeacherFile(path, header[CHECKSUM][:32], info)
 
 
 def load_teacher(spec: ExperimentSpec, context: RunContext, task: FewShotTask, student: Inputs) -> Teacher:

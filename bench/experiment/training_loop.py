@@ -132,37 +132,6 @@ def training_epochs(method: TrainableMethod[Any], recipe: Recipe, n: int, shots:
     return last.first_epoch + last.epochs
 
 
-class _Stages:
-    """The stages of one run; each begins when its first epoch is reached."""
-
-    def __init__(
-        self,
-        method: TrainableMethod[Any],
-        recipes: Sequence[Recipe],
-        spans: Sequence[Span],
-        generator: torch.Generator,
-        candidates: EpochCandidates | None,
-    ) -> None:
-        self.method, self.recipes, self.spans = method, recipes, spans
-        self._generator, self._candidates = generator, candidates
-        self.epochs = spans[-1].first_epoch + spans[-1].epochs
-        self._current: tuple[Span, TrainingState] | None = None
-
-    def at(self, epoch: int) -> tuple[Span, TrainingState]:
-        """The stage of an epoch and its training state; begins the stage if it is not the current one."""
-        span = next(span for span in self.spans if epoch < span.first_epoch + span.epochs)
-        if self._current is None or self._current[0] != span:
-            self.method.begin_stage(span.stage)
-            self.method.trainable.zero_grad()  # parameters of the previous stage keep no gradient
-            optimizer = make_optimizer(self.recipes[span.stage], self.method.parameter_groups())
-            self._current = (span, TrainingState(self.method, optimizer, self._generator, self._candidates))
-        return self._current
-
-    def after(self, epochs: int) -> TrainingState:
-        """The training state after that number of epochs."""
-        return self.at(epochs - 1)[1]
-
-
 def fit(
     method: TrainableMethod[Any],
     recipe: Recipe,
@@ -185,16 +154,31 @@ def fit(
         candidates: copies at the ends of epochs, which checkpoints store too.
     """
     recipes = stage_recipes(method, recipe)
-    stages = _Stages(method, recipes, stage_spans(recipes, method.stages(), n, shots), generator, candidates)
+    spans = stage_spans(recipes, method.stages(), n, shots)
+    epochs = spans[-1].first_epoch + spans[-1].epochs
+    current: tuple[Span, TrainingState] | None = None
+
+    def stage_of(epoch: int) -> tuple[Span, TrainingState]:
+        """The stage of an epoch and its training state; begins the stage if it is not the current one."""
+        nonlocal current
+        span = next(span for span in spans if epoch < span.first_epoch + span.epochs)
+        if current is None or current[0] != span:
+            method.begin_stage(span.stage)
+            method.trainable.zero_grad()  # parameters of the previous stage keep no gradient
+            optimizer = make_optimizer(recipes[span.stage], method.parameter_groups())
+            current = (span, TrainingState(method, optimizer, generator, candidates))
+        return current
+
     if candidates:
-        candidates.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
-    before = checkpoint.load(stages.after) if checkpoint else None
+        candidates.plan(spans[-1].first_epoch, spans[-1].epochs)
+    before = checkpoint.load(lambda done: stage_of(done - 1)[1]) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
-    for epoch in range(first, stages.epochs):
-        span, state = stages.at(epoch)
+    for epoch in range(first, epochs):
+        span, state = stage_of(epoch)
         own = recipes[span.stage]
         usual = list(epoch_batches(n, own.batch_size, generator, drop_last=own.drop_last))
-        left = min(span.first_step + span.steps - steps, len(usual)) if _counts_steps(own) else None
+        in_steps = own.steps or own.steps_per_shot or own.schedule in (Schedule.COSINE, Schedule.WAVE)
+        left = min(span.first_step + span.steps - steps, len(usual)) if in_steps else None
         for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), left)), method.info.needs):
             set_rates(state.optimizer, own, span, epoch, steps)
             try:
@@ -206,21 +190,16 @@ def fit(
                         "rate is not the reason; look for log(0), division by 0 and overflowing exp in its logits and "
                         "its loss."
                     ) from error
-                place = f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"
+                place = f"epoch {epoch + 1} of {epochs}, step {steps + 1}"
                 raise NonFiniteLossError(f"{error} Lower its learning rate ({place}).") from error
             steps += 1
-        method.on_epoch_end(epoch, stages.epochs)
+        method.on_epoch_end(epoch, epochs)
         if candidates:
             candidates.end_of_epoch(epoch + 1)
         if checkpoint:
             checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
     method.finalise()
-    return Progress(stages.epochs, steps, loss)
-
-
-def _counts_steps(recipe: Recipe) -> bool:
-    """Whether the length or the schedule is in steps."""
-    return bool(recipe.steps or recipe.steps_per_shot) or recipe.schedule in (Schedule.COSINE, Schedule.WAVE)
+    return Progress(epochs, steps, loss)
 
 
 def _batches(

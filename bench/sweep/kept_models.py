@@ -46,7 +46,8 @@ def lacking_models(specs: Iterable[ExperimentSpec], runs: Path, keep: KeepModels
     specs = list(specs)
     if keep == "all":
         return frozenset(spec.run_id for spec in specs if not model_path(runs, spec.run_id).exists())
-    groups = {model.info.group for model in list_models(runs / MODELS) if model.info is not None}
+    infos = [model.info for model in list_models(runs / MODELS) if model.info is not None]
+    groups = {model_group(info.spec, info.image_list) for info in infos}
     lists = {name: own_images.image_list(get_dataset(name)) for name in {spec.dataset for spec in specs}}
     return frozenset(spec.run_id for spec in specs if model_group(spec, lists[spec.dataset]) not in groups)
 
@@ -61,7 +62,7 @@ def drop_all_but_best(runs: Path) -> None:
     groups: dict[str, list[ModelInfo]] = {}
     for model in list_models(runs / MODELS):
         if model.info is not None and model.info.kept == "best":
-            groups.setdefault(model.info.group, []).append(model.info)
+            groups.setdefault(model_group(model.info.spec, model.info.image_list), []).append(model.info)
     for group in groups.values():
         for info in sorted(group, key=_rank)[1:]:
             path = model_path(runs, info.run_id)

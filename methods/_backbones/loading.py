@@ -39,7 +39,7 @@ class _Uninitialised(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = kwargs or {}
-        if getattr(func, "__name__", "") in ("normal_", "uniform_"):
+        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):  # also `kaiming_uniform_`
             return args[0] if args else given["tensor"]
         return func(*args, **given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import gc
 import importlib
 import sys
@@ -20,6 +21,7 @@ def open_clip() -> ModuleType:
         return sys.modules["open_clip"]
     collecting = gc.isenabled()
     gc.disable()  # the import makes a million objects that stay, and each collection would visit them all
+    atexit.register(gc.freeze)  # so would those at the end of the process
     try:
         return importlib.import_module("open_clip")
     finally:

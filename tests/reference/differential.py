@@ -132,7 +132,8 @@ class SameChance:
     def crop(self, key: str, view: int, scale: tuple[float, float], size: tuple[int, int]) -> tuple[Box, bool]:
         shown = view_params(self.digest(key), View(ViewKind.CROP, scale, self.seed, view), size)
         assert shown.crop is not None
-        return (shown.crop.left, shown.crop.top, shown.crop.width, shown.crop.height), shown.flip
+        top, left, height, width = shown.crop
+        return (left, top, width, height), shown.flip
 
 
 def plain_start(method: str, start: Mapping[str, Tensor]) -> dict[str, Tensor]:

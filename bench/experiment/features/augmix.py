@@ -11,6 +11,7 @@ translations are relative to the size of the image. It mixes normalised pixels, 
 of the mixture to whole bytes here.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,8 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
-
-from bench.experiment.features.uniforms import Uniforms
 
 CHAINS = 3
 LONGEST_CHAIN = 3
@@ -49,6 +48,28 @@ Rotations are in whole degrees and translations in whole pixels, at most a thirt
 `posterize` always keeps four bits. Colour, contrast, brightness and sharpness are left out officially as well, since
 they are corruptions of ImageNet-C.
 """
+
+
+class Uniforms:
+    """Uniform numbers in [0, 1) from SHA-256 of (key, counter): the same on every machine."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._counter = 0
+
+    def next(self) -> float:
+        """The next number."""
+        block = hashlib.sha256(f"{self._key}|{self._counter}".encode()).digest()
+        self._counter += 1
+        return (int.from_bytes(block[:8], "big") >> 11) / (1 << 53)
+
+    def between(self, low: float, high: float) -> float:
+        """The next number, uniform between two bounds."""
+        return low + (high - low) * self.next()
+
+    def integer_up_to(self, high: int) -> int:
+        """Uniform over 0, 1, ..., high."""
+        return int(self.next() * (high + 1))
 
 
 @dataclass(frozen=True)

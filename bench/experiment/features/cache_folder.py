@@ -1,15 +1,18 @@
-"""The feature cache as a folder: its content, its integrity, and deleting from it.
+"""The feature cache as a folder: its content and integrity, and which files are deleted when it grows too large.
 
 The cache only saves time. Anything in it may be deleted at any moment; missing features are computed again.
 """
 
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import CacheError, UsageError
-from bench.experiment.features.budget import NAME_FILE, block_files, remove
 
+NAME_FILE = "backbone.txt"
+"""In a backbone's folder: its slug."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -65,8 +68,11 @@ def cache_info(folder: Path) -> list[BackboneCache]:
     if not root.is_dir():
         return []
     folders = sorted(p for p in root.iterdir() if p.is_dir())
-    slugs = {_digest(place): slug for place in folders if (slug := _slug(place))}
-    found = []
+    slugs, found = {}, []
+    for place in folders:
+        with suppress(OSError):  # an older cache has no such file
+            if slug := (place / NAME_FILE).read_text(encoding="utf-8").strip():
+                slugs[_digest(place)] = slug
     for place in folders:
         sizes = [path.stat().st_size for path in place.glob("*.safetensors")]
         found.append(BackboneCache(place.name, slugs.get(_digest(place), ""), len(sizes), sum(sizes)))
@@ -75,13 +81,6 @@ def cache_info(folder: Path) -> list[BackboneCache]:
 
 def _digest(place: Path) -> str:
     return place.name.partition("-")[0]
-
-
-def _slug(place: Path) -> str:
-    try:
-        return (place / NAME_FILE).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""  # an older cache has no such file
 
 
 def damaged_files(folder: Path) -> list[Path]:
@@ -100,3 +99,59 @@ def clear_cache(folder: Path, backbone: str | None = None) -> int:
         known = ", ".join(place.name for place in cache_info(folder)) or "nothing"
         raise CacheError(f"The cache holds no backbone that begins with {backbone!r}; it holds {known}.")
     return remove([p for p in block_files(folder) if backbone is None or p.parent.name.startswith(backbone)])
+
+
+def block_files(folder: Path) -> Iterator[Path]:
+    """All feature blocks below a cache folder: files with a digest as their name, and no others."""
+    return (folder / "features").glob(f"*-*/{'[0-9a-f]' * 32}.safetensors")
+
+
+def remove(paths: Iterable[Path]) -> int:
+    """Delete files and return the bytes freed; raises CacheError where a file cannot be deleted."""
+    freed = 0
+    for path in paths:
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            continue  # another process deleted it first
+        except OSError as error:
+            raise CacheError(f"{path} cannot be deleted ({error.strerror}); check the folder's permissions.") from error
+        freed += size
+    return freed
+
+
+def make_room(folder: Path, limit: int) -> int:
+    """Delete the least recently used blocks until at most `limit` bytes are left; returns the bytes freed."""
+    blocks = []
+    for path in block_files(folder):
+        with suppress(FileNotFoundError):  # another process deleted it first
+            found = path.stat()
+            blocks.append((found.st_mtime_ns, path, found.st_size))
+    excess, surplus = sum(size for _, _, size in blocks) - limit, []
+    for _, path, size in sorted(blocks):
+        if excess > 0:
+            surplus.append(path)
+            excess -= size
+    return remove(surplus)
+
+
+class Budget:
+    """Keeps a cache folder below `limit` bytes while runs write to it.
+
+    The folder is measured at the start and again whenever this process has written another twentieth of the limit, so
+    several processes together stay near the limit without coordinating.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._written = 0
+        make_room(folder, limit)
+
+    def written(self, size: int) -> None:
+        """Count `size` bytes just written; raises CacheError where surplus files cannot be deleted."""
+        self._written += size
+        if self._written >= self._limit // 20:
+            self._written = 0
+            make_room(self._folder, self._limit)

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import logging
 import math
 import os
 from collections.abc import Container, Iterator, Sequence
@@ -20,10 +19,9 @@ from torch import Tensor
 
 from bench.errors import CacheError
 from bench.experiment.cost import UNKNOWN
-from bench.experiment.features.budget import NAME_FILE, Budget, Share
+from bench.experiment.features.cache_folder import NAME_FILE, Budget
 from bench.results import locked, write_atomically
 
-_LOG = logging.getLogger("bench.experiment.features")
 _ADDRESS_BYTES = 16
 WAIT_SECONDS = 600.0
 """Longest wait for features that another process computes; after it they are computed here, too."""
@@ -60,7 +58,7 @@ class BlockFolder:
         self._indexed: set[str] = set()
         self._block_of: dict[bytes, Path] = {}
 
-    def read(self, addresses: Sequence[bytes]) -> Iterator[tuple[Path, Block]]:
+    def read(self, addresses: Sequence[bytes]) -> Iterator[Block]:
         """The blocks that hold some of these addresses, each verified and marked as used; damaged ones are skipped."""
         self._index_new_blocks()
         for path in dict.fromkeys(self._block_of[a] for a in addresses if a in self._block_of):
@@ -69,7 +67,7 @@ class BlockFolder:
                 self._block_of = {a: p for a, p in self._block_of.items() if p != path}
                 continue
             mark_used(path)
-            yield path, block
+            yield block
 
     def alone(self, addresses: Sequence[bytes]) -> AbstractContextManager[None]:
         """Inside this block, no other process computes exactly these addresses.
@@ -78,8 +76,8 @@ class BlockFolder:
         """
         return locked(self.folder / _name(addresses), timeout=WAIT_SECONDS, leave=False)
 
-    def add(self, addresses: Sequence[bytes], features: Tensor, nanoseconds: float) -> tuple[Path, int]:
-        """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError.
+    def add(self, addresses: Sequence[bytes], features: Tensor, nanoseconds: float = UNKNOWN) -> int:
+        """Write a new block, named by the digest of its addresses; returns its size, or raises CacheError.
 
         `nanoseconds` is what computing each feature took.
         """
@@ -87,7 +85,7 @@ class BlockFolder:
         self._indexed.add(path.name)
         size = write_block(path, addresses, features, nanoseconds, self._budget)
         self._block_of.update(dict.fromkeys(addresses, path))
-        return path, size
+        return size
 
     def lacking(self, addresses: Sequence[bytes]) -> list[int]:
         """Positions of the addresses that no block holds, each address once; no block is read."""
@@ -103,41 +101,6 @@ class BlockFolder:
         for name in names:
             self._indexed.add(name)
             self._block_of.update(dict.fromkeys(block_addresses(self.folder / name), self.folder / name))
-
-
-class SpareBlocks(BlockFolder):
-    """Blocks that a run can do without: they have a limit, and a failure to write one is no error.
-
-    Args:
-        share: limit of all blocks of this kind.
-        title: text for people in the folder, whose name is a digest; empty for none.
-        without: what happens without a block, a sentence for the warning after the first failure to write one. Nothing
-            more is stored after it.
-    """
-
-    def __init__(self, folder: Path, budget: Budget | None, share: Share, *, title: str = "", without: str) -> None:
-        super().__init__(folder, budget)
-        self._share = share
-        self._title = title
-        self._without = without
-        self._writable = True
-
-    def fits(self, size: int) -> bool:
-        """Whether `size` more bytes can be stored."""
-        return self._writable and self._share.fits(size)
-
-    def store(self, addresses: Sequence[bytes], features: Tensor, nanoseconds: float = UNKNOWN) -> Path | None:
-        """Write a new block; returns its path, None if it cannot be written."""
-        try:
-            if self._title:
-                name_folder(self.folder, self._title)
-            path, size = self.add(addresses, features, nanoseconds)
-        except CacheError as error:
-            self._writable = False
-            _LOG.warning("%s %s", error, self._without)
-            return None
-        self._share.written(size)
-        return path
 
 
 def _name(addresses: Sequence[bytes]) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench._util.prefetch import prefetch
 from bench.experiment.accelerator import copied_back, synchronize
 from bench.experiment.cost import charge, set_apart
-from bench.experiment.features.budget import Budget
+from bench.experiment.features.cache_folder import Budget
 from bench.experiment.features.feature_blocks import (
     BlockFolder,
     address,
@@ -158,7 +158,7 @@ class FeatureStore:
         """Positions of the addresses that are neither in memory nor on disk; what is on disk is read."""
         absent = missing(addresses, self._rows)
         if absent and self._blocks is not None:
-            for _, block in self._blocks.read([addresses[i] for i in absent]):
+            for block in self._blocks.read([addresses[i] for i in absent]):
                 self._rows.update(block.rows)
                 self._nanoseconds.update(dict.fromkeys(block.rows, block.nanoseconds))
             absent = missing(addresses, self._rows)

@@ -17,7 +17,7 @@ from torch import Tensor
 from bench._util.prefetch import parallel_map, prefetch
 from bench.context import RunContext
 from bench.experiment.cost import UNKNOWN, charge
-from bench.experiment.features.budget import Budget
+from bench.experiment.features.cache_folder import Budget
 from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts, encode_padded, images_per_pass
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
@@ -58,7 +58,7 @@ class Inputs:
 
     def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Preprocessed pixels `(n, 3, size, size)` on the backbone's device."""
-        return self._pixels(images, [(sample, view) for sample in samples])
+        return self._normalised(self._render(images, [(sample, view) for sample in samples]))
 
     def evaluated_pixels(self, images: Images, samples: Sequence[Sample]) -> Tensor:
         """Preprocessed pixels of centre views that every run evaluates again; they are stored in the cache folder."""
@@ -67,10 +67,6 @@ class Inputs:
         return self._normalised(
             self._evaluated.get(addresses, lambda some: self._render(images, [shown[i] for i in some]))
         )
-
-    def _pixels(self, images: Images, shown: Sequence[tuple[Sample, View]]) -> Tensor:
-        """Preprocessed pixels `(n, 3, size, size)`."""
-        return self._normalised(self._render(images, shown))
 
     def _render(self, images: Images, shown: Sequence[tuple[Sample, View]]) -> list[NDArray[np.uint8]]:
         """Views as bytes, each `(size, size, 3)`; an image whose views follow each other is loaded once."""
@@ -118,18 +114,16 @@ class Inputs:
 
         If these views are requested again (`reused`), their bits are the same in every batch.
         """
-        pixels = self.pixels(images, samples, view)
-        if first == 0 or not reused:
-            return self.backbone.image_hidden(pixels, first)
-        return self._hidden_in_passes(pixels, first)
+        return self._hidden(self.pixels(images, samples, view), first, reused=reused)
 
     def evaluated_hidden(self, images: Images, samples: Sequence[Sample], first: int) -> Tensor:
         """As `hidden`, for centre views that every run evaluates again."""
-        pixels = self.evaluated_pixels(images, samples)
-        return self._hidden_in_passes(pixels, first) if first else self.backbone.image_hidden(pixels, first)
+        return self._hidden(self.evaluated_pixels(images, samples), first, reused=True)
 
-    def _hidden_in_passes(self, pixels: Tensor, first: int) -> Tensor:
-        """Tokens before a block, in passes of the size of frozen features, which decides their last bits."""
+    def _hidden(self, pixels: Tensor, first: int, *, reused: bool) -> Tensor:
+        if first == 0 or not reused:
+            return self.backbone.image_hidden(pixels, first)
+        # in passes of the size of frozen features, which decides their last bits
         size, share = images_per_pass(self.backbone), Fraction(first, self.backbone.vision_depth)
         blocks = partial(self.backbone.image_hidden, first=first)
         passes = [encode_padded(self.backbone, part, blocks, share, size) for part in torch.split(pixels, size)]
@@ -171,7 +165,7 @@ class Inputs:
         """The addresses of views of images, and a function that renders some of them."""
         digest = digest or images.digest
         addresses = [address(digest(sample.key), view.key) for sample, view in shown]
-        return addresses, lambda some: self._pixels(images, [shown[i] for i in some])
+        return addresses, lambda some: self._normalised(self._render(images, [shown[i] for i in some]))
 
     def support_view(
         self, support: SupportSet, *, shots: int, seed: int, pool: UnlabelledImages | None = None

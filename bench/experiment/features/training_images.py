@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property, partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from bench.experiment.features.views import View, views_for_epoch
-from datasets_registry import Sample, SupportSet, feature_bundle
+from datasets_registry import SupportSet, feature_bundle
 from methods import Batch, Needs, Recipe, on_device
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class TrainingImages:
 
     Args:
         epochs: number of epochs of the training.
+
+    Attributes:
+        view: gives the view of an epoch.
     """
 
     def __init__(
@@ -53,23 +56,41 @@ class TrainingImages:
         self.inputs, self.needs, self.repeated = inputs, needs, recipe.repeats_views
         self.images, self.samples = support.images, support.samples
         self.labels = on_device(torch.tensor([s.label for s in self.samples]), inputs.backbone.device)
-        self._recipe, self._seed, self._epochs = recipe, seed, epochs
-        self._digests: dict[str, str] = {}
+        self.view: Callable[[int], View] = partial(views_for_epoch, recipe, seed)
+        self._epochs, self._digest = epochs, cache(self.images.digest)
         self._rows: dict[tuple[FeatureStore, str], Tensor] = {}
 
-    def epoch(self, number: int) -> EpochImages:
-        """The images of an epoch, counted from 0."""
-        return EpochImages(self, number)
+    def epoch(self, number: int) -> Callable[[Tensor], Batch]:
+        """Gives the labelled batch of some samples in an epoch, counted from 0, by their indices `(batch,)`.
 
-    def view(self, epoch: int) -> View:
-        """The view of an epoch."""
-        return views_for_epoch(self._recipe, self._seed, epoch)
+        Everything is computed on first use. `Batch.other_view` shows the view of the next epoch: it is as random, and
+        is needed anyway.
+        """
+        view = self.view(number)
+        features, other_view = cache(partial(self._features, number)), cache(partial(self._features, number + 1))
+        pooled = cache(lambda: self.rows(self.inputs.pooled_store, number))
 
-    def digest(self, key: str) -> str:
-        """An image's digest, read once."""
-        if key not in self._digests:
-            self._digests[key] = self.images.digest(key)
-        return self._digests[key]
+        def batch(indices: Tensor) -> Batch:
+            chosen = [self.samples[i] for i in indices.tolist()]
+            rows = on_device(indices, self.inputs.backbone.device)
+            return Batch(
+                self.labels[rows],
+                label_numbers=[sample.label for sample in chosen],
+                features=lambda: features()[rows],
+                pooled=lambda: pooled()[rows],
+                pixels=lambda: self.inputs.pixels(self.images, chosen, view),
+                other_view=lambda: other_view()[rows],
+                hidden=partial(self.inputs.hidden, self.images, chosen, view, reused=self.repeated),
+                needs=self.needs,
+            )
+
+        return batch
+
+    def _features(self, epoch: int) -> Tensor:
+        """The frozen features of all samples in an epoch, `(n, dim)`."""
+        if isinstance(self.images, feature_bundle.FeatureBundle):  # they are read from a file, and not computed
+            return self.inputs.features(self.images, self.samples, self.view(epoch))
+        return self.rows(self.inputs.feature_store, epoch)
 
     def rows(self, store: FeatureStore, epoch: int) -> Tensor:
         """Rows of a store for the view of an epoch, `(n, dim)`.
@@ -82,58 +103,7 @@ class TrainingImages:
             return self._rows[place]
         together = [self.view(e) for e in epochs_together(epoch, self._epochs, len(self.samples))]
         views = [self.view(epoch)]
-        found = self.inputs.stored(store, self.images, self.samples, views, together=together, digest=self.digest)[0]
+        found = self.inputs.stored(store, self.images, self.samples, views, together=together, digest=self._digest)[0]
         if self.repeated and sum(rows.nbytes for rows in self._rows.values()) + found.nbytes <= REPEATED_BYTES:
             self._rows[place] = found
         return found
-
-
-class EpochImages:
-    """The images of one epoch: called with indices `(batch,)`, it gives their labelled batch.
-
-    Everything is computed on first use. `Batch.other_view` shows the view of the next epoch: it is as random, and is
-    needed anyway.
-    """
-
-    def __init__(self, training: TrainingImages, epoch: int) -> None:
-        self._training, self._epoch = training, epoch
-        self._view = training.view(epoch)
-
-    def __call__(self, indices: Tensor) -> Batch:
-        """The batch of these samples."""
-        training = self._training
-        chosen = [training.samples[i] for i in indices.tolist()]
-        indices = on_device(indices, training.inputs.backbone.device)
-        return Batch(
-            training.labels[indices],
-            label_numbers=[sample.label for sample in chosen],
-            features=lambda: self._features[indices],
-            pooled=lambda: self._pooled[indices],
-            pixels=lambda: training.inputs.pixels(training.images, chosen, self._view),
-            other_view=lambda: self._other_view[indices],
-            hidden=partial(self._hidden, chosen),
-            needs=training.needs,
-        )
-
-    @cached_property
-    def _features(self) -> Tensor:
-        return self._features_in(self._epoch)
-
-    @cached_property
-    def _other_view(self) -> Tensor:
-        return self._features_in(self._epoch + 1)
-
-    @cached_property
-    def _pooled(self) -> Tensor:
-        return self._training.rows(self._training.inputs.pooled_store, self._epoch)
-
-    def _features_in(self, epoch: int) -> Tensor:
-        training = self._training
-        if isinstance(training.images, feature_bundle.FeatureBundle):  # they are read from a file, and not computed
-            return training.inputs.features(training.images, training.samples, training.view(epoch))
-        return training.rows(training.inputs.feature_store, epoch)
-
-    def _hidden(self, chosen: Sequence[Sample], first: int) -> Tensor:
-        """Tokens before block `first`."""
-        training = self._training
-        return training.inputs.hidden(training.images, chosen, self._view, first, reused=training.repeated)

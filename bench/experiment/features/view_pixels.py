@@ -1,9 +1,10 @@
 """Pixels of image views as bytes: in memory up to a limit, and of evaluated images also on disk."""
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -11,14 +12,15 @@ from threading import Lock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
-from bench.experiment.features.budget import Budget, Share
-from bench.experiment.features.feature_blocks import SpareBlocks, address, missing
+from bench.errors import CacheError
+from bench.experiment.features.cache_folder import Budget
+from bench.experiment.features.feature_blocks import BlockFolder, address, missing, name_folder
 from bench.experiment.features.views import View, render, view_params
 from datasets_registry import Images
 from methods import OPENAI_PREPROCESSING, Preprocessing
 
+_LOG = logging.getLogger("bench.experiment.features")
 RENDERED_BYTES = 256 * 2**20
 """Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
 
@@ -43,8 +45,15 @@ class RenderedViews:
     def get_all(self, images: Images, key: str, views: Sequence[View]) -> list[NDArray[np.uint8]]:
         """One image under several views, each `(size, size, 3)`; it is loaded at most once."""
         digest = images.digest(key)
-        loaded = cache(partial(images.load, key))
-        return [self._get(digest, loaded, view) for view in views]
+        loaded, shown = cache(partial(images.load, key)), []
+        for view in views:
+            name = address(digest, view.key)
+            if (rendered := self.held(name)) is None:
+                image = loaded()
+                rendered = render(image, view_params(digest, view, image.size), self.size, self.preprocessing)
+                self.remember(name, rendered)
+            shown.append(rendered)
+        return shown
 
     def held(self, name: bytes) -> NDArray[np.uint8] | None:
         """The view of that `address`, if it is in memory."""
@@ -63,15 +72,6 @@ class RenderedViews:
             while self._bytes > self._limit and len(self._views) > 1:
                 _, dropped = self._views.popitem(last=False)
                 self._bytes -= dropped.nbytes
-
-    def _get(self, digest: str, loaded: Callable[[], Image.Image], view: View) -> NDArray[np.uint8]:
-        name = address(digest, view.key)
-        if (held := self.held(name)) is not None:
-            return held
-        image = loaded()
-        rendered = render(image, view_params(digest, view, image.size), self.size, self.preprocessing)
-        self.remember(name, rendered)
-        return rendered
 
 
 Render = Callable[[Sequence[int]], list[NDArray[np.uint8]]]
@@ -93,11 +93,16 @@ class EvaluatedViews:
     ) -> None:
         self._memory = memory
         self._lock = Lock()
-        self._blocks: SpareBlocks | None = None
+        self._limit = limit
+        self._stored: int | None = None  # bytes of all views in the cache folder; None until it is measured
+        self._blocks: BlockFolder | None = None
+        how = memory.preprocessing
+        fill = f", grey {how.fill_color}" if how.resize_mode == "longest" else ""
+        # what decides the pixels of a centre view; mean and standard deviation do not
+        self._title = f"{memory.size} pixels, {how.interpolation}, {how.resize_mode}{fill}"
         if folder is not None and limit:
-            place, share = folder / "features" / _folder_name(memory), Share(folder, "*-pixels", limit)
-            without = "Test images that are not stored are decoded in every run."
-            self._blocks = SpareBlocks(place, budget, share, title=_described(memory), without=without)
+            name = f"{hashlib.sha256(self._title.encode()).hexdigest()[:16]}-uint8-pixels"
+            self._blocks = BlockFolder(folder / "features" / name, budget)
 
     def get(self, addresses: Sequence[bytes], render: Render) -> list[NDArray[np.uint8]]:
         """Views in the order of `addresses`, each `(size, size, 3)`; `render` is called for those not stored."""
@@ -107,7 +112,7 @@ class EvaluatedViews:
             found = {a: view for a in addresses if (view := self._memory.held(a)) is not None}
             self._read(self._blocks, addresses, found)
             fresh = [addresses[i] for i in self._blocks.lacking(addresses)]
-            room = self._blocks.fits(len(fresh) * 3 * self._memory.size**2)
+            room = self._fits(self._blocks, len(fresh) * 3 * self._memory.size**2)
             with self._blocks.alone(fresh) if fresh and room else nullcontext():
                 self._read(self._blocks, addresses, found)  # another process may have stored them meanwhile
                 absent = missing(addresses, found)
@@ -116,25 +121,36 @@ class EvaluatedViews:
                     self._store(self._blocks, addresses, found)
         return [found[a] for a in addresses]
 
-    def _read(self, blocks: SpareBlocks, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+    def _read(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
         """Add the stored views that are not among `found`; the memory gets all views of their blocks."""
-        for _, block in blocks.read([addresses[i] for i in missing(addresses, found)]):
+        for block in blocks.read([addresses[i] for i in missing(addresses, found)]):
             for name, row in block.rows.items():
                 found[name] = row.numpy()
                 self._memory.remember(name, found[name])
 
-    def _store(self, blocks: SpareBlocks, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
-        """Write the views that are not stored yet."""
-        if fresh := [addresses[i] for i in blocks.lacking(addresses)]:
-            blocks.store(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
+    def _fits(self, blocks: BlockFolder, size: int) -> bool:
+        """Whether `size` more bytes can be stored.
 
+        The folders are measured once and then counted, since a folder of many files is slow to list. Several processes
+        may therefore exceed the limit by what they write at the same time.
+        """
+        if self._stored is None:
+            self._stored = 0
+            for path in blocks.folder.parent.glob("*-pixels/*.safetensors"):
+                with suppress(FileNotFoundError):  # another process deleted it first
+                    self._stored += path.stat().st_size
+        return self._stored + size <= self._limit
 
-def _described(memory: RenderedViews) -> str:
-    how = memory.preprocessing
-    fill = f", grey {how.fill_color}" if how.resize_mode == "longest" else ""
-    return f"{memory.size} pixels, {how.interpolation}, {how.resize_mode}{fill}"
-
-
-def _folder_name(memory: RenderedViews) -> str:
-    """What decides the pixels of a centre view, as a digest. Mean and standard deviation do not."""
-    return f"{hashlib.sha256(_described(memory).encode()).hexdigest()[:16]}-uint8-pixels"
+    def _store(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+        """Write the views that are not stored yet. A failure is no error."""
+        fresh = [addresses[i] for i in blocks.lacking(addresses)]
+        if not fresh:
+            return
+        try:
+            name_folder(blocks.folder, self._title)
+            size = blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
+        except CacheError as error:
+            self._limit = -1
+            _LOG.warning("%s Test images that are not stored are decoded in every run.", error)
+            return
+        self._stored = (self._stored or 0) + size

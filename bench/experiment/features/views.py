@@ -17,8 +17,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from bench.experiment.features.augmix import Mixing, draw_mixing, mixed
-from bench.experiment.features.uniforms import Uniforms
+from bench.experiment.features.augmix import Mixing, Uniforms, draw_mixing, mixed
 from methods import OPENAI_PREPROCESSING, Preprocessing, Recipe, on_device
 
 _ASPECT_RATIO = (3 / 4, 4 / 3)
@@ -73,14 +72,8 @@ CENTER_VIEW = View(ViewKind.CENTER)
 """The view of evaluation."""
 
 
-@dataclass(frozen=True)
-class Crop:
-    """A rectangle of an image in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
+Crop = tuple[int, int, int, int]
+"""A rectangle of an image in pixels, as torchvision gives it: top, left, height, width."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +135,8 @@ def render(
     if params.crop is None:
         shown = _whole(image, size, how, resample)
     else:
-        c = params.crop
-        cut = image.crop((c.left, c.top, c.left + c.width, c.top + c.height))
+        top, left, height, width = params.crop
+        cut = image.crop((left, top, left + width, top + height))
         shown = cut.resize((size, size), Image.Resampling.BILINEAR if params.bilinear else resample)
     if params.flip:
         shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -185,18 +178,14 @@ def _draw_crop(draws: Uniforms, scale: tuple[float, float], size: tuple[int, int
         if 0 < w <= width and 0 < h <= height:
             top = draws.integer_up_to(height - h)
             left = draws.integer_up_to(width - w)
-            return Crop(left, top, w, h)
-    return _central_crop(width, height)
-
-
-def _central_crop(width: int, height: int) -> Crop:
+            return top, left, h, w
     low, high = _ASPECT_RATIO
     w, h = width, height
     if width / height < low:
         h = round(width / low)
     elif width / height > high:
         w = round(height * high)
-    return Crop((width - w) // 2, (height - h) // 2, w, h)
+    return (height - h) // 2, (width - w) // 2, h, w
 
 
 def _whole(image: Image.Image, size: int, how: Preprocessing, resample: Image.Resampling) -> Image.Image:

@@ -142,14 +142,14 @@ class _StatedImages:
         return self.digests.get(key, "")
 
 
-def listed_splits(digests: dict[str, str]) -> Callable[[str, RunContext], DatasetSplits]:
+def listed_splits(digests: dict[str, str]) -> Callable[[str, Path | None], DatasetSplits]:
     """A way to read splits that needs only the split file, with stated digests of images."""
     images = _StatedImages(digests)
 
-    def read(dataset: str, context: RunContext) -> DatasetSplits:
+    def read(dataset: str, data_root: Path | None) -> DatasetSplits:
         reader = get_dataset(dataset).reader
         if not isinstance(reader, CoopReader):
             raise DataError(f"Dataset {dataset!r} has no split file.")
-        return replace(reader.lists(context.data_root), images=images, layout="split file only")
+        return replace(reader.lists(data_root), images=images, layout="split file only")
 
     return read

@@ -13,7 +13,6 @@ from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome
 
 from bench.analysis.metrics.scores import accuracy, fit_temperature
 from bench.context import RunContext
-from bench.experiment import kept_models as keeping
 from bench.experiment import runner
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.kept_models import restored_method
@@ -111,7 +110,6 @@ def test_the_kind_of_novelty_score_costs_no_further_pass(tmp_path: Path) -> None
 
 
 def test_without_validation_images_the_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(keeping, "_logits", lambda *_: None)
     real = runner.load_task
 
     def without_validation(spec: ExperimentSpec, context: RunContext) -> object:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 import torch
 from families_of_methods import some_fast
@@ -10,9 +14,11 @@ from tiny_runs import forget_loaded, spec_of
 
 from bench.context import RunContext
 from bench.experiment import evaluation
-from bench.experiment.evaluation import KeptFeatures
+from bench.experiment.evaluation import EvaluatedImages
 from bench.experiment.runner import run_experiment
 from bench.results.predictions import pack_predictions
+from datasets_registry import EvalSplit, Sample
+from methods import Batch
 from methods.apex import APEX
 from methods.vpt import VPT, VPTConfig
 
@@ -46,23 +52,37 @@ def test_the_open_score_passes_no_image_through_a_tuned_tower(monkeypatch: pytes
     assert passes_of_a_run("vpt") == 5 * 24
 
 
-def test_the_features_of_numbered_batches_are_kept() -> None:
+def split(n: int) -> EvalSplit:
+    samples: Any = tuple(Sample(str(i), 0) for i in range(n))
+    return EvalSplit("base", cast(Any, None), samples, class_set("base"))
+
+
+def test_the_features_of_batches_are_kept() -> None:
     method = VPT(tiny_backbone(), VPTConfig(), torch.Generator().manual_seed(0))
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     shown = images("test")[:4]
-    kept = KeptFeatures()
+    alone, again = (batch_of(tiny_backbone(), shown, None) for _ in range(2))
+    made: list[tuple[Batch, bool]] = []
+
+    def evaluation_batches(*_: object, ahead: bool, **__: object) -> Iterator[Batch]:
+        made.append(((alone, again)[len(made)], ahead))
+        return iter([made[-1][0]])
+
+    stub: Any = SimpleNamespace(evaluation_batches=evaluation_batches)
+    kept, base = EvaluatedImages(stub, method, 4, 0), split(4)
+    kept.keeps = True
     with torch.no_grad():
-        alone = batch_of(tiny_backbone(), shown, None)
         plain = alone.once(method.image_features)
         assert alone.once(method.image_features) is not plain
-        assert not kept.holds("base", 4, 4)
-        (first,) = (one.once(method.image_features) for one in kept.numbered("base", 4, 4, lambda _: [alone]))
+        assert not kept.holds(base)
+        (first,) = (one.once(method.image_features) for one in kept.of_split(base))
         assert torch.equal(first, plain)
-        assert kept.holds("base", 4, 4)
-        assert not kept.holds("base", 2, 4)
-        again = batch_of(tiny_backbone(), shown, None)
-        (second,) = (one.once(method.image_features) for one in kept.numbered("base", 4, 4, lambda _: [again]))
+        assert kept.holds(base)
+        (second,) = (one.once(method.image_features) for one in kept.of_split(base))
         assert second is first
+        assert [ahead for _, ahead in made] == [True, False], "no pixels are read for kept features"
+        kept.size = 2
+        assert not kept.holds(base)
 
 
 def test_texts_of_an_oracle_are_encoded_for_its_scores_only(monkeypatch: pytest.MonkeyPatch) -> None:

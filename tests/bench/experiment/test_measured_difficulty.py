@@ -19,7 +19,7 @@ def test_classes_without_test_images_have_no_difficulty(
     splits = info.reader(None)
     labels = few_shot_draws.class_halves(len(splits.class_names))[kept == "new"]
     half = replace(splits, test=tuple(sample for sample in splits.test if sample.label in labels))
-    monkeypatch.setattr(measured_difficulty, "splits_of_run", lambda *_: half)
+    monkeypatch.setattr(measured_difficulty, "read_splits", lambda *_: half)
     records = measured_difficulty.measure_difficulty("ViT-tiny.random", info.name, RunContext())
     assert [record.split for record in records] == measured
     assert {record.n_images for record in records} == {len(half.test)}

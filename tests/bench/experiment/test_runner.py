@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.experiment import runner
 from bench.experiment.features import frozen_features
 from bench.experiment.features.inputs import shared_inputs
-from bench.experiment.features.training_images import EpochImages, TrainingImages
+from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.features.views import View
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import read_model
 from bench.record import RunStatus
 from datasets_registry import EvalProtocol
-from methods import Backbone, TrainableMethod, clip_adapter
+from methods import Backbone, Batch, TrainableMethod, clip_adapter
 
 
 @pytest.mark.parametrize("method", some_fast(["coop", "clip_adapter", "vpt", "apex", "coprompt"], {"coop", "apex"}))
@@ -108,7 +109,7 @@ def test_the_other_view_of_an_epoch_is_the_next_ones(monkeypatch: pytest.MonkeyP
     shown: list[tuple[View, View, torch.Tensor]] = []
     make = TrainingImages.epoch
 
-    def spied(images: TrainingImages, number: int) -> EpochImages:
+    def spied(images: TrainingImages, number: int) -> Callable[[torch.Tensor], Batch]:
         batch = make(images, number)(torch.tensor([3, 1]))
         view, other = images.view(number), images.view(number + 1)
         expected = images.inputs.features(images.images, [images.samples[3], images.samples[1]], other)

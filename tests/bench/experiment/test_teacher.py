@@ -100,15 +100,15 @@ def test_training_resumes_from_a_checkpoint(tmp_path: Path, monkeypatch: pytest.
     spec, context = planned(teacher_file(tmp_path))
     whole = outcome(run_experiment(spec, context))
     with_checkpoints = context.model_copy(update={"checkpoints": tmp_path / "checkpoints", "checkpoint_seconds": 0})
-    view = TrainingImages.view
+    images_of = TrainingImages.epoch
 
     def stopped(self: TrainingImages, epoch: int) -> Any:
         if epoch == 1:
             raise KeyboardInterrupt
-        return view(self, epoch)
+        return images_of(self, epoch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingImages, "view", stopped)
+        patch.setattr(TrainingImages, "epoch", stopped)
         with pytest.raises(KeyboardInterrupt):
             run_experiment(spec, with_checkpoints)
     assert list((tmp_path / "checkpoints").glob("*.safetensors"))

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
@@ -17,6 +18,7 @@ from rounding import assert_equal_but_for_rounding, rounding, tower_additions
 from safetensors.torch import save_file
 from small_towers import SMALL_COCA, SMALL_EVA, TINY_CONFIG, backbone_of
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from datasets_registry import BenchError, UnknownNameError
 from methods import (
@@ -344,6 +346,21 @@ class TestLocalFiles:
             found.append({**model.state_dict(), **dict(model.named_buffers())})
         assert found[0].keys() == found[1].keys()
         assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+    def test_weights_that_are_loaded_later_are_not_drawn(self) -> None:
+        called: set[str] = set()
+
+        class Called(TorchDispatchMode):
+            def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                called.add(func.overloadpacket.__name__)
+                return func(*args, **(kwargs or {}))
+
+        drawing = {"uniform_", "normal_"}
+        for initialise in (True, False):
+            called.clear()
+            with Called():
+                loading.build_model(TINY_CONFIG, initialise=initialise)
+            assert called & drawing == (drawing if initialise else set())
 
     def test_weights_that_cannot_be_fetched_say_how_to_give_a_copy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def no_network(*_: object, **__: object) -> str:

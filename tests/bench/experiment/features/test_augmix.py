@@ -12,8 +12,7 @@ from scipy import stats
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
-from bench.experiment.features.augmix import OPERATIONS, Mixing, draw_mixing, mixed
-from bench.experiment.features.uniforms import Uniforms
+from bench.experiment.features.augmix import OPERATIONS, Mixing, Uniforms, draw_mixing, mixed
 from bench.experiment.features.views import View, ViewKind, render, view_params
 
 PICTURE = Image.fromarray(load_file(str(FOLDER / "data.safetensors"))["test_images_uint8"][0].numpy())
@@ -104,10 +103,9 @@ def test_draws_have_the_official_distributions() -> None:
 def test_a_view_is_the_mixture_of_the_crop_that_is_resized_bilinearly() -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
     params = view_params("image", View(ViewKind.AUGMIX, (0.08, 1.0), 1, 2), picture.size)
-    c = params.crop
-    assert c is not None
+    assert params.crop is not None
     assert params.mixing is not None
-    crop = tvf.resized_crop(picture, c.top, c.left, c.height, c.width, [32, 32], InterpolationMode.BILINEAR)
+    crop = tvf.resized_crop(picture, *params.crop, [32, 32], InterpolationMode.BILINEAR)
     crop = tvf.hflip(crop) if params.flip else crop
     assert np.array_equal(render(picture, params, 32), mixed(crop, params.mixing))
     unmixed = view_params("image", View(ViewKind.BILINEAR_CROP, (0.08, 1.0), 1, 2), picture.size)

@@ -15,7 +15,7 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import CacheError, UsageError
 from bench.experiment.features import cache_folder as cache
-from bench.experiment.features.budget import make_room
+from bench.experiment.features.cache_folder import make_room
 from bench.experiment.features.feature_blocks import address, pack_block
 from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.inputs import shared_inputs

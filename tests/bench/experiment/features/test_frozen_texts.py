@@ -12,7 +12,7 @@ from parity_kit import tiny_backbone
 from bench.context import RunContext
 from bench.errors import CacheError
 from bench.experiment.features import cache_folder as cache
-from bench.experiment.features.budget import Budget
+from bench.experiment.features.cache_folder import Budget
 from bench.experiment.features.frozen_features import MAX_LISTS, FrozenTexts
 from bench.experiment.features.inputs import shared_inputs
 from methods import Backbone, Passes

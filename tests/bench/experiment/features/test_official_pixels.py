@@ -133,7 +133,6 @@ def test_training_views_are_resized_with_the_filter_of_the_weights(
     for path, found in zip(photographs, ours, strict=True):
         image = Image.open(path)
         params = view_params(digest(str(path)), view, image.size)
-        c = params.crop
-        assert c is not None
-        theirs = tvf.resized_crop(image, c.top, c.left, c.height, c.width, [112, 112], mode)
+        assert params.crop is not None
+        theirs = tvf.resized_crop(image, *params.crop, [112, 112], mode)
         assert torch.equal(found, to_pixels(tvf.hflip(theirs) if params.flip else theirs))

@@ -14,7 +14,7 @@ from tiny_runs import BACKBONE, DATASET, forget_loaded
 
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.cost import CostMeter, own_clock, set_apart
+from bench.experiment.cost import CostMeter, charge, own_clock, set_apart
 from bench.experiment.features.feature_blocks import pack_block, read_block
 from bench.experiment.features.frozen_features import FeatureStore
 from bench.record import Cost
@@ -101,5 +101,6 @@ def test_a_later_part_of_a_run_does_not_pay_again() -> None:
     for meter, keys in ((first, "ab"), (second, "abc")):
         if meter is second:
             second.load_charged(first.dump_charged())
-        meter.charge("train", "image", {key.encode() * 16: 3 for key in keys}, images=1, texts=0)
+        with meter.phase("train"):
+            charge("image", {key.encode() * 16: 3 for key in keys}, images=1)
     assert (first.nanoseconds["train"], second.nanoseconds["train"]) == (6, 3)
