@@ -22,7 +22,6 @@ from bench.sweep.launch.tasks import (
     DifficultyTask,
     FinishedTask,
     LaunchSummary,
-    Limits,
     Outcome,
     RunTask,
     Surroundings,
@@ -38,7 +37,7 @@ from bench.sweep.launchers import (
 from bench.sweep.machine import cache_limit, pixel_limit
 from bench.sweep.options import RerunPolicy
 from bench.sweep.plan import Plan, expand, heads_apart, plan_runs, shared_features
-from bench.sweep.progress import SweepLog, Tally
+from bench.sweep.progress import SweepLog
 from bench.sweep.read_tasks import short_draw
 from bench.sweep.request import SweepRequest
 from bench.sweep.rules import grouped
@@ -175,22 +174,22 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 def _launch(
     tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, process: PoolProcess | None
 ) -> LaunchSummary:
-    tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
+    log.begin(sum(isinstance(task, RunTask) for task in tasks))
     with ExitStack() as stack:
         try:
-            claims = stack.enter_context(Claims(request.runs, "sweep", tally.facts()))
+            claims = stack.enter_context(Claims(request.runs, "sweep", log.facts()))
             remove_leftovers(request.runs)
         except OSError as error:
             reason = f"cannot be written: {error.strerror or error}. Give another one with --runs."
             raise RunsFolderError(f"The runs folder {request.runs} {reason}") from error
         keep_sweep_file(request, made.specs)
-        stack.enter_context(log.during(tally, request.runs, claims.name))
+        stack.enter_context(log.during(request.runs, claims.name))
         tracker = Tracker(request.tracker, request.runs, log.notice)
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
-            tally.count(item, again=again)
-            claims.update(**tally.facts())
-            log.finished(item, tally, again=again)
+            log.count(item, again=again)
+            claims.update(**log.facts())
+            log.finished(item, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
                 tracker.log(item.task.spec.run_id)
 
@@ -198,7 +197,8 @@ def _launch(
             runs=request.runs,
             context=context_of(request, len(tasks)),
             runner=request.runner,
-            limits=Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30)),
+            timeout=request.timeout,
+            memory_bytes=None if request.memory is None else int(request.memory * 2**30),
             sweep=claims.name,
         )
         summary = launch(

@@ -112,9 +112,9 @@ def _ray(request: SweepRequest, fields: dict[str, Any]) -> Callable[..., int]:
     if find_spec("ray") is None:
         raise LaunchError("--launcher ray needs ray, which is not installed; run `pip install 'clip-etl-bench[ray]'`.")
     from bench.sweep.launch.ray import RayPool
-    from bench.sweep.launch.ray_cluster import AUTO, RunResources
+    from bench.sweep.launch.ray_cluster import AUTO
 
     gpus = 1 / (request.jobs_per_gpu or 1) if request.devices.kind == "cuda" else 0.0
-    address, resources = os.environ.get("RAY_ADDRESS") or AUTO, RunResources(threads_per_run(request, 1), gpus)
-    fields |= {"jobs": request.jobs or 0, "address": address, "resources": resources}
+    address, cpus = os.environ.get("RAY_ADDRESS") or AUTO, threads_per_run(request, 1)
+    fields |= {"jobs": request.jobs or 0, "address": address, "cpus_per_run": cpus, "gpus_per_run": gpus}
     return lambda tasks, **calls: RayPool(**fields, **calls).run(tasks)

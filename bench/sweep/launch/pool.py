@@ -124,7 +124,7 @@ class Pool:
 
         Ends early if a result cannot be written.
         """
-        if self.around.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
+        if self.around.memory_bytes is not None and not CAN_LIMIT_MEMORY:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         load_runner(self.around.runner)
         while tasks and not self._stopping:
@@ -255,7 +255,7 @@ class Pool:
             self._start(tasks, jobs)
 
     def _fail(self, task: Task, worker: _Worker, code: int) -> None:
-        limit, seconds = self.around.limits.seconds, time.monotonic() - worker.since
+        limit, seconds = self.around.timeout, time.monotonic() - worker.since
         late = limit is not None and (worker.overdue or seconds >= limit)
         log = f"Its output: {self.around.runs / LOGS / f'{task.key}.log'}"
         for_memory = kills_for_memory() > worker.kills_before
@@ -281,7 +281,7 @@ class Pool:
 
     def _kill_overdue(self) -> None:
         """Kill workers that did not end their run themselves at its time limit."""
-        limit = self.around.limits.seconds
+        limit = self.around.timeout
         latest = time.monotonic() - (math.inf if limit is None else limit + GRACE)
         for worker in self._workers:
             if worker.task is not None and worker.since < latest and not worker.overdue:

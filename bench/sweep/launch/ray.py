@@ -22,8 +22,6 @@ from bench.sweep.launch.pool import LOOK_SECONDS, Pool
 from bench.sweep.launch.ray_cluster import (
     AUTO,
     ClusterHead,
-    HeadLostError,
-    RunResources,
     capacity,
     connected,
     no_capacity,
@@ -65,11 +63,13 @@ class RayPool(Pool):
 
     Args:
         address: see `connected`.
-        resources: of one run.
+        cpus_per_run: cores of one run on its node.
+        gpus_per_run: GPUs of one run; several runs can share one.
     """
 
     address: str = AUTO
-    resources: RunResources = field(default_factory=RunResources)
+    cpus_per_run: float = 1
+    gpus_per_run: float = 0
     _losses: Counter[str] = field(default_factory=Counter)
     _next_census: float = 0.0
     _room: int = 0
@@ -85,15 +85,14 @@ class RayPool(Pool):
     def run(self, tasks: Sequence[Task]) -> int:
         """As `Pool.run`; raises LaunchError if the cluster cannot be reached or has no node for a single run."""
         with redirect_stdout(sys.stderr), connected(self.address):  # Ray prints remarks; that stream is for results
-            if not self.jobs and not capacity(self.resources)[0]:
-                raise LaunchError(no_capacity(self.resources))
+            if not self.jobs and not capacity(self.cpus_per_run, self.gpus_per_run)[0]:
+                raise LaunchError(no_capacity(self.cpus_per_run, self.gpus_per_run))
             self._head, self._begin = ClusterHead(self.address), time.monotonic()
             context = self.around.context
             without_files = context.model_copy(update={"files": {}, "weights": {}})
             surroundings = self.around.model_copy(update={"context": without_files}).model_dump_json()
             self._arguments = str(Path.cwd()), surroundings, send_files(context.files), send_files(context.weights)
-            cpus, gpus = self.resources.cpus, self.resources.gpus
-            options = {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": "SPREAD"}
+            options = {"num_cpus": self.cpus_per_run, "num_gpus": self.gpus_per_run, "scheduling_strategy": "SPREAD"}
             self._actor_class = ray.remote(**options)(RayWorker)
             return super().run(tasks)
 
@@ -201,10 +200,10 @@ class RayPool(Pool):
             return
         self._next_census = now + CENSUS_SECONDS
         self._head.check()
-        self._room, self._most_on_a_node = capacity(self.resources)
+        self._room, self._most_on_a_node = capacity(self.cpus_per_run, self.gpus_per_run)
         if not self._room and not self._said_waiting and now - self._begin > CENSUS_SECONDS:
             self._said_waiting = True
-            self.on_notice(f"Waiting for a node. {no_capacity(self.resources)} Ctrl-C gives up.")
+            self.on_notice(f"Waiting for a node. {no_capacity(self.cpus_per_run, self.gpus_per_run)} Ctrl-C gives up.")
 
     def _show(self, claims: Claims, calls: dict[Any, _Call]) -> None:
         labels = [call.task.label for call in calls.values()]
@@ -214,12 +213,11 @@ class RayPool(Pool):
 
     @contextmanager
     def _with_head(self) -> Iterator[None]:
-        """For calls of Ray that need the head; raises HeadLostError if the head is gone."""
+        """For calls of Ray that need the head; raises LaunchError if the head is gone."""
         try:
             yield
         except ConnectionError as error:  # of a client; elsewhere Ray waits
-            self._head.lost = True
-            raise HeadLostError(self._head.address, str(error)) from error
+            raise self._head.lose(str(error)) from error
 
 
 def _failed(reference: Any) -> bool:

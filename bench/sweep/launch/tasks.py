@@ -1,14 +1,17 @@
 """Tasks, their outcomes, and the surroundings that a worker needs to run them."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.context import RunContext
+from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results import slug
 from bench.spec import ExperimentSpec
+from datasets_registry import BenchError
 
 DEFAULT_RUNNER = "bench.experiment.runner"
 Group = tuple[str, str, int | str]
@@ -109,10 +112,19 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """A task that ended. If it is ok or failed, its shard is on disk, or that of an earlier success after a failure.
+    """A task that ended, as plain values that can be sent between processes and machines.
 
-    `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, `killed` if
-    its process was killed, and `here` is False if another sweep ran it.
+    Once it is stored, it has no results any more. If it is ok or failed, its shard is on disk, or that of an earlier
+    success after a failure.
+
+    Args:
+        message: the reason of a failure in one line, or a remark.
+        memory: it failed because memory ran out.
+        killed: its process was killed.
+        in_training: memory ran out before the evaluation.
+        here: whether this sweep ran it.
+        record: of a run, also of a failed one, with its predictions; `difficulties` are those of the other tasks.
+        model: the content of the run's model file, if requested, or the reason why there is none.
     """
 
     task: Task
@@ -123,11 +135,19 @@ class FinishedTask:
     killed: bool = False
     in_training: bool = False
     here: bool = True
+    record: RunRecord | None = None
+    predictions: tuple[Predictions, ...] = ()
+    difficulties: tuple[DifficultyRecord, ...] = ()
+    model: bytes | BenchError | None = None
+
+    def stored(self, message: str) -> Self:
+        """This task without its results, which are on disk."""
+        return replace(self, message=message, record=None, predictions=(), difficulties=(), model=None)
 
     def dump(self) -> dict[str, object]:
-        """JSON values, without the task."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if name != "task"}
+        """JSON values, without the task and its results."""
+        shown = ("outcome", "seconds", "message", "memory", "killed", "in_training", "here")
+        return {name: getattr(self, name) for name in shown}
 
 
 @dataclass(frozen=True)
@@ -163,18 +183,13 @@ class LaunchSummary:
         return next((item for item in self.finished if item.outcome.ends_sweep), None)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one run: wall-clock seconds, and bytes of private memory of its process; None for no limit."""
-
-    seconds: float | None = None
-    memory_bytes: int | None = None
-
-
 class Surroundings(BaseModel):
     """Everything that a worker needs besides its tasks.
 
-    `sweep` is the name of the sweep's file among the living processes.
+    Args:
+        timeout: wall-clock seconds of a run; None for no limit.
+        memory_bytes: private memory of a worker process; None for no limit.
+        sweep: name of the sweep's file among the living processes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -182,5 +197,6 @@ class Surroundings(BaseModel):
     runs: Path
     context: RunContext
     runner: str = DEFAULT_RUNNER
-    limits: Limits = Limits()
+    timeout: float | None = None
+    memory_bytes: int | None = None
     sweep: str = ""

@@ -171,7 +171,7 @@ def work(
             with ExitStack() as stack:
                 log = around.runs / LOGS / f"{task.key}.log"
                 output = stack.enter_context(output_to(log, append=task.attempt > 1)) if own_process else None
-                stack.enter_context(deadline(around.limits, end_process=output))
+                stack.enter_context(deadline(around.timeout, end_process=output))
                 result = execute(task, runner, context)
             done = store_result(result, around)
             if done.outcome is Outcome.OK or (done.outcome is Outcome.FAILED and not done.memory):
@@ -216,7 +216,7 @@ def process_main(
         if gpus:
             place, os.environ["CUDA_VISIBLE_DEVICES"] = gpu_slot(gpus, claims)
             heads = place > 0 if any(isinstance(task, RunTask) and task.head for task in tasks) else None
-        limit_memory(around.limits)
+        limit_memory(around.memory_bytes)
         link.send(None)
         nothing_left = work(
             around,
