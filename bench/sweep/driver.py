@@ -1,6 +1,7 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
 import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,10 @@ from bench import THREADS_SPIN
 from bench._util.words import counted
 from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
+from bench.experiment import cache_info
 from bench.record import RunStatus
-from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
+from bench.results import Shards, Staleness, check_output_folder, check_runs_folder, known_methods
+from bench.spec import ExperimentSpec
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.claims import Claims, remove_leftovers
@@ -36,7 +39,7 @@ from bench.sweep.launchers import (
 )
 from bench.sweep.machine import cache_limit, pixel_limit
 from bench.sweep.options import RerunPolicy
-from bench.sweep.plan import Plan, expand, heads_apart, plan_runs, shared_features
+from bench.sweep.plan import Plan, expand, heads_apart, plan_runs
 from bench.sweep.progress import SweepLog
 from bench.sweep.read_tasks import short_draw
 from bench.sweep.request import SweepRequest
@@ -128,7 +131,12 @@ def carry_out(
             f"{counted(summary.held, 'run')} left to other sweeps; the last one loads all runs into the database"
         )
     elif tasks and summary.unwritten is None:
-        load_into_database(request.runs, log)
+        from bench.results import Store
+
+        try:
+            Store(request.runs).ingest(Shards(request.runs))
+        except StoreError as error:  # such as a locked database
+            log.notice(f"note: {error} The next command loads these runs.")
     if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
@@ -159,16 +167,6 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
         files=named_files(request),
         threads=threads_per_run(request, tasks),
     )
-
-
-def load_into_database(runs: Path, log: SweepLog) -> None:
-    """Bring the database up to date. If it is locked now, the next command does it."""
-    from bench.results import Store
-
-    try:
-        Store(runs).ingest(Shards(runs))
-    except StoreError as error:
-        log.notice(f"note: {error} The next command loads these runs.")
 
 
 def _launch(
@@ -254,20 +252,37 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
-    device = request.devices.kind
-    for shared in shared_features(made.pending, feature_cache(request), device):
-        if shared.readers > 1:
-            precision = "" if shared.precision == "fp32" else f" in {shared.precision}"
-            kept = f"; {shared.kept_bytes / 2**20:.1f} MiB of them are cached" if shared.kept_bytes else ""
-            features = f"frozen features of {counted(shared.datasets, 'dataset')}"
-            log.notice(
-                f"{shared.backbone}{precision}: {features}, computed once for "
-                f"{shared.readers} of {shared.runs} runs{kept}"
+    for line in shared_features(made.pending, feature_cache(request), request.devices.kind):
+        log.notice(line)
+
+
+def shared_features(specs: Sequence[ExperimentSpec], cache: Path, device: str) -> Iterator[str]:
+    """A line per backbone and precision of runs on that kind of device that read the same frozen features.
+
+    Features that another kind of device computed are not used.
+    """
+    from methods import Needs
+
+    frozen, groups = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}, dict[tuple[str, str], list[ExperimentSpec]]()
+    for spec in specs:
+        groups.setdefault((spec.backbone, spec.precision), []).append(spec)
+    cached = cache_info(cache) if groups else []
+    for (backbone, precision), group in groups.items():
+        readers = sum(bool(known_methods().get(spec.method).needs & frozen) for spec in group)
+        held = [item for item in cached if (item.slug, item.precision) == (backbone, precision)]
+        kept = sum(item.bytes for item in held if item.device.startswith(device)) / 2**20
+        others = sum(item.bytes for item in held if not item.device.startswith(device)) / 2**20
+        if readers > 1:
+            datasets = {name for spec in group for name in (spec.dataset, *spec.targets)}
+            where = "" if precision == "fp32" else f" in {precision}"
+            yield (
+                f"{backbone}{where}: frozen features of {counted(len(datasets), 'dataset')}, computed once for "
+                f"{readers} of {len(group)} runs{f'; {kept:.1f} MiB of them are cached' if kept else ''}"
             )
-        if shared.other_bytes and not shared.kept_bytes and shared.readers:
-            log.notice(
-                f"{shared.backbone}: {shared.other_bytes / 2**20:.1f} MiB of cached features are from another kind of "
-                f"device; they differ by rounding, so {device} computes its own"
+        if others and not kept and readers:
+            yield (
+                f"{backbone}: {others:.1f} MiB of cached features are from another kind of device; they differ by "
+                f"rounding, so {device} computes its own"
             )
 
 

@@ -147,11 +147,6 @@ class Candidate:
         """Whether the validation images choose an epoch or a setting."""
         return self.facts.selects_on_validation(self.settings.values) or self.epoch_selection == "validation"
 
-    @property
-    def encoded_templates(self) -> list[str]:
-        """The templates of its settings that the text tower encodes."""
-        return [text for text in self.settings.values.get("templates", ()) if text != "own" and "{}" not in text]
-
 
 def published(facts: MethodTraits, protocol: EvalProtocol, **others: Any) -> Candidate:
     """A method with its published settings for a protocol."""
@@ -198,12 +193,6 @@ class Grid:
         from methods import known_variants
 
         return known_variants([get_dataset(name) for name in (*self.datasets, *self.targets)])
-
-    @property
-    def lacks_variant(self) -> bool:
-        """Whether the class texts are a variant that no dataset has."""
-        text = self.class_text
-        return text is not None and text.kind == "variant" and text.value not in self.variants
 
     def choices(self, candidate: Candidate) -> list[TaskChoice]:
         """What the runs of a candidate learn from.
@@ -361,15 +350,9 @@ def _overrides(request: SweepRequest, methods: Sequence[MethodFacts]) -> dict[st
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
     settings = {facts.name: list(facts.settings) for facts in methods}
     check_overrides(given, settings, fields, {facts.name: list(facts.recipes) for facts in methods})
-    return {
-        name: [
-            *overrides_of(name, settings[name], given, recipe=False).values(),
-            *overrides_of(name, fields[name], given, recipe=True).values(),
-        ]
-        if name in fields
-        else [*overrides_of(name, settings[name], given, recipe=False).values()]
-        for name in recipes
-    }
+    found = {name: overrides_of(name, keys, given, recipe=False) for name, keys in settings.items()}
+    of_recipes = {name: overrides_of(name, keys, given, recipe=True) for name, keys in fields.items()}
+    return {name: [*found[name].values(), *of_recipes.get(name, {}).values()] for name in found}
 
 
 def _most_runs(

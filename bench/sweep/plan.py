@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
 from bench.errors import ShardError
-from bench.experiment import BackboneCache, cache_info, read_splits
+from bench.experiment import read_splits
 from bench.record import RunRecord, RunStatus
 from bench.results import Shards, Staleness, known_methods
 from bench.spec import ExperimentSpec
@@ -274,53 +273,6 @@ def _wanted(record: RunRecord | None, policy: RerunPolicy, *, stale: bool) -> bo
 
 def _failed(record: RunRecord | None) -> bool:
     return record is not None and record.status is RunStatus.FAILED
-
-
-@dataclass(frozen=True)
-class SharedFeatures:
-    """The frozen features of one backbone in a plan, with the number of its datasets.
-
-    Of its `runs`, `readers` read frozen image or text features. `kept_bytes` of its features are in the cache, and
-    `other_bytes` that another kind of device computed, which are not used.
-    """
-
-    backbone: str
-    precision: str
-    datasets: int
-    readers: int
-    runs: int
-    kept_bytes: int
-    other_bytes: int = 0
-
-
-def shared_features(
-    specs: Sequence[ExperimentSpec], cache_dir: Path | None, device: str = "cpu"
-) -> list[SharedFeatures]:
-    """Shared features by backbone and precision, in the order of the runs, for runs on that kind of device."""
-    from methods import Needs
-
-    known = known_methods()
-    kept = [] if cache_dir is None else cache_info(cache_dir)
-    groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
-    for spec in specs:
-        groups.setdefault((spec.backbone, spec.precision), []).append(spec)
-    frozen = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}
-    return [
-        SharedFeatures(
-            backbone=backbone,
-            precision=precision,
-            datasets=len({name for spec in group for name in (spec.dataset, *spec.targets)}),
-            readers=sum(bool(known.get(spec.method).needs & frozen) for spec in group),
-            runs=len(group),
-            kept_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if one.device.startswith(device)),
-            other_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if not one.device.startswith(device)),
-        )
-        for (backbone, precision), group in groups.items()
-    ]
-
-
-def _of(backbone: str, precision: str, kept: Sequence[BackboneCache]) -> list[BackboneCache]:
-    return [one for one in kept if one.slug == backbone and one.precision == precision]
 
 
 def heads_apart(tasks: Sequence[Task]) -> list[Task]:

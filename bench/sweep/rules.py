@@ -140,14 +140,11 @@ REQUEST_RULES: tuple[Rule, ...] = (
 """What a request must not hold, whatever its names select."""
 
 
-def _learning_from(need: str) -> str:
-    return ", ".join(sorted(facts.name for facts in known_methods().infos() if getattr(facts, need))) or "none"
-
-
 def _useless(given: object, need: str, grid: Grid) -> str:
     """The methods that have a need for what is given, if none of the grid has it."""
-    useless = given is not None and not any(getattr(method.facts, need) for method in grid.methods)
-    return _learning_from(need) if useless else ""
+    if given is None or any(getattr(method.facts, need) for method in grid.methods):
+        return ""
+    return ", ".join(sorted(facts.name for facts in known_methods().infos() if getattr(facts, need))) or "none"
 
 
 GRID_RULES: tuple[Rule, ...] = (
@@ -165,7 +162,12 @@ GRID_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "unknown variant of texts",
-        lambda of: of.lacks_variant and (", ".join(of.variants) or "none"),
+        lambda of: (
+            of.class_text
+            and of.class_text.kind == "variant"
+            and of.class_text.value not in of.variants
+            and (", ".join(of.variants) or "none")
+        ),
         "--class-text {of.class_text.identity}: none of the selected datasets has a template variant of that name. "
         "They have: {found}.",
     ),
@@ -364,7 +366,12 @@ SETTING_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "templates of imported features",
-        lambda of: of.backbone.imported and ", ".join(of.encoded_templates),
+        lambda of: (
+            of.backbone.imported
+            and ", ".join(
+                text for text in of.settings.values.get("templates", ()) if text != "own" and "{}" not in text
+            )
+        ),
         "it encodes the templates {found}, and imported features have one text per class; use --set "
         "'{of.facts.name}.templates=[\"own\"]'.",
     ),

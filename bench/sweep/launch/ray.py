@@ -116,7 +116,10 @@ class RayPool(Pool):
                             nothing_left = task is None
                             if task is None:
                                 break
-                            actor, node = idle.pop() if idle else self._new_actor()
+                            if not idle:
+                                started = self._actor_class.remote(*self._arguments)
+                                idle.append((started, started.node.remote()))
+                            actor, node = idle.pop()
                             calls[actor.execute.remote(task)] = _Call(actor, node, task, time.monotonic())
                         self._show(claims, calls)
                         if self._stopping and not said_stopping:
@@ -139,10 +142,6 @@ class RayPool(Pool):
                     for actor in [*(actor for actor, _ in idle), *(call.actor for call in calls.values())]:
                         ray.kill(actor)
             waiting.leave()
-
-    def _new_actor(self) -> tuple[Any, Any]:
-        actor = self._actor_class.remote(*self._arguments)
-        return actor, actor.node.remote()
 
     def _finish(self, call: Any, ended: _Call, again: deque[Task]) -> bool:
         """Store the result of a call, or why there is none; returns whether its actor can go on."""

@@ -53,22 +53,24 @@ def execute(task: Task, runner: TaskRunner, context: RunContext) -> FinishedTask
     try:
         if isinstance(task, DifficultyTask):
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
-            return FinishedTask(task, Outcome.OK, _since(start), difficulties=tuple(measured))
+            return FinishedTask(task, Outcome.OK, time.monotonic() - start, difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
         if chosen.keep_models:
             record, predictions, model = runner.run_and_keep(task.spec, chosen)
             return FinishedTask(
-                task, Outcome.OK, _since(start), record=record, predictions=tuple(predictions), model=model
+                task, Outcome.OK, time.monotonic() - start, record=record, predictions=tuple(predictions), model=model
             )
         record, predictions = runner.run_experiment(task.spec, chosen)
-        return FinishedTask(task, Outcome.OK, _since(start), record=record, predictions=tuple(predictions))
+        return FinishedTask(task, Outcome.OK, time.monotonic() - start, record=record, predictions=tuple(predictions))
     except SystemExit as left:
         error = RunExitError(
             f"the run called sys.exit({left.code!r}), which would end its process; it must raise an error."
         )
-        return failed_result(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))
+        return failed_result(
+            task, error.with_traceback(left.__traceback__), runner, context, seconds=time.monotonic() - start
+        )
     except Exception as error:
-        return failed_result(task, error, runner, context, seconds=_since(start))
+        return failed_result(task, error, runner, context, seconds=time.monotonic() - start)
 
 
 def failed_result(
@@ -142,10 +144,6 @@ def write_failure(task: Task, surroundings: Surroundings, error: OSError, *, sec
     """A task whose result could not be written."""
     reason = f"{error.filename or surroundings.runs} cannot be written: {error.strerror or _line(error)}"
     return FinishedTask(task, Outcome.UNWRITTEN, seconds, reason)
-
-
-def _since(start: float) -> float:
-    return time.monotonic() - start
 
 
 def _line(error: BaseException) -> str:
