@@ -177,7 +177,7 @@ def _reproduced(
             continue
         report_failures(outcome, log)
         ids |= {spec.run_id: None for spec in outcome.plan.specs}
-        left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
+        left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.left_out]
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
     rows = _rows(paper, name, frame, difficulty, on, list(ids), part)

@@ -160,7 +160,7 @@ def sweep_facts(outcome: SweepOutcome) -> dict[str, object]:
         "by_other_sweeps": sum(not item.here for item in summary.runs),
         "failed": outcome.failed,
         "stale": made.stale_reasons,
-        "refused": [{"what": item.what, "reason": item.reason} for item in made.rejected],
+        "refused": [{"what": item.what, "reason": item.reason} for item in made.left_out],
         "interrupted": summary.interrupted,
     }
 

@@ -37,13 +37,13 @@ from bench.sweep.launchers import (
     threads_per_run,
     workers_share_gpus,
 )
+from bench.sweep.left_out import grouped
 from bench.sweep.machine import cache_limit, pixel_limit
 from bench.sweep.options import RerunPolicy
 from bench.sweep.plan import Plan, expand, heads_apart, plan_runs
 from bench.sweep.progress import SweepLog
 from bench.sweep.read_tasks import short_draw
 from bench.sweep.request import SweepRequest
-from bench.sweep.rules import grouped
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.tracker import Tracker, check_tracker
 from bench.sweep.weights import report_left_out, without_missing_weights
@@ -89,7 +89,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
         check_keepable(planned.specs)
     lacking = lacking_models(planned.specs, request.runs, request.keep_models)
     made = plan_runs(planned, shards, request.rerun, Staleness(request.data_root, digest), lacking)
-    report_left_out(made.rejected, log)
+    report_left_out(made.left_out, log)
     if made.unkept and request.keep_models:
         runs = counted(len(made.unkept), "finished run")
         log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
@@ -241,7 +241,7 @@ def describe(made: Plan) -> str:
     """The plan in one line."""
     retried = f", {len(made.retried)} of them failed before" if made.retried else ""
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
-    left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
+    left_out = f", {counted(len(made.left_out), 'combination')} left out" if made.left_out else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
     return f"{runs}{retried}{measured}{left_out}"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -285,18 +285,21 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
     backbones, datasets = backbones_of(request.backbones), select_names(request.datasets, match_datasets)
     lists, class_text, teacher = support_lists(request), class_text_of(request), teacher_of(request)
     most = _most_runs(request, overrides, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
-    variants = (
-        replace(
-            variant,
-            named=named[facts.name],
-            pool=request.pool,
-            precision=request.precision,
-            class_text=class_text,
-            teacher=teacher,
-        )
-        for facts in methods
-        for variant in _variants(facts, overrides[facts.name], request, unchecked=unchecked)
+    candidate = partial(
+        Candidate,
+        protocol=request.protocol,
+        pool=request.pool,
+        precision=request.precision,
+        class_text=class_text,
+        teacher=teacher,
     )
+    variants = [
+        variant
+        for facts in methods
+        for variant in _variants(
+            partial(candidate, named=named[facts.name]), facts, overrides[facts.name], request, unchecked=unchecked
+        )
+    ]
     targets = request.targets or IMAGENET_VARIANTS if request.protocol.transfers else ()
     return Grid(
         request,
@@ -377,9 +380,16 @@ def _most_runs(
 
 
 def _variants(
-    facts: MethodFacts, overrides: Sequence[Override], request: SweepRequest, *, unchecked: bool
+    candidate: Callable[..., Candidate],
+    facts: MethodFacts,
+    overrides: Sequence[Override],
+    request: SweepRequest,
+    *,
+    unchecked: bool,
 ) -> Iterator[Candidate]:
-    """A method with each combination of the values of its overrides; raises OverrideError for an invalid value.
+    """A method with each combination of the values of its overrides, made by `candidate`.
+
+    Raises OverrideError for an invalid value.
 
     Where the selection rule is also a method setting, both spellings are the same run. A method that checks values is
     imported.
@@ -399,4 +409,4 @@ def _variants(
         varied = [
             f"{'recipe.' if item.recipe else ''}{item.key}={value}" for item, value in given if len(item.values) > 1
         ]
-        yield Candidate(facts, settings, request.protocol, recipe, selection, varied=", ".join(varied))
+        yield candidate(facts, settings, recipe=recipe, selection=selection, varied=", ".join(varied))

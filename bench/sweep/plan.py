@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -14,10 +14,11 @@ from bench.results import Shards, Staleness, known_methods
 from bench.spec import ExperimentSpec
 from bench.sweep.grid import Candidate, Grid, grid
 from bench.sweep.launch.tasks import RunTask, Task
+from bench.sweep.left_out import LeftOut, check_left_out, distinct
 from bench.sweep.options import RerunPolicy
 from bench.sweep.read_tasks import TaskReader
 from bench.sweep.request import SweepRequest
-from bench.sweep.rules import GRID_RULES, REQUEST_RULES, LeftOut, check, check_left_out, refusals
+from bench.sweep.rules import GRID_RULES, REQUEST_RULES, check, refusals
 from datasets_registry import canonical_json
 
 LEFT_OUT = 3
@@ -32,7 +33,7 @@ class Plan:
 
     Args:
         specs: all runs, also those that are done.
-        rejected: what is left out.
+        left_out: what is not among them, and why.
         without_difficulty: backbones that cannot encode class names, by which a difficulty is measured.
         short: for a dataset and a number of shots, the training images of each class with fewer, all of which are
             drawn.
@@ -47,7 +48,7 @@ class Plan:
 
     request: SweepRequest
     specs: tuple[ExperimentSpec, ...]
-    rejected: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     without_difficulty: frozenset[str] = frozenset()
     short: Mapping[tuple[str, int], Mapping[str, int]] = field(default_factory=dict)
     pending: tuple[ExperimentSpec, ...] = ()
@@ -78,7 +79,7 @@ class Plan:
     @property
     def exit_code(self) -> int:
         """3 if something that was requested by name is left out, else 0."""
-        return LEFT_OUT if any(rejection.named for rejection in self.rejected) else 0
+        return LEFT_OUT if any(item.named for item in self.left_out) else 0
 
     @property
     def stale_reasons(self) -> dict[str, int]:
@@ -121,7 +122,7 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
         if not why_not:
             for spec in _specs(candidate, axes, reader):
                 specs.setdefault(spec.run_id, spec)
-    left_out = _distinct([*refused, *reader.left_out])
+    left_out = distinct([*refused, *reader.left_out])
     check_left_out(left_out, nothing_left=not specs)
     used = {spec.backbone for spec in specs.values()}
     mute = {item.slug: why for item in axes.backbones if item.slug in used and (why := item.text_tower_error)}
@@ -146,7 +147,7 @@ def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> Plan:
         for choice in [] if refusals(candidate) else axes.choices(candidate):
             spec = axes.spec(candidate, choice, None, candidate.targets)
             specs.setdefault(spec.run_id, spec)
-    return Plan(sweep, tuple(specs.values()))
+    return Plan(sweep, tuple(specs.values()), pending=tuple(specs.values()))
 
 
 def _checked_grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
@@ -184,13 +185,6 @@ def _without_validation(candidate: Candidate) -> str:
         f"there are no validation images of the training classes to choose {what}; {remedy}a support list that "
         f"names some."
     )
-
-
-def _distinct(items: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
-    found: dict[tuple[str, str], LeftOut] = {}
-    for item in items:
-        found.setdefault((item.what, item.reason), item)
-    return tuple(found.values())
 
 
 def plan_runs(
@@ -240,7 +234,7 @@ def plan_runs(
         retried=frozenset(run_id for run_id in pending if _failed(records[run_id])),
         stale=stale,
         seen=seen,
-        rejected=(*planned.rejected, *unreadable),
+        left_out=(*planned.left_out, *unreadable),
         difficulties=tuple(place for place in places if _to_measure(*place, shards, staleness, again=again)),
         unkept=frozenset(unkept),
     )

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from bench._util.words import counted
 from bench.sweep.inputs import backbones_of, teacher_backbone
+from bench.sweep.left_out import LeftOut, by_reason, check_left_out
 from bench.sweep.plan import Plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import SweepRequest
-from bench.sweep.rules import LeftOut, by_reason, check_left_out
 
 
 def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
@@ -49,7 +49,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
         specs=tuple(spec for spec in made.specs if spec.run_id in left),
         pending=pending,
         retried=made.retried & left,
-        rejected=(*made.rejected, *left_out),
+        left_out=(*made.left_out, *left_out),
         difficulties=tuple(place for place in made.difficulties if place[0] not in missing),
     )
 

@@ -22,7 +22,7 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
         ["all"], ["spectrum_basic"], [RESNET], runs=tmp_path, shots=[1], seeds=[1], protocol="few-shot", jobs=0
     )
     made = make_plan(request, open_log(LogStyle.PLAIN))
-    assert len(made.rejected) > 10
+    assert len(made.left_out) > 10
     stream, pool, teacher, line = capsys.readouterr().err.splitlines()
     assert stream.startswith("left out: boost_adapter, c_tpt,")
     assert "it learns from unlabelled test images " in stream
@@ -38,7 +38,7 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
 
 def test_a_method_without_a_score_on_new_classes_is_left_out_once():
     request = sweep_over(["coop", "tip_adapter", "tip_adapter_f"], ["spectrum_basic"], ["ViT-tiny.random"])
-    assert [rejection.what for rejection in expand(request).rejected] == ["tip_adapter", "tip_adapter_f"]
+    assert [item.what for item in expand(request).left_out] == ["tip_adapter", "tip_adapter_f"]
 
 
 @pytest.mark.parametrize("given", [False, True])
