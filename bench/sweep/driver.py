@@ -37,7 +37,7 @@ from bench.sweep.launchers import (
     threads_per_run,
     workers_share_gpus,
 )
-from bench.sweep.left_out import grouped
+from bench.sweep.left_out import grouped, report_left_out
 from bench.sweep.machine import cache_limit, pixel_limit
 from bench.sweep.options import RerunPolicy
 from bench.sweep.plan import Plan, expand, heads_apart, plan_runs
@@ -46,7 +46,7 @@ from bench.sweep.read_tasks import short_draw
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.tracker import Tracker, check_tracker
-from bench.sweep.weights import report_left_out, without_missing_weights
+from bench.sweep.weights import without_missing_weights
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from bench.experiment import TeacherFile
 from bench.results import known_methods, settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec, shots_text
 from bench.sweep.dataset_names import match_datasets, select_names
-from bench.sweep.inputs import backbones_of, class_text_of, support_lists, teacher_of
+from bench.sweep.inputs import backbones_of, class_text_of, teacher_of
 from bench.sweep.options import RecipeChoice
 from bench.sweep.overrides import (
     Override,
@@ -41,6 +41,7 @@ from datasets_registry import (
     SupportRule,
     get_dataset,
     held_out,
+    read_support_list,
     recorded_draw,
 )
 
@@ -275,6 +276,7 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
     Raises:
         UnknownNameError: an unregistered name.
         OverrideError: a setting that does not exist or a value it does not take.
+        DataError: a file that is not a support list.
         UsageError: too many runs.
         WeightsError: a file of weights that is not there.
     """
@@ -283,7 +285,8 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
     methods = [known.get(name) for name in named]
     overrides = _overrides(request, methods)
     backbones, datasets = backbones_of(request.backbones), select_names(request.datasets, match_datasets)
-    lists, class_text, teacher = support_lists(request), class_text_of(request), teacher_of(request)
+    lists = tuple(map(read_support_list, request.supports))
+    class_text, teacher = class_text_of(request), teacher_of(request)
     most = _most_runs(request, overrides, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
     candidate = partial(
         Candidate,
@@ -307,7 +310,7 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
         tuple(backbones),
         datasets,
         select_names(targets, match_datasets),
-        tuple(lists),
+        lists,
         class_text,
         teacher,
         most,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError
+from bench.sweep.progress import SweepLog
 
 _MOST_NAMES = 5
 """Names that a message lists."""
@@ -69,3 +70,11 @@ def grouped(names: Sequence[str]) -> str:
     """Up to five names, and the number of further names."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def report_left_out(items: Sequence[LeftOut], log: SweepLog) -> None:
+    """Report what is left out, one line per reason, and its effect on the exit code."""
+    for line in by_reason(items):
+        log.notice(f"left out: {line}")
+    if any(item.named for item in items):
+        log.notice("the rest runs, and the exit code is 3")

@@ -245,7 +245,11 @@ class SweepRequest(BaseModel):
 
     @property
     def supports(self) -> list[Path]:
-        """All support lists, from `--support` and `--draw file:PATH`."""
+        """All support lists, from `--support` and `--draw file:PATH`.
+
+        A list replaces the draw and decides the shots. One that names its dataset and seed is run for these; any other
+        needs a single dataset and is run with each seed of the request.
+        """
         listed = [Path(self.draw.removeprefix("file:"))] if self.draw.startswith("file:") else []
         return [*(Path(text) for text in self.support if not is_support_rule(text)), *listed]
 
@@ -301,14 +305,9 @@ class SweepRequest(BaseModel):
     def _settings(cls, value: Any) -> Any:
         return override_texts(value) if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
 
-    @field_validator("folds", mode="before")
+    @field_validator("support", "folds", mode="before")
     @classmethod
-    def _list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str | Path) else value
-
-    @field_validator("support", mode="before")
-    @classmethod
-    def _support(cls, value: Any) -> Any:
+    def _texts(cls, value: Any) -> Any:
         values = [value] if isinstance(value, str | Path) else value
         return [str(item) for item in values] if isinstance(values, list | tuple) else values
 

@@ -1,11 +1,10 @@
 """Fetches the weights and tokenizers of a sweep once, before its runs start."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from bench._util.words import counted
 from bench.sweep.inputs import backbones_of, teacher_backbone
-from bench.sweep.left_out import LeftOut, by_reason, check_left_out
+from bench.sweep.left_out import LeftOut, check_left_out, report_left_out
 from bench.sweep.plan import Plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import SweepRequest
@@ -52,11 +51,3 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
         left_out=(*made.left_out, *left_out),
         difficulties=tuple(place for place in made.difficulties if place[0] not in missing),
     )
-
-
-def report_left_out(items: Sequence[LeftOut], log: SweepLog) -> None:
-    """Report what is left out, one line per reason, and its effect on the exit code."""
-    for line in by_reason(items):
-        log.notice(f"left out: {line}")
-    if any(item.named for item in items):
-        log.notice("the rest runs, and the exit code is 3")

@@ -15,7 +15,7 @@ from datasets_registry import BenchError
 
 DEFAULT_RUNNER = "bench.experiment.runner"
 Group = tuple[str, str, int | str]
-"""Backbone, dataset, and seed or kind: tasks that share features, support set and views."""
+"""Backbone, dataset, and seed or kind: tasks that share features (those of backbone and dataset), support and views."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,9 @@ class RunTask:
         return self.name or self.spec.label()
 
     @property
-    def pair(self) -> tuple[str, str]:
-        """Backbone and dataset. Tasks with the same pair share frozen features."""
-        return self.spec.backbone, self.spec.dataset
-
-    @property
     def group(self) -> Group:
         """Tasks of one group are best run one after the other: they share features, support set and views."""
-        return *self.pair, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
+        return self.spec.backbone, self.spec.dataset, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
 
 
 @dataclass(frozen=True)
@@ -81,14 +76,9 @@ class DifficultyTask:
         return f"difficulty of {self.dataset} for {self.backbone}"
 
     @property
-    def pair(self) -> tuple[str, str]:
-        """Backbone and dataset."""
-        return self.backbone, self.dataset
-
-    @property
     def group(self) -> Group:
         """A separate group: every run of the same backbone and dataset uses its test features."""
-        return *self.pair, -1
+        return self.backbone, self.dataset, -1
 
 
 Task = RunTask | DifficultyTask
@@ -162,14 +152,10 @@ class LaunchSummary:
     held: int = 0
 
     @property
-    def runs(self) -> list[FinishedTask]:
-        """The finished runs, without measured difficulties."""
-        return [item for item in self.finished if isinstance(item.task, RunTask)]
-
-    @property
     def failures(self) -> list[FinishedTask]:
         """The failed runs, in the order of their failures."""
-        return [item for item in self.runs if item.outcome is Outcome.FAILED]
+        runs = [item for item in self.finished if isinstance(item.task, RunTask)]
+        return [item for item in runs if item.outcome is Outcome.FAILED]
 
     @property
     def unmeasured(self) -> list[FinishedTask]:

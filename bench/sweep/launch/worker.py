@@ -62,9 +62,9 @@ class OpenTasks:
         groups: dict[Group, deque[Task]] = {}
         for task in sorted(tasks, key=lambda task: isinstance(task, DifficultyTask)):
             if isinstance(task, DifficultyTask):
-                groups.setdefault(of_pair.get(task.pair, task.group), deque()).appendleft(task)
+                groups.setdefault(of_pair.get(task.group[:2], task.group), deque()).appendleft(task)
             else:
-                of_pair.setdefault(task.pair, task.group)
+                of_pair.setdefault(task.group[:2], task.group)
                 groups.setdefault(task.group, deque()).append(task)
         pairs, backbones = list(of_pair), [backbone for backbone, _ in of_pair]
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,9 @@ def test_only_runs_are_counted_down(capsys, tmp_path: Path):
     first, second = capsys.readouterr().err.splitlines()
     assert first == "ok      difficulty of d for b (1.0 s)"
     assert second.startswith("[1/1] ok ")
-    summary = LaunchSummary((measured, OK), interrupted=False)
-    assert summary.runs == [OK]
+    unmeasured = replace(measured, outcome=Outcome.FAILED)
+    summary = LaunchSummary((measured, unmeasured, OK, FAILED), interrupted=False)
+    assert (summary.failures, summary.unmeasured) == ([FAILED], [unmeasured])
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
