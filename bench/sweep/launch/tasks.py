@@ -152,10 +152,14 @@ class LaunchSummary:
     held: int = 0
 
     @property
+    def runs(self) -> list[FinishedTask]:
+        """The finished runs, without measured difficulties."""
+        return [item for item in self.finished if isinstance(item.task, RunTask)]
+
+    @property
     def failures(self) -> list[FinishedTask]:
         """The failed runs, in the order of their failures."""
-        runs = [item for item in self.finished if isinstance(item.task, RunTask)]
-        return [item for item in runs if item.outcome is Outcome.FAILED]
+        return [item for item in self.runs if item.outcome is Outcome.FAILED]
 
     @property
     def unmeasured(self) -> list[FinishedTask]:

@@ -103,7 +103,7 @@ def test_only_runs_are_counted_down(capsys, tmp_path: Path):
     assert second.startswith("[1/1] ok ")
     unmeasured = replace(measured, outcome=Outcome.FAILED)
     summary = LaunchSummary((measured, unmeasured, OK, FAILED), interrupted=False)
-    assert (summary.failures, summary.unmeasured) == ([FAILED], [unmeasured])
+    assert (summary.runs, summary.failures, summary.unmeasured) == ([OK, FAILED], [FAILED], [unmeasured])
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
