@@ -54,14 +54,12 @@ class SweepOutcome:
     """The result of a sweep.
 
     Args:
-        runs: the folder of the results.
         failed: run id, label and message of the runs that have failed, now or earlier, without failed measurements of
             difficulty.
     """
 
     plan: Plan
     summary: LaunchSummary
-    runs: Path
     failed: list[dict[str, object]]
 
     @property
@@ -103,12 +101,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     return made
 
 
-def carry_out(
-    made: Plan,
-    request: SweepRequest,
-    log: SweepLog,
-    process: PoolProcess | None = None,
-) -> SweepOutcome:
+def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
@@ -116,8 +109,11 @@ def carry_out(
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
-    made = without_missing_weights(made, request, log)
-    tasks = plan_tasks(made, request)
+    request, made = made.request, without_missing_weights(made, log)
+    stamps = Shards(request.runs).difficulties
+    tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
+    labels = made.labels
+    tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
     if tasks and request.inline and THREADS_SPIN:
         log.notice(
             "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
@@ -125,7 +121,7 @@ def carry_out(
         )
     if process is not None and tasks:
         import_module("bench.results")  # for the results; workers begin only after the imports of their process
-    summary = _launch(tasks, made, request, log, process) if tasks else LaunchSummary((), interrupted=False)
+    summary = _launch(tasks, made, log, process) if tasks else LaunchSummary((), interrupted=False)
     if summary.held:
         log.notice(
             f"{counted(summary.held, 'run')} left to other sweeps; the last one loads all runs into the database"
@@ -141,16 +137,7 @@ def carry_out(
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
         log.notice(kept_summary(made.specs, request.runs))
-    return SweepOutcome(made, summary, request.runs, _failures(made, summary, request.runs))
-
-
-def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
-    """The tasks of a plan, difficulties first."""
-    stamps = Shards(request.runs).difficulties
-    tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
-    labels = made.labels
-    tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
-    return tasks
+    return SweepOutcome(made, summary, _failures(made, summary))
 
 
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
@@ -169,9 +156,8 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
     )
 
 
-def _launch(
-    tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, process: PoolProcess | None
-) -> LaunchSummary:
+def _launch(tasks: list[Task], made: Plan, log: SweepLog, process: PoolProcess | None) -> LaunchSummary:
+    request = made.request
     log.begin(sum(isinstance(task, RunTask) for task in tasks))
     with ExitStack() as stack:
         try:
@@ -211,13 +197,13 @@ def _launch(
         return summary
 
 
-def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:
+def _failures(made: Plan, summary: LaunchSummary) -> list[dict[str, object]]:
     """Failures of this sweep, and of earlier sweeps whose runs were not repeated."""
     found: list[dict[str, object]] = []
     for item in summary.failures:
         if isinstance(item.task, RunTask):
             found.append({"run_id": item.task.spec.run_id, "what": item.task.label, "message": item.message})
-    shards, labels = Shards(runs), made.labels
+    shards, labels = Shards(made.request.runs), made.labels
     for spec in made.done:
         if shards.status(spec.run_id) is RunStatus.FAILED:
             shard = shards.read(spec.run_id)
@@ -237,19 +223,15 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     return loaded_backbone(spec, request.devices.name).digest
 
 
-def describe(made: Plan) -> str:
-    """The plan in one line."""
+def report_plan(made: Plan, log: SweepLog) -> None:
+    """The plan, and the frozen features that its runs share, a line per backbone."""
+    request = made.request
     retried = f", {len(made.retried)} of them failed before" if made.retried else ""
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
     left_out = f", {counted(len(made.left_out), 'combination')} left out" if made.left_out else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
-    return f"{runs}{retried}{measured}{left_out}"
-
-
-def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
-    """The plan, and the frozen features that its runs share, a line per backbone."""
     nothing = not made.pending and not made.difficulties
-    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    log.notice(f"{runs}{retried}{measured}{left_out}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
     for line in shared_features(made.pending, feature_cache(request), request.devices.kind):
@@ -295,9 +277,9 @@ def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
         log.notice(f"stopped: {last.message}. {advice}")
     now = len(outcome.summary.failures)  # their reasons were shown when they happened
     if now:
-        shards, ids = Shards(outcome.runs), [str(item["run_id"]) for item in outcome.failed[:now]]
+        shards, ids = Shards(outcome.plan.request.runs), [str(item["run_id"]) for item in outcome.failed[:now]]
         traced = " ".join(run_id for run_id in ids if shards.status(run_id) is RunStatus.FAILED)
-        folder = shlex.quote(str(outcome.runs))
+        folder = shlex.quote(str(outcome.plan.request.runs))
         advice = f"; `etl-bench runs show RUN --runs {folder}` has the trace: {traced}" if traced else ""
         log.notice(f"{now} failed{advice}")
     if unmeasured := outcome.summary.unmeasured:

@@ -7,10 +7,9 @@ from bench.sweep.inputs import backbones_of, teacher_backbone
 from bench.sweep.left_out import LeftOut, check_left_out, report_left_out
 from bench.sweep.plan import Plan
 from bench.sweep.progress import SweepLog
-from bench.sweep.request import SweepRequest
 
 
-def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
+def without_missing_weights(made: Plan, log: SweepLog) -> Plan:
     """The plan without the runs of backbones whose weights or tokenizer cannot be fetched, each a reported rejection.
 
     On a cluster nothing is fetched here, since its nodes read the weights.
@@ -19,6 +18,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
     """
     from methods import ModelFolderError, TokenizerError, WeightsError, fetch_tokenizer, fetch_weights
 
+    request = made.request
     if not request.here:
         return made
     wanted = {spec.backbone for spec in made.pending} | {backbone for backbone, _ in made.difficulties}

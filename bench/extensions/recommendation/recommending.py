@@ -77,7 +77,7 @@ def train_recommended(answer: Recommendation) -> Path | None:
 
     request, log = answer.training_request, open_log(LogStyle.AUTO)
     made = make_plan(request, log)
-    outcome = carry_out(made, request, log)
+    outcome = carry_out(made, log)
     report_failures(outcome, log)
     if outcome.summary.interrupted:
         raise KeyboardInterrupt

@@ -142,7 +142,7 @@ def test_only_methods_without_class_names_run_without_the_tokenizers_package(
         "(pip install 'clip-etl-bench[transformers]')."
     }
     with small_timm():
-        outcome = carry_out(made, request, log)
+        outcome = carry_out(made, log)
         assert [item.outcome for item in outcome.summary.finished] == [Outcome.OK]
         with pytest.raises(BenchError, match=f"{slug} cannot encode texts: its tokenizer .* needs the packag"):
             load_backbone(parse_backbone(siglip)).encode_texts(["a"])
