@@ -1,6 +1,6 @@
 """The rules that refuse combinations, each with its reason and remedy. A combination is refused nowhere else.
 
-What only the data can say, such as too few images, is left out where they are read (`bench.sweep.plan`).
+What only the data can say, such as too few images, is left out where they are read (`bench.sweep.read_tasks`).
 """
 
 from __future__ import annotations
