@@ -1,17 +1,21 @@
 """Tasks, their outcomes, and the surroundings that a worker needs to run them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.context import RunContext
-from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results import slug
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError
+
+if TYPE_CHECKING:
+    from bench.record import DifficultyRecord, Predictions, RunRecord
 
 DEFAULT_RUNNER = "bench.experiment.runner"
 Group = tuple[str, str, int | str]
