@@ -171,9 +171,8 @@ def _launch(tasks: list[Task], made: Plan, log: SweepLog, process: PoolProcess |
         tracker = Tracker(request.tracker, request.runs, log.notice)
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
-            log.count(item, again=again)
-            claims.update(**log.facts())
             log.finished(item, again=again)
+            claims.update(**log.facts())
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
                 tracker.log(item.task.spec.run_id)
 

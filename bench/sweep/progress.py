@@ -97,15 +97,6 @@ class SweepLog:
             self.total, self.done, self.failed, self.elsewhere, self._begin = total, 0, 0, 0, None
             self._problems = set()
 
-    def count(self, item: FinishedTask, *, again: bool) -> None:
-        """Count one finished attempt of a run."""
-        if not again and isinstance(item.task, RunTask):
-            if self._begin is None:  # when workers began to compute, not when the sweep began to prepare
-                self._begin = time.monotonic() - (item.seconds if item.here else 0.0)
-            self.done += 1
-            self.failed += item.outcome is not Outcome.OK
-            self.elsewhere += not item.here
-
     @property
     def rate(self) -> float:
         """Mean runs per minute since the first run began; 0 before it ended."""
@@ -148,7 +139,17 @@ class SweepLog:
         """A one-line message."""
 
     def finished(self, item: FinishedTask, *, again: bool) -> None:
-        """An attempt ended and is counted; `again` if the task will be retried."""
+        """An attempt ended: count and report it; `again` if the task will be retried."""
+        if not again and isinstance(item.task, RunTask):
+            if self._begin is None:  # when workers began to compute, not when the sweep began to prepare
+                self._begin = time.monotonic() - (item.seconds if item.here else 0.0)
+            self.done += 1
+            self.failed += item.outcome is not Outcome.OK
+            self.elsewhere += not item.here
+        self.report(item, again=again)
+
+    def report(self, item: FinishedTask, *, again: bool) -> None:
+        """Report an attempt that is counted."""
 
     @contextmanager
     def during(self, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
@@ -162,7 +163,7 @@ class PlainLog(SweepLog):
     def notice(self, text: str) -> None:
         _write_line(wrapped(text, terminal_width(sys.stderr)))
 
-    def finished(self, item: FinishedTask, *, again: bool) -> None:
+    def report(self, item: FinishedTask, *, again: bool) -> None:
         line = self.outcome_line(item, again=again)
         if isinstance(item.task, RunTask):
             self.notice(f"[{self.done}/{self.total}] {line} ({item.seconds:.1f} s; {self.pace()})")
@@ -175,7 +176,7 @@ class NotebookLog(PlainLog):
 
     _bar: Any = None
 
-    def finished(self, item: FinishedTask, *, again: bool) -> None:
+    def report(self, item: FinishedTask, *, again: bool) -> None:
         self._bar.update(self.done - self._bar.n)
         if item.outcome is not Outcome.OK:
             self.notice(self.outcome_line(item, again=again))
@@ -194,7 +195,7 @@ class JsonLog(SweepLog):
     def notice(self, text: str) -> None:
         self._event("notice", text=text)
 
-    def finished(self, item: FinishedTask, *, again: bool) -> None:
+    def report(self, item: FinishedTask, *, again: bool) -> None:
         task = item.task
         self._event(
             "finished",
@@ -231,7 +232,7 @@ class LiveLog(SweepLog):
     def notice(self, text: str) -> None:
         self._console.print(wrapped(text, self._console.width), markup=False, highlight=False, soft_wrap=True)
 
-    def finished(self, item: FinishedTask, *, again: bool) -> None:
+    def report(self, item: FinishedTask, *, again: bool) -> None:
         if item.outcome is not Outcome.OK:
             self.notice(self.outcome_line(item, again=again))
 

@@ -34,9 +34,9 @@ def counting(log: SweepLog, total: int) -> SweepLog:
 def test_an_attempt_that_is_tried_again_does_not_count():
     log = counting(SweepLog(), 3)
     assert log.seconds_left is None
-    log.count(FAILED, again=True)
-    log.count(FAILED, again=False)
-    log.count(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False)
+    log.finished(FAILED, again=True)
+    log.finished(FAILED, again=False)
+    log.finished(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False)
     assert (log.done, log.failed, log.elsewhere) == (2, 1, 1)
     assert log.seconds_left is not None
     assert "1 failed, " in log.pace()
@@ -49,11 +49,11 @@ def test_the_pace_begins_when_workers_compute(monkeypatch):
     log = counting(SweepLog(), 101)
     assert (log.rate, log.seconds_left) == (0.0, None)
     now += 3600  # features of every dataset are computed first
-    log.count(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
+    log.finished(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
     assert log.rate == pytest.approx(30)
     assert log.seconds_left == pytest.approx(200)
     now += 1
-    log.count(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
+    log.finished(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
     assert log.rate == pytest.approx(40), "two workers"
 
 
@@ -65,7 +65,6 @@ def test_durations(seconds: float, text: str):
 def test_lines(capsys, tmp_path: Path):
     log = counting(PlainLog(), 2)
     with log.during(tmp_path, "s"):
-        log.count(OK, again=False)
         log.finished(OK, again=False)
         log.finished(FAILED, again=True)
     first, second = capsys.readouterr().err.splitlines()
@@ -81,7 +80,7 @@ def test_lines(capsys, tmp_path: Path):
 def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
     log = counting(SweepLog(), 3)
     unmeasured = FinishedTask(DifficultyTask("b", "d"), Outcome.FAILED, 1.0, "no test image")
-    log.count(unmeasured, again=False)
+    log.finished(unmeasured, again=False)
     assert (log.done, log.failed) == (0, 0)
     lines = [log.outcome_line(item, again=False) for item in (FAILED, FAILED, unmeasured)]
     assert lines == [
@@ -96,7 +95,6 @@ def test_only_runs_are_counted_down(capsys, tmp_path: Path):
     log = counting(PlainLog(), 1)
     with log.during(tmp_path, "s"):
         for item in (measured, OK):
-            log.count(item, again=False)
             log.finished(item, again=False)
     first, second = capsys.readouterr().err.splitlines()
     assert first == "ok      difficulty of d for b (1.0 s)"
@@ -110,7 +108,6 @@ def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
     log = counting(JsonLog(), 1)
     log.notice("left out: x")
     with log.during(tmp_path, "s"):
-        log.count(FAILED, again=False)
         log.finished(FAILED, again=False)
     events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [event["event"] for event in events] == ["notice", "begin", "finished", "end"]
@@ -121,7 +118,7 @@ def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
 
 def test_the_live_view_has_counts_and_a_line_for_each_worker(tmp_path: Path):
     log = counting(SweepLog(), 10)
-    log.count(OK, again=False)
+    log.finished(OK, again=False)
     with Claims(tmp_path, "worker", {"sweep": "s", "task": None}) as idle, Claims(tmp_path, "worker") as busy:
         busy.update(sweep="s", task="coop on [red]eurosat", attempt=2, since=time.monotonic() - 65)
         rows = worker_rows(tmp_path, "s")
@@ -139,9 +136,8 @@ def test_the_live_log_draws_itself_and_failures_scroll_by(tmp_path: Path):
     log = counting(LiveLog(), 2)
     log._console = Console(file=io.StringIO(), force_terminal=True, width=120)
     with log.during(tmp_path, "s"):
-        log.count(OK, again=False)
         log.finished(OK, again=False)
-        log.finished(FAILED, again=False)
+        log.finished(FAILED, again=True)
     shown = log._console.file.getvalue()
     assert "loss became nan" in shown
     assert "1/2 done" in shown
