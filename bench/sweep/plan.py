@@ -217,8 +217,17 @@ def plan_runs(
         for run_id, record in records.items()
         if record is not None and record.status is RunStatus.OK and (reasons := staleness.reasons(record))
     }
-    wanted = {run_id for run_id, record in records.items() if _wanted(record, policy, stale=run_id in stale)}
-    unkept = {r for r, record in records.items() if r in lacking and record and not _failed(record)} - wanted
+    failed = {run_id for run_id, record in records.items() if record and record.status is RunStatus.FAILED}
+    again = policy is RerunPolicy.ALL
+    wanted = {
+        run_id
+        for run_id, record in records.items()
+        if again
+        or record is None
+        or (run_id in failed and policy is not RerunPolicy.MISSING)
+        or (run_id in stale and policy is RerunPolicy.STALE)
+    }
+    unkept = {run_id for run_id in lacking if run_id in records} - failed - wanted
     pending = [run_id for run_id in records if run_id in wanted | unkept]
     places = dict.fromkeys(
         (spec.backbone, dataset)
@@ -226,12 +235,11 @@ def plan_runs(
         if spec.backbone not in planned.without_difficulty
         for dataset in (spec.dataset, *spec.targets)
     )
-    again = policy is RerunPolicy.ALL
     return replace(
         planned,
         specs=specs,
         pending=tuple(runs[run_id] for run_id in pending),
-        retried=frozenset(run_id for run_id in pending if _failed(records[run_id])),
+        retried=frozenset(failed.intersection(pending)),
         stale=stale,
         seen=seen,
         left_out=(*planned.left_out, *unreadable),
@@ -255,18 +263,6 @@ def _to_measure(backbone: str, dataset: str, shards: Shards, staleness: Stalenes
         or any(staleness.backbone_changed(backbone, record.backbone_digest) for record in records)
         or any(staleness.test_part_changed(dataset, record.data_fingerprint) for record in records)
     )
-
-
-def _wanted(record: RunRecord | None, policy: RerunPolicy, *, stale: bool) -> bool:
-    if record is None or policy is RerunPolicy.ALL:
-        return True
-    if _failed(record):
-        return policy is not RerunPolicy.MISSING
-    return stale and policy is RerunPolicy.STALE
-
-
-def _failed(record: RunRecord | None) -> bool:
-    return record is not None and record.status is RunStatus.FAILED
 
 
 def heads_apart(tasks: Sequence[Task]) -> list[Task]:
