@@ -16,7 +16,7 @@ INTRO = """
 Every message of the source code, by file. A value is written as its name in braces, or as an ellipsis if it
 is computed. Errors have the name
 of their class; `remark` is a line on standard error, `warning` a line of the log, and `Finding` a line of
-`etl-bench datasets check`.
+`etl-bench datasets check`. A `Rule` gives why a sweep, or a combination of it, is refused.
 """
 
 
@@ -49,6 +49,8 @@ def file_messages(tree: ast.AST) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         match node:
             case ast.Raise(exc=ast.Call(func=func, args=[first, *_])):
+                pass
+            case ast.Call(func=func, args=[_, _, first]) if _called(func) == "Rule":
                 pass
             case ast.Call(func=func, args=[*_, _] as arguments) if _called(func) in CALLS:
                 first = next((a for a in arguments if message_text(a) is not None), arguments[0])

@@ -90,7 +90,7 @@ def reproduce_paper(
     """
     from bench.api.missing_inputs import Places, add_missing_features
     from bench.papers import PaperPart, all_datasets, finished_seeds, needs_of, read_paper
-    from bench.sweep import LogStyle, OneCount, open_log, outline_of, parse_choice
+    from bench.sweep import LogStyle, open_log, outline_of, parse_choice
 
     found = read_paper(paper)
     add_missing_features(found, options.get("data_root"))
@@ -119,7 +119,7 @@ def reproduce_paper(
         log.notice(f"with all data: {count(plans.values())[1]}")
         log.notice(f"missing data: {'; '.join(places.commands(list(missing)))}")
     log.notice(f"{'with the data that is here: ' if missing else ''}{line}")
-    log = OneCount(log, left)
+    log.expect(left)
     for name, requests in here.items():
         if len(names) > 1:
             log.notice(f"{name}: {found.experiments[name].title}")
@@ -181,7 +181,7 @@ def _reproduced(
             continue
         report_failures(outcome, log)
         ids |= {spec.run_id: None for spec in outcome.plan.specs}
-        left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
+        left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.left_out]
         code = max(code, outcome.exit_code)
     frame, difficulty = _frames(folder, ids)
     rows = _rows(paper, name, frame, difficulty, on, list(ids), part)

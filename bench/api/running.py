@@ -130,7 +130,7 @@ def open_progress(style: str = "auto") -> SweepLog:
 def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
     """What a request would do, without doing it, reported to the log."""
     made = make_plan(request, log)
-    report_plan(made, request, log)
+    report_plan(made, log)
     return made
 
 
@@ -141,8 +141,8 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
     """
     with early_process(request) as process:
         made = make_plan(request, log)
-        report_plan(made, request, log)
-        return carry_out(made, request, log, process)
+        report_plan(made, log)
+        return carry_out(made, log, process)
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
@@ -160,7 +160,7 @@ def sweep_facts(outcome: SweepOutcome) -> dict[str, object]:
         "by_other_sweeps": sum(not item.here for item in summary.runs),
         "failed": outcome.failed,
         "stale": made.stale_reasons,
-        "refused": [{"what": item.what, "reason": item.reason} for item in made.rejected],
+        "refused": [{"what": item.what, "reason": item.reason} for item in made.left_out],
         "interrupted": summary.interrupted,
     }
 

@@ -35,9 +35,7 @@ from .plan import Plan as Plan
 from .plan import expand as expand
 from .plan import outline_of as outline_of
 from .plan import plan_runs as plan_runs
-from .plan import shared_features as shared_features
 from .progress import LogStyle as LogStyle
-from .progress import OneCount as OneCount
 from .progress import SweepLog as SweepLog
 from .progress import duration as duration
 from .progress import open_log as open_log

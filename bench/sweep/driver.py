@@ -1,6 +1,7 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
 import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,10 @@ from bench import THREADS_SPIN
 from bench._util.words import counted
 from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
+from bench.experiment import cache_info
 from bench.record import RunStatus
-from bench.results import Shards, Staleness, check_output_folder, check_runs_folder
+from bench.results import Shards, Staleness, check_output_folder, check_runs_folder, known_methods
+from bench.spec import ExperimentSpec
 from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.claims import Claims, remove_leftovers
@@ -22,7 +25,6 @@ from bench.sweep.launch.tasks import (
     DifficultyTask,
     FinishedTask,
     LaunchSummary,
-    Limits,
     Outcome,
     RunTask,
     Surroundings,
@@ -35,16 +37,16 @@ from bench.sweep.launchers import (
     threads_per_run,
     workers_share_gpus,
 )
+from bench.sweep.left_out import grouped, report_left_out
 from bench.sweep.machine import cache_limit, pixel_limit
 from bench.sweep.options import RerunPolicy
-from bench.sweep.plan import Plan, expand, heads_apart, plan_runs, shared_features
-from bench.sweep.progress import SweepLog, Tally
+from bench.sweep.plan import Plan, expand, heads_apart, plan_runs
+from bench.sweep.progress import SweepLog
 from bench.sweep.read_tasks import short_draw
 from bench.sweep.request import SweepRequest
-from bench.sweep.rules import grouped
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.tracker import Tracker, check_tracker
-from bench.sweep.weights import report_left_out, without_missing_weights
+from bench.sweep.weights import without_missing_weights
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,12 @@ class SweepOutcome:
     """The result of a sweep.
 
     Args:
-        runs: the folder of the results.
         failed: run id, label and message of the runs that have failed, now or earlier, without failed measurements of
             difficulty.
     """
 
     plan: Plan
     summary: LaunchSummary
-    runs: Path
     failed: list[dict[str, object]]
 
     @property
@@ -87,7 +87,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
         check_keepable(planned.specs)
     lacking = lacking_models(planned.specs, request.runs, request.keep_models)
     made = plan_runs(planned, shards, request.rerun, Staleness(request.data_root, digest), lacking)
-    report_left_out(made.rejected, log)
+    report_left_out(made.left_out, log)
     if made.unkept and request.keep_models:
         runs = counted(len(made.unkept), "finished run")
         log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
@@ -101,12 +101,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     return made
 
 
-def carry_out(
-    made: Plan,
-    request: SweepRequest,
-    log: SweepLog,
-    process: PoolProcess | None = None,
-) -> SweepOutcome:
+def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Args:
@@ -114,8 +109,11 @@ def carry_out(
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
-    made = without_missing_weights(made, request, log)
-    tasks = plan_tasks(made, request)
+    request, made = made.request, without_missing_weights(made, log)
+    stamps = Shards(request.runs).difficulties
+    tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
+    labels = made.labels
+    tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
     if tasks and request.inline and THREADS_SPIN:
         log.notice(
             "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
@@ -123,27 +121,23 @@ def carry_out(
         )
     if process is not None and tasks:
         import_module("bench.results")  # for the results; workers begin only after the imports of their process
-    summary = _launch(tasks, made, request, log, process) if tasks else LaunchSummary((), interrupted=False)
+    summary = _launch(tasks, made, log, process) if tasks else LaunchSummary((), interrupted=False)
     if summary.held:
         log.notice(
             f"{counted(summary.held, 'run')} left to other sweeps; the last one loads all runs into the database"
         )
     elif tasks and summary.unwritten is None:
-        load_into_database(request.runs, log)
+        from bench.results import Store
+
+        try:
+            Store(request.runs).ingest(Shards(request.runs))
+        except StoreError as error:  # such as a locked database
+            log.notice(f"note: {error} The next command loads these runs.")
     if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
         log.notice(kept_summary(made.specs, request.runs))
-    return SweepOutcome(made, summary, request.runs, _failures(made, summary, request.runs))
-
-
-def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
-    """The tasks of a plan, difficulties first."""
-    stamps = Shards(request.runs).difficulties
-    tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
-    labels = made.labels
-    tasks += [RunTask(spec, made.seen[spec.run_id], labels[spec.run_id]) for spec in made.pending]
-    return tasks
+    return SweepOutcome(made, summary, _failures(made, summary))
 
 
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
@@ -162,35 +156,23 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
     )
 
 
-def load_into_database(runs: Path, log: SweepLog) -> None:
-    """Bring the database up to date. If it is locked now, the next command does it."""
-    from bench.results import Store
-
-    try:
-        Store(runs).ingest(Shards(runs))
-    except StoreError as error:
-        log.notice(f"note: {error} The next command loads these runs.")
-
-
-def _launch(
-    tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, process: PoolProcess | None
-) -> LaunchSummary:
-    tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
+def _launch(tasks: list[Task], made: Plan, log: SweepLog, process: PoolProcess | None) -> LaunchSummary:
+    request = made.request
+    log.begin(sum(isinstance(task, RunTask) for task in tasks))
     with ExitStack() as stack:
         try:
-            claims = stack.enter_context(Claims(request.runs, "sweep", tally.facts()))
+            claims = stack.enter_context(Claims(request.runs, "sweep", log.facts()))
             remove_leftovers(request.runs)
         except OSError as error:
             reason = f"cannot be written: {error.strerror or error}. Give another one with --runs."
             raise RunsFolderError(f"The runs folder {request.runs} {reason}") from error
         keep_sweep_file(request, made.specs)
-        stack.enter_context(log.during(tally, request.runs, claims.name))
+        stack.enter_context(log.during(request.runs, claims.name))
         tracker = Tracker(request.tracker, request.runs, log.notice)
 
         def on_finished(item: FinishedTask, again: bool = False) -> None:
-            tally.count(item, again=again)
-            claims.update(**tally.facts())
-            log.finished(item, tally, again=again)
+            log.finished(item, again=again)
+            claims.update(**log.facts())
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
                 tracker.log(item.task.spec.run_id)
 
@@ -198,7 +180,8 @@ def _launch(
             runs=request.runs,
             context=context_of(request, len(tasks)),
             runner=request.runner,
-            limits=Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30)),
+            timeout=request.timeout,
+            memory_bytes=None if request.memory is None else int(request.memory * 2**30),
             sweep=claims.name,
         )
         summary = launch(
@@ -213,13 +196,13 @@ def _launch(
         return summary
 
 
-def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:
+def _failures(made: Plan, summary: LaunchSummary) -> list[dict[str, object]]:
     """Failures of this sweep, and of earlier sweeps whose runs were not repeated."""
     found: list[dict[str, object]] = []
     for item in summary.failures:
         if isinstance(item.task, RunTask):
             found.append({"run_id": item.task.spec.run_id, "what": item.task.label, "message": item.message})
-    shards, labels = Shards(runs), made.labels
+    shards, labels = Shards(made.request.runs), made.labels
     for spec in made.done:
         if shards.status(spec.run_id) is RunStatus.FAILED:
             shard = shards.read(spec.run_id)
@@ -239,35 +222,48 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     return loaded_backbone(spec, request.devices.name).digest
 
 
-def describe(made: Plan) -> str:
-    """The plan in one line."""
+def report_plan(made: Plan, log: SweepLog) -> None:
+    """The plan, and the frozen features that its runs share, a line per backbone."""
+    request = made.request
     retried = f", {len(made.retried)} of them failed before" if made.retried else ""
     measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
-    left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
+    left_out = f", {counted(len(made.left_out), 'combination')} left out" if made.left_out else ""
     runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
-    return f"{runs}{retried}{measured}{left_out}"
-
-
-def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
-    """The plan, and the frozen features that its runs share, a line per backbone."""
     nothing = not made.pending and not made.difficulties
-    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    log.notice(f"{runs}{retried}{measured}{left_out}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(request.devices.describe(request.precision))
-    device = request.devices.kind
-    for shared in shared_features(made.pending, feature_cache(request), device):
-        if shared.readers > 1:
-            precision = "" if shared.precision == "fp32" else f" in {shared.precision}"
-            kept = f"; {shared.kept_bytes / 2**20:.1f} MiB of them are cached" if shared.kept_bytes else ""
-            features = f"frozen features of {counted(shared.datasets, 'dataset')}"
-            log.notice(
-                f"{shared.backbone}{precision}: {features}, computed once for "
-                f"{shared.readers} of {shared.runs} runs{kept}"
+    for line in shared_features(made.pending, feature_cache(request), request.devices.kind):
+        log.notice(line)
+
+
+def shared_features(specs: Sequence[ExperimentSpec], cache: Path, device: str) -> Iterator[str]:
+    """A line per backbone and precision of runs on that kind of device that read the same frozen features.
+
+    Features that another kind of device computed are not used.
+    """
+    from methods import Needs
+
+    frozen, groups = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}, dict[tuple[str, str], list[ExperimentSpec]]()
+    for spec in specs:
+        groups.setdefault((spec.backbone, spec.precision), []).append(spec)
+    cached = cache_info(cache) if groups else []
+    for (backbone, precision), group in groups.items():
+        readers = sum(bool(known_methods().get(spec.method).needs & frozen) for spec in group)
+        held = [item for item in cached if (item.slug, item.precision) == (backbone, precision)]
+        kept = sum(item.bytes for item in held if item.device.startswith(device)) / 2**20
+        others = sum(item.bytes for item in held if not item.device.startswith(device)) / 2**20
+        if readers > 1:
+            datasets = {name for spec in group for name in (spec.dataset, *spec.targets)}
+            where = "" if precision == "fp32" else f" in {precision}"
+            yield (
+                f"{backbone}{where}: frozen features of {counted(len(datasets), 'dataset')}, computed once for "
+                f"{readers} of {len(group)} runs{f'; {kept:.1f} MiB of them are cached' if kept else ''}"
             )
-        if shared.other_bytes and not shared.kept_bytes and shared.readers:
-            log.notice(
-                f"{shared.backbone}: {shared.other_bytes / 2**20:.1f} MiB of cached features are from another kind of "
-                f"device; they differ by rounding, so {device} computes its own"
+        if others and not kept and readers:
+            yield (
+                f"{backbone}: {others:.1f} MiB of cached features are from another kind of device; they differ by "
+                f"rounding, so {device} computes its own"
             )
 
 
@@ -280,9 +276,9 @@ def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
         log.notice(f"stopped: {last.message}. {advice}")
     now = len(outcome.summary.failures)  # their reasons were shown when they happened
     if now:
-        shards, ids = Shards(outcome.runs), [str(item["run_id"]) for item in outcome.failed[:now]]
+        shards, ids = Shards(outcome.plan.request.runs), [str(item["run_id"]) for item in outcome.failed[:now]]
         traced = " ".join(run_id for run_id in ids if shards.status(run_id) is RunStatus.FAILED)
-        folder = shlex.quote(str(outcome.runs))
+        folder = shlex.quote(str(outcome.plan.request.runs))
         advice = f"; `etl-bench runs show RUN --runs {folder}` has the trace: {traced}" if traced else ""
         log.notice(f"{now} failed{advice}")
     if unmeasured := outcome.summary.unmeasured:

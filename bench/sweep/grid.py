@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ from bench.experiment import TeacherFile
 from bench.results import known_methods, settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec, shots_text
 from bench.sweep.dataset_names import match_datasets, select_names
-from bench.sweep.inputs import backbones_of, class_text_of, support_lists, teacher_of
+from bench.sweep.inputs import backbones_of, class_text_of, teacher_of
 from bench.sweep.options import RecipeChoice
 from bench.sweep.overrides import (
     Override,
@@ -41,6 +41,7 @@ from datasets_registry import (
     SupportRule,
     get_dataset,
     held_out,
+    read_support_list,
     recorded_draw,
 )
 
@@ -147,11 +148,6 @@ class Candidate:
         """Whether the validation images choose an epoch or a setting."""
         return self.facts.selects_on_validation(self.settings.values) or self.epoch_selection == "validation"
 
-    @property
-    def encoded_templates(self) -> list[str]:
-        """The templates of its settings that the text tower encodes."""
-        return [text for text in self.settings.values.get("templates", ()) if text != "own" and "{}" not in text]
-
 
 def published(facts: MethodTraits, protocol: EvalProtocol, **others: Any) -> Candidate:
     """A method with its published settings for a protocol."""
@@ -198,12 +194,6 @@ class Grid:
         from methods import known_variants
 
         return known_variants([get_dataset(name) for name in (*self.datasets, *self.targets)])
-
-    @property
-    def lacks_variant(self) -> bool:
-        """Whether the class texts are a variant that no dataset has."""
-        text = self.class_text
-        return text is not None and text.kind == "variant" and text.value not in self.variants
 
     def choices(self, candidate: Candidate) -> list[TaskChoice]:
         """What the runs of a candidate learn from.
@@ -286,6 +276,7 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
     Raises:
         UnknownNameError: an unregistered name.
         UsageError: a setting that does not exist or a value it does not take.
+        DataError: a file that is not a support list.
         UsageError: too many runs.
         WeightsError: a file of weights that is not there.
     """
@@ -294,20 +285,24 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
     methods = [known.get(name) for name in named]
     overrides = _overrides(request, methods)
     backbones, datasets = backbones_of(request.backbones), select_names(request.datasets, match_datasets)
-    lists, class_text, teacher = support_lists(request), class_text_of(request), teacher_of(request)
+    lists = tuple(map(read_support_list, request.supports))
+    class_text, teacher = class_text_of(request), teacher_of(request)
     most = _most_runs(request, overrides, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
-    variants = (
-        replace(
-            variant,
-            named=named[facts.name],
-            pool=request.pool,
-            precision=request.precision,
-            class_text=class_text,
-            teacher=teacher,
-        )
-        for facts in methods
-        for variant in _variants(facts, overrides[facts.name], request, unchecked=unchecked)
+    candidate = partial(
+        Candidate,
+        protocol=request.protocol,
+        pool=request.pool,
+        precision=request.precision,
+        class_text=class_text,
+        teacher=teacher,
     )
+    variants = [
+        variant
+        for facts in methods
+        for variant in _variants(
+            partial(candidate, named=named[facts.name]), facts, overrides[facts.name], request, unchecked=unchecked
+        )
+    ]
     targets = request.targets or IMAGENET_VARIANTS if request.protocol.transfers else ()
     return Grid(
         request,
@@ -315,7 +310,7 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
         tuple(backbones),
         datasets,
         select_names(targets, match_datasets),
-        tuple(lists),
+        lists,
         class_text,
         teacher,
         most,
@@ -361,15 +356,9 @@ def _overrides(request: SweepRequest, methods: Sequence[MethodFacts]) -> dict[st
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
     settings = {facts.name: list(facts.settings) for facts in methods}
     check_overrides(given, settings, fields, {facts.name: list(facts.recipes) for facts in methods})
-    return {
-        name: [
-            *overrides_of(name, settings[name], given, recipe=False).values(),
-            *overrides_of(name, fields[name], given, recipe=True).values(),
-        ]
-        if name in fields
-        else [*overrides_of(name, settings[name], given, recipe=False).values()]
-        for name in recipes
-    }
+    found = {name: overrides_of(name, keys, given, recipe=False) for name, keys in settings.items()}
+    of_recipes = {name: overrides_of(name, keys, given, recipe=True) for name, keys in fields.items()}
+    return {name: [*found[name].values(), *of_recipes.get(name, {}).values()] for name in found}
 
 
 def _most_runs(
@@ -394,9 +383,16 @@ def _most_runs(
 
 
 def _variants(
-    facts: MethodFacts, overrides: Sequence[Override], request: SweepRequest, *, unchecked: bool
+    candidate: Callable[..., Candidate],
+    facts: MethodFacts,
+    overrides: Sequence[Override],
+    request: SweepRequest,
+    *,
+    unchecked: bool,
 ) -> Iterator[Candidate]:
-    """A method with each combination of the values of its overrides; raises UsageError for an invalid value.
+    """A method with each combination of the values of its overrides, made by `candidate`.
+
+    Raises UsageError for an invalid value.
 
     Where the selection rule is also a method setting, both spellings are the same run. A method that checks values is
     imported.
@@ -416,4 +412,4 @@ def _variants(
         varied = [
             f"{'recipe.' if item.recipe else ''}{item.key}={value}" for item, value in given if len(item.values) > 1
         ]
-        yield Candidate(facts, settings, request.protocol, recipe, selection, varied=", ".join(varied))
+        yield candidate(facts, settings, recipe=recipe, selection=selection, varied=", ".join(varied))

@@ -23,18 +23,9 @@ if TYPE_CHECKING:
     from methods import BackboneSpec, ClassText
 
 
-def support_lists(request: SweepRequest) -> list[SupportList]:
-    """The support lists of a sweep, read. Raises DataError for a file that is not a support list.
-
-    A list replaces the draw and decides the shots. One that names its dataset and seed is run for these; any other
-    needs a single dataset and is run with each seed of the request.
-    """
-    return [read_support_list(path) for path in request.supports]
-
-
 def named_files(request: SweepRequest) -> dict[str, Path]:
     """Paths of the files that specs name by digest, for workers."""
-    return files_by_digest(support_lists(request), class_text_of(request), teacher_of(request))
+    return files_by_digest(list(map(read_support_list, request.supports)), class_text_of(request), teacher_of(request))
 
 
 def files_by_digest(

@@ -31,7 +31,9 @@ def check_keepable(specs: Iterable[ExperimentSpec]) -> None:
             f"--keep-models: {', '.join(imported)} has imported features and no image tower, so a kept model could not "
             "classify images. Leave out --keep-models."
         )
-    oracles = dict.fromkeys(spec.method for spec in specs if _is_oracle(spec))
+    oracles = dict.fromkeys(
+        spec.method for spec in specs if spec.epoch_selection == "oracle" or "oracle" in spec.config.values()
+    )
     if oracles:
         raise ImpossibleCombinationError(
             f"--keep-models: {', '.join(oracles)} chooses with test labels here, a classifier for each test set, so "
@@ -79,7 +81,3 @@ def kept_summary(specs: Iterable[ExperimentSpec], runs: Path) -> str:
 def _rank(info: ModelInfo) -> tuple[float, float, int]:
     accuracy, nll = info.validation_accuracy, info.validation_nll
     return (-(accuracy or 0.0), nll if nll is not None else float("inf"), info.spec.seed)
-
-
-def _is_oracle(spec: ExperimentSpec) -> bool:
-    return spec.epoch_selection == "oracle" or "oracle" in spec.config.values()

@@ -10,13 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
 from bench.sweep.launch.pool_process import CAN_FORK, PoolProcess
 from bench.sweep.launch.tasks import DEFAULT_RUNNER
 from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.options import LauncherName
 from bench.sweep.request import SweepRequest
-from datasets_registry import has_imported_features
+from datasets_registry import BenchError, has_imported_features
 
 if TYPE_CHECKING:
     from bench.sweep.launch.tasks import Surroundings, Task
@@ -71,7 +70,17 @@ def pool_of(request: SweepRequest, around: Surroundings, tasks: int, process: Po
 
     fields: dict[str, Any] = {"around": around, "retries": request.retries, "wait": not request.no_wait}
     if request.launcher is LauncherName.RAY:
-        return _ray(request, fields)
+        if find_spec("ray") is None:
+            raise BenchError(
+                "--launcher ray needs ray, which is not installed; run `pip install 'clip-etl-bench[ray]'`."
+            )
+        from bench.sweep.launch.ray import RayPool
+        from bench.sweep.launch.ray_cluster import AUTO
+
+        gpus = 1 / (request.jobs_per_gpu or 1) if request.devices.kind == "cuda" else 0.0
+        address, cpus = os.environ.get("RAY_ADDRESS") or AUTO, threads_per_run(request, 1)
+        fields |= {"jobs": request.jobs or 0, "address": address, "cpus_per_run": cpus, "gpus_per_run": gpus}
+        return lambda tasks, **calls: RayPool(**fields, **calls).run(tasks)
     fields |= {"jobs": local_workers(request, tasks), "gpus": [gpu.token for gpu in request.devices.gpus]}
     if not (fields["jobs"] and CAN_FORK):
         return lambda tasks, **calls: Pool(**fields, **calls).run(tasks)
@@ -106,15 +115,3 @@ def worker_imports(request: SweepRequest) -> list[str]:
     """The modules that every run imports: the runner and, if it is the default and a backbone has towers, open_clip."""
     towers = not all(map(has_imported_features, request.backbones))
     return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
-
-
-def _ray(request: SweepRequest, fields: dict[str, Any]) -> Callable[..., int]:
-    if find_spec("ray") is None:
-        raise BenchError("--launcher ray needs ray, which is not installed; run `pip install 'clip-etl-bench[ray]'`.")
-    from bench.sweep.launch.ray import RayPool
-    from bench.sweep.launch.ray_cluster import AUTO, RunResources
-
-    gpus = 1 / (request.jobs_per_gpu or 1) if request.devices.kind == "cuda" else 0.0
-    address, resources = os.environ.get("RAY_ADDRESS") or AUTO, RunResources(threads_per_run(request, 1), gpus)
-    fields |= {"jobs": request.jobs or 0, "address": address, "resources": resources}
-    return lambda tasks, **calls: RayPool(**fields, **calls).run(tasks)

@@ -95,7 +95,8 @@ class Gpu:
 @cache
 def find_gpus() -> tuple[Gpu, ...]:
     """The CUDA devices that torch sees here; empty without one. Asked once per process."""
-    if "torch" not in sys.modules and not (_torch_can_use_gpus() and _driver_present()):
+    driver = shutil.which("nvidia-smi") is not None or any(Path(file).exists() for file in _DEVICE_FILES)
+    if "torch" not in sys.modules and not (_torch_can_use_gpus() and driver):
         return ()
     listed = _listed_by_driver() if _torch_can_use_gpus() else None
     return _listed_by_torch() if listed is None else listed
@@ -108,10 +109,6 @@ def _torch_can_use_gpus() -> bool:
         return False
     versions = Path(spec.origin).with_name("version.py")
     return bool(re.search(r"^(cuda|hip)\b.*=\s*['\"]", versions.read_text(encoding="utf-8"), re.MULTILINE))
-
-
-def _driver_present() -> bool:
-    return shutil.which("nvidia-smi") is not None or any(Path(file).exists() for file in _DEVICE_FILES)
 
 
 def _listed_by_driver() -> tuple[Gpu, ...] | None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
 from bench.errors import ShardError
-from bench.experiment import BackboneCache, cache_info, read_splits
+from bench.experiment import read_splits
 from bench.record import RunRecord, RunStatus
 from bench.results import Shards, Staleness, known_methods
 from bench.spec import ExperimentSpec
 from bench.sweep.grid import Candidate, Grid, grid
 from bench.sweep.launch.tasks import RunTask, Task
+from bench.sweep.left_out import LeftOut, check_left_out, distinct
 from bench.sweep.options import RerunPolicy
 from bench.sweep.read_tasks import TaskReader
 from bench.sweep.request import SweepRequest
-from bench.sweep.rules import GRID_RULES, REQUEST_RULES, LeftOut, check, check_left_out, refusals
+from bench.sweep.rules import GRID_RULES, REQUEST_RULES, check, refusals
 from datasets_registry import canonical_json
 
 LEFT_OUT = 3
@@ -33,7 +33,7 @@ class Plan:
 
     Args:
         specs: all runs, also those that are done.
-        rejected: what is left out.
+        left_out: what is not among them, and why.
         without_difficulty: backbones that cannot encode class names, by which a difficulty is measured.
         short: for a dataset and a number of shots, the training images of each class with fewer, all of which are
             drawn.
@@ -48,7 +48,7 @@ class Plan:
 
     request: SweepRequest
     specs: tuple[ExperimentSpec, ...]
-    rejected: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     without_difficulty: frozenset[str] = frozenset()
     short: Mapping[tuple[str, int], Mapping[str, int]] = field(default_factory=dict)
     pending: tuple[ExperimentSpec, ...] = ()
@@ -79,7 +79,7 @@ class Plan:
     @property
     def exit_code(self) -> int:
         """3 if something that was requested by name is left out, else 0."""
-        return LEFT_OUT if any(rejection.named for rejection in self.rejected) else 0
+        return LEFT_OUT if any(item.named for item in self.left_out) else 0
 
     @property
     def stale_reasons(self) -> dict[str, int]:
@@ -122,7 +122,7 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
         if not why_not:
             for spec in _specs(candidate, axes, reader):
                 specs.setdefault(spec.run_id, spec)
-    left_out = _distinct([*refused, *reader.left_out])
+    left_out = distinct([*refused, *reader.left_out])
     check_left_out(left_out, nothing_left=not specs)
     used = {spec.backbone for spec in specs.values()}
     mute = {item.slug: why for item in axes.backbones if item.slug in used and (why := item.text_tower_error)}
@@ -147,7 +147,7 @@ def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> Plan:
         for choice in [] if refusals(candidate) else axes.choices(candidate):
             spec = axes.spec(candidate, choice, None, candidate.targets)
             specs.setdefault(spec.run_id, spec)
-    return Plan(sweep, tuple(specs.values()))
+    return Plan(sweep, tuple(specs.values()), pending=tuple(specs.values()))
 
 
 def _checked_grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
@@ -187,13 +187,6 @@ def _without_validation(candidate: Candidate) -> str:
     )
 
 
-def _distinct(items: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
-    found: dict[tuple[str, str], LeftOut] = {}
-    for item in items:
-        found.setdefault((item.what, item.reason), item)
-    return tuple(found.values())
-
-
 def plan_runs(
     planned: Plan,
     shards: Shards,
@@ -224,8 +217,17 @@ def plan_runs(
         for run_id, record in records.items()
         if record is not None and record.status is RunStatus.OK and (reasons := staleness.reasons(record))
     }
-    wanted = {run_id for run_id, record in records.items() if _wanted(record, policy, stale=run_id in stale)}
-    unkept = {r for r, record in records.items() if r in lacking and record and not _failed(record)} - wanted
+    failed = {run_id for run_id, record in records.items() if record and record.status is RunStatus.FAILED}
+    again = policy is RerunPolicy.ALL
+    wanted = {
+        run_id
+        for run_id, record in records.items()
+        if again
+        or record is None
+        or (run_id in failed and policy is not RerunPolicy.MISSING)
+        or (run_id in stale and policy is RerunPolicy.STALE)
+    }
+    unkept = {run_id for run_id in lacking if run_id in records} - failed - wanted
     pending = [run_id for run_id in records if run_id in wanted | unkept]
     places = dict.fromkeys(
         (spec.backbone, dataset)
@@ -233,15 +235,14 @@ def plan_runs(
         if spec.backbone not in planned.without_difficulty
         for dataset in (spec.dataset, *spec.targets)
     )
-    again = policy is RerunPolicy.ALL
     return replace(
         planned,
         specs=specs,
         pending=tuple(runs[run_id] for run_id in pending),
-        retried=frozenset(run_id for run_id in pending if _failed(records[run_id])),
+        retried=frozenset(failed.intersection(pending)),
         stale=stale,
         seen=seen,
-        rejected=(*planned.rejected, *unreadable),
+        left_out=(*planned.left_out, *unreadable),
         difficulties=tuple(place for place in places if _to_measure(*place, shards, staleness, again=again)),
         unkept=frozenset(unkept),
     )
@@ -262,65 +263,6 @@ def _to_measure(backbone: str, dataset: str, shards: Shards, staleness: Stalenes
         or any(staleness.backbone_changed(backbone, record.backbone_digest) for record in records)
         or any(staleness.test_part_changed(dataset, record.data_fingerprint) for record in records)
     )
-
-
-def _wanted(record: RunRecord | None, policy: RerunPolicy, *, stale: bool) -> bool:
-    if record is None or policy is RerunPolicy.ALL:
-        return True
-    if _failed(record):
-        return policy is not RerunPolicy.MISSING
-    return stale and policy is RerunPolicy.STALE
-
-
-def _failed(record: RunRecord | None) -> bool:
-    return record is not None and record.status is RunStatus.FAILED
-
-
-@dataclass(frozen=True)
-class SharedFeatures:
-    """The frozen features of one backbone in a plan, with the number of its datasets.
-
-    Of its `runs`, `readers` read frozen image or text features. `kept_bytes` of its features are in the cache, and
-    `other_bytes` that another kind of device computed, which are not used.
-    """
-
-    backbone: str
-    precision: str
-    datasets: int
-    readers: int
-    runs: int
-    kept_bytes: int
-    other_bytes: int = 0
-
-
-def shared_features(
-    specs: Sequence[ExperimentSpec], cache_dir: Path | None, device: str = "cpu"
-) -> list[SharedFeatures]:
-    """Shared features by backbone and precision, in the order of the runs, for runs on that kind of device."""
-    from methods import Needs
-
-    known = known_methods()
-    kept = [] if cache_dir is None else cache_info(cache_dir)
-    groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
-    for spec in specs:
-        groups.setdefault((spec.backbone, spec.precision), []).append(spec)
-    frozen = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}
-    return [
-        SharedFeatures(
-            backbone=backbone,
-            precision=precision,
-            datasets=len({name for spec in group for name in (spec.dataset, *spec.targets)}),
-            readers=sum(bool(known.get(spec.method).needs & frozen) for spec in group),
-            runs=len(group),
-            kept_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if one.device.startswith(device)),
-            other_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if not one.device.startswith(device)),
-        )
-        for (backbone, precision), group in groups.items()
-    ]
-
-
-def _of(backbone: str, precision: str, kept: Sequence[BackboneCache]) -> list[BackboneCache]:
-    return [one for one in kept if one.slug == backbone and one.precision == precision]
 
 
 def heads_apart(tasks: Sequence[Task]) -> list[Task]:

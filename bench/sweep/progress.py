@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,70 +18,6 @@ from bench.sweep.launch.tasks import FinishedTask, Outcome, RunTask
 
 if TYPE_CHECKING:
     from rich.console import Group
-
-
-@dataclass
-class Tally:
-    """Counts finished runs and estimates the pace. An attempt that will be retried does not count, nor a difficulty."""
-
-    total: int
-    done: int = 0
-    failed: int = 0
-    elsewhere: int = 0
-    _begin: float | None = None
-    _problems: set[str] = field(default_factory=set)
-
-    def count(self, item: FinishedTask, *, again: bool) -> None:
-        """Count one finished attempt of a run."""
-        if not again and isinstance(item.task, RunTask):
-            if self._begin is None:  # when workers began to compute, not when the sweep began to prepare
-                self._begin = time.monotonic() - (item.seconds if item.here else 0.0)
-            self.done += 1
-            self.failed += item.outcome is not Outcome.OK
-            self.elsewhere += not item.here
-
-    def go_on_from(self, earlier: Tally, total: int) -> None:
-        """Count on from another sweep of the same command, whose runs are `total` in all."""
-        self.total, self.done, self.failed, self.elsewhere = total, earlier.done, earlier.failed, earlier.elsewhere
-        self._begin, self._problems = earlier._begin, earlier._problems
-
-    @property
-    def rate(self) -> float:
-        """Mean runs per minute since the first run began; 0 before it ended."""
-        return 0.0 if self._begin is None else 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimated remaining time at the mean pace; None before the first run ended."""
-        return 60 * (self.total - self.done) / self.rate if self.done else None
-
-    def pace(self) -> str:
-        """Failures, runs per minute and remaining time."""
-        failures = f"{self.failed} failed, " if self.failed else ""
-        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
-        return f"{failures}{self.rate:.1f} a minute{left}"
-
-    def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
-        """One line about the outcome of a task; only the first line about a problem has its message."""
-        if item.outcome is Outcome.OK:
-            more = f"; {item.message}" if item.message else ""
-            return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}{more}"
-        message = "the same problem again" if item.message in self._problems else item.message
-        self._problems.add(item.message)
-        following = "; tried again" if again else ""
-        what = "failed " if isinstance(item.task, RunTask) else "not measured"
-        return f"{what} {item.task.label}: {message}{following}"
-
-    def facts(self) -> dict[str, Any]:
-        """Plain values, for events and for `etl-bench status`."""
-        return {
-            "total": self.total,
-            "done": self.done,
-            "failed": self.failed,
-            "elsewhere": self.elsewhere,
-            "a_minute": round(self.rate, 2),
-            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
-        }
 
 
 def duration(seconds: float) -> str:
@@ -133,38 +68,93 @@ class LogStyle(StrEnum):
 
 
 class SweepLog:
-    """Receives the events of a sweep. This one reports nothing."""
+    """Counts the runs of a sweep and receives its events. This one reports nothing.
+
+    An attempt that will be retried does not count, nor a difficulty.
+
+    Attributes:
+        total: the number of runs; `done` of them have ended, `failed` of these failed, and other sweeps computed
+            `elsewhere`.
+    """
+
+    total = done = failed = elsewhere = 0
+    _several = 0
+    _begin: float | None = None
+
+    def __init__(self) -> None:
+        self._problems: set[str] = set()
+
+    def expect(self, total: int) -> None:
+        """Count the runs of the following sweeps as one, `total` in all."""
+        self.begin(total)
+        self._several = total
+
+    def begin(self, total: int) -> None:
+        """Begin to count a sweep of so many runs."""
+        if self._several:
+            self.total = max(self._several, self.done + total)
+        else:
+            self.total, self.done, self.failed, self.elsewhere, self._begin = total, 0, 0, 0, None
+            self._problems = set()
+
+    @property
+    def rate(self) -> float:
+        """Mean runs per minute since the first run began; 0 before it ended."""
+        return 0.0 if self._begin is None else 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated remaining time at the mean pace; None before the first run ended."""
+        return 60 * (self.total - self.done) / self.rate if self.done else None
+
+    def pace(self) -> str:
+        """Failures, runs per minute and remaining time."""
+        failures = f"{self.failed} failed, " if self.failed else ""
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
+        return f"{failures}{self.rate:.1f} a minute{left}"
+
+    def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
+        """One line about the outcome of a task; only the first line about a problem has its message."""
+        if item.outcome is Outcome.OK:
+            more = f"; {item.message}" if item.message else ""
+            return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}{more}"
+        message = "the same problem again" if item.message in self._problems else item.message
+        self._problems.add(item.message)
+        following = "; tried again" if again else ""
+        what = "failed " if isinstance(item.task, RunTask) else "not measured"
+        return f"{what} {item.task.label}: {message}{following}"
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values, for events and for `etl-bench status`."""
+        return {
+            "total": self.total,
+            "done": self.done,
+            "failed": self.failed,
+            "elsewhere": self.elsewhere,
+            "a_minute": round(self.rate, 2),
+            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
+        }
 
     def notice(self, text: str) -> None:
         """A one-line message."""
 
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """An attempt ended; `again` if the task will be retried."""
+    def finished(self, item: FinishedTask, *, again: bool) -> None:
+        """An attempt ended: count and report it; `again` if the task will be retried."""
+        if not again and isinstance(item.task, RunTask):
+            if self._begin is None:  # when workers began to compute, not when the sweep began to prepare
+                self._begin = time.monotonic() - (item.seconds if item.here else 0.0)
+            self.done += 1
+            self.failed += item.outcome is not Outcome.OK
+            self.elsewhere += not item.here
+        self.report(item, again=again)
+
+    def report(self, item: FinishedTask, *, again: bool) -> None:
+        """Report an attempt that is counted."""
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
+    def during(self, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
         """A context manager around the sweep of this name in this runs folder."""
         yield
-
-
-class OneCount(SweepLog):
-    """Counts the runs of several sweeps as one, `total` in all, and reports to another log."""
-
-    def __init__(self, log: SweepLog, total: int) -> None:
-        self._log, self._total, self._last = log, total, Tally(total)
-
-    def notice(self, text: str) -> None:
-        self._log.notice(text)
-
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        self._log.finished(item, tally, again=again)
-
-    @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
-        tally.go_on_from(self._last, max(self._total, self._last.done + tally.total))
-        self._last = tally
-        with self._log.during(tally, runs, sweep):
-            yield
 
 
 class PlainLog(SweepLog):
@@ -173,10 +163,10 @@ class PlainLog(SweepLog):
     def notice(self, text: str) -> None:
         _write_line(wrapped(text, terminal_width(sys.stderr)))
 
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        line = tally.outcome_line(item, again=again)
+    def report(self, item: FinishedTask, *, again: bool) -> None:
+        line = self.outcome_line(item, again=again)
         if isinstance(item.task, RunTask):
-            self.notice(f"[{tally.done}/{tally.total}] {line} ({item.seconds:.1f} s; {tally.pace()})")
+            self.notice(f"[{self.done}/{self.total}] {line} ({item.seconds:.1f} s; {self.pace()})")
         else:
             self.notice(f"{line} ({item.seconds:.1f} s)")
 
@@ -184,19 +174,18 @@ class PlainLog(SweepLog):
 class NotebookLog(PlainLog):
     """A progress bar in a notebook; notices and failures are lines above it."""
 
-    def __init__(self) -> None:
-        self._bar: Any = None
+    _bar: Any = None
 
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        self._bar.update(tally.done - self._bar.n)
+    def report(self, item: FinishedTask, *, again: bool) -> None:
+        self._bar.update(self.done - self._bar.n)
         if item.outcome is not Outcome.OK:
-            self.notice(tally.outcome_line(item, again=again))
+            self.notice(self.outcome_line(item, again=again))
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
+    def during(self, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
         from tqdm.auto import tqdm
 
-        with tqdm(total=tally.total, unit="run") as self._bar:
+        with tqdm(total=self.total, unit="run") as self._bar:
             yield
 
 
@@ -206,7 +195,7 @@ class JsonLog(SweepLog):
     def notice(self, text: str) -> None:
         self._event("notice", text=text)
 
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
+    def report(self, item: FinishedTask, *, again: bool) -> None:
         task = item.task
         self._event(
             "finished",
@@ -215,16 +204,16 @@ class JsonLog(SweepLog):
             attempt=task.attempt,
             again=again,
             **item.dump(),
-            **tally.facts(),
+            **self.facts(),
         )
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
-        self._event("begin", runs=str(runs), sweep=sweep, **tally.facts())
+    def during(self, runs: Path, sweep: str) -> Iterator[None]:
+        self._event("begin", runs=str(runs), sweep=sweep, **self.facts())
         try:
             yield
         finally:
-            self._event("end", **tally.facts())
+            self._event("end", **self.facts())
 
     def _event(self, event: str, **values: object) -> None:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -237,28 +226,29 @@ class LiveLog(SweepLog):
     def __init__(self) -> None:
         from rich.console import Console
 
+        super().__init__()
         self._console = Console(stderr=True)
 
     def notice(self, text: str) -> None:
         self._console.print(wrapped(text, self._console.width), markup=False, highlight=False, soft_wrap=True)
 
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
+    def report(self, item: FinishedTask, *, again: bool) -> None:
         if item.outcome is not Outcome.OK:
-            self.notice(tally.outcome_line(item, again=again))
+            self.notice(self.outcome_line(item, again=again))
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
+    def during(self, runs: Path, sweep: str) -> Iterator[None]:
         from rich.live import Live
 
         with Live(
             console=self._console,
-            get_renderable=lambda: view(tally, worker_rows(runs, sweep)),
+            get_renderable=lambda: view(self, worker_rows(runs, sweep)),
             refresh_per_second=4,
         ):
             yield
 
 
-def view(tally: Tally, rows: list[dict[str, str]]) -> Group:
+def view(log: SweepLog, rows: list[dict[str, str]]) -> Group:
     """Counts above, workers below."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
@@ -267,8 +257,8 @@ def view(tally: Tally, rows: list[dict[str, str]]) -> Group:
 
     running = sum(row["doing"] != "-" for row in rows)
     head = Table.grid(padding=(0, 2))
-    counts = f"{tally.done}/{tally.total} done, {running} running, {tally.pace()}"
-    head.add_row(ProgressBar(total=tally.total, completed=tally.done, width=30), Text(counts))
+    counts = f"{log.done}/{log.total} done, {running} running, {log.pace()}"
+    head.add_row(ProgressBar(total=log.total, completed=log.done, width=30), Text(counts))
     workers = Table.grid(padding=(0, 2))
     for row in rows:
         workers.add_row(*(Text(row[name], overflow="ellipsis", no_wrap=True) for name in ("worker", "doing", "for")))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench._util.words import counted
 from bench.sweep.grid import Candidate, Grid, TaskChoice
-from bench.sweep.rules import LeftOut
+from bench.sweep.left_out import LeftOut
 from datasets_registry import (
     DataError,
     DatasetSplits,

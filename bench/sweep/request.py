@@ -205,13 +205,26 @@ class SweepRequest(BaseModel):
 
     @classmethod
     def build(cls, **values: Any) -> Self:
-        """Validate values by field name; raises UsageError for a wrong value or conflicting options."""
+        """Validate values by field name, with the default protocol of the datasets.
+
+        Raises UsageError for a wrong value, for devices and workers that Ray does not have, and for datasets that need
+        a backbone if none is given.
+        """
         try:
             request = cls.model_validate(values)
         except ValidationError as error:
             raise _usage_error(error) from None
-        request._check_device()
-        return request._with_defaults_of_datasets()
+        parse_device(request.device)
+        if not request.here and request.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"--device {request.device!r}: with --launcher ray the cluster picks; use --device cuda.")
+        if not request.here and request.jobs == 0:
+            raise UsageError("--jobs 0 runs in this process; with --launcher ray give a number or nothing.")
+        if "backbones" not in request.model_fields_set:
+            check_demo_backbone(request.datasets, request.targets, DEMO_BACKBONE)
+        if "protocol" in request.model_fields_set:
+            return request
+        protocol = default_protocol(request.datasets, request.protocol)
+        return request if protocol is request.protocol else request.model_copy(update={"protocol": protocol})
 
     @property
     def here(self) -> bool:
@@ -232,7 +245,11 @@ class SweepRequest(BaseModel):
 
     @property
     def supports(self) -> list[Path]:
-        """All support lists, from `--support` and `--draw file:PATH`."""
+        """All support lists, from `--support` and `--draw file:PATH`.
+
+        A list replaces the draw and decides the shots. One that names its dataset and seed is run for these; any other
+        needs a single dataset and is run with each seed of the request.
+        """
         listed = [Path(self.draw.removeprefix("file:"))] if self.draw.startswith("file:") else []
         return [*(Path(text) for text in self.support if not is_support_rule(text)), *listed]
 
@@ -268,15 +285,6 @@ class SweepRequest(BaseModel):
         """The rule that draws the shots. Support lists have the default, because zero-shot runs record its name."""
         return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
 
-    def _with_defaults_of_datasets(self) -> Self:
-        """The request with its datasets' default protocol; UsageError if they need a backbone and none is given."""
-        if "backbones" not in self.model_fields_set:
-            check_demo_backbone(self.datasets, self.targets, DEMO_BACKBONE)
-        if "protocol" in self.model_fields_set:
-            return self
-        protocol = default_protocol(self.datasets, self.protocol)
-        return self if protocol is self.protocol else self.model_copy(update={"protocol": protocol})
-
     def check_devices(self) -> None:
         """Raise UsageError for devices that do not exist here or lack the precision, and for too many workers."""
         devices = self.devices
@@ -285,14 +293,6 @@ class SweepRequest(BaseModel):
             if self.jobs is not None and self.jobs > (most := max(MOST_WORKERS, 2 * (os.cpu_count() or 1))):
                 raise UsageError(f"--jobs {self.jobs}: this machine runs at most {most} worker processes; give fewer.")
         check_kind(self.device, devices, self.precision)
-
-    def _check_device(self) -> None:
-        """Raise UsageError for a device that is unknown, and for devices and workers that Ray does not have."""
-        parse_device(self.device)
-        if not self.here and self.device not in ("auto", "cpu", "cuda"):
-            raise UsageError(f"--device {self.device!r}: with --launcher ray the cluster picks; use --device cuda.")
-        if not self.here and self.jobs == 0:
-            raise UsageError("--jobs 0 runs in this process; with --launcher ray give a number or nothing.")
 
     @field_validator("methods", "datasets", "backbones", "targets", mode="before")
     @classmethod
@@ -305,14 +305,9 @@ class SweepRequest(BaseModel):
     def _settings(cls, value: Any) -> Any:
         return override_texts(value) if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
 
-    @field_validator("folds", mode="before")
+    @field_validator("support", "folds", mode="before")
     @classmethod
-    def _list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str | Path) else value
-
-    @field_validator("support", mode="before")
-    @classmethod
-    def _support(cls, value: Any) -> Any:
+    def _texts(cls, value: Any) -> Any:
         values = [value] if isinstance(value, str | Path) else value
         return [str(item) for item in values] if isinstance(values, list | tuple) else values
 

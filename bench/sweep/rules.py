@@ -1,20 +1,20 @@
 """The rules that refuse combinations, each with its reason and remedy. A combination is refused nowhere else.
 
-What only the data can say, such as too few images, is left out where they are read (`bench.sweep.plan`).
+What only the data can say, such as too few images, is left out where they are read (`bench.sweep.read_tasks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from bench._util.words import counted
-from bench.errors import ImpossibleCombinationError, UsageError
+from bench.errors import UsageError
 from bench.results import known_methods
 from bench.spec import ALL_SHOTS
 from bench.sweep.grid import Candidate, Grid, published
+from bench.sweep.left_out import LeftOut
 from bench.sweep.request import SweepRequest
 from datasets_registry import DrawRule, EvalProtocol, PoolKind, get_dataset
 from methods import BackboneSpec, MethodTraits, Needs, Precision
@@ -140,14 +140,11 @@ REQUEST_RULES: tuple[Rule, ...] = (
 """What a request must not hold, whatever its names select."""
 
 
-def _learning_from(need: str) -> str:
-    return ", ".join(sorted(facts.name for facts in known_methods().infos() if getattr(facts, need))) or "none"
-
-
 def _useless(given: object, need: str, grid: Grid) -> str:
     """The methods that have a need for what is given, if none of the grid has it."""
-    useless = given is not None and not any(getattr(method.facts, need) for method in grid.methods)
-    return _learning_from(need) if useless else ""
+    if given is None or any(getattr(method.facts, need) for method in grid.methods):
+        return ""
+    return ", ".join(sorted(facts.name for facts in known_methods().infos() if getattr(facts, need))) or "none"
 
 
 GRID_RULES: tuple[Rule, ...] = (
@@ -165,7 +162,12 @@ GRID_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "unknown variant of texts",
-        lambda of: of.lacks_variant and (", ".join(of.variants) or "none"),
+        lambda of: (
+            of.class_text
+            and of.class_text.kind == "variant"
+            and of.class_text.value not in of.variants
+            and (", ".join(of.variants) or "none")
+        ),
         "--class-text {of.class_text.identity}: none of the selected datasets has a template variant of that name. "
         "They have: {found}.",
     ),
@@ -364,7 +366,12 @@ SETTING_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "templates of imported features",
-        lambda of: of.backbone.imported and ", ".join(of.encoded_templates),
+        lambda of: (
+            of.backbone.imported
+            and ", ".join(
+                text for text in of.settings.values.get("templates", ()) if text != "own" and "{}" not in text
+            )
+        ),
         "it encodes the templates {found}, and imported features have one text per class; use --set "
         "'{of.facts.name}.templates=[\"own\"]'.",
     ),
@@ -422,60 +429,3 @@ def refusals(candidate: Candidate) -> list[LeftOut]:
 def backbone_conflict(method: MethodTraits, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
     """Why a method cannot run on a backbone, whatever its settings, with the remedy; None if it can."""
     return first_reason(published(method, method.usual_protocol, backbone=backbone, precision=precision), TOWER_RULES)
-
-
-_MOST_NAMES = 5
-"""Names that a message lists."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """What a sweep leaves out, and why.
-
-    Args:
-        named: it was requested by name rather than by a pattern.
-        needed: without it, the other runs would answer another question, so nothing runs.
-        summary: for a dataset, a reason that fits all that a pattern caught for the same cause; else empty.
-    """
-
-    what: str
-    reason: str
-    named: bool
-    needed: bool = False
-    summary: str = ""
-
-
-def check_left_out(items: Sequence[LeftOut], *, nothing_left: bool) -> None:
-    """Raise ImpossibleCombinationError if nothing is left, or something needed is not."""
-    requested = [item for item in items if item.named]
-    if requested and (nothing_left or any(item.needed for item in requested)):
-        raise ImpossibleCombinationError(f"Cannot run {_first(by_reason(requested))}")
-    if nothing_left:
-        raise ImpossibleCombinationError(f"None of the requested combinations can run. {_first(by_reason(items))}")
-
-
-def _first(lines: Sequence[str]) -> str:
-    more = f" (and {len(lines) - 3} more reasons)" if len(lines) > 3 else ""
-    *before, last = lines[:3]
-    return "; ".join([*(line.rstrip(".") for line in before), last]) + more
-
-
-def by_reason(items: Iterable[LeftOut]) -> list[str]:
-    """One line per reason, with the names that it concerns. Names from patterns share one line per cause."""
-    groups: dict[tuple[str, str], list[LeftOut]] = {}
-    for item in items:
-        summary = "" if item.named else item.summary
-        groups.setdefault((summary, "" if summary else item.reason), []).append(item)
-    lines = []
-    for (summary, _), group in groups.items():
-        names = [item.what for item in group]
-        together = summary and len(group) > 1
-        what = f"{counted(len(group), 'dataset')} ({', '.join(names)})" if together else grouped(names)
-        lines.append(f"{what}: {summary if together else group[0].reason}")
-    return lines
-
-
-def grouped(names: Sequence[str]) -> str:
-    """Up to five names, and the number of further names."""
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more

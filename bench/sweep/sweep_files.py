@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Collection, Container, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,31 +172,20 @@ def unfinished_sweeps(
         missing = [run_id for run_id in planned if run_id not in known and run_id not in named]
         named.update(missing)
         if missing and (of is None or not set(of).isdisjoint(planned)):
-            found.append(_unfinished(file, runs, planned, missing))
+            folder, specs = Path(), dict[str, ExperimentSpec]()
+            with suppress(BenchError):  # a method or a file of the sweep is gone; running its command says which
+                request = SweepRequest.build(**read_sweep_file(file))
+                folder, specs = request.runs, {spec.run_id: spec for spec in expand(request).specs}
+            elsewhere = "" if folder == runs else f" --runs {shlex.quote(str(runs))}"
+            expanded = tuple(specs[run_id] for run_id in missing if run_id in specs)
+            command = f"etl-bench run {shlex.quote(str(file))}{elsewhere}"
+            found.append(UnfinishedSweep(file, len(planned), tuple(missing), expanded, command))
     return found
 
 
 def missing_specs(sweeps: Sequence[UnfinishedSweep]) -> list[ExperimentSpec]:
     """The missing runs of several sweeps."""
     return [spec for sweep in sweeps for spec in sweep.missing]
-
-
-def _unfinished(file: Path, runs: Path, planned: Sequence[str], missing: Sequence[str]) -> UnfinishedSweep:
-    try:
-        request = SweepRequest.build(**read_sweep_file(file))
-        specs = {spec.run_id: spec for spec in expand(request).specs}
-    except BenchError:  # a method or a file of the sweep is gone; running its command says which
-        folder, specs = Path(), {}
-    else:
-        folder = request.runs
-    elsewhere = "" if folder == runs else f" --runs {shlex.quote(str(runs))}"
-    return UnfinishedSweep(
-        file,
-        len(planned),
-        tuple(missing),
-        tuple(specs[run_id] for run_id in missing if run_id in specs),
-        f"etl-bench run {shlex.quote(str(file))}{elsewhere}",
-    )
 
 
 def _names(noun: str, names: Sequence[str]) -> str:

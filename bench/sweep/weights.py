@@ -1,17 +1,15 @@
 """Fetches the weights and tokenizers of a sweep once, before its runs start."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from bench._util.words import counted
 from bench.sweep.inputs import backbones_of, teacher_backbone
+from bench.sweep.left_out import LeftOut, check_left_out, report_left_out
 from bench.sweep.plan import Plan
 from bench.sweep.progress import SweepLog
-from bench.sweep.request import SweepRequest
-from bench.sweep.rules import LeftOut, by_reason, check_left_out
 
 
-def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
+def without_missing_weights(made: Plan, log: SweepLog) -> Plan:
     """The plan without the runs of backbones whose weights or tokenizer cannot be fetched, each a reported rejection.
 
     On a cluster nothing is fetched here, since its nodes read the weights.
@@ -20,6 +18,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
     """
     from methods import WeightsError, fetch_tokenizer, fetch_weights
 
+    request = made.request
     if not request.here:
         return made
     wanted = {spec.backbone for spec in made.pending} | {backbone for backbone, _ in made.difficulties}
@@ -49,14 +48,6 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
         specs=tuple(spec for spec in made.specs if spec.run_id in left),
         pending=pending,
         retried=made.retried & left,
-        rejected=(*made.rejected, *left_out),
+        left_out=(*made.left_out, *left_out),
         difficulties=tuple(place for place in made.difficulties if place[0] not in missing),
     )
-
-
-def report_left_out(items: Sequence[LeftOut], log: SweepLog) -> None:
-    """Report what is left out, one line per reason, and its effect on the exit code."""
-    for line in by_reason(items):
-        log.notice(f"left out: {line}")
-    if any(item.named for item in items):
-        log.notice("the rest runs, and the exit code is 3")

@@ -12,11 +12,15 @@ def f(name, found):
         raise UsageError(f"No method {name!r}; {', '.join(found)} are known.")
     raise StopIteration
     raise KeyError("word")
+
+
+RULES = (Rule("no pool", lambda of: of.pool is None, "it needs {of.name}."),)
 """
 
 
 def test_values_are_names_or_an_ellipsis() -> None:
     assert sorted(file_messages(ast.parse(CODE))) == [
+        ("Rule", "it needs {of.name}."),
         ("UsageError", "No method {name}; {…} are known."),
         ("remark", "{name} is stale, so it runs again"),
     ]

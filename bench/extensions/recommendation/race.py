@@ -114,7 +114,7 @@ class Race:
         request = race_request(self.request.sweep, methods, fold, self.plan.shots)
         request = request.model_copy(update={"timeout": max(limit, 1.0)})
         made = replace(make_plan(request, SweepLog()), difficulties=())  # a difficulty is measured on test images
-        if carry_out(made, request, SweepLog()).summary.interrupted:
+        if carry_out(made, SweepLog()).summary.interrupted:
             raise KeyboardInterrupt
         shards, too_slow = Shards(request.runs), []
         for spec in made.specs:

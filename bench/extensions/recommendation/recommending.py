@@ -50,7 +50,7 @@ def recommend(dataset: str, *, progress: bool | Callable[[str], None] = True, **
     splits = get_dataset(request.dataset).reader(request.sweep.data_root)
     plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
     possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[0], plan.shots))
-    for item in possible.rejected:
+    for item in possible.left_out:
         say(f"left out: {item.what}: {item.reason}")
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
     request = replace(request, sweep=request.sweep.model_copy(update={"methods": candidates}))
@@ -80,7 +80,7 @@ def train_recommended(answer: Recommendation) -> Path | None:
 
     request, log = answer.training_request, open_log(LogStyle.AUTO)
     made = make_plan(request, log)
-    outcome = carry_out(made, request, log)
+    outcome = carry_out(made, log)
     report_failures(outcome, log)
     if outcome.summary.interrupted:
         raise KeyboardInterrupt

@@ -32,7 +32,7 @@ from bench.sweep.launch.tasks import (
     Surroundings,
     Task,
 )
-from bench.sweep.launch.worker import LOGS, Begun, process_main, work
+from bench.sweep.launch.worker import LOGS, process_main, work
 from bench.sweep.launch.worker_limits import (
     CAN_LIMIT_MEMORY,
     GRACE,
@@ -124,7 +124,7 @@ class Pool:
 
         Ends early if a result cannot be written.
         """
-        if self.around.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
+        if self.around.memory_bytes is not None and not CAN_LIMIT_MEMORY:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         load_runner(self.around.runner)
         while tasks and not self._stopping:
@@ -160,7 +160,10 @@ class Pool:
                     self._ended_worker(worker, tasks, jobs)
                 if self._stopping and not draining:
                     draining = True
-                    self._drain()
+                    self._say_that_it_stops(sum(worker.task is not None for worker in self._workers))
+                    for worker in self._workers:  # they finish their runs and start no others
+                        with suppress(OSError):
+                            worker.link.send("")
                 if self.interrupts() > 1:
                     return
                 self._kill_overdue()
@@ -196,38 +199,32 @@ class Pool:
         for worker in [worker for worker in self._workers if worker.link in ready]:
             try:
                 while worker.link.poll():
-                    self._hear(worker, worker.link.recv())
+                    said: tuple[Task, float] | FinishedTask | bool | None = worker.link.recv()
+                    worker.started = True
+                    if isinstance(said, tuple):  # it begins a task
+                        (worker.task, worker.since), worker.kills_before = said, kills_for_memory()
+                    elif isinstance(said, FinishedTask):
+                        worker.task = None
+                        self._told(said)
+                    else:
+                        worker.left = bool(said)
             except (EOFError, OSError):
                 ended.append(worker)
         return ended
 
-    def _hear(self, worker: _Worker, said: Begun | FinishedTask | bool | None) -> None:
-        worker.started = True
-        if isinstance(said, Begun):
-            worker.task, worker.since, worker.kills_before = said.task, said.since, kills_for_memory()
-        elif isinstance(said, FinishedTask):
-            worker.task = None
-            self._told(said)
-        else:
-            worker.left = bool(said)
-
-    def _told(self, said: Begun | FinishedTask) -> None:
-        """A task has ended, or begun, which is of no interest."""
-        if not isinstance(said, FinishedTask) or self._open.pop(said.task.key, None) is None:
+    def _told(self, said: FinishedTask) -> None:
+        """A task has ended."""
+        if self._open.pop(said.task.key, None) is None:
             return  # two workers may have failed one after the other, without leaving a result
         self._ended |= said.outcome.ends_sweep
         following = self._next_attempt(said) if said.outcome is Outcome.FAILED and said.here else None
         self._again += [] if following is None else [following]
-        if said.outcome is Outcome.FAILED:
-            self._settle(said.task.key)
+        if said.outcome is Outcome.FAILED:  # it may have left no result, and no worker is to take it
+            self._settled.add(said.task.key)
+            for worker in self._workers:
+                with suppress(OSError):
+                    worker.link.send(said.task.key)
         self.on_finished(said, following is not None)
-
-    def _settle(self, key: str) -> None:
-        """Let no worker take a failed task, which may have left no result."""
-        self._settled.add(key)
-        for worker in self._workers:
-            with suppress(OSError):
-                worker.link.send(key)
 
     def _ended_worker(self, worker: _Worker, tasks: Sequence[Task], jobs: int) -> None:
         """Record the run that a worker died in, and replace the worker if it left tasks."""
@@ -244,7 +241,12 @@ class Pool:
             )
         if worker.task is not None and self.interrupts() < 2:
             self.on_notice(f"A worker {describe_exit(code)} during {worker.task.label}.")
-            self._fail(worker.task, worker, code)
+            limit, seconds = self.around.timeout, time.monotonic() - worker.since
+            late = limit is not None and (worker.overdue or seconds >= limit)
+            log = f"Its output: {self.around.runs / LOGS / f'{worker.task.key}.log'}"
+            for_memory = kills_for_memory() > worker.kills_before
+            error = exit_error(code, log, for_memory=for_memory, timeout=limit if late else None)
+            self._record_failure(worker.task, error, seconds)
         if code:
             remove_leftovers(self.around.runs)
         with suppress(FileNotFoundError):  # of a runs folder that was removed
@@ -254,25 +256,9 @@ class Pool:
         if not worker.left and open_tasks > len(self._workers) and not self._stopping:
             self._start(tasks, jobs)
 
-    def _fail(self, task: Task, worker: _Worker, code: int) -> None:
-        limit, seconds = self.around.limits.seconds, time.monotonic() - worker.since
-        late = limit is not None and (worker.overdue or seconds >= limit)
-        log = f"Its output: {self.around.runs / LOGS / f'{task.key}.log'}"
-        for_memory = kills_for_memory() > worker.kills_before
-        self._record_failure(
-            task, exit_error(code, log, for_memory=for_memory, timeout=limit if late else None), seconds
-        )
-
     def _record_failure(self, task: Task, error: BenchError, seconds: float) -> None:
         runner = load_runner(self.around.runner)
         self._told(store_result(failed_result(task, error, runner, self.around.context, seconds=seconds), self.around))
-
-    def _drain(self) -> None:
-        """Let current runs finish and start no others."""
-        self._say_that_it_stops(sum(worker.task is not None for worker in self._workers))
-        for worker in self._workers:
-            with suppress(OSError):
-                worker.link.send("")
 
     def _say_that_it_stops(self, busy: int) -> None:
         if self.interrupts():
@@ -281,7 +267,7 @@ class Pool:
 
     def _kill_overdue(self) -> None:
         """Kill workers that did not end their run themselves at its time limit."""
-        limit = self.around.limits.seconds
+        limit = self.around.timeout
         latest = time.monotonic() - (math.inf if limit is None else limit + GRACE)
         for worker in self._workers:
             if worker.task is not None and worker.since < latest and not worker.overdue:

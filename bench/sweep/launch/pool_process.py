@@ -68,6 +68,8 @@ class PoolProcess:
         **fields: Any,
     ) -> int:
         """Run a `Pool` of these fields there; see `Pool.run`. Raises NoWorkerError if the process dies."""
+        from bench.sweep.launch.worker_logs import describe_exit
+
         told = 0
         with suppress(OSError):  # a dead process is detected by the end of what it says
             self._link.send((fields, tasks))
@@ -81,7 +83,14 @@ class PoolProcess:
             try:
                 said = self._link.recv()
             except (EOFError, OSError):
-                raise NoWorkerError(self._why_dead()) from None
+                code = self._process.wait()
+                self._output.seek(0)
+                lines = self._output.read().decode(errors="replace").strip().splitlines()
+                last = f" Its last line: {lines[-1]}" if lines else ""
+                raise NoWorkerError(
+                    f"The process that starts the workers {describe_exit(code)}.{last} Finished runs are stored, and "
+                    "the same command resumes. --jobs 0 runs in one process and shows more."
+                ) from None
             match said:
                 case FinishedTask() as item, bool() as again:
                     on_finished(item, again)
@@ -91,18 +100,6 @@ class PoolProcess:
                     raise said
                 case int():
                     return said
-
-    def _why_dead(self) -> str:
-        from bench.sweep.launch.worker_logs import describe_exit
-
-        code = self._process.wait()
-        self._output.seek(0)
-        lines = self._output.read().decode(errors="replace").strip().splitlines()
-        last = f" Its last line: {lines[-1]}" if lines else ""
-        return (
-            f"The process that starts the workers {describe_exit(code)}.{last} Finished runs are stored, and the same "
-            "command resumes. --jobs 0 runs in one process and shows more."
-        )
 
 
 def main() -> None:

@@ -22,10 +22,8 @@ from bench.sweep.launch.pool import LOOK_SECONDS, Pool
 from bench.sweep.launch.ray_cluster import (
     AUTO,
     ClusterHead,
-    RunResources,
     capacity,
     connected,
-    head_lost,
     no_capacity,
     node_is_gone,
     ran_out_of_memory,
@@ -65,11 +63,13 @@ class RayPool(Pool):
 
     Args:
         address: see `connected`.
-        resources: of one run.
+        cpus_per_run: cores of one run on its node.
+        gpus_per_run: GPUs of one run; several runs can share one.
     """
 
     address: str = AUTO
-    resources: RunResources = field(default_factory=RunResources)
+    cpus_per_run: float = 1
+    gpus_per_run: float = 0
     _losses: Counter[str] = field(default_factory=Counter)
     _next_census: float = 0.0
     _room: int = 0
@@ -85,15 +85,14 @@ class RayPool(Pool):
     def run(self, tasks: Sequence[Task]) -> int:
         """As `Pool.run`; raises BenchError if the cluster cannot be reached or has no node for a single run."""
         with redirect_stdout(sys.stderr), connected(self.address):  # Ray prints remarks; that stream is for results
-            if not self.jobs and not capacity(self.resources)[0]:
-                raise BenchError(no_capacity(self.resources))
+            if not self.jobs and not capacity(self.cpus_per_run, self.gpus_per_run)[0]:
+                raise BenchError(no_capacity(self.cpus_per_run, self.gpus_per_run))
             self._head, self._begin = ClusterHead(self.address), time.monotonic()
             context = self.around.context
             without_files = context.model_copy(update={"files": {}, "weights": {}})
             surroundings = self.around.model_copy(update={"context": without_files}).model_dump_json()
             self._arguments = str(Path.cwd()), surroundings, send_files(context.files), send_files(context.weights)
-            cpus, gpus = self.resources.cpus, self.resources.gpus
-            options = {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": "SPREAD"}
+            options = {"num_cpus": self.cpus_per_run, "num_gpus": self.gpus_per_run, "scheduling_strategy": "SPREAD"}
             self._actor_class = ray.remote(**options)(RayWorker)
             return super().run(tasks)
 
@@ -117,7 +116,10 @@ class RayPool(Pool):
                             nothing_left = task is None
                             if task is None:
                                 break
-                            actor, node = idle.pop() if idle else self._new_actor()
+                            if not idle:
+                                started = self._actor_class.remote(*self._arguments)
+                                idle.append((started, started.node.remote()))
+                            actor, node = idle.pop()
                             calls[actor.execute.remote(task)] = _Call(actor, node, task, time.monotonic())
                         self._show(claims, calls)
                         if self._stopping and not said_stopping:
@@ -140,10 +142,6 @@ class RayPool(Pool):
                     for actor in [*(actor for actor, _ in idle), *(call.actor for call in calls.values())]:
                         ray.kill(actor)
             waiting.leave()
-
-    def _new_actor(self) -> tuple[Any, Any]:
-        actor = self._actor_class.remote(*self._arguments)
-        return actor, actor.node.remote()
 
     def _finish(self, call: Any, ended: _Call, again: deque[Task]) -> bool:
         """Store the result of a call, or why there is none; returns whether its actor can go on."""
@@ -201,10 +199,10 @@ class RayPool(Pool):
             return
         self._next_census = now + CENSUS_SECONDS
         self._head.check()
-        self._room, self._most_on_a_node = capacity(self.resources)
+        self._room, self._most_on_a_node = capacity(self.cpus_per_run, self.gpus_per_run)
         if not self._room and not self._said_waiting and now - self._begin > CENSUS_SECONDS:
             self._said_waiting = True
-            self.on_notice(f"Waiting for a node. {no_capacity(self.resources)} Ctrl-C gives up.")
+            self.on_notice(f"Waiting for a node. {no_capacity(self.cpus_per_run, self.gpus_per_run)} Ctrl-C gives up.")
 
     def _show(self, claims: Claims, calls: dict[Any, _Call]) -> None:
         labels = [call.task.label for call in calls.values()]
@@ -218,8 +216,7 @@ class RayPool(Pool):
         try:
             yield
         except ConnectionError as error:  # of a client; elsewhere Ray waits
-            self._head.lost = True
-            raise head_lost(self._head.address, str(error)) from error
+            raise self._head.lose(str(error)) from error
 
 
 def _failed(reference: Any) -> bool:

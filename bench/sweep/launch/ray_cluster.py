@@ -11,17 +11,17 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import ray
 
 import bench
-from bench.errors import BenchError, UsageError
+from bench.errors import UsageError
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
-from datasets_registry import CUSTOM_FOLDERS_VARIABLE
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE, BenchError
 from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
@@ -32,20 +32,10 @@ _MAX_LENGTH = 300
 _CODE = ("bench", *bench.SIBLINGS)
 
 
-@dataclass(frozen=True)
-class RunResources:
-    """Resources of one run on its node: cores and GPUs; several runs can share a GPU."""
-
-    cpus: float = 1
-    gpus: float = 0
-
-    def __str__(self) -> str:
-        return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
-
-    def fits(self, resources: Mapping[str, float]) -> int:
-        """The number of runs that fit on a node with these resources."""
-        wanted = {"CPU": self.cpus, "GPU": self.gpus}
-        return min(int(resources.get(name, 0) / n + 1e-9) for name, n in wanted.items() if n > 0)
+def runs_on(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """The number of runs that fit on a node with these resources; several runs can share a GPU."""
+    wanted = {"CPU": cpus, "GPU": gpus}
+    return min(int(resources.get(name, 0) / n + 1e-9) for name, n in wanted.items() if n > 0)
 
 
 @contextmanager
@@ -94,24 +84,23 @@ class ClusterHead:
                 socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
             except OSError as error:
                 if time.monotonic() > deadline:
-                    self.lost = True
-                    raise head_lost(self.address, str(error.strerror or error)) from error
+                    raise self.lose(str(error.strerror or error)) from error
                 time.sleep(0.5)
             else:
                 return
 
+    def lose(self, reason: str) -> BenchError:
+        """Note that the head is gone; returns the error that says so."""
+        self.lost = True
+        return BenchError(
+            f"The head of the Ray cluster at {self.address} no longer answers ({' '.join(reason.split())}). "
+            "Finished runs are on disk; start the cluster again and repeat the command, which resumes."
+        )
 
-def head_lost(address: str, reason: str) -> BenchError:
-    """The error that the head of the Ray cluster is gone."""
-    return BenchError(
-        f"The head of the Ray cluster at {address} no longer answers ({' '.join(reason.split())}). "
-        "Finished runs are on disk; start the cluster again and repeat the command, which resumes."
-    )
 
-
-def capacity(share: RunResources) -> tuple[int, int]:
+def capacity(cpus: float, gpus: float) -> tuple[int, int]:
     """The number of runs that fit on all living nodes, and on the largest of them, regardless of other load."""
-    fitting = [share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    fitting = [runs_on(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"]]
     return sum(fitting), max(fitting, default=0)
 
 
@@ -142,10 +131,11 @@ def short_error(error: BaseException) -> str:
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]} ..."
 
 
-def no_capacity(share: RunResources) -> str:
+def no_capacity(cpus: float, gpus: float) -> str:
     """The message if no run fits."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     found = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
+    share = f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
     return (
         f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(found) or 'nothing'}. "
         "If the cluster grows on demand, --jobs N waits for new nodes."

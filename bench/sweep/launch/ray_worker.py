@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.sweep.launch.task_executor import ComputedResult
-    from bench.sweep.launch.tasks import Task
+    from bench.sweep.launch.tasks import FinishedTask, Task
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,8 @@ class RayWorker:
                 "weights": {slug: _unpack(place, sent) for slug, sent in weights.items()},
             }
         )
-        self.limits = around.limits
-        limit_memory(around.limits)
+        self.timeout = around.timeout
+        limit_memory(around.memory_bytes)
         set_device_variables(around.context)
         self.runner = load_runner(around.runner)
 
@@ -76,12 +75,12 @@ class RayWorker:
 
         return str(ray.get_runtime_context().get_node_id())
 
-    def execute(self, task: Task) -> ComputedResult:
+    def execute(self, task: Task) -> FinishedTask:
         """Run one task. Output of a method goes to the worker's log."""
         from bench.sweep.launch.task_executor import execute
         from bench.sweep.launch.worker_limits import deadline
 
-        with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
+        with redirect_stdout(sys.stderr), deadline(self.timeout, end_process=None):
             return execute(task, self.runner, self.context)
 
 

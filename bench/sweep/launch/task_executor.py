@@ -1,7 +1,6 @@
 """Runs a task in two steps, possibly on two machines: a runner computes its result, and the shard is written."""
 
 import time
-from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Protocol, cast
@@ -48,62 +47,46 @@ def load_runner(name: str) -> TaskRunner:
     return cast(TaskRunner, module)
 
 
-@dataclass(frozen=True)
-class ComputedResult:
-    """The result of a task before it is written, as plain values that can be sent between machines.
-
-    `problem` is the reason of a failure in one line. `memory` is True if memory ran out, `in_training` if this was
-    before the evaluation, and `killed` if its process was killed. A failed run also has a record. `model` is the
-    content of the run's model file, if requested, or the reason why there is none.
-    """
-
-    task: Task
-    seconds: float
-    record: RunRecord | None = None
-    predictions: tuple[Predictions, ...] = ()
-    difficulties: tuple[DifficultyRecord, ...] = ()
-    problem: str | None = None
-    memory: bool = False
-    killed: bool = False
-    in_training: bool = False
-    model: bytes | BenchError | None = None
-
-
-def execute(task: Task, runner: TaskRunner, context: RunContext) -> ComputedResult:
+def execute(task: Task, runner: TaskRunner, context: RunContext) -> FinishedTask:
     """Run one task. Only this function catches all errors of a run; a failure becomes its result."""
     start = time.monotonic()
     try:
         if isinstance(task, DifficultyTask):
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
-            return ComputedResult(task, _since(start), difficulties=tuple(measured))
+            return FinishedTask(task, Outcome.OK, time.monotonic() - start, difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
         if chosen.keep_models:
             record, predictions, model = runner.run_and_keep(task.spec, chosen)
-            return ComputedResult(task, _since(start), record, tuple(predictions), model=model)
+            return FinishedTask(
+                task, Outcome.OK, time.monotonic() - start, record=record, predictions=tuple(predictions), model=model
+            )
         record, predictions = runner.run_experiment(task.spec, chosen)
-        return ComputedResult(task, _since(start), record, tuple(predictions))
+        return FinishedTask(task, Outcome.OK, time.monotonic() - start, record=record, predictions=tuple(predictions))
     except SystemExit as left:
         error = WorkerDiedError(
             f"the run called sys.exit({left.code!r}), which would end its process; it must raise an error."
         )
-        return failed_result(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))
+        return failed_result(
+            task, error.with_traceback(left.__traceback__), runner, context, seconds=time.monotonic() - start
+        )
     except Exception as error:
-        return failed_result(task, error, runner, context, seconds=_since(start))
+        return failed_result(task, error, runner, context, seconds=time.monotonic() - start)
 
 
 def failed_result(
     task: Task, error: Exception, runner: TaskRunner, context: RunContext, *, seconds: float
-) -> ComputedResult:
+) -> FinishedTask:
     """The result of a task that raised `error`, or whose worker died."""
     record = runner.failed_record(task.spec, error, context) if isinstance(task, RunTask) else None
-    return ComputedResult(
+    return FinishedTask(
         task,
+        Outcome.FAILED,
         seconds,
-        record,
-        problem=" ".join(record.error.message.split()) if record and record.error else _line(error),
+        " ".join(record.error.message.split()) if record and record.error else _line(error),
         memory=ran_out_of_memory(error),
         killed=isinstance(error, WorkerKilledError),
         in_training=isinstance(error, TrainingMemoryError),
+        record=record,
     )
 
 
@@ -112,39 +95,26 @@ def ran_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, WorkerMemoryError) or says_out_of_memory(error)
 
 
-def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
+def _write_result(result: FinishedTask, shards: Shards) -> FinishedTask:
     """Write the shard, unless the run failed and has succeeded before.
 
     A difficulty that cannot be measured leaves no file, so the next sweep tries again. Raises OSError if the folder
     cannot be written, and ShardError if the result does not fit into a shard.
     """
-    task, problem = result.task, result.problem
+    task, message = result.task, result.message
     if isinstance(task, DifficultyTask):
-        if problem is None:
+        if result.outcome is Outcome.OK:
             shards.difficulties.write(task.backbone, task.dataset, result.difficulties)
     elif result.record is not None and not shards.write(result.record, result.predictions):
-        problem = f"{problem} (the result of an earlier success is kept)"
-    if problem is None:
-        return FinishedTask(task, Outcome.OK, result.seconds, _keep_model(result, shards))
-    return FinishedTask(
-        task,
-        Outcome.FAILED,
-        result.seconds,
-        problem,
-        memory=result.memory,
-        killed=result.killed,
-        in_training=result.in_training,
-    )
+        message = f"{message} (the result of an earlier success is kept)"
+    elif result.outcome is Outcome.OK and isinstance(result.model, bytes):
+        write_model(model_path(shards.runs, task.spec.run_id), result.model)
+    elif result.outcome is Outcome.OK and isinstance(result.model, BenchError):
+        message = f"its model is not kept: {_line(result.model)}"
+    return result.stored(message)
 
 
-def _keep_model(result: ComputedResult, shards: Shards) -> str:
-    """Write the model of a run whose shard is written; returns the reason if a requested model is missing."""
-    if isinstance(result.model, bytes) and result.record is not None:
-        write_model(model_path(shards.runs, result.record.run_id), result.model)
-    return f"its model is not kept: {_line(result.model)}" if isinstance(result.model, BenchError) else ""
-
-
-def store_result(result: ComputedResult, surroundings: Surroundings) -> FinishedTask:
+def store_result(result: FinishedTask, surroundings: Surroundings) -> FinishedTask:
     """Write a result. If it does not fit into a shard, the run fails. A runs folder that is gone is not made again."""
     if (gone := if_gone(result.task, surroundings, result.seconds)) is not None:
         return gone
@@ -176,18 +146,8 @@ def write_failure(task: Task, surroundings: Surroundings, error: OSError, *, sec
     return FinishedTask(task, Outcome.UNWRITTEN, seconds, reason)
 
 
-def _since(start: float) -> float:
-    return time.monotonic() - start
-
-
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-LOGS = "logs"
-"""Folder, below the runs folder, for the output of runs and workers."""
-CHECKPOINTS = "checkpoints"
-"""Folder, below the runs folder, for checkpoints."""
 
 
 def existing_result(task: Task, shards: Shards) -> FinishedTask | None:

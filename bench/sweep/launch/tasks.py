@@ -1,18 +1,25 @@
 """Tasks, their outcomes, and the surroundings that a worker needs to run them."""
 
-from dataclasses import dataclass, fields
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.context import RunContext
 from bench.results import slug
 from bench.spec import ExperimentSpec
+from datasets_registry import BenchError
+
+if TYPE_CHECKING:
+    from bench.record import DifficultyRecord, Predictions, RunRecord
 
 DEFAULT_RUNNER = "bench.experiment.runner"
 Group = tuple[str, str, int | str]
-"""Backbone, dataset, and seed or kind: tasks that share features, support set and views."""
+"""Backbone, dataset, and seed or kind: tasks that share features (those of backbone and dataset), support and views."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +55,9 @@ class RunTask:
         return self.name or self.spec.label()
 
     @property
-    def pair(self) -> tuple[str, str]:
-        """Backbone and dataset. Tasks with the same pair share frozen features."""
-        return self.spec.backbone, self.spec.dataset
-
-    @property
     def group(self) -> Group:
         """Tasks of one group are best run one after the other: they share features, support set and views."""
-        return *self.pair, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
+        return self.spec.backbone, self.spec.dataset, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,9 @@ class DifficultyTask:
         return f"difficulty of {self.dataset} for {self.backbone}"
 
     @property
-    def pair(self) -> tuple[str, str]:
-        """Backbone and dataset."""
-        return self.backbone, self.dataset
-
-    @property
     def group(self) -> Group:
         """A separate group: every run of the same backbone and dataset uses its test features."""
-        return *self.pair, -1
+        return self.backbone, self.dataset, -1
 
 
 Task = RunTask | DifficultyTask
@@ -109,10 +106,19 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """A task that ended. If it is ok or failed, its shard is on disk, or that of an earlier success after a failure.
+    """A task that ended, as plain values that can be sent between processes and machines.
 
-    `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, `killed` if
-    its process was killed, and `here` is False if another sweep ran it.
+    Once it is stored, it has no results any more. If it is ok or failed, its shard is on disk, or that of an earlier
+    success after a failure.
+
+    Args:
+        message: the reason of a failure in one line, or a remark.
+        memory: it failed because memory ran out.
+        killed: its process was killed.
+        in_training: memory ran out before the evaluation.
+        here: whether this sweep ran it.
+        record: of a run, also of a failed one, with its predictions; `difficulties` are those of the other tasks.
+        model: the content of the run's model file, if requested, or the reason why there is none.
     """
 
     task: Task
@@ -123,11 +129,19 @@ class FinishedTask:
     killed: bool = False
     in_training: bool = False
     here: bool = True
+    record: RunRecord | None = None
+    predictions: tuple[Predictions, ...] = ()
+    difficulties: tuple[DifficultyRecord, ...] = ()
+    model: bytes | BenchError | None = None
+
+    def stored(self, message: str) -> Self:
+        """This task without its results, which are on disk."""
+        return replace(self, message=message, record=None, predictions=(), difficulties=(), model=None)
 
     def dump(self) -> dict[str, object]:
-        """JSON values, without the task."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if name != "task"}
+        """JSON values, without the task and its results."""
+        shown = ("outcome", "seconds", "message", "memory", "killed", "in_training", "here")
+        return {name: getattr(self, name) for name in shown}
 
 
 @dataclass(frozen=True)
@@ -163,18 +177,13 @@ class LaunchSummary:
         return next((item for item in self.finished if item.outcome.ends_sweep), None)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one run: wall-clock seconds, and bytes of private memory of its process; None for no limit."""
-
-    seconds: float | None = None
-    memory_bytes: int | None = None
-
-
 class Surroundings(BaseModel):
     """Everything that a worker needs besides its tasks.
 
-    `sweep` is the name of the sweep's file among the living processes.
+    Args:
+        timeout: wall-clock seconds of a run; None for no limit.
+        memory_bytes: private memory of a worker process; None for no limit.
+        sweep: name of the sweep's file among the living processes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -182,5 +191,6 @@ class Surroundings(BaseModel):
     runs: Path
     context: RunContext
     runner: str = DEFAULT_RUNNER
-    limits: Limits = Limits()
+    timeout: float | None = None
+    memory_bytes: int | None = None
     sweep: str = ""

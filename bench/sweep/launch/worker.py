@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -63,9 +62,9 @@ class OpenTasks:
         groups: dict[Group, deque[Task]] = {}
         for task in sorted(tasks, key=lambda task: isinstance(task, DifficultyTask)):
             if isinstance(task, DifficultyTask):
-                groups.setdefault(of_pair.get(task.pair, task.group), deque()).appendleft(task)
+                groups.setdefault(of_pair.get(task.group[:2], task.group), deque()).appendleft(task)
             else:
-                of_pair.setdefault(task.pair, task.group)
+                of_pair.setdefault(task.group[:2], task.group)
                 groups.setdefault(task.group, deque()).append(task)
         pairs, backbones = list(of_pair), [backbone for backbone, _ in of_pair]
 
@@ -127,18 +126,10 @@ def _claim_of(group: Group) -> str:
     return f"group-{hashlib.blake2b(repr(group).encode(), digest_size=12).hexdigest()}"
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A worker begins a task; `since` is its monotonic clock, which the processes of a machine share."""
-
-    task: Task
-    since: float
-
-
 def work(
     around: Surroundings,
     tasks: Sequence[Task],
-    tell: Callable[[Begun | FinishedTask], None],
+    tell: Callable[[FinishedTask], None],
     stopping: Callable[[], bool],
     *,
     claims: Claims,
@@ -146,15 +137,17 @@ def work(
     first: int = 0,
     heads: bool | None = None,
     own_process: bool = False,
+    begin: Callable[[Task], None] = lambda _task: None,
 ) -> bool:
     """Compute tasks until nothing is left that nobody has, and return True; False if it ends earlier.
 
     Args:
-        tell: receives each task as it begins and ends. With the result of a task, its shard is on disk.
+        tell: receives each task as it ends; its shard is on disk then.
         stopping: asked before each task.
         settled: keys of tasks that are not taken, also if they have no result; it may grow.
         own_process: this process exists only for these tasks. It ends when a run exceeds its time limit, the output of
             each run goes to a file, and it takes no task after one that ran out of memory.
+        begin: receives each task as it begins.
     """
     set_device_variables(around.context)
     runner, shards = load_runner(around.runner), Shards(around.runs)
@@ -165,13 +158,13 @@ def work(
         try:
             if (task := waiting.take(settled)) is None:
                 return True
-            tell(Begun(task, time.monotonic()))
+            begin(task)
             run_id = task.spec.run_id if isinstance(task, RunTask) else None
             claims.update(task=task.label, run_id=run_id, attempt=task.attempt, since=time.monotonic())
             with ExitStack() as stack:
                 log = around.runs / LOGS / f"{task.key}.log"
                 output = stack.enter_context(output_to(log, append=task.attempt > 1)) if own_process else None
-                stack.enter_context(deadline(around.limits, end_process=output))
+                stack.enter_context(deadline(around.timeout, end_process=output))
                 result = execute(task, runner, context)
             done = store_result(result, around)
             if done.outcome is Outcome.OK or (done.outcome is Outcome.FAILED and not done.memory):
@@ -216,7 +209,7 @@ def process_main(
         if gpus:
             place, os.environ["CUDA_VISIBLE_DEVICES"] = gpu_slot(gpus, claims)
             heads = place > 0 if any(isinstance(task, RunTask) and task.head for task in tasks) else None
-        limit_memory(around.limits)
+        limit_memory(around.memory_bytes)
         link.send(None)
         nothing_left = work(
             around,
@@ -228,6 +221,7 @@ def process_main(
             first=first,
             heads=heads,
             own_process=True,
+            begin=lambda task: link.send((task, time.monotonic())),  # a clock that the processes of a machine share
         )
         link.send(nothing_left)
     for stream_of_text in (sys.stdout, sys.stderr):

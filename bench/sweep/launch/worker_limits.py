@@ -13,7 +13,6 @@ from typing import IO
 
 from bench.context import RunContext
 from bench.errors import RunTimeoutError
-from bench.sweep.launch.tasks import Limits
 
 CAN_LIMIT_MEMORY = sys.platform == "linux"
 """Whether this system can limit the memory of a process."""
@@ -24,22 +23,22 @@ GRACE = 10.0
 
 
 @contextmanager
-def deadline(limits: Limits, *, end_process: IO[bytes] | None) -> Iterator[None]:
+def deadline(seconds: float | None, *, end_process: IO[bytes] | None) -> Iterator[None]:
     """Stop the block when its time limit, if there is one, is exceeded.
 
     With a file as `end_process`, the stack of every thread is written to it and the process ends, even inside compiled
     code that never returns to Python. With None, RunTimeoutError is raised once the main thread runs Python code again.
     """
-    if limits.seconds is None:
+    if seconds is None:
         yield
     elif end_process is not None:
-        faulthandler.dump_traceback_later(limits.seconds, exit=True, file=end_process)
+        faulthandler.dump_traceback_later(seconds, exit=True, file=end_process)
         try:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
     else:
-        with _alarm(limits.seconds):
+        with _alarm(seconds):
             yield
 
 
@@ -66,18 +65,18 @@ def timeout_message(seconds: float) -> str:
     return f"it took longer than the {seconds:g} s of --timeout and was stopped."
 
 
-def limit_memory(limits: Limits) -> None:
-    """Make allocations above the limit fail in this process; Python and torch then raise their own errors.
+def limit_memory(most_bytes: int | None) -> None:
+    """Make allocations above the limit fail in this process, unless it is None; Python and torch then raise errors.
 
     Only private writable memory counts, not reserved addresses, since CUDA reserves many gigabytes. Does nothing if
     `CAN_LIMIT_MEMORY` is False.
     """
-    if limits.memory_bytes is None or sys.platform != "linux":
+    if most_bytes is None or sys.platform != "linux":
         return
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = limits.memory_bytes if hard == resource.RLIM_INFINITY else min(limits.memory_bytes, hard)
+    wanted = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 

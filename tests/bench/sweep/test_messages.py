@@ -22,7 +22,7 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
         ["all"], ["spectrum_basic"], [RESNET], runs=tmp_path, shots=[1], seeds=[1], protocol="few-shot", jobs=0
     )
     made = make_plan(request, open_log(LogStyle.PLAIN))
-    assert len(made.rejected) > 10
+    assert len(made.left_out) > 10
     stream, pool, teacher, line = capsys.readouterr().err.splitlines()
     assert stream.startswith("left out: boost_adapter, c_tpt,")
     assert "it learns from unlabelled test images " in stream
@@ -38,7 +38,7 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
 
 def test_a_method_without_a_score_on_new_classes_is_left_out_once():
     request = sweep_over(["coop", "tip_adapter", "tip_adapter_f"], ["spectrum_basic"], ["ViT-tiny.random"])
-    assert [rejection.what for rejection in expand(request).rejected] == ["tip_adapter", "tip_adapter_f"]
+    assert [item.what for item in expand(request).left_out] == ["tip_adapter", "tip_adapter_f"]
 
 
 @pytest.mark.parametrize("given", [False, True])
@@ -75,7 +75,7 @@ def test_a_difficulty_that_cannot_be_measured_is_no_failed_run(tmp_path: Path, m
         ["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner"
     )
     log = open_log(LogStyle.PLAIN)
-    outcome = carry_out(make_plan(request, log), request, log)
+    outcome = carry_out(make_plan(request, log), log)
     report_failures(outcome, log)
     assert (outcome.failed, outcome.exit_code, len(outcome.summary.unmeasured)) == ([], 0, 1)
     said = capsys.readouterr().err
@@ -89,11 +89,11 @@ def test_failures_of_earlier_sweeps_are_one_line_for_each_reason(tmp_path: Path,
         ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner", shots=[1]
     )
     log = open_log(LogStyle.PLAIN)
-    carry_out(make_plan(request, log), request, log)
+    carry_out(make_plan(request, log), log)
     said = capsys.readouterr().err
     assert said.count(": the same problem again") == 2
     again = changed(request, rerun=RerunPolicy.MISSING)
-    report_failures(carry_out(make_plan(again, log), again, log), log)
+    report_failures(carry_out(make_plan(again, log), log), log)
     lines = [line for line in capsys.readouterr().err.splitlines() if "failed before" in line]
     assert len(lines) == 1
     assert lines[0].count("seed ") == 3
@@ -105,11 +105,11 @@ def test_a_rerun_that_fails_counts_as_failed_and_keeps_the_earlier_success(tmp_p
         seeds=[1],
     )  # fmt: skip
     log = open_log(LogStyle.PLAIN)
-    (spec,) = carry_out(make_plan(request, log), request, log).plan.specs
+    (spec,) = carry_out(make_plan(request, log), log).plan.specs
     kept = Shards(tmp_path).stamp(spec.run_id)
     monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
     again = changed(request, rerun=RerunPolicy.ALL)
-    outcome = carry_out(make_plan(again, log), again, log)
+    outcome = carry_out(make_plan(again, log), log)
     assert (outcome.exit_code, [item["run_id"] for item in outcome.failed]) == (1, [spec.run_id])
     assert Shards(tmp_path).stamp(spec.run_id) == kept
     capsys.readouterr()
@@ -124,7 +124,7 @@ def test_runs_that_differ_in_a_setting_are_told_apart(tmp_path: Path, monkeypatc
         seeds=[1, 2], overrides=["coop.recipe.lr=0.001,0.01", "coop.n_ctx=4"],
     )  # fmt: skip
     log = open_log(LogStyle.NONE)
-    failed = carry_out(make_plan(request, log), request, log).failed
+    failed = carry_out(make_plan(request, log), log).failed
     assert sorted(str(item["what"]).partition(", seed ")[2] for item in failed) == [
         "1 [recipe.lr=0.001]", "1 [recipe.lr=0.01]", "2 [recipe.lr=0.001]", "2 [recipe.lr=0.01]"
     ]  # fmt: skip

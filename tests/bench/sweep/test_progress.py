@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +19,42 @@ from bench.cli.status import status
 from bench.sweep import progress
 from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
-from bench.sweep.progress import JsonLog, LiveLog, PlainLog, Tally, duration, view, worker_rows
+from bench.sweep.progress import JsonLog, LiveLog, PlainLog, SweepLog, duration, view, worker_rows
 
 TASK = RunTask(make_spec())
 OK = FinishedTask(TASK, Outcome.OK, 1.25)
 FAILED = FinishedTask(TASK, Outcome.FAILED, 2.0, "loss became nan")
 
 
+def counting(log: SweepLog, total: int) -> SweepLog:
+    log.begin(total)
+    return log
+
+
 def test_an_attempt_that_is_tried_again_does_not_count():
-    tally = Tally(3)
-    assert tally.seconds_left is None
-    tally.count(FAILED, again=True)
-    tally.count(FAILED, again=False)
-    tally.count(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False)
-    assert (tally.done, tally.failed, tally.elsewhere) == (2, 1, 1)
-    assert tally.seconds_left is not None
-    assert "1 failed, " in tally.pace()
-    assert json.loads(json.dumps(tally.facts()))["total"] == 3
+    log = counting(SweepLog(), 3)
+    assert log.seconds_left is None
+    log.finished(FAILED, again=True)
+    log.finished(FAILED, again=False)
+    log.finished(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False)
+    assert (log.done, log.failed, log.elsewhere) == (2, 1, 1)
+    assert log.seconds_left is not None
+    assert "1 failed, " in log.pace()
+    assert json.loads(json.dumps(log.facts()))["total"] == 3
 
 
 def test_the_pace_begins_when_workers_compute(monkeypatch):
     now = 1000.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    tally = Tally(101)
-    assert (tally.rate, tally.seconds_left) == (0.0, None)
+    log = counting(SweepLog(), 101)
+    assert (log.rate, log.seconds_left) == (0.0, None)
     now += 3600  # features of every dataset are computed first
-    tally.count(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
-    assert tally.rate == pytest.approx(30)
-    assert tally.seconds_left == pytest.approx(200)
+    log.finished(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
+    assert log.rate == pytest.approx(30)
+    assert log.seconds_left == pytest.approx(200)
     now += 1
-    tally.count(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
-    assert tally.rate == pytest.approx(40), "two workers"
+    log.finished(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
+    assert log.rate == pytest.approx(40), "two workers"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3700, "1 h 01 min")])
@@ -57,25 +63,26 @@ def test_durations(seconds: float, text: str):
 
 
 def test_lines(capsys, tmp_path: Path):
-    log, tally = PlainLog(), Tally(2)
-    with log.during(tally, tmp_path, "s"):
-        tally.count(OK, again=False)
-        log.finished(OK, tally, again=False)
-        log.finished(FAILED, tally, again=True)
+    log = counting(PlainLog(), 2)
+    with log.during(tmp_path, "s"):
+        log.finished(OK, again=False)
+        log.finished(FAILED, again=True)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
     assert f"failed  {TASK.label}: loss became nan" in second
     assert (
-        Tally(1).outcome_line(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False).endswith("by another sweep")
+        SweepLog()
+        .outcome_line(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False)
+        .endswith("by another sweep")
     )
 
 
 def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
-    tally = Tally(3)
+    log = counting(SweepLog(), 3)
     unmeasured = FinishedTask(DifficultyTask("b", "d"), Outcome.FAILED, 1.0, "no test image")
-    tally.count(unmeasured, again=False)
-    assert (tally.done, tally.failed) == (0, 0)
-    lines = [tally.outcome_line(item, again=False) for item in (FAILED, FAILED, unmeasured)]
+    log.finished(unmeasured, again=False)
+    assert (log.done, log.failed) == (0, 0)
+    lines = [log.outcome_line(item, again=False) for item in (FAILED, FAILED, unmeasured)]
     assert lines == [
         f"failed  {TASK.label}: loss became nan",
         f"failed  {TASK.label}: the same problem again",
@@ -85,24 +92,23 @@ def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
 
 def test_only_runs_are_counted_down(capsys, tmp_path: Path):
     measured = FinishedTask(DifficultyTask("b", "d"), Outcome.OK, 1.0)
-    log, tally = PlainLog(), Tally(1)
-    with log.during(tally, tmp_path, "s"):
+    log = counting(PlainLog(), 1)
+    with log.during(tmp_path, "s"):
         for item in (measured, OK):
-            tally.count(item, again=False)
-            log.finished(item, tally, again=False)
+            log.finished(item, again=False)
     first, second = capsys.readouterr().err.splitlines()
     assert first == "ok      difficulty of d for b (1.0 s)"
     assert second.startswith("[1/1] ok ")
-    summary = LaunchSummary((measured, OK), interrupted=False)
-    assert summary.runs == [OK]
+    unmeasured = replace(measured, outcome=Outcome.FAILED)
+    summary = LaunchSummary((measured, unmeasured, OK, FAILED), interrupted=False)
+    assert (summary.runs, summary.failures, summary.unmeasured) == ([OK, FAILED], [FAILED], [unmeasured])
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
-    log, tally = JsonLog(), Tally(1)
+    log = counting(JsonLog(), 1)
     log.notice("left out: x")
-    with log.during(tally, tmp_path, "s"):
-        tally.count(FAILED, again=False)
-        log.finished(FAILED, tally, again=False)
+    with log.during(tmp_path, "s"):
+        log.finished(FAILED, again=False)
     events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [event["event"] for event in events] == ["notice", "begin", "finished", "end"]
     assert events[2]["run_id"] == TASK.spec.run_id
@@ -111,15 +117,15 @@ def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
 
 
 def test_the_live_view_has_counts_and_a_line_for_each_worker(tmp_path: Path):
-    tally = Tally(10)
-    tally.count(OK, again=False)
+    log = counting(SweepLog(), 10)
+    log.finished(OK, again=False)
     with Claims(tmp_path, "worker", {"sweep": "s", "task": None}) as idle, Claims(tmp_path, "worker") as busy:
         busy.update(sweep="s", task="coop on [red]eurosat", attempt=2, since=time.monotonic() - 65)
         rows = worker_rows(tmp_path, "s")
         assert worker_rows(tmp_path, "other") == []
         assert len({idle.name, busy.name}) == 2
     console = Console(file=io.StringIO(), width=100)
-    console.print(view(tally, rows))
+    console.print(view(log, rows))
     shown = console.file.getvalue()
     assert "1/10 done, 1 running" in shown
     assert "coop on [red]eurosat, attempt 2" in shown, "no markup"
@@ -127,16 +133,15 @@ def test_the_live_view_has_counts_and_a_line_for_each_worker(tmp_path: Path):
 
 
 def test_the_live_log_draws_itself_and_failures_scroll_by(tmp_path: Path):
-    log, tally = LiveLog(), Tally(2)
+    log = counting(LiveLog(), 2)
     log._console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    with log.during(tally, tmp_path, "s"):
-        tally.count(OK, again=False)
-        log.finished(OK, tally, again=False)
-        log.finished(FAILED, tally, again=False)
+    with log.during(tmp_path, "s"):
+        log.finished(OK, again=False)
+        log.finished(FAILED, again=True)
     shown = log._console.file.getvalue()
     assert "loss became nan" in shown
     assert "1/2 done" in shown
-    with log.during(Tally(0), tmp_path, "s"):
+    with log.during(tmp_path, "s"):
         pass
 
 
@@ -146,7 +151,7 @@ def test_the_live_log_draws_itself_and_failures_scroll_by(tmp_path: Path):
 def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: Path, capsys):
     write_living(tmp_path, "dead", dead_process())
     write_living(tmp_path, "far", OTHER_MACHINE)
-    with Claims(tmp_path, "sweep", Tally(7).facts()):
+    with Claims(tmp_path, "sweep", counting(SweepLog(), 7).facts()):
         status(runs=tmp_path, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert [sweep["total"] for sweep in told["sweeps"]] == [7]

@@ -74,7 +74,7 @@ def test_zero_shot_beside_a_list_is_the_run_it_always_is(data: Path, tmp_path: P
 
 def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path):
     ours, theirs = drawn(data, tmp_path / "o.json"), lines(tmp_path / "l.jsonl", data)
-    (lacking,) = expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data)).rejected
+    (lacking,) = expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data)).left_out
     assert (lacking.what, lacking.reason.startswith("no support list")) == ("dtd", True)
     with pytest.raises(UsageError, match="name its dataset, and several are"):
         expand(changed(AXES, datasets=["eurosat", "dtd"], support=[theirs], data_root=data))

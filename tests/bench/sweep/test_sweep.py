@@ -202,14 +202,14 @@ def test_more_shots_than_a_class_has_are_left_out(data: Path):
     axes = changed(AXES, shots=[2, 5], data_root=data)
     expansion = expand(axes)
     assert {spec.shots for spec in expansion.specs} == {2}
-    assert [(item.what, item.named) for item in expansion.rejected] == [("eurosat with 5 shots", True)]
+    assert [(item.what, item.named) for item in expansion.left_out] == [("eurosat with 5 shots", True)]
 
 
 def test_one_method_that_cannot_run_does_not_stop_the_others(data: Path):
     axes = changed(AXES, methods=["coop", "vpt"], backbones=[RESNET], data_root=data)
     expansion = expand(axes)
     assert {spec.method for spec in expansion.specs} == {"coop"}
-    assert [(item.what, item.named) for item in expansion.rejected] == [(f"vpt on {RESNET}", True)]
+    assert [(item.what, item.named) for item in expansion.left_out] == [(f"vpt on {RESNET}", True)]
 
 
 def test_a_sweep_of_millions_of_runs_is_refused_with_its_count_before_it_is_expanded(monkeypatch):
@@ -231,9 +231,9 @@ def test_what_only_a_pattern_asked_for_is_left_out_with_its_reason(data: Path):
     assert ("vpt", "ViT-tiny.random", "dtd", 2) in ran
     assert not any(method == "vpt" and backbone == RESNET for method, backbone, _, _ in ran)
     assert not any(dataset == "dtd" and shots == 3 for _, _, dataset, shots in ran)
-    left_out = {rejection.what for rejection in expansion.rejected}
+    left_out = {item.what for item in expansion.left_out}
     assert {f"vpt on {RESNET}", "dtd with 3 shots", "oxford_pets"} <= left_out
-    assert not any(rejection.named for rejection in expansion.rejected)
+    assert not any(item.named for item in expansion.left_out)
 
 
 def test_a_method_named_beside_a_pattern_counts_as_named(data: Path):

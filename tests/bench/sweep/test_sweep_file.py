@@ -61,7 +61,7 @@ def test_a_sweep_is_kept_with_its_runs_and_can_be_repeated_from_there(tmp_path: 
     request = build(seeds=2, shots=1, runs=tmp_path, runner="fake_runner", jobs=0)
     log = open_log(LogStyle.PLAIN)
     made = make_plan(request, log)
-    assert carry_out(made, request, log).exit_code == 0
+    assert carry_out(made, log).exit_code == 0
     (kept,) = (tmp_path / SWEEPS).glob("*.toml")
     assert planned_run_ids(kept) == [spec.run_id for spec in made.specs]
     again = read(kept)

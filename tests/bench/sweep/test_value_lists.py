@@ -80,9 +80,7 @@ def test_a_wrong_value_in_a_list_names_the_setting_and_the_value(text: str, mess
 def test_a_value_that_cannot_run_leaves_the_others():
     expansion = expand(changed(AXES, methods=["vpt"], overrides=["vpt.depth=1,2,50"]))
     assert [spec.config["depth"] for spec in expansion.specs] == [1, 2]
-    assert [rejection.what for rejection in expansion.rejected if rejection.named] == [
-        "vpt [depth=50] on ViT-tiny.random"
-    ]
+    assert [item.what for item in expansion.left_out if item.named] == ["vpt [depth=50] on ViT-tiny.random"]
 
 
 def test_the_limit_of_a_sweep_counts_the_product_before_it_is_made():

@@ -55,7 +55,7 @@ def test_weights_that_cannot_be_fetched_are_tried_once_and_refuse_all_their_runs
     made = make_plan(request, log)
     assert len(made.pending) == 16
     assert tries == [], "a plan fetches nothing"
-    outcome = carry_out(made, request, log)
+    outcome = carry_out(made, log)
     assert len(tries) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if "could not be fetched" in line]
     assert lines == [
@@ -73,7 +73,7 @@ def test_a_sweep_of_nothing_but_missing_weights_is_refused(tmp_path: Path, tries
     request = requested(tmp_path, [MISSING])
     log = open_log(LogStyle.NONE)
     with pytest.raises(ImpossibleCombinationError, match=r"Cannot run ViT-B-32.openai \(8 runs\)"):
-        carry_out(make_plan(request, log), request, log)
+        carry_out(make_plan(request, log), log)
     assert len(tries) == 1
     assert Shards(tmp_path).scan() == []
 
@@ -83,12 +83,12 @@ def test_finished_runs_of_missing_weights_are_kept(tmp_path: Path, tries: list[o
     log = open_log(LogStyle.NONE)
     with monkeypatch.context() as patch:
         patch.setattr(open_clip, "download_pretrained", lambda *_: "weights.bin")
-        assert carry_out(make_plan(request, log), request, log).exit_code == 0
+        assert carry_out(make_plan(request, log), log).exit_code == 0
     more = requested(tmp_path, [MISSING], seeds=[1, 2, 3, 4])
-    outcome = carry_out(make_plan(more, log), more, log)
+    outcome = carry_out(make_plan(more, log), log)
     assert (outcome.exit_code, len(outcome.plan.done), len(outcome.summary.finished)) == (3, 8, 0)
     assert tries
-    again = carry_out(make_plan(request, log), request, log)
+    again = carry_out(make_plan(request, log), log)
     assert again.exit_code == 0, "nothing to fetch"
     assert len(tries) == 1
 
@@ -98,11 +98,11 @@ def test_the_weights_of_a_teacher_are_fetched_before_its_runs(
 ) -> None:
     request = student_request(teacher_file(tmp_path), runs=tmp_path, jobs=0)
     made, log = make_plan(request, open_log(LogStyle.PLAIN)), open_log(LogStyle.PLAIN)
-    assert without_missing_weights(made, request, log) == made
+    assert without_missing_weights(made, log) == made
     assert tries == []
     monkeypatch.setattr(weights, "teacher_backbone", lambda _: [MISSING])
     with pytest.raises(WeightsError, match=MISSING):
-        without_missing_weights(made, request, log)
+        without_missing_weights(made, log)
 
 
 def test_other_weights_are_not_fetched(tmp_path: Path, tries: list[object]) -> None:
@@ -152,5 +152,5 @@ def test_weights_that_are_compared_are_not_loaded_again_for_the_runs(tmp_path: P
     log = open_log(LogStyle.NONE)
     for runs, rerun in (("runs", RerunPolicy.MISSING), ("runs", RerunPolicy.STALE), ("other", RerunPolicy.ALL)):
         request = requested(tmp_path / runs, [PRESENT], rerun=rerun).model_copy(update=options)
-        assert carry_out(make_plan(request, log), request, log).exit_code == 0
+        assert carry_out(make_plan(request, log), log).exit_code == 0
     assert loads == [PRESENT]

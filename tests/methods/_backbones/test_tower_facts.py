@@ -132,17 +132,17 @@ def test_only_methods_without_class_names_run_without_the_tokenizers_package(
     made = make_plan(request, log)
     assert [spec.method for spec in made.pending] == ["linear_probe"]
     assert made.difficulties == ()
-    assert {item.what for item in made.rejected} == {
+    assert {item.what for item in made.left_out} == {
         f"zero_shot on {slug}",
         f"coop on {slug}",
         f"difficulties for {slug}",
     }
-    assert {item.reason for item in made.rejected} == {
+    assert {item.reason for item in made.left_out} == {
         f"its tokenizer {model_folder('siglip2')} needs the package transformers "
         "(pip install 'clip-etl-bench[transformers]')."
     }
     with small_timm():
-        outcome = carry_out(made, request, log)
+        outcome = carry_out(made, log)
         assert [item.outcome for item in outcome.summary.finished] == [Outcome.OK]
         with pytest.raises(BenchError, match=f"{slug} cannot encode texts: its tokenizer .* needs the packag"):
             load_backbone(parse_backbone(siglip)).encode_texts(["a"])

@@ -19,7 +19,8 @@ from bench.experiment.features.cache_folder import make_room
 from bench.experiment.features.feature_blocks import address, pack_block
 from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.inputs import shared_inputs
-from bench.sweep import expand, shared_features
+from bench.sweep import expand
+from bench.sweep.driver import shared_features
 
 
 def fill(folder: Path, backbone: str, shards: int, rows: int = 8) -> list[Path]:
@@ -115,12 +116,13 @@ def test_a_plan_says_what_its_runs_share(tmp_path: Path) -> None:
         ["zero_shot", "clip_adapter", "vpt"], ["spectrum_basic", "spectrum_blur"], ["ViT-tiny.random"], seeds=(1, 2)
     )
     specs = expand(axes).specs
-    (cold,) = shared_features(specs, tmp_path)
-    assert (cold.backbone, cold.precision, cold.datasets) == ("ViT-tiny.random", "fp32", 2)
-    assert (cold.readers, cold.runs, cold.kept_bytes) == (6, 10, 0)
+    (cold,) = shared_features(specs, tmp_path, "cpu")
+    assert cold == "ViT-tiny.random: frozen features of 2 datasets, computed once for 6 of 10 runs"
     shared_inputs("ViT-tiny.random", RunContext(cache_dir=tmp_path)).backbone.encode_texts(["a"])
-    (warm,) = shared_features(specs, tmp_path)
-    assert warm.kept_bytes > 0
-    (elsewhere,) = shared_features(specs, tmp_path, "cuda")
-    assert (elsewhere.kept_bytes, elsewhere.other_bytes) == (0, warm.kept_bytes)
-    assert shared_features([], tmp_path) == []
+    (warm,) = shared_features(specs, tmp_path, "cpu")
+    assert warm.startswith(f"{cold}; ")
+    assert warm.endswith(" MiB of them are cached")
+    plain, elsewhere = shared_features(specs, tmp_path, "cuda")
+    assert plain == cold
+    assert "MiB of cached features are from another kind of device" in elsewhere
+    assert list(shared_features([], tmp_path, "cpu")) == []

@@ -22,14 +22,14 @@ from bench.results.shards import Shards
 from bench.sweep.launch import worker_logs
 from bench.sweep.launch.claims import living
 from bench.sweep.launch.task_executor import ran_out_of_memory
-from bench.sweep.launch.tasks import Limits, Outcome, RunTask, Surroundings
+from bench.sweep.launch.tasks import Outcome, RunTask, Surroundings
 from bench.sweep.launch.worker import LOGS
 from bench.sweep.launch.worker_logs import HEAD, TAIL, exit_error, output_to
 from bench.sweep.progress import worker_rows
 
 
 def around(runs: Path, **limits) -> Surroundings:
-    return Surroundings(runs=runs, context=RunContext(), runner="fake_runner", limits=Limits(**limits))
+    return Surroundings(runs=runs, context=RunContext(), runner="fake_runner", **limits)
 
 
 def tasks(n: int = 3) -> list[RunTask]:
@@ -46,7 +46,7 @@ def error_of(runs: Path, task: RunTask) -> str:
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: Path, behave):
     behave(hang=["seed 2"])
-    surroundings = around(tmp_path, seconds=5.0)
+    surroundings = around(tmp_path, timeout=5.0)
     todo = tasks()
     summary = launch(surroundings, jobs, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
@@ -60,7 +60,7 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
 def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
     behave(hang=["seed 2"])
     monkeypatch.setattr("bench.sweep.launch.pool.GRACE", -1.0)  # the supervisor acts before the worker does
-    summary = launch(around(tmp_path, seconds=6.0), 1, tasks(), method="spawn")
+    summary = launch(around(tmp_path, timeout=6.0), 1, tasks(), method="spawn")
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
 
 

@@ -190,7 +190,7 @@ def test_each_worker_begins_at_its_own_place_of_the_plan(worker):
     first, second = (worker(grid(2, 2), place)() for place in (0, 2))
     assert first is not None
     assert second is not None
-    assert first.pair != second.pair
+    assert first.group[:2] != second.group[:2]
 
 
 def test_a_group_that_another_worker_has_begun_comes_last_and_from_its_end(worker):
@@ -247,7 +247,7 @@ def test_a_worker_finishes_a_backbone_before_it_begins_the_next(workers: int, wo
     seen: list[list[str]] = [[] for _ in range(workers)]
     turn = 0
     while (task := takes[turn % workers]()) is not None:
-        seen[turn % workers].append(task.pair[0])
+        seen[turn % workers].append(task.group[0])
         turn += 1
     assert turn == len(todo)
     for taken in seen:

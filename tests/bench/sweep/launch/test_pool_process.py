@@ -206,7 +206,7 @@ def test_the_imports_begin_before_the_plan(tasks_per_worker: int, tmp_path: Path
     log = open_log(LogStyle.NONE)
     with early_process(request) as process:
         assert started == [process]
-        assert carry_out(make_plan(request, log), request, log, process).exit_code == 0
+        assert carry_out(make_plan(request, log), log, process).exit_code == 0
     assert len(started) == (1 if tasks_per_worker else 2)
     assert all(one._process.poll() is not None for one in started)
 

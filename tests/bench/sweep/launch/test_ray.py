@@ -19,7 +19,6 @@ from bench.errors import BenchError, UsageError  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.sweep.launch import ray_cluster as cluster  # noqa: E402
-from bench.sweep.launch.ray_cluster import RunResources  # noqa: E402
 from bench.sweep.launch.tasks import RunTask  # noqa: E402
 
 # the driver is a process of its own: Ray's threads and sockets stay out of this one
@@ -31,7 +30,6 @@ from bench.context import RunContext
 from bench.errors import BenchError
 from bench.sweep.launch.tasks import RunTask, Surroundings
 from bench.sweep.launch import ray_cluster
-from bench.sweep.launch.ray_cluster import RunResources
 from fake_runner import make_spec
 from launching import launch
 options = json.loads(sys.argv[1])
@@ -45,7 +43,8 @@ tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range
 say = lambda text: print(text, flush=True)
 behaviour, connect = {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}, ray_cluster._init
 ray_cluster._init = lambda address, env: connect(address, env | {"env_vars": env["env_vars"] | behaviour})
-fields = {"address": options["address"], "resources": RunResources(*options.get("share", [1, 0]))}
+share = options.get("share", [1, 0])
+fields = {"address": options["address"], "cpus_per_run": share[0], "gpus_per_run": share[1]}
 try:
     calls = {"on_finished": lambda item: say("finished"), "on_notice": say}
     summary = launch(around, options.get("jobs", 0), tasks, method="ray", **fields, **calls)
@@ -200,11 +199,11 @@ def test_without_its_head_a_sweep_ends_with_one_line(tmp_path: Path, client: boo
 
 def test_how_many_runs_fit_into_a_node():
     node = {"CPU": 8.0, "GPU": 2.0, "memory": 1e9}
-    assert RunResources(2, 0).fits(node) == 4
-    assert RunResources(1, 0.5).fits(node) == 4
-    assert RunResources(1, 0.1).fits(node) == 8
-    assert RunResources(1, 3).fits(node) == 0
-    assert RunResources(1, 1).fits({"CPU": 4.0}) == 0
+    assert cluster.runs_on(node, 2, 0) == 4
+    assert cluster.runs_on(node, 1, 0.5) == 4
+    assert cluster.runs_on(node, 1, 0.1) == 8
+    assert cluster.runs_on(node, 1, 3) == 0
+    assert cluster.runs_on({"CPU": 4.0}, 1, 1) == 0
 
 
 def test_an_address_that_does_not_respond_is_refused():

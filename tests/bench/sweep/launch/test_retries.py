@@ -20,7 +20,6 @@ from bench.sweep.launch.tasks import (
     DifficultyTask,
     FinishedTask,
     LaunchSummary,
-    Limits,
     Outcome,
     RunTask,
     Surroundings,
@@ -82,7 +81,9 @@ class Sweep:
 def sweep(
     runs: Path, todo: Sequence[Task], script: Mapping[str, list[Outcome | str]] | None = None, **fields: object
 ) -> Sweep:
-    around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", limits=fields.pop("limits", Limits()))
+    around = Surroundings(
+        runs=runs, context=RunContext(), runner="fake_runner", memory_bytes=fields.pop("memory_bytes", None)
+    )
     pools, told, notices = [], [], []
 
     def run(tasks: Sequence[Task], **calls: object) -> int:
@@ -193,7 +194,7 @@ def test_ctrl_c_starts_no_further_round(tmp_path: Path):
 
 def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("bench.sweep.launch.pool.CAN_LIMIT_MEMORY", False)
-    made = sweep(tmp_path, tasks(1), limits=Limits(memory_bytes=1))
+    made = sweep(tmp_path, tasks(1), memory_bytes=1)
     assert made.notices == ["--memory has no effect on this system: only Linux can limit the memory of a process."]
 
 
