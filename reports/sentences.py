@@ -46,12 +46,8 @@ def answer_lines(view: OverviewView) -> list[str]:
     beside = [basis(view, measure), power, far_trainings(view, told)]
     first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), *beside)]
     lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
-    return [_with_backticks(line) for line in lines if line]
-
-
-def _with_backticks(line: Markup) -> str:
-    """Plain text, with commands between backticks."""
-    return Markup(str(line).replace("<code>", "`").replace("</code>", "`")).striptags()
+    with_backticks = [str(line).replace("<code>", "`").replace("</code>", "`") for line in lines if line]
+    return [Markup(line).striptags() for line in with_backticks]
 
 
 def small_print(view: OverviewView, measure: str) -> Markup:

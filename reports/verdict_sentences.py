@@ -250,15 +250,14 @@ def inline(view: OverviewView, key: str) -> str:
     return name[0].lower() + name[1:] if key == view.table.baseline and name.startswith("Zero-shot") else name
 
 
-def score_percent(fraction: float, n_digits: int) -> str:
-    """A score in per cent; one digit is rounded from hundredths, as on the map."""
-    return unsigned(fraction) if n_digits == 1 else percent(fraction, n_digits)
-
-
 def both_means(found: best_method.Answer) -> list[str]:
-    """The means of the leader and of its reference, with as many decimals as the gain needs."""
-    keys = found.leader or "", found.verdict.reference or ""
-    return [score_percent(found.averages[key], digits(found)) for key in keys]
+    """The means of the leader and of its reference, in per cent, with as many decimals as the gain needs.
+
+    One digit is rounded from hundredths, as on the map.
+    """
+    means = [found.averages[key] for key in (found.leader or "", found.verdict.reference or "")]
+    n_digits = digits(found)
+    return [unsigned(mean) if n_digits == 1 else percent(mean, n_digits) for mean in means]
 
 
 def digits(found: best_method.Answer) -> int:

@@ -293,7 +293,7 @@ class _Rows:
     def _cell(self, key: str, dataset: DatasetFacts) -> MapCell:
         view, measure = self.view, self.measure
         score = view.table.mean(key, dataset.name, measure)
-        gap = _has_gap(view, key, dataset.name)
+        gap = not view.table.array.whole(key, dataset.name)
         if score is None:
             return MapCell("–", gap=gap)
         tip = self._score_text(key, dataset.name, score)
@@ -322,10 +322,6 @@ def _moved(test: MeanTest | None, gain: float) -> tuple[float, float] | None:
     if test is None or test.low is None or test.high is None:
         return None
     return 100 * (test.low - test.mean + gain), 100 * (test.high - test.mean + gain)
-
-
-def _has_gap(view: OverviewView, key: str, dataset: str) -> bool:
-    return not view.table.array.whole(key, dataset)
 
 
 def _column(view: OverviewView, answer: best_method.Answer, dataset: DatasetFacts, measure: str) -> MapColumn:

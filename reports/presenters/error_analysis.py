@@ -68,7 +68,10 @@ def error_analysis_view(
     for batch in _batches(_evaluations(boards)):
         run_ids = _run_ids(chain.from_iterable(batch.values()))
         frame = stored.outcomes_frame(run_ids)
-        parts = {class_list: frame[_rows(frame, evaluations)] for class_list, evaluations in batch.items()}
+        parts = {
+            class_list: frame[(frame["split"] == evaluations[0].stored) & frame["run_id"].isin(_run_ids(evaluations))]
+            for class_list, evaluations in batch.items()
+        }
         hard = {
             class_list: error_analysis.hard_images(part, limit=IMAGES)
             for class_list, part in parts.items()
@@ -113,11 +116,6 @@ def _batches(lists: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[dict[_Cl
 
 def _run_ids(evaluations: Iterable[_Evaluation]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(run for evaluation in evaluations for run in evaluation.run_ids))
-
-
-def _rows(frame: pd.DataFrame, evaluations: Sequence[_Evaluation]) -> pd.Series[bool]:
-    """Selects the rows of a class list."""
-    return (frame["split"] == evaluations[0].stored) & frame["run_id"].isin(_run_ids(evaluations))
 
 
 def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Evaluation]]:

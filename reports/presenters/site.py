@@ -95,7 +95,8 @@ def page_boards(content: PageContent) -> PageBoards:
     """
     found = PageBoards({}, [], {}, set())
     read = None if content.stored is None else content.stored.outcomes
-    runs, of_our_code = RunTable(content.runs, read), RunTable(_without_code_of_others(content.runs), read)
+    is_ours = [external_parts(method) is None for method in content.runs["method"]]
+    runs, of_our_code = RunTable(content.runs, read), RunTable(content.runs[is_ours], read)
     for setting in board_settings(content.runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
         first = _add_board(found, content, runs, setting, what)[0]
@@ -107,10 +108,6 @@ def page_boards(content: PageContent) -> PageBoards:
         if 0 < n_others < len(board.entries):
             found.own.update(_add_board(found, content, of_our_code, setting, f"{what} own code", own=True))
     return found
-
-
-def _without_code_of_others(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[[external_parts(method) is None for method in runs["method"]]]
 
 
 def _add_board(

@@ -128,10 +128,6 @@ _Written = tuple[str, Any, str, Any]
 """Text, small line, class of colour, and what a cell is sorted by."""
 
 
-def _signed(value: int, more: Any) -> _Written:
-    return points(value / 10_000), more, "", None
-
-
 def _pair(value: int, more: Any) -> _Written:
     coloured, address = more
     return points(value / 10_000), address, _colour(value) if coloured else "", None
@@ -147,7 +143,7 @@ _WRITTEN: Mapping[str, Callable[[Any, Any], _Written]] = {
     "percent": lambda value, more: (f"{value / 100:.2f}", more, "", None),
     "pm": lambda value, more: (f"{value / 100:.2f}", None if more is None else reach_text(more), "", None),
     "points": lambda value, more: (signed_points(value / 10_000), more, "", None),
-    "tenths": _signed,
+    "tenths": lambda value, more: (points(value / 10_000), more, "", None),
     "tint": lambda value, _: (points(value / 10_000), None, _colour(value), None),
     "pair": _pair,
     "of": lambda value, more: (f"{value[0]}/{value[1]}", more, "", value[0]),

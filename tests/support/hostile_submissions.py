@@ -262,6 +262,9 @@ HOSTILE: dict[str, Hostile] = {
     "other weights behind code of others": runs(
         lambda: [stating(simulated_run(), backbone_digest="0" * 32, external=THEIR_CODE)], "the digest 000000000000"
     ),
+    "weights without a digest": runs(
+        lambda: [stating(simulated_run(), backbone_digest="")], "no digest of its weights of ViT-demo.drawn"
+    ),
     "half precision on a CPU": runs(lambda: [simulated_run(precision="fp16")], "which its device cpu did not compute"),
     "TF32 on a CPU": runs(lambda: [simulated_run(precision="tf32")], "which its device cpu did not compute in"),
     "TF32 of a GPU on a CPU": runs(

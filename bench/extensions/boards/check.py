@@ -195,13 +195,14 @@ class Checks:
             ended = f"{record.created_at:%Y-%m-%d %H:%M} UTC after {seconds:.0f} s"
             yield f"it ended at {ended}, so it began before there was any code of this project"
         is_external = made.external is not None and spec.method.startswith(EXTERNAL)
-        if made.backbone_digest or not is_external:
-            weights = self._weights.setdefault(spec.backbone, made.backbone_digest)
-            if made.backbone_digest != weights:
-                digests = f"{made.backbone_digest[:12]}, and the known ones have {weights[:12]}"
-                yield f"its weights of {spec.backbone} have the digest {digests}"
-        if is_external:  # its code states no arithmetic
+        digest = made.backbone_digest
+        if digest and digest != (weights := self._weights.setdefault(spec.backbone, digest)):
+            digests = f"{digest[:12]}, and the known ones have {weights[:12]}"
+            yield f"its weights of {spec.backbone} have the digest {digests}"
+        if is_external:  # it need not state its weights, and states no arithmetic
             return
+        if not digest:
+            yield f"it states no digest of its weights of {spec.backbone}"
         tf32 = made.gpu is not None and made.gpu.tf32
         possible = _COMPUTES.get(made.device.partition(":")[0], ())
         if spec.precision not in possible or tf32 is not (spec.precision == "tf32"):

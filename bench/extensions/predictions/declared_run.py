@@ -81,11 +81,7 @@ class DeclaredRun:
                 f"{self.head.seed} and {self.head.shots} shots. One run has one training; give different `settings` in "
                 "the heads of different variants."
             )
-
-    @cached_property
-    def info(self) -> DatasetInfo:
-        """The dataset of the training."""
-        return self._info(self.trained)
+        self.info = self._info(self.trained)
 
     def _info(self, file: PredictionFile) -> DatasetInfo:
         if self._dataset is None or file.head.dataset != self.trained.head.dataset:
