@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from fnmatch import fnmatchcase
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -174,10 +174,6 @@ class Registry(Generic[T]):
             raise UnknownNameError(self.kind, pattern, self.entries, self._advice())
         return found
 
-    def is_complete(self) -> None:
-        """State that all entries are registered, so that reading the registry loads nothing."""
-        self._load = None
-
     def remove(self, name: str) -> None:
         """Remove an entry, for tests that register one."""
         del self.entries[name]
@@ -199,26 +195,20 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
     reason. What one prints goes to standard error; one that hangs is named when the user interrupts it.
     """
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
-        if problem := _import_problem(point):
+        try:
+            with redirect_stdout(sys.stderr):
+                point.load()
+        except KeyboardInterrupt:
+            _log.warning("warning: interrupted while the plug-in %s was imported", point.value)
+            raise
+        except BaseException as error:
             package = point.dist.name if point.dist else "an unknown package"
+            problem = f"{type(error).__name__}: {error}"
             reason = (
                 f"the plug-in of package {package!r} ({point.value}) could not be loaded ({problem}). Update that "
                 f"package, or `pip uninstall {package}`."
             )
             registry.leave_out(point.name, reason)
-
-
-def _import_problem(point: EntryPoint) -> str | None:
-    """The error of the import of a plug-in; None if there is none."""
-    try:
-        with redirect_stdout(sys.stderr):
-            point.load()
-    except KeyboardInterrupt:
-        _log.warning("warning: interrupted while the plug-in %s was imported", point.value)
-        raise
-    except BaseException as error:
-        return f"{type(error).__name__}: {error}"
-    return None
 
 
 CUSTOM_FOLDERS_VARIABLE = "ETL_BENCH_DATASETS"

@@ -362,7 +362,8 @@ def to_toml(config: CustomDataset) -> str:
     lines += [f"{name} = {_text(values[name])}" for name in _FIRST if name in values]
     lines.append(f"orient = {'true' if config.orient else 'false'}  # turn images upright by their EXIF orientation")
     if columns := config.columns.named():
-        lines.append(f"columns = {_inline(columns)}")
+        named = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in columns.items())
+        lines.append(f"columns = {{ {named} }}")
     lines.append(f"classes = {_list(config.classes)}")
     for name in ("small_classes", "skip"):
         if listed := getattr(config, name):
@@ -400,7 +401,3 @@ def _list(texts: tuple[str, ...]) -> str:
     """A list on one line, or with one text per line if it is long."""
     one = f"[{', '.join(map(_text, texts))}]"
     return one if len(one) <= _LABELS_OF_A_LINE else "[\n" + "".join(f"  {_text(text)},\n" for text in texts) + "]"
-
-
-def _inline(pairs: dict[str, str]) -> str:
-    return "{ " + ", ".join(f"{_text(key)} = {_text(value)}" for key, value in pairs.items()) + " }"

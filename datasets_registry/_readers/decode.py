@@ -139,17 +139,13 @@ def examine_image(content: bytes, where: object, decoding: Decoding = PUBLISHED)
     All of the data is read, so truncated files are found. A JPEG is decoded at an eighth of its size, which takes half
     the time or less.
     """
-    return _decoded(content, where, decoding, pixels=False)[1]
+    return decode_with_facts(content, where, decoding, pixels=False)[1]
 
 
-def decode_with_facts(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> tuple[Image.Image, ImageFacts]:
-    """The image as `decode_image` gives it, and its facts."""
-    return _decoded(content, where, decoding)
-
-
-def _decoded(
-    content: bytes, where: object, decoding: Decoding, *, pixels: bool = True
+def decode_with_facts(
+    content: bytes, where: object, decoding: Decoding = PUBLISHED, *, pixels: bool = True
 ) -> tuple[Image.Image, ImageFacts]:
+    """The image as `decode_image` gives it, and its facts. Without `pixels`, only the facts are of use."""
     check_content(content, where, decoding)
     try:
         with _remarks() as remarks, _opened(content) as image:
@@ -177,16 +173,12 @@ def _decoded(
 @contextmanager
 def _opened(source: bytes | Path) -> Iterator[Image.Image]:
     """The image of encoded bytes or of a regular file; only its header is read. The one place that opens an image."""
-    with _binary(source) as file:
+    with io.BytesIO(source) if isinstance(source, bytes) else regular_file(source).open("rb") as file:
         if _number_of_tiles(file) > MOST_TILES:
             raise ValueError(f"it has more than {MOST_TILES} tiles")
         file.seek(0)
         with Image.open(file, formats=tuple(readable_formats())) as image:
             yield image
-
-
-def _binary(source: bytes | Path) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else regular_file(source).open("rb")
 
 
 _SMALLER = "Make it smaller, or cut it into parts"
@@ -295,7 +287,7 @@ def _undecodable(content: bytes, where: object, decoding: Decoding, error: Excep
     if unknown and (package := needed_package(content)):
         how = f"Run `pip install {package}`, or convert it to JPEG or PNG"
         return BadImageError(where, f"needs the package {package}", how, f"needs `pip install {package}`")
-    if unknown and is_web_page(content):
+    if unknown and content[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
         why = "is a web page, not an image, as a failed download leaves it"
         return BadImageError(where, why, decoding.advice, "web page")
     if content.startswith(_POSTSCRIPT):
@@ -344,11 +336,6 @@ def is_image(source: bytes | Path) -> bool:
     with suppress(Exception), _opened(source):
         return True
     return False
-
-
-def is_web_page(content: bytes) -> bool:
-    """Whether the first bytes are those of an HTML page."""
-    return content[:512].lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
 def check_content(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets_registry._catalogue import register_dataset
 from datasets_registry._draws.held_out import hold_out_groups, hold_out_validation, split_by_hash
 from datasets_registry._errors import DataError
 from datasets_registry._readers.dataset_files import (
@@ -16,7 +15,7 @@ from datasets_registry._readers.dataset_files import (
     read_csv_rows,
     require_images,
 )
-from datasets_registry._readers.register_datasets import PLAIN_TEMPLATE
+from datasets_registry._readers.register_datasets import register_named
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 
@@ -119,9 +118,4 @@ def register_one_hot_dataset(
         ImageFolders(name, image_folders), names, columns, tables, images_url, path_column, suffix, group_pattern,
         group_table, held_out,
     )  # fmt: skip
-    variants = {} if template == PLAIN_TEMPLATE else {"plain": PLAIN_TEMPLATE}
-    info = DatasetInfo(
-        name=name, num_classes=len(names), class_names=names, template=template, template_variants=variants,
-        reader=reader, **facts,
-    )  # fmt: skip
-    return register_dataset(info)
+    return register_named(name, names, reader, template, **facts)

@@ -7,7 +7,7 @@ from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.class_folders import ClassFolderReader, VariantReader
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.dataset_files import ImageFolders, packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._types import DatasetInfo, Reader
 
 PLAIN_TEMPLATE = "a photo of a {}."
 """CoOp's template for datasets without their own template; for the others, the template variant `plain`."""
@@ -23,6 +23,23 @@ MEDMNIST_PAPER = """@article{yang2023medmnist,
   year = {2023}
 }"""
 """A citation that several datasets share."""
+
+
+def register_named(
+    name: str,
+    names: tuple[str, ...],
+    reader: Reader,
+    template: str,
+    template_variants: Mapping[str, str] | None = None,
+    **facts: Any,
+) -> DatasetInfo:
+    """Register a dataset with these class names; a template of its own has CoOp's as the variant `plain`."""
+    variants = ({} if template == PLAIN_TEMPLATE else {"plain": PLAIN_TEMPLATE}) | dict(template_variants or {})
+    info = DatasetInfo(
+        name=name, num_classes=len(names), class_names=names, template=template, template_variants=variants,
+        reader=reader, **facts,
+    )  # fmt: skip
+    return register_dataset(info)
 
 
 def register_coop_dataset(
@@ -45,17 +62,12 @@ def register_coop_dataset(
     The arguments from `folder` to `group_pattern` are those of `CoopReader`; `facts` are fields of `DatasetInfo`.
     `template_variants` need not list `plain`.
     """
-    names = packaged_names(name)
-    variants = ({} if template == PLAIN_TEMPLATE else {"plain": PLAIN_TEMPLATE}) | dict(template_variants or {})
     reader = CoopReader(
         name, folder, split_file, image_folder, split_url, images_url, other_folders, folder_aliases or {},
         group_pattern,
     )  # fmt: skip
-    info = DatasetInfo(
-        name=name, num_classes=len(names), class_names=names, split_file=split_file, reader=reader, template=template,
-        template_variants=variants, **facts,
-    )  # fmt: skip
-    return register_dataset(info)
+    names = packaged_names(name)
+    return register_named(name, names, reader, template, template_variants, split_file=split_file, **facts)
 
 
 def register_biomedcoop_dataset(name: str, *, folder: str, **facts: Any) -> DatasetInfo:
@@ -97,12 +109,7 @@ def register_class_folders(
         ImageFolders(name, image_folders), names, images_url, part_folders or {}, lists or {}, folder_names or {},
         held_out,
     )  # fmt: skip
-    variants = ({} if template == PLAIN_TEMPLATE else {"plain": PLAIN_TEMPLATE}) | dict(template_variants or {})
-    info = DatasetInfo(
-        name=name, num_classes=len(names), class_names=names, template=template, template_variants=variants,
-        reader=reader, **facts,
-    )  # fmt: skip
-    return register_dataset(info)
+    return register_named(name, names, reader, template, template_variants, **facts)
 
 
 def register_imagenet_variant(
