@@ -10,10 +10,10 @@ from .evaluation import external_record as external_record
 from .features.cache_folder import BackboneCache as BackboneCache
 from .features.cache_folder import cache_info as cache_info
 from .features.cache_folder import clear_cache as clear_cache
-from .features.cache_folder import damaged_files as damaged_files
 from .features.cache_folder import make_room as make_room
 from .features.cache_folder import parse_size as parse_size
 from .features.cache_folder import remove as remove
+from .features.feature_blocks import damaged_files as damaged_files
 from .features.imported_files import class_names as class_names
 from .features.imported_files import read_arrays as read_arrays
 from .features.imported_files import take as take

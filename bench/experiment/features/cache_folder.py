@@ -83,13 +83,6 @@ def _digest(place: Path) -> str:
     return place.name.partition("-")[0]
 
 
-def damaged_files(folder: Path) -> list[Path]:
-    """Damaged blocks; reads every byte of the cache."""
-    from bench.experiment.features.feature_blocks import read_block  # imports torch
-
-    return [path for path in block_files(folder) if read_block(path) is None]
-
-
 def clear_cache(folder: Path, backbone: str | None = None) -> int:
     """Delete all features, or those of the backbones whose folder begins with `backbone`; returns the bytes freed.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bench.errors import CacheError
 from bench.experiment.cost import UNKNOWN
-from bench.experiment.features.cache_folder import NAME_FILE, Budget
+from bench.experiment.features.cache_folder import NAME_FILE, Budget, block_files
 from bench.results import locked, write_atomically
 
 _ADDRESS_BYTES = 16
@@ -138,6 +138,11 @@ def read_block(path: Path) -> Block | None:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
     return Block(dict(zip(keys, tensors["features"], strict=False)), int(cost) if cost else UNKNOWN)
+
+
+def damaged_files(folder: Path) -> list[Path]:
+    """Damaged blocks of a cache folder; reads every byte of the cache."""
+    return [path for path in block_files(folder) if read_block(path) is None]
 
 
 def write_block(

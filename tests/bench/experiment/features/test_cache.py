@@ -16,7 +16,7 @@ from bench.context import RunContext
 from bench.errors import CacheError, UsageError
 from bench.experiment.features import cache_folder as cache
 from bench.experiment.features.cache_folder import make_room
-from bench.experiment.features.feature_blocks import address, pack_block
+from bench.experiment.features.feature_blocks import address, damaged_files, pack_block
 from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.inputs import shared_inputs
 from bench.sweep import expand
@@ -68,7 +68,7 @@ def test_reading_features_marks_their_shard_as_used(tmp_path: Path) -> None:
 def test_verify_finds_damage_and_only_damage(tmp_path: Path) -> None:
     paths = fill(tmp_path, "aa-fp32", 3)
     paths[1].write_bytes(paths[1].read_bytes()[:-3])
-    assert cache.damaged_files(tmp_path) == [paths[1]]
+    assert damaged_files(tmp_path) == [paths[1]]
     verify = CliRunner().invoke(app, ["doctor", "cache", "verify", "--cache", str(tmp_path)])
     assert verify.exit_code == 1
     assert not paths[1].exists()

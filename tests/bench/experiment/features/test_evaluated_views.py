@@ -20,7 +20,7 @@ from torch import Tensor
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.features import cache_folder as cache
-from bench.experiment.features.feature_blocks import address
+from bench.experiment.features.feature_blocks import address, damaged_files
 from bench.experiment.features.frozen_features import FeatureStore
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
@@ -84,7 +84,7 @@ def test_a_broken_block_is_decoded_and_stored_again(tmp_path: Path, damage: str)
     assert len(images.loaded) in (6, 2), "six and two images"
     evaluated(inputs_in(tmp_path), later)
     assert later.loaded == []
-    assert cache.damaged_files(tmp_path) == []
+    assert damaged_files(tmp_path) == []
 
 
 def test_views_that_memory_has_dropped_are_read_and_not_decoded(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from bench.context import RunContext
 from bench.errors import CacheError
 from bench.experiment.features import cache_folder as cache
 from bench.experiment.features.cache_folder import Budget
+from bench.experiment.features.feature_blocks import damaged_files
 from bench.experiment.features.frozen_features import MAX_LISTS, FrozenTexts
 from bench.experiment.features.inputs import shared_inputs
 from methods import Backbone, Passes
@@ -84,7 +85,7 @@ def test_runs_of_one_folder_share_class_texts(tmp_path: Path):
     first.encode_texts(TEXTS)
     assert [folder.name for folder in (tmp_path / "features").glob("*-text")] == [f"{first.digest}-fp32-text"]
     assert {entry.name for entry in cache.cache_info(tmp_path)} >= {f"{first.digest}-fp32-text"}
-    assert cache.damaged_files(tmp_path) == []
+    assert damaged_files(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
