@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 def print_table(table: Table | Tables, *, details: bool = True, as_json: bool = False) -> None:
     """Print the notes of a table on standard error, then its title, rows and the lines below them; or its JSON."""
-    if as_json:
-        print_line(table.json())
-        return
     for note in table.notes:
         remark(note)
-    if text := table.text(terminal_width(sys.stdout), details=details):
+    if as_json:
+        print_line(table.json())
+    elif text := table.text(terminal_width(sys.stdout), details=details):
         print_line(text)
 
 
