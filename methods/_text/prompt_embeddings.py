@@ -102,13 +102,10 @@ class TokenizedTexts:
         return min(self.ends)
 
     @cached_property
-    def _shared(self) -> int:
-        same = (self.tokens == self.tokens[:1]).all(dim=0).int().cumprod(dim=0)
-        return min(int(same.sum()), self.first_end)
-
     def shared_prefix(self) -> int:
         """Number of leading positions with the same token in all texts, at most up to the first end-of-text."""
-        return self._shared
+        same = (self.tokens == self.tokens[:1]).all(dim=0).int().cumprod(dim=0)
+        return min(int(same.sum()), self.first_end)
 
     def lengths_after(self, n_prefix: int) -> tuple[Tensor, tuple[int, ...]]:
         """Valid positions of each text after the first `n_prefix`, as a tensor and as numbers."""
@@ -129,13 +126,13 @@ class TokenizedTexts:
 
 def frozen_prompts(texts: TokenizedTexts) -> TextPrompts:
     """Prompts of plain texts, with the longest prefix that they share."""
-    return texts.split(texts.shared_prefix())
+    return texts.split(texts.shared_prefix)
 
 
 def overwrite_leading(texts: TokenizedTexts, ctx: Float[Tensor, "n_ctx width"]) -> TextPrompts:
     """Prompts with learned ctx after the start token; later words of the texts stay frozen (IVLP, MaPLe, APEX)."""
     end = texts.n_start + ctx.shape[0]
-    shared = max(texts.shared_prefix(), end)
+    shared = max(texts.shared_prefix, end)
     shared = min(shared, texts.first_end)
     start, rest = texts.embedded[0, : texts.n_start], texts.embedded[0, end:shared]
     return texts.split(shared, torch.cat([start, ctx, rest]))
