@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -125,7 +126,7 @@ class Paper:
         """
         found = []
         for number, sweep in enumerate(self.experiment(what).sweep):
-            with self._line_named((what, "sweep", number)):
+            with self._line_named(what, "sweep", number):
                 found.append(SweepRequest.build(**joined_options(self.header.sweep, sweep, options)))
         return found
 
@@ -136,7 +137,7 @@ class Paper:
         """
         found = []
         for number, request in enumerate(self.requests(what, **options)):
-            with self._line_named((what, "sweep", number)):
+            with self._line_named(what, "sweep", number):
                 found.append(outline_of(request, unchecked=self.file is None))
         return found
 
@@ -149,38 +150,24 @@ class Paper:
                 models |= dict.fromkeys(options["datasets"], backbone.partition(".")[2])
         return models
 
-    def _line_named(self, path: tuple[str | int, ...]) -> _Located:
-        return _Located(self, path)
+    @contextmanager
+    def _line_named(self, *path: str | int) -> Iterator[None]:
+        """Errors inside the block name the line of that path."""
+        try:
+            yield
+        except BenchError as error:
+            raise self.located(path, str(error)) from error
 
     def located(self, path: Sequence[str | int], message: str) -> UsageError:
-        """An error about the value at that path, after its line."""
-        return _error(self.file or Path(f"{self.name}.toml"), self.text, self._line(path, message), message)
-
-    def _line(self, path: Sequence[str | int], message: str) -> int:
-        """The line of the path, or of the first name that the message quotes in that part of the file."""
-        start = next((self.lines[key] for key in _parents(path) if key in self.lines), 1)
+        """An error about the value at that path, after its line, or that of the first name that the message quotes."""
+        start = _line_of(self.lines, path)
         later = [line for key, line in self.lines.items() if line > start and key[: len(path)] != tuple(path)]
         block = self.text.splitlines()[start - 1 : (min(later) - 1) if later else None]
-        for name in re.findall(r"'([^']+)'", message):
-            for offset, line in enumerate(block):
-                if re.search(rf"(?<![\w-]){re.escape(name.partition('=')[0])}(?![\w-])", line):
-                    return start + offset
-        return start
-
-
-@dataclass(frozen=True)
-class _Located:
-    """Names the line of a paper file in errors of a sweep."""
-
-    paper: Paper
-    path: tuple[str | int, ...]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, BenchError):
-            raise self.paper.located(self.path, str(error)) from error
+        words = [
+            rf"(?<![\w-]){re.escape(name.partition('=')[0])}(?![\w-])" for name in re.findall(r"'([^']+)'", message)
+        ]
+        places = (start + offset for word in words for offset, line in enumerate(block) if re.search(word, line))
+        return _error(self.file or Path(f"{self.name}.toml"), self.text, next(places, start), message)
 
 
 def joined_options(shared: PaperSweep, own: PaperSweep, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,49 +219,26 @@ def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
             known = [*PaperHeader.model_fields, "table-1", "figure-1"]
             problem = f"{key!r} is not the name of a table or figure.{did_you_mean(key, known)} Write [table-2], "
             raise _error(shown, text, lines.get((key,), 1), f"{problem}[figure-8] or a protocol, such as [few-shot].")
+    path: tuple[str, ...] = ()
+    checked = {}
     try:
-        paper = Paper(
-            name,
-            file,
-            PaperHeader.model_validate(header),
-            {key: Experiment.model_validate(value) for key, value in _each(experiments)},
-            lines,
-            text,
-        )
-    except _WrongExperimentError as error:
-        raise _problem(shown, text, lines, error.path, error.error) from None
+        checked_header = PaperHeader.model_validate(header)
+        for key, value in experiments.items():
+            path = (key,)
+            checked[key] = Experiment.model_validate(value)
     except ValidationError as error:
-        raise _problem(shown, text, lines, (), error) from None
-    if not paper.experiments:
+        raise _problem(shown, text, lines, path, error) from None
+    if not checked:
         raise _error(shown, text, 1, "no table or figure; write [table-2] with a title and a [[table-2.sweep]].")
-    return paper
-
-
-class _WrongExperimentError(Exception):
-    """A wrong experiment, whose validation error lacks its name."""
-
-    def __init__(self, path: tuple[str, ...], error: ValidationError) -> None:
-        super().__init__(str(error))
-        self.path, self.error = path, error
-
-
-def _each(experiments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in experiments.items():
-        try:
-            Experiment.model_validate(value)
-        except ValidationError as error:
-            raise _WrongExperimentError((name,), error) from error
-        yield name, value
+    return Paper(name, file, checked_header, checked, lines, text)
 
 
 def _problem(
     file: Path, text: str, lines: Mapping[tuple[str | int, ...], int], path: tuple[str, ...], error: ValidationError
 ) -> UsageError:
     """The first problem of a validation, with the line and, for a wrong key, near misses."""
-    problems = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    first = problems[0]
+    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     where = (*path, *first["loc"])
-    line = next((lines[key] for key in _parents(where) if key in lines), 1)
     problem = f"{'.'.join(map(str, where))}: {first['msg'].rstrip('.')}."
     if first["type"] == "extra_forbidden":
         model = PaperSweep if "sweep" in where[:-1] else Experiment if path else PaperHeader
@@ -282,13 +246,13 @@ def _problem(
         problem = f"unknown key {where[-1]!r}.{did_you_mean(str(where[-1]), known)} Allowed: {', '.join(known)}."
     elif first["type"] == "missing":
         problem = f"{where[-1]!r} is missing."
-    return _error(file, text, line, problem)
+    return _error(file, text, _line_of(lines, where), problem)
 
 
-def _parents(path: Sequence[str | int]) -> Iterator[tuple[str | int, ...]]:
-    """The path and the paths above it, nearest first."""
-    for end in range(len(path), 0, -1):
-        yield tuple(path[:end])
+def _line_of(lines: Mapping[tuple[str | int, ...], int], path: Sequence[str | int]) -> int:
+    """The line of the path, or of the nearest path above it."""
+    above = (tuple(path[:end]) for end in range(len(path), 0, -1))
+    return next((lines[key] for key in above if key in lines), 1)
 
 
 def _error(file: Path, text: str, line: int, problem: str) -> UsageError:

@@ -57,46 +57,41 @@ class PaperPart:
         if on not in (None, SYNTHETIC):
             raise UsageError(f"--on {on!r} is unknown. Allowed: {SYNTHETIC}.")
         own = {"seeds": seeds} if seeds else {}
-        whole = {name: _named(paper.outlines(name, **own, **({} if on else options))) for name in names}
-        requests = [one.request for outlines in whole.values() for one in outlines]
-        known = [name for one in requests for name in all_datasets(one)]
+        whole = {  # names in place of patterns
+            name: [
+                replace(outline, request=without_patterns(outline.request))
+                for outline in paper.outlines(name, **own, **({} if on else options))
+            ]
+            for name in names
+        }
+        requests = [outline.request for outlines in whole.values() for outline in outlines]
+        known = [name for request in requests for name in all_datasets(request)]
         real = {name.partition(":")[0]: real for name, real in stand_ins(known).items()} if on else {}
         wanted = [real.get(name.partition(":")[0], name) for name in _checked(datasets, get_dataset)]
         chosen = _checked(methods, known_methods().get)
         where = f"{paper.name} {names[0]}" if len(names) == 1 else paper.name
         place = f"{where} has no" if len(names) == 1 else f"{where} has no table or figure with the"
-        _refuse_others(f"{place} method", chosen, [name for one in requests for name in one.methods])
+        _refuse_others(f"{place} method", chosen, [name for request in requests for name in request.methods])
         _refuse_others(f"{place} dataset", wanted, known)
         part = {name: _narrowed(outlines, chosen, wanted) for name, outlines in whole.items()}
         if not any(part.values()):
             raise UsageError(
                 f"{where} does not run these methods on these datasets; leave out --methods or --datasets."
             )
-        if on:
-            how = {"device": "cpu"} | options | own
-            part = {name: _synthetic(outlines, how) for name, outlines in part.items()}
-        datasets_of = {name: _datasets_of(outlines, on) for name, outlines in whole.items()}
+        datasets_of = {}
+        for name, outlines in whole.items():
+            in_paper = list(dict.fromkeys(one for outline in outlines for one in all_datasets(outline.request)))
+            datasets_of[name] = stand_ins(in_paper) if on else dict(zip(in_paper, in_paper, strict=True))
+            if on:
+                how = {"device": "cpu"} | options | own
+                synthetic = [synthetic_form(outline.request, **how) for outline in part[name]]
+                part[name] = [outline_of(request, unchecked=True) for request in synthetic]
         return cls(chosen, wanted, part, datasets_of)
 
 
 def all_datasets(request: SweepRequest) -> list[str]:
     """The datasets and targets of a request."""
     return [*request.datasets, *request.targets]
-
-
-def _named(outlines: Sequence[Plan]) -> list[Plan]:
-    """The outlines with requests that have names in place of patterns."""
-    return [replace(one, request=without_patterns(one.request)) for one in outlines]
-
-
-def _synthetic(outlines: Sequence[Plan], options: Mapping[str, Any]) -> list[Plan]:
-    return [outline_of(synthetic_form(one.request, **options), unchecked=True) for one in outlines]
-
-
-def _datasets_of(outlines: Sequence[Plan], on: str | None) -> dict[str, str]:
-    """The datasets as they are run, with their names in the paper."""
-    named = list(dict.fromkeys(name for one in outlines for name in all_datasets(one.request)))
-    return stand_ins(named) if on else dict(zip(named, named, strict=True))
 
 
 def _checked(given: str | Sequence[str], look_up: Any) -> list[str]:
@@ -123,10 +118,10 @@ def _narrowed(outlines: Sequence[Plan], methods: Sequence[str], datasets: Sequen
         if not all(values.values()):
             continue
         if methods:
-            values["overrides"] = [text for text in request.overrides if _concerns(text, values["methods"])]
+            values["overrides"] = [
+                text
+                for text in request.overrides
+                if any(fnmatchcase(name, text.partition(".")[0]) for name in values["methods"])
+            ]
         found.append(request.model_copy(update=values))
     return [outline_of(one, unchecked=True) for one in found] if methods or datasets else list(outlines)
-
-
-def _concerns(override: str, methods: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, override.partition(".")[0]) for name in methods)

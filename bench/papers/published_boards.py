@@ -1,8 +1,8 @@
 """Boards of published numbers: one for each setting, one row for each method and table."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,8 @@ from bench.analysis import (
     metrics,
 )
 from bench.papers.catalogue import Catalogue
-from bench.papers.printed_averages import DATASETS
+from bench.papers.printed_averages import DATASETS, MEANS
 
-PUBLISHED_MEANS = ("average", "easy", "challenge")
-"""Published means; averages are recomputed from the datasets of a row."""
 SPLITS = ("base", "new", "all")
 
 
@@ -132,23 +130,21 @@ class PublishedBoard:
 
 def published_sources(rows: pd.DataFrame) -> tuple[PublishedSource, ...]:
     """The tables that `numbered_rows` come from, by number."""
-    return tuple(_source(part) for _, part in rows.groupby("number"))
-
-
-def _source(rows: pd.DataFrame) -> PublishedSource:
-    first = rows.iloc[0]
-    notes = tuple(sorted({str(note) for note in rows["note"] if note}))
-    reported_in, table, url = (str(first[column]) for column in ("reported_in", "source_table", "url"))
-    return PublishedSource(int(first["number"]), reported_in, table, url, len(rows), notes)
+    sources = []
+    for _, cells in rows.groupby("number"):
+        reported_in, table, url = (str(cells[column].iloc[0]) for column in ("reported_in", "source_table", "url"))
+        notes = tuple(sorted({str(note) for note in cells["note"] if note}))
+        sources.append(PublishedSource(int(cells["number"].iloc[0]), reported_in, table, url, len(cells), notes))
+    return tuple(sources)
 
 
 def numbered_rows(published: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
     """The accuracies of `published_frame()` without ablations and means, with the `number` of their table.
 
-    `protocol` restricts them to one protocol.
+    Averages are recomputed from the datasets of a row. `protocol` restricts them to one protocol.
     """
     rows = published[
-        (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(PUBLISHED_MEANS)
+        (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
     ]
     rows = rows.assign(protocol=rows["protocol"].replace("zero-shot", "few-shot"), shots=rows["shots"].fillna(0))
     if protocol is not None:
@@ -165,14 +161,15 @@ def boards_of_tables(rows: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Ca
     """
     boards = []
     for backbone, protocol, shots in _settings(rows):
-        found = _collect(rows, backbone, protocol, shots)
-        datasets = _datasets(found)
-        if len(found) < 2 or len(datasets) < 2:
+        collected = _collect(rows, backbone, protocol, shots, catalogue)
+        datasets = _datasets(collected)
+        if len(collected) < 2 or len(datasets) < 2:
             continue
         known = dataset_difficulty.covariates(difficulty[difficulty["backbone"] == backbone])
         known = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
         measures = ("base", "new", H) if protocol == "base-to-new" else ("all",)
-        baseline = _baseline(found, datasets)
+        on_board = [row for row in (_on_board(row, datasets, measures) for row in collected) if row.n]
+        baseline, one_per_title = _one_per_title(on_board, catalogue)
         boards.append(
             PublishedBoard(
                 backbone=backbone,
@@ -180,27 +177,15 @@ def boards_of_tables(rows: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Ca
                 shots=shots,
                 measures=measures,
                 datasets=tuple(datasets),
-                rows=_ordered([_row(row, datasets, measures, catalogue) for row in found], measures[-1], catalogue),
-                one_per_title=_one_per_title(found, datasets, measures, baseline, catalogue),
+                rows=_ranked(
+                    on_board, measures[-1], lambda row: (catalogue.row_title(row.method, row.label), row.sources)
+                ),
+                one_per_title=_ranked(one_per_title, measures[-1], lambda row: (row.key,)),
                 baseline=baseline.key if baseline else None,
                 difficulty=known,
             )
         )
     return boards
-
-
-@dataclass
-class _Row:
-    method: str
-    label: str
-    source: int
-    values: dict[str, dict[str, float]] = field(default_factory=dict)
-    notes: set[str] = field(default_factory=set)
-    sources: list[int] = field(default_factory=list)
-
-    @property
-    def key(self) -> str:
-        return f"{self.method}@{self.source}" + (f"@{self.label}" if self.label else "")
 
 
 def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
@@ -213,33 +198,46 @@ def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
     return sorted(shown, key=lambda key: (-counts[key], key))
 
 
-def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int) -> list[_Row]:
-    """Rows as published, H computed if missing; equal rows of one method become one row with several sources."""
+def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int, catalogue: Catalogue) -> list[PublishedRow]:
+    """Rows as published, on all datasets, H computed if missing; their averages follow on the datasets of a board.
+
+    Equal rows of one method become one row with several sources, the one of its key first.
+    """
     here = rows[(rows["backbone"] == backbone) & (rows["protocol"] == kind) & rows["shots"].isin([0, shots])]
-    found: dict[tuple[str, str, int], _Row] = {}
+    values: dict[tuple[str, str, int], dict[str, dict[str, float]]] = {}
+    notes: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     columns = ["method", "label", "number", "dataset", "split", "value", "note"]
     for method, label, number, dataset, split, value, note in here[columns].itertuples(index=False):
         if kind in TRANSFER_PROTOCOLS and split != "target":
             continue  # the training dataset
-        row = found.setdefault((method, label, number), _Row(str(method), str(label), number, sources=[number]))
         measure = "all" if split == "target" else str(split)
-        row.values.setdefault(str(dataset), {}).setdefault(measure, float(value))
+        of_dataset = values.setdefault((str(method), str(label), int(number)), {})
+        of_dataset.setdefault(str(dataset), {}).setdefault(measure, float(value))
         if note:
-            row.notes.add(f"{dataset} {split}: {note}")
-    merged: dict[tuple[object, ...], _Row] = {}
-    for row in found.values():
-        values = tuple(sorted((d, tuple(sorted(v.items()))) for d, v in row.values.items()))
-        first = merged.setdefault((row.method, values), row)
-        if first is not row:
-            first.sources.append(row.source)
-            first.notes |= row.notes
-    for cell in (cell for row in merged.values() for cell in row.values.values()):
+            notes[method, label, number].add(f"{dataset} {split}: {note}")
+    equal: dict[object, list[tuple[str, str, int]]] = defaultdict(list)
+    for place, cells in values.items():
+        equal[place[0], tuple(sorted((d, tuple(sorted(cell.items()))) for d, cell in cells.items()))].append(place)
+    for cell in (cell for cells in values.values() for cell in cells.values()):
         if {"base", "new"} <= set(cell):
             cell.setdefault(H, metrics.harmonic_mean(cell["base"], cell["new"]))
-    return list(merged.values())
+    return [
+        PublishedRow(
+            key="@".join(filter(None, (method, str(number), label))),
+            method=method,
+            label=label,
+            values=values[method, label, number],
+            averages={},
+            expected=0,
+            sources=(number, *(other for _, _, other in others)),
+            notes=tuple(sorted(set().union(*(notes[place] for place in ((method, label, number), *others))))),
+            uses=catalogue.method(method).uses,
+        )
+        for (method, label, number), *others in equal.values()
+    ]
 
 
-def _datasets(rows: Sequence[_Row]) -> list[str]:
+def _datasets(rows: Sequence[PublishedRow]) -> list[str]:
     """Datasets of the board in CoOp's order, without rare ones, which would make most rows incomplete."""
     counts = Counter(dataset for row in rows for dataset in row.values)
     most = max(counts.values(), default=0)
@@ -247,40 +245,8 @@ def _datasets(rows: Sequence[_Row]) -> list[str]:
     return sorted(common, key=lambda d: (DATASETS.index(d) if d in DATASETS else len(DATASETS), d))
 
 
-def _ordered(rows: Sequence[PublishedRow], shown: str, catalogue: Catalogue) -> tuple[PublishedRow, ...]:
-    """The rows that have datasets of the board: complete ones first, then by the shown measure."""
-
-    def order(row: PublishedRow) -> tuple[object, ...]:
-        title = catalogue.row_title(row.method, row.label)
-        return not row.complete, not row.plain, -row.averages.get(shown, -1.0), title, row.sources
-
-    return tuple(sorted((row for row in rows if row.n), key=order))
-
-
-def _one_per_title(
-    rows: Sequence[_Row], datasets: Sequence[str], measures: Sequence[str], baseline: _Row | None, catalogue: Catalogue
-) -> tuple[PublishedRow, ...]:
-    chosen: dict[str, _Row] = {}
-
-    def preference(row: _Row) -> tuple[bool, int, int]:
-        return set(datasets) <= set(row.values), len(row.sources), -row.source
-
-    for row in rows:
-        if baseline is not None and row.method == BASELINE:
-            continue  # tables name zero-shot in several ways; the baseline stands for all
-        title = catalogue.row_title(row.method, row.label)
-        first = chosen.get(title)
-        if set(datasets) & set(row.values) and (first is None or preference(row) > preference(first)):
-            chosen[title] = row
-    if baseline is not None:
-        chosen[catalogue.row_title(baseline.method, baseline.label)] = baseline
-    shown, found = measures[-1], [_row(row, datasets, measures, catalogue) for row in chosen.values()]
-    return tuple(
-        sorted(found, key=lambda row: (not row.complete, not row.plain, -row.averages.get(shown, -1.0), row.key))
-    )
-
-
-def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue: Catalogue) -> PublishedRow:
+def _on_board(row: PublishedRow, datasets: Sequence[str], measures: Sequence[str]) -> PublishedRow:
+    """A row on the datasets of a board, with its averages over them."""
     values = {dataset: row.values[dataset] for dataset in datasets if dataset in row.values}
     averages = {
         measure: sum(cell[measure] for cell in values.values()) / len(values)
@@ -289,20 +255,34 @@ def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue:
     }
     if H in measures and {"base", "new"} <= set(averages):
         averages[H] = metrics.harmonic_mean(averages["base"], averages["new"])
-    return PublishedRow(
-        key=row.key,
-        method=row.method,
-        label=row.label,
-        values=values,
-        averages=averages,
-        expected=len(datasets),
-        sources=tuple(sorted(row.sources)),
-        notes=tuple(sorted(row.notes)),
-        uses=catalogue.method(row.method).uses,
+    return replace(row, values=values, averages=averages, expected=len(datasets))
+
+
+def _one_per_title(
+    rows: Sequence[PublishedRow], catalogue: Catalogue
+) -> tuple[PublishedRow | None, list[PublishedRow]]:
+    """The complete zero-shot row that most tables agree on, None without one, and one row of each title."""
+
+    def preference(row: PublishedRow) -> tuple[bool, int, int]:
+        return row.complete, len(row.sources), -row.sources[0]
+
+    zero_shot = [row for row in rows if row.method == BASELINE]
+    baseline = max((row for row in zero_shot if row.complete), key=preference, default=None)
+    if baseline is not None:  # tables name zero-shot in several ways; the baseline stands for all
+        rows = [baseline, *(row for row in sorted(rows, key=preference, reverse=True) if row.method != BASELINE)]
+    else:
+        rows = sorted(rows, key=preference, reverse=True)
+    chosen: dict[str, PublishedRow] = {}
+    for row in rows:
+        chosen.setdefault(catalogue.row_title(row.method, row.label), row)
+    return baseline, list(chosen.values())
+
+
+def _ranked(
+    rows: Sequence[PublishedRow], shown: str, tie: Callable[[PublishedRow], tuple[object, ...]]
+) -> tuple[PublishedRow, ...]:
+    """Complete rows first, then those that use only the labelled images, best first, with their sources in order."""
+    rows = [replace(row, sources=tuple(sorted(row.sources))) for row in rows]
+    return tuple(
+        sorted(rows, key=lambda row: (not row.complete, not row.plain, -row.averages.get(shown, -1.0), *tie(row)))
     )
-
-
-def _baseline(rows: Sequence[_Row], datasets: Sequence[str]) -> _Row | None:
-    """The complete zero-shot row that most tables agree on."""
-    known = [row for row in rows if row.method == BASELINE and set(datasets) <= set(row.values)]
-    return max(known, key=lambda row: (len(row.sources), -row.source), default=None)

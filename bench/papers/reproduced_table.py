@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench.analysis import OPEN, Estimate, HConvention, Leaderboard, build_leaderboards
+from bench.analysis import OPEN, HConvention, Leaderboard, build_leaderboards
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
 from bench.papers.published_numbers import ACCURACY, DIFFICULTIES, published_frame, rows_of
@@ -54,6 +54,15 @@ class TableCell:
     digits: int = 2
     ranked: bool = True
     misprint: str = ""
+
+    @property
+    def ranked_numbers(self) -> tuple[float | None, float | None]:
+        """Ours as it is shown, and the printed number; None for one that is missing or cannot be the best."""
+        ours = round(self.ours, self.digits) if self.ranked and self.ours is not None else None
+        try:
+            return ours, float(self.printed) if self.ranked else None
+        except ValueError:
+            return ours, None
 
 
 @dataclass(frozen=True)
@@ -108,9 +117,14 @@ def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.
             dataset, printed = str(number["dataset"]), str(number["printed"])
             row = ours.get((dataset, split, DIFFICULTIES.get(metric, metric)))
             ranked = metric == ACCURACY and _ORACLE not in json.loads(number["settings"] or "{}").values()
-            cell = _cell(printed, row, ranked=ranked)
-            if number["likely"] == number["likely"]:
-                cell = replace(cell, misprint=str(number["note"]))
+            misprint = str(number["note"]) if number["likely"] == number["likely"] else ""
+            cell = TableCell(printed, ranked=ranked, misprint=misprint)
+            if row is not None:
+                scale, digits = (100.0, 2) if metric == ACCURACY else (1.0, 4)
+                reach = ""
+                if row.low is not None and row.high is not None:
+                    reach = f"± {scale * (row.high - row.low) / 2:.{digits}f}"
+                cell = replace(cell, ours=scale * row.ours, reach=reach, verdict=str(row.verdict), digits=digits)
             cells = rows.setdefault((name, dataset, str(backbone)), {})
             cells.setdefault(split if metric == ACCURACY else metric, cell)
     return [TableRow(*key, cells=cells) for key, cells in rows.items()]
@@ -153,11 +167,15 @@ def own_rows(
             if len(of_dataset) > 1:
                 of_dataset[AVERAGE] = {m: board.average(entry.key, m, HConvention.MEAN_OF_H) for m in measures}
             for name, scores in of_dataset.items():
-                cells = {
-                    split: _own(estimate, printed.get((entry.key, name, split)), ranked=ranked)
-                    for split in measures
-                    if (estimate := scores.get(split)) is not None
-                }
+                cells = {}
+                for split in measures:
+                    if (estimate := scores.get(split)) is None:
+                        continue
+                    reach = reach_text(estimate.mean, estimate.low, estimate.high)
+                    cell = TableCell(ours=100 * estimate.mean, reach=reach, ranked=ranked)
+                    if (row := printed.get((entry.key, name, split))) is not None:
+                        cell = replace(cell, printed=f"{100 * row.published:.2f}", verdict=str(row.verdict))
+                    cells[split] = cell
                 found.append(TableRow(entry.key, name, setting, cells, (stands_for or {}).get(name, "")))
     return found
 
@@ -168,20 +186,6 @@ def _compared(boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.D
         return []
     rows = compare_with_published(boards, published, defaults=published_settings(runs))
     return [row for row in rows if row.verdict != ReproductionVerdict.PROTOCOL_DIFFERS]
-
-
-def _cell(printed: str, row: ReproductionRow | None, *, ranked: bool) -> TableCell:
-    if row is None:
-        return TableCell(printed, ranked=ranked)
-    scale, digits = (100.0, 2) if row.measure == ACCURACY else (1.0, 4)
-    reach = "" if row.low is None or row.high is None else f"± {scale * (row.high - row.low) / 2:.{digits}f}"
-    return TableCell(printed, scale * row.ours, reach, str(row.verdict), digits, ranked=ranked)
-
-
-def _own(estimate: Estimate, row: ReproductionRow | None, *, ranked: bool) -> TableCell:
-    printed, verdict = ("", "") if row is None else (f"{100 * row.published:.2f}", str(row.verdict))
-    reach = reach_text(estimate.mean, estimate.low, estimate.high)
-    return TableCell(printed, 100 * estimate.mean, reach, verdict, ranked=ranked)
 
 
 def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
@@ -234,37 +238,24 @@ _Best = tuple[float | None, float | None]
 
 def _highest(rows: Sequence[TableRow]) -> dict[tuple[str, str, str], _Best]:
     """The highest numbers of each setting, dataset and split."""
-    ours: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    printed: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    numbers: dict[tuple[str, str, str], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for row in rows:
         for split, cell in row.cells.items():
-            key = row.setting, row.dataset, split
-            if cell.ranked and cell.ours is not None:
-                ours[key].append(round(cell.ours, cell.digits))
-            if cell.ranked and (number := _number(cell.printed)) is not None:
-                printed[key].append(number)
-    highest = {key: max(values) if len(values) > 1 else None for key, values in ours.items()}
+            for column, number in zip(numbers[row.setting, row.dataset, split], cell.ranked_numbers, strict=True):
+                if number is not None:
+                    column.append(number)
     return {
-        key: (highest.get(key), max(printed[key]) if len(printed.get(key, ())) > 1 else None)
-        for key in {**ours, **printed}
+        key: (max(ours) if len(ours) > 1 else None, max(printed) if len(printed) > 1 else None)
+        for key, (ours, printed) in numbers.items()
     }
 
 
-def _number(printed: str) -> float | None:
-    try:
-        return float(printed)
-    except ValueError:
-        return None
-
-
 def _cell_text(cell: TableCell, best: _Best) -> str | None:
-    own = None
-    if cell.ours is not None:
-        star = "*" if cell.ranked and round(cell.ours, cell.digits) == best[0] else ""
-        own = f"{cell.ours:.{cell.digits}f}{star} {cell.reach}".rstrip()
+    numbers = zip(cell.ranked_numbers, best, strict=True)
+    own_star, printed_star = ("*" if number is not None and number == highest else "" for number, highest in numbers)
+    own = None if cell.ours is None else f"{cell.ours:.{cell.digits}f}{own_star} {cell.reach}".rstrip()
     if not cell.printed:
         return own
-    star = "*" if cell.ranked and best[1] is not None and _number(cell.printed) == best[1] else ""
     mark = " (misprint)" if cell.misprint else ""
-    printed = f"{cell.printed}{star}{mark} {_MARKS.get(cell.verdict, cell.verdict)}".rstrip()
+    printed = f"{cell.printed}{printed_star}{mark} {_MARKS.get(cell.verdict, cell.verdict)}".rstrip()
     return printed if own is None else f"{own}\n{printed}"
