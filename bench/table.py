@@ -355,6 +355,8 @@ def _plain(value: object) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(_plain, value))
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, StrEnum):

@@ -39,6 +39,20 @@ def test_a_missing_or_edited_page_is_reported(monkeypatch: pytest.MonkeyPatch, t
     assert generate_docs.outdated() == [tmp_path / "b.md", tmp_path / "c.md"]
 
 
+def test_the_page_on_the_way_of_a_run_names_twelve_files_and_what_stands_in_them() -> None:
+    lines = (DOCS / "from-run-to-page.md").read_text().splitlines()
+    rows = [line.split("|")[2:4] for line in lines if re.match(r"\| \d+ \|", line)]
+    assert len(rows) == 12
+    for file, names in ((file.strip(" `"), re.findall(r"`([\w.]+)`", names)) for file, names in rows):
+        source = (ROOT / file).read_text()
+        for name in names:
+            first, _, method = name.partition(".")
+            assert re.search(rf"^(class |def |{first}: |{first} = )", source, re.MULTILINE), name
+            assert re.search(rf"(class|def) {method or first}\b|^{first}\b", source, re.MULTILINE), name
+    named = re.findall(r"`((?:bench|reports|methods|datasets_registry)/[\w/]+\.py)`", "\n".join(lines))
+    assert [file for file in named if not (ROOT / file).is_file()] == []
+
+
 def test_the_tables_list_every_method_and_dataset_file() -> None:
     for page, folder in (("methods.md", "methods"), ("datasets.md", "datasets_registry")):
         names = {path.stem for path in (ROOT / folder).glob("*.py") if not path.name.startswith("_")}

@@ -167,7 +167,10 @@ def build_leaderboard(
     by_key: dict[str, list[Run]] = {keys[identity]: [] for identity in sorted(keys)}
     for run in counted:
         by_key[keys[run.identity]].append(run)
-    used = {key: [r for r in runs if r.error is None and set(splits) <= r.rows.keys()] for key, runs in by_key.items()}
+    used = {
+        key: [run for run in of_entry if run.error is None and set(splits) <= run.rows.keys()]
+        for key, of_entry in by_key.items()
+    }
     entries = {
         keys[identity]: make_entry(
             identity,
@@ -181,8 +184,8 @@ def build_leaderboard(
         )
         for identity in sorted(keys)
     }
-    depend = {key: any(run.seeded for run in runs) or not runs for key, runs in by_key.items()}
-    array = _array(table, setting, used, depend, datasets, seeds, splits)
+    seeded_keys = {key: any(run.seeded for run in of_entry) or not of_entry for key, of_entry in by_key.items()}
+    array = _array(table, setting, used, seeded_keys, datasets, seeds, splits)
     opened = [key for key in entries if array.mean_over_datasets(key, OPEN, convention) is not None]
     measures = (*splits, *((OPEN,) if opened else ()), H) if "new" in splits else splits
 

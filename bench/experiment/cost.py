@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,9 +26,6 @@ from torch import Tensor
 from bench.experiment.accelerator import synchronize
 from bench.record import Cost
 from methods import Backbone, Method, Passes
-
-if TYPE_CHECKING:
-    from bench.experiment.checkpoints import Progress
 
 UNKNOWN = math.nan
 """The cost of features that were imported, or stored without it."""
@@ -96,8 +93,11 @@ class CostMeter:
         shared = self.nanoseconds["train"], float(self.images), float(self.texts)
         return own_clock(), *map(float, self._passes()), *shared
 
-    def cost(self, method: Method[Any], trained: Progress | None, earlier: Sequence[float] = ()) -> Cost:
-        """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
+    def cost(self, method: Method[Any], steps: int | None, earlier: Sequence[float] = ()) -> Cost:
+        """The cost so far, after `steps` of training; None for a method without.
+
+        `earlier` are differences of `reading` over earlier parts of an interrupted training.
+        """
         peak = peak_memory(self._backbone.device)
         shared_before = earlier[4:] or (0, 0.0, 0.0)
         before_seconds, *before_passes = earlier[:4] or (0.0, 0, 0, 0)
@@ -111,13 +111,13 @@ class CostMeter:
             prepare_seconds=self._seconds["prepare"],
             train_seconds=before_seconds + self._seconds["train"] + self._seconds["select"],
             eval_seconds=self._seconds["eval"],
-            steps=trained.steps if trained else 0,
+            steps=steps or 0,
             peak_memory_bytes=peak,
             added_memory_bytes=None if before is None else max(0, peak - before),
             image_passes=image,
             prompted_image_passes=prompted_image,
             text_passes=text,
-            fits=method.tuning.fits + (trained is not None),
+            fits=method.tuning.fits + (steps is not None),
             candidate_evaluations=method.tuning.evaluations,
             tuning_seconds=method.tuning.seconds + self._seconds["select"],
             shared_prepare_seconds=_known(self.nanoseconds["prepare"] / 1e9),

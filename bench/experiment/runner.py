@@ -202,7 +202,8 @@ class Run:
         """The record of the evaluated run, with its open score, and the predictions of both."""
         # before the open score, which does not count as cost
         eval_batch = self.evaluated.size
-        cost = self.meter.cost(self.method, self.progress, self.checkpoint.earlier if self.checkpoint else ())
+        steps = self.progress.steps if self.progress else None
+        cost = self.meter.cost(self.method, steps, self.checkpoint.earlier if self.checkpoint else ())
         opened, open_predictions = self.evaluate_open()
         spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
         record = RunRecord(
@@ -211,7 +212,7 @@ class Run:
             status=RunStatus.OK,
             scores=[score for score, _ in scored],
             open=opened,
-            final_loss=self.progress.loss if self.progress and self.progress.steps else None,
+            final_loss=self.progress.loss if self.progress and steps else None,
             selected_epoch=selected_epoch,
             cost=cost,
             provenance=collect_provenance(

@@ -143,15 +143,16 @@ def _scores(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
     for measure in (board.measures[-1], *(name for name in board.measures[:-1])):
         key = measure == board.measures[-1]
         hint = {OPEN: _OPEN_HINT, H: H_TITLES[board.convention]}.get(measure, "")
-        yield Column(measure_name(measure).title(), "pm", hint, "score"), partial(_page_score, view, measure, key=key)
+        yield Column(measure_name(measure).title(), "pm", hint, "score"), partial(_score, view, measure, key=key)
         if key:
             yield from _distances(view, overview)
     yield Column("Runs", "of", "Scored dataset × seed cells"), lambda entry: _coverage(entry.coverage, entry.planned)
 
 
-def _page_score(view: BoardView, measure: str, entry: Entry, *, key: bool) -> TableCell:
+def _score(view: BoardView, measure: str, entry: Entry, *, key: bool) -> TableCell:
+    """The mean of an entry by a measure; `key` is the measure that orders the rows, such as H."""
     tip = _other_h(view, entry) if key and H in view.board.measures else ""
-    return _score(view, entry, measure, tip, key=key)
+    return score_cell(view.board.average(entry.key, measure), complete=entry.complete, tip=tip, key=key)
 
 
 def _costs(view: BoardView) -> Iterator[_PageColumn]:
@@ -168,7 +169,9 @@ def _costs(view: BoardView) -> Iterator[_PageColumn]:
 def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
     """The columns of the page alone: interval as a bar, gains by difficulty, and the distance from the best."""
     shown = view.board.measures[-1]
-    bars = interval_bars({entry.key: value for entry in view.board.entries if (value := _average(view, entry, shown))})
+    bars = interval_bars(
+        {entry.key: value for entry in view.board.entries if (value := view.board.average(entry.key, shown))}
+    )
     hint = "Mean and 95 % interval on a scale shared by all rows; clipped at the ends"
     yield Column("Interval", "bar", hint), lambda entry: _bar(bars.get(entry.key))
     answer, sizes = overview.answers[shown], [len(group) for group in overview.groups]
@@ -231,14 +234,6 @@ def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bo
     if value is None:
         return cell(None, None, tip, classes)
     return cell(whole(value.mean), whole_sides(value), tip, classes)
-
-
-def _average(view: BoardView, entry: Entry, measure: str) -> Estimate | None:
-    return view.board.average(entry.key, measure)
-
-
-def _score(view: BoardView, entry: Entry, measure: str, tip: str = "", *, key: bool = False) -> TableCell:
-    return score_cell(_average(view, entry, measure), complete=entry.complete, tip=tip, key=key)
 
 
 def _coverage(n: int, expected: int) -> TableCell:
@@ -314,7 +309,7 @@ def _targets_table(view: BoardView) -> Table:
     rows: list[list[TableCell]] = []
     for number, entry in enumerate(view.board.entries):
         scores = [_target_score(view.board, entry, dataset.name, shown) for dataset in order]
-        rows.append([number, *scores, _score(view, entry, shown, key=True)])
+        rows.append([number, *scores, _score(view, shown, entry, key=True)])
     source_title = view.dataset_title(view.board.setting.source)
     caption = Markup.escape(
         f"Accuracy over all classes of each target, %. Methods were trained on the source, {source_title}, which is "

@@ -9,7 +9,7 @@ from operator import itemgetter
 import pytest
 
 from bench.cli import print_text
-from bench.table import Column, Mark, Score, Table, Tables, facts_text, grid_text
+from bench.table import Column, Mark, Score, Table, Tables, facts_text, grid_text, to_json
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
 CELLS = [
@@ -202,6 +202,10 @@ def test_tables_of_several_settings_are_one_frame_that_begins_with_what_differs(
     assert tables.notes == ("first", "note 4", "note 16")
     assert len(json.loads(tables.json())) == len(tables) == 2
     assert str(tables).count("Two rows") == tables.html().count("<caption>Two rows</caption>") == 2
+
+
+def test_a_set_is_a_sorted_list_in_json():
+    assert json.loads(to_json({"ids": frozenset({"b", "a"})})) == {"ids": ["a", "b"]}
 
 
 def test_details_follow_the_rows_on_request():

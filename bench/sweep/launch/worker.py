@@ -78,6 +78,7 @@ class OpenTasks:
     def take(self, settled: set[str]) -> Task | None:
         """Claim the next task that has no result and is not `settled`; None if nothing is left that nobody has."""
         while self._groups:
+            # its own group from the front, or else a group of another worker from the end
             alone = self._mine in self._groups or self._begin()
             group = self._mine if alone and self._mine is not None else max(self._groups, key=self._rank)
             task = self._groups[group].popleft() if alone else self._groups[group].pop()

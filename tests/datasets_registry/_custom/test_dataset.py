@@ -364,6 +364,7 @@ def test_the_error_without_the_package_names_the_extra(tmp_path: Path, monkeypat
 def custom_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of TOML files; entries that a test registers are removed afterwards."""
     before = set(DATASETS)
+    monkeypatch.setattr(DATASETS, "unavailable", dict(DATASETS.unavailable))
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     yield tmp_path / "own"
