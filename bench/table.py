@@ -144,7 +144,13 @@ class Table:
 
         Texts that a spreadsheet would run as formulas begin with an apostrophe.
         """
-        return to_csv(self.rows)
+        lists = {name for row in self.rows for name, value in row.items() if isinstance(value, list)}
+        names = dict.fromkeys(name for row in self.rows for name in row if name not in lists)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(names), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _csv(value) for name, value in row.items()} for row in self.rows)
+        return text.getvalue()
 
     def latex(self) -> str:
         """A LaTeX table (booktabs) with the best numbers in bold and their ties underlined."""
@@ -181,8 +187,6 @@ class Table:
         if self.details and details:
             parts += [self.details.text(width)]
         below = self.below()
-        if self.details and not details:
-            below = "\n".join(filter(None, ["--verbose adds a row for each dataset.", below]))
         return "\n".join([*parts, *([wrapped(below, width)] if below else [])])
 
     def texts(self) -> list[dict[str, str]]:
@@ -368,16 +372,6 @@ def _plain(value: object) -> Any:
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV; see `Table.csv`."""
-    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if not isinstance(value, list)))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _csv(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
 
 
 def _csv(value: object) -> object:

@@ -1,7 +1,7 @@
 """The leaderboard as a table: one row per entry, or per entry, dataset and measure. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -67,14 +67,15 @@ def leaderboard_table(
         intervals: whether papers have the intervals.
     """
     verdict = verdicts[board.measures[-1]]
+    rows = board_rows(board, verdict.ranks, titles)
     return Table(
-        board_rows(board, verdict.ranks, titles),
+        rows,
         _columns(board, verdicts, costs=costs, intervals=intervals),
         f"{board_title(board)}{f'; H is the {_SHORT_H[board.convention]}' if H in board.measures else ''}",
         caption=_caption(board, verdict, intervals=intervals),
         spare=_SPARE,
         setting=board.setting.facts(),
-        facts=lambda: board_facts(board, verdicts, titles),
+        facts=lambda: _facts(board, verdicts, rows),
         source=board,
     )
 
@@ -82,11 +83,8 @@ def leaderboard_table(
 _SHORT_H = {HConvention.H_OF_MEANS: "H of the mean accuracies", HConvention.MEAN_OF_H: "mean of the datasets' H"}
 
 
-def board_facts(
-    board: Leaderboard, verdicts: Mapping[str, Verdict], titles: Mapping[str, str] = NO_TITLES
-) -> dict[str, object]:
+def _facts(board: Leaderboard, verdicts: Mapping[str, Verdict], rows: Sequence[Row]) -> dict[str, object]:
     """A board with its rows, verdicts, missing and excluded runs, as JSON has it."""
-    ranks = verdicts[board.measures[-1]].ranks
     return {
         "setting": board.setting.facts(),
         "h_convention": str(board.convention),
@@ -94,8 +92,8 @@ def board_facts(
         "averaged": list(board.averaged),
         "seeds": list(board.seeds),
         "complete": board.complete,
-        "rows": board_rows(board, ranks, titles),
-        "ranks": dict(ranks),
+        "rows": rows,
+        "ranks": dict(verdicts[board.measures[-1]].ranks),
         "verdicts": {measure: verdict.facts() for measure, verdict in verdicts.items()},
         "missing": [vars(cell) for cell in board.missing],
         "set_aside": [vars(run) for run in board.excluded],

@@ -8,7 +8,7 @@ import typer
 from bench.api import Results, load_results, only_one_right
 from bench.cli import _options as opt
 from bench.cli._options_of import options_of
-from bench.cli._print import print_line, print_table
+from bench.cli._print import print_line, print_table, remark
 
 
 @options_of(load_results, Results.compare)
@@ -34,6 +34,8 @@ def compare_command(
     """
     table = load_results(runs).compare(**options)
     print_table(table, details=verbose, as_json=as_json)
+    if not (verbose or as_json):
+        remark("--verbose adds a row for each dataset")
     for _, found in table.source if images else ():
         for line in only_one_right(found):
             print_line(line)

@@ -18,7 +18,7 @@ from bench.sweep.left_out import LeftOut, check_left_out, distinct
 from bench.sweep.options import RerunPolicy
 from bench.sweep.read_tasks import TaskReader
 from bench.sweep.request import SweepRequest
-from bench.sweep.rules import GRID_RULES, REQUEST_RULES, check, refusals
+from bench.sweep.rules import GRID_RULES, REQUEST_RULES, check, method_refusals, place_refusal
 from datasets_registry import canonical_json
 
 LEFT_OUT = 3
@@ -112,23 +112,23 @@ def expand(request: SweepRequest, say: Callable[[str], None] = lambda _: None) -
         ImpossibleCombinationError: nothing can run, or something needed cannot.
     """
     read_splits.cache_clear()  # own images may have changed since the last plan
-    axes = _checked_grid(request)
+    axes, left_out = _checked_grid(request)
     if axes.most >= LARGE_PLAN:
         say(f"planning up to {axes.most:,} runs")
     reader, specs = TaskReader(axes, say), dict[str, ExperimentSpec]()
-    refused = [item for method in axes.methods for item in refusals(method)]  # what concerns whole methods comes first
     for candidate in axes:
-        refused += (why_not := refusals(candidate))
-        if not why_not:
-            for spec in _specs(candidate, axes, reader):
-                specs.setdefault(spec.run_id, spec)
-    left_out = distinct([*refused, *reader.left_out])
-    check_left_out(left_out, nothing_left=not specs)
+        if refused := place_refusal(candidate):
+            left_out.append(refused)
+            continue
+        for spec in _specs(candidate, axes, reader):
+            specs.setdefault(spec.run_id, spec)
+    all_left_out = distinct([*left_out, *reader.left_out])
+    check_left_out(all_left_out, nothing_left=not specs)
     used = {spec.backbone for spec in specs.values()}
     mute = {item.slug: why for item in axes.backbones if item.slug in used and (why := item.text_tower_error)}
     unmeasured = [LeftOut(f"difficulties for {slug}", f"{why}.", named=False) for slug, why in mute.items()]
     runs = tuple(specs.values())
-    return Plan(request, runs, (*left_out, *unmeasured), frozenset(mute), reader.short, runs)
+    return Plan(request, runs, (*all_left_out, *unmeasured), frozenset(mute), reader.short, runs)
 
 
 def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> Plan:
@@ -141,20 +141,23 @@ def outline_of(sweep: SweepRequest, *, unchecked: bool = False) -> Plan:
     Raises as `expand` does for unknown names and wrong values.
     """
     known = {"seeds": sweep.seeds[:1], "folds": [], "support": list(map(str, sweep.support_rules))}
-    axes = _checked_grid(sweep.model_copy(update=known | {"draw": str(sweep.draw_rule)}), unchecked=unchecked)
+    axes, _ = _checked_grid(sweep.model_copy(update=known | {"draw": str(sweep.draw_rule)}), unchecked=unchecked)
     specs: dict[str, ExperimentSpec] = {}
     for candidate in axes:
-        for choice in [] if refusals(candidate) else axes.choices(candidate):
+        for choice in [] if place_refusal(candidate) else axes.choices(candidate):
             spec = axes.spec(candidate, choice, None, candidate.targets)
             specs.setdefault(spec.run_id, spec)
     return Plan(sweep, tuple(specs.values()), pending=tuple(specs.values()))
 
 
-def _checked_grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
+def _checked_grid(request: SweepRequest, *, unchecked: bool = False) -> tuple[Grid, list[LeftOut]]:
+    """The grid with the methods that can run, and why others cannot."""
     check(request, REQUEST_RULES)
     axes = grid(request, unchecked=unchecked)
     check(axes, GRID_RULES)
-    return axes
+    refusals = [method_refusals(method) for method in axes.methods]
+    allowed = [method for method, reasons in zip(axes.methods, refusals, strict=True) if not reasons]
+    return replace(axes, methods=tuple(allowed)), [item for reasons in refusals for item in reasons]
 
 
 def _specs(candidate: Candidate, axes: Grid, reader: TaskReader) -> Iterator[ExperimentSpec]:

@@ -412,18 +412,19 @@ def first_reason(subject: SweepRequest | Grid | Candidate, rules: Sequence[Rule]
     return next(filter(None, (rule.reason(subject) for rule in rules)), None)
 
 
-def refusals(candidate: Candidate) -> list[LeftOut]:
-    """Why a candidate cannot run: every reason that concerns its method alone, or else the first other one.
+def method_refusals(method: Candidate) -> list[LeftOut]:
+    """Every reason why a method with its settings cannot run, whatever the backbone and the dataset."""
+    reasons = filter(None, (rule.reason(method) for rule in METHOD_RULES))
+    return [LeftOut(method.label, reason, named=method.named) for reason in reasons]
 
-    Of a candidate without a backbone, only its method is judged.
-    """
-    if alone := [reason for rule in METHOD_RULES if (reason := rule.reason(candidate))]:
-        return [LeftOut(candidate.label, reason, named=candidate.named) for reason in alone]
-    for what, rules in PLACE_RULES.items() if candidate.backbone else ():
+
+def place_refusal(candidate: Candidate) -> LeftOut | None:
+    """The first reason why an allowed method cannot run on its backbone and dataset; None if it can."""
+    for what, rules in PLACE_RULES.items():
         if reason := first_reason(candidate, rules):
             named = candidate.dataset_named if what == DATASET else candidate.named
-            return [LeftOut(what.format(of=candidate), reason, named=named)]
-    return []
+            return LeftOut(what.format(of=candidate), reason, named=named)
+    return None
 
 
 def backbone_conflict(method: MethodTraits, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:

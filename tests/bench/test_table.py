@@ -212,7 +212,6 @@ def test_details_follow_the_rows_on_request():
     table = replace(SCORES, details=Table([{"dataset": "d"}]), below=lambda: "It is so.", facts=lambda: {"a": 1})
     assert table.text().splitlines()[-4:-1] == ["dataset", "───────", "d"]
     assert "dataset  " not in table.text(details=False)
-    assert "--verbose" in table.text(details=False)
     assert table.text().endswith("It is so.")
     assert json.loads(table.json()) == {"a": 1}
     assert list(table.to_frame()["dataset"])[2] == "d"

@@ -17,7 +17,7 @@ from bench.analysis.leaderboard_building import board_settings, build_leaderboar
 from bench.analysis.measures import HConvention
 from bench.results.database import fresh_store
 from bench.score_texts import percent, reach_text
-from bench.table import Mark, Score, Table, to_csv
+from bench.table import Mark, Score, Table
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_the_table_of_one_measure_by_dataset(world):
     one = next(row for row in rows if (row["entry"], row["dataset"], row["measure"]) == ("coop", "b", "H"))
     ids = list(board.array.ids("coop", "b"))
     assert (one["mean"], one["n"], one["run_ids"]) == (board.score("coop", "b", "H").mean, 3, ids)
-    assert float(next(csv.DictReader(io.StringIO(to_csv(rows))))["mean"]) == round(rows[0]["mean"], 6)
+    assert float(next(csv.DictReader(io.StringIO(Table(rows).csv())))["mean"]) == round(rows[0]["mean"], 6)
     table = by_dataset(board, runs, "base")
     assert names_of(table) == [entry.key for entry in board.entries]
     cells = cells_of(table)
@@ -182,7 +182,7 @@ def test_csv_has_six_digits_titles_and_ranges_of_ranks_but_no_run_ids(world):
     board, _ = world
     ranks = board_verdicts(board)["H"].ranks
     titles = {entry.key: entry.key.upper() for entry in board.entries}
-    rows = list(csv.DictReader(io.StringIO(to_csv(board_rows(board, ranks, titles)))))
+    rows = list(csv.DictReader(io.StringIO(Table(board_rows(board, ranks, titles)).csv())))
     assert [float(row["H"]) for row in rows] == [round(row["H"], 6) for row in board_rows(board)]
     assert [row["title"] for row in rows] == [row["entry"].upper() for row in rows]
     assert {row["entry"]: row["rank"] for row in rows if row["rank"]} == ranks
@@ -266,7 +266,7 @@ def test_no_format_has_a_number_of_shots_for_all_training_images(tmp_path: Path,
 def test_csv_has_the_columns_of_every_row():
     """An oracle's row has one more than the others."""
     rows = [{"entry": "a", "run_ids": ["1"]}, {"entry": "b", "optimism": 0.1, "run_ids": ["2", "3"]}]
-    assert to_csv(rows) == "entry,optimism\na,\nb,0.1\n"
+    assert Table(rows).csv() == "entry,optimism\na,\nb,0.1\n"
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_csv_has_the_columns_of_every_row():
     ],
 )
 def test_no_cell_of_a_csv_is_a_formula(text: str | float, written: str):
-    (row,) = csv.DictReader(io.StringIO(to_csv([{"label": text, "run_ids": ["1"]}]), newline=""))
+    (row,) = csv.DictReader(io.StringIO(Table([{"label": text, "run_ids": ["1"]}]).csv(), newline=""))
     assert row["label"] == written
 
 
@@ -298,6 +298,6 @@ def test_imported_runs_are_marked_in_every_format(world):
         for text in (table.markdown(), table.latex()):
             assert "‡ Imported, not verified: coop: " in text or r"\ddag{} Imported, not verified: coop: " in text
     for rows in (board_rows(board), rows_by_dataset(board)):
-        marked = [row for row in csv.DictReader(io.StringIO(to_csv(rows))) if row["imported"]]
+        marked = [row for row in csv.DictReader(io.StringIO(Table(rows).csv())) if row["imported"]]
         assert {row["entry"] for row in marked} == {"coop"}
     assert "‡" not in exported(*world).markdown()

@@ -11,7 +11,7 @@ from bench.analysis import (
     seen_datasets,
 )
 from bench.analysis.board_tables import rows_by_dataset
-from bench.table import to_csv
+from bench.table import Table
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_dataset_is_seen_if_more_than_a_hundredth_overlaps(
     (setting,) = board_settings(rows)
     exported = rows_by_dataset(build_leaderboard(rows, setting))
     assert {row["pretraining_overlap"] for row in exported} == {text}
-    assert ",pretraining_overlap," in to_csv(exported).splitlines()[0]
+    assert ",pretraining_overlap," in Table(exported).csv().splitlines()[0]
