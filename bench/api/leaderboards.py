@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from html import escape
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
@@ -56,11 +55,10 @@ def _answer(view: OverviewView) -> str:
 
 
 def _picture(view: OverviewView) -> str:
-    """The answer with its small print, and the first chart of the page, as HTML."""
+    """The first chart of the page, as HTML."""
     from reports import difficulty_picture
 
-    lines = "".join(f"<p>{escape(line)}</p>" for line in _answer(view).splitlines())
-    return f"{lines}{difficulty_picture(view)}"
+    return str(difficulty_picture(view))
 
 
 def _notes(board: Leaderboard) -> Iterator[str]:
