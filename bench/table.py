@@ -108,7 +108,7 @@ class Table:
         setting: values that all rows share; a frame has them in each row.
         facts: values of JSON in place of the rows.
         details: further rows, which a terminal prints on request.
-        below: lines below the rows.
+        below: lines below the rows of a text.
         picture: HTML above the rows in a notebook.
         source: the objects that the rows were made of.
     """
@@ -172,9 +172,8 @@ class Table:
         return "\n".join([f"**{_md(self.title)}**", "", *table, "", self.caption, ""])
 
     def html(self) -> str:
-        """The picture, the rows with their details, and the lines below them, for notebooks."""
-        parts = [self.picture(), self._grid_html(), *(f"<p>{escape(line)}</p>" for line in self.below().splitlines())]
-        return "".join([*parts, self.details.html() if self.details else ""])
+        """The picture and the rows with their details, for notebooks."""
+        return self.picture() + self._grid_html() + (self.details.html() if self.details else "")
 
     def text(self, width: int | None = WIDTH, *, details: bool = True) -> str:
         """Title, rows, details and the lines below them, in lines of `width` characters; None for any length.

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from html import escape
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
@@ -55,10 +56,11 @@ def _answer(view: OverviewView) -> str:
 
 
 def _picture(view: OverviewView) -> str:
-    """The first chart of the page, as HTML."""
+    """The answer with its small print, and the first chart of the page, as HTML."""
     from reports import difficulty_picture
 
-    return str(difficulty_picture(view))
+    lines = "".join(f"<p>{escape(line)}</p>" for line in _answer(view).splitlines())
+    return f"{lines}{difficulty_picture(view)}"
 
 
 def _notes(board: Leaderboard) -> Iterator[str]:
