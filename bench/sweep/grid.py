@@ -177,16 +177,19 @@ class Grid:
 
     def __iter__(self) -> Iterator[Candidate]:
         for name, named in self.datasets.items():
-            place = partial(
-                replace,
-                dataset=get_dataset(name),
-                dataset_named=named,
-                targets=tuple(sorted(set(self.targets) - {name})),
-                unlisted=bool(self.lists) and not self.request.support_rules and not self._lists_of(name),
-            )
+            dataset = get_dataset(name)
+            targets = tuple(sorted(set(self.targets) - {name}))
+            unlisted = bool(self.lists) and not self.request.support_rules and not self._lists_of(name)
             for backbone in self.backbones:
                 for method in self.methods:
-                    yield place(method, backbone=backbone)
+                    yield replace(
+                        method,
+                        backbone=backbone,
+                        dataset=dataset,
+                        dataset_named=named,
+                        targets=targets,
+                        unlisted=unlisted,
+                    )
 
     @property
     def variants(self) -> Sequence[str]:
