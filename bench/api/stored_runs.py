@@ -221,7 +221,7 @@ def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
     from bench.results import Shards, Store
 
     store = Store(Path(runs))
-    return store.rebuild(Shards(Path(runs))).total, store.path
+    return store.rebuild(Shards(Path(runs))), store.path
 
 
 def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:

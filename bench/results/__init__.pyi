@@ -16,9 +16,9 @@ from .environment import collect_provenance as collect_provenance
 from .environment import gpu_driver as gpu_driver
 from .environment import package_versions as package_versions
 from .environment import source_state as source_state
+from .files import locked as locked
 from .files import slug as slug
 from .files import write_atomically as write_atomically
-from .folder_locks import locked as locked
 from .known_facts import changed_recipe as changed_recipe
 from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts
@@ -37,7 +37,6 @@ from .recomputed_scores import contradiction as contradiction
 from .recomputed_scores import split_scores as split_scores
 from .shards import RACE as RACE
 from .shards import Shard as Shard
-from .shards import ShardEntry as ShardEntry
 from .shards import Shards as Shards
 from .shards import check_runs_folder as check_runs_folder
 from .shards import no_runs as no_runs

@@ -173,7 +173,7 @@ def _kill_around(runs: Path, victims: list[Process], outcome: Outcome, kills: in
         time.sleep(chance.uniform(0.3, 1.5) if ahead else chance.uniform(0.0, 0.2))
         kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         outcome.kills[kind] += _kill_one(kind, runs, victims, chance)
-        now = {entry.run_id for entry in shards.scan() if shards.status(entry.run_id) is RunStatus.OK}
+        now = {run_id for run_id in shards.scan() if shards.status(run_id) is RunStatus.OK}
         outcome.losses += len(done - now)
         done = now
         if len(done) == outcome.runs:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.results.folder_locks import locked
+from bench.results.files import locked
 
 
 def test_the_file_of_a_lock_stays_for_other_processes_unless_it_is_not_to_be_left(tmp_path: Path) -> None:

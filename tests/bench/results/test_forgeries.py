@@ -18,11 +18,12 @@ from bench import load_results, run
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.errors import BundleError
 from bench.experiment.bundle_import import import_results
-from bench.record import Predictions, RunRecord
+from bench.record import Predictions
+from bench.results import table_rows
 from bench.results.bundles import export_bundle
 from bench.results.checksummed_json import encode_document
 from bench.results.database import fresh_store
-from bench.results.shards import Shards
+from bench.results.shards import Shard, Shards
 
 
 @dataclass
@@ -237,7 +238,9 @@ def test_groups_must_be_those_of_the_runs_on_the_same_data(tmp_path: Path) -> No
 def test_groups_that_the_data_do_not_have_are_refused(tmp_path: Path) -> None:
     theirs = Shards(tmp_path / "theirs")
     import_results(theirs, FIXTURES / "stored_runs" / "bundle.zip")
-    ((_, shard),) = theirs.read_many(entry.run_id for entry in theirs.scan())
+    (run_id,) = theirs.scan()
+    shard = theirs.read(run_id)
+    assert shard is not None
     (item,) = shard.predictions
     theirs.write(shard.record, [replace(item, group=0 * item.label)])
     export_bundle(theirs, ids(theirs), tmp_path / "edited.zip")
@@ -250,8 +253,8 @@ def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
     stored = FIXTURES / "stored_runs" / "bundle.zip"
     theirs = Shards(tmp_path / "theirs")
     import_results(theirs, stored)
-    (entry,) = theirs.scan()
-    shard = theirs.read(entry.run_id)
+    (run_id,) = theirs.scan()
+    shard = theirs.read(run_id)
     assert shard is not None
     forged = Forged({}, list(shard.predictions))
     all_right(forged)
@@ -306,14 +309,12 @@ def test_a_run_that_the_database_refuses_is_named_and_the_others_show(
     ours = Shards(tmp_path)
     for seed in (1, 2, 3):
         ours.write(*answered(seed))
-    from bench.results import database_tables
+    plain = table_rows._run_row
 
-    plain = database_tables._run_row
+    def too_large(shard: Shard, stamp: str) -> dict[str, object]:
+        return plain(shard, stamp) | ({"shots": 2**40} if shard.record.spec.seed == 2 else {})
 
-    def too_large(record: RunRecord, stamp: str) -> dict[str, object]:
-        return plain(record, stamp) | ({"shots": 2**40} if record.spec.seed == 2 else {})
-
-    monkeypatch.setattr(database_tables, "_run_row", too_large)
+    monkeypatch.setattr(table_rows, "_run_row", too_large)
     assert set(fresh_store(tmp_path).runs_frame()["seed"]) == {1, 3}
     assert f"Left out: run {make_spec(seed=2).run_id}, which the database refuses" in caplog.text
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundle_files import shard_files
 from fake_runner import make_predictions, make_record, make_spec
 
 from bench.experiment.evaluation import predictions
@@ -56,7 +57,7 @@ def test_a_damaged_column_of_groups_is_found(tmp_path: Path):
     shards = Shards(tmp_path)
     record = make_record(make_spec(seed=1))
     shards.write(record, [grouped(), make_predictions("new", classes=3)])
-    path, packed = shards.files(record.run_id)
+    path, packed = shard_files(tmp_path, record.run_id)
     assert parse_shard(path.read_bytes(), packed.read_bytes()).predictions[0].group.tolist() == GROUP.tolist()
     tensors = safetensors.numpy.load(packed.read_bytes())
     with pytest.raises(Exception, match="'base' do not fit 6"):

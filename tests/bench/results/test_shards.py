@@ -46,7 +46,7 @@ def test_what_is_written_is_read_back(shards: Shards):
 def test_nothing_is_there_before_the_first_write(shards: Shards):
     assert shards.read("0" * 16) is None
     assert shards.status("0" * 16) is None
-    assert shards.scan() == []
+    assert shards.scan() == {}
     assert shards.difficulties.all() == []
 
 
@@ -121,7 +121,7 @@ def test_a_damaged_shard_is_set_aside_and_counts_as_missing(shards: Shards, dama
 
     assert shards.read(spec.run_id) is None
     assert reason in caplog.text
-    assert shards.scan() == []
+    assert shards.scan() == {}
     assert shards.status(spec.run_id) is None
     assert shards.record(spec.run_id) is None
     kept = {path.name.removesuffix(".damaged-1") for path in record_file.parent.iterdir()}
@@ -148,7 +148,7 @@ def test_a_stamp_changes_with_its_shard(shards: Shards):
     assert shards.stamp(spec.run_id) is None
     shards.write(make_record(spec))
     first = shards.stamp(spec.run_id)
-    assert [entry.stamp for entry in shards.scan()] == [first]
+    assert list(shards.scan().values()) == [first]
     shards.write(make_record(spec))
     assert shards.stamp(spec.run_id) not in (None, first)
 

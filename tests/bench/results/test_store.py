@@ -13,7 +13,7 @@ import bench
 from bench.errors import StoreError, StoreLockedError
 from bench.record import RunError, RunStatus
 from bench.results import database as _database
-from bench.results.database import IngestResult, Store, fetch_frame
+from bench.results.database import Store, fetch_frame
 from bench.results.shards import Shards
 
 DOCUMENTED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
@@ -78,11 +78,11 @@ def test_a_training_free_run_has_no_recipe(store: Store, shards: Shards):
 
 
 def test_ingest_loads_only_what_is_new_and_repeats_without_effect(store: Store, shards: Shards):
-    assert store.ingest(shards).loaded == 2
-    assert store.ingest(shards).loaded == 0
+    assert store.ingest(shards) == 2
+    assert store.ingest(shards) == 0
     shards.write(make_record(make_spec(seed=3)))
-    changed = store.ingest(shards)
-    assert (changed.loaded, changed.dropped, changed.total) == (1, 0, 3)
+    assert store.ingest(shards) == 1
+    assert set(store.runs_frame()["seed"]) == {1, 2, 3}
 
 
 def test_a_replaced_shard_replaces_its_rows(store: Store, shards: Shards):
@@ -90,7 +90,7 @@ def test_a_replaced_shard_replaces_its_rows(store: Store, shards: Shards):
     store.ingest(shards)
     record = make_record(make_spec(seed=3), scores=[make_score("base", 0.25)])
     shards.write(record, [make_predictions("base")])
-    assert store.ingest(shards).loaded == 1
+    assert store.ingest(shards) == 1
     rows = store.runs_frame().query("run_id == @run_id")
     assert rows["accuracy"].tolist() == [0.25]
     assert len(store.predictions_frame(run_id)) == 6
@@ -100,7 +100,7 @@ def test_a_run_without_shard_is_dropped(store: Store, shards: Shards):
     store.ingest(shards)
     run_id = make_spec(seed=1).run_id
     (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").unlink()
-    assert store.ingest(shards).dropped == 1
+    assert store.ingest(shards) == 0
     assert set(store.runs_frame()["seed"]) == {2}
     assert store.predictions_frame(run_id).empty
 
@@ -147,7 +147,7 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
     store.ingest(shards)
     before = [frame.to_csv() for frame in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))]
     store.path.unlink()
-    assert store.rebuild(shards).total == 4
+    assert store.rebuild(shards) == 4
     assert [f.to_csv() for f in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))] == before
     assert [path.name for path in shards.runs.glob("*duckdb*")] == ["results.duckdb"]
 
@@ -166,7 +166,7 @@ def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shard
     store.path.write_text("not a database" * 1000)
     with pytest.raises(StoreError, match="opened.*etl-bench runs rebuild"):
         store.ingest(shards)
-    assert store.rebuild(shards).total == 2
+    assert store.rebuild(shards) == 2
     assert store.path.with_name("results.duckdb.unreadable").read_text().startswith("not a database")
 
 
@@ -281,13 +281,13 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, 
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with pytest.raises(StoreError, match="version of etl-bench.*runs rebuild"):
         store.runs_frame()
-    assert store.ingest(shards) == IngestResult(loaded=2, dropped=0, total=2)
+    assert store.ingest(shards) == 2
     assert [record.getMessage() for record in caplog.records] == [
         f"Another version of etl-bench made {store.path}; it is rebuilt from the shards of the runs."
     ]
     assert store.runs_frame().equals(before)
     assert "published" not in store.query("show tables")["name"].tolist()
-    assert store.ingest(shards).loaded == 0
+    assert store.ingest(shards) == 0
 
 
 def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, shards: Shards, monkeypatch):
@@ -295,12 +295,13 @@ def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, s
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with monkeypatch.context() as patched:
-        patched.setattr("bench.results.database_tables._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
+        patched.setattr("bench.results.database._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
         with pytest.raises(StoreError, match="cannot be used"):
             store.ingest(shards)
     with duckdb.connect(str(store.path)) as connection:
         assert connection.table("runs").shape[0] == 2
-    assert store.ingest(shards).total == 2
+    assert store.ingest(shards) == 2
+    assert len(store.runs_frame()) == 4
 
 
 def test_a_query_reads_given_frames_as_tables(store: Store, shards: Shards):
@@ -330,9 +331,9 @@ def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypa
     monkeypatch.setattr("bench.results.database.CHUNK", 2)
     insert, calls = _database.insert_runs, []
 
-    def dies_in_the_second_chunk(connection, found):
+    def dies_in_the_second_chunk(connection, found, stamps):
         calls.append(len(found))
-        insert(connection, found)
+        insert(connection, found, stamps)
         if len(calls) == 2:
             raise KeyboardInterrupt
 
@@ -340,8 +341,7 @@ def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         store.ingest(shards)
     assert len(store.runs_frame()["run_id"].unique()) == 2, "one chunk is kept"
-    done = store.ingest(shards)
-    assert (done.loaded, done.total, calls) == (3, 5, [2, 2, 2, 1])
+    assert (store.ingest(shards), calls) == (3, [2, 2, 2, 1])
     assert len(store.outcomes_frame()) == 5 * 12
 
 

@@ -123,7 +123,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_real_runs_are_identical_without_the_cache(runs: Path, etl):
-    ids = [entry.run_id for entry in Shards(runs).scan()]
+    ids = list(Shards(runs).scan())
     code, out, _ = etl("runs", "verify", *ids, "--runs", str(runs), "--json")
     assert code == 0
     found = json.loads(out)
@@ -134,7 +134,7 @@ def test_real_runs_are_identical_without_the_cache(runs: Path, etl):
 def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
     """Invented predictions with matching checksums and scores are not reproduced."""
     shards = Shards(runs)
-    one = shards.read(shards.scan()[0].run_id)
+    one = shards.read(next(iter(shards.scan())))
     assert one is not None
     forged = [replace(item, predicted=item.label) for item in one.predictions]
     Shards(tmp_path).write(one.record, forged)
@@ -146,7 +146,7 @@ def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
 def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_run_are_named(
     runs: Path, etl, monkeypatch
 ):
-    name = Shards(runs).scan()[0].run_id
+    name = next(iter(Shards(runs).scan()))
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     code, _, err = etl("runs", "verify", name, "--runs", str(runs), "--threads", "2")
     assert code == 2
@@ -159,7 +159,7 @@ def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_ru
 def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_its_own(
     runs: Path, tmp_path: Path, etl, monkeypatch: pytest.MonkeyPatch
 ):
-    one = Shards(runs).read(next(iter(Shards(runs).scan())).run_id)
+    one = Shards(runs).read(next(iter(Shards(runs).scan())))
     assert one is not None
     gpu = GpuFacts(name="NVIDIA H100", tf32=False, deterministic=True)
     made = one.record.provenance.model_copy(update={"device": "cuda:0", "gpu": gpu})
