@@ -22,11 +22,11 @@ from .files import write_atomically as write_atomically
 from .known_facts import changed_recipe as changed_recipe
 from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts
+from .known_facts import has_title as has_title
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
-from .known_facts import with_title as with_title
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder
 from .outputs import check_own_folder as check_own_folder
@@ -46,7 +46,6 @@ from .staleness import Staleness as Staleness
 from .staleness import code_reasons as code_reasons
 from .text_cache import TEXTS_FOLDER as TEXTS_FOLDER
 from .text_cache import TextCache as TextCache
-from .verification import Difference as Difference
 from .verification import RepetitionOutcome as RepetitionOutcome
 from .verification import RepetitionVerdict as RepetitionVerdict
 from .verification import check_verifiable as check_verifiable

@@ -178,11 +178,7 @@ def export_bundle(
     return Exported(len(run_ids), len(measured), out.stat().st_size, _digest(out))
 
 
-def _accept(shard: Shard) -> Iterable[str]:  # noqa: ARG001
-    return ()
-
-
-def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterable[str]] = _accept) -> Imported:
+def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterable[str]] = lambda _: ()) -> Imported:
     """Check a whole bundle and add its new runs to a runs folder; a bundle with any error adds nothing.
 
     Runs are added one by one, each in one step. After a kill or a full disk, the same call adds the others.

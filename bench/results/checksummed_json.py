@@ -37,12 +37,12 @@ def dump_document(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def read_content(path: Path) -> bytes | None:
-    """The bytes of a file with a document; None if it does not exist. Raises DamagedError or ShardError."""
+def read_content(path: Path) -> bytes:
+    """The bytes of a file with a document; raises FileNotFoundError, DamagedError, or ShardError for other errors."""
     try:
         return foreign_files.read_bytes(path, LARGEST_RECORD)
     except FileNotFoundError:
-        return None
+        raise
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.EISDIR, errno.EFBIG):
             raise DamagedError(str(error.strerror)) from error

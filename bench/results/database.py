@@ -27,7 +27,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 
 import duckdb
 import numpy as np
@@ -63,7 +62,6 @@ _READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",
 }
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-_NO_TABLES: Mapping[str, pd.DataFrame] = MappingProxyType({})
 _LOG = logging.getLogger("bench.results")
 
 
@@ -299,14 +297,14 @@ class Store:
             [list(run_ids) or [""], list(images) or [""]],
         )
 
-    def query(self, sql: str, tables: Mapping[str, pd.DataFrame] = _NO_TABLES) -> pd.DataFrame:
+    def query(self, sql: str, tables: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
         """The result of one read-only SQL statement, which has no access to anything outside the database.
 
         `tables` are frames that the statement may read by these names besides the tables of the database.
         Raises StoreError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         with self._reading() as connection:
-            for name, frame in tables.items():
+            for name, frame in (tables or {}).items():
                 connection.register(name, frame)
             try:
                 statements = connection.extract_statements(sql)

@@ -67,9 +67,9 @@ class DifficultyFiles:
 
     def _read(self, path: Path) -> list[DifficultyRecord] | None:
         try:
-            if (content := read_content(path)) is None:
-                return None
-            return _records(content, path)
+            return _records(read_content(path), path)
+        except FileNotFoundError:
+            return None
         except DamagedError as error:
             quarantine(path, str(error))
             return None

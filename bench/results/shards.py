@@ -132,8 +132,8 @@ class Shards:
 
     def note_verified(self, run_id: str) -> None:
         """Record that an imported run was repeated with the same predictions."""
-        with locked(self._folder(run_id)), suppress(DamagedError):
-            document = self._document(run_id) or {}
+        with locked(self._folder(run_id)), suppress(DamagedError, FileNotFoundError):
+            document = self._document(run_id)
             if _imported(document):
                 write_atomically(self._record_path(run_id), dump_document(document | {_VERIFIED: True}))
 
@@ -177,58 +177,64 @@ class Shards:
     def _predictions_path(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.predictions.safetensors")
 
-    def _intact(self, run_id: str, read: Callable[[str], _T | None]) -> _T | None:
+    def _intact(self, run_id: str, read: Callable[[str], _T]) -> _T | None:
         """Read without a lock. A shard that seems damaged may be partly replaced, so it is read again under the lock.
 
-        If it is still damaged, it is renamed.
+        If it is still damaged, it is renamed. None if there is no intact shard.
         """
         try:
             return read(run_id)
+        except FileNotFoundError:
+            return None
         except DamagedError:
             pass
         with locked(self._folder(run_id)):
             return self._intact_or_renamed(run_id, read)
 
-    def _intact_or_renamed(self, run_id: str, read: Callable[[str], _T | None]) -> _T | None:
+    def _intact_or_renamed(self, run_id: str, read: Callable[[str], _T]) -> _T | None:
         """Read a shard, and rename it if it is damaged; the caller holds the lock."""
         try:
             return read(run_id)
+        except FileNotFoundError:
+            return None
         except DamagedError as error:
             quarantine(self._record_path(run_id), str(error), self._predictions_path(run_id))
             return None
 
-    def _shard(self, run_id: str) -> Shard | None:
-        """The whole run; raises DamagedError."""
-        path = self._record_path(run_id)
-        if (content := read_content(path)) is None:
-            return None
-        document = _parsed(content, run_id, path)
-        return _unpacked(document, self._packed(run_id, document), path)
+    # The methods below raise FileNotFoundError if there is no record, and DamagedError.
 
-    def _record_with_files(self, run_id: str) -> tuple[RunRecord, list[tuple[Path, bytes]]] | None:
-        """The record and the files of the run; raises DamagedError."""
+    def _shard(self, run_id: str) -> Shard:
+        _, document = self._record_file(run_id)
+        return _unpacked(document, self._packed(run_id, document), self._record_path(run_id))
+
+    def _record_with_files(self, run_id: str) -> tuple[RunRecord, list[tuple[Path, bytes]]]:
         path = self._record_path(run_id)
-        if (content := read_content(path)) is None:
-            return None
-        document = _parsed(content, run_id, path)
+        content, document = self._record_file(run_id)
         packed = self._packed(run_id, document)
         files = [(path, content), *([(self._predictions_path(run_id), packed)] if packed else [])]
         return _record(document["record"], path), files
 
-    def _document(self, run_id: str) -> dict[str, Any] | None:
-        """The record's document, if the predictions file has its full size; raises DamagedError."""
-        path = self._record_path(run_id)
-        if (content := read_content(path)) is None:
-            return None
-        document = _parsed(content, run_id, path)
+    def _document(self, run_id: str) -> dict[str, Any]:
+        """The record's document, if the predictions file has its full size."""
+        _, document = self._record_file(run_id)
         self._packed(run_id, document, content=False)
         return document
 
-    def _packed(self, run_id: str, document: dict[str, Any], *, content: bool = True) -> bytes:
-        """The bytes of the predictions file; empty if the run has none, or if only its size is to be checked.
+    def _record_file(self, run_id: str) -> tuple[bytes, dict[str, Any]]:
+        """The bytes of the record's file and the document in them, its checksum verified."""
+        content = read_content(self._record_path(run_id))
+        document = parse_document(content, str(self._record_path(run_id)))
+        missing = {"predictions_sha256", "predictions_bytes"} - document.keys()
+        if missing:
+            raise DamagedError(f"incomplete or not a shard: without {', '.join(sorted(missing))}")
+        record = document["record"]
+        found = record.get("run_id") if isinstance(record, dict) else None
+        if found != run_id:
+            raise DamagedError(f"it contains run {found}, not the run of its name" if found else "it contains no run")
+        return content, document
 
-        Raises DamagedError.
-        """
+    def _packed(self, run_id: str, document: dict[str, Any], *, content: bool = True) -> bytes:
+        """The bytes of the predictions file; empty if the run has none, or if only its size is to be checked."""
         expected = document["predictions_sha256"]
         if expected is None:
             return b""
@@ -247,19 +253,6 @@ class Shards:
         if content and sha256(packed) != expected:
             raise DamagedError("the predictions file does not match its checksum")
         return packed
-
-
-def _parsed(content: bytes, run_id: str, path: Path) -> dict[str, Any]:
-    """The document in the bytes of a record, which must be that of this run; raises DamagedError."""
-    document = parse_document(content, str(path))
-    missing = {"predictions_sha256", "predictions_bytes"} - document.keys()
-    if missing:
-        raise DamagedError(f"incomplete or not a shard: without {', '.join(sorted(missing))}")
-    record = document["record"]
-    found = record.get("run_id") if isinstance(record, dict) else None
-    if found != run_id:
-        raise DamagedError(f"it contains run {found}, not the run of its name" if found else "it contains no run")
-    return document
 
 
 def _unpacked(document: dict[str, Any], packed: bytes, path: Path) -> Shard:

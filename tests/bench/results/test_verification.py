@@ -50,7 +50,8 @@ def test_a_flip_is_different_and_causes_are_named():
     again = one.record.model_copy(update={"provenance": elsewhere})
     found = judge_repetition(one, again, [flipped, one.predictions[1]])
     assert (found.outcome, found.flips) == (Outcome.DIFFERENT, 1)
-    assert [item.name for item in found.causes] == ["method_digest", "python"]
+    made = one.record.provenance
+    assert found.causes == {"method_digest": (made.method_digest, "other"), "python": (made.python, "4")}
 
 
 def test_other_images_are_different():
