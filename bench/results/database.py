@@ -84,7 +84,7 @@ class Store:
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def ingest(self, shards: Shards) -> int:
+    def ingest(self) -> int:
         """Load new and changed shards and drop runs whose shard is gone; returns the number of loaded runs.
 
         Unreadable shards are listed in a warning. Each chunk of runs is committed separately: if the process is killed,
@@ -92,6 +92,7 @@ class Store:
 
         Raises StoreLockedError if another process has locked the database.
         """
+        shards = Shards(self.runs)
         stamps = shards.scan()
         difficulties = shards.difficulties.all()
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ class Store:
             _LOG.warning("Left out: %d more runs that cannot be read.", len(unreadable) - _LISTED)
         return loaded
 
-    def rebuild(self, shards: Shards) -> int:
+    def rebuild(self) -> int:
         """Write a new database from the shards in place of the old one, which may be damaged; returns its runs.
 
         Raises StoreLockedError if another process has locked the old database, and StoreError if etl-bench did not
@@ -127,7 +128,7 @@ class Store:
         draft = replace(self, file=self.path.with_name(".results.rebuilding.duckdb"))
         for left in (draft.path, _log_of(draft.path)):  # of a process that was killed
             left.unlink(missing_ok=True)
-        loaded = draft.ingest(shards)
+        loaded = draft.ingest()
         _log_of(self.path).unlink(missing_ok=True)
         if not readable:
             kept = self.path.replace(self.path.with_name(f"{self.path.name}.unreadable"))
@@ -367,20 +368,20 @@ def fresh_store(runs: Path) -> Store:
     A folder that cannot be written, does not exist or has no results is left unchanged: its database is in a temporary
     folder, which is deleted with the store. It starts as a copy of the folder's database, if that is usable.
     """
-    store, shards = Store(runs), Shards(runs)
+    store = Store(runs)
     writable = os.access(runs, os.W_OK | os.X_OK) and (not store.path.exists() or os.access(store.path, os.W_OK))
     if runs.is_dir() and writable and any((runs / name).exists() for name in ("shards", "difficulty", store.path.name)):
-        store.ingest(shards)
+        store.ingest()
         return store
     temporary = Store(runs, file=Path(tempfile.mkdtemp(prefix="etl-bench-")) / store.path.name)
     weakref.finalize(temporary, shutil.rmtree, temporary.path.parent, ignore_errors=True)
     if store.path.is_file() and os.access(store.path, os.R_OK):
         shutil.copyfile(store.path, temporary.path)
     try:
-        temporary.ingest(shards)
+        temporary.ingest()
     except StoreError:
         temporary.path.unlink(missing_ok=True)
-        temporary.ingest(shards)
+        temporary.ingest()
     return temporary
 
 

@@ -87,7 +87,7 @@ def _ingest_alone(folder: Path, runs: int) -> None:
         path.write_bytes(encode_document(about, record.model_dump(mode="json")))
     start_peak()
     start = time.perf_counter()
-    loaded = store.ingest(shards)
+    loaded = store.ingest()
     seconds = time.perf_counter() - start
     peak = memory("VmHWM")
     start = time.perf_counter()

@@ -14,7 +14,7 @@ def test_runs_of_the_measured_folder_are_consistent_and_load(tmp_path: Path) -> 
     shards = Shards(tmp_path)
     found = [shards.read(run_id) for run_id in shards.scan()]
     assert [contradiction(shard.record, shard.predictions) for shard in found if shard] == 8 * [""]
-    assert Store(tmp_path).ingest(shards) == 8
+    assert Store(tmp_path).ingest() == 8
 
 
 def test_the_first_runs_are_one_board_without_a_gap() -> None:

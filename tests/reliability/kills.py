@@ -73,7 +73,7 @@ def sweep(runs: Path, n: int, jobs: int) -> None:
 def load(runs: Path) -> None:
     """Bring the database up to date, again and again."""
     while True:
-        Store(runs).ingest(Shards(runs))
+        Store(runs).ingest()
         time.sleep(0.05)
 
 
@@ -221,7 +221,7 @@ def contents(runs: Path) -> dict[str, bytes]:
     """All that counts: the shards' files, and the tables of a database brought up to date by one more loading."""
     files = {str(path.relative_to(runs)): path.read_bytes() for path in (runs / "shards").glob("*/*") if path.is_file()}
     store = Store(runs)
-    store.ingest(Shards(runs))
+    store.ingest()
     tables = {
         "runs": store.runs_frame(),
         "scores": store.query("select * from scores order by all"),

@@ -273,12 +273,12 @@ def test_a_database_with_flipped_bytes_is_called_damaged_and_is_rebuilt(runs: Pa
     said = []
     for at in range(len(good) // 40, len(good), len(good) // 20):
         store.path.write_bytes(good[:at] + bytes([good[at] ^ 255]) + good[at + 1 :])
-        for use in (store.runs_frame, lambda: store.ingest(Shards(runs)), lambda: store.query("from predictions")):
+        for use in (store.runs_frame, lambda: store.ingest(), lambda: store.query("from predictions")):
             try:
                 use()
             except StoreError as error:
                 said.append(error)
-        assert store.rebuild(Shards(runs)) == 3
+        assert store.rebuild() == 3
     assert {type(error) for error in said} == {StoreError}, "always a store error"
     assert all("runs rebuild" in str(error) and "\n" not in str(error) for error in said)
     assert len(store.runs_frame()) == 6
@@ -289,4 +289,4 @@ def test_the_runs_folder_may_be_a_file(tmp_path: Path):
     with pytest.raises(RunsFolderError, match="is a file"):
         Shards(tmp_path / "x").scan()
     with pytest.raises(StoreError, match="no database to rebuild"):
-        Store(tmp_path / "x").rebuild(Shards(tmp_path / "x"))
+        Store(tmp_path / "x").rebuild()

@@ -43,7 +43,7 @@ def fail(shards: Shards, **changes) -> str:
 
 
 def test_one_row_per_run_and_split(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     frame = store.runs_frame()
     assert list(zip(frame["seed"], frame["split"], strict=True)) == [(1, "base"), (1, "new"), (2, "base"), (2, "new")]
     first = frame.iloc[0]
@@ -55,13 +55,13 @@ def test_one_row_per_run_and_split(store: Store, shards: Shards):
 
 
 def test_every_documented_column_exists(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     assert set(DOCUMENTED.split()) <= set(store.runs_frame().columns)
 
 
 def test_a_failed_run_is_one_row_without_a_split(store: Store, shards: Shards):
     run_id = fail(shards, seed=3)
-    store.ingest(shards)
+    store.ingest()
     frame = store.runs_frame()
     (row,) = frame[frame["run_id"] == run_id].to_dict("records")
     assert row["status"] == "failed"
@@ -72,41 +72,41 @@ def test_a_failed_run_is_one_row_without_a_split(store: Store, shards: Shards):
 def test_a_training_free_run_has_no_recipe(store: Store, shards: Shards):
     spec = make_spec(recipe=None, method="zero_shot", shots=0, seed=0)
     shards.write(make_record(spec))
-    store.ingest(shards)
+    store.ingest()
     row = store.runs_frame().set_index("run_id").loc[spec.run_id]
     assert row[["recipe", "recipe_name"]].isna().all(axis=None)
 
 
 def test_ingest_loads_only_what_is_new_and_repeats_without_effect(store: Store, shards: Shards):
-    assert store.ingest(shards) == 2
-    assert store.ingest(shards) == 0
+    assert store.ingest() == 2
+    assert store.ingest() == 0
     shards.write(make_record(make_spec(seed=3)))
-    assert store.ingest(shards) == 1
+    assert store.ingest() == 1
     assert set(store.runs_frame()["seed"]) == {1, 2, 3}
 
 
 def test_a_replaced_shard_replaces_its_rows(store: Store, shards: Shards):
     run_id = fail(shards, seed=3)
-    store.ingest(shards)
+    store.ingest()
     record = make_record(make_spec(seed=3), scores=[make_score("base", 0.25)])
     shards.write(record, [make_predictions("base")])
-    assert store.ingest(shards) == 1
+    assert store.ingest() == 1
     rows = store.runs_frame().query("run_id == @run_id")
     assert rows["accuracy"].tolist() == [0.25]
     assert len(store.predictions_frame(run_id)) == 6
 
 
 def test_a_run_without_shard_is_dropped(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     run_id = make_spec(seed=1).run_id
     (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").unlink()
-    assert store.ingest(shards) == 0
+    assert store.ingest() == 0
     assert set(store.runs_frame()["seed"]) == {2}
     assert store.predictions_frame(run_id).empty
 
 
 def test_predictions_come_back_in_the_order_of_the_split(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     run_id = make_spec(seed=1).run_id
     frame = store.predictions_frame(run_id)
     new = frame[frame["split"] == "new"]
@@ -121,8 +121,8 @@ def test_predictions_come_back_in_the_order_of_the_split(store: Store, shards: S
 
 def test_difficulty_has_one_row_per_measure(store: Store, shards: Shards):
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
-    store.ingest(shards)
-    store.ingest(shards)
+    store.ingest()
+    store.ingest()
     frame = store.difficulty_frame()
     assert list(frame.columns)[:8] == [
         "backbone",
@@ -142,12 +142,12 @@ def test_difficulty_has_one_row_per_measure(store: Store, shards: Shards):
 def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards: Shards):
     for seed in (3, 4):
         fail(shards, seed=seed)
-        store.ingest(shards)
+        store.ingest()
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
-    store.ingest(shards)
+    store.ingest()
     before = [frame.to_csv() for frame in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))]
     store.path.unlink()
-    assert store.rebuild(shards) == 4
+    assert store.rebuild() == 4
     assert [f.to_csv() for f in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))] == before
     assert [path.name for path in shards.runs.glob("*duckdb*")] == ["results.duckdb"]
 
@@ -155,7 +155,7 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
 def test_a_database_of_the_user_is_kept(store: Store, shards: Shards):
     with duckdb.connect(store.path) as connection:
         connection.execute("CREATE TABLE experiments AS SELECT 42 AS answer")
-    for use in (lambda: store.ingest(shards), lambda: store.rebuild(shards)):
+    for use in (lambda: store.ingest(), lambda: store.rebuild()):
         with pytest.raises(StoreError, match="make the database .*'experiments'"):
             use()
     with duckdb.connect(store.path) as connection:
@@ -165,8 +165,8 @@ def test_a_database_of_the_user_is_kept(store: Store, shards: Shards):
 def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shards):
     store.path.write_text("not a database" * 1000)
     with pytest.raises(StoreError, match="opened.*etl-bench runs rebuild"):
-        store.ingest(shards)
-    assert store.rebuild(shards) == 2
+        store.ingest()
+    assert store.rebuild() == 2
     assert store.path.with_name("results.duckdb.unreadable").read_text().startswith("not a database")
 
 
@@ -176,7 +176,7 @@ def test_a_full_disk_gets_one_line_and_the_way_out(store: Store, shards: Shards,
 
     monkeypatch.setattr(duckdb, "connect", full)
     with pytest.raises(StoreError, match=r"their shards\. Make room") as refused:
-        store.ingest(shards)
+        store.ingest()
     assert "\n" not in str(refused.value)
 
 
@@ -185,7 +185,7 @@ def _all_predictions(store: Store):
 
 
 def test_outcomes_are_those_of_the_predictions_ordered_by_image(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     every = store.runs_frame(outcomes=True)
     wanted = store.query(
         """SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
@@ -214,13 +214,13 @@ def test_a_frame_fetched_in_parts_equals_the_whole():
     "sql", ["insert into runs select * from runs", "drop table runs", "copy runs to 'x.csv'", "delete from scores"]
 )
 def test_a_statement_that_writes_is_rejected(store: Store, shards: Shards, sql: str):
-    store.ingest(shards)
+    store.ingest()
     with pytest.raises(StoreError, match="not a reading statement"):
         store.query(sql)
 
 
 def test_a_query_has_no_access_outside_the_database(store: Store, shards: Shards, tmp_path: Path):
-    store.ingest(shards)
+    store.ingest()
     (tmp_path / "secret.csv").write_text("a\n1\n")
     with pytest.raises(StoreError, match="disabled by configuration"):
         store.query(f"select * from read_csv('{tmp_path / 'secret.csv'}')")
@@ -228,13 +228,13 @@ def test_a_query_has_no_access_outside_the_database(store: Store, shards: Shards
 
 @pytest.mark.parametrize(("sql", "count"), [("", 0), ("select 1; select 2", 2)])
 def test_a_query_is_one_statement(store: Store, shards: Shards, sql: str, count: int):
-    store.ingest(shards)
+    store.ingest()
     with pytest.raises(StoreError, match=f"{count} SQL statements were given"):
         store.query(sql)
 
 
 def test_a_misspelt_column_is_duckdbs_message_in_one_line(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     with pytest.raises(StoreError, match="DuckDB refuses the query") as caught:
         store.query("select acuracy from scores")
     assert "\n" not in str(caught.value)
@@ -242,7 +242,7 @@ def test_a_misspelt_column_is_duckdbs_message_in_one_line(store: Store, shards: 
 
 @pytest.mark.parametrize("sql", ["describe runs", "show tables", "with a as (select 1 as x) select x from a"])
 def test_statements_that_read_return_rows(store: Store, shards: Shards, sql: str):
-    store.ingest(shards)
+    store.ingest()
     assert not store.query(sql).empty
 
 
@@ -255,7 +255,7 @@ HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush
 
 
 def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -263,7 +263,7 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         wanted = f"held by process {holder.pid} .*Wait until it is done, or end it.*safe in their shards"
-        for use in (store.runs_frame, lambda: store.ingest(shards), lambda: store.rebuild(shards)):
+        for use in (store.runs_frame, lambda: store.ingest(), lambda: store.rebuild()):
             with pytest.raises(StoreLockedError, match=wanted) as caught:
                 use()
             assert "\n" not in str(caught.value)
@@ -273,7 +273,7 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
 
 
 def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, shards: Shards, caplog):
-    store.ingest(shards)
+    store.ingest()
     before = store.runs_frame()
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN targets")
@@ -281,31 +281,31 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, 
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with pytest.raises(StoreError, match="version of etl-bench.*runs rebuild"):
         store.runs_frame()
-    assert store.ingest(shards) == 2
+    assert store.ingest() == 2
     assert [record.getMessage() for record in caplog.records] == [
         f"Another version of etl-bench made {store.path}; it is rebuilt from the shards of the runs."
     ]
     assert store.runs_frame().equals(before)
     assert "published" not in store.query("show tables")["name"].tolist()
-    assert store.ingest(shards) == 0
+    assert store.ingest() == 0
 
 
 def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, shards: Shards, monkeypatch):
-    store.ingest(shards)
+    store.ingest()
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with monkeypatch.context() as patched:
         patched.setattr("bench.results.database._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
         with pytest.raises(StoreError, match="cannot be used"):
-            store.ingest(shards)
+            store.ingest()
     with duckdb.connect(str(store.path)) as connection:
         assert connection.table("runs").shape[0] == 2
-    assert store.ingest(shards) == 2
+    assert store.ingest() == 2
     assert len(store.runs_frame()) == 4
 
 
 def test_a_query_reads_given_frames_as_tables(store: Store, shards: Shards):
-    store.ingest(shards)
+    store.ingest()
     marks = pd.DataFrame({"seed": [1, 2], "mark": ["a", "b"]})
     found = store.query("select mark from runs join marks using (seed) order by seed", tables={"marks": marks})
     assert found["mark"].tolist() == ["a", "b"]
@@ -339,9 +339,9 @@ def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("bench.results.database.insert_runs", dies_in_the_second_chunk)
     with pytest.raises(KeyboardInterrupt):
-        store.ingest(shards)
+        store.ingest()
     assert len(store.runs_frame()["run_id"].unique()) == 2, "one chunk is kept"
-    assert (store.ingest(shards), calls) == (3, [2, 2, 2, 1])
+    assert (store.ingest(), calls) == (3, [2, 2, 2, 1])
     assert len(store.outcomes_frame()) == 5 * 12
 
 
@@ -354,7 +354,7 @@ def test_the_cost_and_gain_of_selection_are_in_the_frame(tmp_path: Path) -> None
     for record in (plain, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):
         shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
     store = Store(tmp_path, lock_timeout=0)
-    store.ingest(shards)
+    store.ingest()
     frame = store.runs_frame().set_index("seed")
     columns = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]
     assert frame.loc[2, columns].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]

@@ -317,7 +317,7 @@ def test_a_sweep_killed_at_any_moment_keeps_what_is_finished_and_ends_like_an_un
     tables = []
     for folder in (runs, tmp_path / "undisturbed"):
         store = Store(folder)
-        store.ingest(Shards(folder))
+        store.ingest()
         assert store.runs_frame()["run_id"].nunique() == seeds
         tables.append((store.runs_frame().to_csv(), store.query("select * from predictions order by all").to_csv()))
     assert tables[0] == tables[1]
