@@ -8,17 +8,20 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.numpy
+from bundle_files import shard_files
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 from read_only import read_only
 
 from bench.errors import RunsFolderError, ShardError, StoreError
-from bench.results.checksummed_json import encode_document
+from bench.results.checksummed_json import DamagedError, encode_document
 from bench.results.database import Store, fresh_store
 from bench.results.files import sha256
-from bench.results.predictions import pack_predictions
+from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
 
 
@@ -36,9 +39,7 @@ def runs() -> Iterator[Path]:
 
 
 def files_of(seed: int, runs: Path) -> tuple[Path, Path]:
-    run_id = make_spec(seed=seed).run_id
-    folder = runs / "shards" / run_id[:2]
-    return folder / f"{run_id}.json", folder / f"{run_id}.predictions.safetensors"
+    return shard_files(runs, make_spec(seed=seed).run_id)
 
 
 def names(folder: Path) -> set[str]:
@@ -186,8 +187,6 @@ def as_pipe(record: Path) -> None:
 
 
 def rewritten(record: Path, packed: Path, tensors_without: str) -> None:
-    import safetensors.numpy
-
     tensors = safetensors.numpy.load(packed.read_bytes())
     del tensors[tensors_without]
     content = safetensors.numpy.save(tensors)
@@ -253,11 +252,6 @@ def test_a_link_that_leads_nowhere_and_a_shard_in_a_wrong_folder_are_no_runs(run
 
 
 def test_predictions_must_fit_each_other():
-    from dataclasses import replace
-
-    from bench.results.checksummed_json import DamagedError
-    from bench.results.predictions import unpack_predictions
-
     flat = replace(make_predictions(), top_logits=make_predictions().true_logit)
     with pytest.raises(DamagedError, match=r"'base' is float32 \(6,\)"):
         unpack_predictions(pack_predictions([flat]))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runner import answered, make_predictions, make_record, make_spec, rescored
+from fake_runner import answered, failed_record, make_predictions, make_record, make_spec, rescored
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
-from bench.record import GpuFacts, Predictions, RunError, RunStatus
+from bench.record import GpuFacts, Predictions
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome as Outcome
 from bench.results.verification import judge_repetition
@@ -102,8 +102,7 @@ def test_an_edited_score_is_not_identical():
 
 
 def test_what_has_nothing_to_compare_is_refused():
-    error = RunError(kind="E", message="m", traceback="t")
-    failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[], cost=None, error=error)
+    failed = failed_record(make_spec(), ValueError("boom"))
     with pytest.raises(UsageError, match="it has no predictions"):
         judge_repetition(Shard(failed, ()), failed, [])
     with pytest.raises(UsageError, match="have different specs"):
