@@ -136,7 +136,11 @@ def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shard
     store.path.write_text("not a database" * 1000)
     with pytest.raises(StoreError, match="opened.*etl-bench runs rebuild"):
         store.ingest()
+    for left in (".results.rebuilding.duckdb", ".results.rebuilding.duckdb.wal", "results.duckdb.wal"):
+        (store.runs / left).write_text("of a process that was killed")
     assert store.rebuild() == 2
+    assert len(store.runs_frame()) == 4
+    assert {path.name for path in store.runs.glob("*duckdb*")} == {"results.duckdb", "results.duckdb.unreadable"}
     assert store.path.with_name("results.duckdb.unreadable").read_text().startswith("not a database")
 
 
@@ -212,8 +216,8 @@ def test_a_missing_database_is_an_error_with_the_next_step(tmp_path: Path):
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 
 
-def test_a_database_held_by_another_process_is_one_line_with_its_id(loaded: Store):
-    store = loaded
+def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store):
+    store.ingest()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -230,8 +234,8 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(loaded: Stor
     assert len(Store(store.runs, lock_timeout=PATIENCE).runs_frame()) == 4
 
 
-def test_a_database_of_another_version_is_rebuilt_from_the_shards(loaded: Store, caplog):
-    store = loaded
+def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, caplog):
+    store.ingest()
     before = store.runs_frame()
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN targets")
@@ -248,8 +252,8 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(loaded: Store,
     assert store.ingest() == 0
 
 
-def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(loaded: Store, monkeypatch):
-    store = loaded
+def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, monkeypatch):
+    store.ingest()
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with monkeypatch.context() as patched:
