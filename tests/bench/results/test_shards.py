@@ -11,7 +11,6 @@ from fake_runner import failed_record, make_difficulty, make_predictions, make_r
 
 from bench.errors import RunsFolderError, ShardError, UsageError
 from bench.record import Predictions, RunStatus
-from bench.results.files import slug
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shards, check_runs_folder
 
@@ -161,13 +160,6 @@ def test_difficulty_is_read_back_and_damage_is_set_aside(shards: Shards, caplog)
     assert shards.difficulties.all() == []
     assert not shards.difficulties.has("ViT-demo.drawn", "dial:shift=0.5")
     assert "incomplete" in caplog.text
-
-
-def test_slugs_are_plain_and_distinct():
-    assert slug("ViT-B-16.openai") == "ViT-B-16.openai"
-    assert slug("dial:a=1") != slug("dial:a-1") != "dial-a-1"
-    assert slug("dial:a=1").startswith("dial-a-1.")
-    assert "/" not in slug("../x")
 
 
 def test_left_over_temporaries_are_cleared_by_the_next_write(shards: Shards):

@@ -84,6 +84,15 @@ def test_only_what_is_new_or_was_replaced_is_loaded_and_what_is_gone_is_dropped(
     assert loaded.predictions_frame(FAILED.run_id).empty
 
 
+def test_runs_of_a_race_are_left_out(loaded: Store, shards: Shards):
+    """They are scored on held-out training images."""
+    record = make_record(make_spec(seed=3, fold="1/4"))
+    shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
+    loaded.ingest()
+    assert set(loaded.runs_frame()["seed"]) == {1, 2}
+    assert loaded.predictions_frame(record.run_id).empty
+
+
 def test_predictions_come_back_in_the_order_of_the_split(loaded: Store):
     run_id = make_spec(seed=1).run_id
     frame = loaded.predictions_frame(run_id)
