@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bench.analysis import Entry, Leaderboard
 from bench.papers.published_numbers import table
-from bench.results import known_methods, with_title
+from bench.results import has_title, known_methods
 from bench.spec import external_parts
 from datasets_registry import SeenImages
 from methods import Extra, MethodFacts
@@ -112,7 +112,8 @@ class Catalogue:
         if parts is None:
             return None
         title, source = parts
-        same = with_title(title, [*self.methods.values(), *self.published.values()])
+        sheets = (*self.methods.values(), *self.published.values())
+        same = next((sheet for sheet in sheets if has_title(title, sheet.name, sheet.title)), None)
         sheet = MethodSheet(name, title, uses=None) if same is None else same
         return replace(sheet, name=name, title=f"{title} ({source})", summary=f"{source.capitalize()}. {sheet.summary}")
 

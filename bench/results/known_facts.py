@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import bench
 import methods
@@ -50,12 +50,10 @@ class _KnownMethods(MethodFactsRegistry):
     """The facts of all methods, also of those whose code is not ours (`external:NAME`)."""
 
     def get(self, name: str) -> MethodFacts:
-        parts = external_parts(name)
-        return super().get(name) if parts is None else self._of_other_code(name, *parts)
-
-    def _of_other_code(self, name: str, title: str, source: str) -> MethodFacts:
-        """What can be said by its name alone; paper and family are those of our method of the same title."""
-        same = with_title(title, self.entries.values())
+        if (parts := external_parts(name)) is None:
+            return super().get(name)
+        title, source = parts  # paper and family are those of our method of the same title
+        same = next((facts for facts in self.entries.values() if has_title(title, facts.name, facts.title)), None)
         return MethodFacts(
             name=name,
             title=f"{title} ({source})",
@@ -69,20 +67,9 @@ class _KnownMethods(MethodFactsRegistry):
         )
 
 
-class _Titled(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-
-
-TitledT = TypeVar("TitledT", bound=_Titled)
-
-
-def with_title(title: str, known: Iterable[TitledT]) -> TitledT | None:
-    """The method of that name or title, whatever its capitals and punctuation; None if there is none."""
-    wanted = simplified(title)
-    return next((one for one in known if wanted in map(simplified, (one.name, one.title))), None)
+def has_title(wanted: str, name: str, title: str) -> bool:
+    """Whether a method has that name or title, whatever its capitals and punctuation."""
+    return simplified(wanted) in (simplified(name), simplified(title))
 
 
 def simplified(title: str) -> str:

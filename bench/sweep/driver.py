@@ -130,7 +130,7 @@ def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> 
         from bench.results import Store
 
         try:
-            Store(request.runs).ingest(Shards(request.runs))
+            Store(request.runs).ingest()
         except StoreError as error:  # such as a locked database
             log.notice(f"note: {error} The next command loads these runs.")
     if request.keep_models and summary.unwritten is None:

@@ -318,8 +318,8 @@ def _costs(runs: Path) -> list[dict[str, Any]]:
 
     rows = []
     shards = Shards(runs)
-    for entry in shards.scan():
-        record = shards.record(entry.run_id)
+    for run_id in shards.scan():
+        record = shards.record(run_id)
         if record is not None and record.cost is not None:
             rows.append({"method": record.spec.method, **record.cost.model_dump(mode="json")})
     return rows

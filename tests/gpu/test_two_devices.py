@@ -31,7 +31,7 @@ def test_the_workers_of_a_sweep_are_spread_over_all_devices(needs_compiler: None
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "0, cuda:1 pretended GPU 1, fp32" in done.stdout + done.stderr
     shards = Shards(runs)
-    records = [shards.record(entry.run_id) for entry in shards.scan()]
+    records = [shards.record(run_id) for run_id in shards.scan()]
     provenance = [record.provenance for record in records if record is not None]
     assert {made.gpu.name for made in provenance if made.gpu} == {"pretended GPU 0", "pretended GPU 1"}
     assert {made.device for made in provenance} == {"cuda:0"}, "its own GPU"

@@ -106,7 +106,7 @@ def demo_and_one_more() -> Row:
 
         cold = sweep(QUICK_FEW_SHOT)
         again = sweep([*QUICK_FEW_SHOT, "text_adapter"])
-        records = [shard.record for _, shard in Shards(runs).read_many(e.run_id for e in Shards(runs).scan())]
+        records = [shard.record for run_id in Shards(runs).scan() if (shard := Shards(runs).read(run_id))]
     added = [record for record in records if record.spec.method == "text_adapter"]
     own = sum(record.cost.prepare_seconds + record.cost.train_seconds + record.cost.eval_seconds for record in added)
     passes = sum(record.cost.image_passes + record.cost.prompted_image_passes for record in added)

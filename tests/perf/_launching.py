@@ -69,8 +69,9 @@ def _ingest_alone(folder: Path, runs: int) -> None:
     from _measure import memory, start_peak
     from fake_runner import make_predictions, make_record, make_spec
 
-    from bench.results.checksummed_json import SHARD_VERSION, encode_document, sha256
+    from bench.results.checksummed_json import SHARD_VERSION, encode_document
     from bench.results.database import Store
+    from bench.results.files import sha256
     from bench.results.predictions import pack_predictions
     from bench.results.shards import Shards
 
@@ -86,7 +87,7 @@ def _ingest_alone(folder: Path, runs: int) -> None:
         path.write_bytes(encode_document(about, record.model_dump(mode="json")))
     start_peak()
     start = time.perf_counter()
-    loaded = store.ingest(shards).loaded
+    loaded = store.ingest()
     seconds = time.perf_counter() - start
     peak = memory("VmHWM")
     start = time.perf_counter()

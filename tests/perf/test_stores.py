@@ -12,9 +12,9 @@ from bench.results.recomputed_scores import contradiction
 def test_runs_of_the_measured_folder_are_consistent_and_load(tmp_path: Path) -> None:
     write_store(tmp_path, 8)
     shards = Shards(tmp_path)
-    found = [shards.read(entry.run_id) for entry in shards.scan()]
+    found = [shards.read(run_id) for run_id in shards.scan()]
     assert [contradiction(shard.record, shard.predictions) for shard in found if shard] == 8 * [""]
-    assert Store(tmp_path).ingest(shards).loaded == 8
+    assert Store(tmp_path).ingest() == 8
 
 
 def test_the_first_runs_are_one_board_without_a_gap() -> None:

@@ -145,5 +145,5 @@ class Draft:
         shards = Shards(folder.parent.parent / "runs-of" / folder.name)
         for record, predictions in self.runs:
             shards.write(record, predictions)
-        prepare_submission(folder, shards, [entry.run_id for entry in shards.scan()], self.facts)
+        prepare_submission(folder, shards, list(shards.scan()), self.facts)
         return folder

@@ -267,7 +267,7 @@ def test_ctrl_c_is_exit_code_130_and_the_rest_runs_later(tmp_path: Path, data: P
 
 def test_a_run_is_shown_by_the_beginning_of_its_id(etl, tmp_path: Path):
     etl(*RUN, *FAKE)
-    run_id = Shards(tmp_path / "runs").scan()[0].run_id
+    run_id = next(iter(Shards(tmp_path / "runs").scan()))
     code, out, _ = etl("runs", "show", run_id[:10])
     assert code == 0
     assert run_id in out
@@ -284,7 +284,7 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(etl, tmp_path: Path):
 def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["zero_shot"]}))
     etl("run", "-m", "zero_shot", "-d", "eurosat", "-b", "ViT-tiny.random", *FAKE)
-    _, out, _ = etl("runs", "show", Shards(tmp_path / "runs").scan()[0].run_id)
+    _, out, _ = etl("runs", "show", next(iter(Shards(tmp_path / "runs").scan())))
     assert "became nan at step 3." in out
     assert "trace" in out
 

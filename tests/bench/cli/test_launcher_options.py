@@ -79,14 +79,14 @@ def results(runs: Path) -> dict[str, object]:
     from bench.results.shards import Shards
 
     shards, found = Shards(runs), {}
-    for entry in shards.scan():
-        shard = shards.read(entry.run_id)
+    for run_id in shards.scan():
+        shard = shards.read(run_id)
         assert shard is not None
         record = shard.record.model_dump(
             mode="json", exclude={"created_at": True, "cost": True, "provenance": {"git_dirty"}}
         )
         cost = shard.record.cost
-        found[entry.run_id] = (
+        found[run_id] = (
             record,
             cost and (cost.trainable_parameters, cost.steps),
             pack_predictions(shard.predictions),

@@ -118,10 +118,10 @@ def test_a_strict_table_over_a_hole_is_shown_and_exits_with_3(runs, capsys, as_j
 
 def test_a_strict_table_without_holes_is_fine(runs):
     shards = Shards(runs)
-    for entry in shards.scan():
-        record = shards.record(entry.run_id)
+    for run_id in shards.scan():
+        record = shards.record(run_id)
         if record is not None and record.spec.method == "clip_adapter":
-            (runs / "shards" / entry.run_id[:2] / f"{entry.run_id}.json").unlink()
+            (runs / "shards" / run_id[:2] / f"{run_id}.json").unlink()
     leaderboard_command(runs=runs, strict=True)
 
 

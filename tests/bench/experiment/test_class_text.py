@@ -60,7 +60,7 @@ def test_two_wordings_are_two_rows_and_the_plain_one_is_the_baseline(data: Path,
         for spec in expand(changed(AXES, class_text=text, data_root=data)).specs:
             Shards(tmp_path).write(*run_experiment(spec, RunContext(data_root=data)))
     store = Store(tmp_path)
-    store.ingest(Shards(tmp_path))
+    store.ingest()
     frame = store.runs_frame()
     board = build_leaderboard(frame, board_settings(frame)[0])
     assert {entry.label for entry in board.entries} == {"class_text=ensemble:generic60", "class_text=template"}

@@ -134,7 +134,7 @@ class TestPlanning:
 
 def boards_of(runs: Path) -> list[Leaderboard]:
     store = Store(runs)
-    store.ingest(Shards(runs))
+    store.ingest()
     frame = store.runs_frame()
     return [build_leaderboard(frame, setting) for setting in board_settings(frame)]
 
@@ -189,7 +189,7 @@ def carry_out(axes: SweepRequest, data: Path | None, runs: Path, cache: Path) ->
 
 def page_of(runs: Path, out: Path) -> str:
     store = Store(runs)
-    store.ingest(Shards(runs))
+    store.ingest()
     view = site_view(PageContent(store.runs_frame(), store.difficulty_frame(), registered(), package_version="0"))
     text = render_site(view, out).read_text()
     return text + everything_of(text)

@@ -61,7 +61,7 @@ def test_a_spec_gives_its_pool_again() -> None:
 
 def test_a_record_states_the_pool(runs: Path) -> None:
     shards = Shards(runs)
-    records = [record for entry in shards.scan() if (record := shards.record(entry.run_id)) is not None]
+    records = [record for run_id in shards.scan() if (record := shards.record(run_id)) is not None]
     found = {record.spec.unlabelled: record.provenance for record in records}
     assert {pool: made.unlabelled_images for pool, made in found.items()} == {
         "train:30": 30, "transductive": 5 * 12, None: 0,
