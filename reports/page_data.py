@@ -72,7 +72,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
                 dataset["overlap"] = numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
-    sections = {"published": reproduction_parts(site.reproduction, site.catalogue)}
+    sections = {"published": reproduction_parts(site.reproduction, site.unmatched, site.catalogue)}
     if site.sources:
         sections["published_sources"] = sources_parts(site.sources)
     sections |= {part.name: list(part.parts) for part in site.added}

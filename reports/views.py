@@ -22,7 +22,7 @@ from bench.papers import (
     DatasetFacts,
     PublishedBoard,
     PublishedSource,
-    Reproduction,
+    ReproductionRow,
 )
 from bench.spec import ExperimentSpec
 from reports.parts.part import Part
@@ -304,7 +304,8 @@ class SiteView:
         newest_run: date and time of the newest run as text, like `generated_at`; None without runs.
         facts: provenance lines (name, text).
         claims: one result for each claim and setting, in the order of the claims.
-        reproduction: None for a page without published numbers.
+        reproduction: printed numbers beside ours; None for a page without published numbers.
+        unmatched: key and method of the entries without published numbers.
         unfinished: sweeps with missing runs, newest first.
         sources: tables of the published boards.
         public: whether the title is the heading as well, and only the mark of repeated runs is green.
@@ -321,7 +322,8 @@ class SiteView:
     overviews: tuple[OverviewView, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     claims: tuple[ClaimResult, ...] = ()
-    reproduction: Reproduction | None = None
+    reproduction: tuple[ReproductionRow, ...] | None = None
+    unmatched: tuple[tuple[str, str], ...] = ()
     error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[PublishedSource, ...] = ()

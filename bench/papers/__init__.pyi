@@ -38,13 +38,10 @@ from .reproduced_table import reproduced_rows as reproduced_rows
 from .reproduced_table import table_texts as table_texts
 from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings
-from .reproduction import Reproduction as Reproduction
 from .reproduction import ReproductionRow as ReproductionRow
 from .reproduction import ReproductionVerdict as ReproductionVerdict
-from .reproduction import compare_difficulty as compare_difficulty
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
 from .reproduction import published_settings as published_settings
-from .reproduction import reproduce as reproduce
 from .synthetic import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
 from .synthetic import stand_ins as stand_ins

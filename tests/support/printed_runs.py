@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import Entry, HConvention, Leaderboard, ScoreArray, Setting
-from bench.papers.published_numbers import cells_of, named_recipes, rows_of
+from bench.papers.published_numbers import PrintedNumber, named_recipes, numbers_of
 from bench.results import known_methods, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
 
@@ -95,31 +95,25 @@ class PrintedRuns:
         return board, pd.DataFrame(rows, columns=columns)
 
 
-def printed_runs(
-    numbers: pd.DataFrame, first: Callable[[Sequence[dict[str, object]]], dict[str, object]]
-) -> list[PrintedRuns]:
+def printed_runs(numbers: pd.DataFrame, first: Callable[[Sequence[PrintedNumber]], PrintedNumber]) -> list[PrintedRuns]:
     """The runs that have these numbers: of several numbers of one cell, `first` chooses one.
 
     A split that is not printed gets some accuracy. A misprint is replaced by the value that was meant.
     """
-    found: dict[tuple[object, ...], dict[tuple[str, str], list[dict[str, object]]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for row in rows_of(numbers):
-        cells = cells_of(row)
-        if not cells or row["over"] or row["split"] == "H":
+    found: dict[tuple[object, ...], dict[tuple[str, str], list[PrintedNumber]]] = defaultdict(lambda: defaultdict(list))
+    for number in numbers_of(numbers):
+        if not number.cells or number.over or number.split == "H":
             continue
-        method, protocol, backbone, shots, dataset, split = cells[0]
-        key = method, backbone, protocol, shots, row["recipe"] or "published", row["settings"] or "{}"
-        found[key][dataset, split].append(row)
+        method, protocol, backbone, shots, dataset, split = number.cells[0]
+        key = method, backbone, protocol, shots, number.recipe or "published", number.settings or "{}"
+        found[key][dataset, split].append(number)
     runs = []
     for key, cells in found.items():
         run = PrintedRuns(*key)
         wanted = {"base", "new"} if run.protocol == "base-to-new" else {"all"}
-        for (dataset, split), rows in cells.items():
-            row = first(rows)
-            value = row["value"] if pd.isna(row["likely"]) else row["likely"]
-            run.values[dataset][split] = float(value)
+        for (dataset, split), of_cell in cells.items():
+            number = first(of_cell)
+            run.values[dataset][split] = number.value if number.likely is None else number.likely
         run.printed = {(dataset, split) for dataset, values in run.values.items() for split in values}
         for values in run.values.values():
             for split in wanted - set(values):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from printed_runs import trained_entry
@@ -14,7 +13,7 @@ from bench.errors import UsageError
 from bench.papers import printed_numbers, published_frame, read_paper, shipped_papers
 from bench.papers.conditions import differences, recipes_of
 from bench.papers.paper_files import parse_paper
-from bench.papers.published_numbers import DIFFICULTIES, cells_of, members, system_of
+from bench.papers.published_numbers import DIFFICULTIES, PrintedNumber, numbers_of, system_of
 from bench.papers.synthetic import synthetic_form
 from bench.results import published_values
 from bench.spec import LEARNED, ExperimentSpec
@@ -58,7 +57,7 @@ def test_apex_has_every_table_and_figure_with_numbers() -> None:
     assert list(read_paper("apex").experiments) == [*tables, *figures]
 
 
-def is_met(number: dict[str, Any], spec: ExperimentSpec) -> bool:
+def is_met(number: PrintedNumber, spec: ExperimentSpec) -> bool:
     """Whether a planned run has the training and the settings of a number of its cell."""
     learned = tuple(str(getattr(spec, axis.name) or "") for axis in LEARNED)
     setting = Setting(spec.backbone, str(spec.protocol), spec.shots, str(spec.draw), "fp32", learned=learned)
@@ -79,19 +78,16 @@ def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
                     shots = 0 if spec.method == "zero_shot" else spec.shots
                     key = system_of(spec.method), str(spec.protocol), spec.backbone, shots, dataset
                     planned.setdefault(key, []).append(spec)
-    unmet = []
-    numbers = frame[frame["reported_in"] == paper.header.reported_in].to_dict("records")
-    for number in numbers:
-        cells = cells_of(number)
-        met = number["metric"] in DIFFICULTIES or (  # a difficulty is measured by any zero-shot run
-            bool(cells)
-            and all(
-                any(is_met(number, spec) for *task, _, _ in cells for spec in planned.get((*task, dataset), ()))
-                for dataset in members(number)
-            )
+    numbers = numbers_of(frame[frame["reported_in"] == paper.header.reported_in])
+    unmet = [
+        number.metric
+        for number in numbers
+        if number.metric not in DIFFICULTIES  # a difficulty is measured by any zero-shot run
+        and not all(
+            any(is_met(number, spec) for *task, _, _ in number.cells for spec in planned.get((*task, dataset), ()))
+            for dataset in number.datasets
         )
-        if not met:
-            unmet.append(number["metric"])
+    ]
     assert len(numbers) - len(unmet) >= 1450
     assert set(Counter(unmet)) <= {"training_epochs", "optimal_alpha"}
 
