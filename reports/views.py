@@ -20,8 +20,8 @@ from bench.papers import (
     Catalogue,
     ClaimResult,
     DatasetFacts,
+    PrintedNumber,
     PublishedBoard,
-    PublishedSource,
     ReproductionRow,
 )
 from bench.spec import ExperimentSpec
@@ -307,7 +307,7 @@ class SiteView:
         reproduction: printed numbers beside ours; None for a page without published numbers.
         unmatched: key and method of the entries without published numbers.
         unfinished: sweeps with missing runs, newest first.
-        sources: tables of the published boards.
+        sources: the numbers of each table of the published boards, by the number of the table.
         public: whether the title is the heading as well, and only the mark of repeated runs is green.
     """
 
@@ -326,7 +326,7 @@ class SiteView:
     unmatched: tuple[tuple[str, str], ...] = ()
     error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
     published_boards: tuple[PublishedBoardView, ...] = ()
-    sources: tuple[PublishedSource, ...] = ()
+    sources: Mapping[int, Sequence[PrintedNumber]] = field(default_factory=dict)
     unfinished: tuple[UnfinishedView, ...] = ()
     added: tuple[AddedPart, ...] = ()
     public: bool = False

@@ -3,8 +3,6 @@
 from .catalogue import UNKNOWN_INPUTS as UNKNOWN_INPUTS
 from .catalogue import Catalogue as Catalogue
 from .catalogue import DatasetFacts as DatasetFacts
-from .catalogue import DifficultyMeasure as DifficultyMeasure
-from .catalogue import ExampleImage as ExampleImage
 from .catalogue import overlap_statements as overlap_statements
 from .catalogue import published_methods as published_methods
 from .catalogue import registered as registered
@@ -24,10 +22,10 @@ from .paper_parts import all_datasets as all_datasets
 from .printed_averages import DATASETS as DATASETS
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow
-from .published_boards import PublishedSource as PublishedSource
 from .published_boards import boards_of_tables as boards_of_tables
-from .published_boards import numbered_rows as numbered_rows
-from .published_boards import published_sources as published_sources
+from .published_boards import numbers_by_table as numbers_by_table
+from .published_boards import numbers_of_boards as numbers_of_boards
+from .published_numbers import PrintedNumber as PrintedNumber
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import select as select

@@ -1,14 +1,14 @@
 """Boards of published numbers, and published numbers beside those of the runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from bench.papers import (
     MARGIN,
     Catalogue,
+    PrintedNumber,
     PublishedRow,
-    PublishedSource,
     ReproductionRow,
     count_verdicts,
 )
@@ -32,19 +32,22 @@ _SOURCE = Markup(
 )
 
 
-def sources_parts(sources: Sequence[PublishedSource]) -> list[Part]:
+def sources_parts(sources: Mapping[int, Sequence[PrintedNumber]]) -> list[Part]:
     """The tables that numbers come from, with their known errors; the content of a fold."""
     rows = Markup("").join(
         _SOURCE.format(
-            one.number,
-            one.number,
-            one.reported_in,
-            _address(one.url),
-            Markup("").join(Markup('<span class="erratum">{}</span>').format(note) for note in one.notes),
-            one.table,
-            one.cells,
+            place,
+            place,
+            numbers[0].reported_in,
+            _address(numbers[0].url),
+            Markup("").join(
+                Markup('<span class="erratum">{}</span>').format(note)
+                for note in sorted({number.note for number in numbers if number.note})
+            ),
+            numbers[0].source_table,
+            len(numbers),
         )
-        for one in sources
+        for place, numbers in sources.items()
     )
     return [fold("sources", "Papers and tables", counted(len(sources), "table"), [html(_SOURCES.format(rows))])]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from bench.analysis import HConvention
-from bench.papers import Catalogue, Claim, ExampleImage, PublishedSettings
+from bench.papers import Catalogue, Claim, PublishedSettings
 from reports.views import UnfinishedView
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class PageContent:
     generated_at: datetime | None = None
     protocol: str | None = None
     convention: HConvention = HConvention.MEAN_OF_H
-    examples: Callable[[str], tuple[ExampleImage, ...]] = lambda _: ()
+    examples: Callable[[str], tuple[tuple[str, str], ...]] = lambda _: ()
     claims: Sequence[Claim] = ()
     published: pd.DataFrame | None = None
     defaults: PublishedSettings | None = None

@@ -24,8 +24,8 @@ from bench.papers import (
     check_claims,
     compare_with_published,
     difficulty_by_backbone,
-    numbered_rows,
-    published_sources,
+    numbers_by_table,
+    numbers_of_boards,
 )
 from bench.spec import external_parts
 from reports.presenters.boards import board_view, minute, provenance
@@ -166,9 +166,9 @@ def published_site(
     protocol: str | None = None,
 ) -> SiteView:
     """The page of `bench.papers.published_frame()` and `published_difficulty()`; `protocol` restricts it to one."""
-    rows = numbered_rows(published, protocol)
+    numbers = numbers_of_boards(published, protocol)
     views: list[PublishedBoardView] = []
-    for board in boards_of_tables(rows, difficulty, catalogue):
+    for board in boards_of_tables(numbers, difficulty, catalogue):
         what = f"published {board.backbone} {board.protocol} {board.shots}"
         views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue))
     return SiteView(
@@ -178,5 +178,5 @@ def published_site(
         catalogue=catalogue,
         published_boards=tuple(views),
         overviews=tuple(published_overview(view) for view in views),
-        sources=published_sources(rows),
+        sources=numbers_by_table(numbers),
     )
