@@ -17,6 +17,7 @@ from .experiment_status import needs_of as needs_of
 from .paper_files import Paper as Paper
 from .paper_files import read_paper as read_paper
 from .paper_files import shipped_papers as shipped_papers
+from .paper_parts import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
 from .paper_parts import PaperPart as PaperPart
 from .paper_parts import all_datasets as all_datasets
 from .printed_averages import DATASETS as DATASETS
@@ -41,5 +42,3 @@ from .reproduction import ReproductionVerdict as ReproductionVerdict
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
 from .reproduction import published_settings as published_settings
-from .synthetic import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
-from .synthetic import stand_ins as stand_ins

@@ -13,8 +13,8 @@ from bench.errors import UsageError
 from bench.papers import printed_numbers, published_frame, read_paper, shipped_papers
 from bench.papers.conditions import differences, recipes_of
 from bench.papers.paper_files import parse_paper
+from bench.papers.paper_parts import synthetic_form
 from bench.papers.published_numbers import DIFFICULTIES, PrintedNumber, numbers_of, system_of
-from bench.papers.synthetic import synthetic_form
 from bench.results import published_values
 from bench.spec import LEARNED, ExperimentSpec
 from bench.sweep import outline_of
@@ -45,10 +45,9 @@ def test_a_shipped_paper_can_be_planned_and_compared(name: str) -> None:
     for what, experiment in paper.experiments.items():
         if experiment.printed:
             assert len(printed_numbers(paper.header.reported_in, experiment.printed))
-        for request in paper.requests(what):
-            specs = outline_of(request).specs
-            assert specs
-            assert outline_of(synthetic_form(request)).specs
+        for outline in paper.outlines(what):
+            assert outline_of(outline.request).specs
+            assert outline_of(synthetic_form(outline.request)).specs
 
 
 def test_apex_has_every_table_and_figure_with_numbers() -> None:
@@ -72,8 +71,8 @@ def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
     paper, frame = read_paper("apex"), published_frame()
     planned: dict[tuple[object, ...], list[ExperimentSpec]] = {}
     for what in paper.experiments:
-        for request in paper.requests(what):
-            for spec in outline_of(request).specs:
+        for outline in paper.outlines(what):
+            for spec in outline.specs:
                 for dataset in (spec.dataset, *spec.targets):
                     shots = 0 if spec.method == "zero_shot" else spec.shots
                     key = system_of(spec.method), str(spec.protocol), spec.backbone, shots, dataset
@@ -94,7 +93,7 @@ def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
 
 def test_every_baseline_of_biomedcoop_runs_once_on_each_dataset_with_its_weight() -> None:
     paper = read_paper("biomedcoop")
-    specs = [spec for request in paper.requests("few-shot", shots=[4], seeds=[1]) for spec in outline_of(request).specs]
+    specs = [spec for outline in paper.outlines("few-shot", shots=[4], seeds=[1]) for spec in outline.specs]
     runs = Counter((spec.method, spec.dataset) for spec in specs)
     assert set(runs.values()) == {1}
     methods = Counter(method for method, _ in runs)
@@ -110,10 +109,9 @@ def test_every_baseline_of_biomedcoop_runs_once_on_each_dataset_with_its_weight(
 
 def test_a_paper_shares_its_sweep_and_an_experiment_adds_to_it() -> None:
     paper = parse_paper(SMALL, "small")
-    (request,) = paper.requests("table-1", seeds=3)
+    (request,) = (outline.request for outline in paper.outlines("Table 1", seeds=3))
     assert (request.backbones, request.shots, request.seeds) == (["ViT-tiny.random"], [2], [1, 2, 3])
     assert request.overrides == ["coop.n_ctx=2,4"]
-    assert paper.experiment("Table 1").title == "A table"
 
 
 @pytest.mark.parametrize(
@@ -154,14 +152,14 @@ def test_unknown_papers_and_tables_get_near_misses(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'apex'"):
         read_paper("apexx")
     with pytest.raises(UnknownNameError, match="Did you mean 'table-2'"):
-        read_paper("apex").experiment("table-22")
+        read_paper("apex").named("table-22")
     with pytest.raises(UsageError, match="read: No such file"):
         read_paper(str(tmp_path / "mine.toml"))
 
 
 def test_the_synthetic_form_keeps_settings_and_leaves_out_lengths() -> None:
-    (request,) = [one for one in read_paper("apex").requests("table-9") if one.methods == ["apex"]]
-    synthetic = synthetic_form(request)
+    (outline,) = [one for one in read_paper("apex").outlines("table-9") if one.request.methods == ["apex"]]
+    synthetic = synthetic_form(outline.request)
     assert synthetic.backbones == ["ViT-demo.drawn"]
     assert len(synthetic.datasets) == 11
     assert "apex.recipe.optimizer=sgd" in synthetic.overrides
