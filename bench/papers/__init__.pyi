@@ -36,9 +36,7 @@ from .reproduced_table import printed_numbers as printed_numbers
 from .reproduced_table import reproduced_rows as reproduced_rows
 from .reproduced_table import table_texts as table_texts
 from .reproduction import MARGIN as MARGIN
-from .reproduction import PublishedSettings as PublishedSettings
 from .reproduction import ReproductionRow as ReproductionRow
 from .reproduction import ReproductionVerdict as ReproductionVerdict
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
-from .reproduction import published_settings as published_settings

@@ -15,7 +15,6 @@ from bench.papers.reproduction import (
     ReproductionRow,
     ReproductionVerdict,
     compare_with_published,
-    published_settings,
 )
 from bench.score_texts import reach_text
 from datasets_registry import did_you_mean
@@ -107,7 +106,7 @@ def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.
     rows: dict[tuple[str, str, str], dict[str, TableCell]] = {}
     for key, group in published.groupby(_GROUP, sort=False, dropna=False):
         _, method, variant, label, backbone, *_ = key
-        ours = {(row.dataset, row.split, row.measure): row for row in _compared(boards, runs, group, difficulty)}
+        ours = {(row.dataset, row.split, row.measure): row for row in _compared(boards, group, difficulty)}
         name = str(label or (f"{method} [{variant}]" if variant else method))
         for number in numbers_of(group):
             metric, split = number.metric, number.run_split
@@ -148,7 +147,7 @@ def own_rows(
     def first(run_ids: Iterable[str]) -> int:
         return min((place.get(run_id, len(place)) for run_id in run_ids), default=len(place))
 
-    rows = [] if published is None else _compared(boards, runs, published)
+    rows = [] if published is None else _compared(boards, published)
     printed = {(row.entry, row.dataset, row.split): row for row in rows}
     found: list[TableRow] = []
     for board in boards:
@@ -177,11 +176,10 @@ def own_rows(
 
 
 def _compared(
-    boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.DataFrame, difficulty: pd.DataFrame | None = None
+    boards: Sequence[Leaderboard], published: pd.DataFrame, difficulty: pd.DataFrame | None = None
 ) -> list[ReproductionRow]:
     """Ours beside the printed numbers of the same recipe and settings."""
-    defaults = published_settings(runs) if boards else None
-    rows = compare_with_published(boards, published, difficulty=difficulty, defaults=defaults)
+    rows = compare_with_published(boards, published, difficulty=difficulty)
     return [row for row in rows if row.verdict != ReproductionVerdict.PROTOCOL_DIFFERS]
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,9 +79,6 @@ class ReproductionRow:
 MARGIN = 0.01
 """Largest difference that counts as equal: one percentage point."""
 
-PublishedSettings = Mapping[tuple[str, str], Mapping[str, Any]]
-"""Published configs by (method, protocol)."""
-
 
 class ReproductionVerdict(StrEnum):
     """Whether our runs reproduce a published number."""
@@ -102,7 +98,6 @@ def compare_with_published(
     published: pd.DataFrame,
     *,
     difficulty: pd.DataFrame | None = None,
-    defaults: PublishedSettings | None = None,
     margin: float = MARGIN,
 ) -> list[ReproductionRow]:
     """One published number for each cell of our runs that papers print, and those of measures of difficulty after them.
@@ -119,7 +114,6 @@ def compare_with_published(
     Args:
         published: `published_frame()`, or a part of it.
         difficulty: the store's `difficulty_frame()`, to compare with printed measures of difficulty.
-        defaults: published settings. If None, an entry whose label has settings differs from the published ones.
         margin: largest difference that counts as equal, a fraction.
     """
     boards = list(boards)
@@ -129,12 +123,7 @@ def compare_with_published(
         if not number.variant or number.settings or number.recipe:
             for cell in number.cells:
                 by_cell[cell].append(number)
-    rows = [
-        row
-        for board in boards
-        for entry in board.entries
-        for row in _entry_rows(by_cell, board, entry, defaults, margin)
-    ]
+    rows = [row for board in boards for entry in board.entries for row in _entry_rows(by_cell, board, entry, margin)]
     rows.sort(key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
     if difficulty is None or difficulty.empty:
         return rows
@@ -184,12 +173,6 @@ def _compare_difficulty(difficulty: pd.DataFrame, published: pd.DataFrame, margi
             )
         )
     return sorted(rows, key=lambda row: (row.measure, -abs(row.difference), row.dataset))
-
-
-def published_settings(runs: pd.DataFrame) -> PublishedSettings:
-    """The published settings of the installed methods and protocols in the runs."""
-    pairs = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
-    return {pair: found for pair in pairs if (found := published_values(*pair)) is not None}
 
 
 def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[ReproductionVerdict, int]:
@@ -245,12 +228,11 @@ def _entry_rows(
     by_cell: Mapping[Cell, Sequence[PrintedNumber]],
     board: Leaderboard,
     entry: Entry,
-    defaults: PublishedSettings | None,
     margin: float,
 ) -> Iterator[ReproductionRow]:
     """A row for each cell of an entry with a number that it can be compared with: datasets, then averages over them."""
     setting = board.setting
-    published = (defaults or {}).get((entry.method, setting.protocol))
+    published = published_values(entry.method, setting.protocol)
     shots = 0 if entry.method == ZERO_SHOT else setting.shots
     scored = [name for name in board.datasets if board.array.has(entry.key, name)]
     chosen: dict[tuple[str, str], PrintedNumber] = {}

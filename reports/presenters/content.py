@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from bench.analysis import HConvention
-from bench.papers import Catalogue, Claim, PublishedSettings
+from bench.papers import Catalogue, Claim
 from reports.views import UnfinishedView
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ class PageContent:
     examples: Callable[[str], tuple[tuple[str, str], ...]] = lambda _: ()
     claims: Sequence[Claim] = ()
     published: pd.DataFrame | None = None
-    defaults: PublishedSettings | None = None
     stored: Store | None = None
     pictures: Pictures | None = None
     made: pd.DataFrame | None = None

@@ -73,9 +73,7 @@ def site_view(content: PageContent) -> SiteView:
     if content.published is not None:
         backbones = {board.setting.backbone for board in boards.whole}
         measured = difficulty[difficulty["backbone"].isin(backbones)]
-        reproduction = compare_with_published(
-            boards.whole, content.published, difficulty=measured, defaults=content.defaults
-        )
+        reproduction = compare_with_published(boards.whole, content.published, difficulty=measured)
     matched = {row.entry for row in reproduction or () if row.measure == "accuracy"}
     entries = {(entry.key, entry.method) for board in boards.whole for entry in board.entries}
     return SiteView(

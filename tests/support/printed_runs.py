@@ -54,9 +54,8 @@ class PrintedRuns:
         names = over.split(",") if over else [dataset] if dataset in self.values else list(self.values)
         return all((name, part) in self.printed for name in names for part in splits)
 
-    def board(self, shift: float = 0.0, name: object = "") -> tuple[Leaderboard, pd.DataFrame]:
-        """Its leaderboard, and the frame of its runs; `shift` is added to every accuracy, `name` begins their ids."""
-        rows = []
+    def board(self, shift: float = 0.0, name: object = "") -> Leaderboard:
+        """Its leaderboard; `shift` is added to every accuracy, and `name` begins the ids of its runs."""
         splits = ("base", "new") if self.protocol == "base-to-new" else ("all",)
         source = "imagenet" if self.protocol in ("cross-dataset", "domain-generalization") else ""
         seeds = SEEDS[:1] if self.method == "zero_shot" else SEEDS
@@ -65,14 +64,9 @@ class PrintedRuns:
         scores, run_ids = {split: np.zeros(shape) for split in splits}, np.full(shape, None, dtype=object)
         for column, (dataset, values) in enumerate(self.values.items()):
             for place, noise in enumerate(NOISE if len(seeds) > 1 else (0.0,)):
-                seed = seeds[place]
-                run_id = run_ids[0, column, place] = f"{name}-{dataset}-{seed}"
+                run_ids[0, column, place] = f"{name}-{dataset}-{seeds[place]}"
                 for split in splits:
                     scores[split][0, column, place] = values[split] + shift + noise
-                    stored = split if not source or dataset == source else dataset
-                    rows.append(
-                        (run_id, stored, values[split] + shift + noise, self.method, self.protocol, self.shots, seed)
-                    )
         named = named_recipes().get(self.recipe, {})
         published = known_methods().get(self.method).recipe_for(EvalProtocol(self.protocol)) if named else None
         recipe = {} if published is None else settled_recipe(published, self.shots, get_dataset("dtd"))
@@ -86,13 +80,11 @@ class PrintedRuns:
         )
         averaged = tuple(dataset for dataset in datasets if dataset != source)
         array = ScoreArray((self.method,), datasets, seeds, scores, averaged, (len(seeds) > 1,), run_ids)
-        board = Leaderboard(
+        return Leaderboard(
             setting=Setting(self.backbone, self.protocol, self.shots, "coop", "fp32", source),
             convention=HConvention.MEAN_OF_H, measures=(*splits, "H") if "new" in splits else splits,
             entries=(entry,), array=array, baseline=None, excluded=(), missing=(), common=None,
         )  # fmt: skip
-        columns = ["run_id", "split", "accuracy", "method", "protocol", "shots", "seed"]
-        return board, pd.DataFrame(rows, columns=columns)
 
 
 def printed_runs(numbers: pd.DataFrame, first: Callable[[Sequence[PrintedNumber]], PrintedNumber]) -> list[PrintedRuns]:

@@ -10,7 +10,7 @@ from printed_runs import PrintedRuns, printed_runs
 from bench.papers import ReproductionRow, compare_with_published, published_frame
 from bench.papers.published_numbers import PrintedNumber, Standing, numbers_of, system_of
 from bench.papers.reproduction import ReproductionVerdict
-from bench.results import known_methods, published_values
+from bench.results import known_methods
 
 SHIFT = -0.04
 """Beyond the margin of 0.01 and the interval of three seeds, +-0.0012."""
@@ -28,14 +28,11 @@ def first_of_standing(numbers: Sequence[PrintedNumber]) -> PrintedNumber:
 
 def compared(runs: Sequence[PrintedRuns], numbers: pd.DataFrame) -> tuple[list[ReproductionRow], list[ReproductionRow]]:
     """The rows of the runs, and of the same runs with all accuracies moved by `SHIFT`."""
-    pairs = {(run.method, run.protocol) for run in runs}
-    defaults = {pair: values for pair in pairs if (values := published_values(*pair)) is not None}
     found: tuple[list[ReproductionRow], list[ReproductionRow]] = ([], [])
     by_backbone = dict(list(numbers.groupby("backbone")))
     for run in runs:
-        built = [run.board(shift, moved) for moved, shift in enumerate((0.0, SHIFT))]
-        here = by_backbone[run.backbone]
-        for row in compare_with_published([board for board, _ in built], here, defaults=defaults):
+        boards = [run.board(shift, moved) for moved, shift in enumerate((0.0, SHIFT))]
+        for row in compare_with_published(boards, by_backbone[run.backbone]):
             if run.prints(row.dataset, row.split):
                 found[row.run_ids[0].startswith("1")].append(row)
     return found

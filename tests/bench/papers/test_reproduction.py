@@ -143,7 +143,7 @@ def test_largest_gaps_come_first_and_copies_are_one_row(coop: pd.DataFrame) -> N
 
 def test_settings_other_than_the_published_ones_are_named(tmp_path: Path) -> None:
     runs = made(tmp_path, {"coop": {"base": 0.8, "new": 0.6}}, config={"n_ctx": 8, "ctx_init": "a", "new": 1})
-    (row,) = compared(runs, printed(), defaults={("coop", "base-to-new"): {"n_ctx": 16, "ctx_init": ""}})
+    (row,) = compared(runs, printed())
     assert row.verdict is PROTOCOL_DIFFERS
     assert "runs have ctx_init=a, n_ctx=8." in row.note
 

@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 from page_data import block_of, drawn_of, evidence_of
-from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.papers.claims import Claim, check_claims, difficulty_by_backbone
 from bench.papers.published_numbers import published_frame
-from bench.papers.reproduction import compare_with_published, published_settings
+from bench.papers.reproduction import compare_with_published
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
@@ -112,13 +112,6 @@ def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     assert ("coop", "coop") in site.unmatched
     page = render_site(site, tmp_path / "a.html").read_text("utf-8")
     assert "published number matches these" in drawn_of(page)
-
-
-def test_published_settings_are_of_registered_methods_only(frame):
-    found = published_settings(frame.assign(method=frame["method"].replace({"vpt": "mine"})))
-    assert ("coop", "base-to-new") in found
-    assert ("mine", "base-to-new") not in found
-    assert BACKBONE not in {method for method, _ in found}
 
 
 def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
