@@ -18,7 +18,7 @@ from bench.analysis import (
     leaderboard_table,
     seen_datasets,
 )
-from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
+from bench.papers import DatasetFacts, overlap_statements
 from bench.results import changed_recipe, published_values
 from reports._format import brief
 from reports.presenters.content import PageContent
@@ -80,14 +80,12 @@ def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
 
 
 def measured_facts(
-    facts: DatasetFacts, measured: dataset_difficulty.Measured, examples: tuple[ExampleImage, ...]
+    facts: DatasetFacts, measured: dataset_difficulty.Measured, examples: tuple[tuple[str, str], ...]
 ) -> DatasetFacts:
     """A dataset with its difficulty; measures without a title come last, under their own name."""
     known = {measure for measure, _ in measured.values}
     order = [*(name for name in DIFFICULTY_TITLES if name in known), *sorted(known - DIFFICULTY_TITLES.keys())]
-    measures = tuple(
-        DifficultyMeasure(name, DIFFICULTY_TITLES.get(name, name), measured.by_split(name)) for name in order
-    )
+    measures = {DIFFICULTY_TITLES.get(name, name): measured.by_split(name) for name in order}
     return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
 
 

@@ -147,9 +147,8 @@ def test_the_newest_measurement_of_a_dataset_wins():
     old["created_at"], new["created_at"] = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")
     new["value"] = 0.5
     site = site_view(PageContent(runs_frame(), pd.concat([new, old]), catalogue(), package_version="0"))
-    assert {value for dataset in site.boards[0].datasets for m in dataset.measures for value in m.values.values()} == {
-        0.5
-    }
+    datasets = site.boards[0].datasets
+    assert {value for one in datasets for values in one.measures.values() for value in values.values()} == {0.5}
 
 
 def test_a_dial_setting_has_the_facts_of_its_dial():
