@@ -26,7 +26,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import AdapterConfig, Batch, Classifier, Family, MethodInfo, Needs, Sizes, SupportView, register_method
+from methods import AdapterConfig, Batch, Classifier, MethodInfo, Sizes, SupportView, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.apex_parts import APEX_FACTS, APEX_RECIPES, TRANSFER_DEPTH, Blend, class_distances, ensemble_weight
 from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
@@ -80,11 +80,11 @@ class APEX(ComposedMethod[APEXConfig]):
     info = MethodInfo(
         name="apex",
         title="APEX",
-        family=Family.ENSEMBLE,
+        family="ensemble",
         summary="Visual prompts and a text adapter, blended with the pretrained model by a class's distance.",
         version=2,
         config=APEXConfig,
-        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        needs=frozenset({"features", "pixels"}),
         learns_text=True,
         vision_transformer=True,
         prompt_depths={"visual_depth": "image", "text_depth": "text"},

@@ -24,7 +24,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, template_ensemble
 from methods.tda import PUBLISHED_BY_DATASET, CachedStream, EntropyCache, TDAConfig, similarity
 
@@ -71,7 +71,7 @@ class BoostAdapter(Method[BoostAdapterConfig]):
     info = MethodInfo(
         name="boost_adapter",
         title="BoostAdapter",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="As TDA, and confident random crops of the image itself join the cache of confident images.",
         paper="2410.15430",
         code="taolinzhang/BoostAdapter",
@@ -85,7 +85,7 @@ class BoostAdapter(Method[BoostAdapterConfig]):
         config=BoostAdapterConfig,
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": _PUBLISHED}},
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

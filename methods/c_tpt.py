@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import IMAGENET_SHIFTS
 from methods._parts.prompts import context_from_words
 from methods.tpt import PromptPerImage, TPTConfig
@@ -47,7 +47,7 @@ class CTPT(Method[CTPTConfig]):
     info = MethodInfo(
         name="c_tpt",
         title="C-TPT",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="As TPT, and the step also spreads the class texts, for calibrated predictions.",
         paper="2403.14119",
         code="hee-suk-yoon/C-TPT",
@@ -61,7 +61,7 @@ class CTPT(Method[CTPTConfig]):
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": _BY_DATASET}},
         open_vocabulary=True,
         learns_text=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, register_method
+from methods import Batch, MethodInfo, SupportView, cosine_logits, register_method
 from methods._base.batch import support_without_images
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.feature_methods import (
@@ -42,7 +42,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
     info = MethodInfo(
         name="clap",
         title="CLAP",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="A cosine classifier kept near the class texts, more strongly where zero-shot is better.",
         paper="2312.12730",
         code="jusiro/CLAP",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Recipe, SupportView, TwoTowerMethod, frozen_prompts, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._text.templates import KGCOOP_WORDING
 from methods._towers.blocks import TunedBiases, TunedNorms
@@ -57,7 +57,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
     info = MethodInfo(
         name="clip_fit",
         title="CLIPFit",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="The text tower's MLP biases and the image tower's norms, class texts kept near the frozen ones.",
         paper="2409.16718",
         code="minglllli/CLIPFit",
@@ -68,11 +68,11 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
   year = {2024}
 }""",
         config=CLIPFitConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Classifier, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, image_views
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.registry import register_method
 from methods._parts.two_tower_methods import CLIP_LORA_RECIPE
 from methods._text.templates import GENERIC_TEMPLATE
@@ -140,7 +140,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
     info = MethodInfo(
         name="clip_lora",
         title="CLIP-LoRA",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="Low-rank changes of the query, key and value projections in both towers.",
         paper="2405.18541",
         code="MaxZanella/CLIP-LoRA",
@@ -151,11 +151,11 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
   year = {2024}
 }""",
         config=CLIPLoRAConfig,
-        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        needs=frozenset({"features", "pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: CLIP_LORA_RECIPE, EvalProtocol.BASE_TO_NEW: CLIP_LORA_RECIPE},
         starts_as_zero_shot={},
     )

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, SupportView, cosine_logits, frozen_prompts, image_views, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import PUBLISHED_BY_DATASET, Schedule, for_transfer
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
+from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.two_tower_methods import CLIP_LORA_RECIPE, TwoTowerMethod
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import BlockView
@@ -184,7 +184,7 @@ BASE_TO_NEW = FEW_SHOT.model_copy(
         "lr": 4e-4,
         "steps_per_shot": 0,
         "epochs": 20,
-        "schedule": Schedule.WAVE,
+        "schedule": "wave",
     }
 )
 
@@ -196,7 +196,7 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
     info = MethodInfo(
         name="clip_svd",
         title="CLIP-SVD",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="The singular values of the weight matrices of both towers; the singular vectors stay frozen.",
         paper="2509.03740",
         code="HealthX-Lab/CLIP-SVD",
@@ -207,11 +207,11 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
   year = {2025}
 }""",
         config=CLIPSVDConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(FEW_SHOT),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"by_dataset": {"food101": {"template": "a photo of a {}, a type of food."}}},

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import Family, Method, MethodConfig, MethodInfo, Optimizer, Recipe, Sizes, TrainableMethod, register_method
+from methods import Method, MethodConfig, MethodInfo, Recipe, Sizes, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.recipe import PUBLISHED
 from methods._base.wrapper import register_wrapper, wrapped_info
@@ -111,7 +111,7 @@ class Decoupled(ComparedPair):
 
 def recipe_on(host: Recipe, title: str) -> Recipe:
     """DePT's settings for a host trained by SGD, as all hosts in the paper are; otherwise the host's settings."""
-    if host.optimizer is not Optimizer.SGD:
+    if host.optimizer != "sgd":
         return host.model_copy(update={"source": f"{title}'s (DePT prints none for its optimiser): {host.source}"})
     return host.model_copy(
         update={
@@ -168,11 +168,7 @@ def dept_info(host: MethodInfo, name: str) -> MethodInfo:
 
 def dept_conflict(host: type[Method[Any]]) -> str | None:
     """Why DePT cannot wrap a method, to follow its name in a sentence; None if it can."""
-    if (
-        not issubclass(host, TwoTowerMethod | CoCoOp)
-        or host.info.family is Family.ENSEMBLE
-        or issubclass(host, Decoupled)
-    ):
+    if not issubclass(host, TwoTowerMethod | CoCoOp) or host.info.family == "ensemble" or issubclass(host, Decoupled):
         return "has no single pair of text and image features"
     if issubclass(host, TwoTowerMethod) and not host.one_pair:
         return "compares more than one pair of features"

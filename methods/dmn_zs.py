@@ -27,7 +27,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.citations import DMN_PAPER
 from methods._parts.feature_methods import (
     IMAGENET_SHIFTS,
@@ -84,7 +84,7 @@ class DMNZS(Method[DMNZSConfig]):
     info = MethodInfo(
         name="dmn_zs",
         title="DMN-ZS",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="Each class is what an image reads, by similarity, from earlier test images and the class's text.",
         paper="2403.17589",
         code="YBZh/DMN",
@@ -92,7 +92,7 @@ class DMNZS(Method[DMNZSConfig]):
         citation=DMN_PAPER,
         config=DMNZSConfig,
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
         config_by_protocol={EvalProtocol.TEST_TIME: PUBLISHED_SETTINGS},
     )
 

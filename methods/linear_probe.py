@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, MethodConfig, MethodInfo, Sizes, SupportView, logits_accuracy, register_method
+from methods import Classifier, MethodConfig, MethodInfo, Sizes, SupportView, logits_accuracy, register_method
 from methods._base.devices import in_double
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_methods import GridSearchMethod
@@ -100,7 +100,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
     info = MethodInfo(
         name="linear_probe",
         title="Linear probe",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="Logistic regression on frozen image features, without the class names.",
         paper="2103.00020",
         code="KaiyangZhou/CoOp",

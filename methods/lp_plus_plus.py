@@ -22,8 +22,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Sizes, Snapshots, SupportView, TrainableMethod, register_method
-from methods._base.recipe import Recipe, Schedule, Warmup
+from methods import Classifier, MethodInfo, Sizes, Snapshots, SupportView, TrainableMethod, register_method
+from methods._base.recipe import Recipe
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.layers import linear_uniform
 
@@ -53,8 +53,8 @@ RECIPE = Recipe(
     weight_decay=0.0,
     epochs=300,
     batch_size=0,
-    schedule=Schedule.CONSTANT,
-    warmup=Warmup.NONE,
+    schedule="constant",
+    warmup="none",
     views=1,
     crop_scale=(0.5, 1.0),
 )
@@ -83,7 +83,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
     info = MethodInfo(
         name="lp_plus_plus",
         title="LP++",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="A linear probe plus the text similarities, with a learned weight for each class.",
         paper="2404.02285",
         code="FereshteShakeri/FewShot-CLIP-Strong-Baseline",

@@ -29,10 +29,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import Batch, Sizes, SupportView, TowerUse, TwoTowerMethod, cosine_logits, image_views, register_method
+from methods import Batch, Sizes, SupportView, TwoTowerMethod, cosine_logits, image_views, register_method
 from methods._base.devices import on_device
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe, Warmup, for_transfer
+from methods._base.method_info import MethodConfig, MethodInfo
+from methods._base.recipe import Recipe, for_transfer
 from methods._parts.layers import Scaled, linear_uniform
 from methods._text.tokenizers import tokenize
 from methods._towers.blocks import BlockView
@@ -161,7 +161,7 @@ RECIPE = Recipe(
     lr=0.28,
     epochs=25,
     batch_size=16,
-    warmup=Warmup.NONE,
+    warmup="none",
 )
 TRANSFER = RECIPE.model_copy(
     update={"source": "LwEIB configs/trainers/LwEIB/x2d.yaml", "lr": 0.15, "epochs": 10, "batch_size": 128}
@@ -175,7 +175,7 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
     info = MethodInfo(
         name="lweib",
         title="LwEIB",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="Depthwise convolutions in every block of both towers, trained on sentences about each class.",
         paper="doi:10.1007/s11263-025-02354-1",
         code="ZjjConan/VLM-LwEIB",
@@ -187,12 +187,12 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
   year = {2025}
 }""",
         config=LwEIBConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         class_text_teacher=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"image_blocks", "text_tokens"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"scale": 0.075, "fast_factor": 7.5, "negatives": -1}),
     )

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import CropsConfig, template_ensemble
 
 _ROUNDS = 5
@@ -47,7 +47,7 @@ class MTA(Method[MTAConfig]):
     info = MethodInfo(
         name="mta",
         title="MTA",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="The mode of the features of an image's random views, found by a robust mean shift, is classified.",
         paper="2405.02266",
         code="MaxZanella/MTA",
@@ -59,7 +59,7 @@ class MTA(Method[MTAConfig]):
 }""",
         config=MTAConfig,
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

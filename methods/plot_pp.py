@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, Sizes, SupportView, TrainableMethod, cosine_logits, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import normal_parameter
 from methods._parts.prompts import context_from_words
@@ -132,7 +132,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         name="plot_pp",
         version=2,
         title="PLOT++",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Several text prompts and visual prompts, their features matched by optimal transport.",
         paper="2210.01253",
         code="CHENGY12/PLOT",
@@ -143,7 +143,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
   year = {2023}
 }""",
         config=PLOTPPConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,

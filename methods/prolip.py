@@ -19,9 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import MethodInfo, Needs, Sizes, TowerUse, TrainableMethod, cosine_logits
+from methods import MethodInfo, Sizes, TrainableMethod, cosine_logits
 from methods._base.batch import Batch, Classifier, SupportView, support_without_images
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup, for_transfer
+from methods._base.recipe import Recipe, for_transfer
 from methods._base.registry import register_method
 from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.two_tower_methods import PROLIP_FACTS
@@ -41,14 +41,14 @@ class ProLIPConfig(TextConfig):
 
 RECIPE = Recipe(
     source="ProLIP configs/experiments few_shot_no_val_lr1e-5_lambda_1_N and base_to_new_VITB16; Adam eps 1e-4",
-    optimizer=Optimizer.ADAM,
+    optimizer="adam",
     lr=1e-5,
     eps=1e-4,
     weight_decay=0.0,
     epochs=300,
     batch_size=0,
-    schedule=Schedule.COSINE,
-    warmup=Warmup.NONE,
+    schedule="cosine",
+    warmup="none",
     crop_scale=(0.5, 1.0),
 )
 
@@ -80,9 +80,9 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         title="ProLIP",
         summary="The image tower's last projection, fine-tuned and kept near its initial value.",
         config=ProLIPConfig,
-        needs=frozenset({Needs.POOLED}),
+        needs=frozenset({"pooled"}),
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_PROJECTION}),
+        tower_use=frozenset({"image_projection"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
         **PROLIP_FACTS,
     )

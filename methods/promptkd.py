@@ -28,10 +28,8 @@ from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import (
     Batch,
     Classifier,
-    Family,
     MethodConfig,
     MethodInfo,
-    Needs,
     Recipe,
     Sizes,
     SupportView,
@@ -91,7 +89,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
     info = MethodInfo(
         name="promptkd",
         title="PromptKD",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Visual prompts that learn a larger tuned model's probabilities on unlabelled images.",
         paper="2403.02781",
         code="zhengli97/PromptKD",
@@ -102,7 +100,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
   year = {2024}
 }""",
         config=PromptKDConfig,
-        needs=frozenset({Needs.PIXELS, Needs.TEACHER, Needs.UNLABELLED_BATCHES}),
+        needs=frozenset({"pixels", "teacher", "unlabelled_batches"}),
         open_vocabulary=True,
         vision_transformer=True,
         reads_text=False,

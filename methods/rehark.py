@@ -37,7 +37,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
+from methods import Batch, Classifier, MethodInfo, SupportView, register_method
 from methods._base.devices import in_double
 from methods._parts.feature_methods import (
     SELECT7_ON_IMAGENET,
@@ -150,7 +150,7 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
     info = MethodInfo(
         name="rehark",
         title="ReHARK",
-        family=Family.CACHE,
+        family="cache",
         summary="Kernel ridge regression around texts and class means, for images moved to the support's statistics.",
         paper="2603.11542",
         code="Jahid12012021/ReHARK",
@@ -164,7 +164,7 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
         config=ReHARKConfig,
         open_vocabulary=False,
         config_by_protocol={EvalProtocol.FEW_SHOT: PUBLISHED_SETTINGS},
-        needs=frozenset({Needs.FEATURES, Needs.UNLABELLED}),
+        needs=frozenset({"features", "unlabelled"}),
     )
 
     def prepare(self, support: SupportView) -> None:

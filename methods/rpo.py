@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, frozen_prompts, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import for_transfer
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.image_tower import image_views
@@ -72,7 +72,7 @@ class RPO(TrainableMethod[RPOConfig]):
     info = MethodInfo(
         name="rpo",
         title="RPO",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Tokens in both towers that read the frozen representation without changing it.",
         paper="2308.14960",
         code="mlvlab/RPO",
@@ -83,11 +83,11 @@ class RPO(TrainableMethod[RPOConfig]):
   year = {2023}
 }""",
         config=RPOConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"image_blocks", "text_tokens"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
     )
 

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import BackboneSizes, Batch, Recipe, Sizes, SupportView, cosine_logits, image_views, register_method
 from methods._base.devices import on_device
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, TowerUse
-from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup, for_transfer
+from methods._base.method_info import MethodConfig, MethodInfo
+from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.two_tower_methods import TwoTowerMethod
 from methods._text.templates import SKIP_TUNING_WORDING
 from methods._towers.blocks import TowerEnd, with_modules
@@ -85,7 +85,7 @@ FEW_SHOT = RECIPE.model_copy(
         "lr": 1e-5,
         "epochs": 40,
         "by_dataset": {name: {"epochs": 10} for name in ("imagenet", "sun397", "food101")},
-        "warmup": Warmup.NONE,
+        "warmup": "none",
     }
 )
 TRANSFER = RECIPE.model_copy(
@@ -102,7 +102,7 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
         name="skip_tuning",
         version=2,
         title="Skip Tuning",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="The last blocks of both towers, trained from stored states against the most similar classes.",
         paper="2412.11509",
         code="Koorye/SkipTuning",
@@ -113,11 +113,11 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
   year = {2025}
 }""",
         config=SkipTuningConfig,
-        needs=frozenset({Needs.HIDDEN}),
+        needs=frozenset({"hidden"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.IMAGE_PROJECTION, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "image_projection", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={EvalProtocol.FEW_SHOT: {"image_rate": 1.0}} | for_transfer({"image_rate": 0.1}),
         starts_as_zero_shot={},

@@ -29,7 +29,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
 from methods.transclip import SMALL, TEMPERATURE, TEXTS_BY_DATASET, neighbour_graph, of_neighbours, spread
 
@@ -60,7 +60,7 @@ class StatA(Method[StatAConfig]):
     info = MethodInfo(
         name="stata",
         title="StatA",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="All test images together: Gaussian classes that stay at their texts unless images support a move.",
         paper="2501.03729",
         code="MaxZanella/StatA",
@@ -73,7 +73,7 @@ class StatA(Method[StatAConfig]):
         config=StatAConfig,
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": TEXTS_BY_DATASET}},
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

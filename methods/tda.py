@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import (
     IMAGENET_SHIFTS,
     LogitScaleSetting,
@@ -121,7 +121,7 @@ class TDA(Method[TDAConfig]):
     info = MethodInfo(
         name="tda",
         title="TDA",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="Caches of confident and of uncertain test images correct the zero-shot logits along the stream.",
         paper="2403.18293",
         code="kdiAAA/TDA",
@@ -141,7 +141,7 @@ class TDA(Method[TDAConfig]):
             }
         },
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

@@ -24,7 +24,7 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Method, StreamClassifier, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import MethodConfig, MethodInfo
 from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
 from methods._parts.prompts import Context, check_words, context_from_words, word_count
 
@@ -60,7 +60,7 @@ class TPT(Method[TPTConfig]):
     info = MethodInfo(
         name="tpt",
         title="TPT",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="One gradient step for each test image makes the prompt confident on random views of it.",
         paper="2209.07511",
         code="azshue/TPT",
@@ -78,7 +78,7 @@ class TPT(Method[TPTConfig]):
         },
         open_vocabulary=True,
         learns_text=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

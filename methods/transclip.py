@@ -28,7 +28,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
 
 TEMPERATURE = 50.0
@@ -60,7 +60,7 @@ class TransCLIP(Method[TransCLIPConfig]):
     info = MethodInfo(
         name="transclip",
         title="TransCLIP",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="All test images together: Gaussian classes, neighbours that agree, and a pull towards the texts.",
         version=2,
         paper="2406.01837",
@@ -74,7 +74,7 @@ class TransCLIP(Method[TransCLIPConfig]):
         config=TransCLIPConfig,
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": TEXTS_BY_DATASET}},
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

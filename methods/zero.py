@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import CropsConfig, entropy, template_ensemble
 
 
@@ -39,7 +39,7 @@ class ZERO(Method[ZEROConfig]):
     info = MethodInfo(
         name="zero",
         title="ZERO",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="The confident random views of a test image vote for its class.",
         paper="2405.18330",
         code="FarinaMatteo/zero",
@@ -51,7 +51,7 @@ class ZERO(Method[ZEROConfig]):
 }""",
         config=ZEROConfig,
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:

@@ -30,7 +30,6 @@ from datasets_registry import (
     user_cache_folder,
 )
 from methods import (
-    Family,
     MethodFacts,
     MethodFactsRegistry,
     facts_as_json,
@@ -59,7 +58,7 @@ class _KnownMethods(MethodFactsRegistry):
         return MethodFacts(
             name=name,
             title=f"{title} ({source})",
-            family=same.family if same else Family.OTHER,
+            family=same.family if same else "other",
             summary=f"{source.capitalize()}, not an implementation of this project.",
             citation=same.citation if same else "",
             open_vocabulary=True,

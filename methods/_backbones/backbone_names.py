@@ -21,7 +21,7 @@ from methods._backbones.open_clip_library import open_clip_names
 from methods._backbones.preprocessing import FIELDS, OPENAI_PREPROCESSING, preprocessing_of_file
 from methods._backbones.published_weights import BIOMEDCLIP, published_tags
 from methods._backbones.weights_files import ACTIVATIONS, split_weights_options
-from methods._towers.tower_facts import ImageKind, image_kind
+from methods._towers.tower_facts import image_kind
 
 SUGGESTED = {
     f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on synthetic images, included in the package",
@@ -178,7 +178,7 @@ def family_of(arch: str, config: Mapping[str, Any]) -> str:
     timm_name = config["vision_cfg"].get("timm_model_name")
     if timm_name is not None:
         return "CLIP, ConvNeXt" if timm_name.startswith("convnext") else "CLIP, other image towers of timm"
-    return "CLIP, ViT" if image_kind(config) is ImageKind.VIT else "CLIP, ResNet"
+    return "CLIP, ViT" if image_kind(config) == "vit" else "CLIP, ResNet"
 
 
 def known_architectures() -> dict[str, list[str]]:

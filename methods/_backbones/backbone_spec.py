@@ -33,7 +33,6 @@ from methods._backbones.preprocessing import (
 from methods._backbones.published_weights import BIOMEDCLIP, BIOMEDCLIP_CONFIG, PUBLISHED, PublishedWeights
 from methods._base.method_info import TowerUse
 from methods._towers.tower_facts import (
-    ImageKind,
     TextKind,
     ends_in_projection,
     has_custom_blocks,
@@ -231,7 +230,7 @@ class BackboneSpec:
     @property
     def is_vision_transformer(self) -> bool:
         """Whether the image tower is a transformer that takes additional tokens: open_clip's own, or one of timm's."""
-        return not self.imported and image_kind(self.config) is not ImageKind.WHOLE
+        return not self.imported and image_kind(self.config) != "whole"
 
     @property
     def learns_text(self) -> bool:
@@ -259,22 +258,22 @@ class BackboneSpec:
     def tower_error(self, use: TowerUse) -> str | None:
         """Why the towers do not support what a method does with them, as a clause; None if they do."""
         config = self.config
-        if use is TowerUse.IMAGE_BLOCKS:
-            if image_kind(config) is not ImageKind.VIT or has_custom_blocks(config["vision_cfg"]):
+        if use == "image_blocks":
+            if image_kind(config) != "vit" or has_custom_blocks(config["vision_cfg"]):
                 return (
                     "it changes parts of the image tower's blocks, which only open_clip's own vision transformer "
                     f"allows; this one is {self.image_tower_name}"
                 )
-        elif use is TowerUse.IMAGE_PROJECTION and not ends_in_projection(config):
+        elif use == "image_projection" and not ends_in_projection(config):
             return "it fine-tunes the projection of the pooled image, and this image tower has no such projection"
-        elif use is TowerUse.PROMPT_STATES and pools_by_attention(config):
+        elif use == "prompt_states" and pools_by_attention(config):
             return "it projects tokens of the image tower one by one, and this image tower pools them by attention"
-        elif use is TowerUse.TEXT_BLOCKS and text_kind(config) is TextKind.HUGGING_FACE:
+        elif use == "text_blocks" and text_kind(config) is TextKind.HUGGING_FACE:
             return (
                 "it changes parts of the text tower's blocks, which only open_clip's own text towers allow; this one "
                 f"is {TextKind.HUGGING_FACE}"
             )
-        elif use is TowerUse.TEXT_TOKENS:
+        elif use == "text_tokens":
             if (kind := text_kind(config)) is not TextKind.CAUSAL:
                 return f"it replaces tokens inside the text tower, and this one is {kind}"
             if self.tokenizer is not None:

@@ -12,8 +12,7 @@ from torch import Tensor
 from datasets_registry import EvalProtocol
 from methods._base.batch import Batch
 from methods._base.method import cosine_logits
-from methods._base.method_info import Family
-from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, Optimizer, Recipe, Warmup
+from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, Recipe
 from methods._parts.layers import AdapterConfig
 
 _SETTINGS = Recipe(
@@ -22,13 +21,13 @@ _SETTINGS = Recipe(
     "vit_b16_c2_ep5_batch16_2+2ctx_imagenet.yaml and the test script. Weight decay and warm-up are in the code alone; "
     "it is the default, since its numbers are the published ones, and the paper's are recipe.weight_decay=0 and "
     "recipe.warmup=none",
-    optimizer=Optimizer.ADADELTA,
+    optimizer="adadelta",
     lr=0.15,
     weight_decay=1e-3,
     epochs=15,
     by_dataset={"imagenet": {"epochs": 5}},
     batch_size=16,
-    warmup=Warmup.LINEAR,
+    warmup="linear",
     warmup_lr=0.01,
 )
 APEX_RECIPES = {
@@ -74,7 +73,7 @@ APEX_FACTS: dict[str, Any] = {
 PART_FACTS = APEX_FACTS | {"recipes": PART_RECIPES}
 """Facts of the methods of the paper's component analysis."""
 ADAPTER_FACTS = PART_FACTS | {
-    "family": Family.FEATURE_ADAPTER,
+    "family": "feature adapter",
     "config": AdapterConfig,
     "starts_as_zero_shot": {"adapter": "linear"},
 }

@@ -15,7 +15,7 @@ from parity_record import note
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import METHODS, Batch, Context, Needs, StreamClassifier
+from methods import METHODS, Batch, Context, StreamClassifier
 from methods.tpt import entropy, log_of_mean, most_confident
 from methods.zero import _Vote
 
@@ -27,7 +27,7 @@ def stream_of(
     features: Tensor, size: int = 100, views: Tensor | None = None, asked: list[tuple[int, bool]] | None = None
 ) -> list[Batch]:
     """Batches of features `(n, dim)` with `views` `(n_views, n, dim)`; `asked` gets how many are read, and if mixed."""
-    needs = frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM})
+    needs = frozenset({"features", "test_views", "test_stream"})
 
     def views_from(start: int, k: int, _: tuple[float, float], mixed: bool) -> Tensor:
         if asked is not None:

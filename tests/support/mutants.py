@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, Sizes, StreamClassifier, SupportView
+from methods import METHODS, Batch, Classifier, Method, MethodInfo, Sizes, StreamClassifier, SupportView
 from methods.coop import CoOpConfig
 from methods.task_res import TaskResConfig
 from methods.tip_adapter_f import TipAdapterFConfig
@@ -366,7 +366,7 @@ class ReadsMoreThanItDeclares(CLIPAdapter):
 
 @caught_by("declared_inputs_are_read")
 class DeclaresUnusedPixels(TaskRes):
-    info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({Needs.FEATURES, Needs.PIXELS}))
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({"features", "pixels"}))
 
 
 @caught_by("declared_inputs_are_read")

@@ -18,7 +18,6 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     Sample,
     TaskRequest,
@@ -158,9 +157,7 @@ def few_shot_fingerprints(root: Path, shots: int) -> tuple[str, str]:
     info: DatasetInfo = get_dataset("spectrum_basic")
     train, val, test = ([Sample(f"{part}{label}.pgm", label) for label in (0, 1)] for part in ("train", "val", "test"))
     splits = DatasetSplits(image_sources.ImageFiles(root), ("a", "b"), tuple(train), tuple(val), tuple(test))
-    task = build_task(
-        TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP)
-    )
+    task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw="coop"))
     return task.fingerprint, eval_fingerprint(splits, info)
 
 
