@@ -18,7 +18,7 @@ from pydantic import Field
 from datasets_registry import ClassSet
 from methods import Classifier, Method, MethodInfo, TwoTowerMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
-from methods._parts.apex_parts import APEX_CITATION, Blend, class_distances, ensemble_weight
+from methods._parts.apex_parts import APEX_CITATION, blended, class_distances, ensemble_weight
 from methods._text.templates import GENERIC_TEMPLATE
 from methods.coop import CoOp
 
@@ -33,7 +33,7 @@ class Blended(TwoTowerMethod[Any]):
         trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
         distances = class_distances(candidates, trained, "max")
         weight = ensemble_weight(*distances, beta=self.config.blend_beta, eps=self.config.blend_eps)
-        return Blend(
+        return blended(
             adapted_text=self.text_features(classes),
             plain_text=self.frozen_text(classes, classes.template),
             text_weight=weight,

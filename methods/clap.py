@@ -69,6 +69,6 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         self.trainable.load_state_dict(state)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        distance = (self.trainable.vectors - self.base).square().sum(dim=-1)
+        distance = (self.vectors - self.base).square().sum(dim=-1)
         penalty = (self.alpha * distance).mean(dim=-1)
         return super().loss(batch) + penalty

@@ -159,14 +159,6 @@ class TowerSingularValues(nn.Module):
         return [part.view(*pair) for part, *pair in zip(parts, blocks, frozen, strict=True)]
 
 
-class BothSingularValues(nn.Module):
-    """The singular values of both towers."""
-
-    def __init__(self, text: Sequence[Any], image: Sequence[Any], config: CLIPSVDConfig) -> None:
-        super().__init__()
-        self.text, self.image = TowerSingularValues(text, config), TowerSingularValues(image, config)
-
-
 FEW_SHOT = CLIP_LORA_RECIPE.model_copy(
     update={
         "source": "CLIP-SVD train.py (`run_training`), configs/few_shot, configs/cross_dataset",
@@ -222,24 +214,24 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         starts_as_zero_shot={"rank": 1.0},
     )
 
-    trainable: BothSingularValues
-
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         image = self.backbone.image_tower
         image_views(image)  # raises for a tower without such blocks
         self.frozen_blocks: Sequence[Any] = list(image.visual.transformer.resblocks)
-        self.trainable = BothSingularValues(self.backbone.text_tower.blocks, self.frozen_blocks, self.config)
+        self.text = TowerSingularValues(self.backbone.text_tower.blocks, self.config)
+        self.image = TowerSingularValues(self.frozen_blocks, self.config)
+        self.trainable = nn.ModuleDict({"text": self.text, "image": self.image})
 
     def text_features(self, classes: ClassSet) -> Tensor:
         tower = self.backbone.text_tower
         template = classes.template if self.config.template == "own" else self.config.template
         prompts = frozen_prompts(self.backbone.class_tokens(classes, template))
-        return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(tower.blocks, tower.views))
+        return self.backbone.encode_prompts(prompts, blocks=self.text.views(tower.blocks, tower.views))
 
     def image_blocks(self) -> list[BlockView]:
         """The blocks of the image tower with the changed matrices."""
-        return self.trainable.image.views(self.frozen_blocks, image_views(self.backbone.image_tower))
+        return self.image.views(self.frozen_blocks, image_views(self.backbone.image_tower))
 
     def image_features(self, batch: Batch, blocks: Sequence[BlockView] | None = None) -> Tensor:
         return self.backbone.encode_image(batch.pixels, blocks=blocks or self.image_blocks())

@@ -147,14 +147,6 @@ class Convolutions(nn.Module):
         return added
 
 
-class BothConvolutions(nn.Module):
-    """The convolutions of both towers."""
-
-    def __init__(self, text: Convolutions, image: Convolutions) -> None:
-        super().__init__()
-        self.text, self.image = text, image
-
-
 RECIPE = Recipe(
     source="LwEIB configs/trainers/LwEIB/base2new.yaml; printed for base-to-new, reused for few-shot; weight decay: "
     "Dassl's default. Its README says that some values differ slightly from the paper's and give a better average",
@@ -197,17 +189,14 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         config_by_protocol=for_transfer({"scale": 0.075, "fast_factor": 7.5, "negatives": -1}),
     )
 
-    trainable: BothConvolutions
-
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
         image = image_views(b.image_tower)  # raises for a tower without such blocks
-        text = Convolutions(b.text_tower.views, self.adapted(b.text_depth), (), self.generator)
-        self.trainable = BothConvolutions(
-            text, Convolutions(image, self.adapted(b.vision_depth), b.image_tower.visual.grid_size, self.generator)
-        )
-        self.trainable.to(b.device)
+        self.text = Convolutions(b.text_tower.views, self.adapted(b.text_depth), (), self.generator)
+        grid = b.image_tower.visual.grid_size
+        self.image = Convolutions(image, self.adapted(b.vision_depth), grid, self.generator)
+        self.trainable = nn.ModuleDict({"text": self.text, "image": self.image}).to(b.device)
         self.sentences = self.tokens(support.classes)
 
     def adapted(self, blocks: int) -> range:
@@ -230,7 +219,7 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
     def encode(self, tokens: Int[Tensor, "n context"], fast: Sequence[bool] = ()) -> Float[Tensor, "n dim"]:
         """Unnormalised features of texts. `fast` marks the fast blocks; empty: all are slow."""
         scales = self.scales(fast, self.backbone.text_depth)
-        blocks = self.trainable.text.views(self.backbone.text_blocks, scales)
+        blocks = self.text.views(self.backbone.text_blocks, scales)
         return self.backbone.encode_whole_texts(tokens, blocks=blocks, reach=2 * len(blocks))
 
     def scales(self, fast: Sequence[bool], blocks: int) -> list[float]:
@@ -246,7 +235,7 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
 
     def image_features(self, batch: Batch, fast: Sequence[bool] = ()) -> Tensor:
         scales = self.scales(fast, self.backbone.vision_depth)
-        blocks = self.trainable.image.views(self.backbone.image_blocks, scales)
+        blocks = self.image.views(self.backbone.image_blocks, scales)
         return self.backbone.encode_image(batch.pixels, blocks=blocks)
 
     def draw(self, labels: Sequence[int]) -> Draw:

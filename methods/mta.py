@@ -13,7 +13,7 @@ The bandwidth of a view is the root of half the mean squared distance to its nea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -64,29 +64,21 @@ class MTA(Method[MTAConfig]):
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         text = template_ensemble(self.backbone, classes, self.config.templates)
-        return _ModeOfViews(self.config, text, float(self.backbone.logit_scale))
+        return StreamClassifier(partial(self.logits_of_modes, text))
 
-
-@dataclass(frozen=True)
-class _ModeOfViews(StreamClassifier):
-    """Classifies the mode of each image's views."""
-
-    config: MTAConfig
-    text: Float[Tensor, "n_cls dim"]
-    scale: float
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+    def logits_of_modes(self, text: Float[Tensor, "n_cls dim"], batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Logits of the mode of each image's views."""
         for batch in batches:
             views = self.config.views_of(batch)
-            modes = torch.stack([self.mode(views[:, i]) for i in range(views.shape[1])])
-            yield self.scale * modes @ self.text.T
+            modes = torch.stack([self.mode(views[:, i], text) for i in range(views.shape[1])])
+            yield self.backbone.logit_scale * modes @ text.T
 
-    def mode(self, views: Float[Tensor, "n_views dim"]) -> Float[Tensor, " dim"]:
+    def mode(self, views: Float[Tensor, "n_views dim"], text: Float[Tensor, "n_cls dim"]) -> Float[Tensor, " dim"]:
         """The normalised mode; the first view is the plain one."""
         c = self.config
         nearest = torch.cdist(views, views).sort(dim=1).values[:, 1 : 1 + max(1, int(c.neighbours * (len(views) - 1)))]
         bandwidth = (0.5 * (nearest**2).mean(dim=1)).sqrt().clamp(min=_CHANGE)  # views may be equal
-        predictions = (self.scale * views @ self.text.T).softmax(dim=1)
+        predictions = (self.backbone.logit_scale * views @ text.T).softmax(dim=1)
         agreement = predictions @ predictions.T
         scores, mode = torch.full_like(bandwidth, 1 / len(views)), views[0]
         for _ in range(_ROUNDS):

@@ -53,27 +53,9 @@ RECIPE = Recipe(
 )
 
 
-class _Projection(nn.Module):
-    """`h P + b` with trained P and fixed b."""
-
-    start: Tensor
-    bias: Tensor
-
-    def __init__(self, matrix: Float[Tensor, "width dim"], bias: Float[Tensor, " dim"]) -> None:
-        super().__init__()
-        self.matrix = nn.Parameter(matrix.clone())
-        self.register_buffer("start", matrix)
-        self.register_buffer("bias", bias)
-
-    def forward(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
-        return pooled @ self.matrix + self.bias
-
-
 @register_method
 class ProLIP(TrainableMethod[ProLIPConfig]):
     """`scale cos(h P, t)` with a trained P."""
-
-    trainable: _Projection
 
     info = MethodInfo(
         name="prolip",
@@ -96,23 +78,29 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         project, width = self.backbone.image_tower.project_to_joint_space, self.backbone.vision_width
         bias = project(torch.zeros(1, width, device=self.backbone.device))
         matrix = project(torch.eye(width, device=self.backbone.device)) - bias
-        self.trainable = _Projection(matrix, bias[0])
+        self.start, self.bias = matrix, bias[0]
+        self.matrix = nn.Parameter(matrix.clone())
+        self.trainable = nn.ParameterDict({"matrix": self.matrix})
         self.texts: dict[ClassSet, Tensor] = {}
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        squared_distance = (self.trainable.matrix - self.trainable.start).square().sum()
+        squared_distance = (self.matrix - self.start).square().sum()
         return super().loss(batch) + self.penalty * squared_distance
 
     def tuned_state(self) -> dict[str, Tensor]:
         """The matrix P. Its initial value and the bias come from the tower."""
-        return {"matrix": self.trainable.matrix}
+        return {"matrix": self.matrix}
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         self.prepare(support_without_images(self.info.name, classes, self.backbone.device))
-        self.trainable.load_state_dict(self.trainable.state_dict() | state)
+        self.trainable.load_state_dict(state)
+
+    def projected(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
+        """`h P + b`, with the tower's own b."""
+        return pooled @ self.matrix + self.bias
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if classes not in self.texts:
             self.texts[classes] = template_ensemble(self.backbone, classes, self.config.templates)
         text = self.texts[classes]
-        return lambda batch: cosine_logits(self.trainable(batch.pooled), text, self.scale)
+        return lambda batch: cosine_logits(self.projected(batch.pooled), text, self.scale)

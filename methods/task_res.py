@@ -67,4 +67,4 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         return torch.zeros_like(self.base)
 
     def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
-        return self.base + self.config.alpha * self.trainable.vectors
+        return self.base + self.config.alpha * self.vectors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -232,15 +231,17 @@ def support_without_images(method: str, classes: ClassSet, device: torch.device)
     return SupportView(classes, labels, 1, unavailable, unavailable, unavailable)
 
 
-class StreamClassifier(ABC):
+@dataclass(frozen=True)
+class StreamClassifier:
     """Classifies a stream of unlabelled images. Each stream starts without memory; batching has no effect.
 
     A method whose `classifier` returns a StreamClassifier declares `test_stream`.
+
+    Args:
+        over: gives the logits `(batch, n_cls)` of each batch, in order. It may read all batches first.
     """
 
-    @abstractmethod
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
-        """Logits `(batch, n_cls)` of each batch, in order. It may read all batches first."""
+    over: Callable[[Iterator[Batch]], Iterator[Tensor]]
 
     def __call__(self, batch: Batch) -> Tensor:
         """Logits `(batch, n_cls)` of a stream that consists of one batch."""

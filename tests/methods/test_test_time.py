@@ -17,7 +17,7 @@ from torch import Tensor
 from datasets_registry import EvalProtocol
 from methods import METHODS, Batch, Context, StreamClassifier
 from methods.tpt import entropy, log_of_mean, most_confident
-from methods.zero import _Vote
+from methods.zero import _decided
 
 TEMPLATE = "a photo of a {}."
 GENERATOR = torch.Generator().manual_seed(7)
@@ -123,7 +123,7 @@ def test_a_recorded_image_has_equally_many_votes_for_two_classes() -> None:
 )
 def test_a_tie_is_decided_by_the_other_views(others: list[list[float]], winner: int) -> None:
     tied = torch.tensor([True, True, False])
-    assert int(_Vote.decided(tied, torch.tensor(others).reshape(-1, 3))) == winner
+    assert int(_decided(tied, torch.tensor(others).reshape(-1, 3))) == winner
 
 
 @pytest.mark.parametrize("name", case_names("mta"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -57,12 +56,7 @@ class LeavesTheBackboneInTrainingMode(TaskRes):
 class ForgetsBetweenBatches(TDA):
     def classifier(self, classes: ClassSet) -> Any:
         found = super().classifier(classes)
-
-        class Forgetful(StreamClassifier):
-            def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
-                return (found(batch) for batch in batches)
-
-        return Forgetful()
+        return StreamClassifier(lambda batches: (found(batch) for batch in batches))
 
 
 @caught_by("only_trainable_is_trained")

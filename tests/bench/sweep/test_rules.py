@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,16 +63,6 @@ class Settings(MethodConfig):
         return self.tied
 
 
-class Stream(StreamClassifier):
-    """A classifier that reads a stream."""
-
-    def __init__(self, classify: Any) -> None:
-        self._classify = classify
-
-    def over(self, batches: Iterator[Any]) -> Iterator[Any]:
-        return map(self._classify, batches)
-
-
 def fake(name: str, *needs: Needs, **traits: Any) -> None:
     """Register a method that reads what it declares and classifies like zero-shot."""
 
@@ -99,7 +90,7 @@ def fake(name: str, *needs: Needs, **traits: Any) -> None:
                 assert "pixels" not in needs or len(batch.pixels)
                 return cosine_logits(batch.features, text, self.backbone.logit_scale)
 
-            return Stream(classify) if "test_stream" in needs else classify
+            return StreamClassifier(partial(map, classify)) if "test_stream" in needs else classify
 
     METHODS.add(name, Fake)
 
