@@ -121,15 +121,11 @@ class BlockSingularValues(nn.Module):
         self.inner = SingularValues(block.mlp.c_fc.weight, config, trained)
         self.outer = SingularValues(block.mlp.c_proj.weight, config, trained)
 
-    def projection_change(self) -> Float[Tensor, "three_widths width"]:
-        """The change of the query, key and value projections, one below the other."""
-        parts: Sequence[Any] = list(self.qkv)
-        return torch.cat([part.change() for part in parts])
-
     def view(self, block: Any, frozen: BlockView) -> BlockView:
         """The block with the changed matrices."""
         attention, mlp = block.attn, block.mlp
-        projections = attention.in_proj_weight + self.projection_change()
+        parts: Sequence[Any] = list(self.qkv)
+        projections = attention.in_proj_weight + torch.cat([part.change() for part in parts])
         out = attention.out_proj.weight + self.out.change()
         inner, outer = mlp.c_fc.weight + self.inner.change(), mlp.c_proj.weight + self.outer.change()
 

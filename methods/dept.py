@@ -134,10 +134,10 @@ class HeadConfig(MethodConfig):
         return super().parameter_count(sizes) + head
 
 
-def kgcoop_weight() -> dict[str, Any]:
-    """The weight of KgCoOp's penalty in DePT's code, a fourth of KgCoOp's own."""
-    text = "weight of the distance to frozen texts; 2, DePT configs/trainers/ExtrasLinearProbeKgCoOp"
-    return {"weight": (float, Field(2.0, ge=0, description=text))}
+_KGCOOP_WEIGHT = Field(
+    2.0, ge=0, description="weight of the distance to frozen texts; 2, DePT configs/trainers/ExtrasLinearProbeKgCoOp"
+)
+"""The weight of KgCoOp's penalty in DePT's code, a fourth of KgCoOp's own."""
 
 
 def dept_info(host: MethodInfo, name: str) -> MethodInfo:
@@ -157,7 +157,7 @@ def dept_info(host: MethodInfo, name: str) -> MethodInfo:
             ),
             "head_rate": (float, Field(6.5, gt=0, description="learning rate of the head divided by the host's; 6.5")),
         }
-        | (kgcoop_weight() if host.config is KgCoOpConfig else {}),
+        | ({"weight": (float, _KGCOOP_WEIGHT)} if host.config is KgCoOpConfig else {}),
         version=host.version + 1,
         config_mixin=HeadConfig,
         family=host.family,

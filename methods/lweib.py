@@ -18,7 +18,7 @@ the end of a text matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -73,22 +73,6 @@ class LwEIBConfig(MethodConfig):
         text = 15 * sizes.text_width * len(self.adapted(sizes.text_blocks))
         image, last = self.adapted(sizes.image_blocks), sizes.image_blocks - 1
         return text + 45 * sizes.image_width * len(image) - (36 * sizes.image_width if last in image else 0)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """The random choices of a step.
-
-    Args:
-        classes: the compared classes, those of the batch first, in order.
-        sentences: index of each class's sentence in its list.
-        fast_text: whether each text block is fast; `fast_image` is the same for image blocks.
-    """
-
-    classes: Sequence[int]
-    sentences: Sequence[int]
-    fast_text: Sequence[bool]
-    fast_image: Sequence[bool]
 
 
 class Convolutions(nn.Module):
@@ -238,8 +222,12 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         blocks = self.image.views(self.backbone.image_blocks, scales)
         return self.backbone.encode_image(batch.pixels, blocks=blocks)
 
-    def draw(self, labels: Sequence[int]) -> Draw:
-        """The random choices of a step with these labels."""
+    def draw(self, labels: Sequence[int]) -> tuple[list[int], list[int], list[bool], list[bool]]:
+        """The random choices of a step with these labels.
+
+        These are the compared classes, those of the batch first, in order; the index of each class's sentence in its
+        list; and whether each text block and each image block is fast.
+        """
         n, classes = len(self.sentences), list(range(len(self.sentences)))
         if self.config.negatives >= 0 and n > len(labels):
             chosen = sorted(set(labels))
@@ -250,14 +238,14 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         sentences = [int(place * len(self.sentences[c])) for place, c in zip(places, classes, strict=True)]
         text, image = self.backbone.text_depth, self.backbone.vision_depth
         fast = (torch.rand(text + image, generator=self.generator) > self.config.slow_share).tolist()
-        return Draw(classes, sentences, fast[:text], fast[text:])
+        return classes, sentences, fast[:text], fast[text:]
 
     def loss(self, batch: Batch) -> Tensor:
         labels = batch.label_numbers
-        drawn = self.draw(labels)
-        chosen = zip(drawn.classes, drawn.sentences, strict=True)
-        text = self.encode(torch.stack([self.sentences[c][i] for c, i in chosen]), drawn.fast_text)
-        image = self.image_features(batch, drawn.fast_image)
-        place = {c: i for i, c in enumerate(drawn.classes)}
+        classes, sentences, fast_text, fast_image = self.draw(labels)
+        chosen = zip(classes, sentences, strict=True)
+        text = self.encode(torch.stack([self.sentences[c][i] for c, i in chosen]), fast_text)
+        image = self.image_features(batch, fast_image)
+        place = {c: i for i, c in enumerate(classes)}
         targets = on_device(torch.tensor([place[label] for label in labels]), text.device)
         return F.cross_entropy(cosine_logits(image, text, self.backbone.logit_scale), targets)

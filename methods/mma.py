@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, image_views, register_method
-from methods._base.method_info import BackboneSizes, MethodConfig, MethodInfo, Sizes
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import Scaled, kaiming_linear_layer
 from methods._text.templates import GENERIC_TEMPLATE
@@ -35,7 +35,7 @@ class MMAConfig(MethodConfig):
     hidden: int = Field(32, ge=1, description="inner width; 32, MMA vit_b16_ep5.yaml")
     scale: float = Field(0.001, gt=0, description="scale of the adapters' output; 0.001, MMA vit_b16_ep5.yaml")
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+    def frozen_blocks(self, sizes: Sizes) -> int:
         return sizes.image_blocks - min(self.blocks, sizes.text_blocks, sizes.image_blocks)
 
     def parameter_count(self, sizes: Sizes) -> int:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, SupportView, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import BackboneSizes, MethodConfig, MethodInfo, Sizes
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import linear_layer, normal_parameter
 from methods._parts.two_tower_methods import TwoTowerMethod
@@ -45,7 +45,7 @@ class MMRLConfig(MethodConfig):
     )
     fused: bool = Field(True, description="test the trained classes with both logits; off for domain generalisation")
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+    def frozen_blocks(self, sizes: Sizes) -> int:
         return sizes.image_blocks - min(self.blocks, sizes.text_blocks, sizes.image_blocks)
 
     def parameter_count(self, sizes: Sizes) -> int:

@@ -27,7 +27,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import BackboneSizes, Batch, Recipe, Sizes, SupportView, cosine_logits, image_views, register_method
+from methods import Batch, Recipe, Sizes, SupportView, cosine_logits, image_views, register_method
 from methods._base.devices import on_device
 from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
@@ -56,17 +56,13 @@ class SkipTuningConfig(MethodConfig):
         """Index of the first trained one of a tower's blocks."""
         return min(self.skipped, blocks - 1)
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+    def frozen_blocks(self, sizes: Sizes) -> int:
         return self.first_of(sizes.image_blocks)
 
     def parameter_count(self, sizes: Sizes) -> int:
         towers = ((sizes.text_width, sizes.text_blocks), (sizes.image_width, sizes.image_blocks))
         blocks = sum((n - self.first_of(n)) * (12 * width + 13) * width for width, n in towers)
         return blocks + (sizes.text_width + sizes.image_width) * (2 + sizes.embed_dim)
-
-    def always_kept(self, n_classes: int) -> int:
-        """Number of the most similar classes that always stay."""
-        return min(math.ceil(self.kept_share * n_classes), self.kept_most)
 
 
 RECIPE = Recipe(
@@ -154,7 +150,8 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
             )
         )
         n = len(support.classes)
-        self.kept_ranks = drawn_ranks(n, c.always_kept(n), c.spread, self.generator)
+        always_kept = min(math.ceil(c.kept_share * n), c.kept_most)  # of the most similar classes
+        self.kept_ranks = drawn_ranks(n, always_kept, c.spread, self.generator)
         self.shots, self.labels = support.shots, support.labels.tolist()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

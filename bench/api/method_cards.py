@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
@@ -89,7 +89,7 @@ def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: in
 
     model = load_backbone(backbone if backbone.imported else BackboneSpec(backbone.arch, "random"))
     config = method.info.default_config(method.info.usual_protocol)
-    parameters = config.parameter_count(model.sizes.with_task(n_classes=n_classes, shots=shots))
+    parameters = config.parameter_count(replace(model.sizes, n_classes=n_classes, shots=shots))
     if not issubclass(method, TrainableMethod):
         return Learned(parameters, {})
     generator = torch.Generator().manual_seed(0)

@@ -15,7 +15,6 @@ from methods._backbones.model_folders import (
     FOLDER_ARCH,
     HUB_ARCH,
     MISSING_PACKAGE,
-    TokenizerSource,
     WeightsError,
     folder_config,
     has_transformers,
@@ -250,7 +249,7 @@ class BackboneSpec:
             "image_tower": self.image_tower_name,
             "text_tower": text.get("hf_model_name", str(text_kind(self.config))),
             "learned_texts": text_kind(self.config).cost_of_prompts,
-            "tokenizer": "CLIP's" if self.tokenizer is None else self.tokenizer.name,
+            "tokenizer": "CLIP's" if self.tokenizer is None else self.tokenizer[0],
             "context": text.get("context_length", 77),  # open_clip's default
             "logit_bias": "init_logit_bias" in self.config,
         }
@@ -277,17 +276,20 @@ class BackboneSpec:
             if (kind := text_kind(config)) is not TextKind.CAUSAL:
                 return f"it replaces tokens inside the text tower, and this one is {kind}"
             if self.tokenizer is not None:
-                return f"it replaces tokens inside the text tower, and this one has the tokenizer {self.tokenizer.name}"
+                return f"it replaces tokens inside the text tower, and this one has the tokenizer {self.tokenizer[0]}"
         return None
 
     @property
-    def tokenizer(self) -> TokenizerSource | None:
-        """The source of the text tower's tokenizer; None for CLIP's own, the folder for a model in a folder."""
+    def tokenizer(self) -> tuple[str, str] | None:
+        """Source and options of the text tower's tokenizer, see `hub_tokenizer`; None for CLIP's own.
+
+        The source of a model in a folder is this folder.
+        """
         if self.imported or not (name := self.config["text_cfg"].get("hf_tokenizer_name")):
             return None
         options = self.config["text_cfg"].get("tokenizer_kwargs") or {}
         source = str(self.folder) if self.arch == FOLDER_ARCH else name
-        return TokenizerSource(source, json.dumps(options, sort_keys=True))
+        return source, json.dumps(options, sort_keys=True)
 
     @property
     def text_tower_error(self) -> str | None:
@@ -295,7 +297,7 @@ class BackboneSpec:
         if self.imported or self.tokenizer is None:
             return None
         if not has_transformers():
-            return f"its tokenizer {self.tokenizer.name} needs {MISSING_PACKAGE}"
+            return f"its tokenizer {self.tokenizer[0]} needs {MISSING_PACKAGE}"
         if mode := self.config["text_cfg"].get("tokenizer_mode"):
             return f"its tokenizer has the mode {mode!r}, which is not supported; choose another backbone"
         return None

@@ -13,7 +13,7 @@ from torch import Tensor
 from datasets_registry import BenchError, ClassSet, UnknownNameError, feature_bundle
 from methods._backbones.backbone import Backbone
 from methods._backbones.backbone_spec import BackboneSpec
-from methods._base.method_info import BackboneSizes
+from methods._base.method_info import Sizes
 from methods._text.templates import GENERIC_TEMPLATE
 
 
@@ -44,7 +44,7 @@ class ImportedBackbone(Backbone):
         no_tower: Any = SimpleNamespace(width=0, depth=0, transformer=False, blocks=(), context_length=0)
         self.image_tower = self.text_tower = no_tower
         self.image_size = 0
-        self.sizes = BackboneSizes(self._dim, 0, 0, 0, 0, 0)
+        self.sizes = Sizes(self._dim, 0, 0, 0, 0, 0)
 
     @property
     def device(self) -> torch.device:

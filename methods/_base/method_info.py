@@ -9,7 +9,7 @@ import re
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar, get_args, get_origin
@@ -74,16 +74,18 @@ the pooled one. `text_tokens`: it inserts, replaces or reads tokens inside the t
 
 
 @dataclass(frozen=True)
-class BackboneSizes:
-    """The sizes of a backbone's two towers. A tower without blocks of its own kind has width and blocks 0.
+class Sizes:
+    """The sizes that decide how many values a method learns: those of a backbone's two towers and of the support set.
 
     Args:
         embed_dim: width of the joint space.
-        text_width: width of the text tower.
+        text_width: width of the text tower; 0, as its blocks, for a tower without blocks of its own kind.
         text_blocks: number of blocks of the text tower.
-        image_width: width of the image tower.
+        image_width: width of the image tower; 0, as its blocks, for a tower without blocks of its own kind.
         image_blocks: number of blocks of the image tower.
         image_parameters: number of weights of the image tower.
+        n_classes: number of training classes; 0 for a backbone alone.
+        shots: images per class; 0 for a backbone alone.
     """
 
     embed_dim: int
@@ -92,23 +94,8 @@ class BackboneSizes:
     image_width: int
     image_blocks: int
     image_parameters: int
-
-    def with_task(self, *, n_classes: int, shots: int) -> Sizes:
-        """These sizes and those of the support set."""
-        return Sizes(**asdict(self), n_classes=n_classes, shots=shots)
-
-
-@dataclass(frozen=True)
-class Sizes(BackboneSizes):
-    """The sizes that decide how many values a method learns: those of the backbone and of the support set.
-
-    Args:
-        n_classes: number of training classes.
-        shots: images per class.
-    """
-
-    n_classes: int
-    shots: int
+    n_classes: int = 0
+    shots: int = 0
 
 
 SettingsT = TypeVar("SettingsT", bound="MethodConfig")
@@ -170,7 +157,7 @@ class MethodConfig(BaseModel):
         """
         return 0
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int | None:  # noqa: ARG002
+    def frozen_blocks(self, sizes: Sizes) -> int | None:  # noqa: ARG002
         """Number of leading frozen image blocks, for a method that reads `Batch.hidden` before the next block."""
         return None
 

@@ -6,7 +6,7 @@ from the hub.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from datasets_registry import BenchError
-from methods._backbones.model_folders import TokenizerSource, WeightsError
+from methods._backbones.model_folders import WeightsError
 from methods._backbones.open_clip_library import open_clip
 
 
@@ -133,16 +133,20 @@ class HubTokenizer:
 
 
 @lru_cache(maxsize=4)
-def hub_tokenizer(source: TokenizerSource) -> HubTokenizer:
-    """The tokenizer of that source; raises WeightsError if its files are not available."""
+def hub_tokenizer(source: str, options: str) -> HubTokenizer:
+    """The tokenizer of that source; raises WeightsError if its files are not available.
+
+    Args:
+        source: a repository of the hub, or a folder with the tokenizer's files.
+        options: options of open_clip's `HFTokenizer`, as sorted JSON (`tokenizer_kwargs` of the configuration).
+    """
     advice = (
         "Connect once to fetch it, or use local-dir:FOLDER with the tokenizer's files beside open_clip_config.json."
     )
     try:
-        options: Mapping[str, Any] = json.loads(source.options)
-        return HubTokenizer(open_clip().tokenizer.HFTokenizer(source.name, **options))
+        return HubTokenizer(open_clip().tokenizer.HFTokenizer(source, **json.loads(options)))
     except Exception as error:  # transformers, tokenizers and the hub client share no base class
         first = " ".join(str(error).split())[:200]
         raise WeightsError(
-            f"The tokenizer {source.name} is not available ({type(error).__name__}: {first}). {advice}"
+            f"The tokenizer {source} is not available ({type(error).__name__}: {first}). {advice}"
         ) from error

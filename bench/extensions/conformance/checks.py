@@ -296,7 +296,7 @@ def facts_are_complete(subject: Subject) -> None:
 def stated_facts_hold(subject: Subject) -> None:
     """`parameter_count` is the number of learned values, and `starts_as_zero_shot` starts as the zero-shot model."""
     for task in (TASK, OTHER_TASK):
-        sizes = subject.backbone.sizes.with_task(n_classes=len(task.classes), shots=task.shots)
+        sizes = replace(subject.backbone.sizes, n_classes=len(task.classes), shots=task.shots)
         stated = subject.config.parameter_count(sizes)
         method = subject.finished if task is TASK else subject.trained(task)
         case = f"{len(task.classes)} classes of {task.shots} shots"

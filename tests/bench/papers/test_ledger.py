@@ -278,7 +278,7 @@ def test_every_method_says_what_it_uses_and_where_that_was_read(frame):
         assert one.family in get_args(Family), one
         assert one.uses is None or (one.year and one.venue and is_identifier(one.paper)), one
     assert sum(one.uses is None for one in published.values()) <= 4
-    for name in stored_facts().methods:
+    for name in stored_facts()["methods"]:
         facts = registered.get(name)
         assert is_identifier(facts.paper), name
         assert facts.venue, name
@@ -289,7 +289,7 @@ def test_every_method_says_what_it_uses_and_where_that_was_read(frame):
 def test_the_paper_of_a_row_is_that_of_its_method(frame):
     rows = frame[["method", "paper"]].drop_duplicates()
     known = {name: {one.paper} for name, one in published_methods().items()}
-    for name in {*stored_facts().methods, *frame["method"]} - set(known):
+    for name in {*stored_facts()["methods"], *frame["method"]} - set(known):
         host = name.partition(":")[2] or name  # DePT around ATPrompt is in the paper of ATPrompt
         known[name] = {known_methods().get(name).paper, known_methods().get(host).paper}
     off = [(m, paper) for m, paper in rows.itertuples(index=False) if paper not in known[m]]

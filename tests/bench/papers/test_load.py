@@ -13,7 +13,7 @@ from bench.results.database import Store
 from bench.results.shards import Shards
 from methods import stored_facts
 
-METHODS_HERE = tuple(stored_facts().methods)
+METHODS_HERE = tuple(stored_facts()["methods"])
 
 SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
 
