@@ -94,7 +94,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         own = (similarity * members).sum(dim=0) / members.sum(dim=0)
         bias = linear_uniform((len(support.classes),), image.shape[1], self.generator).to(image.device)
         alpha = torch.full_like(bias, self.config.alpha_start * float(own.mean()))
-        self.trainable = nn.ParameterDict({"weight": members.T @ image, "bias": bias, "alpha": alpha})
+        self.trainable = nn.ParameterDict([("weight", members.T @ image), ("bias", bias), ("alpha", alpha)])
         n = len(image)
         self.weight_step = 4 * n / float(torch.linalg.eigvalsh(image.T @ image)[-1])
         self.alpha_step = n / (4 * float(similarity.square().sum(dim=0).max()))
@@ -123,7 +123,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         self.support_classes = classes
         self.text = template_ensemble(self.backbone, classes, self.config.templates)
-        self.trainable = nn.ParameterDict(state)
+        self.trainable = nn.ParameterDict([(name, state[name]) for name in ("weight", "bias", "alpha")])
 
     def calibrate(self, validation: SupportView) -> None:
         image = F.normalize(validation.features(), dim=-1)

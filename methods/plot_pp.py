@@ -156,7 +156,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
             self.wordings = [" ".join(["X"] * c.n_ctx)] * c.n_text
             text = normal_parameter((c.n_text, c.n_ctx, b.text_width), self.generator)
         image = normal_parameter((c.n_image, c.n_visual, b.vision_width), self.generator)
-        self.trainable = nn.ParameterDict({"text": text, "image": image}).to(b.device)
+        self.trainable = nn.ParameterDict([("text", text), ("image", image)]).to(b.device)
         self.begin_stage(0)
 
     def stages(self) -> tuple[float, ...]:

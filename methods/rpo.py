@@ -89,7 +89,7 @@ class RPO(TrainableMethod[RPOConfig]):
         end_of_text, class_token = words.embedded[0, words.eot[0]], b.image_tower.class_token
         assert class_token is not None, "a tower of such blocks has one"
         text, image = self.moved_copies(end_of_text), self.moved_copies(class_token)
-        self.trainable = nn.ParameterDict({"text": text, "image": image}).to(b.device)
+        self.trainable = nn.ParameterDict([("text", text), ("image", image)]).to(b.device)
 
     def moved_copies(self, token: Float[Tensor, " width"]) -> Float[Tensor, "n_pairs width"]:
         """Copies of a special token, each moved by `noise` in a random direction; on the CPU."""

@@ -21,6 +21,7 @@ from datasets_registry._custom.listing_tables import ColumnNames, guess_columns,
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._readers.dataset_files import SMALL, UNLISTED
 from datasets_registry._readers.foreign_files import read_toml
+from datasets_registry._readers.image_sources import oriented
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample, fingerprint
 
 TRAIN_SHARE = 0.5
@@ -205,7 +206,7 @@ class CustomReader:
                 others[SMALL if item.label in self.config.small_classes else UNLISTED].append(item.key)
         left_out = dict(listing.left_out) | {kind: tuple(keys) for kind, keys in others.items()}
         # the split depends on the files alone, so that `orient` does not change it
-        images = listing.images.oriented() if self.config.orient else listing.images
+        images = oriented(listing.images) if self.config.orient else listing.images
         listed = self.image_list(listing, record)
         return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out, image_list=listed)
 

@@ -49,7 +49,8 @@ def parse_backbone(text: str) -> BackboneSpec:
             model of open_clip, a hub that cannot be reached, or preprocessing that is malformed or unknown.
     """
     if (folder := folder_of(text)) is not None:
-        return _in_folder(folder)
+        path = weights_in_folder(Path(folder))
+        return _checked(BackboneSpec(FOLDER_ARCH, f"local-{folder_digest(path)}", path))
     if text.startswith((f"{HUB_ARCH}:", f"{HUB_ARCH}.")):
         return _checked(BackboneSpec(HUB_ARCH, hub_tag(text[len(HUB_ARCH) + 1 :])))
     arch, equals, rest = text.partition("=")
@@ -96,11 +97,6 @@ def local_source(text: str) -> str | None:
 def folder_of(text: str) -> str | None:
     """The folder of `local-dir:FOLDER`, which may be written `local-dir=FOLDER`; None for any other backbone."""
     return text[len(FOLDER_ARCH) + 1 :] if text.startswith((f"{FOLDER_ARCH}:", f"{FOLDER_ARCH}=")) else None
-
-
-def _in_folder(text: str) -> BackboneSpec:
-    path = weights_in_folder(Path(text))
-    return _checked(BackboneSpec(FOLDER_ARCH, f"local-{folder_digest(path)}", path))
 
 
 def _local(arch: str, text: str) -> BackboneSpec:

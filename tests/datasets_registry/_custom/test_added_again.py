@@ -22,6 +22,7 @@ from datasets_registry import (
     RegistrationError,
     SplitRule,
     add_custom_dataset,
+    image_sources,
     own_images,
 )
 
@@ -113,7 +114,7 @@ def test_no_image_moves_however_the_folder_changes(birds: Path, seed: int, rule:
                 case _:
                     photo(path.with_name(f"new {step} {path.name}"), int(rng.integers(10**6)))
         read = replace(before, splits=before.info.reader(None))
-        names = {sample.key: read.splits.images.oriented(orient=False).digest(sample.key)  # type: ignore[attr-defined]
+        names = {sample.key: image_sources.oriented(read.splits.images, orient=False).digest(sample.key)
                  for part in PARTS for sample in getattr(read.splits, part)}  # fmt: skip
         read = replace(read, inspection=replace(read.inspection, digests=names))
         after = add(birds)
