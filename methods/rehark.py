@@ -137,6 +137,9 @@ class Fit:
         zero_shot: Tensor = self.values.scale_zs * image @ self.prior.T
         return zero_shot + two_kernels(image, self.rows, self.values) @ self.coefficients
 
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
+        return self.logits(batch.features)
+
 
 TENSORS = ("rows", "coefficients", "prior", "mean", "gain", "target")
 
@@ -227,20 +230,11 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
             self.fits.append(Fit(values, **{name: state[name][i] for name in TENSORS}))
 
     def selected(self, classes: ClassSet) -> Classifier:
-        return classifier_of(self.fits[0])
+        return self.fits[0]
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each of the first trials."""
-        return {f"trial {number}": classifier_of(fit) for number, fit in enumerate(self.fits, start=1)}
-
-
-def classifier_of(fit: Fit) -> Classifier:
-    """The classifier of a fit."""
-
-    def classify(batch: Batch) -> Tensor:
-        return fit.logits(batch.features)
-
-    return classify
+        return {f"trial {number}": fit for number, fit in enumerate(self.fits, start=1)}
 
 
 def trials(count: int) -> list[dict[str, float]]:

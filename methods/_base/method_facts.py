@@ -114,9 +114,10 @@ def facts_of(method: type[Method[Any]]) -> MethodFacts:
         protocol: {key: value for key, value in asdict(info.settled(protocol)).items() if key != "values" and value}
         for protocol in EvalProtocol
     }
+    docstring = inspect.getdoc(inspect.getmodule(method)) or ""
     return MethodFacts(
         **traits,
-        notes=_notes(method),
+        notes=docstring.partition("\n")[2].strip() or docstring,
         parameter_formula=info.parameter_formula,
         settings=_settings(info),
         teaches=getattr(method, "one_pair", False),  # only methods with two towers have it
@@ -131,11 +132,6 @@ def is_own(method: type[Method[Any]]) -> bool:
     return all(name in stored["methods"] or name in stored["wrappers"] for name in method.info.name.split(":")) and all(
         base.__module__.partition(".")[0] in OWN_PACKAGES for base in method.__mro__
     )
-
-
-def _notes(method: type[Method[Any]]) -> str:
-    text = inspect.getdoc(inspect.getmodule(method)) or ""
-    return text.partition("\n")[2].strip() or text
 
 
 def _settings(info: MethodInfo) -> dict[str, MethodSetting]:
