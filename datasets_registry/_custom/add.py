@@ -110,7 +110,7 @@ class AddedDataset:
             "file": str(self.file),
             "kind": self.config.kind,
             **({} if delimiter is None else {"delimiter": delimiter}),
-            "split": str(self.config.split),
+            "split": self.config.split,
             "template": self.info.template,
             "classes": len(self.splits.class_names),
             "class_names": list(self.splits.class_names),
