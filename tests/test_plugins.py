@@ -62,7 +62,7 @@ class Config(MethodConfig):
 @register_method
 class Foreign(Method[Config]):
     info: ClassVar[MethodInfo] = MethodInfo(
-        name="foreign_method", title="Foreign", family=Family.CLASSIFIER, summary="Zero-shot under another name.",
+        name="foreign_method", title="Foreign", family="classifier", summary="Zero-shot under another name.",
         citation="", config=Config, needs=ZeroShot.info.needs, open_vocabulary=True,
     )
 

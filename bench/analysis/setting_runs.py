@@ -16,7 +16,7 @@ from bench.analysis.leaderboard import ExcludedRun, Setting
 from bench.analysis.measures import ALL, BASELINE
 from bench.analysis.score_array import Outcomes, ReadOutcomes
 from bench.spec import ALL_SHOTS, AXES, CUSTOM_RECIPE, LEARNED, ExperimentSpec, learned_values
-from datasets_registry import EvalProtocol, SupportKind, canonical_json
+from datasets_registry import EvalProtocol, canonical_json
 
 COSTS = (
     "trainable_parameters",
@@ -324,8 +324,8 @@ def setting_of_images(shots: int, draw: str, learned: Sequence[str]) -> LearnedI
         >>> setting_of_images(21, "coop", ("all", "train:9", ""))
         (2147483647, 'coop', ('', 'train:9', ''))
     """
-    every = SupportKind.ALL in learned
-    stated = tuple("" if value == SupportKind.ALL else value for value in learned)
+    every = "all" in learned
+    stated = tuple("" if value == "all" else value for value in learned)
     return ALL_SHOTS if every else shots, kind_of_draw(draw), stated
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from bench.analysis import Entry, Leaderboard
 from bench.papers.published_numbers import table
@@ -88,7 +89,7 @@ class Catalogue:
         if found is None:
             return (UNKNOWN_INPUTS,)
         tuned = entry.config.get("selection") == "validation"
-        return tuple(one for one in found if tuned or one != Extra.VALIDATION_LABELS)
+        return tuple(one for one in found if tuned or one != "validation labels")
 
     def _of_other_code(self, name: str) -> MethodSheet | None:
         """Facts of official code and of imported predictions: those of the method of that title, if there is one."""
@@ -109,7 +110,7 @@ class Catalogue:
         family = around.family if around.family == "ensemble" else inner.family
         title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
         known = None if around.uses is None or inner.uses is None else {*around.uses, *inner.uses}
-        uses = None if known is None else tuple(str(extra) for extra in Extra if extra in known)
+        uses = None if known is None else tuple(str(extra) for extra in get_args(Extra) if extra in known)
         return replace(around, name=name, title=title, family=family, uses=uses)
 
     def family(self, method: str) -> str:

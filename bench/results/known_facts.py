@@ -30,7 +30,6 @@ from datasets_registry import (
     user_cache_folder,
 )
 from methods import (
-    Family,
     MethodFacts,
     MethodFactsRegistry,
     facts_as_json,
@@ -57,7 +56,7 @@ class _KnownMethods(MethodFactsRegistry):
         return MethodFacts(
             name=name,
             title=f"{title} ({source})",
-            family=same.family if same else Family.OTHER,
+            family=same.family if same else "other",
             summary=f"{source.capitalize()}, not an implementation of this project.",
             citation=same.citation if same else "",
             open_vocabulary=True,
@@ -115,7 +114,7 @@ def _add_others(registry: MethodFactsRegistry) -> None:
 def _others() -> Iterator[tuple[str, str, Path | None]]:
     """Name, module or package, and file or folder of methods that are not in the file of this package."""
     for module in catalogue_modules(methods.__name__, methods.__path__):
-        if (name := module.rpartition(".")[2]) not in stored_facts().methods:
+        if (name := module.rpartition(".")[2]) not in stored_facts()["methods"]:
             yield name, module, Path(methods.__path__[0]) / f"{name}.py"
     for point in sorted(entry_points(group=METHODS_GROUP), key=lambda point: (point.name, point.value)):
         yield point.name, point.module.partition(".")[0], plug_in_place(point)

@@ -242,9 +242,7 @@ def shared_features(specs: Sequence[ExperimentSpec], cache: Path, device: str) -
 
     Features that another kind of device computed are not used.
     """
-    from methods import Needs
-
-    frozen, groups = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}, dict[tuple[str, str], list[ExperimentSpec]]()
+    frozen, groups = {"features", "pooled", "hidden"}, dict[tuple[str, str], list[ExperimentSpec]]()
     for spec in specs:
         groups.setdefault((spec.backbone, spec.precision), []).append(spec)
     cached = cache_info(cache) if groups else []

@@ -10,7 +10,6 @@ import pandas as pd
 
 from bench.analysis import (
     Leaderboard,
-    Verdict,
     board_verdicts,
     calibration,
     cost_points,
@@ -43,6 +42,7 @@ def board_view(
     setting = board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
     verdicts = board_verdicts(board)
+    table = leaderboard_table(board, verdicts, content.catalogue.board_titles(board))
     return BoardView(
         anchor=anchor,
         board=board,
@@ -56,7 +56,7 @@ def board_view(
             for name in board.datasets
         ),
         verdicts=verdicts,
-        exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
+        exports={"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()},  # as `etl-bench export`
         costs=cost_points(board),
         calibration=calibration.board_calibration(board, known),
         differing=_differing(board),
@@ -87,12 +87,6 @@ def measured_facts(
     order = [*(name for name in DIFFICULTY_TITLES if name in known), *sorted(known - DIFFICULTY_TITLES.keys())]
     measures = {DIFFICULTY_TITLES.get(name, name): measured.by_split(name) for name in order}
     return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
-
-
-def _exports(board: Leaderboard, verdicts: Mapping[str, Verdict], titles: Mapping[str, str]) -> dict[str, str]:
-    """The table as `etl-bench export` writes it."""
-    table = leaderboard_table(board, verdicts, titles)
-    return {"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()}
 
 
 def minute(moment: Any) -> str:

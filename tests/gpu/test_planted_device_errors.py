@@ -14,7 +14,7 @@ from bench.extensions.conformance import Subject
 from bench.extensions.conformance.new_method import scaffold
 from methods import METHODS, Family
 
-TRAINED, FREE = Family.FEATURE_ADAPTER, Family.CLASSIFIER
+TRAINED, FREE = "feature adapter", "classifier"
 PLANTED = {
     "no .to(device)": (
         TRAINED,

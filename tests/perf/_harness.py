@@ -25,7 +25,6 @@ from bench.experiment.features.view_pixels import EvaluatedViews
 from bench.experiment.features.views import CENTER_VIEW
 from bench.results.shards import Shards
 from datasets_registry import Sample, image_sources
-from methods import Needs
 
 
 def extraction() -> Row:
@@ -56,8 +55,8 @@ def evaluated_pixels(count: int = 512) -> Row:
                 backbone, FeatureStore(backbone, None), evaluated=lambda views: EvaluatedViews(views, folder, 2**30)
             )
             start = time.perf_counter()
-            for batch in inputs.evaluation_batches(images, samples, frozenset({Needs.PIXELS}), 128):
-                batch.load(Needs.PIXELS)
+            for batch in inputs.evaluation_batches(images, samples, frozenset({"pixels"}), 128):
+                batch.load("pixels")
             return time.perf_counter() - start
 
         measured(Path(cache))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from _measure import Side
@@ -17,7 +17,7 @@ from methods import METHODS, Backbone, BackboneSpec, Batch, MethodConfig, Needs,
 from methods.coop import CoOpConfig
 
 NAMES = [line.strip() for line in (Path(__file__).parent / "class_names.txt").read_text().splitlines() if line.strip()]
-ALL = frozenset(Needs)
+ALL = frozenset(get_args(Needs))
 GENERIC = "a photo of a {}."
 
 

@@ -13,7 +13,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ def batch_of(backbone: Backbone, images: Images, samples: list[Sample], view: Vi
     def features() -> Tensor:
         return backbone.encode_image(shown)
 
-    return Batch(labels, features=features, pixels=lambda: shown, needs=frozenset(Needs))
+    return Batch(labels, features=features, pixels=lambda: shown, needs=frozenset(get_args(Needs)))
 
 
 def trained(spec: ExperimentSpec, backbone: Backbone, task: Any) -> Any:

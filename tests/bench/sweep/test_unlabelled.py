@@ -91,7 +91,7 @@ def test_a_method_without_the_need_gets_no_pool() -> None:
         lambda: torch.ones(1, 4),
         lambda k, _: torch.ones(k, 1, 4),
     )
-    with pytest.raises(UndeclaredNeedError, match=r"Add Needs\.UNLABELLED to info\.needs"):
+    with pytest.raises(UndeclaredNeedError, match=r"Add unlabelled to info\.needs"):
         view.unlabelled()
 
 

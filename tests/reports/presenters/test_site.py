@@ -177,7 +177,7 @@ def test_a_wrapper_around_a_host_is_named_by_both():
     assert facts.method("unheard_of:coop").title == "unheard_of:coop"
     for name in ("apex_on:coop", "dept_on:coop", "wise_ft_on:prolip"):  # as the registry says that makes them
         info = get_method(name).info
-        assert (facts.method(name).title, facts.method(name).family) == (info.title, info.family.value)
+        assert (facts.method(name).title, facts.method(name).family) == (info.title, info.family)
 
 
 def test_provenance_is_that_of_the_runs_shown():
