@@ -22,7 +22,7 @@ from bench.record import Predictions
 from bench.results import table_rows
 from bench.results.bundles import export_bundle
 from bench.results.checksummed_json import encode_document
-from bench.results.database import fresh_store
+from bench.results.database import fresh_store, refusal, scratch_database
 from bench.results.shards import Shard, Shards
 
 
@@ -308,9 +308,20 @@ def test_a_run_that_the_database_refuses_is_named_and_the_others_show(
     def too_large(shard: Shard, stamp: str) -> dict[str, object]:
         return plain(shard, stamp) | ({"shots": 2**40} if shard.record.spec.seed == 2 else {})
 
+    export_bundle(ours, ids(ours), tmp_path / "b.zip")
     monkeypatch.setattr(table_rows, "_run_row", too_large)
+    with pytest.raises(BundleError, match=f"run {make_spec(seed=2).run_id}, it does not load into a database"):
+        import_results(Shards(tmp_path / "theirs"), tmp_path / "b.zip")
+    assert not (tmp_path / "theirs").exists()
     assert set(fresh_store(tmp_path).runs_frame()["seed"]) == {1, 3}
     assert f"Left out: run {make_spec(seed=2).run_id}, which the database refuses" in caplog.text
+
+
+def test_a_run_that_was_tried_does_not_stay_in_the_scratch_database() -> None:
+    record, predictions = answered(1)
+    with scratch_database() as scratch:
+        assert refusal(scratch, Shard(record, tuple(predictions))) is None
+        assert [scratch.table(name).shape[0] for name in ("runs", "scores", "predictions")] == [0, 0, 0]
 
 
 def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> None:

@@ -110,11 +110,27 @@ def test_a_damaged_shard_is_set_aside_and_counts_as_missing(shards: Shards, dama
     assert shards.scan() == {}
     assert shards.status(spec.run_id) is None
     assert shards.record(spec.run_id) is None
-    kept = {path.name.removesuffix(".damaged-1") for path in record_file.parent.iterdir()}
-    assert kept == left, "nothing is deleted"
+    assert {path.name for path in record_file.parent.iterdir()} == {f"{name}.damaged-1" for name in left}
 
     assert shards.write(make_record(spec), [make_predictions()])
     assert shards.status(spec.run_id) is RunStatus.OK
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_the_status_needs_predictions_of_their_full_size(shards: Shards, damage):
+    spec = make_spec()
+    shards.write(make_record(spec), [make_predictions()])
+    damage(shard_files(shards.runs, spec.run_id)[1])
+    assert shards.status(spec.run_id) is None
+
+
+def test_only_an_imported_run_is_noted_as_verified(shards: Shards):
+    spec = make_spec()
+    shards.write(make_record(spec), [make_predictions()])
+    record_file, _ = shard_files(shards.runs, spec.run_id)
+    before = record_file.read_bytes()
+    shards.note_verified(spec.run_id)
+    assert record_file.read_bytes() == before
 
 
 def test_a_second_damage_gets_a_second_name(shards: Shards):

@@ -1,6 +1,8 @@
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -238,9 +240,11 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
             with pytest.raises(StoreLockedError, match=wanted) as caught:
                 use()
             assert "\n" not in str(caught.value)
-        holder.stdin.close()
-        holder.wait()
-    assert len(Store(store.runs, lock_timeout=PATIENCE).runs_frame()) == 4
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(Store(store.runs, lock_timeout=PATIENCE).runs_frame)
+            time.sleep(0.3)
+            holder.stdin.close()
+            assert len(waiting.result()) == 4
 
 
 def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, caplog):
