@@ -79,6 +79,9 @@ def test_the_reason_names_what_is_missing(world):
     (no_board,) = check_claims([claim(b="maple")], world, DIFFICULTY)
     assert no_board.reason.startswith("needs base-to-new runs of")
     assert "run -m apex,maple -d DATASETS -b ViT-demo.drawn --protocol base-to-new" in no_board.reason
+    (other_shots,) = check_claims([claim(shots=4)], world, DIFFICULTY)
+    assert other_shots.verdict is ClaimVerdict.NOT_TESTED
+    assert "--shots 4" in other_shots.reason
     (no_groups,) = check_claims([claim(datasets="easy")], world, {})
     assert "least six datasets" in no_groups.reason
     assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.NOT_TESTED}

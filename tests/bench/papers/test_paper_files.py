@@ -112,6 +112,9 @@ def test_a_paper_shares_its_sweep_and_an_experiment_adds_to_it() -> None:
     (request,) = (outline.request for outline in paper.outlines("Table 1", seeds=3))
     assert (request.backbones, request.shots, request.seeds) == (["ViT-tiny.random"], [2], [1, 2, 3])
     assert request.overrides == ["coop.n_ctx=2,4"]
+    shared = SMALL.replace("shots = 2", 'shots = 2\nset = { "coop.n_ctx" = 8, "coop.class_specific" = true }')
+    (outline,) = parse_paper(shared, "small").outlines("table-1")
+    assert outline.request.overrides == ["coop.n_ctx=2,4", "coop.class_specific=true"]
 
 
 @pytest.mark.parametrize(

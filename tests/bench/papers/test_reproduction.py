@@ -141,6 +141,23 @@ def test_largest_gaps_come_first_and_copies_are_one_row(coop: pd.DataFrame) -> N
     assert sum(count_verdicts(rows).values()) == len(rows) == 3
 
 
+def test_other_values_that_tables_print_stand_beside_the_chosen_one(coop: pd.DataFrame) -> None:
+    """Those of ablations with other settings do not; a variant with the published settings counts as unmodified."""
+    plain = {"variant": "rerun", "settings": "{}"}
+    ablation = {"variant": "n_ctx=4", "settings": '{"n_ctx":4}'}
+    (row,) = compared(
+        coop,
+        *2 * [printed()],
+        printed(value=0.7),
+        printed(value=0.6, **plain),
+        printed(value=0.1, **ablation),
+    )
+    assert (row.published, row.printed_elsewhere) == (0.8, (0.6, 0.7))
+    demo = coop.assign(recipe_name="demo")
+    assert [row.published for row in compared(demo, printed(value=0.6, **plain))] == [0.6]
+    assert compared(demo, printed(value=0.1, **ablation)) == []
+
+
 def test_settings_other_than_the_published_ones_are_named(tmp_path: Path) -> None:
     runs = made(tmp_path, {"coop": {"base": 0.8, "new": 0.6}}, config={"n_ctx": 8, "ctx_init": "a", "new": 1})
     (row,) = compared(runs, printed())

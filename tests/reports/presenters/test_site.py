@@ -162,6 +162,7 @@ def test_a_dataset_with_fewer_test_images_keeps_its_title():
     names = Catalogue(datasets={"spectrum_blur": DatasetFacts("spectrum_blur", "Spectrum Blur")})
     facts = names.dataset("spectrum_blur:test=10")
     assert (facts.name, facts.title) == ("spectrum_blur:test=10", "Spectrum Blur")
+    assert names.dataset("spectrum_blur:test=10,shift=1").title == "spectrum_blur:test=10,shift=1"
 
 
 def test_provenance_names_unclean_sources(site):
