@@ -41,7 +41,11 @@ def test_a_mistake_changes_its_own_place() -> None:
     assert str(mistake) == "f.py:12: '//' -> '/'"
 
 
-@pytest.mark.parametrize("kind", planted.KINDS)
+def test_each_kind_has_files() -> None:
+    assert [one for patterns in planted.KINDS.values() for one in patterns if not list(planted.ROOT.glob(one))] == []
+
+
+@pytest.mark.parametrize("kind", ["statistics", "settings"])
 def test_the_sample_is_spread_over_the_files_compiles_and_is_found_again(kind: str) -> None:
     drawn = planted.sample(kind, 12, 1)
     assert drawn == planted.sample(kind, 12, 1) == planted.sample(kind, 13, 1)[:12]
