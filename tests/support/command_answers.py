@@ -138,4 +138,4 @@ def fill_place(folder: Path) -> dict[str, str]:
 def ids_by_status(runs: Path) -> dict[str, str]:
     """The id of a run by its status, for commands that name `ok` or `failed`."""
     shards = Shards(runs)
-    return {str(shards.status(entry.run_id)): entry.run_id for entry in shards.scan()}
+    return {str(shards.status(run_id)): run_id for run_id in shards.scan()}
