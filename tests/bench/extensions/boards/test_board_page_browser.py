@@ -51,9 +51,8 @@ def test_every_row_of_the_map_shows_its_whole_mark(page, width):
     page.size(width, 900)
     marks = page.texts(".map th .label")
     assert sorted({mark for mark in marks if mark.startswith("by ")}) == [f"by {FACTS.who}"]
-    assert sorted(mark for mark in marks if not mark.startswith("by ")) == [
-        f"repeated here: {n} of {n}, within rounding" for n in (1, 3, 3)
-    ]
+    repeated = sorted(mark for mark in marks if not mark.startswith("by "))
+    assert repeated == [f"repeated here: {n} of {n}, within rounding" for n in (1, 3, 3)]
     cells = "[...document.querySelectorAll('.map th:has(.label)')]"
     assert page.run(f"{cells}.filter((cell) => cell.scrollWidth > cell.clientWidth).length") == 0
 
