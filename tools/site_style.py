@@ -25,3 +25,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_content(html: str, **_: Any) -> str:
     """Make what scrolls reachable by keyboard, and leave out what is said of parts of pictures."""
     return _WIDE.sub(lambda found: f'{found[0]} tabindex="0"', _PARTS.sub("", html))
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the dialog of the search."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
