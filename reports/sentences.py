@@ -21,9 +21,6 @@ from reports._format import counted, join, plural, unsigned
 from reports.verdict_sentences import far_trainings, headline, known_lines
 from reports.views import OverviewView, SiteView
 
-TITLE_LENGTH = 24
-"""The most characters of a dataset's name."""
-
 
 def caveats(view: OverviewView, measure: str) -> Markup:
     """What changes the reading of the headline: shared runs, and too few seeds."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from markupsafe import Markup
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty, MeanTest, Verdict, best_method
-from reports._format import counted, interval, join, shorten, unsigned
+from reports._format import interval, join, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView
 
@@ -85,33 +85,21 @@ def _nothing_gains(view: OverviewView, found: best_method.Answer) -> str:
     return f"{first}\n{_short(view, told.reference)} is {_gap(found)} points lower{end[finding.known]}."
 
 
+MOST_NAMED = 2
+"""Methods that may be as good as the leader, of which a sentence has the names."""
+
+
 def _matching(view: OverviewView, found: best_method.Answer) -> str:
-    """Which of the other methods may be as good as the leader; empty without others, or with too few seeds."""
+    """Which methods may be as good as the leader: here, or elsewhere for published numbers; empty if that is open."""
     told = found.verdict
     few = told.may_match_here if told.n_seeds else told.may_be_best_elsewhere
     if not told.others or (told.n_seeds and not told.has_ranks):
         return ""
-    if 0 < len(few) <= MOST_NAMED:
-        return f"{join([_short(view, key) for key in few])} may be as good{'' if told.n_seeds else ' elsewhere'}."
-    if not told.n_seeds:
-        return _may_be_best(view, told)
-    return _of_others(told, len(few), "", "may be as good") if few else "No other method is as good."
-
-
-def _may_be_best(view: OverviewView, told: Verdict, where: str = "there") -> str:
-    """How many of the other methods may be the best elsewhere; empty without others."""
-    alike = " with equal inputs" if view.has_others else ""
-    few = told.may_be_best_elsewhere
-    return _of_others(told, len(few), alike, f"may be the best {where}") if told.others else ""
-
-
-def _of_others(told: Verdict, n: int, alike: str, may: str) -> str:
-    """A sentence about n of the others."""
-    if not n:
-        return f"No other method{alike} {may}."
-    if len(told.others) == 1:
-        return f"The other method{alike} {may}."
-    return f"{n} of the {counted(len(told.others), 'other')}{alike} {may}."
+    if not few:
+        return "No other method is as good."
+    named = len(few) <= MOST_NAMED
+    who = join([_short(view, key) for key in few]) if named else f"{len(few)} of the {len(told.others)} others"
+    return f"{who} may be as good{'' if told.n_seeds else ' there'}."
 
 
 def known_lines(view: OverviewView, measure: str) -> Markup:
@@ -142,10 +130,6 @@ def _known(place: str, test: MeanTest | None, on: str) -> Markup:
     """The interval of the gain at a place."""
     sure = "Sure" if test is not None and test.clear else "Open"
     return Markup("{} <b>{}</b>: {} {}.").format(sure, place, ends(test), on)
-
-
-MOST_NAMED = 2
-"""Methods that may be as good as the leader, of which a sentence has the names."""
 
 
 MOST_FAR = 2

@@ -11,12 +11,9 @@ from bench.analysis import (
     Entry,
     Estimate,
     H,
-    HConvention,
-    Leaderboard,
     MeanTest,
     Verdict,
     measure_name,
-    seen_datasets,
     verdict_notes,
 )
 from bench.score_texts import percent
@@ -24,8 +21,7 @@ from bench.spec import OTHER_MODELS
 from datasets_registry import EvalProtocol
 from reports._format import counted, p_value, plural
 from reports._format import signed_points as points_text
-from reports.parts.part import Part, fold, heading, paragraph, table
-from reports.sentences import seen_mark
+from reports.parts.part import Part, fold, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
 from reports.verdict_sentences import ends
@@ -96,9 +92,6 @@ def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
     scores = [table(ranking_table(view, overview)), paragraph(note_text(view, overview))]
     over = f"means over {counted(len(view.averaged), what)}, distances and calibration"
     parts.append(fold(f"{view.anchor}-board", "Every score", over, scores))
-    if view.board.setting.source:
-        parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
-        parts.append(table(_targets_table(view)))
     return parts
 
 
@@ -147,8 +140,7 @@ def _scores(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
 
 def _score(view: BoardView, measure: str, entry: Entry, *, key: bool) -> TableCell:
     """The mean of an entry by a measure; `key` is the measure that orders the rows, such as H."""
-    tip = _other_h(view, entry) if key and H in view.board.measures else ""
-    return score_cell(view.board.average(entry.key, measure), complete=entry.complete, tip=tip, key=key)
+    return score_cell(view.board.average(entry.key, measure), complete=entry.complete, key=key)
 
 
 def _distances(view: BoardView, overview: OverviewView) -> Iterator[_PageColumn]:
@@ -204,27 +196,16 @@ def _interval_text(test: MeanTest) -> str:
     return f"{known}, {'clear' if test.clear else 'not clear'}"
 
 
-def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bool = False) -> TableCell:
+def score_cell(value: Estimate | None, *, complete: bool, key: bool = False) -> TableCell:
     """A mean with half of its interval; hatched if runs are missing."""
     classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
     if value is None:
-        return cell(None, None, tip, classes)
-    return cell(whole(value.mean), whole_sides(value), tip, classes)
+        return cell(None, None, "", classes)
+    return cell(whole(value.mean), whole_sides(value), "", classes)
 
 
 def _coverage(n: int, expected: int) -> TableCell:
     return cell([n, expected], None, "", "gap" if n < expected else "")
-
-
-def _other_h(view: BoardView, entry: Entry) -> str:
-    """H by the convention that is not shown."""
-    other = _other_convention(view)
-    value = view.board.average(entry.key, H, other)
-    return "" if value is None else f"{H_TITLES[other]}: {percent(value.mean)}"
-
-
-def _other_convention(view: BoardView) -> HConvention:
-    return next(convention for convention in HConvention if convention is not view.board.convention)
 
 
 def _behind(verdict: Verdict, entry: Entry) -> TableCell:
@@ -235,40 +216,10 @@ def _behind(verdict: Verdict, entry: Entry) -> TableCell:
 
 
 def _caption(view: BoardView) -> str:
-    h: str = ""
-    if H in view.board.measures:
-        text = Markup(" Column H: <b>{}</b>. Its tooltip: {}.")
-        h = text.format(H_TITLES[view.board.convention], H_TITLES[_other_convention(view)])
+    """What the scores are."""
+    h: str = Markup(" Column H: <b>{}</b>.").format(H_TITLES[view.board.convention]) if H in view.board.measures else ""
     source = " The source is excluded from means." if view.board.setting.source else ""
     return str(Markup("Accuracy in % with its 95 % interval over seeds and test images.{}{}").format(h, source))
-
-
-def _targets_table(view: BoardView) -> Table:
-    shown = view.board.measures[-1]
-    columns = [Column("Method", "method")]
-    order = [dataset for dataset in view.datasets if dataset.name == view.board.setting.source] + list(view.averaged)
-    for dataset in order:
-        source = " (source)" if dataset.name == view.board.setting.source else ""
-        seen = dataset.seen if seen_datasets.is_seen(dataset.seen) else None
-        mark, tip = (f" ({seen_mark(seen)})", seen.statement) if seen is not None else ("", "")
-        columns.append(Column(f"{dataset.title}{source}{mark}", "pm", tip, "score"))
-    columns.append(Column("Average", "pm", "Over the targets", "score"))
-    rows: list[list[TableCell]] = []
-    for number, entry in enumerate(view.board.entries):
-        scores = [_target_score(view.board, entry, dataset.name, shown) for dataset in order]
-        rows.append([number, *scores, _score(view, shown, entry, key=True)])
-    source_title = view.dataset_title(view.board.setting.source)
-    caption = Markup.escape(
-        f"Accuracy over all classes of each target, %. Methods were trained on the source, {source_title}, which is "
-        "excluded from the average."
-    )
-    return Table(f"{view.anchor}-targets-table", columns, rows, caption=str(caption))
-
-
-def _target_score(board: Leaderboard, entry: Entry, dataset: str, measure: str) -> TableCell:
-    if not board.array.has(entry.key, dataset):
-        return score_cell(None, complete=not any(missing.dataset == dataset for missing in entry.missing))
-    return score_cell(board.score(entry.key, dataset, measure), complete=board.array.whole(entry.key, dataset))
 
 
 def badges(entry: Entry, view: BoardView) -> list[list[str]]:

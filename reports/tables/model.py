@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.analysis import Estimate
-from reports._format import points, signed_points
+from reports._format import points
 from reports.map.classes import tone_of
 
 TableCell = Any
@@ -24,15 +24,13 @@ COLUMN_KINDS = (
     "word",  # a number to sort by, and its text
     "percent",  # in 0.01 %
     "pm",  # in 0.01 %, with half of the interval
-    "points",  # a signed difference in 0.01 points
-    "tenths",  # like points, with one decimal
+    "tenths",  # a signed difference in 0.01 points, with one decimal
     "tint",  # like tenths, in its class of colour
     "link",  # a text, with its address
     "pair",  # like tenths, with `[whether it has its class of colour, address]`
-    "bar",  # `[mean, low, high]` in 0.1 % of the width
     "of",  # a number of a total: `[n, total]`
 )
-_ON_PAGE = {"pair": "linked"} | dict.fromkeys(("number", "word", "percent", "points", "tenths", "tint", "of"), "number")
+_ON_PAGE = {"pair": "linked"} | dict.fromkeys(("number", "word", "percent", "tenths", "tint", "of"), "number")
 """The kinds that the page tells apart; other kinds stay."""
 
 
@@ -101,7 +99,7 @@ class Table:
 def shown_cell(given: TableCell, kind: str) -> TableCell:
     """A cell as the page shows it: a text, or `[text, small, tooltip, classes, key]` without empty items at the end.
 
-    `key` is what it is sorted by, if that is not its text. Cells of methods, links, bars and sources stay as they are.
+    `key` is what it is sorted by, if that is not its text. Cells of methods, links and sources stay as they are.
 
     Example:
         >>> shown_cell(7421, "percent"), shown_cell([7421, 120], "pm"), shown_cell([-250, 1], "tint")
@@ -142,7 +140,6 @@ _WRITTEN: Mapping[str, Callable[[Any, Any], _Written]] = {
     "number": lambda value, more: (str(value), more, "", None),
     "percent": lambda value, more: (f"{value / 100:.2f}", more, "", None),
     "pm": lambda value, more: (f"{value / 100:.2f}", None if more is None else reach_text(more), "", None),
-    "points": lambda value, more: (signed_points(value / 10_000), more, "", None),
     "tenths": lambda value, more: (points(value / 10_000), more, "", None),
     "tint": lambda value, _: (points(value / 10_000), None, _colour(value), None),
     "pair": _pair,

@@ -64,11 +64,6 @@ def test_it_is_a_column_of_the_leaderboard(page, view):
     assert shown[LONG_TITLE].startswith(f"{100 * mean:.2f}")
 
 
-def test_no_error_is_logged(page):
-    choose(page, "#choose-measure", "open score (H among all names)")
-    assert not [event for event in page.events if event["method"] == "Runtime.exceptionThrown"]
-
-
 def test_the_leaderboard_fits_with_all_columns(page):
     """With gains by difficulty, the scores of all splits and a long name, nothing scrolls sideways at 1,200 px."""
     page.size(1200, 900)

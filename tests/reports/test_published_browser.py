@@ -26,23 +26,6 @@ def shown(tab, url):
     return tab
 
 
-def test_badges_are_whole(shown):
-    shown.run("document.querySelectorAll('[data-more]').forEach((node) => node.click())")
-    ranks = shown.boxes(f"{ROWS}.other .rank")
-    badges = shown.boxes(f"{ROWS}.other abbr")
-    assert len(badges) >= len(ranks) > 5
-    for box in badges:
-        around = next(rank for rank in ranks if rank.top <= box.top and box.bottom <= rank.bottom)
-        assert around.left <= box.left < box.right <= around.right
-
-
-def test_every_row_has_a_number_and_zero_shot_is_one_row(shown):
-    shown.run("document.querySelectorAll('[data-more]').forEach((node) => node.click())")
-    assert set("".join(shown.texts(f"{ROWS} .score"))) <= set("0123456789.")
-    assert all(shown.texts(f"{ROWS} .score"))
-    assert [name for name in shown.texts(".map .method") if name.startswith("Zero-shot CLIP")] == ["Zero-shot CLIP"]
-
-
 def test_a_method_with_other_inputs_is_not_called_incomplete(shown):
     options = shown.run("[...document.getElementById('choose-a').options].map((option) => option.text)")
     named = {option.split(" [")[0].removesuffix(" (incomplete)") for option in options if "(incomplete)" in option}

@@ -58,12 +58,10 @@ if (errorsBox) {
   };
   const gainsTable = ({ fixed, gains }, list) => {
     const points = gains.map(([, n, before, after]) => (after / fixed.length - before) / n);
-    const largest = Math.max(...points.map(Math.abs));
-    const bar = (gain) => [500 + 500 * gain / largest, 500 + 500 * Math.min(0, gain / largest), 500 + 500 * Math.max(0, gain / largest), 500];
     return {
       id: "errors-gains", caption: "Largest and smallest gains over zero-shot, in points.",
-      columns: [["Class", "choice"], ["From zero-shot", "bar"], ["Gain"], ["Zero-shot, %"]],
-      rows: gains.map(([label, n, before], at) => [[nameIn(list)(label), label], [bar(points[at])], signed(100 * points[at]), hundredths(before, n)]),
+      columns: [["Class", "choice"], ["Gain"], ["Zero-shot, %"]],
+      rows: gains.map(([label, n, before], at) => [[nameIn(list)(label), label], signed(100 * points[at]), hundredths(before, n)]),
     };
   };
   const draw = (data, chosen) => {

@@ -1,7 +1,7 @@
 // Tables from their data (reports/tables/model.py). Sorting, filtering and long tables render the rows again.
 // The kind choice (a button) is that of script/error_analysis.js.
-const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", choice: "text", bar: "interval-head" };
-const CELL = { ...HEADING, bar: "interval-cell" };
+const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", choice: "text" };
+const CELL = HEADING;
 const FORMATS = ["CSV", "LaTeX", "Markdown"];
 const tablesById = new Map();  // id to {table, methods, order, pressed, whole, sorted}
 const kindOf = (column) => column[1] || "number";
@@ -22,12 +22,6 @@ const contentOf = (value, small, kind, methods) => {
     case "choice": return `<button type="button" class="plain" data-choice="${small}">${escaped(value)}</button>`;
     case "sources": return value.map((number) => `<a href="#source-${number}">[${number}]</a>`).join(" ");
     case "pm": return `<span class="mean">${escaped(value)}</span>` + (small ? `<span class="pm">${escaped(small)}</span>` : "");
-    case "bar": {
-      const [mean, low, high, zero] = value;
-      const line = low === null || low === undefined ? "" : `<i class="line" style="left:${(low / 10).toFixed(1)}%;right:${((1000 - high) / 10).toFixed(1)}%"></i>`;
-      const dashed = zero === null || zero === undefined ? "" : `<i class="zero" style="left:${(zero / 10).toFixed(1)}%"></i>`;
-      return `<div class="track">${dashed}${line}<i class="dot" style="left:${(mean / 10).toFixed(1)}%"></i></div>`;
-    }
     default: return escaped(value);
   }
 };

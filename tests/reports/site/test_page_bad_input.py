@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from page_data import block_of, drawn_of, evidence_of
+from page_data import drawn_of, evidence_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.papers.claims import load_claims
@@ -48,24 +48,10 @@ def test_an_empty_database(write, runs):
     assert "results database has no" in page
 
 
-def test_one_run(write, runs, tmp_path):
-    _, page = write(runs[(runs["method"] == "coop") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)])
-    assert "no comparison yet" in page
-    whole = (tmp_path / "a.html").read_text("utf-8")
-    folds = evidence_of(whole, block_of(whole)["first"])["folds"]
-    assert "one component" not in str(folds), "nothing to show"
-
-
 def test_one_seed(write, runs):
     site, page = write(runs[runs["seed"].isin([0, 1])])
     assert "difference can be tested" in page
     assert not any(test.clear for test in site.boards[0].verdict.here.values())
-
-
-def test_one_dataset(write, runs):
-    site, page = write(runs[runs["dataset"] == "dtd"])
-    assert "one dataset cannot tell about others" in page.replace("\u00a0", " ")
-    assert site.overviews[0].answers["H"].groups is None
 
 
 def test_all_failed(write, runs):
