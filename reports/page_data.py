@@ -159,8 +159,6 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str, *, errors: bool
             for measure in view.table.measures
         },
     }
-    for method, ranked in zip(found["methods"], view.table.methods, strict=True):
-        method["complete"] = int(ranked.complete or (view.board is None and bool(view.uses.get(ranked.key))))
     if isinstance(board, BoardView):
         found |= {
             "runs": [[view.table.array.runs(key, name) for name in names] for key in keys],

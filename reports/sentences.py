@@ -64,13 +64,10 @@ def remarks(view: OverviewView, measure: str) -> Markup:
     """How H is averaged, that a demo is one, and which command adds what a small set of runs lacks."""
     parts = []
     if measure == H and view.convention is HConvention.H_OF_MEANS:
-        parts.append(
-            "Mean H is that of the average base and new accuracy, as papers print it; "
-            "gains are those of the H of each dataset."
-        )
+        parts.append("Mean H is that of the mean accuracies, as papers print it; gains are those of each dataset's H.")
     if view.demo is not None:
         images = "all images" if view.demo.shots == ALL_SHOTS else f"{counted(view.demo.shots, 'image')} per class"
-        parts.append(f"Demo on {images}; published recipes may rank the methods differently.")
+        parts.append(f"Demo on {images}; published recipes may differ.")
     return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, view.answers[measure])])
 
 
@@ -204,7 +201,7 @@ def trend_text(view: OverviewView, trend: difficulty_trend.Trend | None) -> str:
     if trend is None:
         return "no trend is shown"
     if trend.verdict not in difficulty_trend.SIGNIFICANT:
-        return "the gain has no clear trend with difficulty"
+        return "no clear trend with difficulty"
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     carried = f", which {titles.get(trend.carrier, trend.carrier)} alone carries" if trend.carrier else ""
     return f"the gain {trend.verdict} with difficulty ({counted(trend.n, 'dataset')}){carried}"

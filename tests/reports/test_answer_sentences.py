@@ -94,7 +94,7 @@ CONCLUSIONS = {  # the end of the sentence -> the line over all datasets
     "the gain rises with difficulty (11 datasets)": RISING,
     "the gain rises with difficulty (11 datasets), which EuroSAT alone carries": replace(RISING, carrier="eurosat"),
     "the gain falls with difficulty (11 datasets)": replace(RISING, low=-0.03, high=-0.01),
-    "the gain has no clear trend with difficulty": replace(RISING, low=-0.01),
+    "no clear trend with difficulty": replace(RISING, low=-0.01),
     "no trend is shown": None,
 }
 

@@ -1,4 +1,4 @@
-"""The page of published numbers: equal inputs apart from others, whole badges, folded sources."""
+"""The page of published numbers: folded sources, and its length."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from bench.papers import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports.presenters.site import published_site
-
-ROWS = ".map tbody tr[data-m]"
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +22,6 @@ def shown(tab, url):
     tab.open("about:blank")
     tab.open(url)
     return tab
-
-
-def test_a_method_with_other_inputs_is_not_called_incomplete(shown):
-    options = shown.run("[...document.getElementById('choose-a').options].map((option) => option.text)")
-    named = {option.split(" [")[0].removesuffix(" (incomplete)") for option in options if "(incomplete)" in option}
-    assert not named & set(shown.texts(f"{ROWS}:not(.incomplete) .method"))
 
 
 def test_sources_are_a_fold_that_a_reference_opens(shown):

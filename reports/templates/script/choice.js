@@ -69,7 +69,8 @@ if (front) {
     const answer = data.answers[state.measure];
     document.getElementById("small-print").innerHTML = answer.small;
     all("[data-missing-of]").forEach((node) => { node.hidden = node.dataset.missingOf !== state.setting; });
-    const methods = data.methods.map((method, index) => [index, method.name + (method.complete ? "" : " (incomplete)")]);
+    const known = ([index]) => data.means[state.measure][index].some((score) => score !== null);
+    const methods = data.methods.map((method, index) => [index, data.runs ? method.name : method.title]).filter(known);
     fill(selects.a, methods.filter(([index]) => index !== data.baseline), state.a);
     fill(selects.b, data.baseline === null ? [] : methods, state.b);
     fill(selects.measure, data.measures.map((measure) => [measure, block.titles[measure]]), state.measure);
