@@ -3,7 +3,6 @@ const root = document.documentElement;
 const all = (selector, within) => Array.from((within || document).querySelectorAll(selector));
 const counted = (number, noun) => number + " " + noun + (number === 1 ? "" : "s");
 const escaped = (text) => String(text).replace(/[&<>"']/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" })[sign]);
-const shortened = (text, longest) => text.length <= longest ? text : text.slice(0, longest - 1).trimEnd() + "…";
 // Numbers stay on one line with their unit.
 const unbroken = (text) => text.replace(/(\d(?:<\/b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))/g, "$1\u00a0");
 const rounded = (value) => Math.round(value * 10) / 10;
