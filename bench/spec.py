@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from bench._util.words import counted
 from bench.bounds import Count, LargeCount, Line, Name, Settings
-from datasets_registry import DrawRule, EvalProtocol, SupportKind, canonical_json, is_support_rule
+from datasets_registry import DrawRule, EvalProtocol, canonical_json, is_support_rule
 
 SPEC_VERSION = 1
 PUBLISHED_RECIPES = ("published", "published by dataset")
@@ -211,7 +211,7 @@ class ExperimentSpec(BaseModel):
         up_to = "up to " if self.allow_fewer else ""
         shots = f"{up_to}{self.shots} shot{'' if self.shots == 1 else 's'}"
         learned = learned_texts(learned_values(vars(self).get))
-        if self.support_rule == SupportKind.ALL:
+        if self.support_rule == "all":
             shots, *learned = ["all training images", *learned[1:]]
         shots = ", ".join([shots, *learned])
         targets = f" to {len(self.targets)} targets" if self.targets else ""

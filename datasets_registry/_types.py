@@ -45,18 +45,13 @@ class EvalProtocol(StrEnum):
         return self in (EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION)
 
 
-class DrawRule(StrEnum):
-    """Which images become the K shots of a class.
+DrawRule = Literal["coop", "coop-sorted", "nested", "file"]
+"""Which images become the K shots of a class.
 
-    `coop`: CoOp/Dassl's draw with the same seeds. `coop-sorted`: the same draw over a sorted folder listing, for
-    datasets without a split file, where CoOp's own draw depends on the file system. `nested`: a hash ranks the images
-    of each class, so fewer shots are a subset of more shots. `file`: no draw; a list gives the images.
-    """
-
-    COOP = "coop"
-    COOP_SORTED = "coop-sorted"
-    NESTED = "nested"
-    FILE = "file"
+`coop`: CoOp/Dassl's draw with the same seeds. `coop-sorted`: the same draw over a sorted folder listing, for datasets
+without a split file, where CoOp's own draw depends on the file system. `nested`: a hash ranks the images of each class,
+so fewer shots are a subset of more shots. `file`: no draw; a list gives the images.
+"""
 
 
 @runtime_checkable

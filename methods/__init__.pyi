@@ -48,7 +48,6 @@ from ._base.method_facts import facts_from_json as facts_from_json
 from ._base.method_facts import facts_of as facts_of
 from ._base.method_facts import is_own as is_own
 from ._base.method_facts import stored_facts as stored_facts
-from ._base.method_info import BackboneSizes as BackboneSizes
 from ._base.method_info import CheckedSettings as CheckedSettings
 from ._base.method_info import Extra as Extra
 from ._base.method_info import Family as Family

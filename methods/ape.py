@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
+from methods import Batch, Classifier, MethodInfo, SupportView, register_method
 from methods._parts.cache_model import search_values, support_keys
 from methods._parts.feature_methods import (
     SELECT7_ON_IMAGENET,
@@ -100,7 +100,7 @@ class APE(GridSearchMethod[APEConfig]):
     info = MethodInfo(
         name="ape",
         title="APE",
-        family=Family.CACHE,
+        family="cache",
         summary="A cache on the most discriminative channels, its keys weighted by their divergence; without training.",
         paper="2304.01195",
         code="yangyangyang127/APE",

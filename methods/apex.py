@@ -26,9 +26,16 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import AdapterConfig, Batch, Classifier, Family, MethodInfo, Needs, Sizes, SupportView, register_method
+from methods import AdapterConfig, Batch, Classifier, MethodInfo, Sizes, SupportView, register_method
 from methods._base.recipe import for_transfer
-from methods._parts.apex_parts import APEX_FACTS, APEX_RECIPES, TRANSFER_DEPTH, Blend, class_distances, ensemble_weight
+from methods._parts.apex_parts import (
+    APEX_FACTS,
+    APEX_RECIPES,
+    TRANSFER_DEPTH,
+    blended,
+    class_distances,
+    ensemble_weight,
+)
 from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
@@ -80,11 +87,11 @@ class APEX(ComposedMethod[APEXConfig]):
     info = MethodInfo(
         name="apex",
         title="APEX",
-        family=Family.ENSEMBLE,
+        family="ensemble",
         summary="Visual prompts and a text adapter, blended with the pretrained model by a class's distance.",
         version=2,
         config=APEXConfig,
-        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        needs=frozenset({"features", "pixels"}),
         learns_text=True,
         vision_transformer=True,
         prompt_depths={"visual_depth": "image", "text_depth": "text"},
@@ -156,11 +163,11 @@ class APEX(ComposedMethod[APEXConfig]):
         """The ensemble weight of each candidate class, in [0, 1]; 1 (adapted model only) for trained classes."""
         return ensemble_weight(*self.class_distances(classes), beta=self.config.beta, eps=self.config.eps)
 
-    def blended_classifier(self, classes: ClassSet, weight: Float[Tensor, " n_cls"]) -> Blend:
+    def blended_classifier(self, classes: ClassSet, weight: Float[Tensor, " n_cls"]) -> Classifier:
         """Classifier with the given ensemble weights."""
         prompted = self.prompted_text(classes)
         mean_weight = float(weight.mean()) if self.config.ensemble in ("visual", "both") else 1.0
-        return Blend(
+        return blended(
             adapted_text=self.text_features_from(prompted),
             plain_text=prompted,
             text_weight=weight if self.config.ensemble in ("text", "both") else torch.ones_like(weight),

@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import Field
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, Method, MethodInfo, Needs, TwoTowerMethod, register_method
+from methods import Classifier, Method, MethodInfo, TwoTowerMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
-from methods._parts.apex_parts import APEX_CITATION, Blend, class_distances, ensemble_weight
+from methods._parts.apex_parts import APEX_CITATION, blended, class_distances, ensemble_weight
 from methods._text.templates import GENERIC_TEMPLATE
 from methods.coop import CoOp
 
@@ -33,7 +33,7 @@ class Blended(TwoTowerMethod[Any]):
         trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
         distances = class_distances(candidates, trained, "max")
         weight = ensemble_weight(*distances, beta=self.config.blend_beta, eps=self.config.blend_eps)
-        return Blend(
+        return blended(
             adapted_text=self.text_features(classes),
             plain_text=self.frozen_text(classes, classes.template),
             text_weight=weight,
@@ -59,14 +59,14 @@ def apex_on_info(host: MethodInfo, name: str) -> MethodInfo:
         code="YangYongJin/APEX",
         citation=APEX_CITATION,
         settings=settings,
-        needs=host.needs | {Needs.FEATURES},
+        needs=host.needs | {"features"},
         starts_as_zero_shot=None,
     )
 
 
 def apex_on_conflict(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be blended, to follow its name in a sentence; None if it can be."""
-    if not issubclass(host, TwoTowerMethod) or host.info.family is Family.ENSEMBLE:
+    if not issubclass(host, TwoTowerMethod) or host.info.family == "ensemble":
         return "has no single pair of text and image features"
     return None if host.one_pair else "compares more than one pair of features"
 

@@ -16,17 +16,16 @@ false`). The official code runs in half precision.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
-from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, template_ensemble
-from methods.tda import PUBLISHED_BY_DATASET, CachedStream, EntropyCache, TDAConfig, similarity
+from methods import MethodInfo, register_method
+from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy
+from methods.tda import PUBLISHED_BY_DATASET, TDA, EntropyCache, TDAConfig, similarity
 
 _DELTAS: Mapping[str, int] = {
     "caltech101": 2,
@@ -65,13 +64,16 @@ class BoostAdapterConfig(TDAConfig):
 
 
 @register_method
-class BoostAdapter(Method[BoostAdapterConfig]):
+class BoostAdapter(TDA[BoostAdapterConfig]):
     """TDA with the image's own crops in the positive cache."""
+
+    mixed = False
+    newest = True
 
     info = MethodInfo(
         name="boost_adapter",
         title="BoostAdapter",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="As TDA, and confident random crops of the image itself join the cache of confident images.",
         paper="2410.15430",
         code="taolinzhang/BoostAdapter",
@@ -85,23 +87,11 @@ class BoostAdapter(Method[BoostAdapterConfig]):
         config=BoostAdapterConfig,
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": _PUBLISHED}},
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
-    def classifier(self, classes: ClassSet) -> StreamClassifier:
-        c, averaged = self.config, classes.dataset in IMAGENET_SHIFTS
-        text = template_ensemble(self.backbone, classes, c.templates)
-        return _BoostedStream(c, text, float(c.logit_scale or self.backbone.logit_scale), averaged=averaged)
-
-
-@dataclass(frozen=True)
-class _BoostedStream(CachedStream):
-    """TDA's stream, with crops that join the positive cache."""
-
-    mixed: ClassVar[bool] = False
-    newest: ClassVar[bool] = True
-
-    config: BoostAdapterConfig
+    def averages_views(self, classes: ClassSet) -> bool:
+        return classes.dataset in IMAGENET_SHIFTS
 
     def positive_votes(self, cache: EntropyCache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
         if not self.config.views or not cache.size:

@@ -9,19 +9,16 @@ The official README runs ImageNet and the fine-grained datasets with one script,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from datasets_registry import EvalProtocol
+from methods import MethodInfo, register_method
 from methods._parts.feature_methods import IMAGENET_SHIFTS
-from methods._parts.prompts import context_from_words
-from methods.tpt import PromptPerImage, TPTConfig
+from methods.tpt import TPT, TPTConfig
 
 _BY_DATASET = {"imagenet": {"augmix": False}} | {name: {"dispersion": 20.0} for name in sorted(IMAGENET_SHIFTS)}
 """On ImageNet, scripts/test_tpt_ctpt_fg.sh mixes no crops; test_tpt_ctpt_ds.sh has a weight of its own."""
@@ -41,13 +38,13 @@ class CTPTConfig(TPTConfig):
 
 
 @register_method
-class CTPT(Method[CTPTConfig]):
+class CTPT(TPT[CTPTConfig]):
     """A separate prompt for each test image, with spread class texts."""
 
     info = MethodInfo(
         name="c_tpt",
         title="C-TPT",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="As TPT, and the step also spreads the class texts, for calibrated predictions.",
         paper="2403.14119",
         code="hee-suk-yoon/C-TPT",
@@ -61,19 +58,8 @@ class CTPT(Method[CTPTConfig]):
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": _BY_DATASET}},
         open_vocabulary=True,
         learns_text=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
-
-    def classifier(self, classes: ClassSet) -> StreamClassifier:
-        words = context_from_words(self.config.ctx_init, self.backbone, self.config.length)
-        return _SpreadPromptPerImage(self.config, self.backbone, classes, words)
-
-
-@dataclass(frozen=True)
-class _SpreadPromptPerImage(PromptPerImage):
-    """TPT with dispersed class texts."""
-
-    config: CTPTConfig
 
     def loss(self, logits: Float[Tensor, "n_views n_cls"], text: Float[Tensor, "n_cls dim"]) -> Tensor:
         rows = F.normalize(text, dim=-1)

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, register_method
+from methods import Batch, MethodInfo, SupportView, cosine_logits, register_method
 from methods._base.batch import support_without_images
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.feature_methods import (
@@ -42,7 +42,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
     info = MethodInfo(
         name="clap",
         title="CLAP",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="A cosine classifier kept near the class texts, more strongly where zero-shot is better.",
         paper="2312.12730",
         code="jusiro/CLAP",
@@ -69,6 +69,6 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         self.trainable.load_state_dict(state)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        distance = (self.trainable.vectors - self.base).square().sum(dim=-1)
+        distance = (self.vectors - self.base).square().sum(dim=-1)
         penalty = (self.alpha * distance).mean(dim=-1)
         return super().loss(batch) + penalty

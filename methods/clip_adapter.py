@@ -11,7 +11,7 @@ The recipe is that of the released code, which produced the comparisons of later
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import BottleneckAdapter, Family, MethodConfig, MethodInfo, Recipe, Sizes, register_method
+from methods import BottleneckAdapter, MethodConfig, MethodInfo, Recipe, Sizes, register_method
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 
@@ -50,7 +50,7 @@ class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
     info = MethodInfo(
         name="clip_adapter",
         title="CLIP-Adapter",
-        family=Family.FEATURE_ADAPTER,
+        family="feature adapter",
         summary="A residual bottleneck adapter on the frozen image feature.",
         paper="2110.04544",
         code="gaopengcuhk/CLIP-Adapter",

@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Recipe, SupportView, TwoTowerMethod, frozen_prompts, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods import Batch, Recipe, SupportView, TwoTowerMethod, frozen_prompts, register_method
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._text.templates import KGCOOP_WORDING
 from methods._towers.blocks import TunedBiases, TunedNorms
@@ -32,15 +32,6 @@ class CLIPFitConfig(MethodConfig):
         return sizes.text_width * sizes.text_blocks + 4 * sizes.image_width * (sizes.image_blocks + 1)
 
 
-class BiasesAndNorms(nn.Module):
-    """Copies of the text tower's MLP biases and of the image tower's norms."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.text = TunedBiases(backbone.text_tower.views)
-        self.image = TunedNorms(image_views(backbone.image_tower), outer_norms(backbone.image_tower))
-
-
 RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="CLIPFit configs/trainers/ClipFit, README.md (100 epochs; 10 for Food101 and ImageNet)",
@@ -57,7 +48,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
     info = MethodInfo(
         name="clip_fit",
         title="CLIPFit",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="The text tower's MLP biases and the image tower's norms, class texts kept near the frozen ones.",
         paper="2409.16718",
         code="minglllli/CLIPFit",
@@ -68,11 +59,11 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
   year = {2024}
 }""",
         config=CLIPFitConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {
@@ -83,18 +74,19 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         starts_as_zero_shot={},
     )
 
-    trainable: BiasesAndNorms
-
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.trainable = BiasesAndNorms(self.backbone)
+        image = self.backbone.image_tower
+        self.text_biases = TunedBiases(self.backbone.text_tower.views)
+        self.image_norms = TunedNorms(image_views(image), outer_norms(image))
+        self.trainable = nn.ModuleDict({"text": self.text_biases, "image": self.image_norms})
 
     def text_features(self, classes: ClassSet) -> Tensor:
         prompts = frozen_prompts(self.backbone.class_tokens(classes, self.class_template(classes)))
-        return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(self.backbone.text_blocks))
+        return self.backbone.encode_prompts(prompts, blocks=self.text_biases.views(self.backbone.text_blocks))
 
     def image_features(self, batch: Batch) -> Tensor:
-        norms = self.trainable.image
+        norms = self.image_norms
         blocks = norms.views(self.backbone.image_blocks)
         return self.backbone.encode_image(batch.pixels, blocks=blocks, norms=(norms.outer[0], norms.outer[1]))
 

@@ -18,8 +18,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Classifier, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, image_views
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods import Batch, Classifier, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, image_views
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.registry import register_method
 from methods._parts.two_tower_methods import CLIP_LORA_RECIPE
 from methods._text.templates import GENERIC_TEMPLATE
@@ -121,18 +121,6 @@ class CLIPLoRAConfig(MethodConfig):
         return 2 * self.rank * len(set(self.targets)) * (text + image)
 
 
-class LowRankChanges(nn.Module):
-    """The low-rank changes of both towers."""
-
-    def __init__(self, backbone: Backbone, c: CLIPLoRAConfig, generator: torch.Generator) -> None:
-        super().__init__()
-        text = 0 if c.encoder == "vision" else backbone.text_depth
-        image = 0 if c.encoder == "text" else backbone.vision_depth
-        settings = (c.rank, c.alpha, c.dropout, generator)
-        self.text = LowRankTower(text, c.targets, backbone.text_width, *settings)
-        self.image = LowRankTower(image, c.targets, backbone.vision_width, *settings)
-
-
 @register_method
 class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
     """Cross-entropy on `scale * cos(changed image, changed text)`."""
@@ -140,7 +128,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
     info = MethodInfo(
         name="clip_lora",
         title="CLIP-LoRA",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="Low-rank changes of the query, key and value projections in both towers.",
         paper="2405.18541",
         code="MaxZanella/CLIP-LoRA",
@@ -151,16 +139,14 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
   year = {2024}
 }""",
         config=CLIPLoRAConfig,
-        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        needs=frozenset({"features", "pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: CLIP_LORA_RECIPE, EvalProtocol.BASE_TO_NEW: CLIP_LORA_RECIPE},
         starts_as_zero_shot={},
     )
-
-    trainable: LowRankChanges
 
     @property
     def draws_on_device(self) -> bool:
@@ -170,7 +156,11 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         super().prepare(support)
         if self.config.encoder != "text":
             image_views(self.backbone.image_tower)  # raises for a tower without such blocks
-        self.trainable = LowRankChanges(self.backbone, self.config, self.generator).to(self.backbone.device)
+        c, b = self.config, self.backbone
+        settings = (c.rank, c.alpha, c.dropout, self.generator)
+        self.text = LowRankTower(0 if c.encoder == "vision" else b.text_depth, c.targets, b.text_width, *settings)
+        self.image = LowRankTower(0 if c.encoder == "text" else b.vision_depth, c.targets, b.vision_width, *settings)
+        self.trainable = nn.ModuleDict({"text": self.text, "image": self.image}).to(b.device)
 
     def interpolated_parameters(self) -> list[nn.Parameter]:
         # the change is linear in the factor that starts at zero
@@ -190,13 +180,13 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         if self.config.encoder == "vision":
             return self.frozen_text(classes, template)
         texts = self.backbone.class_tokens(classes, template)
-        blocks = self.trainable.text.views(self.backbone.text_blocks, dropout)
+        blocks = self.text.views(self.backbone.text_blocks, dropout)
         return self.backbone.encode_prompts(frozen_prompts(texts) if dropout is None else texts.split(0), blocks=blocks)
 
     def image_features(self, batch: Batch, dropout: torch.Generator | None = None) -> Tensor:
         if self.config.encoder == "text":
             return batch.features
-        blocks = self.trainable.image.views(self.backbone.image_blocks, dropout)
+        blocks = self.image.views(self.backbone.image_blocks, dropout)
         return self.backbone.encode_image(batch.pixels, blocks=blocks)
 
     def _scale(self) -> float:

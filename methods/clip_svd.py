@@ -29,8 +29,8 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, SupportView, cosine_logits, frozen_prompts, image_views, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import PUBLISHED_BY_DATASET, Schedule, for_transfer
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
+from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.two_tower_methods import CLIP_LORA_RECIPE, TwoTowerMethod
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import BlockView
@@ -121,15 +121,11 @@ class BlockSingularValues(nn.Module):
         self.inner = SingularValues(block.mlp.c_fc.weight, config, trained)
         self.outer = SingularValues(block.mlp.c_proj.weight, config, trained)
 
-    def projection_change(self) -> Float[Tensor, "three_widths width"]:
-        """The change of the query, key and value projections, one below the other."""
-        parts: Sequence[Any] = list(self.qkv)
-        return torch.cat([part.change() for part in parts])
-
     def view(self, block: Any, frozen: BlockView) -> BlockView:
         """The block with the changed matrices."""
         attention, mlp = block.attn, block.mlp
-        projections = attention.in_proj_weight + self.projection_change()
+        parts: Sequence[Any] = list(self.qkv)
+        projections = attention.in_proj_weight + torch.cat([part.change() for part in parts])
         out = attention.out_proj.weight + self.out.change()
         inner, outer = mlp.c_fc.weight + self.inner.change(), mlp.c_proj.weight + self.outer.change()
 
@@ -159,14 +155,6 @@ class TowerSingularValues(nn.Module):
         return [part.view(*pair) for part, *pair in zip(parts, blocks, frozen, strict=True)]
 
 
-class BothSingularValues(nn.Module):
-    """The singular values of both towers."""
-
-    def __init__(self, text: Sequence[Any], image: Sequence[Any], config: CLIPSVDConfig) -> None:
-        super().__init__()
-        self.text, self.image = TowerSingularValues(text, config), TowerSingularValues(image, config)
-
-
 FEW_SHOT = CLIP_LORA_RECIPE.model_copy(
     update={
         "source": "CLIP-SVD train.py (`run_training`), configs/few_shot, configs/cross_dataset",
@@ -184,7 +172,7 @@ BASE_TO_NEW = FEW_SHOT.model_copy(
         "lr": 4e-4,
         "steps_per_shot": 0,
         "epochs": 20,
-        "schedule": Schedule.WAVE,
+        "schedule": "wave",
     }
 )
 
@@ -196,7 +184,7 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
     info = MethodInfo(
         name="clip_svd",
         title="CLIP-SVD",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="The singular values of the weight matrices of both towers; the singular vectors stay frozen.",
         paper="2509.03740",
         code="HealthX-Lab/CLIP-SVD",
@@ -207,11 +195,11 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
   year = {2025}
 }""",
         config=CLIPSVDConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(FEW_SHOT),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"by_dataset": {"food101": {"template": "a photo of a {}, a type of food."}}},
@@ -222,24 +210,24 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         starts_as_zero_shot={"rank": 1.0},
     )
 
-    trainable: BothSingularValues
-
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         image = self.backbone.image_tower
         image_views(image)  # raises for a tower without such blocks
         self.frozen_blocks: Sequence[Any] = list(image.visual.transformer.resblocks)
-        self.trainable = BothSingularValues(self.backbone.text_tower.blocks, self.frozen_blocks, self.config)
+        self.text = TowerSingularValues(self.backbone.text_tower.blocks, self.config)
+        self.image = TowerSingularValues(self.frozen_blocks, self.config)
+        self.trainable = nn.ModuleDict({"text": self.text, "image": self.image})
 
     def text_features(self, classes: ClassSet) -> Tensor:
         tower = self.backbone.text_tower
         template = classes.template if self.config.template == "own" else self.config.template
         prompts = frozen_prompts(self.backbone.class_tokens(classes, template))
-        return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(tower.blocks, tower.views))
+        return self.backbone.encode_prompts(prompts, blocks=self.text.views(tower.blocks, tower.views))
 
     def image_blocks(self) -> list[BlockView]:
         """The blocks of the image tower with the changed matrices."""
-        return self.trainable.image.views(self.frozen_blocks, image_views(self.backbone.image_tower))
+        return self.image.views(self.frozen_blocks, image_views(self.backbone.image_tower))
 
     def image_features(self, batch: Batch, blocks: Sequence[BlockView] | None = None) -> Tensor:
         return self.backbone.encode_image(batch.pixels, blocks=blocks or self.image_blocks())

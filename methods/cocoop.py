@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, Sizes, SupportView, TextPrompts, TrainableMethod, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo
+from methods._base.method_info import MethodConfig, MethodInfo
 from methods._parts.layers import linear_layer
 from methods._parts.prompts import Context, check_words, initial_context, word_count
 
@@ -69,7 +69,7 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
     info = MethodInfo(
         name="cocoop",
         title="CoCoOp",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="CoOp's context, shifted for each image by a small network on its feature.",
         paper="2203.05557",
         code="KaiyangZhou/CoOp",

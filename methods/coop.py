@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from datasets_registry import EvalProtocol
-from methods import Context, Family, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, register_method
+from methods import Context, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, register_method
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.prompts import check_words, initial_context, word_count
 from methods._parts.two_tower_methods import ContextMethod
@@ -64,7 +64,7 @@ class CoOp(ContextMethod[CoOpConfig]):
     info = MethodInfo(
         name="coop",
         title="CoOp",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="Learned context vectors in the text input, shared by all classes or one set per class.",
         paper="2109.01134",
         code="KaiyangZhou/CoOp",

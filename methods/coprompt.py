@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodInfo, Needs, Recipe, Sizes, SupportView, cosine_logits, register_method
+from methods import Batch, MethodInfo, Recipe, Sizes, SupportView, cosine_logits, register_method
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import BottleneckAdapter
 from methods._parts.prompts import Coupling, TextContext, WordedContextConfig
@@ -83,7 +83,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
     info = MethodInfo(
         name="coprompt",
         title="CoPrompt",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Coupled prompts and adapters, kept consistent with the frozen model on other crops and sentences.",
         paper="2306.01195",
         code="ShuvenduRoy/CoPrompt",
@@ -95,7 +95,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
   year = {2024}
 }""",
         config=CoPromptConfig,
-        needs=frozenset({Needs.PIXELS, Needs.OTHER_VIEW}),
+        needs=frozenset({"pixels", "other_view"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,

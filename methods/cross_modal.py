@@ -19,10 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, Snapshots, TrainableMethod, register_method
+from methods import MethodInfo, Recipe, Sizes, Snapshots, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.devices import on_device
-from methods._base.recipe import Warmup
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, TextConfig, logits_accuracy, template_features
 from methods._parts.layers import BottleneckAdapter, linear_uniform
 
@@ -55,13 +54,13 @@ class CrossModalConfig(TextConfig):
 
 RECIPE = Recipe(
     source="cross_modal_adaptation engine/optimizer/default.py, one point of its grid; batch 8 = 4 images + 4 texts",
-    optimizer=Optimizer.ADAMW,
+    optimizer="adamw",
     lr=1e-3,
     weight_decay=0.01,
     steps=12_800,
     batch_size=4,
-    schedule=Schedule.COSINE,
-    warmup=Warmup.LINEAR,
+    schedule="cosine",
+    warmup="linear",
     warmup_steps=50,
     augment=False,
 )
@@ -90,7 +89,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
     info = MethodInfo(
         name="cross_modal",
         title="Cross-modal adaptation",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="A linear head from the class texts, trained on images and on texts as further samples.",
         paper="2301.06267",
         code="linzhiqiu/cross_modal_adaptation",

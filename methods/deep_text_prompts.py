@@ -6,7 +6,7 @@ analysis in the APEX paper calls it text prompt tuning.
 
 from pydantic import Field
 
-from methods import ComposedMethod, Family, MethodInfo, Parts, Sizes, TextContext, register_method
+from methods import ComposedMethod, MethodInfo, Parts, Sizes, TextContext, register_method
 from methods._parts.maple_parts import MAPLE_FACTS, maple_recipes
 from methods._parts.prompts import WordedContextConfig
 
@@ -29,7 +29,7 @@ class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
     info = MethodInfo(
         name="deep_text_prompts",
         title="Deep text prompts",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="Learned tokens before every block of the text tower; images stay frozen.",
         config=DeepTextPromptsConfig,
         prompt_depths={"depth": "text"},

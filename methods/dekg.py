@@ -19,7 +19,7 @@ from torch import Tensor
 
 from datasets_registry import EvalProtocol
 from methods import register_method
-from methods._base.method_info import Family, MethodInfo
+from methods._base.method_info import MethodInfo
 from methods._parts.citations import DEKG_PAPER
 from methods.kgcoop import RECIPE, KgCoOp, KgCoOpConfig
 
@@ -53,7 +53,7 @@ class DeKg(KgCoOp):
     info = MethodInfo(
         name="dekg",
         title="DeKg",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="KgCoOp with a penalty on the dependence between learned and hand-written class texts.",
         paper="openreview:6wOmHdwCC4",
         code="cnunlp/DeKg",

@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import TowerUse, register_method
-from methods._base.method_info import Family, MethodInfo
+from methods import register_method
+from methods._base.method_info import MethodInfo
 from methods._base.recipe import PUBLISHED
 from methods._parts.citations import DEKG_PAPER
 from methods.dekg import hsic
@@ -47,7 +47,7 @@ class DeKgTCP(TCP):
         name="dekg_tcp",
         version=2,
         title="DeKg + TCP",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="TCP with a penalty on the dependence between learned and hand-written class texts.",
         paper="openreview:6wOmHdwCC4",
         code="cnunlp/DeKg",
@@ -55,7 +55,7 @@ class DeKgTCP(TCP):
         config=DeKgTCPConfig,
         open_vocabulary=True,
         learns_text=True,
-        tower_use=frozenset({TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"text_tokens"}),
         recipes={EvalProtocol.FEW_SHOT: DEKG_TCP_RECIPE, EvalProtocol.BASE_TO_NEW: DEKG_TCP_RECIPE},
     )
 

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import Family, Method, MethodConfig, MethodInfo, Optimizer, Recipe, Sizes, TrainableMethod, register_method
+from methods import Method, MethodConfig, MethodInfo, Recipe, Sizes, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.recipe import PUBLISHED
 from methods._base.wrapper import register_wrapper, wrapped_info
@@ -111,7 +111,7 @@ class Decoupled(ComparedPair):
 
 def recipe_on(host: Recipe, title: str) -> Recipe:
     """DePT's settings for a host trained by SGD, as all hosts in the paper are; otherwise the host's settings."""
-    if host.optimizer is not Optimizer.SGD:
+    if host.optimizer != "sgd":
         return host.model_copy(update={"source": f"{title}'s (DePT prints none for its optimiser): {host.source}"})
     return host.model_copy(
         update={
@@ -134,10 +134,10 @@ class HeadConfig(MethodConfig):
         return super().parameter_count(sizes) + head
 
 
-def kgcoop_weight() -> dict[str, Any]:
-    """The weight of KgCoOp's penalty in DePT's code, a fourth of KgCoOp's own."""
-    text = "weight of the distance to frozen texts; 2, DePT configs/trainers/ExtrasLinearProbeKgCoOp"
-    return {"weight": (float, Field(2.0, ge=0, description=text))}
+_KGCOOP_WEIGHT = Field(
+    2.0, ge=0, description="weight of the distance to frozen texts; 2, DePT configs/trainers/ExtrasLinearProbeKgCoOp"
+)
+"""The weight of KgCoOp's penalty in DePT's code, a fourth of KgCoOp's own."""
 
 
 def dept_info(host: MethodInfo, name: str) -> MethodInfo:
@@ -157,7 +157,7 @@ def dept_info(host: MethodInfo, name: str) -> MethodInfo:
             ),
             "head_rate": (float, Field(6.5, gt=0, description="learning rate of the head divided by the host's; 6.5")),
         }
-        | (kgcoop_weight() if host.config is KgCoOpConfig else {}),
+        | ({"weight": (float, _KGCOOP_WEIGHT)} if host.config is KgCoOpConfig else {}),
         version=host.version + 1,
         config_mixin=HeadConfig,
         family=host.family,
@@ -168,11 +168,7 @@ def dept_info(host: MethodInfo, name: str) -> MethodInfo:
 
 def dept_conflict(host: type[Method[Any]]) -> str | None:
     """Why DePT cannot wrap a method, to follow its name in a sentence; None if it can."""
-    if (
-        not issubclass(host, TwoTowerMethod | CoCoOp)
-        or host.info.family is Family.ENSEMBLE
-        or issubclass(host, Decoupled)
-    ):
+    if not issubclass(host, TwoTowerMethod | CoCoOp) or host.info.family == "ensemble" or issubclass(host, Decoupled):
         return "has no single pair of text and image features"
     if issubclass(host, TwoTowerMethod) and not host.one_pair:
         return "compares more than one pair of features"

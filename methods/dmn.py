@@ -31,17 +31,14 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import (
     Batch,
     Classifier,
-    Family,
     MethodInfo,
-    Optimizer,
     Recipe,
-    Schedule,
     Sizes,
     SupportView,
     TrainableMethod,
     register_method,
 )
-from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.citations import DMN_PAPER
 from methods._parts.feature_methods import (
     GridSearchMethod,
@@ -91,7 +88,7 @@ RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="DMN dmn_main.py (get_searched_param) and scripts/run.sh: AdamW 1e-4, decay 1e-4, cosine to 1e-7, 20 epochs "
     "or 100, crops of at least half the area",
-    optimizer=Optimizer.ADAMW,
+    optimizer="adamw",
     lr=1e-4,
     eps=1e-8,
     weight_decay=1e-4,
@@ -109,8 +106,8 @@ RECIPE = Recipe(
     },
     batch_size=128,
     drop_last=False,
-    schedule=Schedule.COSINE,
-    warmup=Warmup.NONE,
+    schedule="cosine",
+    warmup="none",
     min_lr=1e-7,
     crop_scale=(0.5, 1.0),
 )
@@ -171,7 +168,7 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
     info = MethodInfo(
         name="dmn",
         title="DMN (static memory)",
-        family=Family.CACHE,
+        family="cache",
         summary="Each class is what an image reads, by similarity, from the class's support images and text.",
         paper="2403.17589",
         code="YBZh/DMN",

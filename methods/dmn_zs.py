@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.citations import DMN_PAPER
 from methods._parts.feature_methods import (
     IMAGENET_SHIFTS,
@@ -84,7 +84,7 @@ class DMNZS(Method[DMNZSConfig]):
     info = MethodInfo(
         name="dmn_zs",
         title="DMN-ZS",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="Each class is what an image reads, by similarity, from earlier test images and the class's text.",
         paper="2403.17589",
         code="YBZh/DMN",
@@ -92,39 +92,28 @@ class DMNZS(Method[DMNZSConfig]):
         citation=DMN_PAPER,
         config=DMNZSConfig,
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
         config_by_protocol={EvalProtocol.TEST_TIME: PUBLISHED_SETTINGS},
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
-        c = self.config
-        return _MemoryStream(
-            c,
-            template_ensemble(self.backbone, classes, c.templates),
-            float(c.logit_scale or self.backbone.logit_scale),
-        )
+        text = template_ensemble(self.backbone, classes, self.config.templates)
+        return StreamClassifier(partial(self.classify_with_memory, text))
 
-
-@dataclass(frozen=True)
-class _MemoryStream(StreamClassifier):
-    """Classifies images one after the other, starting with an empty memory."""
-
-    config: DMNZSConfig
-    text: Float[Tensor, "n_cls dim"]
-    scale: float
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
-        c, (n_classes, dim) = self.config, self.text.shape
-        memory = EntropyCache.empty(n_classes, c.size, dim, 0, self.text)
+    def classify_with_memory(self, text: Float[Tensor, "n_cls dim"], batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Logits of the images one after the other, starting with an empty memory."""
+        c, (n_classes, dim) = self.config, text.shape
+        scale = c.logit_scale or self.backbone.logit_scale
+        memory = EntropyCache.empty(n_classes, c.size, dim, 0, text)
         for batch in batches:
             image = F.normalize(batch.features, dim=-1)
             others = F.normalize(batch.test_views(c.views, c.crop_scale, mixed=c.augmix), dim=-1)
-            of_views = self.scale * torch.cat([image[None], others]) @ self.text.T
+            of_views = scale * torch.cat([image[None], others]) @ text.T
             votes = torch.stack([self.confident(of_views[:, i]) for i in range(len(image))])
             of_memory = []
             for i, (label, nats) in enumerate(zip(votes.argmax(dim=1).tolist(), entropy(votes).tolist(), strict=True)):
                 memory.offer(label, nats, image[i], image.new_zeros(0))
-                of_memory.append(self.scale * self.read(memory, image[i]) @ image[i])
+                of_memory.append(scale * self.read(memory, image[i], text) @ image[i])
             found = torch.stack(of_memory).log_softmax(dim=1) + math.log(c.share)
             yield torch.logaddexp(of_views[0].log_softmax(dim=1), found)
 
@@ -132,8 +121,10 @@ class _MemoryStream(StreamClassifier):
         """Logarithms of the mean probability of the most confident views."""
         return log_of_mean(logits[most_confident(logits, self.config.selected)])
 
-    def read(self, memory: EntropyCache, image: Float[Tensor, " dim"]) -> Float[Tensor, "n_cls dim"]:
+    def read(
+        self, memory: EntropyCache, image: Float[Tensor, " dim"], text: Float[Tensor, "n_cls dim"]
+    ) -> Float[Tensor, "n_cls dim"]:
         """What the image reads from the rows of each class, normalised; a place without an image has zeros."""
         weights = similarity(memory.keys, image, self.config.beta)
-        kept = (weights[:, None] * memory.keys).reshape(len(self.text), -1, len(image)).sum(dim=1)
-        return F.normalize(kept + similarity(self.text, image, self.config.beta)[:, None] * self.text, dim=-1)
+        kept = (weights[:, None] * memory.keys).reshape(len(text), -1, len(image)).sum(dim=1)
+        return F.normalize(kept + similarity(text, image, self.config.beta)[:, None] * text, dim=-1)

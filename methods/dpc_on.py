@@ -36,10 +36,8 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import (
     Batch,
-    Family,
     Method,
     MethodInfo,
-    Needs,
     Recipe,
     SupportView,
     TrainableMethod,
@@ -239,9 +237,9 @@ def _published_around_coop(host: MethodInfo) -> dict[str, Any]:
 
 def dpc_conflict(host: type[Method[Any]]) -> str | None:
     """Why DPC cannot wrap a method, to follow its name in a sentence; None if it can."""
-    if issubclass(host, TrainableMethod) and Needs.PIXELS in host.info.needs:
+    if issubclass(host, TrainableMethod) and "pixels" in host.info.needs:
         return "trains on pixels, and hard negatives are chosen among stored features"
-    if not issubclass(host, ContextMethod) or host.info.family is Family.ENSEMBLE:
+    if not issubclass(host, ContextMethod) or host.info.family == "ensemble":
         return "is not one learned context of the text input"
     if issubclass(host, Decoupled | Anchored | Dual):
         return "learns more than one context"

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import Batch, MethodInfo, Needs, Sizes, SupportView, register_method
+from methods import Batch, MethodInfo, Sizes, SupportView, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, PROLIP_FACTS, FineTuningConfig, FineTuningMethod
 from methods._towers.image_tower import run_image_tower, wrap_image_tower
@@ -40,7 +40,7 @@ class FullFT(FineTuningMethod[FullFTConfig]):
         title="Full fine-tuning",
         summary="All weights of the image tower, trained against frozen class texts.",
         config=FullFTConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         recipes={EvalProtocol.FEW_SHOT: FINE_TUNING_RECIPE, EvalProtocol.BASE_TO_NEW: FINE_TUNING_RECIPE}
         | for_transfer(FINE_TUNING_RECIPE),
         **PROLIP_FACTS,

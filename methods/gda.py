@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
+from methods import Batch, Classifier, MethodInfo, SupportView, register_method
 from methods._parts.feature_methods import (
     SELECT7_ON_IMAGENET,
     GridSearchMethod,
@@ -72,7 +72,7 @@ class GDA(GridSearchMethod[GDAConfig]):
     info = MethodInfo(
         name="gda",
         title="GDA",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="Gaussian discriminant analysis of the support images added to the zero-shot logits, in closed form.",
         paper="openreview:Js5PJPHDyY",
         code="mrflogs/ICLR24",

@@ -32,9 +32,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Needs, Optimizer, Recipe, Sizes, SupportView, TwoTowerMethod, cosine_logits, register_method
+from methods import Batch, Recipe, Sizes, SupportView, TwoTowerMethod, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import Family, MethodInfo
+from methods._base.method_info import MethodInfo
 from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import drawn_from, normal_parameter
 from methods._parts.prompts import TextContext, WordedContextConfig
@@ -155,7 +155,7 @@ class HierarchicalPrompts(nn.Module):
 
 RECIPE = Recipe(
     source="HiCroPL configs/trainers/HiCroPL/vit_b16_c2_ep50_batch32_16ctx_few_shot.yaml; weight decay: Dassl's",
-    optimizer=Optimizer.ADAM,
+    optimizer="adam",
     lr=0.0025,
     eps=1e-3,
     epochs=50,
@@ -180,7 +180,7 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         name="hicropl",
         version=2,
         title="HiCroPL",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Deep prompts of both towers that are mapped into each other; features are added to the frozen ones.",
         paper="2507.14976",
         code="zzeoZheng/HiCroPL",
@@ -192,7 +192,7 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
   year = {2025}
 }""",
         config=HiCroPLConfig,
-        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        needs=frozenset({"features", "pixels"}),
         open_vocabulary=True,
         learns_text=True,
         class_text_teacher=True,

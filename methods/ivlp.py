@@ -7,7 +7,7 @@ The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muza
 
 from pydantic import Field
 
-from methods import ComposedMethod, Family, MethodInfo, Needs, Parts, Sizes, register_method
+from methods import ComposedMethod, MethodInfo, Parts, Sizes, register_method
 from methods._parts.maple_parts import MAPLE_FACTS, maple_recipes
 from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
 
@@ -33,10 +33,10 @@ class IVLP(ComposedMethod[IVLPConfig]):
     info = MethodInfo(
         name="ivlp",
         title="IVLP",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Independent deep prompts in the text and in the image tower.",
         config=IVLPConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         vision_transformer=True,
         prompt_depths={"text_depth": "text", "visual_depth": "image"},
         recipes=maple_recipes("MaPLe repository, configs/trainers/IVLP", lr=0.0035),

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Context, Family, MethodInfo, Recipe, Sizes, SupportView, register_method
+from methods import Batch, Context, MethodInfo, Recipe, Sizes, SupportView, register_method
 from methods._parts.prompts import WordedContextConfig, initial_context, word_count
 from methods._parts.two_tower_methods import ContextMethod
 from methods._text.templates import KGCOOP_WORDING
@@ -55,7 +55,7 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
     info = MethodInfo(
         name="kgcoop",
         title="KgCoOp",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="CoOp's context, kept near the hand-written class texts by a penalty.",
         paper="2303.13283",
         code="htyao89/KgCoOp",

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import BackboneSizes, Batch, MethodInfo, Needs, Sizes, SupportView, TowerUse, register_method
+from methods import Batch, MethodInfo, Sizes, SupportView, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, PROLIP_FACTS, FineTuningConfig, FineTuningMethod
 from methods._towers.blocks import view_block
@@ -30,7 +30,7 @@ class LastBlockConfig(FineTuningConfig):
         0.0, ge=0, description="weight of the squared distance to the initial weights; 0, official code in effect"
     )
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+    def frozen_blocks(self, sizes: Sizes) -> int:
         return max(0, sizes.image_blocks - self.blocks)
 
     def parameter_count(self, sizes: Sizes) -> int:
@@ -56,9 +56,9 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         title="Last-block fine-tuning",
         summary="All weights of the image tower's last block, trained against frozen class texts.",
         config=LastBlockConfig,
-        needs=frozenset({Needs.HIDDEN}),
+        needs=frozenset({"hidden"}),
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
+        tower_use=frozenset({"image_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
         **PROLIP_FACTS,
     )

@@ -31,20 +31,14 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import (
     Batch,
     Classifier,
-    Family,
     MethodInfo,
-    Needs,
-    Optimizer,
     Recipe,
-    Schedule,
     Sizes,
     SupportView,
-    TowerUse,
     TrainableMethod,
     cosine_logits,
     register_method,
 )
-from methods._base.recipe import Warmup
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.layers import drawn_from
 
@@ -70,15 +64,15 @@ class LDCConfig(TextConfig):
 
 RECIPE = Recipe(
     source="LDC ldc_train.py: AdamW 1e-4 (lr / 10), decay 1e-4, cosine to 0, 50 epochs, crops of at least 0.8",
-    optimizer=Optimizer.ADAMW,
+    optimizer="adamw",
     lr=1e-4,
     eps=1e-4,
     weight_decay=1e-4,
     epochs=50,
     batch_size=64,
     drop_last=False,
-    schedule=Schedule.COSINE,
-    warmup=Warmup.NONE,
+    schedule="cosine",
+    warmup="none",
     crop_scale=(0.8, 1.0),
 )
 
@@ -131,7 +125,7 @@ class LDC(TrainableMethod[LDCConfig]):
     info = MethodInfo(
         name="ldc",
         title="LDC",
-        family=Family.FEATURE_ADAPTER,
+        family="feature adapter",
         summary="Adapters on four levels of the image tower, and a learned correction of CLIP's logits.",
         paper="2504.12104",
         code="LiShuo1001/LDC",
@@ -142,10 +136,10 @@ class LDC(TrainableMethod[LDCConfig]):
   year = {2025}
 }""",
         config=LDCConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=False,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.PROMPT_STATES}),
+        tower_use=frozenset({"prompt_states"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"by_dataset": SELECT7_ON_IMAGENET}},
     )

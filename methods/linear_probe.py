@@ -8,7 +8,6 @@ scikit-learn's stopping rule and starting point:
     mean cross-entropy + ||W||^2 / (2 C n)          W on unnormalised features, intercept without penalty
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, MethodConfig, MethodInfo, Sizes, SupportView, logits_accuracy, register_method
+from methods import Classifier, MethodConfig, MethodInfo, Sizes, SupportView, logits_accuracy, register_method
 from methods._base.devices import in_double
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_methods import GridSearchMethod
@@ -29,34 +28,34 @@ GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 """Values of C tried first, in this order; the first of equally good values wins (lpclip)."""
 
 
-@dataclass(frozen=True)
-class LinearClassifier:
-    """`W f + b` in double precision; on the CPU if the device has no float64."""
+def linear_logits(table: Float[Tensor, "n_cls dim_and_1"], features: Float[Tensor, "batch dim"]) -> Tensor:
+    """`W f + b` `(batch, n_cls)` in double precision, on the table's device.
 
-    weight: Float[Tensor, "n_cls dim"]
-    bias: Float[Tensor, " n_cls"]
-
-    def __call__(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
-        return in_double(features) @ self.weight.T + self.bias
+    Args:
+        table: the weights of each class, and its bias in the last column.
+    """
+    return in_double(features) @ table[:, :-1].T + table[:, -1]
 
 
 def logistic_regression(
     features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int, *, c: float, max_iter: int
-) -> LinearClassifier:
-    """Multinomial logistic regression with an L2 penalty on the weights, started at zero, in double precision."""
+) -> Float[Tensor, "n_cls dim_and_1"]:
+    """The table of a logistic regression, see `linear_logits`, on the CPU if the device has no float64.
+
+    It is multinomial, with an L2 penalty on the weights, started at zero, in double precision.
+    """
     from scipy.optimize import minimize  # slow to import, and every use of any method imports this file
 
     x, n, dim = in_double(features), len(labels), features.shape[1]
     one_hot = F.one_hot(labels.to(x.device), n_classes).double()
     penalty = 1 / (c * n)
 
-    def unpack(flat: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[Tensor, Tensor]:
-        table = torch.from_numpy(flat).to(x.device).view(n_classes, dim + 1)
-        return table[:, :dim], table[:, dim]
+    def unpack(flat: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Tensor:
+        return torch.from_numpy(flat).to(x.device).view(n_classes, dim + 1)
 
     def value_and_gradient(flat: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, object]:
-        weight, bias = unpack(flat)
-        log_p = (x @ weight.T + bias).log_softmax(dim=1)
+        table = unpack(flat)
+        weight, log_p = table[:, :dim], linear_logits(table, x).log_softmax(dim=1)
         value = -(one_hot * log_p).sum() / n + 0.5 * penalty * weight.square().sum()
         error = (log_p.exp() - one_hot) / n
         gradient = torch.cat([error.T @ x + penalty * weight, error.sum(dim=0)[:, None]], dim=1)
@@ -72,8 +71,7 @@ def logistic_regression(
             jac=True,
             options={"maxiter": max_iter, "maxls": 50, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps},
         )
-    weight, bias = unpack(found.x)
-    return LinearClassifier(weight, bias)
+    return unpack(found.x)
 
 
 class LinearProbeConfig(MethodConfig):
@@ -100,7 +98,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
     info = MethodInfo(
         name="linear_probe",
         title="Linear probe",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="Logistic regression on frozen image features, without the class names.",
         paper="2103.00020",
         code="KaiyangZhou/CoOp",
@@ -113,7 +111,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         self.features, self.labels = self.regression_inputs(support.features()), support.labels
-        self.fits: dict[float, LinearClassifier] = {}
+        self.fits: dict[float, Tensor] = {}
         if self.config.selection in ("fixed", "oracle"):
             self.chosen = self.fit_regression(self.config.c)
         if self.config.selection in ("ensemble", "oracle"):
@@ -130,32 +128,33 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         """A classifier for each power of ten in `GRID`."""
         return {f"C {c:g}": self.batch_classifier(self.fit_regression(c)) for c in GRID}
 
-    def batch_classifier(self, found: LinearClassifier) -> Classifier:
-        """Wraps a fitted regression as a classifier of batches."""
-        return lambda batch: found(self.regression_inputs(batch.features)).float().to(batch.features.device)
+    def batch_classifier(self, table: Tensor) -> Classifier:
+        """The classifier of batches of a fitted regression."""
+        return lambda batch: (
+            linear_logits(table, self.regression_inputs(batch.features)).float().to(batch.features.device)
+        )
 
     def learned_parameters(self) -> int:
         used = self.fits.values() if self.config.selection == "ensemble" else [self.chosen]
-        return sum(found.weight.numel() + found.bias.numel() for found in used)
+        return sum(table.numel() for table in used)
 
     def tuned_state(self) -> dict[str, Tensor]:
         """The regressions in use, stacked: weights `(n, n_cls, dim)` and biases `(n, n_cls)`, in double precision."""
         used = [self.fits[c] for c in GRID] if self.config.selection == "ensemble" else [self.chosen]
-        return {"weight": torch.stack([f.weight for f in used]), "bias": torch.stack([f.bias for f in used])}
+        return {"weight": torch.stack([t[:, :-1] for t in used]), "bias": torch.stack([t[:, -1] for t in used])}
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         self.support_classes = classes
         # the same strides as after fitting, so that products are bit-identical
         tables = torch.cat([state["weight"], state["bias"][:, :, None]], dim=2)
-        found = [LinearClassifier(table[:, :-1], table[:, -1]) for table in tables]
-        self.chosen, self.fits = found[0], dict(zip(GRID, found, strict=False))
+        self.chosen, self.fits = tables[0], dict(zip(GRID, tables, strict=False))
 
     def regression_inputs(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         """The features, normalised if `normalise` is set."""
         return F.normalize(features, dim=-1) if self.config.normalise else features
 
-    def fit_regression(self, c: float) -> LinearClassifier:
-        """The regression for one C; a repeated C is not fitted again."""
+    def fit_regression(self, c: float) -> Float[Tensor, "n_cls dim_and_1"]:
+        """The table of the regression for one C; a repeated C is not fitted again."""
         if c not in self.fits:
             self.tuning.fits += 1
             self.fits[c] = logistic_regression(
@@ -163,14 +162,14 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
             )
         return self.fits[c]
 
-    def search_regularisation(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> LinearClassifier:
+    def search_regularisation(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> Tensor:
         """Search C as lpclip does: the best power of ten, then the better end of an interval, halved in log C."""
         features = in_double(features)
         labels = labels.to(features.device)
 
         def score(exponent: float) -> float:
             self.tuning.evaluations += 1
-            return logits_accuracy(self.fit_regression(10**exponent)(features), labels)
+            return logits_accuracy(linear_logits(self.fit_regression(10**exponent), features), labels)
 
         peak = max((float(np.log10(c)) for c in GRID), key=score)
         left, right, best = peak - 1, peak + 1, peak

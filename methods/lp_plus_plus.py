@@ -22,8 +22,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Sizes, Snapshots, SupportView, TrainableMethod, register_method
-from methods._base.recipe import Recipe, Schedule, Warmup
+from methods import Classifier, MethodInfo, Sizes, Snapshots, SupportView, TrainableMethod, register_method
+from methods._base.recipe import Recipe
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.layers import linear_uniform
 
@@ -53,37 +53,23 @@ RECIPE = Recipe(
     weight_decay=0.0,
     epochs=300,
     batch_size=0,
-    schedule=Schedule.CONSTANT,
-    warmup=Warmup.NONE,
+    schedule="constant",
+    warmup="none",
     views=1,
     crop_scale=(0.5, 1.0),
 )
-
-
-class BlendedProbe(nn.Module):
-    """W, b and alpha."""
-
-    def __init__(self, weight: Float[Tensor, "n_cls dim"], bias: Float[Tensor, " n_cls"], alpha: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(bias)
-        self.alpha = nn.Parameter(torch.full_like(bias, alpha))
-
-    def forward(self, image: Float[Tensor, "batch dim"], text: Float[Tensor, "n_cls dim"]) -> Tensor:
-        """Logits `(batch, n_cls)` of normalised features."""
-        return image @ self.weight.T + self.bias + self.alpha * (image @ text.T)
 
 
 @register_method
 class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
     """`W f + b + alpha_c (f . t_c)`."""
 
-    trainable: BlendedProbe
+    trainable: nn.ParameterDict
 
     info = MethodInfo(
         name="lp_plus_plus",
         title="LP++",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="A linear probe plus the text similarities, with a learned weight for each class.",
         paper="2404.02285",
         code="FereshteShakeri/FewShot-CLIP-Strong-Baseline",
@@ -107,7 +93,8 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         similarity = image @ self.text.T
         own = (similarity * members).sum(dim=0) / members.sum(dim=0)
         bias = linear_uniform((len(support.classes),), image.shape[1], self.generator).to(image.device)
-        self.trainable = BlendedProbe(members.T @ image, bias, self.config.alpha_start * float(own.mean()))
+        alpha = torch.full_like(bias, self.config.alpha_start * float(own.mean()))
+        self.trainable = nn.ParameterDict([("weight", members.T @ image), ("bias", bias), ("alpha", alpha)])
         n = len(image)
         self.weight_step = 4 * n / float(torch.linalg.eigvalsh(image.T @ image)[-1])
         self.alpha_step = n / (4 * float(similarity.square().sum(dim=0).max()))
@@ -115,10 +102,10 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         # alpha is in no group, so that no optimiser zeroes its gradient
-        return [{"params": [self.trainable.weight, self.trainable.bias], "lr_scale": self.weight_step}]
+        return [{"params": [self.trainable["weight"], self.trainable["bias"]], "lr_scale": self.weight_step}]
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
-        alpha = self.trainable.alpha
+        alpha = self.trainable["alpha"]
         if (epoch + 1) % self.config.alpha_every == 0 and alpha.grad is not None:
             with torch.no_grad():
                 alpha.sub_(self.alpha_step * alpha.grad)
@@ -136,16 +123,21 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         self.support_classes = classes
         self.text = template_ensemble(self.backbone, classes, self.config.templates)
-        self.trainable = BlendedProbe(state["weight"], state["bias"], 0.0)
-        self.trainable.load_state_dict(state)
+        self.trainable = nn.ParameterDict([(name, state[name]) for name in ("weight", "bias", "alpha")])
 
     def calibrate(self, validation: SupportView) -> None:
         image = F.normalize(validation.features(), dim=-1)
         with torch.no_grad():
             self.tuning.evaluations += self.epochs.restore_best(
-                lambda: logits_accuracy(self.trainable(image, self.text), validation.labels), last_of_equals=True
+                lambda: logits_accuracy(self.logits(image), validation.labels), last_of_equals=True
             )
 
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)
-        return lambda batch: self.trainable(F.normalize(batch.features, dim=-1), self.text)
+        return lambda batch: self.logits(F.normalize(batch.features, dim=-1))
+
+    def logits(self, image: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
+        """Logits of normalised features."""
+        part = self.trainable
+        logits: Tensor = image @ part["weight"].T + part["bias"] + part["alpha"] * (image @ self.text.T)
+        return logits

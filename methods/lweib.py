@@ -18,7 +18,7 @@ the end of a text matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -29,10 +29,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import Batch, Sizes, SupportView, TowerUse, TwoTowerMethod, cosine_logits, image_views, register_method
+from methods import Batch, Sizes, SupportView, TwoTowerMethod, cosine_logits, image_views, register_method
 from methods._base.devices import on_device
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe, Warmup, for_transfer
+from methods._base.method_info import MethodConfig, MethodInfo
+from methods._base.recipe import Recipe, for_transfer
 from methods._parts.layers import Scaled, linear_uniform
 from methods._text.tokenizers import tokenize
 from methods._towers.blocks import BlockView
@@ -73,22 +73,6 @@ class LwEIBConfig(MethodConfig):
         text = 15 * sizes.text_width * len(self.adapted(sizes.text_blocks))
         image, last = self.adapted(sizes.image_blocks), sizes.image_blocks - 1
         return text + 45 * sizes.image_width * len(image) - (36 * sizes.image_width if last in image else 0)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """The random choices of a step.
-
-    Args:
-        classes: the compared classes, those of the batch first, in order.
-        sentences: index of each class's sentence in its list.
-        fast_text: whether each text block is fast; `fast_image` is the same for image blocks.
-    """
-
-    classes: Sequence[int]
-    sentences: Sequence[int]
-    fast_text: Sequence[bool]
-    fast_image: Sequence[bool]
 
 
 class Convolutions(nn.Module):
@@ -147,21 +131,13 @@ class Convolutions(nn.Module):
         return added
 
 
-class BothConvolutions(nn.Module):
-    """The convolutions of both towers."""
-
-    def __init__(self, text: Convolutions, image: Convolutions) -> None:
-        super().__init__()
-        self.text, self.image = text, image
-
-
 RECIPE = Recipe(
     source="LwEIB configs/trainers/LwEIB/base2new.yaml; printed for base-to-new, reused for few-shot; weight decay: "
     "Dassl's default. Its README says that some values differ slightly from the paper's and give a better average",
     lr=0.28,
     epochs=25,
     batch_size=16,
-    warmup=Warmup.NONE,
+    warmup="none",
 )
 TRANSFER = RECIPE.model_copy(
     update={"source": "LwEIB configs/trainers/LwEIB/x2d.yaml", "lr": 0.15, "epochs": 10, "batch_size": 128}
@@ -175,7 +151,7 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
     info = MethodInfo(
         name="lweib",
         title="LwEIB",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="Depthwise convolutions in every block of both towers, trained on sentences about each class.",
         paper="doi:10.1007/s11263-025-02354-1",
         code="ZjjConan/VLM-LwEIB",
@@ -187,27 +163,24 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
   year = {2025}
 }""",
         config=LwEIBConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         class_text_teacher=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"image_blocks", "text_tokens"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"scale": 0.075, "fast_factor": 7.5, "negatives": -1}),
     )
-
-    trainable: BothConvolutions
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
         image = image_views(b.image_tower)  # raises for a tower without such blocks
-        text = Convolutions(b.text_tower.views, self.adapted(b.text_depth), (), self.generator)
-        self.trainable = BothConvolutions(
-            text, Convolutions(image, self.adapted(b.vision_depth), b.image_tower.visual.grid_size, self.generator)
-        )
-        self.trainable.to(b.device)
+        self.text = Convolutions(b.text_tower.views, self.adapted(b.text_depth), (), self.generator)
+        grid = b.image_tower.visual.grid_size
+        self.image = Convolutions(image, self.adapted(b.vision_depth), grid, self.generator)
+        self.trainable = nn.ModuleDict({"text": self.text, "image": self.image}).to(b.device)
         self.sentences = self.tokens(support.classes)
 
     def adapted(self, blocks: int) -> range:
@@ -230,7 +203,7 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
     def encode(self, tokens: Int[Tensor, "n context"], fast: Sequence[bool] = ()) -> Float[Tensor, "n dim"]:
         """Unnormalised features of texts. `fast` marks the fast blocks; empty: all are slow."""
         scales = self.scales(fast, self.backbone.text_depth)
-        blocks = self.trainable.text.views(self.backbone.text_blocks, scales)
+        blocks = self.text.views(self.backbone.text_blocks, scales)
         return self.backbone.encode_whole_texts(tokens, blocks=blocks, reach=2 * len(blocks))
 
     def scales(self, fast: Sequence[bool], blocks: int) -> list[float]:
@@ -246,11 +219,15 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
 
     def image_features(self, batch: Batch, fast: Sequence[bool] = ()) -> Tensor:
         scales = self.scales(fast, self.backbone.vision_depth)
-        blocks = self.trainable.image.views(self.backbone.image_blocks, scales)
+        blocks = self.image.views(self.backbone.image_blocks, scales)
         return self.backbone.encode_image(batch.pixels, blocks=blocks)
 
-    def draw(self, labels: Sequence[int]) -> Draw:
-        """The random choices of a step with these labels."""
+    def draw(self, labels: Sequence[int]) -> tuple[list[int], list[int], list[bool], list[bool]]:
+        """The random choices of a step with these labels.
+
+        These are the compared classes, those of the batch first, in order; the index of each class's sentence in its
+        list; and whether each text block and each image block is fast.
+        """
         n, classes = len(self.sentences), list(range(len(self.sentences)))
         if self.config.negatives >= 0 and n > len(labels):
             chosen = sorted(set(labels))
@@ -261,14 +238,14 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         sentences = [int(place * len(self.sentences[c])) for place, c in zip(places, classes, strict=True)]
         text, image = self.backbone.text_depth, self.backbone.vision_depth
         fast = (torch.rand(text + image, generator=self.generator) > self.config.slow_share).tolist()
-        return Draw(classes, sentences, fast[:text], fast[text:])
+        return classes, sentences, fast[:text], fast[text:]
 
     def loss(self, batch: Batch) -> Tensor:
         labels = batch.label_numbers
-        drawn = self.draw(labels)
-        chosen = zip(drawn.classes, drawn.sentences, strict=True)
-        text = self.encode(torch.stack([self.sentences[c][i] for c, i in chosen]), drawn.fast_text)
-        image = self.image_features(batch, drawn.fast_image)
-        place = {c: i for i, c in enumerate(drawn.classes)}
+        classes, sentences, fast_text, fast_image = self.draw(labels)
+        chosen = zip(classes, sentences, strict=True)
+        text = self.encode(torch.stack([self.sentences[c][i] for c, i in chosen]), fast_text)
+        image = self.image_features(batch, fast_image)
+        place = {c: i for i, c in enumerate(classes)}
         targets = on_device(torch.tensor([place[label] for label in labels]), text.device)
         return F.cross_entropy(cosine_logits(image, text, self.backbone.logit_scale), targets)

@@ -8,7 +8,7 @@ Almost all parameters are in the maps. More than four text tokens start at rando
 
 from pydantic import Field
 
-from methods import ComposedMethod, Family, MethodInfo, Needs, Parts, Recipe, Sizes, register_method
+from methods import ComposedMethod, MethodInfo, Parts, Recipe, Sizes, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.maple_parts import MAPLE_FACTS, maple_recipes
 from methods._parts.prompts import Coupling, TextContext, WordedContextConfig
@@ -42,10 +42,10 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
     info = MethodInfo(
         name="maple",
         title="MaPLe",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Deep text prompts, and visual prompts that are linear maps of them.",
         config=MaPLeConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         vision_transformer=True,
         recipes=RECIPES | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"depth": 3}),

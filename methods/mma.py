@@ -21,8 +21,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, Warmup, image_views, register_method
-from methods._base.method_info import BackboneSizes, Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, image_views, register_method
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import Scaled, kaiming_linear_layer
 from methods._text.templates import GENERIC_TEMPLATE
@@ -35,7 +35,7 @@ class MMAConfig(MethodConfig):
     hidden: int = Field(32, ge=1, description="inner width; 32, MMA vit_b16_ep5.yaml")
     scale: float = Field(0.001, gt=0, description="scale of the adapters' output; 0.001, MMA vit_b16_ep5.yaml")
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+    def frozen_blocks(self, sizes: Sizes) -> int:
         return sizes.image_blocks - min(self.blocks, sizes.text_blocks, sizes.image_blocks)
 
     def parameter_count(self, sizes: Sizes) -> int:
@@ -84,7 +84,7 @@ RECIPE = Recipe(
     lr=0.0015,
     epochs=5,
     batch_size=16,
-    warmup=Warmup.NONE,
+    warmup="none",
 )
 TRANSFER = RECIPE.model_copy(
     update={
@@ -105,7 +105,7 @@ class MMA(TwoTowerMethod[MMAConfig]):
     info = MethodInfo(
         name="mma",
         title="MMA",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="Small adapters beside the last blocks of both towers, with a shared inner layer.",
         paper="https://openaccess.thecvf.com/content/CVPR2024/papers/Yang_MMA_Multi-Modal_Adapter_for_Vision-Language_Models_CVPR_2024_paper.pdf",
         code="ZjjConan/VLM-MultiModalAdapter",
@@ -116,11 +116,11 @@ class MMA(TwoTowerMethod[MMAConfig]):
   year = {2024}
 }""",
         config=MMAConfig,
-        needs=frozenset({Needs.HIDDEN}),
+        needs=frozenset({"hidden"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"blocks": 4}),
     )

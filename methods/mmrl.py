@@ -24,9 +24,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Optimizer, Recipe, SupportView, Warmup, cosine_logits, register_method
+from methods import Batch, Classifier, Recipe, SupportView, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import BackboneSizes, Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import linear_layer, normal_parameter
 from methods._parts.two_tower_methods import TwoTowerMethod
@@ -45,7 +45,7 @@ class MMRLConfig(MethodConfig):
     )
     fused: bool = Field(True, description="test the trained classes with both logits; off for domain generalisation")
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+    def frozen_blocks(self, sizes: Sizes) -> int:
         return sizes.image_blocks - min(self.blocks, sizes.text_blocks, sizes.image_blocks)
 
     def parameter_count(self, sizes: Sizes) -> int:
@@ -92,7 +92,7 @@ RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="MMRL configs/trainers/MMRL/vit_b16.yaml; ImageNet: vit_b16_imagenet.yaml",
     by_dataset={"imagenet": {"epochs": 5, "batch_size": 32}},
-    optimizer=Optimizer.ADAMW,
+    optimizer="adamw",
     lr=1e-3,
     epochs=10,
     batch_size=4,
@@ -112,7 +112,7 @@ TRANSFER = RECIPE.model_copy(
         "source": "MMRL configs/trainers/MMRL/vit_b16_cross_datasets.yaml",
         "epochs": 1,
         "batch_size": 32,
-        "warmup": Warmup.NONE,
+        "warmup": "none",
     }
 )
 
@@ -126,7 +126,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
     info = MethodInfo(
         name="mmrl",
         title="MMRL",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Tokens of a space that both towers share, before their last blocks; new classes by the class token.",
         paper="2503.08497",
         code="yunncheng/MMRL",
@@ -137,11 +137,11 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
   year = {2025}
 }""",
         config=MMRLConfig,
-        needs=frozenset({Needs.FEATURES, Needs.HIDDEN}),
+        needs=frozenset({"features", "hidden"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"prompt_states", "text_tokens"}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"weight": 0.5, "by_dataset": BY_DATASET},

@@ -23,9 +23,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Recipe, Sizes, TowerUse, Warmup, register_method
+from methods import Classifier, Recipe, Sizes, register_method
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import Family, MethodInfo, Needs
+from methods._base.method_info import MethodInfo
 from methods._base.recipe import PUBLISHED, for_transfer
 from methods._parts.layers import linear_layer, linear_uniform, normal_parameter
 from methods.mmrl import MMRL, RECIPE, MMRLConfig
@@ -142,7 +142,7 @@ TRANSFER = RECIPE.model_copy(
         "source": "MMRL configs/trainers/MMRLpp/vit_b16_cross_datasets.yaml",
         "epochs": 1,
         "batch_size": 32,
-        "warmup": Warmup.NONE,
+        "warmup": "none",
     }
 )
 RECIPES: dict[EvalProtocol, Recipe] = {EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW}
@@ -155,7 +155,7 @@ class MMRLPlusPlus(MMRL):
     info = MethodInfo(
         name="mmrl_pp",
         title="MMRL++",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="MMRL with one map per tower, low-rank changes per block, and tokens that keep part of their output.",
         paper="2505.10088",
         code="yunncheng/MMRL",
@@ -166,11 +166,11 @@ class MMRLPlusPlus(MMRL):
   year = {2026}
 }""",
         config=MMRLPlusPlusConfig,
-        needs=frozenset({Needs.FEATURES, Needs.HIDDEN}),
+        needs=frozenset({"features", "hidden"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"prompt_states", "text_tokens"}),
         recipes=RECIPES | for_transfer(TRANSFER),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"by_dataset": BY_DATASET},

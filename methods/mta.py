@@ -13,7 +13,7 @@ The bandwidth of a view is the root of half the mean squared distance to its nea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import CropsConfig, template_ensemble
 
 _ROUNDS = 5
@@ -47,7 +47,7 @@ class MTA(Method[MTAConfig]):
     info = MethodInfo(
         name="mta",
         title="MTA",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="The mode of the features of an image's random views, found by a robust mean shift, is classified.",
         paper="2405.02266",
         code="MaxZanella/MTA",
@@ -59,34 +59,26 @@ class MTA(Method[MTAConfig]):
 }""",
         config=MTAConfig,
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         text = template_ensemble(self.backbone, classes, self.config.templates)
-        return _ModeOfViews(self.config, text, float(self.backbone.logit_scale))
+        return StreamClassifier(partial(self.logits_of_modes, text))
 
-
-@dataclass(frozen=True)
-class _ModeOfViews(StreamClassifier):
-    """Classifies the mode of each image's views."""
-
-    config: MTAConfig
-    text: Float[Tensor, "n_cls dim"]
-    scale: float
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+    def logits_of_modes(self, text: Float[Tensor, "n_cls dim"], batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Logits of the mode of each image's views."""
         for batch in batches:
             views = self.config.views_of(batch)
-            modes = torch.stack([self.mode(views[:, i]) for i in range(views.shape[1])])
-            yield self.scale * modes @ self.text.T
+            modes = torch.stack([self.mode(views[:, i], text) for i in range(views.shape[1])])
+            yield self.backbone.logit_scale * modes @ text.T
 
-    def mode(self, views: Float[Tensor, "n_views dim"]) -> Float[Tensor, " dim"]:
+    def mode(self, views: Float[Tensor, "n_views dim"], text: Float[Tensor, "n_cls dim"]) -> Float[Tensor, " dim"]:
         """The normalised mode; the first view is the plain one."""
         c = self.config
         nearest = torch.cdist(views, views).sort(dim=1).values[:, 1 : 1 + max(1, int(c.neighbours * (len(views) - 1)))]
         bandwidth = (0.5 * (nearest**2).mean(dim=1)).sqrt().clamp(min=_CHANGE)  # views may be equal
-        predictions = (self.scale * views @ self.text.T).softmax(dim=1)
+        predictions = (self.backbone.logit_scale * views @ text.T).softmax(dim=1)
         agreement = predictions @ predictions.T
         scores, mode = torch.full_like(bandwidth, 1 / len(views)), views[0]
         for _ in range(_ROUNDS):

@@ -32,7 +32,6 @@ from datasets_registry import EvalProtocol
 from methods import (
     Batch,
     Context,
-    Family,
     MethodConfig,
     MethodInfo,
     Recipe,
@@ -97,7 +96,7 @@ class NLPrompt(ContextMethod[NLPromptConfig]):
     info = MethodInfo(
         name="nlprompt",
         title="NLPrompt",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="CoOp's context, trained with absolute error on images whose label disagrees with optimal transport.",
         paper="2412.01256",
         code="qunovo/NLPrompt",

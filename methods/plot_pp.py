@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, Sizes, SupportView, TrainableMethod, cosine_logits, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.layers import normal_parameter
 from methods._parts.prompts import context_from_words
@@ -105,14 +105,6 @@ def initial_words(classes: ClassSet) -> Sequence[str]:
     return worded(PLOT_WORDINGS, classes) or PLOT_WORDINGS[GENERIC_TEMPLATE]
 
 
-class PromptSets(nn.Module):
-    """The text prompts `(n_text, n_ctx, width)` and the visual prompts `(n_image, n_visual, width)`."""
-
-    def __init__(self, text: Tensor, image: Tensor) -> None:
-        super().__init__()
-        self.text, self.image = nn.Parameter(text), nn.Parameter(image)
-
-
 RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="PLOT++ configs/trainers/PLOTPP/vit.yaml, train.py (epochs of each stage); printed for few-shot, reused for "
@@ -132,7 +124,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         name="plot_pp",
         version=2,
         title="PLOT++",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Several text prompts and visual prompts, their features matched by optimal transport.",
         paper="2210.01253",
         code="CHENGY12/PLOT",
@@ -143,14 +135,15 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
   year = {2023}
 }""",
         config=PLOTPPConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(IMAGENET),
     )
 
-    trainable: PromptSets
+    trainable: nn.ParameterDict
+    """The prompts of `text` `(n_text, n_ctx, width)` and of `image` `(n_image, n_visual, width)`."""
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -163,7 +156,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
             self.wordings = [" ".join(["X"] * c.n_ctx)] * c.n_text
             text = normal_parameter((c.n_text, c.n_ctx, b.text_width), self.generator)
         image = normal_parameter((c.n_image, c.n_visual, b.vision_width), self.generator)
-        self.trainable = PromptSets(text, image).to(b.device)
+        self.trainable = nn.ParameterDict([("text", text), ("image", image)]).to(b.device)
         self.begin_stage(0)
 
     def stages(self) -> tuple[float, ...]:
@@ -176,17 +169,19 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         part = self.trainable
-        return [{"params": [part.text, part.image] if self.stage else [part.image]}]
+        return [{"params": [part["text"], part["image"]] if self.stage else [part["image"]]}]
 
     def text_sets(self, classes: ClassSet) -> Float[Tensor, "n_text n_cls dim"]:
         """Unnormalised features of each class under each text prompt."""
         texts = [self.backbone.class_tokens(classes, words + " {}.") for words in self.wordings]
-        prompts = [overwrite_leading(each, ctx) for each, ctx in zip(texts, self.trainable.text, strict=True)]
+        prompts = [overwrite_leading(each, ctx) for each, ctx in zip(texts, self.trainable["text"], strict=True)]
         return torch.stack([self.backbone.encode_prompts(each) for each in prompts])
 
     def image_sets(self, batch: Batch) -> Float[Tensor, "n_image batch dim"]:
         """Unnormalised features of each image under each visual prompt."""
-        return torch.stack([self.backbone.encode_image(batch.pixels, prompts=[each]) for each in self.trainable.image])
+        return torch.stack(
+            [self.backbone.encode_image(batch.pixels, prompts=[each]) for each in self.trainable["image"]]
+        )
 
     def classifier(self, classes: ClassSet) -> Classifier:
         texts = self.text_sets(classes)

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import BenchError, EvalProtocol
-from methods import Batch, Family, MethodInfo, Recipe, Sizes, SupportView, cosine_logits, register_method
+from methods import Batch, MethodInfo, Recipe, Sizes, SupportView, cosine_logits, register_method
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import normal_parameter
 from methods._parts.prompts import Context, WordedContextConfig, context_from_words, word_count
@@ -71,7 +71,7 @@ class ProGrad(ContextMethod[ProGradConfig]):
     info = MethodInfo(
         name="prograd",
         title="ProGrad",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="CoOp whose gradient loses the part that contradicts the zero-shot predictions.",
         paper="2205.14865",
         code="BeierZhu/Prompt-align",

@@ -25,7 +25,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
+from methods import Batch, Classifier, MethodInfo, SupportView, register_method
 from methods._base.devices import in_double
 from methods._parts.feature_methods import (
     SELECT7_ON_IMAGENET,
@@ -108,7 +108,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
     info = MethodInfo(
         name="proker",
         title="ProKeR",
-        family=Family.CACHE,
+        family="cache",
         summary="Kernel ridge regression of the zero-shot classifier's errors on the support images, in closed form.",
         version=2,
         paper="2501.11175",

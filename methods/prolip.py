@@ -19,9 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import MethodInfo, Needs, Sizes, TowerUse, TrainableMethod, cosine_logits
+from methods import MethodInfo, Sizes, TrainableMethod, cosine_logits
 from methods._base.batch import Batch, Classifier, SupportView, support_without_images
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup, for_transfer
+from methods._base.recipe import Recipe, for_transfer
 from methods._base.registry import register_method
 from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.two_tower_methods import PROLIP_FACTS
@@ -41,48 +41,30 @@ class ProLIPConfig(TextConfig):
 
 RECIPE = Recipe(
     source="ProLIP configs/experiments few_shot_no_val_lr1e-5_lambda_1_N and base_to_new_VITB16; Adam eps 1e-4",
-    optimizer=Optimizer.ADAM,
+    optimizer="adam",
     lr=1e-5,
     eps=1e-4,
     weight_decay=0.0,
     epochs=300,
     batch_size=0,
-    schedule=Schedule.COSINE,
-    warmup=Warmup.NONE,
+    schedule="cosine",
+    warmup="none",
     crop_scale=(0.5, 1.0),
 )
-
-
-class _Projection(nn.Module):
-    """`h P + b` with trained P and fixed b."""
-
-    start: Tensor
-    bias: Tensor
-
-    def __init__(self, matrix: Float[Tensor, "width dim"], bias: Float[Tensor, " dim"]) -> None:
-        super().__init__()
-        self.matrix = nn.Parameter(matrix.clone())
-        self.register_buffer("start", matrix)
-        self.register_buffer("bias", bias)
-
-    def forward(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
-        return pooled @ self.matrix + self.bias
 
 
 @register_method
 class ProLIP(TrainableMethod[ProLIPConfig]):
     """`scale cos(h P, t)` with a trained P."""
 
-    trainable: _Projection
-
     info = MethodInfo(
         name="prolip",
         title="ProLIP",
         summary="The image tower's last projection, fine-tuned and kept near its initial value.",
         config=ProLIPConfig,
-        needs=frozenset({Needs.POOLED}),
+        needs=frozenset({"pooled"}),
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_PROJECTION}),
+        tower_use=frozenset({"image_projection"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
         **PROLIP_FACTS,
     )
@@ -96,23 +78,29 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         project, width = self.backbone.image_tower.project_to_joint_space, self.backbone.vision_width
         bias = project(torch.zeros(1, width, device=self.backbone.device))
         matrix = project(torch.eye(width, device=self.backbone.device)) - bias
-        self.trainable = _Projection(matrix, bias[0])
+        self.start, self.bias = matrix, bias[0]
+        self.matrix = nn.Parameter(matrix.clone())
+        self.trainable = nn.ParameterDict({"matrix": self.matrix})
         self.texts: dict[ClassSet, Tensor] = {}
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        squared_distance = (self.trainable.matrix - self.trainable.start).square().sum()
+        squared_distance = (self.matrix - self.start).square().sum()
         return super().loss(batch) + self.penalty * squared_distance
 
     def tuned_state(self) -> dict[str, Tensor]:
         """The matrix P. Its initial value and the bias come from the tower."""
-        return {"matrix": self.trainable.matrix}
+        return {"matrix": self.matrix}
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         self.prepare(support_without_images(self.info.name, classes, self.backbone.device))
-        self.trainable.load_state_dict(self.trainable.state_dict() | state)
+        self.trainable.load_state_dict(state)
+
+    def projected(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
+        """`h P + b`, with the tower's own b."""
+        return pooled @ self.matrix + self.bias
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if classes not in self.texts:
             self.texts[classes] = template_ensemble(self.backbone, classes, self.config.templates)
         text = self.texts[classes]
-        return lambda batch: cosine_logits(self.trainable(batch.pooled), text, self.scale)
+        return lambda batch: cosine_logits(self.projected(batch.pooled), text, self.scale)

@@ -18,6 +18,8 @@ The official code keeps the epoch with the best accuracy on the test images of t
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -28,10 +30,8 @@ from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import (
     Batch,
     Classifier,
-    Family,
     MethodConfig,
     MethodInfo,
-    Needs,
     Recipe,
     Sizes,
     SupportView,
@@ -64,18 +64,15 @@ class PromptKDConfig(MethodConfig):
         return prompts + teacher_dim * (sizes.embed_dim + teacher_dim + 4)
 
 
-class _Projection(nn.Module):
+def projection(dim: int, teacher_dim: int, generator: torch.Generator) -> nn.Module:
     """Two linear layers with batch normalisation and a ReLU between, from the student's width to the teacher's."""
-
-    def __init__(self, dim: int, teacher_dim: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.first = linear_layer(dim, teacher_dim, generator)
-        self.norm = nn.BatchNorm1d(teacher_dim)
-        self.second = linear_layer(teacher_dim, teacher_dim, generator)
-
-    def forward(self, x: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch teacher_dim"]:
-        projected: Tensor = self.second(torch.relu(self.norm(self.first(x))))
-        return projected
+    layers = {
+        "first": linear_layer(dim, teacher_dim, generator),
+        "norm": nn.BatchNorm1d(teacher_dim),
+        "relu": nn.ReLU(),
+        "second": linear_layer(teacher_dim, teacher_dim, generator),
+    }
+    return nn.Sequential(OrderedDict(layers))
 
 
 RECIPE = Recipe(
@@ -91,7 +88,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
     info = MethodInfo(
         name="promptkd",
         title="PromptKD",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Visual prompts that learn a larger tuned model's probabilities on unlabelled images.",
         paper="2403.02781",
         code="zhengli97/PromptKD",
@@ -102,7 +99,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
   year = {2024}
 }""",
         config=PromptKDConfig,
-        needs=frozenset({Needs.PIXELS, Needs.TEACHER, Needs.UNLABELLED_BATCHES}),
+        needs=frozenset({"pixels", "teacher", "unlabelled_batches"}),
         open_vocabulary=True,
         vision_transformer=True,
         reads_text=False,
@@ -120,7 +117,7 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
         c, b, g = self.config, self.backbone, self.generator
         return Parts(
             visual_prompts=VisualPrompts(c.n_visual, min(c.visual_depth, b.vision_depth), b, g),
-            visual_adapter=_Projection(b.embed_dim, next(iter(self.texts.values())).shape[1], g),
+            visual_adapter=projection(b.embed_dim, next(iter(self.texts.values())).shape[1], g),
         )
 
     def prepare(self, support: SupportView) -> None:

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodInfo, Needs, Sizes, SupportView, cosine_logits, register_method
+from methods import Batch, MethodInfo, Sizes, SupportView, cosine_logits, register_method
 from methods._base.recipe import Recipe, for_transfer
 from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
 from methods._parts.two_tower_methods import ComposedMethod, Parts
@@ -78,7 +78,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
     info = MethodInfo(
         name="promptsrc",
         title="PromptSRC",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Independent deep prompts in both towers, kept near the frozen model and averaged over epochs.",
         paper="2307.06948",
         code="muzairkhattak/PromptSRC",
@@ -89,7 +89,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
   year = {2023}
 }""",
         config=PromptSRCConfig,
-        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        needs=frozenset({"features", "pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,

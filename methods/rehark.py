@@ -37,7 +37,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
+from methods import Batch, Classifier, MethodInfo, SupportView, register_method
 from methods._base.devices import in_double
 from methods._parts.feature_methods import (
     SELECT7_ON_IMAGENET,
@@ -137,6 +137,9 @@ class Fit:
         zero_shot: Tensor = self.values.scale_zs * image @ self.prior.T
         return zero_shot + two_kernels(image, self.rows, self.values) @ self.coefficients
 
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
+        return self.logits(batch.features)
+
 
 TENSORS = ("rows", "coefficients", "prior", "mean", "gain", "target")
 
@@ -150,7 +153,7 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
     info = MethodInfo(
         name="rehark",
         title="ReHARK",
-        family=Family.CACHE,
+        family="cache",
         summary="Kernel ridge regression around texts and class means, for images moved to the support's statistics.",
         paper="2603.11542",
         code="Jahid12012021/ReHARK",
@@ -164,7 +167,7 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
         config=ReHARKConfig,
         open_vocabulary=False,
         config_by_protocol={EvalProtocol.FEW_SHOT: PUBLISHED_SETTINGS},
-        needs=frozenset({Needs.FEATURES, Needs.UNLABELLED}),
+        needs=frozenset({"features", "unlabelled"}),
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -227,20 +230,11 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
             self.fits.append(Fit(values, **{name: state[name][i] for name in TENSORS}))
 
     def selected(self, classes: ClassSet) -> Classifier:
-        return classifier_of(self.fits[0])
+        return self.fits[0]
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each of the first trials."""
-        return {f"trial {number}": classifier_of(fit) for number, fit in enumerate(self.fits, start=1)}
-
-
-def classifier_of(fit: Fit) -> Classifier:
-    """The classifier of a fit."""
-
-    def classify(batch: Batch) -> Tensor:
-        return fit.logits(batch.features)
-
-    return classify
+        return {f"trial {number}": fit for number, fit in enumerate(self.fits, start=1)}
 
 
 def trials(count: int) -> list[dict[str, float]]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, frozen_prompts, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._base.recipe import for_transfer
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.image_tower import image_views
@@ -52,19 +52,6 @@ TRANSFER = RECIPE.model_copy(
 )
 
 
-class ReadOnlyTokens(nn.Module):
-    """K copies of each tower's special token, each moved by `noise` in a random direction."""
-
-    def __init__(self, text: Tensor, image: Tensor, config: RPOConfig, generator: torch.Generator) -> None:
-        super().__init__()
-
-        def copies(token: Tensor) -> nn.Parameter:
-            moves = torch.randn(config.n_pairs, len(token), generator=generator)
-            return nn.Parameter(token.detach().cpu() + config.noise * F.normalize(moves, dim=-1))
-
-        self.text, self.image = copies(text), copies(image)
-
-
 @register_method
 class RPO(TrainableMethod[RPOConfig]):
     """Cross-entropy on the mean over pairs of `scale * cos(read image, read text)`."""
@@ -72,7 +59,7 @@ class RPO(TrainableMethod[RPOConfig]):
     info = MethodInfo(
         name="rpo",
         title="RPO",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Tokens in both towers that read the frozen representation without changing it.",
         paper="2308.14960",
         code="mlvlab/RPO",
@@ -83,15 +70,16 @@ class RPO(TrainableMethod[RPOConfig]):
   year = {2023}
 }""",
         config=RPOConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"image_blocks", "text_tokens"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
     )
 
-    trainable: ReadOnlyTokens
+    trainable: nn.ParameterDict
+    """Tokens of the `text` and the `image` tower, each `(n_pairs, width)`."""
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -100,17 +88,23 @@ class RPO(TrainableMethod[RPOConfig]):
         words = b.tokenized(["X"])
         end_of_text, class_token = words.embedded[0, words.eot[0]], b.image_tower.class_token
         assert class_token is not None, "a tower of such blocks has one"
-        self.trainable = ReadOnlyTokens(end_of_text, class_token, self.config, self.generator).to(b.device)
+        text, image = self.moved_copies(end_of_text), self.moved_copies(class_token)
+        self.trainable = nn.ParameterDict([("text", text), ("image", image)]).to(b.device)
+
+    def moved_copies(self, token: Float[Tensor, " width"]) -> Float[Tensor, "n_pairs width"]:
+        """Copies of a special token, each moved by `noise` in a random direction; on the CPU."""
+        moves = torch.randn(self.config.n_pairs, len(token), generator=self.generator)
+        return token.detach().cpu() + self.config.noise * F.normalize(moves, dim=-1)
 
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls n_pairs dim"]:
         """Unnormalised text features of each token."""
         kept = self.config.keep_underscores
         texts = self.backbone.class_tokens(classes, GENERIC_TEMPLATE, keep_underscores=kept)
-        return self.backbone.read_only_text_features(frozen_prompts(texts), self.trainable.text)
+        return self.backbone.read_only_text_features(frozen_prompts(texts), self.trainable["text"])
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch n_pairs dim"]:
         """Unnormalised image features of each token."""
-        return self.backbone.read_only_image_features(batch.pixels, self.trainable.image)
+        return self.backbone.read_only_image_features(batch.pixels, self.trainable["image"])
 
     def classifier(self, classes: ClassSet) -> Classifier:
         # the sum of the pairs' dot products is one dot product of all their values

@@ -27,10 +27,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import BackboneSizes, Batch, Recipe, Sizes, SupportView, cosine_logits, image_views, register_method
+from methods import Batch, Recipe, Sizes, SupportView, cosine_logits, image_views, register_method
 from methods._base.devices import on_device
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, TowerUse
-from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup, for_transfer
+from methods._base.method_info import MethodConfig, MethodInfo
+from methods._base.recipe import PUBLISHED_BY_DATASET, for_transfer
 from methods._parts.two_tower_methods import TwoTowerMethod
 from methods._text.templates import SKIP_TUNING_WORDING
 from methods._towers.blocks import TowerEnd, with_modules
@@ -56,17 +56,13 @@ class SkipTuningConfig(MethodConfig):
         """Index of the first trained one of a tower's blocks."""
         return min(self.skipped, blocks - 1)
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+    def frozen_blocks(self, sizes: Sizes) -> int:
         return self.first_of(sizes.image_blocks)
 
     def parameter_count(self, sizes: Sizes) -> int:
         towers = ((sizes.text_width, sizes.text_blocks), (sizes.image_width, sizes.image_blocks))
         blocks = sum((n - self.first_of(n)) * (12 * width + 13) * width for width, n in towers)
         return blocks + (sizes.text_width + sizes.image_width) * (2 + sizes.embed_dim)
-
-    def always_kept(self, n_classes: int) -> int:
-        """Number of the most similar classes that always stay."""
-        return min(math.ceil(self.kept_share * n_classes), self.kept_most)
 
 
 RECIPE = Recipe(
@@ -85,7 +81,7 @@ FEW_SHOT = RECIPE.model_copy(
         "lr": 1e-5,
         "epochs": 40,
         "by_dataset": {name: {"epochs": 10} for name in ("imagenet", "sun397", "food101")},
-        "warmup": Warmup.NONE,
+        "warmup": "none",
     }
 )
 TRANSFER = RECIPE.model_copy(
@@ -102,7 +98,7 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
         name="skip_tuning",
         version=2,
         title="Skip Tuning",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="The last blocks of both towers, trained from stored states against the most similar classes.",
         paper="2412.11509",
         code="Koorye/SkipTuning",
@@ -113,11 +109,11 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
   year = {2025}
 }""",
         config=SkipTuningConfig,
-        needs=frozenset({Needs.HIDDEN}),
+        needs=frozenset({"hidden"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.IMAGE_PROJECTION, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "image_projection", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={EvalProtocol.FEW_SHOT: {"image_rate": 1.0}} | for_transfer({"image_rate": 0.1}),
         starts_as_zero_shot={},
@@ -154,7 +150,8 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
             )
         )
         n = len(support.classes)
-        self.kept_ranks = drawn_ranks(n, c.always_kept(n), c.spread, self.generator)
+        always_kept = min(math.ceil(c.kept_share * n), c.kept_most)  # of the most similar classes
+        self.kept_ranks = drawn_ranks(n, always_kept, c.spread, self.generator)
         self.shots, self.labels = support.shots, support.labels.tolist()
 
     def parameter_groups(self) -> list[dict[str, Any]]:

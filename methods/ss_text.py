@@ -23,7 +23,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, Method, MethodInfo, SupportView, cosine_logits, register_method
+from methods import Classifier, Method, MethodInfo, SupportView, cosine_logits, register_method
 from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_features
 
 SMALLEST_LAMBDA = 1e-3
@@ -96,7 +96,7 @@ class SSText(TextProbe[ConfigT]):
     info = MethodInfo(
         name="ss_text",
         title="SS-Text",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="A linear probe that stays near the class texts, in closed form and without any search.",
         paper="2506.06076",
         code="jusiro/SS-Text",

@@ -7,7 +7,7 @@ weight of a class's text is 1 / (images of that class), and each row w_c moves o
     w_c - d_c / |d_c|          d_c = 2 w_c - mean_k w_k
 """
 
-from methods import Family, MethodInfo, register_method
+from methods import MethodInfo, register_method
 from methods.ss_text import Repel, SSText, SSTextConfig, TextWeight
 
 
@@ -25,7 +25,7 @@ class SSTextPlus(SSText[SSTextPlusConfig]):
     info = MethodInfo(
         name="ss_text_plus",
         title="SS-Text+",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="SS-Text for supports of unequal classes, with rows that repel one another; closed form.",
         paper="2506.17500",
         code="jusiro/SS-Text",

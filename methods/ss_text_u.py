@@ -22,7 +22,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from methods import Family, MethodInfo, Needs, SupportView, cosine_logits, register_method
+from methods import MethodInfo, SupportView, cosine_logits, register_method
 from methods.ss_text import TextProbe, TextProbeConfig
 
 
@@ -49,7 +49,7 @@ class SSTextU(TextProbe[SSTextUConfig]):
     info = MethodInfo(
         name="ss_text_u",
         title="SS-Text-U",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="SS-Text that also learns from unlabelled images, assigned to classes by optimal transport.",
         paper="2603.02959",
         code="jusiro/SS-Text-U",
@@ -61,7 +61,7 @@ class SSTextU(TextProbe[SSTextUConfig]):
 }""",
         config=SSTextUConfig,
         open_vocabulary=False,
-        needs=frozenset({Needs.FEATURES, Needs.UNLABELLED}),
+        needs=frozenset({"features", "unlabelled"}),
     )
 
     def prepare(self, support: SupportView) -> None:

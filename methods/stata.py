@@ -20,7 +20,7 @@ The paper classifies batches of 64 or 1,000 images or all images together, and s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
 from methods.transclip import SMALL, TEMPERATURE, TEXTS_BY_DATASET, neighbour_graph, of_neighbours, spread
 
@@ -60,7 +60,7 @@ class StatA(Method[StatAConfig]):
     info = MethodInfo(
         name="stata",
         title="StatA",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="All test images together: Gaussian classes that stay at their texts unless images support a move.",
         paper="2501.03729",
         code="MaxZanella/StatA",
@@ -73,33 +73,28 @@ class StatA(Method[StatAConfig]):
         config=StatAConfig,
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": TEXTS_BY_DATASET}},
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         text = template_ensemble(self.backbone, classes, self.config.templates)
-        return _AnchoredTransduction(self.config, text, float(self.config.logit_scale or self.backbone.logit_scale))
+        return StreamClassifier(partial(self.classify_together, text))
 
-
-@dataclass(frozen=True)
-class _AnchoredTransduction(StreamClassifier):
-    """Reads the whole stream, then classifies it."""
-
-    config: StatAConfig
-    text: Float[Tensor, "n_cls dim"]
-    scale: float
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+    def classify_together(self, text: Float[Tensor, "n_cls dim"], batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Logits of the images of the whole stream, which is read first."""
         parts = [F.normalize(batch.features, dim=-1) for batch in batches]
         features = torch.cat(parts)
         groups = torch.split(features, self.config.together or len(features))
-        logits = torch.cat([self.assignments(group) for group in groups])
+        logits = torch.cat([self.assignments(group, text) for group in groups])
         yield from logits.split_with_sizes([len(part) for part in parts])
 
-    def assignments(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_cls"]:
+    def assignments(
+        self, features: Float[Tensor, "n dim"], text: Float[Tensor, "n_cls dim"]
+    ) -> Float[Tensor, "n n_cls"]:
         """Logarithms of the final assignments."""
-        c, text = self.config, self.text
-        log_y = (self.scale * features @ text.T).log_softmax(dim=1)
+        c = self.config
+        scale = c.logit_scale or self.backbone.logit_scale
+        log_y = (scale * features @ text.T).log_softmax(dim=1)
         near, weights = neighbour_graph(features, c.neighbours)
         z = log_y.exp()
         means, anchor_spread = text, (spread(features, z, text).sum(dim=0) / len(features)).clamp_min(SMALL)

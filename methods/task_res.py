@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Family, MethodInfo, Optimizer, Recipe, register_method
+from methods import MethodInfo, Recipe, register_method
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.feature_methods import PrototypeConfig, PrototypeMethod, Template, templates_setting
 
@@ -26,7 +26,7 @@ class TaskResConfig(PrototypeConfig):
 RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="TaskRes train_regular.sh, configs adam_lr2e-3_B256_ep{100,200}, for ImageNet adam_lr2e-4",
-    optimizer=Optimizer.ADAM,
+    optimizer="adam",
     lr=2e-3,
     by_dataset={"imagenet": {"lr": 2e-4}},
     batch_size=256,
@@ -42,7 +42,7 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
     info = MethodInfo(
         name="task_res",
         title="TaskRes",
-        family=Family.FEATURE_ADAPTER,
+        family="feature adapter",
         summary="A learned residual on each class's frozen text feature.",
         paper="2211.10277",
         code="geekyutao/TaskRes",
@@ -67,4 +67,4 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         return torch.zeros_like(self.base)
 
     def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
-        return self.base + self.config.alpha * self.trainable.vectors
+        return self.base + self.config.alpha * self.vectors

@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Optimizer, Recipe, Sizes, SupportView, TowerUse, TwoTowerMethod, register_method
-from methods._base.method_info import Family, MethodInfo
+from methods import Backbone, Batch, Recipe, Sizes, SupportView, TwoTowerMethod, register_method
+from methods._base.method_info import MethodInfo
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.layers import linear_layer
 from methods._parts.prompts import Context, WordedContextConfig, initial_context, word_count
@@ -79,7 +79,7 @@ RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="TCP configs/trainers/TCP, train.py (ImageNet, SUN397: 25 epochs); Adam's eps from its README and issue 3; "
     "printed for base-to-new and few-shot",
-    optimizer=Optimizer.ADAM,
+    optimizer="adam",
     lr=0.002,
     eps=1e-3,
     epochs=50,
@@ -97,7 +97,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
         name="tcp",
         version=2,
         title="TCP",
-        family=Family.TEXT_PROMPT,
+        family="text prompt",
         summary="A context that is replaced inside the text tower by tokens made from each class's frozen text.",
         paper="2311.18231",
         code="htyao89/Textual-based_Class-aware_prompt_tuning",
@@ -110,7 +110,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
         config=TCPConfig,
         open_vocabulary=True,
         learns_text=True,
-        tower_use=frozenset({TowerUse.TEXT_TOKENS}),
+        tower_use=frozenset({"text_tokens"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
 

@@ -21,7 +21,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import (
     IMAGENET_SHIFTS,
     LogitScaleSetting,
@@ -114,14 +115,22 @@ class TDAConfig(TextConfig):
         return self
 
 
+TDAConfigT = TypeVar("TDAConfigT", bound=TDAConfig)
+
+
 @register_method
-class TDA(Method[TDAConfig]):
+class TDA(Method[TDAConfigT]):
     """Zero-shot logits plus a positive and minus a negative cache."""
+
+    mixed: ClassVar[bool] = True
+    """Whether views are mixed with distorted copies of themselves."""
+    newest: ClassVar[bool] = False
+    """Whether the negative cache keeps the newest images of a class, not those of lowest entropy."""
 
     info = MethodInfo(
         name="tda",
         title="TDA",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="Caches of confident and of uncertain test images correct the zero-shot logits along the stream.",
         paper="2403.18293",
         code="kdiAAA/TDA",
@@ -141,39 +150,27 @@ class TDA(Method[TDAConfig]):
             }
         },
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
-        c = self.config
-        text = template_ensemble(self.backbone, classes, c.templates)
-        return CachedStream(c, text, float(c.logit_scale or self.backbone.logit_scale), averaged=True)
+        text = template_ensemble(self.backbone, classes, self.config.templates)
+        return StreamClassifier(partial(self.classify_with_caches, text, averaged=self.averages_views(classes)))
 
+    def averages_views(self, classes: ClassSet) -> bool:
+        """Whether the mean of the confident views stands for an image, and not its plain view."""
+        return True
 
-@dataclass(frozen=True)
-class CachedStream(StreamClassifier):
-    """Classifies images one after the other, starting with empty caches.
-
-    If `averaged`, the mean of the confident views stands for an image, and else its plain view.
-    """
-
-    mixed: ClassVar[bool] = True
-    """Whether views are mixed with distorted copies of themselves."""
-    newest: ClassVar[bool] = False
-    """Whether the negative cache keeps the newest images of a class, not those of lowest entropy."""
-
-    config: TDAConfig
-    text: Float[Tensor, "n_cls dim"]
-    scale: float
-    averaged: bool
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
-        c, (n_classes, dim) = self.config, self.text.shape
-        positive = EntropyCache.empty(n_classes, c.size, dim, n_classes, self.text)
-        negative = EntropyCache.empty(n_classes, c.negative_size, dim, n_classes, self.text, newest=self.newest)
-        one_hot = torch.eye(n_classes).to(self.text)
+    def classify_with_caches(
+        self, text: Float[Tensor, "n_cls dim"], batches: Iterator[Batch], *, averaged: bool
+    ) -> Iterator[Tensor]:
+        """Logits of the images one after the other, starting with empty caches."""
+        c, (n_classes, dim) = self.config, text.shape
+        positive = EntropyCache.empty(n_classes, c.size, dim, n_classes, text)
+        negative = EntropyCache.empty(n_classes, c.negative_size, dim, n_classes, text, newest=self.newest)
+        one_hot = torch.eye(n_classes).to(text)
         for batch in batches:
-            features, logits, log_p, views = self.seen(batch)
+            features, logits, log_p, views = self.seen(batch, text, averaged=averaged)
             entropies = entropy(log_p).tolist()
             predicted = logits.argmax(dim=1).tolist()
             found = []
@@ -191,7 +188,9 @@ class CachedStream(StreamClassifier):
         """Votes of the positive cache `(n_cls,)`, given the confident views of the image and their logits."""
         return cache.similar(feature, self.config.beta)
 
-    def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+    def seen(
+        self, batch: Batch, text: Float[Tensor, "n_cls dim"], *, averaged: bool
+    ) -> tuple[Tensor, Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Features `(batch, dim)`, logits and log-probabilities `(batch, n_cls)`, and each image's confident views.
 
         The features of one view are normalised; their mean over several views is not, as in the official code.
@@ -200,13 +199,13 @@ class CachedStream(StreamClassifier):
         if c.views:
             others = batch.test_views(c.views, c.crop_scale, mixed=self.mixed)
             views = torch.cat([views, F.normalize(others, dim=-1)])
-        logits = self.scale * views @ self.text.T
+        logits = (c.logit_scale or self.backbone.logit_scale) * views @ text.T
         confident = [self.confident(views[:, i], logits[:, i]) for i in range(views.shape[1])]
-        if not c.views or not self.averaged:
+        if not c.views or not averaged:
             return views[0], logits[0], logits[0].log_softmax(dim=1), confident
         means = [(one.mean(dim=0), of_one.mean(dim=0), log_of_mean(of_one)) for one, of_one in confident]
-        averaged, zero_shot, log_p = (torch.stack(rows) for rows in zip(*means, strict=True))
-        return averaged, zero_shot, log_p, confident
+        features, zero_shot, log_p = (torch.stack(rows) for rows in zip(*means, strict=True))
+        return features, zero_shot, log_p, confident
 
     def confident(self, views: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """The confident views of one image, and their logits."""

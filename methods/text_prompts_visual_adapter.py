@@ -5,7 +5,7 @@ The paper compares it in its analysis but gives no settings for it, so the setti
 
 from pydantic import Field
 
-from methods import AdapterConfig, ComposedMethod, Family, MethodInfo, Parts, Sizes, TextContext, register_method
+from methods import AdapterConfig, ComposedMethod, MethodInfo, Parts, Sizes, TextContext, register_method
 from methods._parts.apex_parts import PART_FACTS
 from methods._parts.prompts import WordedContextConfig
 
@@ -28,7 +28,7 @@ class TextPromptsVisualAdapter(ComposedMethod[TextPromptsVisualAdapterConfig]):
     info = MethodInfo(
         name="text_prompts_visual_adapter",
         title="Text prompts + visual adapter",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Deep text prompts together with an adapter on the frozen image feature.",
         config=TextPromptsVisualAdapterConfig,
         learns_text=True,

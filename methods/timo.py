@@ -27,7 +27,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Classifier, Family, MethodInfo, SupportView, register_method, template_features
+from methods import Backbone, Batch, Classifier, MethodInfo, SupportView, register_method, template_features
 from methods._parts.feature_methods import GridSearchMethod, Template, TextConfig, correct_by_weight, first_best
 from methods.gda import gaussian_discriminant, shrunk_precision
 
@@ -72,7 +72,7 @@ class TIMO(GridSearchMethod[TIMOConfig]):
     info = MethodInfo(
         name="timo",
         title="TIMO",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="Gaussian discriminant analysis in which images choose among texts and texts join the images.",
         paper="2412.11375",
         code="lyymuwu/TIMO",

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from methods import Family, MethodInfo, register_method
+from methods import MethodInfo, register_method
 from methods.timo import TIMO, TIMOConfig
 
 SEARCHED_GAMMAS = tuple(float(gamma) for gamma in range(5, 101, 5))
@@ -39,7 +39,7 @@ class TIMOS(TIMO):
     info = MethodInfo(
         name="timo_s",
         title="TIMO-S",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="TIMO with a search for how strongly images and texts guide one another.",
         paper="2412.11375",
         code="lyymuwu/TIMO",

@@ -8,7 +8,7 @@ official range of the dataset on the few validation images. `selection=fixed` us
 """
 
 from datasets_registry import EvalProtocol
-from methods import Family, MethodInfo, SupportView, register_method
+from methods import MethodInfo, SupportView, register_method
 from methods._parts.cache_model import PUBLISHED_SETTINGS, CacheConfig, CacheMethod, build_cache
 from methods._parts.citations import TIP_ADAPTER_PAPER
 
@@ -20,7 +20,7 @@ class TipAdapter(CacheMethod):
     info = MethodInfo(
         name="tip_adapter",
         title="Tip-Adapter",
-        family=Family.CACHE,
+        family="cache",
         summary="A key-value cache of the support images beside the zero-shot classifier, without training.",
         paper="2111.03930",
         code="gaopengcuhk/Tip-Adapter",

@@ -13,8 +13,8 @@ from copy import deepcopy
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, SupportView, TrainableMethod
-from methods._base.recipe import PUBLISHED_BY_DATASET, Warmup
+from methods import Classifier, MethodInfo, Recipe, Sizes, SupportView, TrainableMethod
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._base.registry import register_method
 from methods._parts.cache_model import (
     PUBLISHED_SETTINGS,
@@ -29,7 +29,7 @@ from methods._parts.citations import TIP_ADAPTER_PAPER
 RECIPE = Recipe(
     name=PUBLISHED_BY_DATASET,
     source="Tip-Adapter main.py and configs: AdamW 1e-3, eps 1e-4, torch's weight decay, 20 epochs (EuroSAT 100)",
-    optimizer=Optimizer.ADAMW,
+    optimizer="adamw",
     lr=1e-3,
     eps=1e-4,
     weight_decay=0.01,
@@ -37,8 +37,8 @@ RECIPE = Recipe(
     by_dataset={"eurosat": {"epochs": 100}},
     batch_size=256,
     drop_last=False,
-    schedule=Schedule.COSINE,
-    warmup=Warmup.NONE,
+    schedule="cosine",
+    warmup="none",
     crop_scale=(0.5, 1.0),
 )
 
@@ -59,7 +59,7 @@ class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
     info = MethodInfo(
         name="tip_adapter_f",
         title="Tip-Adapter-F",
-        family=Family.CACHE,
+        family="cache",
         summary="Tip-Adapter with the keys of its cache trained.",
         paper="2111.03930",
         code="gaopengcuhk/Tip-Adapter",

@@ -14,7 +14,8 @@ The adapted prompt is discarded with its image. A run therefore counts as untrai
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -23,8 +24,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Method, StreamClassifier, cosine_logits, register_method
-from methods._backbones.backbone import Backbone
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import MethodConfig, MethodInfo
 from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
 from methods._parts.prompts import Context, check_words, context_from_words, word_count
 
@@ -53,14 +53,17 @@ class TPTConfig(MethodConfig):
         return word_count(self.ctx_init)
 
 
+TPTConfigT = TypeVar("TPTConfigT", bound=TPTConfig)
+
+
 @register_method
-class TPT(Method[TPTConfig]):
+class TPT(Method[TPTConfigT]):
     """A separate prompt for each test image."""
 
     info = MethodInfo(
         name="tpt",
         title="TPT",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="One gradient step for each test image makes the prompt confident on random views of it.",
         paper="2209.07511",
         code="azshue/TPT",
@@ -78,39 +81,34 @@ class TPT(Method[TPTConfig]):
         },
         open_vocabulary=True,
         learns_text=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         words = context_from_words(self.config.ctx_init, self.backbone, self.config.length)
-        return PromptPerImage(self.config, self.backbone, classes, words)
+        return StreamClassifier(partial(self.adapt_and_classify, classes, words))
 
-
-@dataclass(frozen=True)
-class PromptPerImage(StreamClassifier):
-    """Adapts the prompt to each image, then classifies the image."""
-
-    config: TPTConfig
-    backbone: Backbone
-    classes: ClassSet
-    words: Float[Tensor, "n_ctx width"]
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+    def adapt_and_classify(
+        self, classes: ClassSet, words: Float[Tensor, "n_ctx width"], batches: Iterator[Batch]
+    ) -> Iterator[Tensor]:
+        """Logits of each image under a prompt that is adapted to it."""
         for batch in batches:
             plain = batch.features
             views = batch.test_views(self.config.views, self.config.crop_scale, mixed=self.config.augmix)
             views = torch.cat([plain[None], views])
-            yield torch.cat([self.adapted_logits(views[:, i]) for i in range(len(plain))])
+            yield torch.cat([self.adapted_logits(views[:, i], classes, words) for i in range(len(plain))])
 
-    def adapted_logits(self, views: Float[Tensor, "n_views dim"]) -> Float[Tensor, "1 n_cls"]:
+    def adapted_logits(
+        self, views: Float[Tensor, "n_views dim"], classes: ClassSet, words: Float[Tensor, "n_ctx width"]
+    ) -> Float[Tensor, "1 n_cls"]:
         """Logits of the plain view, the first one, after the steps on all views of one image."""
         c = self.config
-        context = Context(self.words.clone()).to(self.backbone.device)
+        context = Context(words.clone()).to(self.backbone.device)
         optimizer = torch.optim.AdamW(context.parameters(), lr=c.lr, weight_decay=c.weight_decay)
         chosen = None
         with torch.enable_grad():
             for _ in range(c.steps):
-                text = self.texts(context)
+                text = self.texts(context, classes)
                 logits = cosine_logits(views, text, self.backbone.logit_scale)
                 if chosen is None:
                     chosen = most_confident(logits, c.selected)
@@ -118,11 +116,11 @@ class PromptPerImage(StreamClassifier):
                 torch.autograd.backward(self.loss(logits[chosen], text))
                 optimizer.step()
         with torch.no_grad():
-            return cosine_logits(views[:1], self.texts(context), self.backbone.logit_scale)
+            return cosine_logits(views[:1], self.texts(context, classes), self.backbone.logit_scale)
 
-    def texts(self, context: Context) -> Float[Tensor, "n_cls dim"]:
+    def texts(self, context: Context, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Unnormalised features of the class texts under a context."""
-        return self.backbone.encode_prompts(context.prompts(self.classes, self.backbone))
+        return self.backbone.encode_prompts(context.prompts(classes, self.backbone))
 
     def loss(self, logits: Float[Tensor, "n_views n_cls"], text: Float[Tensor, "n_cls dim"]) -> Tensor:
         """The entropy of the mean probability of the confident views."""

@@ -19,7 +19,7 @@ The official solver also takes labelled images (lambda 0.5, and a weight chosen 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
 
 TEMPERATURE = 50.0
@@ -60,7 +60,7 @@ class TransCLIP(Method[TransCLIPConfig]):
     info = MethodInfo(
         name="transclip",
         title="TransCLIP",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="All test images together: Gaussian classes, neighbours that agree, and a pull towards the texts.",
         version=2,
         paper="2406.01837",
@@ -74,31 +74,26 @@ class TransCLIP(Method[TransCLIPConfig]):
         config=TransCLIPConfig,
         config_by_protocol={EvalProtocol.TEST_TIME: {"by_dataset": TEXTS_BY_DATASET}},
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         text = template_ensemble(self.backbone, classes, self.config.templates)
-        return _Transduction(self.config, text, float(self.config.logit_scale or self.backbone.logit_scale))
+        return StreamClassifier(partial(self.classify_together, text))
 
-
-@dataclass(frozen=True)
-class _Transduction(StreamClassifier):
-    """Reads the whole stream, then classifies it."""
-
-    config: TransCLIPConfig
-    text: Float[Tensor, "n_cls dim"]
-    scale: float
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+    def classify_together(self, text: Float[Tensor, "n_cls dim"], batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Logits of the images of the whole stream, which is read first."""
         parts = [F.normalize(batch.features, dim=-1) for batch in batches]
-        logits = self.assignments(torch.cat(parts))
+        logits = self.assignments(torch.cat(parts), text)
         yield from logits.split_with_sizes([len(part) for part in parts])
 
-    def assignments(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_cls"]:
+    def assignments(
+        self, features: Float[Tensor, "n dim"], text: Float[Tensor, "n_cls dim"]
+    ) -> Float[Tensor, "n n_cls"]:
         """Logarithms of the final assignments."""
         c = self.config
-        log_y = (self.scale * features @ self.text.T).log_softmax(dim=1)
+        scale = c.logit_scale or self.backbone.logit_scale
+        log_y = (scale * features @ text.T).log_softmax(dim=1)
         near, weights = neighbour_graph(features, c.neighbours)
         confidence, confident = log_y.topk(min(c.confident, len(features)), dim=0)
         means = F.normalize((confidence.softmax(dim=0)[:, :, None] * features[confident]).sum(dim=0), dim=-1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.method_info import MethodConfig, MethodInfo, Sizes
 from methods._parts.two_tower_methods import CLIP_LORA_RECIPE
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import TunedNorms
@@ -70,7 +70,7 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
     info = MethodInfo(
         name="two_stage",
         title="2SFS",
-        family=Family.WEIGHT_ADAPTER,
+        family="weight adapter",
         summary="The norms of both towers, then a classifier on top; new classes keep the tuned text tower.",
         paper="2503.11609",
         code="FarinaMatteo/rethinking_fewshot_vlms",
@@ -81,11 +81,11 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
   year = {2025}
 }""",
         config=TwoStageConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
+        tower_use=frozenset({"image_blocks", "text_blocks"}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={},
     )

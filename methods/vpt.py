@@ -7,7 +7,7 @@ template for every dataset.
 
 from pydantic import Field
 
-from methods import Family, MethodConfig, MethodInfo, Needs, Sizes, VisualPrompts, register_method
+from methods import MethodConfig, MethodInfo, Sizes, VisualPrompts, register_method
 from methods._parts.maple_parts import MAPLE_CODE, maple_recipes
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC_TEMPLATE
@@ -33,7 +33,7 @@ class VPT(ComposedMethod[VPTConfig]):
     info = MethodInfo(
         name="vpt",
         title="VPT",
-        family=Family.VISUAL_PROMPT,
+        family="visual prompt",
         summary="Learned tokens in the image tower; class texts stay frozen.",
         paper="2203.12119",
         code=MAPLE_CODE,
@@ -44,7 +44,7 @@ class VPT(ComposedMethod[VPTConfig]):
   year = {2022}
 }""",
         config=VPTConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         open_vocabulary=True,
         vision_transformer=True,
         prompt_depths={"depth": "image"},

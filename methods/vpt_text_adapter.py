@@ -5,7 +5,7 @@ The paper's analysis recommends this combination for hard domains. Settings are 
 
 from pydantic import Field
 
-from methods import AdapterConfig, Family, MethodInfo, Needs, Sizes, VisualPrompts, register_method
+from methods import AdapterConfig, MethodInfo, Sizes, VisualPrompts, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.apex_parts import PART_FACTS, TRANSFER_DEPTH
 from methods._parts.two_tower_methods import ComposedMethod, Parts
@@ -33,10 +33,10 @@ class VPTTextAdapter(ComposedMethod[VPTTextAdapterConfig]):
     info = MethodInfo(
         name="vpt_text_adapter",
         title="VPT + text adapter",
-        family=Family.MULTIMODAL_PROMPT,
+        family="multimodal prompt",
         summary="Deep visual prompts together with an adapter on the class texts.",
         config=VPTTextAdapterConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({"pixels"}),
         vision_transformer=True,
         prompt_depths={"visual_depth": "image"},
         config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),

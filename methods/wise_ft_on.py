@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import Family, Method, MethodInfo, SupportView, TrainableMethod, register_method
+from methods import Method, MethodInfo, SupportView, TrainableMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods.clip_fit import CLIPFit
 
@@ -81,7 +81,7 @@ def wise_ft_conflict(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be averaged with its initial weights, to follow its name in a sentence; None if it can."""
     if not issubclass(host, TrainableMethod):
         return "trains no weights"
-    if host.info.family is Family.ENSEMBLE:
+    if host.info.family == "ensemble":
         return "is an ensemble already"
     if host.info.starts_as_zero_shot is None:
         return "does not start as the zero-shot model, so there is nothing to average its weights with"

@@ -14,7 +14,7 @@ say.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods import Batch, Method, MethodInfo, StreamClassifier, register_method
 from methods._parts.feature_methods import CropsConfig, entropy, template_ensemble
 
 
@@ -39,7 +39,7 @@ class ZERO(Method[ZEROConfig]):
     info = MethodInfo(
         name="zero",
         title="ZERO",
-        family=Family.TEST_TIME,
+        family="test-time",
         summary="The confident random views of a test image vote for its class.",
         paper="2405.18330",
         code="FarinaMatteo/zero",
@@ -51,44 +51,36 @@ class ZERO(Method[ZEROConfig]):
 }""",
         config=ZEROConfig,
         open_vocabulary=True,
-        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+        needs=frozenset({"features", "test_views", "test_stream"}),
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         text = template_ensemble(self.backbone, classes, self.config.templates)
-        return _Vote(self.config, text, float(self.backbone.logit_scale))
+        return StreamClassifier(partial(self.vote, text))
 
-
-@dataclass(frozen=True)
-class _Vote(StreamClassifier):
-    """Classifies each image by the votes of its views."""
-
-    config: ZEROConfig
-    text: Float[Tensor, "n_cls dim"]
-    scale: float
-
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+    def vote(self, text: Float[Tensor, "n_cls dim"], batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Scores of each image by the votes of its views."""
         for batch in batches:
-            cosines = self.config.views_of(batch) @ self.text.T
+            cosines = self.config.views_of(batch) @ text.T
             yield torch.stack([self.scores(cosines[:, i]) for i in range(cosines.shape[1])])
 
     def scores(self, cosines: Float[Tensor, "n_views n_cls"]) -> Float[Tensor, " n_cls"]:
         """Logarithms of the shares of votes; a class without votes has a tiny share."""
         tiny = torch.finfo(cosines.dtype).eps
-        order = entropy((self.scale * cosines).log_softmax(dim=1)).argsort()
+        order = entropy((self.backbone.logit_scale * cosines).log_softmax(dim=1)).argsort()
         n = max(1, int(len(cosines) * self.config.selected))
         votes = (cosines[order[:n]] / tiny).softmax(dim=1).sum(dim=0)
         tied = votes == votes.max()
         if int(tied.sum()) > 1:
-            votes[self.decided(tied, cosines[order[n:]])] += 1
+            votes[_decided(tied, cosines[order[n:]])] += 1
         return (votes / votes.sum() + tiny).log()
 
-    @staticmethod
-    def decided(tied: Tensor, others: Float[Tensor, "n n_cls"]) -> Tensor:
-        """The tied class that the most confident of the other views predicts, or else has the larger cosine with."""
-        predicted = others.argmax(dim=1)
-        fitting = predicted[tied[predicted]]
-        if len(fitting):
-            return fitting[0]
-        first = others[0] if len(others) else tied.to(others.dtype)
-        return first.masked_fill(~tied, -torch.inf).argmax()
+
+def _decided(tied: Tensor, others: Float[Tensor, "n n_cls"]) -> Tensor:
+    """The tied class that the most confident of the other views predicts, or else has the larger cosine with."""
+    predicted = others.argmax(dim=1)
+    fitting = predicted[tied[predicted]]
+    if len(fitting):
+        return fitting[0]
+    first = others[0] if len(others) else tied.to(others.dtype)
+    return first.masked_fill(~tied, -torch.inf).argmax()

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, Method, MethodConfig, MethodInfo, cosine_logits, register_method
+from methods import Classifier, Method, MethodConfig, MethodInfo, cosine_logits, register_method
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_methods import mean_of_normalised
 from methods._text.templates import TEMPLATE_LISTS
@@ -39,7 +39,7 @@ class ZeroShot(Method[ZeroShotConfig]):
     info = MethodInfo(
         name="zero_shot",
         title="Zero-shot CLIP",
-        family=Family.ZERO_SHOT,
+        family="zero-shot",
         summary="The frozen model with class texts as the classifier; the baseline of every gain.",
         paper="2103.00020",
         code="openai/CLIP",

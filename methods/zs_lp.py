@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, cosine_logits, register_method
+from methods import Classifier, MethodInfo, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.feature_methods import (
     EIGHT_TEXTS_ON_IMAGENET,
@@ -46,7 +46,7 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
     info = MethodInfo(
         name="zs_lp",
         title="ZS-LP",
-        family=Family.CLASSIFIER,
+        family="classifier",
         summary="A cosine classifier on frozen features, trained from the class texts.",
         paper="2312.12730",
         code="jusiro/CLAP",

@@ -72,7 +72,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
                 dataset["overlap"] = numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
-    sections = {"published": reproduction_parts(site.reproduction, site.catalogue)}
+    sections = {"published": reproduction_parts(site.reproduction, site.unmatched, site.catalogue)}
     if site.sources:
         sections["published_sources"] = sources_parts(site.sources)
     sections |= {part.name: list(part.parts) for part in site.added}
@@ -115,7 +115,7 @@ def pictures_data(site: SiteView) -> dict[str, Any]:
     """Images as data URIs: examples by dataset, with their class names, and hard images by list of classes."""
     datasets = {d.name: d for board in site.boards for d in board.datasets}
     return {
-        "examples": {name: [[e.title, e.uri] for e in d.examples] for name, d in datasets.items() if d.examples},
+        "examples": {name: d.examples for name, d in datasets.items() if d.examples},
         "lists": {item.key: list(item.pictures) for item in site.error_analysis.lists},
     }
 
@@ -327,16 +327,14 @@ def _times(cost: EntryCost) -> str:
 def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:
     """Difficulty by measure: for each dataset its values on all, base and new classes."""
     datasets = {dataset.name: dataset for dataset in board.datasets}
-    titles: dict[str, str] = {}
     found: dict[str, dict[str, Mapping[str, float]]] = {}
     for name in names:
         dataset = datasets.get(name)
-        for measure in dataset.measures if isinstance(dataset, DatasetFacts) else ():
-            titles[measure.name] = measure.title
-            found.setdefault(measure.name, {})[name] = measure.values
+        for title, values in dataset.measures.items() if isinstance(dataset, DatasetFacts) else ():
+            found.setdefault(title, {})[name] = values
     return {
-        titles[measure]: [[_short(by_name.get(name, {}).get(s)) for s in ("all", "base", "new")] for name in names]
-        for measure, by_name in found.items()
+        title: [[_short(by_name.get(name, {}).get(s)) for s in ("all", "base", "new")] for name in names]
+        for title, by_name in found.items()
     }
 
 

@@ -127,7 +127,7 @@ def _sections(site: SiteView) -> Sequence[Section]:
     shown = {
         "claims": any(result.verdict != "not tested" for result in site.claims),
         "head_to_head": any(len(board.verdict.ranked) > 1 for board in site.boards),
-        "published": site.reproduction is not None and site.reproduction.rows,
+        "published": site.reproduction,
         "error_analysis": site.error_analysis.lists,
     }
     found = []

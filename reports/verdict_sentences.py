@@ -49,7 +49,8 @@ def _not_clear(view: OverviewView, found: best_method.Answer) -> str:
         return f"{first}\n{leader} has the highest mean, but its gain of {_gap(found)} is not clear."
     if _gap(found) == "0.0":
         return f"{leader} and {other} are level on {where(view, found)}."
-    carried = "" if found.lead is None or found.lead.without is None else f", all of it on {_carrier(view, found)}"
+    carrier = None if found.lead is None else found.lead.without  # without it, the lead would have another sign
+    carried = "" if carrier is None else f", all of it on {view.title(carrier[0])}"
     first = f"No method is reliably better than {other} on {where(view, found)}."
     return f"{first}\n{leader} leads by {_gap(found)} points{carried}."
 
@@ -294,10 +295,3 @@ def _short(view: OverviewView, key: str | None) -> str:
 
 def _reference(view: OverviewView, found: best_method.Answer) -> str:
     return shorten(inline(view, found.verdict.reference or ""), LONGEST_NAME)
-
-
-def _carrier(view: OverviewView, found: best_method.Answer) -> str:
-    """The dataset without which the lead would have another sign."""
-    assert found.lead is not None
-    assert found.lead.without is not None
-    return view.title(found.lead.without[0])

@@ -20,9 +20,9 @@ from bench.papers import (
     Catalogue,
     ClaimResult,
     DatasetFacts,
+    PrintedNumber,
     PublishedBoard,
-    PublishedSource,
-    Reproduction,
+    ReproductionRow,
 )
 from bench.spec import ExperimentSpec
 from reports.parts.part import Part
@@ -304,9 +304,10 @@ class SiteView:
         newest_run: date and time of the newest run as text, like `generated_at`; None without runs.
         facts: provenance lines (name, text).
         claims: one result for each claim and setting, in the order of the claims.
-        reproduction: None for a page without published numbers.
+        reproduction: printed numbers beside ours; None for a page without published numbers.
+        unmatched: key and method of the entries without published numbers.
         unfinished: sweeps with missing runs, newest first.
-        sources: tables of the published boards.
+        sources: the numbers of each table of the published boards, by the number of the table.
         public: whether the title is the heading as well, and only the mark of repeated runs is green.
     """
 
@@ -321,10 +322,11 @@ class SiteView:
     overviews: tuple[OverviewView, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     claims: tuple[ClaimResult, ...] = ()
-    reproduction: Reproduction | None = None
+    reproduction: tuple[ReproductionRow, ...] | None = None
+    unmatched: tuple[tuple[str, str], ...] = ()
     error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
     published_boards: tuple[PublishedBoardView, ...] = ()
-    sources: tuple[PublishedSource, ...] = ()
+    sources: Mapping[int, Sequence[PrintedNumber]] = field(default_factory=dict)
     unfinished: tuple[UnfinishedView, ...] = ()
     added: tuple[AddedPart, ...] = ()
     public: bool = False

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
@@ -37,7 +37,6 @@ from methods import (
     METHODS,
     MethodInfo,
     Needs,
-    Selection,
     facts_file_text,
     formula_tests,
     get_method,
@@ -59,16 +58,16 @@ COMMAND = "python -m tools.generate_docs"
 NOTE = f"<!-- Written by `{COMMAND}`; edit the code, not this page. -->\n"
 
 NEEDS = {
-    Needs.FEATURES: "frozen image features",
-    Needs.POOLED: "frozen image features before the last projection",
-    Needs.HIDDEN: "frozen hidden states of the image tower",
-    Needs.PIXELS: "pixels",
-    Needs.OTHER_VIEW: "frozen features of a second view",
-    Needs.TEST_VIEWS: "frozen features of random views of test images",
-    Needs.TEST_STREAM: "the unlabelled test images",
-    Needs.UNLABELLED: "frozen features of unlabelled images",
-    Needs.UNLABELLED_BATCHES: "training batches of unlabelled images",
-    Needs.TEACHER: "features of a tuned model",
+    "features": "frozen image features",
+    "pooled": "frozen image features before the last projection",
+    "hidden": "frozen hidden states of the image tower",
+    "pixels": "pixels",
+    "other_view": "frozen features of a second view",
+    "test_views": "frozen features of random views of test images",
+    "test_stream": "the unlabelled test images",
+    "unlabelled": "frozen features of unlabelled images",
+    "unlabelled_batches": "training batches of unlabelled images",
+    "teacher": "features of a tuned model",
 }
 PROTOCOLS = {
     EvalProtocol.FEW_SHOT: ("the shots of every class", "all test images, among all classes", "`all`"),
@@ -94,18 +93,18 @@ PROTOCOLS = {
     ),
 }
 DRAWS = {
-    DrawRule.COOP: "The draw of CoOp and Dassl, image for image. The default.",
-    DrawRule.COOP_SORTED: "The same draw over a sorted folder listing. Used on ImageNet, which has no split file.",
-    DrawRule.NESTED: "The 1-shot set is a subset of the 2-shot set, which is a subset of the 4-shot set, and so on.",
-    DrawRule.FILE: "A given list of images: `--support FILE`.",
+    "coop": "The draw of CoOp and Dassl, image for image. The default.",
+    "coop-sorted": "The same draw over a sorted folder listing. Used on ImageNet, which has no split file.",
+    "nested": "The 1-shot set is a subset of the 2-shot set, which is a subset of the 4-shot set, and so on.",
+    "file": "A given list of images: `--support FILE`.",
 }
 SELECTIONS: dict[str, str] = {
-    Selection.LAST: "The last epoch, without selection.",
-    Selection.FIXED: "The published values, without selection.",
-    Selection.VALIDATION: "Selected on min(shots, 4) validation images per class.",
+    "last": "The last epoch, without selection.",
+    "fixed": "The published values, without selection.",
+    "validation": "Selected on min(shots, 4) validation images per class.",
     HOSO: "Selected on one shot of each class, which is held out of the training.",
-    Selection.ENSEMBLE: "The class probabilities of all candidates are averaged, without selection.",
-    Selection.ORACLE: "Selected on test labels. Marked as an oracle, never ranked, shown with its optimism.",
+    "ensemble": "The class probabilities of all candidates are averaged, without selection.",
+    "oracle": "Selected on test labels. Marked as an oracle, never ranked, shown with its optimism.",
 }
 INTRO_METHODS = """
 Every method runs with its published settings unless `--set` changes them. `etl-bench methods NAME` prints the same
@@ -172,7 +171,7 @@ def _method_section(info: MethodInfo) -> str:
     measured = parity_record().get(info.name)
     facts = [
         ("family", info.family),
-        ("reads", ", ".join(NEEDS[need] for need in Needs if need in info.needs)),
+        ("reads", ", ".join(NEEDS[need] for need in get_args(Needs) if need in info.needs)),
         ("new classes", _yes(info.open_vocabulary)),
         ("uses besides the labelled images", ", ".join(info.extras) or "nothing"),
         ("paper", " ".join(filter(None, (info.venue, str(info.year or ""), info.paper)))),
@@ -347,7 +346,7 @@ def protocols_page() -> str:
             _table(("protocol", "trained on", "scored on", "splits", "published recipes", "methods"), protocols),
             RECIPES_NOTE,
             "## `--draw`\n",
-            _table(("draw", "which images"), [(f"`{rule}`", DRAWS[rule]) for rule in DrawRule]),
+            _table(("draw", "which images"), [(f"`{rule}`", DRAWS[rule]) for rule in get_args(DrawRule)]),
             "## `--selection`\n",
             _table(("selection", "what decides", "methods"), selections),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench._util.words import counted
 from bench.analysis.leaderboard import MIXED, Entry, EntryCost, MissingCell
-from bench.analysis.setting_runs import COSTS, EPOCH, LATER_COSTS, RECIPE, Run
+from bench.analysis.setting_runs import COSTS, EPOCH, LATER_COSTS, RECIPE, ScoredRun
 from bench.spec import AXES, DEMO_RECIPE, PUBLISHED_RECIPES, external_parts
 
 _NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
@@ -18,8 +18,8 @@ _NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
 def make_entry(
     identity: tuple[str, str, str],
     key: str,
-    runs: Sequence[Run],
-    used: Sequence[Run],
+    runs: Sequence[ScoredRun],
+    used: Sequence[ScoredRun],
     datasets: Sequence[str],
     seeds: Sequence[int],
     splits: Sequence[str],
@@ -67,7 +67,7 @@ def make_entry(
     )
 
 
-def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
+def _optimism(runs: Sequence[ScoredRun], splits: Sequence[str]) -> dict[str, float]:
     """Mean optimism by split, for splits on which every run recorded it."""
     found = {split: _mean_known(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
     return {split: value for split, value in found.items() if not math.isnan(value)}
@@ -89,7 +89,7 @@ def _mean_known(values: Iterable[float]) -> float:
     return sum(listed) / len(listed)
 
 
-def _cost(runs: Sequence[Run], *, learns_from_tests: bool) -> EntryCost | None:
+def _cost(runs: Sequence[ScoredRun], *, learns_from_tests: bool) -> EntryCost | None:
     """The mean cost of a run; seconds and memory are not averaged over different classes of devices."""
     known = [run for run in runs if all(name in run.cost for name in COSTS)]
     costs = [run.cost for run in known]
@@ -124,7 +124,7 @@ _DEFAULTS = {axis.setting: axis.usual for axis in AXES if axis.setting}
 """Values of settings that a run records only if they differ from these."""
 
 
-def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
+def entry_keys(runs: Sequence[ScoredRun]) -> dict[tuple[str, str, str], str]:
     """A unique key for each method x config x recipe, with only the settings that differ between a method's entries.
 
     An oracle or ensemble setting, a selected epoch, changed settings, and a recipe that is not the published one are

@@ -15,8 +15,8 @@ from bench.analysis.measures import ALL, BASELINE, HARMONIC, OPEN, H, HConventio
 from bench.analysis.score_array import ReadOutcomes, ScoreArray
 from bench.analysis.setting_runs import (
     TRANSFER_PROTOCOLS,
-    Run,
     RunTable,
+    ScoredRun,
     belongs,
     learned_images,
     planned_run,
@@ -164,7 +164,7 @@ def build_leaderboard(
         datasets, seeds = common.datasets, common.seeds
         counted = [run for run in counted if run.dataset in datasets and (not run.seeded or run.seed in seeds)]
 
-    by_key: dict[str, list[Run]] = {keys[identity]: [] for identity in sorted(keys)}
+    by_key: dict[str, list[ScoredRun]] = {keys[identity]: [] for identity in sorted(keys)}
     for run in counted:
         by_key[keys[run.identity]].append(run)
     used = {
@@ -215,7 +215,7 @@ def build_leaderboard(
 def _array(
     table: RunTable,
     setting: Setting,
-    used: Mapping[str, Sequence[Run]],
+    used: Mapping[str, Sequence[ScoredRun]],
     seeded: Mapping[str, bool],
     datasets: tuple[str, ...],
     seeds: tuple[int, ...],

@@ -16,7 +16,7 @@ from bench.analysis.leaderboard import ExcludedRun, Setting
 from bench.analysis.measures import ALL, BASELINE
 from bench.analysis.score_array import Outcomes, ReadOutcomes
 from bench.spec import ALL_SHOTS, AXES, CUSTOM_RECIPE, LEARNED, ExperimentSpec, learned_values
-from datasets_registry import EvalProtocol, SupportKind, canonical_json
+from datasets_registry import EvalProtocol, canonical_json
 
 COSTS = (
     "trainable_parameters",
@@ -58,7 +58,7 @@ LearnedImages = tuple[int, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """The data of a run on one dataset that a leaderboard needs.
 
     Args:
@@ -137,9 +137,9 @@ class RunTable:
         self.frame = frame
         self._read_outcomes = self._in_frame if read is None and "correct" in frame else read
         self.read: ReadOutcomes | None = None if self._read_outcomes is None else lambda _: self._outcomes
-        self._read: dict[tuple[str, str, str], list[tuple[LearnedImages, Run]]] = {}
+        self._read: dict[tuple[str, str, str], list[tuple[LearnedImages, ScoredRun]]] = {}
 
-    def of(self, setting: Setting) -> list[Run]:
+    def of(self, setting: Setting) -> list[ScoredRun]:
         """The runs of a setting ordered by id, including its zero-shot runs."""
         shared = (setting.backbone, setting.protocol, setting.precision)
         if shared not in self._read:
@@ -170,7 +170,7 @@ class RunTable:
             for run_id, split, images, right, numbers in zip(*columns, groups, strict=True)
         }
 
-    def _runs(self, backbone: str, protocol: str, precision: str) -> list[tuple[LearnedImages, Run]]:
+    def _runs(self, backbone: str, protocol: str, precision: str) -> list[tuple[LearnedImages, ScoredRun]]:
         """Runs ordered by id, and what each learned from."""
         frame = self.frame
         of = (frame["backbone"] == backbone) & (frame["protocol"] == protocol) & (frame["precision"] == precision)
@@ -196,10 +196,10 @@ def _objects(column: "pd.Series[Any]") -> Sequence[Any]:
     return [texts[code] for code in codes.tolist()]
 
 
-def planned_run(spec: ExperimentSpec) -> list[Run]:
+def planned_run(spec: ExperimentSpec) -> list[ScoredRun]:
     """A run without a result; for a transfer protocol one for each dataset that it evaluates."""
     row = spec.model_dump(mode="json") | {"config": canonical_json(spec.config)}
-    run = Run(
+    run = ScoredRun(
         run_id=spec.run_id,
         method=spec.method,
         config=_config(row),
@@ -237,7 +237,7 @@ def _images_of(setting: Setting) -> LearnedImages:
     return setting.shots, setting.draw, setting.learned
 
 
-def _by_target(run: Run) -> list[Run]:
+def _by_target(run: ScoredRun) -> list[ScoredRun]:
     """One run for each target dataset of a transfer run."""
     splits = run.rows or {ALL, *run.targets}
     return [
@@ -252,7 +252,7 @@ def _by_target(run: Run) -> list[Run]:
     ]
 
 
-def _run(first: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], at: Sequence[int]) -> Run:
+def _run(first: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], at: Sequence[int]) -> ScoredRun:
     """A run from its first row and the places of all its rows in the columns, one for each split."""
     changed = frozenset(filter(None, (first.get("changed_settings") or "").split(",")))
     failed = first["status"] != "ok"
@@ -263,7 +263,7 @@ def _run(first: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], at: Seq
         error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", {}
     n, n_classes, row = columns["n"], columns["n_classes"], columns["row"]
     optimism, chosen = columns.get("optimism", ()), columns.get("selected_on_test", ())
-    return Run(
+    return ScoredRun(
         run_id=first["run_id"],
         method=first["method"],
         config=_config(first),
@@ -324,8 +324,8 @@ def setting_of_images(shots: int, draw: str, learned: Sequence[str]) -> LearnedI
         >>> setting_of_images(21, "coop", ("all", "train:9", ""))
         (2147483647, 'coop', ('', 'train:9', ''))
     """
-    every = SupportKind.ALL in learned
-    stated = tuple("" if value == SupportKind.ALL else value for value in learned)
+    every = "all" in learned
+    stated = tuple("" if value == "all" else value for value in learned)
     return ALL_SHOTS if every else shots, kind_of_draw(draw), stated
 
 
@@ -344,8 +344,8 @@ def kind_of_draw(draw: str) -> str:
 
 
 def select_runs(
-    runs: Sequence[Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
-) -> tuple[list[Run], list[ExcludedRun]]:
+    runs: Sequence[ScoredRun], setting: Setting, labels: Mapping[tuple[str, str, str], str]
+) -> tuple[list[ScoredRun], list[ExcludedRun]]:
     """Keep the newest test lists per dataset, the newest task per dataset and seed, and one run of it per entry."""
     reasons: dict[tuple[str, str], str] = {}
     scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)

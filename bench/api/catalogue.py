@@ -55,9 +55,8 @@ def _summary(info: MethodFacts) -> dict[str, object]:
 
 
 def _without_extras(info: MethodFacts) -> str:
-    from methods import Family
 
-    return "class names only" if info.family is Family.ZERO_SHOT else "labelled images only"
+    return "class names only" if info.family == "zero-shot" else "labelled images only"
 
 
 def backbone_rows(family: str | None = None) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from bench.api import options as opt
 from bench.api.options import AllowFewer, Arg, DataRoot, Draw, Force, NamedDatasets, NewDataRoot, Opt
@@ -73,7 +73,7 @@ def dataset_facts(name: Name, data_root: DataRoot = None) -> dict[str, Any]:
         "layout_found": splits.layout if splits else None,
         "images_from_mirror": origin_of_images(source, data_root) if source and data_root else None,
         "split_file": info.split_file,
-        "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
+        "draw": "coop-sorted" if info.sorted_listing else "coop",
         "test_only": info.test_only,
         "groups": info.groups or None,
         "known_problems": list(info.known_problems),
@@ -201,7 +201,7 @@ def add_dataset(
         images=Path(images).expanduser(),
         template=template,
         title=title or "",
-        split=None if split is None else parse_choice(SplitRule, split, "--split"),
+        split=None if split is None else parse_choice(get_args(SplitRule), split, "--split"),
         root=Path(root).expanduser() if root else None,
         columns=ColumnNames(**columns or {}),
         names=names or {},
@@ -414,7 +414,7 @@ def drawn_support(
     if out is not None:
         check_output_file(out, "--out", force=force, suffixes=(".json", ".txt"))
     info = get_dataset(name)
-    how = recorded_draw(info, parse_choice(DrawRule, draw, "--draw"))
+    how = recorded_draw(info, parse_choice(get_args(DrawRule), draw, "--draw"))
     splits = info.reader(data_root)
     numbers = parse_shots(shots)
     if len(numbers) != 1 or numbers[0] < 1:

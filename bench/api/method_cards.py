@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
@@ -19,13 +19,12 @@ from bench.sweep import (
     offered_selections,
     published,
 )
-from datasets_registry import ClassSet, EvalProtocol, PoolKind, PoolRule
+from datasets_registry import ClassSet, EvalProtocol, PoolRule
 from methods import (
     BackboneSpec,
     CheckedSettings,
     MethodFacts,
     MethodTraits,
-    TowerUse,
     formula_tests,
     official_runs,
     parity_record,
@@ -90,7 +89,7 @@ def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: in
 
     model = load_backbone(backbone if backbone.imported else BackboneSpec(backbone.arch, "random"))
     config = method.info.default_config(method.info.usual_protocol)
-    parameters = config.parameter_count(model.sizes.with_task(n_classes=n_classes, shots=shots))
+    parameters = config.parameter_count(replace(model.sizes, n_classes=n_classes, shots=shots))
     if not issubclass(method, TrainableMethod):
         return Learned(parameters, {})
     generator = torch.Generator().manual_seed(0)
@@ -167,16 +166,16 @@ def method_card(
 
 def _text_tower(info: MethodFacts) -> str:
     """The text towers that a method runs on, in words."""
-    if TowerUse.TEXT_TOKENS in info.tower_use:
+    if "text_tokens" in info.tower_use:
         return "causal, with CLIP's tokenizer"
-    if TowerUse.TEXT_BLOCKS in info.tower_use:
+    if "text_blocks" in info.tower_use:
         return "open_clip's own"
     return "any; fast if it is causal" if info.learns_text else "any"
 
 
 def accepted_protocols(info: MethodFacts) -> list[EvalProtocol]:
     """The protocols in which a method runs with its published settings, and with a pool if it needs one."""
-    pool = PoolRule(PoolKind.TRAIN)
+    pool = PoolRule("train")
     return [
         protocol
         for protocol in EvalProtocol

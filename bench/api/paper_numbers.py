@@ -101,7 +101,7 @@ def ledger_table(
     One row for each cell of our runs, whose accuracies are fractions 0..1.
     """
     from bench.analysis import build_leaderboards
-    from bench.papers import compare_difficulty, compare_with_published, count_verdicts, published_settings
+    from bench.papers import compare_with_published, count_verdicts
     from bench.results import fresh_store, no_runs
 
     if not margin > 0:
@@ -110,10 +110,8 @@ def ledger_table(
     frame = store.runs_frame()
     if frame.empty:
         raise UsageError(no_runs(Path(runs)))
-    rows = compare_with_published(
-        build_leaderboards(frame), published, defaults=published_settings(frame), margin=margin / 100
-    )
-    rows += compare_difficulty(store.difficulty_frame(), published, margin / 100)
+    boards, difficulty = build_leaderboards(frame), store.difficulty_frame()
+    rows = compare_with_published(boards, published, difficulty=difficulty, margin=margin / 100)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(rows).items())
     none = (
         "no run matches a published number in method, protocol, backbone, shots and dataset; `etl-bench papers "

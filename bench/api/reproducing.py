@@ -231,7 +231,7 @@ def _rows(
     from bench.papers import own_rows, published_frame, reproduced_rows
 
     if on:
-        return own_rows(frame, order=ids, stands_for=part.datasets_of[name])
+        return own_rows(frame, order=ids, stands_for=part.stands_for[name])
     printed = _printed(paper, name)
     if printed.empty:
         return own_rows(frame, published_frame(), order=ids)

@@ -66,9 +66,7 @@ class Results:
         """Whether the folder has runs that are not among these."""
         from bench.results import Shards
 
-        return self.run_ids is not None and any(
-            entry.run_id not in self.run_ids for entry in Shards(self.folder).scan()
-        )
+        return self.run_ids is not None and any(run_id not in self.run_ids for run_id in Shards(self.folder).scan())
 
     def to_frame(self, *, all_columns: bool = False) -> pd.DataFrame:
         """One row per run and split; accuracies are fractions 0..1. A failed run has one row and no split.

@@ -218,10 +218,10 @@ def runs_table(runs: Runs = "runs", *, where: Where = None) -> Table:
 
 def rebuild_database(runs: Runs = "runs") -> tuple[int, Path]:
     """Build the database from the shards, in place of an existing one; returns the number of runs and its path."""
-    from bench.results import Shards, Store
+    from bench.results import Store
 
     store = Store(Path(runs))
-    return store.rebuild(Shards(Path(runs))).total, store.path
+    return store.rebuild(), store.path
 
 
 def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:

@@ -83,7 +83,7 @@ def sweep_state(runs: Runs = "runs") -> SweepStatus:
         raise UsageError(f"There is no folder {folder}; give that of the runs with --runs.")
     shards = Shards(folder)
     sweeps = [item for item in living(folder) if item.kind == "sweep"]
-    finished = {entry.run_id for entry in shards.scan()}
+    finished = set(shards.scan())
     last = shards.last_change(finished)
     failures: list[dict[str, object]] = [
         {"run": record.run_id, "what": record.spec.label(), "message": record.error.message.partition("\n")[0]}

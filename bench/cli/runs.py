@@ -107,7 +107,8 @@ def _row(one: VerifiedRun) -> dict[str, object]:
 
 
 def _causes(one: VerifiedRun) -> dict[str, object]:
-    return {"causes": [vars(item) for item in one.verdict.causes], "faults": one.verdict.faults}
+    causes = [{"name": name, "stored": stored, "now": now} for name, (stored, now) in one.verdict.causes.items()]
+    return {"causes": causes, "faults": one.verdict.faults}
 
 
 def _say(verified: VerifiedRun) -> None:
@@ -118,8 +119,8 @@ def _say(verified: VerifiedRun) -> None:
     )
     for fault in one.faults:
         remark(f"{one.run_id}: {fault}")
-    for item in one.causes if one.outcome != "identical" else ():
-        remark(f"{one.run_id}: {item.name}: {item.stored} then, {item.now} now")
+    for name, (stored, now) in one.causes.items() if one.outcome != "identical" else ():
+        remark(f"{one.run_id}: {name}: {stored} then, {now} now")
 
 
 @runs_app.command("sql")

@@ -23,8 +23,9 @@ def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = Non
     """
     read_splits.cache_clear()  # own images may have changed since they were read
     known, data = KnownLabels(), _OnDisk(data_root)
-    for _, stored in shards.read_many(entry.run_id for entry in shards.scan()):
-        known.add(stored)
+    for run_id in shards.scan():
+        if (stored := shards.read(run_id)) is not None:
+            known.add(stored)
 
     def problems(shard: Shard) -> list[str]:
         found = [*known.disagreements(shard), *data.disagreements(shard)]

@@ -214,7 +214,7 @@ def _novelty(
     """The novelty score and its threshold, and the class means that it needs; from the logits of validation images."""
     support, validation, needs = task.support, task.validation, method.info.needs
     # class means need the frozen tower's feature of each image, which some methods do not compute anyway
-    if Needs.FEATURES not in needs or needs & {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED} or not len(support):
+    if "features" not in needs or needs & {"pixels", "hidden", "pooled"} or not len(support):
         scores = None if logits is None else -logits.amax(dim=1)
         return (None if scores is None else fit_novelty("max_logit", "validation", scores)), None
     features = inputs.features(support.images, support.samples, CENTER_VIEW).cpu()

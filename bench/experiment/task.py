@@ -9,7 +9,6 @@ from bench.errors import StaleSpecError
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     DatasetSplits,
-    DrawRule,
     EvalSplit,
     FewShotTask,
     PoolRule,
@@ -88,7 +87,7 @@ def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSp
             protocol=spec.protocol,
             shots=0,
             seed=0,
-            draw=DrawRule.NESTED,
+            draw="nested",
             targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
             fold=_fold(spec),
         )

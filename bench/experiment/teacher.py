@@ -12,7 +12,7 @@ from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment.model_file import CHECKSUM, ModelFileError, ModelInfo, read_header, read_model
 from bench.spec import ExperimentSpec, shots_text, teacher_parts
-from datasets_registry import DrawRule, EvalProtocol, FewShotTask, PoolKind, PoolRule, few_shot_draws
+from datasets_registry import EvalProtocol, FewShotTask, PoolRule, few_shot_draws
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ class TeacherFile:
         """
         spec = self.info.spec
         plain = {"dataset": "", "task_fingerprint": "", "seed": 0, "allow_fewer": False}
-        draw = DrawRule.COOP if spec.draw is DrawRule.COOP_SORTED else spec.draw
+        draw = "coop" if spec.draw == "coop-sorted" else spec.draw
         settings = spec.model_copy(update=plain | {"draw": draw}).run_id[:8]
         return f"{spec.method}@{spec.backbone}#{settings}:{self.digest}"
 
@@ -140,6 +140,6 @@ def load_teacher(spec: ExperimentSpec, context: RunContext, task: FewShotTask, s
 def trained_classes(spec: ExperimentSpec, task: FewShotTask) -> ClassSet:
     """The training classes, and in base-to-new the new classes, too, if the unlabelled pool has images of them."""
     pool = None if spec.unlabelled is None else PoolRule.parse(spec.unlabelled)
-    if pool is None or pool.kind is PoolKind.TRAIN or spec.protocol is not EvalProtocol.BASE_TO_NEW:
+    if pool is None or pool.kind == "train" or spec.protocol is not EvalProtocol.BASE_TO_NEW:
         return task.support.classes
     return few_shot_draws.among_all_names(*task.evals)[0].classes

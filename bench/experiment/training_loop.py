@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench._util.prefetch import prefetch
 from bench.errors import NonFiniteLossError
 from bench.experiment.checkpoints import Checkpoint, EpochCandidates, Progress, TrainingState
-from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod, Warmup
+from methods import Batch, Needs, Recipe, TrainableMethod
 
 
 def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
@@ -27,9 +27,9 @@ def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
         >>> [round(learning_rate(recipe, epoch, 4), 6) for epoch in range(4)]
         [1e-05, 0.002, 0.001707, 0.001]
     """
-    warm = 0 if recipe.warmup is Warmup.NONE else recipe.warmup_epochs
+    warm = 0 if recipe.warmup == "none" else recipe.warmup_epochs
     if epoch < warm:
-        if recipe.warmup is Warmup.LINEAR and epoch > 0:
+        if recipe.warmup == "linear" and epoch > 0:
             return recipe.lr * epoch / warm
         return recipe.warmup_lr
     return 0.5 * recipe.lr * (1 + math.cos(math.pi * (epoch - warm) / epochs))
@@ -55,13 +55,13 @@ def make_optimizer(recipe: Recipe, parameters: ParameterGroups) -> torch.optim.O
     params: Any = list(parameters)
     eps: dict[str, Any] = {} if recipe.eps is None else {"eps": recipe.eps}
     match recipe.optimizer:
-        case Optimizer.SGD:
+        case "sgd":
             return torch.optim.SGD(params, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-        case Optimizer.ADAM:
+        case "adam":
             return torch.optim.Adam(params, lr=recipe.lr, weight_decay=recipe.weight_decay, **eps)
-        case Optimizer.ADAMW:
+        case "adamw":
             return torch.optim.AdamW(params, lr=recipe.lr, weight_decay=recipe.weight_decay, **eps)
-        case Optimizer.ADADELTA:
+        case "adadelta":
             return torch.optim.Adadelta(params, lr=recipe.lr, weight_decay=recipe.weight_decay)
 
 
@@ -177,7 +177,7 @@ def fit(
         span, state = stage_of(epoch)
         own = recipes[span.stage]
         usual = list(epoch_batches(n, own.batch_size, generator, drop_last=own.drop_last))
-        in_steps = own.steps or own.steps_per_shot or own.schedule in (Schedule.COSINE, Schedule.WAVE)
+        in_steps = own.steps or own.steps_per_shot or own.schedule in ("cosine", "wave")
         left = min(span.first_step + span.steps - steps, len(usual)) if in_steps else None
         for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), left)), method.info.needs):
             set_rates(state.optimizer, own, span, epoch, steps)
@@ -206,9 +206,9 @@ def _batches(
     make_batch: Callable[[Tensor], Batch], order: Sequence[Tensor], needs: frozenset[Needs]
 ) -> Iterable[Batch]:
     """The batches of an epoch; pixels are decoded while earlier batches are trained on."""
-    if Needs.PIXELS not in needs:
+    if "pixels" not in needs:
         return map(make_batch, order)
-    return prefetch(order, lambda indices: make_batch(indices).load(Needs.PIXELS))
+    return prefetch(order, lambda indices: make_batch(indices).load("pixels"))
 
 
 def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, span: Span, epoch: int, step: int) -> None:
@@ -226,11 +226,11 @@ def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, span: Span, epoc
 def scheduled_rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
     """The learning rate of a step; every stage runs the complete schedule."""
     match recipe.schedule:
-        case Schedule.DASSL:
+        case "dassl":
             return learning_rate(recipe, epoch - span.first_epoch, span.epochs)
-        case Schedule.COSINE:
+        case "cosine":
             return step_rate(recipe, step - span.first_step, span.steps)
-        case Schedule.WAVE:
+        case "wave":
             return step_rate(recipe, step - span.first_step, span.epochs)
-        case Schedule.CONSTANT:
+        case "constant":
             return recipe.lr

@@ -3,38 +3,25 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from bench.analysis import Entry, Leaderboard
 from bench.papers.published_numbers import table
-from bench.results import known_methods, with_title
+from bench.results import has_title, known_methods
 from bench.spec import external_parts
 from datasets_registry import SeenImages
-from methods import Extra, MethodFacts
-
-
-@dataclass(frozen=True)
-class DifficultyMeasure:
-    """One difficulty measure of one dataset, by class split."""
-
-    name: str
-    title: str
-    values: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class ExampleImage:
-    """One small image of a dataset, as a data URI, and its class name."""
-
-    title: str
-    uri: str
+from methods import Extra
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
     """Facts about a dataset, its difficulty for the backbone, and a few of its images.
 
-    `overlap` has published statements about its overlap with the backbone's pretraining data, and `seen` the one about
-    this very dataset.
+    Args:
+        measures: difficulty by the title of a measure and by class split.
+        examples: class name and data URI of a small image.
+        overlap: published statements about its overlap with the backbone's pretraining data.
+        seen: the one about this very dataset.
     """
 
     name: str
@@ -44,8 +31,8 @@ class DatasetFacts:
     licence: str = ""
     homepage: str = ""
     n_classes: Mapping[str, int] = field(default_factory=dict)
-    measures: tuple[DifficultyMeasure, ...] = ()
-    examples: tuple[ExampleImage, ...] = ()
+    measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    examples: tuple[tuple[str, str], ...] = ()
     overlap: tuple[str, ...] = ()
     seen: SeenImages | None = None
 
@@ -86,12 +73,10 @@ class Catalogue:
 
     methods: Mapping[str, MethodSheet] = field(default_factory=dict)
     datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)
-    published: Mapping[str, MethodSheet] = field(default_factory=dict)
 
     def method(self, name: str) -> MethodSheet:
         """Facts of a method; those of a wrapped method (`wrapper:host`) are combined from both."""
-        known = self.methods.get(name) or self._of_other_code(name) or self._wrapped(name)
-        return known or self.published.get(name) or MethodSheet(name, name)
+        return self.methods.get(name) or self._of_other_code(name) or self._wrapped(name) or MethodSheet(name, name)
 
     def uses(self, entry: Entry) -> tuple[str, ...]:
         """What an entry sees besides the labelled images: as its authors state it, or as is known of its method.
@@ -104,7 +89,7 @@ class Catalogue:
         if found is None:
             return (UNKNOWN_INPUTS,)
         tuned = entry.config.get("selection") == "validation"
-        return tuple(one for one in found if tuned or one != Extra.VALIDATION_LABELS)
+        return tuple(one for one in found if tuned or one != "validation labels")
 
     def _of_other_code(self, name: str) -> MethodSheet | None:
         """Facts of official code and of imported predictions: those of the method of that title, if there is one."""
@@ -112,7 +97,7 @@ class Catalogue:
         if parts is None:
             return None
         title, source = parts
-        same = with_title(title, [*self.methods.values(), *self.published.values()])
+        same = next((sheet for sheet in self.methods.values() if has_title(title, sheet.name, sheet.title)), None)
         sheet = MethodSheet(name, title, uses=None) if same is None else same
         return replace(sheet, name=name, title=f"{title} ({source})", summary=f"{source.capitalize()}. {sheet.summary}")
 
@@ -125,12 +110,12 @@ class Catalogue:
         family = around.family if around.family == "ensemble" else inner.family
         title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
         known = None if around.uses is None or inner.uses is None else {*around.uses, *inner.uses}
-        uses = None if known is None else tuple(str(extra) for extra in Extra if extra in known)
+        uses = None if known is None else tuple(str(extra) for extra in get_args(Extra) if extra in known)
         return replace(around, name=name, title=title, family=family, uses=uses)
 
     def family(self, method: str) -> str:
         """Family of a method, such as of a wrapped one; empty if nothing is known about it."""
-        known = method in self.methods or method in self.published or self._wrapped(method) is not None
+        known = method in self.methods or self._wrapped(method) is not None
         return self.method(method).family if known else ""
 
     def row_title(self, method: str, label: str) -> str:
@@ -195,39 +180,29 @@ def short_titles(titles: Sequence[str]) -> list[str]:
 
 
 def registered() -> Catalogue:
-    """The facts in the registries of methods and datasets."""
+    """The facts in the registries of methods and datasets, and of the ledger's methods that this project lacks."""
     from datasets_registry import list_datasets
 
-    return Catalogue(
-        methods={facts.name: _sheet(facts) for facts in known_methods().infos()},
-        datasets={
-            info.name: DatasetFacts(
-                name=info.name,
-                title=info.title,
-                summary=info.summary,
-                domain=info.domain,
-                licence=info.licence,
-                homepage=info.homepage,
-            )
-            for info in list_datasets()
-        },
-        published=published_methods(),
-    )
-
-
-def _sheet(facts: MethodFacts) -> MethodSheet:
-    return MethodSheet(
-        name=facts.name,
-        title=facts.title,
-        family=str(facts.family),
-        summary=facts.summary,
-        citation=facts.citation.strip(),
-        uses=tuple(map(str, facts.extras)),
-        year=facts.year,
-        venue=facts.venue,
-        paper=facts.paper,
-        code=facts.code,
-    )
+    methods = {
+        facts.name: MethodSheet(
+            name=facts.name,
+            title=facts.title,
+            family=str(facts.family),
+            summary=facts.summary,
+            citation=facts.citation.strip(),
+            uses=tuple(map(str, facts.extras)),
+            year=facts.year,
+            venue=facts.venue,
+            paper=facts.paper,
+            code=facts.code,
+        )
+        for facts in known_methods().infos()
+    }
+    datasets = {
+        info.name: DatasetFacts(info.name, info.title, info.summary, info.domain, info.licence, info.homepage)
+        for info in list_datasets()
+    }
+    return Catalogue(methods | published_methods(), datasets)
 
 
 def published_methods() -> dict[str, MethodSheet]:

@@ -185,27 +185,24 @@ def check_claims(
     """
     results: list[ClaimResult] = []
     for claim in claims:
-        if claim.contrast == "regret":
-            results += _check_regret(claim, boards, difficulty)
-            continue
-        found = [
-            _without_verdict(claim, board, DEMO)
-            if DEMO_RECIPE in (a.recipe_name, b.recipe_name)
-            else _check(claim, board, (a.key, b.key), difficulty.get(board.setting.backbone, {}), groups)
-            for board in boards
-            if board.setting.protocol == claim.protocol
-            and board.setting.plain
-            and claim.shots in (None, board.setting.shots)
-            and (a := _entry_of(board, claim.a)) is not None
-            and (b := _entry_of(board, claim.b)) is not None
-        ]
-        if not found:
-            what = f"{claim.a} and {claim.b}, with one setting each"
-            reason = (
-                f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots, boards[0] if boards else None)}"
+        regret = claim.contrast == "regret"
+        found = []
+        for board in boards:
+            setting = board.setting
+            if setting.protocol == claim.protocol and setting.plain and claim.shots in (None, setting.shots):
+                known = difficulty.get(setting.backbone, {})
+                found.append(_check_regret(claim, board, known) if regret else _check(claim, board, known, groups))
+        tested = [result for result in found if result is not None]
+        if not tested:
+            needs = (
+                f"complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST_FOR_THIRDS} "
+                "datasets with measured difficulty"
+                if regret
+                else f"{claim.protocol} runs of {claim.a} and {claim.b}, with one setting each"
             )
-            found = [_without_verdict(claim, None, reason)]
-        results += found
+            command = _command(claim, claim.shots, boards[0] if boards else None)
+            tested = [_without_verdict(claim, None, f"needs {needs}: {command}")]
+        results += tested
     return results
 
 
@@ -231,13 +228,14 @@ def _without_verdict(
     return ClaimResult(claim, setting, ClaimVerdict.NOT_TESTED, None, None, datasets, reason)
 
 
-def _check(
-    claim: Claim,
-    board: Leaderboard,
-    pair: Pair,
-    difficulty: Mapping[str, float],
-    groups: Grouping,
-) -> ClaimResult:
+def _check(claim: Claim, board: Leaderboard, difficulty: Mapping[str, float], groups: Grouping) -> ClaimResult | None:
+    """The claim on one board; None if it lacks one of the methods."""
+    a, b = _entry_of(board, claim.a), _entry_of(board, claim.b)
+    if a is None or b is None:
+        return None
+    if DEMO_RECIPE in (a.recipe_name, b.recipe_name):
+        return _without_verdict(claim, board, DEMO)
+    pair = a.key, b.key
     array = board.array
     matched = {name: array.matched(*pair, name, claim.measure) for name in sorted(array.datasets)}
     runs = {name: found for name, found in matched.items() if found and (not claim.only or name in claim.only)}
@@ -290,31 +288,17 @@ def _same_outcomes(array: ScoreArray, pair: Pair, claim: Claim, runs: Mapping[st
     return True
 
 
-def _check_regret(
-    claim: Claim, boards: Sequence[Leaderboard], difficulty: Mapping[str, Mapping[str, float]]
-) -> list[ClaimResult]:
-    """Tests a claim about two policies on every board of its protocol with enough runs."""
-    found = []
-    for board in boards:
-        setting = board.setting
-        if setting.protocol != claim.protocol or not setting.plain or claim.shots not in (None, setting.shots):
-            continue
-        known = known_of_board(board, claim.measure, difficulty.get(setting.backbone, {}))
-        if (test := regret_difference(known, method_choice.Policy(claim.a), method_choice.Policy(claim.b))) is None:
-            continue
-        if any(entry.recipe_name == DEMO_RECIPE for entry in board.entries if entry.rankable):
-            found.append(_without_verdict(claim, board, DEMO))
-            continue
-        same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
-        p = test.p_against(claim.above)
-        found.append(ClaimResult(claim, setting, _verdict(test, claim.above), test, p, known.datasets, same))
-    if found:
-        return found
-    reason = (
-        f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST_FOR_THIRDS} datasets "
-        f"with measured difficulty: {_command(claim, claim.shots, boards[0] if boards else None)}"
-    )
-    return [_without_verdict(claim, None, reason)]
+def _check_regret(claim: Claim, board: Leaderboard, difficulty: Mapping[str, float]) -> ClaimResult | None:
+    """A claim about two policies on one board; None if it has too few runs."""
+    known = known_of_board(board, claim.measure, difficulty)
+    test = regret_difference(known, method_choice.Policy(claim.a), method_choice.Policy(claim.b))
+    if test is None:
+        return None
+    if any(entry.recipe_name == DEMO_RECIPE for entry in board.entries if entry.rankable):
+        return _without_verdict(claim, board, DEMO)
+    same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
+    p = test.p_against(claim.above)
+    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, known.datasets, same)
 
 
 def _verdict(test: MeanTest, above: float) -> ClaimVerdict:

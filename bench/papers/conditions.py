@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from bench.analysis import Entry, Setting
-from bench.papers.published_numbers import PUBLISHED, ZERO_SHOT, named_recipes
+from bench.papers.published_numbers import PUBLISHED, ZERO_SHOT, PrintedNumber, named_recipes
 from bench.results import changed_recipe
 from bench.spec import AXES, CUSTOM_RECIPE, LEARNED, PUBLISHED_RECIPES
 from datasets_registry import canonical_json
@@ -35,7 +34,7 @@ def recipes_of(setting: Setting, entry: Entry, dataset: str) -> frozenset[str]:
 
 
 def differences(
-    number: Mapping[str, Any],
+    number: PrintedNumber,
     setting: Setting,
     entry: Entry,
     recipes: frozenset[str],
@@ -54,17 +53,17 @@ def differences(
     if entry.recipe is not None:
         if entry.recipe_name not in (None, CUSTOM_RECIPE, *PUBLISHED_RECIPES):
             reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
-        elif number["recipe"] and number["recipe"] not in recipes:
+        elif number.recipe and number.recipe not in recipes:
             ours = min(recipes, default=CUSTOM_RECIPE)
-            reasons.append(f"The number is of the recipe {number['recipe']!r}, and our runs use {ours!r}.")
+            reasons.append(f"The number is of the recipe {number.recipe!r}, and our runs use {ours!r}.")
         elif not recipes:
             reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
-        if not setting.draw.startswith(number["draw"] or "coop"):
+        if not setting.draw.startswith(number.draw or "coop"):
             reasons.append(f"Our runs use the draw {setting.draw!r}.")
     for axis, value in zip(LEARNED, setting.learned, strict=True):
         if value and (entry.recipe is not None or not axis.trained):
             reasons.append(axis.difference_text(value))
-    return reasons + _settings_differences(json.loads(number["settings"] or "{}"), entry, published)
+    return reasons + _settings_differences(number.stated, entry, published)
 
 
 def _settings_differences(stated: Mapping[str, Any], entry: Entry, published: Mapping[str, Any] | None) -> list[str]:

@@ -36,8 +36,8 @@ def finished_seeds(runs: Path) -> Mapping[str, set[int]]:
 
     seeds: dict[str, set[int]] = defaultdict(set)
     shards = Shards(runs)
-    for entry in shards.scan():
-        record = shards.record(entry.run_id)
+    for run_id in shards.scan():
+        record = shards.record(run_id)
         if record is not None and record.status is RunStatus.OK:
             seeds[_task_key(record.spec) + _settings_key(record.spec)].add(record.spec.seed)
     return seeds

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -34,15 +33,15 @@ _NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}|first
 """Names of experiments: as numbered in the paper, or the protocol, or the beginning of a board."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
-
-
+_STRICT = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
+_Text = Annotated[str, StringConstraints(min_length=1)]
 _Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class PaperSweep(_Strict):
+class PaperSweep(BaseModel):
     """Runs of an experiment in the names of a sweep file; what is left out is that of the paper, or the default."""
+
+    model_config = _STRICT
 
     methods: _Names | None = None
     datasets: _Names | None = None
@@ -59,27 +58,35 @@ class PaperSweep(_Strict):
     selection: str | None = None
     precision: str | None = None
 
-    def options(self) -> dict[str, Any]:
-        """The given values by the field names of a request; settings of both are joined by `joined_options`."""
-        found = {name: value for name, value in self if value is not None}
-        found |= {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
-        return {"overrides" if name == "set" else name: value for name, value in found.items()}
+    def options(self, shared: PaperSweep, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The values by the field names of a request, over those that the paper shares, and under the changes.
+
+        The settings of both are joined.
+        """
+        values = {name: value for sweep in (shared, self) for name, value in sweep if value is not None}
+        values |= {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+        settings = (shared.set or {}) | (values.pop("set", None) or {})
+        return values | ({"overrides": settings} if settings else {}) | dict(changes)
 
 
-class Experiment(_Strict):
+class Experiment(BaseModel):
     """One table or figure of a paper."""
 
-    title: Annotated[str, StringConstraints(min_length=1)]
+    model_config = _STRICT
+
+    title: _Text
     sweep: tuple[PaperSweep, ...] = Field(min_length=1, description="the runs")
     printed: tuple[str, ...] = Field((), description="tables of the ledger, of this paper, with its numbers")
     note: str = Field("", description="what differs from the paper")
 
 
-class PaperHeader(_Strict):
+class PaperHeader(BaseModel):
     """What a paper file says besides its experiments."""
 
-    title: Annotated[str, StringConstraints(min_length=1)]
-    address: Annotated[str, StringConstraints(min_length=1)] = Field(description="such as arXiv:2311.15569")
+    model_config = _STRICT
+
+    title: _Text
+    address: _Text = Field(description="such as arXiv:2311.15569")
     reported_in: str = Field("", description="the paper's name in the ledger; empty: numbers that any source prints")
     note: str = Field("", description="what holds for all experiments")
     without_runs: dict[str, str] = Field({}, description="tables and figures that need no runs, and what they show")
@@ -115,48 +122,31 @@ class Paper:
             raise UnknownNameError(f"table or figure of {self.name}", what, self.experiments)
         return name
 
-    def experiment(self, what: str) -> Experiment:
-        """One table or figure; raises as `named` does."""
-        return self.experiments[self.named(what)]
-
-    def requests(self, what: str, **options: Any) -> list[SweepRequest]:
-        """The sweeps of a table or figure; `options` replace what the file says, and say how and where it is run.
-
-        Raises UsageError, which names the line, for a value that a sweep does not take.
-        """
-        found = []
-        for number, sweep in enumerate(self.experiment(what).sweep):
-            with self._line_named(what, "sweep", number):
-                found.append(SweepRequest.build(**joined_options(self.header.sweep, sweep, options)))
-        return found
-
-    def outlines(self, what: str, **options: Any) -> list[Plan]:
+    def outlines(self, what: str, **changes: Any) -> list[Plan]:
         """The sweeps of a table or figure, as if all data were there.
 
-        Raises UsageError, which names the line, for an unknown name or value. The values of a shipped file are valid.
+        `changes` replace what the file says, and say how and where it is run.
+
+        Raises as `named` does, and UsageError, which names the line, for an unknown name or value. The values of a
+        shipped file are valid.
         """
         found = []
-        for number, request in enumerate(self.requests(what, **options)):
-            with self._line_named(what, "sweep", number):
+        for number, sweep in enumerate(self.experiments[self.named(what)].sweep):
+            try:
+                request = SweepRequest.build(**sweep.options(self.header.sweep, changes))
                 found.append(outline_of(request, unchecked=self.file is None))
+            except BenchError as error:
+                raise self.located((what, "sweep", number), str(error)) from error
         return found
 
     def imported_features(self) -> dict[str, str]:
         """The datasets that exist only as imported features, each with the model that computed them."""
         models: dict[str, str] = {}
         for sweep in (sweep for experiment in self.experiments.values() for sweep in experiment.sweep):
-            options = joined_options(self.header.sweep, sweep, {})
+            options = sweep.options(self.header.sweep, {})
             for backbone in filter(has_imported_features, options.get("backbones", ())):
                 models |= dict.fromkeys(options["datasets"], backbone.partition(".")[2])
         return models
-
-    @contextmanager
-    def _line_named(self, *path: str | int) -> Iterator[None]:
-        """Errors inside the block name the line of that path."""
-        try:
-            yield
-        except BenchError as error:
-            raise self.located(path, str(error)) from error
 
     def located(self, path: Sequence[str | int], message: str) -> UsageError:
         """An error about the value at that path, after its line, or that of the first name that the message quotes."""
@@ -168,13 +158,6 @@ class Paper:
         ]
         places = (start + offset for word in words for offset, line in enumerate(block) if re.search(word, line))
         return _error(self.file or Path(f"{self.name}.toml"), self.text, next(places, start), message)
-
-
-def joined_options(shared: PaperSweep, own: PaperSweep, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a sweep: its own over those of the paper, with the settings of both, under the caller's."""
-    settings = {**(shared.set or {}), **(own.set or {})}
-    values = shared.options() | own.options() | {"overrides": settings} | dict(options)
-    return values if settings or "overrides" in options else {k: v for k, v in values.items() if k != "overrides"}
 
 
 def shipped_papers() -> list[str]:

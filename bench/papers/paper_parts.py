@@ -1,4 +1,4 @@
-"""Chosen tables and figures of a paper, with the chosen ones of their methods and datasets."""
+"""Chosen tables and figures of a paper, with the chosen ones of their methods and datasets, also on synthetic data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,46 @@ from typing import Any, Self
 
 from bench.errors import UsageError
 from bench.papers.paper_files import Paper
-from bench.papers.synthetic import stand_ins, synthetic_form
 from bench.results import known_methods
-from bench.sweep import Plan, SweepRequest, outline_of, split_list, without_patterns
+from bench.sweep import (
+    DEMO_BACKBONE,
+    Plan,
+    RecipeChoice,
+    SweepRequest,
+    outline_of,
+    split_list,
+    without_patterns,
+)
 from datasets_registry import get_dataset
 
 SYNTHETIC = "synthetic"
+TEST_IMAGES, MOST_SHOTS, SEEDS = 10, 4, (1, 2)
+_SUITE = {
+    "imagenet": "basic", "sun397": "blur", "stanford_cars": "clutter", "caltech101": "layout", "food101": "sketch",
+    "ucf101": "words", "oxford_flowers": "colours", "oxford_pets": "textures", "fgvc_aircraft": "counting",
+    "dtd": "landcover", "eurosat": "angles",
+}  # fmt: skip
+"""The eleven datasets from low to high transfer difficulty, as the suite."""
+_SHIFTS = {"imagenet_v2": 0.1, "imagenet_sketch": 0.3, "imagenet_a": 0.5, "imagenet_r": 0.4}
+"""ImageNet's variants as shifts of the dataset for ImageNet, which have its classes."""
+_MEDICAL = (
+    "btmri", "busi", "chmnist", "covid_qu_ex", "ctkidney", "dermamnist", "kneexray", "kvasir", "lc25000", "octmnist",
+    "retina",
+)  # fmt: skip
+"""BiomedCoOp's eleven datasets, in the order of the suite."""
+_COUNTERPARTS = {name: f"spectrum_{one}:test={TEST_IMAGES}" for name, one in _SUITE.items()}
+_COUNTERPARTS |= dict(zip(_MEDICAL, list(_COUNTERPARTS.values()), strict=True))
+_COUNTERPARTS |= {name: f"spectrum:shift={shift}" for name, shift in _SHIFTS.items()}
+_LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views", ".recipe.by_dataset")
+_KEPT = (
+    "selection", "draw", "support", "unlabelled", "allow_fewer", "class_text", "precision",
+)  # fmt: skip
+SYNTHETIC_STATEMENT = (
+    "synthetic: the included suite and backbone, short trainings (recipe demo; custom where the paper changes it), "
+    f"at most {MOST_SHOTS} shots, {len(SEEDS)} seeds and {TEST_IMAGES} test images a class; not the paper's numbers, "
+    "and compared with none"
+)
+"""What differs from the paper."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +58,13 @@ class PaperPart:
     Args:
         methods: the chosen ones by the names of the paper, empty for all; likewise `datasets`.
         outlines: the sweeps of each table or figure, on synthetic data if requested; none if it has no chosen part.
-        datasets_of: all datasets of each table or figure, as they are run, with their names in the paper.
+        stands_for: the paper's dataset by the synthetic one, of each table or figure; empty on real data.
     """
 
     methods: Sequence[str]
     datasets: Sequence[str]
     outlines: Mapping[str, Sequence[Plan]]
-    datasets_of: Mapping[str, Mapping[str, str]]
+    stands_for: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def of(
@@ -78,15 +112,18 @@ class PaperPart:
             raise UsageError(
                 f"{where} does not run these methods on these datasets; leave out --methods or --datasets."
             )
-        datasets_of = {}
-        for name, outlines in whole.items():
-            in_paper = list(dict.fromkeys(one for outline in outlines for one in all_datasets(outline.request)))
-            datasets_of[name] = stand_ins(in_paper) if on else dict(zip(in_paper, in_paper, strict=True))
-            if on:
-                how = {"device": "cpu"} | options | own
-                synthetic = [synthetic_form(outline.request, **how) for outline in part[name]]
-                part[name] = [outline_of(request, unchecked=True) for request in synthetic]
-        return cls(chosen, wanted, part, datasets_of)
+        if not on:
+            return cls(chosen, wanted, part, {})
+        how = {"device": "cpu"} | options | own
+        synthetic = {
+            name: [outline_of(synthetic_form(outline.request, **how), unchecked=True) for outline in outlines]
+            for name, outlines in part.items()
+        }
+        stands_for = {
+            name: stand_ins([one for outline in outlines for one in all_datasets(outline.request)])
+            for name, outlines in whole.items()
+        }
+        return cls(chosen, wanted, synthetic, stands_for)
 
 
 def all_datasets(request: SweepRequest) -> list[str]:
@@ -125,3 +162,38 @@ def _narrowed(outlines: Sequence[Plan], methods: Sequence[str], datasets: Sequen
             ]
         found.append(request.model_copy(update=values))
     return [outline_of(one, unchecked=True) for one in found] if methods or datasets else list(outlines)
+
+
+def synthetic_form(request: SweepRequest, **options: Any) -> SweepRequest:
+    """The same methods, settings and protocol on synthetic datasets; `options` say how and where it is run.
+
+    Lengths of training are those of the recipe `demo`, so settings of them are left out. UsageError for a dataset
+    without a synthetic counterpart.
+    """
+    shots = sorted({min(shots, MOST_SHOTS) for shots in request.shots})
+    values: dict[str, Any] = {
+        "methods": request.methods,
+        "datasets": _synthetic(request.datasets),
+        "backbones": [DEMO_BACKBONE],
+        "protocol": request.protocol,
+        "shots": shots,
+        "seeds": list(SEEDS[: len(request.seeds)]),
+        "targets": _synthetic(request.targets),
+        "overrides": [text for text in request.overrides if not text.startswith(_LENGTHS, max(text.find("."), 0))],
+        "recipe": RecipeChoice.DEMO,
+        **{name: getattr(request, name) for name in _KEPT},
+    }
+    return SweepRequest.build(**values | options)
+
+
+def stand_ins(datasets: Sequence[str]) -> dict[str, str]:
+    """The dataset of a paper by the synthetic one that stands for it."""
+    return {_COUNTERPARTS[name]: name for name in dict.fromkeys(datasets) if name in _COUNTERPARTS}
+
+
+def _synthetic(datasets: Sequence[str]) -> list[str]:
+    """The synthetic counterparts of datasets, each once; a synthetic dataset stays as it is."""
+    unknown = [name for name in datasets if name not in _COUNTERPARTS and not name.startswith("spectrum")]
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} has no synthetic counterpart. Known: {', '.join(_COUNTERPARTS)}.")
+    return list(dict.fromkeys(_COUNTERPARTS.get(name, name) for name in datasets))

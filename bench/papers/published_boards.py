@@ -1,7 +1,7 @@
 """Boards of published numbers: one for each setting, one row for each method and table."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,20 +19,9 @@ from bench.analysis import (
 )
 from bench.papers.catalogue import Catalogue
 from bench.papers.printed_averages import DATASETS, MEANS
+from bench.papers.published_numbers import ACCURACY, PrintedNumber, numbers_of
 
 SPLITS = ("base", "new", "all")
-
-
-@dataclass(frozen=True)
-class PublishedSource:
-    """A published table; rows refer to it by `number`, and `cells` of its numbers are shown."""
-
-    number: int
-    reported_in: str
-    table: str
-    url: str
-    cells: int
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -128,47 +117,52 @@ class PublishedBoard:
         )
 
 
-def published_sources(rows: pd.DataFrame) -> tuple[PublishedSource, ...]:
-    """The tables that `numbered_rows` come from, by number."""
-    sources = []
-    for _, cells in rows.groupby("number"):
-        reported_in, table, url = (str(cells[column].iloc[0]) for column in ("reported_in", "source_table", "url"))
-        notes = tuple(sorted({str(note) for note in cells["note"] if note}))
-        sources.append(PublishedSource(int(cells["number"].iloc[0]), reported_in, table, url, len(cells), notes))
-    return tuple(sources)
+def numbers_of_boards(published: pd.DataFrame, protocol: str | None = None) -> list[PrintedNumber]:
+    """The accuracies of `published_frame()` that boards show: without ablations and means.
 
-
-def numbered_rows(published: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
-    """The accuracies of `published_frame()` without ablations and means, with the `number` of their table.
-
-    Averages are recomputed from the datasets of a row. `protocol` restricts them to one protocol.
+    Averages are recomputed from the datasets of a row. Zero-shot numbers are few-shot ones without shots, and unknown
+    shots are 0. `protocol` restricts them to one protocol.
     """
-    rows = published[
-        (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
+    kept = (published["metric"] == ACCURACY) & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
+    numbers = [
+        replace(number, protocol=number.protocol.replace("zero-shot", "few-shot"), shots=number.shots or 0)
+        for number in numbers_of(published[kept])
     ]
-    rows = rows.assign(protocol=rows["protocol"].replace("zero-shot", "few-shot"), shots=rows["shots"].fillna(0))
-    if protocol is not None:
-        rows = rows[rows["protocol"] == protocol]
-    return rows.assign(number=rows.groupby(["reported_in", "source_table"]).ngroup() + 1)
+    return [number for number in numbers if protocol in (None, number.protocol)]
 
 
-def boards_of_tables(rows: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Catalogue) -> list[PublishedBoard]:
+def numbers_by_table(numbers: Iterable[PrintedNumber]) -> dict[int, list[PrintedNumber]]:
+    """The numbers of each table, by the number of the table that a page refers to it with."""
+    tables: dict[tuple[str, str], list[PrintedNumber]] = defaultdict(list)
+    for number in numbers:
+        tables[number.reported_in, number.source_table].append(number)
+    return {place: tables[table] for place, table in enumerate(sorted(tables), 1)}
+
+
+def boards_of_tables(
+    numbers: Sequence[PrintedNumber], difficulty: pd.DataFrame, catalogue: Catalogue
+) -> list[PublishedBoard]:
     """The boards with at least two rows and two datasets, those with most numbers first.
 
     Args:
-        rows: `numbered_rows` of published numbers.
+        numbers: `numbers_of_boards` of published numbers.
         difficulty: `published_difficulty()`.
     """
+    table_of = {number: place for place, of_table in numbers_by_table(numbers).items() for number in of_table}
     boards = []
-    for backbone, protocol, shots in _settings(rows):
-        collected = _collect(rows, backbone, protocol, shots, catalogue)
-        datasets = _datasets(collected)
-        if len(collected) < 2 or len(datasets) < 2:
+    for backbone, protocol, shots in _settings(numbers):
+        measures = ("base", "new", H) if protocol == "base-to-new" else ("all",)
+        here = {
+            number: table_of[number]
+            for number in numbers
+            if (number.backbone, number.protocol) == (backbone, protocol) and number.shots in (0, shots)
+        }
+        rows, datasets = _rows(here, protocol, measures, catalogue)
+        if len(rows) < 2 or len(datasets) < 2:
             continue
         known = dataset_difficulty.covariates(difficulty[difficulty["backbone"] == backbone])
         known = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
-        measures = ("base", "new", H) if protocol == "base-to-new" else ("all",)
-        on_board = [row for row in (_on_board(row, datasets, measures) for row in collected) if row.n]
+        on_board = [row for row in rows if row.n]
         baseline, one_per_title = _one_per_title(on_board, catalogue)
         boards.append(
             PublishedBoard(
@@ -188,74 +182,77 @@ def boards_of_tables(rows: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Ca
     return boards
 
 
-def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
+def _settings(numbers: Iterable[PrintedNumber]) -> list[tuple[str, str, int]]:
     """Settings, those with most numbers first; rows without shots join the others of their backbone and protocol."""
-    counts = Counter(
-        (str(b), str(p), int(s)) for b, p, s in rows[["backbone", "protocol", "shots"]].itertuples(index=False)
-    )
+    counts = Counter((number.backbone, number.protocol, number.shots or 0) for number in numbers)
     trained = {(backbone, kind) for backbone, kind, shots in counts if shots > 0}
     shown = [key for key in counts if key[2] > 0 or (key[0], key[1]) not in trained]
     return sorted(shown, key=lambda key: (-counts[key], key))
 
 
-def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int, catalogue: Catalogue) -> list[PublishedRow]:
-    """Rows as published, on all datasets, H computed if missing; their averages follow on the datasets of a board.
+def _rows(
+    table_of: Mapping[PrintedNumber, int], protocol: str, measures: Sequence[str], catalogue: Catalogue
+) -> tuple[list[PublishedRow], list[str]]:
+    """The rows of some numbers on the datasets of their board, H computed if missing, and these datasets.
 
-    Equal rows of one method become one row with several sources, the one of its key first.
+    Equal rows of one method become one row with several sources, the one of its key first. A row may have none of the
+    datasets.
     """
-    here = rows[(rows["backbone"] == backbone) & (rows["protocol"] == kind) & rows["shots"].isin([0, shots])]
     values: dict[tuple[str, str, int], dict[str, dict[str, float]]] = {}
     notes: dict[tuple[str, str, int], set[str]] = defaultdict(set)
-    columns = ["method", "label", "number", "dataset", "split", "value", "note"]
-    for method, label, number, dataset, split, value, note in here[columns].itertuples(index=False):
-        if kind in TRANSFER_PROTOCOLS and split != "target":
+    for number, table in table_of.items():
+        if protocol in TRANSFER_PROTOCOLS and number.split != "target":
             continue  # the training dataset
-        measure = "all" if split == "target" else str(split)
-        of_dataset = values.setdefault((str(method), str(label), int(number)), {})
-        of_dataset.setdefault(str(dataset), {}).setdefault(measure, float(value))
-        if note:
-            notes[method, label, number].add(f"{dataset} {split}: {note}")
+        place = number.method, number.label, table
+        cell = values.setdefault(place, {}).setdefault(number.dataset, {})
+        cell.setdefault(number.run_split, number.value)
+        if number.note:
+            notes[place].add(f"{number.dataset} {number.split}: {number.note}")
     equal: dict[object, list[tuple[str, str, int]]] = defaultdict(list)
     for place, cells in values.items():
         equal[place[0], tuple(sorted((d, tuple(sorted(cell.items()))) for d, cell in cells.items()))].append(place)
     for cell in (cell for cells in values.values() for cell in cells.values()):
         if {"base", "new"} <= set(cell):
             cell.setdefault(H, metrics.harmonic_mean(cell["base"], cell["new"]))
-    return [
-        PublishedRow(
-            key="@".join(filter(None, (method, str(number), label))),
-            method=method,
-            label=label,
-            values=values[method, label, number],
-            averages={},
-            expected=0,
-            sources=(number, *(other for _, _, other in others)),
-            notes=tuple(sorted(set().union(*(notes[place] for place in ((method, label, number), *others))))),
-            uses=catalogue.method(method).uses,
+    datasets = _datasets([values[first] for first, *_ in equal.values()])
+    rows = []
+    for places in equal.values():
+        method, label, table = places[0]
+        on_board = {dataset: values[places[0]][dataset] for dataset in datasets if dataset in values[places[0]]}
+        rows.append(
+            PublishedRow(
+                key="@".join(filter(None, (method, str(table), label))),
+                method=method,
+                label=label,
+                values=on_board,
+                averages=_averages(list(on_board.values()), measures),
+                expected=len(datasets),
+                sources=tuple(number for _, _, number in places),
+                notes=tuple(sorted(set().union(*(notes[place] for place in places)))),
+                uses=catalogue.method(method).uses,
+            )
         )
-        for (method, label, number), *others in equal.values()
-    ]
+    return rows, datasets
 
 
-def _datasets(rows: Sequence[PublishedRow]) -> list[str]:
+def _datasets(rows: Sequence[Mapping[str, object]]) -> list[str]:
     """Datasets of the board in CoOp's order, without rare ones, which would make most rows incomplete."""
-    counts = Counter(dataset for row in rows for dataset in row.values)
+    counts = Counter(dataset for row in rows for dataset in row)
     most = max(counts.values(), default=0)
     common = [dataset for dataset, n in counts.items() if 4 * n >= most]
     return sorted(common, key=lambda d: (DATASETS.index(d) if d in DATASETS else len(DATASETS), d))
 
 
-def _on_board(row: PublishedRow, datasets: Sequence[str], measures: Sequence[str]) -> PublishedRow:
-    """A row on the datasets of a board, with its averages over them."""
-    values = {dataset: row.values[dataset] for dataset in datasets if dataset in row.values}
+def _averages(cells: Sequence[Mapping[str, float]], measures: Sequence[str]) -> dict[str, float]:
+    """The averages of the measures that all cells have; H is that of the averages."""
     averages = {
-        measure: sum(cell[measure] for cell in values.values()) / len(values)
+        measure: sum(cell[measure] for cell in cells) / len(cells)
         for measure in measures
-        if values and all(measure in cell for cell in values.values())
+        if cells and all(measure in cell for cell in cells)
     }
     if H in measures and {"base", "new"} <= set(averages):
         averages[H] = metrics.harmonic_mean(averages["base"], averages["new"])
-    return replace(row, values=values, averages=averages, expected=len(datasets))
+    return averages
 
 
 def _one_per_title(

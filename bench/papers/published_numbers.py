@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -20,12 +22,6 @@ from datasets_registry import BenchError, did_you_mean, some
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PUBLISHED_COLUMNS = (
-    "method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "value", "printed",
-    "spread", "paper", "reported_in", "source_table", "url", "standing", "recipe", "settings", "draw", "seeds", "over",
-    "convention", "likely", "note",
-)  # fmt: skip
 
 
 class Standing(StrEnum):
@@ -51,38 +47,136 @@ ADDED_COLUMNS = ("reported_in", "source_table", "url", *KEYS)
 """Columns of a file in `added/` before those of its datasets: where the rows were printed, and what they are of."""
 
 
-def published_frame() -> pd.DataFrame:
-    """Every published number, one per row.
+Cell = tuple[str, str, str, int, str, str]
+"""What runs have an accuracy for: method (as `system_of` names it), protocol, backbone, shots, dataset and split."""
 
-    Columns:
-        - `method`: name in the registry, if it has one; `label` as printed, if that differs.
-        - `variant`: what distinguishes the row from the unmodified method (`beta=2.0`, `SGD`); empty for that method.
-        - `protocol`, `backbone`, `shots` (missing if the source does not state it), `dataset`, `split`.
-        - `dataset`: also `average`, `easy` and `challenge` for printed means.
-        - `metric`: `accuracy` (for split `H` the harmonic mean), or a difficulty measure.
-        - `value`: a fraction for accuracies; `printed` is the text in the source.
-        - `spread`: number after ± in the source, as a fraction; missing almost everywhere.
-        - `paper`: of the method; `reported_in`, `source_table`, `url`: where the number was printed.
-        - `standing`: `Standing` of the source for this method.
-        - `recipe`: `published` for the method's published training settings, else a recipe of `named_recipes()`; empty
-          for a method without training, or where the source does not say.
-        - `settings`: canonical JSON of the settings in the names of the registry that differ from the published ones;
-          `{}` for the published settings, and empty where the source does not say. A list has the values that fit.
-        - `draw`: kind of draw of the labelled images, such as `coop`; empty where the source does not say.
-        - `seeds`: number of seeds that were averaged; missing where the source does not say.
-        - `over`: the datasets that a printed average averages, joined by commas; empty for a number of one dataset.
-        - `convention`: how an average H was computed (`HConvention`); empty for other numbers, or if none fits.
-        - `likely`: value that was probably meant, as `value`, for a known misprint; missing otherwise.
-        - `note`: known error or peculiarity; empty if none is known.
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PrintedNumber:
+    """One number of the ledger, as printed in one table.
+
+    Args:
+        method: name in the registry, if it has one; `label` as printed, if that differs.
+        variant: what distinguishes the row from the unmodified method (`beta=2.0`, `SGD`); empty for that method.
+        shots: None if the source does not state it.
+        dataset: also `average`, `easy` and `challenge` for printed means.
+        metric: `accuracy` (for split `H` the harmonic mean), or a difficulty measure.
+        value: a fraction for accuracies; `printed` is the text in the source.
+        spread: number after ± in the source, as a fraction; None almost everywhere.
+        paper: of the method; `reported_in`, `source_table`, `url`: where the number was printed.
+        standing: `Standing` of the source for this method.
+        recipe: `published` for the method's published training settings, else a recipe of `named_recipes()`; empty for
+            a method without training, or where the source does not say.
+        settings: canonical JSON of the settings in the names of the registry that differ from the published ones;
+            `{}` for the published settings, and empty where the source does not say. A list has the values that fit.
+        draw: kind of draw of the labelled images, such as `coop`; empty where the source does not say.
+        seeds: number of seeds that were averaged; None where the source does not say.
+        over: the datasets that a printed average averages, joined by commas; empty for a number of one dataset.
+        convention: how an average H was computed (`HConvention`); empty for other numbers, or if none fits.
+        likely: value that was probably meant, as `value`, for a known misprint; None otherwise.
+        note: known error or peculiarity; empty if none is known.
+    """
+
+    method: str
+    variant: str
+    label: str
+    protocol: str
+    backbone: str
+    shots: int | None
+    dataset: str
+    split: str
+    metric: str
+    value: float
+    printed: str
+    spread: float | None
+    paper: str
+    reported_in: str
+    source_table: str
+    url: str
+    standing: str
+    recipe: str
+    settings: str
+    draw: str
+    seeds: int | None = None
+    over: str = ""
+    convention: str = ""
+    likely: float | None = None
+    note: str = ""
+
+    @property
+    def meant(self) -> float:
+        """The value that runs are compared with, without noise of floating point; of a known misprint `likely`."""
+        return round(self.value if self.likely is None else self.likely, 6)
+
+    @property
+    def source(self) -> str:
+        """The paper and its table."""
+        return ", ".join(filter(None, (self.reported_in, self.source_table)))
+
+    @property
+    def errors(self) -> str:
+        """Its known errors."""
+        misprint = "" if self.likely is None else f"Printed as {self.printed}."
+        return f"{misprint} {self.note}".strip()
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The settings that differ from the published ones, as far as its source says."""
+        return dict(json.loads(self.settings or "{}"))
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is of the method with published settings, not of an ablation."""
+        return not self.variant or (bool(self.settings) and not self.stated)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that it covers: one, or those of an average."""
+        return tuple(self.over.split(",")) if self.over else (self.dataset,)
+
+    @property
+    def run_split(self) -> str:
+        """The split of a run that it is about."""
+        return "all" if self.split == "target" else self.split
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells of runs that an accuracy can be compared with, at most one in each protocol.
+
+        None for other numbers, such as a number of epochs, and for accuracies without known shots.
+        """
+        if self.metric != ACCURACY or self.shots is None:
+            return []
+        # zero-shot accuracy over all classes is the same in every protocol that evaluates all classes
+        protocols = ["few-shot" if self.protocol == "zero-shot" else self.protocol]
+        # papers print accuracies of test-time adaptation under any protocol that evaluates all classes
+        if self.split == "target" or (self.split == "all" and self.protocol != "cross-dataset"):
+            protocols.append("test-time")
+        method = system_of(self.method)
+        shots = 0 if method == ZERO_SHOT else self.shots
+        return [(method, one, self.backbone, shots, self.dataset, self.run_split) for one in dict.fromkeys(protocols)]
+
+
+def published_frame() -> pd.DataFrame:
+    """Every published number, one per row; its columns are the fields of `PrintedNumber`.
 
     A number whose recipe or settings are unknown is compared as if they were the published ones.
     """
     import pandas as pd
 
-    frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
+    frame = pd.DataFrame(_rows(), columns=[field.name for field in fields(PrintedNumber)])
     return frame.astype(
         {"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64", "likely": "float64"}
     )
+
+
+def numbers_of(frame: pd.DataFrame) -> list[PrintedNumber]:
+    """The rows of `published_frame()`, or of a part of it."""
+    columns = {field.name: frame[field.name] for field in fields(PrintedNumber) if field.name in frame}
+    for name in {"shots", "spread", "seeds", "likely"} & set(columns):
+        columns[name] = columns[name].astype(object).where(columns[name].notna(), None)
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [PrintedNumber(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
 @cache
@@ -97,13 +191,6 @@ def named_recipes(backbone: str = "") -> Mapping[str, Mapping[str, object]]:
         for name, one in found.items()
         if not backbone or one.get("backbone", backbone) == backbone
     }
-
-
-def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame of published numbers, by column."""
-    names = [str(name) for name in frame]
-    columns = [frame[name].tolist() for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def published_difficulty() -> pd.DataFrame:
@@ -272,28 +359,6 @@ def _text(name: str) -> str:
     return (resources.files("bench.papers") / name).read_text(encoding="utf-8")
 
 
-Cell = tuple[str, str, str, int, str, str]
-"""What runs have an accuracy for: method (as `system_of` names it), protocol, backbone, shots, dataset and split."""
-
-
-def cells_of(number: Mapping[str, Any]) -> list[Cell]:
-    """The cells of runs that a printed accuracy can be compared with, at most one in each protocol.
-
-    None for other numbers, such as a number of epochs, and for accuracies without known shots.
-    """
-    if number["metric"] != ACCURACY or str(number["shots"]) in ("<NA>", "nan", "None", ""):
-        return []
-    protocol, split = str(number["protocol"]), str(number["split"])
-    # zero-shot accuracy over all classes is the same in every protocol that evaluates all classes
-    protocols = ["few-shot" if protocol == "zero-shot" else protocol]
-    # papers print accuracies of test-time adaptation under any protocol that evaluates all classes
-    if split == "target" or (split == "all" and protocol != "cross-dataset"):
-        protocols.append("test-time")
-    method, backbone, dataset = system_of(str(number["method"])), str(number["backbone"]), str(number["dataset"])
-    shots, measure = 0 if method == ZERO_SHOT else int(number["shots"]), "all" if split == "target" else split
-    return [(method, one, backbone, shots, dataset, measure) for one in dict.fromkeys(protocols)]
-
-
 @cache
 def system_of(method: str) -> str:
     """The shortest name of a method: a wrapper around its own host is the method of that title.
@@ -309,11 +374,6 @@ def system_of(method: str) -> str:
     except BenchError:
         return method
     return next((one.name for one in known_methods().infos() if one.title == title), method)
-
-
-def members(number: Mapping[str, Any]) -> tuple[str, ...]:
-    """The datasets that a number covers: one, or those of an average."""
-    return tuple(number["over"].split(",")) if number["over"] else (str(number["dataset"]),)
 
 
 DIFFICULTIES = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING
 from bench.analysis import OPEN, HConvention, Leaderboard, build_leaderboards
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
-from bench.papers.published_numbers import ACCURACY, DIFFICULTIES, published_frame, rows_of
+from bench.papers.published_numbers import ACCURACY, DIFFICULTIES, numbers_of, published_frame
 from bench.papers.reproduction import (
     ReproductionRow,
     ReproductionVerdict,
-    compare_difficulty,
     compare_with_published,
-    published_settings,
 )
 from bench.score_texts import reach_text
 from datasets_registry import did_you_mean
@@ -109,23 +106,21 @@ def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.
     rows: dict[tuple[str, str, str], dict[str, TableCell]] = {}
     for key, group in published.groupby(_GROUP, sort=False, dropna=False):
         _, method, variant, label, backbone, *_ = key
-        measured = compare_difficulty(difficulty, group) if len(difficulty) else []
-        ours = {(row.dataset, row.split, row.measure): row for row in (*_compared(boards, runs, group), *measured)}
+        ours = {(row.dataset, row.split, row.measure): row for row in _compared(boards, group, difficulty)}
         name = str(label or (f"{method} [{variant}]" if variant else method))
-        for number in rows_of(group):
-            metric, split = str(number["metric"]), "all" if number["split"] == "target" else str(number["split"])
-            dataset, printed = str(number["dataset"]), str(number["printed"])
-            row = ours.get((dataset, split, DIFFICULTIES.get(metric, metric)))
-            ranked = metric == ACCURACY and _ORACLE not in json.loads(number["settings"] or "{}").values()
-            misprint = str(number["note"]) if number["likely"] == number["likely"] else ""
-            cell = TableCell(printed, ranked=ranked, misprint=misprint)
+        for number in numbers_of(group):
+            metric, split = number.metric, number.run_split
+            row = ours.get((number.dataset, split, DIFFICULTIES.get(metric, metric)))
+            ranked = metric == ACCURACY and _ORACLE not in number.stated.values()
+            misprint = "" if number.likely is None else number.note
+            cell = TableCell(number.printed, ranked=ranked, misprint=misprint)
             if row is not None:
                 scale, digits = (100.0, 2) if metric == ACCURACY else (1.0, 4)
                 reach = ""
                 if row.low is not None and row.high is not None:
                     reach = f"± {scale * (row.high - row.low) / 2:.{digits}f}"
                 cell = replace(cell, ours=scale * row.ours, reach=reach, verdict=str(row.verdict), digits=digits)
-            cells = rows.setdefault((name, dataset, str(backbone)), {})
+            cells = rows.setdefault((name, number.dataset, str(backbone)), {})
             cells.setdefault(split if metric == ACCURACY else metric, cell)
     return [TableRow(*key, cells=cells) for key, cells in rows.items()]
 
@@ -152,7 +147,7 @@ def own_rows(
     def first(run_ids: Iterable[str]) -> int:
         return min((place.get(run_id, len(place)) for run_id in run_ids), default=len(place))
 
-    rows = [] if published is None else _compared(boards, runs, published)
+    rows = [] if published is None else _compared(boards, published)
     printed = {(row.entry, row.dataset, row.split): row for row in rows}
     found: list[TableRow] = []
     for board in boards:
@@ -180,11 +175,11 @@ def own_rows(
     return found
 
 
-def _compared(boards: Sequence[Leaderboard], runs: pd.DataFrame, published: pd.DataFrame) -> list[ReproductionRow]:
-    """Our accuracies beside the printed ones of the same recipe and settings."""
-    if not boards:
-        return []
-    rows = compare_with_published(boards, published, defaults=published_settings(runs))
+def _compared(
+    boards: Sequence[Leaderboard], published: pd.DataFrame, difficulty: pd.DataFrame | None = None
+) -> list[ReproductionRow]:
+    """Ours beside the printed numbers of the same recipe and settings."""
+    rows = compare_with_published(boards, published, difficulty=difficulty)
     return [row for row in rows if row.verdict != ReproductionVerdict.PROTOCOL_DIFFERS]
 
 

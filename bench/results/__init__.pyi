@@ -16,17 +16,17 @@ from .environment import collect_provenance as collect_provenance
 from .environment import gpu_driver as gpu_driver
 from .environment import package_versions as package_versions
 from .environment import source_state as source_state
+from .files import locked as locked
 from .files import slug as slug
 from .files import write_atomically as write_atomically
-from .folder_locks import locked as locked
 from .known_facts import changed_recipe as changed_recipe
 from .known_facts import changed_settings as changed_settings
 from .known_facts import check_stored_facts as check_stored_facts
+from .known_facts import has_title as has_title
 from .known_facts import known_methods as known_methods
 from .known_facts import published_values as published_values
 from .known_facts import settled_recipe as settled_recipe
 from .known_facts import simplified as simplified
-from .known_facts import with_title as with_title
 from .outputs import check_output_file as check_output_file
 from .outputs import check_output_folder as check_output_folder
 from .outputs import check_own_folder as check_own_folder
@@ -37,7 +37,6 @@ from .recomputed_scores import contradiction as contradiction
 from .recomputed_scores import split_scores as split_scores
 from .shards import RACE as RACE
 from .shards import Shard as Shard
-from .shards import ShardEntry as ShardEntry
 from .shards import Shards as Shards
 from .shards import check_runs_folder as check_runs_folder
 from .shards import no_runs as no_runs
@@ -47,7 +46,6 @@ from .staleness import Staleness as Staleness
 from .staleness import code_reasons as code_reasons
 from .text_cache import TEXTS_FOLDER as TEXTS_FOLDER
 from .text_cache import TextCache as TextCache
-from .verification import Difference as Difference
 from .verification import RepetitionOutcome as RepetitionOutcome
 from .verification import RepetitionVerdict as RepetitionVerdict
 from .verification import check_verifiable as check_verifiable

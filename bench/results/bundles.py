@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.bounds import LARGEST_RECORD
 from bench.errors import BundleError, ShardError
 from bench.record import RunStatus
-from bench.results.database_tables import refusal, scratch_database
+from bench.results.database import refusal, scratch_database
 from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
 from bench.results.outputs import replacing
@@ -178,11 +178,7 @@ def export_bundle(
     return Exported(len(run_ids), len(measured), out.stat().st_size, _digest(out))
 
 
-def _accept(shard: Shard) -> Iterable[str]:  # noqa: ARG001
-    return ()
-
-
-def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterable[str]] = _accept) -> Imported:
+def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterable[str]] = lambda _: ()) -> Imported:
     """Check a whole bundle and add its new runs to a runs folder; a bundle with any error adds nothing.
 
     Runs are added one by one, each in one step. After a kill or a full disk, the same call adds the others.
@@ -197,7 +193,7 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
     with open_bundle(path) as bundle, scratch_database() as scratch:
         for run_id in bundle.run_ids:
             shard = bundle.shard(run_id)
-            wrong = contradiction(shard.record, shard.predictions) or refusal(scratch, [shard])
+            wrong = contradiction(shard.record, shard.predictions) or refusal(scratch, shard)
             if wrong := wrong or next(iter(problems(shard)), ""):
                 raise _damaged(
                     path,

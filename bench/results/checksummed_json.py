@@ -1,10 +1,10 @@
 """JSON documents with a checksum of their content. Damaged files are renamed, so that no reader uses them."""
 
 import errno
-import hashlib
 import json
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from bench.bounds import LARGEST_RECORD
 from bench.errors import ShardError
+from bench.results.files import sha256
 from datasets_registry import canonical_json, foreign_files
 
 MOST_RECORD_VALUES = 1_000_000
@@ -36,21 +37,12 @@ def dump_document(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def read_document(path: Path) -> dict[str, Any] | None:
-    """The document in a file, its checksum verified; None if the file does not exist.
-
-    Raises DamagedError, or ShardError if reading is not permitted or the file has another version.
-    """
-    content = read_content(path)
-    return None if content is None else parse_document(content, str(path))
-
-
-def read_content(path: Path) -> bytes | None:
-    """The bytes of a file with a document; None if it does not exist. Raises DamagedError or ShardError."""
+def read_content(path: Path) -> bytes:
+    """The bytes of a file with a document; raises FileNotFoundError, DamagedError, or ShardError for other errors."""
     try:
         return foreign_files.read_bytes(path, LARGEST_RECORD)
     except FileNotFoundError:
-        return None
+        raise
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.EISDIR, errno.EFBIG):
             raise DamagedError(str(error.strerror)) from error
@@ -77,11 +69,6 @@ def parse_document(text: bytes, where: str) -> dict[str, Any]:
     return document
 
 
-def sha256(data: bytes) -> str:
-    """Hex digest."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def unreadable(path: Path, error: ValidationError) -> str:
     """The message for an undamaged file whose content is not a record."""
     first = error.errors(include_url=False)[0]
@@ -92,29 +79,18 @@ def unreadable(path: Path, error: ValidationError) -> str:
     )
 
 
-def rename_aside(path: Path) -> Path | None:
-    """Rename a file so that no reader finds it; None if it does not exist, since another reader may have renamed it.
-
-    Raises OSError if the folder cannot be written.
-    """
-    number = 1
-    while os.path.lexists(target := path.with_name(f"{path.name}.damaged-{number}")):
-        number += 1
-    try:
-        return path.rename(target)
-    except FileNotFoundError:
-        return None
-
-
 def quarantine(path: Path, reason: str, *others: Path) -> None:
     """Rename a damaged file, and others that belong to it, and log a warning."""
     try:
-        for other in others:
-            rename_aside(other)
-        target = rename_aside(path)
+        for file in (*others, path):
+            renamed, number = None, 1
+            while os.path.lexists(target := file.with_name(f"{file.name}.damaged-{number}")):
+                number += 1
+            with suppress(FileNotFoundError):  # another reader may have renamed it
+                renamed = file.rename(target)
     except OSError as error:
         _LOG.warning("Damaged: %s (%s). Its content counts as missing.", path, reason)
         _LOG.debug("Not renamed: %s", error)
         return
-    if target is not None:
-        _LOG.warning("Damaged: %s (%s). Renamed to %s; its content counts as missing.", path, reason, target.name)
+    if renamed is not None:
+        _LOG.warning("Damaged: %s (%s). Renamed to %s; its content counts as missing.", path, reason, renamed.name)

@@ -1,7 +1,6 @@
 """Digests of the files of a method, by which changes of a method that does not ship with this package are noticed."""
 
 import ast
-import hashlib
 import inspect
 import io
 import tokenize
@@ -9,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from bench.results.files import sha256
 
 _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
 _KEEPING = frozenset({"tuned_state", "restore_tuned_state"})
@@ -24,9 +25,9 @@ def source_digest(cls: type) -> str:
     """
     files = _method_files(cls)
     if not files:  # a class defined in a notebook or a shell has no file; only its name identifies it
-        return _sha(f"{cls.__module__}.{cls.__qualname__}")
+        return sha256(f"{cls.__module__}.{cls.__qualname__}".encode())
     digests = [_code_digest(path) for path in files.values()]
-    return digests[0] if len(digests) == 1 else _sha("".join(digests))
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode())
 
 
 def code_only(text: str) -> str:
@@ -73,7 +74,7 @@ def _method_files(cls: type) -> dict[str, Path]:
 
 @cache
 def _code_digest(path: Path) -> str:
-    return _sha(code_only(path.read_text(encoding="utf-8")))
+    return sha256(code_only(path.read_text(encoding="utf-8")).encode())
 
 
 @cache
@@ -91,7 +92,3 @@ def _defining_file(cls: type) -> Path | None:
     except (OSError, TypeError):
         return None
     return None if path is None or not Path(path).is_file() else Path(path)
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

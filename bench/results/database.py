@@ -1,20 +1,32 @@
-"""The results database: run shards loaded into DuckDB, and queries that return frames.
+"""The results database: a DuckDB file with the runs of a folder, loaded from their shards, and queries on it.
 
-The shards are the primary data; the database can be deleted and rebuilt from them at any time. While a process has a
-DuckDB file open for writing, no other process can open it at all. Workers therefore never open it, and every method
-here keeps the connection open as briefly as possible.
+The shards are the primary data; the file can be deleted and is then built again from them.
+
+- `Store.ingest` loads what is new. A run has the stamp of its shard, so a replaced shard is noticed without opening it.
+- `Store.rebuild` writes a new file in place of the old one, which may be damaged.
+- `schema.sql` describes the tables, and the digest of its text is the version of a file. Tables of another version are
+  deleted and loaded again.
+- A run that cannot be read, or that the database refuses, is left out with a warning, and the others are loaded.
+
+While a process has a DuckDB file open for writing, no other process can open it at all. Workers therefore never open
+it, and every method here keeps the connection open as briefly as possible.
 """
+
+from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 
 import duckdb
 import numpy as np
@@ -23,95 +35,89 @@ import pandas as pd
 from bench._util.prefetch import prefetch
 from bench.analysis import Outcomes
 from bench.errors import ShardError, StoreError, StoreLockedError
-from bench.results.database_file import DAMAGED, connect, open_database, transaction
-from bench.results.database_tables import (
-    PREDICTION_COLUMNS,
-    REFUSED,
-    SCORE_COLUMNS,
-    check_own,
-    check_tables,
-    delete_runs,
-    insert_difficulties,
-    insert_runs,
-    make_tables,
-)
+from bench.results.files import sha256
 from bench.results.known_facts import with_changed_settings
-from bench.results.shards import Shard, ShardEntry, Shards, no_runs
+from bench.results.shards import Shard, Shards, no_runs
 from bench.results.staleness import code_reasons
+from bench.results.table_rows import insert_difficulties, insert_runs
 from bench.spec import COLUMNS, EXTERNAL, LATER_COLUMNS
 
-FRAME_VECTORS = 2
-"""DuckDB's vectors of 2,048 rows that become a frame at a time."""
 CHUNK = 1000
 """Runs per transaction. This limits the memory, and the work that is lost if the process is killed."""
-_LOG = logging.getLogger("bench.results")
-_NO_TABLES: Mapping[str, pd.DataFrame] = MappingProxyType({})
-_SHOWN = 5
+_LISTED = 5
 """Number of unreadable runs that are listed; further ones are counted."""
-_READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-
-
-@dataclass(frozen=True)
-class IngestResult:
-    """The changes of one `ingest`: loaded runs (new or replaced), dropped runs (without a shard), and the new total."""
-
-    loaded: int
-    dropped: int
-    total: int
+_FRAME_VECTORS = 2
+"""DuckDB's vectors of 2,048 rows that become a frame at a time."""
+_REFUSED = (
+    duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, ValueError, OverflowError, TypeError,
+)  # fmt: skip
+"""Errors that loading a run with impossible values raises, in DuckDB, pandas and numpy; not errors of the disk."""
+_DAMAGED = re.compile(r"Corrupt database|^(IO|INTERNAL|FATAL) Error")
+"""DuckDB's errors that concern the file and not the query."""
+_HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|used by another process")
+"""DuckDB's messages about a file that another process has locked, on Linux, macOS and Windows."""
+_READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+}
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_LOG = logging.getLogger("bench.results")
 
 
 @dataclass(frozen=True)
 class Store:
-    """The results database of one runs folder, `results.duckdb`. Every method opens and closes the file.
+    """The results database of one runs folder. Every method opens and closes the file.
 
-    `lock_timeout` is the number of seconds it waits while another process has locked the file. `folder` is the folder
-    of the file if it is not the runs folder.
+    `lock_timeout` is the number of seconds it waits while another process has locked the file. `file` is the file if it
+    is not `results.duckdb` in the runs folder.
     """
 
     runs: Path
     lock_timeout: float = 3.0
-    folder: Path | None = None
+    file: Path | None = None
 
     @property
     def path(self) -> Path:
         """The database file."""
-        return (self.folder or self.runs) / "results.duckdb"
+        return self.file or self.runs / "results.duckdb"
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def ingest(self, shards: Shards) -> IngestResult:
-        """Load new and changed shards and drop runs whose shard is gone. Unreadable shards are listed in a warning.
+    def ingest(self) -> int:
+        """Load new and changed shards and drop runs whose shard is gone; returns the number of loaded runs.
 
-        Each chunk of runs is committed separately: if the process is killed, the next call loads the remaining runs.
+        Unreadable shards are listed in a warning. Each chunk of runs is committed separately: if the process is killed,
+        the next call loads the remaining runs.
 
         Raises StoreLockedError if another process has locked the database.
         """
-        entries = shards.scan()
+        shards = Shards(self.runs)
+        stamps = shards.scan()
         difficulties = shards.difficulties.all()
-        with self._writing() as connection:
-            loaded = dict(connection.execute("SELECT run_id, shard_stamp FROM runs").fetchall())
-            known = {entry.run_id for entry in entries}
-            changed = [entry for entry in entries if loaded.get(entry.run_id) != entry.stamp]
-            gone = [run_id for run_id in loaded if run_id not in known]
-            with transaction(connection):
-                delete_runs(connection, gone + [entry.run_id for entry in changed if entry.run_id in loaded])
-            count = 0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        loaded, unreadable = 0, list[str]()
+        with self._opened(read_only=False) as connection:
+            _make_tables(connection, self.path)
+            stored = dict(connection.execute("SELECT run_id, shard_stamp FROM runs").fetchall())
+            changed = [run_id for run_id, stamp in stamps.items() if stored.get(run_id) != stamp]
+            outdated = stored.keys() & set(changed) | stored.keys() - stamps.keys()
+            with _transaction(connection):
+                _delete_runs(connection, sorted(outdated))
             chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
-            unread: list[str] = []
-            for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unread), depth=1):
-                count += _insert_loadable(connection, found)
-            with transaction(connection):
+            for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unreadable), depth=1):
+                loaded += _insert_loadable(connection, found, stamps)
+            with _transaction(connection):
                 connection.execute("DELETE FROM difficulty")
                 insert_difficulties(connection, difficulties)
-            total = connection.table("runs").shape[0]
-        for message in unread[:_SHOWN]:
+        for message in unreadable[:_LISTED]:
             _LOG.warning("Left out: %s", message)
-        if len(unread) > _SHOWN:
-            _LOG.warning("Left out: %d more runs that cannot be read.", len(unread) - _SHOWN)
-        return IngestResult(loaded=count, dropped=len(gone), total=total)
+        if len(unreadable) > _LISTED:
+            _LOG.warning("Left out: %d more runs that cannot be read.", len(unreadable) - _LISTED)
+        return loaded
 
-    def rebuild(self, shards: Shards) -> IngestResult:
-        """Write a new database from the shards and replace the old one, which may be damaged.
+    def rebuild(self) -> int:
+        """Write a new database from the shards in place of the old one, which may be damaged; returns its runs.
 
         Raises StoreLockedError if another process has locked the old database, and StoreError if etl-bench did not
         make it.
@@ -119,16 +125,63 @@ class Store:
         if not self.path.is_file() and not (self.runs / "shards").is_dir():
             raise StoreError(f"There is no database to rebuild. {no_runs(self.runs)}")
         readable = not self.path.is_file() or self._is_readable()
-        draft = _Draft(self.runs, self.lock_timeout)
-        draft.remove()
-        result = draft.ingest(shards)
-        self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
+        draft = replace(self, file=self.path.with_name(".results.rebuilding.duckdb"))
+        for left in (draft.path, _log_of(draft.path)):  # of a process that was killed
+            left.unlink(missing_ok=True)
+        loaded = draft.ingest()
+        _log_of(self.path).unlink(missing_ok=True)
         if not readable:
             kept = self.path.replace(self.path.with_name(f"{self.path.name}.unreadable"))
             _LOG.warning("The old file is no readable database; it is kept as %s.", kept)
         draft.path.replace(self.path)
-        draft.remove()
-        return result
+        _log_of(draft.path).unlink(missing_ok=True)
+        return loaded
+
+    def _is_readable(self) -> bool:
+        """Whether the file is a database; raises StoreError if it is locked or etl-bench did not make it."""
+        try:
+            with self._opened(read_only=False) as connection:
+                tables = _tables(connection)
+        except StoreLockedError:
+            raise
+        except StoreError:
+            return False
+        _check_own(tables, self.path)
+        return True
+
+    @contextmanager
+    def _opened(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside the block. The file is made unless `read_only`.
+
+        Errors of DuckDB inside the block concern the file, and are raised as StoreError.
+        """
+        connection = self._connect(read_only=read_only)
+        try:
+            with connection:
+                yield connection
+        except duckdb.Error as error:
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise StoreError(f"{self.path} cannot be used: {said[0]} {_advice(error)}") from error
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Open the file, and wait while another process holds it; raises StoreLockedError or StoreError."""
+        deadline = time.monotonic() + self.lock_timeout
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=_READ_CONFIG if read_only else {})
+            except duckdb.Error as error:
+                holder = _HOLDER.search(str(error))
+                if holder is None and not _LOCKED.search(str(error)):
+                    said = " ".join(str(error).split()).rstrip(".!")
+                    raise StoreError(f"{self.path} cannot be opened: {said}. {_advice(error)}") from error
+                if time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    continue
+                who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+                raise StoreLockedError(
+                    f"The results database {self.path} is held by {who}. Wait until it is done, or end it, and repeat "
+                    "the command; finished runs are safe in their shards."
+                ) from error
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
@@ -156,15 +209,14 @@ class Store:
         """
         frame = self._frame(
             f"""SELECT run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
-                    protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
+                    protocol, shots, seed, "precision", status, error_message, split, accuracy, macro_accuracy,
+                    macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism,
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
                     image_passes, prompted_image_passes, text_passes, shared_prepare_seconds, shared_train_seconds,
                     shared_eval_seconds, shared_image_passes, shared_text_passes, final_loss, error_kind, created_at,
                     {", ".join(COLUMNS)}, selected_epoch, fits, candidate_evaluations,
-                    tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)},
-                    support_digest, imported,
-                    CASE WHEN starts_with(method, '{EXTERNAL}') THEN
-                        provenance ->> '$.external.uses' END AS uses
+                    tuning_seconds, added_memory_bytes, device, {", ".join(LATER_COLUMNS)}, support_digest, imported,
+                    CASE WHEN starts_with(method, '{EXTERNAL}') THEN provenance ->> '$.external.uses' END AS uses
                 FROM runs LEFT JOIN scores USING (run_id)
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
@@ -226,9 +278,7 @@ class Store:
         """One row per image of those runs, in the order of the test lists."""
         ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
         return self._frame(
-            f"SELECT {PREDICTION_COLUMNS} FROM predictions WHERE run_id IN (SELECT unnest(?)) "
-            "ORDER BY run_id, split, position",
-            [ids],
+            "SELECT * FROM predictions WHERE run_id IN (SELECT unnest(?)) ORDER BY run_id, split, position", [ids]
         )
 
     def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
@@ -248,68 +298,60 @@ class Store:
             [list(run_ids) or [""], list(images) or [""]],
         )
 
-    def query(self, sql: str, tables: Mapping[str, pd.DataFrame] = _NO_TABLES) -> pd.DataFrame:
+    def query(self, sql: str, tables: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
         """The result of one read-only SQL statement, which has no access to anything outside the database.
 
         `tables` are frames that the statement may read by these names besides the tables of the database.
         Raises StoreError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         with self._reading() as connection:
-            for name, frame in tables.items():
+            for name, frame in (tables or {}).items():
                 connection.register(name, frame)
             try:
                 statements = connection.extract_statements(sql)
                 if len(statements) != 1:
                     raise StoreError(f"{len(statements)} SQL statements were given; give exactly one.")
-                if statements[0].type not in _READ_STATEMENTS:
+                if statements[0].type not in _READING:
                     raise StoreError(
                         f"{statements[0].type.name} is not a reading statement, and this command only reads; "
                         "use SELECT, WITH, DESCRIBE, SHOW or SUMMARIZE. Runs are changed by running them again."
                     )
                 return connection.execute(statements[0]).df()
             except duckdb.Error as error:
-                if DAMAGED.search(str(error)):
+                if _DAMAGED.search(str(error)):
                     raise
                 raise StoreError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
 
-    # --- internal -----------------------------------------------------------------------------------------------------
-
-    def _frame(self, sql: str, values: list[object] | dict[str, object] | None = None) -> pd.DataFrame:
-        with self._reading() as connection:
-            return fetch_frame(connection.execute(sql, values))
-
-    def _is_readable(self) -> bool:
-        """Whether the file is a database; raises StoreError if it is locked or etl-bench did not make it."""
-        try:
-            connection = connect(self.path, self.lock_timeout, read_only=False)
-        except StoreLockedError:
-            raise
-        except (StoreError, duckdb.Error):
-            return False
-        with connection:
-            try:
-                check_own(connection, self.path)
-            except duckdb.Error:
-                return False
-        return True
-
-    @contextmanager
-    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open_database(self.path, self.lock_timeout, read_only=False) as connection:
-            make_tables(connection, self.path)
-            yield connection
-
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside the block, to a database with the tables of `schema.sql`."""
         if not self.path.is_file():
             raise StoreError(
                 f"There is no results database at {self.path}; run experiments into {self.runs} first, "
                 "or build it from shards with `etl-bench runs rebuild`."
             )
-        with open_database(self.path, self.lock_timeout, read_only=True) as connection:
-            check_tables(connection, self.path)
+        with self._opened(read_only=True) as connection:
+            if _tables(connection).get("runs") != _schema()[1]:
+                raise StoreError(
+                    f"Another version of etl-bench made {self.path}. The runs are safe in their shards. Rebuild the "
+                    "database with `etl-bench runs rebuild`."
+                )
             yield connection
+
+    def _frame(self, sql: str, values: list[object] | dict[str, object] | None = None) -> pd.DataFrame:
+        with self._reading() as connection:
+            return fetch_frame(connection.execute(sql, values))
+
+
+def fetch_frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """The rows of a query as `result.df()` gives them, with less memory: texts being fetched are Python objects."""
+    chunks = [result.fetch_df_chunk(_FRAME_VECTORS)]
+    while len(chunks[-1]):
+        chunks.append(result.fetch_df_chunk(_FRAME_VECTORS))
+    parts = chunks[:-1] or chunks
+    frame = pd.concat(parts, ignore_index=True)
+    texts = [name for name in frame if any(isinstance(part[name].dtype, pd.StringDtype) for part in parts)]
+    return frame.astype(dict.fromkeys(texts, "str"))  # a part without any text has another type
 
 
 def _apart(numbers: np.ndarray) -> np.ndarray:
@@ -320,88 +362,150 @@ def _apart(numbers: np.ndarray) -> np.ndarray:
     return found
 
 
-def fetch_frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """The rows of a query as `result.df()` gives them, with less memory: texts being fetched are Python objects."""
-    chunks = [result.fetch_df_chunk(FRAME_VECTORS)]
-    while len(chunks[-1]):
-        chunks.append(result.fetch_df_chunk(FRAME_VECTORS))
-    parts = chunks[:-1] or chunks
-    frame = pd.concat(parts, ignore_index=True)
-    texts = [name for name in frame if any(isinstance(part[name].dtype, pd.StringDtype) for part in parts)]
-    return frame.astype(dict.fromkeys(texts, "str"))  # a part without any text has another type
+def fresh_store(runs: Path) -> Store:
+    """The database of a runs folder, after loading all new shards.
+
+    A folder that cannot be written, does not exist or has no results is left unchanged: its database is in a temporary
+    folder, which is deleted with the store. It starts as a copy of the folder's database, if that is usable.
+    """
+    store = Store(runs)
+    writable = os.access(runs, os.W_OK | os.X_OK) and (not store.path.exists() or os.access(store.path, os.W_OK))
+    if runs.is_dir() and writable and any((runs / name).exists() for name in ("shards", "difficulty", store.path.name)):
+        store.ingest()
+        return store
+    temporary = Store(runs, file=Path(tempfile.mkdtemp(prefix="etl-bench-")) / store.path.name)
+    weakref.finalize(temporary, shutil.rmtree, temporary.path.parent, ignore_errors=True)
+    if store.path.is_file() and os.access(store.path, os.R_OK):
+        shutil.copyfile(store.path, temporary.path)
+    try:
+        temporary.ingest()
+    except StoreError:
+        temporary.path.unlink(missing_ok=True)
+        temporary.ingest()
+    return temporary
 
 
-def _read(shards: Shards, entries: Sequence[ShardEntry], unread: list[str]) -> list[tuple[ShardEntry, Shard]]:
-    """Read the shards of some entries, without damaged ones; adds messages about unreadable shards to `unread`."""
+def _log_of(path: Path) -> Path:
+    """DuckDB's file beside a database with what is not yet in it."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def _advice(error: duckdb.Error) -> str:
+    """What to do when the database cannot be read or written."""
+    full = "Make room on the disk, then rebuild" if "No space left" in str(error) else "Rebuild"
+    return f"The runs are safe in their shards. {full} the database with `etl-bench runs rebuild`."
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All changes inside, or none of them."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        with suppress(duckdb.Error):  # the error that is being raised is more informative
+            connection.rollback()
+        raise
+    connection.commit()
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _schema() -> tuple[str, str]:
+    """The SQL that creates the tables, and its version."""
+    sql = (resources.files("bench.results") / "schema.sql").read_text(encoding="utf-8")
+    return sql, sha256(sql.encode())[:16]
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
+    """The comment on each table of an open database; that on `runs` is the version of the schema."""
+    return dict(connection.execute("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal").fetchall())
+
+
+def _check_own(tables: Mapping[str, str | None], path: Path) -> None:
+    """Raise StoreError for a database with tables of which none has a mark of etl-bench, the comment on `runs`."""
+    if tables and tables.get("runs") is None:
+        raise StoreError(
+            f"etl-bench did not make the database {path}, which has the table {min(tables)!r}. It is kept; move it "
+            "away, or give another folder of runs."
+        )
+
+
+def _make_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Create the tables of `schema.sql`. Tables of another version are deleted with their rows, with a warning.
+
+    Raises StoreError for a database that etl-bench did not make.
+    """
+    (sql, version), tables = _schema(), _tables(connection)
+    if tables.get("runs") == version:
+        return
+    _check_own(tables, path)
+    if tables:
+        _LOG.warning("Another version of etl-bench made %s; it is rebuilt from the shards of the runs.", path)
+    with _transaction(connection):
+        for name in tables:
+            connection.execute(f'DROP TABLE "{name}"')
+        connection.execute(sql)
+        connection.execute(f"COMMENT ON TABLE runs IS '{version}'")
+
+
+def _read(shards: Shards, run_ids: Sequence[str], unreadable: list[str]) -> list[Shard]:
+    """The shards of some runs, without damaged ones; adds messages about unreadable shards to `unreadable`."""
     found = []
-    for entry in {entry.run_id: entry for entry in entries}.values():
+    for run_id in run_ids:
         try:
-            shard = shards.read(entry.run_id)
+            shard = shards.read(run_id)
         except ShardError as error:
-            unread.append(f"run {entry.run_id}. {error}")
+            unreadable.append(f"run {run_id}. {error}")
             continue
         if shard is not None:
-            found.append((entry, shard))
+            found.append(shard)
     return found
 
 
-def _insert_loadable(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> int:
+def _insert_loadable(connection: duckdb.DuckDBPyConnection, shards: Sequence[Shard], stamps: Mapping[str, str]) -> int:
     """Insert runs in one transaction and return their number.
 
     If the database rejects one of them, each is inserted separately; rejected runs are left out with a warning.
     """
     try:
-        with transaction(connection):
-            insert_runs(connection, found)
-        return len(found)
-    except REFUSED as error:
-        if len(found) == 1:
-            reason = " ".join(str(error).split())[:300]
-            _LOG.warning("Left out: run %s, which the database refuses (%s).", found[0][0].run_id, reason)
+        with _transaction(connection):
+            insert_runs(connection, shards, stamps)
+        return len(shards)
+    except _REFUSED as error:
+        if len(shards) == 1:
+            run_id, reason = shards[0].record.run_id, " ".join(str(error).split())[:300]
+            _LOG.warning("Left out: run %s, which the database refuses (%s).", run_id, reason)
             return 0
-    return sum(_insert_loadable(connection, [one]) for one in found)
+    return sum(_insert_loadable(connection, [shard], stamps) for shard in shards)
 
 
-class _Draft(Store):
-    """A database under construction, next to the old one."""
-
-    @property
-    def path(self) -> Path:
-        return self.runs / ".results.rebuilding.duckdb"
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
+def _delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
+    """Delete runs with their scores and predictions."""
+    if run_ids:
+        for table in ("predictions", "scores", "runs"):
+            connection.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT unnest(?))", [run_ids])
+        used = "SELECT groups FROM scores WHERE groups IS NOT NULL"
+        connection.execute(f"DELETE FROM image_groups WHERE digest NOT IN ({used})")
 
 
-def fresh_store(runs: Path) -> Store:
-    """The database of a runs folder, after loading all new shards.
-
-    A folder that cannot be written, does not exist or has no results is left unchanged: its database is in a temporary
-    folder, which is deleted with the store.
-    """
-    if runs.is_dir() and any((runs / name).exists() for name in ("shards", "difficulty", "results.duckdb")):
-        store = Store(runs)
-        if _writable(runs, store.path):
-            store.ingest(Shards(runs))
-            return store
-    return _temporary_store(runs)
+@contextmanager
+def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database in memory, in which `refusal` tries to load runs."""
+    with duckdb.connect() as scratch:
+        _make_tables(scratch, Path("scratch"))
+        yield scratch
 
 
-def _writable(runs: Path, database: Path) -> bool:
-    return os.access(runs, os.W_OK | os.X_OK) and (not database.exists() or os.access(database, os.W_OK))
-
-
-def _temporary_store(runs: Path) -> Store:
-    """A store whose file is in a temporary folder. It starts as a copy of the folder's database, if that is usable."""
-    store = Store(runs, folder=Path(tempfile.mkdtemp(prefix="etl-bench-")))
-    weakref.finalize(store, shutil.rmtree, store.path.parent, ignore_errors=True)
-    existing = Store(runs).path
-    if existing.is_file() and os.access(existing, os.R_OK):
-        shutil.copyfile(existing, store.path)
+def refusal(scratch: duckdb.DuckDBPyConnection, shard: Shard) -> str | None:
+    """Why a run does not load into a database; None if it does. The database is left unchanged."""
+    scratch.begin()
     try:
-        store.ingest(Shards(runs))
-    except StoreError:
-        store.path.unlink(missing_ok=True)
-        store.ingest(Shards(runs))
-    return store
+        insert_runs(scratch, [shard], {shard.record.run_id: ""})
+    except _REFUSED as error:
+        return f"it does not load into a database ({' '.join(str(error).split())[:300]})"
+    finally:
+        scratch.rollback()
+    return None

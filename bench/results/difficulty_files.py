@@ -16,11 +16,10 @@ from bench.results.checksummed_json import (
     encode_document,
     parse_document,
     quarantine,
-    read_document,
+    read_content,
     unreadable,
 )
-from bench.results.files import file_stamp, slug, write_atomically
-from bench.results.folder_locks import locked
+from bench.results.files import file_stamp, locked, slug, write_atomically
 
 _LOG = logging.getLogger("bench.results.shards")
 _RECORDS = TypeAdapter(list[DifficultyRecord])
@@ -68,26 +67,28 @@ class DifficultyFiles:
 
     def _read(self, path: Path) -> list[DifficultyRecord] | None:
         try:
-            document = read_document(path)
+            return _records(read_content(path), path)
+        except FileNotFoundError:
+            return None
         except DamagedError as error:
             quarantine(path, str(error))
             return None
-        if document is None:
-            return None
-        try:
-            return _RECORDS.validate_python(document["record"])
-        except ValidationError as error:
-            raise ShardError(unreadable(path, error)) from error
+
+
+def _records(content: bytes, path: Path) -> list[DifficultyRecord]:
+    """The records in the bytes of a file, its checksum verified; raises DamagedError or ShardError."""
+    try:
+        return _RECORDS.validate_python(parse_document(content, str(path))["record"])
+    except ValidationError as error:
+        raise ShardError(unreadable(path, error)) from error
 
 
 def check_difficulty(name: str, content: bytes) -> None:
     """Raise ShardError unless an imported file has finite difficulties of the backbone and dataset in its name."""
     try:
-        records = _RECORDS.validate_python(parse_document(content, name)["record"])
+        records = _records(content, Path(name))
     except DamagedError as error:
         raise ShardError(str(error)) from error
-    except ValidationError as error:
-        raise ShardError(unreadable(Path(name), error)) from error
     for record in records:
         if name != f"difficulty/{slug(record.backbone)}/{slug(record.dataset)}.json":
             raise ShardError(f"it is of {record.dataset} for {record.backbone}")

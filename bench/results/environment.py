@@ -4,10 +4,10 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import bench
 from bench.record import GpuFacts, Provenance
@@ -19,14 +19,6 @@ PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safet
 
 SHIPPED_STATE = "source-state.json"
 """A file in packages that were copied to another machine: the state of the original checkout."""
-
-
-@dataclass(frozen=True)
-class SourceState:
-    """Commit of the checkout of the packages, and whether it has changes; None without a checkout."""
-
-    commit: str | None
-    dirty: bool | None
 
 
 def collect_provenance(
@@ -44,13 +36,11 @@ def collect_provenance(
 ) -> Provenance:
     """The provenance of one run in this process; the arguments are described at `Provenance`."""
     facts = known_methods().get(method)
-    source = source_state(Path(bench.__file__).resolve().parent.parent)
     return Provenance(
         package_version=bench.__version__,
         method_version=facts.version,
         method_digest=facts.source_digest or None,
-        git_commit=source.commit,
-        git_dirty=source.dirty,
+        **source_state(Path(bench.__file__).resolve().parent.parent),
         python=platform.python_version(),
         platform=platform.platform(),
         packages=package_versions(),
@@ -68,19 +58,20 @@ def collect_provenance(
 
 
 @cache
-def source_state(root: Path) -> SourceState:
-    """The state of the git checkout at exactly `root`, read once per process.
+def source_state(root: Path) -> dict[str, Any]:
+    """`git_commit` of the git checkout at exactly `root`, and `git_dirty`: whether it has changes; None without one.
 
-    Parent folders are not searched, since a package may be installed below the repository of another project.
-    Untracked files do not make a checkout dirty.
+    Read once per process. Parent folders are not searched, since a package may be installed below the repository of
+    another project. Untracked files do not make a checkout dirty.
     """
     if (shipped := root / SHIPPED_STATE).is_file():
-        return SourceState(**json.loads(shipped.read_text(encoding="utf-8")))
+        state: dict[str, Any] = json.loads(shipped.read_text(encoding="utf-8"))
+        return state
     if not (root / ".git").exists():
-        return SourceState(None, None)
+        return {"git_commit": None, "git_dirty": None}
     commit = _git(root, "rev-parse", "HEAD")
     status = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return SourceState(commit or None, None if status is None else bool(status))
+    return {"git_commit": commit or None, "git_dirty": None if status is None else bool(status)}
 
 
 @cache

@@ -1,12 +1,18 @@
-"""Files: atomic writes, stamps and names."""
+"""Files and folders: atomic writes, locks, stamps, digests and names."""
 
 import hashlib
+import logging
 import os
 import re
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock
+
+_LOG = logging.getLogger("bench.results.files")
 
 
 @contextmanager
@@ -30,8 +36,12 @@ def atomic_draft(path: Path, *, durable: bool = True) -> Iterator[Path]:
         raise
     finally:
         draft.unlink(missing_ok=True)  # exists only after an error or an interrupt
-    if durable:
-        sync_folder(path.parent)
+    if durable and os.name == "posix":  # flush the folder too, so that the rename survives a power failure
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -40,14 +50,31 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         draft.write_bytes(content)
 
 
-def sync_folder(path: Path) -> None:
-    """Flush a folder to disk, so that renames in it survive a power failure."""
-    if os.name == "posix":
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+@contextmanager
+def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder, `.NAME.lock` beside it, inside the block.
+
+    If no lock is possible, as in a read-only folder or on a file system without locks, the block runs without it.
+
+    Args:
+        timeout: seconds to wait for the lock before the block runs without it; a negative value means no limit.
+        leave: False deletes the lock file after the block. A process that waits for it and a later process may then run
+            their blocks at the same time.
+    """
+    lock = FileLock(folder.parent / f".{folder.name}.lock", timeout=timeout)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a file system without locks gets a file in their place
+            lock.acquire(poll_interval=0.005)
+    except (OSError, NotImplementedError) as error:
+        _LOG.debug("No lock for %s: %s", folder, error)
+    try:
+        yield
+    finally:
+        lock.release()
+        if not leave:
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()
 
 
 def file_stamp(path: Path) -> str | None:
@@ -63,7 +90,12 @@ def stamp_of(state: os.stat_result) -> str:
     return f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}"
 
 
+def sha256(data: bytes) -> str:
+    """Hex digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def slug(name: str) -> str:
     """A readable and unique file name for `name`: special characters become `-`, followed by a short digest."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-    return plain if plain == name else f"{plain.strip('-')}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return plain if plain == name else f"{plain.strip('-')}.{sha256(name.encode())[:8]}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import bench
 import methods
@@ -30,7 +30,6 @@ from datasets_registry import (
     user_cache_folder,
 )
 from methods import (
-    Family,
     MethodFacts,
     MethodFactsRegistry,
     facts_as_json,
@@ -50,16 +49,14 @@ class _KnownMethods(MethodFactsRegistry):
     """The facts of all methods, also of those whose code is not ours (`external:NAME`)."""
 
     def get(self, name: str) -> MethodFacts:
-        parts = external_parts(name)
-        return super().get(name) if parts is None else self._of_other_code(name, *parts)
-
-    def _of_other_code(self, name: str, title: str, source: str) -> MethodFacts:
-        """What can be said by its name alone; paper and family are those of our method of the same title."""
-        same = with_title(title, self.entries.values())
+        if (parts := external_parts(name)) is None:
+            return super().get(name)
+        title, source = parts  # paper and family are those of our method of the same title
+        same = next((facts for facts in self.entries.values() if has_title(title, facts.name, facts.title)), None)
         return MethodFacts(
             name=name,
             title=f"{title} ({source})",
-            family=same.family if same else Family.OTHER,
+            family=same.family if same else "other",
             summary=f"{source.capitalize()}, not an implementation of this project.",
             citation=same.citation if same else "",
             open_vocabulary=True,
@@ -69,20 +66,9 @@ class _KnownMethods(MethodFactsRegistry):
         )
 
 
-class _Titled(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-
-
-TitledT = TypeVar("TitledT", bound=_Titled)
-
-
-def with_title(title: str, known: Iterable[TitledT]) -> TitledT | None:
-    """The method of that name or title, whatever its capitals and punctuation; None if there is none."""
-    wanted = simplified(title)
-    return next((one for one in known if wanted in map(simplified, (one.name, one.title))), None)
+def has_title(wanted: str, name: str, title: str) -> bool:
+    """Whether a method has that name or title, whatever its capitals and punctuation."""
+    return simplified(wanted) in (simplified(name), simplified(title))
 
 
 def simplified(title: str) -> str:
@@ -128,7 +114,7 @@ def _add_others(registry: MethodFactsRegistry) -> None:
 def _others() -> Iterator[tuple[str, str, Path | None]]:
     """Name, module or package, and file or folder of methods that are not in the file of this package."""
     for module in catalogue_modules(methods.__name__, methods.__path__):
-        if (name := module.rpartition(".")[2]) not in stored_facts().methods:
+        if (name := module.rpartition(".")[2]) not in stored_facts()["methods"]:
             yield name, module, Path(methods.__path__[0]) / f"{name}.py"
     for point in sorted(entry_points(group=METHODS_GROUP), key=lambda point: (point.name, point.value)):
         yield point.name, point.module.partition(".")[0], plug_in_place(point)

@@ -15,7 +15,8 @@ from bench.results.checksummed_json import DamagedError
 from datasets_registry import EvalSplit
 
 _COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
-_FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
+_FLOATS = ("true_logit", "log_sum_exp", "sum_p2", "top_logits")
+_INTEGERS = tuple(name for name in _COLUMNS if name not in _FLOATS)
 _GROUP = "group"
 
 
@@ -79,25 +80,14 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
             raise DamagedError(
                 f"column {name} of {split!r} is {column.dtype} {column.shape}, which does not fit {len(images)} images"
             )
-    return Predictions(
-        split=split,
-        images=images,
-        **columns,
-        group=_group(split, len(images), tensors),
-    )
-
-
-def _group(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    found = tensors.get(f"{split}/{_GROUP}")
-    if found is not None and (found.dtype != np.int32 or found.shape != (n,)):
+    group = tensors.get(f"{split}/{_GROUP}")
+    if group is not None and (group.dtype != np.int32 or group.shape != (n,)):
         raise DamagedError(f"the groups of {split!r} do not fit {n} images")
-    return found
+    return Predictions(split=split, images=images, **columns, group=group)
 
 
 LONGEST_KEY = 20 * LONGEST_NAME
 """Longest key of an image, in characters; a key is a path."""
-_FLOAT_COLUMNS = ("true_logit", "log_sum_exp", "sum_p2", "top_logits")
-_INTEGERS = ("label", "predicted", "rank", "top_labels")
 
 
 def impossible_columns(item: Predictions, n_classes: int) -> str:
@@ -111,13 +101,13 @@ def impossible_columns(item: Predictions, n_classes: int) -> str:
 
 def _shapes(item: Predictions, n_classes: int) -> str:
     n, width = len(item.images), min(TOP, n_classes)
-    for name in (*_INTEGERS, *_FLOAT_COLUMNS):
+    for name in _COLUMNS:
         column, expected = getattr(item, name), (n, width) if name.startswith("top_") else (n,)
         if column.shape != expected:
             return f"{name} has shape {column.shape}, and {n} images of {n_classes} classes need {expected}"
-        kind = np.floating if name in _FLOAT_COLUMNS else np.integer
+        kind = np.floating if name in _FLOATS else np.integer
         if not np.issubdtype(column.dtype, kind):
-            return f"{name} holds {column.dtype}, not {'numbers' if name in _FLOAT_COLUMNS else 'whole numbers'}"
+            return f"{name} holds {column.dtype}, not {'numbers' if name in _FLOATS else 'whole numbers'}"
     return "" if n else "there are no images"
 
 
@@ -136,7 +126,7 @@ def _groups(item: Predictions) -> str:
 
 
 def _ranges(item: Predictions, n_classes: int) -> str:
-    for name in _FLOAT_COLUMNS:
+    for name in _FLOATS:
         if not np.isfinite(getattr(item, name)).all():
             return f"{name} is not finite everywhere"
     for name in _INTEGERS:

@@ -59,7 +59,9 @@ def contradiction(record: RunRecord, predictions: Sequence[Predictions]) -> str:
         return f"the record has the id {record.run_id}, and its spec has the id {record.spec.run_id}"
     if record.status is RunStatus.FAILED:
         return "a failed run has scores or predictions" if record.scores or predictions else ""
-    expected = _splits(record)
+    expected = ["all", *record.spec.targets]
+    if record.spec.protocol is EvalProtocol.BASE_TO_NEW:
+        expected = ["base", "new", *((OPEN_BASE, OPEN_NEW) if record.open else ())]
     by_split = {item.split: item for item in predictions}
     scored, predicted = [score.split for score in record.all_scores], [item.split for item in predictions]
     for what, found in (("scores", scored), ("predictions", predicted)):
@@ -71,25 +73,14 @@ def contradiction(record: RunRecord, predictions: Sequence[Predictions]) -> str:
     return _open_contradiction(record, by_split)
 
 
-def _splits(record: RunRecord) -> list[str]:
-    """The splits on which a run of this spec is evaluated."""
-    if record.spec.protocol is EvalProtocol.BASE_TO_NEW:
-        return ["base", "new", *((OPEN_BASE, OPEN_NEW) if record.open else ())]
-    return ["all", *record.spec.targets]
-
-
 def _split_contradiction(score: Score, item: Predictions) -> str:
+    """Why the columns of a split are impossible, or the first stated number that does not follow from them."""
     if score.n != len(item.images):
         return f"n is {score.n}, but there are predictions of {len(item.images)} images"
     if problem := impossible_columns(item, score.n_classes):
         return problem
-    return _difference(score, split_scores(item, score.n_classes))
-
-
-def _difference(stated: object, computed: Mapping[str, float]) -> str:
-    """The first stated number that is not the computed one; empty if all are."""
-    for name, value in computed.items():
-        claimed = float(getattr(stated, name))
+    for name, value in split_scores(item, score.n_classes).items():
+        claimed = float(getattr(score, name))
         if not math.isclose(claimed, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             return f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}"
     return ""

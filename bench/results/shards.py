@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +29,10 @@ from bench.results.checksummed_json import (
     parse_document,
     quarantine,
     read_content,
-    sha256,
     unreadable,
 )
 from bench.results.difficulty_files import DifficultyFiles
-from bench.results.files import file_stamp, stamp_of, write_atomically
-from bench.results.folder_locks import locked
+from bench.results.files import file_stamp, locked, sha256, stamp_of, write_atomically
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.recomputed_scores import with_current_scores
 
@@ -50,14 +48,6 @@ class Shard:
     record: RunRecord
     predictions: tuple[Predictions, ...]
     imported: bool = field(default=False, compare=False)
-
-
-@dataclass(frozen=True, order=True)
-class ShardEntry:
-    """A committed shard that a scan found. `stamp` changes whenever the shard is replaced."""
-
-    run_id: str
-    stamp: str
 
 
 @dataclass(frozen=True)
@@ -80,8 +70,10 @@ class Shards:
         folder = self._folder(record.run_id)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            if (origin or record.status is RunStatus.FAILED) and self._finished(record.run_id):
-                return False
+            if origin or record.status is RunStatus.FAILED:
+                stored = self._intact_or_renamed(record.run_id, self._document)
+                if _status(stored, self._record_path(record.run_id)) is RunStatus.OK:
+                    return False
             for stale in folder.glob(f".{record.run_id}.*.tmp"):  # from a writer that was killed
                 stale.unlink(missing_ok=True)
             packed = pack_predictions(predictions) if predictions else b""
@@ -91,7 +83,7 @@ class Shards:
                 "shard_version": SHARD_VERSION,
                 "predictions_bytes": len(packed),
                 "predictions_sha256": sha256(packed) if packed else None,
-            } | _marks(origin)
+            } | ({_ORIGIN: origin, _VERIFIED: False} if origin else {})
             content = encode_document(document, record.model_dump(mode="json"))
             write_atomically(self._record_path(record.run_id), content)
             if not packed:
@@ -100,40 +92,30 @@ class Shards:
 
     def read(self, run_id: str) -> Shard | None:
         """The whole run, both checksums verified; None if there is none, or if it is damaged and was renamed."""
-        return next((shard for _, shard in self.read_many([run_id])), None)
-
-    def read_many(self, run_ids: Iterable[str]) -> Iterator[tuple[str, Shard]]:
-        """`read` of each run in turn, without missing ones."""
-        for run_id in run_ids:
-            if (shard := self._read_intact(run_id, self._shard)) is not None:
-                yield run_id, shard
+        return self._intact(run_id, self._shard)
 
     def record_with_files(self, run_id: str) -> tuple[RunRecord, list[tuple[Path, bytes]]] | None:
         """The record, and the path and the content of each file of the run, its record first.
 
         Both checksums are verified, and predictions are not unpacked. None as for `read`.
         """
-        return self._read_intact(run_id, self._record_with_files)
-
-    def files(self, run_id: str) -> list[Path]:
-        """The files of a committed run, its record first."""
-        paths = [self._record_path(run_id), self._predictions_path(run_id)]
-        return [path for path in paths if path.is_file()]
+        return self._intact(run_id, self._record_with_files)
 
     def status(self, run_id: str) -> RunStatus | None:
         """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
-        return _status(self._read_intact(run_id, self._document), self._record_path(run_id))
+        return _status(self._intact(run_id, self._document), self._record_path(run_id))
 
     def record(self, run_id: str) -> RunRecord | None:
         """The run's record without its predictions; None if there is no intact shard."""
-        document = self._read_intact(run_id, self._document)
+        document = self._intact(run_id, self._document)
         return None if document is None else _record(document["record"], self._record_path(run_id))
 
     def failures(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The records of the failed ones of these runs, oldest first. Only runs without predictions are opened."""
         ids = [run_id for run_id in run_ids if not self._predictions_path(run_id).exists()]
-        found = [record for run_id in ids if (record := self.record(run_id)) is not None]
-        return sorted((one for one in found if one.status is RunStatus.FAILED), key=lambda one: one.created_at)
+        records = [record for run_id in ids if (record := self.record(run_id)) is not None]
+        failed = [record for record in records if record.status is RunStatus.FAILED]
+        return sorted(failed, key=lambda record: record.created_at)
 
     def last_change(self, run_ids: Iterable[str]) -> float | None:
         """When the newest of these results was stored, in seconds since 1970; None without results."""
@@ -145,13 +127,13 @@ class Shards:
 
     def origin(self, run_id: str) -> str:
         """The root of the bundle that a run was imported from; empty for a run that was made here."""
-        document = self._read_intact(run_id, self._document) or {}
+        document = self._intact(run_id, self._document) or {}
         return str(document.get(_ORIGIN, ""))
 
     def note_verified(self, run_id: str) -> None:
         """Record that an imported run was repeated with the same predictions."""
-        with locked(self._folder(run_id)), suppress(DamagedError):
-            document = self._document(run_id) or {}
+        with locked(self._folder(run_id)), suppress(DamagedError, FileNotFoundError):
+            document = self._document(run_id)
             if _imported(document):
                 write_atomically(self._record_path(run_id), dump_document(document | {_VERIFIED: True}))
 
@@ -159,27 +141,32 @@ class Shards:
         """A text that changes whenever the run's shard is replaced; None if there is none."""
         return file_stamp(self._record_path(run_id))
 
-    def scan(self) -> list[ShardEntry]:
-        """All committed shards by run id, without opening them; raises RunsFolderError if the folder cannot be read."""
+    def scan(self) -> dict[str, str]:
+        """The stamps of all committed shards by run id, sorted, without opening them.
+
+        Raises RunsFolderError if the folder cannot be read.
+        """
         root = self.runs / "shards"
         if self.runs.exists() and not self.runs.is_dir():
             raise RunsFolderError(f"The runs folder {self.runs} is a file. Give another one with --runs.")
-        entries = []
+        stamps = {}
         try:
             for folder in root.iterdir() if root.is_dir() else ():
                 for item in os.scandir(folder) if folder.is_dir() else ():
                     run_id, _, suffix = item.name.partition(".")
                     if suffix == "json" and _RUN_ID.fullmatch(run_id) and run_id[:2] == folder.name:
-                        entries.append(ShardEntry(run_id, _stamp(item)))
+                        stamps[run_id] = ""
+                        with suppress(OSError):  # a broken link, which reading renames or skips
+                            stamps[run_id] = stamp_of(item.stat())
         except OSError as error:
             raise RunsFolderError(
                 f"The runs in {self.runs} cannot be listed: {error}. Check its permissions."
             ) from error
-        return sorted(entries)
+        return dict(sorted(stamps.items()))
 
     def find(self, prefix: str) -> str:
         """The run id that begins with `prefix`; raises UsageError if there is none or there are several."""
-        return only_run([entry.run_id for entry in self.scan()], prefix, self.runs)
+        return only_run(list(self.scan()), prefix, self.runs)
 
     def _folder(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}")  # faster than joining parts, and called once per run
@@ -190,63 +177,52 @@ class Shards:
     def _predictions_path(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.predictions.safetensors")
 
-    def _finished(self, run_id: str) -> bool:
-        """Whether the run succeeded; the caller holds the lock."""
-        try:
-            return _status(self._document(run_id), self._record_path(run_id)) is RunStatus.OK
-        except DamagedError as error:
-            self._quarantine(run_id, str(error))
-            return False
-
-    def _read_intact(self, run_id: str, read: Callable[[str], _T | None]) -> _T | None:
+    def _intact(self, run_id: str, read: Callable[[str], _T]) -> _T | None:
         """Read without a lock. A shard that seems damaged may be partly replaced, so it is read again under the lock.
 
-        If it is still damaged, it is renamed.
+        If it is still damaged, it is renamed. None if there is no intact shard.
         """
         try:
             return read(run_id)
+        except FileNotFoundError:
+            return None
         except DamagedError:
             pass
         with locked(self._folder(run_id)):
-            try:
-                return read(run_id)
-            except DamagedError as error:
-                self._quarantine(run_id, str(error))
-                return None
+            return self._intact_or_renamed(run_id, read)
 
-    def _shard(self, run_id: str) -> Shard | None:
-        """The whole run; raises DamagedError."""
-        document = self._document(run_id, predictions=False)
-        if document is None:
+    def _intact_or_renamed(self, run_id: str, read: Callable[[str], _T]) -> _T | None:
+        """Read a shard, and rename it if it is damaged; the caller holds the lock."""
+        try:
+            return read(run_id)
+        except FileNotFoundError:
             return None
-        packed = self._packed(run_id, document, content=True)
-        predictions = unpack_predictions(packed) if packed else ()
-        record = with_current_scores(_record(document["record"], self._record_path(run_id)), predictions)
-        return Shard(record, predictions, _imported(document))
+        except DamagedError as error:
+            quarantine(self._record_path(run_id), str(error), self._predictions_path(run_id))
+            return None
 
-    def _record_with_files(self, run_id: str) -> tuple[RunRecord, list[tuple[Path, bytes]]] | None:
-        """The record and the files of the run; raises DamagedError."""
+    # The methods below raise FileNotFoundError if there is no record, and DamagedError.
+
+    def _shard(self, run_id: str) -> Shard:
+        _, document = self._record_file(run_id)
+        return _unpacked(document, self._packed(run_id, document), self._record_path(run_id))
+
+    def _record_with_files(self, run_id: str) -> tuple[RunRecord, list[tuple[Path, bytes]]]:
         path = self._record_path(run_id)
-        content = read_content(path)
-        if content is None:
-            return None
-        document = self._parsed(run_id, content)
-        packed = self._packed(run_id, document, content=True)
+        content, document = self._record_file(run_id)
+        packed = self._packed(run_id, document)
         files = [(path, content), *([(self._predictions_path(run_id), packed)] if packed else [])]
         return _record(document["record"], path), files
 
-    def _document(self, run_id: str, *, predictions: bool = True) -> dict[str, Any] | None:
-        """The record's document; with `predictions`, if their file has its full size. Raises DamagedError."""
-        content = read_content(self._record_path(run_id))
-        if content is None:
-            return None
-        document = self._parsed(run_id, content)
-        if predictions:
-            self._packed(run_id, document, content=False)
+    def _document(self, run_id: str) -> dict[str, Any]:
+        """The record's document, if the predictions file has its full size."""
+        _, document = self._record_file(run_id)
+        self._packed(run_id, document, content=False)
         return document
 
-    def _parsed(self, run_id: str, content: bytes) -> dict[str, Any]:
-        """The document in the bytes of a record, which must be that of this run; raises DamagedError."""
+    def _record_file(self, run_id: str) -> tuple[bytes, dict[str, Any]]:
+        """The bytes of the record's file and the document in them, its checksum verified."""
+        content = read_content(self._record_path(run_id))
         document = parse_document(content, str(self._record_path(run_id)))
         missing = {"predictions_sha256", "predictions_bytes"} - document.keys()
         if missing:
@@ -255,9 +231,9 @@ class Shards:
         found = record.get("run_id") if isinstance(record, dict) else None
         if found != run_id:
             raise DamagedError(f"it contains run {found}, not the run of its name" if found else "it contains no run")
-        return document
+        return content, document
 
-    def _packed(self, run_id: str, document: dict[str, Any], *, content: bool) -> bytes:
+    def _packed(self, run_id: str, document: dict[str, Any], *, content: bool = True) -> bytes:
         """The bytes of the predictions file; empty if the run has none, or if only its size is to be checked."""
         expected = document["predictions_sha256"]
         if expected is None:
@@ -278,8 +254,12 @@ class Shards:
             raise DamagedError("the predictions file does not match its checksum")
         return packed
 
-    def _quarantine(self, run_id: str, reason: str) -> None:
-        quarantine(self._record_path(run_id), reason, self._predictions_path(run_id))
+
+def _unpacked(document: dict[str, Any], packed: bytes, path: Path) -> Shard:
+    """The run of a verified document and the bytes of its predictions; raises DamagedError or ShardError."""
+    predictions = unpack_predictions(packed) if packed else ()
+    record = with_current_scores(_record(document["record"], path), predictions)
+    return Shard(record, predictions, _imported(document))
 
 
 def parse_shard(record: bytes, packed: bytes | None) -> Shard:
@@ -292,8 +272,7 @@ def parse_shard(record: bytes, packed: bytes | None) -> Shard:
         expected = document.get("predictions_sha256")
         if (None if packed is None else sha256(packed)) != expected:
             raise DamagedError("the predictions do not match the record's checksum")
-        predictions = unpack_predictions(packed) if packed else ()
-        return Shard(with_current_scores(_record(document["record"], Path("record")), predictions), predictions)
+        return _unpacked(document, packed or b"", Path("record"))
     except DamagedError as error:
         raise ShardError(str(error)) from error
 
@@ -309,20 +288,8 @@ def without_origin(content: bytes) -> bytes:
     return dump_document({key: value for key, value in json.loads(content).items() if key not in (_ORIGIN, _VERIFIED)})
 
 
-def _marks(origin: str) -> dict[str, object]:
-    return {_ORIGIN: origin, _VERIFIED: False} if origin else {}
-
-
 def _imported(document: dict[str, Any]) -> bool:
     return bool(document.get(_ORIGIN)) and not document.get(_VERIFIED)
-
-
-def _stamp(item: os.DirEntry[str]) -> str:
-    """The stamp of a record; empty for a broken link, which reading renames or skips."""
-    try:
-        return stamp_of(item.stat())
-    except OSError:
-        return ""
 
 
 def _status(document: dict[str, Any] | None, path: Path) -> RunStatus | None:

@@ -1,11 +1,11 @@
 """A cache of texts in files, each made again if it is damaged."""
 
-import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.results.files import write_atomically
+from bench.results.files import sha256, write_atomically
 
 TEXTS_FOLDER = "pages"
 """Folder of the texts inside the cache folder."""
@@ -28,12 +28,18 @@ class TextCache:
         """The cached text, or that of `make`, which replaces all others of this name and depends only on `key`."""
         if self.folder is None:
             return make()
-        path = self.folder / TEXTS_FOLDER / f"{name}-{_digest(key)[:16]}"
-        found = _read(path)
-        if found is None:
-            found = make()
-            _write(path, name, found)
-        return found
+        path = self.folder / TEXTS_FOLDER / f"{name}-{sha256(key.encode())[:16]}"
+        with suppress(OSError, UnicodeDecodeError):
+            stored = path.read_text(encoding="utf-8")
+            if stored[:_DIGITS] == sha256(stored[_DIGITS:].encode()):
+                return stored[_DIGITS:]
+        text = make()
+        with suppress(OSError):  # a full disk or a read-only folder only costs time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for old in path.parent.glob(f"{name}{_NAMED.removeprefix('*')}"):
+                old.unlink(missing_ok=True)
+            write_atomically(path, (sha256(text.encode()) + text).encode(), durable=False)
+        return text
 
     def sizes(self) -> dict[str, int]:
         """Size in bytes of each cached text, by file name; other files in the folder are not counted."""
@@ -48,25 +54,3 @@ class TextCache:
             assert self.folder is not None  # it has texts
             (self.folder / TEXTS_FOLDER / name).unlink(missing_ok=True)
         return sum(found.values())
-
-
-def _read(path: Path) -> str | None:
-    try:
-        digest, text = (data := path.read_text(encoding="utf-8"))[:_DIGITS], data[_DIGITS:]
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text if digest == _digest(text) else None
-
-
-def _write(path: Path, name: str, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob(f"{name}{_NAMED.removeprefix('*')}"):
-            old.unlink(missing_ok=True)
-        write_atomically(path, (_digest(text) + text).encode(), durable=False)
-    except OSError:
-        return  # a full disk or a read-only folder only costs time
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,6 @@
 """Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -27,15 +27,6 @@ class RepetitionOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A fact about code or environment that a stored run and its repetition have with other values."""
-
-    name: str
-    stored: object
-    now: object
-
-
-@dataclass(frozen=True)
 class RepetitionVerdict:
     """The result of repeating a stored run.
 
@@ -43,7 +34,7 @@ class RepetitionVerdict:
         compared: number of images that both predicted, in the same order.
         flips: number of these images with different predictions.
         largest_logit_difference: maximum over the logits of the predicted class; 0 if nothing was compared.
-        causes: differences in code and environment, which may explain it.
+        causes: facts about code and environment that differ, which may explain it, by name: then and now.
         faults: why the stored run is invalid, one sentence each.
     """
 
@@ -52,7 +43,7 @@ class RepetitionVerdict:
     compared: int
     flips: int
     largest_logit_difference: float
-    causes: tuple[Difference, ...]
+    causes: Mapping[str, tuple[object, object]]
     faults: tuple[str, ...] = ()
 
 
@@ -99,7 +90,7 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
         compared,
         flips,
         max((_largest_difference(*pair) for pair in pairs), default=0.0),
-        tuple(_causes(stored.record.provenance, record.provenance)),
+        _causes(stored.record.provenance, record.provenance),
         faults,
     )
 
@@ -135,10 +126,9 @@ _CAUSES = (
 )  # fmt: skip
 
 
-def _causes(then: Provenance, repeated: Provenance) -> Iterator[Difference]:
+def _causes(then: Provenance, repeated: Provenance) -> dict[str, tuple[object, object]]:
     facts = [{name: getattr(made, name) for name in _CAUSES} | made.packages for made in (then, repeated)]
-    for name in dict.fromkeys([*facts[0], *facts[1]]):
-        pair = facts[0].get(name), facts[1].get(name)
-        # only methods of other packages need a digest
-        if pair[0] != pair[1] and not (name == "method_digest" and None in pair):
-            yield Difference(name, *pair)
+    pairs = {name: (facts[0].get(name), facts[1].get(name)) for name in dict.fromkeys([*facts[0], *facts[1]])}
+    if None in pairs["method_digest"]:  # only methods of other packages need one
+        del pairs["method_digest"]
+    return {name: (stored, now) for name, (stored, now) in pairs.items() if stored != now}

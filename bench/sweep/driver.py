@@ -130,7 +130,7 @@ def carry_out(made: Plan, log: SweepLog, process: PoolProcess | None = None) -> 
         from bench.results import Store
 
         try:
-            Store(request.runs).ingest(Shards(request.runs))
+            Store(request.runs).ingest()
         except StoreError as error:  # such as a locked database
             log.notice(f"note: {error} The next command loads these runs.")
     if request.keep_models and summary.unwritten is None:
@@ -242,9 +242,7 @@ def shared_features(specs: Sequence[ExperimentSpec], cache: Path, device: str) -
 
     Features that another kind of device computed are not used.
     """
-    from methods import Needs
-
-    frozen, groups = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}, dict[tuple[str, str], list[ExperimentSpec]]()
+    frozen, groups = {"features", "pooled", "hidden"}, dict[tuple[str, str], list[ExperimentSpec]]()
     for spec in specs:
         groups.setdefault((spec.backbone, spec.precision), []).append(spec)
     cached = cache_info(cache) if groups else []

@@ -36,7 +36,6 @@ from datasets_registry import (
     EvalProtocol,
     FewShotTask,
     PoolRule,
-    SupportKind,
     SupportList,
     SupportRule,
     get_dataset,
@@ -67,7 +66,7 @@ class TaskChoice:
     @property
     def text(self) -> str:
         """Shots and pool, for messages."""
-        every = self.rule is not None and self.rule.kind is SupportKind.ALL
+        every = self.rule is not None and self.rule.kind == "all"
         shots = shots_text(ALL_SHOTS) if every else shots_text(self.shots)
         return f"{shots} and unlabelled {self.pool}" if self.pool else shots
 
@@ -177,16 +176,19 @@ class Grid:
 
     def __iter__(self) -> Iterator[Candidate]:
         for name, named in self.datasets.items():
-            place = partial(
-                replace,
-                dataset=get_dataset(name),
-                dataset_named=named,
-                targets=tuple(sorted(set(self.targets) - {name})),
-                unlisted=bool(self.lists) and not self.request.support_rules and not self._lists_of(name),
-            )
+            dataset = get_dataset(name)
+            targets = tuple(sorted(set(self.targets) - {name}))
+            unlisted = bool(self.lists) and not self.request.support_rules and not self._lists_of(name)
             for backbone in self.backbones:
                 for method in self.methods:
-                    yield place(method, backbone=backbone)
+                    yield replace(
+                        method,
+                        backbone=backbone,
+                        dataset=dataset,
+                        dataset_named=named,
+                        targets=targets,
+                        unlisted=unlisted,
+                    )
 
     @property
     def variants(self) -> Sequence[str]:
@@ -209,7 +211,7 @@ class Grid:
             return [TaskChoice(0, seed) for seed in request.seeds]
         pool = request.pool if candidate.facts.needs_pool else None
         plain = TaskChoice(0, 0, held_out_shot=request.selection == HOSO, pool=pool)
-        every = SupportRule(SupportKind.ALL)
+        every = SupportRule("all")
         rules: list[SupportRule | None] = [*request.support_rules]
         if not rules and not self.lists:
             rules = [None]
@@ -233,7 +235,7 @@ class Grid:
     def draw(self, candidate: Candidate, choice: TaskChoice) -> DrawRule:
         """The draw as a spec records it; raises DataError for one that the dataset cannot have."""
         assert candidate.dataset is not None
-        return DrawRule.FILE if choice.support else recorded_draw(candidate.dataset, self.request.draw_rule)
+        return "file" if choice.support else recorded_draw(candidate.dataset, self.request.draw_rule)
 
     def spec(
         self, candidate: Candidate, choice: TaskChoice, task: FewShotTask | None, targets: Sequence[str]
@@ -319,9 +321,7 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
 
 def is_zero_shot(facts: MethodTraits) -> bool:
     """Whether a method is zero-shot."""
-    from methods import Family
-
-    return facts.family is Family.ZERO_SHOT
+    return facts.family == "zero-shot"
 
 
 def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:
@@ -329,10 +329,10 @@ def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:
 
     A method that can select with validation images can do so with one held out of the support set (`hoso`).
     """
-    from methods import Selection, selection_rules
+    from methods import selection_rules
 
     found = {str(selection): rule for selection, rule in selection_rules(info).items()}
-    return found | ({HOSO: found[Selection.VALIDATION]} if Selection.VALIDATION in found else {})
+    return found | ({HOSO: found["validation"]} if "validation" in found else {})
 
 
 def without_patterns(request: SweepRequest) -> SweepRequest:

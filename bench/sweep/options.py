@@ -1,7 +1,7 @@
 """Options of a sweep: their choices, how the command line shows them, and parsers of their texts. Loads no torch."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -73,7 +73,7 @@ class TrackerName(StrEnum):
     MLFLOW = "mlflow"
 
 
-EnumT = TypeVar("EnumT", bound=StrEnum)
+ChoiceT = TypeVar("ChoiceT", bound=str)
 MOST_NUMBERS = 10_000
 """Of a range of shots or seeds, so that a typing error does not fill the memory."""
 
@@ -143,13 +143,13 @@ def parse_shots(text: str, option: str = "--shots") -> list[int]:
     return [*parse_numbers(numbers, option), *([ALL_SHOTS] if ALL in parts else [])]
 
 
-def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
-    """One value of an enumeration; raises UsageError that lists near misses and all values."""
-    values = [str(item) for item in kind]
-    if text in values:
-        return kind(text)
-    hint = did_you_mean(text, values, most=1)
-    raise UsageError(f"{option} {text!r} is unknown.{hint} Allowed: {', '.join(values)}.")
+def parse_choice(values: Iterable[ChoiceT], text: str, option: str) -> ChoiceT:
+    """One of these values, such as those of an enumeration; raises UsageError that lists near misses and all values."""
+    by_name = {str(value): value for value in values}
+    if text in by_name:
+        return by_name[text]
+    hint = did_you_mean(text, list(by_name), most=1)
+    raise UsageError(f"{option} {text!r} is unknown.{hint} Allowed: {', '.join(by_name)}.")
 
 
 def override_texts(settings: Mapping[str, object]) -> list[str]:

@@ -178,10 +178,10 @@ def _specs(candidate: Candidate, axes: Grid, reader: TaskReader) -> Iterator[Exp
 
 
 def _without_validation(candidate: Candidate) -> str:
-    from methods import Selection, selection_rules
+    from methods import selection_rules
 
     rules = selection_rules(candidate.facts)
-    others = [str(way) for way in rules if way not in (Selection.VALIDATION, Selection.ORACLE)]
+    others = [str(way) for way in rules if way not in ("validation", "oracle")]
     what = "an epoch" if candidate.epoch_selection else "its settings"
     remedy = f"use --selection {' or '.join(others)}, or " if others else "use "
     return (
@@ -277,7 +277,6 @@ def heads_apart(tasks: Sequence[Task]) -> list[Task]:
 
 @cache
 def _is_head(method: str) -> bool:
-    from methods import Needs
 
     facts = known_methods().get(method)
-    return facts.needs <= {Needs.FEATURES, Needs.POOLED, Needs.UNLABELLED} and not facts.learns_text
+    return facts.needs <= {"features", "pooled", "unlabelled"} and not facts.learns_text

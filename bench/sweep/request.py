@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
@@ -34,7 +34,6 @@ from datasets_registry import (
     DrawRule,
     EvalProtocol,
     PoolRule,
-    SupportKind,
     SupportRule,
     did_you_mean,
     is_support_rule,
@@ -263,7 +262,7 @@ class SweepRequest(BaseModel):
                 raise UsageError(
                     f"--support {text!r} is unknown.{hint} Write imbalanced:FACTOR, noisy:RATE or a file's path."
                 )
-        if SupportKind.ALL in self.support:
+        if "all" in self.support:
             raise UsageError("--support all is written --shots all.")
         try:
             return [SupportRule.parse(text) for text in self.support if is_support_rule(text)]
@@ -283,7 +282,7 @@ class SweepRequest(BaseModel):
     @property
     def draw_rule(self) -> DrawRule:
         """The rule that draws the shots. Support lists have the default, because zero-shot runs record its name."""
-        return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
+        return parse_choice(get_args(DrawRule), "coop" if self.draw.startswith("file:") else self.draw, "--draw")
 
     def check_devices(self) -> None:
         """Raise UsageError for devices that do not exist here or lack the precision, and for too many workers."""
@@ -357,10 +356,10 @@ class SweepRequest(BaseModel):
         if info.field_name == "precision":
             parse_choice(Precision, value, "--precision")
         elif info.field_name == "selection":
-            if value not in (allowed := (*Selection, HOSO)):
+            if value not in (allowed := (*get_args(Selection), HOSO)):
                 raise UsageError(f"--selection {value!r} is unknown. Allowed: {', '.join(allowed)}.")
         elif not value.startswith("file:"):
-            parse_choice(DrawRule, value, "--draw")
+            parse_choice(get_args(DrawRule), value, "--draw")
         return value
 
 

@@ -16,8 +16,8 @@ from bench.spec import ALL_SHOTS
 from bench.sweep.grid import Candidate, Grid, published
 from bench.sweep.left_out import LeftOut
 from bench.sweep.request import SweepRequest
-from datasets_registry import DrawRule, EvalProtocol, PoolKind, get_dataset
-from methods import BackboneSpec, MethodTraits, Needs, Precision
+from datasets_registry import EvalProtocol, get_dataset
+from methods import BackboneSpec, MethodTraits, Precision
 
 LARGEST_NUMBER = 2**63 - 1
 """Of shots and seeds: what the database can hold."""
@@ -101,15 +101,15 @@ REQUEST_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "test images of targets",
-        lambda of: of.pool and of.pool.kind is PoolKind.TRANSDUCTIVE and of.protocol.transfers,
+        lambda of: of.pool and of.pool.kind == "transductive" and of.protocol.transfers,
         "--unlabelled {of.pool} does not go with {of.protocol}, which trains once for all targets; use --unlabelled "
-        f"{PoolKind.TRAIN} (images of the source).",
+        "train (images of the source).",
     ),
     Rule(
         "pool of new classes",
         lambda of: (
             of.pool
-            and of.pool.kind is PoolKind.TRAIN_AND_NEW
+            and of.pool.kind == "train+new"
             and of.protocol is not EvalProtocol.BASE_TO_NEW
             and str(of.pool).replace("+new", "", 1)
         ),
@@ -117,7 +117,7 @@ REQUEST_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "draw without its list",
-        lambda of: of.draw_rule is DrawRule.FILE,
+        lambda of: of.draw_rule == "file",
         "--draw file needs the list: write --draw file:PATH, or --support PATH.",
     ),
     Rule(
@@ -208,8 +208,8 @@ PROTOCOL_RULES: tuple[Rule, ...] = (
     Rule(
         "no pool",
         lambda of: of.facts.needs_pool and of.pool is None and of.protocol is not EvalProtocol.TEST_TIME,
-        f"it learns from unlabelled images, and the run declares none; use --unlabelled {PoolKind.TRAIN}, or "
-        f"--unlabelled {PoolKind.TRAIN}:N for N of them.",
+        "it learns from unlabelled images, and the run declares none; use --unlabelled train, or "
+        "--unlabelled train:N for N of them.",
     ),
     Rule(
         "training on the pool of each target",
@@ -300,13 +300,11 @@ DATASET_RULES: tuple[Rule, ...] = (
 )
 """Which dataset goes with which lists and targets."""
 
-_IMAGES = {Needs.PIXELS, Needs.POOLED, Needs.HIDDEN, Needs.TEST_VIEWS}
+_IMAGES = {"pixels", "pooled", "hidden", "test_views"}
 TOWER_RULES: tuple[Rule, ...] = (
     Rule(
         "gradients in fp16",
-        lambda of: (
-            of.precision == Precision.FP16 and (of.facts.learns_text or of.facts.needs & {Needs.PIXELS, Needs.HIDDEN})
-        ),
+        lambda of: of.precision == Precision.FP16 and (of.facts.learns_text or of.facts.needs & {"pixels", "hidden"}),
         "gradients through a tower underflow in fp16; use --precision bf16, or fp32.",
     ),
     Rule(

@@ -165,7 +165,7 @@ def unfinished_sweeps(
     files = sorted((runs / SWEEPS).glob("*.toml"), key=lambda file: (-file.stat().st_mtime, file.name))
     if not files:
         return []
-    known = {entry.run_id for entry in Shards(runs).scan()} if on_disk is None else on_disk
+    known = set(Shards(runs).scan()) if on_disk is None else on_disk
     found, named = [], set[str]()
     for file in files:
         planned = planned_run_ids(file)

@@ -14,7 +14,6 @@ from datasets_registry._catalogue import DATASETS
 from datasets_registry._custom.dataset import (
     CustomDataset,
     CustomReader,
-    SplitRule,
     read_custom_dataset,
     read_description,
     to_toml,
@@ -111,7 +110,7 @@ class AddedDataset:
             "file": str(self.file),
             "kind": self.config.kind,
             **({} if delimiter is None else {"delimiter": delimiter}),
-            "split": str(self.config.split),
+            "split": self.config.split,
             "template": self.info.template,
             "classes": len(self.splits.class_names),
             "class_names": list(self.splits.class_names),
@@ -144,7 +143,7 @@ class AddedDataset:
             named = some([" and ".join(keys) for keys in self.copies])
             yield f"note: {copies} with the same bytes{labels}: {named}. Remove the other copies."
         yield from self._groups()
-        if self.config.split is SplitRule.EVEN:
+        if self.config.split == "even":
             yield (
                 "note: few images, so each class is split evenly. Repeat `datasets add` after you add images; it keeps "
                 "those of today in their part."
@@ -188,7 +187,7 @@ class AddedDataset:
             yield f"note: {text}"
         if self.groups:
             column = self.config.columns.group
-            split = "" if self.config.split is SplitRule.GIVEN else ", and the split keeps each of them in one part"
+            split = "" if self.config.split == "given" else ", and the split keeps each of them in one part"
             yield (
                 f"note: column {column!r} gives {len(self.groups)} groups; images of a group are not independent"
                 f"{split}."

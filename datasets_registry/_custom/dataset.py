@@ -8,7 +8,6 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +21,7 @@ from datasets_registry._custom.listing_tables import ColumnNames, guess_columns,
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._readers.dataset_files import SMALL, UNLISTED
 from datasets_registry._readers.foreign_files import read_toml
+from datasets_registry._readers.image_sources import oriented
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample, fingerprint
 
 TRAIN_SHARE = 0.5
@@ -37,18 +37,14 @@ StorageKind = Literal["folder", "table", "huggingface"]
 """How the images of a dataset are stored."""
 
 
-class SplitRule(StrEnum):
-    """Which images are train, val and test.
+SplitRule = Literal["given", "hash", "even"]
+"""Which images are train, val and test.
 
-    `given`: the split of the folders, the column or the Hugging Face dataset. `hash`: by each image's
-    content, so adding or renaming images never moves other images, and two copies of an image are in the same part.
-    `even`: for few images, the same shares of each class, in the order of content hashes. Under `hash` and `even`,
-    images that `datasets add` recorded stay in their part, and every group is in one part.
-    """
-
-    GIVEN = "given"
-    HASH = "hash"
-    EVEN = "even"
+`given`: the split of the folders, the column or the Hugging Face dataset. `hash`: by each image's content, so adding or
+renaming images never moves other images, and two copies of an image are in the same part. `even`: for few images, the
+same shares of each class, in the order of content hashes. Under `hash` and `even`, images that `datasets add` recorded
+stay in their part, and every group is in one part.
+"""
 
 
 class CustomDataset(BaseModel):
@@ -70,7 +66,7 @@ class CustomDataset(BaseModel):
 
     images: Annotated[str, Field(min_length=1)]
     kind: StorageKind = "folder"
-    split: SplitRule = SplitRule.HASH
+    split: SplitRule = "hash"
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     names: dict[str, str] = {}
     template: str = "a photo of a {}."
@@ -142,7 +138,7 @@ class CustomDataset(BaseModel):
         """All images on disk except those in `skip`; raises DataError, see the functions of the three kinds."""
         place, skip = self.place(base), frozenset(self.skip)
         if self.kind == "folder":
-            return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
+            return list_folder(place, given_split=self.split == "given").without(skip)
         if self.kind == "table":
             root = base / Path(self.root).expanduser() if self.root is not None else place.parent
             columns = guess_columns(place, self.columns.named()).model_copy(update={"group": self.columns.group})
@@ -210,7 +206,7 @@ class CustomReader:
                 others[SMALL if item.label in self.config.small_classes else UNLISTED].append(item.key)
         left_out = dict(listing.left_out) | {kind: tuple(keys) for kind, keys in others.items()}
         # the split depends on the files alone, so that `orient` does not change it
-        images = listing.images.oriented() if self.config.orient else listing.images
+        images = oriented(listing.images) if self.config.orient else listing.images
         listed = self.image_list(listing, record)
         return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out, image_list=listed)
 
@@ -223,7 +219,7 @@ class CustomReader:
 
     def _parts(self, listing: Listing, record: ImageRecord | None) -> Mapping[str, str]:
         """The part of each image by its key."""
-        if self.config.split is not SplitRule.GIVEN:
+        if self.config.split != "given":
             return divided(listing, self.config.split, record)
         parts = {item.key: item.part for item in listing.found if item.part is not None}
         if len(parts) < len(listing.found):
@@ -242,14 +238,14 @@ def divided(listing: Listing, rule: SplitRule, record: ImageRecord | None = None
     other units. Under `hash`, the name of a group alone decides about it.
     """
     grouped = any(item.group for item in listing.found)
-    by_class = rule is SplitRule.EVEN and not grouped
+    by_class = rule == "even" and not grouped
     units: dict[Unit, list[FoundImage]] = {}
     for item in listing.found:
         units.setdefault((item.label if by_class else "", listing.unit(item)), []).append(item)
     contents = {
         item.key: (item.label, listing.images.digest(item.key))
         for item in (() if record is None else listing.found)
-        if rule is SplitRule.EVEN or item.group is None
+        if rule == "even" or item.group is None
     }
     known = {} if record is None else record.parts(contents)
     stays = {
@@ -257,7 +253,7 @@ def divided(listing: Listing, rule: SplitRule, record: ImageRecord | None = None
         for unit, members in units.items()
         if any(item.key in known for item in members)
     }
-    if rule is SplitRule.HASH:
+    if rule == "hash":
         part_of = {unit: part_by_content(unit[1]) for unit in units} | stays
     else:
         part_of = _even_groups(units, stays) if grouped else _even_classes(units, stays)

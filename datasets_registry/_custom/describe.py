@@ -98,10 +98,10 @@ def describe_images(
             + left_out
         )
     split = draft.split
-    if request.split is None and former is None and split is not SplitRule.GIVEN:
+    if request.split is None and former is None and split != "given":
         given = any(item.part for item in listing.found)
-        split = SplitRule.GIVEN if given else _rule_by_content(listing, labels)
-    if split is SplitRule.EVEN and "test" not in divided(listing, split, record).values():
+        split = "given" if given else _rule_by_content(listing, labels)
+    if split == "even" and "test" not in divided(listing, split, record).values():
         raise _no_test_image(place, labels, columns=draft.columns)
     described = {
         "split": split,
@@ -127,14 +127,14 @@ def _draft(request: AddRequest, former: CustomDataset | None) -> CustomDataset:
     if kind == "table":
         columns = guess_columns(place, columns.named())
         root = root or (common_folder(place, columns) if former is None else Path(former.root or place.parent))
-    split = request.split or (former.split if former is not None else SplitRule.HASH)
-    if kind == "folder" and request.split is not SplitRule.GIVEN and is_split_into_parts(place):
+    split = request.split or (former.split if former is not None else "hash")
+    if kind == "folder" and request.split != "given" and is_split_into_parts(place):
         if request.split is not None:
             raise DataError(
                 f"{place} contains the parts of a split, which --split {request.split} would take for classes. Leave "
                 f"--split out to use that split, or give a folder of class folders."
             )
-        split = SplitRule.GIVEN
+        split = "given"
     plain = CustomDataset.model_construct(images="", classes=(), orient=True) if former is None else former
     return plain.model_copy(  # not validated, because the classes need its listing
         update={
@@ -162,11 +162,11 @@ def _no_test_image(place: Path, labels: list[str], columns: ColumnNames) -> Data
 def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
     """`hash` if it gives every class training and test images, else `even`."""
     parts_of: dict[str, set[str]] = {label: set() for label in labels}
-    part_of = divided(listing, SplitRule.HASH)
+    part_of = divided(listing, "hash")
     for item in listing.found:
         if item.label in parts_of:
             parts_of[item.label].add(part_of[item.key])
-    return SplitRule.HASH if all({"train", "test"} <= parts for parts in parts_of.values()) else SplitRule.EVEN
+    return "hash" if all({"train", "test"} <= parts for parts in parts_of.values()) else "even"
 
 
 def _kind(place: Path) -> StorageKind:

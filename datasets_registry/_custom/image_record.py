@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from datasets_registry._errors import RegistrationError
 from datasets_registry._limits import MOST_RECORDED_VALUES
 from datasets_registry._readers.foreign_files import read_json
-from datasets_registry._readers.image_sources import EncodedImages, ImageFiles
+from datasets_registry._readers.image_sources import EncodedImages, ImageFiles, oriented
 from datasets_registry._types import PARTS, DatasetSplits, Part, fingerprint
 
 Content = tuple[str, str]
@@ -63,7 +63,7 @@ def new_record(splits: DatasetSplits, labels: tuple[str, ...], former: ImageReco
     """The record of today's images, which also knows those of the former one; `labels` are on disk, in label order."""
     images = splits.images
     # digests of the files as they are stored, which `orient` does not change
-    stored = images.oriented(orient=False) if isinstance(images, ImageFiles | EncodedImages) else images
+    stored = oriented(images, orient=False) if isinstance(images, ImageFiles | EncodedImages) else images
     today = {
         sample.key: KnownImage(labels[sample.label], part, stored.digest(sample.key))
         for part in PARTS

@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets_registry._custom.listing_folders import FoundImage, Listing
 from datasets_registry._errors import DataError, some
 from datasets_registry._readers.decode import BadImageError, ImageFacts, examine_image, keep_warnings
-from datasets_registry._readers.image_sources import ImageFiles
+from datasets_registry._readers.image_sources import ImageFiles, oriented
 
 InspectionProgress = Callable[[int, int], None]
 """Receives the number of inspected images and of all images."""
@@ -58,7 +58,7 @@ class Inspection:
 
 def inspect_images(listing: Listing, progress: InspectionProgress | None = None) -> Inspection:
     """Read every image of a listing completely, in threads: Pillow releases the interpreter lock while it decodes."""
-    upright = listing.images.oriented()
+    upright = oriented(listing.images)
     facts, digests, bad = {}, {}, []
     threads = min(8, os.cpu_count() or 1) if isinstance(listing.images, ImageFiles) else 1
 

@@ -182,7 +182,7 @@ def among_all_names(base: EvalSplit, new: EvalSplit) -> tuple[EvalSplit, EvalSpl
     Example:
         >>> from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
         >>> info = get_dataset("spectrum_basic")
-        >>> protocol, draw = EvalProtocol.BASE_TO_NEW, DrawRule.COOP
+        >>> protocol, draw = EvalProtocol.BASE_TO_NEW, "coop"
         >>> request = TaskRequest(info, info.reader(None), protocol, shots=2, seed=1, draw=draw)
         >>> task = build_task(request)
         >>> base, new = among_all_names(task.eval("base"), task.eval("new"))

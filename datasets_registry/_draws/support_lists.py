@@ -62,7 +62,7 @@ def support_manifest(task: FewShotTask) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "dataset": task.dataset,
-        "draw": task.draw.value,
+        "draw": task.draw,
         "shots": task.shots,
         "seed": task.seed,
         "class_names": list(task.support.classes.names),

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from typing import Literal
 
 from datasets_registry._draws.few_shot_draws import keyed_rank, samples_by_label
 from datasets_registry._errors import DataError, ShotsError
@@ -15,12 +15,8 @@ _ROUNDING = 1e-9
 """Keeps `shots / factor` from falling below a whole number, as 49 * (1 / 49) does."""
 
 
-class SupportKind(StrEnum):
-    """How a support set differs from K clean images of every class."""
-
-    ALL = "all"
-    IMBALANCED = "imbalanced"
-    NOISY = "noisy"
+SupportKind = Literal["all", "imbalanced", "noisy"]
+"""How a support set differs from K clean images of every class."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +46,19 @@ class SupportRule:
     amount: float = 0.0
 
     def __str__(self) -> str:
-        return str(self.kind) if self.kind is SupportKind.ALL else f"{self.kind}:{self.amount:.12g}"
+        return self.kind if self.kind == "all" else f"{self.kind}:{self.amount:.12g}"
 
     @classmethod
     def parse(cls, text: str) -> "SupportRule":
         """The rule of a text; raises DataError for an unknown rule, or an amount out of its range."""
         kind, _, amount = text.partition(":")
-        if text == SupportKind.ALL:
-            return cls(SupportKind.ALL)
+        if text == "all":
+            return cls("all")
         number = float(amount) if re.fullmatch(r"\d*\.?\d+(e-?\d+)?", amount) else math.nan
-        if kind == SupportKind.IMBALANCED and 1 < number < math.inf:
-            return cls(SupportKind.IMBALANCED, number)
-        if kind == SupportKind.NOISY and 0 < number < 1:
-            return cls(SupportKind.NOISY, number)
+        if kind == "imbalanced" and 1 < number < math.inf:
+            return cls("imbalanced", number)
+        if kind == "noisy" and 0 < number < 1:
+            return cls("noisy", number)
         raise DataError(
             f"--support {text!r} is not understood. Write imbalanced:FACTOR with a factor above 1, such as "
             f"imbalanced:10, or noisy:RATE with a rate between 0 and 1, such as noisy:0.2."
@@ -76,18 +72,18 @@ def apply_support_rule(
 
     Raises ShotsError if a class is left without an image, if nothing changes, or if there is only one class.
     """
-    if rule.kind is SupportKind.ALL:
+    if rule.kind == "all":
         return tuple(samples)
     if len(class_names) < 2:
         raise ShotsError(f"{rule} needs at least two training classes, but dataset {dataset!r} has {len(class_names)}.")
-    if rule.kind is SupportKind.IMBALANCED:
+    if rule.kind == "imbalanced":
         return _imbalanced(samples, rule.amount, shots=shots, seed=seed, dataset=dataset, class_names=class_names)
     return _noisy(samples, rule.amount, seed=seed, dataset=dataset, class_names=class_names)
 
 
 def is_support_rule(text: str) -> bool:
     """Whether a text is a rule, and not the digest or path of a support list."""
-    return text == SupportKind.ALL or text.partition(":")[0] in (SupportKind.IMBALANCED, SupportKind.NOISY)
+    return text == "all" or text.partition(":")[0] in ("imbalanced", "noisy")
 
 
 def _imbalanced(

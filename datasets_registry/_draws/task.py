@@ -16,8 +16,8 @@ from datasets_registry._draws.few_shot_draws import (
 )
 from datasets_registry._draws.held_out import Fold, hold_one_image_out, hold_out_fold
 from datasets_registry._draws.support_lists import SupportList, resolve_support_list
-from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_support_rule
-from datasets_registry._draws.unlabelled import PoolKind, PoolRule, draw_pool
+from datasets_registry._draws.support_rules import SupportRule, apply_support_rule
+from datasets_registry._draws.unlabelled import PoolRule, draw_pool
 from datasets_registry._errors import DataError, ShotsError, some
 from datasets_registry._readers.image_sources import decoding_rules
 from datasets_registry._types import (
@@ -83,7 +83,7 @@ class TaskRequest:
     @property
     def takes_all_images(self) -> bool:
         """Whether the support set is the whole training part."""
-        return self.rule is not None and self.rule.kind is SupportKind.ALL
+        return self.rule is not None and self.rule.kind == "all"
 
     @property
     def training_labels(self) -> range:
@@ -114,7 +114,7 @@ def build_task(request: TaskRequest, shared: few_shot_draws.SharedParts | None =
     Example:
         >>> from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
         >>> info = get_dataset("spectrum_basic")
-        >>> protocol, draw = EvalProtocol.BASE_TO_NEW, DrawRule.COOP
+        >>> protocol, draw = EvalProtocol.BASE_TO_NEW, "coop"
         >>> request = TaskRequest(info, info.reader(None), protocol, shots=2, seed=1, draw=draw)
         >>> task = build_task(request)
         >>> len(task.support), [(split.name, len(split.classes), len(split)) for split in task.evals]
@@ -169,7 +169,7 @@ def _check_request(request: TaskRequest) -> None:
             f"Dataset {info.name!r} is test-only and has no training images. Evaluate on it with --protocol "
             f"domain-generalization or cross-dataset and --targets {info.name}, or run zero_shot on it."
         )
-    if (request.draw is DrawRule.FILE) != (request.support_list is not None):
+    if (request.draw == "file") != (request.support_list is not None):
         raise DataError(
             f"Draw {request.draw} and a support list do not go together; use --draw file:PATH or --support PATH."
         )
@@ -192,7 +192,7 @@ def _draw(request: TaskRequest) -> FewShotDraw:
         return resolve_support_list(request.support_list, info, splits)
     if request.takes_all_images:  # above the size of every class, so that all images are taken and nothing is drawn
         shots, fewer = max(Counter(sample.label for sample in splits.train).values(), default=0) + 1, True
-    nested = request.draw is DrawRule.NESTED
+    nested = request.draw == "nested"
     draw: Callable[..., FewShotDraw] = partial(draw_nested, dataset=info.name) if nested else draw_coop
     names = splits.class_names
     return draw(splits.train, splits.val, shots=shots, seed=request.seed, class_names=names, allow_fewer=fewer)
@@ -239,7 +239,7 @@ def _pool(request: TaskRequest, *, labelled: Sequence[Sample]) -> UnlabelledImag
     if request.pool is None:
         return None
     splits, every = request.splits, range(len(request.splits.class_names))
-    labels = every if request.pool.kind is PoolKind.TRAIN_AND_NEW else request.training_labels
+    labels = every if request.pool.kind == "train+new" else request.training_labels
     return draw_pool(
         request.pool, splits.images, [sample for sample in splits.train if sample.label in labels], splits.test,
         drawn=labelled, seed=request.seed, dataset=request.info.name,
@@ -260,11 +260,11 @@ def recorded_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
 
     Raises DataError for `coop-sorted` on a dataset with a published list.
     """
-    if rule is DrawRule.COOP and info.sorted_listing:
-        return DrawRule.COOP_SORTED
-    if rule is DrawRule.COOP_SORTED and not info.sorted_listing:
+    if rule == "coop" and info.sorted_listing:
+        return "coop-sorted"
+    if rule == "coop-sorted" and not info.sorted_listing:
         raise DataError(
-            f"Dataset {info.name!r} has published lists, so its draw is --draw {DrawRule.COOP}; {DrawRule.COOP_SORTED} "
+            f"Dataset {info.name!r} has published lists, so its draw is --draw coop; coop-sorted "
             f"is for datasets with only a folder listing."
         )
     return rule
@@ -325,7 +325,7 @@ def _task_fingerprint(
         request.info.name,
         request.info.template,
         request.protocol.value,
-        request.draw.value,
+        request.draw,
         [list(support.classes.names), _rows(support.samples, support.images), digests],
         _rows(validation.samples, validation.images),
     ]

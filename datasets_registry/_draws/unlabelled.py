@@ -3,19 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Literal, cast, get_args
 
 from datasets_registry._draws.few_shot_draws import keyed_rank
 from datasets_registry._errors import DataError, ShotsError
 from datasets_registry._types import Images, Sample, UnlabelledImages
 
-
-class PoolKind(StrEnum):
-    """Which images a pool has, see `PoolRule`."""
-
-    TRAIN = "train"
-    TRAIN_AND_NEW = "train+new"
-    TRANSDUCTIVE = "transductive"
+PoolKind = Literal["train", "train+new", "transductive"]
+"""Which images a pool has, see `PoolRule`."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class PoolRule:
     size: int | None = None
 
     def __str__(self) -> str:
-        return str(self.kind) if self.size is None else f"{self.kind}:{self.size}"
+        return self.kind if self.size is None else f"{self.kind}:{self.size}"
 
     @classmethod
     def parse(cls, text: str) -> "PoolRule":
@@ -47,16 +42,16 @@ class PoolRule:
         if kind == "test":
             raise DataError(
                 f"--unlabelled {text!r} shows the test images to the method, which is transductive. Declare this with "
-                f"--unlabelled {PoolKind.TRANSDUCTIVE}, or use --unlabelled {PoolKind.TRAIN}."
+                f"--unlabelled transductive, or use --unlabelled train."
             )
-        if kind not in set(PoolKind) or (colon and kind == PoolKind.TRANSDUCTIVE):
+        if kind not in get_args(PoolKind) or (colon and kind == "transductive"):
             raise DataError(
                 f"--unlabelled {text!r} is not understood. Write none, train or train+new (all images), train:N or "
                 f"train+new:N (N of them), or transductive (the test images)."
             )
         if colon and not re.fullmatch(r"0*[1-9]\d{0,17}", number, re.ASCII):
             raise DataError(f"--unlabelled {text!r}: {number!r} is not a number of images; give a whole number from 1.")
-        return cls(PoolKind(kind), int(number) if colon else None)
+        return cls(cast(PoolKind, kind), int(number) if colon else None)
 
 
 def draw_pool(
@@ -83,13 +78,13 @@ def draw_pool(
         ShotsError: no image is left, or fewer than requested.
     """
     labelled = {sample.key for sample in drawn}
-    keys = [sample.key for sample in (test if rule.kind is PoolKind.TRANSDUCTIVE else candidates)]
+    keys = [sample.key for sample in (test if rule.kind == "transductive" else candidates)]
     keys = [key for key in keys if key not in labelled]
-    if rule.kind is not PoolKind.TRANSDUCTIVE and (shared := {sample.key for sample in test}.intersection(keys)):
+    if rule.kind != "transductive" and (shared := {sample.key for sample in test}.intersection(keys)):
         raise DataError(
             f"The pool --unlabelled {rule} of dataset {dataset!r} has {len(shared)} test images, such as "
             f"{min(shared)!r}: its split lists them as training images, too. Correct the split, or declare a pool of "
-            f"test images with --unlabelled {PoolKind.TRANSDUCTIVE}."
+            f"test images with --unlabelled transductive."
         )
     if not keys:
         raise ShotsError(

@@ -136,30 +136,25 @@ class ClassFolderReader:
         return tuple(parts)
 
 
-@dataclass(frozen=True)
-class VariantReader:
-    """Reads a test-only variant: one folder per class and no training images.
+def read_imagenet_variant(
+    image_folders: ImageFolders, data_root: Path | None, *, folders_are_labels: bool
+) -> DatasetSplits:
+    """The images of a test-only variant of ImageNet: one folder per class and no training images.
 
     Args:
         folders_are_labels: folders are named by label ("0" to "999") instead of WordNet id.
     """
-
-    image_folders: ImageFolders
-    folders_are_labels: bool = False
-
-    def __call__(self, data_root: Path | None) -> DatasetSplits:
-        """The test images on disk; train and val are empty."""
-        root, folder, layout = require_images(self.image_folders, data_root)
-        names = read_classnames(self.image_folders, root)
-        folders = class_folders(folder)
-        if self.folders_are_labels:
-            folders = _by_number(folders, folder, len(names))
-            in_order = list(names.values())
-            class_names = tuple(in_order[int(name)] for name in folders)
-        else:
-            class_names = names_of_wordnet_ids(folders, names, folder)
-        test, others = samples_of_folders(folder, "", folders)
-        return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, group_by_suffix(others))
+    root, folder, layout = require_images(image_folders, data_root)
+    names = read_classnames(image_folders, root)
+    folders = class_folders(folder)
+    if folders_are_labels:
+        folders = _by_number(folders, folder, len(names))
+        in_order = list(names.values())
+        class_names = tuple(in_order[int(name)] for name in folders)
+    else:
+        class_names = names_of_wordnet_ids(folders, names, folder)
+    test, others = samples_of_folders(folder, "", folders)
+    return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, group_by_suffix(others))
 
 
 def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +37,7 @@ from datasets_registry._types import Images
 _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
-class _Decoded:
-    """Base of sources of encoded images."""
-
-    decoding: Decoding
-
-    def oriented(self, *, orient: bool = True) -> Self:
-        """The same images, turned upright by their EXIF orientation or as they are stored."""
-        other = copy.copy(self)
-        other.decoding = replace(self.decoding, orient=orient)
-        return other
-
-
-class ImageFiles(_Decoded):
+class ImageFiles:
     """An `Images` source whose keys are paths below one folder, with forward slashes.
 
     Args:
@@ -108,7 +96,7 @@ class ImageFiles(_Decoded):
         return absent
 
 
-class EncodedImages(_Decoded):
+class EncodedImages:
     """An `Images` source whose `read` returns the encoded bytes of a key; messages name `root`."""
 
     def __init__(self, root: Path, read: Callable[[str], bytes], decoding: Decoding = PUBLISHED) -> None:
@@ -137,6 +125,16 @@ class EncodedImages(_Decoded):
             check_content(content, f"{self.root}/{key}", self.decoding)
             self._digests[key] = content_digest(content), is_scaled(content), is_turned(content)
         return self._digests[key]
+
+
+EncodedT = TypeVar("EncodedT", bound=ImageFiles | EncodedImages)
+
+
+def oriented(images: EncodedT, *, orient: bool = True) -> EncodedT:
+    """The same images, turned upright by their EXIF orientation or as they are stored."""
+    other = copy.copy(images)
+    other.decoding = replace(images.decoding, orient=orient)
+    return other
 
 
 def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:

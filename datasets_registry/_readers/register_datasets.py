@@ -1,10 +1,11 @@
 """Registration of published datasets that share a layout: split files, class folders, and variants of ImageNet."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.class_folders import ClassFolderReader, VariantReader
+from datasets_registry._readers.class_folders import ClassFolderReader, read_imagenet_variant
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.dataset_files import ImageFolders, packaged_names
 from datasets_registry._types import DatasetInfo, Reader
@@ -119,5 +120,6 @@ def register_imagenet_variant(
 
     `image_folders` are the candidates of `ImageFolders`; `facts` are fields of `DatasetInfo`.
     """
-    reader = VariantReader(ImageFolders(name, image_folders), folders_are_labels)
+    folders = ImageFolders(name, image_folders)
+    reader = partial(read_imagenet_variant, folders, folders_are_labels=folders_are_labels)
     return register_dataset(DatasetInfo(name=name, template=PLAIN_TEMPLATE, test_only=True, reader=reader, **facts))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -13,15 +15,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from datasets_registry import ClassSet
+from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone_spec import BackboneSpec, Precision
 from methods._backbones.frozen_model import FrozenModel
 from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
-from methods._backbones.text_input import TextInput
 from methods._base.devices import on_device
-from methods._base.method_info import BackboneSizes
+from methods._base.method_info import Sizes
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
-from methods._text.tokenizers import HubTokenizer, Tokenizer, name_lengths
+from methods._text.tokenizers import CLIP_TOKENIZER, HubTokenizer, Tokenizer, hub_tokenizer, name_lengths, tokenize
 from methods._towers.blocks import BlockView
 from methods._towers.image_tower import (
     BlockHook,
@@ -35,10 +36,13 @@ from methods._towers.image_tower import (
 from methods._towers.read_only_tokens import encode_read_only_image, encode_read_only_text
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
 from methods._towers.text_tower import TextHook, TextTower
+from methods._towers.tower_facts import TextKind
 from methods._towers.whole_texts import encode_whole_texts
 
 TEXT_CHUNK = 1024
 """Sentences encoded at a time; it changes results by rounding only."""
+CLASS_LISTS = 8
+"""How many pairs of class list and template keep their tokens and embeddings: 51 MB each for 1,000 classes."""
 
 
 TextMemory = Callable[[Sequence[str], Callable[[], Tensor]], Tensor]
@@ -95,7 +99,7 @@ class Backbone:
     def __post_init__(self) -> None:
         self.model.requires_grad_(False).eval()
         self.frozen = FrozenModel(self.model)
-        self.texts = TextInput(self.spec, self.frozen)
+        self._class_tokens: OrderedDict[tuple[ClassSet, str, bool], TokenizedTexts] = OrderedDict()
         self.image_tower = self.frozen.image_tower
         size = self.model.visual.image_size
         self.image_size: int = size[0] if isinstance(size, tuple) else size
@@ -106,12 +110,16 @@ class Backbone:
     @cached_property
     def text_tower(self) -> TextTower:
         """The text tower that runs on prompts; raises BenchError for one that runs only as a whole."""
-        return self.texts.tower
+        if self.frozen.text_tower is None:
+            raise BenchError(f"{self.spec.slug} has {TextKind.WHOLE}; use a method with plain class texts.")
+        return self.frozen.text_tower
 
-    @property
+    @cached_property
     def tokenizer(self) -> Tokenizer:
         """The text tower's tokenizer; raises BenchError if it is not available."""
-        return self.texts.tokenizer
+        if (reason := self.spec.text_tower_error) is not None:
+            raise BenchError(f"{self.spec.slug} cannot encode texts: {reason}.")
+        return CLIP_TOKENIZER if self.spec.tokenizer is None else hub_tokenizer(*self.spec.tokenizer)
 
     @property
     def _image(self) -> ImageTower:
@@ -122,7 +130,7 @@ class Backbone:
     def _text(self) -> TextTower:
         """The text tower that runs, as `_image` for images."""
         tower = self.frozen.in_precision(self.precision).text_tower
-        return self.texts.tower if tower is None else tower  # raises for a tower without prompts
+        return self.text_tower if tower is None else tower  # raises for a tower without prompts
 
     @property
     def slug(self) -> str:
@@ -135,9 +143,17 @@ class Backbone:
         return self.spec.preprocessing
 
     @cached_property
-    def sizes(self) -> BackboneSizes:
+    def sizes(self) -> Sizes:
         """The sizes of both towers; those of a text tower that runs only as a whole are 0."""
-        return self.frozen.sizes
+        text, visual = self.frozen.text_tower, self.image_tower.visual
+        return Sizes(
+            embed_dim=self.frozen.embed_dim,
+            text_width=0 if text is None else text.width,
+            text_blocks=0 if text is None else len(text.blocks),
+            image_width=self.image_tower.width,
+            image_blocks=self.image_tower.depth,
+            image_parameters=sum(weight.numel() for weight in visual.parameters()),
+        )
 
     @property
     def embed_dim(self) -> int:
@@ -203,7 +219,11 @@ class Backbone:
             facts += (self.tokenizer.digest,)
         if self.spec.described is not None:
             facts += (json.dumps(self.spec.config, sort_keys=True),)
-        return self.frozen.digest(facts)
+        sha = hashlib.sha256(repr(facts).encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            sha.update(tensor.detach().cpu().contiguous().numpy().reshape(-1))  # without a copy of the bytes
+        return sha.hexdigest()[:32]
 
     @in_precision
     def encode_image(
@@ -259,8 +279,20 @@ class Backbone:
         return continue_image_tower(tower or self._image, hidden, first, prompts=prompts, blocks=blocks, kept=kept)
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
-        """Texts as tokens and embeddings, cut after the longest one."""
-        return self.texts.tokenized(texts)
+        """Texts as tokens and embeddings, cut after the longest one.
+
+        Embeddings are those of the fp32 weights in every precision.
+        """
+        tokenizer, embedding = self.tokenizer, self.text_tower.token_embedding
+        tokens = self._whole_context(texts)
+        eot = self.text_tower.ends(tokens, tokenizer)
+        tokens = tokens[:, : int(eot.max()) + 1]
+        embedded = embedding(on_device(tokens, embedding.weight.device))
+        return TokenizedTexts(tokens, embedded, eot, tokenizer.n_start, tokenizer.pad)
+
+    def _whole_context(self, texts: Sequence[str]) -> Int[Tensor, "n context"]:
+        """Tokens padded to the whole context; raises BenchError for a longer text."""
+        return tokenize(texts, self.spec.config["text_cfg"].get("context_length", 77), self.tokenizer)  # its default
 
     def name_lengths(self, names: Sequence[str]) -> tuple[int, ...]:
         """Tokens of each class name alone, without start and end of text."""
@@ -268,7 +300,13 @@ class Backbone:
 
     def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
         """`tokenized` for the filled template of each class; the last few class lists are cached for later steps."""
-        return self.texts.class_tokens(classes, template, keep_underscores=keep_underscores)
+        key, kept = (classes, template, keep_underscores), self._class_tokens
+        if key not in kept:
+            kept[key] = self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
+            while len(kept) > CLASS_LISTS:
+                kept.popitem(last=False)
+        kept.move_to_end(key)
+        return kept[key]
 
     @in_precision
     def encode_prompts(
@@ -365,7 +403,7 @@ class Backbone:
     def _encode_tokens(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Features of plain texts by a text tower that runs only as a whole, unnormalised."""
         self.passes.text += len(texts)
-        tokens = on_device(self.texts.whole_context(texts), self.device)
+        tokens = on_device(self._whole_context(texts), self.device)
         features: Tensor = self.model.encode_text(tokens, normalize=False)
         return features
 

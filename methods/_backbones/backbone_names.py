@@ -21,7 +21,7 @@ from methods._backbones.open_clip_library import open_clip_names
 from methods._backbones.preprocessing import FIELDS, OPENAI_PREPROCESSING, preprocessing_of_file
 from methods._backbones.published_weights import BIOMEDCLIP, published_tags
 from methods._backbones.weights_files import ACTIVATIONS, split_weights_options
-from methods._towers.tower_facts import ImageKind, image_kind
+from methods._towers.tower_facts import image_kind
 
 SUGGESTED = {
     f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on synthetic images, included in the package",
@@ -49,7 +49,8 @@ def parse_backbone(text: str) -> BackboneSpec:
             model of open_clip, a hub that cannot be reached, or preprocessing that is malformed or unknown.
     """
     if (folder := folder_of(text)) is not None:
-        return _in_folder(folder)
+        path = weights_in_folder(Path(folder))
+        return _checked(BackboneSpec(FOLDER_ARCH, f"local-{folder_digest(path)}", path))
     if text.startswith((f"{HUB_ARCH}:", f"{HUB_ARCH}.")):
         return _checked(BackboneSpec(HUB_ARCH, hub_tag(text[len(HUB_ARCH) + 1 :])))
     arch, equals, rest = text.partition("=")
@@ -96,11 +97,6 @@ def local_source(text: str) -> str | None:
 def folder_of(text: str) -> str | None:
     """The folder of `local-dir:FOLDER`, which may be written `local-dir=FOLDER`; None for any other backbone."""
     return text[len(FOLDER_ARCH) + 1 :] if text.startswith((f"{FOLDER_ARCH}:", f"{FOLDER_ARCH}=")) else None
-
-
-def _in_folder(text: str) -> BackboneSpec:
-    path = weights_in_folder(Path(text))
-    return _checked(BackboneSpec(FOLDER_ARCH, f"local-{folder_digest(path)}", path))
 
 
 def _local(arch: str, text: str) -> BackboneSpec:
@@ -178,7 +174,7 @@ def family_of(arch: str, config: Mapping[str, Any]) -> str:
     timm_name = config["vision_cfg"].get("timm_model_name")
     if timm_name is not None:
         return "CLIP, ConvNeXt" if timm_name.startswith("convnext") else "CLIP, other image towers of timm"
-    return "CLIP, ViT" if image_kind(config) is ImageKind.VIT else "CLIP, ResNet"
+    return "CLIP, ViT" if image_kind(config) == "vit" else "CLIP, ResNet"
 
 
 def known_architectures() -> dict[str, list[str]]:

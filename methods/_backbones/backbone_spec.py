@@ -15,7 +15,6 @@ from methods._backbones.model_folders import (
     FOLDER_ARCH,
     HUB_ARCH,
     MISSING_PACKAGE,
-    TokenizerSource,
     WeightsError,
     folder_config,
     has_transformers,
@@ -33,7 +32,6 @@ from methods._backbones.preprocessing import (
 from methods._backbones.published_weights import BIOMEDCLIP, BIOMEDCLIP_CONFIG, PUBLISHED, PublishedWeights
 from methods._base.method_info import TowerUse
 from methods._towers.tower_facts import (
-    ImageKind,
     TextKind,
     ends_in_projection,
     has_custom_blocks,
@@ -231,7 +229,7 @@ class BackboneSpec:
     @property
     def is_vision_transformer(self) -> bool:
         """Whether the image tower is a transformer that takes additional tokens: open_clip's own, or one of timm's."""
-        return not self.imported and image_kind(self.config) is not ImageKind.WHOLE
+        return not self.imported and image_kind(self.config) != "whole"
 
     @property
     def learns_text(self) -> bool:
@@ -251,7 +249,7 @@ class BackboneSpec:
             "image_tower": self.image_tower_name,
             "text_tower": text.get("hf_model_name", str(text_kind(self.config))),
             "learned_texts": text_kind(self.config).cost_of_prompts,
-            "tokenizer": "CLIP's" if self.tokenizer is None else self.tokenizer.name,
+            "tokenizer": "CLIP's" if self.tokenizer is None else self.tokenizer[0],
             "context": text.get("context_length", 77),  # open_clip's default
             "logit_bias": "init_logit_bias" in self.config,
         }
@@ -259,36 +257,39 @@ class BackboneSpec:
     def tower_error(self, use: TowerUse) -> str | None:
         """Why the towers do not support what a method does with them, as a clause; None if they do."""
         config = self.config
-        if use is TowerUse.IMAGE_BLOCKS:
-            if image_kind(config) is not ImageKind.VIT or has_custom_blocks(config["vision_cfg"]):
+        if use == "image_blocks":
+            if image_kind(config) != "vit" or has_custom_blocks(config["vision_cfg"]):
                 return (
                     "it changes parts of the image tower's blocks, which only open_clip's own vision transformer "
                     f"allows; this one is {self.image_tower_name}"
                 )
-        elif use is TowerUse.IMAGE_PROJECTION and not ends_in_projection(config):
+        elif use == "image_projection" and not ends_in_projection(config):
             return "it fine-tunes the projection of the pooled image, and this image tower has no such projection"
-        elif use is TowerUse.PROMPT_STATES and pools_by_attention(config):
+        elif use == "prompt_states" and pools_by_attention(config):
             return "it projects tokens of the image tower one by one, and this image tower pools them by attention"
-        elif use is TowerUse.TEXT_BLOCKS and text_kind(config) is TextKind.HUGGING_FACE:
+        elif use == "text_blocks" and text_kind(config) is TextKind.HUGGING_FACE:
             return (
                 "it changes parts of the text tower's blocks, which only open_clip's own text towers allow; this one "
                 f"is {TextKind.HUGGING_FACE}"
             )
-        elif use is TowerUse.TEXT_TOKENS:
+        elif use == "text_tokens":
             if (kind := text_kind(config)) is not TextKind.CAUSAL:
                 return f"it replaces tokens inside the text tower, and this one is {kind}"
             if self.tokenizer is not None:
-                return f"it replaces tokens inside the text tower, and this one has the tokenizer {self.tokenizer.name}"
+                return f"it replaces tokens inside the text tower, and this one has the tokenizer {self.tokenizer[0]}"
         return None
 
     @property
-    def tokenizer(self) -> TokenizerSource | None:
-        """The source of the text tower's tokenizer; None for CLIP's own, the folder for a model in a folder."""
+    def tokenizer(self) -> tuple[str, str] | None:
+        """Source and options of the text tower's tokenizer, see `hub_tokenizer`; None for CLIP's own.
+
+        The source of a model in a folder is this folder.
+        """
         if self.imported or not (name := self.config["text_cfg"].get("hf_tokenizer_name")):
             return None
         options = self.config["text_cfg"].get("tokenizer_kwargs") or {}
         source = str(self.folder) if self.arch == FOLDER_ARCH else name
-        return TokenizerSource(source, json.dumps(options, sort_keys=True))
+        return source, json.dumps(options, sort_keys=True)
 
     @property
     def text_tower_error(self) -> str | None:
@@ -296,7 +297,7 @@ class BackboneSpec:
         if self.imported or self.tokenizer is None:
             return None
         if not has_transformers():
-            return f"its tokenizer {self.tokenizer.name} needs {MISSING_PACKAGE}"
+            return f"its tokenizer {self.tokenizer[0]} needs {MISSING_PACKAGE}"
         if mode := self.config["text_cfg"].get("tokenizer_mode"):
             return f"its tokenizer has the mode {mode!r}, which is not supported; choose another backbone"
         return None

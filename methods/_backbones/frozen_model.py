@@ -9,7 +9,6 @@ are bit-identical to those of fp32 weights under autocast.
 from __future__ import annotations
 
 import copy
-import hashlib
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +16,6 @@ import torch
 from torch import nn
 
 from methods._backbones.backbone_spec import Precision
-from methods._base.method_info import BackboneSizes
 from methods._towers.blocks import is_standard
 from methods._towers.image_tower import ImageTower, wrap_image_tower
 from methods._towers.text_tower import TextTower
@@ -66,20 +64,9 @@ class FrozenModel:
             self._rounded[dtype] = FrozenModel(with_half_weights(self.model, dtype))
         return self._rounded[dtype]
 
-    @cached_property
-    def sizes(self) -> BackboneSizes:
-        """The sizes of both towers."""
-        text, visual = self.text_tower, self.image_tower.visual
-        return BackboneSizes(
-            embed_dim=self._embed_dim(),
-            text_width=0 if text is None else text.width,
-            text_blocks=0 if text is None else len(text.blocks),
-            image_width=self.image_tower.width,
-            image_blocks=self.image_tower.depth,
-            image_parameters=sum(weight.numel() for weight in visual.parameters()),
-        )
-
-    def _embed_dim(self) -> int:
+    @property
+    def embed_dim(self) -> int:
+        """Width of the joint space."""
         modules = self.text_modules
         if not hasattr(modules, "positional_embedding"):  # a model of Hugging Face
             return int(modules.output_dim)
@@ -87,14 +74,6 @@ class FrozenModel:
         if isinstance(projection, nn.Linear):
             return projection.out_features
         return int((modules.positional_embedding if projection is None else projection).shape[1])
-
-    def digest(self, facts: tuple[object, ...]) -> str:
-        """Hex SHA-256 (32 digits) of all weights and of other facts that decide a feature."""
-        sha = hashlib.sha256(repr(facts).encode())
-        for name, tensor in sorted(self.model.state_dict().items()):
-            sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            sha.update(tensor.detach().cpu().contiguous().numpy().reshape(-1))  # without a copy of the bytes
-        return sha.hexdigest()[:32]
 
 
 def with_half_weights(module: Any, dtype: torch.dtype) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 from datasets_registry import BenchError, ClassSet, UnknownNameError, feature_bundle
 from methods._backbones.backbone import Backbone
 from methods._backbones.backbone_spec import BackboneSpec
-from methods._base.method_info import BackboneSizes
+from methods._base.method_info import Sizes
 from methods._text.templates import GENERIC_TEMPLATE
 
 
@@ -44,7 +44,7 @@ class ImportedBackbone(Backbone):
         no_tower: Any = SimpleNamespace(width=0, depth=0, transformer=False, blocks=(), context_length=0)
         self.image_tower = self.text_tower = no_tower
         self.image_size = 0
-        self.sizes = BackboneSizes(self._dim, 0, 0, 0, 0, 0)
+        self.sizes = Sizes(self._dim, 0, 0, 0, 0, 0)
 
     @property
     def device(self) -> torch.device:
@@ -88,7 +88,12 @@ class ImportedBackbone(Backbone):
         return self._stored(classes.names, bundles)
 
     def _stored(self, names: Sequence[str], bundles: Sequence[feature_bundle.FeatureBundle]) -> Float[Tensor, "n dim"]:
-        found = {bundle.facts.name: _rows(bundle, names) for bundle in bundles if _holds(bundle, names)}
+        found = {}
+        for bundle in bundles:
+            row = {name: i for i, name in enumerate(bundle.facts.class_names)}
+            row = {name.replace("_", " "): i for name, i in row.items()} | row  # also with spaces for underscores
+            if set(names) <= row.keys():
+                found[bundle.facts.name] = bundle.text_features[[row[name] for name in names]]
         if not found:
             known = {name for bundle in bundles for name in bundle.facts.class_names}
             unknown = [name for name in names if name not in known]
@@ -130,18 +135,3 @@ class ImportedBackbone(Backbone):
         Raises UnknownNameError for other texts, and BenchError if several datasets have different features for them.
         """
         return self._stored(texts, self._bundles)
-
-
-def _row_of(bundle: feature_bundle.FeatureBundle) -> dict[str, int]:
-    """The row of each class name; also under the name with spaces for underscores."""
-    names = bundle.facts.class_names
-    return {name.replace("_", " "): i for i, name in enumerate(names)} | {name: i for i, name in enumerate(names)}
-
-
-def _holds(bundle: feature_bundle.FeatureBundle, names: Sequence[str]) -> bool:
-    return set(names) <= _row_of(bundle).keys()
-
-
-def _rows(bundle: feature_bundle.FeatureBundle, names: Sequence[str]) -> Float[np.ndarray, "n dim"]:
-    row = _row_of(bundle)
-    return bundle.text_features[[row[name] for name in names]]

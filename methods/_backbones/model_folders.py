@@ -6,7 +6,6 @@ A model has its own `open_clip_config.json`. open_clip writes it as `hf-hub:ORG/
 import hashlib
 import importlib.util
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,19 +25,6 @@ MISSING_PACKAGE = "the package transformers (pip install 'clip-etl-bench[transfo
 
 class WeightsError(BenchError, ValueError):
     """Weights, a tokenizer or a configuration that is missing or wrong, or an activation or preprocessing not known."""
-
-
-@dataclass(frozen=True)
-class TokenizerSource:
-    """The source of a tokenizer.
-
-    Args:
-        name: a repository of the hub, or a folder with the tokenizer's files.
-        options: options of open_clip's `HFTokenizer`, as sorted JSON (`tokenizer_kwargs` of the configuration).
-    """
-
-    name: str
-    options: str = "{}"
 
 
 @cache

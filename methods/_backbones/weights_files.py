@@ -114,4 +114,4 @@ def fetch_tokenizer(spec: BackboneSpec) -> None:
     if spec.text_tower_error is None and spec.tokenizer is not None:
         from methods._text.tokenizers import hub_tokenizer
 
-        hub_tokenizer(spec.tokenizer)
+        hub_tokenizer(*spec.tokenizer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -51,10 +50,10 @@ class Batch:
         self._labels = labels
         self._label_numbers = label_numbers
         self._sources = {
-            Needs.FEATURES: features,
-            Needs.PIXELS: pixels,
-            Needs.POOLED: pooled,
-            Needs.OTHER_VIEW: other_view,
+            "features": features,
+            "pixels": pixels,
+            "pooled": pooled,
+            "other_view": other_view,
         }
         self._hidden = hidden
         self._test_views = test_views
@@ -111,16 +110,16 @@ class Batch:
     @property
     def features(self) -> Float[Tensor, "batch dim"]:
         """Features of the frozen tower for these views, unnormalised."""
-        return self._get(Needs.FEATURES)
+        return self._get("features")
 
     @property
     def pooled(self) -> Float[Tensor, "batch width"]:
         """States of these views before the frozen tower's last projection, which maps them to `features`."""
-        return self._get(Needs.POOLED)
+        return self._get("pooled")
 
     def hidden(self, first: int) -> Float[Tensor, "batch tokens width"]:
         """Tokens of these views before block `first` (from 0) of the frozen tower; 0 gives the embedded image."""
-        self._declared(Needs.HIDDEN)
+        self._declared("hidden")
         if first not in self._values:
             if self._hidden is None:
                 raise UndeclaredNeedError("Batch.hidden was read where it is not available.")
@@ -130,14 +129,14 @@ class Batch:
     def test_views(self, k: int, crop_scale: tuple[float, float], *, mixed: bool) -> Float[Tensor, "k batch dim"]:
         """Frozen features, unnormalised, of k random crops of each test image, mirrored with probability one half.
 
-        They are resized with a bilinear filter. Methods that declare `Needs.TEST_STREAM` may read them.
+        They are resized with a bilinear filter. Methods that declare `test_stream` may read them.
 
         Args:
             crop_scale: range of a crop's share of the image area, 0..1.
             mixed: whether each crop is mixed with distorted copies of itself (AugMix, severity 1).
         """
-        if Needs.TEST_STREAM not in self._needs:
-            self._declared(Needs.TEST_VIEWS)
+        if "test_stream" not in self._needs:
+            self._declared("test_views")
         if self._test_views is None:
             raise UndeclaredNeedError("Batch.test_views was read in a phase without it, such as training.")
         return self._test_views(k, crop_scale, mixed)
@@ -145,12 +144,12 @@ class Batch:
     @property
     def pixels(self) -> Float[Tensor, "batch 3 h w"]:
         """Preprocessed pixels of these views."""
-        return self._get(Needs.PIXELS)
+        return self._get("pixels")
 
     @property
     def other_view(self) -> Float[Tensor, "batch dim"]:
         """Features of the frozen tower for another view of the same images, unnormalised; in training only."""
-        return self._get(Needs.OTHER_VIEW)
+        return self._get("other_view")
 
 
 Classifier = Callable[[Batch], Tensor]
@@ -159,14 +158,14 @@ Classifier = Callable[[Batch], Tensor]
 
 def _without_pool() -> NoReturn:
     raise UndeclaredNeedError(
-        f"SupportView.unlabelled was read, and the run has no unlabelled pool. Add Needs.{Needs.UNLABELLED.name} to "
+        "SupportView.unlabelled was read, and the run has no unlabelled pool. Add unlabelled to "
         "info.needs; etl-bench run --unlabelled declares the pool."
     )
 
 
 def _without_teacher() -> NoReturn:
     raise UndeclaredNeedError(
-        f"SupportView.teacher was read, and the run has no teacher. Add Needs.{Needs.TEACHER.name} to info.needs; "
+        "SupportView.teacher was read, and the run has no teacher. Add teacher to info.needs; "
         "etl-bench run --teacher names the teacher."
     )
 
@@ -201,9 +200,9 @@ class SupportView:
         views: `views(k, crop_scale)` gives the features of k augmented views of each image, `(k, n, dim)`.
         unlabelled: gives the features of the m images of the run's pool, `(m, dim)`, unnormalised, in an order that
             says nothing about their labels. Raises UndeclaredNeedError for a method that does not declare
-            `Needs.UNLABELLED`.
+            `unlabelled`.
         teacher: gives the run's teacher. Raises UndeclaredNeedError for a method that does not declare
-            `Needs.TEACHER`.
+            `teacher`.
     """
 
     classes: ClassSet
@@ -232,15 +231,17 @@ def support_without_images(method: str, classes: ClassSet, device: torch.device)
     return SupportView(classes, labels, 1, unavailable, unavailable, unavailable)
 
 
-class StreamClassifier(ABC):
+@dataclass(frozen=True)
+class StreamClassifier:
     """Classifies a stream of unlabelled images. Each stream starts without memory; batching has no effect.
 
-    A method whose `classifier` returns a StreamClassifier declares `Needs.TEST_STREAM`.
+    A method whose `classifier` returns a StreamClassifier declares `test_stream`.
+
+    Args:
+        over: gives the logits `(batch, n_cls)` of each batch, in order. It may read all batches first.
     """
 
-    @abstractmethod
-    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
-        """Logits `(batch, n_cls)` of each batch, in order. It may read all batches first."""
+    over: Callable[[Iterator[Batch]], Iterator[Tensor]]
 
     def __call__(self, batch: Batch) -> Tensor:
         """Logits `(batch, n_cls)` of a stream that consists of one batch."""

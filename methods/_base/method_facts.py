@@ -79,8 +79,9 @@ class MethodFacts(MethodTraits):
     @property
     def choices(self) -> Mapping[str, tuple[Any, ...]]:
         """The allowed values of each setting that is a choice."""
-        found = {key: _allowed_values(setting.schema) for key, setting in self.settings.items()}
-        return {key: tuple(values) for key, values in found.items() if values}
+        schemas = {key: setting.schema for key, setting in self.settings.items()}
+        found = {key: (s["const"],) if "const" in s else tuple(s.get("enum", ())) for key, s in schemas.items()}
+        return {key: values for key, values in found.items() if values}
 
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
         """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones.
@@ -113,9 +114,10 @@ def facts_of(method: type[Method[Any]]) -> MethodFacts:
         protocol: {key: value for key, value in asdict(info.settled(protocol)).items() if key != "values" and value}
         for protocol in EvalProtocol
     }
+    docstring = inspect.getdoc(inspect.getmodule(method)) or ""
     return MethodFacts(
         **traits,
-        notes=_notes(method),
+        notes=docstring.partition("\n")[2].strip() or docstring,
         parameter_formula=info.parameter_formula,
         settings=_settings(info),
         teaches=getattr(method, "one_pair", False),  # only methods with two towers have it
@@ -127,14 +129,9 @@ def facts_of(method: type[Method[Any]]) -> MethodFacts:
 def is_own(method: type[Method[Any]]) -> bool:
     """Whether a method ships with this package: its facts are in the file, and all its base classes are of it."""
     stored = stored_facts()
-    return all(name in stored.methods or name in stored.wrappers for name in method.info.name.split(":")) and all(
+    return all(name in stored["methods"] or name in stored["wrappers"] for name in method.info.name.split(":")) and all(
         base.__module__.partition(".")[0] in OWN_PACKAGES for base in method.__mro__
     )
-
-
-def _notes(method: type[Method[Any]]) -> str:
-    text = inspect.getdoc(inspect.getmodule(method)) or ""
-    return text.partition("\n")[2].strip() or text
 
 
 def _settings(info: MethodInfo) -> dict[str, MethodSetting]:
@@ -150,11 +147,6 @@ def _settings(info: MethodInfo) -> dict[str, MethodSetting]:
         schema |= {"default": recorded[key]} if key in recorded else {}
         found[key] = MethodSetting(schema, key not in recorded)
     return found
-
-
-def _allowed_values(schema: Mapping[str, Any]) -> list[Any]:
-    """The values of a choice; empty for another type."""
-    return [schema["const"]] if "const" in schema else list(schema.get("enum", []))
 
 
 def _tuples(value: Any) -> Any:
@@ -224,37 +216,22 @@ def _changed(host: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return found
 
 
-@dataclass(frozen=True)
-class StoredWrapper:
-    """What the file has about a wrapper: see `facts_file_text`."""
-
-    shared: Mapping[str, Any]
-    hosts: Mapping[str, Mapping[str, Any]]
-    refused: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class StoredFacts:
-    """The content of the file: facts of the methods by name, and the wrappers."""
-
-    methods: Mapping[str, Mapping[str, Any]]
-    wrappers: Mapping[str, StoredWrapper]
-
-    def wrapped(self, wrapper: str, host: str) -> MethodFacts:
-        """The facts of a wrapper around a host that it fits."""
-        found = self.wrappers[wrapper]
-        values = _changed(_changed(self.methods[host], found.shared), found.hosts[host])
-        settings = values.get("settings", {})
-        # the first field of every configuration, also where only the wrapper has values by dataset
-        first = {key: settings[key] for key in ("by_dataset",) if key in settings}
-        return facts_from_json(values | {"settings": first | settings})
-
-
 @cache
-def stored_facts() -> StoredFacts:
-    """The facts of this package's methods; the file is read once."""
-    found = json.loads(resources.files("methods").joinpath("_assets", FACTS_FILE).read_text(encoding="utf-8"))
-    return StoredFacts(found["methods"], {name: StoredWrapper(**one) for name, one in found["wrappers"].items()})
+def stored_facts() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """The content of the file, which is read once: `methods` and `wrappers` by name, see `facts_file_text`."""
+    text = resources.files("methods").joinpath("_assets", FACTS_FILE).read_text(encoding="utf-8")
+    found: Mapping[str, Mapping[str, Mapping[str, Any]]] = json.loads(text)
+    return found
+
+
+def _wrapped_facts(wrapper: str, host: str) -> MethodFacts:
+    """The stored facts of a wrapper around a host that it fits."""
+    found = stored_facts()["wrappers"][wrapper]
+    values = _changed(_changed(stored_facts()["methods"][host], found["shared"]), found["hosts"][host])
+    settings = values.get("settings", {})
+    # the first field of every configuration, also where only the wrapper has values by dataset
+    first = {key: settings[key] for key in ("by_dataset",) if key in settings}
+    return facts_from_json(values | {"settings": first | settings})
 
 
 class MethodFactsRegistry(Registry[MethodFacts]):
@@ -277,7 +254,7 @@ class MethodFactsRegistry(Registry[MethodFacts]):
         self._wrapped: dict[str, MethodFacts] = {}
 
     def _load_facts(self) -> None:
-        for name, values in stored_facts().methods.items():
+        for name, values in stored_facts()["methods"].items():
             self.add(name, facts_from_json(values))
         self._add_others(self)
 
@@ -287,7 +264,7 @@ class MethodFactsRegistry(Registry[MethodFacts]):
         known = super().entries
         loaded = sys.modules.get("methods._base.registry")
         here = {} if loaded is None else loaded.METHODS.registered
-        return known | {name: self._read(cls) for name, cls in here.items() if name not in stored_facts().methods}
+        return known | {name: self._read(cls) for name, cls in here.items() if name not in stored_facts()["methods"]}
 
     def get(self, name: str) -> MethodFacts:
         """The facts of the method of that name, or of `wrapper:host`.
@@ -301,13 +278,13 @@ class MethodFactsRegistry(Registry[MethodFacts]):
         if name in self._wrapped:
             return self._wrapped[name]
         stored = stored_facts()
-        known = stored.wrappers.get(wrapper)
-        if known is not None and host in known.hosts:
-            facts = stored.wrapped(wrapper, host)
-        elif known is not None and host in known.refused:
-            refuse_host(wrapper, host, known.refused[host], known.hosts)
-        elif known is None and len(self) == len(stored.methods):
-            raise UnknownNameError("wrapper method", wrapper, stored.wrappers)
+        known = stored["wrappers"].get(wrapper)
+        if known is not None and host in known["hosts"]:
+            facts = _wrapped_facts(wrapper, host)
+        elif known is not None and host in known["refused"]:
+            refuse_host(wrapper, host, known["refused"][host], known["hosts"])
+        elif known is None and len(self) == len(stored["methods"]):
+            raise UnknownNameError("wrapper method", wrapper, stored["wrappers"])
         else:  # the host or the wrapper is from another package
             facts = self._read(_imported(name))
         return self._wrapped.setdefault(name, facts)

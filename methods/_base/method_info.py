@@ -9,8 +9,7 @@ import re
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from enum import StrEnum
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar, get_args, get_origin
@@ -20,89 +19,73 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serial
 from datasets_registry import BenchError, EvalProtocol, RegistrationError, did_you_mean
 from methods._base.recipe import Recipe, checked_table, own_values, without_fields
 
+Family = Literal[
+    "zero-shot",
+    "text prompt",
+    "visual prompt",
+    "multimodal prompt",
+    "feature adapter",
+    "cache",
+    "weight adapter",
+    "classifier",
+    "ensemble",
+    "test-time",
+    "other",
+]
+"""The kind of parameters that a method learns. `other`: code of others, of which this is not known."""
 
-class Family(StrEnum):
-    """The kind of parameters that a method learns."""
+Needs = Literal[
+    "features",
+    "pooled",
+    "hidden",
+    "pixels",
+    "other_view",
+    "test_views",
+    "test_stream",
+    "unlabelled",
+    "unlabelled_batches",
+    "teacher",
+]
+"""What a method reads from an image. Reading anything else raises UndeclaredNeedError.
 
-    ZERO_SHOT = "zero-shot"
-    TEXT_PROMPT = "text prompt"
-    VISUAL_PROMPT = "visual prompt"
-    MULTIMODAL_PROMPT = "multimodal prompt"
-    FEATURE_ADAPTER = "feature adapter"
-    CACHE = "cache"
-    WEIGHT_ADAPTER = "weight adapter"
-    CLASSIFIER = "classifier"
-    ENSEMBLE = "ensemble"
-    TEST_TIME = "test-time"
-    OTHER = "other"
-    """Code of others, of which this is not known."""
+A method that learns from unlabelled test images declares `test_stream`; such methods have a separate leaderboard. If it
+cannot run without random views of a test image, it declares `test_views`, too. A method that learns from the unlabelled
+pool of a run (`--unlabelled`) declares `unlabelled`; it is compared with methods that see the same pool. If its
+training batches are images of the pool and of the support set, all without labels, it declares `unlabelled_batches`. A
+method that learns from a tuned model (`--teacher`) declares `teacher`.
+"""
 
+Extra = Literal["teacher", "unlabelled images", "outside texts", "test stream", "validation labels", "test labels"]
+"""What a method sees besides the labelled images and the class names.
 
-class Needs(StrEnum):
-    """What a method reads from an image. Reading anything else raises UndeclaredNeedError.
+`teacher`: a larger or generative model. `unlabelled images`: unlabelled training or test images. `outside texts`: texts
+about the classes that a language model or a person wrote for each class. `test stream`: the test images, while it
+classifies them. `validation labels`: labels of images beyond the shots, to choose settings. `test labels`: labels of
+the test images, so that its accuracy there is no estimate.
+"""
 
-    A method that learns from unlabelled test images declares `TEST_STREAM`; such methods have a separate leaderboard.
-    If it cannot run without random views of a test image, it declares `TEST_VIEWS`, too. A method that learns from the
-    unlabelled pool of a run (`--unlabelled`) declares `UNLABELLED`; it is compared with methods that see the same pool.
-    If its training batches are images of the pool and of the support set, all without labels, it declares
-    `UNLABELLED_BATCHES`. A method that learns from a tuned model (`--teacher`) declares `TEACHER`.
-    """
+TowerUse = Literal["image_blocks", "image_projection", "prompt_states", "text_blocks", "text_tokens"]
+"""How a method uses the inside of a tower, besides prompts; not every tower supports it.
 
-    FEATURES = "features"
-    POOLED = "pooled"
-    HIDDEN = "hidden"
-    PIXELS = "pixels"
-    OTHER_VIEW = "other_view"
-    TEST_VIEWS = "test_views"
-    TEST_STREAM = "test_stream"
-    UNLABELLED = "unlabelled"
-    UNLABELLED_BATCHES = "unlabelled_batches"
-    TEACHER = "teacher"
-
-
-class Extra(StrEnum):
-    """What a method sees besides the labelled images and the class names."""
-
-    TEACHER = "teacher"
-    """A larger or generative model."""
-    UNLABELLED_IMAGES = "unlabelled images"
-    """Unlabelled training or test images."""
-    OUTSIDE_TEXTS = "outside texts"
-    """Texts about the classes that a language model or a person wrote for each class."""
-    TEST_STREAM = "test stream"
-    """The test images, while it classifies them."""
-    VALIDATION_LABELS = "validation labels"
-    """Labels of images beyond the shots, to choose settings."""
-    TEST_LABELS = "test labels"
-    """Labels of the test images, so that its accuracy there is no estimate."""
-
-
-class TowerUse(StrEnum):
-    """How a method uses the inside of a tower, besides prompts; not every tower supports it."""
-
-    IMAGE_BLOCKS = "image_blocks"
-    """It changes parts of the image tower's blocks, such as weights and norms."""
-    IMAGE_PROJECTION = "image_projection"
-    """It fine-tunes the last projection of the image tower."""
-    PROMPT_STATES = "prompt_states"
-    """It projects other tokens of the image tower than the pooled one."""
-    TEXT_BLOCKS = "text_blocks"
-    """It changes parts of the text tower's blocks, such as weights and norms."""
-    TEXT_TOKENS = "text_tokens"
-    """It inserts, replaces or reads tokens inside the text tower."""
+`image_blocks` and `text_blocks`: it changes parts of the tower's blocks, such as weights and norms. `image_projection`:
+it fine-tunes the last projection of the image tower. `prompt_states`: it projects other tokens of the image tower than
+the pooled one. `text_tokens`: it inserts, replaces or reads tokens inside the text tower.
+"""
 
 
 @dataclass(frozen=True)
-class BackboneSizes:
-    """The sizes of a backbone's two towers. A tower without blocks of its own kind has width and blocks 0.
+class Sizes:
+    """The sizes that decide how many values a method learns: those of a backbone's two towers and of the support set.
 
     Args:
         embed_dim: width of the joint space.
-        text_width: width of the text tower.
+        text_width: width of the text tower; 0, as its blocks, for a tower without blocks of its own kind.
         text_blocks: number of blocks of the text tower.
-        image_width: width of the image tower.
+        image_width: width of the image tower; 0, as its blocks, for a tower without blocks of its own kind.
         image_blocks: number of blocks of the image tower.
         image_parameters: number of weights of the image tower.
+        n_classes: number of training classes; 0 for a backbone alone.
+        shots: images per class; 0 for a backbone alone.
     """
 
     embed_dim: int
@@ -111,23 +94,8 @@ class BackboneSizes:
     image_width: int
     image_blocks: int
     image_parameters: int
-
-    def with_task(self, *, n_classes: int, shots: int) -> Sizes:
-        """These sizes and those of the support set."""
-        return Sizes(**asdict(self), n_classes=n_classes, shots=shots)
-
-
-@dataclass(frozen=True)
-class Sizes(BackboneSizes):
-    """The sizes that decide how many values a method learns: those of the backbone and of the support set.
-
-    Args:
-        n_classes: number of training classes.
-        shots: images per class.
-    """
-
-    n_classes: int
-    shots: int
+    n_classes: int = 0
+    shots: int = 0
 
 
 SettingsT = TypeVar("SettingsT", bound="MethodConfig")
@@ -189,7 +157,7 @@ class MethodConfig(BaseModel):
         """
         return 0
 
-    def frozen_blocks(self, sizes: BackboneSizes) -> int | None:  # noqa: ARG002
+    def frozen_blocks(self, sizes: Sizes) -> int | None:  # noqa: ARG002
         """Number of leading frozen image blocks, for a method that reads `Batch.hidden` before the next block."""
         return None
 
@@ -251,7 +219,7 @@ class MethodTraits(ABC):
     code: str = ""
     uses: tuple[str, ...] = ()
     version: int = 1
-    needs: frozenset[Needs] = frozenset({Needs.FEATURES})
+    needs: frozenset[Needs] = frozenset({"features"})
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     vision_transformer: bool = False
@@ -283,33 +251,33 @@ class MethodTraits(ABC):
     @property
     def reads_test_stream(self) -> bool:
         """Whether it learns from unlabelled test images."""
-        return Needs.TEST_STREAM in self.needs
+        return "test_stream" in self.needs
 
     @property
     def needs_pool(self) -> bool:
         """Whether it learns from the unlabelled pool of a run, without which it cannot run."""
-        return Needs.UNLABELLED in self.needs or self.trains_on_pool
+        return "unlabelled" in self.needs or self.trains_on_pool
 
     @property
     def trains_on_pool(self) -> bool:
         """Whether its training batches are images of the pool and of the support set, all without labels."""
-        return Needs.UNLABELLED_BATCHES in self.needs
+        return "unlabelled_batches" in self.needs
 
     @property
     def needs_teacher(self) -> bool:
         """Whether it learns from a tuned model that the run names, without which it cannot run."""
-        return Needs.TEACHER in self.needs
+        return "teacher" in self.needs
 
     @property
     def extras(self) -> tuple[Extra, ...]:
         """What it sees besides the labelled images with its published settings, in the order of `Extra`."""
-        found = set(map(Extra, self.uses))
-        found |= {Extra.TEST_STREAM} if self.reads_test_stream else set()
-        found |= {Extra.UNLABELLED_IMAGES} if self.needs_pool else set()
-        found |= {Extra.TEACHER} if self.needs_teacher else set()
+        found: set[str] = set(self.uses)
+        found |= {"test stream"} if self.reads_test_stream else set()
+        found |= {"unlabelled images"} if self.needs_pool else set()
+        found |= {"teacher"} if self.needs_teacher else set()
         published = self.settled(self.usual_protocol).values
-        found |= {Extra.VALIDATION_LABELS} if published.get("selection") == "validation" else set()
-        return tuple(extra for extra in Extra if extra in found)
+        found |= {"validation labels"} if published.get("selection") == "validation" else set()
+        return tuple(extra for extra in get_args(Extra) if extra in found)
 
     @property
     def year(self) -> int | None:
@@ -370,9 +338,10 @@ class MethodInfo(MethodTraits):
             if name not in {known.name for known in fields(cls)}:
                 hint = REPLACED_FIELDS.get(name) or did_you_mean(name, [known.name for known in fields(cls)])
                 raise RegistrationError(f"MethodInfo has no field {name!r}. {hint}".strip())
-        for use in given.get("uses", ()):
-            if use not in set(Extra):
-                raise RegistrationError(f"MethodInfo.uses has {use!r}. Allowed: {', '.join(Extra)}.")
+        for name, kind in (("uses", Extra), ("needs", Needs), ("tower_use", TowerUse)):
+            for value in given.get(name, ()):
+                if value not in (allowed := get_args(kind)):
+                    raise RegistrationError(f"MethodInfo.{name} has {value!r}. Allowed: {', '.join(allowed)}.")
         return super().__new__(cls)
 
     @property

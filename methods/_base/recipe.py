@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Mapping, Set
-from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from datasets_registry import EvalProtocol
 
+Optimizer = Literal["sgd", "adam", "adamw", "adadelta"]
+"""Optimisers used by published methods; weight decay is coupled (L2) except in adamw."""
+Warmup = Literal["none", "constant", "linear"]
+"""Dassl's warm-up kinds. `constant`: warm-up epochs run at `warmup_lr`. `linear`: from `warmup_lr` up to `lr`."""
+Schedule = Literal["dassl", "cosine", "wave", "constant"]
+"""Course of the learning rate after the warm-up.
 
-class Optimizer(StrEnum):
-    """Optimisers used by published methods; weight decay is coupled (L2) except in adamw."""
-
-    SGD = "sgd"
-    ADAM = "adam"
-    ADAMW = "adamw"
-    ADADELTA = "adadelta"
-
-
-class Warmup(StrEnum):
-    """Dassl's warm-up kinds. `constant`: warm-up epochs run at `warmup_lr`. `linear`: from `warmup_lr` up to `lr`."""
-
-    NONE = "none"
-    CONSTANT = "constant"
-    LINEAR = "linear"
-
-
-class Schedule(StrEnum):
-    """Course of the learning rate after the warm-up.
-
-    `dassl`: per epoch, a cosine that never reaches 0. `cosine`: per step, from `lr` down to `min_lr` over all steps.
-    `wave`: per step, a cosine between `lr` and `min_lr` whose half period is the number of epochs, counted in steps, so
-    the rate falls and rises again (CLIP-SVD, base-to-new). `constant`: stays at `lr`.
-    """
-
-    DASSL = "dassl"
-    COSINE = "cosine"
-    WAVE = "wave"
-    CONSTANT = "constant"
-
-
+`dassl`: per epoch, a cosine that never reaches 0. `cosine`: per step, from `lr` down to `min_lr` over all steps.
+`wave`: per step, a cosine between `lr` and `min_lr` whose half period is the number of epochs, counted in steps, so
+the rate falls and rises again (CLIP-SVD, base-to-new). `constant`: stays at `lr`.
+"""
 LARGEST_RATE, MOST_EPOCHS, MOST_STEPS = 100.0, 100_000, 10_000_000
 """Bounds of learning rates and weight decay, of epochs, and of steps; a larger value is a typing error."""
 _Rate = Annotated[float, Field(le=LARGEST_RATE)]
@@ -94,7 +72,7 @@ class Recipe(BaseModel):
         description="`published`, `published by dataset`, `demo`, or `custom` if a value was set by hand",
     )
     source: str = Field("", description="where the values are published")
-    optimizer: Optimizer = Optimizer.SGD
+    optimizer: Optimizer = "sgd"
     lr: _Rate = Field(0.002, gt=0, description="base learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only; Dassl's default")
     weight_decay: _Rate = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
@@ -109,10 +87,10 @@ class Recipe(BaseModel):
     steps: _Steps = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
     batch_size: _Steps = Field(32, ge=0, description="images per step; 0: the whole support set")
     drop_last: bool = Field(True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl")
-    schedule: Schedule = Schedule.DASSL
+    schedule: Schedule = "dassl"
     min_lr: _Rate = Field(0.0, ge=0, description="where the `cosine` schedule ends; the lowest rate of `wave`")
     eps: float | None = Field(None, gt=0, description="eps of adam and adamw; None: torch's default")
-    warmup: Warmup = Warmup.CONSTANT
+    warmup: Warmup = "constant"
     warmup_epochs: _Epochs = Field(1, ge=0)
     warmup_lr: _Rate = Field(1e-5, gt=0)
     warmup_steps: _Steps = Field(

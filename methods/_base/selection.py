@@ -2,20 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, get_args
 
 from methods._base.method_info import MethodTraits
 
-
-class Selection(StrEnum):
-    """How hyper-parameters or the epoch are chosen. `oracle` uses test labels and is always labelled as such."""
-
-    LAST = "last"
-    FIXED = "fixed"
-    VALIDATION = "validation"
-    ENSEMBLE = "ensemble"
-    ORACLE = "oracle"
+Selection = Literal["last", "fixed", "validation", "ensemble", "oracle"]
+"""How hyper-parameters or the epoch are chosen. `oracle` uses test labels and is always labelled as such."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +46,15 @@ def selection_rules(info: MethodTraits) -> dict[Selection, SelectionRule]:
     also be chosen by oracle, unless the method has its own oracle or cannot keep its last epoch.
     """
     if values := info.choices.get("selection"):
-        offered = {Selection(value): SelectionRule({"selection": value}) for value in values}
-        last = offered.get(Selection.LAST)
+        offered = {value: SelectionRule({"selection": value}) for value in values}
+        last = offered.get("last")
     else:
         last = SelectionRule() if info.recipes else None
-        offered = {Selection.FIXED: SelectionRule()} | ({Selection.LAST: last} if last else {})
+        offered = {"fixed": SelectionRule()} | ({"last": last} if last else {})
         if last:
-            offered[Selection.VALIDATION] = SelectionRule(by_epoch=True)
+            offered["validation"] = SelectionRule(by_epoch=True)
     if info.oracle_settings:
-        offered[Selection.ORACLE] = SelectionRule(info.oracle_settings)
-    elif last and Selection.ORACLE not in offered:
-        offered[Selection.ORACLE] = SelectionRule(last.settings, by_epoch=True)
-    return {selection: offered[selection] for selection in Selection if selection in offered}
+        offered["oracle"] = SelectionRule(info.oracle_settings)
+    elif last and "oracle" not in offered:
+        offered["oracle"] = SelectionRule(last.settings, by_epoch=True)
+    return {selection: offered[selection] for selection in get_args(Selection) if selection in offered}

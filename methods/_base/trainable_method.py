@@ -100,7 +100,8 @@ class TrainableMethod(Method[ConfigT]):
         """
         loss = self.loss(batch)
         if not loss.requires_grad:
-            own = next(f for f in (type(self).loss, type(self).loss_terms, type(self).classifier) if not _is_base(f))
+            functions = (type(self).loss, type(self).loss_terms, type(self).classifier)
+            own = next(function for function in functions if function.__module__ != __name__)
             raise MethodError(
                 f"{self.info.name}: no tensor of `trainable` reaches the loss of {code_place(own)}; look for detach(), "
                 ".data, .item() or no_grad()."
@@ -135,10 +136,6 @@ class TrainableMethod(Method[ConfigT]):
     def train_classifier(self) -> Classifier:
         """The classifier for the training loss, built again in every step. Default: the classifier of evaluation."""
         return returned(type(self).classifier, self.classifier(self.support_classes))
-
-
-def _is_base(function: Any) -> bool:
-    return bool(function.__module__ == __name__)
 
 
 def count_parameters(module: nn.Module) -> int:

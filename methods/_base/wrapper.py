@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import create_model
 
 from methods._base.method import Method
-from methods._base.method_info import Family, MethodInfo
+from methods._base.method_info import MethodInfo
 from methods._base.registry import METHODS, Wrapper
 
 
@@ -47,7 +47,7 @@ def wrapped_info(
         code=code,
         citation=citation,
         config=create_model(f"{prefix}{host.config.__name__}", __base__=bases, **settings),
-        **({"family": Family.ENSEMBLE, "recipes": recipes} | facts),
+        **({"family": "ensemble", "recipes": recipes} | facts),
     )
 
 

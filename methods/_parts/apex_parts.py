@@ -1,7 +1,6 @@
 """What other methods use of APEX: its training settings, and its ensemble with weights by class distance."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -10,10 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods._base.batch import Batch
+from methods._base.batch import Batch, Classifier
 from methods._base.method import cosine_logits
-from methods._base.method_info import Family
-from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, Optimizer, Recipe, Warmup
+from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, Recipe
 from methods._parts.layers import AdapterConfig
 
 _SETTINGS = Recipe(
@@ -22,13 +20,13 @@ _SETTINGS = Recipe(
     "vit_b16_c2_ep5_batch16_2+2ctx_imagenet.yaml and the test script. Weight decay and warm-up are in the code alone; "
     "it is the default, since its numbers are the published ones, and the paper's are recipe.weight_decay=0 and "
     "recipe.warmup=none",
-    optimizer=Optimizer.ADADELTA,
+    optimizer="adadelta",
     lr=0.15,
     weight_decay=1e-3,
     epochs=15,
     by_dataset={"imagenet": {"epochs": 5}},
     batch_size=16,
-    warmup=Warmup.LINEAR,
+    warmup="linear",
     warmup_lr=0.01,
 )
 APEX_RECIPES = {
@@ -74,7 +72,7 @@ APEX_FACTS: dict[str, Any] = {
 PART_FACTS = APEX_FACTS | {"recipes": PART_RECIPES}
 """Facts of the methods of the paper's component analysis."""
 ADAPTER_FACTS = PART_FACTS | {
-    "family": Family.FEATURE_ADAPTER,
+    "family": "feature adapter",
     "config": AdapterConfig,
     "starts_as_zero_shot": {"adapter": "linear"},
 }
@@ -102,32 +100,34 @@ def ensemble_weight(
     return torch.exp(-beta * mean_distance * (nearest_distance > eps))
 
 
-@dataclass(frozen=True)
-class Blend:
-    """A classifier that blends two models; all features are unnormalised.
+def blended(
+    *,
+    adapted_text: Float[Tensor, "n_cls dim"],
+    plain_text: Float[Tensor, "n_cls dim"],
+    text_weight: Float[Tensor, " n_cls"],
+    adapted_image: Callable[[Batch], Tensor],
+    plain_image: Callable[[Batch], Tensor],
+    image_weight: float,
+    scale: float,
+) -> Classifier:
+    """A classifier that blends two models; all features are unnormalised. An image tower with weight 0 does not run.
 
     Args:
         text_weight: share of the adapted text, per class.
         adapted_image: image features of the adapted model; not computed if its share is 0.
         plain_image: image features of the other model; not computed if the adapted share is 1.
+        image_weight: share of the adapted image features.
     """
 
-    adapted_text: Float[Tensor, "n_cls dim"]
-    plain_text: Float[Tensor, "n_cls dim"]
-    text_weight: Float[Tensor, " n_cls"]
-    adapted_image: Callable[[Batch], Tensor]
-    plain_image: Callable[[Batch], Tensor]
-    image_weight: float
-    scale: float
-
-    def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
-        """Logits of a batch; an image tower with weight 0 does not run."""
+    def classify(batch: Batch) -> Float[Tensor, "batch n_cls"]:
         image: Tensor | float = 0.0
-        if self.image_weight > 0:
-            image = self.image_weight * self.adapted_image(batch)
-        if self.image_weight < 1:
-            image = image + (1 - self.image_weight) * self.plain_image(batch)
-        weight = self.text_weight[:, None]
-        text = weight * self.adapted_text + (1 - weight) * self.plain_text
+        if image_weight > 0:
+            image = image_weight * adapted_image(batch)
+        if image_weight < 1:
+            image = image + (1 - image_weight) * plain_image(batch)
+        weight = text_weight[:, None]
+        text = weight * adapted_text + (1 - weight) * plain_text
         assert isinstance(image, Tensor)
-        return cosine_logits(image, text, self.scale)
+        return cosine_logits(image, text, scale)
+
+    return classify

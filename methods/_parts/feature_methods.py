@@ -123,25 +123,19 @@ EIGHT_TEXTS_ON_IMAGENET: Mapping[str, Mapping[str, Any]] = {"imagenet": {"templa
 PrototypeConfigT = TypeVar("PrototypeConfigT", bound=PrototypeConfig)
 
 
-class ClassVectors(nn.Module):
-    """One learned vector per class, `(n_cls, dim)`."""
-
-    def __init__(self, start: Float[Tensor, "n_cls dim"]) -> None:
-        super().__init__()
-        self.vectors = nn.Parameter(start.clone())
-
-
 class PrototypeMethod(TrainableMethod[PrototypeConfigT]):
     """`scale * cos(f, w_c)`, with `w` from learned vectors and a base, the mean of *unnormalised* class texts."""
 
-    trainable: ClassVectors
+    vectors: nn.Parameter
+    """One learned vector per class, `(n_cls, dim)`; exists after `prepare`."""
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c = self.config
         texts = template_features(self.backbone, support.classes, c.templates, keep_underscores=c.keep_underscores)
         self.base = texts.mean(dim=0)
-        self.trainable = ClassVectors(self.initial_vectors()).to(self.backbone.device)
+        self.vectors = nn.Parameter(self.initial_vectors().clone())
+        self.trainable = nn.ParameterDict({"vectors": self.vectors}).to(self.backbone.device)
 
     def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
         """The vectors before training; by default the base."""
@@ -149,7 +143,7 @@ class PrototypeMethod(TrainableMethod[PrototypeConfigT]):
 
     def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
         """The classifier's rows, unnormalised; by default the vectors."""
-        return self.trainable.vectors
+        return self.vectors
 
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)

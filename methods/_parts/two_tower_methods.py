@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.method import ConfigT, cosine_logits
-from methods._base.method_info import Family
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
+from methods._base.recipe import Recipe
 from methods._base.trainable_method import TrainableMethod
 from methods._parts.citations import PROLIP_PAPER
 from methods._parts.feature_methods import SELECT7_ON_IMAGENET, LogitScaleSetting, TextConfig, template_ensemble
@@ -183,18 +182,18 @@ FineTuningConfigT = TypeVar("FineTuningConfigT", bound=FineTuningConfig)
 
 CLIP_LORA_RECIPE = Recipe(
     source="CLIP-LoRA run_utils.py, lora.py; printed for few-shot, reused for base-to-new",
-    optimizer=Optimizer.ADAMW,
+    optimizer="adamw",
     lr=2e-4,
     weight_decay=0.01,
     steps_per_shot=500,
-    schedule=Schedule.COSINE,
+    schedule="cosine",
     min_lr=1e-6,
-    warmup=Warmup.NONE,
+    warmup="none",
     drop_last=False,
 )
 """CLIP-LoRA's settings, which the code of 2SFS and CLIP-SVD took over."""
 PROLIP_FACTS: dict[str, Any] = {
-    "family": Family.WEIGHT_ADAPTER,
+    "family": "weight adapter",
     "paper": "2410.05270",
     "code": "astra-vision/ProLIP",
     "citation": PROLIP_PAPER,
@@ -208,7 +207,7 @@ PROLIP_FACTS: dict[str, Any] = {
 """Facts of ProLIP and of the baselines in its paper. In cross-dataset transfer, each dataset has its own template."""
 FINE_TUNING_RECIPE = Recipe(
     source="ProLIP configs/experiments/full_ft.yaml, main_imagenet.py; reused for base-to-new and cross-dataset",
-    optimizer=Optimizer.ADAM,
+    optimizer="adam",
     lr=1e-5,
     eps=1e-4,
     weight_decay=0.0,
@@ -216,8 +215,8 @@ FINE_TUNING_RECIPE = Recipe(
     batch_size=16,
     by_dataset={"imagenet": {"batch_size": 256}},
     drop_last=False,
-    schedule=Schedule.COSINE,
-    warmup=Warmup.NONE,
+    schedule="cosine",
+    warmup="none",
     crop_scale=(0.5, 1.0),
 )
 

@@ -216,12 +216,6 @@ def outer_norms(tower: ImageTower) -> tuple[nn.Module, nn.Module]:
     return tower.visual.ln_pre, tower.visual.ln_post
 
 
-def with_outer_norms(tower: ImageTower, norms: tuple[nn.Module, nn.Module]) -> ImageTower:
-    """The tower with other outer norms; raises BenchError as `image_views` does."""
-    image_views(tower)
-    return ViTTower(with_modules(tower.visual, ln_pre=norms[0], ln_post=norms[1]))
-
-
 def run_image_tower(
     tower: ImageTower,
     pixels: Tensor,
@@ -247,7 +241,8 @@ def run_image_tower(
     if before_block is not None and not tower.transformer:
         raise BenchError("This image tower has no blocks to hook into; use a vision transformer such as ViT-B-16.")
     if norms is not None:
-        tower = with_outer_norms(tower, norms)
+        image_views(tower)  # raises for a tower without such norms
+        tower = ViTTower(with_modules(tower.visual, ln_pre=norms[0], ln_post=norms[1]))
     tokens = tower.embed_patches(pixels, prompts[0] if prompts else None)
     tokens = _run_blocks(tower, tokens, 0, prompts, before_block, blocks)
     pooled = tower.pool(tokens, len(prompts[0]) if prompts else 0)

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 Config = Mapping[str, Any]
 """open_clip's `model_cfg`: `embed_dim`, `vision_cfg`, `text_cfg` and the rest."""
 
 
-class ImageKind(StrEnum):
-    """Kinds of image towers; their classes are in `image_tower.py`."""
+ImageKind = Literal["vit", "timm", "whole"]
+"""Kinds of image towers; their classes are in `image_tower.py`.
 
-    VIT = "open_clip's vision transformer"
-    TIMM = "a vision transformer of timm"
-    WHOLE = "an image tower without tokens"
-    """Runs only as a whole: it takes no prompts (ResNet, ConvNeXt, FastViT, Swin)."""
+`vit`: open_clip's vision transformer. `timm`: a vision transformer of timm. `whole`: runs only as a whole, without
+tokens, so it takes no prompts (ResNet, ConvNeXt, FastViT, Swin).
+"""
 
 
 class TextKind(StrEnum):
@@ -48,8 +47,8 @@ def image_kind(config: Config) -> ImageKind:
     vision = config["vision_cfg"]
     if name := vision.get("timm_model_name"):
         takes_tokens = name.startswith(_TRANSFORMERS) and not name.startswith(_OTHERS)
-        return ImageKind.TIMM if takes_tokens else ImageKind.WHOLE
-    return ImageKind.WHOLE if isinstance(vision.get("layers"), list) else ImageKind.VIT
+        return "timm" if takes_tokens else "whole"
+    return "whole" if isinstance(vision.get("layers"), list) else "vit"
 
 
 def text_kind(config: Config) -> TextKind:
@@ -88,4 +87,4 @@ def image_tower_name(config: Config) -> str:
     """The image tower in words, for messages."""
     if name := config["vision_cfg"].get("timm_model_name"):
         return f"timm's {name}"
-    return "a ResNet" if image_kind(config) is ImageKind.WHOLE else str(ImageKind.VIT)
+    return "a ResNet" if image_kind(config) == "whole" else "open_clip's vision transformer"

@@ -1,15 +1,14 @@
 """Boards of published numbers, and published numbers beside those of the runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from bench.papers import (
     MARGIN,
     Catalogue,
+    PrintedNumber,
     PublishedRow,
-    PublishedSource,
-    Reproduction,
     ReproductionRow,
     count_verdicts,
 )
@@ -33,19 +32,22 @@ _SOURCE = Markup(
 )
 
 
-def sources_parts(sources: Sequence[PublishedSource]) -> list[Part]:
+def sources_parts(sources: Mapping[int, Sequence[PrintedNumber]]) -> list[Part]:
     """The tables that numbers come from, with their known errors; the content of a fold."""
     rows = Markup("").join(
         _SOURCE.format(
-            one.number,
-            one.number,
-            one.reported_in,
-            _address(one.url),
-            Markup("").join(Markup('<span class="erratum">{}</span>').format(note) for note in one.notes),
-            one.table,
-            one.cells,
+            place,
+            place,
+            numbers[0].reported_in,
+            _address(numbers[0].url),
+            Markup("").join(
+                Markup('<span class="erratum">{}</span>').format(note)
+                for note in sorted({number.note for number in numbers if number.note})
+            ),
+            numbers[0].source_table,
+            len(numbers),
         )
-        for one in sources
+        for place, numbers in sources.items()
     )
     return [fold("sources", "Papers and tables", counted(len(sources), "table"), [html(_SOURCES.format(rows))])]
 
@@ -253,14 +255,16 @@ def _difficulty_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) -> 
     return Table("difficulty-reproduction-table", columns, cells, first=FIRST_ROWS)
 
 
-def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list[Part]:
-    """The parts of the section that compares with published numbers."""
-    if found is None:
+def reproduction_parts(
+    rows: Sequence[ReproductionRow] | None, without: Sequence[tuple[str, str]], catalogue: Catalogue
+) -> list[Part]:
+    """The parts of the section that compares with published numbers; `without` are the entries that have none."""
+    if rows is None:
         text = "This page was made without published numbers; <code>etl-bench report</code> includes them."
         return [paragraph(Markup(text), "missing")]
-    unmatched = shorten(", ".join(entry_key_title(key, method, catalogue) for key, method in found.unmatched), 400)
-    accuracies = [row for row in found.rows if row.measure == "accuracy"]
-    difficulty = [row for row in found.rows if row.measure != "accuracy"]
+    unmatched = shorten(", ".join(entry_key_title(key, method, catalogue) for key, method in without), 400)
+    accuracies = [row for row in rows if row.measure == "accuracy"]
+    difficulty = [row for row in rows if row.measure != "accuracy"]
     difficulties = [table(_difficulty_table(difficulty, catalogue))] if difficulty else []
     if not accuracies:
         methods = f" Methods of these runs: {unmatched}." if unmatched else ""
@@ -270,9 +274,7 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
             "--source published</code> makes a page of published numbers."
         ).format(methods)
         return [paragraph(text, "missing"), *difficulties]
-    counts = Markup(", ").join(
-        Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in count_verdicts(found.rows).items()
-    )
+    counts = Markup(", ").join(Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in count_verdicts(rows).items())
     caption = (
         "Each mark is one number of a method on a dataset. On the dashed line both are equal; ours is higher above "
         "it. Filled marks have the published settings, hollow ones do not. Point at a mark to read it."

@@ -10,7 +10,6 @@ import pandas as pd
 
 from bench.analysis import (
     Leaderboard,
-    Verdict,
     board_verdicts,
     calibration,
     cost_points,
@@ -18,7 +17,7 @@ from bench.analysis import (
     leaderboard_table,
     seen_datasets,
 )
-from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
+from bench.papers import DatasetFacts, overlap_statements
 from bench.results import changed_recipe, published_values
 from reports._format import brief
 from reports.presenters.content import PageContent
@@ -43,6 +42,7 @@ def board_view(
     setting = board.setting
     measured = dataset_difficulty.measured_datasets(content.difficulty, setting.backbone)
     verdicts = board_verdicts(board)
+    table = leaderboard_table(board, verdicts, content.catalogue.board_titles(board))
     return BoardView(
         anchor=anchor,
         board=board,
@@ -56,7 +56,7 @@ def board_view(
             for name in board.datasets
         ),
         verdicts=verdicts,
-        exports=_exports(board, verdicts, content.catalogue.board_titles(board)),
+        exports={"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()},  # as `etl-bench export`
         costs=cost_points(board),
         calibration=calibration.board_calibration(board, known),
         differing=_differing(board),
@@ -80,21 +80,13 @@ def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
 
 
 def measured_facts(
-    facts: DatasetFacts, measured: dataset_difficulty.Measured, examples: tuple[ExampleImage, ...]
+    facts: DatasetFacts, measured: dataset_difficulty.Measured, examples: tuple[tuple[str, str], ...]
 ) -> DatasetFacts:
     """A dataset with its difficulty; measures without a title come last, under their own name."""
     known = {measure for measure, _ in measured.values}
     order = [*(name for name in DIFFICULTY_TITLES if name in known), *sorted(known - DIFFICULTY_TITLES.keys())]
-    measures = tuple(
-        DifficultyMeasure(name, DIFFICULTY_TITLES.get(name, name), measured.by_split(name)) for name in order
-    )
+    measures = {DIFFICULTY_TITLES.get(name, name): measured.by_split(name) for name in order}
     return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
-
-
-def _exports(board: Leaderboard, verdicts: Mapping[str, Verdict], titles: Mapping[str, str]) -> dict[str, str]:
-    """The table as `etl-bench export` writes it."""
-    table = leaderboard_table(board, verdicts, titles)
-    return {"CSV": table.csv(), "LaTeX": table.latex(), "Markdown": table.markdown()}
 
 
 def minute(moment: Any) -> str:

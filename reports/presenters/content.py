@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from bench.analysis import HConvention
-from bench.papers import Catalogue, Claim, ExampleImage, PublishedSettings
+from bench.papers import Catalogue, Claim
 from reports.views import UnfinishedView
 
 if TYPE_CHECKING:
@@ -52,10 +52,9 @@ class PageContent:
     generated_at: datetime | None = None
     protocol: str | None = None
     convention: HConvention = HConvention.MEAN_OF_H
-    examples: Callable[[str], tuple[ExampleImage, ...]] = lambda _: ()
+    examples: Callable[[str], tuple[tuple[str, str], ...]] = lambda _: ()
     claims: Sequence[Claim] = ()
     published: pd.DataFrame | None = None
-    defaults: PublishedSettings | None = None
     stored: Store | None = None
     pictures: Pictures | None = None
     made: pd.DataFrame | None = None

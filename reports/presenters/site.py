@@ -22,10 +22,10 @@ from bench.papers import (
     Catalogue,
     boards_of_tables,
     check_claims,
+    compare_with_published,
     difficulty_by_backbone,
-    numbered_rows,
-    published_sources,
-    reproduce,
+    numbers_by_table,
+    numbers_of_boards,
 )
 from bench.spec import external_parts
 from reports.presenters.boards import board_view, minute, provenance
@@ -69,7 +69,13 @@ def site_view(content: PageContent) -> SiteView:
         boards.whole,
         difficulty_by_backbone(difficulty),
     )
-    published = content.published
+    reproduction = None
+    if content.published is not None:
+        backbones = {board.setting.backbone for board in boards.whole}
+        measured = difficulty[difficulty["backbone"].isin(backbones)]
+        reproduction = compare_with_published(boards.whole, content.published, difficulty=measured)
+    matched = {row.entry for row in reproduction or () if row.measure == "accuracy"}
+    entries = {(entry.key, entry.method) for board in boards.whole for entry in board.entries}
     return SiteView(
         title="Efficient transfer learning of CLIP",
         package_version=content.package_version,
@@ -82,7 +88,8 @@ def site_view(content: PageContent) -> SiteView:
         overviews=tuple(_overview(view, content, boards) for view in views),
         facts=() if content.made is None else provenance(content.made[content.made["run_id"].isin(once["run_id"])]),
         claims=tuple(claims),
-        reproduction=None if published is None else reproduce(boards.whole, published, content.defaults, difficulty),
+        reproduction=None if reproduction is None else tuple(reproduction),
+        unmatched=tuple(sorted((key, method) for key, method in entries if key not in matched)),
         error_analysis=errors,
         unfinished=tuple(content.unfinished),
     )
@@ -157,9 +164,9 @@ def published_site(
     protocol: str | None = None,
 ) -> SiteView:
     """The page of `bench.papers.published_frame()` and `published_difficulty()`; `protocol` restricts it to one."""
-    rows = numbered_rows(published, protocol)
+    numbers = numbers_of_boards(published, protocol)
     views: list[PublishedBoardView] = []
-    for board in boards_of_tables(rows, difficulty, catalogue):
+    for board in boards_of_tables(numbers, difficulty, catalogue):
         what = f"published {board.backbone} {board.protocol} {board.shots}"
         views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue))
     return SiteView(
@@ -169,5 +176,5 @@ def published_site(
         catalogue=catalogue,
         published_boards=tuple(views),
         overviews=tuple(published_overview(view) for view in views),
-        sources=published_sources(rows),
+        sources=numbers_by_table(numbers),
     )

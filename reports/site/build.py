@@ -8,7 +8,7 @@ from pathlib import Path
 import bench
 from bench.analysis import HConvention
 from bench.errors import UsageError
-from bench.papers import load_claims, published_difficulty, published_frame, published_settings, registered
+from bench.papers import load_claims, published_difficulty, published_frame, registered
 from bench.results import fresh_store, no_runs
 from reports import render_site
 from reports.presenters.content import PageContent
@@ -59,7 +59,6 @@ def write_page(request: PageRequest) -> SiteView:
         convention=request.convention,
         claims=load_claims(),
         published=published_frame(),
-        defaults=published_settings(runs),
         stored=store,
         pictures=pictures,
         made=store.provenance_frame(),

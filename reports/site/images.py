@@ -7,7 +7,6 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from bench.papers import ExampleImage
 from datasets_registry import BenchError, DatasetSplits, few_shot_draws, get_dataset
 
 COUNT = 8
@@ -19,8 +18,8 @@ _QUALITIES = (75, 50, 30)
 
 
 @lru_cache(maxsize=64)
-def example_images(name: str, data_root: Path | None) -> tuple[ExampleImage, ...]:
-    """One test image of each of up to eight classes, evenly over the class list; empty if not available."""
+def example_images(name: str, data_root: Path | None) -> tuple[tuple[str, str], ...]:
+    """Class names and data URIs of test images of up to eight classes, evenly over the class list; empty if missing."""
     try:
         splits = get_dataset(name).reader(data_root)
         pictures = [(splits.class_names[label], splits.images.load(key)) for label, key in _chosen(splits)]
@@ -28,10 +27,10 @@ def example_images(name: str, data_root: Path | None) -> tuple[ExampleImage, ...
         return ()
     for quality in _QUALITIES:
         views = tuple(
-            ExampleImage(title.replace("_", " "), picture_uri(picture, side=EXAMPLE_SIDE, quality=quality))
+            (title.replace("_", " "), picture_uri(picture, side=EXAMPLE_SIDE, quality=quality))
             for title, picture in pictures
         )
-        if sum(len(view.uri) for view in views) <= LIMIT:
+        if sum(len(uri) for _, uri in views) <= LIMIT:
             return views
     return ()
 

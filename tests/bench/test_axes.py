@@ -44,7 +44,7 @@ def test_every_axis_is_a_field_of_the_spec_and_a_column(tmp_path: Path) -> None:
     one = shard()
     Shards(tmp_path).write(one.record, one.predictions)
     store = Store(tmp_path)
-    store.ingest(Shards(tmp_path))
+    store.ingest()
     assert {axis.name for axis in AXES if axis.column} <= set(store.runs_frame())
 
 
@@ -61,7 +61,7 @@ def test_an_axis_separates_boards_or_rows_or_neither(axis: Any, tmp_path: Path) 
     for one in (shard(), shard(**{axis.name: OTHER[axis.name]})):
         Shards(tmp_path).write(one.record, one.predictions)
     store = Store(tmp_path)
-    store.ingest(Shards(tmp_path))
+    store.ingest()
     frame = store.runs_frame()
     boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
     assert len(boards) == len({board.setting.title for board in boards}) == (2 if axis.part is Part.BOARD else 1)

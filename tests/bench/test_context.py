@@ -9,7 +9,7 @@ from pathlib import Path
 import launching
 import pytest
 from fake_runner import make_spec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.context import RunContext
@@ -36,6 +36,7 @@ contexts = st.builds(
 
 
 @given(contexts)
+@settings(max_examples=25)
 def test_a_context_survives_json(context: RunContext):
     assert RunContext.model_validate_json(context.model_dump_json()) == context
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench.spec import ExperimentSpec
-from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
+from datasets_registry import EvalProtocol, TaskRequest, build_task, get_dataset
 
 # Task fingerprints and run ids as they were first released.
 RELEASED = {
@@ -18,7 +18,7 @@ RELEASED = {
 @pytest.mark.parametrize("protocol", RELEASED)
 def test_a_released_question_keeps_its_fingerprint_and_its_run_id(protocol: EvalProtocol) -> None:
     info = get_dataset("spectrum_basic")
-    task = build_task(TaskRequest(info, info.reader(None), protocol=protocol, shots=4, seed=1, draw=DrawRule.COOP))
+    task = build_task(TaskRequest(info, info.reader(None), protocol=protocol, shots=4, seed=1, draw="coop"))
     spec = ExperimentSpec(
         method="coop",
         config={"n_ctx": 16},
@@ -26,7 +26,7 @@ def test_a_released_question_keeps_its_fingerprint_and_its_run_id(protocol: Eval
         backbone="ViT-demo.drawn",
         dataset="spectrum_basic",
         task_fingerprint=task.fingerprint,
-        draw=DrawRule.COOP,
+        draw="coop",
         protocol=protocol,
         shots=4,
         seed=1,
@@ -43,7 +43,7 @@ def test_only_a_chosen_epoch_changes_the_id() -> None:
         backbone="ViT-demo.drawn",
         dataset="spectrum_basic",
         task_fingerprint="f",
-        draw=DrawRule.COOP,
+        draw="coop",
         protocol=EvalProtocol.FEW_SHOT,
         shots=4,
         seed=1,

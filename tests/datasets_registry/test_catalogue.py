@@ -16,7 +16,6 @@ import datasets_registry
 from datasets_registry import (
     DATASETS,
     DatasetInfo,
-    DrawRule,
     RegistrationError,
     Registry,
     get_dataset,
@@ -158,11 +157,11 @@ def test_a_collection_names_datasets_that_can_be_got():
 
 def test_coops_draw_over_a_folder_listing_is_recorded_as_coop_sorted():
     imagenet, dtd = get_dataset("imagenet"), get_dataset("dtd")
-    assert recorded_draw(imagenet, DrawRule.COOP) is DrawRule.COOP_SORTED
-    assert recorded_draw(imagenet, DrawRule.NESTED) is DrawRule.NESTED
-    assert recorded_draw(dtd, DrawRule.COOP) is DrawRule.COOP
+    assert recorded_draw(imagenet, "coop") == "coop-sorted"
+    assert recorded_draw(imagenet, "nested") == "nested"
+    assert recorded_draw(dtd, "coop") == "coop"
     with pytest.raises(datasets_registry.DataError, match="'dtd' has published lists"):
-        recorded_draw(dtd, DrawRule.COOP_SORTED)
+        recorded_draw(dtd, "coop-sorted")
 
 
 def test_a_typo_gets_near_misses():

@@ -57,7 +57,7 @@ def test_a_subset_is_read_as_a_dataset_of_its_own(name: str, subsets: Subsets) -
     assert splits.layout == "CoOp"
 
 
-@pytest.mark.parametrize("draw", [DrawRule.COOP, DrawRule.NESTED])
+@pytest.mark.parametrize("draw", ["coop", "nested"])
 @pytest.mark.parametrize("name", REAL)
 def test_sixteen_shots_of_both_protocols(name: str, draw: DrawRule, subsets: Subsets) -> None:
     info = get_dataset(name)

@@ -48,6 +48,6 @@ def test_whole_runs_of_every_method_finish_on_a_gpu(protocol: EvalProtocol, prec
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     shards = Shards(tmp_path / "runs")
-    records = [record for entry in shards.scan() if (record := shards.record(entry.run_id)) is not None]
+    records = [record for run_id in shards.scan() if (record := shards.record(run_id)) is not None]
     assert len(records) >= len(infos)
     assert {record.provenance.gpu.name for record in records if record.provenance.gpu} == {"pretended GPU 0"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import get_args
 
 import pytest
 import torch
@@ -77,21 +78,20 @@ def images(family: str, needs: frozenset, labels: Tensor | None) -> Batch:
     return batch_of(small_backbone(family), pixels_of(family), labels, needs)
 
 
-USE = TowerUse
 NOT_ALLOWED: dict[str, set[TowerUse]] = {
-    "coca": {USE.TEXT_TOKENS, USE.PROMPT_STATES, USE.IMAGE_PROJECTION},
-    "eva02": {USE.IMAGE_BLOCKS},
-    "siglip2": set(USE),
-    "pe-core": {USE.IMAGE_BLOCKS, USE.PROMPT_STATES},
-    "metaclip2": {USE.TEXT_TOKENS},
-    "biomedclip": {USE.IMAGE_BLOCKS, USE.TEXT_BLOCKS, USE.TEXT_TOKENS},
-    "xlm-r": {USE.TEXT_BLOCKS, USE.TEXT_TOKENS},
+    "coca": {"text_tokens", "prompt_states", "image_projection"},
+    "eva02": {"image_blocks"},
+    "siglip2": set(get_args(TowerUse)),
+    "pe-core": {"image_blocks", "prompt_states"},
+    "metaclip2": {"text_tokens"},
+    "biomedclip": {"image_blocks", "text_blocks", "text_tokens"},
+    "xlm-r": {"text_blocks", "text_tokens"},
 }
 """What the towers of a family do not allow."""
 CAUTIOUS = {
-    "metaclip2": {USE.TEXT_TOKENS},
-    "siglip2": {USE.IMAGE_PROJECTION, USE.PROMPT_STATES},
-    "pe-core": {USE.PROMPT_STATES},
+    "metaclip2": {"text_tokens"},
+    "siglip2": {"image_projection", "prompt_states"},
+    "pe-core": {"prompt_states"},
 }
 """Refused although it runs: whether a tokenizer has a start token is not known before its files are read, ProLIP would
 train an identity matrix where there is no projection, and LDC would leave out the pooling by attention."""

@@ -14,7 +14,7 @@ from short_settings import SHORT
 from bench.extensions.conformance import CHECKS, CheckOutcome, Subject, run_check
 from bench.extensions.conformance.subject import OTHER_CLASSES
 from datasets_registry import EvalProtocol
-from methods import METHODS, ClosedVocabularyError, Needs, Recipe, Sizes, demo_recipe
+from methods import METHODS, ClosedVocabularyError, Recipe, Sizes, demo_recipe
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +29,7 @@ def subject_of(name: str) -> Subject:
 LONG = {"images_belong_to_their_labels", "training_learns", "runs_are_independent", "a_kept_model_classifies_alike"}
 """Checks that take more than half of the time of all."""
 QUICK = set(CHECKS) - LONG
-IMAGES = {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED, Needs.TEST_VIEWS}
+IMAGES = {"pixels", "hidden", "pooled", "test_views"}
 """What methods read that run a tower for each image or each view."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,5 +112,5 @@ def test_the_whole_image_tower_is_trained_as_by_a_plain_loop(normalise: bool) ->
 def test_more_blocks_than_there_are_means_all() -> None:
     method = prepared(LastBlockFT(tiny_backbone(), LastBlockConfig(blocks=9), generator()))
     assert len(method.trainable) == tiny_backbone().vision_depth
-    sizes = tiny_backbone().sizes.with_task(n_classes=5, shots=2)
+    sizes = replace(tiny_backbone().sizes, n_classes=5, shots=2)
     assert method.config.parameter_count(sizes) == method.learned_parameters()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
@@ -33,7 +35,7 @@ def test_learned_networks_and_every_prompt_get_a_gradient() -> None:
     assert {name for name in without if "in_proj" not in name} <= {
         "mapper.to_text.key.weight", "mapper.to_text.key.bias"
     }  # fmt: skip
-    sizes = tiny_backbone().sizes.with_task(n_classes=5, shots=2)
+    sizes = replace(tiny_backbone().sizes, n_classes=5, shots=2)
     assert method.learned_parameters() == method.config.parameter_count(sizes)
 
 

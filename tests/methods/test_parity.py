@@ -24,7 +24,7 @@ from torch import nn
 
 from bench.experiment.training_loop import learning_rate
 from datasets_registry import ClassSet
-from methods import Recipe, TrainableMethod, Warmup, frozen_prompts
+from methods import Recipe, TrainableMethod, frozen_prompts
 from methods.apex import APEX, APEXConfig
 from methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig
 from methods.coop import CoOp, CoOpConfig
@@ -247,7 +247,7 @@ def test_the_schedule_gives_the_recorded_rates(method: str) -> None:
         linear = optim["WARMUP_TYPE"] == "linear"
         recipe = Recipe(
             **recipe_of(case).model_dump(exclude={"warmup", "warmup_lr"}),
-            warmup=Warmup.LINEAR if linear else Warmup.CONSTANT,
+            warmup="linear" if linear else "constant",
             warmup_lr=optim["WARMUP_MIN_LR"] if linear else optim["WARMUP_CONS_LR"],
         )
         ours = [learning_rate(recipe, epoch, optim["MAX_EPOCH"]) for epoch in range(5)]

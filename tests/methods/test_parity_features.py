@@ -197,14 +197,14 @@ def test_linear_probe_searches_as_the_official_code() -> None:
     method.search_regularisation(method.regression_inputs(odd.features), torch.arange(10))
     assert tried[:-1] == pytest.approx(case.tensors["C_sequence"].tolist(), rel=1e-6)
     largest = float(case.tensors["coef_C1"].abs().max())
-    torch.testing.assert_close(fit(1.0).weight, case.tensors["coef_C1"].double(), atol=1e-2 * largest, rtol=0)
+    torch.testing.assert_close(fit(1.0)[:, :-1], case.tensors["coef_C1"].double(), atol=1e-2 * largest, rtol=0)
 
 
 def test_linear_probe_is_at_the_minimum_of_its_objective() -> None:
     method = prepared_probe("base", selection="fixed", c=0.1)
     x, labels = method.features.double(), method.labels
-    weight = method.chosen.weight.clone().requires_grad_()
-    bias = method.chosen.bias.clone().requires_grad_()
+    weight = method.chosen[:, :-1].clone().requires_grad_()
+    bias = method.chosen[:, -1].clone().requires_grad_()
     loss = torch.nn.functional.cross_entropy(x @ weight.T + bias, labels) + weight.square().sum() / (2 * 0.1 * 10)
     loss.backward()
     assert float(weight.grad.abs().max()) < 1e-4
@@ -264,7 +264,7 @@ def test_lp_plus_plus_keeps_the_last_of_the_best_epochs() -> None:
     scores = []
     for i in range(4):
         method.epochs.restore(i)
-        logits = method.trainable(image, method.text)
+        logits = method.logits(image)
         scores.append(float((logits.argmax(dim=1) == support.labels).float().mean()))
     method.calibrate(support)
     expected = max(i for i, score in enumerate(scores) if score == max(scores))

@@ -37,7 +37,7 @@ from methods.dekg_tcp import DeKgTCP, DeKgTCPConfig
 from methods.full_ft import FullFT
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.last_block_ft import LastBlockFT
-from methods.lweib import Draw, LwEIB, LwEIBConfig
+from methods.lweib import LwEIB, LwEIBConfig
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
 from methods.nlprompt import NLPrompt, NLPromptConfig
 from methods.promptkd import PromptKD, PromptKDConfig
@@ -340,13 +340,13 @@ class RecordedDraws(LwEIB):
     info = LwEIB.info
     recorded: Iterator[dict[str, Any]]
 
-    def draw(self, labels: Sequence[int]) -> Draw:
-        ours = super().draw(labels)
+    def draw(self, labels: Sequence[int]) -> tuple[list[int], list[int], list[bool], list[bool]]:
+        classes, *_ = super().draw(labels)
         theirs = next(self.recorded)
         chosen = len(set(labels))
-        assert ours.classes[:chosen] == theirs["classes"][:chosen]
-        assert len(ours.classes) == len(theirs["classes"])
-        return Draw(theirs["classes"], theirs["sentences"], theirs["text"], theirs["image"])
+        assert classes[:chosen] == theirs["classes"][:chosen]
+        assert len(classes) == len(theirs["classes"])
+        return theirs["classes"], theirs["sentences"], theirs["text"], theirs["image"]
 
 
 @pytest.mark.parametrize("name", case_names("lweib"))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import SupportView
-from methods.linear_probe import LinearProbe, LinearProbeConfig
+from methods.linear_probe import LinearProbe, LinearProbeConfig, linear_logits
 
 FEATURES = REAL_DATA / "features" / "vitb32"
 SHOTS = 16
@@ -55,4 +55,4 @@ def predictions(support: Tensor, labels: Tensor, images: Tensor) -> Tensor:
     classes = ClassSet(tuple(f"class {i}" for i in range(int(labels.max()) + 1)), "{}")
     method = LinearProbe(tiny_backbone(), LinearProbeConfig(selection="fixed", c=10), torch.Generator())
     method.prepare(SupportView(classes, labels, SHOTS, lambda: support, lambda k, _: support.expand(k, -1, -1)))
-    return method.chosen(images).argmax(dim=1)
+    return linear_logits(method.chosen, images).argmax(dim=1)

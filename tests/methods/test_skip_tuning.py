@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,7 +133,7 @@ def test_a_tower_keeps_at_least_one_trained_block() -> None:
     method = SkipTuning(tiny_backbone(), SkipTuningConfig(), generator())
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     assert [len(method.trainable[part].blocks) for part in ("text", "image")] == [1, 1]  # type: ignore[arg-type]
-    sizes = tiny_backbone().sizes.with_task(n_classes=5, shots=2)
+    sizes = replace(tiny_backbone().sizes, n_classes=5, shots=2)
     assert method.config.parameter_count(sizes) == method.learned_parameters()
     with torch.no_grad():
         logits = method.classifier(class_set("new"))(batch_of(tiny_backbone(), images("test"), None))

@@ -15,9 +15,9 @@ from parity_record import note
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import METHODS, Batch, Context, Needs, StreamClassifier
+from methods import METHODS, Batch, Context, StreamClassifier
 from methods.tpt import entropy, log_of_mean, most_confident
-from methods.zero import _Vote
+from methods.zero import _decided
 
 TEMPLATE = "a photo of a {}."
 GENERATOR = torch.Generator().manual_seed(7)
@@ -27,7 +27,7 @@ def stream_of(
     features: Tensor, size: int = 100, views: Tensor | None = None, asked: list[tuple[int, bool]] | None = None
 ) -> list[Batch]:
     """Batches of features `(n, dim)` with `views` `(n_views, n, dim)`; `asked` gets how many are read, and if mixed."""
-    needs = frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM})
+    needs = frozenset({"features", "test_views", "test_stream"})
 
     def views_from(start: int, k: int, _: tuple[float, float], mixed: bool) -> Tensor:
         if asked is not None:
@@ -123,7 +123,7 @@ def test_a_recorded_image_has_equally_many_votes_for_two_classes() -> None:
 )
 def test_a_tie_is_decided_by_the_other_views(others: list[list[float]], winner: int) -> None:
     tied = torch.tensor([True, True, False])
-    assert int(_Vote.decided(tied, torch.tensor(others).reshape(-1, 3))) == winner
+    assert int(_decided(tied, torch.tensor(others).reshape(-1, 3))) == winner
 
 
 @pytest.mark.parametrize("name", case_names("mta"))

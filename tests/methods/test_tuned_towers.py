@@ -13,7 +13,7 @@ from parity_kit import batch_of, class_set, generator, images, prepared, support
 from torch import Tensor, nn
 
 from bench.experiment.training_loop import fit, stage_spans
-from methods import Needs, Optimizer, Recipe, Schedule, Sizes, Warmup, tokenize
+from methods import Recipe, Sizes, tokenize
 from methods.clip_fit import CLIPFit, CLIPFitConfig
 from methods.two_stage import TwoStage, TwoStageConfig
 
@@ -89,7 +89,7 @@ def test_clip_fit_equals_a_model_with_those_biases_and_norms(template: str, word
     for which in ("base", "new"):
         tokens = tokenize(class_set(which).texts(wording))
         expected = cosine(model.encode_image(images("test")), model.encode_text(tokens))
-        test = batch_of(tiny_backbone(), images("test"), None, frozenset({Needs.PIXELS}))
+        test = batch_of(tiny_backbone(), images("test"), None, frozenset({"pixels"}))
         ours = method.classifier(class_set(which, template))(test)
         torch.testing.assert_close(ours, expected, atol=2e-4, rtol=1e-4)
     batch = train_batch(method.info.needs)
@@ -146,7 +146,7 @@ def test_each_class_is_classified_by_its_row_or_else_by_its_tuned_text() -> None
     new = model.encode_text(tokenize(mixed.texts()))
     rows = method.trainable.rows
     text = torch.stack([new[0], rows[3], new[2], rows[0]])
-    test = batch_of(tiny_backbone(), images("test"), None, frozenset({Needs.PIXELS}))
+    test = batch_of(tiny_backbone(), images("test"), None, frozenset({"pixels"}))
     ours = method.classifier(mixed)(test)
     torch.testing.assert_close(ours, cosine(model.encode_image(images("test")), text), atol=2e-4, rtol=1e-4)
     assert not torch.allclose(rows[3], F.normalize(new[1], dim=-1), atol=1e-3), "row and text differ"
@@ -155,8 +155,8 @@ def test_each_class_is_classified_by_its_row_or_else_by_its_tuned_text() -> None
 def test_the_stages_are_two_trainings_of_sixty_and_forty_percent() -> None:
     """Against two loops of torch's own AdamW and cosine, as the official code has them."""
     recipe = Recipe(
-        optimizer=Optimizer.ADAMW, lr=1e-3, weight_decay=0.01, steps_per_shot=5, batch_size=0,
-        schedule=Schedule.COSINE, min_lr=1e-4, warmup=Warmup.NONE,
+        optimizer="adamw", lr=1e-3, weight_decay=0.01, steps_per_shot=5, batch_size=0,
+        schedule="cosine", min_lr=1e-4, warmup="none",
     )  # fmt: skip
     pixels, labels = images("train")[:10], torch.arange(10) // 2
     method = TwoStage(tiny_backbone(), TwoStageConfig(), torch.Generator())

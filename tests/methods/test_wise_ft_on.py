@@ -23,10 +23,10 @@ from torch import Tensor
 
 from bench.experiment.training_loop import fit
 from datasets_registry import BenchError, EvalProtocol
-from methods import BlockView, Optimizer, Recipe, get_method
+from methods import BlockView, Recipe, get_method
 
 HOSTS = ("clip_fit", "two_stage", "prolip", "coop", "kgcoop", "text_adapter", "visual_adapter", "task_res", "clap")
-RECIPE = Recipe(optimizer=Optimizer.ADAM, lr=0.01, epochs=2, batch_size=0)
+RECIPE = Recipe(optimizer="adam", lr=0.01, epochs=2, batch_size=0)
 
 
 def trained(name: str, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **config: Any) -> Any:

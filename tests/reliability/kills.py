@@ -73,7 +73,7 @@ def sweep(runs: Path, n: int, jobs: int) -> None:
 def load(runs: Path) -> None:
     """Bring the database up to date, again and again."""
     while True:
-        Store(runs).ingest(Shards(runs))
+        Store(runs).ingest()
         time.sleep(0.05)
 
 
@@ -173,7 +173,7 @@ def _kill_around(runs: Path, victims: list[Process], outcome: Outcome, kills: in
         time.sleep(chance.uniform(0.3, 1.5) if ahead else chance.uniform(0.0, 0.2))
         kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         outcome.kills[kind] += _kill_one(kind, runs, victims, chance)
-        now = {entry.run_id for entry in shards.scan() if shards.status(entry.run_id) is RunStatus.OK}
+        now = {run_id for run_id in shards.scan() if shards.status(run_id) is RunStatus.OK}
         outcome.losses += len(done - now)
         done = now
         if len(done) == outcome.runs:
@@ -221,7 +221,7 @@ def contents(runs: Path) -> dict[str, bytes]:
     """All that counts: the shards' files, and the tables of a database brought up to date by one more loading."""
     files = {str(path.relative_to(runs)): path.read_bytes() for path in (runs / "shards").glob("*/*") if path.is_file()}
     store = Store(runs)
-    store.ingest(Shards(runs))
+    store.ingest()
     tables = {
         "runs": store.runs_frame(),
         "scores": store.query("select * from scores order by all"),

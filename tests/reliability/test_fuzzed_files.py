@@ -80,10 +80,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def read_runs(folder: Path) -> None:
     """What reading commands do with a runs folder."""
     shards = Shards(folder)
-    for entry in shards.scan():
+    for run_id in shards.scan():
         for read in (shards.record, shards.status, shards.read, shards.origin):
             with contextlib.suppress(BenchError):
-                read(entry.run_id)
+                read(run_id)
     shards.difficulties.all()
     living(folder)
 

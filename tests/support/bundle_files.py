@@ -1,4 +1,4 @@
-"""Bundles with changed files."""
+"""Files of runs, and bundles with changed files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from bench.results.shards import Shards
 
 
 def ids(shards: Shards) -> list[str]:
-    return [entry.run_id for entry in shards.scan()]
+    return list(shards.scan())
+
+
+def shard_files(runs: Path, run_id: str) -> tuple[Path, Path]:
+    """The files of a run: its record and its predictions."""
+    folder = runs / "shards" / run_id[:2]
+    return folder / f"{run_id}.json", folder / f"{run_id}.predictions.safetensors"
 
 
 def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, packed: bool = False) -> Path:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from pathlib import Path
 
 
-def snapshot(folder: Path) -> dict[str, str]:
-    """Everything in the folder by path, with the digest of each file but the database, which a reader may refresh."""
-
-    def content(path: Path) -> str:
-        if not path.is_file() or path.name == "results.duckdb":
-            return ""
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-
-    return {str(path.relative_to(folder)): content(path) for path in sorted(folder.rglob("*"))}
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of each file but the database, which a reader may refresh; folders have none."""
+    found = {}
+    for place, folders, files in os.walk(folder):
+        found |= {f"{place}/{name}": (0, 0) for name in folders}
+        for name in files:
+            if name != "results.duckdb":
+                stat = Path(place, name).lstat()
+                found[f"{place}/{name}"] = stat.st_size, stat.st_mtime_ns
+    return found

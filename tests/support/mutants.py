@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, Sizes, StreamClassifier, SupportView
+from methods import METHODS, Batch, Classifier, Method, MethodInfo, Sizes, StreamClassifier, SupportView
 from methods.coop import CoOpConfig
 from methods.task_res import TaskResConfig
 from methods.tip_adapter_f import TipAdapterFConfig
@@ -57,12 +56,7 @@ class LeavesTheBackboneInTrainingMode(TaskRes):
 class ForgetsBetweenBatches(TDA):
     def classifier(self, classes: ClassSet) -> Any:
         found = super().classifier(classes)
-
-        class Forgetful(StreamClassifier):
-            def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
-                return (found(batch) for batch in batches)
-
-        return Forgetful()
+        return StreamClassifier(lambda batches: (found(batch) for batch in batches))
 
 
 @caught_by("only_trainable_is_trained")
@@ -366,7 +360,7 @@ class ReadsMoreThanItDeclares(CLIPAdapter):
 
 @caught_by("declared_inputs_are_read")
 class DeclaresUnusedPixels(TaskRes):
-    info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({Needs.FEATURES, Needs.PIXELS}))
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({"features", "pixels"}))
 
 
 @caught_by("declared_inputs_are_read")

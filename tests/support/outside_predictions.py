@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bench.record import Predictions
 from datasets_registry import (
-    DrawRule,
     EvalProtocol,
     EvalSplit,
     FewShotTask,
@@ -66,7 +65,7 @@ class Outside:
 def task_of(dataset: str, data: Path, *, protocol: EvalProtocol, shots: int = 2, seed: int = 1) -> FewShotTask:
     """The task of a run on our draw."""
     info = get_dataset(dataset)
-    draw = DrawRule.COOP
+    draw = "coop"
     return build_task(TaskRequest(info, info.reader(data), protocol=protocol, shots=shots, draw=draw, seed=seed))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any
+from typing import Any, get_args
 
 import parity_record
 import pytest
@@ -24,11 +24,11 @@ from bench.experiment.features.views import to_pixels
 from bench.experiment.training_loop import Span, make_optimizer, set_rates, train_step
 from bench.extensions.conformance.subject import tiny_teacher
 from datasets_registry import ClassSet
-from methods import Backbone, BackboneSpec, Batch, Method, Needs, Optimizer, Recipe, SupportView, TrainableMethod
+from methods import Backbone, BackboneSpec, Batch, Method, Needs, Recipe, SupportView, TrainableMethod
 from methods._backbones import loading
 
 FOLDER = FIXTURES / "parity"
-ALL_NEEDS = frozenset(Needs)
+ALL_NEEDS = frozenset(get_args(Needs))
 WIDEST_SUM = 512
 """Numbers in the longest sum of the tiny CLIP: the MLP of its image tower has four times 128 channels."""
 
@@ -268,10 +268,10 @@ def recipe_of(case: Case) -> Recipe:
     if "OPTIM" not in case.config:
         plain = case.config["optimizer"]
         settings = {k: plain[k] for k in ("momentum", "eps", "weight_decay") if k in plain}
-        return Recipe(optimizer=Optimizer(plain["class"].lower()), lr=1.0, **settings)
+        return Recipe(optimizer=plain["class"].lower(), lr=1.0, **settings)
     optim = case.config["OPTIM"]
     return Recipe(
-        optimizer=Optimizer(optim["NAME"]),
+        optimizer=optim["NAME"],
         lr=optim["LR"],
         momentum=optim["MOMENTUM"],
         eps=optim.get("EPS"),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import Entry, HConvention, Leaderboard, ScoreArray, Setting
-from bench.papers.published_numbers import cells_of, named_recipes, rows_of
+from bench.papers.published_numbers import PrintedNumber, named_recipes, numbers_of
 from bench.results import known_methods, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
 
@@ -54,9 +54,8 @@ class PrintedRuns:
         names = over.split(",") if over else [dataset] if dataset in self.values else list(self.values)
         return all((name, part) in self.printed for name in names for part in splits)
 
-    def board(self, shift: float = 0.0, name: object = "") -> tuple[Leaderboard, pd.DataFrame]:
-        """Its leaderboard, and the frame of its runs; `shift` is added to every accuracy, `name` begins their ids."""
-        rows = []
+    def board(self, shift: float = 0.0, name: object = "") -> Leaderboard:
+        """Its leaderboard; `shift` is added to every accuracy, and `name` begins the ids of its runs."""
         splits = ("base", "new") if self.protocol == "base-to-new" else ("all",)
         source = "imagenet" if self.protocol in ("cross-dataset", "domain-generalization") else ""
         seeds = SEEDS[:1] if self.method == "zero_shot" else SEEDS
@@ -65,14 +64,9 @@ class PrintedRuns:
         scores, run_ids = {split: np.zeros(shape) for split in splits}, np.full(shape, None, dtype=object)
         for column, (dataset, values) in enumerate(self.values.items()):
             for place, noise in enumerate(NOISE if len(seeds) > 1 else (0.0,)):
-                seed = seeds[place]
-                run_id = run_ids[0, column, place] = f"{name}-{dataset}-{seed}"
+                run_ids[0, column, place] = f"{name}-{dataset}-{seeds[place]}"
                 for split in splits:
                     scores[split][0, column, place] = values[split] + shift + noise
-                    stored = split if not source or dataset == source else dataset
-                    rows.append(
-                        (run_id, stored, values[split] + shift + noise, self.method, self.protocol, self.shots, seed)
-                    )
         named = named_recipes().get(self.recipe, {})
         published = known_methods().get(self.method).recipe_for(EvalProtocol(self.protocol)) if named else None
         recipe = {} if published is None else settled_recipe(published, self.shots, get_dataset("dtd"))
@@ -86,40 +80,32 @@ class PrintedRuns:
         )
         averaged = tuple(dataset for dataset in datasets if dataset != source)
         array = ScoreArray((self.method,), datasets, seeds, scores, averaged, (len(seeds) > 1,), run_ids)
-        board = Leaderboard(
+        return Leaderboard(
             setting=Setting(self.backbone, self.protocol, self.shots, "coop", "fp32", source),
             convention=HConvention.MEAN_OF_H, measures=(*splits, "H") if "new" in splits else splits,
             entries=(entry,), array=array, baseline=None, excluded=(), missing=(), common=None,
         )  # fmt: skip
-        columns = ["run_id", "split", "accuracy", "method", "protocol", "shots", "seed"]
-        return board, pd.DataFrame(rows, columns=columns)
 
 
-def printed_runs(
-    numbers: pd.DataFrame, first: Callable[[Sequence[dict[str, object]]], dict[str, object]]
-) -> list[PrintedRuns]:
+def printed_runs(numbers: pd.DataFrame, first: Callable[[Sequence[PrintedNumber]], PrintedNumber]) -> list[PrintedRuns]:
     """The runs that have these numbers: of several numbers of one cell, `first` chooses one.
 
     A split that is not printed gets some accuracy. A misprint is replaced by the value that was meant.
     """
-    found: dict[tuple[object, ...], dict[tuple[str, str], list[dict[str, object]]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for row in rows_of(numbers):
-        cells = cells_of(row)
-        if not cells or row["over"] or row["split"] == "H":
+    found: dict[tuple[object, ...], dict[tuple[str, str], list[PrintedNumber]]] = defaultdict(lambda: defaultdict(list))
+    for number in numbers_of(numbers):
+        if not number.cells or number.over or number.split == "H":
             continue
-        method, protocol, backbone, shots, dataset, split = cells[0]
-        key = method, backbone, protocol, shots, row["recipe"] or "published", row["settings"] or "{}"
-        found[key][dataset, split].append(row)
+        method, protocol, backbone, shots, dataset, split = number.cells[0]
+        key = method, backbone, protocol, shots, number.recipe or "published", number.settings or "{}"
+        found[key][dataset, split].append(number)
     runs = []
     for key, cells in found.items():
         run = PrintedRuns(*key)
         wanted = {"base", "new"} if run.protocol == "base-to-new" else {"all"}
-        for (dataset, split), rows in cells.items():
-            row = first(rows)
-            value = row["value"] if pd.isna(row["likely"]) else row["likely"]
-            run.values[dataset][split] = float(value)
+        for (dataset, split), of_cell in cells.items():
+            number = first(of_cell)
+            run.values[dataset][split] = number.value if number.likely is None else number.likely
         run.printed = {(dataset, split) for dataset, values in run.values.items() for split in values}
         for values in run.values.values():
             for split in wanted - set(values):

@@ -19,7 +19,7 @@ from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from datasets_registry import DrawRule, EvalProtocol, FewShotTask, get_dataset
+from datasets_registry import EvalProtocol, FewShotTask, get_dataset
 
 DATASET = "spectrum_basic:test=5"
 FACTS = SubmissionFacts(
@@ -41,7 +41,7 @@ def _spec(**values: Any) -> ExperimentSpec:
         "recipe": None,
         "backbone": "ViT-demo.drawn",
         "task_fingerprint": "f",
-        "draw": DrawRule.COOP,
+        "draw": "coop",
         "protocol": EvalProtocol.FEW_SHOT,
     }
     return ExperimentSpec(**(common | values))
@@ -145,5 +145,5 @@ class Draft:
         shards = Shards(folder.parent.parent / "runs-of" / folder.name)
         for record, predictions in self.runs:
             shards.write(record, predictions)
-        prepare_submission(folder, shards, [entry.run_id for entry in shards.scan()], self.facts)
+        prepare_submission(folder, shards, list(shards.scan()), self.facts)
         return folder

@@ -166,8 +166,11 @@ def test_an_adapter_works_with_our_images_and_weights(places: Places, tmp_path: 
 
 
 def test_official_code_that_fails_is_an_error_with_its_last_lines(places: Places, tmp_path: Path) -> None:
-    with pytest.raises(OfficialCodeError, match="KeyError: 'NoTrainer'"):
-        official(replace(STAND_IN, trainer="NoTrainer"), places, tmp_path)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho \"KeyError: 'NoTrainer'\" >&2\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(OfficialCodeError, match="repository ended with 1:\nKeyError: 'NoTrainer'"):
+        official(STAND_IN, replace(places, python=str(python)), tmp_path)
 
 
 def test_code_that_is_recorded_in_this_process_gets_our_weights(places: Places, tmp_path: Path) -> None:

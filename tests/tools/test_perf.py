@@ -49,9 +49,9 @@ def test_a_page_keeps_the_rows_that_were_not_measured() -> None:
 def test_runs_of_the_measured_folder_are_consistent_and_load(tmp_path: Path) -> None:
     write_store(tmp_path, 8)
     shards = Shards(tmp_path)
-    found = [shards.read(entry.run_id) for entry in shards.scan()]
+    found = [shards.read(run_id) for run_id in shards.scan()]
     assert [contradiction(shard.record, shard.predictions) for shard in found if shard] == 8 * [""]
-    assert Store(tmp_path).ingest(shards).loaded == 8
+    assert Store(tmp_path).ingest() == 8
 
 
 @pytest.mark.slow  # the steps of a tiny backbone are those of the plain implementation in test_plain.py

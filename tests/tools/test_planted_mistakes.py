@@ -41,7 +41,11 @@ def test_a_mistake_changes_its_own_place() -> None:
     assert str(mistake) == "f.py:12: '//' -> '/'"
 
 
-@pytest.mark.parametrize("kind", planted.KINDS)
+def test_each_kind_has_files() -> None:
+    assert [one for patterns in planted.KINDS.values() for one in patterns if not list(planted.ROOT.glob(one))] == []
+
+
+@pytest.mark.parametrize("kind", ["statistics", "settings"])
 def test_the_sample_is_spread_over_the_files_compiles_and_is_found_again(kind: str) -> None:
     drawn = planted.sample(kind, 12, 1)
     assert drawn == planted.sample(kind, 12, 1) == planted.sample(kind, 13, 1)[:12]
@@ -56,7 +60,7 @@ def test_the_sample_is_spread_over_the_files_compiles_and_is_found_again(kind: s
 
 
 SETTINGS = b'''"""Doc."""
-RECIPE = Recipe(source="a file, line 5", lr=0.5, schedule=Schedule.COSINE, crop_scale=(0.5, 1.0), augment=False)
+RECIPE = Recipe(source="a file, line 5", lr=0.5, schedule="cosine", crop_scale=(0.5, 1.0), augment=False)
 TRANSFER = RECIPE.model_copy(update={"name": "published", "lr": 0.25, "by_dataset": {"dtd": {"epochs": 7}}})
 
 
@@ -81,7 +85,7 @@ def test_every_setting_is_changed_once_and_a_recipe_on_each_dataset() -> None:
     assert len(planted) == 11
     assert '0.5, by_dataset={"dtd": {"lr": 0.0123}}' in planted
     assert [one for one in found if one[2] not in planted] == [
-        (2, "0.5", "0.25"), (2, "Schedule.COSINE", "Schedule.WAVE"), (2, "0.5", "0.25"), (2, "1.0", "0.5"),
+        (2, "0.5", "0.25"), (2, '"cosine"', "'wave'"), (2, "0.5", "0.25"), (2, "1.0", "0.5"),
         (2, "False", "True"), (3, "0.25", "0.125"), (3, "7", "8"), (7, '"own"', "'select7'"),
         (8, '"per_shot"', "'squared'"), (9, "0.0", "0.5"), (17, "4.0", "2.0"), (17, '"select7"', "'imagenet80'"),
     ]  # fmt: skip

@@ -1,8 +1,6 @@
 """One whole job as the official code runs it: its own process, every view and every text at each step, nothing stored.
 
-    PYTHONPATH=.:tests/support python -m tools.perf.plain_job SPEC.json LOGITS.safetensors
-
-The job is an `ExperimentSpec`: the same task, draws and views as ours, so the logits can be compared. Each training
+The job is an `ExperimentSpec` in a file, and its logits go into another: the same task, draws and views as ours, so the logits can be compared. Each training
 batch is decoded, augmented and encoded; each test batch of 100 images (Dassl's) is decoded and encoded, and its
 classifier is built again, as the forward passes of the official files do.
 """
@@ -13,7 +11,7 @@ import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -54,7 +52,7 @@ def batch_of(backbone: Backbone, images: Images, samples: list[Sample], view: Vi
     def features() -> Tensor:
         return backbone.encode_image(pixels)
 
-    return Batch(labels, features=features, pixels=lambda: pixels, needs=frozenset(Needs))
+    return Batch(labels, features=features, pixels=lambda: pixels, needs=frozenset(get_args(Needs)))
 
 
 def trained(spec: ExperimentSpec, backbone: Backbone, task: Any) -> Any:

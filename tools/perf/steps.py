@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from plain import PlainBackbone, without_memory
@@ -106,7 +106,7 @@ def step_of(method: Any, n: int, n_classes: int, *, stored: bool = True) -> Step
 
     def step() -> list[Tensor]:
         method.trainable.zero_grad(set_to_none=True)
-        method.backward(Batch(labels, features=encode, pixels=lambda: pixels, needs=frozenset(Needs)))
+        method.backward(Batch(labels, features=encode, pixels=lambda: pixels, needs=frozenset(get_args(Needs))))
         return [p.grad for p in method.trainable.parameters() if p.grad is not None]
 
     return step

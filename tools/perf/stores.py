@@ -15,7 +15,8 @@ from simulated_submissions import from_logits
 
 from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe
-from bench.results.checksummed_json import SHARD_VERSION, encode_document, sha256
+from bench.results.checksummed_json import SHARD_VERSION, encode_document
+from bench.results.files import sha256
 from bench.results.predictions import pack_predictions
 from datasets_registry import EvalProtocol, get_dataset
 from tools.perf.commands import use

@@ -13,7 +13,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ["tests/tools/test_compared_settings.py", "tests/methods/test_settings_by_dataset.py"]
 FOLDERS = ("methods", "methods/_parts")
-ENUMS = ("Optimizer", "Schedule", "Warmup")
 LABELS = frozenset({"name", "source"})
 """Fields of a recipe that are no settings."""
 MISTAKEN_TEXT = {"own": "select7", "select7": "imagenet80"}
@@ -31,7 +30,7 @@ def changes(source: bytes) -> Iterator[tuple[ast.expr, str]]:
     tree = ast.parse(source)
     found: dict[tuple[int, int, str], tuple[ast.expr, str]] = {}
     for name, value in _settings(tree):
-        for node, new in [*_mistaken(value), *_of_one_dataset(name, value, source)]:
+        for node, new in [*_mistaken(value), *_next_choice(name, value), *_of_one_dataset(name, value, source)]:
             found.setdefault((node.lineno, node.col_offset, new), (node, new))
     for choices, value in _choices(tree):
         new = repr(choices[(choices.index(value.value) + 1) % len(choices)])
@@ -72,7 +71,7 @@ def _default(value: ast.expr) -> ast.expr:
 
 
 def _mistaken(value: ast.expr) -> Iterator[tuple[ast.expr, str]]:
-    """Each number, truth value, member of an enumeration and template in a value, with another one."""
+    """Each number, truth value and template in a value, with another one."""
     match value:
         case ast.Constant(value=bool()):
             yield value, str(not value.value)
@@ -82,8 +81,6 @@ def _mistaken(value: ast.expr) -> Iterator[tuple[ast.expr, str]]:
             yield value, repr(value.value / 2 if value.value else 0.5)
         case ast.Constant(value=str()) if value.value in MISTAKEN_TEXT:
             yield value, repr(MISTAKEN_TEXT[value.value])
-        case ast.Attribute(value=ast.Name(id=name)) if name in ENUMS:
-            yield value, f"{name}.{_next_member(name, value.attr)}"
         case ast.Dict():
             for one in value.values:
                 yield from _mistaken(one)
@@ -101,10 +98,23 @@ def _of_one_dataset(name: str, value: ast.expr, source: bytes) -> Iterator[tuple
         yield from ((value, f'{kept}, by_dataset={{"{dataset}": {{"lr": 0.0123}}}}') for dataset in _datasets())
 
 
-def _next_member(enum: str, member: str) -> str:
-    body = _class_of(_parsed("methods/_base/recipe.py"), enum).body
-    names = [ast.unparse(one.targets[0]) for one in body if isinstance(one, ast.Assign)]
-    return names[(names.index(member) + 1) % len(names)]
+def _next_choice(name: str, value: ast.expr) -> Iterator[tuple[ast.expr, str]]:
+    """For a field of a recipe that is a choice of texts, the next choice."""
+    if isinstance(value, ast.Constant) and value.value in (choices := _recipe_choices().get(name, ())):
+        yield value, repr(choices[(choices.index(value.value) + 1) % len(choices)])
+
+
+@cache
+def _recipe_choices() -> dict[str, tuple[str, ...]]:
+    """The texts of each choice in a recipe."""
+    body = _parsed("methods/_base/recipe.py").body
+    return {
+        ast.unparse(node.targets[0]).lower(): ast.literal_eval(node.value.slice)
+        for node in body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Subscript)
+        and ast.unparse(node.value.value) == "Literal"
+    }
 
 
 def _choices(tree: ast.Module) -> Iterator[tuple[list[str], ast.Constant]]:

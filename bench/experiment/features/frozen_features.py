@@ -94,7 +94,7 @@ class FeatureStore:
     Args:
         folder: cache folder shared by all backbones; None keeps features in memory only. Raises CacheError if it cannot
             be created or written.
-        project: False stores what the tower projects to features instead (`Needs.POOLED`), in a separate folder.
+        project: False stores what the tower projects to features instead (`pooled`), in a separate folder.
     """
 
     def __init__(

@@ -219,8 +219,8 @@ class Inputs:
             )
 
         starts = range(0, len(samples), size)
-        if ahead and Needs.PIXELS in needs:
-            yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
+        if ahead and "pixels" in needs:
+            yield from prefetch(starts, lambda start: batch(start).load("pixels"))
         else:
             yield from map(batch, starts)
 

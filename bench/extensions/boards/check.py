@@ -20,7 +20,7 @@ from bench.record import RunRecord, RunStatus
 from bench.results import Bundle, Shard, Shards, changed_recipe, import_bundle, known_methods, open_bundle
 from bench.spec import AXES, EXTERNAL, LEARNED, PUBLISHED_RECIPES, Part, external_parts
 from datasets_registry import UnknownNameError, canonical_json, has_imported_features, some
-from methods import MethodFacts, Needs, Precision, Selection, selection_rules
+from methods import MethodFacts, Precision, selection_rules
 
 MOST_RUNS = 20_000
 """Most runs of one submission."""
@@ -208,7 +208,7 @@ class Checks:
         if spec.precision not in possible or tf32 is not (spec.precision == "tf32"):
             yield f"it states the precision {spec.precision}, which its device {made.device} did not compute in"
         facts = _facts(spec.method)
-        if spec.precision == "fp16" and facts and (facts.learns_text or facts.needs & {Needs.PIXELS, Needs.HIDDEN}):
+        if spec.precision == "fp16" and facts and (facts.learns_text or facts.needs & {"pixels", "hidden"}):
             yield f"it states the precision fp16, in which {spec.method} cannot learn through a tower"
         if spec.precision != "fp32" and has_imported_features(spec.backbone):
             yield f"it states the precision {spec.precision}, and imported features are fixed"
@@ -296,7 +296,7 @@ def _wrong_oracle(record: RunRecord) -> str | None:
     """The contradiction of spec and scores on whether a run selects on test labels; None without one."""
     spec = record.spec
     facts = _facts(spec.method)
-    rule = None if facts is None else selection_rules(facts).get(Selection.ORACLE)
+    rule = None if facts is None else selection_rules(facts).get("oracle")
     settings = {} if rule is None or rule.by_epoch else rule.settings
     chosen = bool(settings) and all(spec.config.get(key) == value for key, value in settings.items())
     if (chosen or spec.epoch_selection == "oracle") and not all(score.selected_on_test for score in record.scores):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import safetensors.torch
@@ -37,7 +37,6 @@ from methods import (
     Method,
     MethodConfig,
     MethodError,
-    Needs,
     StreamClassifier,
     SupportImagesError,
     TrainableMethod,
@@ -258,7 +257,8 @@ def facts_are_complete(subject: Subject) -> None:
     ensure(bool(NAME_PATTERN.fullmatch(info.name)), f"the name {info.name!r} must match {NAME_PATTERN.pattern!r}")
     ensure(bool(info.title.strip()), "the title is empty")
     ensure(info.summary.endswith("."), f"the summary {info.summary!r} is not a sentence that ends with a full stop")
-    ensure(isinstance(info.family, Family), f"family {info.family!r} is not one of {', '.join(Family)}")
+    families = get_args(Family)
+    ensure(info.family in families, f"family {info.family!r} is not one of {', '.join(families)}")
     docstring = inspect.getdoc(inspect.getmodule(subject.method))
     ensure(bool(docstring), "its module has no docstring")
     texts = {"its module's docstring": docstring, "the summary": info.summary, "the citation": info.citation}
@@ -296,7 +296,7 @@ def facts_are_complete(subject: Subject) -> None:
 def stated_facts_hold(subject: Subject) -> None:
     """`parameter_count` is the number of learned values, and `starts_as_zero_shot` starts as the zero-shot model."""
     for task in (TASK, OTHER_TASK):
-        sizes = subject.backbone.sizes.with_task(n_classes=len(task.classes), shots=task.shots)
+        sizes = replace(subject.backbone.sizes, n_classes=len(task.classes), shots=task.shots)
         stated = subject.config.parameter_count(sizes)
         method = subject.finished if task is TASK else subject.trained(task)
         case = f"{len(task.classes)} classes of {task.shots} shots"
@@ -311,20 +311,20 @@ def stated_facts_hold(subject: Subject) -> None:
     method = subject.method(subject.backbone, config, torch.Generator().manual_seed(0))
     method.prepare(subject.support())
     text = subject.backbone.encode_texts(TASK.classes.texts())
-    zero_shot = cosine_logits(TASK.values[Needs.FEATURES], text, subject.backbone.logit_scale)
+    zero_shot = cosine_logits(TASK.values["features"], text, subject.backbone.logit_scale)
     ensure_equal(subject.evaluation_logits(method), zero_shot, "logits before training", tolerance=ROUNDING)
 
 
 @check(
     "Remove unused `pixels` or `pooled` from `needs`; methods on features alone can use imported files. A method with "
-    "`Needs.HIDDEN` reads `batch.hidden(k)` for the k that `frozen_blocks` of its config returns. Read labels in "
+    "`hidden` reads `batch.hidden(k)` for the k that `frozen_blocks` of its config returns. Read labels in "
     "training only; `classifier` gets images and class names."
 )
 def declared_inputs_are_read(subject: Subject) -> None:
     """It reads everything that it declares, no other hidden state, and no label while it classifies."""
     frozen = subject.config.frozen_blocks(subject.backbone.sizes)
-    is_declared = Needs.HIDDEN in subject.info.needs
-    ensure((frozen is not None) == is_declared, "one of `Needs.HIDDEN` and `frozen_blocks` is missing")
+    is_declared = "hidden" in subject.info.needs
+    ensure((frozen is not None) == is_declared, "one of `hidden` and `frozen_blocks` is missing")
     subject.labels_read = None
     try:
         subject.evaluation_logits(subject.finished)
@@ -332,7 +332,7 @@ def declared_inputs_are_read(subject: Subject) -> None:
             subject.evaluation_logits(subject.finished, OTHER_CLASSES)
     finally:
         ensure(subject.labels_read is None, f"it read a batch's labels while classifying{subject.labels_read}")
-    idle = sorted(need for need in subject.info.needs - {Needs.FEATURES, Needs.TEST_STREAM} if need not in subject.read)
+    idle = sorted(need for need in subject.info.needs - {"features", "test_stream"} if need not in subject.read)
     ensure(not idle, f"never read: {', '.join(idle)}")
     blocks, expected = subject.hidden_blocks_read, set() if frozen is None else {frozen}
     ensure(blocks == expected, f"hidden states were read before blocks {blocks}, declared are {expected}")
@@ -357,7 +357,7 @@ def classes_get_their_own_logits(subject: Subject) -> None:
             return
     plain = subject.evaluation_logits(method)
     # a method that trains on views of a test image makes steps, each of which rounds
-    steps = 100 if Needs.TEST_VIEWS in subject.info.needs else 1
+    steps = 100 if "test_views" in subject.info.needs else 1
     reversed_logits = subject.evaluation_logits(method, backwards)
     ensure_equal(reversed_logits, plain.flip(1), "logits of reversed classes", tolerance=steps * ROUNDING)
     if subject.is_open:
@@ -379,7 +379,7 @@ def _raises_closed_vocabulary(subject: Subject, classes: ClassSet) -> bool:
 
 @check(
     "Classify each image by itself: no statistics or normalisation over the batch, no running statistics, no state "
-    "kept from a batch. A method that learns from test images declares Needs.TEST_STREAM, begins each stream without "
+    "kept from a batch. A method that learns from test images declares `test_stream`, begins each stream without "
     "memory in `over`, and treats batches as groups of the stream's images."
 )
 def images_are_classified_independently(subject: Subject) -> None:
@@ -399,7 +399,7 @@ def images_are_classified_independently(subject: Subject) -> None:
             ensure_equal(alone, whole[index], "logits of some images in a batch of their own", tolerance=ROUNDING)
         return
     if not isinstance(classify, StreamClassifier):
-        raise CheckFailedError("it declares Needs.TEST_STREAM, but `classifier` returns no StreamClassifier")
+        raise CheckFailedError("it declares `test_stream`, but `classifier` returns no StreamClassifier")
     for size in (1, 5):
         parts = [subject.batch(index=slice(start, start + size)) for start in range(0, len(TASK.labels), size)]
         with torch.no_grad():
@@ -480,7 +480,7 @@ def images_belong_to_their_labels(subject: Subject) -> str | None:
     expected = subject.evaluation_logits(plain)
     ensure_equal(logits, expected, "logits for the support images in another order", tolerance=100 * ROUNDING)
     info = subject.info
-    if info.family is Family.ZERO_SHOT or info.reads_test_stream or info.trains_on_pool:
+    if info.family == "zero-shot" or info.reads_test_stream or info.trains_on_pool:
         return "it learns nothing from labelled images"
     first = subject.evaluation_logits(subject.finished)
     for task, what in ((replace(TASK, seed=17), "images"), (SHIFTED_TASK, "labels")):

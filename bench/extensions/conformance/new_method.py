@@ -9,7 +9,7 @@ import keyword
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Annotated
+from typing import Annotated, get_args
 
 from bench.api import options
 from bench.errors import UsageError
@@ -39,7 +39,7 @@ def scaffold(
     from datasets_registry import METHODS_GROUP, NAME_PATTERN
     from methods import Family
 
-    chosen, folder = parse_choice(Family, family, "--family"), folder or Path.cwd()
+    chosen, folder = parse_choice(get_args(Family), family, "--family"), folder or Path.cwd()
     if not NAME_PATTERN.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
             f"Method name {name!r} cannot be a module: use lower-case letters, digits and underscores, beginning with "
@@ -51,12 +51,12 @@ def scaffold(
     package = "methods" if in_checkout else f"etl_bench_{name}"
     root = folder if in_checkout else folder / f"etl-bench-{name.replace('_', '-')}"
     # a closed form of the support images, or a trained map
-    is_closed = chosen in (Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER)
+    is_closed = chosen in ("zero-shot", "cache", "classifier")
     texts = {
         "name": name,
         "title": name.replace("_", " ").capitalize(),
         "cls": "".join(part.capitalize() for part in name.split("_")),
-        "family": f"Family.{chosen.name}",
+        "family": chosen,
         "module": f"{package}.{name}",
         "counted": "0" if is_closed else "512 * 512",
         "project": root.name,

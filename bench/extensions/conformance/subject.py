@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -94,7 +94,7 @@ class ToyTask:
         with torch.no_grad():
             features, pooled = (backbone.encode_image(self.pixels, project=project) for project in (True, False))
             other = backbone.encode_image(self.pixels + 0.1 * noise)
-        return {Needs.FEATURES: features, Needs.POOLED: pooled, Needs.PIXELS: self.pixels, Needs.OTHER_VIEW: other}
+        return {"features": features, "pooled": pooled, "pixels": self.pixels, "other_view": other}
 
 
 TASK = ToyTask(ClassSet(("cat", "dog", "bird"), TEMPLATE), shots=8)
@@ -139,7 +139,7 @@ def tiny_teacher(backbone: Backbone, classes: ClassSet, device: torch.device) ->
 def _pool(task: ToyTask) -> Tensor:
     """Features of as many other images of a task, in an order that says nothing about their classes."""
     order = torch.randperm(len(task.labels), generator=torch.Generator().manual_seed(task.seed))
-    return replace(task, seed=task.seed + 9).values[Needs.FEATURES][order]
+    return replace(task, seed=task.seed + 9).values["features"][order]
 
 
 def _shifted(features: Callable[[], Tensor], k: int, _: tuple[float, float], mixed: bool = False) -> Tensor:  # noqa: ARG001
@@ -164,12 +164,12 @@ class _RecordingBatch(Batch):
         return self
 
     def hidden(self, first: int) -> Tensor:
-        self._subject.read.add(Needs.HIDDEN)
+        self._subject.read.add("hidden")
         self._subject.hidden_blocks_read.add(first)
         return super().hidden(first)
 
     def test_views(self, k: int, crop_scale: tuple[float, float], *, mixed: bool) -> Tensor:
-        self._subject.read.add(Needs.TEST_VIEWS)
+        self._subject.read.add("test_views")
         return super().test_views(k, crop_scale, mixed=mixed)
 
     @property
@@ -317,28 +317,30 @@ class Subject:
 
     def batch(self, task: ToyTask = TASK, index: Tensor | slice = slice(None), *, labelled: bool = False) -> Batch:
         """Some of a task's images, with labels only in training."""
-        sources = {need: functools.cache(functools.partial(self._hand_out, task, need, index)) for need in Needs}
+        sources = {
+            need: functools.cache(functools.partial(self._hand_out, task, need, index)) for need in get_args(Needs)
+        }
         labels = task.labels[index]
         if self.info.trains_on_pool:
-            self.read.add(Needs.UNLABELLED_BATCHES)
+            self.read.add("unlabelled_batches")
             labels = torch.full_like(labels, -1)
         return _RecordingBatch(
             self,
             self._copy_for_method(labels, "labels") if labelled else None,
             label_numbers=labels.tolist() if labelled else None,
-            features=sources[Needs.FEATURES],
-            pooled=sources[Needs.POOLED],
-            pixels=sources[Needs.PIXELS],
+            features=sources["features"],
+            pooled=sources["pooled"],
+            pixels=sources["pixels"],
             hidden=lambda first: self._copy_for_method(_hidden(task, first)[index], "hidden"),
-            test_views=None if labelled else functools.partial(_shifted, sources[Needs.FEATURES]),
-            other_view=sources[Needs.OTHER_VIEW] if labelled else None,
+            test_views=None if labelled else functools.partial(_shifted, sources["features"]),
+            other_view=sources["other_view"] if labelled else None,
             needs=self.info.needs,
         )
 
     def support(self, task: ToyTask = TASK, order: Tensor | None = None) -> SupportView:
         """A task's images as `prepare` and `calibrate` see them; each view differs a little from the previous one."""
         index = slice(None) if order is None else order
-        features = functools.cache(functools.partial(self._hand_out, task, Needs.FEATURES, index))
+        features = functools.cache(functools.partial(self._hand_out, task, "features", index))
 
         labels = self._copy_for_method(task.labels[index], "support labels")
         view = SupportView(task.classes, labels, task.shots, features, functools.partial(_shifted, features))
@@ -346,16 +348,16 @@ class Subject:
             teacher = tiny_teacher(_reference_backbone(), task.classes, self.backbone.device)
 
             def read_teacher() -> Teacher:
-                self.read.add(Needs.TEACHER)
+                self.read.add("teacher")
                 return teacher
 
             view = replace(view, teacher=read_teacher)
-        if Needs.UNLABELLED not in self.info.needs:
+        if "unlabelled" not in self.info.needs:
             return view
         pool = _pool(task)  # made here, so that no random number is drawn while the method runs
 
         def unlabelled() -> Tensor:
-            self.read.add(Needs.UNLABELLED)
+            self.read.add("unlabelled")
             return self._copy_for_method(pool, "unlabelled")
 
         return replace(view, unlabelled=unlabelled)

@@ -25,13 +25,11 @@ from datasets_registry import (
     BenchError,
     DataError,
     DatasetInfo,
-    DrawRule,
     EvalProtocol,
     EvalSplit,
     FewShotTask,
     Images,
     ListedImage,
-    SupportKind,
     SupportList,
     SupportRule,
     TaskRequest,
@@ -135,7 +133,7 @@ class DeclaredRun:
         """The task with our draw if the file has the same images, else with the images of the file as a list."""
         head, source = self.head, self.trained.source
         splits = self.info.reader(self._data_root)
-        how = recorded_draw(self.info, DrawRule.COOP)
+        how = recorded_draw(self.info, "coop")
         shared: dict[str, Any] = {
             "protocol": self.protocol,
             "seed": head.seed,
@@ -152,7 +150,7 @@ class DeclaredRun:
         items = zip([*mine, *val], [*head.train, *head.val], strict=True)
         self._check_digests(splits.images, [(key, item[2]) for (key, _), item in items if len(item) == 3], source)
         if head.shots:
-            every = SupportRule(SupportKind.ALL) if head.shots < 0 else None
+            every = SupportRule("all") if head.shots < 0 else None
             shots = max(head.shots, 0)
             request = TaskRequest(
                 self.info, splits, shots=shots, draw=how, allow_fewer=every is None, rule=every, **shared
@@ -172,7 +170,7 @@ class DeclaredRun:
         most = max(Counter(label for _, label in mine).values())
         images = (tuple(ListedImage(key, label) for key, label in part) for part in (mine, val))
         listed = SupportList(source, digest, self.info.name, most, head.seed, *images)
-        request = TaskRequest(self.info, splits, shots=listed.shots, draw=DrawRule.FILE, support_list=listed, **shared)
+        request = TaskRequest(self.info, splits, shots=listed.shots, draw="file", support_list=listed, **shared)
         try:
             return build_task(request), listed.digest
         except BenchError as error:
@@ -331,7 +329,7 @@ class DeclaredRun:
                 weights_proved=False,
                 images_proved=images,
                 test_evaluations=evaluations,
-                own_draw=task.draw is DrawRule.FILE,
+                own_draw=task.draw == "file",
                 uses=None if head.uses is None else [str(one) for one in head.uses],
             ),
         )

@@ -156,7 +156,6 @@ def parse_budget(budget: str | float) -> float:
 def feature_methods() -> list[str]:
     """The methods that work on stored image features and frozen class texts, so that training takes seconds."""
     from bench.results import known_methods
-    from methods import Family, Needs
 
-    families = (Family.ZERO_SHOT, Family.CLASSIFIER, Family.CACHE, Family.FEATURE_ADAPTER)
-    return [i.name for i in known_methods().infos() if i.needs == {Needs.FEATURES} and i.family in families]
+    families = ("zero-shot", "classifier", "cache", "feature adapter")
+    return [i.name for i in known_methods().infos() if i.needs == {"features"} and i.family in families]

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -206,4 +205,4 @@ def _stage(folder: Path) -> None:
     root = Path(bench.__file__).resolve().parent.parent
     for name in _CODE:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / SHIPPED_STATE).write_text(json.dumps(asdict(source_state(root))))
+    (folder / SHIPPED_STATE).write_text(json.dumps(source_state(root)))

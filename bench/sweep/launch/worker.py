@@ -78,10 +78,12 @@ class OpenTasks:
     def take(self, settled: set[str]) -> Task | None:
         """Claim the next task that has no result and is not `settled`; None if nothing is left that nobody has."""
         while self._groups:
-            # its own group from the front, or else a group of another worker from the end
-            alone = self._mine in self._groups or self._begin()
-            group = self._mine if alone and self._mine is not None else max(self._groups, key=self._rank)
-            task = self._groups[group].popleft() if alone else self._groups[group].pop()
+            group = self._mine if self._mine in self._groups else self._begin()
+            if group is not None:
+                task = self._groups[group].popleft()
+            else:  # help another worker, from the end of its group
+                group = max(self._groups, key=self._rank)
+                task = self._groups[group].pop()
             if not self._groups[group]:
                 del self._groups[group]
             if task.key in settled or existing_result(task, self._shards) is not None:
@@ -98,8 +100,8 @@ class OpenTasks:
         if self._mine is not None:
             self._claims.free(_claim_of(self._mine))
 
-    def _begin(self) -> bool:
-        """Claim a group that nobody works on, the closest to the last one; False if there is none."""
+    def _begin(self) -> Group | None:
+        """Claim a group that nobody works on, the closest to the last one; None if there is none."""
         names = list(self._groups)
         last = self._mine
         if last is None:
@@ -112,7 +114,8 @@ class OpenTasks:
         self._mine = next((group for group in names if self._claims.take(_claim_of(group))), None)
         if self._mine is None:
             self._mine, self._first = last, 0
-        return self._mine in self._groups
+            return None
+        return self._mine
 
     def _unwanted(self, group: Group) -> bool:
         task = self._groups[group][0]

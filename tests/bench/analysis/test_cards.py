@@ -38,7 +38,7 @@ WORLDS = {  # methods, spread of mean gains, of slopes along difficulty, and of 
     "no gains, few methods": (5, 0.0, 0.0, 2.5),
 }
 PLACES = np.linspace(-1.5, 1.5, 11)
-REPEATS = 60
+REPEATS = 30
 
 
 @pytest.mark.parametrize("world", WORLDS)

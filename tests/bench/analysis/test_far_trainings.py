@@ -24,7 +24,7 @@ def named(draw, simulated, failing=0.0):
     [(2, 0.01, [100, 200, 300, 400]), (3, 0.03, [28, 100, 300, 600]), (5, 0.03, [400, 400, 400, 400])],
 )
 def test_ordinary_noise_names_a_training_on_at_most_one_board_in_a_hundred(seeds, spread, images):
-    draw, repetitions = np.random.default_rng(seeds), 120
+    draw, repetitions = np.random.default_rng(seeds), 50
     simulated = SimulatedBoard(EQUAL, images, seeds, spread)
     false = sum(bool(named(draw, simulated)[1]) for _ in range(repetitions))
     assert false <= stats.binom.ppf(0.999, repetitions, 0.01)
@@ -32,7 +32,7 @@ def test_ordinary_noise_names_a_training_on_at_most_one_board_in_a_hundred(seeds
 
 def test_half_of_the_trainings_that_fail_badly_are_named_with_how_far_they_fell():
     draw, failed, found = np.random.default_rng(1), 0, 0
-    for _ in range(40):
+    for _ in range(25):
         array, far = named(draw, SimulatedBoard(EQUAL, [400] * 4), failing=0.125)
         below = {
             (key, name, seed): max(runs.values()) - value

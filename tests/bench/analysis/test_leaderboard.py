@@ -198,25 +198,6 @@ def test_zero_shot_alone_has_a_board():
     assert build_leaderboard(rows, board_settings(rows)[0]).entries[0].complete
 
 
-def test_two_configs_are_two_entries_labelled_by_what_differs():
-    configs = [json.dumps({"n_ctx": n, "init": "a photo of a"}) for n in (4, 16)]
-    board = build_leaderboard(frame(*[run(config=config) for config in configs]), B2N)
-    assert sorted(entry.key for entry in board.entries) == ["coop [n_ctx=16]", "coop [n_ctx=4]"]
-    assert {entry.label for entry in board.entries} == {"n_ctx=16", "n_ctx=4"}
-
-
-def test_two_recipes_are_two_entries():
-    board = build_leaderboard(
-        frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}', recipe_name="short"), run(method="apex")), B2N
-    )
-    assert sorted(entry.key for entry in board.entries) == ["apex", "coop [recipe=published]", "coop [recipe=short]"]
-    unnamed = build_leaderboard(frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}')), B2N)
-    assert sorted(entry.key for entry in unnamed.entries) == ["coop [recipe.epochs=50]", "coop [recipe.epochs=5]"]
-    recipes = [json.dumps({"lr": 0.1, "epochs": epochs}) for epochs in (3, 5)]
-    custom = build_leaderboard(frame(*[run(run_id=r, recipe=r, recipe_name="custom") for r in recipes]), B2N)
-    assert sorted(entry.key for entry in custom.entries) == ["coop [recipe.epochs=3]", "coop [recipe.epochs=5]"]
-
-
 def test_runs_on_an_older_task_are_excluded_and_listed():
     board = build_leaderboard(
         frame(run(run_id="old", task_fingerprint="aaaa"), run("apex", run_id="new", task_fingerprint="bbbb", day=1)),
@@ -249,32 +230,58 @@ def test_boards_of_two_precisions_do_not_mix():
     assert [build_leaderboard(rows, setting).seeds for setting in board_settings(rows)] == [(2,), (1,)]
 
 
-def test_an_oracle_is_labelled_even_if_it_is_the_only_entry():
-    board = build_leaderboard(frame(*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()), B2N)
-    assert sorted(entry.key for entry in board.entries) == ["coop", "tip_adapter [selection=oracle]"]
+PROMPTS = [json.dumps({"n_ctx": n, "init": "a photo of a"}) for n in (4, 16)]
+NESTED = json.dumps({"n_ctx": 4, "init": "a photo of a", "head": {"width": 8, "norm": True}})
+RATES = [json.dumps({"lr": 0.1, "epochs": epochs}) for epochs in (3, 5)]
+ZERO = run("zero_shot", shots=0, seed=0, recipe=None, recipe_name=None)
+APEX, CUSTOM, DEMO = run("apex"), {"recipe_name": "custom"}, {"recipe_name": "demo"}
+NAMES = {
+    "configs, by what differs": ([run(config=c) for c in PROMPTS], "coop [n_ctx=16]; coop [n_ctx=4]"),
+    "recipes, by their names": (
+        [run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}', recipe_name="short"), APEX],
+        "apex; coop [recipe=published]; coop [recipe=short]",
+    ),
+    "recipes of one name, by what differs": (
+        [run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}')],
+        "coop [recipe.epochs=50]; coop [recipe.epochs=5]",
+    ),
+    "custom recipes, by what differs": (
+        [run(run_id=recipe, recipe=recipe, **CUSTOM) for recipe in RATES],
+        "coop [recipe.epochs=3]; coop [recipe.epochs=5]",
+    ),
+    "an oracle alone": (
+        [*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()],
+        "coop; tip_adapter [selection=oracle]",
+    ),
+    "an ensemble alone": (
+        [*grid("gda", config='{"alpha": 0.1, "selection": "ensemble"}'), *grid()],
+        "coop; gda [selection=ensemble]",
+    ),
+    "a custom recipe alone": ([run(**CUSTOM), APEX], "coop [recipe=custom]; apex"),
+    "custom recipes of two methods": (
+        [run(**CUSTOM), run("apex", **CUSTOM)],
+        "coop [recipe=custom]; apex [recipe=custom]",
+    ),
+    "changed settings alone": (
+        [run(config=NESTED, changed_settings="head,n_ctx"), APEX],
+        "coop [head.norm=true, head.width=8, n_ctx=4]; apex",
+    ),
+    "no changed settings": ([run(config=NESTED, changed_settings="")], "coop"),
+    "a demo": ([ZERO, run(**DEMO), run("apex", **DEMO)], "zero_shot; coop; apex"),
+    "a demo recipe beside others": ([ZERO, run(**DEMO), APEX], "zero_shot; coop [recipe=demo]; apex"),
+    "selected epochs": (
+        [row for way in (None, "validation", "oracle") for row in grid(epoch_selection=way)],
+        "coop [epoch=last]; coop [epoch=oracle]; coop [epoch=validation]",
+    ),
+    "a selected epoch alone": (grid(epoch_selection="validation"), "coop [epoch=validation]"),
+}
+"""Runs, and the keys of their entries."""
 
 
-def test_changed_recipe_values_are_labelled_even_if_it_is_the_only_entry():
-    board = build_leaderboard(frame(run(recipe_name="custom"), run(method="apex")), B2N)
-    assert {entry.key for entry in board.entries} == {"coop [recipe=custom]", "apex"}
-    shared = build_leaderboard(frame(run(recipe_name="custom"), run(method="apex", recipe_name="custom")), B2N)
-    assert {entry.key for entry in shared.entries} == {"coop [recipe=custom]", "apex [recipe=custom]"}
-
-
-def test_changed_settings_are_labelled_even_if_it_is_the_only_entry():
-    config = json.dumps({"n_ctx": 4, "init": "a photo of a", "head": {"width": 8, "norm": True}})
-    board = build_leaderboard(frame(run(config=config, changed_settings="head,n_ctx"), run(method="apex")), B2N)
-    assert {entry.key for entry in board.entries} == {"coop [head.norm=true, head.width=8, n_ctx=4]", "apex"}
-    board = build_leaderboard(frame(run(config=config, changed_settings="")), B2N)
-    assert [entry.key for entry in board.entries] == ["coop"]
-
-
-def test_a_demo_recipe_is_labelled_beside_others_only():
-    zero = run("zero_shot", shots=0, seed=0, recipe=None, recipe_name=None)
-    demo = build_leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex", recipe_name="demo")), B2N)
-    assert {entry.key for entry in demo.entries} == {"zero_shot", "coop", "apex"}
-    mixed = build_leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex")), B2N)
-    assert {entry.key for entry in mixed.entries} == {"zero_shot", "coop [recipe=demo]", "apex"}
+@pytest.mark.parametrize("case", NAMES)
+def test_an_entry_is_named_by_what_tells_it_apart_and_by_what_is_not_published(case: str):
+    runs, keys = NAMES[case]
+    assert sorted(entry.key for entry in build_leaderboard(frame(*runs), B2N).entries) == sorted(keys.split("; "))
 
 
 def test_a_recipe_with_the_name_of_a_published_one_and_other_values_is_custom():
@@ -287,23 +294,6 @@ def test_long_settings_are_cut_in_names_and_names_stay_unique():
     keys = {entry.key for entry in build_leaderboard(frame(*rows), B2N).entries}
     assert len(keys) == 2
     assert max(map(len, keys)) < LONGEST_LABEL + 20
-
-
-def test_an_ensemble_is_labelled_even_if_it_is_the_only_entry():
-    board = build_leaderboard(frame(*grid("gda", config='{"alpha": 0.1, "selection": "ensemble"}'), *grid()), B2N)
-    assert sorted(entry.key for entry in board.entries) == ["coop", "gda [selection=ensemble]"]
-
-
-def test_runs_with_epoch_selection_are_a_separate_entry():
-    chosen = [grid(epoch_selection=way) for way in ("validation", "oracle")]
-    board = build_leaderboard(frame(*grid(epoch_selection=None), *chosen[0], *chosen[1]), B2N)
-    assert sorted(entry.key for entry in board.entries) == [
-        "coop [epoch=last]",
-        "coop [epoch=oracle]",
-        "coop [epoch=validation]",
-    ]
-    alone = build_leaderboard(frame(*chosen[0]), B2N)
-    assert [entry.key for entry in alone.entries] == ["coop [epoch=validation]"]
 
 
 class TestOracles:

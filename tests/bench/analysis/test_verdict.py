@@ -10,23 +10,15 @@ import pytest
 from report_sample import runs_frame
 from scipy import stats
 from simulated_boards import SimulatedBoard, drawn_leaderboard
-from worlds import make_world
 
 from bench.analysis import FEWEST_ELSEWHERE, Certainty, board_verdicts, differences
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.verdict import board_verdict, simultaneous_tests, verdict_notes, verdict_on_rows, why_no_ranks
-from bench.results.database import fresh_store
 
 
 def board_of(frame, index=0):
     return build_leaderboard(frame, board_settings(frame)[index])
-
-
-def world(folder, rates, datasets="abc", **options):
-    methods = {method: {d: {"base": rate, "new": rate} for d in datasets} for method, rate in rates.items()}
-    make_world(folder, methods, **options)
-    return board_of(fresh_store(folder).runs_frame(outcomes=True))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +61,8 @@ def test_incomplete_entries_are_not_ranked(sample):
     assert any("2 of 8" in note for note in verdict_notes(board, verdict))
 
 
-def test_one_definition_of_others_and_of_the_reference(tmp_path):
-    board = world(tmp_path, {"zero_shot": 0.5, "coop": 0.9, "apex": 0.9, "maple": 0.6})
+def test_one_definition_of_others_and_of_the_reference(world):
+    board = world({"zero_shot": 0.5, "coop": 0.9, "apex": 0.9, "maple": 0.6}).board
     verdict = board_verdicts(board)["H"]
     assert verdict.reference == "zero_shot"
     assert set(verdict.others) == {"coop", "apex", "maple"} - {verdict.leader}
@@ -80,14 +72,14 @@ def test_one_definition_of_others_and_of_the_reference(tmp_path):
     assert set(verdict.clear_gains) == {"coop", "apex", "maple"}
 
 
-def test_without_zero_shot_the_reference_is_the_next_best(tmp_path):
-    board = world(tmp_path, {"coop": 0.9, "apex": 0.5})
+def test_without_zero_shot_the_reference_is_the_next_best(world):
+    board = world({"coop": 0.9, "apex": 0.5}).board
     verdict = board_verdicts(board)["H"]
     assert (verdict.leader, verdict.reference, verdict.by_chance) == ("coop", "apex", None)
 
 
-def test_the_same_answers_are_no_difference_and_no_verdict(tmp_path):
-    board = world(tmp_path, {"coop": 0.9, "apex": 0.5})
+def test_the_same_answers_are_no_difference_and_no_verdict(world):
+    board = world({"coop": 0.9, "apex": 0.5}).board
     rows = [board.array.rows["coop"]] * 2  # apex has the runs of coop
     array = replace(
         board.array,
@@ -100,19 +92,17 @@ def test_the_same_answers_are_no_difference_and_no_verdict(tmp_path):
     assert (verdict.judgement_here.known is Certainty.SAME) == (test.low is None)
 
 
-def test_one_seed_is_said_with_the_verdict(tmp_path):
-    board = world(tmp_path, {"coop": 0.9, "apex": 0.5}, "a", seeds=(1,))
+def test_one_seed_is_said_with_the_verdict(world):
+    board = world({"coop": 0.9, "apex": 0.5}, datasets="a", seeds=(1,)).board
     verdict = board_verdicts(board)["H"]
     assert (verdict.one_training, verdict.judgement_here.known) == (True, Certainty.CLEAR)
     assert verdict.ranks == {}
     assert why_no_ranks(verdict) in verdict_notes(board, verdict)
 
 
-def test_variants_of_a_method_are_counted(tmp_path):
-    make_world(tmp_path, {"coop": {"a": {"all": 0.7}}}, protocol="few-shot", config={"n_ctx": 4})
-    make_world(tmp_path, {"coop": {"a": {"all": 0.8}}}, protocol="few-shot", config={"n_ctx": 16})
-    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    assert board_verdicts(board_of(runs))["all"].variants == 2
+def test_variants_of_a_method_are_counted(world):
+    parts = [({"coop": {"a": {"all": 0.7}}}, {"config": {"n_ctx": n_ctx}}) for n_ctx in (4, 16)]
+    assert board_verdicts(world(*parts, protocol="few-shot").board)["all"].variants == 2
 
 
 def test_the_board_of_a_dataset_has_the_verdict_on_it(sample):
@@ -145,7 +135,7 @@ def drawn(draw, k, n, gain, noise):
 @pytest.mark.parametrize(("k", "n"), [(1, 6), (12, 6), (30, 11)])
 def test_the_best_of_many_methods_rarely_seems_better_elsewhere_without_being(k, n):
     draw = np.random.default_rng(k)
-    repetitions, false = 300, 0
+    repetitions, false = 100, 0
     for _ in range(repetitions):
         rows = drawn(draw, k, n, 0.0, 0.03)
         verdict = verdict_on_rows("all", {key: row.mean() for key, row in rows.items()}, rows, "zero_shot")
@@ -175,7 +165,7 @@ def here_of(draw, k, gain, seeds=3, df=30.0):
 def test_a_clear_gain_here_is_rarely_false(k):
     """At most 3 % of worlds without any gain have a method that is clearly better than zero-shot."""
     draw = np.random.default_rng(k)
-    repetitions = 200 if k < 30 else 20
+    repetitions = 100 if k < 30 else 10
     false = sum(bool(here_of(draw, k, 0.0).clear_gains) for _ in range(repetitions))
     assert false <= stats.binom.ppf(0.999, repetitions, 0.03)
 
@@ -211,7 +201,7 @@ def drawn_verdict(draw, *simulated):
 
 
 def test_two_seeds_that_differ_much_rarely_show_a_gain_that_is_none_and_never_ranks():
-    draw, false, repetitions = np.random.default_rng(3), 0, 80
+    draw, false, repetitions = np.random.default_rng(3), 0, 30
     for _ in range(repetitions):
         verdict = drawn_verdict(draw, np.full((13, 1), 0.6), [250], 2, 0.06)
         false += bool(verdict.clear_gains)
@@ -222,11 +212,10 @@ def test_two_seeds_that_differ_much_rarely_show_a_gain_that_is_none_and_never_ra
 def test_a_true_gain_of_the_stated_difference_is_told_on_four_boards_in_five():
     draw, equal = np.random.default_rng(4), np.array([[0.45, 0.55, 0.65, 0.75]] * 5)
     noise = [250] * 4, 3, 0.03
-    stated = np.mean([drawn_verdict(draw, equal, *noise).detectable.difference for _ in range(60)])
+    stated = np.mean([drawn_verdict(draw, equal, *noise).detectable.difference for _ in range(30)])
     better = equal + np.array([0.0, stated, 0.0, 0.0, 0.0])[:, None]
-    assert np.mean(["m1" in drawn_verdict(draw, better, *noise).clear_gains for _ in range(150)]) == pytest.approx(
-        0.8, abs=0.1
-    )
+    told = [("m1" in drawn_verdict(draw, better, *noise).clear_gains) for _ in range(70)]
+    assert np.mean(told) == pytest.approx(0.8, abs=3 * np.sqrt(0.8 * 0.2 / 70))
 
 
 def test_a_higher_mean_has_no_worse_bound_of_its_rank():
@@ -258,7 +247,7 @@ def test_few_seeds_have_few_degrees_of_freedom(seeds, shared, gain, other):
 
 def test_many_equal_methods_on_one_dataset_are_rarely_ranked():
     """Without a limit of the degrees of freedom some pair of twelve is separated on every fifth board."""
-    draw, repetitions = np.random.default_rng(6), 100
+    draw, repetitions = np.random.default_rng(6), 40
     boards = (drawn_verdict(draw, np.full((13, 1), 0.6), [400], 3, 0.03) for _ in range(repetitions))
     apart = sum(any(test.clear for pair, test in board.here.items() if "zero_shot" not in pair) for board in boards)
     assert apart <= stats.binom.ppf(0.99, repetitions, 0.03)

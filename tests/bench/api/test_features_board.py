@@ -17,7 +17,6 @@ from bench.api import add_features, list_experiments, reproduce_paper
 from bench.errors import UsageError
 from bench.experiment import load_inputs, read_splits
 from bench.papers import read_paper
-from bench.sweep import outline_of
 from datasets_registry import DATASETS, feature_bundle
 from tools.board_features import NEAR_COPY, write
 
@@ -76,7 +75,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def planned_methods(files: Path) -> set[str]:
     """The methods of the definition, once its features are added."""
     list_experiments(PAPER, data_root=files)
-    return {spec.method for request in read_paper(PAPER).requests("few-shot") for spec in outline_of(request).specs}
+    return {spec.method for outline in read_paper(PAPER).outlines("few-shot") for spec in outline.specs}
 
 
 def test_the_files_have_the_shared_classes_and_no_image_twice(files: Path) -> None:

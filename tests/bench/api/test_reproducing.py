@@ -100,24 +100,25 @@ def test_runs_without_data_are_counted_as_runs_to_do(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "message"),
+    ("paper", "what", "options", "message"),
     [
-        (("apexx", "table-2"), UnknownNameError, "Unknown paper 'apexx'. Did you mean 'apex'"),
-        (("apex", "table-22"), UnknownNameError, "Unknown table or figure 'table-22' of apex. Did you mean 'table-2'"),
+        ("apexx", "table-2", {}, "Unknown paper 'apexx'. Did you mean 'apex'"),
+        ("apex", "table-22", {}, "Unknown table or figure 'table-22' of apex. Did you mean 'table-2'"),
+        ("apex", "table-2", {"methods": ["apexx"]}, "Did you mean 'apex'"),
+        ("apex", "table-2", {"datasets": ["eurosatt"]}, "Did you mean 'eurosat'"),
+        ("apex", "table-2", {"on": "paper"}, "--on 'paper' is unknown."),
+        ("apex", "table-2", {"methods": "coop"}, r"apex .*'coop'. Allowed: \w+, "),
+        ("apex", "table-2", {"datasets": "chmnist"}, r"apex .*'chmnist'. Allowed: \w+, "),
+        ("apex", "all", {"methods": "coop"}, r"apex .*'coop'. Allowed: \w+, "),
+        ("apex", "table-6", {}, "table-6 of apex is a .* It has: table-1, "),
+        ("apex", "figure-9", {}, "figure-9 of apex is a .* It has: table-1, "),
     ],
 )
-def test_an_unknown_paper_or_table_gets_near_misses(arguments, kind: type[Exception], message: str) -> None:
-    with pytest.raises(kind, match=message):
-        reproduce_paper(*arguments, **FAST)
-
-
-def test_an_unknown_method_dataset_or_form_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'apex'"):
-        reproduced("table-2", tmp_path, methods=["apexx"])
-    with pytest.raises(UnknownNameError, match="Did you mean 'eurosat'"):
-        reproduced("table-2", tmp_path, datasets=["eurosatt"])
-    with pytest.raises(UsageError, match="--on 'paper' is unknown."):
-        reproduced("table-2", tmp_path, on="paper")
+def test_what_a_paper_does_not_have_is_refused_before_anything_runs(
+    tmp_path: Path, paper: str, what: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises((UnknownNameError, UsageError), match=message):
+        reproduce_paper(paper, what, runs=tmp_path, **(FAST | options))
     assert not list(tmp_path.iterdir())
 
 
@@ -157,20 +158,6 @@ def test_the_command_prints_the_table(tmp_path: Path, monkeypatch, capsys) -> No
         app(["papers", "reproduce", "apex", "--on", "synthetic", "--json"])
     listing = json.loads(capsys.readouterr().out)
     assert len(listing["experiments"]) == 23
-
-
-def test_what_the_paper_does_not_have_is_refused_with_what_it_has(tmp_path: Path) -> None:
-    for what, part in (
-        ("table-2", {"methods": "coop"}),
-        ("table-2", {"datasets": "chmnist"}),
-        ("all", {"methods": "coop"}),
-    ):
-        with pytest.raises(UsageError, match=r"apex .*'(coop|chmnist)'. Allowed: \w+, "):
-            reproduced(what, tmp_path, **part)
-    for drawing in ("table-6", "figure-1", "figure-9"):
-        with pytest.raises(UsageError, match=rf"{drawing} of apex is a .* It has: table-1, "):
-            reproduced(drawing, tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_stand_in_may_be_named_and_says_what_it_stands_for(tmp_path: Path) -> None:
@@ -221,31 +208,46 @@ def test_the_printed_list_says_how_to_run_one_of_it(tmp_path: Path, etl) -> None
     assert "few-shot" in out.splitlines()[-1]
 
 
+def line(method: str, *, dataset: str = "eurosat", setting: str = "", **cells: TableCell) -> TableRow:
+    return TableRow(method, dataset, setting, cells or {"base": TableCell("70.1")})
+
+
 def test_the_best_of_ours_and_of_the_printed_numbers_is_marked_on_each_dataset() -> None:
-    def row(method: str, ours: float | None, printed: str) -> TableRow:
-        return TableRow(method, "eurosat", "", {"base": TableCell(printed, ours, "± 1.00"), "new": TableCell(printed)})
-
-    lines = list(table_texts([row("a", 71.004, "70.1"), row("b", 70.996, "72.4"), row("c", None, "")]))
-    assert [line["base"] for line in lines] == ["71.00* ± 1.00\n70.1", "71.00* ± 1.00\n72.4*", None]
-    assert [line["new"] for line in lines] == ["70.1", "72.4*", None]
-
-
-def test_the_average_is_last_whatever_the_rows_before_it_have() -> None:
-    def texts(*splits: str) -> list[dict[str, object]]:
-        places = (("a", "dtd"), ("a", "average"), ("b", "dtd"), ("b", "eurosat"), ("b", "average"))
-        cells = {split: TableCell("70.1") for split in splits}
-        return list(table_texts([TableRow(method, dataset, "", cells) for method, dataset in places]))
-
-    assert list(texts("base")[0]) == ["method", "dtd", "eurosat", "average"]
-    assert [line["dataset"] for line in texts("base", "new")] == ["dtd", "dtd", "eurosat", "average", "average"]
+    numbers = {"a": ("70.1", 71.004), "b": ("72.4", 70.996), "c": ("", None)}
+    rows = [line(name, base=TableCell(*cell, "± 1.00"), new=TableCell(cell[0])) for name, cell in numbers.items()]
+    lines = list(table_texts(rows))
+    assert [one["base"] for one in lines] == ["71.00* ± 1.00\n70.1", "71.00* ± 1.00\n72.4*", None]
+    assert [one["new"] for one in lines] == ["70.1", "72.4*", None]
 
 
 def test_oracles_are_not_the_best() -> None:
-    def row(method: str, ours: float, printed: str, *, ranked: bool = True) -> TableRow:
-        return TableRow(method, "eurosat", "", {"new": TableCell(printed, ours, ranked=ranked)})
+    cells = TableCell("70.1", 71), TableCell("72.4", 72), TableCell("90.1", 80, ranked=False)
+    texts = [one["eurosat"] for one in table_texts([line(str(place), new=cell) for place, cell in enumerate(cells)])]
+    assert texts == ["71.00\n70.1", "72.00*\n72.4*", "80.00\n90.1"]
 
-    lines = list(table_texts([row("a", 71, "70.1"), row("b", 72, "72.4"), row("oracle", 80, "90.1", ranked=False)]))
-    assert [line["eurosat"] for line in lines] == ["71.00\n70.1", "72.00*\n72.4*", "80.00\n90.1"]
+
+def test_the_average_is_last_whatever_the_rows_before_it_have() -> None:
+    places = (("a", "dtd"), ("a", "average"), ("b", "dtd"), ("b", "eurosat"), ("b", "average"))
+
+    def texts(*splits: str) -> list[dict[str, object]]:
+        cells = dict.fromkeys(splits, TableCell("70.1"))
+        return list(table_texts([line(method, dataset=dataset, **cells) for method, dataset in places]))
+
+    assert list(texts("base")[0]) == ["method", "dtd", "eurosat", "average"]
+    assert [one["dataset"] for one in texts("base", "new")] == ["dtd", "dtd", "eurosat", "average", "average"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        (["ViT-B-16, 1 shot", "RN50, 1 shot"], ["a\nViT-B-16, 1 shot", "a\nRN50, 1 shot"]),
+        (["RN50, 1 shot", "RN50, 4 shots"], ["a\n1 shot", "a\n4 shots"]),
+        (["RN50, 1 shot"], ["a"]),
+    ],
+)
+def test_a_setting_stands_below_the_method_if_there_are_several(settings: list[str], shown: list[str]) -> None:
+    rows = [line("a", setting=setting) for setting in settings]
+    assert [one["method"] for one in table_texts(rows)] == shown
 
 
 def test_rows_selected_with_test_labels_are_not_ranked(tmp_path: Path) -> None:
@@ -258,16 +260,6 @@ def test_rows_selected_with_test_labels_are_not_ranked(tmp_path: Path) -> None:
         oracles = {name for name in ranked if "oracle" in name or "optimal" in name}
         assert oracles
         assert all(found == {name not in oracles} for name, found in ranked.items())
-
-
-def test_a_setting_stands_below_the_method_if_there_are_several() -> None:
-    rows = [TableRow("a", "dtd", setting, {"base": TableCell("70.1")}) for setting in ("ViT-B-16", "RN50")]
-    assert list(table_texts(rows)) == [{"method": f"a\n{one}", "dtd": "70.1"} for one in ("ViT-B-16", "RN50")]
-
-
-def test_a_backbone_that_all_rows_share_is_not_repeated_on_each() -> None:
-    rows = [TableRow("a", "dtd", f"RN50, {shots}", {"base": TableCell("70.1")}) for shots in ("1 shot", "4 shots")]
-    assert [line["method"] for line in table_texts(rows)] == ["a\n1 shot", "a\n4 shots"]
 
 
 def test_a_wrong_printed_table_is_refused_before_anything_runs(tmp_path: Path) -> None:

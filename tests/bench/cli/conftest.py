@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from wrong_commands import fill_place, work_in
+from command_answers import fill_place, work_in
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from folder_snapshot import snapshot
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-pytestmark = pytest.mark.slow  # the table of wrong commands, in test_without_torch.py
+pytestmark = pytest.mark.slow  # the table of wrong commands, commands.toml
 
 OPTIONS = (
     "-m", "-d", "-b", "--shots", "--seeds", "--protocol", "--set", "--draw", "--class-text", "--targets", "--recipe"

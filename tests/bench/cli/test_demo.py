@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+from answering import answer
 
 from bench.analysis.easy_and_hard import FEWEST_FOR_THIRDS
 from bench.api import demonstration
@@ -12,6 +13,7 @@ from datasets_registry import DATASETS
 from methods import METHODS
 
 FAKE = ["--runner", "fake_runner", "--jobs", "0"]
+DEMO = ["demo", "--quick", "--runs", "my runs", *FAKE]
 
 
 @pytest.fixture
@@ -40,16 +42,25 @@ def test_few_shot_comes_first_and_is_the_larger_half():
     assert len(few_shot.methods) > len(base_to_new.methods)  # the page opens with the larger half
 
 
-def test_a_second_demo_runs_nothing_and_the_page_begins_with_a_short_sentence(etl, tmp_path: Path):
-    code, _, err = etl("demo", "--quick", *FAKE)
+@pytest.fixture(scope="module")
+def demonstrated(tmp_path_factory):
+    """A folder with a demo, and the exit code, stdout and stderr of its command."""
+    place = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("ETL_BENCH_CACHE", str(place / "cache"))
+        patch.setattr(demo.shutil, "which", lambda _: "/usr/bin/etl-bench")
+        return place, answer(DEMO)
+
+
+def test_a_second_demo_runs_nothing_and_says_what_a_claim_lacks(etl, demonstrated, monkeypatch):
+    place, (code, _, err) = demonstrated
     assert code == 0
     assert "12 runs: 0 done, 12 to do, 3" in err
-    headline = re.search(r"<h1[^>]*>(.*?)</h1>", Path("site/index.html").read_text("utf-8"), re.DOTALL)
-    assert headline
-    assert 0 < len(re.sub("<[^>]+>", " ", headline[1]).split()) <= 30
-    code, _, err = etl("demo", "--quick", *FAKE)
+    monkeypatch.chdir(place)
+    code, _, err = etl(*DEMO)
     assert (code, "12 runs: 12 done, 0 to do" in err) == (0, True)
-    code, out, _ = etl("papers", "claims", "--runs", "runs/demo", "--json")
+    code, out, _ = etl("papers", "claims", "--runs", "my runs", "--json")
     assert code == 0
     left = {row["claim"]["id"]: row for row in json.loads(out)}
     for name in ("lora-far", "lora-hard"):
@@ -57,9 +68,12 @@ def test_a_second_demo_runs_nothing_and_the_page_begins_with_a_short_sentence(et
         assert "`etl-bench run -m clip_lora,maple -d DATASETS" in left[name]["reason"]
 
 
-def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(etl):
-    code, out, _ = etl("demo", "--quick", "--runs", "my runs", *FAKE)
-    assert code == 0
+def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(etl, demonstrated, monkeypatch):
+    place, (_, out, _) = demonstrated
+    monkeypatch.chdir(place)
+    headline = re.search(r"<h1[^>]*>(.*?)</h1>", Path("site/index.html").read_text("utf-8"), re.DOTALL)
+    assert headline
+    assert 0 < len(re.sub("<[^>]+>", " ", headline[1]).split()) <= 30
     first, second, closing = out.split("\n\n")
     boards = {
         "few-shot": (first, demonstration.QUICK_FEW_SHOT),

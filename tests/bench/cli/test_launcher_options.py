@@ -1,4 +1,4 @@
-"""Which launcher the command line describes, and that all of them give the same results."""
+"""Which launcher the command line describes."""
 
 from pathlib import Path
 
@@ -68,28 +68,3 @@ def test_without_waiting_a_sweep_ends_well_and_leaves_the_database_to_the_last(e
     assert code == 0
     assert Path("runs/results.duckdb").exists()
     assert len(Shards(Path("runs")).scan()) == 3
-
-
-# --- the same results everywhere --------------------------------------------------------------------------------------
-
-
-def results(runs: Path) -> dict[str, object]:
-    """All that the shards hold but when it was, how long it took and how much memory the process had."""
-    from bench.results.predictions import pack_predictions
-    from bench.results.shards import Shards
-
-    shards, found = Shards(runs), {}
-    for entry in shards.scan():
-        shard = shards.read(entry.run_id)
-        assert shard is not None
-        record = shard.record.model_dump(
-            mode="json", exclude={"created_at": True, "cost": True, "provenance": {"git_dirty"}}
-        )
-        cost = shard.record.cost
-        found[entry.run_id] = (
-            record,
-            cost and (cost.trainable_parameters, cost.steps),
-            pack_predictions(shard.predictions),
-        )
-    found["difficulty"] = [item.model_dump(mode="json", exclude={"created_at"}) for item in shards.difficulties.all()]
-    return found

@@ -1,4 +1,4 @@
-"""Wrong commands that need a prepared process. The table of all others runs once, in `test_without_torch.py`."""
+"""Wrong commands that need a prepared process. All others are in the table `commands.toml`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_answers import ids_by_status
 from folder_snapshot import snapshot
-from wrong_commands import RUN, ids_by_status
 
 from bench.cli.app import main
 from bench.results.shards import Shards
@@ -48,7 +48,7 @@ def test_the_only_runs_one_level_down_are_found_and_named(
 def test_what_cannot_run_is_left_out_and_the_exit_code_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = f"run -m zero_shot,tip_adapter -d spectrum_basic --jobs 0 --runs {tmp_path}"
+    command = f"run -m zero_shot,tip_adapter -d spectrum_basic --jobs 0 --runner fake_runner --runs {tmp_path}"
     codes = []
     for more in (" --dry-run", ""):
         monkeypatch.setattr(sys, "argv", ["etl-bench", *shlex.split(command + more)])
@@ -83,6 +83,6 @@ def test_an_error_of_the_system_is_one_line_and_debug_shows_where(
 def test_an_option_that_is_a_recipe_value_is_answered_with_how_to_set_it(
     option: str, advised: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, said = answer(f"{RUN} {option}", capsys, monkeypatch)
+    _, said = answer(f"run -m zero_shot -d spectrum_basic --jobs 0 {option}", capsys, monkeypatch)
     key = option.split()[0].removeprefix("--").replace("-", "_")
     assert (f"Write --set '*.recipe.{key}=VALUE' instead." in said) is advised

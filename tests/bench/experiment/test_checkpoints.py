@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -101,13 +101,15 @@ def test_a_training_that_was_cut_off_ends_like_an_undisturbed_one(name: str, tmp
     check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name))
 
 
-@pytest.mark.parametrize(("name", "cuts"), [("two_stage", (2, 3)), ("plot_pp", (4, 6))])
+@pytest.mark.parametrize(
+    ("name", "cuts"), [("two_stage", (2, 3)), pytest.param("plot_pp", (4, 6), marks=pytest.mark.slow)]
+)
 def test_a_later_stage_goes_on_too(name: str, cuts: tuple[int, ...], tmp_path: Path):
     """Interrupted in the first epoch of a stage, that is after the last epoch of the previous one, and later."""
     check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name), cuts)
 
 
-@pytest.mark.parametrize("kind", list(Optimizer))
+@pytest.mark.parametrize("kind", get_args(Optimizer))
 def test_every_optimiser_goes_on_with_its_state(kind: Optimizer, tmp_path: Path):
     recipe = recipe_of("coop").model_copy(update={"optimizer": kind, "momentum": 0.9, "lr": 0.01})
     check_resumed_equals_undisturbed("coop", tmp_path, recipe)

@@ -86,10 +86,10 @@ def validation_accuracy(method: Method[Any], task: FewShotTask) -> float:
     return right / len(few.samples)
 
 
-@pytest.mark.parametrize("method", METHODS)
 def test_validation_keeps_the_epoch_that_trainings_of_every_length_say_is_best(
-    method: str, finished: list[tuple[Method[Any], FewShotTask]]
+    finished: list[tuple[Method[Any], FewShotTask]],
 ) -> None:
+    method = "clip_adapter"
     plain = {epochs: run(spec_of(method, None, epochs=epochs)) for epochs in range(1, EPOCHS + 1)}
     judged = {epochs: validation_accuracy(*seen) for epochs, seen in zip(plain, finished, strict=True)}
     best = max(judged, key=lambda epochs: (judged[epochs], epochs))
@@ -170,8 +170,7 @@ def test_labels_of_validation_and_test_are_out_of_reach_of_the_method(monkeypatc
     assert fooled[0].scores != honest[0].scores
 
 
-@pytest.mark.parametrize("method", ["clip_adapter", "coop"])
-@pytest.mark.parametrize("selection", ["validation", "oracle"])
+@pytest.mark.parametrize(("method", "selection"), [("clip_adapter", "validation"), ("coop", "oracle")])
 def test_a_training_that_was_cut_off_chooses_the_same(
     method: str, selection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

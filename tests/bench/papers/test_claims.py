@@ -1,20 +1,20 @@
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from worlds import make_world
 
+from bench.analysis import Leaderboard, build_leaderboards
 from bench.analysis.easy_and_hard import chosen_groups
-from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.method_choice import Known, Policy
 from bench.api.claims import claims_table
 from bench.errors import UsageError
 from bench.papers.claims import Claim, ClaimVerdict, check_claims, load_claims, regret_difference
-from bench.results import known_methods
-from bench.results.database import fresh_store
+from bench.results import fresh_store, known_methods
 from datasets_registry import list_datasets
 
 DATASETS = [f"d{i}" for i in range(9)]
@@ -26,23 +26,26 @@ def claim(**changes) -> Claim:
     return Claim.model_validate(values | {"measure": "base"} | changes)
 
 
+def flat(**rates: float) -> dict[str, dict[str, dict[str, float]]]:
+    """The same accuracy of each method on all datasets and splits."""
+    return {method: {d: {"base": rate, "new": rate} for d in DATASETS} for method, rate in rates.items()}
+
+
+def boards_of(folder: Path, rates: Mapping[str, Mapping[str, Mapping[str, float]]], **options) -> list[Leaderboard]:
+    make_world(folder, rates, **options)
+    return build_leaderboards(fresh_store(folder).runs_frame(outcomes=True))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """APEX is ahead by 0.02 on the easiest dataset up to 0.18 on the hardest; CoOp equals VPT."""
-    folder = tmp_path_factory.mktemp("runs")
-    rates = {
-        "vpt": {d: {"base": 0.6, "new": 0.6} for d in DATASETS},
-        "coop": {d: {"base": 0.6, "new": 0.6} for d in DATASETS},
-        "apex": {d: {"base": 0.62 + 0.02 * i, "new": 0.6} for i, d in enumerate(DATASETS)},
-    }
-    make_world(folder, rates, images=300)
-    return folder
+    return tmp_path_factory.mktemp("runs")
 
 
 @pytest.fixture(scope="module")
-def world(folder: Path):
-    runs = fresh_store(folder).runs_frame(outcomes=True)
-    return [build_leaderboard(runs, setting) for setting in board_settings(runs)]
+def world(folder: Path) -> list[Leaderboard]:
+    """APEX is ahead by 0.02 on the easiest dataset up to 0.18 on the hardest; CoOp equals VPT."""
+    apex = {d: {"base": 0.62 + 0.02 * i, "new": 0.6} for i, d in enumerate(DATASETS)}
+    return boards_of(folder, flat(vpt=0.6, coop=0.6) | {"apex": apex}, images=300)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,9 @@ def test_the_reason_names_what_is_missing(world):
     (no_board,) = check_claims([claim(b="maple")], world, DIFFICULTY)
     assert no_board.reason.startswith("needs base-to-new runs of")
     assert "run -m apex,maple -d DATASETS -b ViT-demo.drawn --protocol base-to-new" in no_board.reason
+    (other_shots,) = check_claims([claim(shots=4)], world, DIFFICULTY)
+    assert other_shots.verdict is ClaimVerdict.NOT_TESTED
+    assert "--shots 4" in other_shots.reason
     (no_groups,) = check_claims([claim(datasets="easy")], world, {})
     assert "least six datasets" in no_groups.reason
     assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.NOT_TESTED}
@@ -90,16 +96,17 @@ def test_a_named_group_without_runs_is_not_tested(world):
 
 @pytest.mark.parametrize(
     ("seeds", "datasets", "reason"),
-    [((1,), "de", "needs at least two seeds"), ((1, 2), "d", "needs at least two datasets")],
+    [((1,), 2, "needs at least two seeds"), ((1, 2), 1, "needs at least two datasets")],
 )
-def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets, reason):
-    rates = {"apex": 0.9, "vpt": 0.5}
-    make_world(tmp_path, {m: {d: {"base": r, "new": r} for d in datasets} for m, r in rates.items()}, seeds=seeds)
-    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    (found,) = check_claims([claim()], [build_leaderboard(runs, board_settings(runs)[0])], {})
+def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets: int, reason: str):
+    rates = {method: {d: of[d] for d in DATASETS[:datasets]} for method, of in flat(apex=0.9, vpt=0.5).items()}
+    (found,) = check_claims([claim()], boards_of(tmp_path, rates, seeds=seeds), {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith(reason)
     assert re.search("-m apex,vpt -d .* -b .* --protocol base-to-new --shots 16`", found.reason)
+    (row,) = claims_table([found], Path("runs")).texts()
+    assert row["verdict"] == "not tested"
+    assert "effect" not in row["claim"]
 
 
 def test_only_named_datasets_count(world):
@@ -115,35 +122,21 @@ def regret(**changes) -> Claim:
     return claim(**(values | changes))
 
 
-def choice_world(folder: Path, *, crossing: float) -> list:
-    """One method is best on the easy half and the other on the hard half, by `crossing`."""
-    rates = {
-        "zero_shot": {d: {"base": 0.5, "new": 0.5} for d in DATASETS},
-        "coop": {d: {"base": 0.7 + (crossing if i < 4 else -crossing), "new": 0.6} for i, d in enumerate(DATASETS)},
-        "vpt": {d: {"base": 0.7, "new": 0.6} for d in DATASETS},
-    }
-    make_world(folder, rates, images=2000, seed_spread=0.0)
-    runs = fresh_store(folder).runs_frame(outcomes=True)
-    return [build_leaderboard(runs, setting) for setting in board_settings(runs)]
-
-
 def test_difficulty_helps_to_choose_where_methods_cross_along_it(tmp_path: Path):
-    world = choice_world(tmp_path, crossing=0.1)
-    (found,) = check_claims([regret()], world, DIFFICULTY)
-    assert found.verdict is ClaimVerdict.SUPPORTED
+    """One method is best on the easy half and the other on the hard half."""
+    coop = {d: {"base": 0.8 if i < 4 else 0.6, "new": 0.6} for i, d in enumerate(DATASETS)}
+    rates = flat(zero_shot=0.5, vpt=0.7) | {"coop": coop}
+    world = boards_of(tmp_path, rates, images=2000, seed_spread=0.0)
+    reverse = regret(a="best average", b="nearest difficulty")
+    found, against = check_claims([regret(), reverse], world, DIFFICULTY)
+    assert (found.verdict, against.verdict) == (ClaimVerdict.SUPPORTED, ClaimVerdict.NOT_SUPPORTED)
     assert found.test.mean == pytest.approx(0.1 * 5 / 9, abs=0.06)
-    (reverse,) = check_claims([regret(a="best average", b="nearest difficulty")], world, DIFFICULTY)
-    assert reverse.verdict is ClaimVerdict.NOT_SUPPORTED
     assert found.datasets == tuple(DATASETS)
 
 
 def test_difficulty_does_not_help_where_one_method_is_always_best(tmp_path: Path):
-    rates = {m: {d: {"base": r, "new": r} for d in DATASETS} for m, r in {"zero_shot": 0.5, "coop": 0.8}.items()}
-    make_world(tmp_path, rates, images=200)
-    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    (found,) = check_claims([regret()], [build_leaderboard(runs, board_settings(runs)[0])], DIFFICULTY)
-    assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert found.test.mean == 0
+    (found,) = check_claims([regret()], boards_of(tmp_path, flat(zero_shot=0.5, coop=0.8), images=200), DIFFICULTY)
+    assert (found.verdict, found.test.mean) == (ClaimVerdict.NOT_TESTED, 0)
     assert "policies choose the same" in found.reason
 
 
@@ -166,6 +159,7 @@ def test_intervals_of_regret_hold_the_truth():
     assert inside / 300 > 0.93
 
 
+@pytest.mark.usefixtures("world")
 def test_a_missing_claim_has_a_command_that_plans_its_runs(folder: Path, etl):
     """Each printed command is whole: with its datasets, backbone, options and folder."""
     code, out, _ = etl("papers", "claims", "--runs", str(folder))
@@ -181,55 +175,42 @@ def test_a_missing_claim_has_a_command_that_plans_its_runs(folder: Path, etl):
             assert code == 0, problem
 
 
-def test_a_claim_that_is_not_tested_has_no_effect_in_its_row(tmp_path: Path):
-    make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()})
-    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    boards = [build_leaderboard(runs, board_settings(runs)[0])]
-    (row,) = claims_table(check_claims([claim()], boards, {}), Path("runs")).texts()
-    assert row["verdict"] == "not tested"
-    assert "effect" not in row["claim"]
-
-
-def test_a_regret_claim_needs_policies(tmp_path: Path):
-    path = tmp_path / "c.toml"
-    lines = ['id = "x"', 'sentence = "s"', 'source = ""', 'a = "coop"', 'b = "best average"', 'measure = "H"']
-    path.write_text("\n".join(["[[claim]]", *lines, 'protocol = "few-shot"', 'contrast = "regret"']))
-    with pytest.raises(UsageError, match="policies: best average, nearest difficulty"):
-        load_claims(path)
-
-
-def test_shipped_claims_name_registered_methods_and_datasets():
-    methods, datasets = set(known_methods()), {info.name for info in list_datasets()}
-    for found in load_claims():
-        assert set(found.only) <= datasets
-        assert found.contrast == "regret" or {found.a, found.b} <= methods
-
-
 def test_the_shipped_claims_are_the_papers():
-    ids = [found.id for found in load_claims()]
-    assert {name.split("-")[1] for name in ids if name.startswith("observation")} == {"1", "2", "3", "4"}
-    assert "headline" in ids
+    """They name registered methods and datasets."""
+    shipped, datasets = load_claims(), {info.name for info in list_datasets()}
+    observations = {found.id.split("-")[1] for found in shipped if found.id.startswith("observation")}
+    assert observations == {"1", "2", "3", "4"}
+    assert "headline" in [found.id for found in shipped]
+    for found in shipped:
+        assert set(found.only) <= datasets
+        assert found.contrast == "regret" or {found.a, found.b} <= set(known_methods())
 
 
-def test_invalid_files(tmp_path: Path):
+def claim_text(**changes) -> str:
+    values = claim().model_dump(exclude_none=True) | changes
+    return "[[claim]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[[claim", "read as TOML"),
+        ("other = 1", "'other' and is no file of claims"),
+        (claim_text(measure="speed"), r"is invalid: measure: .*Fields: id, sentence"),
+        (2 * claim_text(), "repeats the id x"),
+        (claim_text(a="coop", b="best average", contrast="regret"), "policies: best average, nearest difficulty"),
+    ],
+)
+def test_invalid_files(tmp_path: Path, text: str, problem: str):
     path = tmp_path / "c.toml"
-    path.write_text("[[claim")
-    with pytest.raises(UsageError, match="read as TOML"):
-        load_claims(path)
-    path.write_text('[[claim]]\nid = "a"\nmeasure = "speed"')
-    with pytest.raises(UsageError, match=r"is invalid.*Fields: id, sentence"):
-        load_claims(path)
-    path.write_text("\n".join(f"[[claim]]\n{_toml()}" for _ in range(2)))
-    with pytest.raises(UsageError, match="repeats the id x"):
+    path.write_text(text)
+    with pytest.raises(UsageError, match=problem):
         load_claims(path)
 
 
-def _toml() -> str:
-    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in claim().model_dump(exclude_none=True).items())
-
-
+@pytest.mark.usefixtures("world")
 def test_the_command(folder: Path, tmp_path: Path, etl):
-    (tmp_path / "c.toml").write_text(f"[[claim]]\n{_toml()}")
+    (tmp_path / "c.toml").write_text(claim_text())
 
     def claims(*arguments: str) -> str:
         code, out, _ = etl("papers", "claims", "--runs", str(folder), *arguments)
@@ -244,16 +225,11 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
 
 def test_runs_of_the_demo_give_no_verdict_on_a_claim(tmp_path: Path):
     """The same runs support the claim with another recipe."""
-    rates = {m: {d: {"base": r, "new": r} for d in DATASETS} for m, r in {"apex": 0.9, "vpt": 0.5}.items()}
-    zero_shot = {"zero_shot": {d: {"base": 0.4, "new": 0.4} for d in DATASETS}}
-    verdicts = {}
+    wanted, verdicts = [claim(), claim(contrast="difference-of-groups"), regret()], {}
     for name in ("demo", "published"):
-        make_world(tmp_path / name, zero_shot, images=100)
-        make_world(tmp_path / name, rates, images=100, recipe={"name": name, "lr": 0.002})
-        runs = fresh_store(tmp_path / name).runs_frame(outcomes=True)
-        boards = [build_leaderboard(runs, board_settings(runs)[0])]
-        wanted = [claim(), claim(contrast="difference-of-groups"), regret()]
-        verdicts[name] = check_claims(wanted, boards, DIFFICULTY)
+        make_world(tmp_path / name, flat(zero_shot=0.4), images=100)
+        trained = boards_of(tmp_path / name, flat(apex=0.9, vpt=0.5), images=100, recipe={"name": name, "lr": 0.002})
+        verdicts[name] = check_claims(wanted, trained, DIFFICULTY)
     assert {found.verdict for found in verdicts["demo"]} == {ClaimVerdict.NOT_TESTED}
     assert {found.test for found in verdicts["demo"]} == {None}
     assert all(found.setting is not None and "demo" in found.reason for found in verdicts["demo"])

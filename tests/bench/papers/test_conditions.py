@@ -8,8 +8,7 @@ from printed_runs import trained_entry
 
 from bench.analysis import Setting
 from bench.papers.conditions import differences, recipes_of
-from bench.papers.published_numbers import named_recipes, published_frame, rows_of
-from bench.papers.reproduction import ReproductionVerdict, compare_difficulty
+from bench.papers.published_numbers import PrintedNumber, named_recipes, numbers_of, published_frame
 from bench.results import known_methods, published_values, settled_recipe
 from datasets_registry import EvalProtocol, get_dataset
 
@@ -23,10 +22,9 @@ def apex() -> pd.DataFrame:
 def number(apex: pd.DataFrame, table: str, method: str, dataset: str = "eurosat", split: str = "new", **more: object):
     rows = [
         row
-        for row in rows_of(apex)
-        if (row["source_table"].partition(" (")[0], row["method"], row["dataset"], row["split"])
-        == (table, method, dataset, split)
-        and all(row[key] == value for key, value in more.items())
+        for row in numbers_of(apex)
+        if (row.source_table.partition(" (")[0], row.method, row.dataset, row.split) == (table, method, dataset, split)
+        and all(getattr(row, key) == value for key, value in more.items())
     ]
     assert rows
     return rows[0]
@@ -50,7 +48,7 @@ class Run:
         setting = Setting(self.backbone, self.protocol, self.shots, "coop", "fp32")
         return recipes_of(setting, trained_entry(self.method, self.config, self.recipe, self.recipe_name), self.dataset)
 
-    def differences(self, number: Mapping[str, object]) -> list[str]:
+    def differences(self, number: PrintedNumber) -> list[str]:
         setting = Setting(self.backbone, self.protocol, self.shots, "coop", "fp32")
         entry = trained_entry(self.method, self.config, self.recipe, self.recipe_name)
         return differences(number, setting, entry, self.recipes, published_values(self.method, self.protocol))
@@ -75,7 +73,7 @@ def test_a_number_meets_runs_of_its_recipe_and_settings_only(apex: pd.DataFrame)
 def test_an_ensemble_of_texts_is_a_condition_of_zero_shot_also_as_class_text() -> None:
     frame = published_frame().query("method == 'zero_shot' and dataset == 'imagenet' and protocol == 'zero-shot'")
     frame = frame[frame["backbone"] == "ViT-B-16.openai"]
-    numbers = [rows_of(frame[frame["variant"] == name])[0] for name in ("", "text ensemble", "80 ImageNet texts")]
+    numbers = [numbers_of(frame[frame["variant"] == name])[0] for name in ("", "text ensemble", "80 ImageNet texts")]
     by_list = [Run(config={"ensemble": name, "own_template": False}) for name in ("select7", "imagenet80")]
     runs = [Run(), *by_list, Run(config={"class_text": "ensemble:imagenet80"})]
     assert [[not each.differences(one) for each in runs] for one in numbers] == [
@@ -91,34 +89,6 @@ def test_a_published_recipe_can_be_the_one_of_another_paper_on_its_backbone() ->
     coop = {"method": "coop", "shots": 4, "dataset": "btmri", "recipe": recipe, "recipe_name": "published"}
     assert Run(**coop, backbone="BiomedCLIP.pmc15m").recipes == {"published", "biomedcoop-coop"}
     assert Run(**coop).recipes == {"published"}
-
-
-def measured(values: dict[str, float]) -> pd.DataFrame:
-    rows = [
-        {"backbone": "ViT-B-16.openai", "dataset": "dtd", "split": "all", "measure": name, "value": value,
-         "n_classes": 47, "n_images": 1}
-        for name, value in values.items()
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def test_difficulties_are_compared_with_the_measured_ones(apex: pd.DataFrame) -> None:
-    printed = {
-        row["metric"]: row["value"] for row in rows_of(apex) if row["dataset"] == "dtd" and row["metric"] != "accuracy"
-    }
-    ours = {
-        "inter_cosine": printed["inter_class_cosine_mean"],
-        "intra_cosine": printed["intra_class_cosine_mean"] + 0.05,
-        "separability_pairwise": printed["intra_over_inter_ratio"],
-        "relative_transfer_difficulty": 1 / (47 * 0.43),
-    }
-    rows = {row.measure: row for row in compare_difficulty(measured(ours), apex)}
-    assert {name: row.verdict is ReproductionVerdict.REPRODUCED for name, row in rows.items()} == {
-        "inter_cosine": True,
-        "intra_cosine": False,
-        "separability_pairwise": True,
-        "relative_transfer_difficulty": True,  # the exponent is a misprint: 4.95e-2 was meant
-    }
 
 
 def test_settings_of_conditions_are_canonical(apex: pd.DataFrame) -> None:

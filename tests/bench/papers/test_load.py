@@ -11,11 +11,6 @@ from bench.errors import UsageError
 from bench.papers.published_numbers import published_frame, select
 from bench.results.database import Store
 from bench.results.shards import Shards
-from methods import stored_facts
-
-METHODS_HERE = tuple(stored_facts().methods)
-
-SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
 
 
 @pytest.fixture(scope="module")

@@ -8,35 +8,31 @@ import pytest
 from printed_runs import PrintedRuns, printed_runs
 
 from bench.papers import ReproductionRow, compare_with_published, published_frame
-from bench.papers.published_numbers import Standing, rows_of, system_of
+from bench.papers.published_numbers import PrintedNumber, Standing, numbers_of, system_of
 from bench.papers.reproduction import ReproductionVerdict
-from bench.results import known_methods, published_values
+from bench.results import known_methods
 
 SHIFT = -0.04
 """Beyond the margin of 0.01 and the interval of three seeds, +-0.0012."""
 
 
-def first_of_standing(rows: Sequence[dict[str, object]]) -> dict[str, object]:
+def first_of_standing(numbers: Sequence[PrintedNumber]) -> PrintedNumber:
     """The value of best standing that most tables print; a misprint counts only alone."""
     order = list(Standing)
-    best = min(order.index(row["standing"]) for row in rows)
-    here = [row for row in rows if order.index(row["standing"]) == best]
-    here = [row for row in here if pd.isna(row["likely"])] or here
-    counts = Counter(round(row["value"], 6) for row in here)
-    value = max(counts, key=lambda value: counts[value])
-    return next(row for row in here if round(row["value"], 6) == value)
+    best = min(order.index(Standing(number.standing)) for number in numbers)
+    here = [number for number in numbers if number.standing == order[best]]
+    here = [number for number in here if number.likely is None] or here
+    counts = Counter(round(number.value, 6) for number in here)
+    return max(here, key=lambda number: counts[round(number.value, 6)])
 
 
 def compared(runs: Sequence[PrintedRuns], numbers: pd.DataFrame) -> tuple[list[ReproductionRow], list[ReproductionRow]]:
     """The rows of the runs, and of the same runs with all accuracies moved by `SHIFT`."""
-    pairs = {(run.method, run.protocol) for run in runs}
-    defaults = {pair: values for pair in pairs if (values := published_values(*pair)) is not None}
     found: tuple[list[ReproductionRow], list[ReproductionRow]] = ([], [])
     by_backbone = dict(list(numbers.groupby("backbone")))
     for run in runs:
-        built = [run.board(shift, moved) for moved, shift in enumerate((0.0, SHIFT))]
-        here = by_backbone[run.backbone]
-        for row in compare_with_published([board for board, _ in built], here, defaults=defaults):
+        boards = [run.board(shift, moved) for moved, shift in enumerate((0.0, SHIFT))]
+        for row in compare_with_published(boards, by_backbone[run.backbone]):
             if run.prints(row.dataset, row.split):
                 found[row.run_ids[0].startswith("1")].append(row)
     return found
@@ -99,8 +95,8 @@ def test_every_cell_that_had_a_verdict_has_one(by_method, ledger: pd.DataFrame) 
     plain = ledger[(ledger["variant"] == "") & (ledger["metric"] == "accuracy") & ledger["shots"].notna()]
     plain = plain[(plain["over"] == "") & (plain["split"] != "target") & (plain["likely"].isna())]
     cells = {
-        (row["method"], row["backbone"], row["protocol"].replace("zero-shot", "few-shot"), row["dataset"])
-        for row in rows_of(plain)
+        (number.method, number.backbone, number.protocol.replace("zero-shot", "few-shot"), number.dataset)
+        for number in numbers_of(plain)
     }
     met = {
         (run.method, run.backbone, run.protocol, dataset)

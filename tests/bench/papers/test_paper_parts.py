@@ -41,7 +41,7 @@ def test_patterns_of_a_paper_stand_for_what_they_select(paper: Paper) -> None:
     part = PaperPart.of(paper, ["table-1", "table-2"])
     (first,), (second,) = (part.outlines[name] for name in ("table-1", "table-2"))
     assert {"vpt", "zero_shot"} < set(first.request.methods)
-    assert set(part.datasets_of["table-1"]) == {"spectrum_basic", "spectrum_blur", "spectrum_angles"}
+    assert set(first.request.datasets) == {"spectrum_basic", "spectrum_blur", "spectrum_angles"}
     assert second.request.targets == ["spectrum_angles", "spectrum_words"]
     names = [*first.request.methods, *first.request.datasets, *second.request.targets]
     assert not any("*" in name for name in names)

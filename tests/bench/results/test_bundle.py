@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import itertools
 import os
 import sys
@@ -16,12 +17,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from bundle_files import ids, rewritten
-from fake_runner import answered, make_difficulty, make_predictions, make_record, make_score, make_spec
+from fake_runner import answered, failed_record, make_difficulty, make_predictions, make_record, make_score, make_spec
 from limited import limited
 from pydantic import ValidationError
 
 from bench.errors import BundleError
-from bench.record import RunError, RunRecord, RunStatus, Score
+from bench.record import RunRecord, RunStatus, Score
 from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import DamagedError
 from bench.results.predictions import pack_predictions, unpack_predictions
@@ -37,6 +38,17 @@ def theirs(tmp_path: Path) -> Shards:
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     shards.difficulties.write("ViT-demo.drawn", "spectrum_z", make_difficulty(dataset="spectrum_z"))
     return shards
+
+
+@pytest.fixture
+def bundle(theirs: Shards, tmp_path: Path) -> Path:
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    return tmp_path / "b.zip"
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Shards:
+    return Shards(tmp_path / "ours")
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -62,18 +74,16 @@ def test_what_is_taken_in_is_what_was_given_away(theirs: Shards, tmp_path: Path)
     assert export_bundle(ours, ids(ours), tmp_path / "again.zip").root == done.root, "no trace of imports"
 
 
-def test_the_same_runs_give_the_same_bytes(theirs: Shards, tmp_path: Path):
-    export_bundle(theirs, ids(theirs), tmp_path / "a.zip")
-    export_bundle(theirs, ids(theirs)[::-1], tmp_path / "b.zip")
-    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+def test_the_same_runs_give_the_same_bytes(theirs: Shards, bundle: Path):
+    again = bundle.with_name("again.zip")
+    export_bundle(theirs, ids(theirs)[::-1], again)
+    assert again.read_bytes() == bundle.read_bytes()
 
 
-def test_taking_in_twice_changes_nothing(theirs: Shards, tmp_path: Path):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    ours = Shards(tmp_path / "ours")
-    first = import_bundle(ours, tmp_path / "b.zip")
+def test_taking_in_twice_changes_nothing(bundle: Path, ours: Shards):
+    first = import_bundle(ours, bundle)
     before = tree(ours.runs)
-    second = import_bundle(ours, tmp_path / "b.zip")
+    second = import_bundle(ours, bundle)
     assert (len(second.added), len(second.unchanged)) == (0, 3)
     assert tree(ours.runs) == before
     assert ours.origin(first.added[0]) == first.root
@@ -123,9 +133,7 @@ def test_a_killed_import_loses_nothing_and_a_repetition_completes_it(theirs: Sha
     assert {1, 2, 3, 4} == set(outcomes)
 
 
-def test_a_full_disk_keeps_what_was_added(theirs: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    ours = Shards(tmp_path / "ours")
+def test_a_full_disk_keeps_what_was_added(bundle: Path, ours: Shards, monkeypatch: pytest.MonkeyPatch):
     real, written = Shards.write, itertools.count()
 
     def full(self: Shards, *arguments: Any, **options: Any) -> bool:
@@ -135,14 +143,12 @@ def test_a_full_disk_keeps_what_was_added(theirs: Shards, tmp_path: Path, monkey
 
     monkeypatch.setattr(Shards, "write", full)
     with pytest.raises(BundleError, match="imported completely, since .*ours"):
-        import_bundle(ours, tmp_path / "b.zip")
+        import_bundle(ours, bundle)
     assert len(ids(ours)) == 2
-    assert len(import_bundle(ours, tmp_path / "b.zip").added) == 1
+    assert len(import_bundle(ours, bundle).added) == 1
 
 
-def test_a_run_that_was_finished_during_the_import_stays(theirs: Shards, tmp_path: Path, monkeypatch):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    ours = Shards(tmp_path / "ours")
+def test_a_run_that_was_finished_during_the_import_stays(bundle: Path, ours: Shards, monkeypatch: pytest.MonkeyPatch):
     record, predictions = answered(1)
     mine = record.model_copy(update={"final_loss": 0.5})
     real = Shards.write
@@ -153,7 +159,7 @@ def test_a_run_that_was_finished_during_the_import_stays(theirs: Shards, tmp_pat
         return real(self, imported, *arguments, **options)
 
     monkeypatch.setattr(Shards, "write", late)
-    done = import_bundle(ours, tmp_path / "b.zip")
+    done = import_bundle(ours, bundle)
     assert (len(done.added), done.conflicting) == (2, (record.run_id,))
     assert ours.origin(record.run_id) == ""
     kept = ours.read(record.run_id)
@@ -161,15 +167,12 @@ def test_a_run_that_was_finished_during_the_import_stays(theirs: Shards, tmp_pat
     assert kept.record == mine
 
 
-def test_ours_stay_and_our_failures_give_way(theirs: Shards, tmp_path: Path):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    ours = Shards(tmp_path / "ours")
+def test_ours_stay_and_our_failures_give_way(bundle: Path, ours: Shards):
     record, predictions = answered(1)
     mine = record.model_copy(update={"final_loss": 0.5})
     ours.write(mine, predictions)
-    error = RunError(kind="E", message="m", traceback="t")
-    ours.write(make_record(make_spec(seed=2), status=RunStatus.FAILED, scores=[], cost=None, error=error))
-    done = import_bundle(ours, tmp_path / "b.zip")
+    ours.write(failed_record(make_spec(seed=2), ValueError("boom")))
+    done = import_bundle(ours, bundle)
     assert done.conflicting == (record.run_id,)
     assert len(done.added) == 2
     kept = ours.read(record.run_id)
@@ -184,26 +187,25 @@ def refused(bundle: Path, tmp_path: Path, match: str) -> None:
     assert not ours.runs.exists(), "nothing of a refused bundle is taken"
 
 
+def first_of(files: dict[str, bytes], kind: str) -> str:
+    return sorted(fnmatch.filter(files, kind))[0]
+
+
 def flip(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
-@pytest.mark.parametrize("kind", ["json", "safetensors", "difficulty"])
+@pytest.mark.parametrize("kind", ["shards/*.json", "shards/*.safetensors", "difficulty/*.json"])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
-def test_any_flipped_byte_is_found(theirs: Shards, tmp_path: Path, kind: str, share: float):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-
+def test_any_flipped_byte_is_found(bundle: Path, tmp_path: Path, kind: str, share: float):
     def change(files: dict[str, bytes]) -> None:
-        suffix = {"json": ".json", "safetensors": ".safetensors", "difficulty": ".json"}[kind]
-        start = "difficulty/" if kind == "difficulty" else "shards/"
-        name = sorted(n for n in files if n.startswith(start) and n.endswith(suffix))[0]
+        name = first_of(files, kind)
         files[name] = flip(files[name], int(len(files[name]) * share))
 
-    bundle = rewritten(tmp_path / "b.zip", change)
-    refused(bundle, tmp_path, "was altered|is not a difficulty record")
+    refused(rewritten(bundle, change), tmp_path, "was altered|is not a difficulty record")
 
 
-def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
+def edited_record(tmp_path: Path, **values: float) -> Path:
     """A bundle in which a number was improved and every checksum was recomputed."""
     record, predictions = answered(1)
     better = record.scores[0].model_copy(update=values)
@@ -214,50 +216,32 @@ def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_an_edited_number_is_refused_although_every_checksum_fits(theirs: Shards, tmp_path: Path, name: str):
+def test_an_edited_number_is_refused_although_every_checksum_fits(tmp_path: Path, name: str):
     value = getattr(answered(1)[0].scores[0], name) * 0.9 + 0.01
     match = f"base: {name} is stated as {value:.6f}, but the predictions give"
-    refused(edited_record(theirs, tmp_path, **{name: value}), tmp_path, match)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda files: files.update({"../../evil.json": b"{}"}), r"'../../evil.json' is not the path of a run"),
-        (lambda files: files.update({"/etc/evil.json": b"{}"}), "is not the path of a run"),
-        (lambda files: files.update({"shards/ab/../../../x.json": b"{}"}), "is not the path of a run"),
-        (lambda files: files.update({"shards/zz/notes.txt": b"{}"}), "is not the path of a run"),
-    ],
-)
-def test_names_cannot_leave_the_runs_folder(theirs: Shards, tmp_path: Path, change, said: str):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    refused(rewritten(tmp_path / "b.zip", change), tmp_path, said)
-    assert not list(tmp_path.rglob("evil.json"))
+    refused(edited_record(tmp_path, **{name: value}), tmp_path, match)
 
 
 def drop_record(files: dict[str, bytes]) -> None:
-    del files[sorted(n for n in files if n.startswith("shards/") and n.endswith(".json"))[0]]
+    del files[first_of(files, "shards/*.json")]
 
 
 def rename_run(files: dict[str, bytes]) -> None:
-    name = sorted(n for n in files if n.startswith("shards/") and n.endswith(".json"))[0]
-    files["shards/ff/" + "f" * 16 + ".json"] = files.pop(name)
-    files["shards/ff/" + "f" * 16 + ".predictions.safetensors"] = files.pop(
-        name.replace(".json", ".predictions.safetensors")
-    )
+    for name in (first_of(files, "shards/*.json"), first_of(files, "shards/*.safetensors")):
+        files[f"shards/ff/{'f' * 16}.{name.partition('.')[2]}"] = files.pop(name)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (drop_record, "has predictions and no record"),
-        (lambda files: files.update({"extra.txt": b""}), "'extra.txt' is not the path of a run"),
-        (rename_run, "the file of run f{16} contains run"),
-    ],
-)
-def test_altered_bundles_are_refused(theirs: Shards, tmp_path: Path, change, said: str):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    refused(rewritten(tmp_path / "b.zip", change), tmp_path, said)
+STRANGE = ("../../evil.json", "/etc/evil.json", "shards/ab/../../../evil.json", "shards/zz/notes.txt", "extra.txt")
+ALTERED = {
+    "has predictions and no record": drop_record,
+    "the file of run f{16} contains run": rename_run,
+} | {f"'{name}' is not the path of a run": partial(dict.update, **{name: b"{}"}) for name in STRANGE}
+
+
+@pytest.mark.parametrize("said", ALTERED)
+def test_altered_bundles_are_refused(bundle: Path, tmp_path: Path, said: str):
+    refused(rewritten(bundle, ALTERED[said]), tmp_path, said)
+    assert not list(tmp_path.rglob("evil.json"))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"no zip at all"])
@@ -267,11 +251,10 @@ def test_files_that_are_no_bundle(tmp_path: Path, content: bytes):
     refused(tmp_path / "absent.zip", tmp_path, "cannot be read as a bundle.*No such file")
 
 
-def test_a_file_that_the_zip_has_twice_is_named(theirs: Shards, tmp_path: Path):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    with zipfile.ZipFile(tmp_path / "b.zip", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+def test_a_file_that_the_zip_has_twice_is_named(bundle: Path, tmp_path: Path):
+    with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr(archive.namelist()[0], b"{}")
-    refused(tmp_path / "b.zip", tmp_path, "it has 'shards/.*' twice")
+    refused(bundle, tmp_path, "it has 'shards/.*' twice")
 
 
 def test_an_output_that_cannot_be_written_is_named(theirs: Shards, tmp_path: Path):
@@ -280,27 +263,19 @@ def test_an_output_that_cannot_be_written_is_named(theirs: Shards, tmp_path: Pat
         export_bundle(theirs, ids(theirs), tmp_path / "file" / "b.zip")
 
 
-def bomb(files: dict[str, bytes], suffix: str, content: bytes) -> None:
-    """Replace the first file of a kind, where only the records' and predictions' own limits could refuse it."""
-    files[next(name for name in sorted(files) if name.endswith(suffix) and "shards" in name)] = content
-
-
-BOMBS = {
-    "a record of zeros": (partial(bomb, suffix=".json", content=bytes(2**26)), "unpacked, more than the 32 MiB"),
-    "predictions of zeros": (
-        partial(bomb, suffix=".safetensors", content=bytes(2**26)), "at most 200 times as much is unpacked"
-    ),
-}  # fmt: skip
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
-@pytest.mark.parametrize("kind", BOMBS)
-def test_a_small_bundle_does_not_fill_the_memory(theirs: Shards, tmp_path: Path, kind: str):
-    change, said = BOMBS[kind]
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    path = rewritten(tmp_path / "b.zip", change, packed=True)
-    assert path.stat().st_size < 2**20
-    assert said in limited(lambda: import_bundle(Shards(tmp_path / "ours"), path))
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("shards/*.json", "unpacked, more than the 32 MiB"),
+        ("shards/*.safetensors", "at most 200 times as much is unpacked"),
+    ],
+)
+def test_a_small_bundle_does_not_fill_the_memory(bundle: Path, ours: Shards, kind: str, said: str):
+    """Only the records' and predictions' own limits could refuse it."""
+    zeros = rewritten(bundle, lambda files: files.update({first_of(files, kind): bytes(2**26)}), packed=True)
+    assert zeros.stat().st_size < 2**20
+    assert said in limited(lambda: import_bundle(ours, zeros))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
@@ -330,8 +305,7 @@ def test_image_keys_are_counted_before_they_are_made():
         ("spectrum_z", "is not a difficulty record: it is of spectrum_z for ViT-demo.drawn"),
     ],
 )
-def test_a_difficulty_that_is_none_or_of_another_dataset_is_refused(theirs: Shards, tmp_path: Path, written, said: str):
-    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+def test_a_difficulty_that_is_none_or_of_another_dataset_is_refused(bundle: Path, tmp_path: Path, written, said: str):
     records = make_difficulty(dataset=written) if isinstance(written, str) else make_difficulty()
     if isinstance(written, float):
         records = [item.model_copy(update={"measures": dict.fromkeys(item.measures, written)}) for item in records]
@@ -340,10 +314,8 @@ def test_a_difficulty_that_is_none_or_of_another_dataset_is_refused(theirs: Shar
     other.write("ViT-demo.drawn", dataset, records)
     content = written if isinstance(written, bytes) else other.file("ViT-demo.drawn", dataset).read_bytes()
 
-    def change(files: dict[str, bytes]) -> None:
-        files["difficulty/ViT-demo.drawn/spectrum_a.json"] = content
-
-    refused(rewritten(tmp_path / "b.zip", change), tmp_path, said)
+    changed = {"difficulty/ViT-demo.drawn/spectrum_a.json": content}
+    refused(rewritten(bundle, lambda files: files.update(changed)), tmp_path, said)
 
 
 def test_the_first_contradiction_is_named():

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from bundle_files import shard_files
 from open_runs import open_run
 
 from bench.errors import ShardError
 from bench.record import DROPPED, ExternalCode
-from bench.results.checksummed_json import SHARD_VERSION, encode_document, sha256
+from bench.results.checksummed_json import SHARD_VERSION, encode_document
 from bench.results.database import fresh_store
+from bench.results.files import sha256
 from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards
 
@@ -36,7 +38,7 @@ def stored(folder: Path, *, broken: bool = False) -> str:
     document = {"shard_version": SHARD_VERSION, "predictions_bytes": len(packed), "predictions_sha256": sha256(packed)}
     content = encode_document(document, earlier(record.model_dump(mode="json")))
     Shards(folder).write(record, predictions)
-    path, _ = Shards(folder).files(record.run_id)
+    path, _ = shard_files(folder, record.run_id)
     path.write_bytes(content.replace(b"0.9", b"0.8") if broken else content)
     path.with_name(f"{record.run_id}.predictions.safetensors").write_bytes(packed)
     return record.run_id
@@ -79,6 +81,6 @@ def test_a_run_of_a_feature_pack_is_refused_by_name(tmp_path: Path) -> None:
     content = record.model_dump(mode="json")
     content["provenance"]["pack"] = "0" * 64
     document = {"shard_version": SHARD_VERSION, "predictions_bytes": 0, "predictions_sha256": None}
-    Shards(tmp_path).files(record.run_id)[0].write_bytes(encode_document(document, content))
+    shard_files(tmp_path, record.run_id)[0].write_bytes(encode_document(document, content))
     with pytest.raises(ShardError, match=rf"{record.run_id}.json .*provenance.pack.* move it away to compute"):
         Shards(tmp_path).record(record.run_id)

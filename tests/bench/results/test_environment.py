@@ -33,23 +33,21 @@ def test_a_run_says_where_and_with_what_it_was_made():
 def test_a_clean_checkout_has_a_commit_and_untracked_files_do_not_matter(checkout: Path):
     (checkout / "notes.txt").write_text("untracked")
     state = source_state(checkout)
-    assert state.commit is not None
-    assert len(state.commit) == 40
-    assert state.dirty is False
+    assert len(state["git_commit"]) == 40
+    assert state["git_dirty"] is False
 
 
 def test_a_changed_tracked_file_makes_it_dirty(checkout: Path):
     (checkout / "code.py").write_text("a = 1\n")
     subprocess.run(["git", "-C", str(checkout), "add", "code.py"], check=True)
-    assert source_state(checkout).dirty is True
+    assert source_state(checkout)["git_dirty"] is True
 
 
 def test_a_folder_inside_a_foreign_checkout_is_none_of_it(checkout: Path):
     """An environment below some other project's repository must not report that project's commit."""
     inner = checkout / "venv" / "site-packages"
     inner.mkdir(parents=True)
-    assert source_state(inner).commit is None
-    assert source_state(inner).dirty is None
+    assert source_state(inner) == {"git_commit": None, "git_dirty": None}
 
 
 def test_packages_that_are_not_installed_are_left_out(monkeypatch):

@@ -8,16 +8,20 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.numpy
+from bundle_files import shard_files
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 from read_only import read_only
 
 from bench.errors import RunsFolderError, ShardError, StoreError
-from bench.results.checksummed_json import encode_document, sha256
+from bench.results.checksummed_json import DamagedError, encode_document
 from bench.results.database import Store, fresh_store
-from bench.results.predictions import pack_predictions
+from bench.results.files import sha256
+from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
 
 
@@ -35,9 +39,7 @@ def runs() -> Iterator[Path]:
 
 
 def files_of(seed: int, runs: Path) -> tuple[Path, Path]:
-    run_id = make_spec(seed=seed).run_id
-    folder = runs / "shards" / run_id[:2]
-    return folder / f"{run_id}.json", folder / f"{run_id}.predictions.safetensors"
+    return shard_files(runs, make_spec(seed=seed).run_id)
 
 
 def names(folder: Path) -> set[str]:
@@ -185,8 +187,6 @@ def as_pipe(record: Path) -> None:
 
 
 def rewritten(record: Path, packed: Path, tensors_without: str) -> None:
-    import safetensors.numpy
-
     tensors = safetensors.numpy.load(packed.read_bytes())
     del tensors[tensors_without]
     content = safetensors.numpy.save(tensors)
@@ -252,11 +252,6 @@ def test_a_link_that_leads_nowhere_and_a_shard_in_a_wrong_folder_are_no_runs(run
 
 
 def test_predictions_must_fit_each_other():
-    from dataclasses import replace
-
-    from bench.results.checksummed_json import DamagedError
-    from bench.results.predictions import unpack_predictions
-
     flat = replace(make_predictions(), top_logits=make_predictions().true_logit)
     with pytest.raises(DamagedError, match=r"'base' is float32 \(6,\)"):
         unpack_predictions(pack_predictions([flat]))
@@ -272,12 +267,12 @@ def test_a_database_with_flipped_bytes_is_called_damaged_and_is_rebuilt(runs: Pa
     said = []
     for at in range(len(good) // 40, len(good), len(good) // 20):
         store.path.write_bytes(good[:at] + bytes([good[at] ^ 255]) + good[at + 1 :])
-        for use in (store.runs_frame, lambda: store.ingest(Shards(runs)), lambda: store.query("from predictions")):
+        for use in (store.runs_frame, lambda: store.ingest(), lambda: store.query("from predictions")):
             try:
                 use()
             except StoreError as error:
                 said.append(error)
-        assert store.rebuild(Shards(runs)).total == 3
+        assert store.rebuild() == 3
     assert {type(error) for error in said} == {StoreError}, "always a store error"
     assert all("runs rebuild" in str(error) and "\n" not in str(error) for error in said)
     assert len(store.runs_frame()) == 6
@@ -288,4 +283,4 @@ def test_the_runs_folder_may_be_a_file(tmp_path: Path):
     with pytest.raises(RunsFolderError, match="is a file"):
         Shards(tmp_path / "x").scan()
     with pytest.raises(StoreError, match="no database to rebuild"):
-        Store(tmp_path / "x").rebuild(Shards(tmp_path / "x"))
+        Store(tmp_path / "x").rebuild()

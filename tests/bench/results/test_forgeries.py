@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 from bundle_files import ids, rewritten
-from fake_runner import answered, make_record, make_spec, rescored
+from fake_runner import answered, make_record, make_spec, relabelled, rescored
 from places import FIXTURES
 
 from bench import load_results, run
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.errors import BundleError
 from bench.experiment.bundle_import import import_results
-from bench.record import Predictions, RunRecord
+from bench.record import Predictions
+from bench.results import table_rows
 from bench.results.bundles import export_bundle
 from bench.results.checksummed_json import encode_document
-from bench.results.database import fresh_store
-from bench.results.shards import Shards
+from bench.results.database import fresh_store, refusal, scratch_database
+from bench.results.shards import Shard, Shards
 
 
 @dataclass
@@ -61,8 +62,7 @@ def column(name: str, value: Callable[[Predictions], Any]) -> Callable[[Forged],
 
 def all_right(forged: Forged) -> None:
     """The true labels become what was predicted."""
-    base = forged.base
-    forged.change(label=base.predicted.copy(), rank=np.zeros_like(base.rank), true_logit=base.top_logits[:, 0].copy())
+    forged.predictions[0] = relabelled(forged.base)
 
 
 def easy_images(forged: Forged) -> None:
@@ -234,43 +234,40 @@ def test_groups_must_be_those_of_the_runs_on_the_same_data(tmp_path: Path) -> No
     assert len(import_results(ours, forge(tmp_path / "older", lambda forged: None)).added) == 1
 
 
-def test_groups_that_the_data_do_not_have_are_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def real_run(tmp_path: Path) -> Shard:
+    """A run on a synthetic dataset, whose data are known."""
     theirs = Shards(tmp_path / "theirs")
-    import_results(theirs, FIXTURES / "stored_runs" / "bundle.zip")
-    ((_, shard),) = theirs.read_many(entry.run_id for entry in theirs.scan())
-    (item,) = shard.predictions
-    theirs.write(shard.record, [replace(item, group=0 * item.label)])
-    export_bundle(theirs, ids(theirs), tmp_path / "edited.zip")
-    with pytest.raises(BundleError, match=r"groups of \d+ of \d+ images"):
-        import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
-
-
-def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
-    """Without another run on the task, the synthetic dataset itself contradicts edited labels."""
-    stored = FIXTURES / "stored_runs" / "bundle.zip"
-    theirs = Shards(tmp_path / "theirs")
-    import_results(theirs, stored)
-    (entry,) = theirs.scan()
-    shard = theirs.read(entry.run_id)
+    (run_id,) = import_results(theirs, FIXTURES / "stored_runs" / "bundle.zip").added
+    shard = theirs.read(run_id)
     assert shard is not None
-    forged = Forged({}, list(shard.predictions))
-    all_right(forged)
-    score = shard.record.scores[0]
-    better = rescored(forged.base, score.n_classes)
-    assert better.accuracy == 1
-    record = shard.record.model_copy(update={"scores": [better]})
+    return shard
+
+
+def grouped(forged: Forged) -> None:
+    forged.change(group=0 * forged.base.label)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (grouped, r"groups of \d+ of \d+ images"),
+        (all_right, r"true labels of \d+ of \d+"),
+        (easy_images, "images are not those"),
+    ],
+)
+def test_predictions_are_compared_with_the_data_on_disk(
+    tmp_path: Path, real_run: Shard, change: Callable[[Forged], None], said: str
+) -> None:
+    """Without another run on the task, the synthetic dataset itself contradicts them."""
+    forged = Forged({}, list(real_run.predictions))
+    change(forged)
+    scores = [rescored(forged.base, real_run.record.scores[0].n_classes)]
     edited = Shards(tmp_path / "edited")
-    edited.write(record, forged.predictions)
+    edited.write(real_run.record.model_copy(update={"scores": scores}), forged.predictions)
     export_bundle(edited, ids(edited), tmp_path / "edited.zip")
-    with pytest.raises(BundleError, match=r"true labels of \d+ of \d+"):
+    with pytest.raises(BundleError, match=said):
         import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
-    easy = Forged({}, list(shard.predictions))
-    easy_images(easy)
-    record = shard.record.model_copy(update={"scores": [rescored(easy.base, score.n_classes)]})
-    edited.write(record, easy.predictions)
-    export_bundle(edited, ids(edited), tmp_path / "easy.zip")
-    with pytest.raises(BundleError, match="images are not those"):
-        import_results(Shards(tmp_path / "ours"), tmp_path / "easy.zip")
 
 
 def test_each_split_of_honest_runs_is_compared_with_its_own_data(tmp_path: Path) -> None:
@@ -306,16 +303,25 @@ def test_a_run_that_the_database_refuses_is_named_and_the_others_show(
     ours = Shards(tmp_path)
     for seed in (1, 2, 3):
         ours.write(*answered(seed))
-    from bench.results import database_tables
+    plain = table_rows._run_row
 
-    plain = database_tables._run_row
+    def too_large(shard: Shard, stamp: str) -> dict[str, object]:
+        return plain(shard, stamp) | ({"shots": 2**40} if shard.record.spec.seed == 2 else {})
 
-    def too_large(record: RunRecord, stamp: str) -> dict[str, object]:
-        return plain(record, stamp) | ({"shots": 2**40} if record.spec.seed == 2 else {})
-
-    monkeypatch.setattr(database_tables, "_run_row", too_large)
+    export_bundle(ours, ids(ours), tmp_path / "b.zip")
+    monkeypatch.setattr(table_rows, "_run_row", too_large)
+    with pytest.raises(BundleError, match=f"run {make_spec(seed=2).run_id}, it does not load into a database"):
+        import_results(Shards(tmp_path / "theirs"), tmp_path / "b.zip")
+    assert not (tmp_path / "theirs").exists()
     assert set(fresh_store(tmp_path).runs_frame()["seed"]) == {1, 3}
     assert f"Left out: run {make_spec(seed=2).run_id}, which the database refuses" in caplog.text
+
+
+def test_a_run_that_was_tried_does_not_stay_in_the_scratch_database() -> None:
+    record, predictions = answered(1)
+    with scratch_database() as scratch:
+        assert refusal(scratch, Shard(record, tuple(predictions))) is None
+        assert [scratch.table(name).shape[0] for name in ("runs", "scores", "predictions")] == [0, 0, 0]
 
 
 def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> None:

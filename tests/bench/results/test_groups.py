@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundle_files import shard_files
 from fake_runner import make_predictions, make_record, make_spec
 
 from bench.experiment.evaluation import predictions
@@ -56,7 +57,7 @@ def test_a_damaged_column_of_groups_is_found(tmp_path: Path):
     shards = Shards(tmp_path)
     record = make_record(make_spec(seed=1))
     shards.write(record, [grouped(), make_predictions("new", classes=3)])
-    path, packed = shards.files(record.run_id)
+    path, packed = shard_files(tmp_path, record.run_id)
     assert parse_shard(path.read_bytes(), packed.read_bytes()).predictions[0].group.tolist() == GROUP.tolist()
     tensors = safetensors.numpy.load(packed.read_bytes())
     with pytest.raises(Exception, match="'base' do not fit 6"):
@@ -71,7 +72,7 @@ def test_the_frame_gives_groups_in_the_order_of_correct_and_once_for_all_runs(tm
         columns = {name: getattr(item, name)[reversed_order] for name in item.__dataclass_fields__ if name != "split"}
         shards.write(make_record(make_spec(seed=seed)), [replace(item, **columns), make_predictions("new", classes=3)])
     shards.write(make_record(make_spec(seed=3)), [make_predictions(), make_predictions("new", classes=3)])
-    store.ingest(shards)
+    store.ingest()
     frame = store.runs_frame(outcomes=True).set_index(["seed", "split"])
     first, second = frame["groups"][1, "base"], frame["groups"][2, "base"]
     assert first.tolist() == [2, 0, 3, 0, 4, 2], "each ungrouped image apart"
@@ -86,9 +87,9 @@ def test_groups_leave_with_their_last_run(tmp_path: Path):
     shards, store = Shards(tmp_path), Store(tmp_path)
     record = make_record(make_spec(seed=1))
     shards.write(record, [grouped(), make_predictions("new", classes=3)])
-    store.ingest(shards)
+    store.ingest()
     shards.write(record, [make_predictions(), make_predictions("new", classes=3)])
-    store.ingest(shards)
+    store.ingest()
     assert store.query("SELECT * FROM image_groups").empty
 
 

@@ -118,7 +118,7 @@ class Config(MethodConfig):
 @register_method
 class Old(Method[Config]):
     info = MethodInfo(
-        name="foreign_method", title="Old", family=Family.CLASSIFIER, summary="Old.", citation="", config=Config,
+        name="foreign_method", title="Old", family="classifier", summary="Old.", citation="", config=Config,
         open_vocabulary=True, parameter_formula="n_classes * embed_dim",
     )
 '''

@@ -45,7 +45,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def records(runs: Path) -> dict[tuple[str, str, int], RunRecord]:
     shards = Shards(runs)
-    found = [shard.record for _, shard in shards.read_many(entry.run_id for entry in shards.scan())]
+    found = [shard.record for run_id in shards.scan() if (shard := shards.read(run_id)) is not None]
     return {(r.spec.method, r.spec.dataset, r.spec.seed): r for r in found}
 
 

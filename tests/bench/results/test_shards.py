@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runner import make_difficulty, make_predictions, make_record, make_spec
+from bundle_files import shard_files
+from fake_runner import failed_record, make_difficulty, make_predictions, make_record, make_spec
 
 from bench.errors import RunsFolderError, ShardError, UsageError
-from bench.record import RunError, RunStatus
-from bench.results.files import slug
+from bench.record import Predictions, RunStatus
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shards, check_runs_folder
 
@@ -18,16 +18,6 @@ from bench.results.shards import Shards, check_runs_folder
 @pytest.fixture
 def shards(tmp_path: Path) -> Shards:
     return Shards(tmp_path)
-
-
-def failed(spec, message="boom"):
-    error = RunError(kind="ValueError", message=message, traceback="t")
-    return make_record(spec, status=RunStatus.FAILED, scores=[], cost=None, error=error)
-
-
-def files(shards: Shards, spec) -> tuple[Path, Path]:
-    folder = shards.runs / "shards" / spec.run_id[:2]
-    return folder / f"{spec.run_id}.json", folder / f"{spec.run_id}.predictions.safetensors"
 
 
 def test_what_is_written_is_read_back(shards: Shards):
@@ -46,7 +36,7 @@ def test_what_is_written_is_read_back(shards: Shards):
 def test_nothing_is_there_before_the_first_write(shards: Shards):
     assert shards.read("0" * 16) is None
     assert shards.status("0" * 16) is None
-    assert shards.scan() == []
+    assert shards.scan() == {}
     assert shards.difficulties.all() == []
 
 
@@ -62,41 +52,37 @@ def test_image_keys_of_any_script_survive():
     assert unpack_predictions(packed)[0].images == images
 
 
-def test_an_image_key_with_a_line_break_is_refused():
-    with pytest.raises(ShardError, match="line break"):
-        pack_predictions([replace(make_predictions(n=1), images=("a\nb",))])
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (replace(make_predictions(n=1), images=("a\nb",)), "line break"),
+        (replace(make_predictions(n=2), images=("a",)), "differ in length"),
+    ],
+)
+def test_columns_that_cannot_be_stored_are_refused(item: Predictions, said: str):
+    with pytest.raises(ShardError, match=said):
+        pack_predictions([item])
 
 
-def test_columns_of_different_length_are_refused():
-    with pytest.raises(ShardError, match="differ in length"):
-        pack_predictions([replace(make_predictions(n=2), images=("a",))])
-
-
-def test_a_failed_run_is_a_shard_and_a_success_replaces_it(shards: Shards):
+def test_a_success_replaces_a_failure_and_never_the_other_way(shards: Shards):
     spec = make_spec()
-    assert shards.write(failed(spec))
-    assert shards.status(spec.run_id) is RunStatus.FAILED
-    assert shards.write(make_record(spec), [make_predictions()])
-    assert shards.status(spec.run_id) is RunStatus.OK
-
-
-def test_a_failure_never_replaces_a_success(shards: Shards):
-    spec = make_spec()
-    shards.write(make_record(spec), [make_predictions()])
-    assert not shards.write(failed(spec))
-    shard = shards.read(spec.run_id)
-    assert shard is not None
-    assert shard.record.status is RunStatus.OK
+    for record, written, status in (
+        (failed_record(spec, ValueError("boom")), True, RunStatus.FAILED),
+        (make_record(spec), True, RunStatus.OK),
+        (failed_record(spec, ValueError("boom")), False, RunStatus.OK),
+    ):
+        assert shards.write(record) is written
+        assert shards.status(spec.run_id) is status
 
 
 def test_a_failure_leaves_no_predictions_of_an_unfinished_success(shards: Shards):
     """A writer killed between its two renames leaves predictions without a record."""
     spec = make_spec()
-    record_file, predictions_file = files(shards, spec)
+    record_file, predictions_file = shard_files(shards.runs, spec.run_id)
     shards.write(make_record(spec), [make_predictions()])
     record_file.unlink()
     assert shards.read(spec.run_id) is None
-    shards.write(failed(spec))
+    shards.write(failed_record(spec, ValueError("boom")))
     assert not predictions_file.exists()
 
 
@@ -115,27 +101,43 @@ def test_a_failure_leaves_no_predictions_of_an_unfinished_success(shards: Shards
 def test_a_damaged_shard_is_set_aside_and_counts_as_missing(shards: Shards, damage, reason: str, caplog):
     spec = make_spec()
     shards.write(make_record(spec), [make_predictions()])
-    record_file, predictions_file = files(shards, spec)
+    record_file, predictions_file = shard_files(shards.runs, spec.run_id)
     damage(record_file, predictions_file)
     left = {path.name for path in record_file.parent.iterdir()}
 
     assert shards.read(spec.run_id) is None
     assert reason in caplog.text
-    assert shards.scan() == []
+    assert shards.scan() == {}
     assert shards.status(spec.run_id) is None
     assert shards.record(spec.run_id) is None
-    kept = {path.name.removesuffix(".damaged-1") for path in record_file.parent.iterdir()}
-    assert kept == left, "nothing is deleted"
+    assert {path.name for path in record_file.parent.iterdir()} == {f"{name}.damaged-1" for name in left}
 
     assert shards.write(make_record(spec), [make_predictions()])
     assert shards.status(spec.run_id) is RunStatus.OK
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_the_status_needs_predictions_of_their_full_size(shards: Shards, damage):
+    spec = make_spec()
+    shards.write(make_record(spec), [make_predictions()])
+    damage(shard_files(shards.runs, spec.run_id)[1])
+    assert shards.status(spec.run_id) is None
+
+
+def test_only_an_imported_run_is_noted_as_verified(shards: Shards):
+    spec = make_spec()
+    shards.write(make_record(spec), [make_predictions()])
+    record_file, _ = shard_files(shards.runs, spec.run_id)
+    before = record_file.read_bytes()
+    shards.note_verified(spec.run_id)
+    assert record_file.read_bytes() == before
 
 
 def test_a_second_damage_gets_a_second_name(shards: Shards):
     spec = make_spec()
     for _ in range(2):
         shards.write(make_record(spec))
-        files(shards, spec)[0].write_text("torn")
+        shard_files(shards.runs, spec.run_id)[0].write_text("torn")
         assert shards.status(spec.run_id) is None
     assert sorted(path.name for path in shards.runs.rglob("*.damaged-*")) == [
         f"{spec.run_id}.json.damaged-1",
@@ -148,7 +150,7 @@ def test_a_stamp_changes_with_its_shard(shards: Shards):
     assert shards.stamp(spec.run_id) is None
     shards.write(make_record(spec))
     first = shards.stamp(spec.run_id)
-    assert [entry.stamp for entry in shards.scan()] == [first]
+    assert list(shards.scan().values()) == [first]
     shards.write(make_record(spec))
     assert shards.stamp(spec.run_id) not in (None, first)
 
@@ -176,16 +178,9 @@ def test_difficulty_is_read_back_and_damage_is_set_aside(shards: Shards, caplog)
     assert "incomplete" in caplog.text
 
 
-def test_slugs_are_plain_and_distinct():
-    assert slug("ViT-B-16.openai") == "ViT-B-16.openai"
-    assert slug("dial:a=1") != slug("dial:a-1") != "dial-a-1"
-    assert slug("dial:a=1").startswith("dial-a-1.")
-    assert "/" not in slug("../x")
-
-
 def test_left_over_temporaries_are_cleared_by_the_next_write(shards: Shards):
     spec = make_spec()
-    folder = files(shards, spec)[0].parent
+    folder = shard_files(shards.runs, spec.run_id)[0].parent
     folder.mkdir(parents=True)
     stale = folder / f".{spec.run_id}.123-456.tmp"
     stale.write_text("half")

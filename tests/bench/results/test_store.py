@@ -1,19 +1,21 @@
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
-from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
+from bundle_files import shard_files
+from fake_runner import failed_record, make_difficulty, make_predictions, make_record, make_score, make_spec
 from patience import PATIENCE
 
 import bench
 from bench.errors import StoreError, StoreLockedError
-from bench.record import RunError, RunStatus
 from bench.results import database as _database
-from bench.results.database import IngestResult, Store, fetch_frame
+from bench.results.database import Store, fetch_frame
 from bench.results.shards import Shards
 
 DOCUMENTED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
@@ -35,16 +37,18 @@ def store(shards: Shards) -> Store:
     return Store(shards.runs, lock_timeout=0)
 
 
-def fail(shards: Shards, **changes) -> str:
-    spec = make_spec(**changes)
-    error = RunError(kind="ValueError", message="boom", traceback="t")
-    shards.write(make_record(spec, status=RunStatus.FAILED, scores=[], cost=None, error=error))
-    return spec.run_id
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    assert store.ingest() == 2
+    return store
 
 
-def test_one_row_per_run_and_split(store: Store, shards: Shards):
-    store.ingest(shards)
-    frame = store.runs_frame()
+FAILED = failed_record(make_spec(seed=3), ValueError("boom"))
+
+
+def test_one_row_per_run_and_split_with_every_documented_column(loaded: Store):
+    frame = loaded.runs_frame()
+    assert set(DOCUMENTED.split()) <= set(frame.columns)
     assert list(zip(frame["seed"], frame["split"], strict=True)) == [(1, "base"), (1, "new"), (2, "base"), (2, "new")]
     first = frame.iloc[0]
     assert first["config"] == '{"n_ctx":4}'
@@ -54,61 +58,46 @@ def test_one_row_per_run_and_split(store: Store, shards: Shards):
     assert first["created_at"].isoformat() == "2026-01-02T03:04:05"
 
 
-def test_every_documented_column_exists(store: Store, shards: Shards):
-    store.ingest(shards)
-    assert set(DOCUMENTED.split()) <= set(store.runs_frame().columns)
-
-
-def test_a_failed_run_is_one_row_without_a_split(store: Store, shards: Shards):
-    run_id = fail(shards, seed=3)
-    store.ingest(shards)
-    frame = store.runs_frame()
-    (row,) = frame[frame["run_id"] == run_id].to_dict("records")
-    assert row["status"] == "failed"
-    assert row["error_message"] == "boom"
-    assert frame[frame["run_id"] == run_id][["split", "accuracy", "n", "train_seconds"]].isna().all(axis=None)
-
-
-def test_a_training_free_run_has_no_recipe(store: Store, shards: Shards):
+def test_a_failed_run_is_one_row_without_a_split_and_a_training_free_one_has_no_recipe(store: Store, shards: Shards):
+    shards.write(FAILED)
     spec = make_spec(recipe=None, method="zero_shot", shots=0, seed=0)
     shards.write(make_record(spec))
-    store.ingest(shards)
-    row = store.runs_frame().set_index("run_id").loc[spec.run_id]
-    assert row[["recipe", "recipe_name"]].isna().all(axis=None)
+    store.ingest()
+    frame = store.runs_frame().set_index("run_id")
+    failed = frame.loc[FAILED.run_id]
+    assert (failed["status"], failed["error_kind"], failed["error_message"]) == ("failed", "ValueError", "boom")
+    assert failed[["split", "accuracy", "n", "train_seconds"]].isna().all()
+    assert frame.loc[spec.run_id, ["recipe", "recipe_name"]].isna().all(axis=None)
 
 
-def test_ingest_loads_only_what_is_new_and_repeats_without_effect(store: Store, shards: Shards):
-    assert store.ingest(shards).loaded == 2
-    assert store.ingest(shards).loaded == 0
-    shards.write(make_record(make_spec(seed=3)))
-    changed = store.ingest(shards)
-    assert (changed.loaded, changed.dropped, changed.total) == (1, 0, 3)
-
-
-def test_a_replaced_shard_replaces_its_rows(store: Store, shards: Shards):
-    run_id = fail(shards, seed=3)
-    store.ingest(shards)
-    record = make_record(make_spec(seed=3), scores=[make_score("base", 0.25)])
+def test_only_what_is_new_or_was_replaced_is_loaded_and_what_is_gone_is_dropped(loaded: Store, shards: Shards):
+    assert loaded.ingest() == 0
+    shards.write(FAILED)
+    assert loaded.ingest() == 1
+    assert set(loaded.runs_frame()["seed"]) == {1, 2, 3}
+    record = make_record(FAILED.spec, scores=[make_score("base", 0.25)])
     shards.write(record, [make_predictions("base")])
-    assert store.ingest(shards).loaded == 1
-    rows = store.runs_frame().query("run_id == @run_id")
-    assert rows["accuracy"].tolist() == [0.25]
-    assert len(store.predictions_frame(run_id)) == 6
+    assert loaded.ingest() == 1
+    assert loaded.runs_frame().query("seed == 3")["accuracy"].tolist() == [0.25]
+    assert len(loaded.predictions_frame(FAILED.run_id)) == 6
+    shard_files(shards.runs, FAILED.run_id)[0].unlink()
+    assert loaded.ingest() == 0
+    assert len(loaded.runs_frame()) == 4
+    assert loaded.predictions_frame(FAILED.run_id).empty
 
 
-def test_a_run_without_shard_is_dropped(store: Store, shards: Shards):
-    store.ingest(shards)
+def test_runs_of_a_race_are_left_out(loaded: Store, shards: Shards):
+    """They are scored on held-out training images."""
+    record = make_record(make_spec(seed=3, fold="1/4"))
+    shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
+    loaded.ingest()
+    assert set(loaded.runs_frame()["seed"]) == {1, 2}
+    assert loaded.predictions_frame(record.run_id).empty
+
+
+def test_predictions_come_back_in_the_order_of_the_split(loaded: Store):
     run_id = make_spec(seed=1).run_id
-    (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").unlink()
-    assert store.ingest(shards).dropped == 1
-    assert set(store.runs_frame()["seed"]) == {2}
-    assert store.predictions_frame(run_id).empty
-
-
-def test_predictions_come_back_in_the_order_of_the_split(store: Store, shards: Shards):
-    store.ingest(shards)
-    run_id = make_spec(seed=1).run_id
-    frame = store.predictions_frame(run_id)
+    frame = loaded.predictions_frame(run_id)
     new = frame[frame["split"] == "new"]
     wanted = make_predictions("new", classes=3)
     assert new["image"].tolist() == list(wanted.images)
@@ -121,19 +110,11 @@ def test_predictions_come_back_in_the_order_of_the_split(store: Store, shards: S
 
 def test_difficulty_has_one_row_per_measure(store: Store, shards: Shards):
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
-    store.ingest(shards)
-    store.ingest(shards)
+    store.ingest()
+    store.ingest()
     frame = store.difficulty_frame()
-    assert list(frame.columns)[:8] == [
-        "backbone",
-        "dataset",
-        "split",
-        "measure",
-        "value",
-        "n_classes",
-        "n_images",
-        "data_fingerprint",
-    ]
+    columns = "backbone dataset split measure value n_classes n_images data_fingerprint backbone_digest created_at"
+    assert list(frame.columns) == columns.split()
     assert len(frame) == 6
     assert frame.set_index(["split", "measure"])["value"]["base", "relative_transfer_difficulty"] == 0.5
     assert frame[frame["measure"] == "undefined"]["value"].isna().all()
@@ -141,13 +122,13 @@ def test_difficulty_has_one_row_per_measure(store: Store, shards: Shards):
 
 def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards: Shards):
     for seed in (3, 4):
-        fail(shards, seed=seed)
-        store.ingest(shards)
+        shards.write(failed_record(make_spec(seed=seed), ValueError("boom")))
+        store.ingest()
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
-    store.ingest(shards)
+    store.ingest()
     before = [frame.to_csv() for frame in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))]
     store.path.unlink()
-    assert store.rebuild(shards).total == 4
+    assert store.rebuild() == 4
     assert [f.to_csv() for f in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))] == before
     assert [path.name for path in shards.runs.glob("*duckdb*")] == ["results.duckdb"]
 
@@ -155,7 +136,7 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
 def test_a_database_of_the_user_is_kept(store: Store, shards: Shards):
     with duckdb.connect(store.path) as connection:
         connection.execute("CREATE TABLE experiments AS SELECT 42 AS answer")
-    for use in (lambda: store.ingest(shards), lambda: store.rebuild(shards)):
+    for use in (lambda: store.ingest(), lambda: store.rebuild()):
         with pytest.raises(StoreError, match="make the database .*'experiments'"):
             use()
     with duckdb.connect(store.path) as connection:
@@ -165,8 +146,12 @@ def test_a_database_of_the_user_is_kept(store: Store, shards: Shards):
 def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shards):
     store.path.write_text("not a database" * 1000)
     with pytest.raises(StoreError, match="opened.*etl-bench runs rebuild"):
-        store.ingest(shards)
-    assert store.rebuild(shards).total == 2
+        store.ingest()
+    for left in (".results.rebuilding.duckdb", ".results.rebuilding.duckdb.wal", "results.duckdb.wal"):
+        (store.runs / left).write_text("of a process that was killed")
+    assert store.rebuild() == 2
+    assert len(store.runs_frame()) == 4
+    assert {path.name for path in store.runs.glob("*duckdb*")} == {"results.duckdb", "results.duckdb.unreadable"}
     assert store.path.with_name("results.duckdb.unreadable").read_text().startswith("not a database")
 
 
@@ -176,7 +161,7 @@ def test_a_full_disk_gets_one_line_and_the_way_out(store: Store, shards: Shards,
 
     monkeypatch.setattr(duckdb, "connect", full)
     with pytest.raises(StoreError, match=r"their shards\. Make room") as refused:
-        store.ingest(shards)
+        store.ingest()
     assert "\n" not in str(refused.value)
 
 
@@ -184,10 +169,9 @@ def _all_predictions(store: Store):
     return store.query("select * from predictions order by run_id, split, position")
 
 
-def test_outcomes_are_those_of_the_predictions_ordered_by_image(store: Store, shards: Shards):
-    store.ingest(shards)
-    every = store.runs_frame(outcomes=True)
-    wanted = store.query(
+def test_outcomes_are_those_of_the_predictions_ordered_by_image(loaded: Store):
+    every = loaded.runs_frame(outcomes=True)
+    wanted = loaded.query(
         """SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
             list(label = predicted ORDER BY image) AS correct FROM predictions GROUP BY ALL"""
     )
@@ -195,7 +179,7 @@ def test_outcomes_are_those_of_the_predictions_ordered_by_image(store: Store, sh
     found = {(row.run_id, row.split): (row.images, list(row.correct)) for row in every.itertuples() if row.images}
     assert found == by_run
     assert len(found) > 2
-    some = store.with_outcomes(store.runs_frame().iloc[:2])
+    some = loaded.with_outcomes(loaded.runs_frame().iloc[:2])
     assert [list(value) for value in some["correct"]] == [list(value) for value in every["correct"].iloc[:2]]
 
 
@@ -210,40 +194,29 @@ def test_a_frame_fetched_in_parts_equals_the_whole():
             pd.testing.assert_frame_equal(fetch_frame(connection.execute(query, {"most": most})), whole)
 
 
-@pytest.mark.parametrize(
-    "sql", ["insert into runs select * from runs", "drop table runs", "copy runs to 'x.csv'", "delete from scores"]
-)
-def test_a_statement_that_writes_is_rejected(store: Store, shards: Shards, sql: str):
-    store.ingest(shards)
-    with pytest.raises(StoreError, match="not a reading statement"):
-        store.query(sql)
+NO_READING = "not a reading statement"
+REFUSED = {
+    "insert into runs select * from runs": NO_READING,
+    "drop table runs": NO_READING,
+    "copy runs to 'x.csv'": NO_READING,
+    "delete from scores": NO_READING,
+    "": "0 SQL statements were given",
+    "select 1; select 2": "2 SQL statements were given",
+    "select acuracy from scores": "DuckDB refuses the query",
+    "select * from read_csv('secret.csv')": "disabled by configuration",
+}
 
 
-def test_a_query_has_no_access_outside_the_database(store: Store, shards: Shards, tmp_path: Path):
-    store.ingest(shards)
-    (tmp_path / "secret.csv").write_text("a\n1\n")
-    with pytest.raises(StoreError, match="disabled by configuration"):
-        store.query(f"select * from read_csv('{tmp_path / 'secret.csv'}')")
-
-
-@pytest.mark.parametrize(("sql", "count"), [("", 0), ("select 1; select 2", 2)])
-def test_a_query_is_one_statement(store: Store, shards: Shards, sql: str, count: int):
-    store.ingest(shards)
-    with pytest.raises(StoreError, match=f"{count} SQL statements were given"):
-        store.query(sql)
-
-
-def test_a_misspelt_column_is_duckdbs_message_in_one_line(store: Store, shards: Shards):
-    store.ingest(shards)
-    with pytest.raises(StoreError, match="DuckDB refuses the query") as caught:
-        store.query("select acuracy from scores")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("sql", ["describe runs", "show tables", "with a as (select 1 as x) select x from a"])
-def test_statements_that_read_return_rows(store: Store, shards: Shards, sql: str):
-    store.ingest(shards)
-    assert not store.query(sql).empty
+@pytest.mark.parametrize("sql", REFUSED)
+def test_a_query_reads_the_database_and_is_one_statement(loaded: Store, monkeypatch: pytest.MonkeyPatch, sql: str):
+    monkeypatch.chdir(loaded.runs)
+    Path("secret.csv").write_text("a\n1\n")
+    with pytest.raises(StoreError, match=REFUSED[sql]) as refused:
+        loaded.query(sql)
+    assert "\n" not in str(refused.value)
+    assert not Path("x.csv").exists()
+    for reads in ("describe runs", "show tables", "with a as (select 1 as x) select x from a"):
+        assert not loaded.query(reads).empty
 
 
 def test_a_missing_database_is_an_error_with_the_next_step(tmp_path: Path):
@@ -254,8 +227,8 @@ def test_a_missing_database_is_an_error_with_the_next_step(tmp_path: Path):
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 
 
-def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store, shards: Shards):
-    store.ingest(shards)
+def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store):
+    store.ingest()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -263,17 +236,19 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         wanted = f"held by process {holder.pid} .*Wait until it is done, or end it.*safe in their shards"
-        for use in (store.runs_frame, lambda: store.ingest(shards), lambda: store.rebuild(shards)):
+        for use in (store.runs_frame, lambda: store.ingest(), lambda: store.rebuild()):
             with pytest.raises(StoreLockedError, match=wanted) as caught:
                 use()
             assert "\n" not in str(caught.value)
-        holder.stdin.close()
-        holder.wait()
-    assert len(Store(store.runs, lock_timeout=PATIENCE).runs_frame()) == 4
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(Store(store.runs, lock_timeout=PATIENCE).runs_frame)
+            time.sleep(0.3)
+            holder.stdin.close()
+            assert len(waiting.result()) == 4
 
 
-def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, shards: Shards, caplog):
-    store.ingest(shards)
+def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, caplog):
+    store.ingest()
     before = store.runs_frame()
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN targets")
@@ -281,35 +256,35 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, 
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with pytest.raises(StoreError, match="version of etl-bench.*runs rebuild"):
         store.runs_frame()
-    assert store.ingest(shards) == IngestResult(loaded=2, dropped=0, total=2)
+    assert store.ingest() == 2
     assert [record.getMessage() for record in caplog.records] == [
         f"Another version of etl-bench made {store.path}; it is rebuilt from the shards of the runs."
     ]
     assert store.runs_frame().equals(before)
     assert "published" not in store.query("show tables")["name"].tolist()
-    assert store.ingest(shards).loaded == 0
+    assert store.ingest() == 0
 
 
-def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, shards: Shards, monkeypatch):
-    store.ingest(shards)
+def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, monkeypatch):
+    store.ingest()
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("COMMENT ON TABLE runs IS 'another'")
     with monkeypatch.context() as patched:
-        patched.setattr("bench.results.database_tables._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
+        patched.setattr("bench.results.database._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
         with pytest.raises(StoreError, match="cannot be used"):
-            store.ingest(shards)
+            store.ingest()
     with duckdb.connect(str(store.path)) as connection:
         assert connection.table("runs").shape[0] == 2
-    assert store.ingest(shards).total == 2
+    assert store.ingest() == 2
+    assert len(store.runs_frame()) == 4
 
 
-def test_a_query_reads_given_frames_as_tables(store: Store, shards: Shards):
-    store.ingest(shards)
+def test_a_query_reads_given_frames_as_tables(loaded: Store):
     marks = pd.DataFrame({"seed": [1, 2], "mark": ["a", "b"]})
-    found = store.query("select mark from runs join marks using (seed) order by seed", tables={"marks": marks})
+    found = loaded.query("select mark from runs join marks using (seed) order by seed", tables={"marks": marks})
     assert found["mark"].tolist() == ["a", "b"]
     with pytest.raises(StoreError, match="marks"):
-        store.query("select * from marks")
+        loaded.query("select * from marks")
 
 
 def test_duckdb_is_imported_in_one_folder_only():
@@ -330,18 +305,17 @@ def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypa
     monkeypatch.setattr("bench.results.database.CHUNK", 2)
     insert, calls = _database.insert_runs, []
 
-    def dies_in_the_second_chunk(connection, found):
+    def dies_in_the_second_chunk(connection, found, stamps):
         calls.append(len(found))
-        insert(connection, found)
+        insert(connection, found, stamps)
         if len(calls) == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("bench.results.database.insert_runs", dies_in_the_second_chunk)
     with pytest.raises(KeyboardInterrupt):
-        store.ingest(shards)
+        store.ingest()
     assert len(store.runs_frame()["run_id"].unique()) == 2, "one chunk is kept"
-    done = store.ingest(shards)
-    assert (done.loaded, done.total, calls) == (3, 5, [2, 2, 2, 1])
+    assert (store.ingest(), calls) == (3, [2, 2, 2, 1])
     assert len(store.outcomes_frame()) == 5 * 12
 
 
@@ -354,7 +328,7 @@ def test_the_cost_and_gain_of_selection_are_in_the_frame(tmp_path: Path) -> None
     for record in (plain, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):
         shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
     store = Store(tmp_path, lock_timeout=0)
-    store.ingest(shards)
+    store.ingest()
     frame = store.runs_frame().set_index("seed")
     columns = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]
     assert frame.loc[2, columns].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]

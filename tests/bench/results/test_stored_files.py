@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundle_files import shard_files
 from places import FIXTURES
 
 from bench.context import RunContext
@@ -57,7 +58,7 @@ def check_reproduced(stored: Shard) -> None:
 
 
 def test_a_shard_is_read_and_has_the_same_run_id(shards: Shards) -> None:
-    assert [entry.run_id for entry in shards.scan()] == [RUN_ID]
+    assert list(shards.scan()) == [RUN_ID]
     shard = only_shard(shards, RUN_ID)
     assert shard.record.spec.run_id == RUN_ID == shard.record.run_id
     assert contradiction(shard.record, shard.predictions) == ""
@@ -67,9 +68,9 @@ def test_a_shard_is_written_again_with_the_same_content(shards: Shards, tmp_path
     shard = only_shard(shards, RUN_ID)
     again = Shards(tmp_path / "again")
     again.write(shard.record, shard.predictions)
-    path, _ = shards.files(RUN_ID)
+    path, _ = shard_files(shards.runs, RUN_ID)
     assert pack_predictions(only_shard(again, RUN_ID).predictions) == pack_predictions(shard.predictions)
-    stored, written = (json.loads(file.read_text())["record"] for file in (path, again.files(RUN_ID)[0]))
+    stored, written = (json.loads(file.read_text())["record"] for file in (path, shard_files(again.runs, RUN_ID)[0]))
     changed = {"scores", "open", "scores_version", "curve"}
     assert {key: value for key, value in written.items() if key not in changed} == {
         key: value for key, value in stored.items() if key not in changed
@@ -78,7 +79,7 @@ def test_a_shard_is_written_again_with_the_same_content(shards: Shards, tmp_path
 
 def test_scores_of_an_older_definition_are_recomputed_from_the_predictions(shards: Shards) -> None:
     """The file was written before scores had a version, and some of its scores came from logits in full precision."""
-    stated = json.loads(shards.files(RUN_ID)[0].read_text())["record"]
+    stated = json.loads(shard_files(shards.runs, RUN_ID)[0].read_text())["record"]
     assert "scores_version" not in stated
     shard = only_shard(shards, RUN_ID)
     assert shard.record.scores_version == SCORES_VERSION

@@ -9,66 +9,54 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runner import answered, make_predictions, make_record, make_spec, rescored
+from fake_runner import answered, failed_record, make_predictions, make_record, make_spec, relabelled, rescored
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
-from bench.record import GpuFacts, Predictions, RunError, RunStatus
+from bench.record import GpuFacts
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome as Outcome
 from bench.results.verification import judge_repetition
 from bench.sweep import expand
 
 
+@pytest.fixture
 def stored() -> Shard:
     record, predictions = answered()
     return Shard(record, tuple(predictions))
 
 
-def test_equal_answers_are_identical():
-    one = stored()
-    found = judge_repetition(one, one.record, one.predictions)
-    assert (found.outcome, found.compared, found.flips, found.largest_logit_difference) == (Outcome.IDENTICAL, 15, 0, 0)
-
-
-def test_last_digits_are_rounding_and_their_size_is_told():
-    one = stored()
-    base = one.predictions[0]
+def test_a_repetition_is_identical_or_differs_by_rounding_or_in_its_answers(stored: Shard):
+    base, new = stored.predictions
     shifted = replace(base, top_logits=base.top_logits + np.float32(2**-10))
-    found = judge_repetition(one, one.record, [shifted, one.predictions[1]])
-    assert found.outcome is Outcome.ROUNDING
-    assert found.largest_logit_difference == pytest.approx(2**-10, rel=1e-3)
-
-
-def test_a_flip_is_different_and_causes_are_named():
-    one = stored()
-    base = one.predictions[0]
     flipped = replace(base, predicted=np.where(np.arange(6) == 2, (base.predicted + 1) % 7, base.predicted))
-    elsewhere = one.record.provenance.model_copy(update={"python": "4", "method_digest": "other"})
-    again = one.record.model_copy(update={"provenance": elsewhere})
-    found = judge_repetition(one, again, [flipped, one.predictions[1]])
-    assert (found.outcome, found.flips) == (Outcome.DIFFERENT, 1)
-    assert [item.name for item in found.causes] == ["method_digest", "python"]
+    for repeated, outcome, compared, flips, largest in (
+        ([base, new], Outcome.IDENTICAL, 15, 0, 0),
+        ([shifted, new], Outcome.ROUNDING, 15, 0, 2**-10),
+        ([flipped, new], Outcome.DIFFERENT, 15, 1, 0),
+        ([base], Outcome.DIFFERENT, 6, 0, 0),
+        ([base, new, make_predictions("all")], Outcome.DIFFERENT, 15, 0, 0),
+    ):
+        found = judge_repetition(stored, stored.record, repeated)
+        assert (found.outcome, found.compared, found.flips) == (outcome, compared, flips)
+        assert found.largest_logit_difference == pytest.approx(largest, rel=1e-3)
+        assert (found.causes, found.faults) == ({}, ())
 
 
-def test_other_images_are_different():
-    one = stored()
-    assert judge_repetition(one, one.record, one.predictions[:1]).outcome is Outcome.DIFFERENT
-    assert judge_repetition(one, one.record, [*one.predictions, make_predictions("all")]).outcome is Outcome.DIFFERENT
+def test_causes_are_facts_that_differ(stored: Shard):
+    made = stored.record.provenance
+    for now, causes in (
+        ({"python": "4", "method_digest": "other"}, {"method_digest": ("m", "other"), "python": ("3", "4")}),
+        ({"packages": {"torch": "9"}, "method_digest": None}, {"torch": (None, "9")}),
+    ):
+        again = stored.record.model_copy(update={"provenance": made.model_copy(update=now)})
+        assert judge_repetition(stored, again, stored.predictions).causes == causes
 
 
-def relabelled(item: Predictions) -> Predictions:
-    """Predictions whose true labels were edited to what was predicted, with every other column made to fit."""
-    return replace(
-        item, label=item.predicted.copy(), rank=np.zeros_like(item.rank), true_logit=item.top_logits[:, 0].copy()
-    )
-
-
-def test_other_true_labels_images_and_sums_have_a_verdict_of_their_own():
-    honest = stored()
-    base, new = honest.predictions
+def test_other_true_labels_images_and_sums_have_a_verdict_of_their_own(stored: Shard):
+    base, new = stored.predictions
     swapped = replace(base, images=(*base.images[1:], base.images[0]))
     repeated = replace(base, images=(base.images[1], *base.images[1:]))
     summed = replace(base, log_sum_exp=base.log_sum_exp + 3)
@@ -78,35 +66,29 @@ def test_other_true_labels_images_and_sums_have_a_verdict_of_their_own():
         (repeated, "base: 1 images are listed more than once"),
         (summed, r"base: log-sums are impossible for the top logits \(6 of 6 images\)"),
     ):
-        scores = [rescored(forged, 7), honest.record.scores[1]]
-        record = honest.record.model_copy(update={"scores": scores})
-        found = judge_repetition(Shard(record, (forged, new)), honest.record, honest.predictions)
+        scores = [rescored(forged, 7), stored.record.scores[1]]
+        record = stored.record.model_copy(update={"scores": scores})
+        found = judge_repetition(Shard(record, (forged, new)), stored.record, stored.predictions)
         assert found.outcome is Outcome.INVALID
         assert re.search(said, " ".join(found.faults)), found.faults
-    better = honest.record.scores[0].model_copy(update={"accuracy": 1.0})
-    edited = honest.record.model_copy(update={"scores": [better, honest.record.scores[1]]})
-    assert (
-        judge_repetition(Shard(edited, honest.predictions), honest.record, honest.predictions).outcome
-        is Outcome.INVALID
-    )
+    better = stored.record.scores[0].model_copy(update={"accuracy": 1.0})
+    edited = stored.record.model_copy(update={"scores": [better, stored.record.scores[1]]})
+    verdict = judge_repetition(Shard(edited, stored.predictions), stored.record, stored.predictions)
+    assert verdict.outcome is Outcome.INVALID
 
 
-def test_an_edited_score_is_not_identical():
-    one = stored()
-    scores = [one.record.scores[0].model_copy(update={"nll": 0.99}), one.record.scores[1]]
-    assert (
-        judge_repetition(one, one.record.model_copy(update={"scores": scores}), one.predictions).outcome
-        is Outcome.ROUNDING
-    )
+def test_an_edited_score_is_not_identical(stored: Shard):
+    scores = [stored.record.scores[0].model_copy(update={"nll": 0.99}), stored.record.scores[1]]
+    edited = stored.record.model_copy(update={"scores": scores})
+    assert judge_repetition(stored, edited, stored.predictions).outcome is Outcome.ROUNDING
 
 
-def test_what_has_nothing_to_compare_is_refused():
-    error = RunError(kind="E", message="m", traceback="t")
-    failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[], cost=None, error=error)
+def test_what_has_nothing_to_compare_is_refused(stored: Shard):
+    failed = failed_record(make_spec(), ValueError("boom"))
     with pytest.raises(UsageError, match="it has no predictions"):
         judge_repetition(Shard(failed, ()), failed, [])
     with pytest.raises(UsageError, match="have different specs"):
-        judge_repetition(stored(), make_record(make_spec(seed=2)), stored().predictions)
+        judge_repetition(stored, make_record(make_spec(seed=2)), stored.predictions)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +105,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_real_runs_are_identical_without_the_cache(runs: Path, etl):
-    ids = [entry.run_id for entry in Shards(runs).scan()]
+    ids = list(Shards(runs).scan())
     code, out, _ = etl("runs", "verify", *ids, "--runs", str(runs), "--json")
     assert code == 0
     found = json.loads(out)
@@ -134,7 +116,7 @@ def test_real_runs_are_identical_without_the_cache(runs: Path, etl):
 def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
     """Invented predictions with matching checksums and scores are not reproduced."""
     shards = Shards(runs)
-    one = shards.read(shards.scan()[0].run_id)
+    one = shards.read(next(iter(shards.scan())))
     assert one is not None
     forged = [replace(item, predicted=item.label) for item in one.predictions]
     Shards(tmp_path).write(one.record, forged)
@@ -146,7 +128,7 @@ def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
 def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_run_are_named(
     runs: Path, etl, monkeypatch
 ):
-    name = Shards(runs).scan()[0].run_id
+    name = next(iter(Shards(runs).scan()))
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     code, _, err = etl("runs", "verify", name, "--runs", str(runs), "--threads", "2")
     assert code == 2
@@ -159,7 +141,7 @@ def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_ru
 def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_its_own(
     runs: Path, tmp_path: Path, etl, monkeypatch: pytest.MonkeyPatch
 ):
-    one = Shards(runs).read(next(iter(Shards(runs).scan())).run_id)
+    one = Shards(runs).read(next(iter(Shards(runs).scan())))
     assert one is not None
     gpu = GpuFacts(name="NVIDIA H100", tf32=False, deterministic=True)
     made = one.record.provenance.model_copy(update={"device": "cuda:0", "gpu": gpu})
@@ -168,10 +150,10 @@ def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_i
     assert (code, "identical" in out) == (0, True)
     assert "NVIDIA H100 and repeated on cpu" in " ".join(err.split())
     shaken = [replace(item, top_logits=item.top_logits + np.float32(1e-6)) for item in one.predictions]
-    honest = judge_repetition
+    judged = judge_repetition
 
     def rounded(stored: Shard, record: object, _: object) -> object:
-        return replace(honest(stored, record, shaken), outcome=Outcome.ROUNDING)
+        return replace(judged(stored, record, shaken), outcome=Outcome.ROUNDING)
 
     monkeypatch.setattr("bench.results.judge_repetition", rounded)
     assert etl("runs", "verify", one.record.run_id, "--runs", str(tmp_path))[0] == 4

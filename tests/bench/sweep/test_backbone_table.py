@@ -10,14 +10,18 @@ import pytest
 from one_case import for_each
 from small_families import model_folder
 
-from bench.sweep.backbone_table import backbone_card, backbone_groups
+from bench.sweep.backbone_table import BackboneGroup, backbone_card, backbone_groups
 from bench.sweep.rules import backbone_conflict
 from datasets_registry import UnknownNameError
 from methods import BackboneSpec, list_methods, parse_backbone
 
 
-def test_every_architecture_and_tag_is_in_one_group() -> None:
-    groups = backbone_groups()
+@pytest.fixture(scope="module")
+def groups() -> list[BackboneGroup]:
+    return backbone_groups()
+
+
+def test_every_architecture_and_tag_is_in_one_group(groups: list[BackboneGroup]) -> None:
     listed = [(arch, tag) for group in groups for arch, tags in group.architectures.items() for tag in tags]
     published = [one for one in listed if BackboneSpec(*one).published is not None]
     assert len(published) == 9
@@ -38,8 +42,8 @@ def test_every_architecture_and_tag_is_in_one_group() -> None:
         ("ViT-demo", "small CLIP of this package"),
     ],
 )
-def test_an_architecture_is_in_its_family(arch: str, family: str) -> None:
-    (found,) = (group for group in backbone_groups() if arch in group.architectures)
+def test_an_architecture_is_in_its_family(groups: list[BackboneGroup], arch: str, family: str) -> None:
+    (found,) = (group for group in groups if arch in group.architectures)
     assert found.family == family
     spec = BackboneSpec(arch, "random")
     refused = {info.name for info in list_methods() if backbone_conflict(info, spec)}

@@ -38,7 +38,7 @@ def test_best_keeps_the_seed_with_the_best_validation_score_and_all_keeps_each(e
     assert "3 tuned models of these" in err
     everything = seeds()
     assert sorted(everything) == [1, 2, 3]
-    before = {entry.run_id: Shards(Path("runs")).read(entry.run_id) for entry in Shards(Path("runs")).scan()}
+    before = {run_id: Shards(Path("runs")).read(run_id) for run_id in Shards(Path("runs")).scan()}
 
     code, _, err = etl(*GDA, "--keep-models", "best", "--runs", "other")
     assert code == 0
@@ -54,7 +54,7 @@ def test_best_keeps_the_seed_with_the_best_validation_score_and_all_keeps_each(e
 def test_finished_runs_without_a_model_run_again_and_the_sweep_says_so(etl: Etl) -> None:
     etl(*GDA)
     shards = Shards(Path("runs"))
-    plain = {entry.run_id: shards.record(entry.run_id) for entry in shards.scan()}
+    plain = {run_id: shards.record(run_id) for run_id in shards.scan()}
     assert not Path("runs/models").exists()
     code, out, err = etl(*GDA, "--keep-models", "all", "--dry-run", "--json")
     assert code == 0
@@ -70,8 +70,8 @@ def test_finished_runs_without_a_model_run_again_and_the_sweep_says_so(etl: Etl)
 def test_a_model_does_not_change_the_run(etl: Etl) -> None:
     etl(*GDA)
     etl(*GDA, "--keep-models", "all", "--runs", "kept")
-    for entry in Shards(Path("runs")).scan():
-        plain, kept = (Shards(Path(folder)).record(entry.run_id) for folder in ("runs", "kept"))
+    for run_id in Shards(Path("runs")).scan():
+        plain, kept = (Shards(Path(folder)).record(run_id) for folder in ("runs", "kept"))
         assert (plain.scores, plain.spec) == (kept.scores, kept.spec)
 
 

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,6 @@ from methods import (
     METHODS,
     BackboneSpec,
     Classifier,
-    Family,
     Method,
     MethodConfig,
     MethodInfo,
@@ -63,30 +63,20 @@ class Settings(MethodConfig):
         return self.tied
 
 
-class Stream(StreamClassifier):
-    """A classifier that reads a stream."""
-
-    def __init__(self, classify: Any) -> None:
-        self._classify = classify
-
-    def over(self, batches: Iterator[Any]) -> Iterator[Any]:
-        return map(self._classify, batches)
-
-
 def fake(name: str, *needs: Needs, **traits: Any) -> None:
     """Register a method that reads what it declares and classifies like zero-shot."""
 
     class Fake(Method[Settings]):
         info = MethodInfo(
-            name=name, title=name, family=Family.OTHER, summary="Fake.", citation="none", config=Settings,
-            needs=frozenset({Needs.FEATURES, *needs}), **{"open_vocabulary": True} | traits,
+            name=name, title=name, family="other", summary="Fake.", citation="none", config=Settings,
+            needs=frozenset({"features", *needs}), **{"open_vocabulary": True} | traits,
         )  # fmt: skip
 
         def prepare(self, support: SupportView) -> None:
             super().prepare(support)
-            if Needs.UNLABELLED in needs:
+            if "unlabelled" in needs:
                 assert len(support.unlabelled())
-            elif Needs.TEST_STREAM not in needs:
+            elif "test_stream" not in needs:
                 assert len(support.features()) == len(support.labels) > 0
 
         def calibrate(self, validation: SupportView) -> None:
@@ -97,10 +87,10 @@ def fake(name: str, *needs: Needs, **traits: Any) -> None:
             text = self.backbone.class_texts(classes, classes.template)
 
             def classify(batch: Any) -> Any:
-                assert Needs.PIXELS not in needs or len(batch.pixels)
+                assert "pixels" not in needs or len(batch.pixels)
                 return cosine_logits(batch.features, text, self.backbone.logit_scale)
 
-            return Stream(classify) if Needs.TEST_STREAM in needs else classify
+            return StreamClassifier(partial(map, classify)) if "test_stream" in needs else classify
 
     METHODS.add(name, Fake)
 
@@ -109,9 +99,9 @@ def fake(name: str, *needs: Needs, **traits: Any) -> None:
 def _fakes() -> Iterator[None]:
     fake("f_open")
     fake("f_closed", open_vocabulary=False)
-    fake("f_pool", Needs.UNLABELLED)
-    fake("f_pixels", Needs.PIXELS)
-    fake("f_stream", Needs.TEST_STREAM)
+    fake("f_pool", "unlabelled")
+    fake("f_pixels", "pixels")
+    fake("f_stream", "test_stream")
     coop = get_method("coop")
 
     class Sometimes(coop):

@@ -59,7 +59,7 @@ def test_a_spec_gives_its_task_again() -> None:
 
 def test_the_record_has_the_true_labels_of_changed_images_only_where_there_are_some(runs: Path) -> None:
     shards = Shards(runs)
-    records = [record for entry in shards.scan() if (record := shards.record(entry.run_id)) is not None]
+    records = [record for run_id in shards.scan() if (record := shards.record(run_id)) is not None]
     wrong = {record.spec.support: len(record.provenance.true_labels) for record in records}
     assert wrong == {None: 0, "all": 0, "imbalanced:4": 0, "noisy:0.25": round(0.25 * 8 * 12)}
     assert all(

@@ -15,7 +15,7 @@ from bench.context import RunContext
 from bench.errors import StaleSpecError, UsageError
 from bench.experiment.runner import run_experiment
 from bench.sweep import expand, named_files
-from datasets_registry import DataError, DrawRule, EvalProtocol
+from datasets_registry import DataError, EvalProtocol
 
 AXES = sweep_over(
     ["clip_adapter"], ["eurosat"], ["ViT-tiny.random"], protocol=EvalProtocol.FEW_SHOT, shots=(1,), seeds=(1, 2)
@@ -51,7 +51,7 @@ def lines(path: Path, data: Path) -> str:
 def test_a_drawn_list_runs_with_its_own_shots_and_seed(data: Path, tmp_path: Path):
     lists = [drawn(data, tmp_path / f"{seed}.json", seed=seed) for seed in (1, 2)]
     specs = expand(changed(AXES, support=lists, seeds=(7,), data_root=data)).specs
-    assert [(s.shots, s.seed, s.draw) for s in specs] == [(2, 1, DrawRule.FILE), (2, 2, DrawRule.FILE)]
+    assert [(s.shots, s.seed, s.draw) for s in specs] == [(2, 1, "file"), (2, 2, "file")]
     assert len({s.support for s in specs}) == len({s.run_id for s in specs}) == 2
     plain = expand(changed(AXES, shots=(2,), seeds=(1,), data_root=data)).specs[0]
     assert plain.support is None
@@ -81,7 +81,7 @@ def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path)
     with pytest.raises(UsageError, match="same list twice"):
         expand(changed(AXES, support=[ours, ours], data_root=data))
     with pytest.raises(UsageError, match="write --draw file:PATH"):
-        expand(changed(AXES, draw=DrawRule.FILE, data_root=data))
+        expand(changed(AXES, draw="file", data_root=data))
     with pytest.raises(DataError, match="none.json cannot be read"):
         expand(changed(AXES, support=[str(tmp_path / "none.json")], data_root=data))
 

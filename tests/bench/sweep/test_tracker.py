@@ -105,7 +105,7 @@ def test_a_sweep_logs_its_runs_and_its_records_are_those_of_a_sweep_without(
     assert (code, json.loads(out)["finished"], len(fake.runs)) == (0, 3, 3)
     assert etl(*SWEEP, "--runs", str(tmp_path / "plain"))[0] == 0
     logged, plain = Shards(tmp_path / "logged"), Shards(tmp_path / "plain")
-    run_ids = [entry.run_id for entry in logged.scan()]
+    run_ids = list(logged.scan())
     assert {run["settings"]["run_id"] for run in fake.runs} == set(run_ids)
     assert [logged.record(run_id) for run_id in run_ids] == [plain.record(run_id) for run_id in run_ids]
     (kept,) = (tmp_path / "logged" / "sweeps").glob("*.toml")

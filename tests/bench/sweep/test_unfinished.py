@@ -18,10 +18,10 @@ def interrupted(etl, tmp_path: Path):
     """A folder whose sweep of 6 runs lost what an interrupted one has not run yet: CoOp on Blur with both seeds."""
     runs = tmp_path / "runs"
     assert etl("run", *AXES, *FAKE, "--runs", str(runs))[0] == 0
-    for entry in Shards(runs).scan():
-        spec = Shards(runs).record(entry.run_id).spec
+    for run_id in Shards(runs).scan():
+        spec = Shards(runs).record(run_id).spec
         if (spec.method, spec.dataset) == ("coop", "spectrum_blur"):
-            for file in (runs / "shards").glob(f"??/{entry.run_id}*"):
+            for file in (runs / "shards").glob(f"??/{run_id}*"):
                 file.unlink()
     return runs
 
@@ -89,10 +89,10 @@ def test_status_leaderboard_and_page_call_it_incomplete(etl, interrupted, tmp_pa
 def test_a_method_that_no_run_has_reached_is_a_row(etl, tmp_path: Path):
     runs = tmp_path / "runs"
     etl("run", *AXES, *FAKE, "--runs", str(runs))
-    for entry in Shards(runs).scan():
-        spec = Shards(runs).record(entry.run_id).spec
+    for run_id in Shards(runs).scan():
+        spec = Shards(runs).record(run_id).spec
         if spec.method == "zero_shot":
-            for file in (runs / "shards").glob(f"??/{entry.run_id}*"):
+            for file in (runs / "shards").glob(f"??/{run_id}*"):
                 file.unlink()
     _, out, _ = etl("leaderboard", "--runs", str(runs))
     assert "–  Zero-shot CLIP" in out

@@ -61,7 +61,7 @@ def test_a_spec_gives_its_pool_again() -> None:
 
 def test_a_record_states_the_pool(runs: Path) -> None:
     shards = Shards(runs)
-    records = [record for entry in shards.scan() if (record := shards.record(entry.run_id)) is not None]
+    records = [record for run_id in shards.scan() if (record := shards.record(run_id)) is not None]
     found = {record.spec.unlabelled: record.provenance for record in records}
     assert {pool: made.unlabelled_images for pool, made in found.items()} == {
         "train:30": 30, "transductive": 5 * 12, None: 0,
@@ -91,7 +91,7 @@ def test_a_method_without_the_need_gets_no_pool() -> None:
         lambda: torch.ones(1, 4),
         lambda k, _: torch.ones(k, 1, 4),
     )
-    with pytest.raises(UndeclaredNeedError, match=r"Add Needs\.UNLABELLED to info\.needs"):
+    with pytest.raises(UndeclaredNeedError, match=r"Add unlabelled to info\.needs"):
         view.unlabelled()
 
 

@@ -29,7 +29,7 @@ from bench.experiment.model_file import (
 )
 from bench.record import Provenance
 from bench.spec import ExperimentSpec
-from datasets_registry import DrawRule, EvalProtocol
+from datasets_registry import EvalProtocol
 from methods import BackboneSpec, Preprocessing, get_method, load_backbone
 
 DIM, CLASSES, SHOTS = 512, 100, 16
@@ -43,7 +43,7 @@ def info_of(method: str = "linear_probe", *, classes: int = CLASSES, **changed: 
         backbone="ViT-B-16.openai",
         dataset="birds",
         task_fingerprint="0" * 32,
-        draw=DrawRule.COOP,
+        draw="coop",
         protocol=EvalProtocol.FEW_SHOT,
         shots=SHOTS,
         seed=1,

@@ -25,7 +25,6 @@ from datasets_registry import (
     EvalProtocol,
     FewShotTask,
     ShotsError,
-    SplitRule,
     TaskRequest,
     add_custom_dataset,
     build_task,
@@ -71,7 +70,7 @@ def notes(added: AddedDataset) -> str:
     return "\n".join(added.notes())
 
 
-def draw(added: AddedDataset, shots: int, rule: DrawRule = DrawRule.COOP, **options: bool) -> FewShotTask:
+def draw(added: AddedDataset, shots: int, rule: DrawRule = "coop", **options: bool) -> FewShotTask:
     splits = added.info.reader(None)
     return build_task(
         TaskRequest(added.info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=rule, **options)
@@ -273,7 +272,7 @@ def test_min_images_leaves_small_classes_out_by_name(with_a_rare_class: Path) ->
         add(with_a_rare_class, min_images=20)
 
 
-@pytest.mark.parametrize("rule", [DrawRule.COOP, DrawRule.NESTED])
+@pytest.mark.parametrize("rule", ["coop", "nested"])
 def test_allow_fewer_takes_what_there_is(with_a_rare_class: Path, rule: DrawRule) -> None:
     added = add(with_a_rare_class)
     with pytest.raises(ShotsError, match=r"\d training .* --allow-fewer to take"):
@@ -372,7 +371,7 @@ def test_the_suggested_shots_the_table_and_the_note_agree(
         folder.mkdir(parents=True)
         for i in range(size):
             (folder / f"{i}.jpg").write_bytes(photo(100 * label + i, size=(32, 32)))
-    added = add(tmp_path / "birds", split=SplitRule.EVEN)
+    added = add(tmp_path / "birds", split="even")
     shots, fewer = added.suggested_shots
     assert (shots, fewer) == suggested
     facts = added.facts()

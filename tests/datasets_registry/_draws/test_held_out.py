@@ -10,7 +10,6 @@ import pytest
 from datasets_registry import (
     DataError,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     Sample,
     ShotsError,
@@ -27,7 +26,7 @@ SPLITS = INFO.reader(None)
 
 def task(fold: held_out.Fold | None, shots: int = 2):
     return build_task(
-        TaskRequest(INFO, SPLITS, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP, fold=fold)
+        TaskRequest(INFO, SPLITS, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw="coop", fold=fold)
     )
 
 
@@ -108,7 +107,7 @@ def test_a_fold_that_is_not_understood_is_refused(text: str) -> None:
 
 
 def test_the_last_shot_of_each_class_selects_instead_of_the_validation_images() -> None:
-    plain = TaskRequest(INFO, SPLITS, EvalProtocol.FEW_SHOT, shots=3, seed=1, draw=DrawRule.COOP)
+    plain = TaskRequest(INFO, SPLITS, EvalProtocol.FEW_SHOT, shots=3, seed=1, draw="coop")
     whole, held = (build_task(request) for request in (plain, replace(plain, held_out_shot=True)))
     last = {sample.label: sample for sample in whole.support.samples}
     assert held.validation.samples == tuple(last[label] for label in dict.fromkeys(whole.support.labels))

@@ -17,7 +17,6 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     TaskRequest,
     build_task,
@@ -53,9 +52,7 @@ def exported(toy, written) -> Callable[..., Path]:
     info, splits, _ = toy
 
     def export(**changes: object) -> Path:
-        return written(
-            support_manifest(build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))) | changes
-        )
+        return written(support_manifest(build_task(TaskRequest(info, splits, draw="coop", **FEW_SHOT))) | changes)
 
     return export
 
@@ -64,21 +61,19 @@ def test_a_written_list_gives_the_same_images_when_read(toy, exported):
     info, splits, _ = toy
     listed = read_support_list(exported())
     assert (listed.dataset, listed.shots, listed.seed) == ("toy", 2, 1)
-    drawn = build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))
-    again = build_task(TaskRequest(info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT))
+    drawn = build_task(TaskRequest(info, splits, draw="coop", **FEW_SHOT))
+    again = build_task(TaskRequest(info, splits, draw="file", support_list=listed, **FEW_SHOT))
     assert again.support.samples == drawn.support.samples
     assert again.validation.samples == drawn.validation.samples
     base = build_task(
-        TaskRequest(
-            info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
-        )
+        TaskRequest(info, splits, draw="file", support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW})
     )
     assert base.support.samples == drawn.support.samples[:2]
 
 
 def test_the_manifest_has_digests_and_the_draw(toy):
     info, splits, _ = toy
-    task = build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))
+    task = build_task(TaskRequest(info, splits, draw="coop", **FEW_SHOT))
     content = support_manifest(task)
     assert content["fingerprint"] == task.fingerprint
     assert (content["draw"], content["class_names"]) == ("coop", ["big_owl", "cat"])
@@ -152,7 +147,7 @@ def test_a_list_of_another_dataset_is_rejected(toy, exported):
 def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
     info, splits, _ = toy
     with pytest.raises(DataError, match="go together; use --draw"):
-        build_task(TaskRequest(info, splits, draw=DrawRule.FILE, **FEW_SHOT))
+        build_task(TaskRequest(info, splits, draw="file", **FEW_SHOT))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +184,7 @@ def test_lists_with_the_paths_of_the_published_ones_match_the_splits(data: str, 
     if data == "generated":
         write_dataset(root, info.name, train=6, val=4, class_names=info.class_names[:4])
     splits = info.reader(root)
-    task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw=DrawRule.COOP))
+    task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw="coop"))
     rows = [{"path": f"caltech-101/101_ObjectCategories/{s.key}", "label": s.label} for s in task.support.samples]
     assert (
         resolve_support_list(read_support_list(written(rows, lines=True)), info, splits).train == task.support.samples

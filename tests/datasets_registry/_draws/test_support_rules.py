@@ -12,7 +12,6 @@ from PIL import Image
 from datasets_registry import (
     DataError,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     FewShotTask,
     Sample,
@@ -47,7 +46,7 @@ def changed(text: str, shots: int, seed: int = 1, names: Sequence[str] = NAMES, 
     info = replace(get_dataset("spectrum_blur"), name="toy")
     train = tuple(sample for sample in balanced(shots) if sample.label < len(names))
     splits = DatasetSplits(NoImages(), tuple(names), train, (), train[::shots])
-    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": shots, "seed": seed, "draw": DrawRule.NESTED} | options
+    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": shots, "seed": seed, "draw": "nested"} | options
     samples = build_task(TaskRequest(info, splits, rule=SupportRule.parse(text), **axes)).support.samples
     return sorted_by_key(samples)
 
@@ -58,7 +57,7 @@ def sorted_by_key(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 
 def task(rule: str | None, **options) -> FewShotTask:
     info = get_dataset("spectrum_blur")
-    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": 8, "seed": 1, "draw": DrawRule.COOP} | options
+    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": 8, "seed": 1, "draw": "coop"} | options
     return build_task(TaskRequest(info, info.reader(None), rule=rule and SupportRule.parse(rule), **axes))
 
 
@@ -134,7 +133,7 @@ def test_a_task_records_its_rule_and_changed_labels_and_leaves_other_images_alon
 
 def test_base_to_new_applies_a_rule_to_the_base_classes() -> None:
     info = get_dataset("spectrum_blur")
-    for draw in (DrawRule.COOP, DrawRule.NESTED):
+    for draw in ("coop", "nested"):
         tail = task("imbalanced:8", protocol=EvalProtocol.BASE_TO_NEW, draw=draw)
         sizes = Counter(tail.support.labels)
         assert len(tail.support.classes) == info.num_classes // 2
@@ -156,16 +155,16 @@ def test_a_noisy_list_can_be_published_and_read_again(tmp_path) -> None:
     path = tmp_path / "noisy.json"
     path.write_text(json.dumps(support_manifest(noisy)))
     listed = read_support_list(path)
-    again = task(None, draw=DrawRule.FILE, support_list=listed)
+    again = task(None, draw="file", support_list=listed)
     assert again.support == noisy.support
     assert again.relabelled == noisy.relabelled
     content = json.loads(path.read_text())
     assert content["support_rule"] == "noisy:0.25"
     with pytest.raises(DataError, match="a base class of 'spectrum_blur'"):
-        task(None, draw=DrawRule.FILE, support_list=listed, protocol=EvalProtocol.BASE_TO_NEW)
+        task(None, draw="file", support_list=listed, protocol=EvalProtocol.BASE_TO_NEW)
     path.write_text(json.dumps({**content, "true_labels": {}}))
     with pytest.raises(DataError, match="list uses other labels"):
-        task(None, draw=DrawRule.FILE, support_list=read_support_list(path))
+        task(None, draw="file", support_list=read_support_list(path))
     path.write_text(json.dumps({**content, "true_labels": [1]}))
     with pytest.raises(DataError, match="'true_labels' must map keys"):
         read_support_list(path)

@@ -9,7 +9,6 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     FewShotTask,
     Sample,
@@ -62,7 +61,7 @@ def toy_splits(n_classes: int = 5, *, train: int = 8, images: NamedImages | None
 
 
 def build(splits: DatasetSplits | None = None, info: DatasetInfo = INFO, **changes: object) -> FewShotTask:
-    options = {"protocol": EvalProtocol.FEW_SHOT, "shots": 2, "seed": 1, "draw": DrawRule.COOP} | changes
+    options = {"protocol": EvalProtocol.FEW_SHOT, "shots": 2, "seed": 1, "draw": "coop"} | changes
     return build_task(TaskRequest(info, splits or toy_splits(), **options))
 
 
@@ -79,15 +78,15 @@ def test_each_rule_draws_its_own_images():
     splits = toy_splits()
     names = splits.class_names
     wanted = {
-        DrawRule.COOP: few_shot_draws.draw_coop(splits.train, splits.val, shots=2, seed=1, class_names=names),
-        DrawRule.NESTED: few_shot_draws.draw_nested(
+        "coop": few_shot_draws.draw_coop(splits.train, splits.val, shots=2, seed=1, class_names=names),
+        "nested": few_shot_draws.draw_nested(
             splits.train, splits.val, dataset="toy", shots=2, seed=1, class_names=names
         ),
     }
     for rule, drawn in wanted.items():
         task = build(splits, draw=rule)
         assert (task.support.samples, task.validation.samples) == (drawn.train, drawn.val)
-    assert wanted[DrawRule.COOP] != wanted[DrawRule.NESTED]
+    assert wanted["coop"] != wanted["nested"]
 
 
 def test_base_to_new_evaluates_each_half_on_its_own_classes_numbered_from_zero():
@@ -99,7 +98,7 @@ def test_base_to_new_evaluates_each_half_on_its_own_classes_numbered_from_zero()
     assert all(int(s.key[len("test/")]) == s.label + 3 for s in task.eval("new").samples)
 
 
-@given(st.sampled_from([DrawRule.COOP, DrawRule.NESTED]), st.integers(2, 9), st.integers(0, 99))
+@given(st.sampled_from(["coop", "nested"]), st.integers(2, 9), st.integers(0, 99))
 @settings(max_examples=30)
 def test_the_base_run_has_exactly_the_few_shot_runs_images_of_its_classes(draw, n_classes, seed):
     splits = toy_splits(n_classes)
@@ -130,7 +129,7 @@ class TestFingerprint:
         [
             {"seed": 2},
             {"shots": 4},
-            {"draw": DrawRule.NESTED},
+            {"draw": "nested"},
             {"protocol": EvalProtocol.BASE_TO_NEW},
             {"info": replace(INFO, name="other")},
             {"info": replace(INFO, template="{} texture.")},
@@ -226,6 +225,6 @@ def test_tasks_that_share_parts_are_those_built_alone():
         for fold in (None, held_out.Fold(1, 3, 1, 8), held_out.Fold(2, 3, 1, 8)):
             for seed in (1, 2):
                 changes = {"protocol": protocol, "targets": targets, "fold": fold, "seed": seed, "shots": 2}
-                request = TaskRequest(INFO, splits, draw=DrawRule.COOP, **changes)
+                request = TaskRequest(INFO, splits, draw="coop", **changes)
                 assert build_task(request, shared) == build_task(request)
         assert len(shared.evaluations) == 3

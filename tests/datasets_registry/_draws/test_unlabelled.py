@@ -11,7 +11,6 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     FewShotTask,
     PoolRule,
@@ -30,7 +29,7 @@ LABELS = {sample.key: sample.label for sample in SPLITS.train}
 
 
 def task(pool: str | None, *, info: DatasetInfo = INFO, splits: DatasetSplits = SPLITS, **changes: Any) -> FewShotTask:
-    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": 4, "seed": 1, "draw": DrawRule.COOP} | changes
+    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": 4, "seed": 1, "draw": "coop"} | changes
     return build_task(TaskRequest(info, splits, pool=PoolRule.parse(pool) if pool else None, **axes))
 
 

@@ -18,7 +18,6 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     Sample,
     TaskRequest,
@@ -158,9 +157,7 @@ def few_shot_fingerprints(root: Path, shots: int) -> tuple[str, str]:
     info: DatasetInfo = get_dataset("spectrum_basic")
     train, val, test = ([Sample(f"{part}{label}.pgm", label) for label in (0, 1)] for part in ("train", "val", "test"))
     splits = DatasetSplits(image_sources.ImageFiles(root), ("a", "b"), tuple(train), tuple(val), tuple(test))
-    task = build_task(
-        TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP)
-    )
+    task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw="coop"))
     return task.fingerprint, eval_fingerprint(splits, info)
 
 
@@ -192,7 +189,8 @@ def test_images_are_turned_as_pillow_turns_them_if_the_decoding_says_so(name: st
         image.load()
         stored = np.asarray(image)
         expected = np.asarray(ImageOps.exif_transpose(image))
-    plain, oriented = image_sources.ImageFiles(tmp_path), image_sources.ImageFiles(tmp_path).oriented()
+    plain = image_sources.ImageFiles(tmp_path)
+    oriented = image_sources.oriented(plain)
     assert np.array_equal(np.asarray(plain.load(name)), stored), "read as published"
     assert np.array_equal(np.asarray(oriented.load(name)), expected)
     turned = not (stored.shape == expected.shape and np.array_equal(stored, expected))
@@ -203,7 +201,7 @@ def test_images_are_turned_as_pillow_turns_them_if_the_decoding_says_so(name: st
 
 def test_damaged_metadata_of_a_readable_image_turns_nothing(tmp_path: Path):
     Image.fromarray(RAMP).save(tmp_path / "a.jpg", exif=b"Exif\x00\x00not a header")
-    images = image_sources.ImageFiles(tmp_path).oriented()
+    images = image_sources.oriented(image_sources.ImageFiles(tmp_path))
     assert images.load("a.jpg").size == (16, 16)
     assert images.digest("a.jpg") == image_sources.ImageFiles(tmp_path).digest("a.jpg")
 

@@ -28,7 +28,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "toml"))
 
 
-def add(images: Path, split: SplitRule | None = SplitRule.HASH) -> AddedDataset:
+def add(images: Path, split: SplitRule | None = "hash") -> AddedDataset:
     request = AddRequest("birds", images, "a photo of a {}.", "", split, None, ColumnNames())
     return add_custom_dataset(request, images.parent / "toml", replace=True)
 
@@ -106,7 +106,7 @@ def test_folders_and_files_beside_the_parts_of_a_given_split(tmp_path: Path):
     for part in ("train", "test", "unsorted"):
         class_folders(tmp_path / "images" / part)
     (tmp_path / "images" / "train" / "loose.png").write_bytes(b"x")
-    left_out = add(tmp_path / "images", SplitRule.GIVEN).splits.left_out
+    left_out = add(tmp_path / "images", "given").splits.left_out
     assert left_out == {
         "files outside class folders": ("train/loose.png",),
         "folders other than train, val and test": ("unsorted",),

@@ -14,7 +14,6 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSplits,
-    DrawRule,
     EvalProtocol,
     Sample,
     ShotsError,
@@ -168,7 +167,7 @@ class TestAircraft:
                 protocol=EvalProtocol.FEW_SHOT,
                 shots=2,
                 seed=1,
-                draw=DrawRule.COOP,
+                draw="coop",
             )
         )
         assert task.support.labels == (1, 1, 0, 0, 2, 2), "first appearance decides"
@@ -285,10 +284,8 @@ class TestImageNet:
         info = get_dataset("imagenet_a")
         splits = info.reader(names)
         with pytest.raises(ShotsError, match="'imagenet_a' is test-only.* --targets"):
-            build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw=DrawRule.COOP))
-        task = build_task(
-            TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=0, seed=0, draw=DrawRule.COOP)
-        )
+            build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw="coop"))
+        task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=0, seed=0, draw="coop"))
         assert len(task.eval("all")) == 4
 
 

@@ -72,7 +72,7 @@ def test_a_method_that_this_process_registered_is_known(monkeypatch: pytest.Monk
     monkeypatch.setitem(METHODS._entries, "mine", get_method("apex_on:kgcoop"))
     assert STORED.get("mine").title == "KgCoOp + APEX ensemble"
     assert "mine" in STORED
-    assert "mine" not in stored_facts().methods
+    assert "mine" not in stored_facts()["methods"]
 
 
 def test_facts_survive_json() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from one_case import for_each
 
-from datasets_registry import EvalProtocol
+from datasets_registry import EvalProtocol, RegistrationError
 from methods import METHODS, MethodConfig, Sizes
 from methods.linear_probe import GRID
 
@@ -54,3 +55,10 @@ def test_without_source_the_function_is_named() -> None:
     names: dict[str, Any] = {"MethodConfig": MethodConfig}
     exec("class Typed(MethodConfig):\n    def parameter_count(self, sizes):\n        return 1", names)
     assert formula_text(names["Typed"]) == "Typed.parameter_count"
+
+
+@pytest.mark.parametrize("field", ["uses", "needs", "tower_use"])
+def test_a_value_that_does_not_exist_is_named(field: str) -> None:
+    changes: dict[str, Any] = {field: {"pixles"}}
+    with pytest.raises(RegistrationError, match=rf"MethodInfo\.{field} has 'pixles'\. Allowed: "):
+        replace(METHODS.get("zero_shot").info, **changes)

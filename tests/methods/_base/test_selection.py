@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_regressions_are_counted_once_for_each_c() -> None:
     assert ensemble.tuning.fits == len(GRID) == 7
     per_class = tiny_backbone().embed_dim + 1
     assert ensemble.learned_parameters() == 7 * len(CLASSES) * per_class
-    sizes = tiny_backbone().sizes.with_task(n_classes=len(CLASSES), shots=2)
+    sizes = replace(tiny_backbone().sizes, n_classes=len(CLASSES), shots=2)
     assert ensemble.config.parameter_count(sizes) == ensemble.learned_parameters()
 
 

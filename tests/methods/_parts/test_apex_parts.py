@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods import Batch
-from methods._parts.apex_parts import Blend
+from methods import Batch, Classifier
+from methods._parts.apex_parts import blended
 from methods.apex import class_distances, ensemble_weight
 
 TRAINED = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
@@ -32,7 +32,7 @@ def test_the_weight_falls_with_the_mean_distance_beyond_eps():
     torch.testing.assert_close(weight, torch.tensor([1.0, 1.0, math.exp(-1.2)]))
 
 
-def blend(image_weight: float, **changes: Any) -> Blend:
+def blend(image_weight: float, **changes: Any) -> Classifier:
     def unused(_: object) -> torch.Tensor:
         raise AssertionError("a tower without a share ran")
 
@@ -45,7 +45,7 @@ def blend(image_weight: float, **changes: Any) -> Blend:
         "image_weight": image_weight,
         "scale": 10.0,
     }
-    return Blend(**(values | changes))
+    return blended(**(values | changes))
 
 
 def logits_by_hand(image: torch.Tensor) -> torch.Tensor:

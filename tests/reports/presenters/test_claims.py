@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 from page_data import block_of, drawn_of, evidence_of
-from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.papers.claims import Claim, check_claims, difficulty_by_backbone
 from bench.papers.published_numbers import published_frame
-from bench.papers.reproduction import compare_with_published, published_settings
+from bench.papers.reproduction import compare_with_published
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
@@ -65,12 +65,12 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
 def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
     boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
     rows = compare_with_published(boards, published_frame())
-    shown = [row for row in site.reproduction.rows if row.measure == "accuracy"]
+    shown = [row for row in site.reproduction if row.measure == "accuracy"]
     assert [(row.published, row.difference) for row in shown] == [(r.published, r.difference) for r in rows]
     gaps = [abs(row.difference) for row in shown]
     assert gaps == sorted(gaps, reverse=True)
     assert len(shown) == len(rows) > 100
-    assert {row.measure for row in site.reproduction.rows[len(rows) :]} >= {"relative_transfer_difficulty"}
+    assert {row.measure for row in site.reproduction[len(rows) :]} >= {"relative_transfer_difficulty"}
     parts = block_of(page)["sections"]["published"]
     table = next(part[1] for fold in parts if fold[0] == "fold" for part in fold[4] if part[0] == "table")
     assert table["filters"] == [row.verdict for row in shown]
@@ -78,7 +78,7 @@ def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, p
 
 
 def test_every_comparable_number_is_a_mark_beside_the_line_of_equal_numbers(site, page):
-    shown = [row for row in site.reproduction.rows if row.measure == "accuracy"]
+    shown = [row for row in site.reproduction if row.measure == "accuracy"]
     (text,) = [one for one in evidence_of(page, "drawings") if 'class="against"' in one]
     svg = ElementTree.fromstring(re.search(r'<svg class="against".*?</svg>', text, re.DOTALL)[0])
     marks = [
@@ -98,7 +98,7 @@ def test_every_comparable_number_is_a_mark_beside_the_line_of_equal_numbers(site
 
 
 def test_known_errors_of_printed_tables_are_said(site, page):
-    noted = [row for row in site.reproduction.rows if "Likely" in row.note]
+    noted = [row for row in site.reproduction if "Likely" in row.note]
     assert noted
     assert noted[0].note[:20] in drawn_of(page)
 
@@ -108,17 +108,10 @@ def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     site = site_view(
         PageContent(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
     )
-    assert site.reproduction.rows == ()
-    assert ("coop", "coop") in site.reproduction.unmatched
+    assert site.reproduction == ()
+    assert ("coop", "coop") in site.unmatched
     page = render_site(site, tmp_path / "a.html").read_text("utf-8")
     assert "published number matches these" in drawn_of(page)
-
-
-def test_published_settings_are_of_registered_methods_only(frame):
-    found = published_settings(frame.assign(method=frame["method"].replace({"vpt": "mine"})))
-    assert ("coop", "base-to-new") in found
-    assert ("mine", "base-to-new") not in found
-    assert BACKBONE not in {method for method, _ in found}
 
 
 def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats as reference
 from small_noise import mean_test
 
+from bench.analysis.statistics import crossed, mean_tests
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.statistics.power import detectable_difference
 
@@ -46,7 +47,7 @@ def test_in_simulations_it_is_told_four_times_in_five_and_half_of_it_with_those_
     designs = (1, seeds, groups), (2, found.seeds_for_half, groups), (2, seeds, found.datasets_for_half)
     for parts, n_seeds, n_datasets in designs:
         tables = draw.normal(found.difference / parts, spread, (1500, n_datasets, n_seeds))
-        tests = [mean_test(table.tolist()) for table in tables]
+        tests = mean_tests([crossed(tables[:, dataset], [], range(1500)) for dataset in range(n_datasets)])
         assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(0.8, abs=0.06)
 
 

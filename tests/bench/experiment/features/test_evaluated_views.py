@@ -40,16 +40,16 @@ def inputs_in(folder: Path | None, limit: int = ROOMY, backbone: Backbone | None
     return Inputs(tower, FeatureStore(tower, None), lambda memory: EvaluatedViews(memory, folder, limit))
 
 
-def evaluated(inputs: Inputs, images: NoiseImages, needs: Needs = Needs.PIXELS, size: int = 6) -> Tensor:
+def evaluated(inputs: Inputs, images: NoiseImages, needs: Needs = "pixels", size: int = 6) -> Tensor:
     batches = inputs.evaluation_batches(images, SAMPLES, frozenset({needs}), size)
-    return torch.cat([batch.hidden(1) if needs is Needs.HIDDEN else batch.pixels for batch in batches])
+    return torch.cat([batch.hidden(1) if needs == "hidden" else batch.pixels for batch in batches])
 
 
 def stored(folder: Path) -> list[Path]:
     return sorted(folder.glob("features/*-pixels/*.safetensors"))
 
 
-@pytest.mark.parametrize("needs", [Needs.PIXELS, Needs.HIDDEN])
+@pytest.mark.parametrize("needs", ["pixels", "hidden"])
 def test_the_next_process_decodes_no_image_and_gets_the_same_bits(tmp_path: Path, needs: Needs) -> None:
     images, later = NoiseImages(), NoiseImages()
     plain, cold = (evaluated(inputs_in(folder), images, needs) for folder in (None, tmp_path))

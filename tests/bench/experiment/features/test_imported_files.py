@@ -90,7 +90,7 @@ def test_every_feature_method_that_says_it_can_does(
     assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
     short = [text for name in SHORT if name in able for text in short_overrides(name)]
     if protocol is EvalProtocol.FEW_SHOT:
-        short += ["cross_modal.recipe.steps=20", 'timo.templates=["own"]', 'timo_s.templates=["own"]']
+        short += ["cross_modal.recipe.steps=5", 'timo.templates=["own"]', 'timo_s.templates=["own"]']
     axes = changed(AXES, methods=["all"], protocol=protocol, recipe="demo", overrides=short)
     specs = expand(axes).specs
     assert {s.method for s in specs} <= set(able)

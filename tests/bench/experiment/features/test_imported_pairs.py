@@ -63,7 +63,7 @@ def specs_of(
     protocol: EvalProtocol, dataset: str = "toy", methods: Sequence[str] = METHODS, **options: object
 ) -> list[ExperimentSpec]:
     if protocol is EvalProtocol.FEW_SHOT and methods is METHODS:
-        options |= {"overrides": ["cross_modal.recipe.steps=100"]}
+        options |= {"overrides": ["cross_modal.recipe.steps=5"]}
     options |= {"protocol": protocol, "recipe": "demo", "shots": (4,), "seeds": (1,)}
     return list(expand(sweep_over(methods, [dataset], ["features.toy-clip"], **options)).specs)
 

@@ -12,7 +12,7 @@ from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.training_images import TrainingImages, epochs_together
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, views_for_epoch
 from datasets_registry import ClassSet, DataError, Sample, SupportSet
-from methods import Needs, Recipe, UndeclaredNeedError
+from methods import Recipe, UndeclaredNeedError
 
 CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
 
@@ -43,7 +43,7 @@ def test_pixels_do_not_depend_on_the_threads(threads: int, view: View):
 
 def test_pixels_of_evaluation_are_decoded_ahead_and_in_order():
     images = NoiseImages()
-    batches = inputs().evaluation_batches(images, SAMPLES, frozenset({Needs.PIXELS}), 6)
+    batches = inputs().evaluation_batches(images, SAMPLES, frozenset({"pixels"}), 6)
     assert torch.equal(torch.cat([batch.pixels for batch in batches]), one_by_one(CENTER_VIEW))
     assert images.loaded == [sample.key for sample in SAMPLES]
     assert images.threads == {"prefetch"}
@@ -51,7 +51,7 @@ def test_pixels_of_evaluation_are_decoded_ahead_and_in_order():
 
 def test_nothing_is_decoded_for_a_method_that_needs_features_only():
     images, shared = NoiseImages(), inputs()
-    list(shared.evaluation_batches(images, SAMPLES, frozenset({Needs.FEATURES}), 6))
+    list(shared.evaluation_batches(images, SAMPLES, frozenset({"features"}), 6))
     assert images.loaded == []
 
 
@@ -67,7 +67,7 @@ def test_features_are_those_of_pixels_that_were_decoded_ahead():
 @pytest.mark.parametrize("threads", [1, 4], indirect=True)
 def test_a_torn_image_is_an_error_where_it_is_used(threads: int):
     images = NoiseImages(torn=7)
-    batches = inputs().evaluation_batches(images, SAMPLES, frozenset({Needs.PIXELS}), 6)
+    batches = inputs().evaluation_batches(images, SAMPLES, frozenset({"pixels"}), 6)
     assert next(batches).pixels.shape[0] == 6
     with pytest.raises(DataError, match="Image 7 is torn"):
         next(batches)
@@ -80,7 +80,7 @@ def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.Monke
     monkeypatch.setattr(backbone, "encode_image", lambda x, **how: passes.append(len(x)) or encode(x, **how))
     images, shared = NoiseImages(), Inputs(backbone, FeatureStore(backbone, None))
     support = SupportSet(images, SAMPLES, ClassSet(("a", "b", "c"), "a {}."))
-    needs, recipe, every = frozenset({Needs.FEATURES}), Recipe(epochs=7, batch_size=0), torch.arange(20)
+    needs, recipe, every = frozenset({"features"}), Recipe(epochs=7, batch_size=0), torch.arange(20)
     training = TrainingImages(shared, support, needs, recipe, 1, 7)
     shown = [training.epoch(epoch)(every).features for epoch in range(7)]
     assert passes == [32] * 5
@@ -101,7 +101,7 @@ def test_groups_of_epochs_do_not_depend_on_where_a_training_begins() -> None:
 
 
 def test_views_of_test_images_follow_from_seed_kind_and_image_alone() -> None:
-    needs, found = frozenset({Needs.FEATURES, Needs.TEST_STREAM}), {}
+    needs, found = frozenset({"features", "test_stream"}), {}
     for seed in (1, 2):
         for mixed in (False, True):
             batches = inputs().evaluation_batches(NoiseImages(), SAMPLES[:6], needs, 4, seed=seed)
@@ -116,7 +116,7 @@ def test_views_of_test_images_follow_from_seed_kind_and_image_alone() -> None:
 
 
 def test_views_of_test_images_are_read_from_disk_again_and_not_kept_in_memory(tmp_path, monkeypatch) -> None:
-    store, needs = FeatureStore(tiny_backbone(), tmp_path), frozenset({Needs.FEATURES, Needs.TEST_STREAM})
+    store, needs = FeatureStore(tiny_backbone(), tmp_path), frozenset({"features", "test_stream"})
     shared = Inputs(tiny_backbone(), store)
     (batch,) = shared.evaluation_batches(NoiseImages(), SAMPLES[:4], needs, 4, seed=1)
     centre, first = batch.features, batch.test_views(3, (0.5, 1.0), mixed=True)
@@ -126,6 +126,6 @@ def test_views_of_test_images_are_read_from_disk_again_and_not_kept_in_memory(tm
 
 
 def test_views_of_test_images_need_a_declaration() -> None:
-    (batch,) = inputs().evaluation_batches(NoiseImages(), SAMPLES[:2], frozenset({Needs.FEATURES}), 4)
+    (batch,) = inputs().evaluation_batches(NoiseImages(), SAMPLES[:2], frozenset({"features"}), 4)
     with pytest.raises(UndeclaredNeedError, match="method declares needs: features"):
         batch.test_views(1, (0.5, 1.0), mixed=False)

@@ -21,7 +21,6 @@ from bench.extensions.boards import check, submit_runs
 from bench.extensions.boards.check import Checks, SubmissionReport
 from bench.extensions.boards.data_checks import DataChecks, DataVerdict, Level, listed_splits
 from bench.results.shards import Shard, Shards
-from datasets_registry import DrawRule
 
 PUBLISHED = simulated_run()[0].spec
 Judge = Callable[..., SubmissionReport]
@@ -78,7 +77,7 @@ def test_settings_that_differ_are_named(judge: Judge) -> None:
 
 
 def test_a_support_list_that_the_board_lacks_is_reported(judge: Judge) -> None:
-    run = simulated_run(draw=DrawRule.FILE, support="a" * 32)
+    run = simulated_run(draw="file", support="a" * 32)
     report = judge(run)
     assert report.accepted
     assert f"{Level.NOTHING}: 1 of 1 run" in report.checked

@@ -42,7 +42,7 @@ def ids(place: Path) -> dict[str, str]:
     file = outside(task, task.evals[0], backbone_sha256=None).npz(place / "theirs.npz")
     import_predictions([file], backbone=BACKBONE, data_root=place / "data")
     shards = Shards(place / "runs")
-    records = [shards.record(entry.run_id) for entry in shards.scan()]
+    records = [shards.record(run_id) for run_id in shards.scan()]
     return {record.spec.method: record.run_id for record in records if record is not None}
 
 

@@ -20,7 +20,7 @@ from bench.extensions.predictions import ImportedPredictions, import_predictions
 from bench.results import Shards, fresh_store
 from bench.spec import OTHER_MODELS
 from bench.sweep import expand
-from datasets_registry import DataError, DrawRule, EvalProtocol, FewShotTask, get_dataset
+from datasets_registry import DataError, EvalProtocol, FewShotTask, get_dataset
 
 Import = Callable[..., ImportedPredictions]
 BACKBONE = "ViT-tiny.random"
@@ -77,7 +77,7 @@ def test_a_training_on_our_draw_becomes_a_few_shot_run(honest: Outside, imported
     (record,) = done.added
     spec = record.spec
     assert (spec.method, spec.backbone, spec.dataset) == ("external:Their_Method", "ViT-B-16.openai", "eurosat")
-    assert (spec.protocol, spec.shots, spec.seed, spec.draw) == (EvalProtocol.FEW_SHOT, 2, 1, DrawRule.COOP)
+    assert (spec.protocol, spec.shots, spec.seed, spec.draw) == (EvalProtocol.FEW_SHOT, 2, 1, "coop")
     assert spec.config == {"repository": "https://example.org/lab/code.git", "commit": "0123456789abcdef"}
     (score,) = record.scores
     assert score.accuracy == (honest.scores.argmax(axis=1) == honest.labels).mean()
@@ -180,7 +180,7 @@ def test_another_draw_is_stored_with_its_own_list(honest: Outside, imported: Imp
     chosen = [next(s for s in splits.train if s.label == label) for label in range(4)]
     done = imported(honest.with_head(train=[[s.key, s.label] for s in chosen], val=[], shots=1, seed=9))
     (record,) = done.added
-    assert record.spec.draw is DrawRule.FILE
+    assert record.spec.draw == "file"
     assert record.spec.support
     assert record.provenance.external is not None
     assert record.provenance.external.own_draw is True
@@ -198,7 +198,7 @@ def test_all_training_images_are_no_draw(honest: Outside, imported: Import, data
 def test_other_validation_images_are_remarked(honest: Outside, imported: Import) -> None:
     done = imported(honest.with_head(val=honest.head["val"][::-1]))
     assert remarks(done) == ["0.npz: its validation images are not those of our draw."]
-    assert done.added[0].spec.draw is DrawRule.COOP
+    assert done.added[0].spec.draw == "coop"
 
 
 def test_a_method_without_training_has_no_shots(data: Path, imported: Import) -> None:

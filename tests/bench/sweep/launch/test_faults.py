@@ -46,11 +46,11 @@ def error_of(runs: Path, task: RunTask) -> str:
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: Path, behave):
     behave(hang=["seed 2"])
-    surroundings = around(tmp_path, timeout=5.0)
+    surroundings = around(tmp_path, timeout=0.7)
     todo = tasks()
     summary = launch(surroundings, jobs, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
-    assert "5 s of --timeout" in summary.failures[0].message
+    assert "0.7 s of --timeout" in summary.failures[0].message
     assert not summary.failures[0].memory
     assert error_of(tmp_path, todo[1]).startswith("RunTimeoutError")
     if jobs:
@@ -59,9 +59,11 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
 
 def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
     behave(hang=["seed 2"])
-    monkeypatch.setattr("bench.sweep.launch.pool.GRACE", -1.0)  # the supervisor acts before the worker does
-    summary = launch(around(tmp_path, timeout=6.0), 1, tasks(), method="spawn")
+    monkeypatch.setattr("bench.sweep.launch.pool.GRACE", -59.3)  # the supervisor acts before the worker does
+    notices: list[str] = []
+    summary = launch(around(tmp_path, timeout=60.0), 1, tasks(), method="spawn", on_notice=notices.append)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
+    assert ["died with signal 9" in notice for notice in notices] == [True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on private memory are Linux's")

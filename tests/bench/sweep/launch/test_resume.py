@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from families_of_methods import some_fast
 from sweep_requests import sweep_over
+from tiny_runs import BACKBONE, DATASET
 
 from bench.context import RunContext
 from bench.experiment import runner
@@ -36,15 +37,15 @@ runner.run_experiment(spec, RunContext(checkpoints=Path(sys.argv[2]), checkpoint
 """
 
 
-def spec_of(method: str) -> ExperimentSpec:
+def spec_of(method: str, epochs: int = 3) -> ExperimentSpec:
     axes = sweep_over(
         methods=[method],
-        datasets=["spectrum_basic"],
-        backbones=["ViT-tiny.random"],
+        datasets=[DATASET],
+        backbones=[BACKBONE],
         protocol=EvalProtocol.BASE_TO_NEW,
         shots=[2],
         seeds=[1],
-        overrides=[f"{method}.{text}" for text in ("recipe.epochs=6", "recipe.views=2")],
+        overrides=[f"{method}.{text}" for text in (f"recipe.epochs={epochs}", "recipe.views=2")],
     )
     return expand(axes).specs[0]
 
@@ -63,7 +64,7 @@ def check_equal(a: tuple[RunRecord, list[Predictions]], b: tuple[RunRecord, list
 # slow: `test_checkpoints.py` cuts trainings of every method off in this process
 @pytest.mark.parametrize("method", ["coop", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS[1:])])
 def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str, tmp_path: Path):
-    spec = spec_of(method)
+    spec = spec_of(method, epochs=6)
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     kept = tmp_path / "checkpoints" / f"{spec.run_id}.safetensors"
     process = subprocess.Popen(
@@ -83,7 +84,7 @@ def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str
 def test_the_cost_of_a_resumed_run_is_that_of_all_its_parts(method: str, tmp_path: Path, cut_off):
     spec = spec_of(method)
     context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0, cache_dir=tmp_path / "cache")
-    cut_off(spec, context, 4)
+    cut_off(spec, context, 2)
     resumed, _ = runner.run_experiment(spec, context)
     whole, _ = runner.run_experiment(spec, RunContext(cache_dir=tmp_path / "cache"))
     assert resumed.cost is not None
@@ -100,7 +101,7 @@ def test_answers_do_not_depend_on_the_evaluation_batch(method: str):
         if method != "zero_shot"
         else spec_of("coop").model_copy(update={"method": "zero_shot", "config": {}, "recipe": None})
     )
-    answers = [runner.run_experiment(spec, RunContext(eval_batch=size)) for size in (128, 32, 8, 3)]
+    answers = [runner.run_experiment(spec, RunContext(eval_batch=size)) for size in (128, 8, 3)]
     (whole, columns), *others = answers
     assert whole.provenance.eval_batch == 128
     for record, predictions in others:
