@@ -73,7 +73,7 @@ gpu: $(VENV)/.dev ## measure on a GPU and write the table of docs/performance.md
 	PYTHONPATH=.:tests/support $(BIN)/python -m tools.perf --gpu cuda --write docs/performance.md
 
 reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
-	$(BIN)/python tests/reliability/kills.py
+	ETL_BENCH_KILLS=200 $(BIN)/python -m pytest tests/reliability/test_kills.py
 
 mistakes: $(VENV)/.dev ## plant the recorded mistakes again, and see whether the tests still notice them (an hour)
 	$(BIN)/python -m tools.planted_mistakes compare
