@@ -21,6 +21,7 @@ import torch
 
 from tools.perf.commands import LAUNCHERS, START_UPS, launcher_row, start_up_row
 from tools.perf.gpu import gpu_table
+from tools.perf.page import PAGES, page_row
 from tools.perf.steps import CASES, alone, step_row
 from tools.perf.stores import STORES, store_row
 from tools.perf.table import Row, Table
@@ -35,6 +36,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         **{name: partial(start_up_row, name) for name in START_UPS},
         **{name: partial(launcher_row, name) for name in LAUNCHERS},
         **{name: partial(store_row, name) for name in STORES},
+        **{name: partial(page_row, name, repeats) for name in PAGES},
     }
 
 
