@@ -1,8 +1,8 @@
 """One whole job as the official code runs it: its own process, every view and every text at each step, nothing stored.
 
 The job is an `ExperimentSpec` in a file, and its logits go into another: the same task, draws and views as ours, so the
-logits can be compared. Each training batch is decoded, augmented and encoded; each test batch of 100 images (Dassl's) is
-decoded and encoded, and its classifier is built again, as the forward passes of the official files do.
+logits can be compared. Each training batch is decoded, augmented and encoded; each test batch of 100 images (as Dassl
+has them) is decoded and encoded, and its classifier is built again, as the forward passes of the official files do.
 """
 
 from __future__ import annotations
