@@ -169,6 +169,13 @@ def test_a_typo_gets_near_misses():
         get_dataset("eurosta")
 
 
+def test_case_blanks_and_hyphens_of_a_name_do_not_matter():
+    assert DATASETS.match("EuroSAT") == ["eurosat"]
+    assert DATASETS.match("FGVC Aircraft") == DATASETS.match("fgvc-aircraft") == ["fgvc_aircraft"]
+    with pytest.raises(datasets_registry.UnknownNameError, match="Did you mean 'fgvc_aircraft'?"):
+        DATASETS.match("FGVC Aircrafts")
+
+
 def test_an_unknown_name_says_where_own_datasets_are_looked_up(monkeypatch, tmp_path):
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "mine"))
     advice = rf"looked up in {re.escape(str(tmp_path / 'mine'))}; `etl-bench datasets add --user`"
