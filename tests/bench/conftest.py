@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import typer.main
 
 from bench.cli.app import main
 from bench.context import RunContext
@@ -17,8 +15,6 @@ from bench.experiment.features import training_images
 from bench.spec import ExperimentSpec
 from datasets_registry import DATASETS
 
-COMMAND_TREE = functools.cache(typer.main.get_command)
-"""Typer builds the tree of commands again for every command, which takes longer than most of them."""
 Etl = Callable[..., tuple[int, str, str]]
 
 
@@ -31,7 +27,6 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def etl(*arguments: str) -> tuple[int, str, str]:
         known = set(DATASETS)
-        monkeypatch.setattr(typer.main, "get_command", COMMAND_TREE)
         monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
