@@ -25,9 +25,9 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     Datasets that the command adds to the catalogue of this process are removed from it again.
     """
 
-    def etl(*arguments: str) -> tuple[int, str, str]:
+    def etl(*arguments: object) -> tuple[int, str, str]:
         known = set(DATASETS)
-        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
+        monkeypatch.setattr(sys, "argv", ["etl-bench", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         for name in set(DATASETS) - known:
