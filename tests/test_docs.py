@@ -12,11 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 from places import ROOT, SHARED
 from safetensors.torch import save_file
 
-from bench.cli.app import app
+from bench.cli.app import command_tree
 from datasets_registry import DATASETS, get_dataset
 from methods import load_backbone, parse_backbone
 from tools import generate_docs
@@ -206,6 +205,6 @@ def test_each_claim_of_why_believe_this_has_a_command_that_exists() -> None:
             assert (ROOT / words[2]).exists()
         else:
             path = [word for word in words if word.islower() and not word.startswith("-")][:2]
-            command = typer.main.get_command(app)
+            command = command_tree()
             for word in path:
                 command = command.commands[word]

@@ -15,10 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import typer
-
 from bench.api.method_cards import LISTED, list_text
-from bench.cli.app import PANELS, app
+from bench.cli.app import PANELS, command_tree
 from bench.papers import (
     published_methods,
 )
@@ -369,7 +367,7 @@ def _allowed(protocol: EvalProtocol, infos: Sequence[MethodInfo]) -> str:
 
 def commands_page() -> str:
     """Every command of `etl-bench` with its arguments and options."""
-    group: Any = typer.main.get_command(app)
+    group: Any = command_tree()
     sections = list(_commands(group, "etl-bench"))
     panels = {name: panel for panel, commands in PANELS.items() for name in commands}
     contents = "\n".join(

@@ -1,5 +1,6 @@
 """The `etl-bench` command: registers the commands and turns expected errors into one line and an exit code."""
 
+import functools
 import io
 import logging
 import re
@@ -85,6 +86,12 @@ def _root(
     pass
 
 
+@functools.cache
+def command_tree() -> Any:
+    """The commands as click has them. Typer would build them at every call, which takes longer than most commands."""
+    return typer.main.get_command(app)
+
+
 class _Warnings(logging.Handler):
     """Prints warnings as remarks."""
 
@@ -116,7 +123,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without Unicode prints `?`
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Warnings()])
     try:
-        code = app(arguments, prog_name="etl-bench", standalone_mode=False)
+        code = command_tree()(arguments, prog_name="etl-bench", standalone_mode=False)
     except BenchError as error:
         if debug:
             raise

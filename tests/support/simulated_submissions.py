@@ -14,7 +14,8 @@ from fake_runner import PROVENANCE, make_record, rescored
 from bench.context import RunContext
 from bench.experiment.task import declared_task
 from bench.extensions.boards.check import KNOWN_WEIGHTS
-from bench.extensions.boards.submission import SubmissionFacts, prepare_submission
+from bench.extensions.boards.repeated_runs import repeated_folder, write_repeated
+from bench.extensions.boards.submission import SubmissionFacts, open_submission, prepare_submission
 from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe
 from bench.results.shards import Shards
@@ -147,3 +148,9 @@ class Draft:
             shards.write(record, predictions)
         prepare_submission(folder, shards, list(shards.scan()), self.facts)
         return folder
+
+
+def state_repeated(folder: Path, outcomes: dict[str, str]) -> None:
+    """Write outcomes of repeated runs of a submission, by run id."""
+    submission = open_submission(folder)
+    write_repeated(repeated_folder(folder.parent), submission.name, submission.digest, "secret", outcomes)

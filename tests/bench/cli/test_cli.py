@@ -15,11 +15,10 @@ from small_datasets import write_dataset
 import bench
 from bench.analysis import wilson
 from bench.api import stored_run
-from bench.cli.app import main
 from bench.results.database import Store
 from bench.results.shards import Shards
 from bench.table import as_text
-from datasets_registry import DATASETS, CoopReader, get_dataset
+from datasets_registry import DATASETS, CoopReader, UnknownNameError, get_dataset
 
 
 @pytest.fixture(scope="module")
@@ -165,34 +164,9 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
     assert "RN50.random, vpt_text_adapter on RN50.random" in err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["-m", "copo"], "error: Unknown method 'copo'. Did you mean 'coop'"),
-        (["-d", "euroset"], "error: Unknown dataset 'euroset'. Did you mean 'eurosat'?"),
-        (["--set", "coop.n_ctxx=4"], "error: Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
-        (["vpt", "apex"], "commas, without spaces, such as -m coop,apex"),
-        (["--runner", "nowhere"], "error: --runner 'nowhere' is no Python module"),
-    ],
-)
-def test_wrong_usage_is_one_line_and_exit_code_2(etl, tmp_path: Path, arguments: list[str], message: str):
-    base = [*RUN, "--jobs", "0"]
-    if (option := arguments[0]) in base:
-        del base[base.index(option) : base.index(option) + 2]
-    code, out, err = etl(*base, *arguments)
-    last = err.splitlines()[-1]
-    assert code == 2
-    assert out == ""
-    assert last.startswith(message) or message in last
-    assert not (tmp_path / "runs" / "shards").exists()
-
-
-def test_debug_shows_the_trace(monkeypatch, etl):
-    from datasets_registry import UnknownNameError
-
-    monkeypatch.setattr(sys, "argv", ["etl-bench", "methods", "copo", "--debug"])
+def test_debug_shows_the_trace(etl):
     with pytest.raises(UnknownNameError):
-        main()
+        etl("methods", "copo", "--debug")
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl, monkeypatch, tmp_path: Path):

@@ -27,19 +27,21 @@ from datasets_registry import EvalProtocol
 from methods import Backbone, Batch, TrainableMethod, clip_adapter
 
 
-@pytest.mark.parametrize("method", ["apex", "clip_adapter"])
-def test_the_same_spec_gives_the_same_bits(method: str, tmp_path: Path) -> None:
+def test_the_same_spec_gives_the_same_bits(tmp_path: Path) -> None:
     """In a fresh process state, after other runs, with a cold and with a warm feature cache."""
-    spec, cached = spec_of(method), RunContext(cache_dir=tmp_path)
+    specs, cached = [spec_of("apex"), spec_of("clip_adapter")], RunContext(cache_dir=tmp_path)
+
+    def outcomes(context: RunContext) -> list[object]:
+        return [outcome(runner.run_experiment(spec, context)) for spec in specs]
+
     forget_loaded()
-    alone = outcome(runner.run_experiment(spec, RunContext()))
+    alone = outcomes(RunContext())
     forget_loaded()
     runner.run_experiment(spec_of("ivlp", seed=2), cached)
     runner.run_experiment(spec_of("coop", protocol=EvalProtocol.FEW_SHOT), cached)
-    after_others = outcome(runner.run_experiment(spec, cached))
+    after_others = outcomes(cached)
     forget_loaded()
-    warm = outcome(runner.run_experiment(spec, cached))
-    assert alone == after_others == warm
+    assert alone == after_others == outcomes(cached)
 
 
 @pytest.mark.parametrize("key", [DATASET, f"{DATASET}@2"])

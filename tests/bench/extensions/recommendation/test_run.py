@@ -11,6 +11,7 @@ import pytest
 import bench
 from bench.errors import UsageError
 from bench.experiment.model_file import read_model_info
+from bench.extensions.recommendation import race
 from bench.extensions.recommendation.folds import plan_folds
 from bench.extensions.recommendation.race import _length
 from bench.extensions.recommendation.recommending import recommend, train_recommended
@@ -21,7 +22,7 @@ from bench.tuned_models.model_lookup import find_model
 from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset
 
 DATASET, BACKBONE = "spectrum_basic:test=5", "ViT-tiny.random"
-METHODS = "zero_shot,gda,tip_adapter"
+METHODS = "zero_shot,gda"
 
 
 def recommended(runs: Path, **options: object):
@@ -161,15 +162,14 @@ def test_budgets_and_candidates() -> None:
     assert not {"coop", "vpt", "tda"} & set(feature_methods()), "more than stored features"
 
 
-def test_an_interrupted_race_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import bench.extensions.recommendation.race as race_module
-
-    real = race_module.carry_out
+def test_an_interrupted_race_is_no_answer(answered, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, _ = answered
+    real = race.carry_out
 
     def stopped(*args, **options):
         outcome = real(*args, **options)
         return replace(outcome, summary=replace(outcome.summary, interrupted=True))
 
-    monkeypatch.setattr(race_module, "carry_out", stopped)
+    monkeypatch.setattr(race, "carry_out", stopped)
     with pytest.raises(KeyboardInterrupt):
-        recommended(tmp_path, methods="zero_shot,gda", shots=2)
+        recommended(runs, seeds=2)
