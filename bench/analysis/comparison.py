@@ -98,7 +98,7 @@ class PairedCell:
             return ComparisonVerdict.UNTESTED
         if self.seeds and self.flipped == (0, 0):
             return ComparisonVerdict.SAME
-        return ComparisonVerdict.of(self.difference.mean, significant=self.p <= LEVEL)
+        return ComparisonVerdict.of(self.difference.mean, significant=self.p <= LEVEL and self.difference.clear)
 
     @property
     def flipped(self) -> tuple[int, int]:

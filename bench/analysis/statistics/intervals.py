@@ -14,6 +14,8 @@ from bench import score_texts
 
 ROUNDING = 1e-12
 """A standard error of fractions up to this size is that of rounding, and not a spread."""
+PRINTED = 0.0005
+"""The smallest difference of accuracies that is not printed as 0.0 points."""
 
 
 class Covers(StrEnum):
@@ -116,8 +118,8 @@ class MeanTest:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval does not contain 0; false without one."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        """Whether the interval of a difference does not contain 0, nor end so near that 0.0 points are printed."""
+        return self.low is not None and self.high is not None and (self.low >= PRINTED or self.high <= -PRINTED)
 
     def within(self, least: float = -1.0, most: float = 1.0) -> MeanTest:
         """The same test with its mean and interval within a range; by default that of a difference.

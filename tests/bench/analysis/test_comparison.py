@@ -47,8 +47,10 @@ def test_equal_methods_are_inconclusive_and_verdicts_are_corrected_over_the_data
         cells = [cell for cell in found.cells if cell.split == split]
         assert [cell.p for cell in cells] == holm([cell.difference.p for cell in cells]).tolist()
         assert max(cell.p for cell in cells) > min(cell.difference.p for cell in cells)
-    closer = replace(found.cells[0], p=0.04)
-    assert closer.verdict in (A, ComparisonVerdict.B)
+    better = replace(found.cells[0].difference, mean=0.02, low=0.01, high=0.03)
+    closer = replace(found.cells[0], p=0.04, difference=better)
+    assert closer.verdict is A
+    assert replace(closer, difference=replace(better, low=0.0001)).verdict is INCONCLUSIVE, "0.0 is printed"
     assert replace(closer, p=0.06).verdict is INCONCLUSIVE
 
 

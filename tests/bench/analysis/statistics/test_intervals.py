@@ -123,3 +123,9 @@ def test_the_difference_of_two_means_is_welchs_test():
     assert found.mean == pytest.approx(np.mean(hard) - np.mean(easy))
     assert (found.p, found.df) == (pytest.approx(wanted.pvalue), pytest.approx(wanted.df))
     assert difference_of_means(mean_test([hard]), mean_test([[0.01]])).p is None
+
+
+@pytest.mark.parametrize(("low", "clear"), [(0.0004, False), (0.0006, True), (-0.0001, False)])
+def test_an_interval_that_is_printed_with_an_end_of_zero_is_not_clear(low: float, clear: bool) -> None:
+    assert MeanTest(0.01, 3, 1, 0.005, 2, low, 0.02, 0.04).clear is clear
+    assert MeanTest(-0.01, 3, 1, 0.005, 2, -0.02, -low, 0.04).clear is clear
