@@ -10,7 +10,7 @@ from kills import kill_around_a_sweep
 KILLS = int(os.environ.get("ETL_BENCH_KILLS", "10"))
 
 
-@pytest.mark.slow  # tests/bench/sweep/launch/test_launch.py kills a sweep five times
+@pytest.mark.slow  # tests/bench/sweep/launch/test_launch.py kills a sweep three times
 @pytest.mark.timeout(1800)
 def test_a_sweep_under_kills_ends_like_an_undisturbed_one(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.3 if KILLS == 10 else 0.6}))

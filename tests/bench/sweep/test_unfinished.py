@@ -1,36 +1,57 @@
 """What was asked for is known: a sweep that was interrupted is called incomplete, with its missing runs named."""
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.errors import UsageError
 from bench.results.shards import Shards
+from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log
 from bench.sweep.sweep_files import SWEEPS, missing_specs, unfinished_sweeps
 
-AXES = ["-m", "zero_shot,coop", "-d", "spectrum_basic,spectrum_blur", "--shots", "1", "--seeds", "2"]
-FAKE = ["--runner", "fake_runner", "--jobs", "0", "--log", "none"]
+AXES = {"methods": "zero_shot,coop", "datasets": "spectrum_basic,spectrum_blur", "shots": 1, "seeds": 2}
+FAKE = {"runner": "fake_runner", "jobs": 0}
 
 
-@pytest.fixture
-def interrupted(etl, tmp_path: Path):
-    """A folder whose sweep of 6 runs lost what an interrupted one has not run yet: CoOp on Blur with both seeds."""
-    runs = tmp_path / "runs"
-    assert etl("run", *AXES, *FAKE, "--runs", str(runs))[0] == 0
-    for run_id in Shards(runs).scan():
-        spec = Shards(runs).record(run_id).spec
-        if (spec.method, spec.dataset) == ("coop", "spectrum_blur"):
-            for file in (runs / "shards").glob(f"??/{run_id}*"):
-                file.unlink()
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The folder of a sweep of 6 runs."""
+    runs = tmp_path_factory.mktemp("finished") / "runs"
+    request = SweepRequest.build(**AXES, **FAKE, runs=runs)
+    log = open_log(LogStyle.NONE)
+    assert carry_out(make_plan(request, log), log).exit_code == 0
     return runs
 
 
-def test_a_finished_sweep_is_not_unfinished(etl, tmp_path: Path):
-    runs = tmp_path / "runs"
-    assert unfinished_sweeps(runs) == []
-    etl("run", *AXES, *FAKE, "--runs", str(runs))
-    assert unfinished_sweeps(runs) == []
+@pytest.fixture
+def lacking(finished: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A copy of the folder without the runs of a method, as if the sweep had not reached them."""
+
+    def lacking(method: str, *datasets: str) -> Path:
+        runs = shutil.copytree(finished, tmp_path / "runs")
+        for run_id in Shards(runs).scan():
+            spec = Shards(runs).record(run_id).spec
+            if spec.method == method and spec.dataset in datasets:
+                for file in (runs / "shards").glob(f"??/{run_id}*"):
+                    file.unlink()
+        return runs
+
+    return lacking
+
+
+@pytest.fixture
+def interrupted(lacking) -> Path:
+    """Lacks CoOp on Blur with both seeds."""
+    return lacking("coop", "spectrum_blur")
+
+
+def test_a_finished_sweep_is_not_unfinished(finished: Path, tmp_path: Path):
+    assert unfinished_sweeps(tmp_path) == []
+    assert unfinished_sweeps(finished) == []
 
 
 def test_missing_runs_are_named_and_the_command_completes_them(etl, interrupted):
@@ -62,7 +83,8 @@ def test_a_damaged_plan_is_named(interrupted):
 
 def test_status_lists_failed_runs(etl, monkeypatch, tmp_path: Path):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
-    etl("run", *AXES, *FAKE, "--runs", str(tmp_path))
+    options = [word for key, value in (AXES | FAKE).items() for word in (f"--{key}", str(value))]
+    etl("run", *options, "--runs", str(tmp_path))
     _, out, _ = etl("status", "--runs", str(tmp_path))
     assert "6 runs on disk" in out
     assert "2 of them failed" in out
@@ -86,14 +108,15 @@ def test_status_leaderboard_and_page_call_it_incomplete(etl, interrupted, tmp_pa
     assert "CoOp on Blur (seed 2)." in page
 
 
-def test_a_method_that_no_run_has_reached_is_a_row(etl, tmp_path: Path):
-    runs = tmp_path / "runs"
-    etl("run", *AXES, *FAKE, "--runs", str(runs))
-    for run_id in Shards(runs).scan():
-        spec = Shards(runs).record(run_id).spec
-        if spec.method == "zero_shot":
-            for file in (runs / "shards").glob(f"??/{run_id}*"):
-                file.unlink()
+def test_a_method_that_no_run_has_reached_is_a_row(etl, lacking):
+    runs = lacking("zero_shot", "spectrum_basic", "spectrum_blur")
     _, out, _ = etl("leaderboard", "--runs", str(runs))
     assert "–  Zero-shot CLIP" in out
     assert "0/2 *" in out
+
+
+def test_a_run_that_several_sweeps_planned_is_missing_from_the_newest_alone(interrupted):
+    (file,) = (interrupted / SWEEPS).glob("*.toml")
+    older = shutil.copy(file, file.with_name("older.toml"))
+    os.utime(older, (1, 1))
+    assert [sweep.file for sweep in unfinished_sweeps(interrupted)] == [file]
