@@ -61,7 +61,7 @@ def run(
     """Run methods on datasets and give the results. Finished runs are skipped, and an interrupted call can be repeated.
 
     Args:
-        methods: names, shell-style patterns such as `"vpt*"`, or `"all"`.
+        methods: names, shell-style patterns such as `"vpt*"`, files of methods such as `"./mine.py"`, or `"all"`.
         datasets: names, patterns or `"all"`.
         backbone: `arch.tag` of open_clip, or `ARCH=FILE` for local weights; several for a sweep over backbones.
             Default: the included demo backbone, for synthetic datasets only.

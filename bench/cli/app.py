@@ -34,7 +34,7 @@ from bench.extensions.boards.commands import board_app
 from bench.extensions.conformance.commands import check_command, new_command
 from bench.extensions.predictions.commands import import_command
 from bench.extensions.recommendation.commands import recommend_command
-from datasets_registry import BenchError
+from datasets_registry import BenchError, did_you_mean
 
 PANELS: dict[str, dict[str, Any]] = {
     "Run": {"run": run_command, "demo": demo, "status": status, "recommend": recommend_command},
@@ -132,17 +132,15 @@ def main() -> None:
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
+        if options := getattr(error, "possibilities", None):
+            message = f"No such option: {error.option_name}.{did_you_mean(error.option_name, options, most=1)}"
         advice = (
             unknown_option_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
         )
+        if context and context.info_name == "run" and "unexpected extra argument" in message:
+            advice = " Names of a list are separated by commas, without spaces, such as -m coop,apex."
         if context and (found := re.match(r"No such command '([\w-]+)'", message)):
             advice = _place_below(context, found[1])
-        if (
-            context
-            and "unexpected extra argument" in message
-            and any("-m" in one.opts for one in context.command.params)
-        ):
-            advice = " Names of a list are separated by commas, without spaces, such as -m coop,apex."
         asks = f" See `{context.command_path} --help`." if context else ""
         stop = "" if message.endswith((".", "?", "!")) else "."
         code = _refuse(f"{message}{stop}{advice}{asks}") if message else 2
@@ -150,7 +148,7 @@ def main() -> None:
         if debug:
             raise
         what = f"{error.filename}: " if error.filename else ""
-        code = _refuse(f"{what}{error.strerror or error}. Repeat the command with --debug to see where.")
+        code = _refuse(f"{what}{error.strerror or error}.")
     except typer.Abort:
         code = 1
     sys.exit(code or 0)

@@ -51,7 +51,8 @@ def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Ba
         cls = get_method(spec.method)
     except UnknownNameError:
         raise ModelFileError(
-            f"This model was tuned with method {spec.method!r}, which is not installed; install its package."
+            f"This model was tuned with method {spec.method!r}, which is not installed; install its package, or "
+            "name its file in ETL_BENCH_METHODS."
         ) from None
     state = {
         name.removeprefix(STATE): value.to(home_of(value.dtype, backbone.device))

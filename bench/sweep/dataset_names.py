@@ -14,11 +14,11 @@ SUGGESTED_BACKBONES = {
 
 
 def select_names(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
-    """Names that the patterns select, in order, each with whether a pattern was exactly this name."""
+    """Names that the patterns select, in order, each with whether one of them named it."""
     found: dict[str, bool] = {}
     for pattern in patterns:
         for name in match(pattern):
-            found[name] = found.get(name, False) or pattern == name
+            found[name] = found.get(name, False) or not (pattern == "all" or any(c in pattern for c in "*?["))
     return found
 
 

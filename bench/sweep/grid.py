@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
 from bench.experiment import TeacherFile
-from bench.results import known_methods, settled_recipe
+from bench.results import add_method_file, known_methods, settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec, shots_text
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.inputs import backbones_of, class_text_of, teacher_of
@@ -272,6 +273,11 @@ class Grid:
         return [item for item in self.lists if item.dataset in (None, dataset)]
 
 
+def match_methods(pattern: str) -> list[str]:
+    """Names of the methods that a pattern selects, such as `coop`, `clip*` or the user's file `./my_method.py`."""
+    return [add_method_file(Path(pattern))] if pattern.endswith(".py") else known_methods().match(pattern)
+
+
 def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
     """The grid of a request, whose values are checked unless they are `unchecked`.
 
@@ -282,9 +288,8 @@ def grid(request: SweepRequest, *, unchecked: bool = False) -> Grid:
         UsageError: too many runs.
         WeightsError: a file of weights that is not there.
     """
-    known = known_methods()
-    named = select_names(request.methods, known.match)
-    methods = [known.get(name) for name in named]
+    named = select_names(request.methods, match_methods)
+    methods = [known_methods().get(name) for name in named]
     overrides = _overrides(request, methods)
     backbones, datasets = backbones_of(request.backbones), select_names(request.datasets, match_datasets)
     lists = tuple(map(read_support_list, request.supports))
@@ -337,7 +342,7 @@ def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:
 
 def without_patterns(request: SweepRequest) -> SweepRequest:
     """The request with the names of methods, datasets and targets in place of patterns."""
-    matches = {"methods": known_methods().match, "datasets": match_datasets, "targets": match_datasets}
+    matches = {"methods": match_methods, "datasets": match_datasets, "targets": match_datasets}
     names = {field: list(select_names(getattr(request, field), match)) for field, match in matches.items()}
     return request.model_copy(update=names)
 

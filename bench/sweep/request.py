@@ -59,7 +59,9 @@ class SweepRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    methods: Annotated[list[str], Option(Panel.WHAT, "m")] = Field(description=f"Methods to run. {_NAMES}")
+    methods: Annotated[list[str], Option(Panel.WHAT, "m")] = Field(
+        description=f"Methods to run. {_NAMES} ./my_method.py is the method of your own file."
+    )
     datasets: Annotated[list[str], Option(Panel.WHAT, "d")] = Field(description=f"Datasets. {_NAMES}")
     backbones: Annotated[list[str], Option(Panel.WHAT, "b")] = Field(
         [DEMO_BACKBONE],

@@ -11,6 +11,7 @@ from datasets_registry import (
     UnknownNameError,
     import_catalogue,
     load_entry_points,
+    load_method_files,
 )
 from methods._base.method import Method
 from methods._base.method_info import MethodInfo, refuse_host
@@ -21,6 +22,7 @@ def _load_catalogue() -> None:
 
     import_catalogue(methods.__name__, methods.__path__, METHODS)
     load_entry_points(METHODS_GROUP, METHODS)
+    load_method_files(METHODS)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ import pytest
 
 from bench.cli.app import main
 from bench.context import RunContext
-from bench.experiment import runner, training_loop
-from bench.experiment.features import training_images
 from bench.spec import ExperimentSpec
 from datasets_registry import DATASETS
 
@@ -41,6 +39,8 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The training steps that are carried out."""
+    from bench.experiment import training_loop
+
     taken: list[object] = []
     step = training_loop.train_step
     monkeypatch.setattr(training_loop, "train_step", lambda *given: (taken.append(given[0]), step(*given))[1])
@@ -50,6 +50,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[ExperimentSpec, RunContext, int], None]:
     """Carry out a run and interrupt it where it requests the views of an epoch (0-based)."""
+    from bench.experiment import runner
+    from bench.experiment.features import training_images
+
     real = training_images.views_for_epoch
 
     def cut_off(spec: ExperimentSpec, context: RunContext, at: int) -> None:

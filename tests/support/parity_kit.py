@@ -232,11 +232,6 @@ def wide_teacher() -> Backbone:
     return Backbone(BackboneSpec("ViT-tiny", "random"), model)
 
 
-def wide_teacher_weights() -> dict[str, Tensor]:
-    """Its weights by OpenAI's names."""
-    return {name: value for name, value in wide_teacher().model.state_dict().items() if name != "attn_mask"}
-
-
 def wide_teacher_prompts() -> dict[str, Tensor]:
     """Four prompts in each block of both towers, by the names of PromptSRC's code; deeper ones replace others."""
     wide, narrow = torch.Size([4, 192]), torch.Size([4, 128])

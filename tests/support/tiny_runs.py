@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
@@ -11,7 +9,6 @@ from bench.experiment.features.inputs import load_inputs, loaded_backbone
 from bench.experiment.runner import run_experiment
 from bench.experiment.task import read_splits
 from bench.record import Predictions, RunRecord
-from bench.results.predictions import pack_predictions
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
 from datasets_registry import EvalProtocol
@@ -73,11 +70,3 @@ def outcome(run: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
     record, predictions = run
     logits = [p.top_logits.tobytes() + p.true_logit.tobytes() for p in predictions]
     return [s.model_dump() for s in record.scores], record.final_loss, logits
-
-
-def without_times(run: tuple[RunRecord, Sequence[Predictions]]) -> tuple[object, ...]:
-    """The record and the predictions, without times and memory."""
-    record, predictions = run
-    values = record.model_dump(exclude={"created_at"})
-    values["cost"] = {k: v for k, v in values["cost"].items() if "seconds" not in k and "memory" not in k}
-    return values, pack_predictions(predictions)

@@ -121,6 +121,8 @@ class RayPool(Pool):
                                 idle.append((started, started.node.remote()))
                             actor, node = idle.pop()
                             calls[actor.execute.remote(task)] = _Call(actor, node, task, time.monotonic())
+                        while idle:  # it would keep the cores that a new actor may wait for
+                            ray.kill(idle.pop()[0])
                         self._show(claims, calls)
                         if self._stopping and not said_stopping:
                             said_stopping = True

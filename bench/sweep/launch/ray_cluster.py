@@ -20,7 +20,7 @@ import bench
 from bench.errors import UsageError
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
-from datasets_registry import CUSTOM_FOLDERS_VARIABLE, BenchError
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE, METHOD_FILES_VARIABLE, BenchError, method_files
 from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
@@ -56,6 +56,7 @@ def connected(address: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="etl-bench-code-") as folder:
         _stage(Path(folder))
         variables = {name: os.environ[name] for name in (CUSTOM_FOLDERS_VARIABLE,) if name in os.environ}
+        variables[METHOD_FILES_VARIABLE] = os.pathsep.join(file.name for file in method_files())
         _init(address, {"working_dir": folder, "env_vars": variables})
     try:
         yield
@@ -205,4 +206,6 @@ def _stage(folder: Path) -> None:
     root = Path(bench.__file__).resolve().parent.parent
     for name in _CODE:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in method_files():  # beside the packages, where the workers' working folder is
+        shutil.copy(file, folder / file.name)
     (folder / SHIPPED_STATE).write_text(json.dumps(source_state(root)))

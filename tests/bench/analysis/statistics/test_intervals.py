@@ -1,7 +1,5 @@
 """Intervals of a mean: examples computed by hand, and comparisons with SciPy."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy import stats as reference
@@ -10,21 +8,9 @@ from small_noise import mean_test
 from bench.analysis.statistics.intervals import MeanTest, difference_of_means, student_t
 
 
-def test_the_interval_of_three_seeds_by_hand():
-    estimate = student_t([0.70, 0.80, 0.90])
-    assert estimate.mean == pytest.approx(0.80)
-    assert estimate.std == pytest.approx(0.10)
-    assert estimate.half_width == pytest.approx(4.302653 * 0.10 / math.sqrt(3), abs=1e-6)
-    assert estimate.low is not None
-    assert estimate.high == pytest.approx(2 * estimate.mean - estimate.low)
-
-
-def test_one_value_has_no_interval():
+def test_the_interval_of_one_value_or_of_none():
     estimate = student_t([0.5])
     assert (estimate.n, estimate.std, estimate.half_width, estimate.low, estimate.high) == (1, None, None, None, None)
-
-
-def test_no_value_is_an_error():
     with pytest.raises(ValueError, match="at least one value"):
         student_t([])
 
@@ -44,11 +30,8 @@ def test_two_groups_are_welchs_test():
     found, wanted = mean_test([a, -b]), reference.ttest_ind(a, b, equal_var=False)
     assert (found.p, found.df) == pytest.approx((wanted.pvalue, wanted.df))
     assert found.mean == pytest.approx((a.mean() - b.mean()) / 2)
-
-
-def test_differences_between_datasets_are_not_noise():
-    near, far = mean_test([[0.1, 0.12], [0.1, 0.12]]), mean_test([[0.1, 0.12], [0.9, 0.92]])
-    assert far.standard_error == pytest.approx(near.standard_error)
+    far = mean_test([a, 0.8 - b])
+    assert far.standard_error == pytest.approx(found.standard_error), "differences between datasets are no noise"
 
 
 def test_values_that_never_vary_have_no_test():
@@ -87,19 +70,16 @@ def test_a_group_with_one_seed_leaves_no_interval():
     assert (found.mean, found.n, found.p, found.low) == (pytest.approx(0.225), 3, None, None)
 
 
-@pytest.mark.parametrize(("level", "n"), [(0.8, 4), (0.99, 4), (0.95, 2), (0.95, 20)])
+@pytest.mark.parametrize(("level", "n"), [(0.8, 4), (0.95, 2), (0.95, 20)])
 def test_the_interval_equals_scipys(level, n):
     values = np.random.default_rng(7).normal(1, 1, n)
     wanted = reference.t.interval(level, n - 1, loc=values.mean(), scale=reference.sem(values))
     estimate, found = student_t(list(values), level=level), mean_test([values], level=level)
     assert (estimate.low, estimate.high) == pytest.approx(wanted)
     assert (found.low, found.high) == pytest.approx(wanted)
-
-
-def test_the_reported_mean_may_be_another_statistic():
-    estimate = student_t([0.2, 0.4], mean=0.25)
-    assert estimate.mean == 0.25
-    assert estimate.half_width == student_t([0.2, 0.4]).half_width
+    assert (estimate.std, estimate.half_width) == pytest.approx((values.std(ddof=1), estimate.high - estimate.mean))
+    moved = student_t(list(values), level=level, mean=0.25)
+    assert (moved.mean, moved.half_width) == (0.25, estimate.half_width), "the mean may be another statistic"
 
 
 def test_a_test_against_another_mean_and_of_the_opposite_difference():

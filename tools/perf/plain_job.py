@@ -1,17 +1,15 @@
 """One whole job as the official code runs it: its own process, every view and every text at each step, nothing stored.
 
-    python tests/perf/plain_job.py SPEC.json LOGITS.safetensors
-
-The job is an `ExperimentSpec`: the same task, draws and views as ours, so the logits can be compared. Each training
-batch is decoded, augmented and encoded; each test batch of 100 images (Dassl's) is decoded and encoded, and its
-classifier is built again, as the forward passes of the official files do.
+The job is an `ExperimentSpec` in a file, and its logits go into another: the same task, draws and views as ours, so the
+logits can be compared. Each training batch is decoded, augmented and encoded; each test batch of 100 images (as Dassl
+has them) is decoded and encoded, and its classifier is built again, as the forward passes of the official files do.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,25 +39,20 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def pixels(backbone: Backbone, images: Images, samples: list[Sample], view: View) -> Tensor:
-    """Decoded and rendered images, `(n, 3, size, size)`."""
+def batch_of(backbone: Backbone, images: Images, samples: list[Sample], view: View, labels: Tensor | None) -> Batch:
+    """Decoded and rendered images, which go through the frozen tower when a method reads their features."""
     how, size = backbone.preprocessing, backbone.image_size
-    shown = []
+    rendered = []
     for sample in samples:
         image = images.load(sample.key)
-        shown.append(render(image, view_params(images.digest(sample.key), view, image.size), size, how))
-    return to_pixels(np.stack(shown), how.mean, how.std)
-
-
-def batch_of(backbone: Backbone, images: Images, samples: list[Sample], view: View, labels: Tensor | None) -> Batch:
-    """A batch whose images go through the frozen tower when a method reads their features."""
-    shown = pixels(backbone, images, samples, view)
+        rendered.append(render(image, view_params(images.digest(sample.key), view, image.size), size, how))
+    pixels = to_pixels(np.stack(rendered), how.mean, how.std)
 
     @torch.no_grad()
     def features() -> Tensor:
-        return backbone.encode_image(shown)
+        return backbone.encode_image(pixels)
 
-    return Batch(labels, features=features, pixels=lambda: shown, needs=frozenset(get_args(Needs)))
+    return Batch(labels, features=features, pixels=lambda: pixels, needs=frozenset(get_args(Needs)))
 
 
 def trained(spec: ExperimentSpec, backbone: Backbone, task: Any) -> Any:
@@ -89,13 +82,9 @@ def trained(spec: ExperimentSpec, backbone: Backbone, task: Any) -> Any:
 @torch.no_grad()
 def tested(method: Any, split: Any) -> Tensor:
     """Logits of a test split `(n, n_cls)`."""
-
-    def batch(start: int) -> Batch:
-        chosen = split.samples[start : start + TEST_BATCH]
-        return batch_of(method.backbone, split.images, list(chosen), CENTER_VIEW, None)
-
-    shown: Iterator[Batch] = prefetch(range(0, len(split), TEST_BATCH), batch)
-    return torch.cat([method.classifier(split.classes)(one) for one in shown])
+    chosen = [split.samples[start : start + TEST_BATCH] for start in range(0, len(split), TEST_BATCH)]
+    batches = prefetch(chosen, lambda some: batch_of(method.backbone, split.images, list(some), CENTER_VIEW, None))
+    return torch.cat([method.classifier(split.classes)(batch) for batch in batches])
 
 
 def _not_read(*_: object) -> Tensor:
