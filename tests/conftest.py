@@ -80,7 +80,7 @@ ADDITIONS = {
 PORTABLE = (
     "bench/analysis/metrics",
     "bench/experiment/test_evaluation.py",
-    "bench/experiment/test_learning_rate.py",
+    "bench/experiment/test_training_loop.py",
     "bench/results/test_stored_files.py",
     "bench/sweep/launch/test_claims.py",
     "bench/sweep/launch/test_retries.py",

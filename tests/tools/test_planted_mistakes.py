@@ -48,7 +48,7 @@ def test_each_kind_has_files() -> None:
 @pytest.mark.parametrize("kind", ["statistics", "settings"])
 def test_the_sample_is_spread_over_the_files_compiles_and_is_found_again(kind: str) -> None:
     drawn = planted.sample(kind, 12, 1)
-    assert drawn == planted.sample(kind, 12, 1) == planted.sample(kind, 13, 1)[:12]
+    assert drawn == planted.sample(kind, 13, 1)[:12]
     assert drawn != planted.sample(kind, 12, 2)
     assert len({mistake.file for mistake in drawn}) == 12
     for mistake in drawn:

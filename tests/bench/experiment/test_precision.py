@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import pytest
 from half_precision import skipped_without_kernel
 from sweep_requests import sweep_over
 
@@ -44,20 +42,6 @@ def test_fp16_is_for_methods_without_gradients_through_a_tower():
     assert {"zero_shot", "clip_adapter", "tip_adapter", "linear_probe"} <= able
     assert not able & {"coop", "vpt", "maple", "apex", "clip_lora"}
     assert all(backbone_conflict(METHODS.get(name).info, backbone, "bf16") is None for name in METHODS)
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ("fp8", r"--precision 'fp8' is unknown.*Allowed: fp32, tf32, bf16, fp16"),
-        ("fp16", r"--precision fp16 is slower than fp32 on a CPU; use --precision bf16"),
-    ],
-)
-def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, etl):
-    command = ["run", "-m", "zero_shot", "-d", "spectrum_basic", "--runs", str(tmp_path / "runs")]
-    code, _, err = etl(*command, "--precision", asked)
-    assert code == 2
-    assert re.search(said, " ".join(err.split()))
 
 
 def test_imported_features_have_no_arithmetic():
