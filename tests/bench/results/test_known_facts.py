@@ -106,36 +106,6 @@ def test_a_broken_file_of_this_package_is_named_and_left_out(
         known.get("method")
 
 
-OLD_README = '''
-"""A method as the README once showed it."""
-from methods import Family, Method, MethodConfig, MethodInfo, register_method
-
-
-class Config(MethodConfig):
-    """No settings."""
-
-
-@register_method
-class Old(Method[Config]):
-    info = MethodInfo(
-        name="foreign_method", title="Old", family="classifier", summary="Old.", citation="", config=Config,
-        open_vocabulary=True, parameter_formula="n_classes * embed_dim",
-    )
-'''
-
-
-def test_a_plug_in_with_a_replaced_field_is_told_what_to_write(
-    package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (package / "method.py").write_text(OLD_README)
-    with caplog.at_level(logging.WARNING):
-        assert "foreign_method" not in fresh()
-    (line,) = caplog.messages
-    assert "\n" not in line
-    assert "MethodInfo has no field" in line
-    assert "sizes: Sizes) -> int: return ...`" in line
-
-
 def test_an_edited_file_in_methods_that_does_not_ship_has_another_digest(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
