@@ -10,7 +10,7 @@ from printed_runs import trained_entry
 
 from bench.analysis import Setting
 from bench.errors import UsageError
-from bench.papers import printed_numbers, published_frame, read_paper, shipped_papers
+from bench.papers import printed_numbers, read_paper, shipped_papers
 from bench.papers.conditions import differences, recipes_of
 from bench.papers.paper_files import parse_paper
 from bench.papers.paper_parts import synthetic_form
@@ -46,7 +46,7 @@ def test_a_shipped_paper_can_be_planned_and_compared(name: str) -> None:
         if experiment.printed:
             assert len(printed_numbers(paper.header.reported_in, experiment.printed))
         for outline in paper.outlines(what):
-            assert outline_of(outline.request).specs
+            assert outline.specs
             assert outline_of(synthetic_form(outline.request)).specs
 
 
@@ -66,9 +66,9 @@ def is_met(number: PrintedNumber, spec: ExperimentSpec) -> bool:
     return not differences(number, setting, entry, recipes_of(setting, entry, spec.dataset), published)
 
 
-def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
+def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file(frame) -> None:
     """What is left are numbers of epochs, and the weights that an oracle chose."""
-    paper, frame = read_paper("apex"), published_frame()
+    paper = read_paper("apex")
     planned: dict[tuple[object, ...], list[ExperimentSpec]] = {}
     for what in paper.experiments:
         for outline in paper.outlines(what):

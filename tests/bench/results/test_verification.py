@@ -93,11 +93,12 @@ def test_what_has_nothing_to_compare_is_refused(stored: Shard):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three real runs, made with a cache."""
+    """Two real runs, made with a cache."""
     folder = tmp_path_factory.mktemp("verify")
-    methods = ["zero_shot", "clip_adapter", "coop"]
-    overrides = [f"{name}.recipe.epochs=2" for name in methods[1:]]
-    axes = sweep_over(methods, ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides)
+    axes = sweep_over(
+        ["zero_shot", "coop"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,),
+        overrides=["coop.recipe.epochs=1"],
+    )  # fmt: skip
     for spec in expand(axes).specs:
         record, predictions = run_experiment(spec, RunContext(cache_dir=folder / "cache"))
         Shards(folder / "runs").write(record, predictions)
