@@ -240,6 +240,24 @@ def wide_teacher_prompts() -> dict[str, Tensor]:
     return drawn_networks(shapes | {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": narrow for i in range(1, 4)})
 
 
+def visual_prompts(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    """The learned image prompts by their names in PromptSRC's code, and in that of methods that follow it."""
+    first, *deeper = method.trainable.visual_prompts.layers
+    names = {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(deeper, start=1)}
+    return {"image_encoder.VPT": first} | names
+
+
+def text_prompts(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    """The learned text prompts by their names there."""
+    context = method.trainable.text_context
+    names = {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(context.deeper, start=1)}
+    return {"prompt_learner.ctx": context.ctx} | names
+
+
+def prompts_of_both_towers(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    return visual_prompts(method) | text_prompts(method)
+
+
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
