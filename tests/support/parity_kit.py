@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, get_args
 
@@ -269,6 +270,12 @@ def prepared(method: Any, classes: ClassSet | None = None, by: float = 0.05) -> 
         for parameter in method.trainable.parameters():
             parameter.add_(by * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
     return method
+
+
+def assert_counted(method: Any, n_classes: int = 5) -> None:
+    """The settings of a method that was prepared with two shots count what it learns."""
+    sizes = replace(tiny_backbone().sizes, n_classes=n_classes, shots=2)
+    assert method.config.parameter_count(sizes) == method.learned_parameters()
 
 
 def train_batch(needs: frozenset[Needs] = ALL_NEEDS) -> Batch:
