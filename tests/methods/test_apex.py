@@ -48,12 +48,9 @@ def test_new_classes_are_blended_by_their_distance() -> None:
     assert (weight[~far] == 1).all()
 
 
-def test_beta_zero_is_no_ensemble() -> None:
-    torch.testing.assert_close(logits(apex(beta=0.0)), logits(apex(ensemble="none")))
-
-
-def test_a_fixed_weight_of_one_is_no_ensemble() -> None:
-    torch.testing.assert_close(logits(apex(ensemble_weight="fixed", fixed_weight=1.0)), logits(apex(ensemble="none")))
+def test_beta_zero_and_a_fixed_weight_of_one_are_no_ensemble() -> None:
+    for settings in ({"beta": 0.0}, {"ensemble_weight": "fixed", "fixed_weight": 1.0}):
+        torch.testing.assert_close(logits(apex(**settings)), logits(apex(ensemble="none")))
 
 
 def test_a_fixed_weight_of_zero_on_plain_texts_is_zero_shot() -> None:

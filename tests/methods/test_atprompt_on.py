@@ -142,20 +142,6 @@ def test_dept_goes_around_it_with_its_own_settings() -> None:
     assert "attributes" in info.config.model_fields
 
 
-@pytest.mark.parametrize(
-    ("host", "reason"),
-    [
-        ("zero_shot", "has no context that ATPrompt was made for"),
-        ("vpt", "has no context that ATPrompt was made for"),
-        ("atprompt_on", "has attributes already"),
-        ("dpc_on", "trains in several stages"),
-    ],
-)
-def test_hosts_without_a_context_are_refused(host: str, reason: str) -> None:
-    with pytest.raises(BenchError, match=f"atprompt_on cannot wrap '{host}', which {reason}.*choose one of .*maple"):
-        get_method(f"atprompt_on:{host}")
-
-
 @pytest.mark.parametrize("config", [{"class_specific": True}, {"class_position": "middle"}])
 def test_contexts_with_another_place_are_refused(config: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match="attributes stand before .* class_specific=false"):

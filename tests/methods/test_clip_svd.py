@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 import torch
-from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
+from parity_kit import assert_counted, class_set, generator, prepared, tiny_backbone, train_batch
 from pydantic import ValidationError
 
 from datasets_registry import ClassSet, EvalProtocol
@@ -90,4 +89,4 @@ def test_a_lower_rank_keeps_the_largest_values_and_learns_no_others() -> None:
     kept = block.mlp.c_fc.weight + part.inner.change()
     torch.testing.assert_close(kept, (u[:, :24] * s[:24]) @ v[:24], atol=1e-5, rtol=1e-5)
     assert config.kept(768) == 304, "official: a multiple of four"
-    assert config.parameter_count(replace(tiny_backbone().sizes, n_classes=10, shots=2)) == method.learned_parameters()
+    assert_counted(method)

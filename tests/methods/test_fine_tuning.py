@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, generator, images, support_view, tiny_backbone
+from parity_kit import assert_counted, batch_of, class_set, generator, images, support_view, tiny_backbone
 from rounding import SMALL_IMAGE_TOWER, assert_equal_but_for_rounding
 from torch import nn
 
@@ -112,5 +111,4 @@ def test_the_whole_image_tower_is_trained_as_by_a_plain_loop(normalise: bool) ->
 def test_more_blocks_than_there_are_means_all() -> None:
     method = prepared(LastBlockFT(tiny_backbone(), LastBlockConfig(blocks=9), generator()))
     assert len(method.trainable) == tiny_backbone().vision_depth
-    sizes = replace(tiny_backbone().sizes, n_classes=5, shots=2)
-    assert method.config.parameter_count(sizes) == method.learned_parameters()
+    assert_counted(method)

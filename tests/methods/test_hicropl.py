@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
-from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
+from parity_kit import assert_counted, class_set, generator, prepared, tiny_backbone, train_batch
 
 from methods.hicropl import HiCroPL, HiCroPLConfig
 
@@ -35,8 +33,7 @@ def test_learned_networks_and_every_prompt_get_a_gradient() -> None:
     assert {name for name in without if "in_proj" not in name} <= {
         "mapper.to_text.key.weight", "mapper.to_text.key.bias"
     }  # fmt: skip
-    sizes = replace(tiny_backbone().sizes, n_classes=5, shots=2)
-    assert method.learned_parameters() == method.config.parameter_count(sizes)
+    assert_counted(method)
 
 
 def test_copied_networks_are_no_parameters_and_map_early_image_and_late_text_prompts() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from parity_kit import (
     Case,
+    assert_counted,
     batch_of,
     case_names,
     class_set,
@@ -110,6 +110,4 @@ def test_a_batch_of_one_image_uses_the_running_averages() -> None:
 
 
 def test_the_count_of_parameters_is_that_of_the_module() -> None:
-    method = tiny()
-    sizes = replace(tiny_backbone().sizes, n_classes=5, shots=2)
-    assert method.learned_parameters() == method.config.parameter_count(sizes)
+    assert_counted(tiny())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
-from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
+from parity_kit import assert_counted, class_set, generator, prepared, tiny_backbone, train_batch
 from rounding import assert_equal_but_for_rounding
 
 from datasets_registry import BenchError, ClassSet
@@ -74,7 +72,7 @@ def test_blocks_without_convolutions_are_the_tower_s_own() -> None:
         views = part.views(frozen, [0.5] * 3)
         assert [view is own for view, own in zip(views, frozen, strict=True)] == [True, False, True]
     for method in (some, made(first_block=2)):
-        assert method.config.parameter_count(replace(b.sizes, n_classes=10, shots=2)) == method.learned_parameters()
+        assert_counted(method, 10)
 
 
 def test_blocks_that_a_tower_lacks_are_refused() -> None:

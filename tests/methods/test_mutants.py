@@ -15,7 +15,6 @@ from datasets_registry import ClassSet
 from methods import METHODS, Batch, Classifier, Method, MethodInfo, Sizes, StreamClassifier, SupportView
 from methods.coop import CoOpConfig
 from methods.task_res import TaskResConfig
-from methods.tip_adapter_f import TipAdapterFConfig
 
 CLIPAdapter: Any = METHODS.get("clip_adapter")
 CoOp: Any = METHODS.get("coop")
@@ -25,7 +24,6 @@ MMA: Any = METHODS.get("mma")
 TaskRes: Any = METHODS.get("task_res")
 TDA: Any = METHODS.get("tda")
 TipAdapter: Any = METHODS.get("tip_adapter")
-TipAdapterF: Any = METHODS.get("tip_adapter_f")
 TwoStage: Any = METHODS.get("two_stage")
 
 MUTANTS: dict[type[Method[Any]], str] = {}
@@ -140,13 +138,6 @@ class NormalisesOverTheBatch(CLIPAdapter):
 
 
 @caught_by("images_are_classified_independently")
-class CentresByTheBatch(TipAdapter):
-    def classifier(self, classes: ClassSet) -> Classifier:
-        plain = super().classifier(classes)
-        return lambda batch: plain(batch) - plain(batch).mean(dim=0)
-
-
-@caught_by("images_are_classified_independently")
 class UpdatesStatisticsAtEvaluation(TipAdapter):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -192,15 +183,6 @@ class CountsWrongly(TaskRes):
             return 3 * sizes.embed_dim
 
     info: ClassVar[MethodInfo] = replace(TaskRes.info, config=Config)
-
-
-@caught_by("stated_facts_hold")
-class ForgetsTheShots(TipAdapterF):
-    class Config(TipAdapterFConfig):
-        def parameter_count(self, sizes: Sizes) -> int:
-            return sizes.n_classes * sizes.embed_dim
-
-    info: ClassVar[MethodInfo] = replace(TipAdapterF.info, config=Config)
 
 
 @caught_by("it_runs")
@@ -318,21 +300,6 @@ class KeepsStateOnTheClass(TipAdapter):
     def classifier(self, classes: ClassSet) -> Classifier:
         plain, bias = super().classifier(classes), torch.arange(len(classes)) * sum(self.seen)
         return lambda batch: plain(batch) + bias
-
-
-@caught_by("runs_are_independent")
-class CachesByClassCountAcrossRuns(GDA):
-    """A cache of the text side that outlives the run and forgets what it depends on."""
-
-    texts: ClassVar[dict[int, Tensor]] = {}
-
-    def prepare(self, support: SupportView) -> None:
-        super().prepare(support)
-        self.texts[0] = self.weight
-
-    def classifier(self, classes: ClassSet) -> Classifier:
-        self.weight = self.texts[0]
-        return super().classifier(classes)
 
 
 @caught_by("runs_are_independent")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from plain import ChangedBlocksError, PlainBackbone
+from short_settings import SHORT
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
@@ -22,7 +23,8 @@ def plain_backbone() -> Backbone:
 
 def prepared(name: str, backbone: Backbone) -> Any:
     cls = METHODS.get(name)
-    method = cls(backbone, cls.info.default_config(EvalProtocol.BASE_TO_NEW), torch.Generator().manual_seed(0))
+    settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | SHORT.get(name, {})
+    method = cls(backbone, cls.info.config.model_validate(settings), torch.Generator().manual_seed(0))
     method.prepare(support_view(backbone, CLASSES))
     return method
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, generator, images, prepared, support_view, tiny_backbone, train_batch
+from parity_kit import (
+    assert_counted,
+    batch_of,
+    class_set,
+    generator,
+    images,
+    prepared,
+    support_view,
+    tiny_backbone,
+    train_batch,
+)  # fmt: skip
 from small_towers import SMALL_COCA, backbone_of
 from torch import Tensor
 
@@ -133,8 +142,7 @@ def test_a_tower_keeps_at_least_one_trained_block() -> None:
     method = SkipTuning(tiny_backbone(), SkipTuningConfig(), generator())
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     assert [len(method.trainable[part].blocks) for part in ("text", "image")] == [1, 1]  # type: ignore[arg-type]
-    sizes = replace(tiny_backbone().sizes, n_classes=5, shots=2)
-    assert method.config.parameter_count(sizes) == method.learned_parameters()
+    assert_counted(method)
     with torch.no_grad():
         logits = method.classifier(class_set("new"))(batch_of(tiny_backbone(), images("test"), None))
     assert logits.shape == (20, 5)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from families_of_methods import some_fast
-from moved_methods import INDEX, hosts_without_gradients, moved, train_batch
+from moved_methods import INDEX, moved, train_batch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
@@ -114,23 +114,6 @@ def test_predictions_are_the_hosts() -> None:
             assert torch.equal(method.classifier(class_set(part))(test[0]), plain.classifier(class_set(part))(test[1]))
 
 
-def test_a_step_runs_the_towers_no_more_often_than_the_hosts() -> None:
-    passes, counts = tiny_backbone().passes, []
-    for name in ("promptsrc", "tcpt_on:promptsrc"):
-        method = prepared(name)
-        batch = train_batch(method)
-        before = (passes.image, passes.prompted_image, passes.text)
-        method.loss(batch)
-        counts.append(
-            [now - then for now, then in zip((passes.image, passes.prompted_image, passes.text), before, strict=True)]
-        )
-    assert counts[0] == counts[1]
-
-
-def test_every_host_that_is_offered_gets_gradients() -> None:
-    assert hosts_without_gradients("tcpt_on") == set()
-
-
 def test_dept_and_apex_go_around_it() -> None:
     base, test = class_set("base"), batch_of(tiny_backbone(), images("test")[:4], None, get_method("coop").info.needs)
     method, plain = prepared("dept_on:tcpt_on"), prepared("dept_on:coop")
@@ -141,20 +124,6 @@ def test_dept_and_apex_go_around_it() -> None:
     )
     with torch.no_grad():
         assert torch.equal(prepared("apex_on:tcpt_on").classifier(base)(test), tcpt.classifier(base)(test))
-
-
-@pytest.mark.parametrize(
-    ("host", "reason"),
-    [
-        ("zero_shot", "has no single pair of text and image features"),
-        ("mmrl", "compares more than one pair of features"),
-        ("prograd", "changes the gradients of its own loss"),
-        ("tcpt_on", "has these penalties already"),
-    ],
-)
-def test_hosts_without_a_place_for_the_penalties_are_refused(host: str, reason: str) -> None:
-    with pytest.raises(BenchError, match=f"tcpt_on cannot wrap '{host}', which {reason}.*choose one of .*maple"):
-        get_method(f"tcpt_on:{host}")
 
 
 def test_one_class_has_no_margin() -> None:

@@ -11,7 +11,7 @@ from parity_kit import class_set, support_view, tiny_backbone
 
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol
-from methods import Method, Recipe, get_method
+from methods import Method, get_method
 
 # init_alpha, search_scale and train_epoch of configs/*.yaml of gaopengcuhk/Tip-Adapter, commit d0e2d6f
 OFFICIAL = {
@@ -74,31 +74,9 @@ def test_the_epochs_are_the_official_ones_of_the_dataset() -> None:
 
 def test_one_entry_of_a_board_holds_all_datasets() -> None:
     """The settings of a spec name the rule, not the values of one dataset."""
-    specs = expand(
-        SweepRequest(
-            methods=["tip_adapter_f"],
-            datasets=["spectrum_basic", "spectrum_words"],
-            shots=[1],
-            seeds=[1],
-            protocol="few-shot",
-        )
-    ).specs
+    datasets = ["spectrum_basic", "spectrum_words"]
+    axes = {"datasets": datasets, "shots": [1], "seeds": [1], "protocol": "few-shot"}
+    specs = expand(SweepRequest(methods=["tip_adapter_f"], **axes)).specs
     assert len({str((spec.config, spec.recipe)) for spec in specs}) == 1
     assert specs[0].recipe is not None
     assert specs[0].recipe["by_dataset"] == {"eurosat": {"epochs": 100}}
-
-
-def test_an_override_of_the_epochs_holds_on_every_dataset() -> None:
-    axes = {"datasets": ["spectrum_basic"], "shots": [1], "seeds": [1], "protocol": "few-shot"}
-    request = SweepRequest(methods=["tip_adapter_f"], overrides=["tip_adapter_f.recipe.epochs=7"], **axes)
-    (spec,) = expand(request).specs
-    assert Recipe.model_validate(spec.recipe).for_dataset("eurosat").epochs == 7
-
-
-@pytest.mark.parametrize(("shots", "epochs"), [(1, 50), (4, 100), (16, 200)])
-def test_coop_trains_for_50_epochs_on_imagenet_with_any_shots(shots: int, epochs: int) -> None:
-    recipe = get_method("coop").info.recipe_for(EvalProtocol.FEW_SHOT)
-    assert recipe is not None
-    assert recipe.for_shots(shots).for_dataset("imagenet").epochs == 50
-    assert recipe.for_dataset("imagenet").for_shots(shots).epochs == 50
-    assert recipe.for_shots(shots).for_dataset("dtd").epochs == epochs

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
-from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import METHODS, get_method
+from datasets_registry import ClassSet, EvalProtocol
+from methods import get_method
 
 INDEX = torch.tensor([0, 3, 5, 8])
 """The training images of a batch; two of each class."""
@@ -31,16 +31,3 @@ def moved(name: str, classes: ClassSet | None = None, **config: Any) -> Any:
 
 def train_batch(method: Any) -> Any:
     return batch_of(tiny_backbone(), images("train")[INDEX], INDEX // 2, method.info.needs)
-
-
-def hosts_without_gradients(wrapper: str) -> set[tuple[str, str]]:
-    """Hosts that a wrapper accepts, with their parameters that a loss leaves without a gradient."""
-    found = set()
-    for name in METHODS:
-        try:
-            method = moved(f"{wrapper}:{name}")
-        except BenchError:
-            continue
-        method.loss(train_batch(method)).backward()
-        found |= {(name, key) for key, parameter in method.trainable.named_parameters() if parameter.grad is None}
-    return found

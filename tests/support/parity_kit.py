@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, get_args
 
@@ -240,6 +241,24 @@ def wide_teacher_prompts() -> dict[str, Tensor]:
     return drawn_networks(shapes | {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": narrow for i in range(1, 4)})
 
 
+def visual_prompts(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    """The learned image prompts by their names in PromptSRC's code, and in that of methods that follow it."""
+    first, *deeper = method.trainable.visual_prompts.layers
+    names = {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(deeper, start=1)}
+    return {"image_encoder.VPT": first} | names
+
+
+def text_prompts(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    """The learned text prompts by their names there."""
+    context = method.trainable.text_context
+    names = {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(context.deeper, start=1)}
+    return {"prompt_learner.ctx": context.ctx} | names
+
+
+def prompts_of_both_towers(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
+    return visual_prompts(method) | text_prompts(method)
+
+
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
@@ -251,6 +270,12 @@ def prepared(method: Any, classes: ClassSet | None = None, by: float = 0.05) -> 
         for parameter in method.trainable.parameters():
             parameter.add_(by * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
     return method
+
+
+def assert_counted(method: Any, n_classes: int = 5) -> None:
+    """The settings of a method that was prepared with two shots count what it learns."""
+    sizes = replace(tiny_backbone().sizes, n_classes=n_classes, shots=2)
+    assert method.config.parameter_count(sizes) == method.learned_parameters()
 
 
 def train_batch(needs: frozenset[Needs] = ALL_NEEDS) -> Batch:
