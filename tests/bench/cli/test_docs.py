@@ -22,7 +22,7 @@ def printed(*arguments: str) -> str:
 
 
 def test_pages_are_listed_and_printed() -> None:
-    assert {"clusters", "datasets", "faq", "own-images", "reference-commands"} <= documentation_pages().keys()
+    assert {"clusters", "datasets", "faq", "own-images"} <= documentation_pages().keys()
     listed = printed()
     assert "clusters" in listed
     assert "From laptop to cluster" in listed
