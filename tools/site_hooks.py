@@ -35,8 +35,8 @@ LEADERBOARD = "published-leaderboard.html"
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replace each notebook by its page, and add the reference pages and the report of published numbers."""
     files.append(File.generated(config, LEADERBOARD, content=published_report()))
-    for name, page in REFERENCE_PAGES.items():
-        files.append(File.generated(config, f"reference/{name}", content=page()))
+    for name, text_of in REFERENCE_PAGES.items():
+        files.append(File.generated(config, f"reference/{name}", content=text_of()))
     for file in list(files):
         if file.src_uri.endswith(".ipynb"):
             page = NotebookPage(file.src_uri, file.src_dir, config.site_dir, config.use_directory_urls)
