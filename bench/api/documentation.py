@@ -14,14 +14,13 @@ _OF_THE_SITE = ("index", "changelog", "contributing")  # pages that the document
 
 
 def documentation_pages() -> dict[str, Path]:
-    """The pages by topic: the file name of guides and tutorials, and `reference-` before that of reference pages.
+    """The guides and tutorials by topic, which is their file name.
 
     An installed package contains the pages; a source checkout has them in docs/.
     """
     inside = Path(bench.__file__).parent / "docs"
     folder = inside if inside.is_dir() else inside.parent.parent / "docs"
     found = {page.stem: page for part in (".", "tutorials") for page in sorted((folder / part).glob("*.md"))}
-    found |= {f"reference-{page.stem}": page for page in sorted((folder / "reference").glob("*.md"))}
     return {name: page for name, page in found.items() if name not in _OF_THE_SITE}
 
 

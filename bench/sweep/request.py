@@ -125,7 +125,7 @@ class SweepRequest(BaseModel):
     )
     tracker: Annotated[TrackerName, Option(Panel.WHERE)] = Field(
         TrackerName.NONE,
-        description="Also log each run as it finishes: none, wandb, trackio or mlflow; see `doctor docs trackers`.",
+        description="Also log each run as it finishes: none, wandb, trackio or mlflow (`doctor docs compare-methods`).",
     )
 
     draw: Annotated[str, Option()] = Field(

@@ -123,7 +123,7 @@ def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) 
     - 16-bit integers (mode `I;16`, and `I` of PNG and PGM files) are divided by 257.
     - Other 32-bit integers (`I`) and floats (`F`) have no standard range, so it is inferred from the image's values:
       values in 0..1 (floats only) are multiplied by 255, values in 0..255 are kept, values in 0..65535 are divided by
-      257. Any other values are stretched: the image's smallest becomes 0 and its largest 255 (decision 11).
+      257. Any other values are stretched: the image's smallest becomes 0 and its largest 255.
 
     16-bit colour images need no rule: PIL itself reads their high bytes as 8-bit images.
 

@@ -76,7 +76,7 @@ def test_images_are_small_rgb_and_all_different(name: str) -> None:
 
 @for_each("name", PINNED_PIXELS)
 def test_pixels_are_pinned_to_the_drawing_version(name: str) -> None:
-    """A changed digest means changed pixels: increment DRAWING_VERSION and see decision 0002."""
+    """A changed digest means changed pixels: increment DRAWING_VERSION; see docs/decisions.md."""
     assert drawing.DRAWING_VERSION == 1
     assert pixels_digest(name) == PINNED_PIXELS[name]
 

@@ -53,7 +53,7 @@ def import_predictions(
     files of other datasets that follow a training are the targets of a cross-dataset run.
 
     Args:
-        files: see `etl-bench doctor docs predictions`.
+        files: see `etl-bench doctor docs add-a-method`.
 
     Raises DataError for a file that contradicts the dataset, or if the dataset is not on disk.
     """

@@ -11,7 +11,7 @@ PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 
 
 def test_pages_are_listed_and_printed(etl: Any) -> None:
-    assert {"clusters", "datasets", "faq", "own-images", "reference-commands"} <= documentation_pages().keys()
+    assert {"clusters", "datasets", "faq", "own-images"} <= documentation_pages().keys()
     _, listed, _ = etl("doctor", "docs")
     assert "clusters" in listed
     assert "From laptop to cluster" in listed

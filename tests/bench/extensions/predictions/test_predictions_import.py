@@ -271,8 +271,9 @@ def test_logits_of_a_native_run_give_its_scores(protocol: EvalProtocol, data: Pa
 
 
 def test_the_documented_lines_write_a_file(honest: Outside, imported: Import, tmp_path: Path, data: Path) -> None:
-    """The lines of docs/predictions.md, below a test loader of other code."""
-    lines = (ROOT / "docs" / "predictions.md").read_text().partition("```python\n")[2].partition("```")[0]
+    """The lines of the page on adding a method, below a test loader of other code."""
+    page = (ROOT / "docs" / "tutorials" / "add-a-method.md").read_text()
+    lines = page.partition("## Predictions of other code")[2].partition("```python\n")[2].partition("```")[0]
     batches = [slice(0, 3), slice(3, 8)]
     names = {
         "class_names": honest.head["class_names"],
