@@ -2,20 +2,17 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_runner import make_spec
+from fake_runner import make_record, make_spec
 from left_behind import OTHER_MACHINE, dead_process, write_living
 from rich.console import Console
 
 from bench.cli.status import status
+from bench.results.shards import Shards
 from bench.sweep import progress
 from bench.sweep.launch.claims import Claims
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
@@ -70,11 +67,8 @@ def test_lines(capsys, tmp_path: Path):
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
     assert f"failed  {TASK.label}: loss became nan" in second
-    assert (
-        SweepLog()
-        .outcome_line(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False)
-        .endswith("by another sweep")
-    )
+    elsewhere = FinishedTask(TASK, Outcome.OK, 0.0, here=False)
+    assert SweepLog().outcome_line(elsewhere, again=False).endswith("by another sweep")
 
 
 def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
@@ -151,37 +145,13 @@ def test_the_live_log_draws_itself_and_failures_scroll_by(tmp_path: Path):
 def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: Path, capsys):
     write_living(tmp_path, "dead", dead_process())
     write_living(tmp_path, "far", OTHER_MACHINE)
-    with Claims(tmp_path, "sweep", counting(SweepLog(), 7).facts()):
+    Shards(tmp_path).write(make_record(TASK.spec))
+    with Claims(tmp_path, "sweep", counting(SweepLog(), 7).facts()), Claims(tmp_path, "worker") as busy:
+        busy.update(task=TASK.label, attempt=1, since=time.monotonic())
         status(runs=tmp_path, as_json=True)
     told = json.loads(capsys.readouterr().out)
-    assert [sweep["total"] for sweep in told["sweeps"]] == [7]
-    assert [worker["worker"] for worker in told["workers"]] == [f"{OTHER_MACHINE.host}:{OTHER_MACHINE.pid}"]
-
-
-def test_status_while_a_sweep_runs_in_another_process(tmp_path: Path):
-    """And while the database is held: it is not touched."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FAKE_RUNNER": json.dumps({"sleep": 0.5})}
-    command = [sys.executable, "-m", "bench"]
-    grid = ["-m", "coop", "-d", "spectrum_basic", "-b", "ViT-tiny.random", "--shots", "1", "--seeds", "40"]
-    sweep = subprocess.Popen(
-        [*command, "run", *grid, "--runs", str(tmp_path), "--runner", "fake_runner", "--jobs", "1", "--log", "json"],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert sweep.stderr is not None
-    finished = (line for line in sweep.stderr if json.loads(line)["event"] == "finished")
-    next(finished)  # the difficulty
-    next(finished)
-    told: dict[str, Any] = {}
-    while not told or told["workers"][0]["doing"] == "-":  # between two runs
-        asked = [*command, "status", "--runs", str(tmp_path), "--json"]
-        told = json.loads(subprocess.run(asked, env=environment, capture_output=True, text=True, check=True).stdout)
-    sweep.kill()
-    sweep.communicate()
-    (running,) = told["sweeps"]
-    assert running["total"] == 40
-    assert running["done"] >= 1
-    (worker,) = told["workers"]
-    assert worker["doing"].startswith("coop on spectrum_basic")
-    assert told["on_disk"] >= 1
+    assert [(sweep["total"], sweep["done"]) for sweep in told["sweeps"]] == [(7, 0)]
+    far, here = f"{OTHER_MACHINE.host}:{OTHER_MACHINE.pid}", f"{busy.process.host}:{busy.process.pid}"
+    doing = {(worker["worker"], worker["doing"]) for worker in told["workers"]}
+    assert doing == {(far, "-"), (here, TASK.label)}
+    assert told["on_disk"] == 1
