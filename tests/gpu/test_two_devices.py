@@ -15,7 +15,7 @@ from bench.results.shards import Shards
 INSTALL = "from pretended_device.installation import install\ninstall()\n"
 
 
-@pytest.mark.slow  # tests/bench/sweep/launch/test_worker_limits.py spreads workers over GPUs without starting them
+@pytest.mark.slow  # tests/bench/sweep/launch/test_launch.py spreads workers over GPUs without starting them
 def test_the_workers_of_a_sweep_are_spread_over_all_devices(needs_compiler: None, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(INSTALL)  # Python imports it at the start of every process
     runs = tmp_path / "runs"

@@ -26,6 +26,7 @@ from bench.sweep.launch.claims import living
 from bench.sweep.launch.task_executor import ran_out_of_memory
 from bench.sweep.launch.tasks import Outcome, RunTask, Surroundings
 from bench.sweep.launch.worker import LOGS
+from bench.sweep.launch.worker_limits import kills_for_memory
 from bench.sweep.launch.worker_logs import HEAD, TAIL, exit_error, output_to
 from bench.sweep.progress import worker_rows
 
@@ -251,6 +252,17 @@ def test_out_of_memory_errors_are_recognised():
     )
     assert not ran_out_of_memory(RuntimeError("shapes do not match"))
     assert not ran_out_of_memory(ValueError("out of memory"))
+
+
+def test_kills_for_memory_are_those_of_this_container_before_those_of_the_machine(tmp_path: Path) -> None:
+    own, machine = tmp_path / "memory.events", tmp_path / "vmstat"
+    assert kills_for_memory([own, machine]) == 0
+    machine.write_text("nr_free_pages 7\noom_kill 5\n")
+    assert kills_for_memory([own, machine]) == 5
+    own.write_text("low 0\noom 3\noom_kill 2\noom_group_kill 9\n")
+    assert kills_for_memory([own, machine]) == 2
+    own.write_text("oom_kill many\n")
+    assert kills_for_memory([own, machine]) == 5
 
 
 @pytest.mark.parametrize(
