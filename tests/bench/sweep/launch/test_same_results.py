@@ -64,7 +64,7 @@ def check_equal(a: tuple[RunRecord, list[Predictions]], b: tuple[RunRecord, list
 # slow: `test_checkpoints.py` cuts trainings of every method off in this process
 @pytest.mark.parametrize("method", some_fast(METHODS, {"coop"}))
 def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str, tmp_path: Path):
-    spec = spec_of(method, epochs=6)
+    spec = spec_of(method, epochs=4)
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     kept = tmp_path / "checkpoints" / f"{spec.run_id}.safetensors"
     process = subprocess.Popen(
