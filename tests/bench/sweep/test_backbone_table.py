@@ -90,6 +90,7 @@ def test_the_list_is_short_and_its_examples_are_whole(etl, groups: list[Backbone
     assert rows == json.loads(etl("backbones", "list", "--json")[1])
     of_family = {row["family"]: row for row in rows}
     assert of_family["CLIP, ViT"]["left_out"] == {}
+    assert not of_family["CLIP, ViT"]["example"].endswith(".random"), "there are pretrained weights"
     assert "meta" in of_family["PE-Core"]["architectures"]["PE-Core-B-16"]
     monkeypatch.setattr("bench.cli._print.terminal_width", lambda _: 80)
     _, out, err = etl("backbones", "list")

@@ -37,7 +37,7 @@ def around(runs: Path, **limits) -> Surroundings:
 
 ENDS = {
     "exit": "WorkerDiedError: the run called sys.exit",
-    "hang": "RunTimeoutError: it took longer than the 2 s of --timeout",
+    "hang": "RunTimeoutError: it took longer than the 3 s of --timeout",
     "leave": "WorkerDiedError: worker ended with exit code 7",
     "die": "WorkerKilledError: worker died with signal 9 (SIGKILL)",
 }
@@ -51,7 +51,7 @@ def test_a_run_that_ends_its_process_or_never_ends_costs_only_itself(
     behave(chatter=["seed 6"], **{way: [f"seed {seed}"] for seed, way in enumerate(ways, 1)})
     todo = run_tasks(6)
     notices: list[str] = []
-    summary = launch(around(tmp_path, timeout=2.0), jobs, todo, on_notice=notices.append)
+    summary = launch(around(tmp_path, timeout=3.0), jobs, todo, on_notice=notices.append)
     failed = len(ways)
     assert statuses(tmp_path, todo) == [RunStatus.FAILED] * failed + [RunStatus.OK] * (6 - failed)
     for way, task in zip(ways, todo, strict=False):

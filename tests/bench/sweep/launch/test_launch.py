@@ -126,7 +126,7 @@ def launch_and_signal(number: int, jobs: int, around: Surroundings, todo: list[R
 @pytest.mark.parametrize("jobs", [0, 2])
 def test_ctrl_c_once_finishes_current_runs_and_stops(jobs: int, surroundings: Surroundings, behave):
     behave(sleep=0.05)
-    found, notices = launch_and_signal(signal.SIGINT, jobs, surroundings, run_tasks(40))
+    found, notices = launch_and_signal(signal.SIGINT, jobs, surroundings, run_tasks(200))
     assert set(found) == {RunStatus.OK, None}
     assert found.count(RunStatus.OK) == 1 or jobs
     assert [text.startswith("Stopping") for text in notices] == [True] * bool(jobs)
