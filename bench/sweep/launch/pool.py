@@ -128,7 +128,8 @@ class Pool:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         load_runner(self.around.runner)
         while tasks and not self._stopping:
-            self._open, self._again, self._settled = {task.key: task for task in tasks}, [], set()
+            self._open |= {task.key: task for task in tasks}  # beside what other sweeps still work on
+            self._again, self._settled = [], set()
             alone = [task for task in tasks if isinstance(task, RunTask) and task.alone]
             self._round([task for task in tasks if task not in alone], self.jobs)
             self._round(alone, min(self.jobs, 1))

@@ -224,12 +224,6 @@ def test_there_is_a_worker_for_each_gpu(given: dict[str, object], workers: int, 
     assert context_of(request(**given), 99).device == ("cuda" if workers else "cuda:1")
 
 
-def test_the_run_id_does_not_depend_on_the_device() -> None:
-    from bench.spec import ExperimentSpec
-
-    assert "device" not in ExperimentSpec.model_fields
-
-
 # --- the cache and the cores ------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ RULES = ["imbalanced:4", "noisy:0.25"]
 
 
 def plan(**options: Any) -> tuple[ExperimentSpec, ...]:
-    axes = {"methods": "tip_adapter,zero_shot", "datasets": "spectrum_blur", "backbones": "ViT-tiny.random"}
+    axes = {"methods": "tip_adapter,zero_shot", "datasets": "spectrum_blur:test=5", "backbones": "ViT-tiny.random"}
     axes |= {"protocol": "few-shot", "shots": 8, "seeds": "1,", "recipe": "demo"}
     return expand(SweepRequest.build(**(axes | options))).specs
 

@@ -26,6 +26,7 @@ from bench.sweep.launch.claims import living
 from bench.sweep.launch.task_executor import ran_out_of_memory
 from bench.sweep.launch.tasks import Outcome, RunTask, Surroundings
 from bench.sweep.launch.worker import LOGS
+from bench.sweep.launch.worker_limits import kills_for_memory
 from bench.sweep.launch.worker_logs import HEAD, TAIL, exit_error, output_to
 from bench.sweep.progress import worker_rows
 
@@ -36,7 +37,7 @@ def around(runs: Path, **limits) -> Surroundings:
 
 ENDS = {
     "exit": "WorkerDiedError: the run called sys.exit",
-    "hang": "RunTimeoutError: it took longer than the 2 s of --timeout",
+    "hang": "RunTimeoutError: it took longer than the 3 s of --timeout",
     "leave": "WorkerDiedError: worker ended with exit code 7",
     "die": "WorkerKilledError: worker died with signal 9 (SIGKILL)",
 }
@@ -50,7 +51,7 @@ def test_a_run_that_ends_its_process_or_never_ends_costs_only_itself(
     behave(chatter=["seed 6"], **{way: [f"seed {seed}"] for seed, way in enumerate(ways, 1)})
     todo = run_tasks(6)
     notices: list[str] = []
-    summary = launch(around(tmp_path, timeout=2.0), jobs, todo, on_notice=notices.append)
+    summary = launch(around(tmp_path, timeout=3.0), jobs, todo, on_notice=notices.append)
     failed = len(ways)
     assert statuses(tmp_path, todo) == [RunStatus.FAILED] * failed + [RunStatus.OK] * (6 - failed)
     for way, task in zip(ways, todo, strict=False):
@@ -251,6 +252,17 @@ def test_out_of_memory_errors_are_recognised():
     )
     assert not ran_out_of_memory(RuntimeError("shapes do not match"))
     assert not ran_out_of_memory(ValueError("out of memory"))
+
+
+def test_kills_for_memory_are_those_of_this_container_before_those_of_the_machine(tmp_path: Path) -> None:
+    own, machine = tmp_path / "memory.events", tmp_path / "vmstat"
+    assert kills_for_memory([own, machine]) == 0
+    machine.write_text("nr_free_pages 7\noom_kill 5\n")
+    assert kills_for_memory([own, machine]) == 5
+    own.write_text("low 0\noom 3\noom_kill 2\noom_group_kill 9\n")
+    assert kills_for_memory([own, machine]) == 2
+    own.write_text("oom_kill many\n")
+    assert kills_for_memory([own, machine]) == 5
 
 
 @pytest.mark.parametrize(

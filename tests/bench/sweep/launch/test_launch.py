@@ -22,8 +22,10 @@ from bench.record import RunStatus
 from bench.results.database import Store
 from bench.results.shards import Shards
 from bench.sweep.launch.claims import remove_leftovers
+from bench.sweep.launch.pool import worker_environment
 from bench.sweep.launch.task_executor import load_runner
 from bench.sweep.launch.tasks import DifficultyTask, LaunchSummary, RunTask, Surroundings
+from bench.sweep.launch.worker_limits import device_variables, set_device_variables
 
 BACKBONE = "ViT-demo.drawn"
 METHODS = pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -75,6 +77,22 @@ def test_workers_get_their_number_of_threads(
     assert {name: found[name] for name in wanted} == wanted
 
 
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
+
+def test_cublas_repeats_its_bits_unless_the_user_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WORKSPACE, raising=False)
+    assert device_variables("cuda") == {WORKSPACE: ":4096:8"}
+    assert device_variables("cuda:1") == {WORKSPACE: ":4096:8"}
+    assert device_variables("cpu") == {}
+    assert worker_environment(2, "cuda")[WORKSPACE] == ":4096:8"
+    assert WORKSPACE not in worker_environment(2)
+    monkeypatch.setenv(WORKSPACE, ":16:8")
+    assert device_variables("cuda") == {}
+    set_device_variables(RunContext(device="cuda"))
+    assert worker_environment(2, "cuda")[WORKSPACE] == ":16:8"
+
+
 def test_a_launch_outside_the_main_thread_works(surroundings: Surroundings):
     """Signal handlers cannot be set there, and need not."""
     done: list[LaunchSummary] = []
@@ -108,7 +126,7 @@ def launch_and_signal(number: int, jobs: int, around: Surroundings, todo: list[R
 @pytest.mark.parametrize("jobs", [0, 2])
 def test_ctrl_c_once_finishes_current_runs_and_stops(jobs: int, surroundings: Surroundings, behave):
     behave(sleep=0.05)
-    found, notices = launch_and_signal(signal.SIGINT, jobs, surroundings, run_tasks(40))
+    found, notices = launch_and_signal(signal.SIGINT, jobs, surroundings, run_tasks(200))
     assert set(found) == {RunStatus.OK, None}
     assert found.count(RunStatus.OK) == 1 or jobs
     assert [text.startswith("Stopping") for text in notices] == [True] * bool(jobs)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,36 +196,3 @@ def test_no_process_starts_early_where_it_would_not_be_used(
     monkeypatch.setattr("bench.sweep.launchers.cores", lambda: cores)
     with early_process(changed(zero_shot, **options)) as process:
         assert process is None
-
-
-OWN_FORKSERVER = """
-import multiprocessing, sys, time
-from pathlib import Path
-from launching import launch, run_tasks
-from bench.context import RunContext
-from bench.sweep.launch.tasks import Surroundings
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context("forkserver")
-    mine = context.Process(target=time.sleep, args=(600,))
-    mine.start()
-    around = Surroundings(runs=Path(sys.argv[1]), context=RunContext(), runner="fake_runner")
-    for method in ("fork", "spawn"):
-        print(len(launch(around, 1, run_tasks(1, dataset=method), method=method).finished), mine.is_alive())
-    other = context.Process(target=print, args=("still forks",))
-    other.start()
-    other.join()
-    mine.kill()
-    mine.join()
-"""
-
-
-def test_a_fork_server_of_the_users_own_is_left_alone(tmp_path: Path):
-    (tmp_path / "script.py").write_text(OWN_FORKSERVER)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "runs")],
-        env=environment, capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
-    lines = [line for line in done.stdout.splitlines() if "chatty" not in line]
-    assert lines == ["1 True", "1 True", "still forks"]

@@ -108,7 +108,7 @@ def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: R
     assert summary["interrupted"] is False
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nodes: RayNodes, tmp_path: Path):
     """From outside, through Ray's client: named files and weights arrive as contents, under names of the node."""
     (tmp_path / "list.jsonl").write_text("a support list")
@@ -121,7 +121,7 @@ def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nod
     assert f"cache {nodes.variables['HOME']}/nodes-own-cache threads 1" in message
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     process = start(nodes, tmp_path, seeds=1, share=[1, 4])
     output, _ = process.communicate(timeout=PATIENCE)
@@ -129,7 +129,7 @@ def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     assert "its nodes have 1 CPUs and 0 GPUs." in output
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: RayNodes, tmp_path: Path):
     """One that was killed and one that failed in its training, where two runs share a node."""
     seen = tmp_path / "processes"
@@ -146,7 +146,7 @@ def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: Ra
     assert [label for label, _, process in attempts if process == after_large][-1].endswith("seed 3")
 
 
-@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
+@pytest.mark.slow  # the test above starts the same cluster
 def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
     added = nodes.add(1)
     process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})

@@ -1,4 +1,4 @@
-"""Real runs answer the same bit for bit on every launcher, after a kill, and, but for rounding, in other batches."""
+"""Real runs answer the same bit for bit after a kill and on a node of Ray, and, but for rounding, in other batches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import launching
@@ -24,17 +23,15 @@ from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
+from bench.sweep.launch.ray_worker import RayWorker
 from bench.sweep.launch.tasks import RunTask, Surroundings
 from datasets_registry import EvalProtocol
 
 
 def spec_of(method: str, epochs: int = 3) -> ExperimentSpec:
     settings = [f"{method}.recipe.epochs={epochs}", f"{method}.recipe.views=2"] if method != "zero_shot" else []
-    protocol = EvalProtocol.BASE_TO_NEW
-    axes = sweep_over(
-        [method], [DATASET], [BACKBONE], protocol=protocol, shots=[2], seeds=[1], overrides=settings
-    )  # fmt: skip
-    return expand(axes).specs[0]
+    axes = {"protocol": EvalProtocol.BASE_TO_NEW, "shots": [2], "seeds": [1], "overrides": settings}
+    return expand(sweep_over([method], [DATASET], [BACKBONE], **axes)).specs[0]
 
 
 # --- kills ------------------------------------------------------------------------------------------------------------
@@ -67,7 +64,7 @@ def check_equal(a: tuple[RunRecord, list[Predictions]], b: tuple[RunRecord, list
 # slow: `test_checkpoints.py` cuts trainings of every method off in this process
 @pytest.mark.parametrize("method", some_fast(METHODS, {"coop"}))
 def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str, tmp_path: Path):
-    spec = spec_of(method, epochs=6)
+    spec = spec_of(method, epochs=4)
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     kept = tmp_path / "checkpoints" / f"{spec.run_id}.safetensors"
     process = subprocess.Popen(
@@ -115,14 +112,7 @@ def test_answers_do_not_depend_on_the_evaluation_batch(method: str):
                 np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-4)
 
 
-# --- launchers --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own_caches() -> Iterator[None]:
-    forget_loaded()
-    yield
-    forget_loaded()
+# --- nodes of Ray -----------------------------------------------------------------------------------------------------
 
 
 def surroundings_in(folder: Path) -> Surroundings:
@@ -136,32 +126,21 @@ def surroundings_in(folder: Path) -> Surroundings:
         checkpoints=folder / "runs" / "checkpoints",
         checkpoint_seconds=0.0,
     )
-    # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
-    # threads in many processes are slow
+    # a tuned model is a file beside the record; a local weight file or a support list would change the spec
     same_as_default = {"keep_models", "weights", "files", "device", "threads"}
     unset = {name for name in RunContext.model_fields if getattr(context, name) == getattr(RunContext(), name)}
     assert unset == same_as_default, "set the new fields of RunContext here"
     return Surroundings(runs=folder / "runs", context=context)
 
 
-@pytest.mark.slow  # `test_pool_process.py` and `test_ray.py` have the same launchers, with runs that compute less
-@pytest.mark.usefixtures("own_caches")
-@pytest.mark.parametrize("launcher", ["fork", "spawn", "ray"])
-def test_every_launcher_computes_what_this_process_computes(launcher: str, tmp_path: Path) -> None:
-    tasks = [RunTask(spec_of(method, epochs=2)) for method in ("vpt", "coop")]
+def test_a_worker_of_ray_computes_what_this_process_computes(tmp_path: Path, monkeypatch) -> None:
+    """Workers of a pool: `test_pool_process.py`."""
+    monkeypatch.chdir(tmp_path)
     here, there = surroundings_in(tmp_path / "here"), surroundings_in(tmp_path / "there")
-    launching.launch(here, 0, tasks)
-    if launcher == "ray":
-        pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
-        from bench.sweep.launch.ray_worker import RayWorker
-
-        worker = RayWorker(str(tmp_path), there.model_dump_json(), {}, {})
-        for task in tasks:
-            result = worker.execute(task)
-            Shards(there.runs).write(result.record, result.predictions)
-    else:
-        launching.launch(there, 2, tasks, method=launcher)
-    for task in tasks:
-        shards = [Shards(place.runs).read(task.spec.run_id) for place in (here, there)]
-        expected, computed = (outcome((shard.record, list(shard.predictions))) for shard in shards)
-        assert computed == expected
+    task = RunTask(spec_of("coop", epochs=2))
+    launching.launch(here, 0, [task])
+    forget_loaded()
+    computed = RayWorker(str(tmp_path), there.model_dump_json(), {}, {}).execute(task)
+    assert computed.record is not None
+    expected = Shards(here.runs).read(task.spec.run_id)
+    assert outcome((computed.record, list(computed.predictions))) == outcome((expected.record, [*expected.predictions]))
