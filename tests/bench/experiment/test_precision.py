@@ -18,7 +18,7 @@ from methods import METHODS, parse_backbone
 def spec_in(precision: str, method: str = "clip_adapter"):
     overrides = [f"{method}.recipe.epochs=2"]
     axes = sweep_over(
-        [method], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides,
+        [method], ["spectrum_basic:test=5"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides,
         precision=precision,
     )  # fmt: skip
     (spec,) = expand(axes).specs
