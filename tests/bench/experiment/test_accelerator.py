@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from parity_kit import tiny_backbone
-from sweep_requests import sweep_over
+from tiny_runs import one_spec
 
 from bench.context import RunContext
 from bench.errors import TrainingMemoryError
@@ -25,11 +25,10 @@ from bench.experiment.features.inputs import Inputs
 from bench.record import Provenance
 from bench.results import environment
 from bench.spec import ExperimentSpec
-from bench.sweep import expand
 from bench.sweep.launch.task_executor import ran_out_of_memory
 from methods import Backbone, Precision
 
-CUDA, TINY = torch.device("cuda", 0), "ViT-tiny.random"
+CUDA = torch.device("cuda", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -81,9 +80,7 @@ def forbidden_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def short_spec(method: str) -> ExperimentSpec:
-    one_epoch = [f"{method}.recipe.epochs=1"]
-    axes = sweep_over([method], ["spectrum_basic:test=5"], [TINY], shots=(1,), seeds=(1,), overrides=one_epoch)
-    return expand(axes).specs[0]
+    return one_spec(method, f"{method}.recipe.epochs=1", shots=(1,))
 
 
 @pytest.mark.parametrize("method", ["clip_adapter", "vpt"])
