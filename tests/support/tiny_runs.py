@@ -17,36 +17,29 @@ BACKBONE = "ViT-tiny.random"
 DATASET = "spectrum_basic:test=5"
 
 
+def one_spec(method: str, *overrides: str, **axes: object) -> ExperimentSpec:
+    """The spec of a method for base-to-new with two shots and seed 1, unless the axes of the sweep are others."""
+    usual = {"protocol": EvalProtocol.BASE_TO_NEW, "shots": (2,), "seeds": (1,)}
+    (spec,) = expand(sweep_over([method], [DATASET], [BACKBONE], overrides=overrides, **usual | axes)).specs
+    return spec
+
+
 def spec_of(
     method: str, *, seed: int = 1, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **settings: object
 ) -> ExperimentSpec:
-    overrides = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
-    overrides += [f"{method}.{k}={v}" for k, v in settings.items()]
-    axes = sweep_over(
-        [method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(seed,), overrides=overrides
-    )
-    (spec,) = expand(axes).specs
-    return spec
+    """The spec of a short training with these settings of the method."""
+    short = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
+    chosen = [f"{method}.{key}={value}" for key, value in settings.items()]
+    return one_spec(method, *short, *chosen, protocol=protocol, seeds=(seed,))
 
 
 def constant_rate_spec(
     method: str, protocol: EvalProtocol, selection: str | None = None, **recipe: object
 ) -> ExperimentSpec:
     """A constant learning rate, so that a training of n epochs is the beginning of any longer one."""
-    overrides = [f"{method}.recipe.{key}={value}" for key, value in recipe.items()]
-    overrides += [f"{method}.recipe.schedule=constant", f"{method}.recipe.warmup=none"]
-    axes = sweep_over(
-        [method],
-        [DATASET],
-        [BACKBONE],
-        protocol=protocol,
-        shots=(2,),
-        seeds=(1,),
-        overrides=overrides,
-        selection=selection,
-    )
-    (spec,) = expand(axes).specs
-    return spec
+    values = recipe | {"schedule": "constant", "warmup": "none"}
+    overrides = [f"{method}.recipe.{key}={value}" for key, value in values.items()]
+    return one_spec(method, *overrides, protocol=protocol, selection=selection)
 
 
 _FINISHED: dict[str, tuple[RunRecord, list[Predictions]]] = {}

@@ -5,28 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from half_precision import skipped_without_kernel
-from sweep_requests import sweep_over
+from tiny_runs import one_spec
 
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.features.inputs import load_inputs
-from bench.sweep import expand
 from bench.sweep.rules import backbone_conflict
 from methods import METHODS, parse_backbone
 
 
-def spec_in(precision: str, method: str = "clip_adapter"):
-    overrides = [f"{method}.recipe.epochs=2"]
-    axes = sweep_over(
-        [method], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides,
-        precision=precision,
-    )  # fmt: skip
-    (spec,) = expand(axes).specs
-    return spec
-
-
 def test_runs_and_features_of_two_precisions_never_meet(tmp_path: Path):
-    specs = [spec_in("fp32"), spec_in("bf16")]
+    specs = [one_spec("clip_adapter", "clip_adapter.recipe.epochs=2", precision=how) for how in ("fp32", "bf16")]
     assert len({spec.run_id for spec in specs}) == 2
     load_inputs.cache_clear()
     with skipped_without_kernel():

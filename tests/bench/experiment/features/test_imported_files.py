@@ -81,32 +81,32 @@ def test_zero_shot_accuracy_is_that_of_the_arrays(imported: feature_bundle.Featu
     assert measured["zero_shot_accuracy"] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("method", "reason"), [("vpt", "imported features have none"), ("coop", "have no text tower")])
+REFUSED = [
+    ({"methods": ["vpt"], "protocol": EvalProtocol.BASE_TO_NEW}, "imported features have none"),
+    ({"methods": ["coop"], "protocol": EvalProtocol.BASE_TO_NEW}, "have no text tower"),
+    ({"methods": ["timo_s"]}, "it encodes the templates imagenet80, .*; use --set 'timo_s.templates="),
+    (
+        {"methods": ["timo_s"], "overrides": ['timo_s.templates=["select7", "own", "imagenet80"]']},
+        "it encodes the templates select7, imagenet80, .*; use --set 'timo_s.templates=",
+    ),
+    (
+        {"methods": ["tda"], "protocol": EvalProtocol.TEST_TIME, "overrides": ["tda.views=7"]},
+        r"none; use --set tda\.views=0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
 def test_methods_that_need_more_are_refused_before_anything_runs(
-    imported: feature_bundle.FeatureBundle, method: str, reason: str
+    imported: feature_bundle.FeatureBundle, changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ImpossibleCombinationError, match=reason):
-        expand(sweep_over([method], ["toy_features"], ["features.toy-clip"], shots=(4,), seeds=(1,)))
+    with pytest.raises(ImpossibleCombinationError, match=message):
+        expand(changed(AXES, **changes))
 
 
-@pytest.mark.parametrize(
-    ("setting", "lists"),
-    [([], "imagenet80"), (['timo_s.templates=["select7", "own", "imagenet80"]'], "select7, imagenet80")],
-)
-def test_lists_of_templates_are_refused_before_anything_runs(
-    imported: feature_bundle.FeatureBundle, setting: list[str], lists: str
-) -> None:
-    refused = f"timo_s on features.toy-clip: it encodes the templates {lists}, .*; use --set 'timo_s.templates="
-    with pytest.raises(ImpossibleCombinationError, match=refused):
-        expand(changed(AXES, methods=["timo_s"], overrides=setting))
-
-
-def test_views_of_imported_images_are_refused_before_anything_runs(imported: feature_bundle.FeatureBundle) -> None:
-    axes = changed(AXES, methods=["tda"], protocol=EvalProtocol.TEST_TIME, overrides=["tda.views=7"])
-    with pytest.raises(ImpossibleCombinationError, match=r"none; use --set tda\.views=0"):
-        expand(axes)
-    assert expand(changed(axes, overrides=["tda.views=0"])).specs
-    assert expand(changed(axes, overrides=[])).specs
+def test_a_method_without_views_runs_on_imported_images(imported: feature_bundle.FeatureBundle) -> None:
+    for overrides in ((), ("tda.views=0",)):
+        assert expand(changed(AXES, methods=["tda"], protocol=EvalProtocol.TEST_TIME, overrides=overrides)).specs
 
 
 @pytest.mark.parametrize(

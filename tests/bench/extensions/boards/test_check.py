@@ -181,6 +181,15 @@ def test_true_labels_are_those_of_earlier_runs_of_the_task_without_data(judge: J
     assert judge(theirs, name="honest").accepted, "a refused submission says nothing about labels"
 
 
+def test_a_refused_submission_says_nothing_about_labels(judge: Judge) -> None:
+    """Its first run contradicts nothing that is known so far, the other has classes that the dataset lacks."""
+    runs = [of_spec(simulated_run(method), dataset="dtd") for method in ("coop", "clip_adapter")]
+    first, (record, (item,)) = sorted(runs, key=lambda run: run[0].run_id)
+    impossible = record.model_copy(update={"scores": [rescored(item, 1000)]}), [item]
+    assert not judge(all_right(first), impossible, name="forged").accepted
+    assert judge(of_spec(simulated_run("tip_adapter"), dataset="dtd"), name="honest").accepted
+
+
 def test_weights_are_those_of_earlier_runs_on_the_backbone(judge: Judge) -> None:
     mine, theirs = (of_spec(simulated_run(method), backbone="ViT-B-16.openai") for method in ("coop", "clip_adapter"))
     assert judge(mine, name="first").accepted
