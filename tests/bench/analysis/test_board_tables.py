@@ -232,18 +232,6 @@ def test_latex_compiles(board, tmp_path: Path):
     subprocess.run(["pdflatex", "-interaction=batchmode", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True)
 
 
-def test_the_command(runs, tmp_path: Path, etl):
-    def export(*arguments: str) -> tuple[int, str, str]:
-        return etl("export", "--runs", str(runs.folder), *arguments)
-
-    assert "\\toprule" in export("--format", "latex")[1]
-    assert export("--format", "markdown", "--out", str(tmp_path / "t.md"))[0] == 0
-    assert (tmp_path / "t.md").read_text().startswith("**ViT-demo.drawn")
-    assert export("--by-dataset")[1].startswith("entry,title,method,label,dataset,measure,mean,")
-    assert "csv, markdown, latex" in export("--format", "word")[2]
-    assert "match these options" in export("--shots", "3")[2]
-
-
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
 def test_no_format_has_a_number_of_shots_for_all_training_images(world, form: str):
     rates = {"coop": {"d": {"base": 0.5, "new": 0.5}}}
@@ -262,3 +250,10 @@ def test_imported_runs_are_marked_in_every_format(runs, board):
     for rows in (board_rows(foreign), rows_by_dataset(foreign)):
         assert {row["entry"] for row in parsed(Table(rows).csv()) if row["imported"]} == {"coop"}
     assert "‡" not in exported(board).markdown()
+
+
+def test_the_command_writes_a_file_and_refuses_a_setting_without_runs(runs, tmp_path: Path, etl):
+    export = ("export", "--runs", str(runs.folder))
+    assert etl(*export, "--format", "markdown", "--out", str(tmp_path / "t.md"))[0] == 0
+    assert (tmp_path / "t.md").read_text().startswith("**ViT-demo.drawn")
+    assert "match these options" in etl(*export, "--shots", "3")[2]

@@ -1,3 +1,5 @@
+"""Shards: written whole or not at all, read with their checksums, found again; and folders of runs."""
+
 import os
 import subprocess
 import sys
@@ -7,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundle_files import shard_files
-from fake_runner import failed_record, make_difficulty, make_predictions, make_record, make_spec
+from fake_runner import answered, failed_record, make_difficulty, make_predictions, make_record, make_spec
 
 from bench.errors import RunsFolderError, ShardError, UsageError
 from bench.record import Predictions, RunStatus
 from bench.results.predictions import pack_predictions, unpack_predictions
-from bench.results.shards import Shards, check_runs_folder
+from bench.results.shards import Shards, check_runs_folder, no_runs, runs_folders
+from reports.site.build import PageRequest, write_page
 
 
 @pytest.fixture
@@ -230,3 +233,26 @@ def test_a_runs_folder_may_be_beside_others_but_not_among_folders_of_images(tmp_
     for name in ("pictures", "work"):
         with pytest.raises(RunsFolderError, match="'cat'"):
             check_runs_folder(tmp_path / name)
+
+
+def test_folders_inside_and_beside_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("runs/demo", "other"):
+        Shards(tmp_path / name).write(*answered())
+    assert runs_folders(tmp_path / "runs") == [tmp_path / "runs" / "demo"]
+    assert runs_folders(tmp_path / "typo") == []
+    both = f"--runs {tmp_path / 'runs' / 'demo'} or --runs {tmp_path / 'other'}."
+    assert no_runs(tmp_path / "runs").endswith(both)
+    assert f"nearby: give --runs {tmp_path / 'other'}." in no_runs(tmp_path / "typo")
+    assert "runs with `etl-bench run`" in no_runs(tmp_path / "other" / "shards" / "nowhere")
+
+
+@pytest.mark.parametrize("protocol", [None, "few-shot"])
+def test_nothing_to_show_leaves_an_earlier_page(protocol, tmp_path: Path) -> None:
+    if protocol:
+        Shards(tmp_path / "runs").write(*answered())
+    page = tmp_path / "page.html"
+    page.write_text("an earlier page")
+    with pytest.raises(UsageError, match=r"has protocol few-shot\. No page" if protocol else "There are no runs in"):
+        write_page(PageRequest(runs=tmp_path / "runs", out=page, protocol=protocol))
+    assert page.read_text() == "an earlier page"

@@ -134,30 +134,6 @@ def test_the_interval_covers_the_true_accuracy(accuracy, seeds, images, grouped)
         assert width <= 1.35
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
-@pytest.mark.parametrize("rates", [(0.5, 0.7), (0.9, 0.98)])
-def test_the_interval_of_an_average_of_harmonic_means_covers_it(seeds, rates):
-    """Two datasets with 300 base and 300 new images each."""
-    rounds, covered = 300, []
-    generator = np.random.default_rng([seeds, int(100 * rates[0])])
-    draws = [[list(_simulated(rate, seeds, 300, None, rounds, generator)) for rate in rates] for _ in range(2)]
-    for k in range(rounds):
-        noise, truths = [], []
-        for base, new in ((parts[0][k], parts[1][k]) for parts in draws):
-            by_seed = [_harmonic(b, n) for b, n in zip(base[0].mean(1), new[0].mean(1), strict=True)]
-            total = (base[0].mean() + new[0].mean()) ** 2
-            weights = 2 * new[0].mean() ** 2 / total, 2 * base[0].mean() ** 2 / total
-            noise.append(noise_of([base[0], new[0]], weights=weights, values=by_seed))
-            truths.append(_harmonic(base[2], new[2]))
-        found = estimate_of(*noise)
-        covered.append(found.low <= np.mean(truths) <= found.high)
-    assert np.mean(covered) >= 0.93 - 2.5 * math.sqrt(0.95 * 0.05 / rounds)
-
-
-def _harmonic(a: float, b: float) -> float:
-    return 2 * a * b / (a + b)
-
-
 @pytest.mark.slow  # `test_the_interval_covers_the_true_accuracy` has a part of the grid
 @pytest.mark.parametrize(
     ("accuracy", "seeds", "images", "grouped"),

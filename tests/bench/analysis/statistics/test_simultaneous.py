@@ -24,15 +24,6 @@ def test_limits_are_those_of_simulated_differences_from_one_control(k, df):
     assert dunnett_p(dunnett_limit(k, df), k, df) == pytest.approx(0.025, abs=1e-4)
 
 
-def test_limits_are_scipys():
-    draw = np.random.default_rng(0)
-    control, *others = draw.normal(size=(5, 8))
-    error = np.sqrt(np.mean([np.var(one, ddof=1) for one in (control, *others)]) * 2 / 8)
-    t = (others[0].mean() - control.mean()) / error
-    wanted = stats.dunnett(*others, control=control, alternative="greater", random_state=draw).pvalue[0]
-    assert dunnett_p(t, 4, 5 * 7) == pytest.approx(wanted, abs=0.005)
-
-
 def differences(means: np.ndarray, errors: np.ndarray, df: float) -> dict[tuple[str, str], MeanTest]:
     """Differences of independent means with their errors."""
     names = [f"m{number:02}" for number in range(len(means))]
