@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from moved_methods import moved, train_batch
-from parity_kit import class_set, images, support_view, tiny_backbone
+from parity_kit import class_set, images, moved, support_view, tiny_backbone, train_batch
 from torch import Tensor
 
 from datasets_registry import DATASETS, BenchError, ClassSet, EvalProtocol
@@ -81,7 +80,7 @@ def test_every_context_is_counted_and_learns(host: str) -> None:
     plain = prepared(host, **{key: getattr(method.config, key) for key in shared})
     added = method.learned_parameters() - plain.learned_parameters()
     assert added == 3 * 5 * tiny_backbone().text_width
-    method.loss(train_batch(method)).backward()
+    method.loss(train_batch(method.info.needs)).backward()
     for key, parameter in method.trainable.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.abs().sum() > 0, key

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
-from typing import Any
 
 import pytest
 import torch
-from parity_kit import Case, batch_of, case_names, class_set, generator, images, support_view, tiny_backbone
+from parity_kit import Case, batch_of, case_names, class_set, images, made, support_view, tiny_backbone
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import SupportView
 from methods.proker import IMAGENET_BETA, ProKeR, ProKeRConfig
 
-
-def prepared(support: SupportView, **settings: Any) -> ProKeR:
-    method = ProKeR(tiny_backbone(), ProKeRConfig(**settings), generator())
-    method.prepare(support)
-    return method
+prepared = partial(made, ProKeR)
 
 
 def official_settings(dataset: str | None) -> ProKeRConfig:

@@ -108,12 +108,6 @@ def test_zero_counts_the_official_votes(name: str) -> None:
     assert found.shape == (features.shape[1], votes.shape[1])
 
 
-def test_a_recorded_image_has_equally_many_votes_for_two_classes() -> None:
-    votes = Case("zero", "ties").tensors["votes/all"]
-    whole = votes.sum(dim=1)
-    assert (whole > whole.min() + 0.5).any()  # the class that decides a tie gets one more
-
-
 @pytest.mark.parametrize(
     ("others", "winner"),
     [
@@ -164,11 +158,6 @@ def test_boost_adapter_without_a_cache_or_crops_is_not_boosted(without: dict[str
     found = classified("boost_adapter", classes, stream(), delta=delta, **shared)
     assert torch.equal(found, classified("tda", classes, stream(), **shared | {"views": 0}))
     assert not torch.equal(found, classified("boost_adapter", classes, stream(), **shared | {"size": 3, "views": 19}))
-
-
-def test_the_recorded_caches_matter() -> None:
-    published, busy = Case("tda", "published_all"), Case("tda", "busy")
-    assert float((published.tensors["logits/all"] - busy.tensors["logits/all"]).abs().max()) > 0.5
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fake_runner import PROVENANCE, make_record, rescored
+from fake_runner import PROVENANCE, from_logits, make_record, rescored
 
 from bench.context import RunContext
 from bench.experiment.task import declared_task
@@ -85,25 +85,6 @@ def _predictions(split: Any, rng: np.random.Generator, skill: float) -> Predicti
     logits = rng.normal(size=(len(label), len(split.classes)))
     logits[np.arange(len(label)), label] += skill
     return from_logits(split.name, tuple(sample.key for sample in split.samples), label, logits)
-
-
-def from_logits(split: str, images: tuple[str, ...], label: np.ndarray, logits: np.ndarray) -> Predictions:
-    logits = logits.astype(np.float32)
-    order = np.argsort(-logits, axis=1, kind="stable")
-    rows = np.arange(len(label))
-    share = np.exp(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
-    return Predictions(
-        split=split,
-        images=images,
-        label=label,
-        predicted=order[:, 0].astype(np.int32),
-        rank=(order == label[:, None]).argmax(1).astype(np.int32),
-        true_logit=logits[rows, label],
-        log_sum_exp=np.log(np.exp(logits).sum(1)).astype(np.float32),
-        sum_p2=(share**2).sum(1).astype(np.float32),
-        top_labels=order[:, :5].astype(np.int32),
-        top_logits=np.take_along_axis(logits, order[:, :5], axis=1),
-    )
 
 
 def with_predictions(run: Run, predictions: list[Predictions]) -> Run:

@@ -36,15 +36,9 @@ def constant_rate_spec(
     overrides = [f"{method}.recipe.{key}={value}" for key, value in recipe.items()]
     overrides += [f"{method}.recipe.schedule=constant", f"{method}.recipe.warmup=none"]
     axes = sweep_over(
-        [method],
-        [DATASET],
-        [BACKBONE],
-        protocol=protocol,
-        shots=(2,),
-        seeds=(1,),
-        overrides=overrides,
+        [method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(1,), overrides=overrides,
         selection=selection,
-    )
+    )  # fmt: skip
     (spec,) = expand(axes).specs
     return spec
 
