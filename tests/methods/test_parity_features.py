@@ -152,17 +152,6 @@ def test_underscores_stay_in_class_names_unless_asked() -> None:
     assert not torch.allclose(kept.base, spoken.base)
 
 
-def test_wise_ft_lies_between_the_trained_and_the_zero_shot_weights() -> None:
-    method = made(ZSLP, class_set("base"), trained_share=0.25)
-    with torch.no_grad():
-        method.trainable.vectors.normal_(generator=generator())
-    batch = batch_of(tiny_backbone(), images("test"), None)
-    mixed = 0.25 * method.trainable.vectors + 0.75 * method.base
-    cosine = torch.nn.functional.cosine_similarity(batch.features[:, None], mixed[None], dim=2)
-    ours = method.classifier(class_set("base"))(batch)
-    torch.testing.assert_close(ours, tiny_backbone().logit_scale * cosine, atol=1e-4, rtol=0)
-
-
 @pytest.mark.parametrize("name", [n for n in case_names("linear_probe") if n != "c_search_normalised"])
 def test_linear_probe(name: str) -> None:
     """L-BFGS stops at its own tolerance: 1 % of the largest decision value, 2e-3 on probabilities."""
