@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fake_runner import PROVENANCE, from_logits, make_record, rescored
+from fake_runner import PROVENANCE, from_logits, make_record, make_spec, rescored
 
 from bench.context import RunContext
 from bench.experiment.task import declared_task
@@ -18,7 +18,6 @@ from bench.extensions.boards.submission import SubmissionFacts, prepare_submissi
 from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe
 from bench.results.shards import Shards
-from bench.spec import ExperimentSpec
 from datasets_registry import EvalProtocol, FewShotTask, get_dataset
 
 DATASET = "spectrum_basic:test=5"
@@ -28,23 +27,13 @@ FACTS = SubmissionFacts(
 COMPUTED = datetime(2026, 11, 25, tzinfo=UTC)
 """When the runs were computed: after the first code of the project, and before they were submitted."""
 Run = tuple[RunRecord, list[Predictions]]
+FEW_SHOT = EvalProtocol.FEW_SHOT
 
 
 @cache
 def task_of(dataset: str, shots: int, seed: int) -> FewShotTask:
-    spec = _spec(method="coop", config={}, dataset=dataset, shots=shots, seed=seed)
+    spec = make_spec(config={}, recipe=None, dataset=dataset, protocol=FEW_SHOT, shots=shots, seed=seed)
     return declared_task(spec, RunContext())
-
-
-def _spec(**values: Any) -> ExperimentSpec:
-    common: dict[str, Any] = {
-        "recipe": None,
-        "backbone": "ViT-demo.drawn",
-        "task_fingerprint": "f",
-        "draw": "coop",
-        "protocol": EvalProtocol.FEW_SHOT,
-    }
-    return ExperimentSpec(**(common | values))
 
 
 def simulated_run(
@@ -52,13 +41,14 @@ def simulated_run(
 ) -> Run:
     """A run with the published settings of a method; `skill` is what the true class gains over random logits."""
     info = known_methods().get(method)
-    recipe = info.recipe_for(EvalProtocol.FEW_SHOT)
+    recipe = info.recipe_for(FEW_SHOT)
     shots, seed = (0, 0) if method == "zero_shot" else (2, seed)
     task = task_of(dataset, shots, seed)
-    spec = _spec(
+    spec = make_spec(
         **{
+            "protocol": FEW_SHOT,
             "method": method,
-            "config": dict(info.settled(EvalProtocol.FEW_SHOT).values),
+            "config": dict(info.settled(FEW_SHOT).values),
             "recipe": settled_recipe(recipe, shots, get_dataset(DATASET)),
             "dataset": dataset,
             "shots": shots,
