@@ -26,6 +26,7 @@ from parity_kit import (
     support_view,
     tiny_backbone,
 )
+from places import REAL_DATA
 from torch import Tensor
 
 from bench.experiment.training_loop import make_optimizer, step_rate, train_step
@@ -36,7 +37,7 @@ from methods.clap import CLAP, CLAPConfig
 from methods.cross_modal import RECIPE as CROSS_MODAL_RECIPE
 from methods.cross_modal import CrossModal, CrossModalConfig
 from methods.gda import ALPHAS, GDA
-from methods.linear_probe import LinearProbe
+from methods.linear_probe import LinearProbe, linear_logits
 from methods.lp_plus_plus import LPPlusPlus
 from methods.prolip import ProLIP
 from methods.task_res import TaskRes, TaskResConfig
@@ -187,6 +188,24 @@ def test_linear_probe_is_at_the_minimum_of_its_objective() -> None:
     loss.backward()
     assert float(weight.grad.abs().max()) < 1e-4
     assert float(bias.grad.abs().max()) < 1e-4
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(("dataset", "expected"), [("caltech101", 0.938), ("oxford_pets", 0.804)])
+def test_the_linear_probe_has_the_accuracy_of_scikit_learns_on_real_features(dataset: str, expected: float):
+    """Features of CLIP ViT-B/32, 16 shots; measured with scikit-learn's logistic regression at C = 10."""
+    arrays = np.load(REAL_DATA / "features" / "vitb32" / f"{dataset}.npz")
+
+    def part(name: str) -> tuple[Tensor, Tensor]:
+        features, labels = arrays[f"{name}_f"].astype(np.float32), arrays[f"{name}_l"].astype(np.int64)
+        return torch.from_numpy(features), torch.from_numpy(labels)
+
+    (support, labels), (images, truth) = part("train16"), part("test")
+    classes = ClassSet(tuple(f"class {i}" for i in range(int(labels.max()) + 1)), "{}")
+    view = SupportView(classes, labels, 16, lambda: support, lambda k, _: support.expand(k, -1, -1))
+    method = made(LinearProbe, view, selection="fixed", c=10)
+    predicted = linear_logits(method.chosen, images).argmax(dim=1)
+    assert float((predicted == truth).double().mean()) == pytest.approx(expected, abs=0.001)
 
 
 @pytest.mark.parametrize("name", case_names("lp_plus_plus"))
