@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from places import ROOT
 from read_only import modes_hold
+from small_datasets import write_dataset
 
 from datasets_registry import (
     AddRequest,
@@ -33,16 +34,7 @@ from datasets_registry import (
 )
 from datasets_registry import _check as check_module
 
-KEYS = {
-    "caltech101": ["accordion/image_{:04}.jpg", "airplanes/image_{:04}.jpg", "Faces/image_{:04}.jpg"],
-    "dtd": ["banded/banded_{:04}.jpg", "blotchy/blotchy_{:04}.jpg"],
-    "eurosat": ["AnnualCrop/AnnualCrop_{}.jpg", "SeaLake/SeaLake_{}.jpg"],
-    "oxford_flowers": ["image_0{:04}.jpg", "image_1{:04}.jpg"],
-    "oxford_pets": ["Abyssinian_{}.jpg", "beagle_{}.jpg"],
-    "stanford_cars": ["cars_train/{:05}.jpg", "cars_test/{:05}.jpg"],
-    "sun397": ["a/abbey/sun_aaa{}.jpg", "c/church/indoor/sun_bbb{}.jpg"],
-}
-"""How CoOp's split files name images; one pattern per class."""
+NAMES = ("caltech101", "dtd", "eurosat", "oxford_flowers", "oxford_pets", "stanford_cars", "sun397")
 
 
 def picture(path: Path, seed: int) -> None:
@@ -84,22 +76,13 @@ MakeDataset = Callable[[str], BrokenDataset]
 @pytest.fixture
 def make_dataset(tmp_path: Path) -> MakeDataset:
     def make(name: str) -> BrokenDataset:
-        info = get_dataset(name)
-        dataset = BrokenDataset(info, tmp_path / "data")
-        split: dict[str, list[list[object]]] = {"train": [], "val": [], "test": []}
-        seed = 0
-        for label, pattern in enumerate(KEYS[name]):
-            for part, n in (("train", 4), ("val", 2), ("test", 3)):
-                for _ in range(n):
-                    seed += 1
-                    key = pattern.format(seed)
-                    picture(dataset.images / key, seed)
-                    split[part].append([key, label, f"class {label}"])
-        (dataset.top / str(info.split_file)).write_text(json.dumps(split))
+        counts = {"train": 4, "val": 2, "test": 3}
+        write_dataset(tmp_path / "data", name, classes=2, **counts)
+        expected = {part: 2 * n for part, n in counts.items()}  # the generated images count as the full dataset
+        dataset = BrokenDataset(replace(get_dataset(name), expected=expected), tmp_path / "data")
         if name == "oxford_flowers":
             (dataset.top / "cat_to_name.json").write_text("{}")
-        counts = {part: len(rows) for part, rows in split.items()}
-        return replace(dataset, info=replace(info, expected=counts))  # the generated images count as the full dataset
+        return dataset
 
     return make
 
@@ -116,12 +99,12 @@ def published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets_registry._check.dataset_sources", without_checksums)
 
 
-@pytest.mark.parametrize("name", list(KEYS))
+@pytest.mark.parametrize("name", NAMES)
 def test_coops_layout_is_fine_and_leaves_a_fingerprint(make_dataset: MakeDataset, name: str) -> None:
     healthy = make_dataset(name)
     found = healthy.check()
     assert [item.code for item in found.findings] == ["small-class"]
-    assert (found.layout, found.checked) == ("CoOp", 9 * len(KEYS[name]))
+    assert (found.layout, found.checked) == ("CoOp", 18)
     assert found.file == healthy.root / ".etl-bench" / f"{name}.json"
     written = json.loads(found.file.read_text())
     assert written == dict(found.fingerprint)
@@ -231,11 +214,11 @@ def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: BrokenDataset)
 
 def test_git_lfs_pointers(make_dataset: MakeDataset) -> None:
     dataset = make_dataset("oxford_flowers")
-    for path in dataset.images.iterdir():
+    for path in dataset.images.rglob("*.png"):
         path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     found = dataset.finding("lfs-pointers")
     assert found.text.startswith("18 of 18 opened images are")
-    assert found.fix == f"cd {dataset.images} && git lfs pull"
+    assert found.fix == f"cd {dataset.first().parent} && git lfs pull"
 
 
 @pytest.mark.parametrize(

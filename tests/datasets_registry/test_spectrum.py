@@ -128,28 +128,3 @@ def test_mirroring_keeps_the_class_where_position_or_angle_defines_it(name: str)
     """Augmentation mirrors images, so no class name may contain left or right."""
     words = {word for class_name in info_of(name).class_names for word in class_name.split("_")}
     assert not words & {"left", "right", "east", "west"}
-
-
-def test_nearest_class_means_beat_chance_on_the_hardest_dataset() -> None:
-    """Nearest class means of down-sampled brightness reach twice chance, so the dataset can be learned.
-
-    Brightness is relative to the image's corner, because only the arrow's mask matters.
-    """
-    splits = splits_of("spectrum_angles")
-
-    def described(part: tuple[object, ...]) -> tuple[np.ndarray, np.ndarray]:
-        rows, labels = [], []
-        for sample in part:
-            picture = np.asarray(splits.images.load(sample.key), dtype=np.float32)
-            shown = np.abs(picture - picture[:4, :4].mean(axis=(0, 1))).sum(axis=2)
-            coarse = shown.reshape(12, 4, 12, 4).mean(axis=(1, 3))
-            symmetric = (coarse + coarse[:, ::-1]).ravel()
-            rows.append(symmetric / np.linalg.norm(symmetric))
-            labels.append(sample.label)
-        return np.array(rows), np.array(labels)
-
-    train, train_labels = described(splits.train)
-    test, labels = described(splits.test)
-    means = np.stack([train[train_labels == label].mean(axis=0) for label in range(len(splits.class_names))])
-    accuracy = ((test @ means.T).argmax(axis=1) == labels).mean()
-    assert accuracy > 2 / len(splits.class_names)

@@ -38,16 +38,6 @@ def test_trained_classes_get_weight_one_and_the_plain_adapted_model() -> None:
     assert torch.equal(logits(method, "base"), logits(apex(ensemble="none"), "base"))
 
 
-def test_new_classes_are_blended_by_their_distance() -> None:
-    method = apex()
-    weight = method.adaptive_weight(class_set("new"))
-    mean_distance, nearest = method.class_distances(class_set("new"))
-    far = nearest > 0.05
-    assert far.any()
-    torch.testing.assert_close(weight[far], torch.exp(-4 * mean_distance[far]))
-    assert (weight[~far] == 1).all()
-
-
 def test_beta_zero_and_a_fixed_weight_of_one_are_no_ensemble() -> None:
     for settings in ({"beta": 0.0}, {"ensemble_weight": "fixed", "fixed_weight": 1.0}):
         torch.testing.assert_close(logits(apex(**settings)), logits(apex(ensemble="none")))

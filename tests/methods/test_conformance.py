@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import pytest
-from families_of_methods import fast_ones, reads_images
+from families_of_methods import cheap_of_each_family, reads_images
 from one_case import for_each
 from short_settings import SHORT
 
@@ -33,7 +33,7 @@ QUICK = set(CHECKS) - LONG
 
 def checked() -> Iterator[object]:
     """Each method with both groups of checks. One of each family is fast, and quick checks without images or search."""
-    fast = fast_ones(list(METHODS))
+    fast = cheap_of_each_family(list(METHODS))
     for name in METHODS:
         costly = name in SHORT or reads_images(name)
         for group, checks, slow in (("quick", QUICK, costly and name not in fast), ("long", LONG, name not in fast)):

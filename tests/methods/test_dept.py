@@ -8,8 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from families_of_methods import some_fast
-from moved_methods import moved, train_batch
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, images, moved, support_view, tiny_backbone, train_batch
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
@@ -43,7 +42,7 @@ def head_logits(part: dict[str, Tensor], kind: str, x: Tensor) -> Tensor:
 def test_loss_and_gradients_equal_the_formula(host: str) -> None:
     # DePT's code gives KgCoOp's penalty another weight
     method, plain = moved(f"dept_on:{host}"), moved(host, **({"weight": 2.0} if host == "kgcoop" else {}))
-    part, batch = dict(method.trainable.named_parameters()), train_batch(method)
+    part, batch = dict(method.trainable.named_parameters()), train_batch(method.info.needs)
     ours = method.loss(batch)
     images_, texts = plain.image_features(batch), own_texts(plain, plain.image_features(batch), batch.labels)
     of_texts = F.cross_entropy(head_logits(part, "text", texts), batch.labels)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import Case, batch_of, case_names, class_set, generator, images, replay, support_view, tiny_backbone
+from parity_kit import (
+    Case,
+    batch_of,
+    case_names,
+    class_set,
+    generator,
+    images,
+    made,
+    replay,
+    support_view,
+    tiny_backbone,
+)
 from torch import Tensor, nn
 
-from methods import SupportView
 from methods.dmn import DMN, SHARES, DMNConfig
 
 OFFICIAL = {
@@ -19,12 +28,6 @@ OFFICIAL = {
     "text_bias": "text_shift",
 }  # fmt: skip
 CLASSES = class_set("base")
-
-
-def made(support: SupportView | None = None, **settings: Any) -> DMN:
-    method = DMN(tiny_backbone(), DMNConfig(**settings), generator())
-    method.prepare(support or support_view(tiny_backbone(), CLASSES))
-    return method
 
 
 def probabilities(method: DMN) -> Tensor:
@@ -48,7 +51,7 @@ def test_classes_with_few_images_read_only_the_rows_that_they_have() -> None:
     whole = support_view(tiny_backbone(), CLASSES)
     kept = torch.tensor([0, 1, 2, 4, 5, 8])  # class 3 has no image, and two classes have one
     some = replace(whole, labels=whole.labels[kept], features=lambda: whole.features()[kept])
-    method = made(some, selection="fixed", share=2.0)
+    method = made(DMN, some, selection="fixed", share=2.0)
     text = F.normalize(tiny_backbone().class_texts(CLASSES, CLASSES.template), dim=-1)
     rows = F.normalize(whole.features(), dim=-1)
     features = F.normalize(batch_of(tiny_backbone(), images("test"), None).features, dim=-1)
@@ -64,11 +67,11 @@ def test_classes_with_few_images_read_only_the_rows_that_they_have() -> None:
 
 def test_the_search_takes_the_first_of_the_best_shares() -> None:
     validation = support_view(tiny_backbone(), CLASSES, "test")
-    method = made()
+    method = made(DMN)
     method.calibrate(validation)
     right = []
     for share in SHARES:
-        guess = probabilities(made(selection="fixed", share=share))[: len(validation.labels)].argmax(dim=1)
+        guess = probabilities(made(DMN, selection="fixed", share=share))[: len(validation.labels)].argmax(dim=1)
         right.append(int((guess == validation.labels).sum()))
     assert float(method.trainable.share) == pytest.approx(SHARES[right.index(max(right))])
     assert method.tuning.evaluations == len(SHARES) == 13
@@ -76,7 +79,7 @@ def test_the_search_takes_the_first_of_the_best_shares() -> None:
 
 
 def test_a_kept_model_has_the_searched_share() -> None:
-    method = made()
+    method = made(DMN)
     method.calibrate(support_view(tiny_backbone(), CLASSES, "test"))
     other = DMN(tiny_backbone(), DMNConfig(), generator())
     other.restore_tuned_state(CLASSES, method.tuned_state())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, images, moved, tiny_backbone
 from torch import Tensor
 
 from bench.experiment.training_loop import fit, stage_recipes, stage_spans
@@ -18,12 +19,7 @@ HOSTS = ("coop", "kgcoop", "tcpt_on")
 RECIPE = Recipe(epochs=4, batch_size=4, lr=0.02)
 
 
-def prepared(name: str, **config: Any) -> Any:
-    cls = get_method(name)
-    values = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | config
-    method: Any = cls(tiny_backbone(), cls.info.config.model_validate(values), torch.Generator().manual_seed(0))
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
-    return method
+prepared = partial(moved, by=0.0)
 
 
 def in_second_stage(name: str, **config: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families_of_methods import WITHOUT_TEACHER, one_of_each_family
+from families_of_methods import WITHOUT_TEACHER, cheap_of_each_family, some_fast
 from PIL import Image
 from rounding import SMALL_TEXT_TOWER, rounding
 from short_settings import SHORT, SHORT_RECIPE
@@ -101,6 +101,11 @@ WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter", 
 WITHOUT_POOL = [name for name in NAMES if not get_method(name).info.needs_pool]
 """Methods that learn from no pool, whose order follows from the names of files."""
 Run = tuple[RunRecord, list[Predictions]]
+
+
+def one_of_each_family(names: Sequence[str]) -> list[object]:
+    return some_fast(names, cheap_of_each_family(names))
+
 
 ROUNDING = rounding(16 * 3 * SMALL_TEXT_TOWER)
 """Largest difference of logits, relative to the largest logit, that another order of all sums may cause.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import generator, prepared, tiny_backbone, train_batch
+from parity_kit import generator, prepared, tiny_backbone
 from pydantic import ValidationError
 
 from methods.nlprompt import NLPrompt, NLPromptConfig, class_scaling
@@ -23,17 +23,6 @@ def arranged(method: NLPrompt, *usual: list[int]) -> list[tuple[bool, list[int]]
     """The batches of an epoch, each with its kind, as sorted images."""
     batches = [sorted(batch.tolist()) for batch in method.arrange([torch.tensor(batch) for batch in usual])]
     return list(zip(method.kinds, batches, strict=True))
-
-
-def test_a_batch_has_one_of_the_two_losses() -> None:
-    method, batch = prepared(NLPrompt(tiny_backbone(), NLPromptConfig(n_ctx=4), generator())), train_batch()
-    text = F.normalize(method.text_features(method.support_classes), dim=-1)
-    p = (tiny_backbone().logit_scale * F.normalize(batch.features, dim=-1) @ text.T).softmax(dim=1)
-    own = p[torch.arange(len(p)), batch.labels]
-    method.kinds = iter((True, False))
-    for expected in (-own.log().mean(), 1 - own.mean()):
-        method.before_step()
-        torch.testing.assert_close(method.loss(batch), expected)
 
 
 def test_an_epoch_has_clean_batches_then_noisy_ones_without_incomplete_ones() -> None:

@@ -20,6 +20,7 @@ from parity_kit import (
     class_set,
     generator,
     images,
+    prompts_of_both_towers,
     recipe_of,
     replay,
     support_view,
@@ -27,9 +28,6 @@ from parity_kit import (
     tiny_backbone,
     train_batch,
     visual_prompts,
-)
-from parity_kit import (
-    prompts_of_both_towers as both,
 )
 from torch import Tensor, nn
 
@@ -154,7 +152,7 @@ RECORDED = {
     "clip_adapter": Recorded(of_clip_adapter, {"ratio": "ratio", "reduction": "reduction"}, None),
     "vpt": Recorded(visual_prompts, {"n_visual": "VPT.N_CTX_VISION", "depth": "VPT.PROMPT_DEPTH_VISION"}),
     "ivlp": Recorded(
-        both,
+        prompts_of_both_towers,
         {
             "n_text": "IVLP.N_CTX_TEXT", "n_visual": "IVLP.N_CTX_VISION", "text_depth": "IVLP.PROMPT_DEPTH_TEXT",
             "visual_depth": "IVLP.PROMPT_DEPTH_VISION", "worded_init": "IVLP.CTX_INIT",
@@ -317,11 +315,11 @@ def test_promptsrc(name: str) -> None:
     def after_step(step: int) -> None:
         method.on_epoch_end(step - 1, epochs)
         if step == epochs:
-            for key, parameter in both(method).items():
+            for key, parameter in prompts_of_both_towers(method).items():
                 case.assert_close(parameter, f"after5_before_gpa/{key}", "after5")
             method.finalise()
 
-    replay(method, case, both, after_step=after_step)
+    replay(method, case, prompts_of_both_towers, after_step=after_step)
     torch.testing.assert_close(method.epoch_weights(epochs), case.tensors["gpa_weights"].float(), atol=1e-6, rtol=1e-5)
     key = "teacher_text_features_base_unnormalised_mean"
     case.assert_close(method.teacher, key, key)
@@ -351,7 +349,7 @@ class RecordedReferenceAPEX(APEX):
 def apex_tensors(method: APEX) -> dict[str, nn.Parameter]:
     adapter = method.trainable.text_adapter
     ours = {"VPT_adapter_text_matrix": adapter.matrix, "VPT_adapter_text_bias": adapter.bias}
-    return ours | both(method)
+    return ours | prompts_of_both_towers(method)
 
 
 @pytest.mark.parametrize("name", case_names("apex"))

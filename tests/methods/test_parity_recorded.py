@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -23,15 +23,14 @@ from parity_kit import (
     support_view,
     tiny_backbone,
     visual_prompts,
-    wide_teacher,
-    wide_teacher_prompts,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from bench.experiment.kept_models import pixel_batch
 from bench.experiment.training_loop import Span, scheduled_rate
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Teacher, get_method
+from methods import Backbone, BackboneSpec, Teacher, get_method
+from methods._backbones import loading
 from methods.clip_svd import CLIPSVD
 from methods.full_ft import FullFT
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
@@ -289,6 +288,33 @@ def test_lweib(name: str) -> None:
     method = RecordedDraws(tiny_backbone(), config, generator())
     method.recorded = iter(case.config["draws"])
     replay(method, case, parameters, classes_of=partial(described, case))
+
+
+WIDE_TEACHER: dict[str, Any] = {
+    "embed_dim": 96,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 192, "head_width": 64, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 4},
+}
+"""The configuration of a CLIP that sees the same images as the tiny one and has other widths."""
+
+
+@cache
+def wide_teacher() -> Backbone:
+    """A CLIP of that configuration with drawn weights, and a logit scale of 50."""
+    model = loading.build_model(WIDE_TEACHER, initialise=False)
+    shapes = {name: value.shape for name, value in model.state_dict().items() if name != "attn_mask"}
+    drawn = drawn_networks(shapes) | {"logit_scale": torch.tensor(50.0).log()}
+    loading.load_state(model, drawn, "the teacher")
+    return Backbone(BackboneSpec("ViT-tiny", "random"), model)
+
+
+def wide_teacher_prompts() -> dict[str, Tensor]:
+    """Four prompts in each block of both towers, by the names of PromptSRC's code; deeper ones replace others."""
+    wide, narrow = torch.Size([4, 192]), torch.Size([4, 128])
+    shapes = {"image_encoder.VPT": wide, "prompt_learner.ctx": narrow}
+    shapes |= {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": wide for i in range(1, 3)}
+    return drawn_networks(shapes | {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": narrow for i in range(1, 4)})
 
 
 def tuned_teacher(classes: ClassSet) -> Teacher:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
-from typing import Any
 
 import pytest
 import torch
-from parity_kit import Case, batch_of, case_names, class_set, generator, images, support_view, tiny_backbone
+from parity_kit import Case, batch_of, case_names, class_set, images, made, support_view, tiny_backbone
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import SupportView
 from methods.proker import IMAGENET_BETA, ProKeR, ProKeRConfig
 
-
-def prepared(support: SupportView, **settings: Any) -> ProKeR:
-    method = ProKeR(tiny_backbone(), ProKeRConfig(**settings), generator())
-    method.prepare(support)
-    return method
+prepared = partial(made, ProKeR)
 
 
 def official_settings(dataset: str | None) -> ProKeRConfig:
@@ -51,15 +47,6 @@ def test_logits_are_those_of_the_official_code(name: str) -> None:
     if selection == "validation":
         assert method.beta == pytest.approx(case.config["searched"]["beta"])
     case.assert_logits(method, logits_of(method, 2 * len(names)), f"logits_after/{which}", f"logits_after/{which}")
-
-
-def test_the_coefficients_minimise_the_penalised_squared_error() -> None:
-    """Of `|Y - t - K a / lambda|^2 + a' K a / lambda`, whose gradient is `K / lambda` times that of the system."""
-    method = prepared(support_view(tiny_backbone(), class_set("base")), views=0, beta=2.0, lmbda=0.3)
-    s = method.rows.double()
-    system = torch.exp(-2.0 * (1 - s @ s.T)) / 0.3 + torch.eye(len(s), dtype=torch.float64)
-    wrong = torch.eye(5, dtype=torch.float64).repeat_interleave(2, dim=0) - s @ method.text.double().T
-    torch.testing.assert_close(system @ method.coefficients.double(), wrong, atol=1e-6, rtol=0)
 
 
 def test_the_search_takes_the_first_of_the_best_pairs() -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
-from parity_kit import Case, batch_of, case_names, class_set, generator, images, support_view, tiny_backbone
+from parity_kit import Case, batch_of, case_names, class_set, images, made, support_view, tiny_backbone
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import SupportView, rehark
-from methods.rehark import CANDIDATES, RANGES, ReHARK, ReHARKConfig, trials
+from methods import rehark
+from methods.rehark import CANDIDATES, RANGES, ReHARK, trials
 
 CLASSES = class_set("base")
 
 
-def prepared(support: SupportView, **settings: Any) -> ReHARK:
-    method = ReHARK(tiny_backbone(), ReHARKConfig(**settings), generator())
-    method.prepare(support)
-    return method
+prepared = partial(made, ReHARK)
 
 
 def logits_of(method: ReHARK, n: int = 10) -> Tensor:

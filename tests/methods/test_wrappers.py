@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from moved_methods import moved, train_batch
 from one_case import for_each
-from parity_kit import tiny_backbone
+from parity_kit import moved, tiny_backbone, train_batch
 
 from datasets_registry import BenchError
 from methods import METHODS, get_method
@@ -56,7 +55,7 @@ def test_every_offered_host_gets_gradients_for_all_its_parameters(wrapper: str) 
             method = moved(f"{wrapper}:{name}")
         except BenchError:
             continue
-        method.loss(train_batch(method)).backward()
+        method.loss(train_batch(method.info.needs)).backward()
         without += [(name, key) for key, value in method.trainable.named_parameters() if value.grad is None]
     assert without == []
 
@@ -68,9 +67,9 @@ def test_a_step_runs_the_towers_no_more_often_than_the_hosts(wrapper: str, host:
     passes, counts = tiny_backbone().passes, []
     for name in (host, f"{wrapper}:{host}"):
         method = moved(name)
-        method.loss(train_batch(method))  # frozen texts of teachers are encoded in the first step
+        method.loss(train_batch(method.info.needs))  # frozen texts of teachers are encoded in the first step
         before = (passes.image, passes.prompted_image, passes.text)
-        method.loss(train_batch(method))
+        method.loss(train_batch(method.info.needs))
         after = (passes.image, passes.prompted_image, passes.text)
         counts.append([now - then for now, then in zip(after, before, strict=True)])
     assert counts[0] == counts[1]

@@ -18,16 +18,20 @@ def some_fast(names: Sequence[str], fast: set[str]) -> list[object]:
 
 
 def one_of_each_family(names: Sequence[str]) -> list[object]:
-    """The names as parameters. One of each family among them is fast; it covers the lines that all share."""
-    return some_fast(names, fast_ones(names))
+    """The names as parameters. The first of each family among them is fast; it covers the lines that all share."""
+    return some_fast(names, _first_of_each_family(names))
 
 
-def fast_ones(names: Sequence[str]) -> set[str]:
+def cheap_of_each_family(names: Sequence[str]) -> set[str]:
     """The first name of each family; if there is one, of those that run no image through a tower in each step."""
-    chosen: dict[object, str] = {}
-    for name in sorted(names, key=reads_images):
-        chosen.setdefault(get_method(name).info.family, name)
-    return set(chosen.values())
+    return _first_of_each_family(sorted(names, key=reads_images))
+
+
+def _first_of_each_family(names: Sequence[str]) -> set[str]:
+    first: dict[object, str] = {}
+    for name in names:
+        first.setdefault(get_method(name).info.family, name)
+    return set(first.values())
 
 
 def reads_images(name: str) -> bool:

@@ -10,8 +10,7 @@ from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
-from fake_runner import PROVENANCE, make_record, make_spec, rescored
-from simulated_submissions import from_logits
+from fake_runner import PROVENANCE, from_logits, make_record, make_spec, rescored
 
 from bench.record import Predictions, RunRecord
 from bench.results import known_methods, settled_recipe

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import pytest
-from printed_runs import trained_entry
+from simulated_boards import entry as trained_entry
 
 from bench.analysis import Entry, Setting
 from bench.papers.conditions import differences, recipes_of

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from printed_runs import trained_entry
+from simulated_boards import entry as trained_entry
 
 from bench.analysis import Setting
 from bench.errors import UsageError

@@ -130,10 +130,10 @@ def test_a_class_has_its_shares_after_images_were_added(birds: Path) -> None:
     assert [sum(s.label == label for s in getattr(added.splits, part)) for part in PARTS] == [10, 4, 6]
 
 
-def test_a_class_whose_training_images_are_gone_gets_a_new_one(birds: Path) -> None:
+def test_a_class_of_which_only_validation_images_are_left_gets_a_training_image_first(birds: Path) -> None:
     first = add(birds, split="even")
     label = first.config.classes.index("crow")
-    for sample in first.splits.train:
+    for sample in (*first.splits.train, *first.splits.test):
         if sample.label == label:
             (birds / sample.key).unlink()
     photo(birds / "crow" / "new.jpg", 500)
