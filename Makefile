@@ -58,7 +58,7 @@ typecheck: $(VENV)/.dev ## static types
 doctest: $(VENV)/.dev ## examples in docstrings; modules of packages that are not installed are skipped
 	$(BIN)/python -m pytest --quiet --doctest-modules --doctest-ignore-import-errors bench methods datasets_registry reports
 
-docs: $(VENV)/.dev ## compare the generated pages with the code, and build the documentation into build/docs
+docs: $(VENV)/.dev ## compare the generated files with the code, and build the documentation into build/docs
 	$(BIN)/python -m tools.generate_docs --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/docs
 

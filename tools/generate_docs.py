@@ -1,6 +1,6 @@
 """What the code says about itself: the reference pages of the documentation, and files that are committed.
 
-    python -m tools.generate_docs            # rewrite the facts of the methods, and a table of docs/parity.md
+    python -m tools.generate_docs            # rewrite the facts and the learned tensors of the methods
     python -m tools.generate_docs --check    # exit code 1 and the names of the files that are out of date
 
 The reference pages are in no folder: `tools/site_hooks.py` adds them to the site when it is built. They list what ships
@@ -167,18 +167,31 @@ The settings of each method as its official code states them, by protocol, datas
 tools.official_settings` reads them from the repositories at the stated commits, and a test compares each with what a
 run has. *Holds* is empty where a value holds for all published protocols, the eleven datasets and all shots. A row has
 the file and the line of its first source. `not stated`: no source states it. `none`: the official code has no such
-setting. `words` are texts that no setting gives.
+setting. `words` are texts that no setting gives. The counts are of cells: a setting of a method with one protocol, one
+dataset and one number of shots.
 The recipes are fields of [`Recipe`](api/methods.md); `data` is the same for all methods.
 """
 
 
 def settings_page() -> str:
-    """The summary of official settings, and a table for each method."""
-    counted = {info.name: counted_settings(info.name) for info in shipped_methods()}
-    rows = [(f"[`{name}`](#{name})", *_counts_of(found)) for name, found in counted.items()]
-    rows.append(("all", *_counts_of(sum(counted.values(), CountedSettings()))))
-    parts = [f"# Official settings\n{INTRO_SETTINGS}\n", _table(SETTINGS_HEAD, rows)]
-    for name in counted:
+    """Official settings, counted by setting and by method, and a table for each method."""
+    by_setting: dict[str, CountedSettings] = {}
+    by_method: dict[str, CountedSettings] = {}
+    for info in shipped_methods():
+        by_method[info.name] = counted_settings(info.name)
+        for setting, counts in counted_by_setting(info.name).items():
+            group, _, field = setting.rpartition(".")
+            kind = {"": "settings of the method", "words": "words", "recipe": field}.get(group, setting)
+            by_setting[kind] = by_setting.get(kind, CountedSettings()) + counts
+    total = ("all", *_counts_of(sum(by_method.values(), CountedSettings())))
+    kinds = [(f"`{kind}`" if " " not in kind else kind, *_counts_of(n)) for kind, n in sorted(by_setting.items())]
+    methods = [(f"[`{name}`](#{name})", *_counts_of(n)) for name, n in by_method.items()]
+    parts = [
+        f"# Official settings\n{INTRO_SETTINGS}\n",
+        f"## By setting\n\n{_table(('setting', *SETTINGS_HEAD), [*kinds, total])}\n",
+        f"## By method\n\n{_table(('method', *SETTINGS_HEAD), [*methods, total])}",
+    ]
+    for name in by_method:
         table = [
             (f"`{one.setting}`", one.holds, _code(one.official), _code(one.ours), one.where, one.remark)
             for one in compared_settings(name)
@@ -187,30 +200,13 @@ def settings_page() -> str:
     return "".join(parts)
 
 
-def parity_page() -> str:
-    """The page of agreement with official code, with the present summary of the settings."""
-    text = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
-    before, mark, rest = text.partition(SUMMARY_BEGINS)
-    _, end, after = rest.partition(SUMMARY_ENDS)
-    found: dict[str, CountedSettings] = {}
-    for info in shipped_methods():
-        for setting, counts in counted_by_setting(info.name).items():
-            group, _, field = setting.rpartition(".")
-            kind = {"": "settings of the method", "words": "words", "recipe": field}.get(group, setting)
-            found[kind] = found.get(kind, CountedSettings()) + counts
-    rows = [(f"`{kind}`" if " " not in kind else kind, *_counts_of(counts)) for kind, counts in sorted(found.items())]
-    rows.append(("all", *_counts_of(sum(found.values(), CountedSettings()))))
-    return f"{before}{mark}\n{_table(('setting', *SETTINGS_HEAD[1:]), rows)}{end}{after}"
-
-
-SUMMARY_BEGINS, SUMMARY_ENDS = (f"<!-- settings, written by `{COMMAND}` -->", "<!-- end of settings -->")
 LONGEST_VALUE = 300
 """Characters of a value in a table; long lists of templates are cut."""
-SETTINGS_HEAD = ("method", "settings", "stated", "as ours", "ours differs, with a reason", "not stated", "only ours")
+SETTINGS_HEAD = ("settings", "stated", "as ours", "ours differs, with a reason", "not stated", "only ours")
 
 
 def _counts_of(found: CountedSettings) -> tuple[object, ...]:
-    """The cells of a method: a setting with one protocol, dataset and number of shots."""
+    """The counts of cells, in the order of `SETTINGS_HEAD`."""
     cells = found.stated + found.unstated
     numbers = (cells, found.stated, found.equal, found.explained, found.unstated, found.without)
     return tuple(f"{number:,}" for number in numbers)
@@ -413,10 +409,9 @@ REFERENCE_PAGES: dict[str, Callable[[], str]] = {
 """The pages of the site's folder `reference`, by name."""
 COMMITTED: dict[Path, Callable[[], str]] = {
     ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,  # first, since the others read it
-    ROOT / "docs" / "parity.md": parity_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
 }
-"""The files of the repository that are written here, whole or in part."""
+"""The files of the repository that are written here."""
 
 
 def outdated() -> list[Path]:

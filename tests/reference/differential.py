@@ -340,20 +340,20 @@ def settings_of(seeds: Sequence[int], real: Mapping[str, str], only: Sequence[st
 def table(rows: Sequence[Row]) -> str:
     """The paired comparison: a line for each training and split, with the seeds together."""
     lines = [
-        "| training | tested on | seeds | steps | same draw | loss, first 20 steps | loss (noise) | logits (noise) "
-        "| moved | predictions alike | accuracy, ours / plain, % |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| training | tested on | steps | same draw | loss, first 20 steps | loss (noise) | logits (noise) "
+        "| moved | predictions alike | accuracy, ours/plain, % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, split in dict.fromkeys((row.setting, row.split) for row in rows):
         some = [row for row in rows if (row.setting, row.split) == (name, split)]
-        accuracies = ", ".join(f"{100 * row.accuracy:.1f} / {100 * row.plain_accuracy:.1f}" for row in some)
+        accuracies = ", ".join(f"{100 * row.accuracy:.1f}/{100 * row.plain_accuracy:.1f}" for row in some)
         lines.append(
-            f"| {name} | {split} | {', '.join(str(row.seed) for row in some)} | {some[0].steps} "
+            f"| {name} | {split} | {some[0].steps} "
             f"| {'yes' if all(row.draw for row in some) else 'NO'} | {max(row.early_loss for row in some):.0e} "
             f"| {max(row.loss for row in some):.0e} ({min(row.loss_noise for row in some):.0e}) "
             f"| {max(row.logits for row in some):.0e} ({min(row.logits_noise for row in some):.0e}) "
             f"| {min(row.moved for row in some):.2g} "
-            f"| {sum(row.alike for row in some)} of {sum(row.images for row in some)} | {accuracies} |"
+            f"| {sum(row.alike for row in some)}/{sum(row.images for row in some)} | {accuracies} |"
         )
     return "\n".join(lines)
 
