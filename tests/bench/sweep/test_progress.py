@@ -18,11 +18,12 @@ from bench.cli.status import status
 from bench.errors import UsageError
 from bench.results.shards import Shards
 from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log, progress
-from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.claims import Claims, living
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, PlainLog, SweepLog, duration, view, worker_rows
 from bench.sweep.sweep_files import SWEEPS, missing_specs, unfinished_sweeps
 
+FAKE = {"runner": "fake_runner", "jobs": 0}
 TASK = RunTask(make_spec())
 OK = FinishedTask(TASK, Outcome.OK, 1.25)
 FAILED = FinishedTask(TASK, Outcome.FAILED, 2.0, "loss became nan")
@@ -162,10 +163,22 @@ def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: P
     assert told["on_disk"] == 1
 
 
+def test_a_sweep_tells_others_how_far_it_is(tmp_path: Path):
+    class Watching(SweepLog):
+        def finished(self, item: FinishedTask, *, again: bool) -> None:
+            super().finished(item, again=again)
+            seen.extend((one.facts["done"], one.facts["total"]) for one in living(tmp_path) if one.kind == "sweep")
+
+    seen: list[tuple[int, int]] = []
+    axes = {"methods": "coop", "datasets": "spectrum_basic", "shots": 1, "seeds": 2}
+    request, log = SweepRequest.build(**axes, **FAKE, runs=tmp_path), Watching()
+    carry_out(make_plan(request, log), log)
+    assert seen == [(0, 2), (0, 2), (1, 2)], "after a difficulty and two runs"
+
+
 # --- sweeps that were interrupted -------------------------------------------------------------------------------------
 
 AXES = {"methods": "zero_shot,coop", "datasets": "spectrum_basic,spectrum_blur", "shots": 1, "seeds": 2}
-FAKE = {"runner": "fake_runner", "jobs": 0}
 
 
 @pytest.fixture(scope="module")
