@@ -60,48 +60,39 @@ def test_the_pace_begins_when_workers_compute(monkeypatch):
     assert log.rate == pytest.approx(40), "two workers"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3700, "1 h 01 min")])
-def test_durations(seconds: float, text: str):
-    assert duration(seconds) == text
+def test_durations():
+    assert [duration(seconds) for seconds in (5, 65, 3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]
 
 
-def test_lines(capsys, tmp_path: Path):
+MEASURED = FinishedTask(DifficultyTask("b", "d"), Outcome.OK, 1.0)
+UNMEASURED = replace(MEASURED, outcome=Outcome.FAILED, message="no test image")
+
+
+def test_lines_count_runs_down_but_not_difficulties(capsys, tmp_path: Path):
     log = counting(PlainLog(), 2)
     with log.during(tmp_path, "s"):
+        log.finished(MEASURED, again=False)
         log.finished(OK, again=False)
         log.finished(FAILED, again=True)
-    first, second = capsys.readouterr().err.splitlines()
+    difficulty, first, second = capsys.readouterr().err.splitlines()
+    assert difficulty == "ok      difficulty of d for b (1.0 s)"
     assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
     assert f"failed  {TASK.label}: loss became nan" in second
-    elsewhere = FinishedTask(TASK, Outcome.OK, 0.0, here=False)
-    assert SweepLog().outcome_line(elsewhere, again=False).endswith("by another sweep")
+    summary = LaunchSummary((MEASURED, UNMEASURED, OK, FAILED), interrupted=False)
+    assert (summary.runs, summary.failures, summary.unmeasured) == ([OK, FAILED], [FAILED], [UNMEASURED])
 
 
 def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
     log = counting(SweepLog(), 3)
-    unmeasured = FinishedTask(DifficultyTask("b", "d"), Outcome.FAILED, 1.0, "no test image")
-    log.finished(unmeasured, again=False)
+    log.finished(UNMEASURED, again=False)
     assert (log.done, log.failed) == (0, 0)
-    lines = [log.outcome_line(item, again=False) for item in (FAILED, FAILED, unmeasured)]
-    assert lines == [
+    items = FAILED, FAILED, UNMEASURED, replace(OK, here=False)
+    assert [log.outcome_line(item, again=False) for item in items] == [
         f"failed  {TASK.label}: loss became nan",
         f"failed  {TASK.label}: the same problem again",
         "not measured difficulty of d for b: no test image",
+        f"ok      {TASK.label}, by another sweep",
     ]
-
-
-def test_only_runs_are_counted_down(capsys, tmp_path: Path):
-    measured = FinishedTask(DifficultyTask("b", "d"), Outcome.OK, 1.0)
-    log = counting(PlainLog(), 1)
-    with log.during(tmp_path, "s"):
-        for item in (measured, OK):
-            log.finished(item, again=False)
-    first, second = capsys.readouterr().err.splitlines()
-    assert first == "ok      difficulty of d for b (1.0 s)"
-    assert second.startswith("[1/1] ok ")
-    unmeasured = replace(measured, outcome=Outcome.FAILED)
-    summary = LaunchSummary((measured, unmeasured, OK, FAILED), interrupted=False)
-    assert (summary.runs, summary.failures, summary.unmeasured) == ([OK, FAILED], [FAILED], [unmeasured])
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
