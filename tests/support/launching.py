@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,3 +79,28 @@ def error_of(runs: Path, task: RunTask) -> str:
     assert record is not None
     assert record.error is not None
     return f"{record.error.kind}: {record.error.message}"
+
+
+# --- in processes of their own ----------------------------------------------------------------------------------------
+
+
+def start_python(program: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """A process of its own group that runs this program, with the same packages; its output is one stream of text."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
+    """Read what the process says up to a line with this word."""
+    said = []
+    for line in process.stdout:  # type: ignore[union-attr]
+        said.append(line)
+        if word in line:
+            return
+    raise AssertionError(f"it ended without saying {word!r}: {''.join(said)}")

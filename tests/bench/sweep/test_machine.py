@@ -64,7 +64,6 @@ def test_visible_devices(listing: str, visible: str | None, order: str | None, t
 
 def test_names_and_free_memory() -> None:
     found = parse_listing(TWO.replace("500", "[N/A]"), None, None)
-    assert found is not None
     name = "NVIDIA H100 80GB HBM3"
     assert [(gpu.name, gpu.free) for gpu in found] == [(name, None), (name, 80000 * 2**20)]
 

@@ -56,7 +56,6 @@ def test_datasets_that_are_not_here_are_one_line_with_their_names(tmp_path: Path
     together, alone, *_ = said(["coop"], ["spectrum_basic", "imagenet*", "dtd", "cub*"], data_root=root)
     names = "cub, imagenet, imagenet_a, imagenet_r, imagenet_sketch, imagenet_v2"
     found = re.fullmatch(r"left out: 6 datasets \((.*?)\): (.*)", together)
-    assert found is not None
     assert ", ".join(sorted(found[1].split(", "))) == names
     assert found[2].startswith(f"not in {tmp_path}." if given else "no data folder was given. Pass --data-root")
     folder = tmp_path if given else "FOLDER"

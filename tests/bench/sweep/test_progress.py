@@ -18,11 +18,12 @@ from bench.cli.status import status
 from bench.errors import UsageError
 from bench.results.shards import Shards
 from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log, progress
-from bench.sweep.launch.claims import Claims
+from bench.sweep.launch.claims import Claims, living
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, PlainLog, SweepLog, duration, view, worker_rows
 from bench.sweep.sweep_files import SWEEPS, missing_specs, unfinished_sweeps
 
+FAKE = {"runner": "fake_runner", "jobs": 0}
 TASK = RunTask(make_spec())
 OK = FinishedTask(TASK, Outcome.OK, 1.25)
 FAILED = FinishedTask(TASK, Outcome.FAILED, 2.0, "loss became nan")
@@ -59,21 +60,25 @@ def test_the_pace_begins_when_workers_compute(monkeypatch):
     assert log.rate == pytest.approx(40), "two workers"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3700, "1 h 01 min")])
-def test_durations(seconds: float, text: str):
-    assert duration(seconds) == text
+def test_durations():
+    assert [duration(seconds) for seconds in (5, 65, 3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]
 
 
-def test_lines(capsys, tmp_path: Path):
+MEASURED = FinishedTask(DifficultyTask("b", "d"), Outcome.OK, 1.0)
+UNMEASURED = replace(MEASURED, outcome=Outcome.FAILED, message="no test image")
+
+
+def test_lines_count_runs_down_but_not_difficulties(capsys, tmp_path: Path):
     log = counting(PlainLog(), 2)
     with log.during(tmp_path, "s"):
+        log.finished(MEASURED, again=False)
         log.finished(OK, again=False)
         log.finished(FAILED, again=True)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
     assert f"failed  {TASK.label}: loss became nan" in second
-    elsewhere = FinishedTask(TASK, Outcome.OK, 0.0, here=False)
-    assert SweepLog().outcome_line(elsewhere, again=False).endswith("by another sweep")
+    summary = LaunchSummary((MEASURED, UNMEASURED, OK, FAILED), interrupted=False)
+    assert (summary.runs, summary.failures, summary.unmeasured) == ([OK, FAILED], [FAILED], [UNMEASURED])
 
 
 def test_a_tenth_of_the_runs_has_one_line(capsys, tmp_path: Path):
@@ -86,28 +91,15 @@ def test_a_tenth_of_the_runs_has_one_line(capsys, tmp_path: Path):
 
 def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
     log = counting(SweepLog(), 3)
-    unmeasured = FinishedTask(DifficultyTask("b", "d"), Outcome.FAILED, 1.0, "no test image")
-    log.finished(unmeasured, again=False)
+    log.finished(UNMEASURED, again=False)
     assert (log.done, log.failed) == (0, 0)
-    lines = [log.outcome_line(item, again=False) for item in (FAILED, FAILED, unmeasured)]
-    assert lines == [
+    items = FAILED, FAILED, UNMEASURED, replace(OK, here=False)
+    assert [log.outcome_line(item, again=False) for item in items] == [
         f"failed  {TASK.label}: loss became nan",
         f"failed  {TASK.label}: the same problem again",
         "not measured difficulty of d for b: no test image",
+        f"ok      {TASK.label}, by another sweep",
     ]
-
-
-def test_only_runs_are_counted_down(capsys, tmp_path: Path):
-    measured = FinishedTask(DifficultyTask("b", "d"), Outcome.OK, 1.0)
-    log = counting(PlainLog(), 1)
-    with log.during(tmp_path, "s"):
-        for item in (measured, OK):
-            log.finished(item, again=False)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("[1/1] ok ")
-    unmeasured = replace(measured, outcome=Outcome.FAILED)
-    summary = LaunchSummary((measured, unmeasured, OK, FAILED), interrupted=False)
-    assert (summary.runs, summary.failures, summary.unmeasured) == ([OK, FAILED], [FAILED], [unmeasured])
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
@@ -169,10 +161,22 @@ def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: P
     assert told["on_disk"] == 1
 
 
+def test_a_sweep_tells_others_how_far_it_is(tmp_path: Path):
+    class Watching(SweepLog):
+        def finished(self, item: FinishedTask, *, again: bool) -> None:
+            super().finished(item, again=again)
+            seen.extend((one.facts["done"], one.facts["total"]) for one in living(tmp_path) if one.kind == "sweep")
+
+    seen: list[tuple[int, int]] = []
+    axes = {"methods": "coop", "datasets": "spectrum_basic", "shots": 1, "seeds": 2}
+    request, log = SweepRequest.build(**axes, **FAKE, runs=tmp_path), Watching()
+    carry_out(make_plan(request, log), log)
+    assert seen == [(0, 2), (0, 2), (1, 2)], "after a difficulty and two runs"
+
+
 # --- sweeps that were interrupted -------------------------------------------------------------------------------------
 
 AXES = {"methods": "zero_shot,coop", "datasets": "spectrum_basic,spectrum_blur", "shots": 1, "seeds": 2}
-FAKE = {"runner": "fake_runner", "jobs": 0}
 
 
 @pytest.fixture(scope="module")

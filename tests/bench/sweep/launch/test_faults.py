@@ -139,7 +139,6 @@ def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(small_disk
     todo = run_tasks(200)
     (small_disk / "ballast").write_bytes(bytes(150 * 1024))
     summary = launch(around(small_disk), 2, todo)
-    assert summary.unwritten is not None
     assert "written: No space left" in summary.unwritten.message
     finished = [item.task for item in summary.finished if item.outcome is Outcome.OK]
     assert 0 < len(finished) < 200
@@ -147,7 +146,8 @@ def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(small_disk
     assert all(shards.read(task.spec.run_id) is not None for task in finished)
     assert not list(shards.runs.rglob("*.damaged-*"))
     (small_disk / "ballast").unlink()
-    assert launch(around(small_disk), 0, todo[:20]).unwritten is None
+    left = [task for task in todo if task not in finished][:20]
+    assert [item.outcome for item in launch(around(small_disk), 0, left).finished] == [Outcome.OK] * len(left)
 
 
 def test_a_write_that_fails_stops_the_sweep(tmp_path: Path, monkeypatch):
@@ -164,7 +164,6 @@ def test_a_write_that_fails_stops_the_sweep(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(Shards, "write", write)
     summary = launch(around(tmp_path), 0, run_tasks(5))
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.OK, Outcome.UNWRITTEN]
-    assert summary.unwritten is not None
     assert summary.unwritten.message.endswith("the disk says no")
 
 
@@ -176,7 +175,6 @@ def test_a_runs_folder_that_is_removed_is_said_to_be_gone_and_is_not_made_again(
     summary = launch(around(runs), jobs, run_tasks(5), on_notice=notices.append)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.GONE]
     assert notices == [], "no worker died"
-    assert summary.unwritten is not None
     assert summary.unwritten.message.startswith(f"the runs folder {runs} is gone")
     assert not Shards(runs).scan()
 
@@ -195,7 +193,6 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path):
             write_model(model, bytes(10_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
-    assert summary.unwritten is not None
     shard = rf"{runs}/shards/\w\w/\w{{16}}\.json cannot be written: File too large"
     assert re.fullmatch(shard, summary.unwritten.message)
     assert not list(tmp_path.rglob("*.tmp"))

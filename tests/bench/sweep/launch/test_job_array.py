@@ -21,7 +21,6 @@ ETL_BENCH = f'#!/bin/bash\nexec {sys.executable} -m bench "$@"\n'
 
 def test_the_jobs_of_an_array_compute_each_run_once(tmp_path: Path):
     lines = re.search(r"## Slurm.*?```bash\n(.*?)```", (ROOT / "docs/clusters.md").read_text("utf-8"), re.DOTALL)
-    assert lines is not None
     *_, submit = lines[1].splitlines()
     assert submit.startswith("sbatch --array=0-7 --requeue")
     for name, script in (("sbatch", SBATCH), ("etl-bench", ETL_BENCH)):

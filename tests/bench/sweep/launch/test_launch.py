@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import launching
+import psutil
 import pytest
-from launching import run_tasks, statuses
+from launching import run_tasks, start_python, statuses, wait_for
 from patience import PATIENCE, wait_until
 
 from bench.context import RunContext
@@ -155,37 +156,27 @@ print("interrupted", summary.interrupted, "failed", len(summary.failures))
 
 def start_sweep(runs: Path, *, seeds: int, **behaviour) -> subprocess.Popen[str]:
     """A sweep with two workers in a process group of its own."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FAKE_RUNNER": json.dumps(behaviour)}
-    return subprocess.Popen(
-        [sys.executable, "-c", SWEEP, str(runs), str(seeds)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    )
+    return start_python(SWEEP, runs, seeds, FAKE_RUNNER=json.dumps(behaviour))
 
 
-def wait_for(process: subprocess.Popen[str], word: str) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if word in line:
-            return
-    raise AssertionError(f"the sweep ended without saying {word!r}")
+def busy_sweep(folder: Path) -> subprocess.Popen[str]:
+    """A sweep both of whose workers are in runs that never return to Python."""
+    journal = folder / "journal"
+    process = start_sweep(folder / "runs", seeds=4, hang=["seed"], journal=str(journal))
+    wait_until(lambda: journal.exists() and len(journal.read_text().split()) == 2, "both workers are busy")
+    return process
 
 
 def test_ctrl_c_twice_stops_at_once_and_records_nothing(tmp_path: Path):
     """As a terminal sends it: to the sweep and all its workers."""
-    journal = tmp_path / "journal"
-    process = start_sweep(tmp_path, seeds=4, hang=["seed"], journal=str(journal))
-    wait_until(lambda: journal.exists() and len(journal.read_text().split()) == 2, "both workers are busy")
+    process = busy_sweep(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     wait_for(process, "Stopping after the 2 current runs")
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=PATIENCE)
     assert "interrupted True failed 0" in output
     assert process.returncode == 0
-    assert Shards(tmp_path).scan() == {}
+    assert Shards(tmp_path / "runs").scan() == {}
 
 
 # --- kills ------------------------------------------------------------------------------------------------------------
@@ -218,26 +209,21 @@ def test_a_sweep_killed_at_any_moment_keeps_what_is_finished_and_ends_like_an_un
     assert tables[0] == tables[1]
 
 
-def test_workers_leave_when_their_parent_is_killed(tmp_path: Path):
-    process = start_sweep(tmp_path, seeds=4, hang=["seed 1", "seed 2"])
-    wait_for(process, "finished")
-    (server,) = _children(process.pid)
-    workers = [server, *_children(server)]
-    assert len(workers) == 3
-    process.kill()
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux kills a process with its parent")
+@pytest.mark.parametrize("whole", [True, False])
+def test_workers_leave_when_their_parent_is_killed(whole: bool, tmp_path: Path):
+    """The sweep, or the process that has forked them."""
+    process = busy_sweep(tmp_path)
+    (server,) = psutil.Process(process.pid).children()
+    workers = server.children()
+    assert len(workers) == 2
+    (process if whole else server).kill()
     process.communicate()
-    wait_until(lambda: not any(_alive(pid) for pid in workers), "the workers end", look=0.02)
+    wait_until(lambda: all(map(ended, [server, *workers])), "the workers end", look=0.02)
 
 
-def _children(pid: int) -> list[int]:
-    listing = Path(f"/proc/{pid}/task/{pid}/children")
-    if not listing.exists():
-        pytest.skip("needs /proc")
-    return [int(child) for child in listing.read_text().split()]
-
-
-def _alive(pid: int) -> bool:
+def ended(process: psutil.Process) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -11,7 +11,7 @@ import pytest
 
 ray = pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
 
-from launching import run_tasks, statuses  # noqa: E402
+from launching import run_tasks, start_python, statuses, wait_for  # noqa: E402
 from patience import PATIENCE  # noqa: E402
 from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
 
@@ -67,24 +67,7 @@ def nodes(tmp_path_factory):
 def start(nodes: RayNodes, runs: Path, *, seeds: int, client: bool = False, **options) -> subprocess.Popen[str]:
     address = f"ray://127.0.0.1:{nodes.client_port}" if client else nodes.address
     options |= {"runs": str(runs), "seeds": seeds, "address": address}
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, json.dumps(options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": nodes.variables["PYTHONPATH"]},
-        start_new_session=True,
-    )
-
-
-def wait_for(process: subprocess.Popen[str], word: str) -> None:
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if word in line:
-            return
-    raise AssertionError(f"the driver ended without saying {word!r}: {''.join(said)}")
+    return start_python(DRIVER, json.dumps(options), RAY_AUTH_MODE="disabled")
 
 
 def end(process: subprocess.Popen[str]) -> tuple[dict, str]:
