@@ -23,7 +23,6 @@ from bench.papers.reproduced_table import TableCell
 from bench.results import Shards, fresh_store
 from bench.sweep import unfinished_sweeps
 from bench.sweep.sweep_files import planned_run_ids
-from datasets_registry import UnknownNameError
 
 FAST = {"on": "synthetic", "runner": "fake_runner", "jobs": 0, "progress": "none"}
 TABLE_2 = "Table 2 (Adadelta, 20 seeds)"
@@ -105,29 +104,6 @@ def test_runs_without_data_are_counted_as_runs_to_do(tmp_path: Path, capsys: pyt
     reproduced("table-16", tmp_path, on=None, datasets=["eurosat"], backbones="ViT-tiny.random", progress="plain")
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("with ")]
     assert [re.search(r": (\d+) runs?, 0 done", line)[1] for line in lines] == ["1", "0"]
-
-
-@pytest.mark.parametrize(
-    ("paper", "what", "options", "message"),
-    [
-        ("apexx", "table-2", {}, "Unknown paper 'apexx'. Did you mean 'apex'"),
-        ("apex", "table-22", {}, "Unknown table or figure 'table-22' of apex. Did you mean 'table-2'"),
-        ("apex", "table-2", {"methods": ["apexx"]}, "Did you mean 'apex'"),
-        ("apex", "table-2", {"datasets": ["eurosatt"]}, "Did you mean 'eurosat'"),
-        ("apex", "table-2", {"on": "paper"}, "--on 'paper' is unknown."),
-        ("apex", "table-2", {"methods": "coop"}, r"apex .*'coop'. Allowed: \w+, "),
-        ("apex", "table-2", {"datasets": "chmnist"}, r"apex .*'chmnist'. Allowed: \w+, "),
-        ("apex", "all", {"methods": "coop"}, r"apex .*'coop'. Allowed: \w+, "),
-        ("apex", "table-6", {}, "table-6 of apex is a .* It has: table-1, "),
-        ("apex", "figure-9", {}, "figure-9 of apex is a .* It has: table-1, "),
-    ],
-)
-def test_what_a_paper_does_not_have_is_refused_before_anything_runs(
-    tmp_path: Path, paper: str, what: str, options: dict[str, object], message: str
-) -> None:
-    with pytest.raises((UnknownNameError, UsageError), match=message):
-        reproduce_paper(paper, what, runs=tmp_path, **(FAST | options))
-    assert not list(tmp_path.iterdir())
 
 
 def test_ours_stands_beside_the_printed_number_of_its_recipe_and_settings(tmp_path: Path) -> None:

@@ -117,8 +117,6 @@ def test_a_folder_and_a_table_have_the_same_rows_on_standard_output_and_in_a_fil
     for _ in range(2):  # a written table is replaced
         assert etl("predict", model, "pictures", "--out", "rows.csv")[0] == 0
     assert rows(Path("rows.csv").read_text()) == expected
-    code, _, err = etl("predict", model, "pictures", "--out", "rows.parquet")
-    assert (code, "name a .csv file" in err) == (2, True)
 
 
 def test_a_killed_prediction_leaves_no_part_of_a_table() -> None:

@@ -71,25 +71,6 @@ def test_submit_writes_a_submission_that_the_check_accepts(etl: Etl, runs: Path,
     assert (facts["licence"], facts["notes"], facts["contact"]) == ("MIT", "", "https://lab.example.org/us")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--who", "<b>us</b>"], "who '<b>us</b>' is not accepted"),
-        (["--contact", "us"], "contact 'us' is not accepted"),
-        (["--code", "http://x.y"], "code 'http://x.y' is not accepted"),
-        (["--licence", "mine, all mine"], "SPDX identifier such as CC-BY-4.0"),
-        (["--where", "method = 'vpt'"], "matches --where \"method = 'vpt'\"."),
-        (["--where", "recipe = 'demo'"], "recipe_name"),
-    ],
-)
-def test_wrong_facts_and_conditions_are_refused_before_anything_is_written(
-    refused: Callable[..., str], runs: Path, tmp_path: Path, arguments: list[str], said: str
-) -> None:
-    given = {"--who": "us", "--contact": "us@x.org", "--runs": runs} | {arguments[0]: arguments[1]}
-    assert said in refused("submit", tmp_path / "lab", *(text for pair in given.items() for text in pair))
-    assert not (tmp_path / "lab").exists()
-
-
 def test_a_folder_with_other_files_is_not_overwritten(
     etl: Etl, refused: Callable[..., str], runs: Path, tmp_path: Path
 ) -> None:
