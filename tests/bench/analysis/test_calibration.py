@@ -142,6 +142,9 @@ def test_one_image_or_a_missing_run_leaves_no_interval(board):
     without = {place: {name: row[name] for name in ("n", *MEASURES)} for place, row in known.items()}
     assert board_calibration(found, without)["coop", "base"]["ece"].low is None
     gone = runs[(runs["method"] == "coop") & (runs["dataset"] == "a") & (runs["seed"] == 3)]["run_id"]
+    unpredicted = {place: values for place, values in known.items() if place[0] not in set(gone)}
+    assert board_calibration(found, known)["coop", "base"]["ece"].std is not None
+    assert board_calibration(found, unpredicted)["coop", "base"]["ece"].std is None, "seeds that differ by dataset"
     left = runs[~runs["run_id"].isin(gone)]
     incomplete = build_leaderboard(left, board_settings(left)[0])
     assert board_calibration(incomplete, known)["coop", "base"]["ece"].low is None

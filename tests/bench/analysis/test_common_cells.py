@@ -74,7 +74,6 @@ def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> 
     first, second = runs_of("coop", (*two, "sun397")), runs_of("kgcoop", (*two, "food101"))
     few = runs_of("vpt", two, (1,)) + runs_of("vpt", ("sun397",), (4,))
     found = common_of(first, second, runs_of("maple", two), few)
-    assert found is not None
     assert (found.datasets, found.seeds) == (two, (1, 2, 3))
     assert (set(found.entries), found.without) == ({"coop", "kgcoop", "maple"}, ("vpt",))
 
@@ -86,7 +85,6 @@ def test_entries_that_share_no_cell_are_not_compared() -> None:
 def test_many_seeds_take_no_time() -> None:
     seeds = tuple(range(1, 41))
     found = common_of(*(runs_of(method, DATASETS, seeds[: 10 + 7 * i]) for i, method in enumerate(METHODS)))
-    assert found is not None
     shape = (found.datasets, len(found.seeds), len(found.entries))
     assert shape == (DATASETS, 10, 4), "6 x 10 pairs are more than 3 x 17"
 
@@ -94,6 +92,5 @@ def test_many_seeds_take_no_time() -> None:
 def test_two_entries_that_share_a_grid_are_compared_where_no_third_does() -> None:
     alone = [runs_of("maple", ("food101",)), runs_of("vpt", ("sun397",))]
     found = common_of(runs_of("coop"), runs_of("kgcoop", DATASETS[:2]), *alone)
-    assert found is not None
     assert (found.datasets, found.seeds) == (DATASETS[:2], (1, 2, 3))
     assert (set(found.entries), set(found.without)) == ({"coop", "kgcoop"}, {"maple", "vpt"})

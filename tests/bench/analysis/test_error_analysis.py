@@ -107,7 +107,6 @@ def test_counts_and_gains_are_those_of_plain_loops(seed: int):
     assert len({item.label for item in moved if item.before != item.label}) == sum(i.before != i.label for i in moved)
     shuffled = {run: columns(frame.sample(frac=1, random_state=seed), run) for run in "ab"}
     found = changes(columns(frame, "z"), shuffled, moved)
-    assert found is not None
     gains: dict[int, float] = {}
     for run, fixed, broken, guessed in zip("ab", found.fixed, found.broken, found.guesses, strict=True):
         pairs = list(zip(labels, guesses["z"], guesses[run], strict=True))

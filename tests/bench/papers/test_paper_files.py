@@ -14,7 +14,7 @@ from bench.papers import printed_numbers, read_paper, shipped_papers
 from bench.papers.conditions import differences, recipes_of
 from bench.papers.paper_files import parse_paper
 from bench.papers.paper_parts import synthetic_form
-from bench.papers.published_numbers import DIFFICULTIES, PrintedNumber, numbers_of, system_of
+from bench.papers.published_numbers import DIFFICULTIES, numbers_of, system_of
 from bench.results import published_values
 from bench.spec import LEARNED, ExperimentSpec
 from bench.sweep import outline_of
@@ -56,34 +56,35 @@ def test_apex_has_every_table_and_figure_with_numbers() -> None:
     assert list(read_paper("apex").experiments) == [*tables, *figures]
 
 
-def is_met(number: PrintedNumber, spec: ExperimentSpec) -> bool:
-    """Whether a planned run has the training and the settings of a number of its cell."""
+def conditions(spec: ExperimentSpec) -> tuple[object, ...]:
+    """What a printed number is compared with: the setting, the entry, its recipes and the published settings."""
     learned = tuple(str(getattr(spec, axis.name) or "") for axis in LEARNED)
     setting = Setting(spec.backbone, str(spec.protocol), spec.shots, str(spec.draw), "fp32", learned=learned)
     recipe_name = None if spec.recipe is None else str(spec.recipe["name"])
     entry = trained_entry(spec.method, spec.config, spec.recipe, recipe_name)
-    published = published_values(spec.method, setting.protocol)
-    return not differences(number, setting, entry, recipes_of(setting, entry, spec.dataset), published)
+    return setting, entry, recipes_of(setting, entry, spec.dataset), published_values(spec.method, setting.protocol)
 
 
 def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file(frame) -> None:
     """What is left are numbers of epochs, and the weights that an oracle chose."""
     paper = read_paper("apex")
-    planned: dict[tuple[object, ...], list[ExperimentSpec]] = {}
-    for what in paper.experiments:
-        for outline in paper.outlines(what):
-            for spec in outline.specs:
-                for dataset in (spec.dataset, *spec.targets):
-                    shots = 0 if spec.method == "zero_shot" else spec.shots
-                    key = system_of(spec.method), str(spec.protocol), spec.backbone, shots, dataset
-                    planned.setdefault(key, []).append(spec)
+    planned: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    for spec in (spec for what in paper.experiments for outline in paper.outlines(what) for spec in outline.specs):
+        shots, of_spec = 0 if spec.method == "zero_shot" else spec.shots, conditions(spec)
+        for dataset in (spec.dataset, *spec.targets):
+            key = system_of(spec.method), str(spec.protocol), spec.backbone, shots, dataset
+            planned.setdefault(key, []).append(of_spec)
     numbers = numbers_of(frame[frame["reported_in"] == paper.header.reported_in])
     unmet = [
         number.metric
         for number in numbers
         if number.metric not in DIFFICULTIES  # a difficulty is measured by any zero-shot run
         and not all(
-            any(is_met(number, spec) for *task, _, _ in number.cells for spec in planned.get((*task, dataset), ()))
+            any(
+                not differences(number, *run)
+                for *task, _, _ in number.cells
+                for run in planned.get((*task, dataset), ())
+            )
             for dataset in number.datasets
         )
     ]

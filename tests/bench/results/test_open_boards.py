@@ -52,7 +52,6 @@ def frames_of(runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def open_h(record: RunRecord) -> float:
-    assert record.open is not None
     base, new = record.open.base.accuracy, record.open.new.accuracy
     return 2 * base * new / (base + new)
 

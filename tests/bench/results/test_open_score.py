@@ -28,7 +28,6 @@ def test_it_survives_the_disk_and_a_bundle(tmp_path: Path) -> None:
     import_bundle(Shards(tmp_path / "other"), tmp_path / "runs.bundle")
     for folder in ("runs", "other"):
         shard = Shards(tmp_path / folder).read(record.run_id)
-        assert shard is not None
         assert shard.record == record
         stored = {item.split: item for item in shard.predictions}
         assert sorted(stored) == sorted(item.split for item in predictions)
@@ -40,7 +39,6 @@ def test_a_record_without_open_score_has_no_such_field(tmp_path: Path) -> None:
     (path,) = tmp_path.rglob("*.json")
     assert "open" not in json.loads(path.read_text())["record"]
     shard = Shards(tmp_path).read(record.run_id)
-    assert shard is not None
     assert shard.record.open is None
     assert contradiction(shard.record, shard.predictions) == ""
 
@@ -50,7 +48,6 @@ Change = Callable[[RunRecord, list[Predictions]], tuple[RunRecord, list[Predicti
 
 def claim(metric: str) -> Change:
     def changed(record: RunRecord, predictions: list[Predictions]) -> tuple[RunRecord, list[Predictions]]:
-        assert record.open is not None
         better = record.open.model_copy(update={"new": record.open.new.model_copy(update={metric: 0.999})})
         return record.model_copy(update={"open": better}), predictions
 
@@ -70,7 +67,6 @@ def other_groups(record: RunRecord, predictions: list[Predictions]) -> tuple[Run
 def other_labels(record: RunRecord, predictions: list[Predictions]) -> tuple[RunRecord, list[Predictions]]:
     """The true labels become what was predicted, and the score follows from them."""
     forged = relabelled(predictions[2])
-    assert record.open is not None
     base = rescored(forged, record.open.base.n_classes)
     opened = record.open.model_copy(update={"base": base})
     return record.model_copy(update={"open": opened}), [*predictions[:2], forged, predictions[3]]

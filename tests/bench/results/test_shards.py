@@ -27,7 +27,6 @@ def test_what_is_written_is_read_back(shards: Shards):
     record = make_record(make_spec())
     assert shards.write(record, [make_predictions("base"), make_predictions("new", n=3, classes=2)])
     shard = shards.read(record.run_id)
-    assert shard is not None
     assert shard.record == record
     assert [item.split for item in shard.predictions] == ["base", "new"]
     new = shard.predictions[1]

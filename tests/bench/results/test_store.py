@@ -227,7 +227,6 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
         [sys.executable, "-c", HOLD, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with holder:
-        assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         wanted = f"held by process {holder.pid} .*Wait until it is done, or end it.*safe in their shards"
         for use in (store.runs_frame, lambda: store.ingest(), lambda: store.rebuild()):
@@ -305,7 +304,6 @@ def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypa
 def test_the_cost_and_gain_of_selection_are_in_the_frame(tmp_path: Path) -> None:
     shards = Shards(tmp_path)
     plain, chosen = make_record(make_spec(seed=1)), make_record(make_spec(seed=2, epoch_selection="oracle"))
-    assert chosen.cost is not None
     cost = chosen.cost.model_copy(update={"fits": 3, "candidate_evaluations": 20, "tuning_seconds": 0.5})
     scores = [s.model_copy(update={"selected_on_test": "epoch 2", "optimism": 0.25}) for s in chosen.scores]
     for record in (plain, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):

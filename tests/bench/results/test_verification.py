@@ -114,7 +114,6 @@ def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
     """Invented predictions with matching checksums and scores are not reproduced."""
     shards = Shards(runs)
     one = shards.read(next(iter(shards.scan())))
-    assert one is not None
     forged = [replace(item, predicted=item.label) for item in one.predictions]
     Shards(tmp_path).write(one.record, forged)
     code, out, _ = etl("runs", "verify", one.record.run_id[:6], "--runs", str(tmp_path))
@@ -139,7 +138,6 @@ def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_i
     runs: Path, tmp_path: Path, etl, monkeypatch: pytest.MonkeyPatch
 ):
     one = Shards(runs).read(next(iter(Shards(runs).scan())))
-    assert one is not None
     gpu = GpuFacts(name="NVIDIA H100", tf32=False, deterministic=True)
     made = one.record.provenance.model_copy(update={"device": "cuda:0", "gpu": gpu})
     Shards(tmp_path).write(one.record.model_copy(update={"provenance": made}), one.predictions)
