@@ -104,6 +104,13 @@ def test_an_adapter_without_visual_prompts_is_a_linear_map_of_one_side(name: str
     torch.testing.assert_close(logits(method), expected, atol=1e-4, rtol=1e-4)
 
 
+def test_a_kept_model_has_the_prompts_of_its_reference_tower() -> None:
+    method = apex(reference_visual="random_prompts")
+    other = APEX(tiny_backbone(), APEXConfig(reference_visual="random_prompts"), torch.Generator().manual_seed(5))
+    other.restore_tuned_state(class_set("base"), method.tuned_state())
+    assert torch.equal(logits(other), logits(method))
+
+
 def test_training_never_runs_the_reference_tower_and_encodes_distances_once() -> None:
     method, backbone = apex(), tiny_backbone()
     train = batch_of(backbone, images("train")[:10], torch.arange(10) // 2)
